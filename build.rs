@@ -1,0 +1,38 @@
+//! Lets every binary and test find libtorch at run time, and records the commit it was built from.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys is a direct dependency");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+
+    println!("cargo:rustc-env=ABLATE_COMMIT={}", commit());
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src");
+    println!("cargo:rerun-if-changed=Cargo.lock");
+    // Every commit, checkout and reset appends to this log.
+    if Path::new(".git/logs/HEAD").exists() {
+        println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    }
+}
+
+/// The commit's hash, with `-dirty` if sources differ from it; `unknown` outside a repository.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let Some(hash) = git(&["rev-parse", "HEAD"]) else {
+        return "unknown".to_string();
+    };
+    // Results are written by running, so they do not make the code differ.
+    let changes = git(&["status", "--porcelain", "--", "src", "build.rs", "Cargo.toml", "Cargo.lock"]);
+    match changes.as_deref() {
+        Some("") => hash,
+        _ => format!("{hash}-dirty"),
+    }
+}

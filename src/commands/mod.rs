@@ -1,0 +1,27 @@
+//! One file a subcommand.
+
+pub mod prepare;
+pub mod score;
+pub mod train;
+pub mod translate;
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// A file's name without ending: what an experiment or a sweep is called.
+fn stem(path: &Path) -> Result<String> {
+    match path.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if !stem.is_empty() => Ok(stem.to_string()),
+        _ => Err(Error::user(format!("{} has no name that a directory could take", path.display()))),
+    }
+}
+
+/// Prints a result to standard output. A reader that stopped reading, as `head` does, is not an error.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output")(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,39 @@
+//! `ablate translate`: standard input to standard output.
+
+use super::print;
+use crate::cli::{Places, TranslateArguments};
+use crate::data::tokenizer::EncodeCache;
+use crate::decode::search::translate;
+use crate::error::{Error, Result};
+use crate::experiment::TrainedModel;
+use crate::signal::StopFlag;
+use std::io::Read;
+
+pub fn run(arguments: TranslateArguments, places: &Places) -> Result<()> {
+    let mut sets = arguments.sets;
+    sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
+    let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Error::user(format!("standard input, line {line}: not UTF-8"))
+    })?;
+    let mut cache = EncodeCache::default();
+    let sources: Vec<Vec<u32>> = text
+        .lines()
+        .map(|line| match experiment.data.lowercase {
+            true => data.tokenizer.encode(&line.to_lowercase(), &mut cache),
+            false => data.tokenizer.encode(line, &mut cache),
+        })
+        .collect();
+    let stop = StopFlag::never();
+    let found = translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, 1, &stop, &mut |_| ())?;
+    let mut output = String::new();
+    for best in found {
+        output += &data.tokenizer.decode(&best[0].tokens).replace(['\n', '\r'], " ");
+        output.push('\n');
+    }
+    print(&output)
+}

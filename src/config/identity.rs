@@ -1,0 +1,214 @@
+//! What makes two trials the same: a hash of everything that decides their results.
+
+use super::schema::{Experiment, RunConfig};
+use crate::data::{Corpus, FilePair};
+use crate::error::{Error, Result};
+use crate::model::Position;
+use serde_json::Value;
+
+/// Raised by hand when a change of the code changes what a configuration produces; results
+/// of another version are then never taken for those of this one.
+pub const RESULT_VERSION: u32 = 1;
+
+/// The identity of a trial: its configuration, seed, data (`fingerprint` of the prepared
+/// corpus) and [`RESULT_VERSION`]. 64 hexadecimal digits.
+///
+/// Not part of it: the label, the `[run]` section, names and addresses of the recipe, and
+/// the difference between a default stated and left out.
+pub fn identity(experiment: &Experiment, fingerprint: &str) -> String {
+    let mut tree = canonical_tree(experiment);
+    tree["fingerprint"] = fingerprint.into();
+    hash(&tree)
+}
+
+/// The identity without seed and fingerprint: equal for the seeds of one row.
+pub fn configuration_hash(experiment: &Experiment) -> String {
+    let mut tree = canonical_tree(experiment);
+    if let Some(training) = tree["training"].as_object_mut() {
+        training.remove("seed");
+    }
+    hash(&tree)
+}
+
+/// The resolved configuration as TOML that loads back to an equal value.
+///
+/// # Errors
+/// A number that TOML cannot hold: a seed of 2⁶³ or more.
+pub fn to_toml(experiment: &Experiment) -> Result<String> {
+    toml::to_string_pretty(experiment).map_err(|error| {
+        Error::user(format!("the configuration does not fit into TOML: {error}; use a smaller seed"))
+    })
+}
+
+/// The configuration with everything that cannot change a result set to one form.
+fn normalised(experiment: &Experiment) -> Experiment {
+    let mut same = experiment.clone();
+    same.label = None;
+    same.run = RunConfig::default();
+    let model = &mut same.model;
+    let width = model.d_model.checked_div(model.heads);
+    model.d_k = model.d_k.or(width);
+    model.d_v = model.d_v.or(width);
+    if model.position != Position::Learned {
+        model.learned_positions = 0;
+    }
+    same.data.recipe.name.clear();
+    if let Corpus::Files(files) = &mut same.data.recipe.corpus {
+        files.train.iter_mut().chain([&mut files.dev, &mut files.test]).for_each(keep_text_only);
+    }
+    same
+}
+
+/// Line counts and addresses are checks and hints, and a file may be compressed or not.
+fn keep_text_only(pair: &mut FilePair) {
+    let plain = |name: &str| name.strip_suffix(".gz").unwrap_or(name).to_string();
+    *pair = FilePair {
+        source: plain(&pair.source),
+        target: plain(&pair.target),
+        pairs: None,
+        source_url: None,
+        target_url: None,
+    };
+}
+
+fn canonical_tree(experiment: &Experiment) -> Value {
+    // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
+    let mut tree = serde_json::to_value(normalised(experiment)).unwrap_or_default();
+    tree["result_version"] = RESULT_VERSION.into();
+    tree
+}
+
+fn hash(tree: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(tree, &mut text);
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// JSON with sorted keys and no blanks, whatever order the map type keeps.
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        // -0.0 and 0.0 are one dropout.
+        Value::Number(number) if number.as_f64() == Some(0.0) => out.push('0'),
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataConfig, FilesCorpus, GeneratedCorpus, Recipe};
+
+    fn generated() -> Experiment {
+        let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
+        let recipe =
+            Recipe { name: "g".into(), source_language: "en".into(), target_language: "de".into(), corpus };
+        Experiment {
+            label: None,
+            data: DataConfig { recipe, lowercase: false, merges: 10, max_length: 20, max_length_ratio: 9.0 },
+            model: Default::default(),
+            training: Default::default(),
+            decoding: Default::default(),
+            run: Default::default(),
+        }
+    }
+
+    fn changed(change: impl Fn(&mut Experiment)) -> Experiment {
+        let mut experiment = generated();
+        change(&mut experiment);
+        experiment
+    }
+
+    #[test]
+    fn what_cannot_change_a_result_keeps_the_identity() {
+        let original = identity(&generated(), "f");
+        assert_eq!(original.len(), 64);
+        let same: [fn(&mut Experiment); 6] = [
+            |e| e.label = Some("x".into()),
+            |e| e.run.threads = 3,
+            |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
+            |e| e.model.learned_positions = 99,
+            |e| e.model.attention_dropout = -0.0,
+            |e| e.data.recipe.name = "other".into(),
+        ];
+        for (i, change) in same.iter().enumerate() {
+            assert_eq!(identity(&changed(change), "f"), original, "change {i}");
+        }
+    }
+
+    #[test]
+    fn what_can_change_a_result_changes_the_identity() {
+        let original = identity(&generated(), "f");
+        let different: [fn(&mut Experiment); 6] = [
+            |e| e.training.seed = 2,
+            |e| e.model.d_k = Some(32),
+            |e| e.model.position = Position::Learned,
+            |e| e.decoding.beam = 5,
+            |e| e.data.merges = 11,
+            |e| e.training.clip_norm = Some(1.0),
+        ];
+        for (i, change) in different.iter().enumerate() {
+            assert_ne!(identity(&changed(change), "f"), original, "change {i}");
+        }
+        assert_ne!(identity(&generated(), "g"), original);
+    }
+
+    #[test]
+    fn seeds_share_their_configuration_hash() {
+        let hash = configuration_hash(&generated());
+        assert_eq!(configuration_hash(&changed(|e| e.training.seed = 2)), hash);
+        assert_ne!(configuration_hash(&changed(|e| e.training.steps = 2)), hash);
+    }
+
+    #[test]
+    fn addresses_counts_and_compression_do_not_matter() {
+        let with = |end: &str, url: Option<&str>, pairs| {
+            changed(|e| {
+                let pair = FilePair {
+                    source: format!("a{end}"),
+                    target: format!("b{end}"),
+                    pairs,
+                    source_url: url.map(String::from),
+                    target_url: None,
+                };
+                let (train, dev, test) = (vec![pair.clone()], pair.clone(), pair);
+                e.data.recipe.corpus = Corpus::Files(FilesCorpus { train, dev, test });
+            })
+        };
+        let plain = configuration_hash(&with("", None, None));
+        assert_eq!(configuration_hash(&with(".gz", Some("https://example.org/a"), Some(3))), plain);
+        assert_ne!(configuration_hash(&with(".x", None, None)), plain);
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_compact() {
+        let tree: Value =
+            serde_json::from_str(r#"{"b": [1, -0.0, "x\n"], "a": {"d": null, "c": 0.5}}"#).unwrap();
+        let mut text = String::new();
+        write_canonical(&tree, &mut text);
+        assert_eq!(text, r#"{"a":{"c":0.5,"d":null},"b":[1,0,"x\n"]}"#);
+    }
+}

@@ -1,0 +1,223 @@
+//! Loading experiment files: inheritance (`base`), recipes named by path, `--set`.
+
+use super::deserialize::from_table;
+use super::schema::Experiment;
+use super::tree::{self, Key, Node, Table, Value};
+use super::validate::validate;
+use crate::error::{Diagnostic, Error, Place, Result};
+use std::path::{Component, Path, PathBuf};
+
+/// What a `--set` is called in messages.
+const SET: &str = "--set";
+
+/// A merged configuration and the place that stands for all of it.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub table: Table,
+    /// The start of the file that was asked for.
+    pub start: Place,
+}
+
+impl Tree {
+    /// Where the value at a path of keys was written, if any file states it.
+    pub fn place(&self, path: &[&str]) -> Option<Place> {
+        self.table.at(path).map(|node| node.place.clone())
+    }
+
+    /// Reads the tree as an experiment and checks it.
+    ///
+    /// # Errors
+    /// A key, type or value that is not accepted, at its place.
+    pub fn experiment(&self) -> Result<Experiment> {
+        if self.table.get("data").is_none() {
+            let help =
+                "an experiment names its text: [data] with recipe = \"…/recipes/generated.toml\", or a base";
+            return Err(Diagnostic::new("section [data] is missing")
+                .at(Some(self.start.clone()))
+                .help(help)
+                .into());
+        }
+        let experiment = from_table(&self.table, &self.start)?;
+        validate(&experiment, self)?;
+        Ok(experiment)
+    }
+
+    /// Puts a value at a dotted key; `place` is where the key was written.
+    ///
+    /// A string for `data.recipe` is a path relative to the file that `node` was written in.
+    pub fn set(&mut self, key: &str, place: &Place, node: Node) -> Result<()> {
+        let path: Vec<&str> = key.split('.').map(str::trim).collect();
+        if path.iter().any(|part| part.is_empty()) {
+            let message = format!("{key:?} is not a key");
+            return Err(Diagnostic::new(message).at(Some(place.clone())).help(KEY_HELP).into());
+        }
+        self.table.set(&path, place, node)?;
+        resolve_recipe(&mut self.table)
+    }
+}
+
+const KEY_HELP: &str = "keys are section.key, as in model.heads";
+
+/// Loads, merges and checks an experiment; `sets` are `section.key=value`, applied last.
+///
+/// An experiment without a label gets the name of its file.
+///
+/// # Errors
+/// A file that cannot be read, or anything in it that is not accepted, at its place.
+pub fn load_experiment(path: &Path, sets: &[String]) -> Result<Experiment> {
+    load_experiment_tree(path, sets)?.experiment()
+}
+
+/// [`load_experiment`] up to the merged tree, before its keys and values are checked.
+///
+/// # Errors
+/// As [`load_experiment`], but for what the schema decides.
+pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
+    let (text, name) = read(path)?;
+    let start = Place { file: name, text: text.as_str().into(), span: 0..0 };
+    let mut table = load_with_base(path, &text, &mut vec![identity_of(path)])?;
+    if table.get("label").is_none() {
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let key = Key { name: "label".into(), place: start.clone() };
+        table.insert(key, Node { value: Value::String(stem), place: start.clone() });
+    }
+    let mut tree = Tree { table, start };
+    apply_sets(&mut tree, sets)?;
+    Ok(tree)
+}
+
+/// Applies `section.key=value` arguments in order.
+///
+/// # Errors
+/// An argument of another form, or a value that is broken TOML.
+pub fn apply_sets(tree: &mut Tree, sets: &[String]) -> Result<()> {
+    for argument in sets {
+        let whole = Place { file: SET.into(), text: argument.as_str().into(), span: 0..argument.len() };
+        let Some((key, value)) = argument.split_once('=') else {
+            let message = format!("{argument:?} sets nothing");
+            let help = "write section.key=value, as in model.heads=4";
+            return Err(Diagnostic::new(message).at(Some(whole)).help(help).into());
+        };
+        let node = tree::parse_value(SET, argument, argument.len() - value.len()..argument.len())?;
+        let place = Place { span: 0..key.len(), ..whole };
+        tree.set(key.trim(), &place, node)?;
+    }
+    Ok(())
+}
+
+/// Reads a TOML file into a table, with its name in messages.
+///
+/// # Errors
+/// The file cannot be read, or is not TOML.
+pub fn load_table(path: &Path) -> Result<(Table, Place)> {
+    let (text, name) = read(path)?;
+    let table = tree::parse(&name, &text)?;
+    Ok((table, Place { file: name, text: text.into(), span: 0..0 }))
+}
+
+/// The path that a string in a file names: relative to that file.
+///
+/// The `..` of a relative path are worked out where that leads to the same file, so that
+/// messages stay short.
+pub fn relative_to(place: &Place, named: &str) -> PathBuf {
+    let joined = Path::new(&place.file).parent().unwrap_or(Path::new("")).join(named);
+    let mut short = PathBuf::new();
+    for part in joined.components() {
+        let inside = matches!(short.components().next_back(), Some(Component::Normal(_)));
+        match part {
+            Component::ParentDir if inside => {
+                short.pop();
+            }
+            part => short.push(part),
+        }
+    }
+    // A symbolic link on the way makes `a/link/..` differ from `a`.
+    match (short.canonicalize(), joined.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => short,
+        _ => joined,
+    }
+}
+
+/// The text of a file, and its name in messages.
+fn read(path: &Path) -> Result<(String, String)> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::user(format!(
+            "cannot read {}: {error}; expected the path of a TOML file, see experiments/ and sweeps/",
+            path.display()
+        ))
+    })?;
+    let name = path.display().to_string();
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok((text, name)),
+        Err(error) => Err(Error::user(format!(
+            "{name}: byte {} is not UTF-8; save the file as UTF-8",
+            error.utf8_error().valid_up_to()
+        ))),
+    }
+}
+
+/// What makes two paths the same file.
+fn identity_of(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Parses a file and lays it over its bases; `chain` holds the files on the way here.
+fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<Table> {
+    let mut table = tree::parse(&path.display().to_string(), text)?;
+    resolve_recipe(&mut table)?;
+    let Some(base) = table.remove("base") else {
+        return Ok(table);
+    };
+    let base_path = path_in(&base, "base")?;
+    let mistake = |message: String, help: &str| -> Error {
+        Diagnostic::new(message).at(Some(base.place.clone())).help(help).into()
+    };
+    let identity = identity_of(&base_path);
+    if chain.contains(&identity) {
+        let message = format!("base = {} leads back to a file that inherits from this one", base.excerpt());
+        return Err(mistake(message, "remove one `base` of the circle"));
+    }
+    let text = std::fs::read_to_string(&base_path).map_err(|error| {
+        let message = format!("base = {}: cannot read {}: {error}", base.excerpt(), base_path.display());
+        mistake(message, "the path is relative to the file that names it")
+    })?;
+    chain.push(identity);
+    let mut merged = load_with_base(&base_path, &text, chain)?;
+    // A label names one file's experiment, not those that build on it.
+    merged.remove("label");
+    merged.merge(table);
+    Ok(merged)
+}
+
+/// Replaces `data.recipe = "path"` by the table in that file.
+fn resolve_recipe(table: &mut Table) -> Result<()> {
+    let Some(Node { value: Value::Table(data), .. }) = table.get_mut("data") else {
+        return Ok(());
+    };
+    let Some(recipe) = data.get_mut("recipe") else {
+        return Ok(());
+    };
+    if !matches!(recipe.value, Value::String(_)) {
+        return Ok(());
+    }
+    let path = path_in(recipe, "data.recipe")?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let message = format!("data.recipe = {}: cannot read {}: {error}", recipe.excerpt(), path.display());
+        Diagnostic::new(message)
+            .at(Some(recipe.place.clone()))
+            .help("a recipe is a TOML file, its path relative to the file that names it")
+    })?;
+    recipe.value = Value::Table(tree::parse(&path.display().to_string(), &text)?);
+    Ok(())
+}
+
+/// The path that a node holds, relative to its own file.
+fn path_in(node: &Node, key: &str) -> Result<PathBuf> {
+    match &node.value {
+        Value::String(named) if !named.is_empty() => Ok(relative_to(&node.place, named)),
+        _ => Err(Diagnostic::new(format!("{key} = {} is not a path", node.excerpt()))
+            .at(Some(node.place.clone()))
+            .help("expected the path of a TOML file, as a string")
+            .into()),
+    }
+}

@@ -1,0 +1,17 @@
+//! Experiment files: what a TOML file means.
+//!
+//! A file is parsed into a [`tree`] that remembers places, laid over its bases and changed
+//! by `--set` ([`load`]), read as the typed [`schema`] ([`deserialize`]) and checked
+//! ([`validate`]). [`identity`] says when two configurations are the same.
+
+pub mod deserialize;
+pub mod identity;
+pub mod load;
+pub mod schema;
+pub mod tree;
+pub mod validate;
+
+pub use identity::{RESULT_VERSION, configuration_hash, identity, to_toml};
+pub use load::{Tree, load_experiment, load_experiment_tree};
+pub use schema::{DeviceChoice, Experiment, RunConfig};
+pub use validate::{validate, validate_vocabulary};

@@ -1,0 +1,81 @@
+//! The whole of an experiment, section by section.
+
+use crate::data::DataConfig;
+use crate::decode::DecodingConfig;
+use crate::model::ModelConfig;
+use crate::train::TrainingConfig;
+use serde::{Deserialize, Serialize};
+
+/// One resolved experiment. Every default is stated once, in the section's `Default`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What people call it; absent: the file's name. Not part of a trial's identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub data: DataConfig,
+    #[serde(default)]
+    pub model: ModelConfig,
+    #[serde(default)]
+    pub training: TrainingConfig,
+    #[serde(default)]
+    pub decoding: DecodingConfig,
+    #[serde(default)]
+    pub run: RunConfig,
+}
+
+/// The `[run]` section: where and how visibly a trial runs. Not part of a trial's identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+    pub device: DeviceChoice,
+    /// CPU threads; 0: all cores.
+    pub threads: usize,
+    /// Updates between lines of the log and points in TensorBoard.
+    pub log_interval_steps: u64,
+    /// Write TensorBoard files.
+    pub tensorboard: bool,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        RunConfig { device: DeviceChoice::Auto, threads: 0, log_interval_steps: 50, tensorboard: true }
+    }
+}
+
+/// Which device a trial runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    Auto,
+    Cpu,
+    Cuda(usize),
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            "cuda" => Ok(DeviceChoice::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .map(DeviceChoice::Cuda)
+                .ok_or_else(|| format!("device {text:?} is none of \"auto\", \"cpu\", \"cuda\", \"cuda:N\"")),
+        }
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        match choice {
+            DeviceChoice::Auto => "auto".into(),
+            DeviceChoice::Cpu => "cpu".into(),
+            DeviceChoice::Cuda(n) => format!("cuda:{n}"),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Checks of a resolved configuration that types cannot make, before any work is done.
+//!
+//! Each names the key, the value seen, where it was written and what would be accepted.
+
+use super::load::Tree;
+use super::schema::{Experiment, RunConfig};
+use crate::data::{Corpus, DataConfig, FilePair, Recipe};
+use crate::decode::DecodingConfig;
+use crate::error::{Diagnostic, Result};
+use crate::model::{ModelConfig, Position};
+use crate::train::TrainingConfig;
+use std::fmt::Display;
+
+/// Largest width, length or number of rows: beyond it products of sizes would overflow
+/// long before any machine could hold them.
+const LARGEST_SIZE: i64 = 1 << 24;
+/// Most layers of a stack.
+const MOST_LAYERS: usize = 1 << 10;
+/// Most hypotheses of a beam.
+const WIDEST_BEAM: usize = 1 << 10;
+/// Most CPU threads.
+const MOST_THREADS: usize = 1 << 12;
+/// Padding, beginning and end of a sentence: the least that a vocabulary holds.
+const SPECIAL_TOKENS: i64 = 3;
+
+/// Checks an experiment; `tree` is where its values were written.
+///
+/// # Errors
+/// The first value that is not accepted.
+pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
+    let checks = Checks { tree };
+    if let Some(label) = &experiment.label
+        && !is_directory_name(label)
+    {
+        return Err(checks.unsafe_name("label", label).into());
+    }
+    checks.data(&experiment.data)?;
+    checks.model(&experiment.model)?;
+    checks.training(&experiment.training, &experiment.data)?;
+    checks.decoding(&experiment.decoding)?;
+    checks.positions(experiment)?;
+    checks.run(&experiment.run)?;
+    Ok(())
+}
+
+/// Checks what only the prepared data can tell: `vocabulary_size` is the number of tokens
+/// that exist, special ones included.
+///
+/// # Errors
+/// The embedding has fewer rows than there are tokens, or the beam is wider than that.
+pub fn validate_vocabulary(experiment: &Experiment, vocabulary_size: usize) -> Result<()> {
+    if let Some(rows) = experiment.model.embedding_rows
+        && usize::try_from(rows).is_ok_and(|rows| rows < vocabulary_size)
+    {
+        let message =
+            format!("model.embedding_rows = {rows} is less than the vocabulary's {vocabulary_size} tokens");
+        let help = format!("use {vocabulary_size} or more, leave it out, or lower data.merges");
+        return Err(Diagnostic::new(message).help(help).into());
+    }
+    let beam = experiment.decoding.beam;
+    if beam > vocabulary_size {
+        let message =
+            format!("decoding.beam = {beam} is more than the vocabulary's {vocabulary_size} tokens");
+        return Err(Diagnostic::new(message).help(format!("use {vocabulary_size} or less")).into());
+    }
+    Ok(())
+}
+
+/// Whether a label can be a directory's name on every system, and needs no quoting.
+pub fn is_directory_name(label: &str) -> bool {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._=+,-".contains(c);
+    !label.is_empty() && label.len() <= 200 && label.chars().all(safe) && !label.starts_with(['.', '-'])
+}
+
+/// What [`is_directory_name`] accepts, for messages.
+pub const DIRECTORY_NAME_HELP: &str =
+    "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
+
+struct Checks<'a> {
+    tree: &'a Tree,
+}
+
+type Checked = std::result::Result<(), Diagnostic>;
+
+impl Checks<'_> {
+    /// A mistake about `key`, at its place, or at that of its section.
+    fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
+        let path: Vec<&str> = key.split('.').collect();
+        let place = (1..=path.len()).rev().find_map(|depth| self.tree.place(&path[..depth]));
+        Diagnostic::new(message).at(place).help(help)
+    }
+
+    fn unsafe_name(&self, key: &str, value: &str) -> Diagnostic {
+        self.mistake(key, format!("{key} = {value:?} is not a safe name"), DIRECTORY_NAME_HELP)
+    }
+
+    fn require(&self, holds: bool, key: &str, value: impl Display, accepted: &str) -> Checked {
+        if holds {
+            return Ok(());
+        }
+        let message = format!("{key} = {value} is out of range");
+        Err(self.mistake(key, message, format!("expected {accepted}")))
+    }
+
+    fn size(&self, key: &str, value: i64) -> Checked {
+        let accepted = format!("an integer from 1 to {LARGEST_SIZE}");
+        self.require((1..=LARGEST_SIZE).contains(&value), key, value, &accepted)
+    }
+
+    fn count(&self, key: &str, value: usize) -> Checked {
+        self.size(key, i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    fn at_least_one(&self, key: &str, value: u64) -> Checked {
+        self.require(value >= 1, key, value, "1 or more")
+    }
+
+    /// A share in [0, 1): dropout, label smoothing, Adam's betas. NaN is outside.
+    fn share(&self, key: &str, value: f64) -> Checked {
+        self.require((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
+    }
+
+    fn positive(&self, key: &str, value: f64) -> Checked {
+        self.require(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
+    }
+
+    fn model(&self, model: &ModelConfig) -> Checked {
+        let layers = format!("an integer from 1 to {MOST_LAYERS}");
+        self.require((1..=MOST_LAYERS).contains(&model.layers), "model.layers", model.layers, &layers)?;
+        self.size("model.d_model", model.d_model)?;
+        self.size("model.d_ff", model.d_ff)?;
+        self.size("model.heads", model.heads)?;
+        model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k))?;
+        model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v))?;
+        self.heads(model)?;
+        self.share("model.dropout", model.dropout)?;
+        self.share("model.attention_dropout", model.attention_dropout)?;
+        self.share("model.activation_dropout", model.activation_dropout)?;
+        self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon)?;
+        self.size("model.learned_positions", model.learned_positions)?;
+        if let Some(rows) = model.embedding_rows {
+            let accepted =
+                format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone are {SPECIAL_TOKENS}");
+            let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
+            self.require(holds, "model.embedding_rows", rows, &accepted)?;
+        }
+        Ok(())
+    }
+
+    /// heads must divide d_model where a head's width follows from both.
+    fn heads(&self, model: &ModelConfig) -> Checked {
+        let ModelConfig { d_model, heads, .. } = *model;
+        if (model.d_k.is_some() && model.d_v.is_some()) || d_model % heads == 0 {
+            return Ok(());
+        }
+        let message = format!("model.d_model = {d_model} is not divisible by model.heads = {heads}");
+        // A suggestion must not run into the next check: sinusoids need an even width.
+        let even = matches!(model.position, Position::Sinusoidal | Position::SinusoidalHalves);
+        let unit = if even && heads % 2 == 1 { 2 * heads } else { heads };
+        let below = d_model - d_model % unit;
+        let widths: Vec<String> =
+            [below, below + unit].iter().filter(|&&width| width > 0).map(i64::to_string).collect();
+        let divisors = |heads: &i64| d_model % heads == 0;
+        let fewer = (1..=heads.min(d_model)).rev().find(divisors);
+        let more = (heads + 1..=d_model).find(divisors);
+        let counts: Vec<String> = fewer.into_iter().chain(more).map(|heads| heads.to_string()).collect();
+        let help = format!(
+            "use d_model {}, or heads {}, or state both d_k and d_v",
+            widths.join(" or "),
+            counts.join(" or ")
+        );
+        // The value that a file states is the one to point at.
+        let key =
+            if self.tree.place(&["model", "heads"]).is_some() { "model.heads" } else { "model.d_model" };
+        Err(self.mistake(key, message, help))
+    }
+
+    /// What the position encoding needs of widths and lengths.
+    fn positions(&self, experiment: &Experiment) -> Checked {
+        let ModelConfig { d_model, learned_positions, .. } = experiment.model;
+        match experiment.model.position {
+            Position::Sinusoidal => {
+                let help =
+                    format!("sines and cosines come in pairs: use {} or {}", d_model.max(3) - 1, d_model + 1);
+                let message = format!("model.d_model = {d_model} is odd, and model.position is sinusoidal");
+                let wrong = || self.mistake("model.d_model", message, help);
+                if d_model % 2 == 0 { Ok(()) } else { Err(wrong()) }
+            }
+            Position::SinusoidalHalves => {
+                let message =
+                    format!("model.d_model = {d_model} does not suit position \"sinusoidal_halves\"");
+                let wrong = || self.mistake("model.d_model", message, "expected an even number, 4 or more");
+                if d_model % 2 == 0 && d_model >= 4 { Ok(()) } else { Err(wrong()) }
+            }
+            Position::Learned => {
+                let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
+                let needed = longest.saturating_add(1).saturating_add(extra);
+                if usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
+                    return Ok(());
+                }
+                let message = format!(
+                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence, and decoding.max_extra_length = {extra} make {needed}"
+                );
+                let help = format!("use {needed} or more, or lower data.max_length");
+                Err(self.mistake("model.learned_positions", message, help))
+            }
+            Position::None => Ok(()),
+        }
+    }
+
+    fn training(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
+        self.at_least_one("training.steps", training.steps)?;
+        self.at_least_one("training.batch_tokens", training.batch_tokens as u64)?;
+        let longest = data.max_length.saturating_add(1);
+        if training.micro_batch_tokens < longest {
+            let message = format!(
+                "training.micro_batch_tokens = {} is less than {longest}, so the longest pairs (data.max_length = {} and the end of the sentence) fit into no batch",
+                training.micro_batch_tokens, data.max_length
+            );
+            let help = format!("use {longest} or more, or lower data.max_length");
+            return Err(self.mistake("training.micro_batch_tokens", message, help));
+        }
+        self.positive("training.learning_rate_scale", training.learning_rate_scale)?;
+        self.at_least_one("training.warmup_steps", training.warmup_steps)?;
+        self.share("training.adam_beta1", training.adam_beta1)?;
+        self.share("training.adam_beta2", training.adam_beta2)?;
+        self.positive("training.adam_epsilon", training.adam_epsilon)?;
+        self.share("training.label_smoothing", training.label_smoothing)?;
+        training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm))?;
+        self.at_least_one("training.average_checkpoints", training.average_checkpoints as u64)
+    }
+
+    fn decoding(&self, decoding: &DecodingConfig) -> Checked {
+        let beam = format!("1 (greedy) to {WIDEST_BEAM}");
+        self.require((1..=WIDEST_BEAM).contains(&decoding.beam), "decoding.beam", decoding.beam, &beam)?;
+        let alpha = decoding.length_penalty;
+        let holds = alpha.is_finite() && alpha >= 0.0;
+        self.require(holds, "decoding.length_penalty", alpha, "a finite number, 0 (none) or more")?;
+        self.at_least_one("decoding.batch_tokens", decoding.batch_tokens as u64)?;
+        let extra = decoding.max_extra_length;
+        let accepted = format!("0 to {LARGEST_SIZE}");
+        self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &accepted)
+    }
+
+    fn run(&self, run: &RunConfig) -> Checked {
+        self.at_least_one("run.log_interval_steps", run.log_interval_steps)?;
+        let accepted = format!("0 (all cores) to {MOST_THREADS}");
+        self.require(run.threads <= MOST_THREADS, "run.threads", run.threads, &accepted)
+    }
+
+    fn data(&self, data: &DataConfig) -> Checked {
+        let accepted = format!("0 to {LARGEST_SIZE}");
+        self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted)?;
+        self.count("data.max_length", data.max_length)?;
+        let ratio = data.max_length_ratio;
+        let holds = ratio.is_finite() && ratio >= 1.0;
+        self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
+        self.recipe(&data.recipe)
+    }
+
+    fn recipe(&self, recipe: &Recipe) -> Checked {
+        let names = [
+            ("data.recipe.name", &recipe.name),
+            ("data.recipe.source_language", &recipe.source_language),
+            ("data.recipe.target_language", &recipe.target_language),
+        ];
+        if let Some((key, value)) = names.into_iter().find(|(_, value)| !is_directory_name(value)) {
+            return Err(self.unsafe_name(key, value));
+        }
+        match &recipe.corpus {
+            Corpus::Generated(sizes) => {
+                self.count("data.recipe.corpus.generated.train", sizes.train)?;
+                self.count("data.recipe.corpus.generated.dev", sizes.dev)?;
+                self.count("data.recipe.corpus.generated.test", sizes.test)
+            }
+            Corpus::Files(files) => {
+                let key = "data.recipe.corpus.files";
+                if files.train.is_empty() {
+                    let message = format!("{key}.train = [] names no text to train on");
+                    let help = "state at least one [[corpus.files.train]] with source and target";
+                    return Err(self.mistake(&format!("{key}.train"), message, help));
+                }
+                files.train.iter().try_for_each(|pair| self.file_pair(&format!("{key}.train"), pair))?;
+                self.file_pair(&format!("{key}.dev"), &files.dev)?;
+                self.file_pair(&format!("{key}.test"), &files.test)
+            }
+        }
+    }
+
+    fn file_pair(&self, key: &str, pair: &FilePair) -> Checked {
+        for (side, name) in [("source", &pair.source), ("target", &pair.target)] {
+            let relative = std::path::Path::new(name);
+            let outside = relative.is_absolute()
+                || relative.components().any(|part| part == std::path::Component::ParentDir);
+            if name.trim().is_empty() || outside {
+                let key = format!("{key}.{side}");
+                let message = format!("{key} = {name:?} is not a file of the source directory");
+                return Err(self.mistake(&key, message, "expected a relative path without \"..\""));
+            }
+        }
+        pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
+    }
+}

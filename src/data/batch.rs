@@ -1,0 +1,169 @@
+//! Which pairs go into which micro-batch: a pure function of store, seed and epoch.
+//!
+//! Config keys: `training.micro_batch_tokens`, `decoding.batch_tokens`.
+
+use super::store::Store;
+use crate::seed::{Purpose, rng};
+use rand_chacha::rand_core::Rng;
+
+/// Pairs are sorted by length within windows of about so many micro-batches: wide enough that little
+/// is padded, narrow enough that on a large corpus what is batched together changes every epoch.
+const WINDOW_BATCHES: u64 = 200;
+
+/// The micro-batches of one epoch, as indices of pairs; every pair is in exactly one of them.
+///
+/// No batch has more than `micro_batch_tokens` padded tokens on a side, the end of each sentence
+/// counted, but for a pair that is longer alone and forms its own.
+pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, micro_batch_tokens: usize) -> Vec<Vec<u32>> {
+    let mut random = rng(seed, Purpose::BatchOrder, epoch);
+    let mut order: Vec<u32> = (0..store.len() as u32).collect();
+    shuffle(&mut order, &mut random);
+    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    let mut batches = Vec::new();
+    for window in order.chunks_mut(window_pairs(store, micro_batch_tokens)) {
+        sort_by_length(window, lengths);
+        batches.extend(packed(window, lengths, micro_batch_tokens));
+    }
+    shuffle(&mut batches, &mut random);
+    batches
+}
+
+/// Batches for evaluation, the longest pairs first, so that memory runs out at once or never.
+///
+/// `lengths` holds tokens of (source, target) without the end of sentence; who has no target says 0.
+pub fn sorted_batches(lengths: &[(usize, usize)], batch_tokens: usize) -> Vec<Vec<u32>> {
+    let of = |pair: u32| lengths[pair as usize];
+    let mut order: Vec<u32> = (0..lengths.len() as u32).collect();
+    sort_by_length(&mut order, of);
+    order.reverse();
+    packed(&order, of, batch_tokens)
+}
+
+/// Pairs in each window: the store cut into equal parts of at most [`WINDOW_BATCHES`] batches.
+fn window_pairs(store: &Store, micro_batch_tokens: usize) -> usize {
+    let tokens = store.source_tokens().max(store.target_tokens()) + store.len() as u64;
+    let windows = tokens.div_ceil(WINDOW_BATCHES.saturating_mul(micro_batch_tokens as u64).max(1)).max(1);
+    store.len().div_ceil(windows as usize).max(1)
+}
+
+/// By the longer side, which decides how many pairs fit, then by how much longer it is; equal pairs
+/// stay in their order.
+///
+/// The difference rises and falls by turns, so that a batch that crosses from one length to the
+/// next holds pairs of like proportions.
+fn sort_by_length(pairs: &mut [u32], lengths: impl Fn(u32) -> (usize, usize)) {
+    pairs.sort_by_key(|&pair| {
+        let (source, target) = lengths(pair);
+        let (longer, difference) = (source.max(target), source as i64 - target as i64);
+        (longer, if longer % 2 == 0 { difference } else { -difference })
+    });
+}
+
+/// Cuts `order` into the longest runs that fit.
+fn packed(order: &[u32], lengths: impl Fn(u32) -> (usize, usize), budget: usize) -> Vec<Vec<u32>> {
+    let mut batches: Vec<Vec<u32>> = Vec::new();
+    let mut longest = 0;
+    for &pair in order {
+        let (source, target) = lengths(pair);
+        let length = source.max(target) + 1;
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1).saturating_mul(longest.max(length)) <= budget => {
+                longest = longest.max(length);
+                batch.push(pair);
+            }
+            _ => {
+                longest = length;
+                batches.push(vec![pair]);
+            }
+        }
+    }
+    batches
+}
+
+/// Fisher–Yates. Our own, since `rand` may change its shuffle between versions and with it every result.
+fn shuffle<T>(items: &mut [T], random: &mut impl Rng) {
+    for last in (1..items.len()).rev() {
+        // The high half of the product is uniform to within 2^-64 times the number of items.
+        let chosen = (u128::from(random.next_u64()) * (last as u128 + 1)) >> 64;
+        items.swap(last, chosen as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::StoreWriter;
+
+    /// A store of `pairs` with lengths as in ordinary text: 1 to 60, the sides alike.
+    fn store(pairs: usize) -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 1000, [0; 32]).unwrap();
+        let mut random = rng(5, Purpose::Corpus, 0);
+        for _ in 0..pairs {
+            let source = 1 + (random.next_u32() % 30 + random.next_u32() % 30) as usize;
+            let target = (source + (random.next_u32() % 7) as usize).saturating_sub(3);
+            writer.push(&vec![3; source], &vec![3; target]).unwrap();
+        }
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        (directory, store)
+    }
+
+    fn padded(store: &Store, batch: &[u32]) -> (usize, usize) {
+        let longest =
+            |length: &dyn Fn(usize) -> usize| batch.iter().map(|&pair| length(pair as usize) + 1).max();
+        let source = longest(&|pair| store.source_length(pair)).unwrap() * batch.len();
+        (source, longest(&|pair| store.target_length(pair)).unwrap() * batch.len())
+    }
+
+    #[test]
+    fn every_pair_is_in_exactly_one_batch_and_no_batch_is_too_large() {
+        let (_directory, store) = store(3000);
+        for (epoch, budget) in [(0, 1000), (1, 1000), (0, 300), (0, 20), (0, 1)] {
+            let batches = epoch_batches(&store, 1, epoch, budget);
+            let mut seen: Vec<u32> = batches.concat();
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..3000), "epoch {epoch}, budget {budget}");
+            for batch in &batches {
+                let (source, target) = padded(&store, batch);
+                assert!(
+                    batch.len() == 1 || source.max(target) <= budget,
+                    "{source} and {target} of {budget}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_depends_on_seed_and_epoch_alone() {
+        let (_directory, store) = store(500);
+        let batches = |seed, epoch| epoch_batches(&store, seed, epoch, 400);
+        assert_eq!(batches(1, 2), batches(1, 2));
+        assert_ne!(batches(1, 2), batches(1, 3));
+        assert_ne!(batches(1, 2), batches(2, 2));
+    }
+
+    #[test]
+    fn little_is_padding() {
+        let (_directory, store) = store(20_000);
+        let batches = epoch_batches(&store, 1, 0, 2000);
+        let sizes = batches.iter().map(|batch| padded(&store, batch));
+        let (source, target) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+        let tokens = store.source_tokens() + store.target_tokens() + 2 * store.len() as u64;
+        let padding = 1.0 - tokens as f64 / (source + target) as f64;
+        assert!(padding < 0.05, "{padding}");
+    }
+
+    #[test]
+    fn evaluation_batches_begin_with_the_longest() {
+        let lengths = [(3, 4), (9, 9), (2, 4), (30, 1), (0, 0)];
+        assert_eq!(sorted_batches(&lengths, 12), [vec![3], vec![1], vec![0, 2], vec![4]]);
+        assert!(sorted_batches(&[], 12).is_empty());
+    }
+
+    #[test]
+    fn an_empty_store_has_no_batches() {
+        assert!(epoch_batches(&store(0).1, 1, 0, 100).is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! Pairs of the store to tensors: padding, the shift to the right, the real positions.
+
+use super::store::Store;
+use super::tokenizer::{BOS, EOS, PAD};
+use crate::error::Result;
+use tch::{Device, Tensor};
+
+/// One micro-batch as the model takes it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Ids [B, S], each row ended by `</s>` and padded.
+    pub source: Tensor,
+    /// Tokens of each source with `</s>`.
+    pub source_lengths: Vec<i64>,
+    /// Ids [B, T], each row begun by `<s>` (the target shifted right by one, §3.1) and padded.
+    pub target_input: Tensor,
+    /// Which of the B·T positions are real, [N].
+    pub positions: Tensor,
+    /// What the decoder should say there, `</s>` at the end of each row, [N].
+    pub targets: Tensor,
+    /// N: target tokens with `</s>`, without padding.
+    pub target_tokens: usize,
+    /// Source tokens with `</s>`, without padding.
+    pub source_tokens: usize,
+}
+
+/// The pairs that `indices` names, as one batch.
+///
+/// # Panics
+/// If `indices` is empty or names a pair beyond the store.
+pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
+    let sources: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.source(i as usize))).collect();
+    let targets: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.target(i as usize))).collect();
+    let (source, source_lengths) = pad_sources(&sources, device);
+    let width = targets.iter().map(Vec::len).max().expect("a batch has pairs") + 1;
+    let mut inputs = vec![i64::from(PAD); targets.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (row, target) in targets.iter().enumerate() {
+        let start = row * width;
+        inputs[start] = i64::from(BOS);
+        inputs[start + 1..start + 1 + target.len()].copy_from_slice(target);
+        positions.extend((start..=start + target.len()).map(|p| p as i64));
+        outputs.extend(target.iter().copied().chain([i64::from(EOS)]));
+    }
+    Ok(Batch {
+        source,
+        source_tokens: source_lengths.iter().sum::<i64>() as usize,
+        source_lengths,
+        target_input: Tensor::from_slice(&inputs).view([targets.len() as i64, width as i64]).to_device(device),
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
+pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
+    let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
+    let width = lengths.iter().max().copied().expect("a batch has sources") as usize;
+    let mut padded = vec![i64::from(PAD); sources.len() * width];
+    for (row, source) in sources.iter().enumerate() {
+        padded[row * width..row * width + source.len()].copy_from_slice(source);
+        padded[row * width + source.len()] = i64::from(EOS);
+    }
+    let ids = Tensor::from_slice(&padded).view([sources.len() as i64, width as i64]).to_device(device);
+    (ids, lengths)
+}
+
+fn ids(tokens: &[u32]) -> Vec<i64> {
+    tokens.iter().map(|&t| i64::from(t)).collect()
+}

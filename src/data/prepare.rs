@@ -1,0 +1,465 @@
+//! `prepare`: from a recipe to a directory of token stores, once and for all runs.
+//!
+//! The directory's name holds the hash of the `[data]` section. It is written beside its final
+//! place and renamed when complete, so it is never seen half done, and of two processes that
+//! prepare the same data one wins and the other discards its copy.
+
+use super::bpe::PieceCounts;
+use super::corpus::{CleaningCounts, SourceFile, has_text, normalized, read_pairs};
+use super::prepared::{
+    Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, TOKENIZER, content_files, fingerprint, record_file,
+    store_name, text_names,
+};
+use super::staging::{Staging, write_durably};
+use super::store::{Hash, StoreWriter};
+use super::tokenizer::{EncodeCache, Tokenizer};
+use super::{Corpus, DataConfig, FilePair, Split, synthetic};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Prepares the data of `config` under `root`, or checks and reuses what is there.
+///
+/// `source` is the folder of the files that the recipe names; `report` gets a line of progress
+/// at a time. The result depends on configuration and text alone.
+///
+/// # Errors
+/// User errors for a recipe or files that do not fit (see [`read_pairs`]), for a prepared
+/// directory that is damaged, and for `source` files that are not those it was made from.
+pub fn prepare(
+    config: &DataConfig,
+    root: &Path,
+    source: Option<&Path>,
+    report: &mut dyn FnMut(&str),
+) -> Result<Prepared> {
+    let directory = directory(config, root)?;
+    if !directory.exists() {
+        let staging = Staging::create(&directory)?;
+        build(config, source, staging.path(), report)?;
+        if staging.publish(&directory)? {
+            report(&format!("prepared {}", directory.display()));
+            return Prepared::load(&directory, config);
+        }
+        report("another process was faster; using what it prepared");
+    }
+    let prepared = Prepared::load(&directory, config)?;
+    prepared.verify()?;
+    if let (Corpus::Files(_), Some(source)) = (&config.recipe.corpus, source) {
+        check_sources(config, source, &prepared)?;
+    }
+    report(&format!("already prepared: {}", directory.display()));
+    Ok(prepared)
+}
+
+/// Opens the prepared data of `config`; a generated corpus is prepared if it is not yet.
+///
+/// # Errors
+/// A user error that names the command where a corpus of files is not prepared.
+pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
+    let directory = directory(config, root)?;
+    match &config.recipe.corpus {
+        _ if directory.exists() => Prepared::load(&directory, config),
+        Corpus::Generated(_) => prepare(config, root, None, &mut |_| {}),
+        Corpus::Files(_) => Err(Error::user(format!(
+            "{} is not prepared in {}; run `ablate prepare EXPERIMENT --source DIR`, where DIR holds its files",
+            config.recipe.name,
+            root.display()
+        ))),
+    }
+}
+
+/// `<root>/<recipe>-<hash of the data section>`.
+fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
+    let name = &config.recipe.name;
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Error::user(format!(
+            "recipe name {name:?} cannot name a directory; use letters, digits, \"-\", \"_\" and \".\", not \".\" first"
+        )));
+    }
+    let section = serde_json::to_string(config).map_err(|error| Error::failed(format!("[data]: {error}")))?;
+    let hash = blake3::hash(format!("{FORMAT_VERSION} {section}").as_bytes()).to_hex();
+    Ok(root.join(format!("{name}-{}", &hash[..16])))
+}
+
+/// Writes every file of a prepared directory into `directory`, the manifest last.
+fn build(
+    config: &DataConfig,
+    source: Option<&Path>,
+    directory: &Path,
+    report: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let corpus = Reader { config, source };
+    report(&format!("reading the training text of {}", config.recipe.name));
+    let mut pieces = PieceCounts::default();
+    let train_sources = corpus.for_each_pair(Split::Train, &mut |source, target| {
+        if has_text(source, target) {
+            pieces.add(source);
+            pieces.add(target);
+        }
+        Ok(())
+    })?;
+    report(&format!("learning {} merges", config.merges));
+    let tokenizer = Tokenizer::from_counts(&pieces, config.merges);
+    drop(pieces);
+    let json = tokenizer.to_json();
+    write_durably(&directory.join(TOKENIZER), json.as_bytes())?;
+
+    report(&format!("encoding with {} tokens", tokenizer.len()));
+    let mut encoder = Encoder {
+        config,
+        corpus,
+        tokenizer: &tokenizer,
+        tokenizer_hash: *blake3::hash(json.as_bytes()).as_bytes(),
+        cache: EncodeCache::default(),
+        directory,
+    };
+    let (train, tokens, again) = encoder.encode_train()?;
+    if again != train_sources {
+        return Err(Error::user(
+            "the training files changed while they were read; run `ablate prepare` again",
+        ));
+    }
+    let (dev, dev_sources) = encoder.encode_evaluation(Split::Dev)?;
+    let (test, test_sources) = encoder.encode_evaluation(Split::Test)?;
+    report(&format!(
+        "{} of {} training pairs kept (dropped: {} empty, {} too long, {} unbalanced), {dev} dev, {test} test",
+        train.kept, train.read, train.empty, train.too_long, train.unbalanced
+    ));
+    if train.read == 0 {
+        return Err(Error::user(format!("{}: the recipe has no training pairs", config.recipe.name)));
+    }
+    if train.kept == 0 {
+        return Err(Error::user(format!(
+            "{}: cleaning drops every training pair; raise data.max_length or data.max_length_ratio",
+            config.recipe.name
+        )));
+    }
+
+    let files =
+        content_files().iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
+    let manifest = Manifest {
+        version: FORMAT_VERSION,
+        config: config.clone(),
+        counts: Counts {
+            train,
+            dev,
+            test,
+            vocabulary: tokenizer.len(),
+            train_source_tokens: tokens.0,
+            train_target_tokens: tokens.1,
+        },
+        sources: [train_sources, dev_sources, test_sources].concat(),
+        fingerprint: fingerprint(&files),
+        files,
+    };
+    let text = serde_json::to_string_pretty(&manifest)
+        .map_err(|error| Error::failed(format!("{MANIFEST}: {error}")))?;
+    write_durably(&directory.join(MANIFEST), text.as_bytes())
+}
+
+/// The text of a corpus, split by split, as the configuration wants it.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    config: &'a DataConfig,
+    source: Option<&'a Path>,
+}
+
+impl Reader<'_> {
+    /// Visits the pairs of a split in order; says which files they came from.
+    fn for_each_pair(
+        &self,
+        split: Split,
+        visit: &mut dyn FnMut(&str, &str) -> Result<()>,
+    ) -> Result<Vec<SourceFile>> {
+        let mut visit = |source: &str, target: &str| {
+            visit(&normalized(source, self.config), &normalized(target, self.config))
+        };
+        let files = match &self.config.recipe.corpus {
+            Corpus::Generated(generated) => {
+                let pairs = synthetic::generate(generated, split)?;
+                pairs.iter().try_for_each(|(source, target)| visit(source, target))?;
+                return Ok(Vec::new());
+            }
+            Corpus::Files(files) => match split {
+                Split::Train => files.train.as_slice(),
+                Split::Dev => std::slice::from_ref(&files.dev),
+                Split::Test => std::slice::from_ref(&files.test),
+            },
+        };
+        let source = self.source.ok_or_else(|| {
+            Error::user(format!(
+                "{} is made of files; give the folder that holds them: `ablate prepare EXPERIMENT --source DIR`",
+                self.config.recipe.name
+            ))
+        })?;
+        let read = |pair: &FilePair| read_pairs(pair, source, &mut visit);
+        Ok(files.iter().map(read).collect::<Result<Vec<_>>>()?.concat())
+    }
+}
+
+/// Writes the stores and texts of a directory.
+struct Encoder<'a> {
+    config: &'a DataConfig,
+    corpus: Reader<'a>,
+    tokenizer: &'a Tokenizer,
+    tokenizer_hash: Hash,
+    cache: EncodeCache,
+    directory: &'a Path,
+}
+
+impl Encoder<'_> {
+    fn store(&self, split: Split) -> Result<StoreWriter> {
+        StoreWriter::create(
+            &self.directory.join(store_name(split)),
+            self.tokenizer.len(),
+            self.tokenizer_hash,
+        )
+    }
+
+    /// Writes the pairs that cleaning keeps; returns its counts, the tokens of each side, and the files read.
+    fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64), Vec<SourceFile>)> {
+        let mut store = self.store(Split::Train)?;
+        let mut counts = CleaningCounts::default();
+        let mut tokens = (0, 0);
+        let sources = self.corpus.for_each_pair(Split::Train, &mut |source, target| {
+            counts.read += 1;
+            if !has_text(source, target) {
+                counts.empty += 1;
+                return Ok(());
+            }
+            let source = self.tokenizer.encode(source, &mut self.cache);
+            let target = self.tokenizer.encode(target, &mut self.cache);
+            if counts.keep(source.len(), target.len(), self.config) {
+                tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
+                store.push(&source, &target)?;
+            }
+            Ok(())
+        })?;
+        store.finish()?;
+        Ok((counts, tokens, sources))
+    }
+
+    /// Writes all pairs of the dev or test set, as ids and as text; returns their number and the files read.
+    fn encode_evaluation(&mut self, split: Split) -> Result<(usize, Vec<SourceFile>)> {
+        let mut store = self.store(split)?;
+        let [mut source_text, mut target_text] = [String::new(), String::new()];
+        let mut pairs = 0;
+        let sources = self.corpus.for_each_pair(split, &mut |source, target| {
+            pairs += 1;
+            source_text.extend([source, "\n"]);
+            target_text.extend([target, "\n"]);
+            store.push(
+                &self.tokenizer.encode(source, &mut self.cache),
+                &self.tokenizer.encode(target, &mut self.cache),
+            )
+        })?;
+        store.finish()?;
+        for (name, text) in text_names(split).iter().zip([source_text, target_text]) {
+            write_durably(&self.directory.join(name), text.as_bytes())?;
+        }
+        Ok((pairs, sources))
+    }
+}
+
+/// Whether the files in `source` are those that `prepared` was made from.
+fn check_sources(config: &DataConfig, source: &Path, prepared: &Prepared) -> Result<()> {
+    let corpus = Reader { config, source: Some(source) };
+    let mut found = Vec::new();
+    for split in Split::ALL {
+        found.extend(corpus.for_each_pair(split, &mut |_, _| Ok(()))?);
+    }
+    let recorded = &prepared.manifest().sources;
+    match found.iter().zip(recorded).find(|(found, recorded)| found != recorded) {
+        None if found.len() == recorded.len() => Ok(()),
+        changed => Err(Error::user(format!(
+            "{}: not the text that {} was prepared from; delete that directory to prepare the new text",
+            source.join(changed.map_or("", |(found, _)| &found.name)).display(),
+            prepared.directory().display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FilesCorpus, GeneratedCorpus, Recipe};
+    use super::*;
+
+    fn config(corpus: Corpus) -> DataConfig {
+        let recipe = Recipe {
+            name: "tiny".into(),
+            source_language: "en".into(),
+            target_language: "de".into(),
+            corpus,
+        };
+        DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }
+    }
+
+    fn generated() -> DataConfig {
+        config(Corpus::Generated(GeneratedCorpus { train: 50, dev: 5, test: 6, seed: 1 }))
+    }
+
+    fn pair(name: &str) -> FilePair {
+        let side = |language: &str| format!("{name}.{language}");
+        FilePair { source: side("en"), target: side("de"), pairs: None, source_url: None, target_url: None }
+    }
+
+    /// A corpus of files, in a fresh folder.
+    fn files() -> (DataConfig, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "many words ".repeat(40);
+        let unbalanced = "one two three four five six seven eight";
+        let texts = [
+            ("more", ["ONE cat\n", "EINE Katze\n"].map(String::from)),
+            (
+                "train",
+                [format!("A cat\n \n{long}\na\nb\n"), format!("Eine Katze\nx\n{long}\n{unbalanced}\nb\n")],
+            ),
+            ("dev", ["A\u{2028}Dog\n\r\r\n".into(), "Ein Hund\n\n".into()]),
+            ("test", ["Mice".into(), "Mäuse".into()]),
+        ];
+        for (name, sides) in texts {
+            for (language, text) in ["en", "de"].iter().zip(sides) {
+                std::fs::write(folder.path().join(format!("{name}.{language}")), text).unwrap();
+            }
+        }
+        let train = vec![pair("train"), pair("more")];
+        (config(Corpus::Files(FilesCorpus { train, dev: pair("dev"), test: pair("test") })), folder)
+    }
+
+    fn prepared(config: &DataConfig, root: &Path, source: Option<&Path>) -> (Result<Prepared>, Vec<String>) {
+        let mut lines = Vec::new();
+        let result = prepare(config, root, source, &mut |line| lines.push(line.to_string()));
+        (result, lines)
+    }
+
+    fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+        let error = result.unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn files_are_cleaned_lower_cased_and_encoded() {
+        let (config, source) = files();
+        let root = tempfile::tempdir().unwrap();
+        let data = prepared(&config, root.path(), Some(source.path())).0.unwrap();
+        let expected = CleaningCounts { read: 6, kept: 3, empty: 1, too_long: 1, unbalanced: 1 };
+        assert_eq!(data.counts().train, expected);
+        let train = data.split(Split::Train).unwrap();
+        let sides = |pair| [train.source(pair), train.target(pair)].map(|ids| data.tokenizer.decode(&ids));
+        assert_eq!([0, 1, 2].map(sides), [["a cat", "eine katze"], ["b", "b"], ["one cat", "eine katze"]]);
+        let dev = data.text(Split::Dev).unwrap();
+        assert_eq!(
+            (dev.source, dev.target),
+            (vec!["a\u{2028}dog".into(), "\r".into()], vec!["ein hund".into(), "".into()])
+        );
+        let store = data.split(Split::Dev).unwrap();
+        assert_eq!(data.tokenizer.decode(&store.source(1)), "\r");
+        assert_eq!(data.counts().test, 1);
+        assert!(data.text(Split::Train).is_err());
+    }
+
+    #[test]
+    fn the_second_time_nothing_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, _) = prepared(&generated(), root.path(), None);
+        let (second, lines) = prepared(&generated(), root.path(), None);
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(lines.iter().any(|line| line.contains("already prepared")), "{lines:?}");
+        assert_eq!(first.manifest(), second.manifest());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "nothing temporary is left");
+        assert_eq!(
+            std::fs::read_dir(first.directory()).unwrap().count(),
+            9,
+            "nothing beside the documented files"
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_depends_on_content_alone() {
+        let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let of = |config: &DataConfig, root: usize| {
+            open(config, roots[root].path()).unwrap().fingerprint().to_string()
+        };
+        let usual = of(&generated(), 0);
+        assert_eq!(of(&generated(), 1), usual);
+        let mut renamed = generated();
+        renamed.recipe.name = "other".into();
+        assert_eq!(of(&renamed, 0), usual);
+        let fewer = DataConfig { merges: 49, ..generated() };
+        assert_ne!(of(&fewer, 0), usual);
+    }
+
+    #[test]
+    fn files_that_are_not_prepared_name_the_command() {
+        let (config, _) = files();
+        let root = tempfile::tempdir().unwrap();
+        let opened = message(open(&config, root.path()));
+        assert!(opened.contains("ablate prepare EXPERIMENT --source DIR"), "{opened}");
+        let sourceless = message(prepared(&config, root.path(), None).0);
+        assert!(sourceless.contains("--source DIR"), "{sourceless}");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "a failure leaves nothing behind");
+    }
+
+    #[test]
+    fn changed_source_files_are_noticed() {
+        let (config, source) = files();
+        let root = tempfile::tempdir().unwrap();
+        prepared(&config, root.path(), Some(source.path())).0.unwrap();
+        prepared(&config, root.path(), Some(source.path())).0.unwrap();
+        std::fs::write(source.path().join("more.de"), "zwei Katzen\n").unwrap();
+        let shown = message(prepared(&config, root.path(), Some(source.path())).0);
+        assert!(shown.contains("more.de") && shown.contains("delete that directory"), "{shown}");
+        prepared(&config, root.path(), None).0.unwrap();
+    }
+
+    #[test]
+    fn any_damaged_or_missing_file_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = open(&generated(), root.path()).unwrap().directory().to_path_buf();
+        for name in content_files().into_iter().chain([MANIFEST.to_string()]) {
+            let path = directory.join(&name);
+            let bytes = std::fs::read(&path).unwrap();
+            for at in (0..bytes.len()).step_by(bytes.len() / 20 + 1) {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1;
+                std::fs::write(&path, &changed).unwrap();
+                let result = prepared(&generated(), root.path(), None).0;
+                // A manifest may change where it means the same, in white space or in a count.
+                if name != MANIFEST || result.is_err() {
+                    let shown = message(result);
+                    assert!(
+                        shown.contains("delete") && shown.contains("`ablate prepare` again"),
+                        "{name} {at}: {shown}"
+                    );
+                }
+            }
+            std::fs::remove_file(&path).unwrap();
+            let shown = message(prepared(&generated(), root.path(), None).0);
+            assert!(shown.contains(&name), "{shown}");
+            std::fs::write(&path, bytes).unwrap();
+        }
+        prepared(&generated(), root.path(), None).0.unwrap();
+    }
+
+    #[test]
+    fn processes_that_prepare_the_same_data_at_once_agree() {
+        let root = tempfile::tempdir().unwrap();
+        let fingerprints: Vec<String> = std::thread::scope(|scope| {
+            let run = || open(&generated(), root.path()).unwrap().fingerprint().to_string();
+            let runs: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert!(fingerprints.iter().all(|fingerprint| *fingerprint == fingerprints[0]));
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_recipe_name_that_is_a_path_is_refused() {
+        let mut config = generated();
+        for name in ["", "../up", "a/b", ".hidden"] {
+            config.recipe.name = name.into();
+            assert!(message(open(&config, Path::new("unused"))).contains("recipe name"));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A prepared corpus: the directory that `prepare` made, opened and checked.
+
+use super::corpus::{CleaningCounts, SourceFile};
+use super::store::{Hash, Store};
+use super::tokenizer::Tokenizer;
+use super::{DataConfig, Split};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+pub const MANIFEST: &str = "manifest.json";
+pub const TOKENIZER: &str = "tokenizer.json";
+/// Raised when the same configuration would give other files.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The content of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub version: u32,
+    pub config: DataConfig,
+    pub counts: Counts,
+    /// The files that the corpus was read from; none for a generated one.
+    pub sources: Vec<SourceFile>,
+    /// Every other file of the directory, in a fixed order.
+    pub files: Vec<FileRecord>,
+    /// blake3 over the contents of all files: the same for the same data on any machine, at any path.
+    pub fingerprint: String,
+}
+
+/// Sizes of a prepared corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Training pairs before and after cleaning.
+    pub train: CleaningCounts,
+    pub dev: usize,
+    pub test: usize,
+    /// Token ids in use; a model may have more rows.
+    pub vocabulary: usize,
+    /// BPE tokens of the kept training pairs, without ends of sentences.
+    pub train_source_tokens: u64,
+    pub train_target_tokens: u64,
+}
+
+/// A file of the directory, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRecord {
+    pub name: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// Every file of a prepared directory but the manifest, in the order of the fingerprint.
+pub fn content_files() -> Vec<String> {
+    let stores = Split::ALL.map(store_name);
+    let texts = [Split::Dev, Split::Test].into_iter().flat_map(text_names);
+    [TOKENIZER.to_string()].into_iter().chain(stores).chain(texts).collect()
+}
+
+pub fn store_name(split: Split) -> String {
+    format!("{}.store", split.name())
+}
+
+/// File names of the two sides of a split's text.
+pub fn text_names(split: Split) -> [String; 2] {
+    ["source", "target"].map(|side| format!("{}.{side}.txt", split.name()))
+}
+
+/// blake3 over names and hashes of `files`.
+pub fn fingerprint(files: &[FileRecord]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    files.iter().for_each(|file| _ = hasher.update(format!("{} {}\n", file.name, file.blake3).as_bytes()));
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Size and hash of a file as it is on the disk now.
+pub fn record_file(directory: &Path, name: &str) -> Result<FileRecord> {
+    let path = directory.join(name);
+    let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+    let mut hasher = blake3::Hasher::new();
+    let bytes = std::io::copy(&mut file, &mut hasher).map_err(Error::io("read", &path))?;
+    Ok(FileRecord { name: name.into(), bytes, blake3: hasher.finalize().to_hex().to_string() })
+}
+
+/// The two sides of a split as text: what to translate, and the references.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParallelText {
+    pub source: Vec<String>,
+    pub target: Vec<String>,
+}
+
+/// A prepared corpus. Stores and texts are opened, and checked, when asked for.
+#[derive(Debug)]
+pub struct Prepared {
+    pub tokenizer: Tokenizer,
+    tokenizer_hash: Hash,
+    directory: PathBuf,
+    manifest: Manifest,
+}
+
+impl Prepared {
+    /// Opens a directory that `config` was prepared into.
+    ///
+    /// # Errors
+    /// A user error that names the file where manifest or tokenizer are missing or damaged.
+    pub fn load(directory: &Path, config: &DataConfig) -> Result<Self> {
+        let manifest_file = directory.join(MANIFEST);
+        let text = read_text(&manifest_file, directory)?;
+        let manifest: Manifest = serde_json::from_str(&text)
+            .map_err(|error| damaged(&manifest_file, directory, &format!("it cannot be read ({error})")))?;
+        let complete = manifest.files.iter().map(|file| &file.name).eq(&content_files());
+        if manifest.version != FORMAT_VERSION
+            || !complete
+            || manifest.fingerprint != fingerprint(&manifest.files)
+        {
+            return Err(damaged(&manifest_file, directory, "it does not hold together"));
+        }
+        if manifest.config != *config {
+            return Err(damaged(&manifest_file, directory, "it belongs to another [data] section"));
+        }
+        let tokenizer_file = directory.join(TOKENIZER);
+        let text = read_text(&tokenizer_file, directory)?;
+        check_hash(&manifest, directory, TOKENIZER, text.as_bytes())?;
+        let tokenizer = Tokenizer::from_json(&text)
+            .map_err(|error| damaged(&tokenizer_file, directory, &error.to_string()))?;
+        let tokenizer_hash = *blake3::hash(text.as_bytes()).as_bytes();
+        Ok(Prepared { tokenizer, tokenizer_hash, directory: directory.into(), manifest })
+    }
+
+    /// Compares every file with the manifest.
+    ///
+    /// # Errors
+    /// A user error that names the first file that is missing or differs.
+    pub fn verify(&self) -> Result<()> {
+        for expected in &self.manifest.files {
+            let path = self.directory.join(&expected.name);
+            if !path.is_file() {
+                return Err(damaged(&path, &self.directory, "it is missing"));
+            }
+            if record_file(&self.directory, &expected.name)? != *expected {
+                return Err(damaged(&path, &self.directory, "it is not what was prepared"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Token ids of a split.
+    pub fn split(&self, split: Split) -> Result<Store> {
+        let path = self.directory.join(store_name(split));
+        if !path.is_file() {
+            return Err(damaged(&path, &self.directory, "it is missing"));
+        }
+        Store::open(&path, self.tokenizer_hash)
+    }
+
+    /// Both sides of the dev or test set as text, lower-cased if the configuration says so.
+    ///
+    /// # Errors
+    /// A user error for a damaged file; a failure for the training set, of which no text is kept.
+    pub fn text(&self, split: Split) -> Result<ParallelText> {
+        if split == Split::Train {
+            return Err(Error::failed("no text of the training set is kept; decode the ids of its store"));
+        }
+        let [source, target] = text_names(split).map(|name| -> Result<Vec<String>> {
+            let text = read_text(&self.directory.join(&name), &self.directory)?;
+            check_hash(&self.manifest, &self.directory, &name, text.as_bytes())?;
+            // Not `str::lines`, which would drop a carriage return that is part of the sentence.
+            Ok(text.split_terminator('\n').map(str::to_string).collect())
+        });
+        Ok(ParallelText { source: source?, target: target? })
+    }
+
+    /// blake3 over the contents, in hexadecimal; part of a trial's identity.
+    pub fn fingerprint(&self) -> &str {
+        &self.manifest.fingerprint
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.manifest.counts
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+fn read_text(path: &Path, directory: &Path) -> Result<String> {
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| damaged(path, directory, "it is not UTF-8")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(damaged(path, directory, "it is missing"))
+        }
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+fn check_hash(manifest: &Manifest, directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let hash = blake3::hash(bytes).to_hex();
+    match manifest.files.iter().find(|file| file.name == name) {
+        Some(file) if file.blake3 == hash.as_str() => Ok(()),
+        _ => Err(damaged(&directory.join(name), directory, "it is not what was prepared")),
+    }
+}
+
+fn damaged(path: &Path, directory: &Path, problem: &str) -> Error {
+    Error::user(format!(
+        "{}: {problem}; delete {} and run `ablate prepare` again",
+        path.display(),
+        directory.display()
+    ))
+}

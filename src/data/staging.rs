@@ -1,0 +1,140 @@
+//! Directories that appear complete or not at all: written beside their place, synced, renamed.
+
+use crate::error::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The lock file in a staging directory; held by the process that fills it.
+const LOCK: &str = "lock";
+
+/// A directory beside the final one, gone again unless it is published.
+pub struct Staging {
+    path: PathBuf,
+    /// Says to other processes that this directory is not abandoned.
+    _lock: File,
+}
+
+impl Staging {
+    /// A fresh directory for what becomes `directory`. Removes what killed processes left of earlier attempts.
+    pub fn create(directory: &Path) -> Result<Self> {
+        let root = parent(directory);
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}.");
+        std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        Self::remove_abandoned(root, &prefix)?;
+        let mut attempt = 0u64;
+        loop {
+            attempt += 1;
+            let path = root.join(format!("{prefix}{}-{attempt}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                result => result.map_err(Error::io("create", &path))?,
+            }
+            let lock_file = path.join(LOCK);
+            let lock = File::create(&lock_file).map_err(Error::io("create", &lock_file))?;
+            // Another process may just have taken the new directory for an abandoned one. Where
+            // locks are not supported, none is ever found abandoned.
+            let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !lock_file.is_file();
+            if !taken {
+                return Ok(Staging { path, _lock: lock });
+            }
+        }
+    }
+
+    /// Where to write.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn remove_abandoned(root: &Path, prefix: &str) -> Result<()> {
+        for entry in std::fs::read_dir(root).map_err(Error::io("read", root))? {
+            let entry = entry.map_err(Error::io("read", root))?;
+            if entry.file_name().to_string_lossy().starts_with(prefix)
+                && File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+            {
+                // Another process may be removing it too.
+                _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames to `directory`; false where that exists already, made by a faster process.
+    pub fn publish(self, directory: &Path) -> Result<bool> {
+        let lock = self.path.join(LOCK);
+        std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
+        sync_directory(&self.path)?;
+        match std::fs::rename(&self.path, directory) {
+            Ok(()) => sync_directory(parent(directory)).map(|()| true),
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::io("create", directory)(error)),
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Published directories are elsewhere by now; for others this is the clean-up, and it may fail.
+        _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Writes a file and has it on the disk when this returns.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(Error::io("create", path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path))
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("write", path))
+}
+
+/// The directory that holds `path`.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_directory_holds_what_was_written_and_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("a");
+        let staging = Staging::create(&place).unwrap();
+        write_durably(&staging.path().join("file"), b"text").unwrap();
+        assert!(!place.exists());
+        assert!(staging.publish(&place).unwrap());
+        assert_eq!(std::fs::read(place.join("file")).unwrap(), b"text");
+        assert_eq!([root.path(), &place].map(|path| std::fs::read_dir(path).unwrap().count()), [1, 1]);
+    }
+
+    #[test]
+    fn the_second_to_publish_discards_its_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("a");
+        let [first, second] = [1, 2].map(|_| Staging::create(&place).unwrap());
+        write_durably(&first.path().join("file"), b"first").unwrap();
+        write_durably(&second.path().join("file"), b"second").unwrap();
+        assert!(first.publish(&place).unwrap());
+        assert!(!second.publish(&place).unwrap());
+        assert_eq!(std::fs::read(place.join("file")).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_is_removed_and_what_a_living_one_writes_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("a");
+        let living = Staging::create(&place).unwrap();
+        let abandoned = root.path().join(".a.1-0");
+        std::fs::create_dir(&abandoned).unwrap();
+        File::create(abandoned.join(LOCK)).unwrap();
+        drop(Staging::create(&place).unwrap());
+        assert_eq!((abandoned.exists(), living.path().exists()), (false, true));
+    }
+}

@@ -1,0 +1,162 @@
+//! Beam search with the GNMT length penalty (§6.1).
+//!
+//! All bookkeeping is on the host, in one place and in a fixed order, so that ties are broken the
+//! same way everywhere: by score, then by the older hypothesis, then by the smaller token.
+
+use super::DecodingConfig;
+use super::search::{Hypothesis, NextToken, is_end, length_penalty, row_index};
+use crate::model::Encoded;
+
+/// The search of one sentence.
+struct Sentence {
+    /// Its number in the batch.
+    number: usize,
+    /// Unfinished hypotheses, best first; at the first step one, the empty one.
+    open: Vec<Open>,
+    /// Finished ones, best first, at most as many as the beam is wide.
+    finished: Vec<Hypothesis>,
+}
+
+#[derive(Clone)]
+struct Open {
+    tokens: Vec<u32>,
+    log_probability: f64,
+}
+
+/// A hypothesis of the last step, by its row, and the token to put behind it.
+struct Candidate {
+    row: usize,
+    token: u32,
+    log_probability: f64,
+}
+
+/// The best `n_best` hypotheses for each source of the batch; `limits` are the greatest lengths.
+///
+/// A sentence's search ends when no unfinished hypothesis can still beat the `n_best`-th finished
+/// one, whatever tokens follow, or at its limit. What it returns is the best of all hypotheses that a
+/// beam of this width finishes.
+pub(super) fn search(
+    next: &NextToken,
+    config: &DecodingConfig,
+    encoded: &Encoded,
+    limits: &[usize],
+    n_best: usize,
+) -> Vec<Vec<Hypothesis>> {
+    let mut results: Vec<Vec<Hypothesis>> = vec![Vec::new(); limits.len()];
+    let start = Open { tokens: Vec::new(), log_probability: 0.0 };
+    let mut sentences: Vec<Sentence> = (0..limits.len())
+        .map(|number| Sentence { number, open: vec![start.clone()], finished: Vec::new() })
+        .collect();
+    let mut cache = next.model.start(encoded);
+    let mut mask = encoded.mask.shallow_clone();
+    let mut inputs = next.begin(sentences.len());
+    loop {
+        let hidden = next.model.step(&inputs, &mut cache, &mask);
+        let best = next.best(&hidden, 2 * config.beam);
+        let (mut rows, mut tokens) = (Vec::new(), Vec::new());
+        let mut going_on = Vec::new();
+        let mut first_row = 0;
+        for mut sentence in sentences {
+            let width = sentence.open.len();
+            let parents = sentence.advance(&best[first_row..first_row + width], config);
+            if sentence.is_done(config, limits[sentence.number], n_best) {
+                let number = sentence.number;
+                results[number] = sentence.into_best(config.length_penalty, n_best);
+            } else {
+                rows.extend(parents.iter().map(|&parent| (first_row + parent) as i64));
+                tokens.extend(sentence.open.iter().map(|open| i64::from(open.tokens[open.tokens.len() - 1])));
+                going_on.push(sentence);
+            }
+            first_row += width;
+        }
+        if going_on.is_empty() {
+            return results;
+        }
+        sentences = going_on;
+        // The source changes only when sentences leave or, after the first step, rows are multiplied.
+        let rows_index = row_index(&rows, encoded);
+        let same_sources = rows.len() == first_row && same_groups(&rows, &sentences);
+        cache.select(&rows_index, (!same_sources).then_some(&rows_index));
+        if !same_sources {
+            mask = mask.index_select(0, &rows_index);
+        }
+        inputs = row_index(&tokens, encoded).unsqueeze(1);
+    }
+}
+
+/// Whether every row stays within the block of rows of its sentence, all blocks where they were.
+fn same_groups(rows: &[i64], sentences: &[Sentence]) -> bool {
+    let mut first = 0;
+    sentences.iter().all(|sentence| {
+        let block = first..first + sentence.open.len();
+        first = block.end;
+        rows[block.clone()].iter().all(|&row| block.contains(&(row as usize)))
+    })
+}
+
+impl Sentence {
+    /// One step: extends the open hypotheses by the `best` tokens of their rows. Gives the parent
+    /// of each hypothesis that stays open.
+    fn advance(&mut self, best: &[Vec<(f64, u32)>], config: &DecodingConfig) -> Vec<usize> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (row, (open, best)) in self.open.iter().zip(best).enumerate() {
+            candidates.extend(best.iter().map(|&(log_probability, token)| Candidate {
+                row,
+                token,
+                log_probability: open.log_probability + log_probability,
+            }));
+        }
+        candidates.sort_by(|a, b| {
+            b.log_probability.total_cmp(&a.log_probability).then(a.row.cmp(&b.row)).then(a.token.cmp(&b.token))
+        });
+        // Twice the beam: even if half of them end, the beam stays full.
+        candidates.truncate(2 * config.beam);
+        let (mut open, mut parents) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            let mut tokens = self.open[candidate.row].tokens.clone();
+            if is_end(candidate.token) {
+                let penalty = length_penalty(tokens.len() + 1, config.length_penalty);
+                let log_probability = candidate.log_probability;
+                self.finish(Hypothesis { tokens, log_probability, score: log_probability / penalty }, config.beam);
+            } else if open.len() < config.beam {
+                tokens.push(candidate.token);
+                open.push(Open { tokens, log_probability: candidate.log_probability });
+                parents.push(candidate.row);
+            }
+        }
+        self.open = open;
+        parents
+    }
+
+    /// Keeps the best `beam` finished hypotheses; among equals the earlier.
+    fn finish(&mut self, hypothesis: Hypothesis, beam: usize) {
+        let place = self.finished.partition_point(|other| other.score >= hypothesis.score);
+        self.finished.insert(place, hypothesis);
+        self.finished.truncate(beam);
+    }
+
+    fn is_done(&self, config: &DecodingConfig, limit: usize, n_best: usize) -> bool {
+        let Some(best_open) = self.open.first() else { return true };
+        if best_open.tokens.len() >= limit {
+            return true;
+        }
+        let wanted = n_best.min(config.beam);
+        let Some(worst) = self.finished.get(wanted - 1) else { return false };
+        // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
+        let bound = best_open.log_probability / length_penalty(limit + 1, config.length_penalty);
+        worst.score >= bound
+    }
+
+    /// The best finished hypotheses; if none finished within the limit, the open ones as they are.
+    fn into_best(self, alpha: f64, n_best: usize) -> Vec<Hypothesis> {
+        let mut best = self.finished;
+        if best.is_empty() {
+            best.extend(self.open.into_iter().map(|Open { tokens, log_probability }| {
+                let score = log_probability / length_penalty(tokens.len(), alpha);
+                Hypothesis { tokens, log_probability, score }
+            }));
+        }
+        best.truncate(n_best);
+        best
+    }
+}

@@ -1,0 +1,58 @@
+//! Greedy search: the most probable token at every step (`decoding.beam = 1`).
+
+use super::search::{Hypothesis, NextToken, is_end, length_penalty, row_index};
+use crate::model::Encoded;
+use tch::Tensor;
+
+/// One sentence that is not finished.
+struct Open {
+    /// Number of the sentence in the batch.
+    sentence: usize,
+    tokens: Vec<u32>,
+    log_probability: f64,
+}
+
+/// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` not counted.
+pub(super) fn search(next: &NextToken, alpha: f64, encoded: &Encoded, limits: &[usize]) -> Vec<Vec<Hypothesis>> {
+    let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); limits.len()];
+    let mut open: Vec<Open> =
+        (0..limits.len()).map(|sentence| Open { sentence, tokens: Vec::new(), log_probability: 0.0 }).collect();
+    let mut cache = next.model.start(encoded);
+    let mut mask = encoded.mask.shallow_clone();
+    let mut inputs = next.begin(open.len());
+    while !open.is_empty() {
+        let hidden = next.model.step(&inputs, &mut cache, &mask);
+        let best = next.best(&hidden, 1);
+        let mut kept_rows = Vec::new();
+        let mut kept = Vec::new();
+        for (row, (mut sentence, best)) in open.into_iter().zip(best).enumerate() {
+            let (log_probability, token) = best[0];
+            sentence.log_probability += log_probability;
+            let length = sentence.tokens.len() + 1;
+            if !is_end(token) {
+                sentence.tokens.push(token);
+            }
+            if is_end(token) || length == limits[sentence.sentence] {
+                let score = sentence.log_probability / length_penalty(length, alpha);
+                let Open { sentence, tokens, log_probability } = sentence;
+                found[sentence].push(Hypothesis { tokens, log_probability, score });
+            } else {
+                kept_rows.push(row as i64);
+                kept.push(sentence);
+            }
+        }
+        if kept.len() < best_rows(&inputs) && !kept.is_empty() {
+            let rows = row_index(&kept_rows, encoded);
+            cache.select(&rows, Some(&rows));
+            mask = mask.index_select(0, &rows);
+        }
+        open = kept;
+        let last: Vec<i64> = open.iter().map(|s| i64::from(*s.tokens.last().expect("an open sentence has tokens"))).collect();
+        inputs = row_index(&last, encoded).unsqueeze(1);
+    }
+    found
+}
+
+fn best_rows(inputs: &Tensor) -> usize {
+    inputs.size()[0] as usize
+}

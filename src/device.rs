@@ -1,0 +1,143 @@
+//! Which device computes, with how many threads, and how libtorch allocates.
+//!
+//! One binary serves CPU and GPU: it is linked to libtorch's CPU libraries only, and the CUDA
+//! libraries beside them are loaded at run time, before the first other call into libtorch.
+
+use crate::config::schema::{DeviceChoice, RunConfig};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Error::from_torch_message(&error.to_string())
+    }
+}
+
+/// Makes libtorch ready as `run.device` and `run.threads` say, and gives the device.
+///
+/// Must be the process's first call that concerns libtorch: once libtorch has looked for a GPU
+/// in vain, it never looks again.
+///
+/// # Errors
+/// CUDA asked for and not to be had is a user error; it never becomes a silent CPU run.
+pub fn open(config: &RunConfig) -> Result<Device> {
+    keep_freed_memory();
+    let device = match config.device {
+        DeviceChoice::Cpu => Device::Cpu,
+        DeviceChoice::Auto if !has_nvidia_driver() => Device::Cpu,
+        DeviceChoice::Auto => match load_cuda() {
+            Ok(()) => Device::Cuda(0),
+            Err(reason) => {
+                eprintln!("note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")");
+                Device::Cpu
+            }
+        },
+        DeviceChoice::Cuda(index) => {
+            load_cuda().map_err(|reason| {
+                Error::user(format!("run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"))
+            })?;
+            let count = tch::Cuda::device_count();
+            if index as i64 >= count {
+                return Err(Error::user(format!("run.device = \"cuda:{index}\", but the GPUs are numbered 0 to {}", count - 1)));
+            }
+            Device::Cuda(index)
+        }
+    };
+    let threads = if config.threads == 0 { available_threads() } else { config.threads };
+    tch::set_num_threads(threads as i32);
+    Ok(device)
+}
+
+/// Cores that this process may use.
+pub fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What a device is called in records.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_string(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+/// The version of libtorch that this binary was built for.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
+fn has_nvidia_driver() -> bool {
+    Path::new("/proc/driver/nvidia/version").exists()
+}
+
+/// Loads libtorch's CUDA libraries; the reason if that fails.
+fn load_cuda() -> std::result::Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    let folder = libtorch_folder().ok_or("libtorch_cpu.so is not loaded from a file")?;
+    let path = folder.join("libtorch_cuda.so");
+    if !path.exists() {
+        return Err(format!(
+            "this libtorch is the CPU build ({} has no libtorch_cuda.so): run scripts/setup --cuda",
+            folder.display()
+        ));
+    }
+    // SAFETY: the library's initialisers register CUDA kernels with libtorch, which is what is wanted.
+    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) }
+        .map_err(|error| format!("libtorch_cuda.so cannot be loaded: {error}"))?;
+    std::mem::forget(library); // stays loaded to the end
+    if !tch::Cuda::is_available() {
+        return Err("libtorch finds no usable GPU (is one visible in nvidia-smi, and not hidden by CUDA_VISIBLE_DEVICES?)".into());
+    }
+    Ok(())
+}
+
+/// The folder that this process's libtorch_cpu.so was loaded from.
+fn libtorch_folder() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let path = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|p| p.ends_with("/libtorch_cpu.so"))?;
+    Path::new(path).parent().map(Path::to_path_buf)
+}
+
+/// Tells glibc not to give freed memory back to the kernel between steps, which would fault
+/// in the same pages again and again (measured: docs/performance.md).
+fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt only sets parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+    }
+}
+
+/// The processor's or the card's own name, as far as the system tells.
+pub fn hardware(device: Device) -> String {
+    match device {
+        Device::Cpu => std::fs::read_to_string("/proc/cpuinfo")
+            .ok()
+            .and_then(|text| {
+                let line = text.lines().find(|line| line.starts_with("model name"))?;
+                Some(line.split_once(':')?.1.trim().to_string())
+            })
+            .unwrap_or_else(|| std::env::consts::ARCH.to_string()),
+        Device::Cuda(index) => gpu_name(index).unwrap_or_else(|| "NVIDIA GPU".to_string()),
+        _ => "unknown".to_string(),
+    }
+}
+
+/// The driver lists its cards under /proc in PCI order, which is also CUDA's where
+/// CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card the order does not matter.
+fn gpu_name(index: usize) -> Option<String> {
+    let mut cards: Vec<_> = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten().map(|e| e.path()).collect();
+    cards.sort();
+    let text = std::fs::read_to_string(cards.get(index).or(cards.first())?.join("information")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("Model"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
+/// The most memory that this process has held at once, in bytes.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}

@@ -1,0 +1,202 @@
+//! The one error type: what the user reads, and the exit code that scripts read.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results with [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can end a command early.
+///
+/// Exit codes are a contract with sweeps and cluster scripts; see [`Error::exit_code`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A mistake in what the user gave: usage, configuration or input files.
+    #[error("{0}")]
+    User(String),
+    /// A mistake in a TOML file, with its place.
+    #[error("{0}")]
+    Config(Box<Diagnostic>),
+    /// The work was right but could not be finished.
+    #[error("{0}")]
+    Failed(String),
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was attempted, as a verb: "read", "create".
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Training left the numbers: the loss is NaN or infinite.
+    #[error(
+        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale, raise training.warmup_steps or set training.clip_norm"
+    )]
+    Diverged { step: u64, loss: f64 },
+    /// The device has no memory left.
+    #[error("out of memory: {0}; lower training.micro_batch_tokens or decoding.batch_tokens")]
+    OutOfMemory(String),
+    /// A signal asked to stop; the state is saved and the same command goes on.
+    #[error("stopped by a signal at step {step}; the same command goes on from there")]
+    Interrupted { step: u64 },
+}
+
+impl Error {
+    /// A mistake of the user's: exit code 2.
+    pub fn user(message: impl Into<String>) -> Self {
+        Error::User(message.into())
+    }
+
+    /// A failure of the work itself: exit code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Error::Failed(message.into())
+    }
+
+    /// For `map_err` on file operations: `.map_err(Error::io("read", path))`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
+    /// 75 checkpointed and to be started again.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::User(_) | Error::Config(_) => 2,
+            Error::Failed(_) | Error::Io { .. } => 1,
+            Error::Diverged { .. } => 3,
+            Error::OutOfMemory(_) => 4,
+            Error::Interrupted { .. } => 75,
+        }
+    }
+}
+
+impl Error {
+    /// Sorts a message of libtorch's into out of memory or plain failure.
+    pub fn from_torch_message(message: &str) -> Self {
+        // libtorch appends its C++ stack below the first line.
+        let first = message.lines().next().unwrap_or("libtorch failed").trim();
+        let lower = first.to_ascii_lowercase();
+        if ["out of memory", "can't allocate memory", "not enough memory"].iter().any(|m| lower.contains(m)) {
+            Error::OutOfMemory(first.to_string())
+        } else {
+            Error::Failed(format!("libtorch: {first}"))
+        }
+    }
+}
+
+/// A mistake in a TOML file or in a `--set`: what, where, and what to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// What is wrong, with the value seen: `model.dropout = 1.2 is not a probability`.
+    pub message: String,
+    /// Where; absent for a value that no file states.
+    pub place: Option<Place>,
+    /// What would be accepted, and the nearest name.
+    pub help: Option<String>,
+}
+
+/// A place in a text that the user wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The file as the user named it, or `--set`.
+    pub file: String,
+    /// The whole text, for the excerpt.
+    pub text: std::sync::Arc<str>,
+    /// Byte range in `text`.
+    pub span: std::ops::Range<usize>,
+}
+
+impl Place {
+    /// One-based line number of the place.
+    pub fn line(&self) -> usize {
+        self.text.as_bytes()[..self.span.start.min(self.text.len())].iter().filter(|&&b| b == b'\n').count()
+            + 1
+    }
+}
+
+impl Diagnostic {
+    pub fn new(message: impl Into<String>) -> Self {
+        Diagnostic { message: message.into(), place: None, help: None }
+    }
+
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<Diagnostic> for Error {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Error::Config(Box::new(diagnostic))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line: message`, the line with a caret under the place, then the help.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(place) = &self.place else {
+            write!(f, "{}", self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+        };
+        let number = place.line();
+        write!(f, "{}:{number}: {}", place.file, self.message)?;
+        let start = place.text[..place.span.start].rfind('\n').map_or(0, |i| i + 1);
+        let line = place.text[start..].lines().next().unwrap_or("");
+        if !line.trim().is_empty() {
+            let before = place.text[start..place.span.start].chars().count();
+            let within = place.span.end.min(start + line.len()).max(place.span.start);
+            let width = place.text[place.span.start..within].chars().count().max(1);
+            let margin = " ".repeat(number.to_string().len());
+            write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
+        }
+        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+    }
+}
+
+/// The candidate nearest to `word`, if one is near enough to be what was meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|c| (strsim::jaro_winkler(&word.to_lowercase(), &c.to_lowercase()), c))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnostic_shows_file_line_caret_and_help() {
+        let text: std::sync::Arc<str> = "[model]\nheadz = 8\n".into();
+        let span = 8..13;
+        let place = Place { file: "a.toml".into(), text, span };
+        let shown = Diagnostic::new("unknown key model.headz")
+            .at(Some(place))
+            .help("did you mean \"heads\"?")
+            .to_string();
+        assert_eq!(
+            shown,
+            "a.toml:2: unknown key model.headz\n 2 | headz = 8\n   | ^^^^^\n  help: did you mean \"heads\"?"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("model.positions", ["model.position", "model.heads"]), Some("model.position"));
+        assert_eq!(nearest("zzz", ["model.position", "model.heads"]), None);
+    }
+
+    #[test]
+    fn messages_of_libtorch_are_sorted_by_memory() {
+        assert_eq!(Error::from_torch_message("CUDA out of memory. Tried…\n at x").exit_code(), 4);
+        assert_eq!(Error::from_torch_message("shape mismatch").exit_code(), 1);
+    }
+}

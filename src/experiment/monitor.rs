@@ -1,0 +1,139 @@
+//! What a trial measures and tells while it trains.
+
+use super::evaluate::translate_split;
+use super::{Stores, Trial};
+use crate::data::Split;
+use crate::data::prepared::Prepared;
+use crate::error::Result;
+use crate::model::Transformer;
+use crate::signal::StopFlag;
+use crate::telemetry::Telemetry;
+use crate::telemetry::observer::{Observer, Report};
+use crate::train::likelihood::likelihood;
+use crate::train::step::StepStats;
+use crate::train::trainer::Monitor;
+use std::time::Instant;
+
+/// Feeds the run directory's files and whoever watches.
+pub struct RunMonitor<'a> {
+    trial: &'a Trial<'a>,
+    data: &'a Prepared,
+    stores: &'a Stores,
+    telemetry: &'a mut Telemetry,
+    observer: &'a mut dyn Observer,
+    stop: &'a StopFlag,
+    /// Since the last report.
+    since: Instant,
+    steps: u64,
+    tokens: usize,
+    best_dev_loss: f64,
+    first_step: u64,
+}
+
+impl<'a> RunMonitor<'a> {
+    pub fn new(
+        trial: &'a Trial<'a>,
+        data: &'a Prepared,
+        stores: &'a Stores,
+        telemetry: &'a mut Telemetry,
+        observer: &'a mut dyn Observer,
+        stop: &'a StopFlag,
+        first_step: u64,
+    ) -> Self {
+        RunMonitor {
+            trial,
+            data,
+            stores,
+            telemetry,
+            observer,
+            stop,
+            since: Instant::now(),
+            steps: 0,
+            tokens: 0,
+            best_dev_loss: f64::INFINITY,
+            first_step,
+        }
+    }
+
+    fn report(&mut self, stats: &StepStats) -> Result<()> {
+        let step = stats.step;
+        let seconds = self.since.elapsed().as_secs_f64();
+        let perplexity = stats.unsmoothed_loss.exp();
+        let tokens_per_second = self.tokens as f64 / seconds;
+        let telemetry = &mut self.telemetry;
+        telemetry.metric(step, "train/loss", stats.loss)?;
+        telemetry.metric(step, "train/perplexity", perplexity)?;
+        telemetry.metric(step, "train/lr", stats.learning_rate)?;
+        if let Some(norm) = stats.gradient_norm {
+            telemetry.metric(step, "train/grad_norm", norm)?;
+        }
+        telemetry.timing(step, "train/tokens_per_second", tokens_per_second)?;
+        telemetry.timing(step, "time/step_ms", 1e3 * seconds / self.steps as f64)?;
+        if let Some(bytes) = crate::device::peak_memory() {
+            telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
+        }
+        let report =
+            Report { step, loss: stats.loss, perplexity, learning_rate: stats.learning_rate, tokens_per_second };
+        telemetry.report(&report)?;
+        self.observer.report(&report)?;
+        self.restart_clock();
+        Ok(())
+    }
+
+    /// Evaluations and checkpoints are not training time.
+    fn restart_clock(&mut self) {
+        self.since = Instant::now();
+        (self.steps, self.tokens) = (0, 0);
+    }
+}
+
+impl Monitor for RunMonitor<'_> {
+    fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.steps += 1;
+        self.tokens += stats.target_tokens;
+        match self.wants_gradient_norm(stats.step) {
+            true => self.report(stats),
+            false => Ok(()),
+        }
+    }
+
+    /// Every report has it.
+    fn wants_gradient_norm(&self, step: u64) -> bool {
+        step.is_multiple_of(self.trial.experiment.run.log_interval_steps.max(1)) || step == self.trial.experiment.training.steps
+    }
+
+    fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64> {
+        let begun = Instant::now();
+        let found = likelihood(model, &self.stores.dev, self.trial.experiment.training.micro_batch_tokens)?;
+        self.telemetry.metric(step, "dev/loss", found.loss())?;
+        self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
+        self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
+        self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
+        let best = if found.loss() < self.best_dev_loss && self.first_step == 0 { ", the best so far" } else { "" };
+        self.best_dev_loss = self.best_dev_loss.min(found.loss());
+        self.observer.message(&format!(
+            "step {step}: dev perplexity {:.3}, accuracy {:.1} %{best}",
+            found.perplexity(),
+            100.0 * found.accuracy()
+        ))?;
+        self.telemetry.flush()?;
+        self.since += begun.elapsed();
+        Ok(found.loss())
+    }
+
+    fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
+        let begun = Instant::now();
+        let translated = translate_split(self.trial, self.data, &self.stores.dev, model, Split::Dev, self.stop)?;
+        self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
+        self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
+        self.telemetry.text(step, "dev/samples", &translated.samples())?;
+        self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
+        self.telemetry.flush()?;
+        self.since += begun.elapsed();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.telemetry.sync()
+    }
+}

@@ -1,0 +1,179 @@
+//! Files that survive a crash: a reader finds the old content or the new one, never a part.
+
+use crate::error::{Error, Result};
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Replaces the file at `path` with `bytes`: when this returns, the new content is on the disk
+/// under its name; if the machine stops before that, the old content is still there.
+///
+/// The bytes go through a temporary file in the same directory, whose name ends in `.tmp`.
+/// One that a crash left behind is never read and may be deleted.
+///
+/// # Errors
+/// [`Error::Io`]; the file at `path` is then unchanged and the temporary one removed,
+/// unless only the last step failed, that of making the new name durable.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(Error::io("write", path))
+        .and_then(|()| rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report; a leftover does no harm.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Gives a file another name in the same directory, replacing a file of that name, durably.
+/// The content must have been synced before.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(Error::io("replace", to))?;
+    sync_dir(parent(to))
+}
+
+/// Removes a file; one that is not there counts as removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Creates a directory and those above it; one that exists is fine.
+pub fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(Error::io("create", path))
+}
+
+/// Makes the names in a directory durable: files created, renamed and removed.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    match synced {
+        // Some network and user-space file systems cannot sync a directory; nothing better is to be had there.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        other => other.map_err(Error::io("sync", path)),
+    }
+}
+
+/// The whole of a text file.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read or is not UTF-8.
+pub fn read_to_string(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+/// An exclusive lock, held until dropped or until the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the exclusive lock that the file at `path` stands for, creating the file where there is none;
+/// `None` if somebody else holds it. The lock is advisory: it keeps out only those who ask for it.
+///
+/// The file stays when the lock is released: removing it would let two processes lock two files of one name.
+pub fn lock(path: &Path) -> Result<Option<Lock>> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+    }
+}
+
+/// A name in the directory of `path` that no other thread or process of this machine uses.
+fn temporary_beside(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+    path.with_file_name(name)
+}
+
+/// The directory that holds `path`: `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_replaces_the_content_and_leaves_no_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record.json");
+        write_atomically(&path, b"old, and longer").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_target_and_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("taken");
+        create_dir(&target.join("inside")).unwrap();
+        let error = write_atomically(&target, b"x").unwrap_err();
+        assert!(error.to_string().contains("taken"), "{error}");
+        assert!(target.join("inside").exists());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+
+        let nowhere = directory.path().join("missing/record.json");
+        assert!(write_atomically(&nowhere, b"x").unwrap_err().to_string().contains("missing/record.json"));
+        assert!(write_atomically(Path::new(""), b"x").is_err());
+    }
+
+    #[test]
+    fn threads_writing_one_file_leave_one_of_the_contents() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        std::thread::scope(|scope| {
+            for letter in b'a'..b'e' {
+                let path = &path;
+                scope.spawn(move || write_atomically(path, &[letter; 5000]).unwrap());
+            }
+        });
+        let content = fs::read(&path).unwrap();
+        assert_eq!(content.len(), 5000);
+        assert!(content.iter().all(|&b| b == content[0]));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_until_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".lock");
+        let held = lock(&path).unwrap();
+        assert!(held.is_some());
+        assert!(lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn removing_a_missing_file_is_no_error() {
+        let directory = tempfile::tempdir().unwrap();
+        remove(&directory.path().join("absent")).unwrap();
+        assert!(remove(directory.path()).is_err());
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_directory() {
+        assert_eq!(parent(Path::new("x")), Path::new("."));
+        assert_eq!(parent(Path::new("a/x")), Path::new("a"));
+    }
+}

@@ -1,0 +1,22 @@
+//! `ablate` trains, decodes and scores Transformers as *Attention Is All You Need* defines them, and its ablations.
+//!
+//! The map of the code is `docs/architecture.md`.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod data;
+pub mod decode;
+pub mod device;
+pub mod error;
+pub mod experiment;
+pub mod files;
+mod mkl;
+pub mod model;
+pub mod results;
+pub mod score;
+pub mod seed;
+pub mod signal;
+pub mod sweep;
+pub mod telemetry;
+pub mod train;

@@ -1,0 +1,87 @@
+//! Multi-head scaled dot-product attention (§3.2).
+
+use super::ModelConfig;
+use super::dropout::{Dropout, Mode};
+use super::init::{self, Attends};
+use super::linear::Linear;
+use super::weights::Scope;
+use tch::Tensor;
+
+/// Concat(head₁ … head_H) W_O with head_i = softmax(Q_i K_iᵀ / √d_k) V_i.
+///
+/// Heads, d_k and d_v are independent of d_model and of each other.
+///
+/// # Source
+/// Vaswani et al. 2017, §3.2.1 eq. 1 and §3.2.2.
+#[derive(Debug)]
+pub struct MultiHeadAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    heads: i64,
+    d_k: i64,
+    d_v: i64,
+    dropout: Dropout,
+}
+
+/// Projected keys [B, H, S, K] and values [B, H, S, d_v] that queries attend to.
+#[derive(Debug)]
+pub struct Memory {
+    pub keys: Tensor,
+    pub values: Tensor,
+}
+
+impl MultiHeadAttention {
+    pub fn build(scope: &Scope, config: &ModelConfig, attends: Attends) -> Self {
+        let (d_model, heads, d_k, d_v) = (config.d_model, config.heads, config.d_k(), config.d_v());
+        let starts = init::projections(config, attends);
+        let linear = |name: &str, inputs, outputs, start| {
+            Linear::build(&scope.child(name), inputs, outputs, start, config.attention_biases)
+        };
+        MultiHeadAttention {
+            query: linear("query", d_model, heads * d_k, starts.query),
+            key: linear("key", d_model, heads * d_k, starts.key),
+            value: linear("value", d_model, heads * d_v, starts.value),
+            output: linear("output", heads * d_v, d_model, init::glorot(heads * d_v, d_model)),
+            heads,
+            d_k,
+            d_v,
+            dropout: Dropout::new(config.attention_dropout),
+        }
+    }
+
+    /// Keys and values of `x`, to be attended to once or, in decoding, many times.
+    ///
+    /// # Shapes
+    /// [B, S, D] → [B, H, S, K] and [B, H, S, d_v].
+    pub fn memory(&self, x: &Tensor) -> Memory {
+        Memory {
+            keys: self.split_heads(&self.key.forward(x), self.d_k),
+            values: self.split_heads(&self.value.forward(x), self.d_v),
+        }
+    }
+
+    /// # Shapes
+    /// `x` [B, T, D], `memory` of length S, `mask` that broadcasts to [B, H, T, S] and is
+    /// added to the scores (0 = may attend, -∞ = may not) → [B, T, D].
+    pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Option<&Tensor>, mode: &Mode) -> Tensor {
+        // Scaling the queries instead of the scores touches K numbers a position, not S.
+        let queries = self.split_heads(&self.query.forward(x), self.d_k) * (self.d_k as f64).powf(-0.5);
+        let scores = queries.matmul(&memory.keys.transpose(-2, -1));
+        let scores = match mask {
+            Some(mask) => scores + mask,
+            None => scores,
+        };
+        let weights = self.dropout.forward(scores.softmax(-1, None), mode);
+        let heads = weights.matmul(&memory.values); // [B, H, T, d_v]
+        let (batch, length) = (x.size()[0], x.size()[1]);
+        self.output.forward(&heads.transpose(1, 2).reshape([batch, length, self.heads * self.d_v]))
+    }
+
+    /// [B, T, H·width] → [B, H, T, width].
+    fn split_heads(&self, x: &Tensor, width: i64) -> Tensor {
+        let (batch, length) = (x.size()[0], x.size()[1]);
+        x.view([batch, length, self.heads, width]).transpose(1, 2)
+    }
+}

@@ -1,0 +1,137 @@
+//! Dropout whose masks are a function of (seed, place), not of a generator's state.
+//!
+//! # Source
+//! Srivastava et al. 2014; places as in Vaswani et al. 2017, §5.4.
+
+use crate::seed::mix;
+use std::cell::Cell;
+use tch::{Device, Kind, Tensor};
+
+/// Whether the model trains or is used; in training, the stream that dropout draws from.
+///
+/// One `Mode` serves one pass through the model: each dropout layer that the pass
+/// meets takes the next place in the stream.
+#[derive(Debug)]
+pub struct Mode {
+    training: Option<(u64, Cell<u64>)>,
+}
+
+impl Mode {
+    /// No dropout.
+    pub fn evaluation() -> Self {
+        Mode { training: None }
+    }
+
+    /// Dropout drawn from `seed`; the same seed gives the same masks.
+    pub fn training(seed: u64) -> Self {
+        Mode { training: Some((seed, Cell::new(0))) }
+    }
+}
+
+/// Sets each number to 0 with probability `rate` and scales the others by 1 / (1 - rate).
+#[derive(Debug, Clone, Copy)]
+pub struct Dropout {
+    rate: f64,
+}
+
+impl Dropout {
+    pub fn new(rate: f64) -> Self {
+        Dropout { rate }
+    }
+
+    /// # Shapes
+    /// Any → the same.
+    pub fn forward(&self, x: Tensor, mode: &Mode) -> Tensor {
+        let Some((seed, place)) = &mode.training else { return x };
+        if self.rate == 0.0 {
+            return x;
+        }
+        let stream = mix(*seed ^ mix(place.replace(place.get() + 1)));
+        match x.device() {
+            Device::Cpu => &x * mask(&x, stream, self.rate),
+            // On a GPU libtorch's own kernel is far faster than a mask made on the host.
+            _ => {
+                tch::manual_seed(stream as i64);
+                x.dropout(self.rate, true)
+            }
+        }
+    }
+}
+
+/// Numbers whose fate one 64-bit draw decides.
+const LANES: usize = 4;
+
+/// A tensor like `x` with 0 where a number is dropped and 1 / (1 - rate) elsewhere.
+///
+/// Number i looks at 16 bits of `mix(stream + i / 4)`, so the mask depends on neither the
+/// number of threads nor the order of execution. The rate is met to within 2^-17.
+fn mask(x: &Tensor, stream: u64, rate: f64) -> Tensor {
+    let threshold = (rate * 65_536.0).round() as u16;
+    let scale = 1.0 / (1.0 - rate);
+    let mask = Tensor::empty(x.size(), (x.kind(), Device::Cpu));
+    let count = mask.numel();
+    // SAFETY: the tensor was just made: contiguous, of `count` numbers of its kind, and seen by nobody else.
+    unsafe {
+        match mask.kind() {
+            Kind::Float => {
+                let numbers = std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f32>(), count);
+                fill(numbers, stream, threshold, scale as f32);
+            }
+            Kind::Double => {
+                let numbers = std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f64>(), count);
+                fill(numbers, stream, threshold, scale);
+            }
+            kind => unreachable!("weights are f32 or f64, not {kind:?}"),
+        }
+    }
+    mask
+}
+
+fn fill<T: Copy + Default>(numbers: &mut [T], stream: u64, threshold: u16, scale: T) {
+    for (index, lanes) in numbers.chunks_mut(LANES).enumerate() {
+        let draw = mix(stream.wrapping_add(index as u64));
+        for (lane, number) in lanes.iter_mut().enumerate() {
+            let bits = (draw >> (16 * lane)) as u16;
+            *number = if bits >= threshold { scale } else { T::default() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ones(count: i64) -> Tensor {
+        Tensor::ones([count], (Kind::Float, Device::Cpu))
+    }
+
+    #[test]
+    fn the_rate_is_met_and_the_mean_is_kept() {
+        for rate in [0.1, 0.3, 0.5, 0.9] {
+            let dropped = Dropout::new(rate).forward(ones(200_000), &Mode::training(7));
+            let zeros = f64::try_from(dropped.eq(0.0).to_kind(Kind::Double).mean(Kind::Double)).unwrap();
+            let mean = f64::try_from(dropped.mean(Kind::Double)).unwrap();
+            assert!((zeros - rate).abs() < 0.005, "rate {rate}: {zeros} zeros");
+            assert!((mean - 1.0).abs() < 0.02, "rate {rate}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn places_and_seeds_give_different_masks_and_a_seed_the_same() {
+        let layer = Dropout::new(0.5);
+        let draw = |seed| {
+            let mode = Mode::training(seed);
+            [layer.forward(ones(64), &mode), layer.forward(ones(64), &mode)]
+        };
+        let ([first, second], [again, _], [other, _]) = (draw(1), draw(1), draw(2));
+        assert_eq!(first, again);
+        assert_ne!(first, second);
+        assert_ne!(first, other);
+    }
+
+    #[test]
+    fn evaluation_and_rate_zero_change_nothing() {
+        assert_eq!(Dropout::new(0.5).forward(ones(9), &Mode::evaluation()), ones(9));
+        assert_eq!(Dropout::new(0.0).forward(ones(9), &Mode::training(1)), ones(9));
+    }
+}

@@ -1,0 +1,54 @@
+//! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
+
+use super::weights::Scope;
+use super::{ModelConfig, Tying, init};
+use tch::Tensor;
+
+/// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
+///
+/// Shared matrices are handles to one tensor. Rows beyond the vocabulary
+/// (`model.embedding_rows`) exist only to take part in the softmax.
+#[derive(Debug)]
+pub struct Embeddings {
+    source: Tensor,
+    target: Tensor,
+    softmax: Tensor,
+    factor: f64,
+}
+
+impl Embeddings {
+    pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: i64) -> Self {
+        let rows = config.embedding_rows.unwrap_or(vocabulary);
+        let matrix =
+            |name: &str| scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config));
+        let (source, target, softmax) = match config.tying {
+            Tying::All => {
+                let shared = matrix("shared");
+                (shared.shallow_clone(), shared.shallow_clone(), shared)
+            }
+            Tying::Decoder => {
+                let (source, shared) = (matrix("source"), matrix("target"));
+                (source, shared.shallow_clone(), shared)
+            }
+            Tying::None => (matrix("source"), matrix("target"), matrix("softmax")),
+        };
+        Embeddings { source, target, softmax, factor: (config.d_model as f64).sqrt() }
+    }
+
+    /// # Shapes
+    /// Ids [B, S] → [B, S, D], scaled by √d_model.
+    pub fn source(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.source, ids, -1, false, false) * self.factor
+    }
+
+    /// # Shapes
+    /// Ids [B, T] → [B, T, D], scaled by √d_model.
+    pub fn target(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.target, ids, -1, false, false) * self.factor
+    }
+
+    /// The matrix before the softmax [V, D]; it has no bias and is not scaled.
+    pub fn softmax(&self) -> &Tensor {
+        &self.softmax
+    }
+}

@@ -1,0 +1,59 @@
+//! The encoder stack (§3.1).
+
+use super::ModelConfig;
+use super::attention::MultiHeadAttention;
+use super::dropout::Mode;
+use super::feed_forward::FeedForward;
+use super::init::Attends;
+use super::residual::{Residual, StackEnd};
+use super::weights::Scope;
+use tch::Tensor;
+
+/// `model.layers` layers of self-attention and feed-forward network.
+#[derive(Debug)]
+pub struct Encoder {
+    layers: Vec<EncoderLayer>,
+    end: StackEnd,
+}
+
+#[derive(Debug)]
+struct EncoderLayer {
+    attention: MultiHeadAttention,
+    attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+impl Encoder {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        Encoder {
+            layers: (0..config.layers).map(|i| EncoderLayer::build(&scope.child(i), config)).collect(),
+            end: StackEnd::build(scope, config),
+        }
+    }
+
+    /// # Shapes
+    /// Embedded source [B, S, D], padding mask [B, 1, 1, S] → [B, S, D].
+    pub fn forward(&self, x: Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
+        self.end.forward(self.layers.iter().fold(x, |x, layer| layer.forward(&x, mask, mode)))
+    }
+}
+
+impl EncoderLayer {
+    fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let (attention, feed_forward) = (scope.child("self_attention"), scope.child("feed_forward"));
+        EncoderLayer {
+            attention: MultiHeadAttention::build(&attention, config, Attends::Itself),
+            attention_residual: Residual::build(&attention, config),
+            feed_forward: FeedForward::build(&feed_forward, config),
+            feed_forward_residual: Residual::build(&feed_forward, config),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
+        let x = self.attention_residual.forward(x, mode, |x| {
+            self.attention.forward(x, &self.attention.memory(x), Some(mask), mode)
+        });
+        self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
+    }
+}

@@ -1,0 +1,26 @@
+//! Affine map of the last dimension: x Wᵀ + b.
+
+use super::weights::{Scope, Start};
+use tch::Tensor;
+
+/// `weight` is [out, in], `bias` [out] or absent.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    pub fn build(scope: &Scope, inputs: i64, outputs: i64, start: Start, bias: bool) -> Self {
+        Linear {
+            weight: scope.variable("weight", &[outputs, inputs], start),
+            bias: bias.then(|| scope.variable("bias", &[outputs], Start::Zeros)),
+        }
+    }
+
+    /// # Shapes
+    /// [.., in] → [.., out].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, self.bias.as_ref())
+    }
+}

@@ -1,0 +1,52 @@
+//! Which positions attention may see (§3.2.3), as numbers added to the scores.
+//!
+//! A mask holds 0 where attention is allowed and -∞ where it is not. exp(-∞) is exactly 0,
+//! so what is masked cannot change an output, not even in the last bit.
+
+use tch::{Device, Kind, Tensor};
+
+/// Hides padding from every query.
+///
+/// # Shapes
+/// `lengths`: real tokens of each sequence, all ≥ 1 → [B, 1, 1, S] with S = `width`.
+pub fn padding(lengths: &[i64], width: i64, kind: Kind, device: Device) -> Tensor {
+    let positions = Tensor::arange(width, (Kind::Int64, device));
+    let lengths = Tensor::from_slice(lengths).to_device(device).unsqueeze(1);
+    let hidden = positions.unsqueeze(0).ge_tensor(&lengths);
+    minus_infinity_where(&hidden, kind).unsqueeze(1).unsqueeze(1)
+}
+
+/// Hides from each position those after it.
+///
+/// # Shapes
+/// → [1, 1, T, T].
+pub fn causal(length: i64, kind: Kind, device: Device) -> Tensor {
+    let positions = Tensor::arange(length, (Kind::Int64, device));
+    let later = positions.unsqueeze(0).gt_tensor(&positions.unsqueeze(1));
+    minus_infinity_where(&later, kind).unsqueeze(0).unsqueeze(0)
+}
+
+fn minus_infinity_where(hidden: &Tensor, kind: Kind) -> Tensor {
+    Tensor::zeros(hidden.size(), (kind, hidden.device())).masked_fill(hidden, f64::NEG_INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visible(mask: &Tensor) -> Vec<i64> {
+        Vec::try_from(mask.eq(0.0).to_kind(Kind::Int64).flatten(0, -1)).unwrap()
+    }
+
+    #[test]
+    fn padding_hides_what_follows_the_length() {
+        let mask = padding(&[2, 3], 3, Kind::Float, Device::Cpu);
+        assert_eq!(mask.size(), [2, 1, 1, 3]);
+        assert_eq!(visible(&mask), [1, 1, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn causal_shows_a_triangle() {
+        assert_eq!(visible(&causal(3, Kind::Double, Device::Cpu)), [1, 0, 0, 1, 1, 0, 1, 1, 1]);
+    }
+}

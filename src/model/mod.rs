@@ -1,0 +1,146 @@
+//! The Transformer of Vaswani et al. 2017 and its variants, one concept a file.
+//!
+//! Configuration section `[model]`. Shape letters: B batch, S source length, T target
+//! length, H heads, D d_model, K d_k, V embedding rows.
+
+pub mod attention;
+pub mod decoder;
+pub mod dropout;
+pub mod embedding;
+pub mod encoder;
+pub mod feed_forward;
+pub mod init;
+pub mod linear;
+pub mod mask;
+pub mod norm;
+pub mod position;
+pub mod residual;
+pub mod transformer;
+pub mod weights;
+
+pub use transformer::{Encoded, Transformer};
+
+use serde::{Deserialize, Serialize};
+
+/// The `[model]` section. The defaults are the paper's base model (§3, Table 3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Layers of the encoder, and of the decoder: the paper's N.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub d_model: i64,
+    /// Width of the feed-forward layers inside.
+    pub d_ff: i64,
+    /// Attention heads: the paper's h.
+    pub heads: i64,
+    /// Width of a head's queries and keys; absent: d_model / heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_k: Option<i64>,
+    /// Width of a head's values; absent: d_model / heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_v: Option<i64>,
+    /// Dropout on sub-layer outputs and on the sums of embeddings and positions: P_drop (§5.4).
+    pub dropout: f64,
+    /// Dropout on attention weights. The paper lists none; tensor2tensor added 0.1 later.
+    pub attention_dropout: f64,
+    /// Dropout after the feed-forward activation. As for attention weights.
+    pub activation_dropout: f64,
+    pub position: Position,
+    /// Rows of each learned position table; unused by other encodings.
+    pub learned_positions: i64,
+    pub tying: Tying,
+    pub norm: Norm,
+    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
+    pub layer_norm_epsilon: f64,
+    /// Biases of the attention projections. Not printed in the paper, but its parameter counts need them.
+    pub attention_biases: bool,
+    pub initialisation: Initialisation,
+    /// Rows of the embedding matrices, at least the vocabulary's size; absent: exactly that.
+    /// The rows above the vocabulary take part in the softmax and are never decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_rows: Option<i64>,
+}
+
+/// How word order enters (§3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// The paper's formula: sine in even columns, cosine in odd ones.
+    Sinusoidal,
+    /// tensor2tensor's: sines in the first half, cosines in the second, exponent i / (d/2 - 1).
+    SinusoidalHalves,
+    /// A trained vector for each position.
+    Learned,
+    /// None: attention sees a bag of words.
+    None,
+}
+
+/// Which of the three matrices of embeddings and softmax are one (§3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tying {
+    /// Source embedding = target embedding = softmax: the paper's.
+    All,
+    /// Target embedding = softmax.
+    Decoder,
+    /// Three matrices.
+    None,
+}
+
+/// Where layer normalisation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// LayerNorm(x + Dropout(Sublayer(x))): the paper's (§3.1).
+    Post,
+    /// x + Dropout(Sublayer(LayerNorm(x))), and one more norm after each stack.
+    Pre,
+}
+
+/// How weights start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialisation {
+    /// The released code's: Glorot uniform with projections that it fuses (self-attention's
+    /// query, key, value; cross-attention's key, value) counted as one matrix.
+    Tensor2tensor,
+    /// Glorot uniform for each projection by itself.
+    Glorot,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig {
+            layers: 6,
+            d_model: 512,
+            d_ff: 2048,
+            heads: 8,
+            d_k: None,
+            d_v: None,
+            dropout: 0.1,
+            attention_dropout: 0.0,
+            activation_dropout: 0.0,
+            position: Position::Sinusoidal,
+            learned_positions: 1024,
+            tying: Tying::All,
+            norm: Norm::Post,
+            layer_norm_epsilon: 1e-6,
+            attention_biases: true,
+            initialisation: Initialisation::Tensor2tensor,
+            embedding_rows: None,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Width of a head's queries and keys.
+    pub fn d_k(&self) -> i64 {
+        self.d_k.unwrap_or(self.d_model / self.heads)
+    }
+
+    /// Width of a head's values.
+    pub fn d_v(&self) -> i64 {
+        self.d_v.unwrap_or(self.d_model / self.heads)
+    }
+}

@@ -1,0 +1,32 @@
+//! Layer normalisation with trained scale and offset (`model.layer_norm_epsilon`).
+
+use super::ModelConfig;
+use super::weights::{Scope, Start};
+use tch::Tensor;
+
+/// (x - mean) / sqrt(variance + epsilon) · scale + offset over the last dimension.
+///
+/// # Source
+/// Ba et al. 2016; used by Vaswani et al. 2017, §3.1.
+#[derive(Debug)]
+pub struct LayerNorm {
+    scale: Tensor,
+    offset: Tensor,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        LayerNorm {
+            scale: scope.variable("scale", &[config.d_model], Start::Ones),
+            offset: scope.variable("offset", &[config.d_model], Start::Zeros),
+            epsilon: config.layer_norm_epsilon,
+        }
+    }
+
+    /// # Shapes
+    /// [.., D] → [.., D].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(self.scale.size(), Some(&self.scale), Some(&self.offset), self.epsilon, false)
+    }
+}

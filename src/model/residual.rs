@@ -1,0 +1,63 @@
+//! The connection around every sub-layer (§3.1, §5.4), chosen by `model.norm`.
+//!
+//! The only place that knows where normalisation stands.
+
+use super::dropout::{Dropout, Mode};
+use super::norm::LayerNorm;
+use super::weights::Scope;
+use super::{ModelConfig, Norm};
+use tch::Tensor;
+
+/// Adds a sub-layer's output to its input and normalises.
+#[derive(Debug)]
+pub struct Residual {
+    norm: LayerNorm,
+    dropout: Dropout,
+    place: Norm,
+}
+
+impl Residual {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        Residual {
+            norm: LayerNorm::build(&scope.child("norm"), config),
+            dropout: Dropout::new(config.dropout),
+            place: config.norm,
+        }
+    }
+
+    /// Post: LayerNorm(x + Dropout(f(x))). Pre: x + Dropout(f(LayerNorm(x))).
+    ///
+    /// # Shapes
+    /// [B, T, D] → [B, T, D], and so for `sublayer`.
+    pub fn forward(&self, x: &Tensor, mode: &Mode, sublayer: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        match self.place {
+            Norm::Post => self.norm.forward(&(x + self.dropout.forward(sublayer(x), mode))),
+            Norm::Pre => x + self.dropout.forward(sublayer(&self.norm.forward(x)), mode),
+        }
+    }
+}
+
+/// What follows the last layer of a stack: a norm if the layers normalise first, else nothing.
+#[derive(Debug)]
+pub struct StackEnd {
+    norm: Option<LayerNorm>,
+}
+
+impl StackEnd {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let norm = match config.norm {
+            Norm::Post => None,
+            Norm::Pre => Some(LayerNorm::build(&scope.child("norm"), config)),
+        };
+        StackEnd { norm }
+    }
+
+    /// # Shapes
+    /// [B, T, D] → [B, T, D].
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        match &self.norm {
+            Some(norm) => norm.forward(&x),
+            None => x,
+        }
+    }
+}

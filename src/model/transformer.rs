@@ -1,0 +1,123 @@
+//! The whole model (§3, figure 1).
+
+use super::decoder::{Decoder, DecoderCache};
+use super::dropout::{Dropout, Mode};
+use super::embedding::Embeddings;
+use super::encoder::Encoder;
+use super::position::PositionEncoding;
+use super::weights::{Scope, Weights};
+use super::{ModelConfig, mask};
+use tch::{Device, Kind, Tensor};
+
+/// Encoder, decoder, embeddings and softmax matrix.
+#[derive(Debug)]
+pub struct Transformer {
+    embeddings: Embeddings,
+    source_position: PositionEncoding,
+    target_position: PositionEncoding,
+    dropout: Dropout,
+    encoder: Encoder,
+    decoder: Decoder,
+    weights: Weights,
+    kind: Kind,
+    device: Device,
+}
+
+/// The encoder's view of a batch of sources.
+#[derive(Debug)]
+pub struct Encoded {
+    /// [B, S, D]
+    pub output: Tensor,
+    /// [B, 1, 1, S], added to attention scores.
+    pub mask: Tensor,
+}
+
+impl Transformer {
+    /// A model with fresh weights drawn from `seed`.
+    pub fn build(config: &ModelConfig, vocabulary: usize, seed: u64, kind: Kind, device: Device) -> Self {
+        Transformer::declare(config, vocabulary, Scope::seeded(seed, kind, device), kind, device)
+    }
+
+    /// Number of trained numbers of such a model, without building it.
+    pub fn parameters(config: &ModelConfig, vocabulary: usize) -> u64 {
+        let shapes = Transformer::declare(config, vocabulary, Scope::shapes_only(), Kind::Float, Device::Cpu);
+        shapes.weights.parameters()
+    }
+
+    fn declare(config: &ModelConfig, vocabulary: usize, scope: Scope, kind: Kind, device: Device) -> Self {
+        Transformer {
+            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary as i64),
+            source_position: PositionEncoding::build(&scope.child("source_position"), config),
+            target_position: PositionEncoding::build(&scope.child("target_position"), config),
+            dropout: Dropout::new(config.dropout),
+            encoder: Encoder::build(&scope.child("encoder"), config),
+            decoder: Decoder::build(&scope.child("decoder"), config),
+            weights: scope.into_weights(),
+            kind,
+            device,
+        }
+    }
+
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The longest source or target that has a position; absent: any.
+    pub fn position_limit(&self) -> Option<i64> {
+        self.source_position.limit()
+    }
+
+    /// # Shapes
+    /// Source ids [B, S] with the real length of each row (≥ 1) → [B, S, D].
+    pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
+        let mask = mask::padding(lengths, source.size()[1], self.kind, self.device);
+        let x = self.source_position.add(self.embeddings.source(source), 0);
+        let output = self.encoder.forward(self.dropout.forward(x, mode), &mask, mode);
+        Encoded { output, mask }
+    }
+
+    /// The decoder's output for a known target, all positions at once.
+    ///
+    /// # Shapes
+    /// Target ids shifted right [B, T] → [B, T, D].
+    pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
+        let causal = mask::causal(target.size()[1], self.kind, self.device);
+        let x = self.target_position.add(self.embeddings.target(target), 0);
+        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, &causal, mode)
+    }
+
+    /// A cache for decoding token by token.
+    pub fn start(&self, encoded: &Encoded) -> DecoderCache {
+        self.decoder.start(&encoded.output)
+    }
+
+    /// The decoder's output for the next token of each row, given those in the cache.
+    ///
+    /// # Shapes
+    /// Ids [B, 1], source mask [B, 1, 1, S] → [B, D].
+    pub fn step(&self, ids: &Tensor, cache: &mut DecoderCache, source_mask: &Tensor) -> Tensor {
+        let x = self.target_position.add(self.embeddings.target(ids), cache.length());
+        self.decoder.step(x, cache, source_mask).squeeze_dim(1)
+    }
+
+    /// Scores of every embedding row before the softmax.
+    ///
+    /// # Shapes
+    /// [.., D] → [.., V].
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden.linear(self.embeddings.softmax(), None::<&Tensor>)
+    }
+
+    /// The matrix before the softmax, [V, D].
+    pub fn softmax_matrix(&self) -> &Tensor {
+        self.embeddings.softmax()
+    }
+}

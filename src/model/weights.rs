@@ -1,0 +1,169 @@
+//! Named weights: how layers declare them, and in which order they are kept.
+//!
+//! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
+//! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
+
+use crate::seed::{self, Purpose};
+use rand::RngExt;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tch::{Device, Kind, Tensor};
+
+/// How a variable starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
+    Zeros,
+    Ones,
+    /// Uniform in (-limit, limit).
+    Uniform {
+        limit: f64,
+    },
+    /// Normal with mean 0.
+    Normal {
+        deviation: f64,
+    },
+}
+
+/// All variables of a model, in the order in which the layers declared them.
+#[derive(Debug)]
+pub struct Weights {
+    named: Vec<(String, Tensor)>,
+}
+
+impl Weights {
+    /// Path and tensor of every variable, in order of declaration.
+    pub fn named(&self) -> &[(String, Tensor)] {
+        &self.named
+    }
+
+    /// Number of trained numbers; shared matrices count once.
+    pub fn parameters(&self) -> u64 {
+        self.named.iter().map(|(_, tensor)| tensor.numel() as u64).sum()
+    }
+}
+
+/// Where the tensors of a new model come from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// Fresh values from the seed.
+    Seeded { seed: u64, kind: Kind, device: Device },
+    /// Shapes without memory, for counting.
+    ShapesOnly,
+}
+
+#[derive(Debug)]
+struct Declared {
+    named: Vec<(String, Tensor)>,
+    source: Source,
+}
+
+/// A place in the tree of weights, handed to the layers while a model is built.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    declared: Rc<RefCell<Declared>>,
+    path: String,
+}
+
+impl Scope {
+    /// The root for a model with fresh weights. The same seed gives the same values on every
+    /// device and, up to rounding, in every precision.
+    pub fn seeded(seed: u64, kind: Kind, device: Device) -> Self {
+        Scope::root(Source::Seeded { seed, kind, device })
+    }
+
+    /// The root for a model that is only counted: its tensors take no memory.
+    pub fn shapes_only() -> Self {
+        Scope::root(Source::ShapesOnly)
+    }
+
+    fn root(source: Source) -> Self {
+        let declared = Declared { named: Vec::new(), source };
+        Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
+    }
+
+    /// The place below this one: `scope / "encoder" / 2`.
+    pub fn child(&self, name: impl std::fmt::Display) -> Self {
+        let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
+        Scope { declared: Rc::clone(&self.declared), path }
+    }
+
+    /// Declares a variable and gives a handle to it.
+    ///
+    /// # Panics
+    /// If the path is taken: two layers of the same name are a mistake in the code.
+    pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        let path = self.child(name).path;
+        let mut declared = self.declared.borrow_mut();
+        assert!(declared.named.iter().all(|(taken, _)| *taken != path), "variable {path} declared twice");
+        let tensor = match declared.source {
+            Source::ShapesOnly => Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false),
+            Source::Seeded { seed, kind, device } => {
+                let index = declared.named.len() as u64;
+                let values = start_values(start, shape.iter().product::<i64>() as usize, seed, index);
+                Tensor::from_slice(&values)
+                    .view_(shape)
+                    .to_kind(kind)
+                    .to_device(device)
+                    .set_requires_grad(true)
+            }
+        };
+        declared.named.push((path, tensor.shallow_clone()));
+        tensor
+    }
+
+    /// Ends the building: every variable declared below the root.
+    pub fn into_weights(self) -> Weights {
+        Weights { named: std::mem::take(&mut self.declared.borrow_mut().named) }
+    }
+}
+
+/// Computed in f64 and rounded once, so that precisions start alike.
+fn start_values(start: Start, count: usize, seed: u64, index: u64) -> Vec<f64> {
+    let mut rng = seed::rng(seed, Purpose::Initialisation, index);
+    match start {
+        Start::Zeros => vec![0.0; count],
+        Start::Ones => vec![1.0; count],
+        Start::Uniform { limit } => (0..count).map(|_| (rng.random::<f64>() * 2.0 - 1.0) * limit).collect(),
+        Start::Normal { deviation } => {
+            // Box and Muller 1958: two normals from two uniforms.
+            let mut values = Vec::with_capacity(count + 1);
+            while values.len() < count {
+                let radius = deviation * (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+                let angle = std::f64::consts::TAU * rng.random::<f64>();
+                values.extend([radius * angle.cos(), radius * angle.sin()]);
+            }
+            values.truncate(count);
+            values
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_values_have_the_stated_deviation() {
+        let values = start_values(Start::Normal { deviation: 0.5 }, 20_001, 1, 0);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        assert_eq!(values.len(), 20_001);
+        assert!(mean.abs() < 0.02 && (variance.sqrt() - 0.5).abs() < 0.02, "{mean} {variance}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_values_and_another_does_not() {
+        let draw = |seed, index| start_values(Start::Uniform { limit: 0.1 }, 100, seed, index);
+        assert_eq!(draw(3, 5), draw(3, 5));
+        assert_ne!(draw(3, 5), draw(4, 5));
+        assert_ne!(draw(3, 5), draw(3, 6));
+        assert!(draw(3, 5).iter().all(|v| v.abs() < 0.1));
+    }
+
+    #[test]
+    fn counting_takes_no_memory() {
+        let scope = Scope::shapes_only();
+        scope.child("embedding").variable("weight", &[1 << 30, 1 << 20], Start::Zeros);
+        assert_eq!(scope.into_weights().parameters(), 1 << 50);
+    }
+}

@@ -1,0 +1,6 @@
+//! What is kept of runs, and how it is shown.
+
+pub mod published;
+pub mod record;
+pub mod render;
+pub mod table;

@@ -1,0 +1,181 @@
+//! What is kept of a finished trial: `record.json`, deterministic, written once.
+
+use crate::error::{Error, Result};
+use crate::files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The name of the file in a run directory; a run is finished if it is there and verifies.
+pub const RECORD_FILE: &str = "record.json";
+/// Why the last attempt failed, beside the logs; gone once the trial finishes.
+pub const FAILURE_FILE: &str = "failure.json";
+
+/// Provenance and final metrics of one trial. Holds no clock times, so that equal runs have equal records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Hash of everything that determines the result; see `config::identity`.
+    pub identity: String,
+    /// The same without seed and data: what the seeds of a row share.
+    pub configuration_hash: String,
+    pub label: String,
+    pub seed: u64,
+    pub provenance: Provenance,
+    pub data: DataRecord,
+    /// Trained numbers; shared matrices count once.
+    pub parameters: u64,
+    /// Optimizer updates.
+    pub steps: u64,
+    /// Updates whose weights were averaged for the scores.
+    pub averaged_steps: Vec<u64>,
+    /// The final scores by tag: `dev/perplexity`, `dev/bleu`, `test/bleu`, …
+    pub metrics: BTreeMap<String, f64>,
+    /// How BLEU was computed.
+    pub signature: String,
+    /// blake3 of the scored weights' bytes and of each file under `hypotheses/`.
+    pub checksums: BTreeMap<String, String>,
+    /// The resolved configuration.
+    pub configuration: serde_json::Value,
+}
+
+/// What produced a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this program.
+    pub ablate: String,
+    /// Commit of the code, `-dirty` if sources differed from it.
+    pub commit: String,
+    pub libtorch: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// The processor's or the card's own name.
+    pub device_name: String,
+    pub threads: usize,
+}
+
+/// The data that a trial saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    pub recipe: String,
+    /// Hash of the prepared content.
+    pub fingerprint: String,
+    pub train_pairs: usize,
+    pub vocabulary: usize,
+}
+
+/// Why a trial failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `failed`, `bad configuration or data`, `diverged`, `out of memory` or `killed by signal N`.
+    pub reason: String,
+    /// The message or the log's last lines.
+    pub detail: String,
+}
+
+/// A record with the checksum over its text.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    /// blake3 of the record as compact JSON.
+    checksum: String,
+    record: Record,
+}
+
+impl Record {
+    /// Writes `record.json` into the run directory, atomically.
+    pub fn save(&self, run_dir: &Path) -> Result<()> {
+        let path = run_dir.join(RECORD_FILE);
+        let broken = |e: serde_json::Error| Error::failed(format!("cannot write {}: {e}", path.display()));
+        let sealed = Sealed { checksum: self.checksum().map_err(broken)?, record: self.clone() };
+        let mut text = serde_json::to_string_pretty(&sealed).map_err(broken)?;
+        text.push('\n');
+        files::write_atomically(&path, text.as_bytes())
+    }
+
+    /// The record of a run directory; none if the trial is not finished.
+    ///
+    /// # Errors
+    /// If the file is there but does not verify.
+    pub fn load(run_dir: &Path) -> Result<Option<Record>> {
+        let path = run_dir.join(RECORD_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let damaged = |why: String| {
+            Error::failed(format!("{} is damaged ({why}); remove it to finish the trial again", path.display()))
+        };
+        let text = files::read_to_string(&path)?;
+        let sealed: Sealed = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let checksum = sealed.record.checksum().map_err(|e| damaged(e.to_string()))?;
+        if checksum != sealed.checksum {
+            return Err(damaged("its checksum does not fit".into()));
+        }
+        Ok(Some(sealed.record))
+    }
+
+    /// One line of JSON, as in `records.jsonl`.
+    pub fn to_line(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|e| Error::failed(format!("cannot write a record: {e}")))
+    }
+
+    fn checksum(&self) -> serde_json::Result<String> {
+        // serde_json reads back every f64 that it writes, so the text is the same after loading.
+        Ok(blake3::hash(serde_json::to_string(self)?.as_bytes()).to_hex().to_string())
+    }
+}
+
+impl Failure {
+    pub fn save(&self, run_dir: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        files::write_atomically(&run_dir.join(FAILURE_FILE), text.as_bytes())
+    }
+
+    /// The failure of a run directory's last attempt; none if it did not fail or cannot be read.
+    pub fn load(run_dir: &Path) -> Option<Failure> {
+        serde_json::from_str(&std::fs::read_to_string(run_dir.join(FAILURE_FILE)).ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            identity: "i".into(),
+            configuration_hash: "c".into(),
+            label: "base".into(),
+            seed: 1,
+            provenance: Provenance {
+                ablate: "0.1.0".into(),
+                commit: "abc".into(),
+                libtorch: "2.11.0".into(),
+                device: "cpu".into(),
+                device_name: "a processor".into(),
+                threads: 2,
+            },
+            data: DataRecord { recipe: "r".into(), fingerprint: "f".into(), train_pairs: 3, vocabulary: 9 },
+            parameters: 65,
+            steps: 10,
+            averaged_steps: vec![10],
+            metrics: BTreeMap::from([("test/bleu".to_string(), 27.300000000000004)]),
+            signature: "s".into(),
+            checksums: BTreeMap::new(),
+            configuration: serde_json::json!({"model": {"dropout": 0.1}}),
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_and_a_changed_digit_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Record::load(folder.path()).unwrap(), None);
+        record().save(folder.path()).unwrap();
+        assert_eq!(Record::load(folder.path()).unwrap(), Some(record()));
+        let path = folder.path().join(RECORD_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("27.300000000000004", "28.4")).unwrap();
+        let error = Record::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("checksum"), "{error}");
+        std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+        assert!(Record::load(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! Reading text to be scored: one segment a line, plain or gzip.
+
+use super::white_space::trim_end;
+use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+/// The segments of a UTF-8 file; one whose name ends in `.gz` is unpacked.
+///
+/// As in sacreBLEU 2.6.0 (`utils.py`, `smart_open`), lines end at `\n` alone, a last line without
+/// `\n` counts, and white space at line ends is dropped, so that `\r\n` reads like `\n` while a
+/// `\r` inside a line is white space of that line.
+///
+/// # Errors
+/// A user error that names file and line for text that is not UTF-8, and the file for broken gzip;
+/// an I/O error where the file cannot be read.
+pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        MultiGzDecoder::new(file).read_to_end(&mut bytes).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                Error::user(format!(
+                    "{}: not a whole gzip file ({error}); a name ending in .gz must hold gzip data",
+                    path.display()
+                ))
+            }
+            _ => Error::io("read", path)(error),
+        })?;
+    } else {
+        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let byte = before.len() - line_start + 1;
+        Error::user(format!("{}:{line}: byte {byte} is not UTF-8; convert the file to UTF-8", path.display()))
+    })?;
+    Ok(text.split_terminator('\n').map(|line| trim_end(line).to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn lines_end_at_newlines_alone() {
+        let text = "a\u{2028}b \u{1f}\r\n\n c\rd\u{85}e\u{1e}f\n";
+        let (_directory, path) = written("text", text.as_bytes());
+        assert_eq!(read_segments(&path).unwrap(), ["a\u{2028}b", "", " c\rd\u{85}e\u{1e}f"]);
+    }
+
+    #[test]
+    fn a_last_line_needs_no_newline_and_an_empty_file_has_no_line() {
+        for (text, lines) in [("", 0), ("\n", 1), ("a", 1), ("a\n", 1), ("a\n\n", 2), ("a\n ", 2)] {
+            let (_directory, path) = written("text", text.as_bytes());
+            assert_eq!(read_segments(&path).unwrap().len(), lines, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_files_of_several_members_are_read_whole() {
+        let (_directory, path) = written("text.gz", &[gzip("ä\nb".as_bytes()), gzip(b"c\n")].concat());
+        assert_eq!(read_segments(&path).unwrap(), ["ä", "bc"]);
+    }
+
+    #[test]
+    fn mistakes_name_file_and_line() {
+        let (_directory, path) = written("latin1.txt", b"good\nschlie\xdflich\n");
+        let error = read_segments(&path).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("latin1.txt:2: byte 7 is not UTF-8"), "{error}");
+
+        let whole = gzip(b"some text\n");
+        for broken in [b"plain".as_slice(), &whole[..whole.len() - 4], b""] {
+            let (_directory, path) = written("broken.gz", broken);
+            let error = read_segments(&path).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+            assert!(error.to_string().contains("broken.gz: not a whole gzip file"), "{error}");
+        }
+
+        let error = read_segments("no/such/file").unwrap_err();
+        assert_eq!(error.to_string().split(':').next(), Some("cannot read no/such/file"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Sweeps: rows, axes and seeds to trials, and trials to processes.
+
+pub mod expand;
+pub mod spec;

@@ -1,0 +1,148 @@
+//! Progress on stderr: a bar on a terminal, plain lines elsewhere.
+
+use super::format;
+use super::observer::{Observer, Report};
+use crate::error::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+/// The progress of one training.
+///
+/// A closed or full stderr is ignored: training goes on unseen.
+pub struct TrainingProgress {
+    label: String,
+    steps: u64,
+    start_step: u64,
+    started: Instant,
+    /// Absent where stderr is no terminal.
+    bar: Option<ProgressBar>,
+}
+
+impl TrainingProgress {
+    /// Training called `label` of `steps` updates, of which `start_step` were done by earlier attempts.
+    pub fn new(label: &str, steps: u64, start_step: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr())
+                .with_style(style())
+                .with_prefix(label.to_string())
+                // An error is reported below the last state, not over it.
+                .with_finish(ProgressFinish::Abandon);
+            bar.set_position(start_step);
+            bar
+        });
+        TrainingProgress { label: label.to_string(), steps, start_step, started: Instant::now(), bar }
+    }
+
+    /// Shows the state of training.
+    pub fn update(&mut self, report: &Report) {
+        let left =
+            seconds_left(self.started.elapsed().as_secs_f64(), self.start_step, report.step, self.steps);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(state(report, left));
+                bar.set_position(report.step);
+            }
+            None => print(&format!(
+                "{}  step {}/{}  {}",
+                self.label,
+                report.step,
+                self.steps,
+                state(report, left)
+            )),
+        }
+    }
+
+    /// Prints a line, above the bar if there is one.
+    pub fn message(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => print(text),
+        }
+    }
+
+    /// Leaves the last state on the terminal, with the cursor below it.
+    pub fn finish(self) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+    }
+}
+
+impl Observer for TrainingProgress {
+    fn report(&mut self, report: &Report) -> Result<()> {
+        self.update(report);
+        Ok(())
+    }
+
+    fn message(&mut self, text: &str) -> Result<()> {
+        TrainingProgress::message(self, text);
+        Ok(())
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// `loss 3.212  ppl 24.8  lr 4.1e-4  6,213 tok/s  18m left`
+fn state(report: &Report, seconds_left: f64) -> String {
+    format!(
+        "loss {:.3}  ppl {}  lr {}  {} tok/s  {} left",
+        report.loss,
+        format::quantity(report.perplexity),
+        format::scientific(report.learning_rate),
+        format::quantity(report.tokens_per_second),
+        format::duration(seconds_left)
+    )
+}
+
+/// The time that the remaining updates take at the speed of this attempt so far,
+/// validation included; not a number before its first update.
+fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64 {
+    let done = step.saturating_sub(start_step);
+    if done == 0 { f64::NAN } else { elapsed / done as f64 * steps.saturating_sub(step) as f64 }
+}
+
+fn print(line: &str) {
+    // Where stderr is gone there is nobody to tell; eprintln! would panic.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: Report = Report {
+        step: 400,
+        loss: 3.2119,
+        perplexity: 24.83,
+        learning_rate: 4.1e-4,
+        tokens_per_second: 6213.4,
+    };
+
+    #[test]
+    fn a_state_reads_like_this() {
+        assert_eq!(state(&REPORT, 1080.0), "loss 3.212  ppl 24.8  lr 4.1e-4  6,213 tok/s  18m left");
+    }
+
+    #[test]
+    fn a_diverged_state_can_be_shown() {
+        let report = Report { loss: f64::NAN, perplexity: f64::INFINITY, ..REPORT };
+        assert_eq!(state(&report, f64::NAN), "loss NaN  ppl inf  lr 4.1e-4  6,213 tok/s  ? left");
+    }
+
+    #[test]
+    fn the_time_left_counts_the_updates_of_this_attempt_only() {
+        assert_eq!(seconds_left(10.0, 400, 500, 1000), 50.0);
+        assert_eq!(seconds_left(10.0, 0, 1000, 1000), 0.0);
+        assert!(seconds_left(10.0, 400, 400, 1000).is_nan());
+        assert_eq!(seconds_left(10.0, 0, 1200, 1000), 0.0);
+    }
+
+    #[test]
+    fn the_style_of_the_bar_is_valid() {
+        assert!(ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}").is_ok());
+    }
+}

@@ -1,0 +1,252 @@
+//! What a run lets the outside know: metrics as text, TensorBoard, progress on the terminal.
+//!
+//! [`Telemetry`] writes a run directory's files. Values that equal runs share go to `metrics.csv`, times and
+//! rates to `timing.csv`, all of them to TensorBoard. The text files are the record and their errors are errors;
+//! TensorBoard's files are a view of them, and training goes on without.
+
+pub mod console;
+mod event;
+pub mod format;
+pub mod hparams;
+pub mod metrics_log;
+pub mod observer;
+pub mod tensorboard;
+
+use crate::error::Result;
+use crate::files;
+use hparams::{Outcome, Session};
+use metrics_log::MetricsLog;
+use observer::{Observer, Report};
+use std::io::Write;
+use std::path::Path;
+use tensorboard::EventWriter;
+
+/// Values that equal runs share, in a run directory.
+pub const METRICS_FILE: &str = "metrics.csv";
+/// Times and rates, in a run directory.
+pub const TIMING_FILE: &str = "timing.csv";
+
+/// The files of one run that grow while it trains.
+pub struct Telemetry {
+    metrics: MetricsLog,
+    timing: MetricsLog,
+    /// Absent if not wanted, and after an error.
+    tensorboard: Option<EventWriter>,
+}
+
+impl Telemetry {
+    /// Opens the files in `run_dir`, which is created where it is missing. With `resume_step`, the checkpoint's,
+    /// what was recorded beyond it is dropped; without it, all that an earlier attempt recorded is.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io), and [`Error::User`](crate::error::Error::User) if a file to resume
+    /// is not a metrics file. Errors in TensorBoard's files are reported on stderr and switch it off.
+    pub fn open(run_dir: &Path, resume_step: Option<u64>, tensorboard: bool) -> Result<Self> {
+        files::create_dir(run_dir)?;
+        let log = |name| {
+            let path = run_dir.join(name);
+            match resume_step {
+                Some(step) => MetricsLog::resume(&path, step),
+                None => MetricsLog::create(&path),
+            }
+        };
+        let mut telemetry =
+            Telemetry { metrics: log(METRICS_FILE)?, timing: log(TIMING_FILE)?, tensorboard: None };
+        let events = match (tensorboard, resume_step) {
+            (true, Some(step)) => {
+                let mut points = metrics_log::read(&run_dir.join(METRICS_FILE))?;
+                points.extend(metrics_log::read(&run_dir.join(TIMING_FILE))?);
+                EventWriter::resume(run_dir, step, &points).map(Some)
+            }
+            (true, None) => EventWriter::create(run_dir).map(Some),
+            (false, None) => tensorboard::remove_files(run_dir).map(|()| None),
+            (false, Some(_)) => Ok(None),
+        };
+        telemetry.tensorboard = events.unwrap_or_else(|error| {
+            report_loss(&error);
+            None
+        });
+        Ok(telemetry)
+    }
+
+    /// Tells TensorBoard's HParams page the settings of the run; to be called after [`open`](Self::open).
+    pub fn session_start(&mut self, session: &Session) {
+        self.show(|events| events.session_start(session));
+    }
+
+    /// Tells TensorBoard's HParams page how the run ended. A run that was interrupted and will go on has not.
+    pub fn session_end(&mut self, outcome: Outcome) {
+        self.show(|events| events.session_end(outcome).and_then(|()| events.sync()));
+    }
+
+    /// Hands everything to the operating system, so that other programs see it.
+    pub fn flush(&mut self) -> Result<()> {
+        self.metrics.flush()?;
+        self.timing.flush()?;
+        self.show(EventWriter::flush);
+        Ok(())
+    }
+
+    /// Writes to TensorBoard; the first error is the last.
+    fn show(&mut self, write: impl FnOnce(&mut EventWriter) -> Result<()>) {
+        if let Some(events) = &mut self.tensorboard
+            && let Err(error) = write(events)
+        {
+            report_loss(&error);
+            self.tensorboard = None;
+        }
+    }
+}
+
+impl Observer for Telemetry {
+    fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+        self.metrics.record(step, tag, value)?;
+        self.show(|events| events.scalar(tag, step, value));
+        Ok(())
+    }
+
+    fn timing(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+        self.timing.record(step, tag, value)?;
+        self.show(|events| events.scalar(tag, step, value));
+        Ok(())
+    }
+
+    /// Texts are TensorBoard's alone.
+    fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
+        self.show(|events| events.text(tag, step, markdown));
+        Ok(())
+    }
+
+    /// The values of the step are complete: others may see them.
+    fn report(&mut self, _report: &Report) -> Result<()> {
+        self.flush()
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.metrics.sync()?;
+        self.timing.sync()?;
+        self.show(EventWriter::sync);
+        Ok(())
+    }
+}
+
+fn report_loss(error: &crate::error::Error) {
+    let _ = writeln!(
+        std::io::stderr(),
+        "warning: {error}; training goes on without TensorBoard, and the next start fills the gap from {METRICS_FILE}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn train(telemetry: &mut Telemetry, steps: std::ops::RangeInclusive<u64>) {
+        for step in steps {
+            telemetry.metric(step, "train/loss", 10.0 / step as f64).unwrap();
+            telemetry.timing(step, "train/tokens_per_second", 6000.0 + step as f64).unwrap();
+        }
+        telemetry.flush().unwrap();
+    }
+
+    /// (step, tag, value) of the run's events, which lie in one file.
+    fn shown(dir: &Path) -> Vec<(u64, String, f32)> {
+        let files: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                path.to_string_lossy().contains("tfevents") && fs::metadata(path).unwrap().len() > 0
+            })
+            .collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let events = event::read(&files[0]).unwrap();
+        events[2..]
+            .iter()
+            .map(|e| (event::step(e), event::tag(e).unwrap().to_string(), event::scalar_value(e).unwrap()))
+            .collect()
+    }
+
+    fn recorded(dir: &Path) -> Vec<(u64, String, f32)> {
+        let mut rows = metrics_log::read(&dir.join(METRICS_FILE)).unwrap();
+        rows.extend(metrics_log::read(&dir.join(TIMING_FILE)).unwrap());
+        rows.sort_by_key(|row| row.step);
+        rows.into_iter().map(|row| (row.step, row.tag, row.value as f32)).collect()
+    }
+
+    #[test]
+    fn deterministic_values_and_times_go_to_different_files_and_both_to_tensorboard() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path().join("row/seed-1");
+        let mut telemetry = Telemetry::open(&dir, None, true).unwrap();
+        train(&mut telemetry, 1..=3);
+        let tags = |name| {
+            let mut tags: Vec<_> =
+                metrics_log::read(&dir.join(name)).unwrap().into_iter().map(|row| row.tag).collect();
+            tags.dedup();
+            tags
+        };
+        assert_eq!(tags(METRICS_FILE), ["train/loss"]);
+        assert_eq!(tags(TIMING_FILE), ["train/tokens_per_second"]);
+        assert_eq!(shown(&dir), recorded(&dir));
+    }
+
+    #[test]
+    fn a_resumed_run_has_the_points_of_an_uninterrupted_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (whole, resumed) = (directory.path().join("whole"), directory.path().join("resumed"));
+        train(&mut Telemetry::open(&whole, None, true).unwrap(), 1..=9);
+        train(&mut Telemetry::open(&resumed, None, true).unwrap(), 1..=6);
+        train(&mut Telemetry::open(&resumed, Some(4), true).unwrap(), 5..=7);
+        // Once without TensorBoard: the gap is filled.
+        train(&mut Telemetry::open(&resumed, Some(6), false).unwrap(), 7..=8);
+        train(&mut Telemetry::open(&resumed, Some(8), true).unwrap(), 9..=9);
+        assert_eq!(shown(&resumed), shown(&whole));
+        for name in [METRICS_FILE, TIMING_FILE] {
+            assert_eq!(fs::read(resumed.join(name)).unwrap(), fs::read(whole.join(name)).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_fresh_start_forgets_an_earlier_attempt() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        train(&mut Telemetry::open(dir, None, true).unwrap(), 1..=6);
+        train(&mut Telemetry::open(dir, None, true).unwrap(), 1..=2);
+        assert_eq!(shown(dir), recorded(dir));
+        assert_eq!(shown(dir).len(), 4);
+        drop(Telemetry::open(dir, None, false).unwrap());
+        assert!(recorded(dir).is_empty());
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 2, "only the two text files stay");
+    }
+
+    #[test]
+    fn an_error_of_tensorboard_does_not_end_training() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        // A directory in the way of the file that the writer wants to create.
+        fs::create_dir(dir.join("events-0000000001.tmp")).unwrap();
+        let mut telemetry = Telemetry::open(dir, None, true).unwrap();
+        assert!(telemetry.tensorboard.is_none());
+        train(&mut telemetry, 1..=3);
+        telemetry.sync().unwrap();
+        assert_eq!(recorded(dir).len(), 6);
+
+        let mut telemetry = Telemetry::open(&dir.join("other"), None, true).unwrap();
+        telemetry.show(|_| Err(crate::error::Error::failed("no space")));
+        assert!(telemetry.tensorboard.is_none());
+        train(&mut telemetry, 1..=1);
+    }
+
+    #[test]
+    fn a_pair_of_observers_is_told_everything_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let mut both = (Telemetry::open(dir, None, false).unwrap(), ());
+        both.metric(1, "train/loss", 2.5).unwrap();
+        both.timing(1, "time/step_ms", 7.0).unwrap();
+        both.text(1, "samples", "text").unwrap();
+        both.sync().unwrap();
+        assert_eq!(recorded(dir).len(), 2);
+    }
+}

@@ -1,0 +1,344 @@
+//! A TensorBoard event file that an interrupted run goes on with, without doubled or missing points.
+//!
+//! The crate `tensorboard-rs` frames the records; its own file writer names files by the second, flushes
+//! in the background and panics on a full disk, so the file is ours. A directory has one writer and, but for
+//! the moment of a change-over, one file with events. A new file holds everything that the old one held and
+//! is to stay: it is written under a name that TensorBoard does not read, brought to the disk, renamed, and only
+//! then is the old one emptied. It stays, empty: TensorBoard's Python loader, if it is just reading a file that is
+//! removed, never goes on to the next (2.21, `directory_watcher.py`). Nothing is ever appended to a file of
+//! an earlier process, whose end may be torn.
+
+use super::event;
+use super::hparams::{SESSION_END_TAG, SESSION_START_TAG};
+use super::metrics_log::Row;
+use crate::error::{Error, Result};
+use crate::files;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use tensorboard_proto::event::Event;
+use tensorboard_rs::record_writer::RecordWriter;
+
+/// File names are this, a generation of ten digits, and [`SUFFIX`]; TensorBoard reads every file
+/// whose name contains `tfevents`, in the order of names.
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".ablate";
+
+/// Writes events to a file of its own.
+///
+/// Events reach the file at [`flush`](Self::flush) and the disk at [`sync`](Self::sync). After an error the
+/// file may end in a part of a record; readers stop there, and nothing more should be written.
+pub struct EventWriter {
+    path: PathBuf,
+    records: RecordWriter<BufWriter<File>>,
+    /// The same open file as in `records`, which does not lend it out.
+    file: File,
+    /// Step and tag of what was taken over from an earlier file.
+    kept: HashSet<(u64, String)>,
+}
+
+impl EventWriter {
+    /// A file without points; what this writer wrote in the directory earlier is gone.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the directory or the file cannot be written.
+    pub fn create(dir: &Path) -> Result<Self> {
+        Self::take_over(dir, &[])
+    }
+
+    /// Goes on with the file of an interrupted run: what lies beyond `step`, the checkpoint's, is gone.
+    ///
+    /// `points` are the scalars that the run has recorded so far, from its metrics files, and decide which
+    /// there are: those of step ≤ `step` that the old file lacks are added, for it may end early after a full
+    /// disk or have been switched off for a while; what it has besides is left out. Texts and the wall times
+    /// of the points are the old file's.
+    /// The start and end of the session ([`super::hparams`]) are left out, for the resumed run writes its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be read or written; the old file is then still there.
+    pub fn resume(dir: &Path, step: u64, points: &[Row]) -> Result<Self> {
+        // Every file is complete when it gets its name, so the newest says it all. An older one beside it
+        // is left from a change-over that was interrupted, and its events are in the newest.
+        let mut events = match own_files(dir)?.last() {
+            Some((_, newest)) => event::read(newest)?,
+            None => Vec::new(),
+        };
+        events.retain(|event| {
+            event::step(event) <= step
+                && event::tag(event).is_some_and(|tag| tag != SESSION_START_TAG && tag != SESSION_END_TAG)
+        });
+        let points: Vec<_> = points.iter().filter(|row| row.step <= step).collect();
+        make_equal(&mut events, &points);
+        Self::take_over(dir, &events)
+    }
+
+    fn take_over(dir: &Path, events: &[Event]) -> Result<Self> {
+        files::create_dir(dir)?;
+        let old = own_files(dir)?;
+        let generation = last_generation(dir)?.map_or(1, |last| last.saturating_add(1));
+        let path = dir.join(format!("{PREFIX}{generation:010}{SUFFIX}"));
+        let temporary = dir.join(format!("events-{generation:010}.tmp"));
+
+        let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
+        let second = file.try_clone().map_err(Error::io("open", &temporary))?;
+        let mut writer = EventWriter {
+            path,
+            records: RecordWriter::new(BufWriter::new(file)),
+            file: second,
+            kept: events.iter().filter_map(key).collect(),
+        };
+        writer.write(&event::file_version())?;
+        writer.write(&event::session_start())?;
+        for event in events {
+            writer.write(event)?;
+        }
+        writer.sync()?;
+        files::rename(&temporary, &writer.path)?;
+        for (_, path) in old {
+            File::create(&path).map_err(Error::io("empty", &path))?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes one point of the curve `tag`.
+    ///
+    /// What the file already held when the run was resumed is not written again: a run that was stopped
+    /// after its checkpoint repeats the values of the checkpoint's step. The same goes for texts.
+    pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
+        if self.has(step, tag) { Ok(()) } else { self.write(&event::scalar(step, tag, value)) }
+    }
+
+    /// Writes a text, which TensorBoard shows as Markdown.
+    pub fn text(&mut self, tag: &str, step: u64, markdown: &str) -> Result<()> {
+        if self.has(step, tag) { Ok(()) } else { self.write(&event::text(step, tag, markdown)?) }
+    }
+
+    /// Hands all events to the operating system, so that a running TensorBoard sees them.
+    pub fn flush(&mut self) -> Result<()> {
+        self.records.flush().map_err(Error::io("write", &self.path))
+    }
+
+    /// Brings all events to the disk; to be called before a checkpoint is written.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.file.sync_data().map_err(Error::io("sync", &self.path))
+    }
+
+    /// Appends one record.
+    pub(super) fn write(&mut self, event: &Event) -> Result<()> {
+        self.records.write(&event::encode(event)?).map_err(Error::io("write", &self.path))
+    }
+
+    fn has(&self, step: u64, tag: &str) -> bool {
+        !self.kept.is_empty() && self.kept.contains(&(step, tag.to_string()))
+    }
+}
+
+/// Removes the files that a writer left in the directory, for a run that starts anew without TensorBoard.
+pub(super) fn remove_files(dir: &Path) -> Result<()> {
+    own_files(dir)?.iter().try_for_each(|(_, path)| files::remove(path))
+}
+
+/// Makes the scalars among `events` those of `points`, by step. An added one stands behind the old ones of
+/// its step and has the wall time of the event before it.
+fn make_equal(events: &mut Vec<Event>, points: &[&Row]) {
+    let wanted: HashMap<_, _> =
+        points.iter().map(|row| ((row.step, row.tag.clone()), (row.value as f32).to_bits())).collect();
+    events.retain(|event| match (key(event), event::scalar_value(event)) {
+        (Some(key), Some(value)) => wanted.get(&key) == Some(&value.to_bits()),
+        _ => true,
+    });
+    let present: HashSet<_> = events.iter().filter_map(key).collect();
+    events.sort_by_key(event::step);
+    let old = events.len();
+    for row in points.iter().filter(|row| !present.contains(&(row.step, row.tag.clone()))) {
+        let mut event = event::scalar(row.step, &row.tag, row.value);
+        let following = events[..old].partition_point(|event| event::step(event) <= row.step);
+        if let Some(neighbour) = events[..old].get(following.saturating_sub(1)) {
+            event.set_wall_time(neighbour.get_wall_time());
+        }
+        events.push(event);
+    }
+    // Stable: events of one step stay in the order in which they were written.
+    events.sort_by_key(event::step);
+}
+
+fn key(event: &Event) -> Option<(u64, String)> {
+    Some((event::step(event), event::tag(event)?.to_string()))
+}
+
+/// Generation and path of this writer's files in the directory, oldest first.
+fn own_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let mut files: Vec<_> = names(dir)?
+        .into_iter()
+        .filter(|name| name.ends_with(SUFFIX))
+        .filter_map(|name| Some((generation(&name)?, dir.join(name))))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The highest generation in the directory. Files of other programs count, because theirs
+/// (seconds since 1970) would otherwise be read after ours.
+fn last_generation(dir: &Path) -> Result<Option<u64>> {
+    Ok(names(dir)?.iter().filter_map(|name| generation(name)).max())
+}
+
+fn generation(name: &str) -> Option<u64> {
+    name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()
+}
+
+/// The file names of a directory; none if there is no directory. Names that are not UTF-8 are not ours.
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("read", dir))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(Error::io("read", dir))?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// What the one event file of a directory says: (step, tag, value) in its order.
+    fn scalars(dir: &Path) -> Vec<(u64, String, f32)> {
+        let mut files = own_files(dir).unwrap();
+        let (_, newest) = files.pop().unwrap();
+        assert!(files.iter().all(|(_, path)| fs::metadata(path).unwrap().len() == 0));
+        let events = event::read(&newest).unwrap();
+        assert_eq!(events[0].get_file_version(), "brain.Event:2");
+        assert!(events[1].has_session_log());
+        let value = |event| event::scalar_value(event).unwrap_or_default();
+        events[2..].iter().map(|e| (event::step(e), event::tag(e).unwrap().to_string(), value(e))).collect()
+    }
+
+    fn log_steps(writer: &mut EventWriter, steps: impl Iterator<Item = u64>) {
+        for step in steps {
+            writer.scalar("train/loss", step, 10.0 / step as f64).unwrap();
+            writer.scalar("train/lr", step, 1e-4 * step as f64).unwrap();
+        }
+        writer.flush().unwrap();
+    }
+
+    fn rows(steps: std::ops::RangeInclusive<u64>) -> Vec<Row> {
+        steps
+            .flat_map(|step| {
+                [("train/loss", 10.0 / step as f64), ("train/lr", 1e-4 * step as f64)]
+                    .map(|(tag, value)| Row { step, tag: tag.to_string(), value })
+            })
+            .collect()
+    }
+
+    fn expected(steps: std::ops::RangeInclusive<u64>) -> Vec<(u64, String, f32)> {
+        rows(steps).into_iter().map(|row| (row.step, row.tag, row.value as f32)).collect()
+    }
+
+    #[test]
+    fn wherever_the_file_was_cut_a_resumed_run_has_each_point_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        log_steps(&mut EventWriter::create(dir).unwrap(), 1..=5);
+        let (_, path) = own_files(dir).unwrap().remove(0);
+        let bytes = fs::read(&path).unwrap();
+        for cut in (0..bytes.len()).step_by(7) {
+            remove_files(dir).unwrap();
+            fs::write(&path, &bytes[..cut]).unwrap();
+            let mut writer = EventWriter::resume(dir, 3, &rows(1..=3)).unwrap();
+            log_steps(&mut writer, 3..=6);
+            assert_eq!(scalars(dir), expected(1..=6), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_change_over_doubles_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        log_steps(&mut EventWriter::create(dir).unwrap(), 1..=5);
+        let (_, old) = own_files(dir).unwrap().remove(0);
+        let content = fs::read(&old).unwrap();
+        drop(EventWriter::resume(dir, 4, &rows(1..=4)).unwrap());
+        // As if the process had ended between renaming the new file and removing the old one.
+        fs::write(&old, content).unwrap();
+        fs::write(dir.join("events-0000000003.tmp"), "rubbish of a still earlier attempt").unwrap();
+        let mut writer = EventWriter::resume(dir, 4, &rows(1..=4)).unwrap();
+        log_steps(&mut writer, 5..=6);
+        assert_eq!(scalars(dir), expected(1..=6));
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 3, "the file and two empty ones before it");
+    }
+
+    #[test]
+    fn resuming_keeps_wall_times_and_fills_gaps() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let mut writer = EventWriter::create(dir).unwrap();
+        for (step, seconds) in [(1, 1000.0), (4, 4000.0)] {
+            let mut event = event::scalar(step, "train/loss", 10.0 / step as f64);
+            event.set_wall_time(seconds);
+            writer.write(&event).unwrap();
+        }
+        drop(writer);
+        drop(EventWriter::resume(dir, 5, &rows(1..=9)).unwrap());
+        let mut found = scalars(dir);
+        found.sort_by_key(|(step, tag, _)| (*step, tag.clone()));
+        assert_eq!(found, expected(1..=5));
+        let events = event::read(&own_files(dir).unwrap().pop().unwrap().1).unwrap();
+        let times: Vec<_> = events[2..].iter().map(|e| (event::step(e), e.get_wall_time())).collect();
+        assert!(times.is_sorted(), "{times:?}");
+        assert_eq!((times[0], times[times.len() - 1]), ((1, 1000.0), (5, 4000.0)));
+    }
+
+    #[test]
+    fn a_new_file_is_read_after_those_of_other_programs_and_leaves_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let foreign = dir.join("events.out.tfevents.1763717539.host.12.0");
+        fs::write(&foreign, "").unwrap();
+        let writer = EventWriter::create(dir).unwrap();
+        assert!(writer.path > foreign);
+        drop(EventWriter::create(dir).unwrap());
+        assert!(foreign.exists());
+        assert_eq!(fs::metadata(&writer.path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn the_recorded_points_decide() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let mut writer = EventWriter::create(dir).unwrap();
+        writer.scalar("train/loss", 1, 99.0).unwrap();
+        writer.scalar("unknown", 1, 1.0).unwrap();
+        writer.scalar("train/lr", 1, 1e-4).unwrap();
+        drop(writer);
+        drop(EventWriter::resume(dir, 2, &rows(1..=2)).unwrap());
+        let mut found = scalars(dir);
+        found.sort_by_key(|(step, tag, _)| (*step, tag.clone()));
+        assert_eq!(found, expected(1..=2));
+    }
+
+    #[test]
+    fn texts_survive_and_are_not_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        EventWriter::create(dir).unwrap().text("config", 0, "# resolved").unwrap();
+        let mut writer = EventWriter::resume(dir, 10, &[]).unwrap();
+        writer.text("config", 0, "# resolved").unwrap();
+        writer.flush().unwrap();
+        assert_eq!(scalars(dir).len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        fs::write(&taken, "").unwrap();
+        assert!(EventWriter::create(&taken).is_err());
+        assert!(EventWriter::resume(&taken, 1, &[]).is_err());
+    }
+}

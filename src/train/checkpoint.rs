@@ -1,0 +1,332 @@
+//! Checkpoints on disk: atomic, checksummed, a few of the latest kept.
+//!
+//! `step-N.weights.safetensors` holds the weights under their paths and is all that using a model
+//! needs; `step-N.state.safetensors` adds Adam's moments and the position in the data. A step is
+//! resumable if both files verify. Metadata is one JSON text under the key `ablate`.
+
+use super::TrainingConfig;
+use super::adam::Adam;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::model::weights::Weights;
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// Where training stands after an update.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Updates done.
+    pub step: u64,
+    /// Pass over the training data that the next micro-batch belongs to, from 0.
+    pub epoch: u64,
+    /// Number of the next micro-batch in that pass.
+    pub micro_batch: usize,
+    /// The best dev loss so far, if one was measured.
+    pub best: Option<Best>,
+}
+
+/// The update with the lowest dev loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    /// Nats per target token, unsmoothed.
+    pub dev_loss: f64,
+}
+
+/// What stands in a file's metadata.
+#[derive(Debug, Serialize, Deserialize)]
+struct Metadata {
+    /// blake3 over names, types, shapes and bytes of all tensors, in order of names.
+    checksum: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    progress: Option<Progress>,
+}
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+const WEIGHTS: &str = ".weights.safetensors";
+const STATE: &str = ".state.safetensors";
+
+/// Training states that are kept, so that one damaged file does not cost the run.
+const KEPT_STATES: usize = 2;
+
+impl Checkpoints {
+    /// Creates the folder if need be.
+    pub fn open(folder: &Path) -> Result<Self> {
+        files::create_dir(folder)?;
+        Ok(Checkpoints { folder: folder.to_path_buf() })
+    }
+
+    fn weights_path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}.weights.safetensors"))
+    }
+
+    fn state_path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}.state.safetensors"))
+    }
+
+    fn best_path(&self) -> PathBuf {
+        self.folder.join("best.weights.safetensors")
+    }
+
+    fn scored_path(&self) -> PathBuf {
+        self.folder.join("scored.weights.safetensors")
+    }
+
+    /// Saves everything that going on needs, then drops what nobody needs any more.
+    /// The state is written last: a step without it is not resumed from.
+    pub fn save(&self, weights: &Weights, adam: &Adam, progress: &Progress, config: &TrainingConfig) -> Result<()> {
+        write(&self.weights_path(progress.step), &named_weights(weights), None)?;
+        write(&self.state_path(progress.step), &named_moments(weights, adam), Some(progress.clone()))?;
+        self.drop_older(config)
+    }
+
+    /// Saves the weights alone as the best so far.
+    pub fn save_best(&self, weights: &Weights) -> Result<()> {
+        write(&self.best_path(), &named_weights(weights), None).map(|_| ())
+    }
+
+    /// Saves the weights that the final scores are of; gives the file's blake3.
+    pub fn save_scored(&self, weights: &Weights) -> Result<String> {
+        write(&self.scored_path(), &named_weights(weights), None)
+    }
+
+    /// Loads the weights that the final scores are of.
+    pub fn load_scored(&self, weights: &Weights) -> Result<()> {
+        self.load_weights(&self.scored_path(), weights)
+    }
+
+    /// Loads the newest step that verifies into `weights` and `adam`. Damaged files are reported
+    /// through `report` and removed.
+    ///
+    /// # Errors
+    /// If there are checkpoints but none verifies: a run never starts afresh unasked.
+    pub fn restore(
+        &self,
+        weights: &Weights,
+        adam: &Adam,
+        report: &mut dyn FnMut(&str),
+    ) -> Result<Option<Progress>> {
+        let mut steps = self.steps(STATE)?;
+        let found = !steps.is_empty();
+        while let Some(step) = steps.pop() {
+            match self.load(step, weights, adam) {
+                Ok(progress) => {
+                    self.remove_after(step)?;
+                    return Ok(Some(progress));
+                }
+                Err(error) => report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}")),
+            }
+        }
+        if found {
+            return Err(Error::failed(format!(
+                "no checkpoint in {} can be read; remove the run's directory to train again from the start",
+                self.folder.display()
+            )));
+        }
+        self.remove_after(0)?;
+        Ok(None)
+    }
+
+    fn load(&self, step: u64, weights: &Weights, adam: &Adam) -> Result<Progress> {
+        let moments = read(&self.state_path(step), &named_moments(weights, adam))?
+            .ok_or_else(|| Error::failed(format!("{} states no progress", self.state_path(step).display())))?;
+        read(&self.weights_path(step), &named_weights(weights))?;
+        Ok(moments)
+    }
+
+    /// Loads the mean of the weights of `steps`; of one step, its very weights.
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, §6.1: the last 5 (base) or 20 (big).
+    pub fn load_average(&self, weights: &Weights, steps: &[u64]) -> Result<()> {
+        if let [step] = steps {
+            return self.load_weights(&self.weights_path(*step), weights);
+        }
+        let named = named_weights(weights);
+        let zeros = |(_, t): &(String, Tensor)| Tensor::zeros(t.size(), (Kind::Double, Device::Cpu));
+        let mut sums: Vec<Tensor> = named.iter().map(zeros).collect();
+        for &step in steps {
+            read(&self.weights_path(step), &named)?;
+            tch::no_grad(|| {
+                for (sum, (_, weight)) in sums.iter_mut().zip(&named) {
+                    *sum += weight.to_device(Device::Cpu).to_kind(Kind::Double);
+                }
+            });
+        }
+        tch::no_grad(|| {
+            for (sum, (_, weight)) in sums.iter().zip(&named) {
+                weight.shallow_clone().copy_(&(sum / steps.len() as f64));
+            }
+        });
+        Ok(())
+    }
+
+    fn load_weights(&self, path: &Path, weights: &Weights) -> Result<()> {
+        read(path, &named_weights(weights)).map(|_| ())
+    }
+
+    /// Steps that have a file with this ending, ascending.
+    fn steps(&self, ending: &str) -> Result<Vec<u64>> {
+        let mut steps = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(Error::io("list", &self.folder))? {
+            let name = entry.map_err(Error::io("list", &self.folder))?.file_name();
+            let step = name.to_str().and_then(|n| n.strip_prefix("step-")).and_then(|n| n.strip_suffix(ending));
+            steps.extend(step.and_then(|s| s.parse::<u64>().ok()));
+        }
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// States but the latest, and weights that neither they nor the average need.
+    fn drop_older(&self, config: &TrainingConfig) -> Result<()> {
+        let states = self.steps(STATE)?;
+        for &step in states.iter().rev().skip(KEPT_STATES) {
+            remove(&self.state_path(step))?;
+        }
+        let weights = self.steps(WEIGHTS)?;
+        let averaged: Vec<u64> =
+            weights.iter().copied().filter(|&s| config.saves_at(s)).rev().take(config.average_checkpoints).collect();
+        for step in weights {
+            if !averaged.contains(&step) && !states.iter().rev().take(KEPT_STATES).any(|&s| s == step) {
+                remove(&self.weights_path(step))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files of later steps, which a run that goes on from `step` will write anew.
+    fn remove_after(&self, step: u64) -> Result<()> {
+        for later in self.steps(WEIGHTS)?.into_iter().filter(|&s| s > step) {
+            remove(&self.weights_path(later))?;
+        }
+        for later in self.steps(STATE)?.into_iter().filter(|&s| s > step) {
+            remove(&self.state_path(later))?;
+        }
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(Error::io("remove", path))
+}
+
+fn named_weights(weights: &Weights) -> Vec<(String, Tensor)> {
+    weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}
+
+fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
+    let moments = weights.named().iter().zip(adam.moments());
+    moments
+        .flat_map(|((name, _), moments)| {
+            [
+                (format!("adam.first.{name}"), moments.first.shallow_clone()),
+                (format!("adam.second.{name}"), moments.second.shallow_clone()),
+            ]
+        })
+        .collect()
+}
+
+/// A tensor's bytes with what safetensors wants to know of it.
+struct Bytes {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Bytes {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+fn dtype(kind: Kind) -> Result<Dtype> {
+    match kind {
+        Kind::Float => Ok(Dtype::F32),
+        Kind::Double => Ok(Dtype::F64),
+        other => Err(Error::failed(format!("weights of type {other:?} cannot be saved"))),
+    }
+}
+
+fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
+    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(Bytes { dtype: dtype(tensor.kind())?, shape: tensor.size().iter().map(|&n| n as usize).collect(), bytes })
+}
+
+/// Over everything that loading would use, in order of names.
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
+    let mut sorted: Vec<_> = tensors.collect();
+    sorted.sort_by_key(|(name, ..)| *name);
+    let mut hash = blake3::Hasher::new();
+    for (name, dtype, shape, bytes) in sorted {
+        hash.update(format!("{name}\0{dtype:?}\0{shape:?}\0").as_bytes());
+        hash.update(bytes);
+    }
+    hash.finalize().to_hex().to_string()
+}
+
+/// Gives the blake3 of the file's bytes.
+fn write(path: &Path, named: &[(String, Tensor)], progress: Option<Progress>) -> Result<String> {
+    let tensors: Vec<(&str, Bytes)> =
+        named.iter().map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?))).collect::<Result<_>>()?;
+    let checksum = checksum(tensors.iter().map(|(name, b)| (*name, b.dtype, b.shape.as_slice(), b.bytes.as_slice())));
+    let metadata = serde_json::to_string(&Metadata { checksum, progress })
+        .map_err(|e| Error::failed(format!("cannot describe {}: {e}", path.display())))?;
+    let metadata = HashMap::from([("ablate".to_string(), metadata)]);
+    let bytes = safetensors::serialize(tensors.iter().map(|(name, bytes)| (*name, bytes)), Some(metadata))
+        .map_err(|e| Error::failed(format!("cannot serialise {}: {e}", path.display())))?;
+    files::write_atomically(path, &bytes)?;
+    Ok(blake3::hash(&bytes).to_hex().to_string())
+}
+
+/// Copies a file's tensors into `named`, after all of it was verified; gives the progress it states.
+fn read(path: &Path, named: &[(String, Tensor)]) -> Result<Option<Progress>> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let damaged = |what: String| Error::failed(format!("{}: {what}", path.display()));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
+    let text = header.metadata().as_ref().and_then(|m| m.get("ablate")).ok_or_else(|| damaged("no ablate metadata".into()))?;
+    let metadata: Metadata = serde_json::from_str(text).map_err(|e| damaged(format!("unreadable metadata ({e})")))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
+    let views = file.tensors();
+    let seen = checksum(views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())));
+    if seen != metadata.checksum {
+        return Err(damaged("the checksum does not fit the content".into()));
+    }
+    let mut loaded = Vec::with_capacity(named.len());
+    for (name, tensor) in named {
+        let view = file.tensor(name).map_err(|_| damaged(format!("holds no {name}; it belongs to another model")))?;
+        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        if shape != tensor.size() || view.dtype() != dtype(tensor.kind())? {
+            return Err(damaged(format!("{name} is {:?} {shape:?}, the model wants {:?} {:?}", view.dtype(), tensor.kind(), tensor.size())));
+        }
+        loaded.push(Tensor::f_from_data_size(view.data(), &shape, tensor.kind())?);
+    }
+    if views.len() != named.len() {
+        return Err(damaged(format!("holds {} tensors, the model has {}", views.len(), named.len())));
+    }
+    tch::no_grad(|| {
+        for ((_, tensor), value) in named.iter().zip(&loaded) {
+            tensor.shallow_clone().copy_(value);
+        }
+    });
+    Ok(metadata.progress)
+}

@@ -1,0 +1,119 @@
+//! One training run: the loop and its parts.
+//!
+//! Configuration section `[training]`.
+
+pub mod adam;
+pub mod checkpoint;
+pub mod likelihood;
+pub mod loss;
+pub mod schedule;
+pub mod step;
+pub mod stream;
+pub mod trainer;
+
+use serde::{Deserialize, Serialize};
+
+/// The `[training]` section. The defaults are the paper's base model (§5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Seed of weights, dropout and batch order; a sweep's `seeds` replace it.
+    pub seed: u64,
+    /// Optimizer updates.
+    pub steps: u64,
+    /// Target tokens without padding that an update sees, to within one micro-batch.
+    pub batch_tokens: usize,
+    /// Padded tokens a side that go through the model at once; gradients accumulate up to `batch_tokens`.
+    pub micro_batch_tokens: usize,
+    /// Factor on the paper's learning rate (§5.3).
+    pub learning_rate_scale: f64,
+    pub warmup_steps: u64,
+    pub adam_beta1: f64,
+    pub adam_beta2: f64,
+    pub adam_epsilon: f64,
+    /// Probability mass moved from the reference token to the others: epsilon_ls (§5.4).
+    pub label_smoothing: f64,
+    /// Largest gradient norm; absent: no clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Updates between perplexities on the dev set; 0: only at the end.
+    pub dev_interval_steps: u64,
+    /// Updates between BLEU scores on the dev set; 0: only at the end.
+    pub dev_bleu_interval_steps: u64,
+    /// Updates between checkpoints; the end is always one.
+    pub checkpoint_interval_steps: u64,
+    /// The weights that are scored: the mean of the last so many checkpoints; 1: the last alone.
+    pub average_checkpoints: usize,
+    /// Keep the weights of the best dev perplexity beside the latest.
+    pub keep_best: bool,
+    pub precision: Precision,
+}
+
+/// Number format of weights and arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    Float32,
+    /// For comparisons with other implementations.
+    Float64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        TrainingConfig {
+            seed: 1,
+            steps: 100_000,
+            batch_tokens: 25_000,
+            micro_batch_tokens: 4_096,
+            learning_rate_scale: 1.0,
+            warmup_steps: 4_000,
+            adam_beta1: 0.9,
+            adam_beta2: 0.98,
+            adam_epsilon: 1e-9,
+            label_smoothing: 0.1,
+            clip_norm: None,
+            dev_interval_steps: 1_000,
+            dev_bleu_interval_steps: 0,
+            checkpoint_interval_steps: 1_500,
+            average_checkpoints: 5,
+            keep_best: false,
+            precision: Precision::Float32,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Whether the schedule has a checkpoint at this update. A signal may add others, which no average uses.
+    pub fn saves_at(&self, step: u64) -> bool {
+        step == self.steps || (self.checkpoint_interval_steps > 0 && step.is_multiple_of(self.checkpoint_interval_steps))
+    }
+
+    /// The updates whose weights are averaged for the final scores, ascending: the last
+    /// `average_checkpoints` that the schedule has, fewer if it has fewer.
+    pub fn averaged_steps(&self) -> Vec<u64> {
+        let interval = self.checkpoint_interval_steps;
+        let multiples = if interval == 0 { 0 } else { (self.steps - 1) / interval };
+        let first = (multiples + 2).saturating_sub(self.average_checkpoints as u64).max(1);
+        (first..=multiples).map(|n| n * interval).chain([self.steps]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_checkpoints_of_the_schedule_are_averaged() {
+        let averaged = |steps, checkpoint_interval_steps, average_checkpoints| {
+            let config = TrainingConfig { steps, checkpoint_interval_steps, average_checkpoints, ..Default::default() };
+            let seen = config.averaged_steps();
+            assert!(seen.iter().all(|&s| config.saves_at(s)));
+            seen
+        };
+        assert_eq!(averaged(100, 10, 3), [80, 90, 100]);
+        assert_eq!(averaged(105, 10, 3), [90, 100, 105]);
+        assert_eq!(averaged(100, 10, 1), [100]);
+        assert_eq!(averaged(25, 10, 9), [10, 20, 25]);
+        assert_eq!(averaged(100, 0, 2), [100]);
+    }
+}

@@ -1,0 +1,101 @@
+//! One update: forward, loss, backward over its micro-batches, then Adam.
+
+use super::TrainingConfig;
+use super::adam::{self, Adam};
+use super::loss::projected_cross_entropy;
+use super::schedule::learning_rate;
+use crate::data::collate::{Batch, collate};
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+use crate::model::Transformer;
+use crate::model::dropout::Mode;
+use crate::seed::{Purpose, derive};
+use tch::{Kind, Tensor};
+
+/// What one update did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepStats {
+    /// Number of the update, from 1.
+    pub step: u64,
+    /// Smoothed cross-entropy, nats per target token.
+    pub loss: f64,
+    /// Negative log-likelihood of the references, nats per target token.
+    pub unsmoothed_loss: f64,
+    /// Target tokens without padding, end of sentence counted.
+    pub target_tokens: usize,
+    /// Source tokens without padding, end of sentence counted.
+    pub source_tokens: usize,
+    /// Norm of all gradients before clipping; measured where it is asked for or needed.
+    pub gradient_norm: Option<f64>,
+    pub learning_rate: f64,
+}
+
+/// Does update number `step` on the pairs of `micro_batches`.
+///
+/// # Errors
+/// [`Error::Diverged`] if the loss is not finite; the weights are then untouched.
+pub fn step(
+    model: &Transformer,
+    adam: &mut Adam,
+    config: &TrainingConfig,
+    d_model: i64,
+    store: &Store,
+    micro_batches: &[Vec<u32>],
+    step: u64,
+    measure_norm: bool,
+) -> Result<StepStats> {
+    let weights = model.weights();
+    adam::zero_gradients(weights);
+    let target_tokens: usize = micro_batches.iter().map(|b| super::stream::target_tokens(store, b)).sum();
+    let stream = derive(config.seed, Purpose::Dropout, step);
+    let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
+    for (index, pairs) in micro_batches.iter().enumerate() {
+        let batch = collate(store, pairs, model.device())?;
+        let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
+        let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
+        smoothed += loss.0;
+        unsmoothed += loss.1;
+        source_tokens += batch.source_tokens;
+    }
+    let loss = smoothed / target_tokens as f64;
+    if !loss.is_finite() {
+        return Err(Error::Diverged { step, loss });
+    }
+    let gradient_norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
+    if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
+        adam::clip(weights, norm, limit);
+    }
+    let learning_rate = learning_rate(config, d_model, step);
+    adam.update(weights, step, learning_rate);
+    Ok(StepStats {
+        step,
+        loss,
+        unsmoothed_loss: unsmoothed / target_tokens as f64,
+        target_tokens,
+        source_tokens,
+        gradient_norm,
+        learning_rate,
+    })
+}
+
+/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the sums of the
+/// smoothed and the unsmoothed loss.
+fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> (f64, f64) {
+    let hidden = hidden_states(model, batch, mode);
+    let found = projected_cross_entropy(&hidden.detach(), &model.softmax_matrix().detach(), &batch.targets, smoothing);
+    // The scores were left out of the graph; their gradients enter it as factors.
+    let scale = 1.0 / update_tokens as f64;
+    let surrogate = (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+    (surrogate * scale).backward();
+    (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]))
+}
+
+/// The decoder's output at the real target positions of a batch: padding is never projected.
+///
+/// # Shapes
+/// → [N, D].
+pub fn hidden_states(model: &Transformer, batch: &Batch, mode: &Mode) -> Tensor {
+    let encoded = model.encode(&batch.source, &batch.source_lengths, mode);
+    let hidden = model.decode(&batch.target_input, &encoded, mode);
+    hidden.flatten(0, 1).index_select(0, &batch.positions)
+}

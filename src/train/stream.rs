@@ -1,0 +1,73 @@
+//! Which pairs each update sees: epochs of micro-batches, taken up to the token budget.
+
+use super::TrainingConfig;
+use super::checkpoint::Progress;
+use crate::data::batch::epoch_batches;
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+
+/// An endless sequence of updates, a pure function of (seed, place).
+#[derive(Debug)]
+pub struct BatchStream<'a> {
+    store: &'a Store,
+    seed: u64,
+    micro_batch_tokens: usize,
+    batch_tokens: usize,
+    epoch: u64,
+    next: usize,
+    batches: Vec<Vec<u32>>,
+}
+
+impl<'a> BatchStream<'a> {
+    /// Starts at `progress`, the beginning or a checkpoint's.
+    ///
+    /// # Errors
+    /// If there is no training pair.
+    pub fn start(store: &'a Store, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
+        if store.is_empty() {
+            return Err(Error::user("the training data holds no pair"));
+        }
+        let batches = epoch_batches(store, config.seed, progress.epoch, config.micro_batch_tokens);
+        Ok(BatchStream {
+            store,
+            seed: config.seed,
+            micro_batch_tokens: config.micro_batch_tokens,
+            batch_tokens: config.batch_tokens,
+            epoch: progress.epoch,
+            next: progress.micro_batch,
+            batches,
+        })
+    }
+
+    /// The micro-batches of the next update: at least one, and as many as bring its target tokens
+    /// nearest to the budget.
+    pub fn next_update(&mut self) -> Vec<Vec<u32>> {
+        let (mut update, mut tokens) = (Vec::new(), 0);
+        loop {
+            if self.next == self.batches.len() {
+                self.epoch += 1;
+                self.next = 0;
+                self.batches = epoch_batches(self.store, self.seed, self.epoch, self.micro_batch_tokens);
+            }
+            let batch = &self.batches[self.next];
+            let more = target_tokens(self.store, batch);
+            let (missing, excess) = (self.batch_tokens as i64 - tokens, tokens + more as i64 - self.batch_tokens as i64);
+            if !update.is_empty() && excess > missing {
+                return update;
+            }
+            update.push(batch.clone());
+            tokens += more as i64;
+            self.next += 1;
+        }
+    }
+
+    /// Where the next update begins: (epoch, micro-batch).
+    pub fn place(&self) -> (u64, usize) {
+        (self.epoch, self.next)
+    }
+}
+
+/// Target tokens of these pairs, end of sentence counted.
+pub fn target_tokens(store: &Store, pairs: &[u32]) -> usize {
+    pairs.iter().map(|&i| store.target_length(i as usize) + 1).sum()
+}

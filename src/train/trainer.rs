@@ -1,0 +1,90 @@
+//! The training loop.
+
+use super::TrainingConfig;
+use super::adam::Adam;
+use super::checkpoint::{Best, Checkpoints, Progress};
+use super::step::{StepStats, step};
+use super::stream::BatchStream;
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+use crate::model::Transformer;
+use crate::signal::StopFlag;
+
+/// What the loop tells and asks while it runs. Nothing here can alter the training.
+pub trait Monitor {
+    /// After every update.
+    fn updated(&mut self, stats: &StepStats) -> Result<()>;
+
+    /// Whether the gradient norm of update `step` will be looked at.
+    fn wants_gradient_norm(&self, step: u64) -> bool;
+
+    /// The dev loss, in nats per target token, unsmoothed.
+    fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64>;
+
+    /// Scores translations of the dev set.
+    fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()>;
+
+    /// Before a checkpoint: what was told so far must be on disk.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// One model in training.
+pub struct Trainer<'a> {
+    pub model: &'a Transformer,
+    pub config: &'a TrainingConfig,
+    pub d_model: i64,
+    pub store: &'a Store,
+    pub checkpoints: &'a Checkpoints,
+    pub stop: &'a StopFlag,
+}
+
+impl Trainer<'_> {
+    /// Trains from `progress` to the last update; the last is always saved.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised; [`Error::Diverged`].
+    pub fn run(&self, adam: &mut Adam, mut progress: Progress, monitor: &mut dyn Monitor) -> Result<()> {
+        let config = self.config;
+        let mut stream = BatchStream::start(self.store, config, &progress)?;
+        while progress.step < config.steps {
+            let number = progress.step + 1;
+            let pairs = stream.next_update();
+            let norm = monitor.wants_gradient_norm(number);
+            let stats = step(self.model, adam, config, self.d_model, self.store, &pairs, number, norm)?;
+            monitor.updated(&stats)?;
+            progress.step = number;
+            (progress.epoch, progress.micro_batch) = stream.place();
+            if number == config.steps || due(number, config.dev_interval_steps) {
+                let dev_loss = monitor.dev_loss(self.model, number)?;
+                self.remember_best(&mut progress, dev_loss)?;
+            }
+            if number < config.steps && due(number, config.dev_bleu_interval_steps) {
+                monitor.dev_bleu(self.model, number)?;
+            }
+            let stopping = self.stop.is_raised() && number < config.steps;
+            if config.saves_at(number) || stopping {
+                monitor.sync()?;
+                self.checkpoints.save(self.model.weights(), adam, &progress, config)?;
+            }
+            if stopping {
+                return Err(Error::Interrupted { step: number });
+            }
+        }
+        Ok(())
+    }
+
+    fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {
+        if progress.best.is_none_or(|best| dev_loss < best.dev_loss) {
+            progress.best = Some(Best { step: progress.step, dev_loss });
+            if self.config.keep_best {
+                self.checkpoints.save_best(self.model.weights())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At every multiple of `interval`; never if it is 0.
+fn due(step: u64, interval: u64) -> bool {
+    interval > 0 && step.is_multiple_of(interval)
+}
