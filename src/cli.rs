@@ -146,9 +146,11 @@ impl Cli {
         match self.command {
             Command::Prepare(arguments) => commands::prepare::run(arguments, &self.places),
             Command::Train(arguments) => commands::train::run(arguments, &self.places),
+            Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
-            _ => unreachable!(),
+            Command::Table(arguments) => commands::table::run(arguments, &self.places),
+            Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
         }
     }
 }

@@ -39,6 +39,9 @@ pub enum Error {
     /// A signal asked to stop; the state is saved and the same command goes on.
     #[error("stopped by a signal at step {step}; the same command goes on from there")]
     Interrupted { step: u64 },
+    /// As [`Error::Interrupted`], outside training.
+    #[error("stopped by a signal {0}; the same command goes on from there")]
+    Stopped(String),
 }
 
 impl Error {
@@ -66,7 +69,7 @@ impl Error {
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
             Error::OutOfMemory(_) => 4,
-            Error::Interrupted { .. } => 75,
+            Error::Interrupted { .. } | Error::Stopped(_) => 75,
         }
     }
 }

@@ -2,8 +2,11 @@
 
 pub mod prepare;
 pub mod score;
+pub mod sweep;
+pub mod table;
 pub mod train;
 pub mod translate;
+pub mod trial;
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -24,4 +27,9 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output")(error)),
         _ => Ok(()),
     }
+}
+
+/// Columns of the terminal, or what reads well in a file.
+fn terminal_width() -> u16 {
+    comfy_table::Table::new().set_content_arrangement(comfy_table::ContentArrangement::Dynamic).width().unwrap_or(100)
 }

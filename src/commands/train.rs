@@ -23,7 +23,7 @@ pub fn run(arguments: TrainArguments, places: &Places) -> Result<()> {
     let run_dir = run_dir(&places.results, &name, experiment.training.seed);
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let trial = Trial { experiment: &experiment, label: &name, run_dir: &run_dir, data_root: &places.data };
-    let mut observer = TrainingProgress::new(&name, experiment.training.steps, 0);
+    let mut observer = TrainingProgress::new(&name, experiment.training.steps);
     let finished = trial.run(&mut observer, &stop)?;
     drop(observer);
     if let Finished::Before(_) = &finished {

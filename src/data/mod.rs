@@ -14,7 +14,7 @@ pub mod store;
 pub mod synthetic;
 pub mod tokenizer;
 
-pub use prepare::{open, prepare};
+pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};
 
 use serde::{Deserialize, Serialize};

@@ -67,6 +67,12 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
     }
 }
 
+/// The prepared data of `config`, if it is there already. Prepares nothing.
+pub fn open_if_prepared(config: &DataConfig, root: &Path) -> Result<Option<Prepared>> {
+    let directory = directory(config, root)?;
+    directory.exists().then(|| Prepared::load(&directory, config)).transpose()
+}
+
 /// `<root>/<recipe>-<hash of the data section>`.
 fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     let name = &config.recipe.name;

@@ -17,6 +17,12 @@ pub const BOS: u32 = 1;
 /// Ends every sentence; batches add it, the store does not hold it.
 pub const EOS: u32 = 2;
 
+/// Tokens that `merges` merges give at most: special ones, each byte inside and at the end of a piece,
+/// and what each merge makes.
+pub fn largest_vocabulary(merges: usize) -> usize {
+    SPECIALS.len() + 2 * BYTE_CHARACTERS.len() + merges
+}
+
 /// Pieces up to this many bytes are remembered; longer ones hardly ever come back.
 const CACHED_PIECE_BYTES: usize = 64;
 /// Pieces remembered at most, about 100 MB.

@@ -34,7 +34,7 @@ pub fn length_penalty(length: usize, alpha: f64) -> f64 {
 /// `vocabulary` is the number of ids that may be produced. `done` hears of every finished batch's size.
 ///
 /// # Errors
-/// If a source is longer than a learned position table, or the stop flag is raised.
+/// A user error if a source is longer than a learned position table; [`Error::Stopped`] if the stop flag is raised.
 pub fn translate(
     model: &Transformer,
     config: &DecodingConfig,
@@ -65,7 +65,7 @@ pub fn translate(
     order.sort_by_key(|&i| sources[i].len());
     for batch in batches(&order, sources, config) {
         if stop.is_raised() {
-            return Err(Error::failed("stopped by a signal while translating; the same command goes on"));
+            return Err(Error::Stopped("while translating".into()));
         }
         let ids: Vec<Vec<i64>> = batch.iter().map(|&i| sources[i].iter().map(|&t| i64::from(t)).collect()).collect();
         let hypotheses = tch::no_grad(|| search(model, config, vocabulary, &ids, n_best));

@@ -1,10 +1,10 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
+mod attempts;
 mod evaluate;
 mod monitor;
 
 pub use evaluate::{score_translations, stored_hypotheses};
-use evaluate::Scores;
 
 use crate::config::{Experiment, configuration_hash, identity, to_toml, validate_vocabulary};
 use crate::data::prepare;
@@ -22,6 +22,7 @@ use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
 use crate::train::Precision;
 use crate::{device, files};
+use attempts::Attempts;
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,23 +81,17 @@ impl Trial<'_> {
             };
         }
         self.claim(&identity)?;
-        let outcome = self.execute(&data, &identity, observer, stop);
-        if outcome.is_ok() {
-            let _ = std::fs::remove_file(self.run_dir.join(FAILURE_FILE));
-        }
-        outcome.map(Finished::Now)
+        let record = self.execute(&data, &identity, observer, stop)?;
+        let _ = std::fs::remove_file(self.run_dir.join(FAILURE_FILE));
+        Ok(Finished::Now(record))
     }
 
-    /// Writes config.toml with the identity on top, or checks the one that is there.
+    /// Makes the run directory this trial's, or checks that it is.
     fn claim(&self, identity: &str) -> Result<()> {
-        let path = self.run_dir.join(CONFIG_FILE);
         match claimed_identity(self.run_dir)? {
             Some(owner) if owner == identity => Ok(()),
             Some(_) => Err(self.occupied()),
-            None => {
-                let text = format!("{IDENTITY_LINE}{identity}\n\n{}", to_toml(self.experiment)?);
-                files::write_atomically(&path, text.as_bytes())
-            }
+            None => claim(self.run_dir, self.experiment, identity),
         }
     }
 
@@ -121,68 +116,107 @@ impl Trial<'_> {
         if let Some(progress) = &restored {
             observer.message(&format!("going on from step {}", progress.step))?;
         }
+        observer.begin(restored.as_ref().map_or(0, |progress| progress.step))?;
         let resume_step = restored.as_ref().map(|progress| progress.step);
+        let mut attempts = Attempts::begin(self.run_dir, resume_step.unwrap_or(0))?;
         let mut telemetry = Telemetry::open(self.run_dir, resume_step, self.experiment.run.tensorboard)?;
-        telemetry.session_start(&self.session());
+        telemetry.session_start(&self.session(attempts.first_start()));
         let progress = restored.unwrap_or(Progress { step: 0, epoch: 0, micro_batch: 0, best: None });
-        let stores = Stores { train: data.split(Split::Train)?, dev: data.split(Split::Dev)?, test: data.split(Split::Test)? };
-        let mut monitor = RunMonitor::new(self, data, &stores, &mut telemetry, observer, stop, progress.step);
-        let trainer = Trainer {
-            model: &model,
-            config: training,
-            d_model: model_config.d_model,
-            store: &stores.train,
-            checkpoints: &checkpoints,
-            stop,
-        };
-        let trained = trainer.run(&mut adam, progress, &mut monitor);
-        if let Err(error @ (Error::Diverged { .. } | Error::OutOfMemory(_))) = trained {
-            telemetry.session_end(Outcome::Failure);
-            return Err(error);
+        let work = Work { trial: self, data, identity, model: &model, checkpoints: &checkpoints, stop };
+        let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
+        match &outcome {
+            Ok(_) => telemetry.session_end(Outcome::Success),
+            // A run that was stopped goes on: it has not ended.
+            Err(Error::Interrupted { .. } | Error::Stopped(_)) => {}
+            Err(_) => telemetry.session_end(Outcome::Failure),
         }
-        trained?;
-        let averaged_steps = training.averaged_steps();
-        checkpoints.load_average(model.weights(), &averaged_steps)?;
-        let scored = checkpoints.save_scored(model.weights())?;
-        let Scores { metrics, signature, mut checksums } = evaluate::final_scores(self, data, &stores, &model, observer, stop)?;
-        checksums.insert("weights".into(), scored);
-        for (tag, value) in &metrics {
-            telemetry.metric(training.steps, &format!("final/{}", tag.replace('/', "_")), *value)?;
-        }
-        let record = Record {
-            identity: identity.to_string(),
-            configuration_hash: configuration_hash(self.experiment),
-            label: self.label.to_string(),
-            seed: training.seed,
-            provenance: provenance(device),
-            data: DataRecord {
-                recipe: self.experiment.data.recipe.name.clone(),
-                fingerprint: data.fingerprint().to_string(),
-                train_pairs: stores.train.len(),
-                vocabulary,
-            },
-            parameters: model.weights().parameters(),
-            steps: training.steps,
-            averaged_steps,
-            metrics,
-            signature,
-            checksums,
-            configuration: serde_json::to_value(self.experiment).map_err(|e| Error::failed(e.to_string()))?,
-        };
-        telemetry.sync()?;
-        record.save(self.run_dir)?;
-        telemetry.session_end(Outcome::Success);
-        Ok(record)
+        attempts.end(&outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into()))?;
+        outcome
     }
 
     /// What TensorBoard's HParams page shows of the run; the seeds of a configuration form a group.
-    fn session(&self) -> Session {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    fn session(&self, started: f64) -> Session {
         Session {
             hparams: settings(self.experiment).into_iter().map(|(name, value)| HParam { name, value }).collect(),
             group: configuration_hash(self.experiment),
-            started: now.map_or(0.0, |elapsed| elapsed.as_secs_f64()),
+            started,
         }
+    }
+}
+
+/// A trial with everything that it works on.
+struct Work<'a> {
+    trial: &'a Trial<'a>,
+    data: &'a Prepared,
+    identity: &'a str,
+    model: &'a Transformer,
+    checkpoints: &'a Checkpoints,
+    stop: &'a StopFlag,
+}
+
+impl Work<'_> {
+    /// Trains what is left, scores, and writes the record.
+    fn finish(
+        &self,
+        adam: &mut Adam,
+        progress: Progress,
+        telemetry: &mut Telemetry,
+        observer: &mut dyn Observer,
+    ) -> Result<Record> {
+        let experiment = self.trial.experiment;
+        let training = &experiment.training;
+        let stores = Stores {
+            train: self.data.split(Split::Train)?,
+            dev: self.data.split(Split::Dev)?,
+            test: self.data.split(Split::Test)?,
+        };
+        let mut monitor = RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
+        let trainer = Trainer {
+            model: self.model,
+            config: training,
+            d_model: experiment.model.d_model,
+            store: &stores.train,
+            checkpoints: self.checkpoints,
+            stop: self.stop,
+        };
+        let trained = trainer.run(adam, progress, &mut monitor)?;
+        let averaged_steps = training.averaged_steps();
+        self.checkpoints.load_average(self.model.weights(), &averaged_steps)?;
+        let weights = self.checkpoints.save_scored(self.model.weights())?;
+        let scores = evaluate::final_scores(self.trial, self.data, &stores, self.model, observer, self.stop)?;
+        let mut metrics = scores.metrics;
+        for (tag, value) in &metrics {
+            telemetry.metric(training.steps, &format!("final/{}", tag.replace('/', "_")), *value)?;
+        }
+        if let Some(best) = trained.best {
+            metrics.insert("best/dev_perplexity".into(), best.dev_loss.exp());
+            telemetry.metric(training.steps, "best/dev_perplexity", best.dev_loss.exp())?;
+        }
+        telemetry.sync()?;
+        let mut checksums = scores.checksums;
+        checksums.insert("weights".into(), weights);
+        let record = Record {
+            identity: self.identity.to_string(),
+            configuration_hash: configuration_hash(experiment),
+            label: self.trial.label.to_string(),
+            seed: training.seed,
+            provenance: provenance(self.model.device()),
+            data: DataRecord {
+                recipe: experiment.data.recipe.name.clone(),
+                fingerprint: self.data.fingerprint().to_string(),
+                train_pairs: stores.train.len(),
+                vocabulary: self.data.tokenizer.len(),
+            },
+            parameters: self.model.weights().parameters(),
+            steps: training.steps,
+            averaged_steps,
+            metrics,
+            signature: scores.signature,
+            checksums,
+            configuration: serde_json::to_value(experiment).map_err(|e| Error::failed(e.to_string()))?,
+        };
+        record.save(self.trial.run_dir)?;
+        Ok(record)
     }
 }
 
@@ -194,6 +228,12 @@ struct Stores {
 }
 
 const IDENTITY_LINE: &str = "# trial ";
+
+/// Writes `config.toml` with the trial's identity on top.
+pub fn claim(run_dir: &Path, experiment: &Experiment, identity: &str) -> Result<()> {
+    let text = format!("{IDENTITY_LINE}{identity}\n\n{}", to_toml(experiment)?);
+    files::write_atomically(&run_dir.join(CONFIG_FILE), text.as_bytes())
+}
 
 /// The identity of the trial that a run directory was begun for.
 pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
@@ -242,7 +282,7 @@ pub fn run_dir(results: &Path, name: &str, seed: u64) -> PathBuf {
     results.join(name).join(format!("seed-{seed}"))
 }
 
-/// Every setting that can change a result, by key, with absent ones resolved.
+/// Every setting that can change a result but the seed, by key, with absent ones resolved.
 pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let mut resolved = experiment.clone();
     resolved.model.d_k = Some(experiment.model.d_k());
@@ -251,7 +291,7 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let value = serde_json::to_value(&resolved).unwrap_or_default();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(serde_json::Value::as_object) else { continue };
-        for (key, value) in table {
+        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),

@@ -9,6 +9,7 @@ use crate::model::Transformer;
 use crate::signal::StopFlag;
 use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
+use crate::train::checkpoint::Progress;
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
@@ -27,7 +28,6 @@ pub struct RunMonitor<'a> {
     steps: u64,
     tokens: usize,
     best_dev_loss: f64,
-    first_step: u64,
 }
 
 impl<'a> RunMonitor<'a> {
@@ -38,7 +38,7 @@ impl<'a> RunMonitor<'a> {
         telemetry: &'a mut Telemetry,
         observer: &'a mut dyn Observer,
         stop: &'a StopFlag,
-        first_step: u64,
+        progress: &Progress,
     ) -> Self {
         RunMonitor {
             trial,
@@ -50,8 +50,7 @@ impl<'a> RunMonitor<'a> {
             since: Instant::now(),
             steps: 0,
             tokens: 0,
-            best_dev_loss: f64::INFINITY,
-            first_step,
+            best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
         }
     }
 
@@ -109,7 +108,7 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
         self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
-        let best = if found.loss() < self.best_dev_loss && self.first_step == 0 { ", the best so far" } else { "" };
+        let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());
         self.observer.message(&format!(
             "step {step}: dev perplexity {:.3}, accuracy {:.1} %{best}",

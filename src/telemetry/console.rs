@@ -20,22 +20,21 @@ pub struct TrainingProgress {
 }
 
 impl TrainingProgress {
-    /// Training called `label` of `steps` updates, of which `start_step` were done by earlier attempts.
-    pub fn new(label: &str, steps: u64, start_step: u64) -> Self {
+    /// Training called `label` of `steps` updates.
+    pub fn new(label: &str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr())
                 .with_style(style())
                 .with_prefix(label.to_string())
                 // An error is reported below the last state, not over it.
                 .with_finish(ProgressFinish::Abandon);
-            bar.set_position(start_step);
             bar
         });
-        TrainingProgress { label: label.to_string(), steps, start_step, started: Instant::now(), bar }
+        TrainingProgress { label: label.to_string(), steps, start_step: 0, started: Instant::now(), bar }
     }
 
     /// Shows the state of training.
-    pub fn update(&mut self, report: &Report) {
+    fn update(&mut self, report: &Report) {
         let left =
             seconds_left(self.started.elapsed().as_secs_f64(), self.start_step, report.step, self.steps);
         match &self.bar {
@@ -54,29 +53,31 @@ impl TrainingProgress {
     }
 
     /// Prints a line, above the bar if there is one.
-    pub fn message(&self, text: &str) {
+    fn show(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => print(text),
         }
     }
-
-    /// Leaves the last state on the terminal, with the cursor below it.
-    pub fn finish(self) {
-        if let Some(bar) = &self.bar {
-            bar.abandon();
-        }
-    }
 }
 
 impl Observer for TrainingProgress {
+    fn begin(&mut self, step: u64) -> Result<()> {
+        self.start_step = step;
+        self.started = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.set_position(step);
+        }
+        Ok(())
+    }
+
     fn report(&mut self, report: &Report) -> Result<()> {
         self.update(report);
         Ok(())
     }
 
     fn message(&mut self, text: &str) -> Result<()> {
-        TrainingProgress::message(self, text);
+        self.show(text);
         Ok(())
     }
 }
@@ -87,7 +88,7 @@ fn style() -> ProgressStyle {
 }
 
 /// `loss 3.212  ppl 24.8  lr 4.1e-4  6,213 tok/s  18m left`
-fn state(report: &Report, seconds_left: f64) -> String {
+pub fn state(report: &Report, seconds_left: f64) -> String {
     format!(
         "loss {:.3}  ppl {}  lr {}  {} tok/s  {} left",
         report.loss,
@@ -100,7 +101,7 @@ fn state(report: &Report, seconds_left: f64) -> String {
 
 /// The time that the remaining updates take at the speed of this attempt so far,
 /// validation included; not a number before its first update.
-fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64 {
+pub fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64 {
     let done = step.saturating_sub(start_step);
     if done == 0 { f64::NAN } else { elapsed / done as f64 * steps.saturating_sub(step) as f64 }
 }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 
 /// The state of training at a log interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// Optimizer updates done.
     pub step: u64,
@@ -33,6 +33,11 @@ pub trait Observer {
 
     /// A text for people, in Markdown.
     fn text(&mut self, _step: u64, _tag: &str, _markdown: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Training begins, or goes on after `step` updates that earlier attempts did.
+    fn begin(&mut self, _step: u64) -> Result<()> {
         Ok(())
     }
 
@@ -70,6 +75,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
         self.0.text(step, tag, markdown)?;
         self.1.text(step, tag, markdown)
+    }
+
+    fn begin(&mut self, step: u64) -> Result<()> {
+        self.0.begin(step)?;
+        self.1.begin(step)
     }
 
     fn report(&mut self, report: &Report) -> Result<()> {

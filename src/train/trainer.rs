@@ -39,11 +39,11 @@ pub struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    /// Trains from `progress` to the last update; the last is always saved.
+    /// Trains from `progress` to the last update, which is always saved; gives the progress there.
     ///
     /// # Errors
     /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised; [`Error::Diverged`].
-    pub fn run(&self, adam: &mut Adam, mut progress: Progress, monitor: &mut dyn Monitor) -> Result<()> {
+    pub fn run(&self, adam: &mut Adam, mut progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let config = self.config;
         let mut stream = BatchStream::start(self.store, config, &progress)?;
         while progress.step < config.steps {
@@ -70,7 +70,7 @@ impl Trainer<'_> {
                 return Err(Error::Interrupted { step: number });
             }
         }
-        Ok(())
+        Ok(progress)
     }
 
     fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {

@@ -1,0 +1,19 @@
+//! `ablate trial`: one trial of a sweep. The sweep starts it and reads its standard output.
+
+use crate::cli::{Places, TrialArguments};
+use crate::config::load_experiment;
+use crate::error::{Error, Result};
+use crate::experiment::{CONFIG_FILE, Trial};
+use crate::signal::StopFlag;
+use crate::sweep::progress::EventPipe;
+use crate::telemetry::console::TrainingProgress;
+
+pub fn run(arguments: TrialArguments, places: &Places) -> Result<()> {
+    let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
+    let experiment = load_experiment(&arguments.run_dir.join(CONFIG_FILE), &[])?;
+    let label = experiment.label.clone().unwrap_or_default();
+    let trial =
+        Trial { experiment: &experiment, label: &label, run_dir: &arguments.run_dir, data_root: &places.data };
+    let mut observer = (TrainingProgress::new(&label, experiment.training.steps), EventPipe);
+    trial.run(&mut observer, &stop).map(|_| ())
+}

@@ -1,0 +1,429 @@
+//! Properties that every variant of the model has, whatever its weights: in float64, at tiny sizes.
+
+use ablate::model::dropout::Mode;
+use ablate::model::weights::Weights;
+use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::results::published::Published;
+use ablate::sweep::expand::expand;
+use ablate::sweep::spec::SweepSpec;
+use ablate::train::loss::cross_entropy;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: i64 = 13;
+
+/// Every value of an enum without fields. A value that is added to the enum but not to the list is
+/// an error of the compiler's.
+macro_rules! every {
+    ($type:ident: $($value:ident),+) => {{
+        const fn listed(value: $type) -> $type {
+            match value { $($type::$value => value),+ }
+        }
+        [$(listed($type::$value)),+]
+    }};
+}
+
+/// The sizes of heads that a configuration can ask for, by what is special about them.
+fn head_shapes() -> [(&'static str, ModelConfig); 5] {
+    let small = ModelConfig {
+        layers: 2,
+        d_model: 8,
+        d_ff: 12,
+        heads: 2,
+        learned_positions: 9,
+        dropout: 0.0,
+        ..Default::default()
+    };
+    [
+        ("plain", small.clone()),
+        ("one head, d_k = d_model", ModelConfig { heads: 1, ..small.clone() }),
+        ("d_k != d_v", ModelConfig { d_k: Some(3), d_v: Some(5), ..small.clone() }),
+        ("heads * d_k != d_model", ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small.clone() }),
+        ("padded embedding", ModelConfig { embedding_rows: Some(16), ..small }),
+    ]
+}
+
+/// The product of all axes, named.
+fn variants() -> Vec<(String, ModelConfig)> {
+    let mut variants = Vec::new();
+    for (shape, config) in head_shapes() {
+        for position in every!(Position: Sinusoidal, SinusoidalHalves, Learned, None) {
+            for tying in every!(Tying: All, Decoder, None) {
+                for norm in every!(Norm: Post, Pre) {
+                    for initialisation in every!(Initialisation: Tensor2tensor, Glorot) {
+                        for attention_biases in [true, false] {
+                            let name = format!(
+                                "{shape}, {position:?}, tying {tying:?}, {norm:?}, {initialisation:?}, biases {attention_biases}"
+                            );
+                            let axes = ModelConfig { position, tying, norm, initialisation, ..config.clone() };
+                            variants.push((name, ModelConfig { attention_biases, ..axes }));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    variants
+}
+
+fn build(config: &ModelConfig, seed: u64) -> Transformer {
+    tch::set_num_threads(1);
+    Transformer::build(config, VOCABULARY as usize, seed, Kind::Double, Device::Cpu)
+}
+
+/// The variant's model with noise on every variable, so that no bias is 0 and no scale 1.
+fn noisy(config: &ModelConfig) -> Transformer {
+    let model = build(config, 5);
+    tch::no_grad(|| {
+        for (index, (_, variable)) in model.weights().named().iter().enumerate() {
+            let count = variable.numel() as i64;
+            let noise = (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64).sin() * 0.1;
+            let mut variable = variable.shallow_clone();
+            variable += noise.view_as(&variable);
+        }
+    });
+    model
+}
+
+/// Row `i` of the result holds `rows[i]`; rows of one length.
+fn ids<const N: usize>(rows: &[[i64; N]]) -> Tensor {
+    Tensor::from_slice2(rows)
+}
+
+fn evaluate(model: &Transformer, source: &Tensor, lengths: &[i64], target: &Tensor) -> (Encoded, Tensor) {
+    tch::no_grad(|| {
+        let encoded = model.encode(source, lengths, &Mode::evaluation());
+        let decoded = model.decode(target, &encoded, &Mode::evaluation());
+        (encoded, decoded)
+    })
+}
+
+fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[])
+}
+
+/// A copy of `ids` with another token at (`row`, `column`).
+fn with_other_token(ids: &Tensor, row: i64, column: i64) -> Tensor {
+    let changed = ids.copy();
+    let _ = changed.get(row).get(column).fill_((ids.int64_value(&[row, column]) + 1) % VOCABULARY);
+    changed
+}
+
+const SOURCE: [[i64; 5]; 2] = [[4, 9, 3, 12, 2], [7, 5, 2, 0, 0]];
+const SOURCE_LENGTHS: [i64; 2] = [5, 3];
+const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
+
+#[test]
+fn no_output_depends_on_a_later_target_token() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let (source, target) = (ids(&SOURCE), ids(&TARGET));
+        let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
+        for place in 0..6 {
+            let changed = with_other_token(&target, 0, place);
+            let other = tch::no_grad(|| model.decode(&changed, &encoded, &Mode::evaluation()));
+            assert_eq!(other.narrow(1, 0, place), decoded.narrow(1, 0, place), "{name}: token {place} leaks back");
+            assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
+            assert_ne!(other.get(0).get(place), decoded.get(0).get(place), "{name}: token {place} is not seen");
+        }
+    }
+}
+
+#[test]
+fn padding_cannot_change_a_bit() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let (source, target) = (ids(&SOURCE), ids(&TARGET));
+        let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
+        let mut garbage = source.copy();
+        for column in 3..5 {
+            garbage = with_other_token(&garbage, 1, column);
+        }
+        let (other, other_decoded) = evaluate(&model, &garbage, &SOURCE_LENGTHS, &target);
+        assert_eq!(other.output.get(0), encoded.output.get(0), "{name}");
+        assert_eq!(other.output.get(1).narrow(0, 0, 3), encoded.output.get(1).narrow(0, 0, 3), "{name}");
+        assert_eq!(other_decoded, decoded, "{name}");
+        // The last real token, on the other hand, is seen.
+        let (_, seen) = evaluate(&model, &with_other_token(&source, 1, 2), &SOURCE_LENGTHS, &target);
+        assert_ne!(seen.get(1), decoded.get(1), "{name}");
+    }
+}
+
+#[test]
+fn a_sentence_alone_gives_what_it_gives_in_a_padded_batch() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let (_, decoded) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &ids(&TARGET));
+        let (_, alone) = evaluate(&model, &ids(&[[7, 5, 2]]), &[3], &ids(&[[1, 10, 4, 5]]));
+        let gap = largest_gap(&alone.get(0), &decoded.get(1).narrow(0, 0, 4));
+        assert!(gap < 1e-12, "{name}: {gap:e}");
+    }
+}
+
+#[test]
+fn decoding_step_by_step_equals_decoding_at_once() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let target = ids(&TARGET);
+        let (encoded, decoded) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &target);
+        tch::no_grad(|| {
+            let mut cache = model.start(&encoded);
+            for place in 0..6 {
+                assert_eq!(cache.length(), place);
+                let step = model.step(&target.narrow(1, place, 1), &mut cache, &encoded.mask);
+                let gap = largest_gap(&step, &decoded.select(1, place));
+                assert!(gap < 1e-12, "{name}: position {place}: {gap:e}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_cache_follows_the_rows_that_are_kept() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let target = ids(&TARGET);
+        let (encoded, decoded) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &target);
+        tch::no_grad(|| {
+            let mut cache = model.start(&encoded);
+            model.step(&target.narrow(1, 0, 1), &mut cache, &encoded.mask);
+            model.step(&target.narrow(1, 1, 1), &mut cache, &encoded.mask);
+            let rows = Tensor::from_slice(&[1i64, 0, 1]);
+            cache.select(&rows, Some(&rows));
+            let mask = encoded.mask.index_select(0, &rows);
+            let step = model.step(&target.index_select(0, &rows).narrow(1, 2, 1), &mut cache, &mask);
+            let gap = largest_gap(&step, &decoded.index_select(0, &rows).select(1, 2));
+            assert!(gap < 1e-12, "{name}: {gap:e}");
+        });
+    }
+}
+
+#[test]
+fn every_variable_gets_a_gradient() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let encoded = model.encode(&ids(&SOURCE), &SOURCE_LENGTHS, &Mode::evaluation());
+        let decoded = model.decode(&ids(&TARGET), &encoded, &Mode::evaluation());
+        let targets = ids(&TARGET).roll([-1], [1]).flatten(0, -1);
+        cross_entropy(&model.logits(&decoded.flatten(0, 1)), &targets, 0.1).smoothed.backward();
+        for (path, variable) in model.weights().named() {
+            let gradient = variable.grad();
+            assert!(gradient.defined(), "{name}: {path} has no gradient");
+            let largest = gradient.abs().max().double_value(&[]);
+            if path.ends_with("key.bias") {
+                // It adds the same to all scores of a query, which the softmax does not see.
+                assert!(largest < 1e-13, "{name}: {path} {largest:e}");
+            } else {
+                assert!(largest > 1e-6, "{name}: {path} {largest:e}");
+            }
+        }
+    }
+}
+
+fn bytes(weights: &Weights) -> Vec<(String, Vec<f64>)> {
+    let values = |t: &Tensor| Vec::<f64>::try_from(t.detach().flatten(0, -1)).unwrap();
+    weights.named().iter().map(|(path, variable)| (path.clone(), values(variable))).collect()
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_and_another_seed_others() {
+    for (name, config) in variants() {
+        let first = bytes(build(&config, 1).weights());
+        assert_eq!(first, bytes(build(&config, 1).weights()), "{name}");
+        for ((path, before), (_, after)) in first.iter().zip(bytes(build(&config, 2).weights())) {
+            let constant = ["bias", "scale", "offset"].iter().any(|end| path.ends_with(end));
+            assert_eq!(*before == after, constant, "{name}: {path}");
+        }
+    }
+}
+
+#[test]
+fn all_matrices_start_apart() {
+    for (name, config) in variants() {
+        let values = bytes(build(&config, 1).weights());
+        let starts: Vec<f64> = values.iter().filter(|(path, _)| path.ends_with(".weight")).map(|(_, v)| v[0]).collect();
+        for (index, start) in starts.iter().enumerate() {
+            assert!(!starts[..index].contains(start), "{name}: matrices {index} and an earlier one start alike");
+        }
+    }
+}
+
+#[test]
+fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
+    let (source, target) = (ids(&SOURCE), ids(&TARGET));
+    let train = |config: &ModelConfig, seed| {
+        let model = build(config, 3);
+        tch::no_grad(|| {
+            let mode = Mode::training(seed);
+            let encoded = model.encode(&source, &SOURCE_LENGTHS, &mode);
+            model.decode(&target, &encoded, &mode)
+        })
+    };
+    for (name, config) in variants() {
+        let (_, plain) = evaluate(&build(&config, 3), &source, &SOURCE_LENGTHS, &target);
+        assert_eq!(train(&config, 1), plain, "{name}: rate 0");
+        for kind in ["dropout", "attention_dropout", "activation_dropout"] {
+            let mut dropping = config.clone();
+            match kind {
+                "dropout" => dropping.dropout = 0.4,
+                "attention_dropout" => dropping.attention_dropout = 0.4,
+                _ => dropping.activation_dropout = 0.4,
+            }
+            let (_, evaluated) = evaluate(&build(&dropping, 3), &source, &SOURCE_LENGTHS, &target);
+            assert_eq!(evaluated, plain, "{name}: {kind} acts in evaluation");
+            assert_eq!(train(&dropping, 1), train(&dropping, 1), "{name}: {kind} is not a function of its seed");
+            assert_ne!(train(&dropping, 1), train(&dropping, 2), "{name}: {kind} ignores its seed");
+            assert_ne!(train(&dropping, 1), plain, "{name}: {kind} does nothing");
+        }
+    }
+}
+
+/// Which of (encoder's embedding, decoder's embedding, softmax) see a change of the variable `path`.
+fn seen_through(config: &ModelConfig, path: &str) -> [bool; 3] {
+    let model = build(config, 4);
+    let (source, target) = (ids(&[[3, 2]]), ids(&[[1, 3]]));
+    let (encoded, decoded) = evaluate(&model, &source, &[2], &target);
+    let logits = tch::no_grad(|| model.logits(&decoded));
+    let (_, variable) = model.weights().named().iter().find(|(p, _)| p == path).expect("the variable exists");
+    tch::no_grad(|| variable.get(3).fill_(0.25));
+    tch::no_grad(|| {
+        let encoded_after = model.encode(&source, &[2], &Mode::evaluation());
+        let decoded_after = model.decode(&target, &encoded, &Mode::evaluation());
+        let logits_after = model.logits(&decoded);
+        [encoded_after.output != encoded.output, decoded_after != decoded, logits_after != logits]
+    })
+}
+
+#[test]
+fn shared_matrices_are_one_and_others_are_not() {
+    for (_, config) in head_shapes() {
+        let seen = |tying, path: &str| seen_through(&ModelConfig { tying, ..config.clone() }, path);
+        assert_eq!(seen(Tying::All, "embedding.shared.weight"), [true, true, true]);
+        assert_eq!(seen(Tying::Decoder, "embedding.source.weight"), [true, false, false]);
+        assert_eq!(seen(Tying::Decoder, "embedding.target.weight"), [false, true, true]);
+        assert_eq!(seen(Tying::None, "embedding.source.weight"), [true, false, false]);
+        assert_eq!(seen(Tying::None, "embedding.target.weight"), [false, true, false]);
+        assert_eq!(seen(Tying::None, "embedding.softmax.weight"), [false, false, true]);
+    }
+}
+
+#[test]
+fn without_positions_the_encoder_sees_a_bag_and_with_them_it_does_not() {
+    let (_, plain) = head_shapes().into_iter().next().expect("there are shapes");
+    for position in every!(Position: Sinusoidal, SinusoidalHalves, Learned, None) {
+        let model = noisy(&ModelConfig { position, ..plain.clone() });
+        let (first, _) = evaluate(&model, &ids(&[[4, 9, 3]]), &[3], &ids(&[[1]]));
+        let (second, _) = evaluate(&model, &ids(&[[9, 4, 3]]), &[3], &ids(&[[1]]));
+        let gap = largest_gap(&first.output.select(1, 2), &second.output.select(1, 2));
+        assert_eq!(gap < 1e-12, position == Position::None, "{position:?}: {gap:e}");
+    }
+}
+
+/// Paths of variables are a file format: checkpoints of earlier versions hold these names, in this order.
+#[test]
+fn the_names_of_the_variables_are_pinned() {
+    let config = ModelConfig {
+        layers: 1,
+        position: Position::Learned,
+        tying: Tying::None,
+        norm: Norm::Pre,
+        ..head_shapes()[0].1.clone()
+    };
+    let model = build(&config, 1);
+    let names: Vec<&str> = model.weights().named().iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "embedding.source.weight",
+            "embedding.target.weight",
+            "embedding.softmax.weight",
+            "source_position.weight",
+            "target_position.weight",
+            "encoder.0.self_attention.query.weight",
+            "encoder.0.self_attention.query.bias",
+            "encoder.0.self_attention.key.weight",
+            "encoder.0.self_attention.key.bias",
+            "encoder.0.self_attention.value.weight",
+            "encoder.0.self_attention.value.bias",
+            "encoder.0.self_attention.output.weight",
+            "encoder.0.self_attention.output.bias",
+            "encoder.0.self_attention.norm.scale",
+            "encoder.0.self_attention.norm.offset",
+            "encoder.0.feed_forward.inner.weight",
+            "encoder.0.feed_forward.inner.bias",
+            "encoder.0.feed_forward.outer.weight",
+            "encoder.0.feed_forward.outer.bias",
+            "encoder.0.feed_forward.norm.scale",
+            "encoder.0.feed_forward.norm.offset",
+            "encoder.norm.scale",
+            "encoder.norm.offset",
+            "decoder.0.self_attention.query.weight",
+            "decoder.0.self_attention.query.bias",
+            "decoder.0.self_attention.key.weight",
+            "decoder.0.self_attention.key.bias",
+            "decoder.0.self_attention.value.weight",
+            "decoder.0.self_attention.value.bias",
+            "decoder.0.self_attention.output.weight",
+            "decoder.0.self_attention.output.bias",
+            "decoder.0.self_attention.norm.scale",
+            "decoder.0.self_attention.norm.offset",
+            "decoder.0.cross_attention.query.weight",
+            "decoder.0.cross_attention.query.bias",
+            "decoder.0.cross_attention.key.weight",
+            "decoder.0.cross_attention.key.bias",
+            "decoder.0.cross_attention.value.weight",
+            "decoder.0.cross_attention.value.bias",
+            "decoder.0.cross_attention.output.weight",
+            "decoder.0.cross_attention.output.bias",
+            "decoder.0.cross_attention.norm.scale",
+            "decoder.0.cross_attention.norm.offset",
+            "decoder.0.feed_forward.inner.weight",
+            "decoder.0.feed_forward.inner.bias",
+            "decoder.0.feed_forward.outer.weight",
+            "decoder.0.feed_forward.outer.bias",
+            "decoder.0.feed_forward.norm.scale",
+            "decoder.0.feed_forward.norm.offset",
+            "decoder.norm.scale",
+            "decoder.norm.offset",
+        ]
+    );
+    let tied = build(&head_shapes()[0].1, 1);
+    assert_eq!(tied.weights().named()[0].0, "embedding.shared.weight");
+}
+
+#[test]
+fn counting_agrees_with_building() {
+    for (name, config) in variants() {
+        assert_eq!(
+            Transformer::parameters(&config, VOCABULARY as usize),
+            build(&config, 1).weights().parameters(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
+    let sweep = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/table3.toml");
+    let trials = expand(&SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
+    let published = Published::named("table3").unwrap();
+    let mut compared = Vec::new();
+    for trial in &trials {
+        // The vocabulary is below the 40,960 rows that the sweep asks for, so it does not matter.
+        let count = Transformer::parameters(&trial.experiment.model, 37_000);
+        let row = published.row(trial.paper.as_deref().expect("every row has its line in the paper")).unwrap();
+        if row.label == "base" {
+            assert_eq!(count, 65_110_016);
+        }
+        if row.label.starts_with("A-") || row.label.starts_with("D-") {
+            assert_eq!(count, 65_110_016, "{}: the paper leaves the count blank, so it is the base's", row.label);
+        }
+        // No number of rows that fits the others gives big's 213 million.
+        if let Some(printed) = row.value("parameters").filter(|_| row.label != "big") {
+            assert_eq!(format!("{:.0}", count as f64 / 1e6), printed, "{}: {count}", row.label);
+            compared.push(row.label.as_str());
+        }
+    }
+    assert_eq!(compared.len(), 10, "{compared:?}");
+}
