@@ -49,6 +49,8 @@ enum Command {
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(TranslateArguments),
     /// Print a sweep's table again, from what its trials left.
+    ///
+    /// Example: ablate table sweeps/demo.toml
     Table(TableArguments),
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]

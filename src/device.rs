@@ -29,17 +29,24 @@ pub fn open(config: &RunConfig) -> Result<Device> {
         DeviceChoice::Auto => match load_cuda() {
             Ok(()) => Device::Cuda(0),
             Err(reason) => {
-                eprintln!("note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")");
+                eprintln!(
+                    "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
+                );
                 Device::Cpu
             }
         },
         DeviceChoice::Cuda(index) => {
             load_cuda().map_err(|reason| {
-                Error::user(format!("run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"))
+                Error::user(format!(
+                    "run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"
+                ))
             })?;
             let count = tch::Cuda::device_count();
             if index as i64 >= count {
-                return Err(Error::user(format!("run.device = \"cuda:{index}\", but the GPUs are numbered 0 to {}", count - 1)));
+                return Err(Error::user(format!(
+                    "run.device = \"cuda:{index}\", but the GPUs are numbered 0 to {}",
+                    count - 1
+                )));
             }
             Device::Cuda(index)
         }
@@ -94,7 +101,10 @@ fn load_cuda() -> std::result::Result<(), String> {
 /// The folder that this process's libtorch_cpu.so was loaded from.
 fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|p| p.ends_with("/libtorch_cpu.so"))?;
+    let path = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| &line[at..]))
+        .find(|p| p.ends_with("/libtorch_cpu.so"))?;
     Path::new(path).parent().map(Path::to_path_buf)
 }
 
@@ -128,7 +138,8 @@ pub fn hardware(device: Device) -> String {
 /// The driver lists its cards under /proc in PCI order, which is also CUDA's where
 /// CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card the order does not matter.
 fn gpu_name(index: usize) -> Option<String> {
-    let mut cards: Vec<_> = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten().map(|e| e.path()).collect();
+    let mut cards: Vec<_> =
+        std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten().map(|e| e.path()).collect();
     cards.sort();
     let text = std::fs::read_to_string(cards.get(index).or(cards.first())?.join("information")).ok()?;
     let line = text.lines().find(|line| line.starts_with("Model"))?;

@@ -24,12 +24,17 @@ fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output")(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "standard output")(error))
+        }
         _ => Ok(()),
     }
 }
 
 /// Columns of the terminal, or what reads well in a file.
 fn terminal_width() -> u16 {
-    comfy_table::Table::new().set_content_arrangement(comfy_table::ContentArrangement::Dynamic).width().unwrap_or(100)
+    comfy_table::Table::new()
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .width()
+        .unwrap_or(100)
 }

@@ -8,7 +8,8 @@ use crate::error::Result;
 
 pub fn run(arguments: PrepareArguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
-    let prepared =
-        prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut |line| eprintln!("{line}"))?;
+    let prepared = prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut |line| {
+        eprintln!("{line}")
+    })?;
     print(&format!("{}\n", prepared.directory().display()))
 }

@@ -23,7 +23,10 @@ pub fn run(arguments: ScoreArguments, places: &Places) -> Result<()> {
 fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
     let config = run.join(CONFIG_FILE);
     if !config.exists() {
-        return Err(Error::user(format!("{} is not a run directory: it has no {CONFIG_FILE}", run.display())));
+        return Err(Error::user(format!(
+            "{} is not a run directory: it has no {CONFIG_FILE}",
+            run.display()
+        )));
     }
     let Some(record) = Record::load(run)? else {
         return Err(Error::user(format!("{} is not finished: it has no record.json yet", run.display())));
@@ -33,7 +36,8 @@ fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
     let mut text = String::new();
     let mut scores = serde_json::Map::new();
     for split in [Split::Dev, Split::Test] {
-        let bleu = score_translations(&experiment, &stored_hypotheses(run, split)?, &data.text(split)?.target)?;
+        let bleu =
+            score_translations(&experiment, &stored_hypotheses(run, split)?, &data.text(split)?.target)?;
         let name = split.name();
         let perplexity = record.metrics.get(&format!("{name}/perplexity")).copied();
         text += &format!("{name}: {bleu}\n");

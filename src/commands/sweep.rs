@@ -77,7 +77,10 @@ fn summary(name: &str, trials: &[Trial]) -> ExperimentSummary {
     let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
     let keys = all.first().into_iter().flat_map(|first| first.keys());
     let columns = keys.filter_map(|key| {
-        let column = HParamColumn::from_values(key.clone(), all.iter().filter_map(|settings| settings.get(key)).cloned());
+        let column = HParamColumn::from_values(
+            key.clone(),
+            all.iter().filter_map(|settings| settings.get(key)).cloned(),
+        );
         column.differs.then_some(column)
     });
     let metric = |tag: &str, title: &str| MetricColumn { tag: tag.into(), title: title.into() };

@@ -4,9 +4,9 @@ use super::{print, stem, terminal_width};
 use crate::cli::{Places, TableArguments};
 use crate::error::{Error, Result};
 use crate::results::render;
+use crate::sweep::collect;
 use crate::sweep::expand::expand;
 use crate::sweep::spec::SweepSpec;
-use crate::sweep::collect;
 
 pub fn run(arguments: TableArguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;

@@ -29,7 +29,8 @@ pub fn run(arguments: TranslateArguments, places: &Places) -> Result<()> {
         })
         .collect();
     let stop = StopFlag::never();
-    let found = translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, 1, &stop, &mut |_| ())?;
+    let found =
+        translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, 1, &stop, &mut |_| ())?;
     let mut output = String::new();
     for best in found {
         output += &data.tokenizer.decode(&best[0].tokens).replace(['\n', '\r'], " ");

@@ -12,8 +12,12 @@ pub fn run(arguments: TrialArguments, places: &Places) -> Result<()> {
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let experiment = load_experiment(&arguments.run_dir.join(CONFIG_FILE), &[])?;
     let label = experiment.label.clone().unwrap_or_default();
-    let trial =
-        Trial { experiment: &experiment, label: &label, run_dir: &arguments.run_dir, data_root: &places.data };
+    let trial = Trial {
+        experiment: &experiment,
+        label: &label,
+        run_dir: &arguments.run_dir,
+        data_root: &places.data,
+    };
     let mut observer = (TrainingProgress::new(&label, experiment.training.steps), EventPipe);
     trial.run(&mut observer, &stop).map(|_| ())
 }

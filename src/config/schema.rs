@@ -61,11 +61,11 @@ impl TryFrom<String> for DeviceChoice {
             "auto" => Ok(DeviceChoice::Auto),
             "cpu" => Ok(DeviceChoice::Cpu),
             "cuda" => Ok(DeviceChoice::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|n| n.parse().ok())
-                .map(DeviceChoice::Cuda)
-                .ok_or_else(|| format!("device {text:?} is none of \"auto\", \"cpu\", \"cuda\", \"cuda:N\"")),
+            _ => {
+                text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(DeviceChoice::Cuda).ok_or_else(
+                    || format!("device {text:?} is none of \"auto\", \"cpu\", \"cuda\", \"cuda:N\""),
+                )
+            }
         }
     }
 }

@@ -46,7 +46,9 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
         source,
         source_tokens: source_lengths.iter().sum::<i64>() as usize,
         source_lengths,
-        target_input: Tensor::from_slice(&inputs).view([targets.len() as i64, width as i64]).to_device(device),
+        target_input: Tensor::from_slice(&inputs)
+            .view([targets.len() as i64, width as i64])
+            .to_device(device),
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         target_tokens: outputs.len(),

@@ -107,7 +107,10 @@ impl Sentence {
             }));
         }
         candidates.sort_by(|a, b| {
-            b.log_probability.total_cmp(&a.log_probability).then(a.row.cmp(&b.row)).then(a.token.cmp(&b.token))
+            b.log_probability
+                .total_cmp(&a.log_probability)
+                .then(a.row.cmp(&b.row))
+                .then(a.token.cmp(&b.token))
         });
         // Twice the beam: even if half of them end, the beam stays full.
         candidates.truncate(2 * config.beam);
@@ -117,7 +120,10 @@ impl Sentence {
             if is_end(candidate.token) {
                 let penalty = length_penalty(tokens.len() + 1, config.length_penalty);
                 let log_probability = candidate.log_probability;
-                self.finish(Hypothesis { tokens, log_probability, score: log_probability / penalty }, config.beam);
+                self.finish(
+                    Hypothesis { tokens, log_probability, score: log_probability / penalty },
+                    config.beam,
+                );
             } else if open.len() < config.beam {
                 tokens.push(candidate.token);
                 open.push(Open { tokens, log_probability: candidate.log_probability });

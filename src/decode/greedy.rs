@@ -13,10 +13,16 @@ struct Open {
 }
 
 /// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` not counted.
-pub(super) fn search(next: &NextToken, alpha: f64, encoded: &Encoded, limits: &[usize]) -> Vec<Vec<Hypothesis>> {
+pub(super) fn search(
+    next: &NextToken,
+    alpha: f64,
+    encoded: &Encoded,
+    limits: &[usize],
+) -> Vec<Vec<Hypothesis>> {
     let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); limits.len()];
-    let mut open: Vec<Open> =
-        (0..limits.len()).map(|sentence| Open { sentence, tokens: Vec::new(), log_probability: 0.0 }).collect();
+    let mut open: Vec<Open> = (0..limits.len())
+        .map(|sentence| Open { sentence, tokens: Vec::new(), log_probability: 0.0 })
+        .collect();
     let mut cache = next.model.start(encoded);
     let mut mask = encoded.mask.shallow_clone();
     let mut inputs = next.begin(open.len());
@@ -47,7 +53,8 @@ pub(super) fn search(next: &NextToken, alpha: f64, encoded: &Encoded, limits: &[
             mask = mask.index_select(0, &rows);
         }
         open = kept;
-        let last: Vec<i64> = open.iter().map(|s| i64::from(*s.tokens.last().expect("an open sentence has tokens"))).collect();
+        let last: Vec<i64> =
+            open.iter().map(|s| i64::from(*s.tokens.last().expect("an open sentence has tokens"))).collect();
         inputs = row_index(&last, encoded).unsqueeze(1);
     }
     found

@@ -1,9 +1,9 @@
 //! What greedy and beam search share: batches of sources, the next token's probabilities, scores.
 
 use super::{DecodingConfig, beam, greedy};
-use crate::error::{Error, Result};
 use crate::data::collate::pad_sources;
 use crate::data::tokenizer::{BOS, EOS, PAD};
+use crate::error::{Error, Result};
 use crate::model::dropout::Mode;
 use crate::model::{Encoded, Transformer};
 use crate::signal::StopFlag;
@@ -67,7 +67,8 @@ pub fn translate(
         if stop.is_raised() {
             return Err(Error::Stopped("while translating".into()));
         }
-        let ids: Vec<Vec<i64>> = batch.iter().map(|&i| sources[i].iter().map(|&t| i64::from(t)).collect()).collect();
+        let ids: Vec<Vec<i64>> =
+            batch.iter().map(|&i| sources[i].iter().map(|&t| i64::from(t)).collect()).collect();
         let hypotheses = tch::no_grad(|| search(model, config, vocabulary, &ids, n_best));
         for (&index, hypotheses) in batch.iter().zip(hypotheses) {
             found[index] = hypotheses;
@@ -101,7 +102,8 @@ fn search(
     let (ids, lengths) = pad_sources(sources, model.device());
     let encoded = model.encode(&ids, &lengths, &Mode::evaluation());
     let limit = model.position_limit().unwrap_or(i64::MAX) as usize;
-    let limits: Vec<usize> = sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();
+    let limits: Vec<usize> =
+        sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();
     let next = NextToken { model, vocabulary };
     if config.beam == 1 {
         greedy::search(&next, config.length_penalty, &encoded, &limits)

@@ -64,7 +64,8 @@ impl Attempts {
     }
 
     fn save(&self) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.attempts).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        let text =
+            serde_json::to_string_pretty(&self.attempts).map_err(|e| Error::failed(e.to_string()))? + "\n";
         files::write_atomically(&self.path, text.as_bytes())
     }
 }
@@ -74,5 +75,6 @@ fn now() -> f64 {
 }
 
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
 }

@@ -59,7 +59,8 @@ pub(super) fn final_scores(
         observer.message(&format!("{name}: perplexity {:.3}, {}", found.perplexity(), translated.bleu))?;
         let mut text = translated.hypotheses.join("\n");
         text.push('\n');
-        checksums.insert(format!("hypotheses/{name}.txt"), blake3::hash(text.as_bytes()).to_hex().to_string());
+        checksums
+            .insert(format!("hypotheses/{name}.txt"), blake3::hash(text.as_bytes()).to_hex().to_string());
         files::write_atomically(&folder.join(format!("{name}.txt")), text.as_bytes())?;
     }
     let signature = bleu_config(trial.experiment).signature(1).to_string();
@@ -79,13 +80,18 @@ pub(super) fn translate_split(
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
     let decoding = &trial.experiment.decoding;
     let found = translate(model, decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
-    let hypotheses: Vec<String> = found.iter().map(|best| one_line(data.tokenizer.decode(&best[0].tokens))).collect();
+    let hypotheses: Vec<String> =
+        found.iter().map(|best| one_line(data.tokenizer.decode(&best[0].tokens))).collect();
     let bleu = score_translations(trial.experiment, &hypotheses, &text.target)?;
     Ok(Translated { sources: text.source, hypotheses, references: text.target, bleu })
 }
 
 /// BLEU of an experiment's translations against one reference each.
-pub fn score_translations(experiment: &Experiment, hypotheses: &[String], references: &[String]) -> Result<Bleu> {
+pub fn score_translations(
+    experiment: &Experiment,
+    hypotheses: &[String],
+    references: &[String],
+) -> Result<Bleu> {
     corpus_bleu(&bleu_config(experiment), hypotheses, &[references.to_vec()])
 }
 

@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, Record};
 use crate::signal::StopFlag;
+use crate::telemetry::Telemetry;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
-use crate::telemetry::Telemetry;
+use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
-use crate::train::Precision;
 use crate::{device, files};
 use attempts::Attempts;
 use monitor::RunMonitor;
@@ -102,16 +102,24 @@ impl Trial<'_> {
         ))
     }
 
-    fn execute(&self, data: &Prepared, identity: &str, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Record> {
+    fn execute(
+        &self,
+        data: &Prepared,
+        identity: &str,
+        observer: &mut dyn Observer,
+        stop: &StopFlag,
+    ) -> Result<Record> {
         let Experiment { model: model_config, training, .. } = self.experiment;
         let vocabulary = data.tokenizer.len();
         validate_vocabulary(self.experiment, vocabulary)?;
         let device = device::open(&self.experiment.run)?;
-        let model = Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
+        let model =
+            Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.run_dir.join("checkpoints"))?;
         let mut notes = Vec::new();
-        let restored = checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
+        let restored =
+            checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
         notes.iter().try_for_each(|note| observer.message(note))?;
         if let Some(progress) = &restored {
             observer.message(&format!("going on from step {}", progress.step))?;
@@ -121,6 +129,9 @@ impl Trial<'_> {
         let mut attempts = Attempts::begin(self.run_dir, resume_step.unwrap_or(0))?;
         let mut telemetry = Telemetry::open(self.run_dir, resume_step, self.experiment.run.tensorboard)?;
         telemetry.session_start(&self.session(attempts.first_start()));
+        if resume_step.is_none() {
+            telemetry.text(0, "configuration", &format!("```toml\n{}\n```", to_toml(self.experiment)?))?;
+        }
         let progress = restored.unwrap_or(Progress { step: 0, epoch: 0, micro_batch: 0, best: None });
         let work = Work { trial: self, data, identity, model: &model, checkpoints: &checkpoints, stop };
         let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
@@ -137,7 +148,10 @@ impl Trial<'_> {
     /// What TensorBoard's HParams page shows of the run; the seeds of a configuration form a group.
     fn session(&self, started: f64) -> Session {
         Session {
-            hparams: settings(self.experiment).into_iter().map(|(name, value)| HParam { name, value }).collect(),
+            hparams: settings(self.experiment)
+                .into_iter()
+                .map(|(name, value)| HParam { name, value })
+                .collect(),
             group: configuration_hash(self.experiment),
             started,
         }
@@ -170,7 +184,8 @@ impl Work<'_> {
             dev: self.data.split(Split::Dev)?,
             test: self.data.split(Split::Test)?,
         };
-        let mut monitor = RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
+        let mut monitor =
+            RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
         let trainer = Trainer {
             model: self.model,
             config: training,
@@ -257,11 +272,17 @@ impl TrainedModel {
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
         let config = run_dir.join(CONFIG_FILE);
         if !config.exists() {
-            return Err(Error::user(format!("{} is not a run directory: it has no {CONFIG_FILE}", run_dir.display())));
+            return Err(Error::user(format!(
+                "{} is not a run directory: it has no {CONFIG_FILE}",
+                run_dir.display()
+            )));
         }
         let experiment = crate::config::load_experiment(&config, sets)?;
         if Record::load(run_dir)?.is_none() {
-            return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
+            return Err(Error::user(format!(
+                "{} is not finished: it has no record.json yet",
+                run_dir.display()
+            )));
         }
         let data = prepare::open(&experiment.data, data_root)?;
         let device = device::open(&experiment.run)?;
@@ -296,7 +317,9 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
                 serde_json::Value::String(text) => HParamValue::Text(text.clone()),
-                other => HParamValue::Text(other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string()),
+                other => HParamValue::Text(
+                    other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
+                ),
             };
             settings.insert(format!("{section}.{key}"), value);
         }

@@ -71,8 +71,13 @@ impl<'a> RunMonitor<'a> {
         if let Some(bytes) = crate::device::peak_memory() {
             telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
         }
-        let report =
-            Report { step, loss: stats.loss, perplexity, learning_rate: stats.learning_rate, tokens_per_second };
+        let report = Report {
+            step,
+            loss: stats.loss,
+            perplexity,
+            learning_rate: stats.learning_rate,
+            tokens_per_second,
+        };
         telemetry.report(&report)?;
         self.observer.report(&report)?;
         self.restart_clock();
@@ -98,7 +103,8 @@ impl Monitor for RunMonitor<'_> {
 
     /// Every report has it.
     fn wants_gradient_norm(&self, step: u64) -> bool {
-        step.is_multiple_of(self.trial.experiment.run.log_interval_steps.max(1)) || step == self.trial.experiment.training.steps
+        step.is_multiple_of(self.trial.experiment.run.log_interval_steps.max(1))
+            || step == self.trial.experiment.training.steps
     }
 
     fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64> {
@@ -122,7 +128,8 @@ impl Monitor for RunMonitor<'_> {
 
     fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
         let begun = Instant::now();
-        let translated = translate_split(self.trial, self.data, &self.stores.dev, model, Split::Dev, self.stop)?;
+        let translated =
+            translate_split(self.trial, self.data, &self.stores.dev, model, Split::Dev, self.stop)?;
         self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
         self.telemetry.text(step, "dev/samples", &translated.samples())?;

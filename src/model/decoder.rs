@@ -54,7 +54,14 @@ impl Decoder {
     /// Embedded target shifted right [B, T, D], encoder output [B, S, D], source padding mask
     /// [B, 1, 1, S], causal mask [1, 1, T, T] → [B, T, D]. Target padding needs no mask: it
     /// stands after every real token, where the causal mask hides it.
-    pub fn forward(&self, x: Tensor, encoded: &Tensor, source_mask: &Tensor, causal: &Tensor, mode: &Mode) -> Tensor {
+    pub fn forward(
+        &self,
+        x: Tensor,
+        encoded: &Tensor,
+        source_mask: &Tensor,
+        causal: &Tensor,
+        mode: &Mode,
+    ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.memory(encoded);
             let itself = |x: &Tensor| layer.self_attention.memory(x);
@@ -68,7 +75,10 @@ impl Decoder {
     /// # Shapes
     /// Encoder output [B, S, D].
     pub fn start(&self, encoded: &Tensor) -> DecoderCache {
-        let layer = |layer: &DecoderLayer| LayerCache { itself: None, encoder: layer.cross_attention.memory(encoded) };
+        let layer = |layer: &DecoderLayer| LayerCache {
+            itself: None,
+            encoder: layer.cross_attention.memory(encoded),
+        };
         DecoderCache { layers: self.layers.iter().map(layer).collect(), length: 0 }
     }
 
@@ -120,10 +130,11 @@ impl DecoderLayer {
         source_mask: &Tensor,
         mode: &Mode,
     ) -> Tensor {
-        let x = self.self_residual.forward(x, mode, |x| self.self_attention.forward(x, &itself(x), causal, mode));
-        let x = self.cross_residual.forward(&x, mode, |x| {
-            self.cross_attention.forward(x, encoder, Some(source_mask), mode)
-        });
+        let x =
+            self.self_residual.forward(x, mode, |x| self.self_attention.forward(x, &itself(x), causal, mode));
+        let x = self
+            .cross_residual
+            .forward(&x, mode, |x| self.cross_attention.forward(x, encoder, Some(source_mask), mode));
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
     }
 }

@@ -19,8 +19,9 @@ pub struct Embeddings {
 impl Embeddings {
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: i64) -> Self {
         let rows = config.embedding_rows.unwrap_or(vocabulary);
-        let matrix =
-            |name: &str| scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config));
+        let matrix = |name: &str| {
+            scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
+        };
         let (source, target, softmax) = match config.tying {
             Tying::All => {
                 let shared = matrix("shared");

@@ -51,9 +51,9 @@ impl EncoderLayer {
     }
 
     fn forward(&self, x: &Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
-        let x = self.attention_residual.forward(x, mode, |x| {
-            self.attention.forward(x, &self.attention.memory(x), Some(mask), mode)
-        });
+        let x = self
+            .attention_residual
+            .forward(x, mode, |x| self.attention.forward(x, &self.attention.memory(x), Some(mask), mode));
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
     }
 }

@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn fused_self_attention_starts_at_glorot_over_root_two() {
         let config = ModelConfig::default();
-        let Start::Uniform { limit } = projections(&config, Attends::Itself).query else { panic!("not uniform") };
+        let Start::Uniform { limit } = projections(&config, Attends::Itself).query else {
+            panic!("not uniform")
+        };
         let Start::Uniform { limit: single } = glorot(512, 512) else { panic!("not uniform") };
         assert!((limit - single / 2f64.sqrt()).abs() < 1e-12);
     }

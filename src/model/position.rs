@@ -19,7 +19,8 @@ pub enum PositionEncoding {
 
 impl PositionEncoding {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
-        let fixed = |formula| PositionEncoding::Fixed { formula, d_model: config.d_model, table: RefCell::new(None) };
+        let fixed =
+            |formula| PositionEncoding::Fixed { formula, d_model: config.d_model, table: RefCell::new(None) };
         match config.position {
             Position::Sinusoidal => fixed(interleaved),
             Position::SinusoidalHalves => fixed(halves),
@@ -90,7 +91,13 @@ fn halves(position: i64, column: i64, d_model: i64) -> f64 {
 }
 
 /// [rows, D], computed in f64 and rounded once.
-fn fixed_table(formula: fn(i64, i64, i64) -> f64, rows: i64, d_model: i64, kind: Kind, device: Device) -> Tensor {
+fn fixed_table(
+    formula: fn(i64, i64, i64) -> f64,
+    rows: i64,
+    d_model: i64,
+    kind: Kind,
+    device: Device,
+) -> Tensor {
     let values: Vec<f64> =
         (0..rows).flat_map(|row| (0..d_model).map(move |column| formula(row, column, d_model))).collect();
     Tensor::from_slice(&values).view([rows, d_model]).to_kind(kind).to_device(device)
@@ -102,7 +109,8 @@ mod tests {
 
     #[test]
     fn sinusoids_follow_the_papers_formula() {
-        let encoding = PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 6, ..Default::default() });
+        let encoding =
+            PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 6, ..Default::default() });
         let zeros = || Tensor::zeros([1, 1, 6], (Kind::Double, Device::Cpu));
         let row: Vec<f64> = Vec::try_from(encoding.add(zeros(), 5).flatten(0, -1)).unwrap();
         let third = 5.0 / 10_000f64.powf(2.0 / 6.0);
@@ -115,10 +123,11 @@ mod tests {
 
     #[test]
     fn a_longer_table_keeps_its_first_rows() {
-        let encoding = PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 8, ..Default::default() });
+        let encoding =
+            PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 8, ..Default::default() });
         let zeros = |n| Tensor::zeros([1, n, 8], (Kind::Float, Device::Cpu));
         let before = encoding.add(zeros(10), 0);
-        encoding.add(zeros(500), 0);
+        let _ = encoding.add(zeros(500), 0);
         assert_eq!(before, encoding.add(zeros(10), 0));
         assert_eq!(encoding.add(zeros(4), 6), before.narrow(1, 6, 4));
     }

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn counting_takes_no_memory() {
         let scope = Scope::shapes_only();
-        scope.child("embedding").variable("weight", &[1 << 30, 1 << 20], Start::Zeros);
+        let _ = scope.child("embedding").variable("weight", &[1 << 30, 1 << 20], Start::Zeros);
         assert_eq!(scope.into_weights().parameters(), 1 << 50);
     }
 }

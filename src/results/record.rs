@@ -101,7 +101,10 @@ impl Record {
             return Ok(None);
         }
         let damaged = |why: String| {
-            Error::failed(format!("{} is damaged ({why}); remove it to finish the trial again", path.display()))
+            Error::failed(format!(
+                "{} is damaged ({why}); remove it to finish the trial again",
+                path.display()
+            ))
         };
         let text = files::read_to_string(&path)?;
         let sealed: Sealed = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;

@@ -14,12 +14,15 @@ use std::path::Path;
 /// `\r` inside a line is white space of that line.
 ///
 /// # Errors
-/// A user error that names file and line for text that is not UTF-8, and the file for broken gzip;
-/// an I/O error where the file cannot be read.
+/// A user error that names file and line for text that is not UTF-8, and the file where it is missing or
+/// broken gzip; an I/O error where it cannot be read.
 pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::user(format!("{}: there is no such file", path.display())),
+        _ => Error::io("read", path)(error),
+    })?;
     if path.extension().is_some_and(|extension| extension == "gz") {
         MultiGzDecoder::new(file).read_to_end(&mut bytes).map_err(|error| match error.kind() {
             ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {

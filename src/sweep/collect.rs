@@ -30,7 +30,12 @@ pub fn records(
 }
 
 /// The table of a sweep from what its trials left.
-pub fn table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<ResultTable> {
+pub fn table(
+    spec: &SweepSpec,
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<ResultTable> {
     let mut results = Vec::new();
     for (trial, record) in trials.iter().zip(records) {
         match record {
@@ -58,7 +63,12 @@ pub fn table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], records: &[Op
 }
 
 /// Writes `table.md`, `table.csv`, `records.jsonl` and a copy of the sweep file.
-pub fn write(sweep_file: &Path, sweep_dir: &Path, table: &ResultTable, records: &[Option<Record>]) -> Result<()> {
+pub fn write(
+    sweep_file: &Path,
+    sweep_dir: &Path,
+    table: &ResultTable,
+    records: &[Option<Record>],
+) -> Result<()> {
     files::write_atomically(&sweep_dir.join("table.md"), render::markdown(table).as_bytes())?;
     files::write_atomically(&sweep_dir.join("table.csv"), render::csv(table)?.as_bytes())?;
     let mut lines = String::new();

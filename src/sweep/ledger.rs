@@ -74,10 +74,13 @@ impl Ledger {
             event: &'a Event<'a>,
         }
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
-        let mut line = serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
+        let mut line =
+            serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io("write", &self.path))
+        file.write_all(line.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(Error::io("write", &self.path))
     }
 }
 
@@ -98,7 +101,9 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let rows: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["row"].as_str().unwrap().to_string())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["row"].as_str().unwrap().to_string()
+            })
             .collect();
         assert_eq!(rows, ["first", "second"]);
     }

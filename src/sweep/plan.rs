@@ -68,7 +68,8 @@ pub fn render(rows: &[PlannedRow], width: u16) -> String {
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(["row", "seeds", "done", "parameters", "steps", "what changes"]);
     for row in rows {
-        let changes: Vec<String> = row.changes.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let changes: Vec<String> =
+            row.changes.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         table.add_row([
             row.label.clone(),
             row.seeds.len().to_string(),

@@ -38,7 +38,8 @@ fn allowed_cores() -> Option<Vec<usize>> {
 /// saves a checkpoint and stops.
 pub fn spawn(run_dir: &Path, data_root: &Path, cores: Option<&Cores>) -> Result<Child> {
     let log_path = run_dir.join(LOG_FILE);
-    let log = File::options().append(true).create(true).open(&log_path).map_err(Error::io("open", &log_path))?;
+    let log =
+        File::options().append(true).create(true).open(&log_path).map_err(Error::io("open", &log_path))?;
     let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
     let cores = cores.cloned();
     let mut command = Command::new(&program);
@@ -95,7 +96,8 @@ pub fn classify(status: ExitStatus, run_dir: &Path) -> Ending {
 }
 
 fn last_lines(path: &Path, count: usize) -> String {
-    let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text =
+        std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
@@ -123,7 +125,9 @@ mod tests {
         assert_eq!(reason(101 << 8), "failed with exit code 101");
         assert_eq!(reason(11), "killed by signal 11");
         std::fs::write(folder.path().join(LOG_FILE), "DefaultCPUAllocator: can't allocate memory\n").unwrap();
-        let Ending::Failed(failure) = classify(ExitStatus::from_raw(101 << 8), folder.path()) else { panic!() };
+        let Ending::Failed(failure) = classify(ExitStatus::from_raw(101 << 8), folder.path()) else {
+            panic!()
+        };
         assert_eq!(failure.reason, "out of memory");
     }
 

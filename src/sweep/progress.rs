@@ -82,13 +82,22 @@ impl SweepProgress {
     pub fn start(&self, name: &str, steps: u64) -> TrialProgress<'_> {
         let bar = self.bars.as_ref().map(|bars| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}");
-            let bar = ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let bar =
+                ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             let bar = bars.add(bar.with_prefix(name.to_string()));
             bar.tick();
             bar
         });
         let now = Instant::now();
-        TrialProgress { sweep: self, name: name.to_string(), steps, start_step: 0, started: now, said: now, bar }
+        TrialProgress {
+            sweep: self,
+            name: name.to_string(),
+            steps,
+            start_step: 0,
+            started: now,
+            said: now,
+            bar,
+        }
     }
 }
 
@@ -110,7 +119,12 @@ impl TrialProgress<'_> {
                 }
             }
             TrialEvent::Report(report) => {
-                let left = seconds_left(self.started.elapsed().as_secs_f64(), self.start_step, report.step, self.steps);
+                let left = seconds_left(
+                    self.started.elapsed().as_secs_f64(),
+                    self.start_step,
+                    report.step,
+                    self.steps,
+                );
                 let text = state(report, left);
                 match &self.bar {
                     Some(bar) => {
@@ -119,7 +133,8 @@ impl TrialProgress<'_> {
                     }
                     None if self.said.elapsed() >= QUIET => {
                         self.said = Instant::now();
-                        self.sweep.say(&format!("{}  step {}/{}  {text}", self.name, report.step, self.steps));
+                        self.sweep
+                            .say(&format!("{}  step {}/{}  {text}", self.name, report.step, self.steps));
                     }
                     None => {}
                 }

@@ -95,7 +95,8 @@ impl Scheduler<'_> {
                 waiting.push(scope.spawn(move || -> Result<()> {
                     while !self.stop.is_raised() {
                         let Some(number) = locked(pending).pop_front() else { break };
-                        let one = One { number, identity: &identities[number], cores, ledger, progress, running };
+                        let one =
+                            One { number, identity: &identities[number], cores, ledger, progress, running };
                         let ending = self.run_one(&one)?;
                         let mut tally = locked(tally);
                         match ending {
@@ -111,7 +112,9 @@ impl Scheduler<'_> {
             let mut passed_on = false;
             while waiting.iter().any(|thread| !thread.is_finished()) {
                 if self.stop.is_raised() && !passed_on {
-                    progress.say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
+                    progress.say(
+                        "stopping: every running trial saves a checkpoint first (once more to stop at once)",
+                    );
                     locked(&running).iter().for_each(|&process| process::signal(process, libc::SIGTERM));
                     passed_on = true;
                 }
@@ -139,10 +142,20 @@ impl Scheduler<'_> {
         let trial = &self.trials[one.number];
         let run_dir = run_dir(self.sweep_dir, trial);
         let note = |event, reason: Option<&str>| {
-            one.ledger.note(&Event { event, row: &trial.row, seed: trial.seed, identity: one.identity, reason })
+            one.ledger.note(&Event {
+                event,
+                row: &trial.row,
+                seed: trial.seed,
+                identity: one.identity,
+                reason,
+            })
         };
         if let Some(place) = self.make_room(&run_dir, trial, one.identity)? {
-            one.progress.say(&format!("{}: its settings or data changed; the old run is in {}", run_dir.display(), place.display()));
+            one.progress.say(&format!(
+                "{}: its settings or data changed; the old run is in {}",
+                run_dir.display(),
+                place.display()
+            ));
             note(Kind::Superseded, Some(&place.display().to_string()))?;
         }
         let name = format!("{} seed {}", trial.row, trial.seed);
@@ -180,7 +193,11 @@ impl Scheduler<'_> {
                 note(Kind::Failed, Some(&failure.reason))?;
                 let indented = failure.detail.replace('\n', "\n    ");
                 let log = run_dir.join(crate::experiment::LOG_FILE);
-                one.progress.say(&format!("{name}: {} after {took}; {}\n    {indented}", failure.reason, log.display()));
+                one.progress.say(&format!(
+                    "{name}: {} after {took}; {}\n    {indented}",
+                    failure.reason,
+                    log.display()
+                ));
             }
         }
         Ok(ending)
@@ -213,10 +230,20 @@ impl Scheduler<'_> {
     /// A free name under `<results>/.superseded/<sweep>/<row>/`.
     fn superseded(&self, trial: &Trial, owner: &str) -> PathBuf {
         let (results, sweep) = (self.sweep_dir.parent(), self.sweep_dir.file_name());
-        let row = results.unwrap_or(Path::new(".")).join(".superseded").join(sweep.unwrap_or_default()).join(&trial.row);
+        let row = results
+            .unwrap_or(Path::new("."))
+            .join(".superseded")
+            .join(sweep.unwrap_or_default())
+            .join(&trial.row);
         let short: String = owner.chars().take(8).collect();
         (1..)
-            .map(|n| row.join(format!("seed-{}-{short}{}", trial.seed, if n == 1 { String::new() } else { format!("-{n}") })))
+            .map(|n| {
+                row.join(format!(
+                    "seed-{}-{short}{}",
+                    trial.seed,
+                    if n == 1 { String::new() } else { format!("-{n}") }
+                ))
+            })
             .find(|place| !place.exists())
             .unwrap_or(row)
     }
@@ -247,7 +274,9 @@ struct One<'a> {
 
 fn scores(run_dir: &Path) -> String {
     match Record::load(run_dir) {
-        Ok(Some(record)) => record.metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}")),
+        Ok(Some(record)) => {
+            record.metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
+        }
         _ => String::new(),
     }
 }

@@ -23,12 +23,11 @@ impl TrainingProgress {
     /// Training called `label` of `steps` updates.
     pub fn new(label: &str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr())
+            ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr())
                 .with_style(style())
                 .with_prefix(label.to_string())
                 // An error is reported below the last state, not over it.
-                .with_finish(ProgressFinish::Abandon);
-            bar
+                .with_finish(ProgressFinish::Abandon)
         });
         TrainingProgress { label: label.to_string(), steps, start_step: 0, started: Instant::now(), bar }
     }

@@ -107,7 +107,7 @@ mod tests {
     fn weight(value: f64) -> (Weights, Tensor) {
         let scope = Scope::seeded(1, Kind::Double, Device::Cpu);
         let tensor = scope.variable("w", &[1], Start::Zeros);
-        tch::no_grad(|| tensor.shallow_clone().fill_(value));
+        let _ = tch::no_grad(|| tensor.shallow_clone().fill_(value));
         (scope.into_weights(), tensor)
     }
 
@@ -123,7 +123,8 @@ mod tests {
             let gradient = 6.0 * expected;
             first = 0.9 * first + 0.1 * gradient;
             second = 0.98 * second + 0.02 * gradient * gradient;
-            let (m, v) = (first / (1.0 - 0.9f64.powf(step as f64)), second / (1.0 - 0.98f64.powf(step as f64)));
+            let (m, v) =
+                (first / (1.0 - 0.9f64.powf(step as f64)), second / (1.0 - 0.98f64.powf(step as f64)));
             expected -= 0.1 * m / (v.sqrt() + 1e-9);
             adam.update(&weights, step, 0.1);
             assert!((w.double_value(&[0]) - expected).abs() < 1e-12);

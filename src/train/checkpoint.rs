@@ -40,7 +40,7 @@ pub struct Best {
 /// What stands in a file's metadata.
 #[derive(Debug, Serialize, Deserialize)]
 struct Metadata {
-    /// blake3 over names, types, shapes and bytes of all tensors, in order of names.
+    /// blake3 over the progress and the names, types, shapes and bytes of all tensors, in order of names.
     checksum: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     progress: Option<Progress>,
@@ -83,7 +83,13 @@ impl Checkpoints {
 
     /// Saves everything that going on needs, then drops what nobody needs any more.
     /// The state is written last: a step without it is not resumed from.
-    pub fn save(&self, weights: &Weights, adam: &Adam, progress: &Progress, config: &TrainingConfig) -> Result<()> {
+    pub fn save(
+        &self,
+        weights: &Weights,
+        adam: &Adam,
+        progress: &Progress,
+        config: &TrainingConfig,
+    ) -> Result<()> {
         write(&self.weights_path(progress.step), &named_weights(weights), None)?;
         write(&self.state_path(progress.step), &named_moments(weights, adam), Some(progress.clone()))?;
         self.drop_older(config)
@@ -123,7 +129,9 @@ impl Checkpoints {
                     self.remove_after(step)?;
                     return Ok(Some(progress));
                 }
-                Err(error) => report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}")),
+                Err(error) => {
+                    report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
+                }
             }
         }
         if found {
@@ -137,8 +145,9 @@ impl Checkpoints {
     }
 
     fn load(&self, step: u64, weights: &Weights, adam: &Adam) -> Result<Progress> {
-        let moments = read(&self.state_path(step), &named_moments(weights, adam))?
-            .ok_or_else(|| Error::failed(format!("{} states no progress", self.state_path(step).display())))?;
+        let moments = read(&self.state_path(step), &named_moments(weights, adam))?.ok_or_else(|| {
+            Error::failed(format!("{} states no progress", self.state_path(step).display()))
+        })?;
         read(&self.weights_path(step), &named_weights(weights))?;
         Ok(moments)
     }
@@ -179,7 +188,8 @@ impl Checkpoints {
         let mut steps = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(Error::io("list", &self.folder))? {
             let name = entry.map_err(Error::io("list", &self.folder))?.file_name();
-            let step = name.to_str().and_then(|n| n.strip_prefix("step-")).and_then(|n| n.strip_suffix(ending));
+            let step =
+                name.to_str().and_then(|n| n.strip_prefix("step-")).and_then(|n| n.strip_suffix(ending));
             steps.extend(step.and_then(|s| s.parse::<u64>().ok()));
         }
         steps.sort_unstable();
@@ -193,8 +203,13 @@ impl Checkpoints {
             remove(&self.state_path(step))?;
         }
         let weights = self.steps(WEIGHTS)?;
-        let averaged: Vec<u64> =
-            weights.iter().copied().filter(|&s| config.saves_at(s)).rev().take(config.average_checkpoints).collect();
+        let averaged: Vec<u64> = weights
+            .iter()
+            .copied()
+            .filter(|&s| config.saves_at(s))
+            .rev()
+            .take(config.average_checkpoints)
+            .collect();
         for step in weights {
             if !averaged.contains(&step) && !states.iter().rev().take(KEPT_STATES).any(|&s| s == step) {
                 remove(&self.weights_path(step))?;
@@ -269,14 +284,25 @@ fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(Bytes { dtype: dtype(tensor.kind())?, shape: tensor.size().iter().map(|&n| n as usize).collect(), bytes })
+    Ok(Bytes {
+        dtype: dtype(tensor.kind())?,
+        shape: tensor.size().iter().map(|&n| n as usize).collect(),
+        bytes,
+    })
 }
 
 /// Over everything that loading would use, in order of names.
-fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
+fn checksum<'a>(
+    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
+    progress: &Option<Progress>,
+) -> String {
     let mut sorted: Vec<_> = tensors.collect();
     sorted.sort_by_key(|(name, ..)| *name);
     let mut hash = blake3::Hasher::new();
+    if let Some(progress) = progress {
+        // Debug shows every digit of a float, so equal texts are equal values.
+        hash.update(format!("{progress:?}\0").as_bytes());
+    }
     for (name, dtype, shape, bytes) in sorted {
         hash.update(format!("{name}\0{dtype:?}\0{shape:?}\0").as_bytes());
         hash.update(bytes);
@@ -288,7 +314,10 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a 
 fn write(path: &Path, named: &[(String, Tensor)], progress: Option<Progress>) -> Result<String> {
     let tensors: Vec<(&str, Bytes)> =
         named.iter().map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?))).collect::<Result<_>>()?;
-    let checksum = checksum(tensors.iter().map(|(name, b)| (*name, b.dtype, b.shape.as_slice(), b.bytes.as_slice())));
+    let checksum = checksum(
+        tensors.iter().map(|(name, b)| (*name, b.dtype, b.shape.as_slice(), b.bytes.as_slice())),
+        &progress,
+    );
     let metadata = serde_json::to_string(&Metadata { checksum, progress })
         .map_err(|e| Error::failed(format!("cannot describe {}: {e}", path.display())))?;
     let metadata = HashMap::from([("ablate".to_string(), metadata)]);
@@ -302,21 +331,38 @@ fn write(path: &Path, named: &[(String, Tensor)], progress: Option<Progress>) ->
 fn read(path: &Path, named: &[(String, Tensor)]) -> Result<Option<Progress>> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let damaged = |what: String| Error::failed(format!("{}: {what}", path.display()));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
-    let text = header.metadata().as_ref().and_then(|m| m.get("ablate")).ok_or_else(|| damaged("no ablate metadata".into()))?;
-    let metadata: Metadata = serde_json::from_str(text).map_err(|e| damaged(format!("unreadable metadata ({e})")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
+    let text = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get("ablate"))
+        .ok_or_else(|| damaged("no ablate metadata".into()))?;
+    let metadata: Metadata =
+        serde_json::from_str(text).map_err(|e| damaged(format!("unreadable metadata ({e})")))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
     let views = file.tensors();
-    let seen = checksum(views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())));
+    let seen = checksum(
+        views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())),
+        &metadata.progress,
+    );
     if seen != metadata.checksum {
         return Err(damaged("the checksum does not fit the content".into()));
     }
     let mut loaded = Vec::with_capacity(named.len());
     for (name, tensor) in named {
-        let view = file.tensor(name).map_err(|_| damaged(format!("holds no {name}; it belongs to another model")))?;
+        let view = file
+            .tensor(name)
+            .map_err(|_| damaged(format!("holds no {name}; it belongs to another model")))?;
         let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
         if shape != tensor.size() || view.dtype() != dtype(tensor.kind())? {
-            return Err(damaged(format!("{name} is {:?} {shape:?}, the model wants {:?} {:?}", view.dtype(), tensor.kind(), tensor.size())));
+            return Err(damaged(format!(
+                "{name} is {:?} {shape:?}, the model wants {:?} {:?}",
+                view.dtype(),
+                tensor.kind(),
+                tensor.size()
+            )));
         }
         loaded.push(Tensor::f_from_data_size(view.data(), &shape, tensor.kind())?);
     }

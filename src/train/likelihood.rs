@@ -5,7 +5,7 @@ use super::step::hidden_states;
 use crate::data::batch::sorted_batches;
 use crate::data::collate::collate;
 use crate::data::store::Store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::model::dropout::Mode;
 use tch::Kind;
@@ -45,10 +45,24 @@ impl Likelihood {
 
 /// Teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
 /// `batch_tokens` padded tokens a side.
+///
+/// # Errors
+/// A user error if a sentence is longer than a learned position table.
 pub fn likelihood(model: &Transformer, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
     let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
     let lengths: Vec<(usize, usize)> =
         (0..store.len()).map(|i| (store.source_length(i), store.target_length(i))).collect();
+    // Training drops long pairs; what a model is judged by is never dropped.
+    let longest = lengths.iter().map(|&(source, target)| source.max(target)).max().unwrap_or(0);
+    if let Some(limit) = model.position_limit()
+        && longest as i64 + 1 > limit
+    {
+        return Err(Error::user(format!(
+            "the longest sentence has {longest} tokens, but model.learned_positions = {limit} leaves room for {}; use {} or more",
+            limit - 1,
+            longest + 1
+        )));
+    }
     for pairs in sorted_batches(&lengths, batch_tokens) {
         let batch = collate(store, &pairs, model.device())?;
         tch::no_grad(|| {

@@ -59,7 +59,12 @@ pub struct LossGradient {
 
 /// # Shapes
 /// `hidden` [N, D], `matrix` [V, D], `targets` [N].
-pub fn projected_cross_entropy(hidden: &Tensor, matrix: &Tensor, targets: &Tensor, smoothing: f64) -> LossGradient {
+pub fn projected_cross_entropy(
+    hidden: &Tensor,
+    matrix: &Tensor,
+    targets: &Tensor,
+    smoothing: f64,
+) -> LossGradient {
     tch::no_grad(|| {
         let (rows, classes) = (hidden.size()[0], matrix.size()[0]);
         let other = other_mass(smoothing, classes);
@@ -78,7 +83,8 @@ pub fn projected_cross_entropy(hidden: &Tensor, matrix: &Tensor, targets: &Tenso
             // d/d logits = softmax - smoothed distribution.
             let mut gradient = log_probabilities.exp_();
             gradient -= other;
-            let reference = Tensor::full([count, 1], other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
+            let reference =
+                Tensor::full([count, 1], other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
             let gradient = gradient.scatter_add_(1, &references.unsqueeze(1), &reference);
             hidden_gradients.push(gradient.matmul(matrix));
             matrix_gradient += gradient.tr().matmul(&chunk);

@@ -85,14 +85,15 @@ impl Default for TrainingConfig {
 impl TrainingConfig {
     /// Whether the schedule has a checkpoint at this update. A signal may add others, which no average uses.
     pub fn saves_at(&self, step: u64) -> bool {
-        step == self.steps || (self.checkpoint_interval_steps > 0 && step.is_multiple_of(self.checkpoint_interval_steps))
+        step == self.steps
+            || (self.checkpoint_interval_steps > 0 && step.is_multiple_of(self.checkpoint_interval_steps))
     }
 
     /// The updates whose weights are averaged for the final scores, ascending: the last
     /// `average_checkpoints` that the schedule has, fewer if it has fewer.
     pub fn averaged_steps(&self) -> Vec<u64> {
         let interval = self.checkpoint_interval_steps;
-        let multiples = if interval == 0 { 0 } else { (self.steps - 1) / interval };
+        let multiples = (self.steps - 1).checked_div(interval).unwrap_or(0);
         let first = (multiples + 2).saturating_sub(self.average_checkpoints as u64).max(1);
         (first..=multiples).map(|n| n * interval).chain([self.steps]).collect()
     }
@@ -105,7 +106,12 @@ mod tests {
     #[test]
     fn the_last_checkpoints_of_the_schedule_are_averaged() {
         let averaged = |steps, checkpoint_interval_steps, average_checkpoints| {
-            let config = TrainingConfig { steps, checkpoint_interval_steps, average_checkpoints, ..Default::default() };
+            let config = TrainingConfig {
+                steps,
+                checkpoint_interval_steps,
+                average_checkpoints,
+                ..Default::default()
+            };
             let seen = config.averaged_steps();
             assert!(seen.iter().all(|&s| config.saves_at(s)));
             seen

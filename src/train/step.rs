@@ -30,62 +30,83 @@ pub struct StepStats {
     pub learning_rate: f64,
 }
 
-/// Does update number `step` on the pairs of `micro_batches`.
-///
-/// # Errors
-/// [`Error::Diverged`] if the loss is not finite; the weights are then untouched.
-pub fn step(
-    model: &Transformer,
-    adam: &mut Adam,
-    config: &TrainingConfig,
-    d_model: i64,
-    store: &Store,
-    micro_batches: &[Vec<u32>],
-    step: u64,
-    measure_norm: bool,
-) -> Result<StepStats> {
-    let weights = model.weights();
-    adam::zero_gradients(weights);
-    let target_tokens: usize = micro_batches.iter().map(|b| super::stream::target_tokens(store, b)).sum();
-    let stream = derive(config.seed, Purpose::Dropout, step);
-    let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
-    for (index, pairs) in micro_batches.iter().enumerate() {
-        let batch = collate(store, pairs, model.device())?;
-        let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
-        let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
-        smoothed += loss.0;
-        unsmoothed += loss.1;
-        source_tokens += batch.source_tokens;
+/// What all updates of a training have in common.
+pub struct Updates<'a> {
+    pub model: &'a Transformer,
+    pub config: &'a TrainingConfig,
+    pub d_model: i64,
+    pub store: &'a Store,
+}
+
+impl Updates<'_> {
+    /// Does update number `step`, from 1, on the pairs of `micro_batches`.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the loss is not finite; the weights are then untouched.
+    pub fn step(
+        &self,
+        adam: &mut Adam,
+        micro_batches: &[Vec<u32>],
+        step: u64,
+        measure_norm: bool,
+    ) -> Result<StepStats> {
+        let Updates { model, config, d_model, store } = *self;
+        let weights = model.weights();
+        adam::zero_gradients(weights);
+        let target_tokens: usize = micro_batches.iter().map(|b| super::stream::target_tokens(store, b)).sum();
+        let stream = derive(config.seed, Purpose::Dropout, step);
+        let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
+        for (index, pairs) in micro_batches.iter().enumerate() {
+            let batch = collate(store, pairs, model.device())?;
+            let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
+            let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
+            smoothed += loss.0;
+            unsmoothed += loss.1;
+            source_tokens += batch.source_tokens;
+        }
+        let loss = smoothed / target_tokens as f64;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { step, loss });
+        }
+        let gradient_norm =
+            (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
+        if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
+            adam::clip(weights, norm, limit);
+        }
+        let learning_rate = learning_rate(config, d_model, step);
+        adam.update(weights, step, learning_rate);
+        Ok(StepStats {
+            step,
+            loss,
+            unsmoothed_loss: unsmoothed / target_tokens as f64,
+            target_tokens,
+            source_tokens,
+            gradient_norm,
+            learning_rate,
+        })
     }
-    let loss = smoothed / target_tokens as f64;
-    if !loss.is_finite() {
-        return Err(Error::Diverged { step, loss });
-    }
-    let gradient_norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
-    if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
-        adam::clip(weights, norm, limit);
-    }
-    let learning_rate = learning_rate(config, d_model, step);
-    adam.update(weights, step, learning_rate);
-    Ok(StepStats {
-        step,
-        loss,
-        unsmoothed_loss: unsmoothed / target_tokens as f64,
-        target_tokens,
-        source_tokens,
-        gradient_norm,
-        learning_rate,
-    })
 }
 
 /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the sums of the
 /// smoothed and the unsmoothed loss.
-fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> (f64, f64) {
+fn backward(
+    model: &Transformer,
+    batch: &Batch,
+    smoothing: f64,
+    update_tokens: usize,
+    mode: &Mode,
+) -> (f64, f64) {
     let hidden = hidden_states(model, batch, mode);
-    let found = projected_cross_entropy(&hidden.detach(), &model.softmax_matrix().detach(), &batch.targets, smoothing);
+    let found = projected_cross_entropy(
+        &hidden.detach(),
+        &model.softmax_matrix().detach(),
+        &batch.targets,
+        smoothing,
+    );
     // The scores were left out of the graph; their gradients enter it as factors.
     let scale = 1.0 / update_tokens as f64;
-    let surrogate = (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+    let surrogate =
+        (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
     (surrogate * scale).backward();
     (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]))
 }

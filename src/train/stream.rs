@@ -51,7 +51,8 @@ impl<'a> BatchStream<'a> {
             }
             let batch = &self.batches[self.next];
             let more = target_tokens(self.store, batch);
-            let (missing, excess) = (self.batch_tokens as i64 - tokens, tokens + more as i64 - self.batch_tokens as i64);
+            let (missing, excess) =
+                (self.batch_tokens as i64 - tokens, tokens + more as i64 - self.batch_tokens as i64);
             if !update.is_empty() && excess > missing {
                 return update;
             }

@@ -3,7 +3,7 @@
 use super::TrainingConfig;
 use super::adam::Adam;
 use super::checkpoint::{Best, Checkpoints, Progress};
-use super::step::{StepStats, step};
+use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
@@ -43,19 +43,29 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised; [`Error::Diverged`].
-    pub fn run(&self, adam: &mut Adam, mut progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
-        let config = self.config;
+    pub fn run(
+        &self,
+        adam: &mut Adam,
+        mut progress: Progress,
+        monitor: &mut dyn Monitor,
+    ) -> Result<Progress> {
+        let Trainer { model, config, d_model, store, .. } = *self;
+        let updates = Updates { model, config, d_model, store };
         let mut stream = BatchStream::start(self.store, config, &progress)?;
         while progress.step < config.steps {
             let number = progress.step + 1;
             let pairs = stream.next_update();
             let norm = monitor.wants_gradient_norm(number);
-            let stats = step(self.model, adam, config, self.d_model, self.store, &pairs, number, norm)?;
+            let stats = updates.step(adam, &pairs, number, norm)?;
             monitor.updated(&stats)?;
             progress.step = number;
             (progress.epoch, progress.micro_batch) = stream.place();
             if number == config.steps || due(number, config.dev_interval_steps) {
                 let dev_loss = monitor.dev_loss(self.model, number)?;
+                // The update itself may have left the numbers: its own loss was measured before it.
+                if !dev_loss.is_finite() {
+                    return Err(Error::Diverged { step: number, loss: dev_loss });
+                }
                 self.remember_best(&mut progress, dev_loss)?;
             }
             if number < config.steps && due(number, config.dev_bleu_interval_steps) {

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Writes tests/fixtures/parity/*.json: what Python torch computes for each variant of the model, in float64.
+
+    pip install torch==2.11.0 numpy
+    python3 scripts/make_parity_fixtures.py
+
+`tests/parity.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`;
+gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+
+No weights are exchanged. Number i of variable `name` is, on both sides,
+
+    centre + scale * (2 u - 1),  u = (mix(fnv1a(name) + i) >> 11) * 2^-53
+
+with FNV-1a's 64-bit hash of the name's bytes, `mix` SplitMix64's output function with its increment,
+arithmetic modulo 2^64, and (centre, scale) = (1, 0.2) for names that end in "scale", (0, 0.2) for
+"bias" and "offset", (0, 1.5 / sqrt(columns)) for matrices. A tensor is recorded as its shape, sum, sum of
+absolute values, first numbers, and projection: the sum of its products with
+2 u - 1 of the variable "projection". The data is stated in the fixture.
+"""
+
+import json
+import math
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from torch_transformer import MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
+
+FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity"
+VOCABULARY = 11
+UPDATES = 10
+PAIRS = [
+    ([3, 7, 5, 10], [4, 6, 9]),
+    ([9], [8, 8, 3, 5, 10]),
+    ([6, 4, 4, 8, 3, 7], [10]),
+    ([5, 10], [7, 3, 4, 6, 9, 5]),
+    ([8, 3, 9], [5]),
+]
+TRAINING = {"label_smoothing": 0.1, "learning_rate_scale": 0.5, "warmup_steps": 4}
+ADAM = {"adam_beta1": 0.9, "adam_beta2": 0.98, "adam_epsilon": 1e-9}
+
+# What differs from MODEL and TRAINING.
+CASES = {
+    "base": {"layers": 2},
+    "one_head": {"heads": 1},
+    "d_k_not_d_v": {"d_k": 3, "d_v": 5},
+    "heads_not_d_model": {"heads": 3, "d_k": 4, "d_v": 4},
+    "learned": {"position": "learned"},
+    "halves": {"position": "sinusoidal_halves"},
+    "no_positions": {"position": "none"},
+    "untied": {"tying": "none"},
+    "decoder_tied": {"tying": "decoder"},
+    "pre_norm": {"norm": "pre", "layers": 2},
+    "no_biases": {"attention_biases": False},
+    "padded_rows": {"embedding_rows": 16},
+    "no_smoothing": {"label_smoothing": 0.0},
+    "more_smoothing": {"label_smoothing": 0.2},
+    "epsilon": {"layer_norm_epsilon": 1e-3, "tying": "none", "norm": "pre", "position": "learned"},
+}
+
+
+def uniforms(name, count):
+    """`count` numbers in [0, 1) of the variable `name`."""
+    base = 0xCBF29CE484222325
+    for byte in name.encode():
+        base = ((base ^ byte) * 0x100000001B3) % 2**64
+    with np.errstate(over="ignore"):
+        z = np.arange(count, dtype=np.uint64) + np.uint64(base) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def start(name, shape):
+    centre, scale = 0.0, 0.2
+    if name.endswith("scale"):
+        centre = 1.0
+    elif not name.endswith(("bias", "offset")):
+        scale = 1.5 / math.sqrt(shape[-1])
+    values = centre + scale * (2 * uniforms(name, math.prod(shape)) - 1)
+    return torch.from_numpy(values).view(shape)
+
+
+def summary(tensor):
+    flat = tensor.detach().contiguous().flatten()
+    direction = torch.from_numpy(2 * uniforms("projection", flat.numel()) - 1)
+    return {
+        "shape": list(tensor.shape),
+        "sum": flat.sum().item(),
+        "abs_sum": flat.abs().sum().item(),
+        "projection": flat.dot(direction).item(),
+        "first": flat[:3].tolist(),
+    }
+
+
+def make(changes):
+    model_config = MODEL | {k: v for k, v in changes.items() if k in MODEL}
+    training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
+    model = Transformer(model_config, VOCABULARY, longest=32)
+    with torch.no_grad():
+        for path, parameter in model.paths():
+            parameter.copy_(start(path, parameter.shape))
+    source, shifted, target = collate(PAIRS)
+    tokens = int((target != PAD).sum())
+    encoded, mask = model.encode(source)
+    outputs = {
+        "encoder": summary(encoded[source != PAD]),
+        "logits": summary(model(source, shifted)[target != PAD]),
+    }
+    betas = (training["adam_beta1"], training["adam_beta2"])
+    adam = torch.optim.Adam(model.parameters(), lr=1.0, betas=betas, eps=training["adam_epsilon"])
+    scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
+    rate = lambda done: learning_rate(done + 1, model_config["d_model"], scale, warmup)  # noqa: E731
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
+    updates = []
+    for update in range(1, UPDATES + 1):
+        adam.zero_grad()
+        logits = model(source, shifted)
+        loss = cross_entropy(logits, target, training["label_smoothing"]) / tokens
+        loss.backward()
+        gradients = {path: p.grad for path, p in model.paths()}
+        if update == 1:
+            first_gradients = {path: summary(gradient) for path, gradient in gradients.items()}
+        norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients.values()])).item()
+        unsmoothed = cross_entropy(logits, target, 0.0) / tokens
+        updates.append(
+            {
+                "loss": loss.item(),
+                "unsmoothed_loss": unsmoothed.item(),
+                "gradient_norm": norm,
+                "learning_rate": schedule.get_last_lr()[0],
+            }
+        )
+        adam.step()
+        schedule.step()
+    return {
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "vocabulary": VOCABULARY,
+        "pairs": PAIRS,
+        "model": {key: value for key, value in model_config.items() if value is not None},
+        "training": training,
+        "outputs": outputs,
+        "gradients": first_gradients,
+        "updates": updates,
+        "weights": {path: summary(p) for path, p in model.paths()},
+    }
+
+
+def main():
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, changes in CASES.items():
+        # One line a tensor, so that a diff shows which one moved.
+        text = json.dumps(make(changes), separators=(",", ":")).replace('},"', '},\n"')
+        (FOLDER / f"{name}.json").write_text(text + "\n")
+        print(f"{name}: {len(text)} bytes")
+
+
+if __name__ == "__main__":
+    main()

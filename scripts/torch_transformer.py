@@ -1,0 +1,212 @@
+"""The Transformer of Vaswani et al. 2017 and its variants in Python torch, out of torch's own modules.
+
+A reference for `make_parity_fixtures.py` and a rival for `bench/train_speed.py`. Written from the
+paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `src/model/mod.rs` say.
+Names of parameters are those of `ablate` (`Transformer.paths`).
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+PAD, BOS, EOS = 0, 1, 2
+
+# The keys of `[model]`, with small values. None is "absent".
+MODEL = {
+    "layers": 1,
+    "d_model": 8,
+    "d_ff": 16,
+    "heads": 2,
+    "d_k": None,
+    "d_v": None,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "position": "sinusoidal",
+    "learned_positions": 16,
+    "tying": "all",
+    "norm": "post",
+    "layer_norm_epsilon": 1e-6,
+    "attention_biases": True,
+    "embedding_rows": None,
+}
+
+
+def sinusoids(kind, length, d_model):
+    """[length, d_model]: §3.5's interleaved table, or tensor2tensor's with sines before cosines."""
+    position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
+    pairs = torch.arange(d_model // 2, dtype=torch.float64)
+    if kind == "sinusoidal":
+        angle = position * torch.exp(-math.log(10_000.0) * 2 * pairs / d_model)
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+    angle = position * torch.exp(-math.log(10_000.0) * pairs / (d_model // 2 - 1))
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class Positions(nn.Module):
+    def __init__(self, model, longest):
+        super().__init__()
+        self.kind = model["position"]
+        if self.kind == "learned":
+            self.weight = nn.Parameter(torch.empty(model["learned_positions"], model["d_model"]))
+        elif self.kind != "none":
+            table = sinusoids(self.kind, longest, model["d_model"]).to(torch.get_default_dtype())
+            self.register_buffer("table", table, persistent=False)
+
+    def forward(self, x):
+        if self.kind == "none":
+            return x
+        table = self.weight if self.kind == "learned" else self.table
+        return x + table[: x.size(1)]
+
+
+class Attention(nn.Module):
+    """Projections, softmax(QKᵀ/√d_k)V over heads, and the norm of the connection around it."""
+
+    def __init__(self, model):
+        super().__init__()
+        d_model, self.heads = model["d_model"], model["heads"]
+        d_k = model["d_k"] or d_model // self.heads
+        d_v = model["d_v"] or d_model // self.heads
+        biases = model["attention_biases"]
+        self.query = nn.Linear(d_model, self.heads * d_k, bias=biases)
+        self.key = nn.Linear(d_model, self.heads * d_k, bias=biases)
+        self.value = nn.Linear(d_model, self.heads * d_v, bias=biases)
+        self.output = nn.Linear(self.heads * d_v, d_model, bias=biases)
+        self.norm = nn.LayerNorm(d_model, eps=model["layer_norm_epsilon"])
+        self.rate = model["attention_dropout"]
+
+    def split(self, x):
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, x, memory, mask=None, causal=False):
+        mixed = F.scaled_dot_product_attention(
+            self.split(self.query(x)),
+            self.split(self.key(memory)),
+            self.split(self.value(memory)),
+            attn_mask=mask,
+            is_causal=causal,
+            dropout_p=self.rate if self.training else 0.0,
+        )
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.inner = nn.Linear(model["d_model"], model["d_ff"])
+        self.outer = nn.Linear(model["d_ff"], model["d_model"])
+        self.norm = nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"])
+        self.dropout = nn.Dropout(model["activation_dropout"])
+
+    def forward(self, x):
+        return self.outer(self.dropout(F.relu(self.inner(x))))
+
+
+class Layer(nn.Module):
+    """An encoder layer; with `decoder`, one that attends to the encoder as well."""
+
+    def __init__(self, model, decoder):
+        super().__init__()
+        self.self_attention = Attention(model)
+        if decoder:
+            self.cross_attention = Attention(model)
+        self.feed_forward = FeedForward(model)
+        self.dropout = nn.Dropout(model["dropout"])
+        self.pre = model["norm"] == "pre"
+
+    def around(self, sublayer, x, apply):
+        if self.pre:
+            return x + self.dropout(apply(sublayer.norm(x)))
+        return sublayer.norm(x + self.dropout(apply(x)))
+
+    def forward(self, x, mask=None, causal=False, encoded=None, encoded_mask=None):
+        attention = self.self_attention
+        x = self.around(attention, x, lambda x: attention(x, x, mask, causal))
+        if encoded is not None:
+            cross = self.cross_attention
+            x = self.around(cross, x, lambda x: cross(x, encoded, encoded_mask))
+        return self.around(self.feed_forward, x, self.feed_forward)
+
+
+class Stack(nn.Module):
+    def __init__(self, model, decoder):
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(model, decoder) for _ in range(model["layers"]))
+        pre = model["norm"] == "pre"
+        self.norm = nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"]) if pre else nn.Identity()
+
+    def forward(self, x, **context):
+        for layer in self.layers:
+            x = layer(x, **context)
+        return self.norm(x)
+
+
+class Transformer(nn.Module):
+    def __init__(self, model, vocabulary, longest=1024):
+        super().__init__()
+        rows, d_model = model["embedding_rows"] or vocabulary, model["d_model"]
+        own = {"all": ["shared"], "decoder": ["source", "target"], "none": ["source", "target", "softmax"]}
+        names = own[model["tying"]]
+        self.embedding = nn.ModuleDict({name: nn.Embedding(rows, d_model) for name in names})
+        self.of = {use: use if use in names else names[-1] for use in ("source", "target", "softmax")}
+        self.source_position = Positions(model, longest)
+        self.target_position = Positions(model, longest)
+        self.dropout = nn.Dropout(model["dropout"])
+        self.encoder = Stack(model, decoder=False)
+        self.decoder = Stack(model, decoder=True)
+        self.scale = math.sqrt(d_model)
+
+    def embed(self, use, ids, positions):
+        return self.dropout(positions(self.embedding[self.of[use]](ids) * self.scale))
+
+    def encode(self, source):
+        """Ids [B, S] → output [B, S, D], mask [B, 1, 1, S] that is true where attention is allowed."""
+        mask = (source != PAD)[:, None, None, :]
+        return self.encoder(self.embed("source", source, self.source_position), mask=mask), mask
+
+    def decode(self, target, encoded, mask):
+        """Ids shifted right [B, T] → [B, T, D]."""
+        x = self.embed("target", target, self.target_position)
+        return self.decoder(x, causal=True, encoded=encoded, encoded_mask=mask)
+
+    def logits(self, hidden):
+        return F.linear(hidden, self.embedding[self.of["softmax"]].weight)
+
+    def forward(self, source, target):
+        return self.logits(self.decode(target, *self.encode(source)))
+
+    def paths(self):
+        """(path in ablate, parameter) of every parameter."""
+        for name, parameter in self.named_parameters():
+            name = name.replace(".layers.", ".")
+            name = name.replace("norm.weight", "norm.scale").replace("norm.bias", "norm.offset")
+            yield name, parameter
+
+
+def cross_entropy(logits, targets, smoothing, reduction="sum"):
+    """Mass ε/(V-1) on every class but the reference, which keeps 1-ε; padding is left out.
+
+    torch spreads its ε over all classes, the reference among them; ε·V/(V-1) makes the two equal.
+    """
+    classes = logits.size(-1)
+    smoothing = smoothing * classes / (classes - 1)
+    return F.cross_entropy(
+        logits.flatten(0, -2), targets.flatten(), ignore_index=PAD, reduction=reduction, label_smoothing=smoothing
+    )
+
+
+def collate(pairs):
+    """(source, target) lists of ids → source [B, S], shifted target [B, T], target [B, T], padded."""
+    sources = [torch.tensor(source + [EOS]) for source, _ in pairs]
+    inputs = [torch.tensor([BOS] + target) for _, target in pairs]
+    outputs = [torch.tensor(target + [EOS]) for _, target in pairs]
+    pad = lambda rows: nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)  # noqa: E731
+    return pad(sources), pad(inputs), pad(outputs)
+
+
+def learning_rate(update, d_model, scale, warmup):
+    """§5.3, eq. 3; updates count from 1."""
+    return scale * d_model**-0.5 * min(update**-0.5, update * warmup**-1.5)

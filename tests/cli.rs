@@ -1,0 +1,157 @@
+//! The command line as a newcomer meets it: results on stdout, one clear error on stderr, exit codes.
+
+mod common;
+
+use common::Workshop;
+use std::io::Write;
+use std::process::Stdio;
+
+#[test]
+fn a_wrong_key_is_named_with_file_line_and_the_nearest_name() {
+    let workshop = Workshop::new();
+    workshop.write("wrong.toml", "base = \"tiny.toml\"\n\n[model]\nheadz = 4\n");
+    let outcome = workshop.run(&["train", "wrong.toml"]).expect(2);
+    let error = outcome.err();
+    assert!(error.starts_with("error: wrong.toml:4: "), "{error}");
+    assert!(error.contains("headz = 4") && error.contains("\"heads\""), "{error}");
+    assert_eq!(outcome.out(), "");
+    assert!(!workshop.path("results").exists(), "something was written");
+}
+
+#[test]
+fn impossible_settings_are_refused_before_any_work() {
+    let workshop = Workshop::new();
+    for (set, text) in [
+        ("model.heads=3", "heads"),
+        ("model.dropout=1.2", "1.2"),
+        ("decoding.beam=0", "beam"),
+        ("training.steps=0", "steps"),
+        ("model.position=spiral", "sinusoidal"),
+        ("model.layers=two", "layers"),
+        ("run.device=gpu", "cuda"),
+    ] {
+        let outcome = workshop.run(&["train", "tiny.toml", "--set", set]).expect(2);
+        assert!(outcome.err().contains(text), "{set}: {}", outcome.err());
+    }
+    assert!(!workshop.path("results").exists() && !workshop.path("data").exists());
+}
+
+#[test]
+fn cuda_asked_for_and_absent_is_an_error() {
+    if std::path::Path::new("/proc/driver/nvidia/version").exists() {
+        return; // there is a card; `gpu_` tests cover it
+    }
+    let workshop = Workshop::new();
+    workshop
+        .run(&["train", "tiny.toml", "--set", "run.device=cuda"])
+        .expect(2)
+        .says("run.device asks for CUDA");
+    assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
+}
+
+#[test]
+fn a_corpus_that_is_not_prepared_is_an_error_that_names_the_command() {
+    let workshop = Workshop::new();
+    let recipe = "name = \"pairs\"\nsource_language = \"en\"\ntarget_language = \"de\"\n\
+        [[corpus.files.train]]\nsource = \"train.en\"\ntarget = \"train.de\"\n\
+        [corpus.files.dev]\nsource = \"dev.en\"\ntarget = \"dev.de\"\n\
+        [corpus.files.test]\nsource = \"test.en\"\ntarget = \"test.de\"\n";
+    workshop.write("pairs.toml", recipe);
+    let experiment = common::EXPERIMENT.split("[data.recipe]").next().unwrap().to_string()
+        + "recipe = \"pairs.toml\"\n[model]"
+        + common::EXPERIMENT.split("[model]").nth(1).unwrap();
+    workshop.write("files.toml", &experiment);
+    workshop.run(&["train", "files.toml"]).expect(2).says("ablate prepare");
+    workshop.run(&["prepare", "files.toml", "--source", "nowhere"]).expect(2).says("nowhere");
+
+    std::fs::create_dir(workshop.path("text")).unwrap();
+    for split in ["train", "dev", "test"] {
+        let lines = |word: &str| (0..30).map(|n| format!("{word} {n} {split}\n")).collect::<String>();
+        workshop.write(&format!("text/{split}.en"), &lines("the line"));
+        workshop.write(&format!("text/{split}.de"), &lines("die Zeile"));
+    }
+    workshop.write("text/dev.de", "zu kurz\n");
+    workshop.run(&["prepare", "files.toml", "--source", "text"]).expect(2).says("dev.de");
+    workshop.write("text/dev.de", &(0..30).map(|n| format!("die Zeile {n}\n")).collect::<String>());
+    workshop.run(&["prepare", "files.toml", "--source", "text"]).expect(0);
+    workshop.run(&["prepare", "files.toml", "--source", "text"]).expect(0).says("already prepared");
+    workshop.run(&["train", "files.toml", "--set", "training.steps=2"]).expect(0);
+}
+
+#[test]
+fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let run = "results/tiny/seed-1";
+    let translate = |input: &str, words: &[&str]| {
+        let mut command = workshop.command(&[&["translate", run], words].concat());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        common::Outcome(child.wait_with_output().unwrap()).expect(0).out()
+    };
+    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let source = std::fs::read_to_string(data.join("test.source.txt")).unwrap();
+    assert_eq!(translate(&source, &[]), workshop.text(format!("{run}/hypotheses/test.txt")));
+    assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
+    assert_eq!(translate("", &[]), "");
+
+    let record: serde_json::Value =
+        serde_json::from_slice(&workshop.read(format!("{run}/record.json"))).unwrap();
+    let scored = workshop.run(&["score", run, "--json"]).expect(0);
+    let scored: serde_json::Value = serde_json::from_str(&scored.out()).unwrap();
+    assert_eq!(scored["test"]["bleu"]["score"], record["record"]["metrics"]["test/bleu"]);
+    assert_eq!(scored["signature"], record["record"]["signature"]);
+
+    let references = data.join("test.target.txt");
+    let files = [
+        "score",
+        "--hyp",
+        "results/tiny/seed-1/hypotheses/test.txt",
+        "--ref",
+        references.to_str().unwrap(),
+        "--json",
+    ];
+    let files: serde_json::Value = serde_json::from_str(&workshop.run(&files).expect(0).out()).unwrap();
+    assert_eq!(files["bleu"]["score"], scored["test"]["bleu"]["score"]);
+}
+
+#[test]
+fn the_saved_configuration_is_an_experiment() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let config = "results/tiny/seed-1/config.toml";
+    workshop.run(&["train", config, "--name", "again"]).expect(0);
+    let scores = |name: &str| {
+        let text = workshop.read(format!("results/{name}/seed-1/record.json"));
+        let record: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        (record["record"]["identity"].clone(), record["record"]["metrics"].clone())
+    };
+    assert_eq!(scores("tiny"), scores("again"));
+}
+
+#[test]
+fn scores_of_unequal_files_are_an_error_and_never_a_score() {
+    let workshop = Workshop::new();
+    workshop.write("hyp", "a b c d\ne f g h\n");
+    workshop.write("ref", "a b c d\n");
+    let outcome = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(2);
+    assert_eq!(outcome.out(), "");
+    workshop.run(&["score", "--hyp", "hyp", "--ref", "hyp"]).expect(0);
+    workshop.run(&["score", "--hyp", "hyp", "--ref", "missing"]).expect(2).says("missing");
+    workshop.run(&["score", "results/none"]).expect(2).says("not a run directory");
+    workshop.run(&["score"]).expect(2);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let workshop = Workshop::new();
+    let help = workshop.run(&["--help"]).expect(0).out();
+    for command in ["prepare", "train", "sweep", "score", "translate", "table"] {
+        assert!(help.contains(command), "{help}");
+        let own = workshop.run(&[command, "--help"]).expect(0).out();
+        assert!(own.contains("Example:"), "{own}");
+    }
+    workshop.run(&["trian"]).expect(2).says("train");
+    assert!(workshop.run(&["--version"]).expect(0).out().starts_with("ablate 0."));
+}

@@ -1,0 +1,116 @@
+//! What the tests of the program share: small experiments, and how to run `ablate`.
+#![allow(dead_code)] // each test file uses its part
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A folder with a small experiment on the generated corpus, in which `ablate` runs.
+pub struct Workshop {
+    folder: TempDir,
+}
+
+/// Trains in a second or two on one thread.
+pub const EXPERIMENT: &str = r#"
+[data]
+merges = 60
+max_length = 60
+[data.recipe]
+name = "tiny"
+source_language = "en"
+target_language = "de"
+[data.recipe.corpus.generated]
+train = 300
+dev = 12
+test = 12
+seed = 3
+[model]
+layers = 1
+d_model = 16
+d_ff = 16
+heads = 2
+[training]
+steps = 40
+batch_tokens = 400
+micro_batch_tokens = 200
+warmup_steps = 20
+checkpoint_interval_steps = 7
+average_checkpoints = 3
+dev_interval_steps = 10
+dev_bleu_interval_steps = 20
+[decoding]
+beam = 2
+max_extra_length = 4
+[run]
+device = "cpu"
+threads = 1
+log_interval_steps = 1
+"#;
+
+impl Workshop {
+    pub fn new() -> Self {
+        let workshop = Workshop { folder: tempfile::tempdir().unwrap() };
+        workshop.write("tiny.toml", EXPERIMENT);
+        workshop
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.path(name);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub fn text(&self, name: impl AsRef<Path>) -> String {
+        String::from_utf8(self.read(name)).unwrap()
+    }
+
+    /// `ablate` with these words, not started yet.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ablate"));
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env_remove("ABLATE_DATA").env_remove("ABLATE_RESULTS");
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> Outcome {
+        Outcome(self.command(words).output().unwrap())
+    }
+}
+
+/// What a finished `ablate` left.
+pub struct Outcome(pub Output);
+
+impl Outcome {
+    pub fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Expects an exit code, and shows what was printed if it is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.out(), self.err());
+        self
+    }
+
+    /// Expects a text on standard error.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.err().contains(text), "no {text:?} in stderr:\n{}", self.err());
+        self
+    }
+}

@@ -1,0 +1,105 @@
+//! The layers of docs/architecture.md: a file uses files of lower layers only, and libtorch only where it may.
+
+use std::path::{Path, PathBuf};
+
+/// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
+const LAYERS: [(&str, u32, bool); 21] = [
+    ("error", 0, false),
+    ("seed", 0, false),
+    ("files", 0, false),
+    ("signal", 0, false),
+    ("mkl", 0, false),
+    ("data", 1, false),
+    ("data/collate", 1, true),
+    ("model", 1, true),
+    ("score", 1, false),
+    ("telemetry", 1, false),
+    ("train", 2, true),
+    ("decode", 2, true),
+    ("config", 3, false),
+    ("results", 3, false),
+    ("device", 4, true),
+    ("experiment", 5, true),
+    ("sweep", 6, false),
+    ("commands", 7, false),
+    ("cli", 7, false),
+    ("main", 8, false),
+    ("lib", 8, false),
+];
+
+/// Pairs of folders of one layer of which the first may use the second.
+const NEIGHBOURS: [(&str, &str); 5] = [
+    ("decode", "train"),
+    ("config", "results"),
+    ("results", "config"),
+    ("commands", "cli"),
+    ("cli", "commands"),
+];
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => rust_files(&path, found),
+            false if path.extension().is_some_and(|e| e == "rs") => found.push(path),
+            false => {}
+        }
+    }
+}
+
+fn layer(module: &str) -> (u32, bool) {
+    let matches =
+        LAYERS.iter().filter(|(name, ..)| module == *name || module.starts_with(&format!("{name}/")));
+    let (_, layer, tch) =
+        matches.max_by_key(|(name, ..)| name.len()).unwrap_or_else(|| panic!("src/{module} has no layer"));
+    (*layer, *tch)
+}
+
+/// The folders that the text behind `crate::` names: one, or those in braces.
+fn first_names(text: &str) -> Vec<String> {
+    let name = |text: &str| -> String {
+        text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    match text.strip_prefix('{') {
+        Some(group) => group.split('}').next().unwrap_or(group).split(',').map(name).collect(),
+        None => vec![name(text)],
+    }
+}
+
+#[test]
+fn files_use_lower_layers_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    assert!(files.len() > 40, "only {} files found", files.len());
+    let mut wrong = Vec::new();
+    for path in files {
+        let module = path.strip_prefix(&root).unwrap().with_extension("").to_string_lossy().into_owned();
+        let folder = module.split('/').next().unwrap().to_string();
+        let (own, may_tch) = layer(&module);
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Tests may look anywhere.
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for (number, line) in
+            code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
+            let place = format!("src/{module}.rs:{}: {}", number + 1, line.trim());
+            let torch =
+                line.match_indices("tch::").any(|(at, _)| !line[..at].ends_with(char::is_alphanumeric));
+            if !may_tch && torch {
+                wrong.push(format!("{place} (uses libtorch)"));
+            }
+            for used in line.split("crate::").skip(1).flat_map(first_names) {
+                if used.is_empty() || used == folder || module == "lib" {
+                    continue;
+                }
+                let (theirs, _) = layer(&used);
+                let neighbour = NEIGHBOURS.contains(&(folder.as_str(), used.as_str()));
+                if theirs > own || (theirs == own && own > 0 && !neighbour) {
+                    wrong.push(format!("{place} (layer {own} uses layer {theirs})"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,113 @@
+//! A trial that is killed and started again ends with the bytes of one that never stopped.
+
+mod common;
+
+use common::Workshop;
+use std::time::{Duration, Instant};
+
+const FILES: [&str; 5] = [
+    "record.json",
+    "metrics.csv",
+    "hypotheses/dev.txt",
+    "hypotheses/test.txt",
+    "checkpoints/scored.weights.safetensors",
+];
+
+fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
+    for file in FILES {
+        let path = format!("results/tiny/seed-1/{file}");
+        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
+    }
+}
+
+fn signal(process: u32, signal: i32) {
+    // SAFETY: sends a signal to a child of this test.
+    unsafe { libc::kill(process as i32, signal) };
+}
+
+/// Starts training and sends a signal once metrics.csv has a row of step `step` or later.
+fn interrupt_at(workshop: &Workshop, step: u64, with: i32) -> Option<i32> {
+    let mut child = workshop
+        .command(&["train", "tiny.toml"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = workshop.path("results/tiny/seed-1/metrics.csv");
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&metrics).unwrap_or_default();
+        let last = text.lines().last().and_then(|line| line.split(',').next()?.parse::<u64>().ok());
+        if last.is_some_and(|last| last >= step) {
+            signal(child.id(), with);
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "training never reached step {step}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
+    let (whole, resumed) = (Workshop::new(), Workshop::new());
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    for step in [2, 9, 15, 22, 23, 36, 40] {
+        interrupt_at(&resumed, step, libc::SIGKILL);
+    }
+    resumed.run(&["train", "tiny.toml"]).expect(0);
+    assert_same_results(&whole, &resumed);
+}
+
+#[test]
+fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
+    let (whole, resumed) = (Workshop::new(), Workshop::new());
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    // Between the checkpoints of the schedule (every 7), so that one is saved that no average may use.
+    assert_eq!(interrupt_at(&resumed, 10, libc::SIGTERM), Some(75));
+    assert_eq!(interrupt_at(&resumed, 19, libc::SIGINT), Some(75));
+    let last = resumed.run(&["train", "tiny.toml"]).expect(0);
+    assert!(last.err().contains("going on from step"), "{}", last.err());
+    assert_same_results(&whole, &resumed);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_reported_and_the_one_before_is_used() {
+    let (whole, resumed) = (Workshop::new(), Workshop::new());
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    interrupt_at(&resumed, 18, libc::SIGTERM);
+    let folder = resumed.path("results/tiny/seed-1/checkpoints");
+    let mut states: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains(".state."))
+        .collect();
+    states.sort();
+    let newest = states.last().unwrap();
+    let mut bytes = std::fs::read(newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(newest, bytes).unwrap();
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("is damaged, trying the one before");
+    assert_same_results(&whole, &resumed);
+}
+
+#[test]
+fn a_finished_trial_is_not_trained_again() {
+    let workshop = Workshop::new();
+    let first = workshop.run(&["train", "tiny.toml"]).expect(0);
+    let record = workshop.read("results/tiny/seed-1/record.json");
+    let second = workshop.run(&["train", "tiny.toml"]).expect(0).says("finished already; nothing to do");
+    assert_eq!(first.out(), second.out());
+    assert_eq!(record, workshop.read("results/tiny/seed-1/record.json"));
+}
+
+#[test]
+fn another_experiment_in_the_same_directory_is_refused() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    workshop
+        .run(&["train", "tiny.toml", "--set", "model.d_ff=8"])
+        .expect(2)
+        .says("holds a run with other settings or data");
+}

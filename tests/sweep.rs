@@ -1,0 +1,138 @@
+//! Sweeps as their users see them: processes, failures, repeats.
+
+mod common;
+
+use common::Workshop;
+
+const SWEEP: &str = r#"
+base = "tiny.toml"
+seeds = [1, 2]
+workers = 2
+set = { "training.steps" = 8 }
+
+[table]
+columns = ["parameters", "dev/perplexity", "test/bleu"]
+
+[[row]]
+label = "base"
+
+[[row]]
+label = "no-positions"
+set = { "model.position" = "none" }
+"#;
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", SWEEP);
+    workshop
+}
+
+#[test]
+fn a_sweep_trains_every_trial_once_and_says_so_the_second_time() {
+    let workshop = workshop();
+    let first = workshop.run(&["sweep", "small.toml"]).expect(0);
+    let records = workshop.text("results/small/records.jsonl");
+    assert_eq!(records.lines().count(), 4);
+    for row in ["base", "no-positions"] {
+        for seed in [1, 2] {
+            let folder = format!("results/small/{row}/seed-{seed}");
+            let record = workshop.text(format!("{folder}/record.json"));
+            assert!(record.contains(&format!("\"seed\": {seed}")), "{record}");
+            for file in
+                ["config.toml", "metrics.csv", "timing.csv", "timing.json", "log.txt", "hypotheses/test.txt"]
+            {
+                assert!(workshop.path(format!("{folder}/{file}")).exists(), "{folder}/{file}");
+            }
+        }
+    }
+    assert!(first.out().contains("no-positions"), "{}", first.out());
+    let table = workshop.read("results/small/table.md");
+    let ledger = workshop.text("results/small/ledger.jsonl");
+    assert_eq!(ledger.matches("\"finished\"").count(), 4, "{ledger}");
+
+    let second = workshop.run(&["sweep", "small.toml"]).expect(0).says("all 4 trials are finished already");
+    assert_eq!(first.out(), second.out());
+    assert_eq!(table, workshop.read("results/small/table.md"));
+    assert_eq!(ledger, workshop.text("results/small/ledger.jsonl"));
+    let table_again = workshop.run(&["table", "small.toml"]).expect(0);
+    assert_eq!(first.out().trim(), table_again.out().trim());
+}
+
+#[test]
+fn a_failing_trial_is_recorded_with_its_reason_and_the_rest_go_on() {
+    let workshop = workshop();
+    let row = "\n[[row]]\nlabel = \"explodes\"\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
+    workshop.write("small.toml", &format!("{SWEEP}{row}"));
+    let outcome = workshop.run(&["sweep", "small.toml"]).expect(1).says("2 of 6 trials failed");
+    assert!(outcome.err().contains("explodes seed 1: diverged"), "{}", outcome.err());
+    assert_eq!(workshop.text("results/small/records.jsonl").lines().count(), 4);
+    let failure = workshop.text("results/small/explodes/seed-1/failure.json");
+    assert!(failure.contains("\"reason\": \"diverged\""), "{failure}");
+    assert!(outcome.out().contains("diverged"), "{}", outcome.out());
+    // Only the failed ones are tried again.
+    workshop.run(&["sweep", "small.toml"]).expect(1).says("6 trials, 4 finished already");
+}
+
+#[test]
+fn a_changed_setting_trains_anew_and_keeps_the_old_run() {
+    let workshop = workshop();
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let old = workshop.read("results/small/base/seed-1/record.json");
+    workshop.write("small.toml", &SWEEP.replace("\"training.steps\" = 8", "\"training.steps\" = 9"));
+    workshop.run(&["sweep", "small.toml"]).expect(0).says("its settings or data changed; the old run is in");
+    assert_ne!(old, workshop.read("results/small/base/seed-1/record.json"));
+    let kept = workshop.path("results/.superseded/small/base");
+    let moved = std::fs::read_dir(kept).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(old, std::fs::read(moved.join("record.json")).unwrap());
+}
+
+#[test]
+fn a_plan_needs_no_corpus_and_leaves_nothing() {
+    let workshop = workshop();
+    let plan = workshop.run(&["sweep", "small.toml", "--plan"]).expect(0);
+    assert!(plan.out().contains("2 rows, 4 trials"), "{}", plan.out());
+    assert!(plan.out().contains("model.position = \"none\""), "{}", plan.out());
+    assert!(!workshop.path("results").exists() && !workshop.path("data").exists());
+}
+
+#[test]
+fn one_worker_and_two_give_the_same_records() {
+    let (one, two) = (workshop(), workshop());
+    one.run(&["sweep", "small.toml", "--workers", "1"]).expect(0);
+    two.run(&["sweep", "small.toml", "--workers", "2"]).expect(0);
+    assert_eq!(one.text("results/small/records.jsonl"), two.text("results/small/records.jsonl"));
+    assert_eq!(one.text("results/small/table.csv"), two.text("results/small/table.csv"));
+}
+
+#[test]
+fn a_second_driver_is_refused() {
+    let workshop = workshop();
+    std::fs::create_dir_all(workshop.path("results/small")).unwrap();
+    let _lock = ablate::files::lock(&workshop.path("results/small/.lock")).unwrap().unwrap();
+    workshop.run(&["sweep", "small.toml"]).expect(2).says("another sweep is at work");
+}
+
+#[test]
+fn a_stopped_sweep_saves_its_trials_and_goes_on() {
+    let whole = workshop();
+    whole.run(&["sweep", "small.toml"]).expect(0);
+    let stopped = workshop();
+    let mut child = stopped
+        .command(&["sweep", "small.toml"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        let metrics = std::fs::read_to_string(stopped.path("results/small/base/seed-1/metrics.csv"));
+        if metrics.is_ok_and(|text| text.lines().count() > 8) {
+            // SAFETY: sends a signal to a child of this test.
+            unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    stopped.run(&["sweep", "small.toml"]).expect(0);
+    assert_eq!(whole.text("results/small/records.jsonl"), stopped.text("results/small/records.jsonl"));
+}
