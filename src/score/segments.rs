@@ -103,6 +103,7 @@ mod tests {
         }
 
         let error = read_segments("no/such/file").unwrap_err();
-        assert_eq!(error.to_string().split(':').next(), Some("cannot read no/such/file"));
+        assert_eq!(error.to_string(), "no/such/file: there is no such file");
+        assert_eq!(error.exit_code(), 2);
     }
 }
