@@ -202,6 +202,10 @@ impl Work<'_> {
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
             telemetry.metric(training.steps, &format!("final/{}", tag.replace('/', "_")), *value)?;
+            // The curves end in the final scores, where training itself measured nothing of the kind.
+            if tag.ends_with("/bleu") || tag.starts_with("test/") {
+                telemetry.metric(training.steps, tag, *value)?;
+            }
         }
         if let Some(best) = trained.best {
             metrics.insert("best/dev_perplexity".into(), best.dev_loss.exp());
