@@ -11,7 +11,7 @@ use ablate::model::{ModelConfig, Transformer};
 use ablate::seed::mix;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::step::{hidden_states, step};
+use ablate::train::step::{Updates, hidden_states};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -146,7 +146,7 @@ impl Comparison {
         let largest = self.largest.entry(what).or_insert(0.0);
         *largest = largest.max(gap);
         // Not `gap > tolerance`, which NaN would pass.
-        if !(gap <= tolerance) {
+        if gap.is_nan() || gap > tolerance {
             let case = &self.case;
             self.mistakes.push(format!(
                 "{case}: {what} {name} is {ours:e}, not {theirs:e}: {gap:.1e} > {tolerance:e}"
@@ -191,8 +191,9 @@ fn compare(case: &str, fixture: &Fixture, store: &Store) -> Comparison {
     let micro_batches = [all[..2].to_vec(), all[2..].to_vec()];
     for (number, theirs) in (1..).zip(&fixture.updates) {
         let d_model = fixture.model.d_model;
-        let ours =
-            step(&model, &mut adam, &fixture.training, d_model, store, &micro_batches, number, true).unwrap();
+        let ours = Updates { model: &model, config: &fixture.training, d_model, store }
+            .step(&mut adam, &micro_batches, number, true)
+            .unwrap();
         let at = format!("update {number}");
         seen.number("loss", &at, ours.loss, theirs.loss, LOSS_TOLERANCE);
         seen.number(

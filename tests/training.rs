@@ -12,7 +12,7 @@ use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::{Checkpoints, Progress};
 use ablate::train::likelihood::likelihood;
-use ablate::train::step::{StepStats, step};
+use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::{BatchStream, target_tokens};
 use ablate::train::trainer::{Monitor, Trainer};
 use std::path::{Path, PathBuf};
@@ -76,7 +76,10 @@ fn a_batch_is_learned_by_heart() {
     let mut adam = Adam::build(&config, model.weights());
     let mut loss = f64::NAN;
     for number in 1..=400 {
-        loss = step(&model, &mut adam, &config, 32, &store, &[vec![0, 1, 2, 3]], number, false).unwrap().loss;
+        loss = Updates { model: &model, config: &config, d_model: 32, store: &store }
+            .step(&mut adam, &[vec![0, 1, 2, 3]], number, false)
+            .unwrap()
+            .loss;
     }
     assert!(loss < 1e-2, "{loss}");
     let found = likelihood(&model, &store, 1000).unwrap();
@@ -99,7 +102,9 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let mut adam = Adam::build(&config, model.weights());
     let mut stream = BatchStream::start(&store, &config, &START).unwrap();
     for number in 1..=config.steps {
-        step(&model, &mut adam, &config, 64, &store, &stream.next_update(), number, false).unwrap();
+        Updates { model: &model, config: &config, d_model: 64, store: &store }
+            .step(&mut adam, &stream.next_update(), number, false)
+            .unwrap();
     }
     let unseen = sentences(100, 8, 4);
     for beam in [1, 4] {
@@ -119,7 +124,9 @@ fn micro_batches_add_up_to_the_gradient_of_one_batch() {
     let gradients = |micro_batches: &[Vec<u32>]| {
         let model = build(&small(), 1, Kind::Double);
         let mut adam = Adam::build(&config, model.weights());
-        let stats = step(&model, &mut adam, &config, 16, &store, micro_batches, 1, true).unwrap();
+        let stats = Updates { model: &model, config: &config, d_model: 16, store: &store }
+            .step(&mut adam, micro_batches, 1, true)
+            .unwrap();
         let gradients: Vec<(String, Vec<f64>)> =
             model.weights().named().iter().map(|(path, t)| (path.clone(), values(&t.grad()))).collect();
         (stats, gradients)
@@ -180,7 +187,9 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
     assert!((found.perplexity() - (unsmoothed / 10.0).exp()).abs() < 1e-10);
     assert_eq!(likelihood(&model, &store, 1).unwrap().tokens, found.tokens);
     let mut adam = Adam::build(&config, model.weights());
-    let stats = step(&model, &mut adam, &config, 16, &store, &[vec![0, 1, 2]], 1, false).unwrap();
+    let stats = Updates { model: &model, config: &config, d_model: 16, store: &store }
+        .step(&mut adam, &[vec![0, 1, 2]], 1, false)
+        .unwrap();
     assert_eq!((stats.target_tokens, stats.source_tokens), (10, 4 + 2 + 3));
     assert!((stats.loss - smoothed / 10.0).abs() < 1e-12, "{stats:?}, {smoothed}");
     assert!((stats.unsmoothed_loss - unsmoothed / 10.0).abs() < 1e-12);
