@@ -1,6 +1,6 @@
 //! The words of the command line. What they do is in `commands`.
 
-use crate::commands;
+use crate::commands::{self, Places};
 use crate::error::Result;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,31 +15,20 @@ pub struct Cli {
     command: Command,
 }
 
-/// Where things are kept.
-#[derive(Debug, Clone, Args)]
-pub struct Places {
-    /// Directory of the prepared corpora.
-    #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "ABLATE_DATA")]
-    pub data: PathBuf,
-    /// Directory of the runs.
-    #[arg(long, global = true, value_name = "DIR", default_value = "results", env = "ABLATE_RESULTS")]
-    pub results: PathBuf,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Turn an experiment's corpus into tokens, once.
     ///
     /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
-    Prepare(PrepareArguments),
+    Prepare(commands::prepare::Arguments),
     /// Train, decode and score one experiment; goes on where it was stopped.
     ///
     /// Example: ablate train experiments/demo.toml --set model.layers=1
-    Train(TrainArguments),
+    Train(commands::train::Arguments),
     /// Run all trials of a sweep and print its table; does nothing twice.
     ///
     /// Example: ablate sweep sweeps/demo.toml --workers 2
-    Sweep(SweepArguments),
+    Sweep(commands::sweep::Arguments),
     /// Score a finished run, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
@@ -47,53 +36,14 @@ enum Command {
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
-    Translate(TranslateArguments),
+    Translate(commands::translate::Arguments),
     /// Print a sweep's table again, from what its trials left.
     ///
     /// Example: ablate table sweeps/demo.toml
-    Table(TableArguments),
+    Table(commands::table::Arguments),
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
-    Trial(TrialArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct PrepareArguments {
-    /// Experiment file.
-    pub experiment: PathBuf,
-    /// Directory that holds the corpus's files.
-    #[arg(long, value_name = "DIR")]
-    pub source: Option<PathBuf>,
-    /// Change a setting: section.key=value. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct TrainArguments {
-    /// Experiment file.
-    pub experiment: PathBuf,
-    /// Change a setting: section.key=value. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-    /// The run's name below the results directory; by default the experiment's.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct SweepArguments {
-    /// Sweep file.
-    pub sweep: PathBuf,
-    /// Print rows, parameter counts and changes; start nothing.
-    #[arg(long)]
-    pub plan: bool,
-    /// Trials that run at once.
-    #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
-    /// Change a setting of every trial: section.key=value. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
+    Trial(commands::trial::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -113,33 +63,6 @@ pub struct ScoreArguments {
     /// Print JSON with scores at full precision.
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct TranslateArguments {
-    /// Directory of a finished run.
-    pub run: PathBuf,
-    /// Hypotheses kept a step; 1 is greedy search. By default the experiment's.
-    #[arg(long, value_name = "N")]
-    pub beam: Option<usize>,
-    /// Change another setting: section.key=value. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct TableArguments {
-    /// Sweep file.
-    pub sweep: PathBuf,
-    /// Settings that the sweep was run with.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct TrialArguments {
-    /// Directory of the run, with its config.toml.
-    pub run_dir: PathBuf,
 }
 
 impl Cli {

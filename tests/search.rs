@@ -1,7 +1,8 @@
 //! Greedy and beam search against what full forward passes say, on tiny models in float64.
 
 use ablate::decode::DecodingConfig;
-use ablate::decode::search::{Hypothesis, translate};
+use ablate::decode::search::Hypothesis;
+use ablate::decode::translate::translate;
 use ablate::model::dropout::Mode;
 use ablate::model::{ModelConfig, Norm, Position, Transformer, Tying};
 use ablate::signal::StopFlag;

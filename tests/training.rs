@@ -3,7 +3,7 @@
 use ablate::data::batch::epoch_batches;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
-use ablate::decode::search::translate;
+use ablate::decode::translate::translate;
 use ablate::error::{Error, Result};
 use ablate::model::weights::Weights;
 use ablate::model::{ModelConfig, Position, Transformer};

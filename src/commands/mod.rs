@@ -9,7 +9,19 @@ pub mod translate;
 pub mod trial;
 
 use crate::error::{Error, Result};
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Where things are kept.
+#[derive(Debug, Clone, Args)]
+pub struct Places {
+    /// Directory of the prepared corpora.
+    #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "ABLATE_DATA")]
+    pub data: PathBuf,
+    /// Directory of the runs.
+    #[arg(long, global = true, value_name = "DIR", default_value = "results", env = "ABLATE_RESULTS")]
+    pub results: PathBuf,
+}
 
 /// A file's name without ending: what an experiment or a sweep is called.
 fn stem(path: &Path) -> Result<String> {

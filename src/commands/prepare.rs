@@ -1,12 +1,25 @@
 //! `ablate prepare`: text to tokens.
 
-use super::print;
-use crate::cli::{Places, PrepareArguments};
+use super::{Places, print};
 use crate::config::load_experiment;
 use crate::data::prepare::prepare;
 use crate::error::Result;
+use clap::Args;
+use std::path::PathBuf;
 
-pub fn run(arguments: PrepareArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Experiment file.
+    pub experiment: PathBuf,
+    /// Directory that holds the corpus's files.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Change a setting: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
     let prepared = prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut |line| {
         eprintln!("{line}")

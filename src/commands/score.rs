@@ -1,7 +1,8 @@
 //! `ablate score`: BLEU of a run or of files.
 
+use super::Places;
 use super::print;
-use crate::cli::{Places, ScoreArguments};
+use crate::cli::ScoreArguments;
 use crate::config::load_experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};

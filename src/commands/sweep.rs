@@ -1,7 +1,6 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{print, stem, terminal_width};
-use crate::cli::{Places, SweepArguments};
+use super::{Places, print, stem, terminal_width};
 use crate::error::{Error, Result};
 use crate::experiment::settings;
 use crate::files;
@@ -12,9 +11,26 @@ use crate::sweep::scheduler::{Scheduler, Tally};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::{collect, plan};
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, MetricColumn, write_experiment};
+use clap::Args;
 use std::path::Path;
+use std::path::PathBuf;
 
-pub fn run(arguments: SweepArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// Print rows, parameter counts and changes; start nothing.
+    #[arg(long)]
+    pub plan: bool,
+    /// Trials that run at once.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Change a setting of every trial: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
     let trials = expand(&spec, &arguments.sets)?;
     let sweep_dir = places.results.join(stem(&arguments.sweep)?);

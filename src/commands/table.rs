@@ -1,14 +1,24 @@
 //! `ablate table`: a sweep's table, from its run directories.
 
-use super::{print, stem, terminal_width};
-use crate::cli::{Places, TableArguments};
+use super::{Places, print, stem, terminal_width};
 use crate::error::{Error, Result};
 use crate::results::render;
 use crate::sweep::collect;
 use crate::sweep::expand::expand;
 use crate::sweep::spec::SweepSpec;
+use clap::Args;
+use std::path::PathBuf;
 
-pub fn run(arguments: TableArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// Settings that the sweep was run with.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
     let trials = expand(&spec, &arguments.sets)?;
     let sweep_dir = places.results.join(stem(&arguments.sweep)?);

@@ -1,7 +1,6 @@
 //! `ablate train`: one trial in this process.
 
-use super::{print, stem};
-use crate::cli::{Places, TrainArguments};
+use super::{Places, print, stem};
 use crate::config::load_experiment;
 use crate::config::validate::is_directory_name;
 use crate::error::{Error, Result};
@@ -9,8 +8,22 @@ use crate::experiment::{Finished, Trial, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::telemetry::console::TrainingProgress;
+use clap::Args;
+use std::path::PathBuf;
 
-pub fn run(arguments: TrainArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Experiment file.
+    pub experiment: PathBuf,
+    /// Change a setting: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The run's name below the results directory; by default the experiment's.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,

@@ -1,15 +1,28 @@
 //! `ablate translate`: standard input to standard output.
 
-use super::print;
-use crate::cli::{Places, TranslateArguments};
+use super::{Places, print};
 use crate::data::tokenizer::EncodeCache;
-use crate::decode::search::translate;
+use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::experiment::TrainedModel;
 use crate::signal::StopFlag;
+use clap::Args;
 use std::io::Read;
+use std::path::PathBuf;
 
-pub fn run(arguments: TranslateArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directory of a finished run.
+    pub run: PathBuf,
+    /// Hypotheses kept a step; 1 is greedy search. By default the experiment's.
+    #[arg(long, value_name = "N")]
+    pub beam: Option<usize>,
+    /// Change another setting: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;

@@ -1,14 +1,22 @@
 //! `ablate trial`: one trial of a sweep. The sweep starts it and reads its standard output.
 
-use crate::cli::{Places, TrialArguments};
+use super::Places;
 use crate::config::load_experiment;
 use crate::error::{Error, Result};
 use crate::experiment::{CONFIG_FILE, Trial};
 use crate::signal::StopFlag;
 use crate::sweep::progress::EventPipe;
 use crate::telemetry::console::TrainingProgress;
+use clap::Args;
+use std::path::PathBuf;
 
-pub fn run(arguments: TrialArguments, places: &Places) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directory of the run, with its config.toml.
+    pub run_dir: PathBuf,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let experiment = load_experiment(&arguments.run_dir.join(CONFIG_FILE), &[])?;
     let label = experiment.label.clone().unwrap_or_default();

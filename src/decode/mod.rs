@@ -5,6 +5,7 @@
 pub mod beam;
 pub mod greedy;
 pub mod search;
+pub mod translate;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use super::{Stores, Trial};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
-use crate::decode::search::translate;
+use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Transformer;
