@@ -41,6 +41,10 @@ enum Command {
     ///
     /// Example: ablate table sweeps/demo.toml
     Table(commands::table::Arguments),
+    /// Check whether the record of a finished run still holds.
+    ///
+    /// Example: ablate verify results/demo/base/seed-1 --decode
+    Verify(commands::verify::Arguments),
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
@@ -75,6 +79,7 @@ impl Cli {
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
+            Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
         }
     }

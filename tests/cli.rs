@@ -95,6 +95,10 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(translate(&source, &[]), workshop.text(format!("{run}/hypotheses/test.txt")));
     assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
     assert_eq!(translate("", &[]), "");
+    let two = translate("a\nb\n", &["--n-best", "2"]);
+    let lines: Vec<&str> = two.lines().map(|line| line.split(" ||| ").next().unwrap()).collect();
+    assert_eq!(lines, ["0", "0", "1", "1"], "{two}");
+    workshop.run(&["translate", run, "--n-best", "9"]).expect(2).says("use 1 to 2");
 
     let record: serde_json::Value =
         serde_json::from_slice(&workshop.read(format!("{run}/record.json"))).unwrap();
@@ -114,6 +118,31 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     ];
     let files: serde_json::Value = serde_json::from_str(&workshop.run(&files).expect(0).out()).unwrap();
     assert_eq!(files["bleu"]["score"], scored["test"]["bleu"]["score"]);
+}
+
+#[test]
+fn a_record_holds_until_something_it_speaks_of_changes() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let run = "results/tiny/seed-1";
+    let all = workshop.run(&["verify", run, "--decode"]).expect(0).out();
+    assert_eq!(all.matches("holds").count(), 12, "{all}");
+
+    let hypotheses = format!("{run}/hypotheses/test.txt");
+    let text = workshop.text(&hypotheses);
+    workshop.write(&hypotheses, &text.replacen('e', "x", 1));
+    let changed = workshop.run(&["verify", run]).expect(1).says("does not hold");
+    assert!(changed.out().contains("DIFFERS  hypotheses/test.txt"), "{}", changed.out());
+    workshop.write(&hypotheses, &text);
+    workshop.run(&["verify", run]).expect(0);
+
+    let weights = workshop.path(format!("{run}/checkpoints/scored.weights.safetensors"));
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let changed = workshop.run(&["verify", run]).expect(1);
+    assert!(changed.out().contains("DIFFERS  weights"), "{}", changed.out());
+    workshop.run(&["translate", run]).expect(1).says("the checksum does not fit");
 }
 
 #[test]
@@ -147,7 +176,7 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
 fn every_command_explains_itself() {
     let workshop = Workshop::new();
     let help = workshop.run(&["--help"]).expect(0).out();
-    for command in ["prepare", "train", "sweep", "score", "translate", "table"] {
+    for command in ["prepare", "train", "sweep", "score", "translate", "table", "verify"] {
         assert!(help.contains(command), "{help}");
         let own = workshop.run(&[command, "--help"]).expect(0).out();
         assert!(own.contains("Example:"), "{own}");

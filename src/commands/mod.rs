@@ -7,6 +7,7 @@ pub mod table;
 pub mod train;
 pub mod translate;
 pub mod trial;
+pub mod verify;
 
 use crate::error::{Error, Result};
 use clap::Args;

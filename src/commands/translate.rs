@@ -17,6 +17,9 @@ pub struct Arguments {
     /// Hypotheses kept a step; 1 is greedy search. By default the experiment's.
     #[arg(long, value_name = "N")]
     pub beam: Option<usize>,
+    /// Print so many hypotheses a line, best first, as `line ||| score ||| text`, lines counted from 0.
+    #[arg(long, value_name = "N")]
+    pub n_best: Option<usize>,
     /// Change another setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -26,6 +29,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
+    let n_best = arguments.n_best.unwrap_or(1);
+    if n_best == 0 || n_best > experiment.decoding.beam {
+        let beam = experiment.decoding.beam;
+        return Err(Error::user(format!(
+            "--n-best {n_best} with a beam of {beam}: use 1 to {beam}, or a wider --beam"
+        )));
+    }
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
     let text = String::from_utf8(text).map_err(|error| {
@@ -43,11 +53,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         .collect();
     let stop = StopFlag::never();
     let found =
-        translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, 1, &stop, &mut |_| ())?;
+        translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, n_best, &stop, &mut |_| ())?;
     let mut output = String::new();
-    for best in found {
-        output += &data.tokenizer.decode(&best[0].tokens).replace(['\n', '\r'], " ");
-        output.push('\n');
+    for (line, best) in found.iter().enumerate() {
+        for hypothesis in best {
+            if arguments.n_best.is_some() {
+                output += &format!("{line} ||| {} ||| ", hypothesis.score);
+            }
+            output += &data.tokenizer.decode(&hypothesis.tokens).replace(['\n', '\r'], " ");
+            output.push('\n');
+        }
     }
     print(&output)
 }

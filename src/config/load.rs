@@ -2,7 +2,7 @@
 
 use super::deserialize::from_table;
 use super::schema::Experiment;
-use super::tree::{self, Key, Node, Table, Value};
+use super::tree::{self, Key, Node, Table, Tree, Value};
 use super::validate::validate;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::path::{Component, Path, PathBuf};
@@ -10,20 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// What a `--set` is called in messages.
 const SET: &str = "--set";
 
-/// A merged configuration and the place that stands for all of it.
-#[derive(Debug, Clone)]
-pub struct Tree {
-    pub table: Table,
-    /// The start of the file that was asked for.
-    pub start: Place,
-}
-
 impl Tree {
-    /// Where the value at a path of keys was written, if any file states it.
-    pub fn place(&self, path: &[&str]) -> Option<Place> {
-        self.table.at(path).map(|node| node.place.clone())
-    }
-
     /// Reads the tree as an experiment and checks it.
     ///
     /// # Errors

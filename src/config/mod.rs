@@ -12,6 +12,7 @@ pub mod tree;
 pub mod validate;
 
 pub use identity::{RESULT_VERSION, configuration_hash, identity, to_toml};
-pub use load::{Tree, load_experiment, load_experiment_tree};
+pub use load::{load_experiment, load_experiment_tree};
 pub use schema::{DeviceChoice, Experiment, RunConfig};
+pub use tree::Tree;
 pub use validate::{validate, validate_vocabulary};

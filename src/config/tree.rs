@@ -309,6 +309,21 @@ impl Source {
     }
 }
 
+/// A merged configuration and the place that stands for all of it.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub table: Table,
+    /// The start of the file that was asked for.
+    pub start: Place,
+}
+
+impl Tree {
+    /// Where the value at a path of keys was written, if any file states it.
+    pub fn place(&self, path: &[&str]) -> Option<Place> {
+        self.table.at(path).map(|node| node.place.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
-use super::load::Tree;
 use super::schema::{Experiment, RunConfig};
+use super::tree::Tree;
 use crate::data::{Corpus, DataConfig, FilePair, Recipe};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};

@@ -49,7 +49,7 @@ pub(super) fn final_scores(
         let name = split.name();
         observer.message(&format!("decoding {name}: {} sentences", store.len()))?;
         let found = likelihood(model, store, trial.experiment.training.micro_batch_tokens)?;
-        let translated = translate_split(trial, data, store, model, split, stop)?;
+        let translated = translate_split(trial.experiment, data, store, model, split, stop)?;
         let words: usize = translated.references.iter().map(|line| line.split_whitespace().count() + 1).sum();
         metrics.insert(format!("{name}/loss"), found.loss());
         metrics.insert(format!("{name}/perplexity"), found.perplexity());
@@ -69,7 +69,7 @@ pub(super) fn final_scores(
 
 /// Translates a split and scores it.
 pub(super) fn translate_split(
-    trial: &Trial,
+    experiment: &Experiment,
     data: &Prepared,
     store: &Store,
     model: &Transformer,
@@ -78,11 +78,10 @@ pub(super) fn translate_split(
 ) -> Result<Translated> {
     let text = data.text(split)?;
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
-    let decoding = &trial.experiment.decoding;
-    let found = translate(model, decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
+    let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
     let hypotheses: Vec<String> =
         found.iter().map(|best| one_line(data.tokenizer.decode(&best[0].tokens))).collect();
-    let bleu = score_translations(trial.experiment, &hypotheses, &text.target)?;
+    let bleu = score_translations(experiment, &hypotheses, &text.target)?;
     Ok(Translated { sources: text.source, hypotheses, references: text.target, bleu })
 }
 

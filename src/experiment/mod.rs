@@ -3,6 +3,7 @@
 mod attempts;
 mod evaluate;
 mod monitor;
+pub mod verify;
 
 pub use evaluate::{score_translations, stored_hypotheses};
 

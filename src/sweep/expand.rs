@@ -2,9 +2,9 @@
 
 use super::spec::{RowSpec, Setting, SweepSpec};
 use crate::config::configuration_hash;
-use crate::config::load::{Tree, apply_sets, load_experiment_tree};
+use crate::config::load::{apply_sets, load_experiment_tree};
 use crate::config::schema::Experiment;
-use crate::config::tree::{Node, Value};
+use crate::config::tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Diagnostic, Error, Place, Result, nearest};
 use crate::results::published::Published;
