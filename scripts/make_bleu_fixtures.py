@@ -8,6 +8,7 @@ tests/bleu.rs holds src/score to it. All texts are written here or generated fro
 fixed seed. The file is the same on every run; check with git diff.
 """
 
+import importlib.metadata
 import json
 import logging
 import pathlib
@@ -34,13 +35,21 @@ PIECES = [
     "&amp;", "&lt;", "&gt;", "&apos;", "&amp;lt;", "<skipped>", "<skip<skipped>ped>",
 ]
 
+# Pieces that only the tokenisers for other scripts treat specially.
+SCRIPT_PIECES = [
+    "他", "买", "㐀", "龥", "龻", "龼", "豈", "\ufa2e", "𠀀", "\U0002f800", "ひ", "ら", "カ", "ナ", "ㇰ", "한", "、", "。", "，",
+    "「", "」", "・", "！", "：", "（", "５", "\u3000", "①", "㈱", "㍿", "⺀", "⼀", "⿰", "ㄅ", "︰", "…", "—", "“", "”",
+    "€", "→", "±", "©", "´", "¨", "^", "½", "²", "Ⅳ", "٣", "،", "؟", "।", "—", "§", "°", "_", "'s ", "'s", "'s.",
+    ".", ",", "-", "3", "5", "7", "a", "B", " ", " ", "&amp;", "\n-", "\n", "!", "?", ":", ";", "(", ")", '"',
+]
+
 
 def sentence(rng, length):
     return " ".join(rng.choice(WORDS) for _ in range(length))
 
 
-def glued(rng, length):
-    return "".join(rng.choice(PIECES) for _ in range(length))
+def glued(rng, length, pieces=None):
+    return "".join(rng.choice(pieces or PIECES) for _ in range(length))
 
 
 def perturbed(rng, text):
@@ -56,6 +65,18 @@ def perturbed(rng, text):
     if len(words) > 1 and rng.random() < 0.5:
         at = rng.randrange(len(words) - 1)
         words[at], words[at + 1] = words[at + 1], words[at]
+    return " ".join(words)
+
+
+def rearranged(rng, text):
+    """The text with runs of its words moved."""
+    words = text.split(" ")
+    for _ in range(rng.randint(1, 3)):
+        start = rng.randrange(len(words))
+        run = words[start:start + rng.randint(1, 12)]
+        rest = words[:start] + words[start + len(run):]
+        place = rng.randint(0, len(rest))
+        words = rest[:place] + run + rest[place:]
     return " ".join(words)
 
 
@@ -129,6 +150,20 @@ def cases():
         hypotheses = [r[: rng.randint(0, len(r))] + glued(rng, 8) + r[rng.randint(0, len(r)):] for r in references]
         yield f"glued {number}", hypotheses, [references], False
 
+    for number in range(3):
+        references = [glued(rng, rng.randint(0, 40), SCRIPT_PIECES) for _ in range(20)]
+        hypotheses = [r[: rng.randint(0, len(r))] + glued(rng, 6, SCRIPT_PIECES) + r[rng.randint(0, len(r)):]
+                      for r in references]
+        yield f"scripts {number}", hypotheses, [references], False
+    for number in range(2):
+        references = [sentence(rng, rng.randint(2, 60)) for _ in range(12)]
+        hypotheses = [rearranged(rng, perturbed(rng, r)) for r in references]
+        yield f"rearranged {number}", hypotheses, [references], False
+    few = [" ".join(rng.choice("ab") for _ in range(rng.randint(1, 50))) for _ in range(12)]
+    yield "two words over and over", [rearranged(rng, r) for r in few], [few], False
+    yield "one word against very many", ["b"], [["a " * 150 + "b"]], False
+    yield "very many words against one", ["a " * 150 + "b"], [["b"]], False
+
 
 def settings(every):
     """Configurations in the form that src/score reads."""
@@ -140,11 +175,16 @@ def settings(every):
                     yield tokenizer, False, smoothing, effective_order
         yield "13a", True, "exp", False
         yield "none", True, "exp", True
+        for tokenizer in ["intl", "zh", "char"]:
+            for smoothing in smoothings:
+                yield tokenizer, False, smoothing, False
     else:
         yield "13a", False, "exp", False
         yield "13a", False, "exp", True
         yield "13a", True, "exp", False
-        yield "none", False, "exp", False
+        for tokenizer in ["none", "intl", "zh", "char"]:
+            yield tokenizer, False, "exp", False
+        yield "intl", True, "exp", True
         for smoothing in smoothings[1:]:
             yield "13a", False, smoothing, False
 
@@ -155,22 +195,29 @@ def metric(tokenizer, lowercase, smoothing, effective_order):
                 effective_order=effective_order, force=True)
 
 
-def result(setting, hypotheses, references):
+def described(setting):
+    """A setting and what sacreBLEU calls it against one reference."""
     scorer = metric(*setting)
-    score = scorer.corpus_score(hypotheses, references)
-    # add-k changes the counts that it returns; without smoothing they are as counted.
-    counts = metric(setting[0], setting[1], "none", False).corpus_score(hypotheses, references)
+    scorer.corpus_score(["a"], [["a"]])
     return {
         "config": dict(zip(["tokenizer", "lowercase", "smoothing", "effective_order"], setting)),
         "signature": str(scorer.get_signature()),
+        "short_signature": scorer.get_signature().format(short=True),
+    }
+
+
+def result(number, setting, hypotheses, references):
+    score = metric(*setting).corpus_score(hypotheses, references)
+    # add-k changes the counts that it returns; without smoothing they are as counted.
+    counts = metric(setting[0], setting[1], "none", False).corpus_score(hypotheses, references)
+    return {
+        "setting": number,
         "line": str(score),
         "score": score.score,
         "precisions": score.precisions,
         "matches": counts.counts,
         "totals": counts.totals,
-        "brevity_penalty": score.bp,
-        "hypothesis_length": score.sys_len,
-        "reference_length": score.ref_len,
+        "lengths": [score.sys_len, score.ref_len],
     }
 
 
@@ -179,26 +226,35 @@ def main():
         sys.exit(f"sacreBLEU {sacrebleu.__version__} is installed; the fixtures are those of {SACREBLEU}")
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)
     written = []
+    known = []
     for name, hypotheses, references, every in cases():
         # Sentence BLEU is on by default with effective order only.
         sentences = [sacrebleu.sentence_bleu(hypothesis, list(lines)).score
                      for hypothesis, *lines in zip(hypotheses, *references)]
+        results = []
+        for setting in settings(every):
+            if setting not in known:
+                known.append(setting)
+            results.append(result(known.index(setting), setting, hypotheses, references))
         written.append({
             "name": name,
             "hypotheses": hypotheses,
             "references": references,
             "sentence_scores": sentences,
-            "results": [result(setting, hypotheses, references) for setting in settings(every)],
+            "results": results,
         })
     head = {
         "written_by": "scripts/make_bleu_fixtures.py",
         "sacrebleu": sacrebleu.__version__,
         "python": platform.python_version(),
         "unicode": unicodedata.unidata_version,
+        "regex": importlib.metadata.version("regex"),
     }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     with open(OUTPUT, "w", encoding="ascii", newline="\n") as file:
-        file.write(json.dumps(head)[:-1] + ', "cases": [\n')
+        file.write(json.dumps(head)[:-1] + ', "settings": [\n')
+        file.write(",\n".join(json.dumps(described(setting)) for setting in known))
+        file.write('\n], "cases": [\n')
         file.write(",\n".join(json.dumps(case) for case in written))
         file.write("\n]}\n")
     print(f"{OUTPUT.name}: {len(written)} cases, {sum(len(case['results']) for case in written)} results")

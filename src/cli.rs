@@ -2,8 +2,7 @@
 
 use crate::commands::{self, Places};
 use crate::error::Result;
-use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
 /// Trains, decodes and scores Transformers from TOML files, and tabulates their ablations.
 #[derive(Debug, Parser)]
@@ -32,7 +31,7 @@ enum Command {
     /// Score a finished run, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
-    Score(ScoreArguments),
+    Score(commands::score::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
@@ -48,25 +47,6 @@ enum Command {
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
-}
-
-#[derive(Debug, Args)]
-pub struct ScoreArguments {
-    /// Directory of a finished run.
-    #[arg(conflicts_with_all = ["hyp", "references"], required_unless_present = "hyp")]
-    pub run: Option<PathBuf>,
-    /// Translations, one a line; plain or .gz.
-    #[arg(long, value_name = "FILE", requires = "references")]
-    pub hyp: Option<PathBuf>,
-    /// References, one a line; plain or .gz. May be repeated for several references.
-    #[arg(long = "ref", value_name = "FILE", requires = "hyp")]
-    pub references: Vec<PathBuf>,
-    /// Lower-case both sides first.
-    #[arg(long)]
-    pub lowercase: bool,
-    /// Print JSON with scores at full precision.
-    #[arg(long)]
-    pub json: bool,
 }
 
 impl Cli {

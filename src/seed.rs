@@ -15,6 +15,8 @@ pub enum Purpose {
     Dropout,
     /// Sentences of the generated corpus; the counter is the split.
     Corpus,
+    /// Sentences drawn anew in tests of significance; the counter is the resample.
+    Resampling,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -45,7 +47,13 @@ mod tests {
     fn streams_of_different_seed_purpose_or_counter_differ() {
         let mut seen = std::collections::HashSet::new();
         for seed in 0..10 {
-            for purpose in [Purpose::Initialisation, Purpose::BatchOrder, Purpose::Dropout, Purpose::Corpus] {
+            for purpose in [
+                Purpose::Initialisation,
+                Purpose::BatchOrder,
+                Purpose::Dropout,
+                Purpose::Corpus,
+                Purpose::Resampling,
+            ] {
                 for counter in 0..100 {
                     assert!(seen.insert(derive(seed, purpose, counter)), "{seed} {purpose:?} {counter}");
                 }

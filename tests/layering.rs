@@ -28,13 +28,7 @@ const LAYERS: [(&str, u32, bool); 21] = [
 ];
 
 /// Pairs of folders of one layer of which the first may use the second.
-const NEIGHBOURS: [(&str, &str); 5] = [
-    ("decode", "train"),
-    ("config", "results"),
-    ("results", "config"),
-    ("commands", "cli"),
-    ("cli", "commands"),
-];
+const NEIGHBOURS: [(&str, &str); 1] = [("cli", "commands")];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

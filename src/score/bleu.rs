@@ -4,11 +4,13 @@
 //! Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of Machine Translation"; choices
 //! that the paper leaves open are those of sacreBLEU 2.6.0, `metrics/bleu.py`.
 
+use super::metric::{Counts, Metric, check_lines};
 use super::ngram::{self, Interner, MAX_ORDER, NgramCounts};
 use super::signature::Signature;
+use super::smoothing::Smoothing;
 use super::tokenization::Tokenization;
 use super::white_space::trim_end;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -32,48 +34,14 @@ pub struct BleuConfig {
     pub effective_order: bool,
 }
 
-/// What replaces the precision of an order without a match.
-///
-/// # Source
-/// Chen and Cherry 2014, "A Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU".
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Smoothing {
-    /// The j-th such order counts 1/2^j matches (their method 3, NIST's).
-    #[default]
-    Exp,
-    /// So many matches (their method 1; sacreBLEU's value is 0.1).
-    Floor(f64),
-    /// So much is added to matches and totals of every order above the first, with matches or
-    /// without (their method 2; sacreBLEU's value is 1).
-    AddK(f64),
-    /// Nothing: one order without a match makes the score 0.
-    None,
-}
-
 impl BleuConfig {
     /// The record of this configuration beside a score against so many references.
     pub fn signature(&self, references: usize) -> Signature {
-        let smoothing = match self.smoothing {
-            Smoothing::Exp => "exp".to_string(),
-            Smoothing::Floor(value) => format!("floor[{value:.2}]"),
-            Smoothing::AddK(value) => format!("add-k[{value:.2}]"),
-            Smoothing::None => "none".to_string(),
-        };
         Signature::new(references)
-            .with("case", if self.lowercase { "lc" } else { "mixed" })
-            .with("eff", if self.effective_order { "yes" } else { "no" })
-            .with("tok", self.tokenizer.name())
-            .with("smooth", smoothing)
-    }
-
-    fn validate(&self) -> Result<()> {
-        match self.smoothing {
-            Smoothing::Floor(value) | Smoothing::AddK(value) if !(value.is_finite() && value >= 0.0) => Err(
-                Error::user(format!("BLEU smoothing value {value} is not a finite number from 0 upwards")),
-            ),
-            _ => Ok(()),
-        }
+            .with("case", "c", if self.lowercase { "lc" } else { "mixed" })
+            .with("eff", "e", if self.effective_order { "yes" } else { "no" })
+            .with("tok", "tok", self.tokenizer.name())
+            .with("smooth", "s", self.smoothing.to_string())
     }
 
     /// The ids of the tokens of `segment`.
@@ -101,7 +69,10 @@ pub struct SentenceStatistics {
 }
 
 impl SentenceStatistics {
-    fn new(hypothesis: &[u32], references: &[Vec<u32>]) -> Self {
+    /// Numbers in a row of [`Counts`].
+    pub(super) const WIDTH: usize = 2 * MAX_ORDER + 2;
+
+    pub(super) fn new(hypothesis: &[u32], references: &[Vec<u32>]) -> Self {
         let hypothesis_length = hypothesis.len();
         let lengths = references.iter().map(Vec::len);
         let nearest = lengths.min_by_key(|&length| (length.abs_diff(hypothesis_length), length));
@@ -115,6 +86,28 @@ impl SentenceStatistics {
             totals: ngram::totals(hypothesis_length),
             hypothesis_length: hypothesis_length as u64,
             reference_length: nearest.unwrap_or(0) as u64,
+        }
+    }
+}
+
+/// As a row of [`Counts`]: matches, totals and both lengths.
+impl From<SentenceStatistics> for [u64; SentenceStatistics::WIDTH] {
+    fn from(statistics: SentenceStatistics) -> Self {
+        let [m1, m2, m3, m4] = statistics.matches;
+        let [t1, t2, t3, t4] = statistics.totals;
+        [m1, m2, m3, m4, t1, t2, t3, t4, statistics.hypothesis_length, statistics.reference_length]
+    }
+}
+
+impl From<&[u64]> for SentenceStatistics {
+    /// Of a row that BLEU has counted; numbers that are not there are 0.
+    fn from(row: &[u64]) -> Self {
+        let number = |index: usize| row.get(index).copied().unwrap_or(0);
+        SentenceStatistics {
+            matches: std::array::from_fn(number),
+            totals: std::array::from_fn(|order| number(MAX_ORDER + order)),
+            hypothesis_length: number(2 * MAX_ORDER),
+            reference_length: number(2 * MAX_ORDER + 1),
         }
     }
 }
@@ -272,23 +265,8 @@ pub fn sentence_statistics(
     hypotheses: &[impl AsRef<str>],
     references: &[Vec<impl AsRef<str>>],
 ) -> Result<Vec<SentenceStatistics>> {
-    config.validate()?;
-    let lines = hypotheses.len();
-    if lines == 0 {
-        return Err(Error::user("the hypotheses have no line; a score needs at least one"));
-    }
-    if references.is_empty() {
-        return Err(Error::user("there is no reference to score against; give at least one"));
-    }
-    if let Some(index) = references.iter().position(|reference| reference.len() != lines) {
-        return Err(Error::user(format!(
-            "hypotheses and reference {} of {} differ in their number of lines, {lines} and {}; line n of one must \
-             translate the same as line n of the other",
-            index + 1,
-            references.len(),
-            references[index].len(),
-        )));
-    }
+    config.smoothing.validate()?;
+    check_lines(hypotheses, references)?;
     let mut interner = Interner::default();
     let sentence = |(line, hypothesis): (usize, &_)| {
         let references: Vec<_> = references
@@ -298,6 +276,36 @@ pub fn sentence_statistics(
         SentenceStatistics::new(&config.tokens(AsRef::<str>::as_ref(hypothesis), &mut interner), &references)
     };
     Ok(hypotheses.iter().enumerate().map(sentence).collect())
+}
+
+impl Metric for BleuConfig {
+    fn name(&self) -> String {
+        "BLEU".to_string()
+    }
+
+    fn signature(&self, references: usize) -> Signature {
+        BleuConfig::signature(self, references)
+    }
+
+    fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts> {
+        let mut counts = Counts::with_capacity(SentenceStatistics::WIDTH, hypotheses.len());
+        for sentence in sentence_statistics(self, hypotheses, references)? {
+            counts.push(&<[u64; SentenceStatistics::WIDTH]>::from(sentence));
+        }
+        Ok(counts)
+    }
+
+    fn score(&self, counts: &[u64]) -> f64 {
+        Bleu::from_statistics(self, &counts.into()).score
+    }
+
+    fn line(&self, counts: &[u64]) -> String {
+        Bleu::from_statistics(self, &counts.into()).to_string()
+    }
+
+    fn json(&self, counts: &[u64]) -> serde_json::Value {
+        serde_json::json!(Bleu::from_statistics(self, &counts.into()))
+    }
 }
 
 #[cfg(test)]
@@ -345,16 +353,6 @@ mod tests {
         assert!(unequal.contains("reference 2 of 2 differ in their number of lines, 2 and 1;"), "{unequal}");
         assert!(message(&["a"], &[]).contains("no reference"));
         assert!(message(&[], &[vec![]]).contains("no line"));
-    }
-
-    #[test]
-    fn a_smoothing_value_that_makes_no_sense_is_refused() {
-        for value in [-0.1, f64::NAN, f64::INFINITY] {
-            for smoothing in [Smoothing::Floor(value), Smoothing::AddK(value)] {
-                let config = BleuConfig { smoothing, ..BleuConfig::default() };
-                assert_eq!(corpus_bleu(&config, &["a"], &[vec!["a"]]).unwrap_err().exit_code(), 2);
-            }
-        }
     }
 
     #[test]

@@ -5,14 +5,35 @@
 //! reported with a [`Signature`] that says how it was computed.
 
 mod bleu;
+mod chrf;
+mod edit_distance;
+mod metric;
+mod multi_bleu;
 mod ngram;
+mod resampling;
 mod segments;
+mod set_apart;
 mod signature;
+mod smoothing;
+mod ter;
 mod tokenization;
 mod tokenize_13a;
+mod tokenize_intl;
+mod tokenize_tercom;
+mod tokenize_zh;
 mod white_space;
 
-pub use bleu::{Bleu, BleuConfig, SentenceStatistics, Smoothing, corpus_bleu, sentence_statistics};
+pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
+pub use chrf::ChrfConfig;
+pub use metric::{Counts, Metric};
+pub use multi_bleu::MultiBleuConfig;
+pub use resampling::{
+    BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
+    paired_randomization,
+};
 pub use segments::read_segments;
 pub use signature::Signature;
+pub use smoothing::Smoothing;
+pub use ter::TerConfig;
 pub use tokenization::Tokenization;
+pub use tokenize_tercom::TercomTokenizer;

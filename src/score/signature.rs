@@ -1,5 +1,6 @@
 //! How a score was computed, in sacreBLEU's version-2 form, under this program's own name.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// Key–value pairs that make a score reproducible: `nrefs:1|case:mixed|…|version:ablate-0.1.0`.
@@ -12,26 +13,79 @@ use std::fmt;
 /// # Deviation
 /// `version` names this program, not a release of sacreBLEU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature(Vec<(&'static str, String)>);
+pub struct Signature {
+    /// How often and from which seed sentences were drawn anew, where they were: before `settings`.
+    resampling: Vec<Pair>,
+    references: usize,
+    settings: Vec<Pair>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pair {
+    key: &'static str,
+    short: &'static str,
+    value: String,
+}
+
+const VERSION: &str = concat!("ablate-", env!("CARGO_PKG_VERSION"));
 
 impl Signature {
     /// A signature that states the number of references a segment.
     pub fn new(references: usize) -> Self {
-        Signature(vec![("nrefs", references.to_string())])
+        Signature { resampling: Vec::new(), references, settings: Vec::new() }
     }
 
-    /// Adds a pair after those already there.
-    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.0.push((key, value.into()));
+    /// Adds a setting, by its name and by the shorter one, after those already there.
+    pub fn with(mut self, key: &'static str, short: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push(Pair { key, short, value: value.into() });
         self
+    }
+
+    /// Adds the number of bootstrap resamples, where there were any.
+    pub fn with_bootstrap(self, resamples: u32) -> Self {
+        self.with_resampling("bs", "bs", resamples)
+    }
+
+    /// Adds the number of trials of approximate randomisation.
+    pub fn with_randomization(self, trials: u32) -> Self {
+        self.with_resampling("ar", "ar", trials)
+    }
+
+    /// Adds the seed that sentences were drawn from.
+    pub fn with_seed(self, seed: u64) -> Self {
+        self.with_resampling("seed", "rs", seed)
+    }
+
+    fn with_resampling(mut self, key: &'static str, short: &'static str, value: impl ToString) -> Self {
+        self.resampling.push(Pair { key, short, value: value.to_string() });
+        self
+    }
+
+    /// The same with one or two letters a key: `#:1|c:mixed|e:no|tok:13a|s:exp|v:ablate-0.1.0`.
+    pub fn short(&self) -> String {
+        let mut text = format!("#:{}|", self.references);
+        for Pair { short, value, .. } in self.resampling.iter().chain(&self.settings) {
+            text += &format!("{short}:{value}|");
+        }
+        text + "v:" + VERSION
     }
 }
 
 impl fmt::Display for Signature {
     /// All pairs in order, the version last.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.iter().try_for_each(|(key, value)| write!(f, "{key}:{value}|"))?;
-        write!(f, "version:ablate-{}", env!("CARGO_PKG_VERSION"))
+        write!(f, "nrefs:{}|", self.references)?;
+        for Pair { key, value, .. } in self.resampling.iter().chain(&self.settings) {
+            write!(f, "{key}:{value}|")?;
+        }
+        write!(f, "version:{VERSION}")
+    }
+}
+
+impl Serialize for Signature {
+    /// As the text that is shown.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -39,9 +93,21 @@ impl fmt::Display for Signature {
 mod tests {
     use super::*;
 
+    fn versioned(text: &str) -> String {
+        format!("{text}-{}", env!("CARGO_PKG_VERSION"))
+    }
+
     #[test]
     fn pairs_keep_their_order_and_the_version_is_last() {
-        let shown = Signature::new(2).with("case", "lc").with("tok", "13a").to_string();
-        assert_eq!(shown, format!("nrefs:2|case:lc|tok:13a|version:ablate-{}", env!("CARGO_PKG_VERSION")));
+        let signature = Signature::new(2).with("case", "c", "lc").with("smooth", "s", "exp");
+        assert_eq!(signature.to_string(), versioned("nrefs:2|case:lc|smooth:exp|version:ablate"));
+        assert_eq!(signature.short(), versioned("#:2|c:lc|s:exp|v:ablate"));
+    }
+
+    #[test]
+    fn resampling_is_named_before_the_settings() {
+        let signature = Signature::new(1).with("case", "c", "lc").with_randomization(10).with_seed(3);
+        assert_eq!(signature.to_string(), versioned("nrefs:1|ar:10|seed:3|case:lc|version:ablate"));
+        assert_eq!(signature.short(), versioned("#:1|ar:10|rs:3|c:lc|v:ablate"));
     }
 }

@@ -1,51 +1,21 @@
 //! The tokeniser of NIST's `mteval-v13a.pl`, in the form of sacreBLEU's `13a`.
 //!
 //! # Source
-//! sacreBLEU 2.6.0, `tokenizers/tokenizer_13a.py` and `tokenizer_re.py`. There, four substitutions
-//! rewrite the line one after the other:
-//!
-//! 1. a space on both sides of every ASCII symbol but `'`, `,`, `-` and `.`;
-//! 2. `([^0-9])([.,])` → `\1 \2 `: a point that no digit precedes stands alone;
-//! 3. `([.,])([^0-9])` → ` \1 \2`: a point that no digit follows stands alone;
-//! 4. `([0-9])(-)` → `\1 \2 `: a hyphen after a digit stands alone.
-//!
-//! One scan does the same, because all four do no more than set single characters apart, and the
-//! spaces they add are non-digits beside characters that are non-digits anyway. Only one effect of
-//! the sequence shows: matches of rule 2 do not overlap, so a point that it has just set apart
-//! cannot serve as the `[^0-9]` before the next one (`a.,5` gives `a . ,5`). Matches of rule 3
-//! could only overlap in adjacent points, and rule 2 leaves no two points adjacent.
+//! sacreBLEU 2.6.0, `tokenizers/tokenizer_13a.py` and `tokenizer_re.py`.
 
-use super::white_space::is_white_space;
+use super::set_apart::Rules;
 use std::borrow::Cow;
 
 /// Calls `visit` with every token of `segment`, in order.
-pub(super) fn for_each_token(segment: &str, mut visit: impl FnMut(&str)) {
-    let text = unescape(segment);
-    let bytes = text.as_bytes();
-    let mut token_start = 0;
-    let mut after_rule_2 = false;
-    for (index, c) in text.char_indices() {
-        // Both ends count as spaces. A byte of a longer character is no digit, as it should be.
-        let digit_before = index > 0 && bytes[index - 1].is_ascii_digit();
-        let digit_after = bytes.get(index + 1).is_some_and(u8::is_ascii_digit);
-        let rule_2 = is_point(c) && !digit_before && !after_rule_2;
-        let rule_3 = is_point(c) && !digit_after;
-        let rule_4 = c == '-' && digit_before;
-        let alone = is_symbol(c) || rule_2 || rule_3 || rule_4;
-        after_rule_2 = rule_2;
-        if alone || is_white_space(c) {
-            if token_start < index {
-                visit(&text[token_start..index]);
-            }
-            token_start = index + c.len_utf8();
-            if alone {
-                visit(&text[index..token_start]);
-            }
-        }
-    }
-    if token_start < text.len() {
-        visit(&text[token_start..]);
-    }
+pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
+    let rules = Rules {
+        symbol: is_symbol,
+        point: is_point,
+        digit: |c: char| c.is_ascii_digit(),
+        hyphen_after_digit: true,
+        ends_are_non_digits: true,
+    };
+    rules.for_each_token(&unescape(segment), visit);
 }
 
 /// The part of the rules that does not depend on the language: marks of skipped words, hyphens at
@@ -62,18 +32,19 @@ fn unescape(segment: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-fn is_point(c: char) -> bool {
+pub(super) fn is_point(c: char) -> bool {
     matches!(c, '.' | ',')
 }
 
-/// The characters of rule 1, less the space, which separates tokens anyway.
-fn is_symbol(c: char) -> bool {
+/// Every ASCII symbol but `'`, `,`, `-` and `.`.
+pub(super) fn is_symbol(c: char) -> bool {
     matches!(c, '!'..='&' | '('..='+' | '/' | ':'..='@' | '['..='`' | '{'..='~')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::white_space::is_white_space;
     use proptest::prelude::*;
     use regex::Regex;
     use std::sync::LazyLock;

@@ -1,0 +1,120 @@
+//! What BLEU, chrF and TER have in common: counts that add up over sentences, and a score from sums.
+
+use super::signature::Signature;
+use crate::error::{Error, Result};
+use serde_json::{Value, json};
+
+/// A way to score a corpus of translations.
+pub trait Metric {
+    /// As in sacreBLEU: `BLEU`, `chrF2++`, `TER`.
+    fn name(&self) -> String;
+
+    /// How scores against so many references come about.
+    fn signature(&self, references: usize) -> Signature;
+
+    /// What the metric counts in every line of `hypotheses` against the same line of every stream of
+    /// `references`.
+    ///
+    /// # Errors
+    /// A user error where there is no line, no reference, a reference of another number of lines than
+    /// the hypotheses, or a configuration that makes no sense.
+    fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts>;
+
+    /// The score from the counts of a sentence or from their sum over a corpus.
+    fn score(&self, counts: &[u64]) -> f64;
+
+    /// The score as a line for people: `chrF2 = 71.21`.
+    fn line(&self, counts: &[u64]) -> String {
+        format!("{} = {:.2}", self.name(), self.score(counts))
+    }
+
+    /// An object with the score at full precision as `score`, and what it is made of.
+    fn json(&self, counts: &[u64]) -> Value {
+        json!({ "score": self.score(counts) })
+    }
+}
+
+/// What a metric has counted: a row of numbers a sentence, all rows of one width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    width: usize,
+    numbers: Vec<u64>,
+}
+
+impl Counts {
+    /// A table without rows, with room for `sentences` of them. A row has at least one number.
+    pub(super) fn with_capacity(width: usize, sentences: usize) -> Self {
+        Counts { width: width.max(1), numbers: Vec::with_capacity(width * sentences) }
+    }
+
+    /// Adds the row of the next sentence.
+    pub(super) fn push(&mut self, row: &[u64]) {
+        debug_assert_eq!(row.len(), self.width);
+        self.numbers.extend_from_slice(row);
+    }
+
+    pub fn sentences(&self) -> usize {
+        self.numbers.len() / self.width
+    }
+
+    /// The counts of every sentence, in order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u64]> {
+        self.numbers.chunks_exact(self.width)
+    }
+
+    /// The counts of one sentence.
+    pub(super) fn row(&self, sentence: usize) -> &[u64] {
+        &self.numbers[sentence * self.width..(sentence + 1) * self.width]
+    }
+
+    /// The counts of the corpus.
+    pub fn sum(&self) -> Vec<u64> {
+        self.sum_of(0..self.sentences())
+    }
+
+    /// The sum over these sentences, each as often as it is named.
+    pub(super) fn sum_of(&self, sentences: impl Iterator<Item = usize>) -> Vec<u64> {
+        let mut sum = vec![0; self.width];
+        for sentence in sentences {
+            for (sum, number) in sum.iter_mut().zip(self.row(sentence)) {
+                *sum += number;
+            }
+        }
+        sum
+    }
+}
+
+/// The user error for texts that do not pair up line by line.
+pub(super) fn check_lines(hypotheses: &[impl AsRef<str>], references: &[Vec<impl AsRef<str>>]) -> Result<()> {
+    let lines = hypotheses.len();
+    if lines == 0 {
+        return Err(Error::user("the hypotheses have no line; a score needs at least one"));
+    }
+    if references.is_empty() {
+        return Err(Error::user("there is no reference to score against; give at least one"));
+    }
+    if let Some(index) = references.iter().position(|reference| reference.len() != lines) {
+        return Err(Error::user(format!(
+            "hypotheses and reference {} of {} differ in their number of lines, {lines} and {}; line n of one must \
+             translate the same as line n of the other",
+            index + 1,
+            references.len(),
+            references[index].len(),
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_by_column() {
+        let mut counts = Counts::with_capacity(2, 3);
+        [[1, 2], [10, 20], [100, 200]].iter().for_each(|row| counts.push(row));
+        assert_eq!((counts.sentences(), counts.rows().len()), (3, 3));
+        assert_eq!(counts.sum(), [111, 222]);
+        assert_eq!(counts.sum_of([2, 0, 2].into_iter()), [201, 402]);
+    }
+}

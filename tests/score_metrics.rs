@@ -1,0 +1,99 @@
+//! chrF and TER and their signatures equal the real sacreBLEU's, on the texts of
+//! `fixtures/bleu.json`, which `scripts/make_score_fixtures.py` has scored with it.
+
+use ablate::score::{ChrfConfig, Metric, TerConfig};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+
+/// Largest difference allowed in any score.
+const TOLERANCE: f64 = 1e-9;
+
+#[derive(Deserialize)]
+struct Texts {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    hypotheses: Vec<String>,
+    references: Vec<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    sacrebleu: String,
+    chrf: Vec<Setting>,
+    ter: Vec<Setting>,
+}
+
+#[derive(Deserialize)]
+struct Setting {
+    name: String,
+    config: serde_json::Value,
+    /// Against one reference.
+    signature: String,
+    short_signature: String,
+    results: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    case: String,
+    score: f64,
+    sentences: Option<Vec<f64>>,
+}
+
+fn fixture() -> Fixture {
+    serde_json::from_str(include_str!("fixtures/scores.json")).expect("the fixture is written by a script")
+}
+
+fn cases() -> HashMap<String, Case> {
+    let texts: Texts = serde_json::from_str(include_str!("fixtures/bleu.json")).expect("written by a script");
+    texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect()
+}
+
+fn check<M: Metric + DeserializeOwned>(sacrebleu: &str, settings: &[Setting]) {
+    let cases = cases();
+    let version = format!("ablate-{}", env!("CARGO_PKG_VERSION"));
+    let mut sentences = 0;
+    for setting in settings {
+        let metric: M = serde_json::from_value(setting.config.clone()).expect("a configuration");
+        assert_eq!(metric.name(), setting.name);
+        assert_eq!(metric.signature(1).to_string(), setting.signature.replace(sacrebleu, &version));
+        assert_eq!(metric.signature(1).short(), setting.short_signature.replace(sacrebleu, &version));
+        assert!(setting.results.len() > 50, "only {} cases", setting.results.len());
+        for expected in &setting.results {
+            let case = &cases[&expected.case];
+            let at = format!("case {:?} under {} {}", case.name, setting.name, setting.config);
+            let near = |ours: f64, theirs: f64, what: &str| {
+                assert!(
+                    (ours - theirs).abs() <= TOLERANCE,
+                    "{at}, {what}: {ours} is not sacreBLEU's {theirs}"
+                );
+            };
+            let counts = metric.counts(&case.hypotheses, &case.references).expect("texts that pair up");
+            near(metric.score(&counts.sum()), expected.score, "corpus");
+            assert_eq!(counts.sentences(), case.hypotheses.len(), "{at}");
+            let theirs = expected.sentences.iter().flatten();
+            for ((line, row), &theirs) in (1..).zip(counts.rows()).zip(theirs) {
+                near(metric.score(row), theirs, &format!("line {line}"));
+                sentences += 1;
+            }
+        }
+    }
+    assert!(sentences > 100, "only {sentences} sentences");
+}
+
+#[test]
+fn chrf_equals_sacrebleu() {
+    let Fixture { sacrebleu, chrf, .. } = fixture();
+    check::<ChrfConfig>(&sacrebleu, &chrf);
+}
+
+#[test]
+fn ter_equals_sacrebleu() {
+    let Fixture { sacrebleu, ter, .. } = fixture();
+    check::<TerConfig>(&sacrebleu, &ter);
+}
