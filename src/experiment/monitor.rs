@@ -128,8 +128,14 @@ impl Monitor for RunMonitor<'_> {
 
     fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
         let begun = Instant::now();
-        let translated =
-            translate_split(self.trial.experiment, self.data, &self.stores.dev, model, Split::Dev, self.stop)?;
+        let translated = translate_split(
+            self.trial.experiment,
+            self.data,
+            &self.stores.dev,
+            model,
+            Split::Dev,
+            self.stop,
+        )?;
         self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
         self.telemetry.text(step, "dev/samples", &translated.samples())?;
