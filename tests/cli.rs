@@ -96,8 +96,11 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
     assert_eq!(translate("", &[]), "");
     let two = translate("a\nb\n", &["--n-best", "2"]);
-    let lines: Vec<&str> = two.lines().map(|line| line.split(" ||| ").next().unwrap()).collect();
-    assert_eq!(lines, ["0", "0", "1", "1"], "{two}");
+    for line in ["0", "1"] {
+        let begins = format!("{line} ||| -");
+        let count = two.lines().filter(|text| text.starts_with(&begins)).count();
+        assert!((1..=2).contains(&count), "line {line}: {two}");
+    }
     workshop.run(&["translate", run, "--n-best", "9"]).expect(2).says("use 1 to 2");
 
     let record: serde_json::Value =
@@ -130,7 +133,7 @@ fn a_record_holds_until_something_it_speaks_of_changes() {
 
     let hypotheses = format!("{run}/hypotheses/test.txt");
     let text = workshop.text(&hypotheses);
-    workshop.write(&hypotheses, &text.replacen('e', "x", 1));
+    workshop.write(&hypotheses, &format!("x{text}"));
     let changed = workshop.run(&["verify", run]).expect(1).says("does not hold");
     assert!(changed.out().contains("DIFFERS  hypotheses/test.txt"), "{}", changed.out());
     workshop.write(&hypotheses, &text);

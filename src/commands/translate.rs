@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Hypotheses kept a step; 1 is greedy search. By default the experiment's.
     #[arg(long, value_name = "N")]
     pub beam: Option<usize>,
-    /// Print so many hypotheses a line, best first, as `line ||| score ||| text`, lines counted from 0.
+    /// Print up to so many finished hypotheses a line, best first, as `line ||| score ||| text`, lines counted from 0.
     #[arg(long, value_name = "N")]
     pub n_best: Option<usize>,
     /// Change another setting: section.key=value. May be repeated.
