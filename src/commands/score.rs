@@ -1,11 +1,9 @@
 //! `ablate score`: BLEU of a run; BLEU, chrF, TER and multi-BLEU of files, with tests of significance.
 
 use super::{Places, print};
-use crate::config::load_experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
-use crate::experiment::{CONFIG_FILE, score_translations, stored_hypotheses};
-use crate::results::record::Record;
+use crate::experiment::{finished_run, score_translations, stored_hypotheses};
 use crate::score::{
     BOOTSTRAP_RESAMPLES, BleuConfig, ChrfConfig, Counts, Metric, MultiBleuConfig, RANDOMIZATION_TRIALS,
     RESAMPLING_SEED, Smoothing, TerConfig, TercomTokenizer, Tokenization, confidence, paired_bootstrap,
@@ -99,17 +97,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 
 /// Scores the stored hypotheses of a run anew, against the references of its data.
 fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
-    let config = run.join(CONFIG_FILE);
-    if !config.exists() {
-        return Err(Error::user(format!(
-            "{} is not a run directory: it has no {CONFIG_FILE}",
-            run.display()
-        )));
-    }
-    let Some(record) = Record::load(run)? else {
-        return Err(Error::user(format!("{} is not finished: it has no record.json yet", run.display())));
-    };
-    let experiment = load_experiment(&config, &[])?;
+    let (experiment, record) = finished_run(run, &[])?;
     let data = prepare::open(&experiment.data, &places.data)?;
     let mut text = String::new();
     let mut scores = Map::new();

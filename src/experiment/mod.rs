@@ -265,6 +265,24 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     Ok(Some(text.lines().next().and_then(|line| line.strip_prefix(IDENTITY_LINE)).unwrap_or("").to_string()))
 }
 
+/// The configuration, changed by `sets`, and the record of a finished run.
+///
+/// # Errors
+/// A user error if `run_dir` is no run directory or its trial is not finished.
+pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
+    let config = run_dir.join(CONFIG_FILE);
+    if !config.exists() {
+        return Err(Error::user(format!(
+            "{} is not a run directory: it has no {CONFIG_FILE}",
+            run_dir.display()
+        )));
+    }
+    let Some(record) = Record::load(run_dir)? else {
+        return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
+    };
+    Ok((crate::config::load_experiment(&config, sets)?, record))
+}
+
 /// A finished run, ready to translate.
 pub struct TrainedModel {
     pub experiment: Experiment,
@@ -275,20 +293,7 @@ pub struct TrainedModel {
 impl TrainedModel {
     /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
-        let config = run_dir.join(CONFIG_FILE);
-        if !config.exists() {
-            return Err(Error::user(format!(
-                "{} is not a run directory: it has no {CONFIG_FILE}",
-                run_dir.display()
-            )));
-        }
-        let experiment = crate::config::load_experiment(&config, sets)?;
-        if Record::load(run_dir)?.is_none() {
-            return Err(Error::user(format!(
-                "{} is not finished: it has no record.json yet",
-                run_dir.display()
-            )));
-        }
+        let (experiment, _) = finished_run(run_dir, sets)?;
         let data = prepare::open(&experiment.data, data_root)?;
         let device = device::open(&experiment.run)?;
         let model = Transformer::build(

@@ -1,10 +1,10 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
 use super::evaluate::{score_translations, stored_hypotheses, translate_split};
-use super::{CONFIG_FILE, TrainedModel};
-use crate::config::{identity, load_experiment};
+use super::{TrainedModel, finished_run};
+use crate::config::identity;
 use crate::data::{Split, prepare};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::train::likelihood::likelihood;
@@ -29,17 +29,7 @@ const PERPLEXITY_TOLERANCE: f64 = 1e-5;
 /// # Errors
 /// If there is nothing to check: no run, no record, or data that is not prepared.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
-    let config = run_dir.join(CONFIG_FILE);
-    if !config.exists() {
-        return Err(Error::user(format!(
-            "{} is not a run directory: it has no {CONFIG_FILE}",
-            run_dir.display()
-        )));
-    }
-    let Some(record) = Record::load(run_dir)? else {
-        return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
-    };
-    let experiment = load_experiment(&config, &[])?;
+    let (experiment, record) = finished_run(run_dir, &[])?;
     let data = prepare::open(&experiment.data, data_root)?;
     let mut checks = Checks { record: &record, done: Vec::new() };
     checks.add("data", data.verify().err().map(|error| error.to_string()));
