@@ -16,7 +16,9 @@ pub const FAILURE_FILE: &str = "failure.json";
 pub struct Record {
     /// Hash of everything that determines the result; see `config::identity`.
     pub identity: String,
-    /// The same without seed and data: what the seeds of a row share.
+    /// The same without what only decoding depends on; see `config::training_identity`.
+    pub training_identity: String,
+    /// The identity without seed and data: what the seeds of a row share.
     pub configuration_hash: String,
     pub label: String,
     pub seed: u64,
@@ -145,6 +147,7 @@ mod tests {
     fn record() -> Record {
         Record {
             identity: "i".into(),
+            training_identity: "t".into(),
             configuration_hash: "c".into(),
             label: "base".into(),
             seed: 1,
