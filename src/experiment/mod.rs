@@ -219,7 +219,7 @@ impl Work<'_> {
         checksums.insert("weights".into(), weights);
         let record = Record {
             identity: self.identity.to_string(),
-            training_identity: training_identity(experiment, self.data.fingerprint()),
+            training_identity: Some(training_identity(experiment, self.data.fingerprint())),
             configuration_hash: configuration_hash(experiment),
             label: self.trial.label.to_string(),
             seed: training.seed,
