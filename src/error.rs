@@ -39,6 +39,15 @@ pub enum Error {
     /// A signal asked to stop; the state is saved and the same command goes on.
     #[error("stopped by a signal at step {step}; the same command goes on from there")]
     Interrupted { step: u64 },
+    /// Training was to go this far and no further; the state is saved.
+    #[error("paused at step {step} as asked; it can go on from there")]
+    Paused { step: u64 },
+    /// Another process works on the same.
+    #[error("{0}")]
+    Busy(String),
+    /// A sweep ended in order before its trials did.
+    #[error("{0}; the same command goes on")]
+    SweepStopped(String),
     /// As [`Error::Interrupted`], outside training.
     #[error("stopped by a signal {0}; the same command goes on from there")]
     Stopped(String),
@@ -62,14 +71,18 @@ impl Error {
     }
 
     /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
-    /// 75 checkpointed and to be started again.
+    /// 75 to be started again: stopped with its state saved, or busy elsewhere.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::User(_) | Error::Config(_) => 2,
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
             Error::OutOfMemory(_) => 4,
-            Error::Interrupted { .. } | Error::Stopped(_) => 75,
+            Error::Interrupted { .. }
+            | Error::Paused { .. }
+            | Error::Stopped(_)
+            | Error::SweepStopped(_)
+            | Error::Busy(_) => 75,
         }
     }
 }

@@ -360,7 +360,7 @@ impl Run {
             stop,
         };
         trainer.run(&mut adam, restored.unwrap_or(START), watch)?;
-        checkpoints.load_average(model.weights(), &self.config.averaged_steps())?;
+        checkpoints.load_average(model.weights(), &self.config.averaged_steps(self.config.steps))?;
         checkpoints.save_scored(model.weights())?;
         Ok(all_values(model.weights()))
     }

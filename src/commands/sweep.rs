@@ -2,12 +2,14 @@
 
 use super::{Places, print, stem, terminal_width};
 use crate::error::{Error, Result};
-use crate::experiment::settings;
+use crate::experiment::{LOG_FILE, settings};
 use crate::files;
 use crate::results::render;
 use crate::signal::StopFlag;
 use crate::sweep::expand::{Trial, expand};
-use crate::sweep::scheduler::{Scheduler, Tally};
+use crate::sweep::policy::Policy;
+use crate::sweep::scheduler::{Scheduler, Survey, Tally};
+use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::{collect, plan};
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, MetricColumn, write_experiment};
@@ -25,6 +27,19 @@ pub struct Arguments {
     /// Trials that run at once.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Run these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
+    /// included. May be repeated.
+    #[arg(long, value_name = "WHAT")]
+    pub only: Vec<String>,
+    /// Stop the sweep, in order, at the first trial that fails for good.
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Start at most so many trials; in place of the sweep's `max_trials`.
+    #[arg(long, value_name = "N")]
+    pub max_trials: Option<usize>,
+    /// Stop, in order, after so many hours; in place of the sweep's `max_hours`.
+    #[arg(long, value_name = "H")]
+    pub max_hours: Option<f64>,
     /// Change a setting of every trial: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -47,20 +62,46 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return Err(Error::user(format!("another sweep is at work in {}", sweep_dir.display())));
     };
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
-    let scheduler =
-        Scheduler { sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials, workers, stop: &stop };
-    let queue = scheduler.queue()?;
-    let identities = queue.identities.clone();
-    let (all, pending) = (trials.len(), queue.pending.len());
-    let tally = if pending == 0 {
-        eprintln!("all {all} trials are finished already; nothing to train");
-        Tally { finished: all, ..Tally::default() }
+    let policy = Policy {
+        max_trials: arguments.max_trials.or(spec.policy.max_trials),
+        max_hours: arguments.max_hours.or(spec.policy.max_hours),
+        fail_fast: arguments.fail_fast,
+        ..spec.policy.clone()
+    };
+    policy.check(&trials)?;
+    let scheduler = Scheduler {
+        results: &places.results,
+        sweep_dir: &sweep_dir,
+        data_root: &places.data,
+        trials: &trials,
+        workers,
+        policy: &policy,
+        stop: &stop,
+    };
+    let Survey { identities, finished, failures, jobs } = scheduler.survey()?;
+    let all = trials.len();
+    let only = Selection::parse(&arguments.only, &trials)?;
+    let (jobs, left): (Vec<_>, Vec<_>) =
+        jobs.into_iter().partition(|job| only.wants(&trials[job.trial], failures.get(&job.trial)));
+    let left: Vec<usize> = left.into_iter().map(|job| job.trial).collect();
+    let mut tally = if jobs.is_empty() {
+        match finished.len() == all {
+            true => eprintln!("all {all} trials are finished already; nothing to train"),
+            false => {
+                eprintln!("{all} trials, {} finished already; nothing else is to be run", finished.len())
+            }
+        }
+        Tally { finished: finished.len(), ..Tally::default() }
     } else {
-        eprintln!("{all} trials, {} finished already; up to {workers} at once", all - pending);
+        eprintln!(
+            "{all} trials, {} finished already; {} to run, up to {workers} at once",
+            finished.len(),
+            jobs.len()
+        );
         if let Err(error) = write_experiment(&sweep_dir, &summary(&spec.name, &trials)) {
             eprintln!("warning: {error}; TensorBoard's HParams page will guess its columns");
         }
-        scheduler.run(queue)?
+        scheduler.run(jobs, finished.len())?
     };
     let records = collect::records(&sweep_dir, &trials, |trial, record| {
         let number = trials.iter().position(|other| std::ptr::eq(other, trial));
@@ -70,20 +111,49 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     collect::write(&arguments.sweep, &sweep_dir, &table, &records)?;
     print(&format!("{}\n", render::terminal(&table, terminal_width()).trim_end()))?;
     eprintln!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display());
-    conclude(&tally, all, &sweep_dir)
+    let hopeless = left.iter().filter_map(|number| Some((*number, failures.get(number)?.clone())));
+    tally.failed.extend(hopeless);
+    tally.failed.sort_by_key(|(number, _)| *number);
+    conclude(&tally, &trials, &sweep_dir)
 }
 
-/// The exit code follows from what is not finished.
-fn conclude(tally: &Tally, all: usize, sweep_dir: &Path) -> Result<()> {
-    if tally.stopped {
-        return Err(Error::Stopped(format!("with {} of {all} trials finished", tally.finished)));
+/// Says what is not finished, and why; the exit code follows from it.
+fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
+    let all = trials.len();
+    if tally.halved > 0 {
+        eprintln!("halving let {} trials go no further", tally.halved);
     }
-    if tally.failed > 0 {
-        return Err(Error::failed(format!(
-            "{} of {all} trials failed (their logs are in {}); the same command tries them again",
-            tally.failed,
-            sweep_dir.display()
+    if !tally.failed.is_empty() {
+        eprintln!("\nfailed:");
+    }
+    for (number, failure) in &tally.failed {
+        let trial = &trials[*number];
+        let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
+        let last = failure.detail.lines().last().unwrap_or_default();
+        let attempts =
+            if failure.attempts > 1 { format!(", {} attempts", failure.attempts) } else { String::new() };
+        eprintln!(
+            "  {} seed {}: {}{attempts}; {}\n    {last}",
+            trial.row,
+            trial.seed,
+            failure.reason,
+            log.display()
+        );
+    }
+    if let Some(reason) = &tally.stopped {
+        return Err(Error::SweepStopped(format!(
+            "{reason}; {} of {all} trials are finished",
+            tally.finished
         )));
+    }
+    let failed = tally.failed.len();
+    if failed > 0 {
+        let repeats = tally.failed.iter().filter(|(_, failure)| failure.kind.repeats()).count();
+        let help = match repeats {
+            0 => "the same command tries them again".to_string(),
+            _ => format!("{repeats} would fail again as they are; `--only failed` tries all of them"),
+        };
+        return Err(Error::failed(format!("{failed} of {all} trials failed; {help}")));
     }
     Ok(())
 }

@@ -35,7 +35,14 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let run_dir = run_dir(&places.results, &name, experiment.training.seed);
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
-    let trial = Trial { experiment: &experiment, label: &name, run_dir: &run_dir, data_root: &places.data };
+    let trial = Trial {
+        experiment: &experiment,
+        label: &name,
+        run_dir: &run_dir,
+        data_root: &places.data,
+        results: &places.results,
+        until: None,
+    };
     let mut observer = TrainingProgress::new(&name, experiment.training.steps);
     let finished = trial.run(&mut observer, &stop)?;
     drop(observer);

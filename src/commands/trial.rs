@@ -14,6 +14,9 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Directory of the run, with its config.toml.
     pub run_dir: PathBuf,
+    /// Pause after this update.
+    #[arg(long, value_name = "STEP")]
+    pub until: Option<u64>,
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
@@ -25,6 +28,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         label: &label,
         run_dir: &arguments.run_dir,
         data_root: &places.data,
+        results: &places.results,
+        until: arguments.until,
     };
     let mut observer = (TrainingProgress::new(&label, experiment.training.steps), EventPipe);
     trial.run(&mut observer, &stop).map(|_| ())

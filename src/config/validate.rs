@@ -227,6 +227,16 @@ impl Checks<'_> {
         self.positive("training.adam_epsilon", training.adam_epsilon)?;
         self.share("training.label_smoothing", training.label_smoothing)?;
         training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm))?;
+        if let Some(patience) = training.early_stopping_patience {
+            self.at_least_one("training.early_stopping_patience", patience)?;
+            if training.dev_interval_steps == 0 {
+                let message = format!(
+                    "training.early_stopping_patience = {patience} waits for dev losses, and training.dev_interval_steps = 0 measures none"
+                );
+                let help = "set training.dev_interval_steps, or remove the patience".to_string();
+                return Err(self.mistake("training.early_stopping_patience", message, help));
+            }
+        }
         self.at_least_one("training.average_checkpoints", training.average_checkpoints as u64)
     }
 

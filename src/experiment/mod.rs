@@ -3,6 +3,7 @@
 mod attempts;
 mod evaluate;
 mod monitor;
+pub mod reuse;
 pub mod verify;
 
 pub use evaluate::{score_translations, stored_hypotheses};
@@ -46,6 +47,10 @@ pub struct Trial<'a> {
     pub label: &'a str,
     pub run_dir: &'a Path,
     pub data_root: &'a Path,
+    /// Where all runs are; see [`lock_trial`].
+    pub results: &'a Path,
+    /// Pause after this update instead of finishing.
+    pub until: Option<u64>,
 }
 
 /// How [`Trial::run`] ended well.
@@ -74,15 +79,16 @@ impl Trial<'_> {
         let data = prepare::open(&self.experiment.data, self.data_root)?;
         let identity = identity(self.experiment, data.fingerprint());
         files::create_dir(self.run_dir)?;
-        let Some(_lock) = files::lock(&self.run_dir.join(".lock"))? else {
-            return Err(Error::user(format!("another process is at work in {}", self.run_dir.display())));
-        };
+        let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
+        let _lock = files::lock(&self.run_dir.join(LOCK_FILE))?.ok_or_else(busy)?;
         if let Some(record) = Record::load(self.run_dir)? {
             return match record.identity == identity {
                 true => Ok(Finished::Before(record)),
                 false => Err(self.occupied()),
             };
         }
+        let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
+        let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
         self.claim(&identity)?;
         let record = self.execute(&data, &identity, observer, stop)?;
         let _ = std::fs::remove_file(self.run_dir.join(FAILURE_FILE));
@@ -141,7 +147,7 @@ impl Trial<'_> {
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
             // A run that was stopped goes on: it has not ended.
-            Err(Error::Interrupted { .. } | Error::Stopped(_)) => {}
+            Err(Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_)) => {}
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
         attempts.end(&outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into()))?;
@@ -196,23 +202,24 @@ impl Work<'_> {
             store: &stores.train,
             checkpoints: self.checkpoints,
             stop: self.stop,
+            until: self.trial.until,
         };
         let trained = trainer.run(adam, progress, &mut monitor)?;
-        let averaged_steps = training.averaged_steps();
+        let averaged_steps = training.averaged_steps(trained.step);
         self.checkpoints.load_average(self.model.weights(), &averaged_steps)?;
         let weights = self.checkpoints.save_scored(self.model.weights())?;
         let scores = evaluate::final_scores(self.trial, self.data, &stores, self.model, observer, self.stop)?;
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
-            telemetry.metric(training.steps, &format!("final/{}", tag.replace('/', "_")), *value)?;
+            telemetry.metric(trained.step, &format!("final/{}", tag.replace('/', "_")), *value)?;
             // The curves end in the final scores, where training itself measured nothing of the kind.
-            if tag.ends_with("/bleu") || tag.starts_with("test/") {
-                telemetry.metric(training.steps, tag, *value)?;
+            if is_final(tag) {
+                telemetry.metric(trained.step, tag, *value)?;
             }
         }
         if let Some(best) = trained.best {
             metrics.insert("best/dev_perplexity".into(), best.dev_loss.exp());
-            telemetry.metric(training.steps, "best/dev_perplexity", best.dev_loss.exp())?;
+            telemetry.metric(trained.step, "best/dev_perplexity", best.dev_loss.exp())?;
         }
         telemetry.sync()?;
         let mut checksums = scores.checksums;
@@ -231,7 +238,7 @@ impl Work<'_> {
                 vocabulary: self.data.tokenizer.len(),
             },
             parameters: self.model.weights().parameters(),
-            steps: training.steps,
+            steps: trained.step,
             averaged_steps,
             metrics,
             signature: scores.signature,
@@ -243,11 +250,32 @@ impl Work<'_> {
     }
 }
 
+/// Whether a value of the last update is one of the final scores, measured once training is over.
+fn is_final(tag: &str) -> bool {
+    tag.ends_with("/bleu") || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
+}
+
 /// The three splits, memory-mapped.
 struct Stores {
     train: Store,
     dev: Store,
     test: Store,
+}
+
+/// Held while a process works in a run directory.
+const LOCK_FILE: &str = ".lock";
+
+/// The lock of one trial among all runs below `results`, so that two sweeps never train the same at
+/// once; `None` if somebody holds it.
+pub fn lock_trial(results: &Path, identity: &str) -> Result<Option<files::Lock>> {
+    let folder = results.join(".locks");
+    files::create_dir(&folder)?;
+    files::lock(&folder.join(identity))
+}
+
+/// Whether no process works in the run directory or, elsewhere, on the same trial.
+pub fn is_free(run_dir: &Path, results: &Path, identity: &str) -> Result<bool> {
+    Ok(files::lock(&run_dir.join(LOCK_FILE))?.is_some() && lock_trial(results, identity)?.is_some())
 }
 
 const IDENTITY_LINE: &str = "# trial ";

@@ -70,10 +70,39 @@ pub struct DataRecord {
 /// Why a trial failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// `failed`, `bad configuration or data`, `diverged`, `out of memory` or `killed by signal N`.
+    /// The trial that failed: a failure of other settings says nothing of these.
+    pub identity: String,
+    pub kind: FailureKind,
+    /// In words: `diverged`, `killed by signal 9, perhaps for lack of memory`.
     pub reason: String,
     /// The message or the log's last lines.
     pub detail: String,
+    /// Attempts that were made one after another, this one included.
+    pub attempts: u32,
+}
+
+/// The classes of failure that a retry policy tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Settings or data that no attempt can train.
+    BadConfiguration,
+    /// The loss is not a number.
+    Diverged,
+    OutOfMemory,
+    /// A signal that the sweep did not send.
+    Killed,
+    /// Gone without a trace: no exit status, no record.
+    Lost,
+    /// Everything else: a full disk, a broken file, a bug.
+    Failed,
+}
+
+impl FailureKind {
+    /// Whether a further attempt would end the same way: trials are functions of their settings.
+    pub fn repeats(self) -> bool {
+        matches!(self, FailureKind::BadConfiguration | FailureKind::Diverged)
+    }
 }
 
 /// A record with the checksum over its text.
@@ -143,10 +172,10 @@ impl Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record() -> Record {
+    pub fn record() -> Record {
         Record {
             identity: "i".into(),
             training_identity: Some("t".into()),

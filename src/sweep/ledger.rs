@@ -33,6 +33,12 @@ pub enum Kind {
     Finished,
     Failed,
     Stopped,
+    /// A finished run elsewhere was taken over, or its training.
+    Reused,
+    /// Waits for halving to let it go on.
+    Paused,
+    /// Failed, and will be tried again.
+    Retried,
     /// A run with other settings stood in the trial's place and was moved away.
     Superseded,
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
-use crate::results::record::Failure;
+use crate::results::record::FailureKind;
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -36,14 +36,23 @@ fn allowed_cores() -> Option<Vec<usize>> {
 /// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
 /// log; its standard output is a pipe of progress events. If this process dies, the trial
 /// saves a checkpoint and stops.
-pub fn spawn(run_dir: &Path, data_root: &Path, cores: Option<&Cores>) -> Result<Child> {
+///
+/// `until` is the update to pause after.
+pub fn spawn(
+    run_dir: &Path,
+    data_root: &Path,
+    results: &Path,
+    until: Option<u64>,
+    cores: Option<&Cores>,
+) -> Result<Child> {
     let log_path = run_dir.join(LOG_FILE);
     let log =
         File::options().append(true).create(true).open(&log_path).map_err(Error::io("open", &log_path))?;
     let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
     let cores = cores.cloned();
     let mut command = Command::new(&program);
-    command.arg("--data").arg(data_root).arg("trial").arg(run_dir);
+    command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
+    command.args(until.map(|step| format!("--until={step}")));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
     // SAFETY: between fork and exec only two system calls are made, on memory that is already there.
     unsafe {
@@ -70,29 +79,39 @@ pub fn signal(process: u32, signal: i32) {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
     Finished,
-    /// Checkpointed, to be started again.
+    /// To be started again: its state is saved, or another process was at it.
     Stopped,
-    Failed(Failure),
+    Failed {
+        kind: FailureKind,
+        /// In words.
+        reason: String,
+        /// The log's last lines.
+        detail: String,
+    },
 }
 
 /// Reads the ending off the exit status and the log.
 pub fn classify(status: ExitStatus, run_dir: &Path) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, 5);
-    let reason = match (status.code(), status.signal()) {
+    let (kind, reason) = match (status.code(), status.signal()) {
         (Some(0), _) => return Ending::Finished,
         (Some(75), _) => return Ending::Stopped,
-        (Some(2), _) => "bad configuration or data".to_string(),
-        (Some(3), _) => "diverged".to_string(),
-        (Some(4), _) => "out of memory".to_string(),
-        // A panic: libtorch's own errors end like this where no code catches them.
-        (Some(101), _) if Error::from_torch_message(&lines).exit_code() == 4 => "out of memory".to_string(),
-        (Some(code), _) => format!("failed with exit code {code}"),
-        (None, Some(libc::SIGKILL)) => "killed by signal 9, perhaps for lack of memory".to_string(),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "ended in an unknown way".to_string(),
+        (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
+        (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
+        (Some(4), _) => (FailureKind::OutOfMemory, "out of memory".to_string()),
+        // Memory that runs out outside libtorch's operations: Rust's allocator aborts, C++ terminates.
+        (_, Some(libc::SIGABRT)) if lines.contains("memory allocation of") || lines.contains("bad_alloc") => {
+            (FailureKind::OutOfMemory, "out of memory".to_string())
+        }
+        (Some(code), _) => (FailureKind::Failed, format!("failed with exit code {code}")),
+        (None, Some(libc::SIGKILL)) => {
+            (FailureKind::Killed, "killed by signal 9, perhaps for lack of memory".to_string())
+        }
+        (None, Some(signal)) => (FailureKind::Killed, format!("killed by signal {signal}")),
+        (None, None) => (FailureKind::Lost, "ended in an unknown way".to_string()),
     };
-    Ending::Failed(Failure { reason, detail: lines })
+    Ending::Failed { kind, reason, detail: lines }
 }
 
 fn last_lines(path: &Path, count: usize) -> String {
@@ -111,9 +130,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LOG_FILE), "a\nb\nc\nd\ne\nerror: last\n").unwrap();
         let reason = |raw| match classify(ExitStatus::from_raw(raw), folder.path()) {
-            Ending::Failed(failure) => {
-                assert_eq!(failure.detail, "b\nc\nd\ne\nerror: last");
-                failure.reason
+            Ending::Failed { reason, detail, .. } => {
+                assert_eq!(detail, "b\nc\nd\ne\nerror: last");
+                reason
             }
             other => format!("{other:?}"),
         };
@@ -124,11 +143,9 @@ mod tests {
         assert_eq!(reason(4 << 8), "out of memory");
         assert_eq!(reason(101 << 8), "failed with exit code 101");
         assert_eq!(reason(11), "killed by signal 11");
-        std::fs::write(folder.path().join(LOG_FILE), "DefaultCPUAllocator: can't allocate memory\n").unwrap();
-        let Ending::Failed(failure) = classify(ExitStatus::from_raw(101 << 8), folder.path()) else {
-            panic!()
-        };
-        assert_eq!(failure.reason, "out of memory");
+        std::fs::write(folder.path().join(LOG_FILE), "memory allocation of 99 bytes failed\n").unwrap();
+        let ending = classify(ExitStatus::from_raw(libc::SIGABRT), folder.path());
+        assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
     }
 
     #[test]

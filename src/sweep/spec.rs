@@ -1,5 +1,6 @@
 //! The sweep file: a base experiment, rows and axes of changes, seeds, a table's layout.
 
+use super::policy::{Halving, Policy, Retry};
 use crate::config::deserialize::from_table;
 use crate::config::load::{load_table, relative_to};
 use crate::config::tree::{Node, Table, Value};
@@ -28,6 +29,8 @@ pub struct SweepSpec {
     pub table: TableSpec,
     /// Trials that run at once; absent: the command decides.
     pub workers: Option<usize>,
+    /// What to do about failures, budgets and poor trials.
+    pub policy: Policy,
     /// The start of the file.
     pub start: Place,
     /// The sweep file as parsed, for the places of what is not stored above.
@@ -90,6 +93,11 @@ struct SweepFile {
     #[serde(default)]
     table: TableSpec,
     workers: Option<usize>,
+    max_trials: Option<usize>,
+    max_hours: Option<f64>,
+    #[serde(default)]
+    retry: Retry,
+    halving: Option<Halving>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +118,19 @@ impl SweepSpec {
     pub fn load(path: &Path) -> Result<SweepSpec> {
         let (tree, start) = load_table(path)?;
         // The pattern names every field, so that a new key cannot be forgotten here.
-        let SweepFile { base, seeds, set: IgnoredAny, row, axes: IgnoredAny, table, workers } =
-            from_table(&tree, &start)?;
+        let SweepFile {
+            base,
+            seeds,
+            set: IgnoredAny,
+            row,
+            axes: IgnoredAny,
+            table,
+            workers,
+            max_trials,
+            max_hours,
+            retry,
+            halving,
+        } = from_table(&tree, &start)?;
         let base_place = place_of(&tree, "base", &start);
         let nodes = match tree.get("row") {
             Some(Node { value: Value::Array(nodes), .. }) => nodes.as_slice(),
@@ -154,6 +173,7 @@ impl SweepSpec {
             axes,
             table,
             workers,
+            policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
             start,
             places: tree,
         })

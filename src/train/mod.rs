@@ -36,6 +36,10 @@ pub struct TrainingConfig {
     /// Largest gradient norm; absent: no clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Measurements of the dev loss without a new best after which training ends, as if `steps` were
+    /// that update; absent: it never ends early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping_patience: Option<u64>,
     /// Updates between perplexities on the dev set; 0: only at the end.
     pub dev_interval_steps: u64,
     /// Updates between BLEU scores on the dev set; 0: only at the end.
@@ -72,6 +76,7 @@ impl Default for TrainingConfig {
             adam_epsilon: 1e-9,
             label_smoothing: 0.1,
             clip_norm: None,
+            early_stopping_patience: None,
             dev_interval_steps: 1_000,
             dev_bleu_interval_steps: 0,
             checkpoint_interval_steps: 1_500,
@@ -89,13 +94,20 @@ impl TrainingConfig {
             || (self.checkpoint_interval_steps > 0 && step.is_multiple_of(self.checkpoint_interval_steps))
     }
 
-    /// The updates whose weights are averaged for the final scores, ascending: the last
-    /// `average_checkpoints` that the schedule has, fewer if it has fewer.
-    pub fn averaged_steps(&self) -> Vec<u64> {
+    /// Whether training is over after `step` updates, of which `best_step` had the lowest dev loss so far.
+    pub fn is_over(&self, step: u64, best_step: Option<u64>) -> bool {
+        let waited = best_step.and_then(|best| (step - best).checked_div(self.dev_interval_steps));
+        step >= self.steps
+            || self.early_stopping_patience.zip(waited).is_some_and(|(patience, waited)| waited >= patience)
+    }
+
+    /// The updates whose weights are averaged for the final scores of a training of `end` updates,
+    /// ascending: the last `average_checkpoints` that the schedule has, fewer if it has fewer.
+    pub fn averaged_steps(&self, end: u64) -> Vec<u64> {
         let interval = self.checkpoint_interval_steps;
-        let multiples = (self.steps - 1).checked_div(interval).unwrap_or(0);
+        let multiples = (end - 1).checked_div(interval).unwrap_or(0);
         let first = (multiples + 2).saturating_sub(self.average_checkpoints as u64).max(1);
-        (first..=multiples).map(|n| n * interval).chain([self.steps]).collect()
+        (first..=multiples).map(|n| n * interval).chain([end]).collect()
     }
 }
 
@@ -112,7 +124,7 @@ mod tests {
                 average_checkpoints,
                 ..Default::default()
             };
-            let seen = config.averaged_steps();
+            let seen = config.averaged_steps(steps);
             assert!(seen.iter().all(|&s| config.saves_at(s)));
             seen
         };
@@ -121,5 +133,28 @@ mod tests {
         assert_eq!(averaged(100, 10, 1), [100]);
         assert_eq!(averaged(25, 10, 9), [10, 20, 25]);
         assert_eq!(averaged(100, 0, 2), [100]);
+        let config = TrainingConfig {
+            steps: 100,
+            checkpoint_interval_steps: 10,
+            average_checkpoints: 3,
+            ..Default::default()
+        };
+        assert_eq!(config.averaged_steps(47), [30, 40, 47], "ended early");
+    }
+
+    #[test]
+    fn patience_counts_measurements_since_the_best() {
+        let config = TrainingConfig {
+            steps: 100,
+            dev_interval_steps: 10,
+            early_stopping_patience: Some(2),
+            ..Default::default()
+        };
+        assert!(!config.is_over(0, None) && !config.is_over(20, Some(20)) && !config.is_over(39, Some(20)));
+        assert!(config.is_over(40, Some(20)) && config.is_over(100, Some(100)));
+        let endless = TrainingConfig { early_stopping_patience: None, ..config.clone() };
+        assert!(!endless.is_over(99, Some(10)) && endless.is_over(100, Some(10)));
+        // Without measurements there is nothing to wait for.
+        assert!(!TrainingConfig { dev_interval_steps: 0, ..config }.is_over(99, Some(10)));
     }
 }

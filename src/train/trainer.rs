@@ -36,13 +36,16 @@ pub struct Trainer<'a> {
     pub store: &'a Store,
     pub checkpoints: &'a Checkpoints,
     pub stop: &'a StopFlag,
+    /// Pause after this update, unless training is over by then.
+    pub until: Option<u64>,
 }
 
 impl Trainer<'_> {
     /// Trains from `progress` to the last update, which is always saved; gives the progress there.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised; [`Error::Diverged`].
+    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, [`Error::Paused`] likewise at
+    /// `until`; [`Error::Diverged`].
     pub fn run(
         &self,
         adam: &mut Adam,
@@ -52,7 +55,10 @@ impl Trainer<'_> {
         let Trainer { model, config, d_model, store, .. } = *self;
         let updates = Updates { model, config, d_model, store };
         let mut stream = BatchStream::start(self.store, config, &progress)?;
-        while progress.step < config.steps {
+        while !self.is_over(&progress) {
+            if self.until.is_some_and(|until| progress.step >= until) {
+                return Err(Error::Paused { step: progress.step });
+            }
             let number = progress.step + 1;
             let pairs = stream.next_update();
             let norm = monitor.wants_gradient_norm(number);
@@ -71,8 +77,9 @@ impl Trainer<'_> {
             if number < config.steps && due(number, config.dev_bleu_interval_steps) {
                 monitor.dev_bleu(self.model, number)?;
             }
-            let stopping = self.stop.is_raised() && number < config.steps;
-            if config.saves_at(number) || stopping {
+            let over = self.is_over(&progress);
+            let stopping = self.stop.is_raised() && !over;
+            if config.saves_at(number) || over || stopping || self.until == Some(number) {
                 monitor.sync()?;
                 self.checkpoints.save(self.model.weights(), adam, &progress, config)?;
             }
@@ -81,6 +88,10 @@ impl Trainer<'_> {
             }
         }
         Ok(progress)
+    }
+
+    fn is_over(&self, progress: &Progress) -> bool {
+        self.config.is_over(progress.step, progress.best.map(|best| best.step))
     }
 
     fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {

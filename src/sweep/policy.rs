@@ -1,0 +1,196 @@
+//! What a sweep does about failures, what it may spend, and how it stops poor trials early.
+//!
+//! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
+
+use super::expand::Trial;
+use crate::error::{Error, Result};
+use crate::results::record::FailureKind;
+use serde::Deserialize;
+
+/// The rules that a driver follows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Policy {
+    /// Trials that one call of the command starts, at most; absent: all.
+    pub max_trials: Option<usize>,
+    /// Hours after which one call stops its trials, which save their state.
+    pub max_hours: Option<f64>,
+    pub retry: Retry,
+    pub halving: Option<Halving>,
+    /// Stop everything at the first trial that fails for good.
+    pub fail_fast: bool,
+}
+
+impl Policy {
+    /// Checks what the sweep and the command line say together.
+    ///
+    /// # Errors
+    /// A user error that names the key.
+    pub fn check(&self, trials: &[Trial]) -> Result<()> {
+        let refuse = |what: String| Err(Error::user(what));
+        if self.max_trials == Some(0) {
+            return refuse("max_trials = 0 would run nothing; use 1 or more".into());
+        }
+        if let Some(hours) = self.max_hours.filter(|hours| !hours.is_finite() || *hours <= 0.0) {
+            return refuse(format!("max_hours = {hours} is no time to work in; use a number above 0"));
+        }
+        if self.retry.attempts == 0 {
+            return refuse("retry.attempts = 0 would run nothing; use 1 or more".into());
+        }
+        let Some(Halving { first, factor }) = self.halving else { return Ok(()) };
+        if factor < 2 {
+            return refuse(format!("halving.factor = {factor} lets every trial go on; use 2 or more"));
+        }
+        for trial in trials {
+            let interval = trial.experiment.training.dev_interval_steps;
+            if first == 0 || interval == 0 || !first.is_multiple_of(interval) {
+                return refuse(format!(
+                    "halving.first = {first} is no step at which row {:?} measures its dev loss; use a multiple \
+                     of its training.dev_interval_steps = {interval}",
+                    trial.row
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `[retry]` section.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Attempts at one trial in one call of the command, the first included.
+    pub attempts: u32,
+    /// The failures after which a trial is tried again: those that need not repeat themselves.
+    pub on: Vec<FailureKind>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry { attempts: 3, on: vec![FailureKind::Killed, FailureKind::Lost, FailureKind::OutOfMemory] }
+    }
+}
+
+impl Retry {
+    /// Whether a trial that failed so at its `attempt`-th attempt is tried again.
+    pub fn allows(&self, kind: FailureKind, attempt: u32) -> bool {
+        attempt < self.attempts && self.on.contains(&kind)
+    }
+}
+
+/// The `[halving]` section: asynchronous successive halving on the dev loss.
+///
+/// At the steps `first`, `first` · `factor`, … trials pause, and only the best 1/`factor` of those that got
+/// so far go on, from where they paused: a trial that finishes has the same bytes as without halving.
+///
+/// # Source
+/// Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Halving {
+    /// Updates at the first comparison; a multiple of `training.dev_interval_steps`.
+    pub first: u64,
+    #[serde(default = "usual_factor")]
+    pub factor: u64,
+}
+
+fn usual_factor() -> u64 {
+    3
+}
+
+impl Halving {
+    /// The steps of the comparisons in a training of `steps` updates.
+    pub fn rungs(&self, steps: u64) -> Vec<u64> {
+        let next = |step: &u64| step.checked_mul(self.factor);
+        std::iter::successors(Some(self.first), next).take_while(|&step| step < steps).collect()
+    }
+}
+
+/// What halving says of the trials that are not finished.
+#[derive(Debug, Default)]
+pub struct Ladder {
+    /// For each comparison, the trials that got there with their dev losses.
+    reached: Vec<Vec<(usize, f64)>>,
+    /// For each comparison, the trials that went on beyond it.
+    promoted: Vec<Vec<usize>>,
+}
+
+impl Ladder {
+    /// Notes that a trial got to comparison `rung`.
+    pub fn reach(&mut self, rung: usize, trial: usize, dev_loss: f64) {
+        while self.reached.len() <= rung {
+            self.reached.push(Vec::new());
+            self.promoted.push(Vec::new());
+        }
+        if !self.reached[rung].iter().any(|&(number, _)| number == trial) {
+            self.reached[rung].push((trial, dev_loss));
+        }
+    }
+
+    /// Notes that a trial goes on, or went on, beyond comparison `rung`.
+    pub fn promote(&mut self, rung: usize, trial: usize) {
+        if !self.promoted[rung].contains(&trial) {
+            self.promoted[rung].push(trial);
+        }
+    }
+
+    /// The trial to go on with next and the comparison that it leaves, the furthest first. With `last`, when
+    /// nothing else is left to do, one trial of each comparison goes on however few got there.
+    pub fn next(&self, factor: u64, last: bool) -> Option<(usize, usize)> {
+        (0..self.reached.len()).rev().find_map(|rung| {
+            let mut best = self.reached[rung].clone();
+            best.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            let quota = (best.len() as u64 / factor).max(u64::from(last)) as usize;
+            let chosen = best.iter().take(quota).find(|(trial, _)| !self.promoted[rung].contains(trial));
+            chosen.map(|&(trial, _)| (rung, trial))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_repeat_themselves_are_not_tried_again() {
+        let retry = Retry::default();
+        assert!(retry.allows(FailureKind::Killed, 1) && retry.allows(FailureKind::Lost, 2));
+        assert!(!retry.allows(FailureKind::Killed, 3));
+        assert!(!retry.allows(FailureKind::Diverged, 1) && !retry.allows(FailureKind::BadConfiguration, 1));
+    }
+
+    #[test]
+    fn comparisons_come_at_powers_of_the_factor_before_the_end() {
+        let halving = Halving { first: 100, factor: 3 };
+        assert_eq!(halving.rungs(1000), [100, 300, 900]);
+        assert_eq!(halving.rungs(900), [100, 300]);
+        assert!(halving.rungs(100).is_empty());
+    }
+
+    #[test]
+    fn the_best_third_goes_on_and_the_furthest_first() {
+        let mut ladder = Ladder::default();
+        for (trial, loss) in [(0, 5.0), (1, 3.0)] {
+            ladder.reach(0, trial, loss);
+        }
+        assert_eq!(ladder.next(3, false), None, "two of three");
+        ladder.reach(0, 2, 4.0);
+        assert_eq!(ladder.next(3, false), Some((0, 1)));
+        ladder.promote(0, 1);
+        assert_eq!(ladder.next(3, false), None);
+        ladder.reach(1, 1, 2.0);
+        assert_eq!(ladder.next(3, false), None);
+        // Nothing else to do: somebody has to get to the end.
+        assert_eq!(ladder.next(3, true), Some((1, 1)));
+        ladder.promote(1, 1);
+        assert_eq!(ladder.next(3, true), None);
+    }
+
+    #[test]
+    fn losses_that_are_no_numbers_come_last_and_ties_go_to_the_earlier_trial() {
+        let mut ladder = Ladder::default();
+        for (trial, loss) in [(0, f64::NAN), (2, 1.0), (1, 1.0), (2, 0.0)] {
+            ladder.reach(0, trial, loss);
+        }
+        assert_eq!(ladder.next(3, false), Some((0, 1)));
+    }
+}

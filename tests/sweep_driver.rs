@@ -1,0 +1,252 @@
+//! What a sweep's driver does about failures, budgets, poor trials and work that is done already.
+
+mod common;
+
+use common::{Outcome, Workshop};
+use std::time::{Duration, Instant};
+
+const SWEEP: &str = r#"
+base = "tiny.toml"
+seeds = [1]
+set = { "training.steps" = 8 }
+
+[[row]]
+label = "base"
+"#;
+
+fn workshop(sweep: &str) -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", sweep);
+    workshop
+}
+
+fn row(label: &str, set: &str) -> String {
+    format!("\n[[row]]\nlabel = \"{label}\"\nset = {{ {set} }}\n")
+}
+
+/// The events of a kind in the ledger, as rows.
+fn events(workshop: &Workshop, kind: &str) -> Vec<String> {
+    let ledger = workshop.text("results/small/ledger.jsonl");
+    let lines = ledger.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line["event"] == kind).map(|line| line["row"].as_str().unwrap().to_string()).collect()
+}
+
+/// Everything that equal runs share.
+fn bytes(workshop: &Workshop, run: &str) -> Vec<Vec<u8>> {
+    ["metrics.csv", "hypotheses/dev.txt", "hypotheses/test.txt", "checkpoints/scored.weights.safetensors"]
+        .iter()
+        .map(|file| workshop.read(format!("{run}/{file}")))
+        .chain([record_but_label(workshop, run)])
+        .collect()
+}
+
+fn record_but_label(workshop: &Workshop, run: &str) -> Vec<u8> {
+    let mut sealed: serde_json::Value =
+        serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
+    sealed["record"]["label"] = "".into();
+    sealed["record"]["configuration"]["label"] = "".into();
+    sealed["record"].to_string().into_bytes()
+}
+
+/// Starts the sweep, waits until `ready` says that a process is to be killed, kills it, and waits for the end.
+fn sweep_with_a_kill(workshop: &Workshop, words: &[&str], run: &str) -> Outcome {
+    let mut command = workshop.command(words);
+    let child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    let process = loop {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the trial never trained");
+        let metrics =
+            std::fs::read_to_string(workshop.path(format!("{run}/metrics.csv"))).unwrap_or_default();
+        let timing = std::fs::read_to_string(workshop.path(format!("{run}/timing.json"))).unwrap_or_default();
+        let attempts: serde_json::Value = serde_json::from_str(&timing).unwrap_or_default();
+        if metrics.lines().count() > 8
+            && let Some(process) = attempts[0]["process"].as_i64()
+        {
+            break process;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    // SAFETY: the number is that of a process which the sweep started a moment ago.
+    unsafe { libc::kill(process as i32, libc::SIGKILL) };
+    Outcome(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_killed_trial_is_tried_again_and_ends_the_same() {
+    let long = SWEEP.replace("= 8", "= 60");
+    let (whole, killed) = (workshop(&long), workshop(&long));
+    whole.run(&["sweep", "small.toml"]).expect(0);
+    let outcome = sweep_with_a_kill(&killed, &["sweep", "small.toml"], "results/small/base/seed-1");
+    outcome.expect(0).says("killed by signal 9").says("to be tried again").says("finished in");
+    assert_eq!(events(&killed, "retried"), ["base"]);
+    let run = "results/small/base/seed-1";
+    assert_eq!(bytes(&whole, run), bytes(&killed, run));
+    assert!(!killed.path(format!("{run}/failure.json")).exists());
+}
+
+#[test]
+fn attempts_have_a_limit() {
+    let workshop = workshop(&format!("{}\n[retry]\nattempts = 1\n", SWEEP.replace("= 8", "= 60")));
+    let outcome = sweep_with_a_kill(&workshop, &["sweep", "small.toml"], "results/small/base/seed-1");
+    outcome.expect(1).says("1 of 1 trials failed; the same command tries them again");
+    let failure = workshop.text("results/small/base/seed-1/failure.json");
+    assert!(failure.contains("\"kind\": \"killed\""), "{failure}");
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+}
+
+#[test]
+fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
+    let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
+    let workshop = workshop(&format!("{SWEEP}{explodes}"));
+    workshop.run(&["sweep", "small.toml"]).expect(1).says("1 would fail again");
+    let again = workshop.run(&["sweep", "small.toml"]).expect(1).says("nothing else is to be run");
+    assert!(again.err().contains("explodes seed 1: diverged"), "{}", again.err());
+    assert_eq!(events(&workshop, "failed").len(), 1);
+    workshop.run(&["sweep", "small.toml", "--only", "failed"]).expect(1);
+    assert_eq!(events(&workshop, "failed").len(), 2);
+    // Other settings are another trial.
+    workshop.write("small.toml", &format!("{SWEEP}{}", explodes.replace("1e30", "1.5")));
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+}
+
+#[test]
+fn only_the_named_rows_and_trials_run() {
+    let sweep = SWEEP.replace("[1]", "[1, 2]") + &row("wide", "\"model.d_ff\" = 24");
+    let workshop = workshop(&sweep);
+    workshop.run(&["sweep", "small.toml", "--only", "wide"]).expect(0);
+    assert_eq!(events(&workshop, "finished"), ["wide", "wide"]);
+    workshop.run(&["sweep", "small.toml", "--only", "base/seed-2"]).expect(0);
+    assert!(workshop.path("results/small/base/seed-2/record.json").exists());
+    assert!(!workshop.path("results/small/base/seed-1").exists());
+    workshop.run(&["sweep", "small.toml", "--only", "wyde"]).expect(2).says("did you mean \"wide\"?");
+    workshop.run(&["sweep", "small.toml", "--only", "base/seed-3"]).expect(2);
+}
+
+#[test]
+fn fail_fast_ends_the_sweep_and_the_rest_goes_on_later() {
+    let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
+    let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", &format!("{explodes}{}", row("base", "")));
+    let workshop = workshop(&sweep);
+    workshop
+        .run(&["sweep", "small.toml", "--fail-fast"])
+        .expect(75)
+        .says("--fail-fast after explodes seed 1 failed");
+    assert!(!workshop.path("results/small/base").exists());
+    workshop.run(&["sweep", "small.toml"]).expect(1).says("1 of 2 trials failed");
+    assert!(workshop.path("results/small/base/seed-1/record.json").exists());
+}
+
+#[test]
+fn budgets_end_one_call_and_the_next_goes_on() {
+    let sweep = SWEEP.replace("[1]", "[1, 2, 3]").replace("base =", "max_trials = 2\nbase =");
+    let workshop = workshop(&sweep);
+    workshop
+        .run(&["sweep", "small.toml"])
+        .expect(75)
+        .says("max_trials is reached and 1 trials are not started");
+    assert_eq!(events(&workshop, "finished").len(), 2);
+    workshop.run(&["sweep", "small.toml", "--max-hours", "1e-9"]).expect(75).says("stopped by max_hours");
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    workshop.run(&["sweep", "small.toml", "--max-trials", "0"]).expect(2).says("max_trials = 0");
+    workshop.run(&["sweep", "small.toml", "--max-hours", "-1"]).expect(2);
+}
+
+#[test]
+fn a_trial_that_finished_elsewhere_is_taken_over() {
+    let workshop = workshop(SWEEP);
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    // The same trial in another sweep, under another label.
+    workshop.write("other.toml", &SWEEP.replace("\"base\"", "\"renamed\""));
+    workshop
+        .run(&["sweep", "other.toml"])
+        .expect(0)
+        .says("the same trial finished in results/small/base/seed-1");
+    let (old, new) = ("results/small/base/seed-1", "results/other/renamed/seed-1");
+    assert_eq!(bytes(&workshop, old), bytes(&workshop, new));
+    assert!(workshop.text(format!("{new}/record.json")).contains("\"label\": \"renamed\""));
+    workshop.run(&["verify", new, "--decode"]).expect(0);
+    workshop.run(&["sweep", "other.toml"]).expect(0).says("all 1 trials are finished already");
+    // A damaged run lends nothing.
+    workshop.write(&format!("{old}/hypotheses/test.txt"), "changed\n");
+    workshop.write(&format!("{new}/hypotheses/test.txt"), "changed\n");
+    workshop.write("third.toml", SWEEP);
+    workshop.run(&["sweep", "third.toml"]).expect(0).says("is not as recorded; it is trained anew");
+}
+
+#[test]
+fn rows_that_only_decode_differently_share_one_training() {
+    let sweep = SWEEP.replace("= 8 }", "= 8, \"training.dev_bleu_interval_steps\" = 0 }")
+        + &row("greedy", "\"decoding.beam\" = 1");
+    let (shared, alone) = (workshop(&sweep), workshop(&sweep));
+    shared
+        .run(&["sweep", "small.toml", "--workers", "2"])
+        .expect(0)
+        .says("greedy seed 1: goes on from the training of");
+    alone.run(&["sweep", "small.toml", "--only", "greedy"]).expect(0);
+    let run = "results/small/greedy/seed-1";
+    assert_eq!(bytes(&shared, run), bytes(&alone, run));
+    assert_ne!(record_but_label(&shared, run), record_but_label(&shared, "results/small/base/seed-1"));
+    assert_eq!(events(&shared, "reused"), ["greedy"]);
+}
+
+#[test]
+fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
+    let base = SWEEP.replace("= 8 }", "= 40 }").replace("[1]", "[1, 2]")
+        + &row("slow", "\"training.learning_rate_scale\" = 0.01");
+    let (all, halved) = (workshop(&base), workshop(&format!("{base}\n[halving]\nfirst = 10\nfactor = 2\n")));
+    all.run(&["sweep", "small.toml"]).expect(0);
+    let outcome =
+        halved.run(&["sweep", "small.toml"]).expect(0).says("paused at step 10").says("go no further");
+    let finished = events(&halved, "finished");
+    assert!(!finished.is_empty() && finished.len() < 4, "{finished:?}\n{}", outcome.err());
+    assert!(finished.iter().all(|row| row == "base"), "{finished:?}");
+    for seed in [1, 2] {
+        let run = format!("results/small/base/seed-{seed}");
+        if halved.path(format!("{run}/record.json")).exists() {
+            assert_eq!(bytes(&all, &run), bytes(&halved, &run), "{run}");
+        }
+    }
+    let wrong = format!("{base}\n[halving]\nfirst = 7\n");
+    workshop(&wrong)
+        .run(&["sweep", "small.toml"])
+        .expect(2)
+        .says("halving.first = 7")
+        .says("dev_interval_steps = 10");
+}
+
+#[test]
+fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
+    let workshop = Workshop::new();
+    let words = |results: &'static str, sets: &[&'static str]| {
+        let mut words = vec!["train", "tiny.toml", "--results", results];
+        sets.iter().for_each(|set| words.extend(["--set", set]));
+        words
+    };
+    // A learning rate that soon makes things worse.
+    let sets = [
+        "training.early_stopping_patience=2",
+        "training.learning_rate_scale=40.0",
+        "training.steps=400",
+        "training.dev_interval_steps=5",
+    ];
+    workshop.run(&words("early", &sets)).expect(0);
+    let record: serde_json::Value =
+        serde_json::from_str(&workshop.text("early/tiny/seed-1/record.json")).unwrap();
+    let steps = record["record"]["steps"].as_u64().unwrap();
+    assert!(steps < 400 && steps.is_multiple_of(5), "{steps}");
+    assert_eq!(record["record"]["averaged_steps"].as_array().unwrap().last().unwrap().as_u64(), Some(steps));
+    // Its last dev losses are no better than the best before.
+    let metrics = workshop.text("early/tiny/seed-1/metrics.csv");
+    let losses: Vec<f64> = metrics
+        .lines()
+        .filter_map(|line| line.split_once(",dev/loss,"))
+        .map(|(_, value)| value.parse().unwrap())
+        .collect();
+    let (last, before) = losses.split_at(losses.len() - 2);
+    let best = last.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(before.iter().all(|&loss| loss >= best), "{losses:?}");
+    workshop
+        .run(&words("bad", &["training.early_stopping_patience=2", "training.dev_interval_steps=0"]))
+        .expect(2);
+}
