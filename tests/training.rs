@@ -358,6 +358,7 @@ impl Run {
             store: &self.store,
             checkpoints: &checkpoints,
             stop,
+            until: None,
         };
         trainer.run(&mut adam, restored.unwrap_or(START), watch)?;
         checkpoints.load_average(model.weights(), &self.config.averaged_steps(self.config.steps))?;
