@@ -1,8 +1,11 @@
 //! Greedy and beam search against what full forward passes say, on tiny models in float64.
 
-use ablate::decode::DecodingConfig;
 use ablate::decode::search::Hypothesis;
 use ablate::decode::translate::translate;
+use ablate::decode::{
+    DecodingConfig,
+    LengthPenaltyForm::{self, Gnmt, Power},
+};
 use ablate::model::dropout::Mode;
 use ablate::model::{ModelConfig, Norm, Position, Transformer, Tying};
 use ablate::signal::StopFlag;
@@ -89,18 +92,26 @@ fn log_probability(model: &Transformer, source: &[u32], tokens: &[u32], ended: b
     tokens.iter().copied().chain(end).zip(rows).map(|(token, row)| row[token as usize]).sum()
 }
 
-/// GNMT's: ((5 + length) / 6)^alpha.
-fn penalty(length: usize, alpha: f64) -> f64 {
-    ((5 + length) as f64 / 6.0).powf(alpha)
+/// ((5 + length) / 6)^alpha or length^alpha.
+fn penalty(form: LengthPenaltyForm, length: usize, alpha: f64) -> f64 {
+    match form {
+        LengthPenaltyForm::Gnmt => ((5 + length) as f64 / 6.0).powf(alpha),
+        LengthPenaltyForm::Power => (length as f64).powf(alpha),
+    }
 }
 
 /// All finished translations of at most `limit` tokens, `</s>` counted, the best first.
-fn enumerate(model: &Transformer, source: &[u32], limit: usize, alpha: f64) -> Vec<(Vec<u32>, f64)> {
+fn enumerate(
+    model: &Transformer,
+    source: &[u32],
+    limit: usize,
+    penalty: impl Fn(usize) -> f64,
+) -> Vec<(Vec<u32>, f64)> {
     let mut found = Vec::new();
     let mut prefixes: Vec<Vec<u32>> = vec![Vec::new()];
     for length in 1..=limit {
         for prefix in &prefixes {
-            let score = log_probability(model, source, prefix, true) / penalty(length, alpha);
+            let score = log_probability(model, source, prefix, true) / penalty(length);
             found.push((prefix.clone(), score));
         }
         let longer = |prefix: &Vec<u32>| {
@@ -117,12 +128,14 @@ fn a_wide_enough_beam_finds_what_enumeration_finds() {
     let source = vec![4, 6];
     let mut lengths = std::collections::BTreeSet::new();
     for (name, model) in models() {
-        for alpha in [0.0, 0.6, 2.0] {
-            let all = enumerate(&model, &source, 4, alpha);
+        for (length_penalty_form, alpha) in
+            [(Gnmt, 0.0), (Gnmt, 0.6), (Gnmt, 2.0), (Power, 0.6), (Power, 2.0)]
+        {
+            let all = enumerate(&model, &source, 4, |length| penalty(length_penalty_form, length, alpha));
             assert_eq!(all.len(), 1 + 4 + 16 + 64);
             lengths.insert(all[0].0.len());
             // The last step has 64 · 5 candidates; a step looks at twice the beam.
-            let config = decoding(160, alpha, 2);
+            let config = DecodingConfig { length_penalty_form, ..decoding(160, alpha, 2) };
             for n_best in [1, 5, 64] {
                 let found = run(&model, &config, std::slice::from_ref(&source), n_best).remove(0);
                 assert_eq!(found.len(), n_best, "{name}, alpha {alpha}");
@@ -162,7 +175,7 @@ fn greedy_search_takes_the_best_token_each_time() {
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].tokens, tokens, "{name}, {source:?}");
             assert!((found[0].log_probability - total).abs() < 1e-12, "{name}");
-            assert!((found[0].score - total / penalty(length, 0.6)).abs() < 1e-12, "{name}");
+            assert!((found[0].score - total / penalty(Gnmt, length, 0.6)).abs() < 1e-12, "{name}");
         }
     }
 }
@@ -224,7 +237,7 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
                     let ended = tokens.len() < limit;
                     let expected = log_probability(&model, source, tokens, ended);
                     assert!((hypothesis.log_probability - expected).abs() < 1e-12, "{name}: {hypothesis:?}");
-                    let score = expected / penalty(tokens.len() + usize::from(ended), alpha);
+                    let score = expected / penalty(Gnmt, tokens.len() + usize::from(ended), alpha);
                     assert!((hypothesis.score - score).abs() < 1e-12, "{name}: {hypothesis:?}");
                 }
             }

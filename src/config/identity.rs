@@ -1,14 +1,18 @@
 //! What makes two trials the same: a hash of everything that decides their results.
+//!
+//! Settings at their defaults are left out, so that an option added later leaves the identities of
+//! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
 use super::schema::{Experiment, RunConfig};
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::model::Position;
+use serde::Serialize;
 use serde_json::Value;
 
 /// Raised by hand when a change of the code changes what a configuration produces; results
 /// of another version are then never taken for those of this one.
-pub const RESULT_VERSION: u32 = 1;
+pub const RESULT_VERSION: u32 = 2;
 
 /// The identity of a trial: its configuration, seed, data (`fingerprint` of the prepared
 /// corpus) and [`RESULT_VERSION`]. 64 hexadecimal digits.
@@ -18,6 +22,19 @@ pub const RESULT_VERSION: u32 = 1;
 pub fn identity(experiment: &Experiment, fingerprint: &str) -> String {
     let mut tree = canonical_tree(experiment);
     tree["fingerprint"] = fingerprint.into();
+    hash(&tree)
+}
+
+/// The identity of a trial's training: equal for trials that only decode differently, whose weights
+/// and curves are the same. Where BLEU is measured during training, decoding is a part of the curves.
+pub fn training_identity(experiment: &Experiment, fingerprint: &str) -> String {
+    let mut tree = canonical_tree(experiment);
+    tree["fingerprint"] = fingerprint.into();
+    if experiment.training.dev_bleu_interval_steps == 0
+        && let Some(tree) = tree.as_object_mut()
+    {
+        tree.remove("decoding");
+    }
     hash(&tree)
 }
 
@@ -47,8 +64,8 @@ fn normalised(experiment: &Experiment) -> Experiment {
     same.run = RunConfig::default();
     let model = &mut same.model;
     let width = model.d_model.checked_div(model.heads);
-    model.d_k = model.d_k.or(width);
-    model.d_v = model.d_v.or(width);
+    model.d_k = model.d_k.filter(|&d_k| Some(d_k) != width);
+    model.d_v = model.d_v.filter(|&d_v| Some(d_v) != width);
     if model.position != Position::Learned {
         model.learned_positions = 0;
     }
@@ -72,10 +89,29 @@ fn keep_text_only(pair: &mut FilePair) {
 }
 
 fn canonical_tree(experiment: &Experiment) -> Value {
-    // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
-    let mut tree = serde_json::to_value(normalised(experiment)).unwrap_or_default();
+    let same = normalised(experiment);
+    let mut tree = json(&same);
+    tree["model"] = beyond_default(&same.model);
+    // Which numbers a trial draws is never left unsaid.
+    tree["training"] = beyond_default(&same.training);
+    tree["training"]["seed"] = same.training.seed.into();
+    tree["decoding"] = beyond_default(&same.decoding);
     tree["result_version"] = RESULT_VERSION.into();
     tree
+}
+
+/// The settings of a section that differ from their defaults.
+fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
+    let (mut stated, defaults) = (json(section), json(&T::default()));
+    if let Some(stated) = stated.as_object_mut() {
+        stated.retain(|key, value| defaults.get(key) != Some(value));
+    }
+    stated
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
+    serde_json::to_value(value).unwrap_or_default()
 }
 
 fn hash(tree: &Value) -> String {
@@ -174,6 +210,29 @@ mod tests {
             assert_ne!(identity(&changed(change), "f"), original, "change {i}");
         }
         assert_ne!(identity(&generated(), "g"), original);
+    }
+
+    /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.
+    #[test]
+    fn the_identity_is_pinned() {
+        let pinned = changed(|e| (e.model.layers, e.training.steps) = (2, 7));
+        assert_eq!(identity(&pinned, "f"), "PIN");
+    }
+
+    #[test]
+    fn trials_that_only_decode_differently_share_their_training() {
+        let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
+        let original = training(|_| ());
+        assert_eq!(training(|e| e.decoding.beam = 9), original);
+        assert_ne!(training(|e| e.training.seed = 9), original);
+        assert_ne!(training_identity(&generated(), "g"), original);
+        // The curve of BLEU on the dev set is decoded.
+        let with_curve = training(|e| e.training.dev_bleu_interval_steps = 5);
+        let other_beam = |e: &mut Experiment| {
+            e.training.dev_bleu_interval_steps = 5;
+            e.decoding.beam = 9;
+        };
+        assert_ne!(training(other_beam), with_curve);
     }
 
     #[test]

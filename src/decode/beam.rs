@@ -1,10 +1,10 @@
-//! Beam search with the GNMT length penalty (§6.1).
+//! Beam search with a length penalty (§6.1).
 //!
 //! All bookkeeping is on the host, in one place and in a fixed order, so that ties are broken the
 //! same way everywhere: by score, then by the older hypothesis, then by the smaller token.
 
 use super::DecodingConfig;
-use super::search::{Hypothesis, NextToken, is_end, length_penalty, row_index};
+use super::search::{Hypothesis, NextToken, is_end, row_index};
 use crate::model::Encoded;
 
 /// The search of one sentence.
@@ -61,7 +61,7 @@ pub(super) fn search(
             let parents = sentence.advance(&best[first_row..first_row + width], config);
             if sentence.is_done(config, limits[sentence.number], n_best) {
                 let number = sentence.number;
-                results[number] = sentence.into_best(config.length_penalty, n_best);
+                results[number] = sentence.into_best(config, n_best);
             } else {
                 rows.extend(parents.iter().map(|&parent| (first_row + parent) as i64));
                 tokens.extend(sentence.open.iter().map(|open| i64::from(open.tokens[open.tokens.len() - 1])));
@@ -118,12 +118,9 @@ impl Sentence {
         for candidate in candidates {
             let mut tokens = self.open[candidate.row].tokens.clone();
             if is_end(candidate.token) {
-                let penalty = length_penalty(tokens.len() + 1, config.length_penalty);
                 let log_probability = candidate.log_probability;
-                self.finish(
-                    Hypothesis { tokens, log_probability, score: log_probability / penalty },
-                    config.beam,
-                );
+                let score = config.score(log_probability, tokens.len() + 1);
+                self.finish(Hypothesis { tokens, log_probability, score }, config.beam);
             } else if open.len() < config.beam {
                 tokens.push(candidate.token);
                 open.push(Open { tokens, log_probability: candidate.log_probability });
@@ -149,16 +146,16 @@ impl Sentence {
         let wanted = n_best.min(config.beam);
         let Some(worst) = self.finished.get(wanted - 1) else { return false };
         // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
-        let bound = best_open.log_probability / length_penalty(limit + 1, config.length_penalty);
+        let bound = config.score(best_open.log_probability, limit + 1);
         worst.score >= bound
     }
 
     /// The best finished hypotheses; if none finished within the limit, the open ones as they are.
-    fn into_best(self, alpha: f64, n_best: usize) -> Vec<Hypothesis> {
+    fn into_best(self, config: &DecodingConfig, n_best: usize) -> Vec<Hypothesis> {
         let mut best = self.finished;
         if best.is_empty() {
             best.extend(self.open.into_iter().map(|Open { tokens, log_probability }| {
-                let score = log_probability / length_penalty(tokens.len(), alpha);
+                let score = config.score(log_probability, tokens.len());
                 Hypothesis { tokens, log_probability, score }
             }));
         }

@@ -1,6 +1,7 @@
 //! Greedy search: the most probable token at every step (`decoding.beam = 1`).
 
-use super::search::{Hypothesis, NextToken, is_end, length_penalty, row_index};
+use super::DecodingConfig;
+use super::search::{Hypothesis, NextToken, is_end, row_index};
 use crate::model::Encoded;
 use tch::Tensor;
 
@@ -15,7 +16,7 @@ struct Open {
 /// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` not counted.
 pub(super) fn search(
     next: &NextToken,
-    alpha: f64,
+    config: &DecodingConfig,
     encoded: &Encoded,
     limits: &[usize],
 ) -> Vec<Vec<Hypothesis>> {
@@ -39,7 +40,7 @@ pub(super) fn search(
                 sentence.tokens.push(token);
             }
             if is_end(token) || length == limits[sentence.sentence] {
-                let score = sentence.log_probability / length_penalty(length, alpha);
+                let score = config.score(sentence.log_probability, length);
                 let Open { sentence, tokens, log_probability } = sentence;
                 found[sentence].push(Hypothesis { tokens, log_probability, score });
             } else {

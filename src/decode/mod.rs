@@ -4,9 +4,11 @@
 
 pub mod beam;
 pub mod greedy;
+pub mod length_penalty;
 pub mod search;
 pub mod translate;
 
+pub use length_penalty::LengthPenaltyForm;
 use serde::{Deserialize, Serialize};
 
 /// The `[decoding]` section. The defaults are the paper's (§6.1).
@@ -15,8 +17,10 @@ use serde::{Deserialize, Serialize};
 pub struct DecodingConfig {
     /// Hypotheses kept a step; 1 is greedy search.
     pub beam: usize,
-    /// Alpha of the GNMT length penalty ((5 + length) / 6)^alpha (Wu et al. 2016, eq. 14).
+    /// Alpha, the exponent of the length penalty; 0 ranks by the log-probability alone.
     pub length_penalty: f64,
+    /// What the exponent is applied to.
+    pub length_penalty_form: LengthPenaltyForm,
     /// Output may be longer than the input by this many tokens.
     pub max_extra_length: usize,
     /// Padded source tokens times beam that are decoded at once.
@@ -25,6 +29,20 @@ pub struct DecodingConfig {
 
 impl Default for DecodingConfig {
     fn default() -> Self {
-        DecodingConfig { beam: 4, length_penalty: 0.6, max_extra_length: 50, batch_tokens: 8_192 }
+        DecodingConfig {
+            beam: 4,
+            length_penalty: 0.6,
+            length_penalty_form: LengthPenaltyForm::Gnmt,
+            max_extra_length: 50,
+            batch_tokens: 8_192,
+        }
+    }
+}
+
+impl DecodingConfig {
+    /// What hypotheses are ranked by: `log_probability` (nats) over the penalty of `length` tokens,
+    /// `</s>` counted if it was produced.
+    pub fn score(&self, log_probability: f64, length: usize) -> f64 {
+        log_probability / self.length_penalty_form.penalty(length, self.length_penalty)
     }
 }

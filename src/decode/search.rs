@@ -15,14 +15,6 @@ pub struct Hypothesis {
     pub score: f64,
 }
 
-/// The GNMT length penalty ((5 + length) / 6)^alpha, where `</s>` counts as a token.
-///
-/// # Source
-/// Wu et al. 2016, eq. 14; alpha 0.6 in Vaswani et al. 2017, §6.1.
-pub fn length_penalty(length: usize, alpha: f64) -> f64 {
-    ((5.0 + length as f64) / 6.0).powf(alpha)
-}
-
 /// The model as a search sees it: hidden state to log-probabilities of allowed tokens.
 pub(super) struct NextToken<'a> {
     pub model: &'a Transformer,
@@ -72,16 +64,4 @@ pub(super) fn row_index(rows: &[i64], encoded: &Encoded) -> Tensor {
 
 pub(super) fn is_end(token: u32) -> bool {
     token == EOS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_length_penalty_has_gnmts_form() {
-        assert_eq!(length_penalty(1, 0.6), 1.0);
-        assert!((length_penalty(7, 0.6) - 2f64.powf(0.6)).abs() < 1e-15);
-        assert_eq!(length_penalty(30, 0.0), 1.0);
-    }
 }

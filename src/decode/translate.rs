@@ -86,7 +86,7 @@ fn search(
         sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();
     let next = NextToken { model, vocabulary };
     if config.beam == 1 {
-        greedy::search(&next, config.length_penalty, &encoded, &limits)
+        greedy::search(&next, config, &encoded, &limits)
     } else {
         beam::search(&next, config, &encoded, &limits, n_best)
     }

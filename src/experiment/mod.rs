@@ -7,7 +7,9 @@ pub mod verify;
 
 pub use evaluate::{score_translations, stored_hypotheses};
 
-use crate::config::{Experiment, configuration_hash, identity, to_toml, validate_vocabulary};
+use crate::config::{
+    Experiment, configuration_hash, identity, to_toml, training_identity, validate_vocabulary,
+};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
@@ -217,6 +219,7 @@ impl Work<'_> {
         checksums.insert("weights".into(), weights);
         let record = Record {
             identity: self.identity.to_string(),
+            training_identity: Some(training_identity(experiment, self.data.fingerprint())),
             configuration_hash: configuration_hash(experiment),
             label: self.trial.label.to_string(),
             seed: training.seed,

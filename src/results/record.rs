@@ -16,7 +16,11 @@ pub const FAILURE_FILE: &str = "failure.json";
 pub struct Record {
     /// Hash of everything that determines the result; see `config::identity`.
     pub identity: String,
-    /// The same without seed and data: what the seeds of a row share.
+    /// The same without what only decoding depends on; see `config::training_identity`.
+    /// Records of result version 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_identity: Option<String>,
+    /// The identity without seed and data: what the seeds of a row share.
     pub configuration_hash: String,
     pub label: String,
     pub seed: u64,
@@ -145,6 +149,7 @@ mod tests {
     fn record() -> Record {
         Record {
             identity: "i".into(),
+            training_identity: Some("t".into()),
             configuration_hash: "c".into(),
             label: "base".into(),
             seed: 1,
