@@ -36,6 +36,13 @@ enum Command {
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(commands::translate::Arguments),
+    /// Write a finished run's model for another toolkit: safetensors, transformers or CTranslate2.
+    ///
+    /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
+    /// that loads it is printed on standard error.
+    ///
+    /// Example: ablate export results/tiny/seed-1 --format ctranslate2 --out tiny-ct2
+    Export(commands::export::Arguments),
     /// Print a sweep's table again, from what its trials left.
     ///
     /// Example: ablate table sweeps/demo.toml
@@ -58,6 +65,7 @@ impl Cli {
             Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
+            Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod device;
 pub mod error;
 pub mod experiment;
+pub mod export;
 pub mod files;
 mod mkl;
 pub mod model;

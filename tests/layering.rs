@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 21] = [
+const LAYERS: [(&str, u32, bool); 22] = [
     ("error", 0, false),
     ("seed", 0, false),
     ("files", 0, false),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u32, bool); 21] = [
     ("config", 3, false),
     ("results", 3, false),
     ("device", 4, true),
+    ("export", 4, true),
     ("experiment", 5, true),
     ("sweep", 6, false),
     ("commands", 7, false),

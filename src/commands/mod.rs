@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod export;
 pub mod prepare;
 pub mod score;
 pub mod sweep;

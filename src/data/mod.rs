@@ -9,7 +9,7 @@ pub mod corpus;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;
-mod staging;
+pub mod staging;
 pub mod store;
 pub mod synthetic;
 pub mod tokenizer;

@@ -251,7 +251,7 @@ fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
 }
 
 /// A tensor's bytes with what safetensors wants to know of it.
-struct Bytes {
+pub(crate) struct Bytes {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
@@ -280,7 +280,7 @@ fn dtype(kind: Kind) -> Result<Dtype> {
     }
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
+pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

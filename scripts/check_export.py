@@ -1,0 +1,392 @@
+#!/usr/bin/env python3
+"""Holds what `ablate export` writes to the packages that it is written for.
+
+    pip install torch==2.11.0 transformers==5.23.0 ctranslate2==4.8.5 tokenizers==0.23.3 safetensors==0.8.0
+    scripts/check_export.py --ablate target/release/ablate
+    scripts/check_export.py --ablate target/release/ablate --run RUN --data DATA --source test.en
+
+The first compares small models of every variant, given the whole target: logits of MarianMTModel and
+log-probabilities of CTranslate2 against `torch_transformer.py`, which `tests/parity.rs` holds to
+ablate, on ablate's own exported weights. The second also compares beam search: RUN translates SOURCE
+with ablate and with both packages, under length penalties that all three can express.
+
+Prints a table, with --json a list; exits with 1 where anything is beyond its tolerance. What is not
+measured but of interest (speed, differing lines) goes to standard error.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+import ctranslate2
+import safetensors
+import safetensors.torch
+import tokenizers
+import torch
+import torch_transformer
+import transformers
+from torch.nn import functional as F
+from torch_transformer import BOS, EOS, PAD
+
+HUGGING_FACE = f"transformers {transformers.__version__}"
+CTRANSLATE2 = f"ctranslate2 {ctranslate2.__version__}"
+
+# Absolute gaps of logits and of log-probabilities of tokens (nats).
+FLOAT64_TOLERANCE = 1e-13
+FLOAT32_TOLERANCE = 1e-5
+# Of a whole translation's log-probability over the length penalty, in float32 on both sides.
+SCORE_TOLERANCE = 1e-4
+# Share of lines that may be translated otherwise: packages stop their searches by other rules.
+DIFFERENT_LINES = 0.01
+
+EXPERIMENT = """
+[data]
+merges = 60
+[data.recipe]
+name = "small"
+source_language = "en"
+target_language = "de"
+[data.recipe.corpus.generated]
+train = 300
+dev = 12
+test = 12
+seed = 3
+[model]
+layers = 2
+d_model = 16
+d_ff = 24
+heads = 2
+[training]
+# Few and large steps: norms and biases leave their ones and zeros.
+steps = 3
+warmup_steps = 1
+learning_rate_scale = 0.2
+batch_tokens = 400
+micro_batch_tokens = 400
+checkpoint_interval_steps = 3
+average_checkpoints = 1
+dev_interval_steps = 3
+precision = "float64"
+[decoding]
+beam = 2
+max_extra_length = 4
+[run]
+device = "cpu"
+threads = 1
+tensorboard = false
+"""
+
+# Settings of each variant, and what a MarianMTModel has no place for, if anything.
+VARIANTS = {
+    "paper": ({}, None),
+    "halves": ({"position": "sinusoidal_halves"}, None),
+    "learned positions": ({"position": "learned", "learned_positions": 300}, None),
+    "no positions": ({"position": "none"}, None),
+    "decoder tied": ({"tying": "decoder"}, None),
+    "untied": ({"tying": "none"}, None),
+    "no biases": ({"attention_biases": False}, None),
+    "torch's epsilon": ({"layer_norm_epsilon": 1e-5}, None),
+    "large epsilon": ({"layer_norm_epsilon": 0.01, "tying": "none"}, None),
+    "narrow keys": ({"d_k": 3}, None),
+    "narrow values": ({"d_v": 5, "attention_biases": False}, None),
+    "padded rows": ({"embedding_rows": 700}, None),
+    "pre-norm": ({"norm": "pre"}, "model.norm"),
+    "wide keys": ({"d_k": 11}, "model.d_k"),
+    "wide values": ({"d_v": 9}, "model.d_v"),
+    "odd heads": ({"heads": 3, "d_k": 8, "d_v": 4}, "model.heads"),
+}
+
+
+def run(command, **options):
+    """Standard output of a program that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
+    return done.stdout
+
+
+class Table:
+    """Rows of what was compared, printed at the end."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, against, tolerance, gap):
+        verdict = "holds" if gap <= tolerance else "FAILS"
+        self.rows.append(
+            {"what": what, "compared with": against, "tolerance": tolerance, "largest gap": gap, "verdict": verdict}
+        )
+
+    def print(self, as_json):
+        if as_json:
+            print(json.dumps(self.rows, indent=1))
+            return
+        print("| what | compared with | tolerance | largest gap | verdict |\n| --- | --- | --- | --- | --- |")
+        for row in self.rows:
+            numbers = [f"{row[key]:.2g}" for key in ["tolerance", "largest gap"]]
+            print(f"| {row['what']} | {row['compared with']} | {' | '.join(numbers)} | {row['verdict']} |")
+
+    def holds(self):
+        return all(row["verdict"] == "holds" for row in self.rows)
+
+
+class Ablate:
+    """The program, with its places of data and results."""
+
+    def __init__(self, binary, data, results):
+        self.binary = os.path.abspath(binary)
+        self.places = ["--data", data, "--results", results]
+
+    def call(self, *words, **options):
+        return run([self.binary, *words, *self.places], **options)
+
+    def export(self, run, format, out):
+        """The program in Python that `ablate export` prints."""
+        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+        return done.stderr.split("\n\n", 1)[1]
+
+    def refusal(self, run, format, out):
+        """What is printed where a model does not fit, "" where it does or something was written."""
+        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
+
+
+def reference(folder):
+    """torch_transformer.py in float64 with the weights of a safetensors export, and its vocabulary's size."""
+    path = os.path.join(folder, "model.safetensors")
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = safetensors.torch.load_file(path)
+    vocabulary = len(json.loads(metadata["tokenizer"])["model"]["vocab"])
+    settings = json.loads(metadata["configuration"])["model"]
+    settings.pop("initialisation")
+    unknown = settings.keys() - torch_transformer.MODEL.keys()
+    if unknown:
+        sys.exit(f"torch_transformer.py knows no {', '.join(sorted(unknown))}")
+    model = torch_transformer.Transformer({**torch_transformer.MODEL, **settings}, vocabulary).double().eval()
+    own = dict(model.paths())
+    if own.keys() != tensors.keys():
+        sys.exit(f"{path} and torch_transformer.py name other weights: {sorted(own.keys() ^ tensors.keys())}")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+    # Buffers were rounded to the default type when they were made.
+    for position in [model.source_position, model.target_position]:
+        if hasattr(position, "table"):
+            length, d_model = position.table.shape
+            position.table = torch_transformer.sinusoids(position.kind, length, d_model)
+    return model, vocabulary
+
+
+def random_pairs(vocabulary):
+    """Sentences of random tokens, of 1 to 20 a side."""
+    draw = random.Random(7)
+    sentence = lambda: [draw.randrange(3, vocabulary) for _ in range(draw.randint(1, 20))]  # noqa: E731
+    return [(sentence(), sentence()) for _ in range(24)]
+
+
+def check_hugging_face(table, variant, folder, batch, expected, real):
+    """Logits of MarianMTModel, at the positions where `real`."""
+    model, report = transformers.MarianMTModel.from_pretrained(folder, output_loading_info=True)
+    table.add(f"{variant}: missing or unexpected keys", HUGGING_FACE, 0, sum(len(found) for found in report.values()))
+    source, inputs, _ = batch
+    for dtype, tolerance in [(torch.float64, FLOAT64_TOLERANCE), (torch.float32, FLOAT32_TOLERANCE)]:
+        with torch.no_grad():
+            mask = (source != PAD).long()
+            found = model.to(dtype).eval()(input_ids=source, attention_mask=mask, decoder_input_ids=inputs).logits
+        gap = (found.double() - expected)[real].abs().max().item()
+        table.add(f"{variant}: logits, {str(dtype).removeprefix('torch.')}", HUGGING_FACE, tolerance, gap)
+
+
+def check_ctranslate2(table, variant, folder, pairs, batch, expected, real):
+    """Log-probabilities of the tokens of the targets, ends of sentences among them."""
+    with open(os.path.join(folder, "shared_vocabulary.json"), encoding="utf-8") as file:
+        tokens = json.load(file)
+    translator = ctranslate2.Translator(folder, device="cpu", compute_type="float32", intra_threads=1)
+    words = [[[tokens[id] for id in side] for side in pair] for pair in pairs]
+    results = translator.score_batch([source for source, _ in words], [target for _, target in words])
+    found = torch.tensor([value for result in results for value in result.log_probs], dtype=torch.float64)
+    outputs = batch[2]
+    wanted = F.log_softmax(expected, -1).gather(-1, outputs.unsqueeze(-1)).squeeze(-1)[real]
+    gap = (found - wanted).abs().max().item() if found.shape == wanted.shape else math.inf
+    table.add(f"{variant}: log-probabilities of tokens, float32", CTRANSLATE2, FLOAT32_TOLERANCE, gap)
+
+
+def check_variants(table, binary, folder):
+    ablate = Ablate(binary, os.path.join(folder, "data"), os.path.join(folder, "results"))
+    experiment = os.path.join(folder, "small.toml")
+    with open(experiment, "w", encoding="utf-8") as file:
+        file.write(EXPERIMENT)
+    for variant, (settings, no_place) in VARIANTS.items():
+        name = variant.replace(" ", "-").replace("'", "")
+        sets = [f"model.{key}={json.dumps(value)}" for key, value in settings.items()]
+        ablate.call("train", experiment, "--name", name, *(word for set in sets for word in ("--set", set)))
+        trained = os.path.join(folder, "results", name, "seed-1")
+        out = {format: os.path.join(folder, name, format) for format in ["safetensors", "marian", "ctranslate2"]}
+        ablate.export(trained, "safetensors", out["safetensors"])
+        model, vocabulary = reference(out["safetensors"])
+        pairs = random_pairs(vocabulary)
+        batch = torch_transformer.collate(pairs)
+        real = batch[2] != PAD
+        with torch.no_grad():
+            expected = model(*batch[:2])
+        if no_place:
+            refused = no_place in ablate.refusal(trained, "marian", out["marian"])
+            table.add(f"{variant}: refused, naming {no_place}", HUGGING_FACE, 0, 0 if refused else math.inf)
+        else:
+            ablate.export(trained, "marian", out["marian"])
+            check_hugging_face(table, variant, out["marian"], batch, expected, real)
+        ablate.export(trained, "ctranslate2", out["ctranslate2"])
+        check_ctranslate2(table, variant, out["ctranslate2"], pairs, batch, expected, real)
+
+
+def lines_of(path):
+    with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", newline="\n") as file:
+        return [line.rstrip("\r\n") for line in file]
+
+
+def ablate_translations(ablate, trained, lines, beam, penalty):
+    """(score, text) of each line."""
+    sets = [f"decoding.length_penalty={penalty}", "decoding.length_penalty_form=power", f"decoding.beam={beam}"]
+    words = [word for set in sets for word in ("--set", set)]
+    text = ablate.call("translate", trained, "--n-best", "1", *words, input="".join(f"{line}\n" for line in lines))
+    rows = [row.split(" ||| ", 2) for row in text.split("\n")[:-1]]
+    return [(float(score), hypothesis) for _, score, hypothesis in rows]
+
+
+def timed(name, count, started):
+    seconds = time.monotonic() - started
+    print(f"{name}: {count} target tokens in {seconds:.1f} s, {count / seconds:.0f} tokens/s", file=sys.stderr)
+
+
+def hugging_face_translations(folder, lines, beam, penalty, longest):
+    """(score, text) of each line; the search goes on while an open hypothesis could still win."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.MarianMTModel.from_pretrained(folder).eval()
+    found, count, started = {}, 0, time.monotonic()
+    order = sorted(range(len(lines)), key=lambda at: len(tokenizer(lines[at]).input_ids))
+    for first in range(0, len(order), 50):
+        part = order[first : first + 50]
+        inputs = tokenizer([lines[at] for at in part], return_tensors="pt", padding=True)
+        outputs = model.generate(
+            **inputs,
+            num_beams=beam,
+            length_penalty=penalty,
+            early_stopping="never",
+            max_new_tokens=longest,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        count += (outputs.sequences[:, 1:] != PAD).sum().item()
+        texts = tokenizer.batch_decode(outputs.sequences, skip_special_tokens=True)
+        found.update(zip(part, zip(outputs.sequences_scores.tolist(), texts)))
+    timed(f"{HUGGING_FACE}, length penalty {penalty}", count, started)
+    return [found[at] for at in range(len(lines))]
+
+
+def ctranslate2_translations(folder, lines, beam, penalty, longest):
+    """(score, text) of each line; with a penalty the search waits for four times the beam's hypotheses."""
+    tokenizer = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    translator = ctranslate2.Translator(folder, device="cpu", compute_type="float32", intra_threads=1)
+    sources = [tokenizer.encode(line).tokens for line in lines]
+    started = time.monotonic()
+    results = translator.translate_batch(
+        sources,
+        beam_size=beam,
+        length_penalty=penalty,
+        patience=4,
+        return_scores=True,
+        # </s> then counts in the length, as it does for the others.
+        return_end_token=True,
+        max_batch_size=2048,
+        batch_type="tokens",
+        max_decoding_length=longest,
+    )
+    ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0]] for result in results]
+    timed(f"{CTRANSLATE2}, length penalty {penalty}", sum(map(len, ids)), started)
+    texts = [tokenizer.decode([id for id in row if id != EOS]) for row in ids]
+    return [(result.scores[0], text) for result, text in zip(results, texts)]
+
+
+def compare_translations(table, package, penalty, ours, theirs):
+    same = [(a, b) for (a, text), (b, other) in zip(ours, theirs) if text == other]
+    different = [(at, a, b) for at, (a, b) in enumerate(zip(ours, theirs)) if a[1] != b[1]]
+    what = f"beam search, length penalty {penalty}"
+    table.add(f"{what}: share of lines that differ", package, DIFFERENT_LINES, len(different) / len(ours))
+    gap = max((abs(a - b) for a, b in same), default=math.inf)
+    table.add(f"{what}: scores of equal lines, float32", package, SCORE_TOLERANCE, gap)
+    better = sum(a[0] > b[0] + SCORE_TOLERANCE for _, a, b in different)
+    worse = sum(b[0] > a[0] + SCORE_TOLERANCE for _, a, b in different)
+    print(
+        f"{package}, length penalty {penalty}: {len(different)} of {len(ours)} lines differ; "
+        f"ablate's score is higher in {better}, lower in {worse}, equal in {len(different) - better - worse}",
+        file=sys.stderr,
+    )
+    for at, a, b in different:
+        print(f"  line {at + 1}\n    ablate {a[0]:.6f} {a[1]}\n    theirs {b[0]:.6f} {b[1]}", file=sys.stderr)
+
+
+def check_trained(table, arguments, folder):
+    ablate = Ablate(arguments.ablate, arguments.data, os.path.join(folder, "results"))
+    lines = lines_of(arguments.source)[: arguments.lines]
+    out = {format: os.path.join(folder, "trained", format) for format in ["safetensors", "marian", "ctranslate2"]}
+    programs = {format: ablate.export(arguments.run, format, out[format]) for format in out}
+    sample = f"{lines[0]}\n"
+    # What the printed programs do is what the printed settings are: the run's penalty in the packages' form.
+    form = ["--set", "decoding.length_penalty_form=power"]
+    wanted = ablate.call("translate", arguments.run, *form, input=sample)
+    for format, package in [("marian", HUGGING_FACE), ("ctranslate2", CTRANSLATE2)]:
+        found = run([sys.executable, "-c", programs[format]], input=sample)
+        table.add("the printed program's translation of a line", package, 0, 0 if found == wanted else math.inf)
+    names = run([sys.executable, "-c", programs["safetensors"]]).count("\n")
+    stored = len(safetensors.torch.load_file(os.path.join(out["safetensors"], "model.safetensors")))
+    table.add("the printed program's list of weights", f"safetensors {safetensors.__version__}", 0, abs(names - stored))
+    for penalty in arguments.length_penalty:
+        ours = ablate_translations(ablate, arguments.run, lines, arguments.beam, penalty)
+        settings = (lines, arguments.beam, penalty, arguments.longest)
+        theirs = hugging_face_translations(out["marian"], *settings)
+        compare_translations(table, HUGGING_FACE, penalty, ours, theirs)
+        theirs = ctranslate2_translations(out["ctranslate2"], *settings)
+        compare_translations(table, CTRANSLATE2, penalty, ours, theirs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ablate", required=True, help="the program")
+    parser.add_argument("--run", help="directory of a finished run, for beam search")
+    parser.add_argument("--data", help="directory of the prepared corpora that the run was trained on")
+    parser.add_argument("--source", help="text to translate with the run, one sentence a line; plain or .gz")
+    parser.add_argument("--lines", type=int, help="only so many lines of the text")
+    parser.add_argument("--beam", type=int, default=4)
+    parser.add_argument("--length-penalty", type=float, action="append", help="exponents, by default 0 and 0.6")
+    parser.add_argument("--longest", type=int, default=100, help="most tokens of a translation by the packages")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    arguments.length_penalty = arguments.length_penalty or [0.0, 0.6]
+    if bool(arguments.run) != bool(arguments.data and arguments.source):
+        parser.error("--run, --data and --source go together")
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+
+    table = Table()
+    with tempfile.TemporaryDirectory() as folder:
+        check_variants(table, arguments.ablate, folder)
+        if arguments.run:
+            check_trained(table, arguments, folder)
+    table.print(arguments.json)
+    return 0 if table.holds() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+//! `ablate export`: a finished run for other toolkits.
+
+use super::Places;
+use crate::error::Result;
+use crate::experiment::{TrainedModel, finished_run};
+use crate::export::{Format, Run, check_place, export};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directory of a finished run.
+    pub run: PathBuf,
+    /// What to write. A setting that a format has no place for is refused by name, before anything is written.
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Directory to make; one that holds something is left alone.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let Arguments { run, format, out } = arguments;
+    let (experiment, record) = finished_run(&run, &[])?;
+    format.check(&experiment.model)?;
+    check_place(&out)?;
+    let on_cpu = ["run.device=cpu".to_string()];
+    let TrainedModel { data, model, .. } = TrainedModel::load(&run, &places.data, &on_cpu)?;
+    let trained = Run {
+        experiment: &experiment,
+        identity: &record.identity,
+        tokenizer: &data.tokenizer,
+        weights: model.weights(),
+    };
+    export(format, &trained, &out)?;
+    eprint!("wrote {}; in Python:\n\n{}", out.display(), format.example(&out, &experiment));
+    Ok(())
+}
