@@ -288,7 +288,7 @@ def hugging_face_translations(folder, lines, beam, penalty, longest):
             return_dict_in_generate=True,
             output_scores=True,
         )
-        count += (outputs.sequences[:, 1:] != PAD).sum().item()
+        count += (outputs.sequences > EOS).sum().item() + len(part)  # one </s> a line, whatever follows it
         texts = tokenizer.batch_decode(outputs.sequences, skip_special_tokens=True)
         found.update(zip(part, zip(outputs.sequences_scores.tolist(), texts)))
     timed(f"{HUGGING_FACE}, length penalty {penalty}", count, started)
@@ -311,6 +311,8 @@ def ctranslate2_translations(folder, lines, beam, penalty, longest):
         return_end_token=True,
         max_batch_size=2048,
         batch_type="tokens",
+        # By default the first token must not be </s>, which then gives its probability to the others.
+        min_decoding_length=0,
         max_decoding_length=longest,
     )
     ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0]] for result in results]

@@ -179,7 +179,7 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
 fn every_command_explains_itself() {
     let workshop = Workshop::new();
     let help = workshop.run(&["--help"]).expect(0).out();
-    for command in ["prepare", "train", "sweep", "score", "translate", "table", "verify"] {
+    for command in ["prepare", "train", "sweep", "score", "translate", "export", "table", "verify"] {
         assert!(help.contains(command), "{help}");
         let own = workshop.run(&[command, "--help"]).expect(0).out();
         assert!(own.contains("Example:"), "{own}");

@@ -214,9 +214,7 @@ impl Writer<'_> {
         }
         match self.config.norm {
             model::Norm::Post => Ok(()),
-            model::Norm::Pre => {
-                self.norm(&name("layer_norm"), &self.tensors.norm(&format!("{stack}.norm")))
-            }
+            model::Norm::Pre => self.norm(&name("layer_norm"), &self.tensors.norm(&format!("{stack}.norm"))),
         }
     }
 
@@ -289,12 +287,14 @@ fn put_string(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     Ok(())
 }
 
-pub fn example(directory: &str, beam: usize) -> String {
+pub fn example(directory: &str, beam: usize, alpha: f64) -> String {
     format!(
         "import ctranslate2, tokenizers\n\
          tokenizer = tokenizers.Tokenizer.from_file({directory} + \"/tokenizer.json\")\n\
          translator = ctranslate2.Translator({directory})\n\
-         tokens = translator.translate_batch([tokenizer.encode(input()).tokens], beam_size={beam})[0].hypotheses[0]\n\
+         line = tokenizer.encode(input()).tokens\n\
+         found = translator.translate_batch([line], beam_size={beam}, length_penalty={alpha}, patience=4)\n\
+         tokens = found[0].hypotheses[0]\n\
          print(tokenizer.decode([tokenizer.token_to_id(token) for token in tokens]))\n"
     )
 }

@@ -225,8 +225,8 @@ fn configuration(config: &ModelConfig, rows: i64, positions: i64, kind: Kind) ->
 /// What is never decoded takes part in the softmax and is left out afterwards, by `suppress_tokens`.
 ///
 /// # Deviation
-/// transformers divides by length^alpha where GNMT's penalty is ((5 + length) / 6)^alpha; and the
-/// limit on the length is one for all sources.
+/// transformers divides by length^alpha, which is `decoding.length_penalty_form = "power"`, where GNMT's
+/// form has ((5 + length) / 6)^alpha; and the limit on the length is one for all sources.
 fn generation(run: &Run, rows: i64, positions: i64) -> serde_json::Value {
     let decoding = &run.experiment.decoding;
     let longest = (run.experiment.data.max_length + decoding.max_extra_length).min(positions as usize);

@@ -107,7 +107,10 @@ impl Format {
         match self {
             Format::Safetensors => safetensors::example(&directory),
             Format::Marian => marian::example(&directory),
-            Format::Ctranslate2 => ctranslate2::example(&directory, experiment.decoding.beam),
+            Format::Ctranslate2 => {
+                let decoding = &experiment.decoding;
+                ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)
+            }
         }
     }
 }
@@ -139,7 +142,7 @@ fn reading_tokenizer(run: &Run, ends: bool) -> Result<Vec<u8>> {
             "special_tokens": {"</s>": {"id": "</s>", "ids": [crate::data::tokenizer::EOS], "tokens": ["</s>"]}},
         });
     }
-    json_bytes(&tokenizer)
+    Ok(format!("{tokenizer}\n").into_bytes())
 }
 
 /// As text that ends in a line feed.
