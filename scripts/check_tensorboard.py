@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a log directory with TensorBoard itself and compares it with what the runs recorded.
 
-    scripts/check_tensorboard.py results/SWEEP [--serve]
+    scripts/check_tensorboard.py results/SWEEP [--serve] [--json]
 
 Every directory below with a metrics.csv is a run. Its scalars, as TensorBoard's EventAccumulator reads them,
 must be the rows of metrics.csv and timing.csv: the same tags, steps that only grow, no point missing or
@@ -28,6 +28,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from checks import Checks, detail, package
 
 PATIENCE_SECONDS = 90  # How long a TensorBoard may take to start and to show everything.
 
@@ -215,20 +217,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log_dir", type=pathlib.Path)
     parser.add_argument("--serve", action="store_true", help="also ask a running TensorBoard, with both loaders")
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     runs = find_runs(arguments.log_dir)
     if not runs:
         parser.error(f"{arguments.log_dir}: no metrics.csv below")
 
     said, groups, points = check_files(runs)
-    said = [f"EventAccumulator: {text}" for text in said]
-    for fast in (True, False) if arguments.serve else ():
-        loader = f"tensorboard --load_fast {str(fast).lower()}"
-        with Server(arguments.log_dir, fast) as server:
-            said += [f"{loader}: {text}" for text in wait_until_equal(server, runs, groups)]
+    checks, size = Checks(), f"{len(runs)} runs, {points} points"
 
-    print("\n".join(said) or f"{len(runs)} runs, {points} points: as recorded")
-    return 1 if said else 0
+    def add(what, said):
+        for text in said:
+            detail(f"{what}: {text}")
+        checks.add(f"what is recorded, read by {what}", package("tensorboard"), size, len(said))
+
+    add("EventAccumulator", said)
+    for fast in (True, False) if arguments.serve else ():
+        with Server(arguments.log_dir, fast) as server:
+            add(f"tensorboard --load_fast {str(fast).lower()}", wait_until_equal(server, runs, groups))
+    return checks.finish(arguments.json)
 
 
 if __name__ == "__main__":

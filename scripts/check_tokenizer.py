@@ -6,11 +6,12 @@
     scripts/check_tokenizer.py DIR/tokenizer.json text...                 and exact decoding of these texts
     scripts/check_tokenizer.py DIR/tokenizer.json --ids ids.txt text...   and our ids of them, one line each
     scripts/check_tokenizer.py DIR/tokenizer.json --learned-from text...  and equal merges
+    scripts/check_tokenizer.py DIR/tokenizer.json --learned-from          learned from DIR's training store
 
 DIR is what `ablate prepare` made; where no stores lie beside tokenizer.json, they are passed over.
 Texts are plain or .gz; `--learned-from` wants the training texts with the pairs that have an empty
-side left out, lower-cased if the corpus was. Prints what was compared; exits with 1 where
-anything differs.
+side left out, lower-cased if the corpus was. The training store stands for them where cleaning left no pair
+out. Prints what was compared, with --json as `checks.py` says; exits with 1 where anything differs.
 """
 
 import argparse
@@ -23,6 +24,8 @@ import sys
 
 from subword_nmt.learn_bpe import learn_bpe
 from tokenizers import Tokenizer
+
+from checks import Checks, detail, package
 
 SPECIALS = ["<pad>", "<s>", "</s>"]
 
@@ -50,21 +53,19 @@ def read_store(path):
     return source, [list(ids[a:b]) for a, b in zip(offsets, offsets[1:])]
 
 
-def check_stores(tokenizer, directory):
-    """Number of differing lines of the dev and test sets that lie beside tokenizer.json."""
-    wrong = 0
+def check_stores(checks, tokenizer, directory):
+    """The dev and test sets that lie beside tokenizer.json."""
     for split in ["dev", "test"]:
         store = os.path.join(directory, f"{split}.store")
         if not os.path.exists(store):
-            print(f"{store}: not there, passed over")
+            detail(f"{store}: not there, passed over")
             continue
         for side, ours in zip(["source", "target"], read_store(store)):
             with open(os.path.join(directory, f"{split}.{side}.txt"), "rb") as file:
                 lines = file.read().decode("utf-8").split("\n")[:-1]
             different = check_ids(tokenizer, lines, ours) + abs(len(lines) - len(ours))
-            print(f"{split} {side}: ids and decoding of {len(lines)} lines: {different} differ")
-            wrong += different
-    return wrong
+            what = f"ids and decoding, {split} {side}"
+            checks.add(what, package("tokenizers"), f"{len(lines)} lines", different)
 
 
 def check_ids(tokenizer, lines, ours):
@@ -77,7 +78,7 @@ def check_ids(tokenizer, lines, ours):
         if ids != expected or back != line:
             wrong += 1
             if wrong <= 10:
-                print(f"line {number + 1} {line!r}:\n  tokenizers {ids}\n  ablate     {expected}\n  decoded    {back!r}")
+                detail(f"line {number + 1} {line!r}:\n  tokenizers {ids}\n  ablate     {expected}\n  decoded    {back!r}")
     return wrong
 
 
@@ -97,12 +98,12 @@ def without_repetitions(merges):
     return list(dict.fromkeys(merges))
 
 
-def check_merges(path, tokenizer, texts):
-    """Number of merges that differ from what subword-nmt learns on the same pieces."""
+def check_merges(checks, path, tokenizer, lines):
+    """The merges against those that subword-nmt learns on the same pieces."""
     with open(path, encoding="utf-8") as file:
         ours = [tuple(merge) for merge in json.load(file)["model"]["merges"]]
     pieces = io.StringIO()
-    for line in (line for text in texts for line in lines_of(text)):
+    for line in lines:
         normalized = tokenizer.normalizer.normalize_str(line)
         pieces.write(" ".join(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized)) + "\n")
     pieces.seek(0)
@@ -113,12 +114,12 @@ def check_merges(path, tokenizer, texts):
     theirs = without_repetitions(theirs)
     # With repetitions among theirs, as many of ours are beyond the number that they were asked for.
     different = sum(a != b for a, b in zip(ours, theirs)) + abs(len(ours) - len(theirs) - repeated)
-    print(f"{len(theirs)} merges of subword-nmt ({repeated} repeated), {len(ours)} of ablate: {different} differ")
+    size = f"{len(theirs)} merges ({repeated} repeated), {len(ours)} of ours"
+    checks.add("merges learned", package("subword-nmt"), size, different)
     for rank, (a, b) in enumerate(zip(ours, theirs)):
         if a != b:
-            print(f"first difference at rank {rank}: ablate {a}, subword-nmt {b}")
+            detail(f"first difference at rank {rank}: ablate {a}, subword-nmt {b}")
             break
-    return different
 
 
 def main():
@@ -127,30 +128,31 @@ def main():
     parser.add_argument("texts", nargs="*", help="plain or .gz text, one sentence a line")
     parser.add_argument("--ids", help="our ids of the texts, one line for each of theirs")
     parser.add_argument("--learned-from", action="store_true", help="compare merges; the texts are what they were learned from")
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_intermixed_args()
 
+    directory = os.path.dirname(arguments.tokenizer)
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
-    wrong = check_specials(tokenizer)
-    print(f"special tokens: {wrong} mistakes")
-    wrong += check_stores(tokenizer, os.path.dirname(arguments.tokenizer))
-    if not arguments.texts:
-        return 1 if wrong else 0
-    if arguments.learned_from:
-        wrong += check_merges(arguments.tokenizer, tokenizer, arguments.texts)
-        return 1 if wrong else 0
-
+    checks = Checks()
+    checks.add("special tokens", package("tokenizers"), f"{len(SPECIALS)} tokens", check_specials(tokenizer))
+    check_stores(checks, tokenizer, directory)
     lines = [line for text in arguments.texts for line in lines_of(text)]
-    ours = None
-    if arguments.ids:
-        with open(arguments.ids, encoding="ascii") as file:
-            ours = [[int(id) for id in line.split()] for line in file]
-        if len(ours) != len(lines):
-            print(f"{arguments.ids} has {len(ours)} lines, the texts have {len(lines)}")
-            return 1
-    different = check_ids(tokenizer, lines, ours)
-    compared = "ids and decoding" if ours is not None else "decoding"
-    print(f"{compared} of {len(lines)} lines: {different} differ")
-    return 1 if wrong + different else 0
+    if arguments.learned_from:
+        if not arguments.texts:
+            stored = read_store(os.path.join(directory, "train.store"))
+            lines = [tokenizer.decode(ids) for side in stored for ids in side]
+        check_merges(checks, arguments.tokenizer, tokenizer, lines)
+    elif arguments.texts:
+        ours = None
+        if arguments.ids:
+            with open(arguments.ids, encoding="ascii") as file:
+                ours = [[int(id) for id in line.split()] for line in file]
+            if len(ours) != len(lines):
+                detail(f"{arguments.ids} has {len(ours)} lines, the texts have {len(lines)}")
+                return 1
+        what = "ids and decoding" if ours is not None else "decoding"
+        checks.add(what, package("tokenizers"), f"{len(lines)} lines", check_ids(tokenizer, lines, ours))
+    return checks.finish(arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/parity/*.json: what Python torch computes for each variant of the model, in float64.
+"""Writes tests/fixtures/parity/model/*.json: what Python torch computes for each variant of the model, in float64.
 
     pip install torch==2.11.0 numpy
     python3 scripts/make_parity_fixtures.py
 
-`tests/parity.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`;
+`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`;
 gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
@@ -28,7 +28,7 @@ import torch
 
 from torch_transformer import MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
-FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity"
+FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/model"
 VOCABULARY = 11
 UPDATES = 10
 PAIRS = [

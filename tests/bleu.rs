@@ -1,7 +1,10 @@
 //! BLEU, its parts, its printed line and its signature equal the real sacreBLEU's, on the texts
 //! that `scripts/make_bleu_fixtures.py` has scored with it.
 
+mod common;
+
 use ablate::score::{Bleu, BleuConfig, corpus_bleu, sentence_statistics};
+use common::gaps::{self, Largest};
 use serde::Deserialize;
 
 /// Largest difference allowed in any number.
@@ -49,14 +52,16 @@ fn fixture() -> Fixture {
     serde_json::from_str(include_str!("fixtures/bleu.json")).expect("the fixture is written by a script")
 }
 
-fn assert_near(ours: f64, expected: f64, what: &str) {
-    assert!((ours - expected).abs() <= TOLERANCE, "{what}: {ours} is not sacreBLEU's {expected}");
+/// The largest gap so far, of scores from 0 to 100.
+fn largest(what: &str, sacrebleu: &str) -> Largest {
+    Largest::new(what, &format!("sacrebleu {sacrebleu}"), TOLERANCE)
 }
 
 #[test]
 fn corpus_bleu_equals_sacrebleu() {
-    let Fixture { settings, cases, .. } = fixture();
+    let Fixture { sacrebleu, settings, cases } = fixture();
     assert!(cases.len() > 50, "only {} cases", cases.len());
+    let mut seen = largest("BLEU and its precisions", &sacrebleu);
     for case in &cases {
         for expected in &case.results {
             let config = &settings[expected.setting].config;
@@ -67,12 +72,13 @@ fn corpus_bleu_equals_sacrebleu() {
             assert_eq!(ours.totals, expected.totals, "{at}: totals");
             assert_eq!([ours.hypothesis_length, ours.reference_length], expected.lengths, "{at}: lengths");
             for (order, (ours, expected)) in (1..).zip(ours.precisions.iter().zip(expected.precisions)) {
-                assert_near(*ours, expected, &format!("{at}: precision of order {order}"));
+                seen.assert_near(*ours, expected, &format!("{at}: precision of order {order}"));
             }
-            assert_near(ours.score, expected.score, &format!("{at}: score"));
+            seen.assert_near(ours.score, expected.score, &format!("{at}: score"));
             assert_eq!(ours.to_string(), expected.line, "{at}: printed line");
         }
     }
+    gaps::report("bleu", &[seen.gap()]);
 }
 
 #[test]
@@ -89,13 +95,16 @@ fn signatures_are_sacrebleu_s_but_for_the_version() {
 #[test]
 fn sentence_bleu_equals_sacrebleu() {
     let config = BleuConfig { effective_order: true, ..BleuConfig::default() };
-    for case in &fixture().cases {
+    let Fixture { sacrebleu, cases, .. } = fixture();
+    let mut seen = largest("BLEU of sentences", &sacrebleu);
+    for case in &cases {
         let sentences = sentence_statistics(&config, &case.hypotheses, &case.references)
             .unwrap_or_else(|error| panic!("case {:?}: {error}", case.name));
         assert_eq!(sentences.len(), case.sentence_scores.len(), "case {:?}", case.name);
         for (line, (statistics, &expected)) in (1..).zip(sentences.iter().zip(&case.sentence_scores)) {
             let ours = Bleu::from_statistics(&config, statistics);
-            assert_near(ours.score, expected, &format!("case {:?}, line {line}", case.name));
+            seen.assert_near(ours.score, expected, &format!("case {:?}, line {line}", case.name));
         }
     }
+    gaps::report("bleu_sentences", &[seen.gap()]);
 }

@@ -109,6 +109,11 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     let scored: serde_json::Value = serde_json::from_str(&scored.out()).unwrap();
     assert_eq!(scored["test"]["bleu"]["score"], record["record"]["metrics"]["test/bleu"]);
     assert_eq!(scored["signature"], record["record"]["signature"]);
+    for key in ["perplexity", "word_perplexity"] {
+        let recorded = &record["record"]["metrics"][format!("dev/{key}")];
+        assert!(recorded.as_f64().is_some_and(|perplexity| perplexity > 1.0), "{key}: {recorded}");
+        assert_eq!(&scored["dev"][key], recorded);
+    }
 
     let references = data.join("test.target.txt");
     let files = [

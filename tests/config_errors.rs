@@ -335,7 +335,7 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
         5,
         "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/bleu, test/chrf, test/ter",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/word_perplexity, test/bleu, test/chrf, test/ter",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\npaper = \"table9\""),

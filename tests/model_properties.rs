@@ -1,5 +1,7 @@
 //! Properties that every variant of the model has, whatever its weights: in float64, at tiny sizes.
 
+mod common;
+
 use ablate::model::dropout::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
@@ -7,21 +9,11 @@ use ablate::results::published::Published;
 use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use ablate::train::loss::cross_entropy;
+use common::every;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
-
-/// Every value of an enum without fields. A value that is added to the enum but not to the list is
-/// an error of the compiler's.
-macro_rules! every {
-    ($type:ident: $($value:ident),+) => {{
-        const fn listed(value: $type) -> $type {
-            match value { $($type::$value => value),+ }
-        }
-        [$(listed($type::$value)),+]
-    }};
-}
 
 /// The sizes of heads that a configuration can ask for, by what is special about them.
 fn head_shapes() -> [(&'static str, ModelConfig); 5] {

@@ -1,7 +1,10 @@
 //! chrF and TER and their signatures equal the real sacreBLEU's, on the texts of
 //! `fixtures/bleu.json`, which `scripts/make_score_fixtures.py` has scored with it.
 
+mod common;
+
 use ablate::score::{ChrfConfig, Metric, TerConfig};
+use common::gaps::{self, Largest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -54,8 +57,10 @@ fn cases() -> HashMap<String, Case> {
     texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect()
 }
 
-fn check<M: Metric + DeserializeOwned>(sacrebleu: &str, settings: &[Setting]) {
+fn check<M: Metric + DeserializeOwned>(name: &str, sacrebleu: &str, settings: &[Setting]) {
     let cases = cases();
+    let what = format!("{name} of texts and sentences");
+    let mut seen = Largest::new(&what, &format!("sacrebleu {sacrebleu}"), TOLERANCE);
     let version = format!("ablate-{}", env!("CARGO_PKG_VERSION"));
     let mut sentences = 0;
     for setting in settings {
@@ -67,33 +72,28 @@ fn check<M: Metric + DeserializeOwned>(sacrebleu: &str, settings: &[Setting]) {
         for expected in &setting.results {
             let case = &cases[&expected.case];
             let at = format!("case {:?} under {} {}", case.name, setting.name, setting.config);
-            let near = |ours: f64, theirs: f64, what: &str| {
-                assert!(
-                    (ours - theirs).abs() <= TOLERANCE,
-                    "{at}, {what}: {ours} is not sacreBLEU's {theirs}"
-                );
-            };
             let counts = metric.counts(&case.hypotheses, &case.references).expect("texts that pair up");
-            near(metric.score(&counts.sum()), expected.score, "corpus");
+            seen.assert_near(metric.score(&counts.sum()), expected.score, &format!("{at}, corpus"));
             assert_eq!(counts.sentences(), case.hypotheses.len(), "{at}");
             let theirs = expected.sentences.iter().flatten();
             for ((line, row), &theirs) in (1..).zip(counts.rows()).zip(theirs) {
-                near(metric.score(row), theirs, &format!("line {line}"));
+                seen.assert_near(metric.score(row), theirs, &format!("{at}, line {line}"));
                 sentences += 1;
             }
         }
     }
     assert!(sentences > 100, "only {sentences} sentences");
+    gaps::report(name, &[seen.gap()]);
 }
 
 #[test]
 fn chrf_equals_sacrebleu() {
     let Fixture { sacrebleu, chrf, .. } = fixture();
-    check::<ChrfConfig>(&sacrebleu, &chrf);
+    check::<ChrfConfig>("chrF", &sacrebleu, &chrf);
 }
 
 #[test]
 fn ter_equals_sacrebleu() {
     let Fixture { sacrebleu, ter, .. } = fixture();
-    check::<TerConfig>(&sacrebleu, &ter);
+    check::<TerConfig>("TER", &sacrebleu, &ter);
 }

@@ -105,12 +105,15 @@ fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
         let bleu =
             score_translations(&experiment, &stored_hypotheses(run, split)?, &data.text(split)?.target)?;
         let name = split.name();
-        let perplexity = record.metrics.get(&format!("{name}/perplexity")).copied();
         text += &format!("{name}: {bleu}\n");
-        if let Some(perplexity) = perplexity {
-            text += &format!("{name}: perplexity {perplexity:.4} per BPE token\n");
+        let mut json = json!({ "bleu": bleu });
+        for (key, unit) in [("perplexity", "BPE token"), ("word_perplexity", "word")] {
+            if let Some(perplexity) = record.metrics.get(&format!("{name}/{key}")) {
+                text += &format!("{name}: perplexity {perplexity:.4} per {unit}\n");
+                json[key] = json!(perplexity);
+            }
         }
-        scores.insert(name.to_string(), json!({ "bleu": bleu, "perplexity": perplexity }));
+        scores.insert(name.to_string(), json);
     }
     if as_json {
         scores.insert("signature".into(), json!(record.signature));

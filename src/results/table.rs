@@ -6,18 +6,20 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 /// The columns that a sweep may show: two of ours, and metric tags.
-pub const COLUMNS: [&str; 14] = [
+pub const COLUMNS: [&str; 16] = [
     "parameters",
     "steps",
     "train/loss",
     "train/perplexity",
     "dev/loss",
     "dev/perplexity",
+    "dev/word_perplexity",
     "dev/accuracy",
     "dev/bleu",
     "dev/chrf",
     "test/loss",
     "test/perplexity",
+    "test/word_perplexity",
     "test/bleu",
     "test/chrf",
     "test/ter",

@@ -1,5 +1,7 @@
 //! What the tests of the program share: small experiments, and how to run `ablate`.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
+
+pub mod gaps;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -83,6 +85,18 @@ impl Workshop {
         Outcome(self.command(words).output().unwrap())
     }
 }
+
+/// Every value of an enum without fields. A value that is added to the enum but not to the list is
+/// an error of the compiler's.
+macro_rules! every {
+    ($type:ident: $($value:ident),+) => {{
+        const fn listed(value: $type) -> $type {
+            match value { $($type::$value => value),+ }
+        }
+        [$(listed($type::$value)),+]
+    }};
+}
+pub(crate) use every;
 
 /// What a finished `ablate` left.
 pub struct Outcome(pub Output);

@@ -1,0 +1,193 @@
+//! The whole model: outputs, perplexity, loss, the first update's gradients, and ten updates.
+//!
+//! Of a tensor the fixtures keep the first numbers and three sums over all; what each layer does
+//! number by number is in [`layers`](crate::layers).
+
+use crate::common::gaps;
+use crate::compare::{Comparison, Quantity, values};
+use crate::fixtures::{self, set_weights, signed};
+use ablate::data::collate::collate;
+use ablate::data::store::{Store, StoreWriter};
+use ablate::model::dropout::Mode;
+use ablate::model::{ModelConfig, Transformer};
+use ablate::train::TrainingConfig;
+use ablate::train::adam::Adam;
+use ablate::train::likelihood::likelihood;
+use ablate::train::step::{Updates, hidden_states};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    versions: BTreeMap<String, String>,
+    vocabulary: usize,
+    pairs: Vec<(Vec<u32>, Vec<u32>)>,
+    pub model: ModelConfig,
+    pub training: TrainingConfig,
+    outputs: BTreeMap<String, Summary>,
+    /// Of the first update.
+    gradients: BTreeMap<String, Summary>,
+    updates: Vec<Update>,
+    /// After the last update.
+    weights: BTreeMap<String, Summary>,
+}
+
+#[derive(Deserialize)]
+struct Update {
+    loss: f64,
+    unsmoothed_loss: f64,
+    gradient_norm: f64,
+    learning_rate: f64,
+}
+
+/// What is recorded of a tensor.
+#[derive(Deserialize)]
+struct Summary {
+    shape: Vec<i64>,
+    sum: f64,
+    abs_sum: f64,
+    projection: f64,
+    first: Vec<f64>,
+}
+
+pub fn cases() -> Vec<(String, Case)> {
+    fixtures::load("model")
+}
+
+pub fn compare_all() {
+    tch::set_num_threads(1);
+    let cases = cases();
+    let (mut gaps, mut mistakes) = (Vec::new(), Vec::new());
+    for kind in [Kind::Double, Kind::Float] {
+        let mut seen = Comparison::new(kind);
+        for (name, case) in &cases {
+            assert!(case.versions["torch"].starts_with("2.11."), "{name}: {:?}", case.versions);
+            assert_eq!(case.updates.len(), 10, "{name}");
+            // No two programs share the masks of dropout.
+            assert_eq!(case.model.dropout, 0.0, "{name}");
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pairs.store");
+            let mut writer = StoreWriter::create(&path, case.vocabulary, [0; 32]).unwrap();
+            case.pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
+            writer.finish().unwrap();
+            let store = Store::open(&path, [0; 32]).unwrap();
+            let model = Transformer::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
+            set_weights(model.weights());
+            let mut work = Work { seen: &mut seen, name, case, store: &store, model: &model };
+            work.outputs();
+            work.perplexity();
+            work.updates();
+        }
+        let peer = format!("torch {}", cases[0].1.versions["torch"]);
+        gaps.extend(seen.gaps("model", &peer, cases.len()));
+        mistakes.extend(seen.mistakes);
+    }
+    gaps::report("model", &gaps);
+    assert!(mistakes.is_empty(), "{} gaps:\n{}", mistakes.len(), mistakes.join("\n"));
+}
+
+/// A case at work in one precision.
+struct Work<'a> {
+    seen: &'a mut Comparison,
+    name: &'a str,
+    case: &'a Case,
+    store: &'a Store,
+    model: &'a Transformer,
+}
+
+impl Work<'_> {
+    fn outputs(&mut self) {
+        let mode = Mode::evaluation();
+        let all: Vec<u32> = (0..self.store.len() as u32).collect();
+        let batch = collate(self.store, &all, Device::Cpu).unwrap();
+        let (encoded, logits) = tch::no_grad(|| {
+            let encoded = self.model.encode(&batch.source, &batch.source_lengths, &mode).output;
+            (encoded, self.model.logits(&hidden_states(self.model, &batch, &mode)))
+        });
+        let real: Vec<Tensor> =
+            (0..).zip(&batch.source_lengths).map(|(row, &n)| encoded.get(row).narrow(0, 0, n)).collect();
+        let outputs = &self.case.outputs;
+        self.tensor(Quantity::Output, "encoder", &Tensor::cat(&real, 0), &outputs["encoder"]);
+        self.tensor(Quantity::Output, "logits", &logits, &outputs["logits"]);
+    }
+
+    /// Over every target token with one end of sentence each and no padding, whatever the batches.
+    fn perplexity(&mut self) {
+        let tokens: usize = self.case.pairs.iter().map(|(_, target)| target.len() + 1).sum();
+        let theirs = self.case.updates[0].unsmoothed_loss.exp();
+        for batch_tokens in [1, 9, 14, 1000] {
+            let name = format!("{}, in batches of {batch_tokens} tokens", self.name);
+            let found = likelihood(self.model, self.store, batch_tokens).unwrap();
+            assert_eq!(found.tokens, tokens, "{name}");
+            self.seen.number(Quantity::Perplexity, &name, found.perplexity(), theirs);
+        }
+    }
+
+    /// Theirs had all pairs in one batch; ours are two, whose gradients must add up to the same.
+    fn updates(&mut self) {
+        let Work { name: case, model, store, .. } = *self;
+        let config = &self.case.training;
+        let mut adam = Adam::build(config, model.weights());
+        let all: Vec<u32> = (0..store.len() as u32).collect();
+        let micro_batches = [all[..2].to_vec(), all[2..].to_vec()];
+        let weights = model.weights().named();
+        let names: Vec<&String> = weights.iter().map(|(path, _)| path).collect();
+        assert_eq!(names.len(), self.case.gradients.len(), "{case}: {names:?}");
+        for (number, theirs) in (1..).zip(&self.case.updates) {
+            let ours = Updates { model, config, d_model: self.case.model.d_model, store }
+                .step(&mut adam, &micro_batches, number, true)
+                .unwrap();
+            let norm = ours.gradient_norm.unwrap();
+            let after = |quantity| if number == 1 { quantity } else { Quantity::Trained };
+            for (quantity, what, ours, theirs) in [
+                (after(Quantity::Loss), "loss", ours.loss, theirs.loss),
+                (after(Quantity::Loss), "unsmoothed loss", ours.unsmoothed_loss, theirs.unsmoothed_loss),
+                (after(Quantity::GradientNorm), "gradient norm", norm, theirs.gradient_norm),
+                (Quantity::LearningRate, "learning rate", ours.learning_rate, theirs.learning_rate),
+            ] {
+                self.seen.number(quantity, &format!("{case}, update {number}, {what}"), ours, theirs);
+            }
+            if number == 1 {
+                for (path, variable) in weights {
+                    let quantity = match path.ends_with("key.bias") {
+                        true => Quantity::ZeroGradient,
+                        false => Quantity::Gradient,
+                    };
+                    self.tensor(quantity, path, &variable.grad(), &self.case.gradients[path]);
+                }
+            }
+        }
+        for (path, variable) in weights {
+            let quantity =
+                if path.ends_with("key.bias") { Quantity::TrainedKeyBias } else { Quantity::Trained };
+            self.tensor(quantity, path, variable, &self.case.weights[path]);
+        }
+    }
+
+    fn tensor(&mut self, quantity: Quantity, name: &str, ours: &Tensor, theirs: &Summary) {
+        let name = format!("{}, {name}", self.name);
+        if ours.size() != theirs.shape {
+            return self.seen.mistake(format!("{name} is {:?}, not {:?}", ours.size(), theirs.shape));
+        }
+        let ours = values(ours);
+        let zero = quantity == Quantity::ZeroGradient;
+        let (number_size, sum_size) = if zero {
+            (1.0, ours.len() as f64)
+        } else {
+            (theirs.abs_sum / ours.len() as f64, theirs.abs_sum)
+        };
+        for (index, (&ours, &theirs)) in ours.iter().zip(&theirs.first).enumerate() {
+            self.seen.gap(quantity, &format!("{name}[{index}]"), ours, theirs, number_size);
+        }
+        let projection = signed("projection", ours.len()).iter().zip(&ours).map(|(a, b)| a * b).sum();
+        for (kind, ours, theirs) in [
+            ("sum", ours.iter().sum(), theirs.sum),
+            ("sum of absolute values", ours.iter().map(|v| v.abs()).sum(), theirs.abs_sum),
+            ("projection", projection, theirs.projection),
+        ] {
+            self.seen.gap(quantity, &format!("{name}, {kind}"), ours, theirs, sum_size);
+        }
+    }
+}
