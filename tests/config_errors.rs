@@ -262,7 +262,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &seeds("seed = [1]"),
         2,
         "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, set, row, axes, table, workers",
+        "did you mean \"seeds\"? accepted: base, seeds, set, row, axes, table, workers, max_trials, max_hours, retry, halving",
     );
     sweep_fails(
         &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
