@@ -13,6 +13,7 @@ pub mod experiment;
 pub mod files;
 mod mkl;
 pub mod model;
+pub mod moses;
 pub mod results;
 pub mod score;
 pub mod seed;

@@ -1,25 +1,16 @@
 //! chrF and TER and their signatures equal the real sacreBLEU's, on the texts of
 //! `fixtures/bleu.json`, which `scripts/make_score_fixtures.py` has scored with it.
 
+mod common;
+
 use ablate::score::{ChrfConfig, Metric, TerConfig};
+use common::fixture;
+use common::texts::cases;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
 
 /// Largest difference allowed in any score.
 const TOLERANCE: f64 = 1e-9;
-
-#[derive(Deserialize)]
-struct Texts {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    hypotheses: Vec<String>,
-    references: Vec<Vec<String>>,
-}
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -43,15 +34,6 @@ struct Expected {
     case: String,
     score: f64,
     sentences: Option<Vec<f64>>,
-}
-
-fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/scores.json")).expect("the fixture is written by a script")
-}
-
-fn cases() -> HashMap<String, Case> {
-    let texts: Texts = serde_json::from_str(include_str!("fixtures/bleu.json")).expect("written by a script");
-    texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect()
 }
 
 fn check<M: Metric + DeserializeOwned>(sacrebleu: &str, settings: &[Setting]) {
@@ -88,12 +70,12 @@ fn check<M: Metric + DeserializeOwned>(sacrebleu: &str, settings: &[Setting]) {
 
 #[test]
 fn chrf_equals_sacrebleu() {
-    let Fixture { sacrebleu, chrf, .. } = fixture();
+    let Fixture { sacrebleu, chrf, .. } = fixture("scores.json");
     check::<ChrfConfig>(&sacrebleu, &chrf);
 }
 
 #[test]
 fn ter_equals_sacrebleu() {
-    let Fixture { sacrebleu, ter, .. } = fixture();
+    let Fixture { sacrebleu, ter, .. } = fixture("scores.json");
     check::<TerConfig>(&sacrebleu, &ter);
 }
