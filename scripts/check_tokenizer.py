@@ -10,11 +10,13 @@
 DIR is what `ablate prepare` made; where no stores lie beside tokenizer.json, they are passed over.
 Texts are plain or .gz; `--learned-from` wants the training texts with the pairs that have an empty
 side left out, lower-cased if the corpus was. Prints what was compared; exits with 1 where
-anything differs.
+anything differs. --json prints {"checks": [{"what", "peer", "size", "tolerance", "gap", "ok"}]} instead, where
+`size` counts what was compared and `gap` what differs.
 """
 
 import argparse
 import gzip
+import importlib.metadata
 import io
 import json
 import os
@@ -25,6 +27,30 @@ from subword_nmt.learn_bpe import learn_bpe
 from tokenizers import Tokenizer
 
 SPECIALS = ["<pad>", "<s>", "</s>"]
+
+
+class Report:
+    """What was compared, as lines for people or as JSON."""
+
+    def __init__(self, as_json):
+        self.as_json = as_json
+        self.checks = []
+
+    def say(self, text):
+        """A detail; beside JSON it goes to standard error."""
+        print(text, file=sys.stderr if self.as_json else sys.stdout)
+
+    def add(self, what, peer, size, gap):
+        peer = f"{peer} {importlib.metadata.version(peer)}"
+        self.checks.append({"what": what, "peer": peer, "size": size, "tolerance": 0, "gap": gap, "ok": gap == 0})
+        if not self.as_json:
+            print(f"{what}, {size} beside {peer}: {gap} differ")
+
+    def finish(self):
+        """The exit status."""
+        if self.as_json:
+            print(json.dumps({"checks": self.checks}))
+        return 0 if all(check["ok"] for check in self.checks) else 1
 
 
 def lines_of(path):
@@ -50,24 +76,21 @@ def read_store(path):
     return source, [list(ids[a:b]) for a, b in zip(offsets, offsets[1:])]
 
 
-def check_stores(tokenizer, directory):
-    """Number of differing lines of the dev and test sets that lie beside tokenizer.json."""
-    wrong = 0
+def check_stores(report, tokenizer, directory):
+    """Ids and decoding of the dev and test sets that lie beside tokenizer.json."""
     for split in ["dev", "test"]:
         store = os.path.join(directory, f"{split}.store")
         if not os.path.exists(store):
-            print(f"{store}: not there, passed over")
+            report.say(f"{store}: not there, passed over")
             continue
         for side, ours in zip(["source", "target"], read_store(store)):
             with open(os.path.join(directory, f"{split}.{side}.txt"), "rb") as file:
                 lines = file.read().decode("utf-8").split("\n")[:-1]
-            different = check_ids(tokenizer, lines, ours) + abs(len(lines) - len(ours))
-            print(f"{split} {side}: ids and decoding of {len(lines)} lines: {different} differ")
-            wrong += different
-    return wrong
+            different = check_ids(report, tokenizer, lines, ours) + abs(len(lines) - len(ours))
+            report.add(f"ids and decoding of lines, {split} {side}", "tokenizers", len(lines), different)
 
 
-def check_ids(tokenizer, lines, ours):
+def check_ids(report, tokenizer, lines, ours):
     """Number of lines whose ids differ from ours, or that do not come back exactly."""
     wrong = 0
     for number, line in enumerate(lines if ours is None else lines[: len(ours)]):
@@ -77,7 +100,7 @@ def check_ids(tokenizer, lines, ours):
         if ids != expected or back != line:
             wrong += 1
             if wrong <= 10:
-                print(f"line {number + 1} {line!r}:\n  tokenizers {ids}\n  ablate     {expected}\n  decoded    {back!r}")
+                report.say(f"line {number + 1} {line!r}:\n  tokenizers {ids}\n  ablate     {expected}\n  decoded    {back!r}")
     return wrong
 
 
@@ -97,8 +120,8 @@ def without_repetitions(merges):
     return list(dict.fromkeys(merges))
 
 
-def check_merges(path, tokenizer, texts):
-    """Number of merges that differ from what subword-nmt learns on the same pieces."""
+def check_merges(report, path, tokenizer, texts):
+    """Merges beside those that subword-nmt learns on the same pieces."""
     with open(path, encoding="utf-8") as file:
         ours = [tuple(merge) for merge in json.load(file)["model"]["merges"]]
     pieces = io.StringIO()
@@ -113,12 +136,11 @@ def check_merges(path, tokenizer, texts):
     theirs = without_repetitions(theirs)
     # With repetitions among theirs, as many of ours are beyond the number that they were asked for.
     different = sum(a != b for a, b in zip(ours, theirs)) + abs(len(ours) - len(theirs) - repeated)
-    print(f"{len(theirs)} merges of subword-nmt ({repeated} repeated), {len(ours)} of ablate: {different} differ")
     for rank, (a, b) in enumerate(zip(ours, theirs)):
         if a != b:
-            print(f"first difference at rank {rank}: ablate {a}, subword-nmt {b}")
+            report.say(f"first difference at rank {rank}: ablate {a}, subword-nmt {b}")
             break
-    return different
+    report.add(f"merges, of which subword-nmt repeats {repeated}", "subword-nmt", len(ours), different)
 
 
 def main():
@@ -127,17 +149,18 @@ def main():
     parser.add_argument("texts", nargs="*", help="plain or .gz text, one sentence a line")
     parser.add_argument("--ids", help="our ids of the texts, one line for each of theirs")
     parser.add_argument("--learned-from", action="store_true", help="compare merges; the texts are what they were learned from")
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_intermixed_args()
 
+    report = Report(arguments.json)
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
-    wrong = check_specials(tokenizer)
-    print(f"special tokens: {wrong} mistakes")
-    wrong += check_stores(tokenizer, os.path.dirname(arguments.tokenizer))
+    report.add("special tokens", "tokenizers", len(SPECIALS), check_specials(tokenizer))
+    check_stores(report, tokenizer, os.path.dirname(arguments.tokenizer))
     if not arguments.texts:
-        return 1 if wrong else 0
+        return report.finish()
     if arguments.learned_from:
-        wrong += check_merges(arguments.tokenizer, tokenizer, arguments.texts)
-        return 1 if wrong else 0
+        check_merges(report, arguments.tokenizer, tokenizer, arguments.texts)
+        return report.finish()
 
     lines = [line for text in arguments.texts for line in lines_of(text)]
     ours = None
@@ -145,12 +168,11 @@ def main():
         with open(arguments.ids, encoding="ascii") as file:
             ours = [[int(id) for id in line.split()] for line in file]
         if len(ours) != len(lines):
-            print(f"{arguments.ids} has {len(ours)} lines, the texts have {len(lines)}")
+            report.say(f"{arguments.ids} has {len(ours)} lines, the texts have {len(lines)}")
             return 1
-    different = check_ids(tokenizer, lines, ours)
     compared = "ids and decoding" if ours is not None else "decoding"
-    print(f"{compared} of {len(lines)} lines: {different} differ")
-    return 1 if wrong + different else 0
+    report.add(f"{compared} of lines", "tokenizers", len(lines), check_ids(report, tokenizer, lines, ours))
+    return report.finish()
 
 
 if __name__ == "__main__":

@@ -21,3 +21,4 @@ pub mod signal;
 pub mod sweep;
 pub mod telemetry;
 pub mod train;
+mod white_space;

@@ -7,7 +7,7 @@
 use super::characters::{CURRENCY, LETTER, is_cjk};
 use super::language::Language;
 use super::rewrite::regex;
-use super::{trim, words};
+use crate::white_space::{trim, words};
 use regex::Regex;
 use std::collections::HashSet;
 

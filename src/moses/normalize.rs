@@ -13,6 +13,7 @@ use super::characters::SPACE;
 use super::language::Language;
 use super::rewrite::Rewrite;
 use crate::error::{Error, Result};
+use crate::white_space::trim;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -71,7 +72,7 @@ impl Normalizer {
     /// The line with its punctuation in one form, and no white space at its ends unless nothing is done.
     pub fn normalize(&self, line: &str) -> String {
         match &self.0 {
-            Some(rules) => super::trim(&rules.apply(line.to_string())).to_string(),
+            Some(rules) => trim(&rules.apply(line.to_string())).to_string(),
             None => line.to_string(),
         }
     }

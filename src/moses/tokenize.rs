@@ -11,7 +11,7 @@ use super::characters::{DIGIT, HAN, INDIC_SIGN, KANA, LETTER, LOWER, NUMBER, SPA
 use super::language::Language;
 use super::prefixes::Prefixes;
 use super::rewrite::{Rewrite, regex};
-use super::{trim, words};
+use crate::white_space::{trim, words};
 use regex::{Captures, Regex};
 
 /// What Moses's command line leaves open.

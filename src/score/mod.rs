@@ -21,7 +21,6 @@ mod tokenize_13a;
 mod tokenize_intl;
 mod tokenize_tercom;
 mod tokenize_zh;
-mod white_space;
 
 pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
 pub use chrf::ChrfConfig;
