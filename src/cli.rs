@@ -32,6 +32,10 @@ enum Command {
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
     Score(commands::score::Arguments),
+    /// Normalise, tokenise or detokenise text by Moses's rules.
+    ///
+    /// Example: ablate moses tokenize --language de < out.de
+    Moses(commands::moses::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
@@ -64,6 +68,7 @@ impl Cli {
             Command::Train(arguments) => commands::train::run(arguments, &self.places),
             Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
+            Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 22] = [
+const LAYERS: [(&str, u32, bool); 24] = [
     ("error", 0, false),
     ("seed", 0, false),
     ("files", 0, false),
     ("signal", 0, false),
     ("mkl", 0, false),
+    ("moses", 0, false),
+    ("white_space", 0, false),
     ("data", 1, false),
     ("data/collate", 1, true),
     ("model", 1, true),

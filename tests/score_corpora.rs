@@ -1,11 +1,14 @@
 //! Scores of perturbed real texts equal those that `scripts/make_corpus_fixtures.py` got from the real
 //! sacreBLEU. The texts are not part of the repository: `ABLATE_TEST_CORPORA` names their directory.
 
+mod common;
+
 use ablate::score::{BleuConfig, ChrfConfig, Metric, TerConfig, read_segments};
 use ablate::seed::mix;
+use common::corpora::directory_of_texts;
+use common::fixture;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Largest difference allowed in any score.
 const TOLERANCE: f64 = 1e-9;
@@ -55,12 +58,8 @@ fn score(metric: &dyn Metric, hypotheses: &[String], reference: &[String]) -> f6
 
 #[test]
 fn scores_of_real_texts_equal_sacrebleu_s() {
-    let Some(directory) = std::env::var_os("ABLATE_TEST_CORPORA").map(PathBuf::from) else {
-        eprintln!("skipped: ABLATE_TEST_CORPORA does not name a directory of texts");
-        return;
-    };
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/corpora.json"))
-        .expect("the fixture is written by a script");
+    let Some(directory) = directory_of_texts() else { return };
+    let fixture: Fixture = fixture("corpora.json");
     for Text { path, lines, seed, bleu, chrf, ter } in fixture.texts {
         let mut reference = read_segments(directory.join(&path)).unwrap_or_else(|error| panic!("{error}"));
         reference.truncate(lines);

@@ -56,6 +56,36 @@ fn every_metric_has_its_score_and_signature() {
 }
 
 #[test]
+fn the_paper_s_bleu_is_counted_on_moses_s_tokens() {
+    let workshop = workshop();
+    workshop.write("raw-hyp", "Der „See-Ufer“-Weg ist, z.B., gut gemacht.\nEin Haus steht am See-Ufer.\n");
+    workshop.write("raw-ref", "Der \"See-Ufer\"-Weg ist, z.B., gut gemacht!\nEin Haus steht am See-Ufer.\n");
+    for name in ["hyp", "ref"] {
+        let tokenize = |input: &[u8]| {
+            workshop.run_with_input(&["moses", "tokenize", "-l", "de"], input).expect(0).0.stdout
+        };
+        let normalize = ["moses", "normalize", "-l", "de"];
+        let normal = workshop.run_with_input(&normalize, &workshop.read(format!("raw-{name}"))).expect(0);
+        let tokens = String::from_utf8(tokenize(&normal.0.stdout)).unwrap();
+        workshop.write(&format!("tokens-{name}"), &tokens);
+    }
+    let raw = ["--hyp", "raw-hyp", "--ref", "raw-ref", "--tokenize", "moses", "--language", "de"];
+    let given = ["--hyp", "tokens-hyp", "--ref", "tokens-ref"];
+    for (metric, split) in [("multi-bleu", "no"), ("atat", "atat")] {
+        let ours = &json(&workshop, &[&raw[..], &["--metric", metric]].concat())[metric];
+        let by_hand = &json(&workshop, &[&given[..], &["--metric", metric]].concat())[metric];
+        assert_eq!(ours["score"], by_hand["score"]);
+        assert!(ours["score"].as_f64().unwrap() > 50.0, "{ours}");
+        let signature = format!("case:mixed|norm:punct|tok:moses-de|split:{split}|smooth:none|");
+        assert!(ours["signature"].as_str().unwrap().contains(&signature), "{ours}");
+        let plain = [&raw[..], &["--metric", metric, "--normalize", "none"]].concat();
+        let plain = &json(&workshop, &plain)[metric];
+        assert_ne!(plain["score"], ours["score"]);
+        assert!(plain["signature"].as_str().unwrap().contains("|norm:none|"), "{plain}");
+    }
+}
+
+#[test]
 fn sentences_are_scored_one_a_row() {
     let arguments = ["score", "--hyp", "hyp", "--ref", "ref", "--sentence-level", "--metric", "bleu,ter"];
     let table = workshop().run(&arguments).expect(0).out();
@@ -93,6 +123,11 @@ fn mistakes_are_named_and_nothing_is_scored() {
     let files = ["score", "--hyp", "hyp", "--ref", "ref"];
     for (options, message) in [
         (&["--tokenize", "13b"][..], "13a, intl, zh, char, none"),
+        (&["--tokenize", "moses", "--language", "de"], "score bleu in a call of its own"),
+        (&["--metric", "atat", "--tokenize", "moses"], "add --language de"),
+        (&["--metric", "atat", "--language", "de"], "--language is for --tokenize moses"),
+        (&["--metric", "atat", "--tokenize", "moses", "--language", "xx"], "de, en, fr, ja, ru, zh"),
+        (&["--metric", "atat", "--normalize", "punct"], "--language"),
         (&["--smooth", "floor=-1"], "from 0 upwards"),
         (&["--metric", "bleurt"], "bleu, chrf, ter, multi-bleu, atat"),
         (&["--metric", "chrf", "--chrf-word-order", "9"], "word order 9"),

@@ -4,25 +4,14 @@
 mod common;
 
 use ablate::score::{ChrfConfig, Metric, TerConfig};
+use common::fixture;
 use common::gaps::{self, Largest};
+use common::texts::cases;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
 
 /// Largest difference allowed in any score.
 const TOLERANCE: f64 = 1e-9;
-
-#[derive(Deserialize)]
-struct Texts {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    hypotheses: Vec<String>,
-    references: Vec<Vec<String>>,
-}
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -46,15 +35,6 @@ struct Expected {
     case: String,
     score: f64,
     sentences: Option<Vec<f64>>,
-}
-
-fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/scores.json")).expect("the fixture is written by a script")
-}
-
-fn cases() -> HashMap<String, Case> {
-    let texts: Texts = serde_json::from_str(include_str!("fixtures/bleu.json")).expect("written by a script");
-    texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect()
 }
 
 fn check<M: Metric + DeserializeOwned>(name: &str, sacrebleu: &str, settings: &[Setting]) {
@@ -88,12 +68,12 @@ fn check<M: Metric + DeserializeOwned>(name: &str, sacrebleu: &str, settings: &[
 
 #[test]
 fn chrf_equals_sacrebleu() {
-    let Fixture { sacrebleu, chrf, .. } = fixture();
+    let Fixture { sacrebleu, chrf, .. } = fixture("scores.json");
     check::<ChrfConfig>("chrF", &sacrebleu, &chrf);
 }
 
 #[test]
 fn ter_equals_sacrebleu() {
-    let Fixture { sacrebleu, ter, .. } = fixture();
+    let Fixture { sacrebleu, ter, .. } = fixture("scores.json");
     check::<TerConfig>("TER", &sacrebleu, &ter);
 }

@@ -4,21 +4,10 @@
 mod common;
 
 use ablate::score::{Metric, MultiBleuConfig};
+use common::fixture;
 use common::gaps::{self, Gap};
+use common::texts::{Case, cases};
 use serde::Deserialize;
-use std::collections::HashMap;
-
-#[derive(Deserialize)]
-struct Texts {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    hypotheses: Vec<String>,
-    references: Vec<Vec<String>>,
-}
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -57,17 +46,15 @@ fn as_printed(metric: &MultiBleuConfig, counts: &[u64]) -> String {
 
 #[test]
 fn multi_bleu_equals_the_script_s() {
-    let texts: Texts = serde_json::from_str(include_str!("fixtures/bleu.json")).expect("written by a script");
-    let cases: HashMap<_, _> = texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect();
-    let fixture: Fixture =
-        serde_json::from_str(include_str!("fixtures/multi_bleu.json")).expect("written by a script");
+    let cases = cases();
+    let fixture: Fixture = fixture("multi_bleu.json");
     assert!(fixture.results.len() > 35, "only {} texts", fixture.results.len());
     let mut printed = 0;
     for Expected { case, plain, split } in &fixture.results {
         let Case { hypotheses, references, .. } = &cases[case];
         for (compound_split, lines) in [(false, plain), (true, split)] {
             for (lowercase, line) in [false, true].into_iter().zip(lines) {
-                let metric = MultiBleuConfig { compound_split, lowercase };
+                let metric = MultiBleuConfig { moses: None, compound_split, lowercase };
                 let counts = metric.counts(hypotheses, references).expect("texts that pair up");
                 // The program divides by the length of an empty hypothesis and dies.
                 if !line.is_empty() {

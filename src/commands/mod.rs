@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod export;
+pub mod moses;
 pub mod prepare;
 pub mod score;
 pub mod sweep;
@@ -43,6 +44,18 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// All of standard input.
+fn read_standard_input() -> Result<String> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
+    String::from_utf8(text).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Error::user(format!("standard input, line {line}: not UTF-8"))
+    })
 }
 
 /// Columns of the terminal, or what reads well in a file.

@@ -1,17 +1,20 @@
 //! `ablate score`: BLEU of a run; BLEU, chrF, TER and multi-BLEU of files, with tests of significance.
 
 use super::{Places, print};
+use crate::config::Experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::{finished_run, score_translations, stored_hypotheses};
+use crate::moses::{Language, Normalization};
 use crate::score::{
-    BOOTSTRAP_RESAMPLES, BleuConfig, ChrfConfig, Counts, Metric, MultiBleuConfig, RANDOMIZATION_TRIALS,
-    RESAMPLING_SEED, Smoothing, TerConfig, TercomTokenizer, Tokenization, confidence, paired_bootstrap,
-    paired_randomization, read_segments,
+    BOOTSTRAP_RESAMPLES, BleuConfig, ChrfConfig, Counts, Metric, MosesTokens, MultiBleuConfig,
+    RANDOMIZATION_TRIALS, RESAMPLING_SEED, Smoothing, TerConfig, TercomTokenizer, Tokenization, confidence,
+    paired_bootstrap, paired_randomization, read_segments,
 };
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// What to score, and how. The options of a metric are those of sacreBLEU's command line.
 #[derive(Debug, Args)]
@@ -29,9 +32,15 @@ pub struct Arguments {
     /// What to score with, separated by commas. By default bleu.
     #[arg(long = "metric", value_name = "METRIC", value_enum, value_delimiter = ',', group = "files")]
     pub metrics: Vec<MetricName>,
-    /// BLEU's tokeniser: 13a, intl, zh, char or none. By default 13a.
+    /// BLEU's tokeniser: 13a, intl, zh, char or none; by default 13a. For multi-bleu and atat: moses.
     #[arg(long, value_name = "NAME", group = "files")]
-    pub tokenize: Option<Tokenization>,
+    pub tokenize: Option<TokenizerName>,
+    /// Language of Moses's tokeniser: de, en, fr, ja, ru or zh.
+    #[arg(long, value_name = "CODE", group = "files")]
+    pub language: Option<Language>,
+    /// What Moses does to punctuation before it tokenises: punct, unicode or none. By default punct.
+    #[arg(long, value_name = "NAME", group = "files", requires = "language")]
+    pub normalize: Option<Normalization>,
     /// BLEU's smoothing: exp, floor[=VALUE], add-k[=VALUE] or none. By default exp.
     #[arg(long, value_name = "METHOD", group = "files")]
     pub smooth: Option<Smoothing>,
@@ -99,11 +108,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
     let (experiment, record) = finished_run(run, &[])?;
     let data = prepare::open(&experiment.data, &places.data)?;
+    let atat = paper_bleu(&experiment);
     let mut text = String::new();
     let mut scores = Map::new();
     for split in [Split::Dev, Split::Test] {
-        let bleu =
-            score_translations(&experiment, &stored_hypotheses(run, split)?, &data.text(split)?.target)?;
+        let hypotheses = stored_hypotheses(run, split)?;
+        let references = data.text(split)?.target;
+        let bleu = score_translations(&experiment, &hypotheses, &references)?;
         let name = split.name();
         text += &format!("{name}: {bleu}\n");
         let mut json = json!({ "bleu": bleu });
@@ -113,13 +124,30 @@ fn score_run(run: &Path, places: &Places, as_json: bool) -> Result<()> {
                 json[key] = json!(perplexity);
             }
         }
+        if let Some(atat) = &atat {
+            let sum = atat.counts(&hypotheses, &[references])?.sum();
+            text += &format!("{name}: {}\n", atat.line(&sum));
+            json["atat"] = atat.json(&sum);
+            json["atat"]["signature"] = json!(atat.signature(1));
+        }
         scores.insert(name.to_string(), json);
     }
     if as_json {
         scores.insert("signature".into(), json!(record.signature));
         return print(&format!("{}\n", Value::Object(scores)));
     }
-    print(&format!("{text}{}\n", record.signature))
+    text += &format!("{}\n", record.signature);
+    if let Some(atat) = &atat {
+        text += &format!("{}\n", atat.signature(1));
+    }
+    print(&text)
+}
+
+/// BLEU as the paper counted it, for a run into a language whose Moses rules are known.
+fn paper_bleu(experiment: &Experiment) -> Option<MultiBleuConfig> {
+    let language = experiment.data.recipe.target_language.parse().ok()?;
+    let moses = Some(MosesTokens { language, normalization: Normalization::default() });
+    Some(MultiBleuConfig { moses, compound_split: true, lowercase: experiment.data.lowercase })
 }
 
 /// A metric, as the command line and JSON call it.
@@ -145,10 +173,20 @@ impl MetricName {
         }
     }
 
-    fn metric(self, arguments: &Arguments) -> Box<dyn Metric> {
-        match self {
+    /// # Errors
+    /// A user error where options contradict each other.
+    fn metric(self, arguments: &Arguments) -> Result<Box<dyn Metric>> {
+        Ok(match self {
             MetricName::Bleu => Box::new(BleuConfig {
-                tokenizer: arguments.tokenize.unwrap_or_default(),
+                tokenizer: match arguments.tokenize {
+                    Some(TokenizerName::Moses) => {
+                        return Err(Error::user(
+                            "--tokenize moses is for --metric multi-bleu and atat; score bleu in a call of its own",
+                        ));
+                    }
+                    Some(TokenizerName::SacreBleu(tokenizer)) => tokenizer,
+                    None => Tokenization::default(),
+                },
                 lowercase: arguments.lowercase,
                 smoothing: arguments.smooth.unwrap_or_default(),
                 effective_order: arguments.effective_order,
@@ -172,10 +210,43 @@ impl MetricName {
                 },
             }),
             MetricName::MultiBleu | MetricName::Atat => Box::new(MultiBleuConfig {
+                moses: moses_tokens(arguments)?,
                 compound_split: self == MetricName::Atat,
                 lowercase: arguments.lowercase,
             }),
+        })
+    }
+}
+
+/// A tokeniser, as the command line calls it.
+#[derive(Debug, Clone, Copy)]
+pub enum TokenizerName {
+    SacreBleu(Tokenization),
+    Moses,
+}
+
+impl FromStr for TokenizerName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "moses" => Ok(TokenizerName::Moses),
+            _ => name.parse().map(TokenizerName::SacreBleu),
         }
+    }
+}
+
+/// How multi-BLEU tokenises, if it does.
+fn moses_tokens(arguments: &Arguments) -> Result<Option<MosesTokens>> {
+    match (arguments.tokenize, arguments.language) {
+        (Some(TokenizerName::Moses), Some(language)) => {
+            Ok(Some(MosesTokens { language, normalization: arguments.normalize.unwrap_or_default() }))
+        }
+        (Some(TokenizerName::Moses), None) => {
+            Err(Error::user("--tokenize moses depends on the language; add --language de, or another"))
+        }
+        (_, Some(_)) => Err(Error::user("--language is for --tokenize moses; add that, or leave it out")),
+        (_, None) => Ok(None),
     }
 }
 
@@ -192,7 +263,7 @@ fn score_files(arguments: &Arguments) -> Result<()> {
     let metrics = if arguments.metrics.is_empty() { &[MetricName::Bleu] } else { &arguments.metrics[..] };
     let mut scored = Vec::new();
     for &name in metrics {
-        let metric = name.metric(arguments);
+        let metric = name.metric(arguments)?;
         let counts = systems.iter().zip(&arguments.hyp).map(|(hypotheses, path)| {
             let counts = metric.counts(hypotheses, &references);
             counts.map_err(|error| Error::user(format!("{}: {error}", path.display())))

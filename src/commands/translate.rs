@@ -1,13 +1,12 @@
 //! `ablate translate`: standard input to standard output.
 
-use super::{Places, print};
+use super::{Places, print, read_standard_input};
 use crate::data::tokenizer::EncodeCache;
 use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::experiment::TrainedModel;
 use crate::signal::StopFlag;
 use clap::Args;
-use std::io::Read;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -36,13 +35,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             "--n-best {n_best} with a beam of {beam}: use 1 to {beam}, or a wider --beam"
         )));
     }
-    let mut text = Vec::new();
-    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
-    let text = String::from_utf8(text).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Error::user(format!("standard input, line {line}: not UTF-8"))
-    })?;
+    let text = read_standard_input()?;
     let mut cache = EncodeCache::default();
     let sources: Vec<Vec<u32>> = text
         .lines()

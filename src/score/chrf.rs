@@ -9,8 +9,8 @@
 use super::metric::{Counts, Metric, check_lines};
 use super::ngram::Interner;
 use super::signature::Signature;
-use super::white_space::is_white_space;
 use crate::error::{Error, Result};
+use crate::white_space::is_white_space;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

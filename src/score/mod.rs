@@ -21,12 +21,11 @@ mod tokenize_13a;
 mod tokenize_intl;
 mod tokenize_tercom;
 mod tokenize_zh;
-mod white_space;
 
 pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
 pub use chrf::ChrfConfig;
 pub use metric::{Counts, Metric};
-pub use multi_bleu::MultiBleuConfig;
+pub use multi_bleu::{MosesTokens, MultiBleuConfig};
 pub use resampling::{
     BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
     paired_randomization,

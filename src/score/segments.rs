@@ -1,7 +1,7 @@
 //! Reading text to be scored: one segment a line, plain or gzip.
 
-use super::white_space::trim_end;
 use crate::error::{Error, Result};
+use crate::white_space::trim_end;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{ErrorKind, Read};

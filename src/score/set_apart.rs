@@ -1,7 +1,7 @@
 //! The scan that the tokenisers of the `mteval` family share: white space separates tokens, and some
 //! characters are set apart as tokens of their own.
 
-use super::white_space::is_white_space;
+use crate::white_space::is_white_space;
 
 /// Which characters are set apart.
 ///
@@ -73,6 +73,45 @@ where
         }
         if token_start < text.len() {
             visit(&text[token_start..]);
+        }
+    }
+}
+
+/// What the tests of the tokenisers share.
+#[cfg(test)]
+pub(super) mod testing {
+    use crate::white_space::words;
+    use regex::Regex;
+
+    /// The tokens that a tokeniser visits, with one space between them.
+    pub(in super::super) fn joined(for_each_token: impl FnOnce(&mut dyn FnMut(&str))) -> String {
+        let mut tokens = Vec::new();
+        for_each_token(&mut |token| tokens.push(token.to_string()));
+        tokens.join(" ")
+    }
+
+    /// Substitutions one after the other, as the sources of the tokenisers state them.
+    pub(in super::super) struct Substitutions(Vec<(Regex, &'static str)>);
+
+    impl Substitutions {
+        pub(in super::super) fn new<const N: usize>(rules: [(&str, &'static str); N]) -> Self {
+            Substitutions(rules.map(|(pattern, to)| (Regex::new(pattern).unwrap(), to)).into())
+        }
+
+        /// The rules that `13a` and `zh` have in common.
+        pub(in super::super) fn of_mteval_13a() -> Self {
+            Self::new([
+                (r"([\{-\~\[-\` -\&\(-\+\:-\@\/])", " $1 "),
+                (r"([^0-9])([\.,])", "$1 $2 "),
+                (r"([\.,])([^0-9])", " $1 $2"),
+                (r"([0-9])(-)", "$1 $2 "),
+            ])
+        }
+
+        /// The tokens of the line after all of them, with one space between them.
+        pub(in super::super) fn apply(&self, line: String) -> String {
+            let line = self.0.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned());
+            words(&line).collect::<Vec<_>>().join(" ")
         }
     }
 }

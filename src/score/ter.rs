@@ -11,8 +11,8 @@ use super::metric::{Counts, Metric, check_lines};
 use super::ngram::Interner;
 use super::signature::Signature;
 use super::tokenize_tercom::TercomTokenizer;
-use super::white_space::{is_white_space, trim_end};
 use crate::error::Result;
+use crate::white_space::{is_white_space, trim_end};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 

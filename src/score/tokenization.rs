@@ -1,8 +1,8 @@
 //! The choice of tokeniser: the `tok` of a signature.
 
-use super::white_space::is_white_space;
 use super::{tokenize_13a, tokenize_intl, tokenize_zh};
 use crate::error::{Error, Result};
+use crate::white_space::{is_white_space, words};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -61,9 +61,7 @@ impl Tokenization {
                     visit(c.encode_utf8(&mut bytes));
                 }
             }
-            Tokenization::None => {
-                segment.split(is_white_space).filter(|token| !token.is_empty()).for_each(visit)
-            }
+            Tokenization::None => words(segment).for_each(visit),
         }
     }
 }

@@ -44,32 +44,18 @@ pub(super) fn is_symbol(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::white_space::is_white_space;
+    use crate::score::set_apart::testing::{Substitutions, joined};
     use proptest::prelude::*;
-    use regex::Regex;
     use std::sync::LazyLock;
 
     fn tokens(segment: &str) -> String {
-        let mut tokens = Vec::new();
-        for_each_token(segment, |token| tokens.push(token.to_string()));
-        tokens.join(" ")
+        joined(|visit| for_each_token(segment, visit))
     }
 
     /// The four substitutions as the source states them.
     fn by_substitution(segment: &str) -> String {
-        static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-            [
-                (r"([\{-\~\[-\` -\&\(-\+\:-\@\/])", " $1 "),
-                (r"(?s)([^0-9])([\.,])", "$1 $2 "),
-                (r"(?s)([\.,])([^0-9])", " $1 $2"),
-                (r"([0-9])(-)", "$1 $2 "),
-            ]
-            .map(|(pattern, replacement)| (Regex::new(pattern).unwrap(), replacement))
-            .to_vec()
-        });
-        let padded = format!(" {} ", unescape(segment));
-        let line = RULES.iter().fold(padded, |line, (rule, to)| rule.replace_all(&line, *to).into_owned());
-        line.split(is_white_space).filter(|token| !token.is_empty()).collect::<Vec<_>>().join(" ")
+        static RULES: LazyLock<Substitutions> = LazyLock::new(Substitutions::of_mteval_13a);
+        RULES.apply(format!(" {} ", unescape(segment)))
     }
 
     proptest! {

@@ -54,27 +54,24 @@ fn is_number(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::white_space::is_white_space;
+    use crate::score::set_apart::testing::{Substitutions, joined};
     use proptest::prelude::*;
-    use regex::Regex;
     use std::sync::LazyLock;
 
     fn tokens(segment: &str) -> String {
-        let mut tokens = Vec::new();
-        for_each_token(segment, |token| tokens.push(token.to_string()));
-        tokens.join(" ")
+        joined(|visit| for_each_token(segment, visit))
     }
 
     /// The three substitutions as the source states them.
     fn by_substitution(segment: &str) -> String {
-        static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-            [(r"(\P{N})(\p{P})", "$1 $2 "), (r"(\p{P})(\P{N})", " $1 $2"), (r"(\p{S})", " $1 ")]
-                .map(|(pattern, replacement)| (Regex::new(pattern).unwrap(), replacement))
-                .to_vec()
+        static RULES: LazyLock<Substitutions> = LazyLock::new(|| {
+            Substitutions::new([
+                (r"(\P{N})(\p{P})", "$1 $2 "),
+                (r"(\p{P})(\P{N})", " $1 $2"),
+                (r"(\p{S})", " $1 "),
+            ])
         });
-        let line = segment.to_string();
-        let line = RULES.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned());
-        line.split(is_white_space).filter(|token| !token.is_empty()).collect::<Vec<_>>().join(" ")
+        RULES.apply(segment.to_string())
     }
 
     proptest! {

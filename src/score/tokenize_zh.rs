@@ -6,7 +6,7 @@
 
 use super::set_apart::Rules;
 use super::tokenize_13a::{is_point, is_symbol};
-use super::white_space::is_white_space;
+use crate::white_space::trim;
 
 /// Calls `visit` with every token of `segment`, in order.
 pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
@@ -17,7 +17,7 @@ pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
         hyphen_after_digit: true,
         ends_are_non_digits: false,
     };
-    rules.for_each_token(segment.trim_matches(is_white_space), visit);
+    rules.for_each_token(trim(segment), visit);
 }
 
 /// What counts as Chinese, by the ranges of the source.
@@ -51,34 +51,22 @@ fn is_chinese(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::set_apart::testing::{Substitutions, joined};
     use proptest::prelude::*;
-    use regex::Regex;
     use std::sync::LazyLock;
 
     fn tokens(segment: &str) -> String {
-        let mut tokens = Vec::new();
-        for_each_token(segment, |token| tokens.push(token.to_string()));
-        tokens.join(" ")
+        joined(|visit| for_each_token(segment, visit))
     }
 
     /// The substitutions as the source states them.
     fn by_substitution(segment: &str) -> String {
-        static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-            [
-                (r"([\{-\~\[-\` -\&\(-\+\:-\@\/])", " $1 "),
-                (r"([^0-9])([\.,])", "$1 $2 "),
-                (r"([\.,])([^0-9])", " $1 $2"),
-                (r"([0-9])(-)", "$1 $2 "),
-            ]
-            .map(|(pattern, replacement)| (Regex::new(pattern).unwrap(), replacement))
-            .to_vec()
-        });
+        static RULES: LazyLock<Substitutions> = LazyLock::new(Substitutions::of_mteval_13a);
         let mut line = String::new();
-        for c in segment.trim_matches(is_white_space).chars() {
+        for c in trim(segment).chars() {
             line += &if is_chinese(c) { format!(" {c} ") } else { c.to_string() };
         }
-        let line = RULES.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned());
-        line.split(is_white_space).filter(|token| !token.is_empty()).collect::<Vec<_>>().join(" ")
+        RULES.apply(line)
     }
 
     proptest! {

@@ -3,9 +3,21 @@
 
 pub mod gaps;
 
+pub mod corpora;
+pub mod texts;
+
+use serde::de::DeserializeOwned;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+
+/// What a script has written into `tests/fixtures`.
+pub fn fixture<T: DeserializeOwned>(name: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}; a script writes it"))
+}
 
 /// A folder with a small experiment on the generated corpus, in which `ablate` runs.
 pub struct Workshop {
@@ -83,6 +95,15 @@ impl Workshop {
 
     pub fn run(&self, words: &[&str]) -> Outcome {
         Outcome(self.command(words).output().unwrap())
+    }
+
+    pub fn run_with_input(&self, words: &[&str], input: &[u8]) -> Outcome {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        // A program that stops at a mistake leaves the rest unread.
+        let _ = process.stdin.take().unwrap().write_all(input);
+        Outcome(process.wait_with_output().unwrap())
     }
 }
 

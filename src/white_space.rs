@@ -1,4 +1,4 @@
-//! White space as Python's `str` methods define it, on which every tokeniser of sacreBLEU relies.
+//! White space as Python's `str` methods define it, on which the tokenisers of sacreBLEU and sacremoses rely.
 
 /// Whether `str.split()` and `str.rstrip()` of Python treat `c` as white space.
 ///
@@ -7,13 +7,23 @@
 ///
 /// # Source
 /// Python's library reference, `str.isspace`; compared over all code points with Python 3.11.
-pub(super) fn is_white_space(c: char) -> bool {
+pub(crate) fn is_white_space(c: char) -> bool {
     matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
-/// `text` without white space at its end.
-pub(super) fn trim_end(text: &str) -> &str {
+/// `text` without white space at its end: Python's `str.rstrip()`.
+pub(crate) fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_white_space)
+}
+
+/// `text` without white space at its ends: Python's `str.strip()`.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(is_white_space)
+}
+
+/// What white space separates: Python's `str.split()`.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_white_space).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -33,7 +43,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_is_trimmed() {
+    fn ends_are_trimmed_and_words_found() {
         assert_eq!(trim_end(" a\u{1c}b \u{1f}\u{3000}\r\n"), " a\u{1c}b");
+        assert_eq!(trim(" a\u{1c}b \u{1f}"), "a\u{1c}b");
+        assert_eq!(words(" a\u{1c}b \u{1f}").collect::<Vec<_>>(), ["a", "b"]);
     }
 }

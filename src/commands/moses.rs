@@ -1,0 +1,76 @@
+//! `ablate moses`: Moses's text processing, from standard input to standard output.
+
+use super::{print, read_standard_input};
+use crate::error::Result;
+use crate::moses::{Detokenizer, Language, Normalization, Normalizer, TokenizeOptions, Tokenizer};
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, Subcommand)]
+enum Step {
+    /// Bring quotation marks, dashes and blanks into one form.
+    Normalize {
+        #[command(flatten)]
+        text: Text,
+        /// Which rules: punct (normalize-punctuation.perl) or unicode (replace-unicode-punctuation.perl).
+        #[arg(long, value_name = "NAME", default_value = "punct")]
+        rules: Normalization,
+    },
+    /// Set words and signs apart by blanks.
+    Tokenize {
+        #[command(flatten)]
+        text: Text,
+        /// Make hyphens between letters or digits tokens, @-@.
+        #[arg(long)]
+        split_hyphens: bool,
+        /// Leave signs as they are that Moses would write as entities, such as &apos;.
+        #[arg(long)]
+        no_escape: bool,
+    },
+    /// Join tokens to text again.
+    Detokenize {
+        #[command(flatten)]
+        text: Text,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Text {
+    /// Language of the text: de, en, fr, ja, ru or zh.
+    #[arg(long, short, value_name = "CODE")]
+    language: Language,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    match arguments.step {
+        Step::Normalize { text, rules } => {
+            let normalizer = Normalizer::new(rules, text.language);
+            each_line(|line| normalizer.normalize(line))
+        }
+        Step::Tokenize { text, split_hyphens, no_escape } => {
+            let options = TokenizeOptions { split_hyphens, escape: !no_escape };
+            let tokenizer = Tokenizer::new(text.language, options);
+            each_line(|line| tokenizer.tokenize(line))
+        }
+        Step::Detokenize { text } => {
+            let detokenizer = Detokenizer::new(text.language);
+            each_line(|line| detokenizer.detokenize(line))
+        }
+    }
+}
+
+/// Prints what becomes of every line of standard input. Lines end at `\n` alone.
+fn each_line(process: impl Fn(&str) -> String) -> Result<()> {
+    let input = read_standard_input()?;
+    let mut output = String::with_capacity(input.len() + input.len() / 8);
+    for line in input.split_terminator('\n') {
+        output.push_str(&process(line));
+        output.push('\n');
+    }
+    print(&output)
+}

@@ -1,0 +1,21 @@
+//! Real texts, which are not part of the repository.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The directory that `ABLATE_TEST_CORPORA` names; without it a test on real texts says that it is skipped.
+pub fn directory_of_texts() -> Option<PathBuf> {
+    let directory = std::env::var_os("ABLATE_TEST_CORPORA").map(PathBuf::from);
+    if directory.is_none() {
+        eprintln!("skipped: ABLATE_TEST_CORPORA does not name a directory of texts");
+    }
+    directory
+}
+
+/// Lines of a gzip file, ended by line feeds alone.
+pub fn lines_of(path: &Path) -> Vec<String> {
+    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("UTF-8 text, packed");
+    text.split_terminator('\n').map(String::from).collect()
+}
