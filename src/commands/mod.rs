@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod prepare;
+pub mod schema;
 pub mod score;
 pub mod sweep;
 pub mod table;

@@ -7,10 +7,11 @@ pub mod greedy;
 pub mod search;
 pub mod translate;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[decoding]` section. The defaults are the paper's (§6.1).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecodingConfig {
     /// Hypotheses kept a step; 1 is greedy search.

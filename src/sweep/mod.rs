@@ -1,10 +1,19 @@
-//! Sweeps: rows, axes and seeds to trials, and trials to processes.
+//! Sweeps: a file to trials, and trials to processes.
 
 pub mod collect;
+pub mod combine;
+pub mod condition;
+pub mod draw;
 pub mod expand;
+pub mod factor;
+pub mod file;
+pub mod include;
+pub mod label;
 pub mod ledger;
 pub mod plan;
 pub mod process;
 pub mod progress;
 pub mod scheduler;
+pub mod schema;
+pub mod settings;
 pub mod spec;

@@ -1,6 +1,8 @@
 //! What the tests of the program share: small experiments, and how to run `ablate`.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod folder;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
