@@ -55,6 +55,10 @@ enum Command {
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
     Verify(commands::verify::Arguments),
+    /// Print the JSON Schema of experiment, sweep or recipe files, for editors.
+    ///
+    /// Example: ablate schema sweep > docs/schema/sweep.json
+    Schema(commands::schema::Arguments),
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
@@ -73,6 +77,7 @@ impl Cli {
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
+            Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
         }
     }

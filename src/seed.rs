@@ -17,6 +17,8 @@ pub enum Purpose {
     Corpus,
     /// Sentences drawn anew in tests of significance; the counter is the resample.
     Resampling,
+    /// Values that a sweep draws; the counter is the key's, then the draw's.
+    SweepDraw,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -53,6 +55,7 @@ mod tests {
                 Purpose::Dropout,
                 Purpose::Corpus,
                 Purpose::Resampling,
+                Purpose::SweepDraw,
             ] {
                 for counter in 0..100 {
                     assert!(seen.insert(derive(seed, purpose, counter)), "{seed} {purpose:?} {counter}");

@@ -1,57 +1,9 @@
 //! What users read when a file is wrong: file, line, key and the way out.
 
+mod common;
+
 use ablate::config::load_experiment;
-use ablate::error::{Diagnostic, Error};
-use ablate::sweep::expand::{Trial, expand};
-use ablate::sweep::spec::SweepSpec;
-use std::path::PathBuf;
-use tempfile::TempDir;
-
-const RECIPE: &str = "name = \"g\"\nsource_language = \"en\"\ntarget_language = \"de\"\n\
-    [corpus.generated]\ntrain = 9\ndev = 2\ntest = 2\nseed = 1\n";
-
-/// A folder with a recipe, a valid `base.toml` and further files.
-struct Folder(TempDir);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Folder {
-        let folder = Folder(tempfile::tempdir().unwrap());
-        let data = "[data]\nrecipe = \"recipe.toml\"\nmerges = 10\nmax_length = 50\n";
-        for (name, text) in [("recipe.toml", RECIPE), ("base.toml", data)].iter().chain(files) {
-            std::fs::write(folder.path(name), text).unwrap();
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn experiment(text: &str, sets: &[&str]) -> (Folder, Result<(), Error>) {
-        let folder = Folder::with(&[("e.toml", text)]);
-        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-        let loaded = load_experiment(&folder.path("e.toml"), &sets).map(drop);
-        (folder, loaded)
-    }
-
-    fn sweep(text: &str) -> (Folder, Result<Vec<Trial>, Error>) {
-        let folder = Folder::with(&[("s.toml", text)]);
-        let trials = SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
-        (folder, trials)
-    }
-}
-
-/// (file without its folder, line, message, help)
-fn parts<T: std::fmt::Debug>(folder: &Folder, result: Result<T, Error>) -> (String, usize, String, String) {
-    let Err(Error::Config(diagnostic)) = result else { panic!("expected a diagnostic, got {result:?}") };
-    // What is shown must not panic, whatever the place.
-    let _ = diagnostic.to_string();
-    let Diagnostic { message, place, help } = *diagnostic;
-    let prefix = format!("{}/", folder.0.path().display());
-    let place = place.unwrap_or_else(|| panic!("no place: {message}"));
-    let line = place.line();
-    (place.file.replace(&prefix, ""), line, message.replace(&prefix, ""), help.unwrap_or_default())
-}
+use common::folder::{Folder, parts};
 
 #[track_caller]
 fn experiment_fails(text: &str, line: usize, message: &str, help: &str) {
@@ -67,14 +19,6 @@ fn set_fails(set: &str, message: &str, help: &str) {
     assert_eq!((file.as_str(), said.as_str(), helped.as_str()), ("--set", message, help));
 }
 
-#[track_caller]
-fn sweep_fails(text: &str, line: usize, message: &str, help: &str) {
-    let (folder, result) = Folder::sweep(text);
-    let (file, at, said, helped) = parts(&folder, result);
-    assert_eq!((file.as_str(), at, said.as_str(), helped.as_str()), ("s.toml", line, message, help));
-}
-
-const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
 const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows";
@@ -245,145 +189,6 @@ fn set_arguments() {
     set_fails("model..heads=4", "\"model..heads\" is not a key", "keys are section.key, as in model.heads");
     set_fails("model.heads=three", "model.heads = \"three\" is a string", "expected an integer");
     set_fails("model.heads=0", "model.heads = 0 is out of range", "expected an integer from 1 to 16777216");
-}
-
-#[test]
-fn seeds_axes_and_rows_of_a_sweep() {
-    let seeds = |text: &str| format!("base = \"base.toml\"\n{text}\n");
-    sweep_fails(
-        &seeds("seeds = []"),
-        2,
-        "seeds = [] leaves nothing to run",
-        "state at least one, as in seeds = [1, 2, 3]",
-    );
-    sweep_fails(&seeds("seeds = [1,\n 2, 1]"), 3, "seeds states 1 twice", "remove one of them");
-    sweep_fails(&seeds("seeds = [-1]"), 2, "seeds[0] = -1 is an integer", "expected an integer, 0 or more");
-    sweep_fails(
-        &seeds("seed = [1]"),
-        2,
-        "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, set, row, axes, table, workers, max_trials, max_hours, retry, halving",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
-        4,
-        "axis model.heads = [] has no values",
-        "state at least one value, or remove the axis",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[axes]\n\"model.positions\" = [\"none\"]"),
-        4,
-        "row \"positions=none\": unknown key model.positions",
-        &format!("did you mean \"position\"? {MODEL_KEYS}"),
-    );
-    sweep_fails(
-        &format!("{SWEEP}[axes]\n\"model.heads\" = 4"),
-        4,
-        "axis model.heads = 4 is an integer",
-        "an axis is an array of the values to try; one value for all rows belongs under `set`",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[axes]\n\"training.seed\" = [4]"),
-        4,
-        "axes states training.seed, which the sweep's seeds replace",
-        "list it under `seeds`",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[axes]\nmodel.heads = [4, 3]"),
-        4,
-        "row \"heads=3\": model.d_model = 512 is not divisible by model.heads = 3",
-        "use d_model 510 or 516, or heads 2 or 4, or state both d_k and d_v",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"a\""),
-        6,
-        "two rows are labelled \"a\"",
-        "labels name directories: change one",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ \"model.d_k\" = 64 }}"),
-        6,
-        "rows \"a\" and \"b\" are the same configuration",
-        "remove one, or change what sets it apart",
-    );
-    sweep_fails(&format!("{SWEEP}[[row]]\nlabel = \"a/b\""), 4, "label \"a/b\" is not a safe name", SAFE);
-    sweep_fails(
-        &format!("{SWEEP}[[row]]\nlabel = \"a\"\nset = {{ \"model.headz\" = 4 }}"),
-        5,
-        "row \"a\": unknown key model.headz",
-        &format!("did you mean \"heads\"? {MODEL_KEYS}"),
-    );
-    sweep_fails(
-        &format!(
-            "{SWEEP}[[row]]\nlabel = \"a\"\nset = {{ \"model.heads\" = 4 }}\n[axes]\n\"model.heads\" = [1]"
-        ),
-        5,
-        "row \"a\" sets model.heads, which is also an axis",
-        "remove it from the row or from [axes]",
-    );
-    sweep_fails(
-        "seeds = [1]\nbase = \"gone.toml\"",
-        2,
-        "base: there is no file gone.toml",
-        "the path is relative to the sweep file",
-    );
-}
-
-#[test]
-fn tables_of_a_sweep() {
-    sweep_fails(
-        &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
-        5,
-        "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/word_perplexity, test/bleu, test/chrf, test/ter",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[table]\npaper = \"table9\""),
-        4,
-        "\"table9\" is no published table",
-        "did you mean \"table3\"? accepted: table2-en-de, table2-en-fr, table3",
-    );
-    sweep_fails(
-        &format!("{SWEEP}[[row]]\nlabel = \"a\"\npaper = \"base\""),
-        5,
-        "row \"a\": paper = \"base\", but the sweep names no published table",
-        "add paper = \"table3\" under [table], or remove the row's",
-    );
-    let (folder, result) = Folder::sweep(&format!(
-        "{SWEEP}[table]\npaper = \"table3\"\n[[row]]\nlabel = \"a\"\npaper = \"A-h2\""
-    ));
-    let (_, line, message, help) = parts(&folder, result);
-    assert_eq!((line, message.as_str()), (7, "row \"a\": \"A-h2\" is no row of table3"));
-    assert!(help.contains("accepted: base, A-h1, A-h4,"), "{help}");
-}
-
-#[test]
-fn axes_multiply_rows_and_name_them() {
-    let (_folder, trials) = Folder::sweep(&format!(
-        "{SWEEP}set = {{ \"training.steps\" = 5 }}\n[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ model.layers = 2 }}\n\
-         [axes]\n\"model.position\" = [\"learned\", \"none\"]\ndecoding.beam = [1]\n"
-    ));
-    let trials = trials.unwrap();
-    let named: Vec<(&str, u64)> = trials.iter().map(|trial| (trial.row.as_str(), trial.seed)).collect();
-    assert_eq!(
-        named,
-        [
-            ("a,position=learned,beam=1", 1),
-            ("a,position=learned,beam=1", 2),
-            ("a,position=none,beam=1", 1),
-            ("a,position=none,beam=1", 2),
-            ("b,position=learned,beam=1", 1),
-            ("b,position=learned,beam=1", 2),
-            ("b,position=none,beam=1", 1),
-            ("b,position=none,beam=1", 2),
-        ]
-    );
-    let last = &trials[7];
-    let changes = [("model.layers", "2"), ("model.position", "\"none\""), ("decoding.beam", "1")];
-    assert_eq!(last.changes, changes.map(|(key, value)| (key.to_string(), value.to_string())));
-    assert_eq!((last.experiment.training.seed, last.experiment.training.steps), (2, 5));
-    assert_eq!((last.experiment.model.layers, last.experiment.decoding.beam), (2, 1));
-    assert_eq!(last.experiment.label.as_deref(), Some("b,position=none,beam=1"));
 }
 
 #[test]

@@ -105,6 +105,7 @@ fn expectation(expected: &dyn de::Expected) -> String {
         "f64" | "f32" => "a number".to_string(),
         "a boolean" => "true or false".to_string(),
         "a sequence" => "an array".to_string(),
+        "a map" => "a table".to_string(),
         "string or map" => "a name, or a table with one name as its key".to_string(),
         "newtype variant" | "struct variant" => "a table under this name".to_string(),
         text if text.starts_with("struct ") => "a table".to_string(),

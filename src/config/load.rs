@@ -16,6 +16,16 @@ impl Tree {
     /// # Errors
     /// A key, type or value that is not accepted, at its place.
     pub fn experiment(&self) -> Result<Experiment> {
+        let experiment = self.read()?;
+        validate(&experiment, self)?;
+        Ok(experiment)
+    }
+
+    /// Reads the tree as an experiment whose values are not checked yet.
+    ///
+    /// # Errors
+    /// A key or type that is not accepted, at its place.
+    pub fn read(&self) -> Result<Experiment> {
         if self.table.get("data").is_none() {
             let help =
                 "an experiment names its text: [data] with recipe = \"…/recipes/generated.toml\", or a base";
@@ -24,9 +34,7 @@ impl Tree {
                 .help(help)
                 .into());
         }
-        let experiment = from_table(&self.table, &self.start)?;
-        validate(&experiment, self)?;
-        Ok(experiment)
+        Ok(from_table(&self.table, &self.start)?)
     }
 
     /// Puts a value at a dotted key; `place` is where the key was written.

@@ -2,10 +2,12 @@
 //!
 //! A file is parsed into a [`tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`schema`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same.
+//! ([`validate`]). [`identity`] says when two configurations are the same, [`json_schema`] tells
+//! editors what a file may hold.
 
 pub mod deserialize;
 pub mod identity;
+pub mod json_schema;
 pub mod load;
 pub mod schema;
 pub mod tree;

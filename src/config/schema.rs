@@ -4,28 +4,34 @@ use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::ModelConfig;
 use crate::train::TrainingConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One resolved experiment. Every default is stated once, in the section's `Default`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// What people call it; absent: the file's name. Not part of a trial's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Which text, and how it becomes tokens.
     pub data: DataConfig,
+    /// Sizes and variants of the Transformer.
     #[serde(default)]
     pub model: ModelConfig,
+    /// Optimizer, schedule, checkpoints.
     #[serde(default)]
     pub training: TrainingConfig,
+    /// The search for translations.
     #[serde(default)]
     pub decoding: DecodingConfig,
+    /// Device, threads and logs; changes no result.
     #[serde(default)]
     pub run: RunConfig,
 }
 
 /// The `[run]` section: where and how visibly a trial runs. Not part of a trial's identity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
@@ -45,8 +51,9 @@ impl Default for RunConfig {
 }
 
 /// Which device a trial runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^(auto|cpu|cuda|cuda:[0-9]+)$"))]
 pub enum DeviceChoice {
     Auto,
     Cpu,

@@ -17,14 +17,16 @@ pub mod tokenizer;
 pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The `[data]` section: which text, and how it becomes tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// Where the text comes from. In an experiment file this may be the path of a recipe
     /// file, relative to the file that names it; the loader puts the recipe in its place.
+    #[schemars(schema_with = "recipe_or_path")]
     pub recipe: Recipe,
     /// Lower-case every side of every split before anything else.
     #[serde(default = "defaults::lowercase")]
@@ -38,6 +40,12 @@ pub struct DataConfig {
     /// Training pairs whose sides differ in tokens by more than this factor are dropped.
     #[serde(default = "defaults::max_length_ratio")]
     pub max_length_ratio: f64,
+}
+
+/// What a file may state as `recipe`.
+fn recipe_or_path(generator: &mut SchemaGenerator) -> Schema {
+    let path = json_schema!({ "description": "Path of a recipe file.", "type": "string" });
+    json_schema!({ "anyOf": [path, generator.subschema_for::<Recipe>()] })
 }
 
 /// The defaults, once. A `Default` impl would need a recipe, and there is none to assume.
@@ -62,7 +70,7 @@ mod defaults {
 }
 
 /// A corpus: `experiments/recipes/*.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Short name, part of the data directory's name.
@@ -75,7 +83,7 @@ pub struct Recipe {
 }
 
 /// Where a recipe's text comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Corpus {
@@ -86,7 +94,7 @@ pub enum Corpus {
 }
 
 /// Sizes of the generated corpus, in sentence pairs. The splits share no source sentence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratedCorpus {
     pub train: usize,
@@ -96,7 +104,7 @@ pub struct GeneratedCorpus {
 }
 
 /// File names of a parallel corpus, relative to the source directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesCorpus {
     /// Several training corpora are concatenated in order.
@@ -107,7 +115,7 @@ pub struct FilesCorpus {
 
 /// The two sides of one parallel text: line n of one translates line n of the other.
 /// A name that ends in `.gz` is also looked for without it, and the other way round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePair {
     pub source: String,

@@ -2,10 +2,11 @@
 //!
 //! `decoding.length_penalty_form`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The form of the length penalty, whose exponent is `decoding.length_penalty`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LengthPenaltyForm {
     /// ((5 + length) / 6)^alpha: the paper's.

@@ -9,10 +9,11 @@ pub mod search;
 pub mod translate;
 
 pub use length_penalty::LengthPenaltyForm;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[decoding]` section. The defaults are the paper's (§6.1).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecodingConfig {
     /// Hypotheses kept a step; 1 is greedy search.

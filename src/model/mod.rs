@@ -20,10 +20,11 @@ pub mod weights;
 
 pub use transformer::{Encoded, Transformer};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[model]` section. The defaults are the paper's base model (§3, Table 3).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// Layers of the encoder, and of the decoder: the paper's N.
@@ -46,15 +47,19 @@ pub struct ModelConfig {
     pub attention_dropout: f64,
     /// Dropout after the feed-forward activation. As for attention weights.
     pub activation_dropout: f64,
+    /// How word order enters (§3.5).
     pub position: Position,
     /// Rows of each learned position table; unused by other encodings.
     pub learned_positions: i64,
+    /// Which of the matrices of embeddings and softmax are one (§3.4).
     pub tying: Tying,
+    /// Where layer normalisation stands (§3.1).
     pub norm: Norm,
     /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
     pub layer_norm_epsilon: f64,
     /// Biases of the attention projections. Not printed in the paper, but its parameter counts need them.
     pub attention_biases: bool,
+    /// How weights start.
     pub initialisation: Initialisation,
     /// Rows of the embedding matrices, at least the vocabulary's size; absent: exactly that.
     /// The rows above the vocabulary take part in the softmax and are never decoded.
@@ -63,7 +68,7 @@ pub struct ModelConfig {
 }
 
 /// How word order enters (§3.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
     /// The paper's formula: sine in even columns, cosine in odd ones.
@@ -77,7 +82,7 @@ pub enum Position {
 }
 
 /// Which of the three matrices of embeddings and softmax are one (§3.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
     /// Source embedding = target embedding = softmax: the paper's.
@@ -89,7 +94,7 @@ pub enum Tying {
 }
 
 /// Where layer normalisation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
     /// LayerNorm(x + Dropout(Sublayer(x))): the paper's (§3.1).
@@ -99,7 +104,7 @@ pub enum Norm {
 }
 
 /// How weights start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialisation {
     /// The released code's: Glorot uniform with projections that it fuses (self-attention's

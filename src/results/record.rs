@@ -82,7 +82,7 @@ pub struct Failure {
 }
 
 /// The classes of failure that a retry policy tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// Settings or data that no attempt can train.

@@ -1,22 +1,23 @@
-//! From a sweep file to its trials: rows × axes × seeds, each a checked experiment.
+//! From a sweep file to its trials: combinations × seeds, each a checked experiment.
 
-use super::spec::{RowSpec, Setting, SweepSpec};
+use super::combine::{Combination, Ground, about_row, combinations, too_many};
+use super::factor::MOST_COMBINATIONS;
+use super::settings::{Setting, mistake};
+use super::spec::{Section, SweepSpec};
 use crate::config::configuration_hash;
-use crate::config::load::{apply_sets, load_experiment_tree};
+use crate::config::load::load_experiment_tree;
 use crate::config::schema::Experiment;
 use crate::config::tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
-use crate::error::{Diagnostic, Error, Place, Result, nearest};
+use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::published::Published;
 use crate::results::table::{COLUMNS, Layout, RowLayout};
-
-/// More trials than this are a slip of an axis, not a plan.
-const MOST_TRIALS: usize = 10_000;
+use std::collections::HashMap;
 
 /// One row with one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// The row's label, the axes' values included: the name of its directory.
+    /// The row's label, the section's and the choices' parts included: the name of its directory.
     pub row: String,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
@@ -38,32 +39,109 @@ pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     check(spec)?;
     let base = load_base(spec)?;
     let mut trials: Vec<Trial> = Vec::new();
-    let mut seen: Vec<(String, String)> = Vec::new();
-    for row in rows(spec)? {
-        let in_row = |error| about_row(error, &row.label);
+    let mut known = Known::default();
+    for section in &spec.sections {
         let mut tree = base.clone();
-        for Setting { key, place, value } in spec.set.iter().chain(&row.set) {
-            tree.set(key, place, value.clone()).map_err(in_row)?;
+        for Setting { key, place, value } in spec.set.iter().chain(&section.set) {
+            tree.set(key, place, value.clone())?;
         }
-        apply_sets(&mut tree, sets)?;
-        let mut experiment = tree.experiment().map_err(in_row)?;
-        experiment.label = Some(row.label.clone());
-        check_distinct(spec, &row, &experiment, &mut seen)?;
-        let changes: Vec<(String, String)> = row.set.iter().map(|setting| change(&tree, setting)).collect();
-        for &seed in &spec.seeds {
-            let mut experiment = experiment.clone();
-            experiment.training.seed = seed;
-            trials.push(Trial {
-                row: row.label.clone(),
-                group: row.group.clone(),
-                paper: row.paper.clone(),
-                seed,
-                changes: changes.clone(),
+        let ground = Ground { tree, sets };
+        let combinations = combinations(section, &ground)?;
+        if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
+            return Err(too_many(&section.place));
+        }
+        for combination in &combinations {
+            let tree = ground.tree(combination)?;
+            let label = combination.label();
+            let mut experiment = tree.experiment().map_err(|error| about_row(error, &label))?;
+            experiment.label = Some(label.clone());
+            known.add(&experiment, &label, &place_of(combination, section))?;
+            let row = combination.row;
+            let trial = Trial {
+                group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
+                paper: row.and_then(|row| row.paper.clone()),
+                changes: changes(section, combination, &tree),
+                seed: 0,
+                row: label,
                 experiment,
-            });
+            };
+            trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
         }
     }
     Ok(trials)
+}
+
+fn with_seed(trial: &Trial, seed: u64) -> Trial {
+    let mut trial = trial.clone();
+    trial.seed = seed;
+    trial.experiment.training.seed = seed;
+    trial
+}
+
+/// What the section, the row and the choices change, each key once, with the value that holds in the end.
+fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(String, String)> {
+    let mut settings: Vec<&Setting> = Vec::new();
+    for setting in section.set.iter().chain(combination.changes()) {
+        settings.retain(|earlier| earlier.key != setting.key);
+        settings.push(setting);
+    }
+    settings.into_iter().map(|setting| change(tree, setting)).collect()
+}
+
+/// Where to point for a row: at its label, its factors, its section.
+fn place_of(combination: &Combination, section: &Section) -> Place {
+    match (combination.row, section.factors.first()) {
+        (Some(row), _) => row.label_place.clone(),
+        (None, Some(factor)) => factor.place.clone(),
+        (None, None) => section.place.clone(),
+    }
+}
+
+/// The rows so far. No two may have one label, for it names a directory, and no two may be the
+/// same configuration, for one would be trained for nothing.
+#[derive(Default)]
+struct Known {
+    labels: HashMap<String, Place>,
+    /// Labels by configuration.
+    configurations: HashMap<String, String>,
+}
+
+impl Known {
+    fn add(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
+        if let Some(other) = self.labels.insert(label.to_string(), place.clone()) {
+            let message = format!("two rows are labelled {label:?}");
+            let help = format!("labels name directories: change one; the other is {}", at(&other, place));
+            return Err(mistake(message, place, help));
+        }
+        if let Some(help) = super::label::mend(label) {
+            return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
+        }
+        let other = self.configurations.insert(configuration_hash(experiment), label.to_string());
+        let Some(other) = other else {
+            return Ok(());
+        };
+        let message = format!("rows {other:?} and {label:?} are the same configuration");
+        let help = match self.labels.get(&other) {
+            Some(first) if first != place => {
+                format!("remove one, or change what sets it apart; the other is {}", at(first, place))
+            }
+            _ if label.contains("draw-") => {
+                "a choice among few values repeats itself: lower the count, change the seed, or use [axes]"
+                    .to_string()
+            }
+            _ => "remove one, or change what sets it apart".to_string(),
+        };
+        Err(mistake(message, place, help))
+    }
+}
+
+/// A place in few words, seen from another.
+fn at(place: &Place, from: &Place) -> String {
+    if place.file == from.file {
+        format!("in line {}", place.line())
+    } else {
+        format!("in {}:{}", place.file, place.line())
+    }
 }
 
 /// How the results of these trials are laid out in a table.
@@ -93,24 +171,9 @@ fn load_base(spec: &SweepSpec) -> Result<Tree> {
     if !spec.base.is_file() {
         let message = format!("base: there is no file {}", spec.base.display());
         let help = "the path is relative to the sweep file";
-        return Err(mistake(message, spec.base_place.clone(), help));
+        return Err(mistake(message, &spec.base_place, help));
     }
     load_experiment_tree(&spec.base, &[])
-}
-
-fn mistake(message: impl Into<String>, place: Place, help: impl Into<String>) -> Error {
-    Diagnostic::new(message).at(Some(place)).help(help).into()
-}
-
-/// Puts the row's name before a message.
-fn about_row(error: Error, label: &str) -> Error {
-    match error {
-        Error::Config(mut diagnostic) => {
-            diagnostic.message = format!("row {label:?}: {}", diagnostic.message);
-            Error::Config(diagnostic)
-        }
-        other => other,
-    }
 }
 
 /// A row's change with the value that holds in the end: a `--set` may have replaced it.
@@ -128,39 +191,7 @@ fn change(tree: &Tree, setting: &Setting) -> (String, String) {
 fn check(spec: &SweepSpec) -> Result<()> {
     if !is_directory_name(&spec.name) {
         let message = format!("the file's name {:?} is not a safe name", spec.name);
-        return Err(mistake(message, spec.start.clone(), DIRECTORY_NAME_HELP));
-    }
-    if spec.seeds.is_empty() {
-        let help = "state at least one, as in seeds = [1, 2, 3]";
-        return Err(mistake("seeds = [] leaves nothing to run", spec.place(&["seeds"], None), help));
-    }
-    for (i, seed) in spec.seeds.iter().enumerate() {
-        if spec.seeds[..i].contains(seed) {
-            let place = spec.place(&["seeds"], Some(i));
-            return Err(mistake(format!("seeds states {seed} twice"), place, "remove one of them"));
-        }
-    }
-    if spec.workers == Some(0) {
-        let place = spec.place(&["workers"], None);
-        return Err(mistake(
-            "workers = 0 runs nothing",
-            place,
-            "expected 1 or more; leave it out to let the command decide",
-        ));
-    }
-    for axis in &spec.axes {
-        if axis.values.is_empty() {
-            let message = format!("axis {} = [] has no values", axis.key);
-            return Err(mistake(message, axis.place.clone(), "state at least one value, or remove the axis"));
-        }
-    }
-    let sizes =
-        spec.axes.iter().map(|axis| axis.values.len()).chain([spec.rows.len().max(1), spec.seeds.len()]);
-    let trials = sizes.fold(1usize, usize::saturating_mul);
-    if trials > MOST_TRIALS {
-        let message = format!("the sweep has {trials} trials");
-        let help = format!("at most {MOST_TRIALS}: shorten an axis or split the sweep");
-        return Err(mistake(message, spec.start.clone(), help));
+        return Err(mistake(message, &spec.start, DIRECTORY_NAME_HELP));
     }
     check_table(spec)
 }
@@ -173,133 +204,29 @@ fn check_table(spec: &SweepSpec) -> Result<()> {
             let guess =
                 nearest(column, COLUMNS).map_or(String::new(), |near| format!("did you mean {near:?}? "));
             let help = format!("{guess}accepted: {}", COLUMNS.join(", "));
-            return Err(mistake(format!("unknown column {column:?}"), place, help));
+            return Err(mistake(format!("unknown column {column:?}"), &place, help));
         }
         if spec.table.columns[..i].contains(column) {
-            return Err(mistake(format!("columns states {column:?} twice"), place, "remove one of them"));
+            return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
         }
     }
     let published = spec.table.paper.as_deref().map(Published::named).transpose();
     let published = published.map_err(|error| error.at(Some(spec.place(&["table", "paper"], None))))?;
-    for row in &spec.rows {
-        let place = || row.paper_place.clone();
+    for row in spec.sections.iter().flat_map(|section| &section.rows) {
         match (&row.paper, &published) {
             (Some(label), Some(table)) => {
-                let unknown = |error: Diagnostic| about_row(error.at(Some(place())).into(), &row.label);
+                let unknown =
+                    |error: Diagnostic| about_row(error.at(Some(row.paper_place.clone())).into(), &row.label);
                 table.row(label).map_err(unknown)?;
             }
             (Some(label), None) => {
                 let message =
                     format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
                 let help = "add paper = \"table3\" under [table], or remove the row's";
-                return Err(mistake(message, place(), help));
+                return Err(mistake(message, &row.paper_place, help));
             }
             (None, _) => {}
         }
     }
-    Ok(())
-}
-
-/// The sweep's rows times its axes, with safe and different labels.
-fn rows(spec: &SweepSpec) -> Result<Vec<RowSpec>> {
-    let plain = RowSpec {
-        label: "base".to_string(),
-        label_place: spec.start.clone(),
-        group: None,
-        paper: None,
-        paper_place: spec.start.clone(),
-        set: Vec::new(),
-    };
-    let named = if spec.rows.is_empty() { std::slice::from_ref(&plain) } else { &spec.rows };
-    let mut rows: Vec<RowSpec> = Vec::new();
-    for row in named {
-        if !is_directory_name(&row.label) {
-            let message = format!("label {:?} is not a safe name", row.label);
-            return Err(mistake(message, row.label_place.clone(), DIRECTORY_NAME_HELP));
-        }
-        let on_axis = |setting: &&Setting| spec.axes.iter().any(|axis| axis.key == setting.key);
-        if let Some(setting) = row.set.iter().find(on_axis) {
-            let message = format!("row {:?} sets {}, which is also an axis", row.label, setting.key);
-            return Err(mistake(message, setting.place.clone(), "remove it from the row or from [axes]"));
-        }
-        for values in product(spec) {
-            let mut full = row.clone();
-            let parts: Vec<String> = values.iter().map(|setting| label_part(spec, setting)).collect();
-            if !parts.is_empty() {
-                let own = (!spec.rows.is_empty()).then(|| row.label.clone());
-                full.label = own.into_iter().chain(parts).collect::<Vec<_>>().join(",");
-            }
-            full.set.extend(values);
-            if let Some(same) = rows.iter().find(|other| other.label == full.label) {
-                let message = format!("two rows are labelled {:?}", same.label);
-                return Err(mistake(message, row.label_place.clone(), "labels name directories: change one"));
-            }
-            if !is_directory_name(&full.label) {
-                let message = format!("label {:?} is not a safe name", full.label);
-                return Err(mistake(message, row.label_place.clone(), DIRECTORY_NAME_HELP));
-            }
-            rows.push(full);
-        }
-    }
-    Ok(rows)
-}
-
-/// Every combination of the axes' values, the last axis changing fastest.
-fn product(spec: &SweepSpec) -> Vec<Vec<Setting>> {
-    spec.axes.iter().fold(vec![Vec::new()], |combinations, axis| {
-        let extend = |combination: &Vec<Setting>| {
-            let combination = combination.clone();
-            axis.values.iter().map(move |value| {
-                let setting =
-                    Setting { key: axis.key.clone(), place: axis.place.clone(), value: value.clone() };
-                combination.iter().cloned().chain([setting]).collect()
-            })
-        };
-        combinations.iter().flat_map(|combination| extend(combination).collect::<Vec<_>>()).collect()
-    })
-}
-
-/// `key=value`; the key is the last part of the path, unless two axes share it.
-fn label_part(spec: &SweepSpec, setting: &Setting) -> String {
-    fn last(key: &str) -> &str {
-        key.rsplit('.').next().unwrap_or(key)
-    }
-    let key = last(&setting.key);
-    let shared = spec.axes.iter().filter(|axis| last(&axis.key) == key).count() > 1;
-    format!("{}={}", if shared { &setting.key } else { key }, label_value(&setting.value))
-}
-
-/// A value in the characters of a label: `{ rotary = { base = 2.0 } }` is `rotary.base.2.0`.
-fn label_value(node: &Node) -> String {
-    match &node.value {
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' })
-            .collect(),
-        Value::Array(items) => items.iter().map(label_value).collect::<Vec<_>>().join("+"),
-        Value::Table(table) => {
-            let entry = |(key, node): &(crate::config::tree::Key, Node)| {
-                format!("{}.{}", key.name, label_value(node))
-            };
-            table.iter().map(entry).collect::<Vec<_>>().join("+")
-        }
-        _ => node.inline(),
-    }
-}
-
-/// No two rows may be the same configuration: one would be trained for nothing.
-fn check_distinct(
-    spec: &SweepSpec,
-    row: &RowSpec,
-    experiment: &Experiment,
-    seen: &mut Vec<(String, String)>,
-) -> Result<()> {
-    let hash = configuration_hash(experiment);
-    if let Some((_, other)) = seen.iter().find(|(earlier, _)| *earlier == hash) {
-        let message = format!("rows {other:?} and {:?} are the same configuration", row.label);
-        let place = if spec.rows.is_empty() { spec.place(&["axes"], None) } else { row.label_place.clone() };
-        return Err(mistake(message, place, "remove one, or change what sets it apart"));
-    }
-    seen.push((hash, row.label.clone()));
     Ok(())
 }

@@ -5,7 +5,8 @@
 use super::expand::Trial;
 use crate::error::{Error, Result};
 use crate::results::record::FailureKind;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The rules that a driver follows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +56,7 @@ impl Policy {
 }
 
 /// The `[retry]` section.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// Attempts at one trial in one call of the command, the first included.
@@ -84,7 +85,7 @@ impl Retry {
 ///
 /// # Source
 /// Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Halving {
     /// Updates at the first comparison; a multiple of `training.dev_interval_steps`.

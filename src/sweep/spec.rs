@@ -1,12 +1,16 @@
-//! The sweep file: a base experiment, rows and axes of changes, seeds, a table's layout.
+//! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
-use super::policy::{Halving, Policy, Retry};
+use super::condition::Condition;
+use super::factor::{Factor, factors};
+use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
+use super::include::{Chain, include};
+use super::label;
+use super::policy::Policy;
+use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
 use crate::config::load::{load_table, relative_to};
 use crate::config::tree::{Node, Table, Value};
-use crate::error::{Diagnostic, Place, Result};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use crate::error::{Place, Result};
 use std::path::{Path, PathBuf};
 
 /// A sweep as its file states it; [`expand`](super::expand::expand) makes trials of it.
@@ -18,14 +22,12 @@ pub struct SweepSpec {
     pub base: PathBuf,
     /// The value of `base`, for messages.
     pub base_place: Place,
-    /// Each row is trained once with each.
+    /// Each row is trained once with each, unless its section has its own.
     pub seeds: Vec<u64>,
-    /// Changes of every row, made before the row's own.
+    /// Changes of every row, made before the section's and the row's own.
     pub set: Vec<Setting>,
-    /// Empty: one row named "base" that changes nothing.
-    pub rows: Vec<RowSpec>,
-    /// Their product is added to every row.
-    pub axes: Vec<Axis>,
+    /// What stands outside of `[[section]]` comes first, as a section without a label.
+    pub sections: Vec<Section>,
     pub table: TableSpec,
     /// Trials that run at once; absent: the command decides.
     pub workers: Option<usize>,
@@ -37,18 +39,28 @@ pub struct SweepSpec {
     places: Table,
 }
 
-/// One change of the base: a dotted key and its value.
+/// Rows and the factors that multiply them.
 #[derive(Debug, Clone)]
-pub struct Setting {
-    /// `section.key`
-    pub key: String,
+pub struct Section {
+    /// The first part of its rows' labels.
+    pub label: Option<String>,
     pub place: Place,
-    pub value: Node,
+    pub seeds: Vec<u64>,
+    /// Changes of every row of the section, made before the row's own.
+    pub set: Vec<Setting>,
+    /// Empty: one row without a label that changes nothing.
+    pub rows: Vec<Row>,
+    /// In the order of the file.
+    pub factors: Vec<Factor>,
+    /// Combinations that match one of them are left out.
+    pub exclude: Vec<Condition>,
+    /// Of rows that name none: the letter of the paper's row group.
+    pub group: Option<String>,
 }
 
 /// A named set of changes.
 #[derive(Debug, Clone)]
-pub struct RowSpec {
+pub struct Row {
     pub label: String,
     pub label_place: Place,
     /// The letter of the paper's row group.
@@ -57,120 +69,72 @@ pub struct RowSpec {
     pub paper: Option<String>,
     pub paper_place: Place,
     pub set: Vec<Setting>,
-}
-
-/// A key and the values that it takes in turn.
-#[derive(Debug, Clone)]
-pub struct Axis {
-    pub key: String,
-    pub place: Place,
-    pub values: Vec<Node>,
-}
-
-/// The `[table]` section: how results are shown.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TableSpec {
-    /// A published table to print beside ours; see `results::published`.
-    pub paper: Option<String>,
-    /// Columns in order; empty: the usual ones. See `results::table`.
-    pub columns: Vec<String>,
-}
-
-/// The keys of a sweep file. `set` and `axes` hold keys of the experiment, whose places
-/// matter, so they are read from the tree.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SweepFile {
-    base: String,
-    seeds: Vec<u64>,
-    #[serde(default)]
-    set: IgnoredAny,
-    #[serde(default)]
-    row: Vec<RowFile>,
-    #[serde(default)]
-    axes: IgnoredAny,
-    #[serde(default)]
-    table: TableSpec,
-    workers: Option<usize>,
-    max_trials: Option<usize>,
-    max_hours: Option<f64>,
-    #[serde(default)]
-    retry: Retry,
-    halving: Option<Halving>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RowFile {
-    label: String,
-    group: Option<String>,
-    paper: Option<String>,
-    #[serde(default)]
-    set: IgnoredAny,
+    /// Only combinations that match are rows.
+    pub when: Option<Condition>,
 }
 
 impl SweepSpec {
-    /// Reads a sweep file; `base` is relative to it.
+    /// Reads a sweep file; `base` and `include` are relative to it.
     ///
     /// # Errors
-    /// The file cannot be read, or a key or type in it is not accepted, at its place.
+    /// The file or one that it includes cannot be read, or a key or type in it is not accepted,
+    /// at its place.
     pub fn load(path: &Path) -> Result<SweepSpec> {
         let (tree, start) = load_table(path)?;
         // The pattern names every field, so that a new key cannot be forgotten here.
         let SweepFile {
             base,
             seeds,
-            set: IgnoredAny,
-            row,
-            axes: IgnoredAny,
-            table,
             workers,
             max_trials,
             max_hours,
             retry,
             halving,
+            include: included,
+            set: _,
+            row,
+            point: _,
+            zip: _,
+            axes: _,
+            random: _,
+            exclude: _,
+            section,
+            table,
         } = from_table(&tree, &start)?;
         let base_place = place_of(&tree, "base", &start);
-        let nodes = match tree.get("row") {
-            Some(Node { value: Value::Array(nodes), .. }) => nodes.as_slice(),
-            _ => &[],
+        check_seeds(&seeds, tree.get("seeds"))?;
+        if workers == Some(0) {
+            let help = "expected 1 or more; leave it out to let the command decide";
+            return Err(mistake("workers = 0 runs nothing", &place_of(&tree, "workers", &start), help));
+        }
+        let mut sections = read_sections(section, &tree, &seeds)?;
+        let mut top = Section {
+            label: None,
+            place: start.clone(),
+            group: None,
+            seeds: seeds.clone(),
+            set: Vec::new(),
+            rows: read_rows(row, &tree)?,
+            factors: factors(&tree)?,
+            exclude: exclusions(&tree)?,
         };
-        let rows = row
-            .into_iter()
-            .zip(nodes)
-            .map(|(RowFile { label, group, paper, set: IgnoredAny }, node)| {
-                let empty = Table::default();
-                let table = if let Value::Table(table) = &node.value { table } else { &empty };
-                Ok(RowSpec {
-                    label,
-                    label_place: place_of(table, "label", &node.place),
-                    group,
-                    paper,
-                    paper_place: place_of(table, "paper", &node.place),
-                    set: settings(table.get("set"), "set")?,
-                })
-            })
-            .collect::<Result<_>>()?;
-        let axes = settings(tree.get("axes"), "axes")?
-            .into_iter()
-            .map(|Setting { key, place, value }| match value.value {
-                Value::Array(values) => Ok(Axis { key, place, values }),
-                _ => Err(Diagnostic::new(format!("axis {key} = {} is {}", value.excerpt(), value.kind()))
-                    .at(Some(value.place))
-                    .help("an axis is an array of the values to try; one value for all rows belongs under `set`")
-                    .into()),
-            })
-            .collect::<Result<_>>()?;
+        let mut chain = Chain::new(path);
+        for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
+            let part = include(named, &place, &seeds, &mut chain)?;
+            top.rows.extend(part.rows);
+            sections.extend(part.sections);
+        }
+        if sections.is_empty() || !(top.rows.is_empty() && top.factors.is_empty() && top.exclude.is_empty()) {
+            sections.insert(0, top);
+        }
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         Ok(SweepSpec {
             name,
             base: relative_to(&base_place, &base),
             base_place,
             seeds,
-            set: settings(tree.get("set"), "set")?,
-            rows,
-            axes,
+            set: settings(tree.get("set"), "set", &[])?,
+            sections,
             table,
             workers,
             policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
@@ -190,56 +154,93 @@ impl SweepSpec {
     }
 }
 
-fn place_of(table: &Table, key: &str, otherwise: &Place) -> Place {
-    table.get(key).map_or_else(|| otherwise.clone(), |node| node.place.clone())
+/// The sections of a file that were read as `files` from `tree`.
+pub fn read_sections(files: Vec<SectionFile>, tree: &Table, seeds: &[u64]) -> Result<Vec<Section>> {
+    let section = |(file, (table, node)): (SectionFile, (&Table, &Node))| {
+        let SectionFile {
+            label,
+            group,
+            seeds: own,
+            set: _,
+            row,
+            point: _,
+            zip: _,
+            axes: _,
+            random: _,
+            exclude: _,
+        } = file;
+        let place = place_of(table, "label", &node.place);
+        check_label(&label, &place)?;
+        if let Some(own) = &own {
+            check_seeds(own, table.get("seeds"))?;
+        }
+        Ok(Section {
+            group: group.or_else(|| Some(label.clone())),
+            label: Some(label),
+            seeds: own.unwrap_or_else(|| seeds.to_vec()),
+            set: settings(table.get("set"), "set", &[])?,
+            rows: read_rows(row, table)?,
+            factors: factors(table)?,
+            exclude: exclusions(table)?,
+            place,
+        })
+    };
+    files.into_iter().zip(tables(tree, "section")).map(section).collect()
 }
 
-/// The entries of a `set` or `axes` table. `"model.heads" = 1` and `model.heads = 1` (which
-/// TOML nests) are the same.
-fn settings(node: Option<&Node>, what: &str) -> Result<Vec<Setting>> {
-    let Some(node) = node else {
-        return Ok(Vec::new());
+/// The rows of a file or section that were read as `files` from `table`.
+pub fn read_rows(files: Vec<RowFile>, table: &Table) -> Result<Vec<Row>> {
+    let row = |(file, (table, node)): (RowFile, (&Table, &Node))| {
+        let RowFile { label, group, paper, set: _, when: _ } = file;
+        let label_place = place_of(table, "label", &node.place);
+        check_label(&label, &label_place)?;
+        Ok(Row {
+            label,
+            label_place,
+            group,
+            paper,
+            paper_place: place_of(table, "paper", &node.place),
+            set: settings(table.get("set"), "set", &[])?,
+            when: Condition::when(table.get("when"))?,
+        })
     };
-    let Value::Table(table) = &node.value else {
-        let message = format!("{what} = {} is {}", node.excerpt(), node.kind());
-        let help = format!("expected a table of changes: {what} = {{ \"model.heads\" = 1 }}");
-        return Err(Diagnostic::new(message).at(Some(node.place.clone())).help(help).into());
+    files.into_iter().zip(tables(table, "row")).map(row).collect()
+}
+
+/// The place of each item of the array at `key`.
+pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
+    match table.get(key) {
+        Some(Node { value: Value::Array(items), .. }) => {
+            items.iter().map(|item| item.place.clone()).collect()
+        }
+        Some(node) => vec![node.place.clone()],
+        None => vec![otherwise.clone()],
+    }
+}
+
+fn exclusions(table: &Table) -> Result<Vec<Condition>> {
+    tables(table, "exclude").into_iter().map(|(_, node)| Condition::read(node, "exclude")).collect()
+}
+
+fn check_label(label: &str, place: &Place) -> Result<()> {
+    match label::mend(label) {
+        Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
+        None => Ok(()),
+    }
+}
+
+fn check_seeds(seeds: &[u64], node: Option<&Node>) -> Result<()> {
+    let Some(Node { value: Value::Array(items), place }) = node else {
+        return Ok(());
     };
-    let mut settings: Vec<Setting> = Vec::new();
-    for (key, value) in table.iter() {
-        match &value.value {
-            Value::Table(section) if !key.name.contains('.') => {
-                settings.extend(section.iter().map(|(inner, value)| Setting {
-                    key: format!("{}.{}", key.name, inner.name),
-                    place: inner.place.clone(),
-                    value: value.clone(),
-                }));
-            }
-            _ => settings.push(Setting {
-                key: key.name.clone(),
-                place: key.place.clone(),
-                value: value.clone(),
-            }),
+    if seeds.is_empty() {
+        let help = "state at least one, as in seeds = [1, 2, 3]";
+        return Err(mistake("seeds = [] leaves nothing to run", place, help));
+    }
+    for (i, (seed, item)) in seeds.iter().zip(items).enumerate() {
+        if seeds[..i].contains(seed) {
+            return Err(mistake(format!("seeds states {seed} twice"), &item.place, "remove one of them"));
         }
     }
-    for (i, setting) in settings.iter().enumerate() {
-        let place = Some(setting.place.clone());
-        if settings[..i].iter().any(|earlier| earlier.key == setting.key) {
-            let message = format!("{what} states {} twice", setting.key);
-            return Err(Diagnostic::new(message).at(place).help("remove one of them").into());
-        }
-        if !setting.key.contains('.') {
-            let message =
-                format!("{what} states {:?}, which is no key of an experiment's section", setting.key);
-            return Err(Diagnostic::new(message)
-                .at(place)
-                .help("keys are section.key, as in model.heads")
-                .into());
-        }
-        if setting.key == "training.seed" {
-            let message = format!("{what} states training.seed, which the sweep's seeds replace");
-            return Err(Diagnostic::new(message).at(place).help("list it under `seeds`").into());
-        }
-    }
-    Ok(settings)
+    Ok(())
 }

@@ -11,10 +11,11 @@ pub mod step;
 pub mod stream;
 pub mod trainer;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[training]` section. The defaults are the paper's base model (§5).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
     /// Seed of weights, dropout and batch order; a sweep's `seeds` replace it.
@@ -27,9 +28,13 @@ pub struct TrainingConfig {
     pub micro_batch_tokens: usize,
     /// Factor on the paper's learning rate (§5.3).
     pub learning_rate_scale: f64,
+    /// Updates in which the learning rate rises (§5.3).
     pub warmup_steps: u64,
+    /// Decay of Adam's mean of gradients (§5.3).
     pub adam_beta1: f64,
+    /// Decay of Adam's mean of squared gradients (§5.3).
     pub adam_beta2: f64,
+    /// Added to Adam's divisor (§5.3).
     pub adam_epsilon: f64,
     /// Probability mass moved from the reference token to the others: epsilon_ls (§5.4).
     pub label_smoothing: f64,
@@ -50,11 +55,12 @@ pub struct TrainingConfig {
     pub average_checkpoints: usize,
     /// Keep the weights of the best dev perplexity beside the latest.
     pub keep_best: bool,
+    /// Number format of weights and arithmetic.
     pub precision: Precision,
 }
 
 /// Number format of weights and arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     Float32,

@@ -8,6 +8,8 @@ pub mod texts;
 
 use serde::de::DeserializeOwned;
 use std::io::Write;
+pub mod folder;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;

@@ -1,0 +1,186 @@
+//! Conditions on combinations: `when = { "model.position" = "learned" }` and `[[exclude]]`.
+//!
+//! A condition names keys and the values that it accepts; an array accepts any of its values.
+//! It looks at the resolved experiment, so a key that only the base states, or nobody but the
+//! program's defaults, has its value too.
+
+use super::settings::{Setting, items, mistake, settings};
+use crate::config::schema::Experiment;
+use crate::config::tree::{Node, Tree, Value};
+use crate::error::{Place, Result, nearest};
+use std::collections::BTreeSet;
+
+/// Most values that a message lists.
+const MOST_LISTED: usize = 8;
+
+/// Keys and the values accepted of them; it holds where all of them are met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// What it is called in messages: "when" or "exclude".
+    what: &'static str,
+    /// As written, on one line.
+    text: String,
+    place: Place,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    key: String,
+    place: Place,
+    accepted: Vec<Node>,
+}
+
+impl Condition {
+    /// Reads `{ "section.key" = value, … }`.
+    ///
+    /// # Errors
+    /// Not a table of settings, an empty one, or an empty array of values.
+    pub fn read(node: &Node, what: &'static str) -> Result<Condition> {
+        let entry = |Setting { key, place, value }| {
+            let accepted = match &value.value {
+                Value::Array(_) => items(&value, &format!("{what}: {key}"), "")?,
+                _ => vec![value],
+            };
+            Ok(Entry { key, place, accepted })
+        };
+        let entries = settings(Some(node), what, &[])?.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
+        if entries.is_empty() {
+            let help = format!("state a value, as in {what} = {{ \"model.position\" = \"learned\" }}");
+            return Err(mistake(format!("{what} names no key"), &node.place, help));
+        }
+        Ok(Condition { what, text: node.excerpt(), place: node.place.clone(), entries })
+    }
+
+    /// The `when` of a table, if it has one.
+    pub fn when(node: Option<&Node>) -> Result<Option<Condition>> {
+        node.map(|node| Condition::read(node, "when")).transpose()
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The keys that it looks at.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.key.as_str())
+    }
+
+    /// Whether the keys exist and could have the values, and whether `stated` (by the base or
+    /// anything in the sweep) is any of them: a default that nothing changes decides nothing.
+    ///
+    /// # Errors
+    /// The first that does not, at its place.
+    pub fn check(&self, base: &Tree, stated: impl Fn(&str) -> bool) -> Result<()> {
+        for entry in &self.entries {
+            for value in &entry.accepted {
+                with(base, entry, value)?;
+            }
+            if !stated(&entry.key) {
+                let value = value_of(&resolve(base)?, &entry.key);
+                let message =
+                    format!("{}: nothing sets {}, neither the base nor the sweep", self.what, entry.key);
+                let help =
+                    format!("it is {value} everywhere: remove it, or state it under `set` or as an axis");
+                return Err(mistake(message, &entry.place, help));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A condition at work: remembers whether it ever held, and what it saw instead.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    condition: &'a Condition,
+    held: bool,
+    /// For each entry, the values that its key had.
+    seen: Vec<BTreeSet<String>>,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(condition: &'a Condition) -> Self {
+        Watch { condition, held: false, seen: vec![BTreeSet::new(); condition.entries.len()] }
+    }
+
+    pub fn condition(&self) -> &'a Condition {
+        self.condition
+    }
+
+    /// Whether the condition holds for a combination; `resolved` is [`resolve`] of `tree`.
+    ///
+    /// A value is met if stating it would change nothing: 0 is 0.0, and d_k stated as
+    /// d_model / heads is d_k left out.
+    pub fn holds(&mut self, tree: &Tree, resolved: &Experiment) -> Result<bool> {
+        let mut holds = true;
+        for (entry, seen) in self.condition.entries.iter().zip(&mut self.seen) {
+            let mut met = false;
+            for value in &entry.accepted {
+                met = met || with(tree, entry, value)? == *resolved;
+            }
+            if !met {
+                seen.insert(value_of(resolved, &entry.key));
+            }
+            holds &= met;
+        }
+        self.held |= holds;
+        Ok(holds)
+    }
+
+    /// Nothing is left to be looked at: a condition that never held is a slip.
+    ///
+    /// # Errors
+    /// It never held; the message lists the values that there were.
+    pub fn conclude(&self) -> Result<()> {
+        if self.held {
+            return Ok(());
+        }
+        let Condition { what, text, place, entries } = self.condition;
+        let missed = entries.iter().zip(&self.seen).find(|(_, seen)| !seen.is_empty());
+        let help = match missed {
+            None => "no combination is left to look at".to_string(),
+            Some((Entry { key, accepted, .. }, seen)) => {
+                let near = accepted
+                    .iter()
+                    .find_map(|value| nearest(&value.inline(), seen.iter().map(String::as_str)))
+                    .map_or(String::new(), |near| format!("did you mean {near}? "));
+                let more = if seen.len() > MOST_LISTED { ", …" } else { "" };
+                let list: Vec<&str> = seen.iter().take(MOST_LISTED).map(String::as_str).collect();
+                let others = if entries.len() > 1 { " where it fails" } else { "" };
+                format!("{near}{key} is {}{more}{others}", list.join(", "))
+            }
+        };
+        Err(mistake(format!("{what} {text} holds for no combination"), place, help))
+    }
+}
+
+/// The experiment as a condition compares it: read, but not yet checked, so that an
+/// `[[exclude]]` can drop what no model could be.
+///
+/// # Errors
+/// An unknown key or a value of another type.
+pub fn resolve(tree: &Tree) -> Result<Experiment> {
+    let mut experiment = tree.read()?;
+    let model = &mut experiment.model;
+    let width = model.d_model.checked_div(model.heads);
+    model.d_k = model.d_k.or(width);
+    model.d_v = model.d_v.or(width);
+    Ok(experiment)
+}
+
+/// The experiment with a value of the condition put in.
+fn with(tree: &Tree, entry: &Entry, value: &Node) -> Result<Experiment> {
+    let mut tree = tree.clone();
+    tree.set(&entry.key, &entry.place, value.clone())?;
+    resolve(&tree)
+}
+
+/// A value as a message shows it.
+fn value_of(experiment: &Experiment, key: &str) -> String {
+    let json = serde_json::to_value(experiment).unwrap_or_default();
+    let value = key.split('.').try_fold(&json, |value, part| value.get(part));
+    match value {
+        None | Some(serde_json::Value::Null) => "absent".to_string(),
+        Some(value) => value.to_string(),
+    }
+}

@@ -1,0 +1,64 @@
+//! `include = ["parts/heads.toml"]`: rows and sections that several sweeps share.
+
+use super::file::PartFile;
+use super::settings::mistake;
+use super::spec::{Row, Section, item_places, read_rows, read_sections};
+use crate::config::deserialize::from_table;
+use crate::config::load::{load_table, relative_to};
+use crate::error::{Place, Result};
+use std::path::{Path, PathBuf};
+
+/// What an included file brings.
+#[derive(Debug, Default)]
+pub struct Part {
+    pub rows: Vec<Row>,
+    pub sections: Vec<Section>,
+}
+
+/// The files on the way to where one is included, the sweep first.
+#[derive(Debug)]
+pub struct Chain {
+    files: Vec<PathBuf>,
+}
+
+impl Chain {
+    /// Starts at a sweep file.
+    pub fn new(sweep: &Path) -> Chain {
+        Chain { files: vec![sweep.to_path_buf()] }
+    }
+
+    fn holds(&self, file: &Path) -> bool {
+        let identity = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        self.files.iter().any(|other| identity(other) == identity(file))
+    }
+}
+
+/// Reads the file that `named` means at `place`, and those that it includes in turn. `seeds`
+/// are those of sections that state none.
+///
+/// # Errors
+/// There is no such file, it includes itself, or something in it is not accepted.
+pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> Result<Part> {
+    let path = relative_to(place, named);
+    if !path.is_file() {
+        let message = format!("include: there is no file {}", path.display());
+        return Err(mistake(message, place, "the path is relative to the file that names it"));
+    }
+    if chain.holds(&path) {
+        let mut names: Vec<String> = chain.files.iter().map(|file| file.display().to_string()).collect();
+        names.push(path.display().to_string());
+        let message = format!("include = {named:?} leads back to a file that includes this one");
+        return Err(mistake(message, place, format!("remove one of the circle: {}", names.join(" -> "))));
+    }
+    let (tree, start) = load_table(&path)?;
+    let PartFile { include: included, row, section } = from_table(&tree, &start)?;
+    let mut part = Part { rows: read_rows(row, &tree)?, sections: read_sections(section, &tree, seeds)? };
+    chain.files.push(path);
+    for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
+        let inner = include(named, &place, seeds, chain)?;
+        part.rows.extend(inner.rows);
+        part.sections.extend(inner.sections);
+    }
+    chain.files.pop();
+    Ok(part)
+}

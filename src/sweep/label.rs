@@ -1,0 +1,116 @@
+//! Labels of rows: short, and safe as names of directories.
+
+use super::factor::{Choice, Factor};
+use super::settings::Setting;
+use crate::config::tree::{Key, Node, Value};
+use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
+
+/// What a row is called if nothing gives it a name.
+pub const PLAIN: &str = "base";
+
+/// Words keys for labels: the last part, unless two keys of the section share it.
+#[derive(Debug)]
+pub struct Labels {
+    /// Last parts that belong to several keys.
+    shared: Vec<String>,
+}
+
+impl Labels {
+    /// For the factors of a section.
+    pub fn new(factors: &[Factor]) -> Labels {
+        let changes = factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
+        let mut keys: Vec<&str> = changes.map(|change| change.setting.key.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut lasts: Vec<&str> = keys.into_iter().map(last).collect();
+        lasts.sort_unstable();
+        let shared = lasts.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_string());
+        Labels { shared: shared.collect() }
+    }
+
+    /// A choice's part of the label: its own, or `key=value` for each change.
+    pub fn part(&self, choice: &Choice) -> String {
+        let made = || {
+            let settings = choice.changes.iter().map(|change| self.key_and_value(&change.setting));
+            settings.collect::<Vec<_>>().join(",")
+        };
+        choice.label.clone().unwrap_or_else(made)
+    }
+
+    fn key_and_value(&self, setting: &Setting) -> String {
+        let key = last(&setting.key);
+        let shared = self.shared.iter().any(|shared| shared == key);
+        format!("{}={}", if shared { &setting.key } else { key }, value(&setting.value))
+    }
+}
+
+/// The parts of a label, one after the other.
+pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let label = parts.into_iter().collect::<Vec<_>>().join(",");
+    if label.is_empty() { PLAIN.to_string() } else { label }
+}
+
+/// How to mend a label that cannot name a directory; none if it can.
+pub fn mend(label: &str) -> Option<String> {
+    const LONGEST: usize = 200;
+    if is_directory_name(label) {
+        None
+    } else if label.len() > LONGEST {
+        let help = "at most 200; give the points a `label` or the zips `labels`";
+        Some(format!("it names a directory, and has {} characters: {help}", label.len()))
+    } else {
+        Some(DIRECTORY_NAME_HELP.to_string())
+    }
+}
+
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// A value in the characters of a label: `{ rotary = { base = 2.0 } }` is `rotary.base.2.0`.
+fn value(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) => text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' })
+            .collect(),
+        Value::Array(items) => items.iter().map(value).collect::<Vec<_>>().join("+"),
+        Value::Table(table) => {
+            let entry = |(key, node): &(Key, Node)| format!("{}.{}", key.name, value(node));
+            table.iter().map(entry).collect::<Vec<_>>().join("+")
+        }
+        _ => node.inline(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tree::parse_value;
+
+    fn written(text: &str) -> String {
+        value(&parse_value("a.toml", text, 0..text.len()).unwrap())
+    }
+
+    #[test]
+    fn values_use_only_the_characters_of_labels() {
+        assert_eq!(written("0.5"), "0.5");
+        assert_eq!(written("\"a b/c\""), "a-b-c");
+        assert_eq!(written("[1, 2]"), "1+2");
+        assert_eq!(written("{ rotary = { base = 2.0 } }"), "rotary.base.2.0");
+    }
+
+    #[test]
+    fn a_label_that_can_name_no_directory_gets_advice() {
+        assert_eq!(mend("wide,heads=4"), None);
+        assert_eq!(mend("a/b").as_deref(), Some(DIRECTORY_NAME_HELP));
+        assert!(mend(&"x".repeat(201)).unwrap().contains("has 201 characters"));
+        assert_eq!(mend(&"x".repeat(200)), None);
+    }
+
+    #[test]
+    fn parts_are_joined_and_nothing_is_the_base() {
+        assert_eq!(join(["width", "wide", "norm=pre"]), "width,wide,norm=pre");
+        assert_eq!(join([]), PLAIN);
+    }
+}

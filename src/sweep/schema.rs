@@ -1,0 +1,170 @@
+//! JSON Schema of sweep files. Tables of settings take every key of an experiment, each with
+//! the type that it has there; see [`json_schema`](crate::config::json_schema).
+
+use super::file::{DistributionFile, PartFile, SweepFile};
+use crate::config::json_schema::{root, sections};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The schema of sweep files.
+pub fn sweep() -> Schema {
+    root::<SweepFile>("A sweep: rows of changes to a base experiment, each trained with each seed.")
+}
+
+/// The schema of files that sweeps include.
+pub fn part() -> Schema {
+    root::<PartFile>("Rows and sections for sweeps to include.")
+}
+
+/// A part of a sweep file that is read from the tree: to serde it is a value of type `$reads`,
+/// to the schema what `$schema` says.
+macro_rules! marker {
+    ($(#[$doc:meta])* $name:ident reads $reads:ty, $schema:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub struct $name;
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$reads>::deserialize(deserializer).map(|_| $name)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let schema: fn(&mut SchemaGenerator, &str) -> Schema = $schema;
+                schema(generator, &Self::schema_name())
+            }
+        }
+    };
+}
+
+marker!(
+    /// `{ "section.key" = value }`
+    Changes reads IgnoredAny, |generator, name| keyed(generator, name, Map::new(), |key| key.value())
+);
+marker!(
+    /// `{ "section.key" = value }` or `{ "section.key" = [value, value] }`
+    Conditions reads BTreeMap<String, IgnoredAny>, |generator, name| {
+        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.value(), key.values()] }))
+    }
+);
+marker!(
+    /// `{ "section.key" = [value, value] }` or `{ "section.key" = { values = [value, value], when = … } }`
+    Axes reads IgnoredAny, |generator, name| {
+        let when = generator.subschema_for::<Conditions>();
+        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.values(), {
+            "type": "object",
+            "properties": { "values": key.values(), "when": when },
+            "required": ["values"],
+            "additionalProperties": false,
+        }] }))
+    }
+);
+marker!(
+    /// `{ "section.key" = [value, value], labels = ["a", "b"], when = … }`
+    Zip reads BTreeMap<String, IgnoredAny>, |generator, name| {
+        let labels = json!({
+            "description": "Parts of the rows' labels, one for each step; absent: made of the changes.",
+            "type": "array",
+            "items": { "type": "string" },
+        });
+        let when = generator.subschema_for::<Conditions>();
+        let words = [("labels", labels), ("when", json!(when))];
+        keyed(generator, name, named(words), |key| key.values())
+    }
+);
+marker!(
+    /// `{ seed = 1, count = 20, "section.key" = { uniform = [0.0, 0.3] } }`
+    Random reads IgnoredAny, |generator, name| {
+        let seed = json!({ "description": "The draws are a function of it.", "type": "integer", "minimum": 0 });
+        let count = json!({
+            "description": "Draws; a higher count keeps those that were there.",
+            "type": "integer",
+            "minimum": 1,
+        });
+        let words = [("seed", seed), ("count", count)];
+        let distribution = generator.subschema_for::<DistributionFile>();
+        let mut schema = keyed(generator, name, named(words), |key| {
+            json!({ "allOf": [distribution, { "properties": { "choice": key.values() } }] })
+        });
+        schema.insert("required".into(), json!(["seed", "count"]));
+        schema
+    }
+);
+marker!(
+    /// Any values.
+    Values reads IgnoredAny, |_, _| schemars::json_schema!({ "type": "array", "minItems": 1 })
+);
+marker!(
+    /// Any value.
+    Unread reads IgnoredAny, |_, _| schemars::json_schema!({})
+);
+
+/// A key of an experiment, `section.key`, which has two definitions.
+struct Key<'a>(&'a str);
+
+impl Key<'_> {
+    /// What the key takes.
+    fn value(&self) -> Value {
+        json!({ "$ref": format!("#/definitions/{}", self.0) })
+    }
+
+    /// An array of that.
+    fn values(&self) -> Value {
+        json!({ "$ref": format!("#/definitions/{}.values", self.0) })
+    }
+
+    fn define(&self, generator: &mut SchemaGenerator, schema: Value) {
+        let values = json!({ "type": "array", "minItems": 1, "items": self.value() });
+        let definitions = generator.definitions_mut();
+        definitions.insert(self.0.to_string(), schema);
+        definitions.insert(format!("{}.values", self.0), values);
+    }
+}
+
+fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
+    words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
+}
+
+/// The definition `name`: a table of `words` and of every key of an experiment, `"model.heads"`
+/// as well as `model.heads`, which TOML nests. `wrap` is
+/// what a key takes in it.
+fn keyed(
+    generator: &mut SchemaGenerator,
+    name: &str,
+    words: Map<String, Value>,
+    wrap: impl Fn(&Key) -> Value,
+) -> Schema {
+    let mut properties = words;
+    for (section, keys) in sections(generator) {
+        let mut nested = Map::new();
+        for (key, schema) in keys {
+            let full = format!("{section}.{key}");
+            if full == "training.seed" {
+                continue; // the sweep's `seeds`
+            }
+            let own = Key(&full);
+            own.define(generator, schema);
+            nested.insert(key, json!({ "$ref": format!("#/definitions/{name}/properties/{full}") }));
+            properties.insert(full.clone(), wrap(&own));
+        }
+        let table = json!({ "type": "object", "properties": nested, "additionalProperties": false });
+        properties.insert(section.to_string(), table);
+    }
+    schemars::json_schema!({
+        "type": "object",
+        "properties": properties,
+        // Keys of a recipe are deeper; only the program checks them.
+        "patternProperties": { "^data\\.recipe\\.": {} },
+        "additionalProperties": false,
+    })
+}

@@ -1,0 +1,112 @@
+//! Changes of an experiment as a sweep file writes them: `{ "model.heads" = 1 }`.
+
+use crate::config::tree::{Node, Table, Value};
+use crate::error::{Diagnostic, Error, Place, Result};
+
+/// One change of the base: a dotted key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// `section.key`
+    pub key: String,
+    /// Where the key was written.
+    pub place: Place,
+    pub value: Node,
+}
+
+/// The entries of a table of changes; no table, no changes. `what` names it in messages,
+/// `words` are keys of the table that are no settings.
+///
+/// `"model.heads" = 1` and `model.heads = 1` (which TOML nests) are the same.
+///
+/// # Errors
+/// Not a table, a key that no section of an experiment could have, a key stated twice, or
+/// `training.seed`, which is the sweep's.
+pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<Setting>> {
+    let Some(node) = node else {
+        return Ok(Vec::new());
+    };
+    let Value::Table(table) = &node.value else {
+        let message = format!("{what} = {} is {}", node.excerpt(), node.kind());
+        let help = format!("expected a table of changes: {what} = {{ \"model.heads\" = 1 }}");
+        return Err(mistake(message, &node.place, help));
+    };
+    let mut settings: Vec<Setting> = Vec::new();
+    for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
+        match &value.value {
+            Value::Table(section) if !key.name.contains('.') => {
+                settings.extend(section.iter().map(|(inner, value)| Setting {
+                    key: format!("{}.{}", key.name, inner.name),
+                    place: inner.place.clone(),
+                    value: value.clone(),
+                }));
+            }
+            _ => settings.push(Setting {
+                key: key.name.clone(),
+                place: key.place.clone(),
+                value: value.clone(),
+            }),
+        }
+    }
+    for (i, setting) in settings.iter().enumerate() {
+        if settings[..i].iter().any(|earlier| earlier.key == setting.key) {
+            let message = format!("{what} states {} twice", setting.key);
+            return Err(mistake(message, &setting.place, "remove one of them"));
+        }
+        if !setting.key.contains('.') {
+            let message =
+                format!("{what} states {:?}, which is no key of an experiment's section", setting.key);
+            let words = match words {
+                [] => String::new(),
+                words => format!("; beside them stands only {}", words.join(", ")),
+            };
+            let help = format!("keys are section.key, as in model.heads{words}");
+            return Err(mistake(message, &setting.place, help));
+        }
+        if setting.key == "training.seed" {
+            let message = format!("{what} states training.seed, which the sweep's seeds replace");
+            return Err(mistake(message, &setting.place, "list it under `seeds`"));
+        }
+    }
+    Ok(settings)
+}
+
+/// The items of an array that must not be empty; `name` is its key in messages.
+///
+/// # Errors
+/// Another type, for which `help` says what belongs there, or no items.
+pub fn items(node: &Node, name: &str, help: &str) -> Result<Vec<Node>> {
+    match &node.value {
+        Value::Array(items) if items.is_empty() => {
+            let message = format!("{name} = [] has no values");
+            Err(mistake(message, &node.place, "state at least one value, or remove it"))
+        }
+        Value::Array(items) => Ok(items.clone()),
+        _ => {
+            let message = format!("{name} = {} is {}", node.excerpt(), node.kind());
+            Err(mistake(message, &node.place, help))
+        }
+    }
+}
+
+/// The tables of an array of tables; absent: none.
+pub fn tables<'a>(table: &'a Table, key: &str) -> Vec<(&'a Table, &'a Node)> {
+    let nodes = match table.get(key) {
+        Some(Node { value: Value::Array(nodes), .. }) => nodes.as_slice(),
+        _ => &[],
+    };
+    let as_table = |node: &'a Node| match &node.value {
+        Value::Table(table) => Some((table, node)),
+        _ => None,
+    };
+    nodes.iter().filter_map(as_table).collect()
+}
+
+/// Where a key's value stands; else a place that stands for it.
+pub fn place_of(table: &Table, key: &str, otherwise: &Place) -> Place {
+    table.get(key).map_or_else(|| otherwise.clone(), |node| node.place.clone())
+}
+
+/// A mistake in the sweep file.
+pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String>) -> Error {
+    Diagnostic::new(message).at(Some(place.clone())).help(help).into()
+}

@@ -1,0 +1,58 @@
+//! A folder of TOML files, and what is said about those that are wrong.
+
+use ablate::config::load_experiment;
+use ablate::error::{Diagnostic, Error};
+use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::spec::SweepSpec;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+const RECIPE: &str = "name = \"g\"\nsource_language = \"en\"\ntarget_language = \"de\"\n\
+    [corpus.generated]\ntrain = 9\ndev = 2\ntest = 2\nseed = 1\n";
+
+/// A folder with a recipe, a valid `base.toml` and further files.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn with(files: &[(&str, &str)]) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        let data = "[data]\nrecipe = \"recipe.toml\"\nmerges = 10\nmax_length = 50\n";
+        for (name, text) in [("recipe.toml", RECIPE), ("base.toml", data)].iter().chain(files) {
+            std::fs::create_dir_all(folder.path(name).parent().unwrap()).unwrap();
+            std::fs::write(folder.path(name), text).unwrap();
+        }
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn experiment(text: &str, sets: &[&str]) -> (Folder, Result<(), Error>) {
+        let folder = Folder::with(&[("e.toml", text)]);
+        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+        let loaded = load_experiment(&folder.path("e.toml"), &sets).map(drop);
+        (folder, loaded)
+    }
+
+    pub fn sweep(text: &str) -> (Folder, Result<Vec<Trial>, Error>) {
+        let folder = Folder::with(&[("s.toml", text)]);
+        let trials = SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
+        (folder, trials)
+    }
+}
+
+/// (file without its folder, line, message, help)
+pub fn parts<T: std::fmt::Debug>(
+    folder: &Folder,
+    result: Result<T, Error>,
+) -> (String, usize, String, String) {
+    let Err(Error::Config(diagnostic)) = result else { panic!("expected a diagnostic, got {result:?}") };
+    // What is shown must not panic, whatever the place.
+    let _ = diagnostic.to_string();
+    let Diagnostic { message, place, help } = *diagnostic;
+    let prefix = format!("{}/", folder.0.path().display());
+    let place = place.unwrap_or_else(|| panic!("no place: {message}"));
+    let line = place.line();
+    (place.file.replace(&prefix, ""), line, message.replace(&prefix, ""), help.unwrap_or_default())
+}

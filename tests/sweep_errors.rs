@@ -1,0 +1,588 @@
+//! What users read when a sweep file is wrong: file, line, and the way out.
+
+mod common;
+
+use ablate::error::Error;
+use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::spec::SweepSpec;
+use common::folder::{Folder, parts};
+
+const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
+const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
+    activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
+    initialisation, embedding_rows";
+const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
+
+#[track_caller]
+fn sweep_fails(text: &str, line: usize, message: &str, help: &str) {
+    let (folder, result) = Folder::sweep(text);
+    let (file, at, said, helped) = parts(&folder, result);
+    assert_eq!((file.as_str(), at, said.as_str(), helped.as_str()), ("s.toml", line, message, help));
+}
+
+/// `text` follows the two lines of [`SWEEP`], so its first line is line 3.
+#[track_caller]
+fn fails(text: &str, line: usize, message: &str, help: &str) {
+    sweep_fails(&format!("{SWEEP}{text}"), line, message, help);
+}
+
+#[test]
+fn seeds_axes_and_rows_of_a_sweep() {
+    let seeds = |text: &str| format!("base = \"base.toml\"\n{text}\n");
+    sweep_fails(
+        &seeds("seeds = []"),
+        2,
+        "seeds = [] leaves nothing to run",
+        "state at least one, as in seeds = [1, 2, 3]",
+    );
+    sweep_fails(&seeds("seeds = [1,\n 2, 1]"), 3, "seeds states 1 twice", "remove one of them");
+    sweep_fails(&seeds("seeds = [-1]"), 2, "seeds[0] = -1 is an integer", "expected an integer, 0 or more");
+    sweep_fails(
+        &seeds("seed = [1]"),
+        2,
+        "unknown key seed",
+        "did you mean \"seeds\"? accepted: base, seeds, workers, include, set, row, point, zip, axes, random, exclude, section, table",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
+        4,
+        "axis model.heads = [] has no values",
+        "state at least one value, or remove it",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[axes]\n\"model.positions\" = [\"none\"]"),
+        4,
+        "row \"positions=none\": unknown key model.positions",
+        &format!("did you mean \"position\"? {MODEL_KEYS}"),
+    );
+    sweep_fails(
+        &format!("{SWEEP}[axes]\n\"model.heads\" = 4"),
+        4,
+        "axis model.heads = 4 is an integer",
+        "an axis is an array of the values to try; one value for all rows belongs under `set`",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[axes]\n\"training.seed\" = [4]"),
+        4,
+        "axes states training.seed, which the sweep's seeds replace",
+        "list it under `seeds`",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[axes]\nmodel.heads = [4, 3]"),
+        4,
+        "row \"heads=3\": model.d_model = 512 is not divisible by model.heads = 3",
+        "use d_model 510 or 516, or heads 2 or 4, or state both d_k and d_v",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"a\""),
+        6,
+        "two rows are labelled \"a\"",
+        "labels name directories: change one; the other is in line 4",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ \"model.d_k\" = 64 }}"),
+        6,
+        "rows \"a\" and \"b\" are the same configuration",
+        "remove one, or change what sets it apart; the other is in line 4",
+    );
+    sweep_fails(&format!("{SWEEP}[[row]]\nlabel = \"a/b\""), 4, "label \"a/b\" is not a safe name", SAFE);
+    sweep_fails(
+        &format!("{SWEEP}[[row]]\nlabel = \"a\"\nset = {{ \"model.headz\" = 4 }}"),
+        5,
+        "row \"a\": unknown key model.headz",
+        &format!("did you mean \"heads\"? {MODEL_KEYS}"),
+    );
+    sweep_fails(
+        &format!(
+            "{SWEEP}[[row]]\nlabel = \"a\"\nset = {{ \"model.heads\" = 4 }}\n[axes]\n\"model.heads\" = [1]"
+        ),
+        7,
+        "row \"a\": [[row]] and [axes] both set model.heads",
+        "remove one of them, or give them conditions (`when`) that never hold together",
+    );
+    sweep_fails(
+        "seeds = [1]\nbase = \"gone.toml\"",
+        2,
+        "base: there is no file gone.toml",
+        "the path is relative to the sweep file",
+    );
+}
+
+#[test]
+fn tables_of_a_sweep() {
+    sweep_fails(
+        &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
+        5,
+        "unknown column \"test/blue\"",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/bleu, test/chrf, test/ter",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\npaper = \"table9\""),
+        4,
+        "\"table9\" is no published table",
+        "did you mean \"table3\"? accepted: table2-en-de, table2-en-fr, table3",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[[row]]\nlabel = \"a\"\npaper = \"base\""),
+        5,
+        "row \"a\": paper = \"base\", but the sweep names no published table",
+        "add paper = \"table3\" under [table], or remove the row's",
+    );
+    let (folder, result) = Folder::sweep(&format!(
+        "{SWEEP}[table]\npaper = \"table3\"\n[[row]]\nlabel = \"a\"\npaper = \"A-h2\""
+    ));
+    let (_, line, message, help) = parts(&folder, result);
+    assert_eq!((line, message.as_str()), (7, "row \"a\": \"A-h2\" is no row of table3"));
+    assert!(help.contains("accepted: base, A-h1, A-h4,"), "{help}");
+}
+
+#[test]
+fn zips() {
+    fails(
+        "[[zip]]\n\"model.d_model\" = [64, 128]\n\"model.d_k\" = [8, 16, 32]",
+        5,
+        "zip: model.d_k has 3 values and model.d_model 2",
+        "the keys of a zip advance together: give them equally many; independent ones belong under [axes]",
+    );
+    fails(
+        "[[zip]]\n\"model.heads\" = []",
+        4,
+        "zip model.heads = [] has no values",
+        "state at least one value, or remove it",
+    );
+    fails(
+        "[[zip]]\n\"model.heads\" = 4",
+        4,
+        "zip model.heads = 4 is an integer",
+        "a zip has an array of values for each key; one value for all rows belongs under `set`",
+    );
+    fails(
+        "[[zip]]\nlabels = [\"a\"]",
+        3,
+        "zip names no key",
+        "state arrays of equal length, as in \"model.heads\" = [2, 4]",
+    );
+    fails(
+        "[[zip]]\n\"model.heads\" = [2, 4]\nlabels = [\"a\"]",
+        5,
+        "zip: there are 1 labels for 2 steps",
+        "give one for each step, or none",
+    );
+    fails(
+        "[[zip]]\n\"model.heads\" = [2, 4]\nlables = [\"a\", \"b\"]",
+        5,
+        "zip states \"lables\", which is no key of an experiment's section",
+        "keys are section.key, as in model.heads; beside them stands only labels, when",
+    );
+    fails(
+        "[[zip]]\n\"model.headz\" = [2, 4]",
+        4,
+        "row \"headz=2\": unknown key model.headz",
+        &format!("did you mean \"heads\"? {MODEL_KEYS}"),
+    );
+    fails("zip = [3]", 3, "zip[0] = 3 is an integer", "expected a table");
+    fails(
+        "[[zip]]\n\"model.heads\" = [2, 4]\nlabels = [\"a\", \"b/c\"]",
+        3,
+        "label \"b/c\" is not a safe name",
+        SAFE,
+    );
+}
+
+#[test]
+fn axes_in_long_form() {
+    fails(
+        "[axes]\n\"model.heads\" = { value = [1] }",
+        4,
+        "unknown key value",
+        "did you mean \"values\"? accepted: values, when",
+    );
+    fails(
+        "[axes]\n\"model.heads\" = { when = { \"model.layers\" = 6 } }",
+        4,
+        "values is missing",
+        "state values; it has no default",
+    );
+    fails(
+        "[axes]\n\"model.heads\" = { values = [] }",
+        4,
+        "axis model.heads = [] has no values",
+        "state at least one value, or remove it",
+    );
+    fails(
+        "[axes]\n\"model.heads\" = [4, 4]",
+        4,
+        "two rows are labelled \"heads=4\"",
+        "labels name directories: change one; the other is in line 4",
+    );
+}
+
+#[test]
+fn points() {
+    fails(
+        "[[point]]\nset = {}",
+        3,
+        "a point has neither label nor changes",
+        "state what it sets, as in set = { \"model.heads\" = 1 }, or a label for one that changes nothing",
+    );
+    fails(
+        "[[point]]\nsets = {}",
+        4,
+        "unknown key point[0].sets",
+        "did you mean \"set\"? accepted: label, set",
+    );
+    fails(
+        "[[point]]\nset = { \"model.heads\" = 4 }\n[axes]\n\"model.heads\" = [8]",
+        6,
+        "row \"heads=4\": [[point]] and [axes] both set model.heads",
+        "remove one of them, or give them conditions (`when`) that never hold together",
+    );
+}
+
+const KINDS: &str = "expected one of { uniform = [a, b] }, { log_uniform = [a, b] }, { integer = [a, b] }, { choice = [a, b, c] }";
+
+#[test]
+fn random_draws() {
+    let random = |text: &str| format!("[random]\nseed = 1\ncount = 3\n{text}");
+    let draw = |text: &str| random(&format!("\"training.learning_rate_scale\" = {text}"));
+    let name = "random training.learning_rate_scale";
+    fails(
+        &draw("{ uniform = [2.0, 1.0] }"),
+        6,
+        &format!("{name}: the bounds of uniform are reversed"),
+        "write the lower one first",
+    );
+    fails(
+        &draw("{ integer = [2, 2] }"),
+        6,
+        &format!("{name}: the bounds of integer are equal"),
+        "one value for all rows belongs under `set`",
+    );
+    fails(
+        &draw("{ log_uniform = [0, 1] }"),
+        6,
+        &format!("{name}: log_uniform = [0, 1] starts at 0"),
+        "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0",
+    );
+    for wrong in ["[1.0]", "[0.0, inf]", "[0.0, nan]", "[1.0, 2.0, 3.0]", "[-1e308, 1e308]"] {
+        fails(
+            &draw(&format!("{{ uniform = {wrong} }}")),
+            6,
+            &format!("{name}: uniform takes two finite bounds"),
+            "write uniform = [lower, upper]",
+        );
+    }
+    fails(
+        &draw("{ choice = [] }"),
+        6,
+        &format!("{name}: choice = [] has no values"),
+        "state the values to choose from, as in choice = [2, 4, 8]",
+    );
+    fails(
+        &draw("[0.5, 1.0]"),
+        6,
+        &format!("{name} = [0.5, 1.0] is an array"),
+        "to draw from these, write { choice = [0.5, 1.0] }",
+    );
+    fails(&draw("0.5"), 6, &format!("{name} = 0.5 is a float"), KINDS);
+    fails(&draw("{}"), 6, &format!("{name} = {{}} is no distribution"), KINDS);
+    fails(
+        &draw("{ uniform = [0, 1], choice = [2] }"),
+        6,
+        &format!("{name} = {{ uniform = [0, 1], choice = [2] }} is no distribution"),
+        KINDS,
+    );
+    fails(
+        &draw("{ lognormal = [0, 1] }"),
+        6,
+        &format!("{name}: unknown key lognormal"),
+        "did you mean \"log_uniform\"? accepted: uniform, log_uniform, integer, choice, when",
+    );
+    fails(
+        &random("\"model.heads\" = { uniform = [1, 8] }"),
+        6,
+        "row \"draw-001\": model.heads = 2.676 is a float",
+        "expected an integer",
+    );
+    fails(
+        &random("\"model.headz\" = { integer = [1, 8] }"),
+        6,
+        "row \"draw-001\": unknown key model.headz",
+        &format!("did you mean \"heads\"? {MODEL_KEYS}"),
+    );
+    fails(
+        &random(""),
+        3,
+        "random draws no key",
+        "state what to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }",
+    );
+    fails(
+        "random = 4",
+        3,
+        "random = 4 is an integer",
+        "expected a section [random] with seed, count and keys",
+    );
+    for count in ["0", "10001"] {
+        fails(
+            &format!("[random]\nseed = 1\ncount = {count}\n\"model.dropout\" = {{ uniform = [0.0, 0.3] }}"),
+            5,
+            &format!("random: count = {count} is out of range"),
+            "expected 1 to 10000 draws",
+        );
+    }
+    fails("[random]\nseed = 1", 3, "random: count is missing", "state count; it has no default");
+    fails(
+        &random("\"model.tying\" = { choice = [\"all\", \"none\"] }"),
+        3,
+        "rows \"draw-001\" and \"draw-002\" are the same configuration",
+        "a choice among few values repeats itself: lower the count, change the seed, or use [axes]",
+    );
+}
+
+#[test]
+fn conditions() {
+    let layers = "[axes]\n\"model.layers\" = [2, 4]\n";
+    let heads = |condition: &str| format!("{layers}\"model.heads\" = {{ values = [4], when = {condition} }}");
+    fails(
+        &heads("{ \"model.layres\" = 2 }"),
+        5,
+        "unknown key model.layres",
+        &format!("did you mean \"layers\"? {MODEL_KEYS}"),
+    );
+    fails(
+        &heads("{ \"model.layers\" = \"two\" }"),
+        5,
+        "model.layers = \"two\" is a string",
+        "expected an integer, 0 or more",
+    );
+    fails(
+        &heads("{ \"model.layers\" = 3 }"),
+        5,
+        "when { model.layers = 3 } holds for no combination",
+        "model.layers is 2, 4",
+    );
+    fails(
+        &heads("{ \"model.norm\" = \"post\" }"),
+        5,
+        "when: nothing sets model.norm, neither the base nor the sweep",
+        "it is \"post\" everywhere: remove it, or state it under `set` or as an axis",
+    );
+    fails(
+        &heads("{}"),
+        5,
+        "when names no key",
+        "state a value, as in when = { \"model.position\" = \"learned\" }",
+    );
+    fails(
+        &heads("3"),
+        5,
+        "when = 3 is an integer",
+        "expected a table of changes: when = { \"model.heads\" = 1 }",
+    );
+    fails(
+        &heads("{ \"model.layers\" = [] }"),
+        5,
+        "when: model.layers = [] has no values",
+        "state at least one value, or remove it",
+    );
+    // A condition sees what stands above it.
+    fails(
+        "[axes]\n\"model.heads\" = { values = [4], when = { \"model.layers\" = 4 } }\n\"model.layers\" = [2, 4]",
+        4,
+        "when { model.layers = 4 } holds for no combination",
+        "model.layers is 6",
+    );
+    fails(
+        &format!(
+            "[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ \"model.norm\" = \"pre\" }}\nwhen = {{ \"model.layers\" = 7 }}\n{layers}"
+        ),
+        8,
+        "when { model.layers = 7 } holds for no combination",
+        "model.layers is 2, 4",
+    );
+}
+
+#[test]
+fn exclusions() {
+    let axes =
+        "[axes]\n\"model.layers\" = [2, 4]\n\"model.position\" = [\"learned\", \"none\"]\n[[exclude]]\n";
+    fails(
+        &format!("{axes}\"model.position\" = \"sinusoidal\""),
+        6,
+        "exclude { model.position = \"sinusoidal\" } holds for no combination",
+        "model.position is \"learned\", \"none\"",
+    );
+    fails(
+        &format!("{axes}\"model.layers\" = 24\n\"model.position\" = \"none\""),
+        6,
+        "exclude { model.layers = 24, model.position = \"none\" } holds for no combination",
+        "did you mean 2? model.layers is 2, 4 where it fails",
+    );
+    fails(
+        &format!("{axes}\"model.layers\" = [2, 4]"),
+        6,
+        "every combination is excluded",
+        "remove an [[exclude]], or narrow it",
+    );
+    fails(
+        &format!("{axes}\"model.heads\" = 8"),
+        7,
+        "exclude: nothing sets model.heads, neither the base nor the sweep",
+        "it is 8 everywhere: remove it, or state it under `set` or as an axis",
+    );
+    fails(
+        &format!("{axes}\"model.positon\" = \"none\""),
+        7,
+        "unknown key model.positon",
+        &format!("did you mean \"position\"? {MODEL_KEYS}"),
+    );
+    fails(
+        &format!("{axes}"),
+        6,
+        "exclude names no key",
+        "state a value, as in exclude = { \"model.position\" = \"learned\" }",
+    );
+    fails("exclude = [3]", 3, "exclude[0] = 3 is an integer", "expected a table");
+    // What is drawn may miss the exclusion by chance.
+    let drawn = "[random]\nseed = 1\ncount = 2\n\"model.layers\" = { integer = [1, 900] }\n[[exclude]]\n\"model.layers\" = 950\n";
+    assert_eq!(Folder::sweep(&format!("{SWEEP}{drawn}")).1.unwrap().len(), 4);
+}
+
+#[test]
+fn sections() {
+    fails(
+        "[[section]]\nset = {}",
+        3,
+        "section[0].label is missing",
+        "state section[0].label; it has no default",
+    );
+    fails(
+        "[[section]]\nlabel = \"A\"\n[section.axis]\n\"model.heads\" = [4]",
+        5,
+        "unknown key section[0].axis",
+        "did you mean \"axes\"? accepted: label, group, seeds, set, row, point, zip, axes, random, exclude",
+    );
+    fails("[[section]]\nlabel = \"A/B\"", 4, "label \"A/B\" is not a safe name", SAFE);
+    fails("[[section]]\nlabel = \"A\"\nseeds = [1, 1]", 5, "seeds states 1 twice", "remove one of them");
+    fails(
+        "[[section]]\nlabel = \"A\"\nseeds = []",
+        5,
+        "seeds = [] leaves nothing to run",
+        "state at least one, as in seeds = [1, 2, 3]",
+    );
+    fails(
+        "[[section]]\nlabel = \"A\"\n[[section]]\nlabel = \"A\"\nset = { \"model.layers\" = 2 }",
+        6,
+        "two rows are labelled \"A\"",
+        "labels name directories: change one; the other is in line 4",
+    );
+    fails(
+        "[[section]]\nlabel = \"A\"\n[[section]]\nlabel = \"B\"\nseeds = [9]",
+        6,
+        "rows \"A\" and \"B\" are the same configuration",
+        "remove one, or change what sets it apart; the other is in line 4",
+    );
+    // What stands outside of the sections is a section of its own: this excludes nothing of A.
+    fails(
+        "[[exclude]]\n\"model.heads\" = 4\n[[section]]\nlabel = \"A\"\n[section.axes]\n\"model.heads\" = [4]",
+        4,
+        "exclude: nothing sets model.heads, neither the base nor the sweep",
+        "it is 8 everywhere: remove it, or state it under `set` or as an axis",
+    );
+}
+
+#[test]
+fn too_many_trials() {
+    let numbers = |n: usize| (1..=n).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let help = "shorten an axis, lower the count of draws, or split the sweep";
+    let message = "the sweep has more than 10000 trials";
+    let text = format!(
+        "[axes]\n\"training.steps\" = [{}]\n\"training.warmup_steps\" = [{}]",
+        numbers(101),
+        numbers(100)
+    );
+    fails(&text, 5, message, help);
+    // Two seeds each.
+    fails(&format!("[axes]\n\"training.steps\" = [{}]", numbers(5001)), 1, message, help);
+}
+
+#[test]
+fn long_labels() {
+    let keys = ["attention_dropout", "activation_dropout", "layer_norm_epsilon", "learned_positions"];
+    let zip: String = keys.iter().map(|key| format!("\"model.{key}\" = [0.1]\n")).collect();
+    let points: String = ["a".repeat(120), "b".repeat(120)]
+        .iter()
+        .map(|label| format!("[[point]]\nlabel = \"{label}\"\n"))
+        .collect();
+    let (folder, result) = Folder::sweep(&format!(
+        "{SWEEP}[[zip]]\n{}{points}",
+        zip.replace("learned_positions\" = [0.1]", "learned_positions\" = [999]")
+    ));
+    let (_, line, message, help) = parts(&folder, result);
+    assert_eq!(line, 3);
+    assert!(message.ends_with("is not a safe name"), "{message}");
+    assert!(
+        help.starts_with("it names a directory, and has ")
+            && help.ends_with("at most 200; give the points a `label` or the zips `labels`"),
+        "{help}"
+    );
+}
+
+fn included(files: &[(&str, &str)]) -> (String, usize, String, String) {
+    let folder = Folder::with(files);
+    let trials: Result<Vec<Trial>, Error> =
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
+    parts(&folder, trials)
+}
+
+fn tuple(file: &str, line: usize, message: &str, help: &str) -> (String, usize, String, String) {
+    (file.into(), line, message.into(), help.into())
+}
+
+#[test]
+fn includes() {
+    let sweep = format!("{SWEEP}include = [\"a.toml\"]\n");
+    let main = ("s.toml", sweep.as_str());
+    assert_eq!(
+        included(&[main]),
+        tuple(
+            "s.toml",
+            3,
+            "include: there is no file a.toml",
+            "the path is relative to the file that names it"
+        )
+    );
+    let (file, line, message, help) = included(&[
+        main,
+        ("a.toml", "\ninclude = [\"b.toml\"]"),
+        ("b.toml", "\n\ninclude = [\n \"./a.toml\"]"),
+    ]);
+    assert_eq!((file.as_str(), line), ("b.toml", 4));
+    assert_eq!(message, "include = \"./a.toml\" leads back to a file that includes this one");
+    let chain: Vec<&str> = help.split(" -> ").map(|name| name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(chain[1..], ["a.toml", "b.toml", "a.toml"], "{help}");
+    assert!(help.starts_with("remove one of the circle: ") && chain[0] == "s.toml", "{help}");
+
+    // Places point into the included file.
+    assert_eq!(
+        included(&[main, ("a.toml", "# rows\n[[row]]\nlabel = \"a\"\nset = { \"model.headz\" = 4 }")]),
+        tuple(
+            "a.toml",
+            4,
+            "row \"a\": unknown key model.headz",
+            &format!("did you mean \"heads\"? {MODEL_KEYS}")
+        )
+    );
+    assert_eq!(
+        included(&[main, ("a.toml", "base = \"base.toml\"")]),
+        tuple("a.toml", 1, "unknown key base", "accepted: include, row, section")
+    );
+    assert_eq!(
+        included(&[
+            ("s.toml", &format!("{sweep}[[row]]\nlabel = \"x\"\n")),
+            ("a.toml", "[[row]]\nlabel = \"x\"")
+        ])
+        .2,
+        "two rows are labelled \"x\""
+    );
+}
