@@ -437,7 +437,7 @@ fn exclusions() {
         &format!("did you mean \"position\"? {MODEL_KEYS}"),
     );
     fails(
-        &format!("{axes}"),
+        axes,
         6,
         "exclude names no key",
         "state a value, as in exclude = { \"model.position\" = \"learned\" }",
