@@ -41,7 +41,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &seeds("seed = [1]"),
         2,
         "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, workers, include, set, row, point, zip, axes, random, exclude, section, table",
+        "did you mean \"seeds\"? accepted: base, seeds, workers, max_trials, max_hours, retry, halving, include, set, row, point, zip, axes, random, exclude, section, table",
     );
     sweep_fails(
         &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
@@ -114,7 +114,7 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
         5,
         "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/bleu, test/chrf, test/ter",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, train/loss, train/perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/chrf, test/loss, test/perplexity, test/word_perplexity, test/bleu, test/chrf, test/ter",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\npaper = \"table9\""),
