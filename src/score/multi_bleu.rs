@@ -191,7 +191,7 @@ mod tests {
         let hypotheses = ["Er sagte: „Das ist gut.“", "Das See-Ufer, z.B. hier"];
         let references = ["Er sagte: \"Das ist gut\".", "Das See-Ufer, z.B. dort"];
         let tokens_of_both = (
-            ["Er sagte : &quot; Das ist gut &quot; .", "Das See-Ufer , z.B. hier"],
+            ["Er sagte : &quot; Das ist gut . &quot;", "Das See-Ufer , z.B. hier"],
             ["Er sagte : &quot; Das ist gut &quot; .", "Das See-Ufer , z.B. dort"],
         );
         assert_eq!(score(raw, hypotheses, references), score(given, tokens_of_both.0, tokens_of_both.1));
