@@ -301,7 +301,7 @@ fn random_draws() {
     fails(
         &random("\"model.heads\" = { uniform = [1, 8] }"),
         6,
-        "row \"draw-001\": model.heads = 2.676 is a float",
+        "row \"draw-001\": model.heads = 2.67576 is a float",
         "expected an integer",
     );
     fails(
@@ -335,7 +335,7 @@ fn random_draws() {
         &random("\"model.tying\" = { choice = [\"all\", \"none\"] }"),
         3,
         "rows \"draw-001\" and \"draw-002\" are the same configuration",
-        "a choice among few values repeats itself: lower the count, change the seed, or use [axes]",
+        "draws repeat each other: lower the count, change the seed or draw another key too; few values belong under [axes]",
     );
 }
 

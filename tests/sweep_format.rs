@@ -125,10 +125,10 @@ fn draws_are_the_same_on_every_machine() {
     assert_eq!(
         rows(RANDOM),
         [
-            "draw-001: model.dropout = 0.2318, training.learning_rate_scale = 1.771, model.layers = 5, model.norm = \"pre\"",
-            "draw-002: model.dropout = 0.153, training.learning_rate_scale = 6.511, model.layers = 2, model.norm = \"pre\"",
-            "draw-003: model.dropout = 0.0097, training.learning_rate_scale = 0.2031, model.layers = 3, model.norm = \"post\"",
-            "draw-004: model.dropout = 0.0413, training.learning_rate_scale = 0.4121, model.layers = 2, model.norm = \"post\"",
+            "draw-001: model.dropout = 0.231836, training.learning_rate_scale = 1.77103, model.layers = 5, model.norm = \"pre\"",
+            "draw-002: model.dropout = 0.152987, training.learning_rate_scale = 6.51128, model.layers = 2, model.norm = \"pre\"",
+            "draw-003: model.dropout = 0.009655, training.learning_rate_scale = 0.203106, model.layers = 3, model.norm = \"post\"",
+            "draw-004: model.dropout = 0.041305, training.learning_rate_scale = 0.412117, model.layers = 2, model.norm = \"post\"",
         ]
     );
 }

@@ -6,8 +6,10 @@ use super::label::{self, Labels};
 use super::settings::{Setting, mistake};
 use super::spec::{Row, Section};
 use crate::config::load::apply_sets;
+use crate::config::schema::Experiment;
 use crate::config::tree::Tree;
 use crate::error::{Error, Place, Result};
+use std::collections::BTreeSet;
 
 /// One way through a section: a row, and a choice of every factor that applies.
 #[derive(Debug, Clone)]
@@ -73,9 +75,15 @@ impl Ground<'_> {
         Ok(tree)
     }
 
-    fn matches(&self, combination: &Combination, watch: &mut Watch) -> Result<bool> {
+    /// What conditions look at: [`Ground::tree`], and that tree resolved.
+    fn view(&self, combination: &Combination) -> Result<(Tree, Experiment)> {
         let tree = self.tree(combination)?;
         let resolved = resolve(&tree).map_err(|error| about_row(error, &combination.label()))?;
+        Ok((tree, resolved))
+    }
+
+    fn matches(&self, combination: &Combination, watch: &mut Watch) -> Result<bool> {
+        let (tree, resolved) = self.view(combination)?;
         watch.holds(&tree, &resolved)
     }
 }
@@ -145,28 +153,25 @@ fn multiply<'a>(
 
 /// Drops the combinations whose row's `when` fails, and those that are excluded.
 fn keep_wanted<'a>(
-    section: &Section,
+    section: &'a Section,
     combinations: Vec<Combination<'a>>,
     ground: &Ground,
 ) -> Result<Vec<Combination<'a>>> {
-    let watches = |row: &'a Row| row.when.as_ref().map(Watch::new);
-    let mut of_rows: Vec<(&str, Watch)> = Vec::new();
-    for row in combinations.iter().filter_map(|combination| combination.row) {
-        if of_rows.iter().all(|(label, _)| *label != row.label)
-            && let Some(watch) = watches(row)
-        {
-            of_rows.push((&row.label, watch));
-        }
-    }
+    let of_row = |row: &'a Row| Some((row.label.as_str(), Watch::new(row.when.as_ref()?)));
+    let mut of_rows: Vec<(&str, Watch)> = section.rows.iter().filter_map(of_row).collect();
     let mut exclusions: Vec<Watch> = section.exclude.iter().map(Watch::new).collect();
+    if of_rows.is_empty() && exclusions.is_empty() {
+        return Ok(combinations);
+    }
     let mut kept = Vec::new();
     for combination in combinations {
+        let (tree, resolved) = ground.view(&combination)?;
         let row = combination.row;
         let own = of_rows.iter_mut().find(|(label, _)| row.is_some_and(|row| row.label == *label));
-        let mut wanted = own.map_or(Ok(true), |(_, watch)| ground.matches(&combination, watch))?;
+        let mut wanted = own.map_or(Ok(true), |(_, watch)| watch.holds(&tree, &resolved))?;
         for watch in &mut exclusions {
             // Each looks at every combination, so that one shadowed by another is not called idle.
-            wanted &= !ground.matches(&combination, watch)?;
+            wanted &= !watch.holds(&tree, &resolved)?;
         }
         if wanted {
             kept.push(combination);
@@ -206,7 +211,7 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
     let in_rows = section.rows.iter().flat_map(|row| &row.set);
     let changes =
         section.factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
-    let keys: std::collections::BTreeSet<&str> =
+    let keys: BTreeSet<&str> =
         in_rows.chain(changes.map(|change| &change.setting)).map(|setting| setting.key.as_str()).collect();
     let stated = |key: &str| {
         let path: Vec<&str> = key.split('.').collect();

@@ -14,8 +14,9 @@ use crate::seed::{Purpose, derive};
 
 /// Words of `[random]` beside the keys.
 const WORDS: [&str; 2] = ["seed", "count"];
-/// Decimal digits of a number drawn: enough to search, short enough to read.
-const DIGITS: i32 = 4;
+/// Decimal digits of a number drawn: short enough to read, and enough that a hundred draws of
+/// one key hardly ever repeat each other.
+const DIGITS: i32 = 6;
 
 /// What a key's values are drawn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -236,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_four_digits() {
-        assert_eq!(to_place(0.123_456, -1), 0.1235);
+    fn numbers_have_six_digits() {
+        assert_eq!(to_place(0.123_456_78, -1), 0.123_457);
         assert_eq!(to_place(3.0, 0), 3.0);
-        assert_eq!(to_place(1_000.123_456, 0), 1_000.123);
-        assert_eq!(to_place(123_456.7, 5), 123_500.0);
+        assert_eq!(to_place(1_000.123_456, 0), 1_000.123_46);
+        assert_eq!(to_place(12_345_678.9, 7), 12_345_700.0);
         assert_eq!(to_place(-2.5e-9, -9), -2.5e-9);
         assert_eq!([magnitude(0.3), magnitude(9.99), magnitude(1e-4)], [-1, 0, -4]);
     }

@@ -126,7 +126,7 @@ impl Known {
                 format!("remove one, or change what sets it apart; the other is {}", at(first, place))
             }
             _ if label.contains("draw-") => {
-                "a choice among few values repeats itself: lower the count, change the seed, or use [axes]"
+                "draws repeat each other: lower the count, change the seed or draw another key too; few values belong under [axes]"
                     .to_string()
             }
             _ => "remove one, or change what sets it apart".to_string(),
