@@ -128,6 +128,12 @@ impl Comparison {
     }
 }
 
+/// Fails with the first of the mistakes, if there are any.
+pub fn expect_none(mistakes: &[String]) {
+    let first = mistakes[..mistakes.len().min(40)].join("\n");
+    assert!(mistakes.is_empty(), "{} mistakes, the first:\n{first}", mistakes.len());
+}
+
 /// A tensor's numbers in order.
 pub fn values(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
