@@ -92,6 +92,8 @@ impl Comparison {
             _ => theirs.iter().map(|v| v.abs()).sum::<f64>() / theirs.len() as f64,
         };
         for (index, (&ours, &theirs)) in ours.iter().zip(theirs).enumerate() {
+            // These differ by orders of magnitude.
+            let size = if quantity == Quantity::LearningRate { theirs.abs() } else { size };
             self.gap(quantity, &format!("{name}{:?}", indices(index, shape)), ours, theirs, size);
         }
     }
