@@ -36,10 +36,10 @@ def signed(name, shape):
 class Case:
     """One layer's settings, inputs, weights, outputs and gradients."""
 
-    def __init__(self, layer, peer, changes=None, **settings):
+    def __init__(self, layer, peer, changes=None, package=f"torch {torch.__version__.split('+')[0]}", **settings):
         self.model = MODEL | (changes or {})
         model = {key: value for key, value in self.model.items() if value is not None}
-        self.record = {"layer": layer, "peer": peer, "model": model} | settings
+        self.record = {"layer": layer, "peer": f"{package}: {peer}", "model": model} | settings
         self.leaves = {}
         self.shapes = {}
 
@@ -109,7 +109,7 @@ def attention_names(theirs, ours, biases=True):
 def attention(layer, changes=None, lengths=None):
     """Self-attention under a padding or a causal mask, or attention to a padded memory."""
     expressible = not {"d_k", "d_v"} & (changes or {}).keys()
-    peer = "torch.nn.MultiheadAttention" if expressible else "torch.nn.functional.scaled_dot_product_attention"
+    peer = "nn.MultiheadAttention" if expressible else "nn.functional.scaled_dot_product_attention"
     case = Case(layer, peer, changes, lengths=lengths)
     d_model, heads, biases = (case.model[key] for key in ("d_model", "heads", "attention_biases"))
     x = case.input("x", 2, 5, d_model)
@@ -136,7 +136,7 @@ def attention(layer, changes=None, lengths=None):
 
 
 def feed_forward():
-    case = Case("feed_forward", "torch.nn.Linear, torch.nn.ReLU")
+    case = Case("feed_forward", "nn.Linear, nn.ReLU")
     d_model, d_ff = case.model["d_model"], case.model["d_ff"]
     module = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model))
     names = {f"{i}.{kind}": [f"{name}.{kind}"] for i, name in ((0, "inner"), (2, "outer")) for kind in ("weight", "bias")}
@@ -145,7 +145,7 @@ def feed_forward():
 
 
 def layer_norm(epsilon):
-    case = Case("layer_norm", "torch.nn.LayerNorm", {"layer_norm_epsilon": epsilon})
+    case = Case("layer_norm", "nn.LayerNorm", {"layer_norm_epsilon": epsilon})
     module = nn.LayerNorm(case.model["d_model"], eps=epsilon)
     case.adopt(module, {"weight": ["scale"], "bias": ["offset"]})
     return case.finish(output=module(case.input("x", 2, 5, case.model["d_model"])))
@@ -153,7 +153,7 @@ def layer_norm(epsilon):
 
 def residual(norm):
     """Around the sub-layer tanh, which has no weights."""
-    case = Case("residual", "torch.nn.LayerNorm", {"norm": norm})
+    case = Case("residual", "nn.LayerNorm", {"norm": norm})
     d_model = case.model["d_model"]
     module = nn.LayerNorm(d_model, eps=case.model["layer_norm_epsilon"])
     case.adopt(module, {"weight": ["norm.scale"], "bias": ["norm.offset"]})
@@ -164,7 +164,7 @@ def residual(norm):
 def embedding(changes=None):
     """Source embeddings from position 0, target embeddings from position 3, and scores of all rows."""
     source, target = [[3, 7, 5, 2], [8, 3, 2, 0]], [[1, 4, 6], [1, 8, 8]]
-    case = Case("embedding", "torch.nn.Embedding", changes, source=source, target=target, vocabulary=VOCABULARY)
+    case = Case("embedding", "nn.Embedding", changes, source=source, target=target, vocabulary=VOCABULARY)
     model = case.model
     rows, d_model = model["embedding_rows"] or VOCABULARY, model["d_model"]
     own = {"all": ["shared"] * 3, "decoder": ["source", "target", "target"], "none": ["source", "target", "softmax"]}
@@ -189,7 +189,7 @@ def embedding(changes=None):
 
 def cross_entropy(layer, smoothing):
     """Against the target distribution, written out: KL divergence from it plus its entropy."""
-    peer = "torch.nn.functional.kl_div"
+    peer = "nn.functional.kl_div"
     # Two rows of the matrix are beyond the vocabulary: no target names them, the softmax counts them.
     targets, rows = [3, 8, 2, 5, 3, 0, 7], VOCABULARY + 2
     case = Case(layer, peer, {"embedding_rows": rows}, targets=targets, label_smoothing=smoothing)
@@ -208,7 +208,7 @@ def stack(layer, changes):
     """A stack of encoder or decoder layers, under padding and causal masks."""
     decoder = layer == "decoder"
     lengths = [6, 4]
-    peer = f"torch.nn.Transformer{layer.capitalize()}, torch.nn.Transformer{layer.capitalize()}Layer"
+    peer = f"nn.Transformer{layer.capitalize()}, nn.Transformer{layer.capitalize()}Layer"
     case = Case(layer, peer, changes, lengths=lengths)
     model = case.model
     d_model, epsilon, pre = model["d_model"], model["layer_norm_epsilon"], model["norm"] == "pre"
@@ -247,7 +247,7 @@ def optimizer(clip_norm=None):
     so comes near the limit only; ours reaches it, as tensor2tensor's does, and is written out here."""
     training = {"learning_rate_scale": 0.5, "warmup_steps": 4, "adam_beta1": 0.9, "adam_beta2": 0.98}
     training |= {"adam_epsilon": 1e-9} | ({} if clip_norm is None else {"clip_norm": clip_norm})
-    peer = "torch.optim.Adam, torch.optim.lr_scheduler.LambdaLR, torch.nn.utils.get_total_norm"
+    peer = "optim.Adam, optim.lr_scheduler.LambdaLR, nn.utils.get_total_norm"
     case = Case("optimizer", peer, training=training)
     shapes = {"matrix.weight": (3, 4), "vector.bias": (5,), "unused.weight": (2, 2)}
     weights = {name: case.weight(name, *shape) for name, shape in shapes.items()}
@@ -285,7 +285,8 @@ def schedule():
     """The paper's configuration, in 40 decimal digits."""
     getcontext().prec = 40
     d_model, warmup, steps = 512, 4000, [1, 2, 10, 3999, 4000, 4001, 100_000, 300_000]
-    case = Case("schedule", "Python's decimal", {"d_model": d_model}, steps=steps)
+    python = f"Python {platform.python_version()}"
+    case = Case("schedule", "decimal", {"d_model": d_model}, python, steps=steps)
 
     def rate(step):
         step, half = Decimal(step), Decimal("-0.5")

@@ -9,7 +9,7 @@
 
 DIR holds the prepared data, as `ablate --data DIR` made it. The Python side is
 `../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout,
-Adam with and without `fused`. `tests/parity.rs` shows that it computes what `ablate` does, and the first batch's
+Adam with and without `fused`. `tests/parity` shows that it computes what `ablate` does, and the first batch's
 loss is compared here once more. Its batches are tensors before the clock starts; `ablate`
 makes them from its store while it runs.
 

@@ -92,6 +92,8 @@ impl Comparison {
             _ => theirs.iter().map(|v| v.abs()).sum::<f64>() / theirs.len() as f64,
         };
         for (index, (&ours, &theirs)) in ours.iter().zip(theirs).enumerate() {
+            // These differ by orders of magnitude.
+            let size = if quantity == Quantity::LearningRate { theirs.abs() } else { size };
             self.gap(quantity, &format!("{name}{:?}", indices(index, shape)), ours, theirs, size);
         }
     }
@@ -126,6 +128,12 @@ impl Comparison {
         let compared = self.largest.iter().filter(|&(&q, _)| tolerance(q, self.kind).is_finite());
         compared.map(gap).collect()
     }
+}
+
+/// Fails with the first of the mistakes, if there are any.
+pub fn expect_none(mistakes: &[String]) {
+    let first = mistakes[..mistakes.len().min(40)].join("\n");
+    assert!(mistakes.is_empty(), "{} mistakes, the first:\n{first}", mistakes.len());
 }
 
 /// A tensor's numbers in order.
