@@ -31,7 +31,7 @@ from make_moses_fixtures import FILES, LANGUAGES, SACREMOSES, hostile_lines, lin
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Lines that one process of ours and theirs handles at a time.
 CHUNK = 20_000
-HOSTILE_LINES = 20_000
+HOSTILE_LINES = 5_000
 # Path, language, seed of the perturbation.
 SCORED = [
     ("wmt-newstest/en-de/newstest2013.de.gz", "de", 1),

@@ -10,17 +10,33 @@ pub(super) const MAX_ORDER: usize = 4;
 /// Numbers for tokens, the same for equal tokens, from 1 upwards. Memory would run out long before
 /// 32 bits do.
 #[derive(Default)]
-pub(super) struct Interner(HashMap<Box<str>, u32, Mixing>);
+pub(super) struct Interner {
+    /// By their bytes and length: nearly all tokens, found without a look elsewhere in memory.
+    short: HashMap<u128, u32, Mixing>,
+    long: HashMap<Box<str>, u32, Mixing>,
+}
 
 impl Interner {
     pub(super) fn id(&mut self, token: &str) -> u32 {
-        if let Some(&id) = self.0.get(token) {
+        let next = (self.short.len() + self.long.len()) as u32 + 1;
+        if let Some(packed) = packed(token) {
+            return *self.short.entry(packed).or_insert(next);
+        }
+        if let Some(&id) = self.long.get(token) {
             return id;
         }
-        let id = self.0.len() as u32 + 1;
-        self.0.insert(token.into(), id);
-        id
+        self.long.insert(token.into(), next);
+        next
     }
+}
+
+/// Up to 15 bytes of text, and how many they are, in one number.
+fn packed(token: &str) -> Option<u128> {
+    let mut bytes = [0; 16];
+    let (length, text) = bytes.split_last_mut()?;
+    text.get_mut(..token.len())?.copy_from_slice(token.as_bytes());
+    *length = token.len() as u8;
+    Some(u128::from_le_bytes(bytes))
 }
 
 /// How often each n-gram of every order up to [`MAX_ORDER`] may still be matched.
@@ -117,7 +133,9 @@ mod tests {
     #[test]
     fn equal_tokens_get_equal_numbers() {
         let mut interner = Interner::default();
-        let ids: Vec<u32> = ["a", "b", "a", "ab"].iter().map(|token| interner.id(token)).collect();
-        assert_eq!(ids, [1, 2, 1, 3]);
+        let long = "a".repeat(16);
+        let tokens = ["a", "b", "a", "ab", "a\0", "", &long[1..], &long, &long[1..], &long, "ab"];
+        let ids: Vec<u32> = tokens.iter().map(|token| interner.id(token)).collect();
+        assert_eq!(ids, [1, 2, 1, 3, 4, 5, 6, 7, 6, 7, 3]);
     }
 }

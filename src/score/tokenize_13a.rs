@@ -21,7 +21,7 @@ pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
 /// The part of the rules that does not depend on the language: marks of skipped words, hyphens at
 /// line ends, line breaks and, in this order, four character entities (so `&amp;lt;` becomes `<`).
 fn unescape(segment: &str) -> Cow<'_, str> {
-    if !segment.contains(['<', '\n', '&']) {
+    if !segment.bytes().any(|byte| matches!(byte, b'<' | b'\n' | b'&')) {
         return Cow::Borrowed(segment);
     }
     let text = segment.replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
