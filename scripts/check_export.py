@@ -350,6 +350,7 @@ def main():
     parser.add_argument("--run", help="directory of a finished run, for beam search")
     parser.add_argument("--data", help="directory of the prepared corpora that the run was trained on")
     parser.add_argument("--source", help="text to translate with the run, one sentence a line; plain or .gz")
+    parser.add_argument("--only-run", action="store_true", help="leave the small models of every variant out")
     parser.add_argument("--lines", type=int, help="only so many lines of the text")
     parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("--length-penalty", type=float, action="append", help="exponents, by default 0 and 0.6")
@@ -364,7 +365,8 @@ def main():
 
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
-        check_variants(checks, arguments.ablate, folder)
+        if not arguments.only_run:
+            check_variants(checks, arguments.ablate, folder)
         if arguments.run:
             check_trained(checks, arguments, folder)
     return checks.finish(arguments.json)
