@@ -10,7 +10,7 @@ use ablate::model::{ModelConfig, Position, Transformer};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::{Checkpoints, Progress};
+use ablate::train::checkpoint::{Checkpoints, Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::{BatchStream, target_tokens};
@@ -297,9 +297,9 @@ impl Monitor for Watch<'_> {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<()> {
+    fn sync(&mut self) -> Result<RunState> {
         self.syncs += 1;
-        Ok(())
+        Ok(RunState { identity: "a trial".into(), metrics: format!("sync {}\n", self.syncs) })
     }
 }
 
@@ -350,7 +350,9 @@ impl Run {
         let mut adam = Adam::build(&self.config, model.weights());
         let checkpoints = self.checkpoints();
         let restored =
-            checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
+            checkpoints.restore(model.weights(), &adam, &self.config.averaged_steps(), &mut |note| {
+                notes.push(note.to_string())
+            })?;
         let trainer = Trainer {
             model: &model,
             config: &self.config,
@@ -359,7 +361,7 @@ impl Run {
             checkpoints: &checkpoints,
             stop,
         };
-        trainer.run(&mut adam, restored.unwrap_or(START), watch)?;
+        trainer.run(&mut adam, restored.map_or(START, |state| state.progress), watch)?;
         checkpoints.load_average(model.weights(), &self.config.averaged_steps())?;
         checkpoints.save_scored(model.weights())?;
         Ok(all_values(model.weights()))
@@ -551,9 +553,9 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
     let whole = std::fs::read(&path).unwrap();
     let model = build(&run.model, 1, Kind::Float);
     let adam = Adam::build(&run.config, model.weights());
-    let restore = || run.checkpoints().restore(model.weights(), &adam, &mut |_| ());
-    let progress = restore().unwrap().unwrap();
-    assert_eq!(progress.step, 4);
+    let restore = || run.checkpoints().restore(model.weights(), &adam, &[], &mut |_| ());
+    let state = restore().unwrap().unwrap();
+    assert_eq!(state.progress.step, 4);
     let text = "\\\"progress\\\"";
     let begin =
         whole.windows(text.len()).position(|w| w == text.as_bytes()).expect("the header states progress");
@@ -565,7 +567,7 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
             std::fs::write(&path, &bytes).unwrap();
             // A blank may become another kind of blank; a number may not become another number.
             if let Ok(Some(seen)) = restore() {
-                assert_eq!(seen, progress, "byte {at}, bit {bit}");
+                assert_eq!(seen, state, "byte {at}, bit {bit}");
             }
         }
     }
@@ -595,7 +597,9 @@ fn a_checkpoint_of_another_model_is_refused() {
     let before = all_values(other.weights());
     let mut notes = Vec::new();
     assert!(
-        run.checkpoints().restore(other.weights(), &adam, &mut |note| notes.push(note.to_string())).is_err()
+        run.checkpoints()
+            .restore(other.weights(), &adam, &[], &mut |note| notes.push(note.to_string()))
+            .is_err()
     );
     assert!(notes.iter().all(|note| note.contains("the model wants")), "{notes:?}");
     assert_eq!(all_values(other.weights()), before);

@@ -1,10 +1,12 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 mod attempts;
+mod claim;
 mod evaluate;
 mod monitor;
 pub mod verify;
 
+pub use claim::{claim, claimed_identity};
 pub use evaluate::{score_translations, stored_hypotheses};
 
 use crate::config::{
@@ -15,11 +17,11 @@ use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::error::{Error, Result};
 use crate::model::Transformer;
-use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, Record};
+use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::signal::StopFlag;
-use crate::telemetry::Telemetry;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
+use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
@@ -33,6 +35,8 @@ use tch::{Device, Kind};
 
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
+/// The checkpoints in a run directory.
+const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
 
@@ -77,25 +81,50 @@ impl Trial<'_> {
         let Some(_lock) = files::lock(&self.run_dir.join(".lock"))? else {
             return Err(Error::user(format!("another process is at work in {}", self.run_dir.display())));
         };
-        if let Some(record) = Record::load(self.run_dir)? {
-            return match record.identity == identity {
-                true => Ok(Finished::Before(record)),
-                false => Err(self.occupied()),
-            };
-        }
-        self.claim(&identity)?;
-        let record = self.execute(&data, &identity, observer, stop)?;
-        let _ = std::fs::remove_file(self.run_dir.join(FAILURE_FILE));
-        Ok(Finished::Now(record))
+        let record = self.sound_record(observer)?;
+        self.claim(&identity, observer)?;
+        let finished = match record {
+            Some(record) if record.identity == identity => Finished::Before(record),
+            Some(_) => return Err(self.occupied()),
+            None => Finished::Now(self.execute(&data, &identity, observer, stop)?),
+        };
+        // A failure that is told beside a record does no harm.
+        let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
+        Ok(finished)
+    }
+
+    /// The record, if the trial is finished. A damaged one is set aside where checkpoints can make it again.
+    fn sound_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
+        let error = match Record::load(self.run_dir) {
+            Err(error) if Checkpoints::owner(&self.checkpoints())?.is_some() => error,
+            other => return other,
+        };
+        let path = self.run_dir.join(RECORD_FILE);
+        let aside = path.with_extension("json.damaged");
+        observer.message(&format!(
+            "{error}; it is kept as {}, and the trial is scored again from its last checkpoint",
+            aside.display()
+        ))?;
+        files::rename(&path, &aside)?;
+        Ok(None)
     }
 
     /// Makes the run directory this trial's, or checks that it is.
-    fn claim(&self, identity: &str) -> Result<()> {
+    fn claim(&self, identity: &str, observer: &mut dyn Observer) -> Result<()> {
         match claimed_identity(self.run_dir)? {
-            Some(owner) if owner == identity => Ok(()),
-            Some(_) => Err(self.occupied()),
-            None => claim(self.run_dir, self.experiment, identity),
+            Some(owner) if owner != identity => return Err(self.occupied()),
+            Some(_) if claim::is_sound(self.run_dir)? => return Ok(()),
+            Some(_) => observer.message(&format!(
+                "{} is damaged and written anew; the run's own files say that it is this trial's",
+                self.run_dir.join(CONFIG_FILE).display()
+            ))?,
+            None => {}
         }
+        claim(self.run_dir, self.experiment, identity)
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.run_dir.join(CHECKPOINTS)
     }
 
     fn occupied(&self) -> Error {
@@ -119,23 +148,29 @@ impl Trial<'_> {
         let model =
             Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
         let mut adam = Adam::build(training, model.weights());
-        let checkpoints = Checkpoints::open(&self.run_dir.join("checkpoints"))?;
-        let mut notes = Vec::new();
-        let restored =
-            checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
-        notes.iter().try_for_each(|note| observer.message(note))?;
-        if let Some(progress) = &restored {
-            observer.message(&format!("going on from step {}", progress.step))?;
+        let checkpoints = Checkpoints::open(&self.checkpoints())?;
+        let restored = heard(observer, |report| {
+            checkpoints.restore(model.weights(), &adam, &training.averaged_steps(), report)
+        })?;
+        let resume_step = restored.as_ref().map(|state| state.progress.step);
+        if let Some(step) = resume_step {
+            observer.message(&format!("going on from step {step}"))?;
         }
-        observer.begin(restored.as_ref().map_or(0, |progress| progress.step))?;
-        let resume_step = restored.as_ref().map(|progress| progress.step);
-        let mut attempts = Attempts::begin(self.run_dir, resume_step.unwrap_or(0))?;
+        observer.begin(resume_step.unwrap_or(0))?;
+        let mut attempts =
+            heard(observer, |report| Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report)))?;
+        if let Some(run) = restored.as_ref().and_then(|state| state.run.as_ref()) {
+            heard(observer, |report| {
+                metrics_log::restore(&self.run_dir.join(METRICS_FILE), &run.metrics, report)
+            })?;
+        }
         let mut telemetry = Telemetry::open(self.run_dir, resume_step, self.experiment.run.tensorboard)?;
         telemetry.session_start(&self.session(attempts.first_start()));
         if resume_step.is_none() {
             telemetry.text(0, "configuration", &format!("```toml\n{}\n```", to_toml(self.experiment)?))?;
         }
-        let progress = restored.unwrap_or(Progress { step: 0, epoch: 0, micro_batch: 0, best: None });
+        let fresh = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let progress = restored.map_or(fresh, |state| state.progress);
         let work = Work { trial: self, data, identity, model: &model, checkpoints: &checkpoints, stop };
         let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
         match &outcome {
@@ -144,7 +179,8 @@ impl Trial<'_> {
             Err(Error::Interrupted { .. } | Error::Stopped(_)) => {}
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
-        attempts.end(&outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into()))?;
+        let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
+        heard(observer, |report| Ok(attempts.end(&ending, report)))?;
         outcome
     }
 
@@ -187,8 +223,16 @@ impl Work<'_> {
             dev: self.data.split(Split::Dev)?,
             test: self.data.split(Split::Test)?,
         };
-        let mut monitor =
-            RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
+        let mut monitor = RunMonitor::new(
+            self.trial,
+            self.data,
+            self.identity,
+            &stores,
+            telemetry,
+            observer,
+            self.stop,
+            &progress,
+        );
         let trainer = Trainer {
             model: self.model,
             config: training,
@@ -243,29 +287,19 @@ impl Work<'_> {
     }
 }
 
+/// Tells an observer what `work` reports, once it is done.
+fn heard<T>(observer: &mut dyn Observer, work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+    let mut notes = Vec::new();
+    let outcome = work(&mut |note| notes.push(note.to_string()));
+    notes.iter().try_for_each(|note| observer.message(note))?;
+    outcome
+}
+
 /// The three splits, memory-mapped.
 struct Stores {
     train: Store,
     dev: Store,
     test: Store,
-}
-
-const IDENTITY_LINE: &str = "# trial ";
-
-/// Writes `config.toml` with the trial's identity on top.
-pub fn claim(run_dir: &Path, experiment: &Experiment, identity: &str) -> Result<()> {
-    let text = format!("{IDENTITY_LINE}{identity}\n\n{}", to_toml(experiment)?);
-    files::write_atomically(&run_dir.join(CONFIG_FILE), text.as_bytes())
-}
-
-/// The identity of the trial that a run directory was begun for.
-pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
-    let path = run_dir.join(CONFIG_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = files::read_to_string(&path)?;
-    Ok(Some(text.lines().next().and_then(|line| line.strip_prefix(IDENTITY_LINE)).unwrap_or("").to_string()))
 }
 
 /// The configuration, changed by `sets`, and the record of a finished run.
@@ -274,6 +308,12 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
 /// A user error if `run_dir` is no run directory or its trial is not finished.
 pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
     let config = run_dir.join(CONFIG_FILE);
+    if config.exists() && !claim::is_sound(run_dir)? {
+        return Err(Error::user(format!(
+            "{} is damaged; the command that trained the run writes it anew",
+            config.display()
+        )));
+    }
     if !config.exists() {
         return Err(Error::user(format!(
             "{} is not a run directory: it has no {CONFIG_FILE}",
@@ -306,7 +346,7 @@ impl TrainedModel {
             kind(experiment.training.precision),
             device,
         );
-        Checkpoints::open(&run_dir.join("checkpoints"))?.load_scored(model.weights())?;
+        Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(model.weights())?;
         Ok(TrainedModel { experiment, data, model })
     }
 }

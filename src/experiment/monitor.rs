@@ -5,11 +5,12 @@ use super::{Stores, Trial};
 use crate::data::Split;
 use crate::data::prepared::Prepared;
 use crate::error::Result;
+use crate::files;
 use crate::model::Transformer;
 use crate::signal::StopFlag;
-use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
-use crate::train::checkpoint::Progress;
+use crate::telemetry::{METRICS_FILE, Telemetry};
+use crate::train::checkpoint::{Progress, RunState};
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
@@ -19,6 +20,7 @@ use std::time::Instant;
 pub struct RunMonitor<'a> {
     trial: &'a Trial<'a>,
     data: &'a Prepared,
+    identity: &'a str,
     stores: &'a Stores,
     telemetry: &'a mut Telemetry,
     observer: &'a mut dyn Observer,
@@ -34,6 +36,7 @@ impl<'a> RunMonitor<'a> {
     pub fn new(
         trial: &'a Trial<'a>,
         data: &'a Prepared,
+        identity: &'a str,
         stores: &'a Stores,
         telemetry: &'a mut Telemetry,
         observer: &'a mut dyn Observer,
@@ -43,6 +46,7 @@ impl<'a> RunMonitor<'a> {
         RunMonitor {
             trial,
             data,
+            identity,
             stores,
             telemetry,
             observer,
@@ -145,7 +149,9 @@ impl Monitor for RunMonitor<'_> {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<()> {
-        self.telemetry.sync()
+    fn sync(&mut self) -> Result<RunState> {
+        self.telemetry.sync()?;
+        let metrics = files::read_to_string(&self.trial.run_dir.join(METRICS_FILE))?;
+        Ok(RunState { identity: self.identity.to_string(), metrics })
     }
 }
