@@ -165,7 +165,8 @@ impl Checkpoints {
         averaged
             .iter()
             .filter(|&&earlier| earlier < step)
-            .try_for_each(|&earlier| verify(&self.weights_path(earlier), &named))?;
+            .try_for_each(|&earlier| verify(&self.weights_path(earlier), &named))
+            .map_err(|error| Error::failed(format!("{error}; the final average needs it")))?;
         Ok(state)
     }
 

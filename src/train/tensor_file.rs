@@ -194,3 +194,70 @@ fn load(path: &Path, named: &[(String, Tensor)]) -> Result<(Vec<Tensor>, Option<
     }
     Ok((loaded, state))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensors(start: f32) -> Vec<(String, Tensor)> {
+        let numbers = [start, start + 0.5, -start];
+        vec![
+            ("decoder.0.weight".to_string(), Tensor::from_slice(&numbers)),
+            ("encoder.0.bias".to_string(), Tensor::from_slice(&numbers[..2])),
+        ]
+    }
+
+    fn written() -> (tempfile::TempDir, std::path::PathBuf, State, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step-00000003.state.safetensors");
+        let progress = Progress { step: 3, epoch: 1, micro_batch: 5, best: None };
+        let run = RunState { identity: "ab12".into(), metrics: "step,tag,value\n3,train/loss,0.25\n".into() };
+        let state = State { progress, run: Some(run) };
+        let hash = write(&path, &tensors(1.0), Some(state.clone())).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(hash, blake3::hash(&bytes).to_hex().to_string());
+        (folder, path, state, bytes)
+    }
+
+    #[test]
+    fn tensors_and_state_come_back() {
+        let (_folder, path, state, _) = written();
+        let target = tensors(9.0);
+        assert_eq!(read(&path, &target).unwrap(), Some(state.clone()));
+        assert!(target.iter().zip(tensors(1.0)).all(|((_, a), (_, b))| a.equal(&b)));
+        assert_eq!(read_state(&path).unwrap(), Some(state));
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_noticed_before_anything_is_copied() {
+        let (_folder, path, state, bytes) = written();
+        let target = tensors(9.0);
+        let refused = |bytes: &[u8], how: &str| {
+            std::fs::write(&path, bytes).unwrap();
+            match read(&path, &target) {
+                Err(error) => assert_eq!(error.exit_code(), 1, "{how}"),
+                // A blank of the header may become another kind of blank: the values are then the same.
+                Ok(found) => {
+                    assert_eq!(found, Some(state.clone()), "{how}");
+                    assert!(target[0].1.equal(&tensors(1.0)[0].1), "{how}");
+                    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+                    assert!(bytes[8..header].is_ascii(), "{how}");
+                    return 1;
+                }
+            }
+            0
+        };
+        for length in 0..bytes.len() {
+            assert_eq!(refused(&bytes[..length], &format!("cut to {length}")), 0);
+        }
+        assert!(target.iter().zip(tensors(9.0)).all(|((_, a), (_, b))| a.equal(&b)), "something was copied");
+        let mut flipped = bytes.clone();
+        let mut harmless = 0;
+        for bit in 0..bytes.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            harmless += refused(&flipped, &format!("bit {bit}"));
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(harmless < 64, "{harmless} flips went unseen");
+    }
+}
