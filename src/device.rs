@@ -5,6 +5,7 @@
 
 use crate::config::schema::{DeviceChoice, RunConfig};
 use crate::error::{Error, Result};
+use crate::telemetry::console::say;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -29,9 +30,9 @@ pub fn open(config: &RunConfig) -> Result<Device> {
         DeviceChoice::Auto => match load_cuda() {
             Ok(()) => Device::Cuda(0),
             Err(reason) => {
-                eprintln!(
+                say(&format!(
                     "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
-                );
+                ));
                 Device::Cpu
             }
         },

@@ -7,11 +7,14 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the names of temporary files end; they begin with a dot.
+const TEMPORARY: &str = ".tmp";
+
 /// Replaces the file at `path` with `bytes`: when this returns, the new content is on the disk
 /// under its name; if the machine stops before that, the old content is still there.
 ///
 /// The bytes go through a temporary file in the same directory, whose name ends in `.tmp`.
-/// One that a crash left behind is never read and may be deleted.
+/// One that a crash left behind is never read and may be deleted ([`remove_leftovers`]).
 ///
 /// # Errors
 /// [`Error::Io`]; the file at `path` is then unchanged and the temporary one removed,
@@ -44,9 +47,33 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Creates a directory and those above it; one that exists is fine.
+/// Creates a directory and those above it, durably; one that exists is fine.
 pub fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(Error::io("create", path))
+    let named = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(|ancestor| !ancestor.exists()).collect();
+    fs::create_dir_all(path).map_err(Error::io("create", path))?;
+    missing.into_iter().try_for_each(|created| sync_dir(parent(created)))
+}
+
+/// Removes what writers that were killed left of [`write_atomically`] in a directory. For directories
+/// whose one writer is the caller: the temporary file of another would go too.
+pub fn remove_leftovers(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
+        let entry = entry.map_err(Error::io("list", directory))?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The content of a file; `None` if there is none.
+pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).map_err(Error::io("read", path)),
+    }
 }
 
 /// Makes the names in a directory durable: files created, renamed and removed.
@@ -96,7 +123,7 @@ fn temporary_beside(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+    name.push(format!(".{}-{}{TEMPORARY}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
     path.with_file_name(name)
 }
 
@@ -169,6 +196,29 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         remove(&directory.path().join("absent")).unwrap();
         assert!(remove(directory.path()).is_err());
+    }
+
+    #[test]
+    fn leftovers_of_killed_writers_are_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [".state.12-0.tmp", ".lock", "state", "state.tmp"] {
+            fs::write(directory.path().join(name), name).unwrap();
+        }
+        remove_leftovers(directory.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".lock", "state", "state.tmp"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_from_one_that_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record.json");
+        assert_eq!(read_if_exists(&path).unwrap(), None);
+        fs::write(&path, "x").unwrap();
+        assert_eq!(read_if_exists(&path).unwrap(), Some(b"x".to_vec()));
+        assert!(read_if_exists(directory.path()).is_err());
     }
 
     #[test]

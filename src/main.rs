@@ -1,6 +1,7 @@
 //! The command `ablate`.
 
 use ablate::error::Error;
+use ablate::telemetry::console::say;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -9,7 +10,9 @@ fn main() -> ExitCode {
     // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
     std::panic::set_hook(Box::new(|panic| {
         if out_of_memory(panic.payload()).is_none() {
-            eprintln!("{panic}\nThis is a bug in ablate; please report it with the command and its files.");
+            say(&format!(
+                "{panic}\nThis is a bug in ablate; please report it with the command and its files."
+            ));
         }
     }));
     let outcome =
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

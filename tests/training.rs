@@ -10,7 +10,7 @@ use ablate::model::{ModelConfig, Position, Transformer};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::{Checkpoints, Progress};
+use ablate::train::checkpoint::{Checkpoints, Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::{BatchStream, target_tokens};
@@ -297,9 +297,9 @@ impl Monitor for Watch<'_> {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<()> {
+    fn sync(&mut self) -> Result<RunState> {
         self.syncs += 1;
-        Ok(())
+        Ok(RunState { identity: "a trial".into(), metrics: "step,tag,value\n".into() })
     }
 }
 
@@ -349,8 +349,12 @@ impl Run {
         let model = build(&self.model, if fresh { 1 } else { 99 }, Kind::Float);
         let mut adam = Adam::build(&self.config, model.weights());
         let checkpoints = self.checkpoints();
-        let restored =
-            checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
+        let restored = checkpoints.restore(
+            model.weights(),
+            &adam,
+            &self.config.averaged_steps(self.config.steps),
+            &mut |note| notes.push(note.to_string()),
+        )?;
         let trainer = Trainer {
             model: &model,
             config: &self.config,
@@ -360,7 +364,7 @@ impl Run {
             stop,
             until: None,
         };
-        trainer.run(&mut adam, restored.unwrap_or(START), watch)?;
+        trainer.run(&mut adam, restored.map_or(START, |state| state.progress), watch)?;
         checkpoints.load_average(model.weights(), &self.config.averaged_steps(self.config.steps))?;
         checkpoints.save_scored(model.weights())?;
         Ok(all_values(model.weights()))
@@ -552,9 +556,9 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
     let whole = std::fs::read(&path).unwrap();
     let model = build(&run.model, 1, Kind::Float);
     let adam = Adam::build(&run.config, model.weights());
-    let restore = || run.checkpoints().restore(model.weights(), &adam, &mut |_| ());
-    let progress = restore().unwrap().unwrap();
-    assert_eq!(progress.step, 4);
+    let restore = || run.checkpoints().restore(model.weights(), &adam, &[], &mut |_| ());
+    let state = restore().unwrap().unwrap();
+    assert_eq!(state.progress.step, 4);
     let text = "\\\"progress\\\"";
     let begin =
         whole.windows(text.len()).position(|w| w == text.as_bytes()).expect("the header states progress");
@@ -566,7 +570,7 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
             std::fs::write(&path, &bytes).unwrap();
             // A blank may become another kind of blank; a number may not become another number.
             if let Ok(Some(seen)) = restore() {
-                assert_eq!(seen, progress, "byte {at}, bit {bit}");
+                assert_eq!(seen, state, "byte {at}, bit {bit}");
             }
         }
     }
@@ -596,7 +600,9 @@ fn a_checkpoint_of_another_model_is_refused() {
     let before = all_values(other.weights());
     let mut notes = Vec::new();
     assert!(
-        run.checkpoints().restore(other.weights(), &adam, &mut |note| notes.push(note.to_string())).is_err()
+        run.checkpoints()
+            .restore(other.weights(), &adam, &[], &mut |note| notes.push(note.to_string()))
+            .is_err()
     );
     assert!(notes.iter().all(|note| note.contains("the model wants")), "{notes:?}");
     assert_eq!(all_values(other.weights()), before);

@@ -4,6 +4,7 @@ use super::{Places, print};
 use crate::config::load_experiment;
 use crate::data::prepare::prepare;
 use crate::error::Result;
+use crate::telemetry::console::say;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,8 +22,6 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
-    let prepared = prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut |line| {
-        eprintln!("{line}")
-    })?;
+    let prepared = prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut say)?;
     print(&format!("{}\n", prepared.directory().display()))
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Finished, Trial, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
-use crate::telemetry::console::TrainingProgress;
+use crate::telemetry::console::{TrainingProgress, say};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let finished = trial.run(&mut observer, &stop)?;
     drop(observer);
     if let Finished::Before(_) = &finished {
-        eprintln!("{} is finished already; nothing to do", run_dir.display());
+        say(&format!("{} is finished already; nothing to do", run_dir.display()));
     }
     print(&summary(finished.record(), &run_dir))
 }

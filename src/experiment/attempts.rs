@@ -32,11 +32,15 @@ struct Attempt {
 }
 
 impl Attempts {
-    /// Notes that this process begins to work on the trial. An unreadable file is begun anew.
-    pub fn begin(run_dir: &Path, from_step: u64) -> Result<Self> {
+    /// Notes that this process begins to work on the trial. Times are not the record: a damaged file is
+    /// begun anew and one that cannot be written goes without, and `report` is told.
+    pub fn begin(run_dir: &Path, from_step: u64, report: &mut dyn FnMut(&str)) -> Self {
         let path = run_dir.join(TIMING_JSON);
-        let earlier = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
-        let mut attempts = Attempts { path, attempts: earlier.unwrap_or_default() };
+        let earlier = read(&path).unwrap_or_else(|error| {
+            report(&format!("{error}; the times of earlier attempts are lost"));
+            Vec::new()
+        });
+        let mut attempts = Attempts { path, attempts: earlier };
         attempts.attempts.push(Attempt {
             host: host(),
             process: std::process::id(),
@@ -45,8 +49,8 @@ impl Attempts {
             from_step,
             outcome: None,
         });
-        attempts.save()?;
-        Ok(attempts)
+        attempts.save(report);
+        attempts
     }
 
     /// Seconds since 1970 at which the first attempt began.
@@ -55,19 +59,27 @@ impl Attempts {
     }
 
     /// Notes how this process's attempt ended.
-    pub fn end(&mut self, outcome: &str) -> Result<()> {
+    pub fn end(&mut self, outcome: &str, report: &mut dyn FnMut(&str)) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
         }
-        self.save()
+        self.save(report);
     }
 
-    fn save(&self) -> Result<()> {
-        let text =
-            serde_json::to_string_pretty(&self.attempts).map_err(|e| Error::failed(e.to_string()))? + "\n";
-        files::write_atomically(&self.path, text.as_bytes())
+    fn save(&self, report: &mut dyn FnMut(&str)) {
+        let text = serde_json::to_string_pretty(&self.attempts).map_err(|e| Error::failed(e.to_string()));
+        let saved = text.and_then(|text| files::write_atomically(&self.path, (text + "\n").as_bytes()));
+        if let Err(error) = saved {
+            report(&format!("{error}; the times of this attempt are not recorded"));
+        }
     }
+}
+
+/// The attempts so far; none if there is no file.
+fn read(path: &Path) -> Result<Vec<Attempt>> {
+    let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&bytes).map_err(|e| Error::failed(format!("{} is damaged ({e})", path.display())))
 }
 
 fn now() -> f64 {
@@ -77,4 +89,52 @@ fn now() -> f64 {
 fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts an attempt and gives what was reported.
+    fn attempt(folder: &Path) -> (Attempts, Vec<String>) {
+        let mut notes = Vec::new();
+        let attempts = Attempts::begin(folder, 7, &mut |note| notes.push(note.to_string()));
+        (attempts, notes)
+    }
+
+    #[test]
+    fn attempts_add_up_and_the_first_start_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut first, _) = attempt(folder.path());
+        first.end("stopped", &mut |note| panic!("{note}"));
+        let (second, notes) = attempt(folder.path());
+        assert_eq!((second.attempts.len(), second.first_start()), (2, first.first_start()));
+        assert!(notes.is_empty());
+        assert_eq!(second.attempts[0].outcome.as_deref(), Some("stopped"));
+    }
+
+    #[test]
+    fn a_cut_file_is_reported_at_every_length_and_costs_no_more_than_the_times() {
+        let folder = tempfile::tempdir().unwrap();
+        attempt(folder.path());
+        let path = folder.path().join(TIMING_JSON);
+        let bytes = std::fs::read(&path).unwrap();
+        // Without its last line end the text is still whole.
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let (attempts, notes) = attempt(folder.path());
+            assert_eq!(attempts.attempts.len(), 1, "{length}");
+            assert!(notes[0].contains("timing.json is damaged"), "{length}: {notes:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut attempts, notes) = attempt(&folder.path().join("missing"));
+        assert!(notes[0].contains("missing/timing.json"), "{notes:?}");
+        let mut notes = Vec::new();
+        attempts.end("finished", &mut |note| notes.push(note.to_string()));
+        assert_eq!(notes.len(), 1);
+    }
 }

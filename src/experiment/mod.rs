@@ -1,11 +1,13 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 mod attempts;
+mod claim;
 mod evaluate;
 mod monitor;
 pub mod reuse;
 pub mod verify;
 
+pub use claim::{claim, claimed_identity};
 pub use evaluate::{score_translations, stored_hypotheses};
 
 use crate::config::{
@@ -16,11 +18,11 @@ use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::error::{Error, Result};
 use crate::model::Transformer;
-use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, Record};
+use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::signal::StopFlag;
-use crate::telemetry::Telemetry;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
+use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
@@ -34,6 +36,8 @@ use tch::{Device, Kind};
 
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
+/// The checkpoints in a run directory.
+const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
 
@@ -81,27 +85,54 @@ impl Trial<'_> {
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
         let _lock = files::lock(&self.run_dir.join(LOCK_FILE))?.ok_or_else(busy)?;
-        if let Some(record) = Record::load(self.run_dir)? {
-            return match record.identity == identity {
-                true => Ok(Finished::Before(record)),
-                false => Err(self.occupied()),
-            };
+        if let Some(record) = self.sound_record(observer)? {
+            if record.identity != identity {
+                return Err(self.occupied());
+            }
+            self.claim(&identity, observer)?;
+            return Ok(Finished::Before(record));
         }
         let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
         let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
-        self.claim(&identity)?;
+        self.claim(&identity, observer)?;
         let record = self.execute(&data, &identity, observer, stop)?;
-        let _ = std::fs::remove_file(self.run_dir.join(FAILURE_FILE));
+        // A failure that is told beside a record does no harm.
+        let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
         Ok(Finished::Now(record))
     }
 
+    /// The record, if the trial is finished. A damaged one is set aside where checkpoints can make it again.
+    fn sound_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
+        let error = match Record::load(self.run_dir) {
+            Err(error) if Checkpoints::owner(&self.checkpoints())?.is_some() => error,
+            other => return other,
+        };
+        let path = self.run_dir.join(RECORD_FILE);
+        let aside = path.with_extension("json.damaged");
+        observer.message(&format!(
+            "{error}; it is kept as {}, and the trial is scored again from its last checkpoint",
+            aside.display()
+        ))?;
+        files::rename(&path, &aside)?;
+        Ok(None)
+    }
+
     /// Makes the run directory this trial's, or checks that it is.
-    fn claim(&self, identity: &str) -> Result<()> {
+    fn claim(&self, identity: &str, observer: &mut dyn Observer) -> Result<()> {
         match claimed_identity(self.run_dir)? {
-            Some(owner) if owner == identity => Ok(()),
-            Some(_) => Err(self.occupied()),
-            None => claim(self.run_dir, self.experiment, identity),
+            Some(owner) if owner != identity => return Err(self.occupied()),
+            Some(_) if claim::is_sound(self.run_dir)? => return Ok(()),
+            Some(_) => observer.message(&format!(
+                "{} is damaged and written anew; the run's own files say that it is this trial's",
+                self.run_dir.join(CONFIG_FILE).display()
+            ))?,
+            None => {}
         }
+        claim(self.run_dir, self.experiment, identity)
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.run_dir.join(CHECKPOINTS)
     }
 
     fn occupied(&self) -> Error {
@@ -121,28 +152,44 @@ impl Trial<'_> {
         let Experiment { model: model_config, training, .. } = self.experiment;
         let vocabulary = data.tokenizer.len();
         validate_vocabulary(self.experiment, vocabulary)?;
+        // Damage in the data is found before the attempt begins.
+        let stores = Stores::open(data)?;
         let device = device::open(&self.experiment.run)?;
         let model =
             Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
         let mut adam = Adam::build(training, model.weights());
-        let checkpoints = Checkpoints::open(&self.run_dir.join("checkpoints"))?;
-        let mut notes = Vec::new();
-        let restored =
-            checkpoints.restore(model.weights(), &adam, &mut |note| notes.push(note.to_string()))?;
-        notes.iter().try_for_each(|note| observer.message(note))?;
-        if let Some(progress) = &restored {
-            observer.message(&format!("going on from step {}", progress.step))?;
+        let checkpoints = Checkpoints::open(&self.checkpoints())?;
+        let restored = heard(observer, |report| {
+            checkpoints.restore(model.weights(), &adam, &training.averaged_steps(training.steps), report)
+        })?;
+        let resume_step = restored.as_ref().map(|state| state.progress.step);
+        if let Some(step) = resume_step {
+            observer.message(&format!("going on from step {step}"))?;
         }
-        observer.begin(restored.as_ref().map_or(0, |progress| progress.step))?;
-        let resume_step = restored.as_ref().map(|progress| progress.step);
-        let mut attempts = Attempts::begin(self.run_dir, resume_step.unwrap_or(0))?;
+        observer.begin(resume_step.unwrap_or(0))?;
+        let mut attempts =
+            heard(observer, |report| Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report)))?;
+        if let Some(run) = restored.as_ref().and_then(|state| state.run.as_ref()) {
+            heard(observer, |report| {
+                metrics_log::restore(&self.run_dir.join(METRICS_FILE), &run.metrics, report)
+            })?;
+        }
         let mut telemetry = Telemetry::open(self.run_dir, resume_step, self.experiment.run.tensorboard)?;
         telemetry.session_start(&self.session(attempts.first_start()));
         if resume_step.is_none() {
             telemetry.text(0, "configuration", &format!("```toml\n{}\n```", to_toml(self.experiment)?))?;
         }
-        let progress = restored.unwrap_or(Progress { step: 0, epoch: 0, micro_batch: 0, best: None });
-        let work = Work { trial: self, data, identity, model: &model, checkpoints: &checkpoints, stop };
+        let fresh = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let progress = restored.map_or(fresh, |state| state.progress);
+        let work = Work {
+            trial: self,
+            data,
+            stores: &stores,
+            identity,
+            model: &model,
+            checkpoints: &checkpoints,
+            stop,
+        };
         let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
@@ -150,7 +197,11 @@ impl Trial<'_> {
             Err(Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_)) => {}
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
-        attempts.end(&outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into()))?;
+        let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
+        heard(observer, |report| {
+            attempts.end(&ending, report);
+            Ok(())
+        })?;
         outcome
     }
 
@@ -171,6 +222,7 @@ impl Trial<'_> {
 struct Work<'a> {
     trial: &'a Trial<'a>,
     data: &'a Prepared,
+    stores: &'a Stores,
     identity: &'a str,
     model: &'a Transformer,
     checkpoints: &'a Checkpoints,
@@ -188,13 +240,8 @@ impl Work<'_> {
     ) -> Result<Record> {
         let experiment = self.trial.experiment;
         let training = &experiment.training;
-        let stores = Stores {
-            train: self.data.split(Split::Train)?,
-            dev: self.data.split(Split::Dev)?,
-            test: self.data.split(Split::Test)?,
-        };
-        let mut monitor =
-            RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
+        let stores = self.stores;
+        let mut monitor = RunMonitor::new(self, telemetry, observer, &progress);
         let trainer = Trainer {
             model: self.model,
             config: training,
@@ -208,7 +255,7 @@ impl Work<'_> {
         let averaged_steps = training.averaged_steps(trained.step);
         self.checkpoints.load_average(self.model.weights(), &averaged_steps)?;
         let weights = self.checkpoints.save_scored(self.model.weights())?;
-        let scores = evaluate::final_scores(self.trial, self.data, &stores, self.model, observer, self.stop)?;
+        let scores = evaluate::final_scores(self.trial, self.data, stores, self.model, observer, self.stop)?;
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
             telemetry.metric(trained.step, &format!("final/{}", tag.replace('/', "_")), *value)?;
@@ -255,11 +302,32 @@ fn is_final(tag: &str) -> bool {
     tag.ends_with("/bleu") || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
+/// Tells an observer what `work` reports, once it is done.
+fn heard<T>(observer: &mut dyn Observer, work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+    let mut notes = Vec::new();
+    let outcome = work(&mut |note| notes.push(note.to_string()));
+    notes.iter().try_for_each(|note| observer.message(note))?;
+    outcome
+}
+
 /// The three splits, memory-mapped.
 struct Stores {
     train: Store,
     dev: Store,
     test: Store,
+}
+
+impl Stores {
+    /// Also reads the texts that translations will be compared with, so that no damage is found late.
+    fn open(data: &Prepared) -> Result<Self> {
+        data.text(Split::Dev)?;
+        data.text(Split::Test)?;
+        Ok(Stores {
+            train: data.split(Split::Train)?,
+            dev: data.split(Split::Dev)?,
+            test: data.split(Split::Test)?,
+        })
+    }
 }
 
 /// Held while a process works in a run directory.
@@ -278,30 +346,18 @@ pub fn is_free(run_dir: &Path, results: &Path, identity: &str) -> Result<bool> {
     Ok(files::lock(&run_dir.join(LOCK_FILE))?.is_some() && lock_trial(results, identity)?.is_some())
 }
 
-const IDENTITY_LINE: &str = "# trial ";
-
-/// Writes `config.toml` with the trial's identity on top.
-pub fn claim(run_dir: &Path, experiment: &Experiment, identity: &str) -> Result<()> {
-    let text = format!("{IDENTITY_LINE}{identity}\n\n{}", to_toml(experiment)?);
-    files::write_atomically(&run_dir.join(CONFIG_FILE), text.as_bytes())
-}
-
-/// The identity of the trial that a run directory was begun for.
-pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
-    let path = run_dir.join(CONFIG_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = files::read_to_string(&path)?;
-    Ok(Some(text.lines().next().and_then(|line| line.strip_prefix(IDENTITY_LINE)).unwrap_or("").to_string()))
-}
-
 /// The configuration, changed by `sets`, and the record of a finished run.
 ///
 /// # Errors
 /// A user error if `run_dir` is no run directory or its trial is not finished.
 pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
     let config = run_dir.join(CONFIG_FILE);
+    if config.exists() && !claim::is_sound(run_dir)? {
+        return Err(Error::user(format!(
+            "{} is damaged; the command that trained the run writes it anew",
+            config.display()
+        )));
+    }
     if !config.exists() {
         return Err(Error::user(format!(
             "{} is not a run directory: it has no {CONFIG_FILE}",
@@ -334,7 +390,7 @@ impl TrainedModel {
             kind(experiment.training.precision),
             device,
         );
-        Checkpoints::open(&run_dir.join("checkpoints"))?.load_scored(model.weights())?;
+        Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(model.weights())?;
         Ok(TrainedModel { experiment, data, model })
     }
 }

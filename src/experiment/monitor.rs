@@ -1,15 +1,14 @@
 //! What a trial measures and tells while it trains.
 
+use super::Work;
 use super::evaluate::translate_split;
-use super::{Stores, Trial};
 use crate::data::Split;
-use crate::data::prepared::Prepared;
 use crate::error::Result;
+use crate::files;
 use crate::model::Transformer;
-use crate::signal::StopFlag;
-use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
-use crate::train::checkpoint::Progress;
+use crate::telemetry::{METRICS_FILE, Telemetry};
+use crate::train::checkpoint::{Progress, RunState};
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
@@ -17,12 +16,9 @@ use std::time::Instant;
 
 /// Feeds the run directory's files and whoever watches.
 pub struct RunMonitor<'a> {
-    trial: &'a Trial<'a>,
-    data: &'a Prepared,
-    stores: &'a Stores,
+    work: &'a Work<'a>,
     telemetry: &'a mut Telemetry,
     observer: &'a mut dyn Observer,
-    stop: &'a StopFlag,
     /// Since the last report.
     since: Instant,
     steps: u64,
@@ -32,21 +28,15 @@ pub struct RunMonitor<'a> {
 
 impl<'a> RunMonitor<'a> {
     pub fn new(
-        trial: &'a Trial<'a>,
-        data: &'a Prepared,
-        stores: &'a Stores,
+        work: &'a Work<'a>,
         telemetry: &'a mut Telemetry,
         observer: &'a mut dyn Observer,
-        stop: &'a StopFlag,
         progress: &Progress,
     ) -> Self {
         RunMonitor {
-            trial,
-            data,
-            stores,
+            work,
             telemetry,
             observer,
-            stop,
             since: Instant::now(),
             steps: 0,
             tokens: 0,
@@ -103,13 +93,14 @@ impl Monitor for RunMonitor<'_> {
 
     /// Every report has it.
     fn wants_gradient_norm(&self, step: u64) -> bool {
-        step.is_multiple_of(self.trial.experiment.run.log_interval_steps.max(1))
-            || step == self.trial.experiment.training.steps
+        step.is_multiple_of(self.work.trial.experiment.run.log_interval_steps.max(1))
+            || step == self.work.trial.experiment.training.steps
     }
 
     fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64> {
         let begun = Instant::now();
-        let found = likelihood(model, &self.stores.dev, self.trial.experiment.training.micro_batch_tokens)?;
+        let found =
+            likelihood(model, &self.work.stores.dev, self.work.trial.experiment.training.micro_batch_tokens)?;
         self.telemetry.metric(step, "dev/loss", found.loss())?;
         self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
         self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
@@ -129,12 +120,12 @@ impl Monitor for RunMonitor<'_> {
     fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
         let begun = Instant::now();
         let translated = translate_split(
-            self.trial.experiment,
-            self.data,
-            &self.stores.dev,
+            self.work.trial.experiment,
+            self.work.data,
+            &self.work.stores.dev,
             model,
             Split::Dev,
-            self.stop,
+            self.work.stop,
         )?;
         self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
@@ -145,7 +136,9 @@ impl Monitor for RunMonitor<'_> {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<()> {
-        self.telemetry.sync()
+    fn sync(&mut self) -> Result<RunState> {
+        self.telemetry.sync()?;
+        let metrics = files::read_to_string(&self.work.trial.run_dir.join(METRICS_FILE))?;
+        Ok(RunState { identity: self.work.identity.to_string(), metrics })
     }
 }

@@ -1,7 +1,7 @@
 //! What another run has done already: a finished run of the same trial is taken over whole, one that
 //! only decodes otherwise lends its training.
 
-use super::{CONFIG_FILE, LOCK_FILE, LOG_FILE, claim, is_final};
+use super::{CHECKPOINTS, CONFIG_FILE, LOCK_FILE, LOG_FILE, claim, is_final};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::files;
@@ -11,7 +11,6 @@ use crate::telemetry::{METRICS_FILE, TIMING_FILE};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CHECKPOINTS: &str = "checkpoints";
 const SCORED: &str = "checkpoints/scored.weights.safetensors";
 
 /// Makes `run_dir` the run `other` under a label of its own. An unfinished run in it is given up.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::position::PositionEncoding;
 use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, Tying};
-use crate::train::checkpoint::bytes_of;
+use crate::train::tensor_file::bytes_of;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 

@@ -130,17 +130,9 @@ impl Record {
     /// If the file is there but does not verify.
     pub fn load(run_dir: &Path) -> Result<Option<Record>> {
         let path = run_dir.join(RECORD_FILE);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let damaged = |why: String| {
-            Error::failed(format!(
-                "{} is damaged ({why}); remove it to finish the trial again",
-                path.display()
-            ))
-        };
-        let text = files::read_to_string(&path)?;
-        let sealed: Sealed = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let Some(bytes) = files::read_if_exists(&path)? else { return Ok(None) };
+        let damaged = |why: String| Error::failed(format!("{} is damaged ({why})", path.display()));
+        let sealed: Sealed = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         let checksum = sealed.record.checksum().map_err(|e| damaged(e.to_string()))?;
         if checksum != sealed.checksum {
             return Err(damaged("its checksum does not fit".into()));
@@ -212,7 +204,50 @@ pub(super) mod tests {
         std::fs::write(&path, text.replace("27.300000000000004", "28.4")).unwrap();
         let error = Record::load(folder.path()).unwrap_err().to_string();
         assert!(error.contains("checksum"), "{error}");
-        std::fs::write(&path, &text[..text.len() / 2]).unwrap();
-        assert!(Record::load(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_damaged_and_no_flipped_bit_changes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        record().save(folder.path()).unwrap();
+        let path = folder.path().join(RECORD_FILE);
+        let bytes = std::fs::read(&path).unwrap();
+        // Without its last line end the text is still whole.
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = Record::load(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("record.json is damaged"), "{length}: {error}");
+        }
+        let mut flipped = bytes.clone();
+        for bit in 0..bytes.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &flipped).unwrap();
+            // A blank may become another kind of blank.
+            match Record::load(folder.path()) {
+                Ok(found) => assert_eq!(found, Some(record()), "bit {bit}"),
+                Err(error) => assert_eq!(error.exit_code(), 1),
+            }
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn a_failure_comes_back_and_one_that_is_cut_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = Failure {
+            identity: "ab12".into(),
+            kind: FailureKind::Diverged,
+            reason: "diverged".into(),
+            detail: "step 3".into(),
+            attempts: 1,
+        };
+        failure.save(folder.path()).unwrap();
+        assert_eq!(Failure::load(folder.path()), Some(failure));
+        let path = folder.path().join(FAILURE_FILE);
+        let bytes = std::fs::read(&path).unwrap();
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(Failure::load(folder.path()), None, "{length}");
+        }
     }
 }

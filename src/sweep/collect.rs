@@ -16,17 +16,17 @@ pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
 }
 
 /// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record
-/// is of the trial; others are left out.
+/// is of the trial; others are left out, and so are damaged ones, which the trial's next start reports.
 pub fn records(
     sweep_dir: &Path,
     trials: &[Trial],
     wanted: impl Fn(&Trial, &Record) -> bool,
 ) -> Result<Vec<Option<Record>>> {
     let record = |trial: &Trial| {
-        let found = Record::load(&run_dir(sweep_dir, trial))?;
-        Ok(found.filter(|record| wanted(trial, record)))
+        let found = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
+        found.filter(|record| wanted(trial, record))
     };
-    trials.iter().map(record).collect()
+    Ok(trials.iter().map(record).collect())
 }
 
 /// The table of a sweep from what its trials left.

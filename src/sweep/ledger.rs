@@ -3,9 +3,10 @@
 //! A log for people and tools that watch; the run directories are the truth.
 
 use crate::error::{Error, Result};
+use crate::telemetry::console::say;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,10 +45,21 @@ pub enum Kind {
 }
 
 /// Appends events; may be shared by threads.
+///
+/// A line that cannot be written is left out, with a warning: a full disk must not end a sweep for its log.
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
-    file: Mutex<File>,
+    log: Mutex<Log>,
+}
+
+/// The file and how much of it is whole lines.
+#[derive(Debug)]
+struct Log {
+    file: File,
+    whole: u64,
+    /// A part of a line may stand behind them.
+    torn: bool,
 }
 
 impl Ledger {
@@ -55,22 +67,19 @@ impl Ledger {
     pub fn open(sweep_dir: &Path) -> Result<Self> {
         let path = sweep_dir.join(LEDGER_FILE);
         let io = |action| Error::io(action, &path);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io("open"))?;
+        let mut options = File::options();
+        let mut file = options.read(true).append(true).create(true).open(&path).map_err(io("open"))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read"))?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        file.set_len(whole as u64).map_err(io("shorten"))?;
-        file.seek(SeekFrom::End(0)).map_err(io("write"))?;
-        Ok(Ledger { path, file: Mutex::new(file) })
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at as u64 + 1);
+        file.set_len(whole).map_err(io("shorten"))?;
+        Ok(Ledger { path, log: Mutex::new(Log { file, whole, torn: false }) })
     }
 
     /// Appends one line with the time, and has it on the disk when this returns.
+    ///
+    /// # Errors
+    /// If the event is no JSON; not if the line cannot be written.
     pub fn note(&self, event: &Event) -> Result<()> {
         #[derive(Serialize)]
         struct Line<'a> {
@@ -83,10 +92,28 @@ impl Ledger {
         let mut line =
             serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
         line.push('\n');
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(line.as_bytes())
-            .and_then(|()| file.sync_data())
-            .map_err(Error::io("write", &self.path))
+        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = log.append(line.as_bytes()).map_err(Error::io("write", &self.path)) {
+            say(&format!("warning: {error}; the sweep goes on without this line: {}", line.trim_end()));
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Appends a line, or leaves the whole lines before it.
+    fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.whole)?;
+            self.torn = false;
+        }
+        let written = self.file.write_all(line).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.whole += line.len() as u64,
+            // What cannot be removed now goes before the next line, or at the next start.
+            Err(_) => self.torn = self.file.set_len(self.whole).is_err(),
+        }
+        written
     }
 }
 
@@ -104,13 +131,57 @@ mod tests {
         text.push_str("{\"time\":17");
         std::fs::write(&path, text).unwrap();
         Ledger::open(folder.path()).unwrap().note(&event("second")).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let rows: Vec<String> = text
-            .lines()
-            .map(|line| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["row"].as_str().unwrap().to_string()
-            })
-            .collect();
-        assert_eq!(rows, ["first", "second"]);
+        assert_eq!(rows(&path), ["first", "second"]);
+    }
+
+    fn rows(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let row = |line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["row"].as_str().unwrap().to_string()
+        };
+        text.lines().map(row).collect()
+    }
+
+    #[test]
+    fn cut_anywhere_the_ledger_keeps_its_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = |row| Event { event: Kind::Started, row, seed: 1, identity: "i", reason: None };
+        let ledger = Ledger::open(folder.path()).unwrap();
+        ["first", "second"].iter().for_each(|row| ledger.note(&event(row)).unwrap());
+        let path = folder.path().join(LEDGER_FILE);
+        let bytes = std::fs::read(&path).unwrap();
+        for length in 0..=bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            Ledger::open(folder.path()).unwrap().note(&event("third")).unwrap();
+            let whole = bytes[..length].iter().filter(|&&byte| byte == b'\n').count();
+            assert_eq!(rows(&path), [&["first", "second"][..whole], &["third"]].concat(), "cut to {length}");
+        }
+    }
+
+    #[test]
+    fn a_line_torn_by_an_error_is_gone_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = |row| Event { event: Kind::Started, row, seed: 1, identity: "i", reason: None };
+        let ledger = Ledger::open(folder.path()).unwrap();
+        ledger.note(&event("first")).unwrap();
+        {
+            let mut log = ledger.log.lock().unwrap();
+            log.file.write_all(b"{\"time\":17").unwrap();
+            log.torn = true;
+        }
+        ledger.note(&event("second")).unwrap();
+        assert_eq!(rows(&folder.path().join(LEDGER_FILE)), ["first", "second"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_costs_the_line_and_not_the_sweep() {
+        let file = File::options().append(true).open("/dev/full").unwrap();
+        let ledger =
+            Ledger { path: "ledger.jsonl".into(), log: Mutex::new(Log { file, whole: 0, torn: false }) };
+        let event = Event { event: Kind::Finished, row: "base", seed: 1, identity: "i", reason: None };
+        ledger.note(&event).unwrap();
+        let log = ledger.log.lock().unwrap();
+        assert_eq!((log.whole, log.torn), (0, true));
     }
 }

@@ -41,13 +41,9 @@ impl TrainingProgress {
                 bar.set_message(state(report, left));
                 bar.set_position(report.step);
             }
-            None => print(&format!(
-                "{}  step {}/{}  {}",
-                self.label,
-                report.step,
-                self.steps,
-                state(report, left)
-            )),
+            None => {
+                say(&format!("{}  step {}/{}  {}", self.label, report.step, self.steps, state(report, left)))
+            }
         }
     }
 
@@ -55,7 +51,7 @@ impl TrainingProgress {
     fn show(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => print(text),
+            None => say(text),
         }
     }
 }
@@ -105,8 +101,9 @@ pub fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64
     if done == 0 { f64::NAN } else { elapsed / done as f64 * steps.saturating_sub(step) as f64 }
 }
 
-fn print(line: &str) {
-    // Where stderr is gone there is nobody to tell; eprintln! would panic.
+/// Prints a line to stderr. Where that is gone, or a file on a full disk, there is nobody to tell;
+/// `eprintln!` would panic.
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

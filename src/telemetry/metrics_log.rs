@@ -52,6 +52,14 @@ impl MetricsLog {
         Self::start(path, &rows)
     }
 
+    /// As [`resume`](Self::resume), for values that are not the record: damaged lines are left out, and
+    /// their number is given.
+    pub fn salvage(path: &Path, step: u64) -> Result<(Self, usize)> {
+        let (mut rows, damaged) = read_sound(path)?;
+        rows.retain(|row| row.step <= step);
+        Ok((Self::start(path, &rows)?, damaged))
+    }
+
     fn start(path: &Path, rows: &[Row]) -> Result<Self> {
         let mut text = csv::Writer::from_writer(Vec::new());
         text.write_record(HEADER).map_err(failure("write", path))?;
@@ -122,6 +130,34 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
         })?);
     }
     Ok(rows)
+}
+
+/// Makes the file at `path` what a checkpoint kept of it. The end that a later part of the run added goes;
+/// if what comes before differs, it was damaged, and `report` is told.
+pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<()> {
+    let found = files::read_if_exists(path)?.unwrap_or_default();
+    if !found.starts_with(kept.as_bytes()) {
+        report(&format!("{} is damaged and restored from the checkpoint", path.display()));
+    }
+    if found != kept.as_bytes() {
+        files::write_atomically(path, kept.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// As [`read`], but lines that are damaged are left out, and counted.
+pub fn read_sound(path: &Path) -> Result<(Vec<Row>, usize)> {
+    let bytes = files::read_if_exists(path)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let parsed: Vec<_> = whole.lines().filter(|line| *line != HEADER.join(",")).map(parse_line).collect();
+    let damaged = parsed.iter().filter(|row| row.is_none()).count();
+    Ok((parsed.into_iter().flatten().collect(), damaged))
+}
+
+fn parse_line(line: &str) -> Option<Row> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+    parse(&reader.records().next()?.ok()?)
 }
 
 fn parse(record: &csv::StringRecord) -> Option<Row> {
@@ -256,6 +292,54 @@ mod tests {
         assert_eq!(MetricsLog::resume(&path, 1).unwrap_err().exit_code(), 2);
         fs::write(&path, b"step,tag,value\n1,\xff\xff,1\n").unwrap();
         assert_eq!(MetricsLog::resume(&path, 1).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn whatever_happened_to_the_file_a_checkpoint_brings_its_part_back() {
+        let directory = directory();
+        let path = directory.path().join("metrics.csv");
+        let mut log = MetricsLog::create(&path).unwrap();
+        log_steps(&mut log, 1..=3);
+        log.flush().unwrap();
+        let kept = fs::read_to_string(&path).unwrap();
+        log_steps(&mut log, 4..=5);
+        log.flush().unwrap();
+        let whole = fs::read(&path).unwrap();
+        let restored = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let mut notes = Vec::new();
+            restore(&path, &kept, &mut |note| notes.push(note.to_string())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), kept);
+            notes.len()
+        };
+        for length in 0..=whole.len() {
+            assert_eq!(restored(&whole[..length]), usize::from(length < kept.len()), "cut to {length}");
+        }
+        let mut flipped = whole.clone();
+        for bit in 0..whole.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(restored(&flipped), usize::from(bit / 8 < kept.len()), "bit {bit}");
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+        fs::remove_file(&path).unwrap();
+        restore(&path, &kept, &mut |_| ()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), kept);
+    }
+
+    #[test]
+    fn damaged_lines_of_times_are_left_out_and_counted() {
+        let directory = directory();
+        let path = directory.path().join("timing.csv");
+        fs::write(
+            &path,
+            b"step,tag,value\n1,time/step_ms,2.5\n2,time/step\xff_ms\n\n3,time/step_ms,2.0\n4,time",
+        )
+        .unwrap();
+        let (rows, damaged) = read_sound(&path).unwrap();
+        assert_eq!((rows.len(), damaged), (2, 2));
+        let (_, damaged) = MetricsLog::salvage(&path, 1).unwrap();
+        assert_eq!(damaged, 2);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "step,tag,value\n1,time/step_ms,2.5\n");
     }
 
     #[cfg(target_os = "linux")]

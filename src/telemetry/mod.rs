@@ -14,10 +14,10 @@ pub mod tensorboard;
 
 use crate::error::Result;
 use crate::files;
+use console::say;
 use hparams::{Outcome, Session};
 use metrics_log::MetricsLog;
 use observer::{Observer, Report};
-use std::io::Write;
 use std::path::Path;
 use tensorboard::EventWriter;
 
@@ -43,15 +43,16 @@ impl Telemetry {
     /// is not a metrics file. Errors in TensorBoard's files are reported on stderr and switch it off.
     pub fn open(run_dir: &Path, resume_step: Option<u64>, tensorboard: bool) -> Result<Self> {
         files::create_dir(run_dir)?;
-        let log = |name| {
-            let path = run_dir.join(name);
-            match resume_step {
-                Some(step) => MetricsLog::resume(&path, step),
-                None => MetricsLog::create(&path),
-            }
+        let (metrics, timing) = (run_dir.join(METRICS_FILE), run_dir.join(TIMING_FILE));
+        let (metrics, (timing, damaged)) = match resume_step {
+            Some(step) => (MetricsLog::resume(&metrics, step)?, MetricsLog::salvage(&timing, step)?),
+            None => (MetricsLog::create(&metrics)?, (MetricsLog::create(&timing)?, 0)),
         };
-        let mut telemetry =
-            Telemetry { metrics: log(METRICS_FILE)?, timing: log(TIMING_FILE)?, tensorboard: None };
+        if damaged > 0 {
+            let place = run_dir.join(TIMING_FILE);
+            say(&format!("warning: {damaged} damaged lines of {} are left out", place.display()));
+        }
+        let mut telemetry = Telemetry { metrics, timing, tensorboard: None };
         let events = match (tensorboard, resume_step) {
             (true, Some(step)) => {
                 let mut points = metrics_log::read(&run_dir.join(METRICS_FILE))?;
@@ -131,10 +132,9 @@ impl Observer for Telemetry {
 }
 
 fn report_loss(error: &crate::error::Error) {
-    let _ = writeln!(
-        std::io::stderr(),
+    say(&format!(
         "warning: {error}; training goes on without TensorBoard, and the next start fills the gap from {METRICS_FILE}"
-    );
+    ));
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! Checkpoints on disk: atomic, checksummed, a few of the latest kept.
 //!
 //! `step-N.weights.safetensors` holds the weights under their paths and is all that using a model
-//! needs; `step-N.state.safetensors` adds Adam's moments and the position in the data. A step is
-//! resumable if both files verify. Metadata is one JSON text under the key `ablate`.
+//! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
+//! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
 
 use super::TrainingConfig;
 use super::adam::Adam;
+use super::tensor_file::{read, read_state, verify, write};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::weights::Weights;
-use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -37,13 +35,21 @@ pub struct Best {
     pub dev_loss: f64,
 }
 
-/// What stands in a file's metadata.
-#[derive(Debug, Serialize, Deserialize)]
-struct Metadata {
-    /// blake3 over the progress and the names, types, shapes and bytes of all tensors, in order of names.
-    checksum: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    progress: Option<Progress>,
+/// What a training state keeps for the run that it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Of the trial; see `config::identity`.
+    pub identity: String,
+    /// The run's `metrics.csv` so far. A checkpoint does not rely on files that others write.
+    pub metrics: String,
+}
+
+/// What a training state holds beside Adam's moments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub progress: Progress,
+    /// Absent in states of version 0.1.0.
+    pub run: Option<RunState>,
 }
 
 /// The checkpoints of one run.
@@ -88,10 +94,12 @@ impl Checkpoints {
         weights: &Weights,
         adam: &Adam,
         progress: &Progress,
+        run: RunState,
         config: &TrainingConfig,
     ) -> Result<()> {
         write(&self.weights_path(progress.step), &named_weights(weights), None)?;
-        write(&self.state_path(progress.step), &named_moments(weights, adam), Some(progress.clone()))?;
+        let state = State { progress: progress.clone(), run: Some(run) };
+        write(&self.state_path(progress.step), &named_moments(weights, adam), Some(state))?;
         self.drop_older(config)
     }
 
@@ -110,8 +118,9 @@ impl Checkpoints {
         self.load_weights(&self.scored_path(), weights)
     }
 
-    /// Loads the newest step that verifies into `weights` and `adam`. Damaged files are reported
-    /// through `report` and removed.
+    /// Loads the newest step that verifies into `weights` and `adam`. `averaged` are the steps whose weights
+    /// the final average will need: those before the step must verify too, because going on would not make
+    /// them again. Damaged files are reported through `report`; those of later steps are removed.
     ///
     /// # Errors
     /// If there are checkpoints but none verifies: a run never starts afresh unasked.
@@ -119,15 +128,18 @@ impl Checkpoints {
         &self,
         weights: &Weights,
         adam: &Adam,
+        averaged: &[u64],
         report: &mut dyn FnMut(&str),
-    ) -> Result<Option<Progress>> {
+    ) -> Result<Option<State>> {
+        files::remove_leftovers(&self.folder)?;
         let mut steps = self.steps(STATE)?;
-        let found = !steps.is_empty();
+        // The first save may have been cut between its two files; more weights than that had states once.
+        let found = !steps.is_empty() || self.steps(WEIGHTS)?.len() > 1;
         while let Some(step) = steps.pop() {
-            match self.load(step, weights, adam) {
-                Ok(progress) => {
+            match self.load(step, weights, adam, averaged) {
+                Ok(state) => {
                     self.remove_after(step)?;
-                    return Ok(Some(progress));
+                    return Ok(Some(state));
                 }
                 Err(error) => {
                     report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
@@ -144,12 +156,31 @@ impl Checkpoints {
         Ok(None)
     }
 
-    fn load(&self, step: u64, weights: &Weights, adam: &Adam) -> Result<Progress> {
-        let moments = read(&self.state_path(step), &named_moments(weights, adam))?.ok_or_else(|| {
+    fn load(&self, step: u64, weights: &Weights, adam: &Adam, averaged: &[u64]) -> Result<State> {
+        let state = read(&self.state_path(step), &named_moments(weights, adam))?.ok_or_else(|| {
             Error::failed(format!("{} states no progress", self.state_path(step).display()))
         })?;
-        read(&self.weights_path(step), &named_weights(weights))?;
-        Ok(moments)
+        let named = named_weights(weights);
+        read(&self.weights_path(step), &named)?;
+        averaged
+            .iter()
+            .filter(|&&earlier| earlier < step)
+            .try_for_each(|&earlier| verify(&self.weights_path(earlier), &named))
+            .map_err(|error| Error::failed(format!("{error}; the final average needs it")))?;
+        Ok(state)
+    }
+
+    /// The identity of the trial that the newest state which verifies was saved by. Outer `None` if there are
+    /// no states at all; inner `None` if none verifies and says.
+    pub fn owner(folder: &Path) -> Result<Option<Option<String>>> {
+        let checkpoints = Checkpoints { folder: folder.to_path_buf() };
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let steps = checkpoints.steps(STATE)?;
+        let identity = |step: &u64| read_state(&checkpoints.state_path(*step)).ok()??.run;
+        let found = steps.iter().rev().find_map(identity).map(|run| run.identity);
+        Ok((!steps.is_empty()).then_some(found))
     }
 
     /// Loads the mean of the weights of `steps`; of one step, its very weights.
@@ -248,131 +279,4 @@ fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
             ]
         })
         .collect()
-}
-
-/// A tensor's bytes with what safetensors wants to know of it.
-pub(crate) struct Bytes {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for &Bytes {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-fn dtype(kind: Kind) -> Result<Dtype> {
-    match kind {
-        Kind::Float => Ok(Dtype::F32),
-        Kind::Double => Ok(Dtype::F64),
-        other => Err(Error::failed(format!("weights of type {other:?} cannot be saved"))),
-    }
-}
-
-pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
-    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(Bytes {
-        dtype: dtype(tensor.kind())?,
-        shape: tensor.size().iter().map(|&n| n as usize).collect(),
-        bytes,
-    })
-}
-
-/// Over everything that loading would use, in order of names.
-fn checksum<'a>(
-    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
-    progress: &Option<Progress>,
-) -> String {
-    let mut sorted: Vec<_> = tensors.collect();
-    sorted.sort_by_key(|(name, ..)| *name);
-    let mut hash = blake3::Hasher::new();
-    if let Some(progress) = progress {
-        // Debug shows every digit of a float, so equal texts are equal values.
-        hash.update(format!("{progress:?}\0").as_bytes());
-    }
-    for (name, dtype, shape, bytes) in sorted {
-        hash.update(format!("{name}\0{dtype:?}\0{shape:?}\0").as_bytes());
-        hash.update(bytes);
-    }
-    hash.finalize().to_hex().to_string()
-}
-
-/// Gives the blake3 of the file's bytes.
-fn write(path: &Path, named: &[(String, Tensor)], progress: Option<Progress>) -> Result<String> {
-    let tensors: Vec<(&str, Bytes)> =
-        named.iter().map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?))).collect::<Result<_>>()?;
-    let checksum = checksum(
-        tensors.iter().map(|(name, b)| (*name, b.dtype, b.shape.as_slice(), b.bytes.as_slice())),
-        &progress,
-    );
-    let metadata = serde_json::to_string(&Metadata { checksum, progress })
-        .map_err(|e| Error::failed(format!("cannot describe {}: {e}", path.display())))?;
-    let metadata = HashMap::from([("ablate".to_string(), metadata)]);
-    let bytes = safetensors::serialize(tensors.iter().map(|(name, bytes)| (*name, bytes)), Some(metadata))
-        .map_err(|e| Error::failed(format!("cannot serialise {}: {e}", path.display())))?;
-    files::write_atomically(path, &bytes)?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
-}
-
-/// Copies a file's tensors into `named`, after all of it was verified; gives the progress it states.
-fn read(path: &Path, named: &[(String, Tensor)]) -> Result<Option<Progress>> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let damaged = |what: String| Error::failed(format!("{}: {what}", path.display()));
-    let (_, header) = SafeTensors::read_metadata(&bytes)
-        .map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
-    let text = header
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get("ablate"))
-        .ok_or_else(|| damaged("no ablate metadata".into()))?;
-    let metadata: Metadata =
-        serde_json::from_str(text).map_err(|e| damaged(format!("unreadable metadata ({e})")))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(format!("not a whole safetensors file ({e})")))?;
-    let views = file.tensors();
-    let seen = checksum(
-        views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())),
-        &metadata.progress,
-    );
-    if seen != metadata.checksum {
-        return Err(damaged("the checksum does not fit the content".into()));
-    }
-    let mut loaded = Vec::with_capacity(named.len());
-    for (name, tensor) in named {
-        let view = file
-            .tensor(name)
-            .map_err(|_| damaged(format!("holds no {name}; it belongs to another model")))?;
-        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-        if shape != tensor.size() || view.dtype() != dtype(tensor.kind())? {
-            return Err(damaged(format!(
-                "{name} is {:?} {shape:?}, the model wants {:?} {:?}",
-                view.dtype(),
-                tensor.kind(),
-                tensor.size()
-            )));
-        }
-        loaded.push(Tensor::f_from_data_size(view.data(), &shape, tensor.kind())?);
-    }
-    if views.len() != named.len() {
-        return Err(damaged(format!("holds {} tensors, the model has {}", views.len(), named.len())));
-    }
-    tch::no_grad(|| {
-        for ((_, tensor), value) in named.iter().zip(&loaded) {
-            tensor.shallow_clone().copy_(value);
-        }
-    });
-    Ok(metadata.progress)
 }

@@ -9,6 +9,7 @@ pub mod loss;
 pub mod schedule;
 pub mod step;
 pub mod stream;
+pub(crate) mod tensor_file;
 pub mod trainer;
 
 use schemars::JsonSchema;

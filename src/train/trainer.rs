@@ -2,7 +2,7 @@
 
 use super::TrainingConfig;
 use super::adam::Adam;
-use super::checkpoint::{Best, Checkpoints, Progress};
+use super::checkpoint::{Best, Checkpoints, Progress, RunState};
 use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;
@@ -24,8 +24,8 @@ pub trait Monitor {
     /// Scores translations of the dev set.
     fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()>;
 
-    /// Before a checkpoint: what was told so far must be on disk.
-    fn sync(&mut self) -> Result<()>;
+    /// Before a checkpoint: what was told so far must be on disk; gives what the checkpoint keeps of it.
+    fn sync(&mut self) -> Result<RunState>;
 }
 
 /// One model in training.
@@ -80,8 +80,8 @@ impl Trainer<'_> {
             let over = self.is_over(&progress);
             let stopping = self.stop.is_raised() && !over;
             if config.saves_at(number) || over || stopping || self.until == Some(number) {
-                monitor.sync()?;
-                self.checkpoints.save(self.model.weights(), adam, &progress, config)?;
+                let run = monitor.sync()?;
+                self.checkpoints.save(self.model.weights(), adam, &progress, run, config)?;
             }
             if stopping {
                 return Err(Error::Interrupted { step: number });

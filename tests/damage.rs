@@ -1,0 +1,203 @@
+//! Files that were cut or changed after they were written: found, reported, and mended or refused.
+
+mod common;
+
+use common::Workshop;
+use std::time::{Duration, Instant};
+
+const RUN: &str = "results/tiny/seed-1";
+const FILES: [&str; 6] = [
+    "config.toml",
+    "record.json",
+    "metrics.csv",
+    "hypotheses/dev.txt",
+    "hypotheses/test.txt",
+    "checkpoints/scored.weights.safetensors",
+];
+
+fn finished() -> Workshop {
+    let whole = Workshop::new();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    whole
+}
+
+/// A run that was stopped by a signal after `step`.
+fn stopped(step: u64) -> Workshop {
+    let workshop = Workshop::new();
+    let mut child = workshop
+        .command(&["train", "tiny.toml"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(workshop.path(format!("{RUN}/metrics.csv"))).unwrap_or_default();
+        if text.lines().last().and_then(|l| l.split(',').next()?.parse::<u64>().ok()) >= Some(step) {
+            // SAFETY: sends a signal to a child of this test.
+            unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "training never reached step {step}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    workshop
+}
+
+fn change(workshop: &Workshop, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = workshop.path(format!("{RUN}/{file}"));
+    let mut bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn flip(bytes: &mut [u8]) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+}
+
+fn assert_same(whole: &Workshop, other: &Workshop, told: &str) {
+    for file in FILES {
+        let path = format!("{RUN}/{file}");
+        assert!(whole.read(&path) == other.read(&path), "{file} differs after {told}");
+    }
+}
+
+fn attempts(workshop: &Workshop) -> Vec<u64> {
+    let text = workshop.text(format!("{RUN}/timing.json"));
+    let attempts: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    attempts.iter().map(|attempt| attempt["from_step"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_damaged_record_is_kept_aside_and_the_trial_scored_again() {
+    let whole = finished();
+    let other = finished();
+    change(&other, "record.json", |bytes| bytes.truncate(bytes.len() / 2));
+    other.run(&["train", "tiny.toml"]).expect(0).says("record.json is damaged").says("going on from step 40");
+    assert_same(&whole, &other, "a cut record");
+    assert_eq!(attempts(&other), [0, 40]);
+    assert!(other.path(format!("{RUN}/record.json.damaged")).exists());
+    // Without checkpoints nothing could make it again: that takes a decision.
+    std::fs::remove_dir_all(other.path(format!("{RUN}/checkpoints"))).unwrap();
+    change(&other, "record.json", |bytes| flip(bytes));
+    other.run(&["train", "tiny.toml"]).expect(1).says("record.json is damaged");
+    assert_eq!(attempts(&other), [0, 40]);
+}
+
+#[test]
+fn a_finished_run_with_a_damaged_configuration_gets_it_back() {
+    let whole = finished();
+    let other = finished();
+    change(&other, "config.toml", |bytes| flip(bytes));
+    other.run(&["verify", RUN]).expect(2).says("config.toml is damaged");
+    other.run(&["train", "tiny.toml"]).expect(0).says("config.toml is damaged and written anew");
+    assert_same(&whole, &other, "a changed configuration");
+    assert_eq!(attempts(&other), [0]);
+}
+
+#[test]
+fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
+    let whole = finished();
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(&str, Damage, &str); 6] = [
+        // In the identity on the first line: it must not pass for another trial's run.
+        ("config.toml", |bytes| bytes[20] ^= 1, "config.toml is damaged and written anew"),
+        ("config.toml", |bytes| bytes.truncate(30), "config.toml is damaged and written anew"),
+        ("metrics.csv", |bytes| bytes[40] ^= 1, "metrics.csv is damaged and restored from the checkpoint"),
+        (
+            "metrics.csv",
+            |bytes| bytes.truncate(100),
+            "metrics.csv is damaged and restored from the checkpoint",
+        ),
+        ("timing.csv", |bytes| bytes[20..60].fill(0xff), "damaged lines of"),
+        ("timing.json", |bytes| bytes.truncate(50), "timing.json is damaged"),
+    ];
+    let other = stopped(18);
+    let saved: Vec<_> = files_below(&other.path("results"));
+    for (file, damage, says) in cases {
+        std::fs::remove_dir_all(other.path("results")).unwrap();
+        for (path, bytes) in &saved {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        change(&other, file, damage);
+        other.run(&["train", "tiny.toml"]).expect(0).says(says).says("going on from step 1");
+        assert_same(&whole, &other, &format!("damage in {file}"));
+    }
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(files_below(&path)),
+            false => files.push((path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    files
+}
+
+#[test]
+fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
+    let other = stopped(37);
+    // The mean is of steps 28, 35 and 40, and what follows 35 does not make 28 again.
+    change(&other, "checkpoints/step-00000028.weights.safetensors", |bytes| flip(bytes));
+    let refused = other.run(&["train", "tiny.toml"]).expect(1).says("step-00000028.weights.safetensors");
+    assert!(refused.err().contains("the final average needs it"), "{}", refused.err());
+    assert!(refused.err().contains("remove the run's directory to train again"), "{}", refused.err());
+    assert_eq!(attempts(&other), [0]);
+
+    let folder = other.path(format!("{RUN}/checkpoints"));
+    for (path, mut bytes) in files_below(&folder) {
+        flip(&mut bytes);
+        std::fs::write(path, bytes).unwrap();
+    }
+    other.run(&["train", "tiny.toml"]).expect(1).says("no checkpoint in");
+    // States that are gone are not states that never were.
+    for (path, _) in files_below(&folder) {
+        if path.to_string_lossy().contains(".state.") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    other.run(&["train", "tiny.toml"]).expect(1).says("no checkpoint in");
+    assert_eq!(attempts(&other), [0]);
+}
+
+#[test]
+fn damaged_data_is_named_before_anything_is_trained() {
+    let other = stopped(18);
+    for file in ["train.store", "tokenizer.json", "manifest.json", "test.target.txt"] {
+        let folder = std::fs::read_dir(other.path("data")).unwrap().next().unwrap().unwrap().path();
+        let path = folder.join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        other.run(&["train", "tiny.toml"]).expect(2).says(file).says("run `ablate prepare` again");
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(attempts(&other), [0]);
+    other.run(&["train", "tiny.toml"]).expect(0);
+    assert_same(&finished(), &other, "damage in the data that was undone");
+}
+
+#[test]
+fn a_damaged_ledger_costs_a_sweep_nothing() {
+    let workshop = Workshop::new();
+    let sweep = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 4 }\n";
+    workshop.write("small.toml", sweep);
+    let first = workshop.run(&["sweep", "small.toml"]).expect(0);
+    let path = workshop.path("results/small/ledger.jsonl");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5] = 0xff;
+    bytes.truncate(bytes.len() - 7);
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::remove_file(workshop.path("results/small/base/seed-1/record.json")).unwrap();
+    let second = workshop.run(&["sweep", "small.toml"]).expect(0);
+    assert_eq!(first.out(), second.out());
+    let ledger = std::fs::read(&path).unwrap();
+    let lines: Vec<_> = ledger.split_inclusive(|&byte| byte == b'\n').collect();
+    assert!(lines[1..].iter().all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok()));
+    assert_eq!(lines.len(), 3, "one of the first start, two of the second");
+}
