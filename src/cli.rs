@@ -47,6 +47,9 @@ enum Command {
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
+    /// Time and memory of a few micro-batches, as a plan measures them.
+    #[command(hide = true)]
+    Probe(commands::probe::Arguments),
 }
 
 impl Cli {
@@ -61,6 +64,7 @@ impl Cli {
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
+            Command::Probe(arguments) => commands::probe::run(arguments, &self.places),
         }
     }
 }

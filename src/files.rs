@@ -91,6 +91,30 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
     }
 }
 
+/// Bytes that may still be written at `path`, or where it will be once it is created.
+pub fn free_space(path: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find(|path| path.exists())?;
+    let name = std::ffi::CString::new(existing.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statvfs fills the structure where it succeeds, and an all-zero one is valid.
+    unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(name.as_ptr(), &mut found) == 0)
+            .then(|| (found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+    }
+}
+
+/// Bytes of the files right in a folder; 0 if it is not there.
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|file| file.is_file())
+        .map(|file| file.len())
+        .sum()
+}
+
 /// A name in the directory of `path` that no other thread or process of this machine uses.
 fn temporary_beside(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);

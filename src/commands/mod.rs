@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod prepare;
+pub mod probe;
 pub mod score;
 pub mod sweep;
 pub mod table;

@@ -30,6 +30,19 @@ pub fn configuration_hash(experiment: &Experiment) -> String {
     hash(&tree)
 }
 
+/// What decides how long a target token takes and how much memory: equal for trials that differ in
+/// nothing but seeds, lengths of training, optimizer and decoding.
+pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
+    let tree = canonical_tree(experiment);
+    let training = &tree["training"];
+    hash(&serde_json::json!({
+        "fingerprint": fingerprint,
+        "model": tree["model"],
+        "micro_batch_tokens": training["micro_batch_tokens"],
+        "precision": training["precision"],
+    }))
+}
+
 /// The resolved configuration as TOML that loads back to an equal value.
 ///
 /// # Errors

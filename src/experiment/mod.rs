@@ -1,13 +1,14 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
-mod attempts;
+pub mod attempts;
 mod evaluate;
 mod monitor;
+pub mod probe;
 pub mod verify;
 
 pub use evaluate::{score_translations, stored_hypotheses};
 
-use crate::config::{Experiment, configuration_hash, identity, to_toml, validate_vocabulary};
+use crate::config::{Experiment, configuration_hash, identity, shape_hash, to_toml, validate_vocabulary};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
@@ -23,10 +24,11 @@ use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
 use crate::{device, files};
-use attempts::Attempts;
+use attempts::{Attempts, Effort};
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tch::{Device, Kind};
 
 /// The resolved configuration in a run directory, loadable as an experiment.
@@ -135,14 +137,21 @@ impl Trial<'_> {
         }
         let progress = restored.unwrap_or(Progress { step: 0, epoch: 0, micro_batch: 0, best: None });
         let work = Work { trial: self, data, identity, model: &model, checkpoints: &checkpoints, stop };
-        let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
+        let mut effort = Effort {
+            shape: shape_hash(self.experiment, data.fingerprint()),
+            device: device::name(device),
+            threads: tch::get_num_threads() as usize,
+            ..Effort::default()
+        };
+        let outcome = work.finish(&mut adam, progress, &mut telemetry, observer, &mut effort);
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
             // A run that was stopped goes on: it has not ended.
             Err(Error::Interrupted { .. } | Error::Stopped(_)) => {}
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
-        attempts.end(&outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into()))?;
+        let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
+        attempts.end(&ending, effort)?;
         outcome
     }
 
@@ -170,13 +179,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Trains what is left, scores, and writes the record.
+    /// Trains what is left, scores, and writes the record; `effort` learns what it took, however it ends.
     fn finish(
         &self,
         adam: &mut Adam,
         progress: Progress,
         telemetry: &mut Telemetry,
         observer: &mut dyn Observer,
+        effort: &mut Effort,
     ) -> Result<Record> {
         let experiment = self.trial.experiment;
         let training = &experiment.training;
@@ -185,8 +195,9 @@ impl Work<'_> {
             dev: self.data.split(Split::Dev)?,
             test: self.data.split(Split::Test)?,
         };
-        let mut monitor =
-            RunMonitor::new(self.trial, self.data, &stores, telemetry, observer, self.stop, &progress);
+        let mut monitor = RunMonitor::new(
+            self.trial, self.data, &stores, telemetry, observer, self.stop, &progress, effort,
+        );
         let trainer = Trainer {
             model: self.model,
             config: training,
@@ -196,10 +207,12 @@ impl Work<'_> {
             stop: self.stop,
         };
         let trained = trainer.run(adam, progress, &mut monitor)?;
+        let begun = Instant::now();
         let averaged_steps = training.averaged_steps();
         self.checkpoints.load_average(self.model.weights(), &averaged_steps)?;
         let weights = self.checkpoints.save_scored(self.model.weights())?;
         let scores = evaluate::final_scores(self.trial, self.data, &stores, self.model, observer, self.stop)?;
+        effort.scoring_seconds = Some(begun.elapsed().as_secs_f64());
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
             telemetry.metric(training.steps, &format!("final/{}", tag.replace('/', "_")), *value)?;

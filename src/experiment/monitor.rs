@@ -1,5 +1,6 @@
 //! What a trial measures and tells while it trains.
 
+use super::attempts::Effort;
 use super::evaluate::translate_split;
 use super::{Stores, Trial};
 use crate::data::Split;
@@ -28,9 +29,13 @@ pub struct RunMonitor<'a> {
     steps: u64,
     tokens: usize,
     best_dev_loss: f64,
+    effort: &'a mut Effort,
+    /// Since the last update or evaluation ended.
+    mark: Instant,
 }
 
 impl<'a> RunMonitor<'a> {
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a field")]
     pub fn new(
         trial: &'a Trial<'a>,
         data: &'a Prepared,
@@ -39,6 +44,7 @@ impl<'a> RunMonitor<'a> {
         observer: &'a mut dyn Observer,
         stop: &'a StopFlag,
         progress: &Progress,
+        effort: &'a mut Effort,
     ) -> Self {
         RunMonitor {
             trial,
@@ -51,6 +57,8 @@ impl<'a> RunMonitor<'a> {
             steps: 0,
             tokens: 0,
             best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
+            effort,
+            mark: Instant::now(),
         }
     }
 
@@ -84,6 +92,13 @@ impl<'a> RunMonitor<'a> {
         Ok(())
     }
 
+    /// Counts what an evaluation took.
+    fn evaluated(&mut self, begun: Instant) {
+        self.since += begun.elapsed();
+        self.effort.evaluation_seconds += begun.elapsed().as_secs_f64();
+        self.mark = Instant::now();
+    }
+
     /// Evaluations and checkpoints are not training time.
     fn restart_clock(&mut self) {
         self.since = Instant::now();
@@ -93,6 +108,10 @@ impl<'a> RunMonitor<'a> {
 
 impl Monitor for RunMonitor<'_> {
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.effort.updates += 1;
+        self.effort.target_tokens += stats.target_tokens as u64;
+        self.effort.training_seconds += self.mark.elapsed().as_secs_f64();
+        self.mark = Instant::now();
         self.steps += 1;
         self.tokens += stats.target_tokens;
         match self.wants_gradient_norm(stats.step) {
@@ -122,7 +141,7 @@ impl Monitor for RunMonitor<'_> {
             100.0 * found.accuracy()
         ))?;
         self.telemetry.flush()?;
-        self.since += begun.elapsed();
+        self.evaluated(begun);
         Ok(found.loss())
     }
 
@@ -141,7 +160,7 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.text(step, "dev/samples", &translated.samples())?;
         self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
         self.telemetry.flush()?;
-        self.since += begun.elapsed();
+        self.evaluated(begun);
         Ok(())
     }
 

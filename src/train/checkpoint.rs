@@ -4,8 +4,8 @@
 //! needs; `step-N.state.safetensors` adds Adam's moments and the position in the data. A step is
 //! resumable if both files verify. Metadata is one JSON text under the key `ablate`.
 
-use super::TrainingConfig;
 use super::adam::Adam;
+use super::{Precision, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::weights::Weights;
@@ -58,7 +58,44 @@ const STATE: &str = ".state.safetensors";
 /// Training states that are kept, so that one damaged file does not cost the run.
 const KEPT_STATES: usize = 2;
 
+/// Bytes that the checkpoints of one run take.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CheckpointBytes {
+    /// When the run is finished: nothing is removed then.
+    pub kept: f64,
+    /// More, for the moment in which a checkpoint is written and the one that it replaces is still there.
+    pub passing: f64,
+}
+
+/// What [`Checkpoints`] will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
+pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
+    let bytes = match config.precision {
+        Precision::Float32 => 4.0,
+        Precision::Float64 => 8.0,
+    };
+    let weights = bytes * parameters as f64;
+    let saved = config.steps.div_ceil(config.checkpoint_interval_steps.max(1)).max(1) as usize;
+    let saved = if config.checkpoint_interval_steps == 0 { 1 } else { saved };
+    let states = saved.min(KEPT_STATES);
+    // The latest states are of steps that the average takes too; the scored weights are one more file.
+    let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);
+    CheckpointBytes {
+        kept: weights * (files as f64 + 2.0 * states as f64),
+        passing: if saved > states { 3.0 * weights } else { 0.0 },
+    }
+}
+
 impl Checkpoints {
+    /// The newest step in `folder` that a run could go on from, without looking into the files; none if
+    /// there is no folder.
+    pub fn latest_step(folder: &Path) -> Result<Option<u64>> {
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let checkpoints = Checkpoints { folder: folder.to_path_buf() };
+        Ok(checkpoints.steps(STATE)?.pop())
+    }
+
     /// Creates the folder if need be.
     pub fn open(folder: &Path) -> Result<Self> {
         files::create_dir(folder)?;

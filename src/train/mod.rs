@@ -6,10 +6,12 @@ pub mod adam;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
+pub mod memory;
 pub mod schedule;
 pub mod step;
 pub mod stream;
 pub mod trainer;
+pub mod workload;
 
 use serde::{Deserialize, Serialize};
 
