@@ -156,6 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn a_shape_is_what_decides_the_cost_of_a_token() {
+        let shape = |change: fn(&mut Experiment)| shape_hash(&changed(change), "f");
+        let original = shape(|_| ());
+        let same: [fn(&mut Experiment); 5] = [
+            |e| e.training.seed = 9,
+            |e| e.training.steps = 9,
+            |e| e.training.batch_tokens = 9,
+            |e| e.training.label_smoothing = 0.0,
+            |e| e.decoding.beam = 1,
+        ];
+        let other: [fn(&mut Experiment); 3] =
+            [|e| e.model.dropout = 0.2, |e| e.model.heads = 4, |e| e.training.micro_batch_tokens = 9];
+        assert!(same.into_iter().all(|change| shape(change) == original));
+        assert!(other.into_iter().all(|change| shape(change) != original));
+        assert_ne!(shape_hash(&generated(), "g"), original);
+    }
+
+    #[test]
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);

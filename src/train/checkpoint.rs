@@ -59,7 +59,7 @@ const STATE: &str = ".state.safetensors";
 const KEPT_STATES: usize = 2;
 
 /// Bytes that the checkpoints of one run take.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckpointBytes {
     /// When the run is finished: nothing is removed then.
     pub kept: f64,
@@ -74,8 +74,10 @@ pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointB
         Precision::Float64 => 8.0,
     };
     let weights = bytes * parameters as f64;
-    let saved = config.steps.div_ceil(config.checkpoint_interval_steps.max(1)).max(1) as usize;
-    let saved = if config.checkpoint_interval_steps == 0 { 1 } else { saved };
+    let saved = match config.checkpoint_interval_steps {
+        0 => 1,
+        interval => config.steps.div_ceil(interval) as usize,
+    };
     let states = saved.min(KEPT_STATES);
     // The latest states are of steps that the average takes too; the scored weights are one more file.
     let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);
@@ -412,4 +414,47 @@ fn read(path: &Path, named: &[(String, Tensor)]) -> Result<Option<Progress>> {
         }
     });
     Ok(metadata.progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::weights::{Scope, Start};
+
+    #[test]
+    fn the_space_that_checkpoints_take_is_foretold() {
+        for (steps, interval, average_checkpoints, keep_best) in
+            [(100, 10, 5, false), (105, 10, 1, true), (20, 10, 5, false), (7, 0, 5, false), (7, 10, 1, false)]
+        {
+            let config = TrainingConfig {
+                steps,
+                checkpoint_interval_steps: interval,
+                average_checkpoints,
+                keep_best,
+                ..Default::default()
+            };
+            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+            let _ = scope.variable("w", &[50_000], Start::Ones);
+            let weights = scope.into_weights();
+            let adam = Adam::build(&config, &weights);
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            for step in (1..=steps).filter(|&step| config.saves_at(step)) {
+                let progress = Progress { step, epoch: 0, micro_batch: 0, best: None };
+                checkpoints.save(&weights, &adam, &progress, &config).unwrap();
+            }
+            if keep_best {
+                checkpoints.save_best(&weights).unwrap();
+            }
+            checkpoints.save_scored(&weights).unwrap();
+            let (taken, foretold) =
+                (files::folder_bytes(folder.path()) as f64, checkpoint_bytes(&config, 50_000));
+            assert!(
+                (0.99..1.0).contains(&(foretold.kept / taken)),
+                "{config:?}: {foretold:?}, {taken} taken"
+            );
+            assert_eq!(Checkpoints::latest_step(folder.path()).unwrap(), Some(steps));
+        }
+        assert_eq!(Checkpoints::latest_step(Path::new("/nonexistent")).unwrap(), None);
+    }
 }

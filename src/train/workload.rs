@@ -12,6 +12,9 @@ use crate::model::flops::{BatchShape, forward};
 /// WMT 2014's training text in BPE.
 const ASSUMED_LENGTH: u64 = 30;
 
+/// An epoch of so many updates has no need of its last ones.
+const LONG_EPOCH: u64 = 200;
+
 /// The micro-batches of some updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
@@ -23,16 +26,21 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The micro-batches of the first epoch, or of the whole training where it is shorter.
+    /// The micro-batches of the first epoch, or of the whole training where it is shorter. Of a long epoch
+    /// the last updates are left out: they would cost batching another one.
     ///
     /// # Errors
     /// If there is no training pair.
     pub fn of_store(store: &Store, config: &TrainingConfig) -> Result<Self> {
         let mut stream =
             BatchStream::start(store, config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })?;
-        let (mut shapes, mut updates) = (Vec::new(), 0);
-        while stream.place().0 == 0 && updates < config.steps {
-            shapes.extend(stream.next_update().iter().map(|pairs| shape(store, pairs)));
+        let (mut shapes, mut updates, mut last) = (Vec::new(), 0, 0);
+        let short = |updates| updates < LONG_EPOCH;
+        while stream.place().0 == 0 && updates < config.steps && (short(updates) || stream.left() > 2 * last)
+        {
+            let update = stream.next_update();
+            last = update.len();
+            shapes.extend(update.iter().map(|pairs| shape(store, pairs)));
             updates += 1;
         }
         Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })

@@ -85,6 +85,8 @@ impl History {
         let sum = |of: fn(&Effort) -> f64| efforts.iter().map(of).sum::<f64>();
         let (tokens, updates) = (sum(|e| e.target_tokens as f64), sum(|e| e.updates as f64));
         let scoring: Vec<f64> = efforts.iter().filter_map(|effort| effort.scoring_seconds).collect();
+        // One that was stopped before it evaluated has not seen the peak.
+        let evaluated = efforts.iter().filter(|e| e.evaluation_seconds > 0.0 || e.scoring_seconds.is_some());
         (tokens > 0.0).then(|| Rate {
             source: RateSource::EarlierRuns,
             seconds_per_token: sum(|e| e.training_seconds) / tokens,
@@ -92,7 +94,7 @@ impl History {
             evaluation_seconds_per_update: Some(sum(|e| e.evaluation_seconds) / updates),
             scoring_seconds: (!scoring.is_empty())
                 .then(|| scoring.iter().sum::<f64>() / scoring.len() as f64),
-            peak_memory_bytes: efforts.iter().filter_map(|effort| effort.peak_memory_bytes).max(),
+            peak_memory_bytes: evaluated.filter_map(|effort| effort.peak_memory_bytes).max(),
         })
     }
 }

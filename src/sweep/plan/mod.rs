@@ -186,7 +186,7 @@ fn planned(
         updates_left: price.updates.saturating_sub(state.step),
         flops_left: if finished { 0.0 } else { price.flops_after(state.step) },
         seconds_left: if finished { Some(0.0) } else { price.seconds_after(state.step) },
-        disk_bytes_left: if finished { 0.0 } else { (price.disk.kept - there).max(0.0) },
+        disk_bytes_left: if finished { 0.0 } else { (price.disk_bytes - there).max(0.0) },
         run_dir,
         state,
     }
@@ -213,7 +213,7 @@ fn totals(request: &Request, workers: usize, rows: &[PlannedRow], trials: &[Plan
         memory_bytes: at_once(|price| price.memory_bytes),
         memory_available_bytes: available_memory(),
         disk_bytes_left: left.iter().map(|trial| trial.disk_bytes_left).sum::<f64>()
-            + at_once(|price| price.disk.passing),
+            + at_once(|price| price.disk_passing_bytes),
         disk_free_bytes: free_space(request.results),
     }
 }

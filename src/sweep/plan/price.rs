@@ -1,14 +1,15 @@
 //! What a trial costs: parameters, operations, memory, disk, time.
 
-use super::history::{History, Key, Rate};
+use super::history::{History, Key, Rate, RateSource};
 use super::probe;
 use crate::config::{Experiment, shape_hash};
+use crate::data::prepared::text_names;
 use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{self, Corpus, Prepared, Split};
 use crate::device::expected_name;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
-use crate::train::checkpoint::{CheckpointBytes, checkpoint_bytes};
+use crate::train::checkpoint::checkpoint_bytes;
 use crate::train::memory::MemoryEstimate;
 use crate::train::workload::Workload;
 use serde::Serialize;
@@ -33,10 +34,14 @@ pub struct Price {
     /// Of all updates, forward and backward, padding included; see `model/flops`.
     pub training_flops: f64,
     pub memory_estimate: MemoryEstimate,
-    /// Peak memory: measured where it was, else the estimate's sum.
+    /// Peak memory: of earlier runs; of a probe, with the estimate's part that a probe does not see; else
+    /// the estimate's sum.
     pub memory_bytes: f64,
     pub memory_measured: bool,
-    pub disk: CheckpointBytes,
+    /// Of the run directory when the trial is finished.
+    pub disk_bytes: f64,
+    /// More, while a checkpoint is written.
+    pub disk_passing_bytes: f64,
     /// Absent if no such trial ran here and none was probed.
     pub rate: Option<Rate>,
     /// Why the probe found no rate.
@@ -56,6 +61,9 @@ impl Price {
         self.training_flops * left
     }
 }
+
+/// What metrics.csv, timing.csv and TensorBoard's file grow by with every report.
+const LOG_BYTES: f64 = 750.0;
 
 /// Where prices come from. Opens every corpus and measures every shape once.
 pub struct Market<'a> {
@@ -111,7 +119,19 @@ impl<'a> Market<'a> {
             Some(Err(why)) => (None, Some(why)),
             None => (None, None),
         };
-        let measured = rate.as_ref().and_then(|rate| rate.peak_memory_bytes);
+        let checkpoints = checkpoint_bytes(training, parameters);
+        let logs = LOG_BYTES * (training.steps / experiment.run.log_interval_steps.max(1)) as f64;
+        // Translations are about as long as the references.
+        let references = [Split::Dev, Split::Test].map(|split| text_names(split)[1].clone());
+        let files = corpus.iter().flat_map(|corpus| &corpus.manifest().files);
+        let translations: u64 =
+            files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
+        // A probe trains and does not evaluate.
+        let unseen = |rate: &Rate| match rate.source {
+            RateSource::EarlierRuns => 0.0,
+            RateSource::Probe => memory_estimate.evaluation,
+        };
+        let measured = rate.as_ref().and_then(|rate| Some(rate.peak_memory_bytes? as f64 + unseen(rate)));
         Ok(Price {
             embedding_rows,
             bound: known.is_none() && model.embedding_rows.is_none(),
@@ -121,9 +141,10 @@ impl<'a> Market<'a> {
             assumed: corpus.is_none(),
             training_flops: training.steps as f64 * workload.flops(model, embedding_rows),
             memory_estimate,
-            memory_bytes: measured.map_or(memory_estimate.total(), |bytes| bytes as f64),
+            memory_bytes: measured.unwrap_or(memory_estimate.total()),
             memory_measured: measured.is_some(),
-            disk: checkpoint_bytes(training, parameters),
+            disk_bytes: checkpoints.kept + logs + translations as f64,
+            disk_passing_bytes: checkpoints.passing,
             rate,
             probe_failure,
         })

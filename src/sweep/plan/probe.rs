@@ -43,7 +43,7 @@ fn read(output: &Output) -> std::result::Result<Rate, String> {
     Err(match (output.status.code(), output.status.signal()) {
         (Some(4), _) => "out of memory".to_string(),
         (None, Some(libc::SIGKILL)) => "killed by signal 9, perhaps for lack of memory".to_string(),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, Some(signal)) => format!("killed by signal {signal}: {last}"),
         _ => last.strip_prefix("error: ").unwrap_or(last).to_string(),
     })
 }
@@ -72,6 +72,7 @@ mod tests {
         };
         assert_eq!(ended(4 << 8, "error: x\n"), "out of memory");
         assert_eq!(ended(9, ""), "killed by signal 9, perhaps for lack of memory");
+        assert_eq!(ended(6, "allocation failed\n"), "killed by signal 6: allocation failed");
         assert_eq!(ended(2 << 8, "note\nerror: run.device asks for CUDA\n"), "run.device asks for CUDA");
         assert!(ended(0, "").contains("EOF"));
     }

@@ -1,12 +1,12 @@
 //! A plan as a table for people.
 
-use super::{Plan, PlannedRow, PlannedTrial, StateKind, Totals};
+use super::{Plan, PlannedRow, PlannedTrial, StateKind};
 use crate::telemetry::format::{bytes, duration, scientific, thousands};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
 
-/// Narrower terminals show neither updates nor disk of a row.
-const WIDE: u16 = 96;
+/// Narrower terminals do not show the disk of a row.
+const WIDE: u16 = 90;
 /// Trials of which the text says why they are not finished; `--json` has them all.
 const EXPLAINED: usize = 12;
 
@@ -26,14 +26,14 @@ fn table(plan: &Plan, width: u16) -> Table {
     let rule = LineStyle::none().fill('─').junction('─');
     table.load_style(NOTHING.header_separator(rule).bottom_border(rule));
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    let headers = ["row", "done", "parameters", "updates", "FLOPs", "memory", "time", "disk", "what changes"];
-    let shown = |index: usize| wide || (index != 3 && index != 7);
+    let headers = ["row", "done", "parameters", "FLOPs", "memory", "time", "disk", "what changes"];
+    let shown = |index: usize| wide || index != 6;
     table.set_header(headers.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(_, name)| *name));
     for row in &plan.rows {
         let cells = cells(row).into_iter().enumerate().filter(|(index, _)| shown(*index));
         table.add_row(cells.map(|(_, cell)| cell));
     }
-    let last = if wide { 8 } else { 6 };
+    let last = if wide { 7 } else { 6 };
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if index < last {
@@ -46,7 +46,7 @@ fn table(plan: &Plan, width: u16) -> Table {
     table
 }
 
-fn cells(row: &PlannedRow) -> [String; 9] {
+fn cells(row: &PlannedRow) -> [String; 8] {
     let price = &row.price;
     let count = |state| row.states.get(&state).copied().unwrap_or(0);
     let done = match count(StateKind::Unknown) {
@@ -57,7 +57,7 @@ fn cells(row: &PlannedRow) -> [String; 9] {
     let estimated = if price.assumed { "~" } else { "" };
     let memory_mark = if price.memory_measured { "" } else { "~" };
     let changes: Vec<String> =
-        row.changes.iter().map(|change| format!("{} = {}", change.key, change.value)).collect();
+        row.changes.iter().map(|change| format!("{} = {}", short(&change.key), change.value)).collect();
     let time = match (price.seconds_after(0), &price.probe_failure) {
         (Some(seconds), _) => duration(seconds),
         (None, Some(_)) => "!".to_string(),
@@ -67,13 +67,17 @@ fn cells(row: &PlannedRow) -> [String; 9] {
         row.row.clone(),
         done,
         format!("{bound}{}", thousands(price.parameters)),
-        thousands(price.updates),
         format!("{estimated}{}", scientific(price.training_flops)),
         format!("{memory_mark}{}", bytes(price.memory_bytes)),
         time,
-        bytes(price.disk.kept),
+        bytes(price.disk_bytes),
         changes.join(", "),
     ]
+}
+
+/// A key without the sections that rows change most. Keys of other sections keep theirs, so none is ambiguous.
+fn short(key: &str) -> &str {
+    key.strip_prefix("model.").or_else(|| key.strip_prefix("training.")).unwrap_or(key)
 }
 
 /// What is to be done, and what it takes beside what there is.
@@ -81,12 +85,17 @@ fn summary(plan: &Plan) -> String {
     let totals = &plan.totals;
     let (rows, trials) = (plan.rows.len(), totals.trials);
     let left = trials - totals.finished;
-    let mut text = format!("{}, {}", counted(rows, "row"), counted(trials, "trial"));
+    let updates = plan.rows.iter().map(|row| row.price.updates);
+    let updates = match (updates.clone().min(), updates.max()) {
+        (Some(least), Some(most)) if least < most => format!("{} to {}", thousands(least), thousands(most)),
+        (_, most) => thousands(most.unwrap_or(0)),
+    };
+    let mut text = format!("{}, {} of {updates} updates", counted(rows, "row"), counted(trials, "trial"));
     if left == 0 {
         return text + ": all finished, nothing to do\n";
     }
     text += &format!(": {} finished, {left} to run ({})\n", totals.finished, states(plan));
-    text += &format!("  time    {}\n  FLOPs   {}\n", total_time(totals, left), scientific(totals.flops_left));
+    text += &format!("  time    {}\n  FLOPs   {}\n", total_time(plan, left), scientific(totals.flops_left));
     let of = |free: Option<u64>| free.map_or_else(String::new, |free| format!(" of {}", bytes(free as f64)));
     let at_once = totals.workers.min(left);
     text += &format!(
@@ -134,13 +143,18 @@ fn states(plan: &Plan) -> String {
     some.join(", ")
 }
 
-fn total_time(totals: &Totals, left: usize) -> String {
+fn total_time(plan: &Plan, left: usize) -> String {
+    let totals = &plan.totals;
     let workers = format!("with {}", counted(totals.workers, "worker"));
+    let hint = match plan.rows.iter().any(|row| row.price.probe_failure.is_some()) {
+        true => "see below",
+        false => "--plan --probe measures them now",
+    };
     match left - totals.unknown_times {
-        0 => "? until a trial of each shape has run here; --plan --probe measures them now".to_string(),
+        0 => format!("? until a trial of each shape has run here; {hint}"),
         _ if totals.unknown_times == 0 => format!("{} {workers}", duration(totals.seconds_left)),
         _ => format!(
-            "{} {workers}, and that of {} more, unknown (--plan --probe measures)",
+            "{} {workers}, and what {} more of unknown time take; {hint}",
             duration(totals.seconds_left),
             counted(totals.unknown_times, "trial")
         ),

@@ -114,3 +114,139 @@ fn latest_failure(run_dir: &Path) -> Option<Failure> {
     let begun = attempts::load(run_dir).last().map_or(0.0, |attempt| attempt.started);
     (written >= begun).then_some(failure)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_experiment;
+    use crate::experiment::claim;
+    use crate::results::record::{DataRecord, Provenance};
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    struct Run {
+        folder: tempfile::TempDir,
+        experiment: Experiment,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("e.toml");
+            let text = "[data]\nrecipe = { name = \"g\", source_language = \"en\", target_language = \"de\", \
+                corpus = { generated = { train = 9, dev = 2, test = 2, seed = 1 } } }\n[training]\nsteps = 40\n";
+            std::fs::write(&file, text).unwrap();
+            let run = Run { experiment: load_experiment(&file, &[]).unwrap(), folder };
+            std::fs::create_dir_all(run.dir().join("checkpoints")).unwrap();
+            run
+        }
+
+        fn dir(&self) -> PathBuf {
+            self.folder.path().join("run")
+        }
+
+        fn claimed(self, identity: &str) -> Self {
+            claim(&self.dir(), &self.experiment, identity).unwrap();
+            self
+        }
+
+        fn checkpoint(self, step: u64) -> Self {
+            let name = format!("checkpoints/step-{step:08}.state.safetensors");
+            std::fs::write(self.dir().join(name), "").unwrap();
+            self
+        }
+
+        fn recorded(self, identity: &str) -> Self {
+            let text = String::new;
+            let record = Record {
+                identity: identity.into(),
+                configuration_hash: text(),
+                label: text(),
+                seed: 1,
+                provenance: Provenance {
+                    ablate: text(),
+                    commit: text(),
+                    libtorch: text(),
+                    device: text(),
+                    device_name: text(),
+                    threads: 1,
+                },
+                data: DataRecord { recipe: text(), fingerprint: text(), train_pairs: 1, vocabulary: 9 },
+                parameters: 1,
+                steps: 40,
+                averaged_steps: vec![40],
+                metrics: BTreeMap::new(),
+                signature: text(),
+                checksums: BTreeMap::new(),
+                configuration: serde_json::Value::Null,
+            };
+            record.save(&self.dir()).unwrap();
+            self
+        }
+
+        fn failed(self, detail: &str) -> Self {
+            let failure = Failure { reason: "diverged".into(), detail: detail.into() };
+            failure.save(&self.dir()).unwrap();
+            self
+        }
+
+        fn attempt(self, host: &str, process: u32, started: f64) -> Self {
+            let attempt = serde_json::json!([{ "host": host, "process": process, "started": started,
+                "ended": null, "from_step": 0, "outcome": null }]);
+            std::fs::write(self.dir().join(attempts::TIMING_JSON), attempt.to_string()).unwrap();
+            self
+        }
+
+        fn state(&self, identity: Option<&str>) -> (StateKind, u64, String) {
+            let found = TrialState::of(&self.dir(), &self.experiment, identity).unwrap();
+            (found.state, found.step, found.why.unwrap_or_default())
+        }
+    }
+
+    #[test]
+    fn every_state_is_told_from_the_others() {
+        let own = Some("own");
+        assert_eq!(Run::new().state(own), (StateKind::NeverStarted, 0, String::new()));
+        assert_eq!(Run::new().state(None).0, StateKind::NeverStarted);
+        assert_eq!(Run::new().recorded("own").state(own), (StateKind::Finished, 40, String::new()));
+        assert_eq!(Run::new().claimed("own").recorded("own").state(None).0, StateKind::Unknown);
+
+        let stopped = Run::new().claimed("own").checkpoint(7).checkpoint(14);
+        assert_eq!(stopped.state(own), (StateKind::Stopped, 14, "goes on from its checkpoint".into()));
+        let (state, step, why) = stopped.checkpoint(40).state(own);
+        assert_eq!((state, step), (StateKind::Stopped, 40));
+        assert!(why.contains("final scores"), "{why}");
+        assert!(Run::new().claimed("own").state(own).2.contains("before its first checkpoint"));
+
+        let (state, step, why) = Run::new().claimed("other").checkpoint(7).state(own);
+        assert_eq!((state, step), (StateKind::Changed, 0));
+        assert!(why.contains("since it was begun") && why.contains("moved away"), "{why}");
+        assert!(Run::new().recorded("other").state(own).2.contains("since it was finished"));
+
+        let damaged = Run::new().recorded("own");
+        std::fs::write(damaged.dir().join("record.json"), "{").unwrap();
+        let (state, _, why) = damaged.state(own);
+        assert_eq!(state, StateKind::Damaged);
+        assert!(why.contains("record.json is damaged"), "{why}");
+    }
+
+    #[test]
+    fn a_failure_counts_until_a_later_attempt_begins() {
+        let failed = Run::new().claimed("own").checkpoint(7).failed("step 9\nthe loss is NaN");
+        let expected = (StateKind::Failed, 7, "diverged: the loss is NaN".to_string());
+        assert_eq!(failed.state(Some("own")), expected);
+        let failed = failed.attempt("somewhere", 1, 1e6);
+        assert_eq!(failed.state(Some("own")), expected);
+        assert_eq!(failed.attempt("somewhere", 1, 1e12).state(Some("own")).0, StateKind::Stopped);
+    }
+
+    #[test]
+    fn a_trial_runs_only_while_its_process_of_this_machine_lives() {
+        let state =
+            |host: &str, process| Run::new().claimed("own").attempt(host, process, 1.0).state(Some("own")).0;
+        // The test's own process is this library's.
+        assert_eq!(state(&attempts::host(), std::process::id()), StateKind::Running);
+        assert_eq!(state("another machine", std::process::id()), StateKind::Stopped);
+        assert_eq!(state(&attempts::host(), u32::MAX), StateKind::Stopped);
+    }
+}
