@@ -71,6 +71,16 @@ pub fn name(device: Device) -> String {
     }
 }
 
+/// What the device that [`open`] would give is called, found out without libtorch. A card that cannot be
+/// used shows only there.
+pub fn expected_name(choice: DeviceChoice) -> String {
+    name(match choice {
+        DeviceChoice::Cuda(index) => Device::Cuda(index),
+        DeviceChoice::Auto if has_nvidia_driver() => Device::Cuda(0),
+        DeviceChoice::Cpu | DeviceChoice::Auto => Device::Cpu,
+    })
+}
+
 /// The version of libtorch that this binary was built for.
 pub const LIBTORCH_VERSION: &str = "2.11.0";
 
@@ -152,4 +162,17 @@ pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
+/// what is left of the control group's limit if that is less.
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let available = line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024;
+    let group = |file| -> Option<u64> {
+        std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse().ok()
+    };
+    let left = group("memory.max").zip(group("memory.current")).map(|(max, now)| max.saturating_sub(now));
+    Some(left.map_or(available, |left| left.min(available)))
 }

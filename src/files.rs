@@ -6,6 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How the names of temporary files end; they begin with a dot.
 const TEMPORARY: &str = ".tmp";
@@ -111,11 +112,56 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
         .write(true)
         .open(path)
         .map_err(Error::io("open", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
+    for pause in LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+        }
+    }
+    Ok(None)
+}
+
+/// Pauses between the tries of [`lock`], for those who only look whether it is held.
+const LOOKS: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(20)];
+
+/// Whether somebody holds the lock at `path`. Creates nothing; for the instant of looking it holds the lock
+/// itself, which [`lock`] sits out.
+pub fn is_locked(path: &Path) -> Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
     }
+}
+
+/// Bytes that may still be written at `path`, or where it will be once it is created.
+pub fn free_space(path: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find(|path| path.exists())?;
+    let name = std::ffi::CString::new(existing.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statvfs fills the structure where it succeeds, and an all-zero one is valid.
+    unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(name.as_ptr(), &mut found) == 0)
+            .then(|| (found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+    }
+}
+
+/// Bytes of the files right in a folder; 0 if it is not there.
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|file| file.is_file())
+        .map(|file| file.len())
+        .sum()
 }
 
 /// A name in the directory of `path` that no other thread or process of this machine uses.
@@ -187,8 +233,12 @@ mod tests {
         let held = lock(&path).unwrap();
         assert!(held.is_some());
         assert!(lock(&path).unwrap().is_none());
+        assert!(is_locked(&path).unwrap());
         drop(held);
+        assert!(!is_locked(&path).unwrap());
         assert!(lock(&path).unwrap().is_some());
+        assert!(!is_locked(&directory.path().join("absent")).unwrap());
+        assert!(!directory.path().join("absent").exists());
     }
 
     #[test]

@@ -88,15 +88,6 @@ fn a_changed_setting_trains_anew_and_keeps_the_old_run() {
 }
 
 #[test]
-fn a_plan_needs_no_corpus_and_leaves_nothing() {
-    let workshop = workshop();
-    let plan = workshop.run(&["sweep", "small.toml", "--plan"]).expect(0);
-    assert!(plan.out().contains("2 rows, 4 trials"), "{}", plan.out());
-    assert!(plan.out().contains("model.position = \"none\""), "{}", plan.out());
-    assert!(!workshop.path("results").exists() && !workshop.path("data").exists());
-}
-
-#[test]
 fn one_worker_and_two_give_the_same_records() {
     let (one, two) = (workshop(), workshop());
     one.run(&["sweep", "small.toml", "--workers", "1"]).expect(0);

@@ -3,6 +3,7 @@
 pub mod export;
 pub mod moses;
 pub mod prepare;
+pub mod probe;
 pub mod schema;
 pub mod score;
 pub mod sweep;

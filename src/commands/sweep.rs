@@ -21,9 +21,15 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// Print rows, parameter counts and changes; start nothing.
+    /// Print what is done, what is left and what it costs; start nothing.
     #[arg(long)]
     pub plan: bool,
+    /// With --plan: time some micro-batches of what has not run here yet.
+    #[arg(long, requires = "plan")]
+    pub probe: bool,
+    /// With --plan: one JSON document, with every trial.
+    #[arg(long, requires = "plan")]
+    pub json: bool,
     /// Trials that run at once.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
@@ -49,13 +55,20 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
     let trials = expand(&spec, &arguments.sets)?;
     let sweep_dir = places.results.join(stem(&arguments.sweep)?);
-    if arguments.plan {
-        let rows = plan::plan(&trials, &sweep_dir, &places.data)?;
-        return print(&plan::render(&rows, terminal_width()));
-    }
     let workers = arguments.workers.or(spec.workers).unwrap_or(1);
     if workers == 0 {
         return Err(Error::user("--workers 0 would run nothing; use 1 or more"));
+    }
+    if arguments.plan {
+        let plan = plan::plan(&plan::Request {
+            trials: &trials,
+            results: &places.results,
+            sweep_dir: &sweep_dir,
+            data_root: &places.data,
+            workers,
+            probe: arguments.probe,
+        })?;
+        return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
     }
     files::create_dir(&sweep_dir)?;
     let Some(_lock) = files::lock(&sweep_dir.join(".lock"))? else {

@@ -47,6 +47,19 @@ pub fn configuration_hash(experiment: &Experiment) -> String {
     hash(&tree)
 }
 
+/// What decides how long a target token takes and how much memory: equal for trials that differ in
+/// nothing but seeds, lengths of training, optimizer and decoding.
+pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
+    let tree = canonical_tree(experiment);
+    let training = &tree["training"];
+    hash(&serde_json::json!({
+        "fingerprint": fingerprint,
+        "model": tree["model"],
+        "micro_batch_tokens": training["micro_batch_tokens"],
+        "precision": training["precision"],
+    }))
+}
+
 /// The resolved configuration as TOML that loads back to an equal value.
 ///
 /// # Errors
@@ -176,6 +189,24 @@ mod tests {
         let mut experiment = generated();
         change(&mut experiment);
         experiment
+    }
+
+    #[test]
+    fn a_shape_is_what_decides_the_cost_of_a_token() {
+        let shape = |change: fn(&mut Experiment)| shape_hash(&changed(change), "f");
+        let original = shape(|_| ());
+        let same: [fn(&mut Experiment); 5] = [
+            |e| e.training.seed = 9,
+            |e| e.training.steps = 9,
+            |e| e.training.batch_tokens = 9,
+            |e| e.training.label_smoothing = 0.0,
+            |e| e.decoding.beam = 1,
+        ];
+        let other: [fn(&mut Experiment); 3] =
+            [|e| e.model.dropout = 0.2, |e| e.model.heads = 4, |e| e.training.micro_batch_tokens = 9];
+        assert!(same.into_iter().all(|change| shape(change) == original));
+        assert!(other.into_iter().all(|change| shape(change) != original));
+        assert_ne!(shape_hash(&generated(), "g"), original);
     }
 
     #[test]

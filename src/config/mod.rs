@@ -13,7 +13,7 @@ pub mod schema;
 pub mod tree;
 pub mod validate;
 
-pub use identity::{RESULT_VERSION, configuration_hash, identity, to_toml, training_identity};
+pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
 pub use load::{load_experiment, load_experiment_tree};
 pub use schema::{DeviceChoice, Experiment, RunConfig};
 pub use tree::Tree;

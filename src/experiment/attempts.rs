@@ -1,5 +1,6 @@
-//! `timing.json`: when, where and how often a trial ran. Everything here may differ between equal runs.
+//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs.
 
+use crate::device::peak_memory;
 use crate::error::{Error, Result};
 use crate::files;
 use serde::{Deserialize, Serialize};
@@ -17,18 +18,44 @@ pub struct Attempts {
 }
 
 /// One process's work on a trial.
-#[derive(Debug, Serialize, Deserialize)]
-struct Attempt {
-    host: String,
-    process: u32,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub host: String,
+    pub process: u32,
     /// Seconds since 1970.
-    started: f64,
+    pub started: f64,
     /// Absent while it runs, and for ever if it was killed.
-    ended: Option<f64>,
+    pub ended: Option<f64>,
     /// Updates done before it.
-    from_step: u64,
+    pub from_step: u64,
     /// `finished`, or the message it ended with.
-    outcome: Option<String>,
+    pub outcome: Option<String>,
+    /// What it took; absent as `ended` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
+}
+
+/// What an attempt took of the machine, for the plans of later trials.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Trials of one shape cost the same a token; see `config::shape_hash`.
+    pub shape: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    pub threads: usize,
+    pub updates: u64,
+    /// Without padding.
+    pub target_tokens: u64,
+    /// Of the updates, checkpoints included.
+    pub training_seconds: f64,
+    /// Of perplexities and BLEU between updates.
+    pub evaluation_seconds: f64,
+    /// Of the final scores; absent if the attempt did not come so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scoring_seconds: Option<f64>,
+    /// The most memory that the process held at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 impl Attempts {
@@ -48,6 +75,7 @@ impl Attempts {
             ended: None,
             from_step,
             outcome: None,
+            effort: None,
         });
         attempts.save(report);
         attempts
@@ -58,11 +86,12 @@ impl Attempts {
         self.attempts.first().map_or(0.0, |attempt| attempt.started)
     }
 
-    /// Notes how this process's attempt ended.
-    pub fn end(&mut self, outcome: &str, report: &mut dyn FnMut(&str)) {
+    /// Notes how this process's attempt ended, and what it took until then.
+    pub fn end(&mut self, outcome: &str, effort: Effort, report: &mut dyn FnMut(&str)) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
+            attempt.effort = Some(Effort { peak_memory_bytes: peak_memory(), ..effort });
         }
         self.save(report);
     }
@@ -82,11 +111,17 @@ fn read(path: &Path) -> Result<Vec<Attempt>> {
     serde_json::from_slice(&bytes).map_err(|e| Error::failed(format!("{} is damaged ({e})", path.display())))
 }
 
+/// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.
+pub fn load(run_dir: &Path) -> Vec<Attempt> {
+    read(&run_dir.join(TIMING_JSON)).unwrap_or_default()
+}
+
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
-fn host() -> String {
+/// The name that this machine has in `timing.json`.
+pub fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
 }
@@ -106,7 +141,7 @@ mod tests {
     fn attempts_add_up_and_the_first_start_stays() {
         let folder = tempfile::tempdir().unwrap();
         let (mut first, _) = attempt(folder.path());
-        first.end("stopped", &mut |note| panic!("{note}"));
+        first.end("stopped", Effort::default(), &mut |note| panic!("{note}"));
         let (second, notes) = attempt(folder.path());
         assert_eq!((second.attempts.len(), second.first_start()), (2, first.first_start()));
         assert!(notes.is_empty());
@@ -134,7 +169,7 @@ mod tests {
         let (mut attempts, notes) = attempt(&folder.path().join("missing"));
         assert!(notes[0].contains("missing/timing.json"), "{notes:?}");
         let mut notes = Vec::new();
-        attempts.end("finished", &mut |note| notes.push(note.to_string()));
+        attempts.end("finished", Effort::default(), &mut |note| notes.push(note.to_string()));
         assert_eq!(notes.len(), 1);
     }
 }

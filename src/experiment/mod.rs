@@ -1,9 +1,10 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
-mod attempts;
+pub mod attempts;
 mod claim;
 mod evaluate;
 mod monitor;
+pub mod probe;
 pub mod reuse;
 pub mod verify;
 
@@ -11,7 +12,7 @@ pub use claim::{claim, claimed_identity};
 pub use evaluate::{score_translations, stored_hypotheses};
 
 use crate::config::{
-    Experiment, configuration_hash, identity, to_toml, training_identity, validate_vocabulary,
+    Experiment, configuration_hash, identity, shape_hash, to_toml, training_identity, validate_vocabulary,
 };
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -28,10 +29,11 @@ use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
 use crate::{device, files};
-use attempts::Attempts;
+use attempts::{Attempts, Effort};
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tch::{Device, Kind};
 
 /// The resolved configuration in a run directory, loadable as an experiment.
@@ -190,7 +192,13 @@ impl Trial<'_> {
             checkpoints: &checkpoints,
             stop,
         };
-        let outcome = work.finish(&mut adam, progress, &mut telemetry, observer);
+        let mut effort = Effort {
+            shape: shape_hash(self.experiment, data.fingerprint()),
+            device: device::name(device),
+            threads: tch::get_num_threads() as usize,
+            ..Effort::default()
+        };
+        let outcome = work.finish(&mut adam, progress, &mut telemetry, observer, &mut effort);
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
             // A run that was stopped goes on: it has not ended.
@@ -199,7 +207,7 @@ impl Trial<'_> {
         }
         let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
         heard(observer, |report| {
-            attempts.end(&ending, report);
+            attempts.end(&ending, effort, report);
             Ok(())
         })?;
         outcome
@@ -230,18 +238,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Trains what is left, scores, and writes the record.
+    /// Trains what is left, scores, and writes the record; `effort` learns what it took, however it ends.
     fn finish(
         &self,
         adam: &mut Adam,
         progress: Progress,
         telemetry: &mut Telemetry,
         observer: &mut dyn Observer,
+        effort: &mut Effort,
     ) -> Result<Record> {
         let experiment = self.trial.experiment;
         let training = &experiment.training;
         let stores = self.stores;
-        let mut monitor = RunMonitor::new(self, telemetry, observer, &progress);
+        let mut monitor = RunMonitor::new(self, telemetry, observer, &progress, effort);
         let trainer = Trainer {
             model: self.model,
             config: training,
@@ -252,10 +261,12 @@ impl Work<'_> {
             until: self.trial.until,
         };
         let trained = trainer.run(adam, progress, &mut monitor)?;
+        let begun = Instant::now();
         let averaged_steps = training.averaged_steps(trained.step);
         self.checkpoints.load_average(self.model.weights(), &averaged_steps)?;
         let weights = self.checkpoints.save_scored(self.model.weights())?;
         let scores = evaluate::final_scores(self.trial, self.data, stores, self.model, observer, self.stop)?;
+        effort.scoring_seconds = Some(begun.elapsed().as_secs_f64());
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
             telemetry.metric(trained.step, &format!("final/{}", tag.replace('/', "_")), *value)?;
@@ -332,18 +343,25 @@ impl Stores {
 
 /// Held while a process works in a run directory.
 const LOCK_FILE: &str = ".lock";
+/// Below the results directory: a lock for each trial at work, named by its identity.
+const LOCKS: &str = ".locks";
 
 /// The lock of one trial among all runs below `results`, so that two sweeps never train the same at
 /// once; `None` if somebody holds it.
 pub fn lock_trial(results: &Path, identity: &str) -> Result<Option<files::Lock>> {
-    let folder = results.join(".locks");
+    let folder = results.join(LOCKS);
     files::create_dir(&folder)?;
     files::lock(&folder.join(identity))
 }
 
+/// Whether a process works in the run directory.
+pub fn is_at_work(run_dir: &Path) -> Result<bool> {
+    files::is_locked(&run_dir.join(LOCK_FILE))
+}
+
 /// Whether no process works in the run directory or, elsewhere, on the same trial.
 pub fn is_free(run_dir: &Path, results: &Path, identity: &str) -> Result<bool> {
-    Ok(files::lock(&run_dir.join(LOCK_FILE))?.is_some() && lock_trial(results, identity)?.is_some())
+    Ok(!is_at_work(run_dir)? && !files::is_locked(&results.join(LOCKS).join(identity))?)
 }
 
 /// The configuration, changed by `sets`, and the record of a finished run.

@@ -1,6 +1,7 @@
 //! What a trial measures and tells while it trains.
 
 use super::Work;
+use super::attempts::Effort;
 use super::evaluate::translate_split;
 use crate::data::Split;
 use crate::error::Result;
@@ -24,6 +25,9 @@ pub struct RunMonitor<'a> {
     steps: u64,
     tokens: usize,
     best_dev_loss: f64,
+    effort: &'a mut Effort,
+    /// Since the last update or evaluation ended.
+    mark: Instant,
 }
 
 impl<'a> RunMonitor<'a> {
@@ -32,6 +36,7 @@ impl<'a> RunMonitor<'a> {
         telemetry: &'a mut Telemetry,
         observer: &'a mut dyn Observer,
         progress: &Progress,
+        effort: &'a mut Effort,
     ) -> Self {
         RunMonitor {
             work,
@@ -41,6 +46,8 @@ impl<'a> RunMonitor<'a> {
             steps: 0,
             tokens: 0,
             best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
+            effort,
+            mark: Instant::now(),
         }
     }
 
@@ -74,6 +81,13 @@ impl<'a> RunMonitor<'a> {
         Ok(())
     }
 
+    /// Counts what an evaluation took.
+    fn evaluated(&mut self, begun: Instant) {
+        self.since += begun.elapsed();
+        self.effort.evaluation_seconds += begun.elapsed().as_secs_f64();
+        self.mark = Instant::now();
+    }
+
     /// Evaluations and checkpoints are not training time.
     fn restart_clock(&mut self) {
         self.since = Instant::now();
@@ -83,6 +97,10 @@ impl<'a> RunMonitor<'a> {
 
 impl Monitor for RunMonitor<'_> {
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.effort.updates += 1;
+        self.effort.target_tokens += stats.target_tokens as u64;
+        self.effort.training_seconds += self.mark.elapsed().as_secs_f64();
+        self.mark = Instant::now();
         self.steps += 1;
         self.tokens += stats.target_tokens;
         match self.wants_gradient_norm(stats.step) {
@@ -113,7 +131,7 @@ impl Monitor for RunMonitor<'_> {
             100.0 * found.accuracy()
         ))?;
         self.telemetry.flush()?;
-        self.since += begun.elapsed();
+        self.evaluated(begun);
         Ok(found.loss())
     }
 
@@ -132,7 +150,7 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.text(step, "dev/samples", &translated.samples())?;
         self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
         self.telemetry.flush()?;
-        self.since += begun.elapsed();
+        self.evaluated(begun);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod encoder;
 pub mod feed_forward;
+pub mod flops;
 pub mod init;
 pub mod linear;
 pub mod mask;

@@ -68,7 +68,7 @@ impl Scheduler<'_> {
     /// Opens every corpus, which for a generated one means preparing it, and sees what is finished.
     ///
     /// # Errors
-    /// A corpus that is not prepared, or a damaged record: nothing was started.
+    /// A corpus that is not prepared: nothing was started.
     pub fn survey(&self) -> Result<Survey> {
         let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
         let mut survey = Survey {
@@ -90,7 +90,8 @@ impl Scheduler<'_> {
             };
             let identity = identity(experiment, &fingerprint);
             let run_dir = run_dir(self.sweep_dir, trial);
-            let record = Record::load(&run_dir)?;
+            // The process of a trial whose record is damaged sets it aside, or says why it cannot.
+            let record = Record::load(&run_dir).ok().flatten();
             if record.is_some_and(|record| record.identity == identity) {
                 survey.finished.insert(number);
             } else {
@@ -227,12 +228,27 @@ impl Site<'_> {
         let trial = &self.scheduler.trials[task.job.trial];
         let run_dir = run_dir(self.scheduler.sweep_dir, trial);
         let name = format!("{} seed {}", trial.row, trial.seed);
-        if self.make_place(task, trial, &run_dir, &name)? {
-            locked(&self.queue).settle(task);
-            locked(&self.tally).finished += 1;
-            return Ok(());
-        }
         let begun = Instant::now();
+        match self.make_place(task, trial, &run_dir, &name) {
+            Ok(true) => {
+                locked(&self.queue).settle(task);
+                locked(&self.tally).finished += 1;
+                return Ok(());
+            }
+            Ok(false) => {}
+            // The run that stands there is at fault: a matter of this trial, not of the sweep.
+            Err(error) if error.exit_code() == 2 => {
+                let failure = Failure {
+                    identity: task.job.identity.clone(),
+                    kind: FailureKind::Failed,
+                    reason: "not started".to_string(),
+                    detail: error.to_string(),
+                    attempts: task.job.failures + 1,
+                };
+                return self.failed(task, &run_dir, &name, "0s", failure);
+            }
+            Err(error) => return Err(error),
+        }
         self.note(task, Kind::Started, None)?;
         let ending = self.run_process(task, trial, &run_dir, &name, cores)?;
         let took = duration(begun.elapsed().as_secs_f64());

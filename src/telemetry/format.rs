@@ -28,6 +28,19 @@ pub fn quantity(value: f64) -> String {
     }
 }
 
+/// A number of bytes in its largest unit: `812 B`, `64.0 MiB`, `3.1 GiB`.
+pub fn bytes(count: f64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1023.5 {
+        return format!("{count:.0} B");
+    }
+    let (mut value, mut unit) = (count / 1024.0, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        (value, unit) = (value / 1024.0, unit + 1);
+    }
+    format!("{} {}", if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") }, units[unit])
+}
+
 /// A small number with its power of ten: `4.1e-4`.
 pub fn scientific(value: f64) -> String {
     if value == 0.0 { "0".to_string() } else { format!("{value:.1e}") }
@@ -74,6 +87,15 @@ mod tests {
         assert_eq!(
             shown,
             ["0.00", "0.42", "10.0", "24.8", "999.9", "1,000", "6,213", "-6,213", "3.1e12", "inf", "NaN"]
+        );
+    }
+
+    #[test]
+    fn bytes_have_the_unit_that_keeps_them_below_a_thousand() {
+        let counts = [0.0, 812.0, 1024.0, 64.0 * 1048576.0, 250.4 * 1048576.0, 1020.0 * 1048576.0, 5e13];
+        assert_eq!(
+            counts.map(bytes),
+            ["0 B", "812 B", "1.0 KiB", "64.0 MiB", "250 MiB", "1.0 GiB", "45.5 TiB"]
         );
     }
 

@@ -4,9 +4,9 @@
 //! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
 //! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
 
-use super::TrainingConfig;
 use super::adam::Adam;
 use super::tensor_file::{read, read_state, verify, write};
+use super::{Precision, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::weights::Weights;
@@ -64,7 +64,46 @@ const STATE: &str = ".state.safetensors";
 /// Training states that are kept, so that one damaged file does not cost the run.
 const KEPT_STATES: usize = 2;
 
+/// Bytes that the checkpoints of one run take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CheckpointBytes {
+    /// When the run is finished: nothing is removed then.
+    pub kept: f64,
+    /// More, for the moment in which a checkpoint is written and the one that it replaces is still there.
+    pub passing: f64,
+}
+
+/// What [`Checkpoints`] will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
+pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
+    let bytes = match config.precision {
+        Precision::Float32 => 4.0,
+        Precision::Float64 => 8.0,
+    };
+    let weights = bytes * parameters as f64;
+    let saved = match config.checkpoint_interval_steps {
+        0 => 1,
+        interval => config.steps.div_ceil(interval) as usize,
+    };
+    let states = saved.min(KEPT_STATES);
+    // The latest states are of steps that the average takes too; the scored weights are one more file.
+    let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);
+    CheckpointBytes {
+        kept: weights * (files as f64 + 2.0 * states as f64),
+        passing: if saved > states { 3.0 * weights } else { 0.0 },
+    }
+}
+
 impl Checkpoints {
+    /// The newest step in `folder` that a run could go on from, without looking into the files; none if
+    /// there is no folder.
+    pub fn latest_step(folder: &Path) -> Result<Option<u64>> {
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let checkpoints = Checkpoints { folder: folder.to_path_buf() };
+        Ok(checkpoints.steps(STATE)?.pop())
+    }
+
     /// Creates the folder if need be.
     pub fn open(folder: &Path) -> Result<Self> {
         files::create_dir(folder)?;
@@ -279,4 +318,48 @@ fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
             ]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::weights::{Scope, Start};
+
+    #[test]
+    fn the_space_that_checkpoints_take_is_foretold() {
+        for (steps, interval, average_checkpoints, keep_best) in
+            [(100, 10, 5, false), (105, 10, 1, true), (20, 10, 5, false), (7, 0, 5, false), (7, 10, 1, false)]
+        {
+            let config = TrainingConfig {
+                steps,
+                checkpoint_interval_steps: interval,
+                average_checkpoints,
+                keep_best,
+                ..Default::default()
+            };
+            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+            let _ = scope.variable("w", &[50_000], Start::Ones);
+            let weights = scope.into_weights();
+            let adam = Adam::build(&config, &weights);
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            for step in (1..=steps).filter(|&step| config.saves_at(step)) {
+                let progress = Progress { step, epoch: 0, micro_batch: 0, best: None };
+                let run = RunState { identity: "own".into(), metrics: "step,tag,value\n".into() };
+                checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
+            }
+            if keep_best {
+                checkpoints.save_best(&weights).unwrap();
+            }
+            checkpoints.save_scored(&weights).unwrap();
+            let (taken, foretold) =
+                (files::folder_bytes(folder.path()) as f64, checkpoint_bytes(&config, 50_000));
+            assert!(
+                (0.99..1.0).contains(&(foretold.kept / taken)),
+                "{config:?}: {foretold:?}, {taken} taken"
+            );
+            assert_eq!(Checkpoints::latest_step(folder.path()).unwrap(), Some(steps));
+        }
+        assert_eq!(Checkpoints::latest_step(Path::new("/nonexistent")).unwrap(), None);
+    }
 }

@@ -44,7 +44,7 @@ fn other_mass(smoothing: f64, classes: i64) -> f64 {
 }
 
 /// Rows that go through the softmax at once: their scores stay in the processor's cache on a CPU.
-const CHUNK_ROWS: i64 = 512;
+pub const CHUNK_ROWS: i64 = 512;
 
 /// The same as [`cross_entropy`] of `hidden · matrixᵀ`, with its gradients, without keeping
 /// the N × V scores: they are made, used and dropped in chunks of rows.

@@ -6,11 +6,13 @@ pub mod adam;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
+pub mod memory;
 pub mod schedule;
 pub mod step;
 pub mod stream;
 pub(crate) mod tensor_file;
 pub mod trainer;
+pub mod workload;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -62,6 +62,11 @@ impl<'a> BatchStream<'a> {
         }
     }
 
+    /// Micro-batches of the epoch that no update took yet.
+    pub fn left(&self) -> usize {
+        self.batches.len() - self.next
+    }
+
     /// Where the next update begins: (epoch, micro-batch).
     pub fn place(&self) -> (u64, usize) {
         (self.epoch, self.next)

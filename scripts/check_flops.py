@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Counts the operations of the reference model with torch's FlopCounterMode and compares them with ours.
+
+    pip install torch==2.11.0
+    scripts/check_flops.py [--json]      compares with tests/fixtures/flops.json; exits with 1 where a count differs
+    scripts/check_flops.py --write       writes that file anew
+
+`cargo test --test flops` holds src/model/flops.rs to the same file, exactly. Attention runs as plain
+matrix products here: fused kernels count their recomputation.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from torch_transformer import MODEL, Transformer
+
+FIXTURE = os.path.join(os.path.dirname(__file__), "..", "tests", "fixtures", "flops.json")
+PRODUCTS_OF_ATTENTION = {torch.ops.aten.bmm, torch.ops.aten.baddbmm}
+
+# (name, changes of MODEL, vocabulary, pairs, source length, target length, scored positions)
+CASES = [
+    ("small", {}, 31, 3, 7, 5, 11),
+    ("one pair", {"layers": 2, "heads": 4}, 50, 1, 9, 13, 13),
+    ("d_k and d_v", {"layers": 2, "d_model": 24, "d_ff": 40, "heads": 3, "d_k": 5, "d_v": 7}, 40, 4, 6, 8, 29),
+    ("pre, learned, no biases", {"layers": 3, "norm": "pre", "position": "learned", "attention_biases": False}, 64, 2, 16, 10, 17),
+    ("three matrices, rows", {"tying": "none", "embedding_rows": 96, "d_model": 16}, 80, 5, 4, 12, 41),
+    ("demo", {"layers": 2, "d_model": 64, "d_ff": 128, "heads": 4}, 1112, 40, 24, 25, 760),
+    ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
+]
+
+
+def count(changes, vocabulary, pairs, source, target, scored):
+    """Operations of the pass forward, those of attention among them, and of the pass backward."""
+    model = Transformer({**MODEL, **changes}, vocabulary)
+    sources = torch.randint(3, vocabulary, (pairs, source))
+    targets = torch.randint(3, vocabulary, (pairs, target))
+    with sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as forward:
+            hidden = model.decode(targets, *model.encode(sources)).flatten(0, 1)[:scored]
+            loss = model.logits(hidden).square().mean()
+        with FlopCounterMode(display=False) as backward:
+            loss.backward()
+    products = forward.get_flop_counts()["Global"]
+    attention = sum(flops for op, flops in products.items() if op in PRODUCTS_OF_ATTENTION)
+    return {"forward": forward.get_total_flops(), "attention": attention, "backward": backward.get_total_flops()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    parser.add_argument("--write", action="store_true", help="write tests/fixtures/flops.json")
+    arguments = parser.parse_args()
+    cases = []
+    for name, changes, vocabulary, pairs, source, target, scored in CASES:
+        shape = {"pairs": pairs, "source": source, "target": target, "scored": scored}
+        model = {key: value for key, value in {**MODEL, **changes}.items() if value is not None}
+        counted = count(changes, vocabulary, pairs, source, target, scored)
+        cases.append({"name": name, "model": model, "vocabulary": vocabulary, "shape": shape, **counted})
+    if arguments.write:
+        with open(FIXTURE, "w", encoding="utf-8") as file:
+            json.dump({"torch": torch.__version__, "cases": cases}, file, indent=1)
+            file.write("\n")
+        return 0
+    with open(FIXTURE, encoding="utf-8") as file:
+        ours = {case["name"]: case for case in json.load(file)["cases"]}
+    checks = []
+    for case in cases:
+        mine = ours.get(case["name"], {})
+        same = all(mine.get(key) == case[key] for key in ("model", "vocabulary", "shape"))
+        for term in ("forward", "attention", "backward"):
+            gap = abs(mine.get(term, 0) - case[term]) / case[term] if same else None
+            checks.append(
+                {
+                    "what": f"flops {term}: {case['name']}",
+                    "peer": f"torch {torch.__version__} FlopCounterMode",
+                    "size": case[term],
+                    "tolerance": 0.0,
+                    "gap": gap,
+                    "ok": gap == 0.0,
+                }
+            )
+    if arguments.json:
+        print(json.dumps({"checks": checks}, indent=1))
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check['ok'] else 'DIFFERS'} {check['what']}: {check['size']:,} (gap {check['gap']})")
+    return 0 if all(check["ok"] for check in checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+//! What a sweep would do and what that costs, before anything starts (`ablate sweep --plan`). Needs no corpus
+//! and writes nothing.
+//!
+//! The types here are the JSON of `--plan --json`: their field names are a file format, described in
+//! docs/architecture.md.
+
+mod history;
+mod price;
+mod probe;
+mod render;
+mod state;
+
+pub use history::{Rate, RateSource};
+pub use price::Price;
+pub use render::render;
+pub use state::{StateKind, TrialState};
+
+use super::collect::run_dir;
+use super::expand::Trial;
+use crate::config::{identity, training_identity};
+use crate::device::{available_memory, available_threads};
+use crate::error::{Error, Result};
+use crate::experiment::reuse::has_checkpoint;
+use crate::files::{folder_bytes, free_space};
+use crate::results::index::Index;
+use history::History;
+use price::{Market, how_to_prepare, makespan};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is to be planned.
+pub struct Request<'a> {
+    pub trials: &'a [Trial],
+    /// Directory of all runs; earlier ones tell times.
+    pub results: &'a Path,
+    pub sweep_dir: &'a Path,
+    pub data_root: &'a Path,
+    pub workers: usize,
+    /// Measure, in processes of their own, the shapes of which no earlier run tells.
+    pub probe: bool,
+}
+
+/// Rows, trials, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    pub rows: Vec<PlannedRow>,
+    pub trials: Vec<PlannedTrial>,
+    pub totals: Totals,
+    /// Corpora that are not prepared, and how to get them.
+    pub unprepared: Vec<String>,
+}
+
+/// One row, its seeds together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedRow {
+    pub row: String,
+    pub group: Option<String>,
+    /// The row of the published table that it repeats.
+    pub paper: Option<String>,
+    pub seeds: Vec<u64>,
+    /// How many of its trials are in which state.
+    pub states: BTreeMap<StateKind, usize>,
+    pub changes: Vec<Change>,
+    /// Of one trial, from its first update to its last.
+    pub price: Price,
+}
+
+/// A setting that sets a row apart, its value in TOML.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    pub key: String,
+    pub value: String,
+}
+
+/// One row with one seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedTrial {
+    pub row: String,
+    pub seed: u64,
+    pub run_dir: PathBuf,
+    /// Absent while the corpus is not prepared.
+    pub identity: Option<String>,
+    #[serde(flatten)]
+    pub state: TrialState,
+    /// What is left to do; all of it 0 once finished.
+    pub updates_left: u64,
+    pub flops_left: f64,
+    /// Absent if not known.
+    pub seconds_left: Option<f64>,
+    /// Beyond what its checkpoints take already.
+    pub disk_bytes_left: f64,
+}
+
+/// What is left of the whole sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Totals {
+    pub trials: usize,
+    pub finished: usize,
+    pub workers: usize,
+    pub flops_left: f64,
+    /// Until the last trial ends, with `workers` at once; only of the trials whose time is known.
+    pub seconds_left: f64,
+    /// Trials left whose time is not known.
+    pub unknown_times: usize,
+    /// Of the trials that run at once, the most.
+    pub memory_bytes: f64,
+    pub memory_available_bytes: Option<u64>,
+    pub disk_bytes_left: f64,
+    pub disk_free_bytes: Option<u64>,
+}
+
+impl Plan {
+    /// One JSON document.
+    pub fn to_json(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
+        Ok(text + "\n")
+    }
+}
+
+/// Plans a sweep from its trials.
+///
+/// # Errors
+/// A corpus that is there and damaged; a run directory that cannot be read.
+pub fn plan(request: &Request) -> Result<Plan> {
+    let workers = request.workers.max(1);
+    let threads = (available_threads() / workers).max(1);
+    let mut market = Market::new(request.data_root, History::scan(request.results), threads, request.probe);
+    let (mut rows, mut trials, mut unprepared) = (Vec::<PlannedRow>::new(), Vec::new(), Vec::new());
+    let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
+    for trial in request.trials {
+        let experiment = &trial.experiment;
+        let corpus = market.corpus(experiment)?;
+        let hint = how_to_prepare(experiment);
+        if corpus.is_none() && !unprepared.contains(&hint) {
+            unprepared.push(hint);
+        }
+        let fingerprint = corpus.map(|corpus| corpus.fingerprint().to_string());
+        let identity = fingerprint.as_ref().map(|fingerprint| identity(experiment, fingerprint));
+        let run_dir = run_dir(request.sweep_dir, trial);
+        let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
+        if let (Some(identity), Some(fingerprint)) = (&identity, &fingerprint) {
+            state = shared.spare(trial, identity, fingerprint, &run_dir, state);
+        }
+        let row = match rows.last_mut().filter(|row| row.row == trial.row) {
+            Some(row) => row,
+            None => {
+                rows.push(new_row(trial, market.price(experiment)?));
+                let last = rows.len() - 1;
+                &mut rows[last]
+            }
+        };
+        row.seeds.push(trial.seed);
+        *row.states.entry(state.state).or_default() += 1;
+        trials.push(planned(trial, run_dir, identity, state, &row.price));
+    }
+    let totals = totals(request, workers, &rows, &trials);
+    Ok(Plan { rows, trials, totals, unprepared })
+}
+
+/// What other trials have done for one, or will have.
+struct Shared {
+    index: Index,
+    /// The first trial of each training that is not finished, by training identity.
+    first: BTreeMap<String, String>,
+}
+
+impl Shared {
+    /// The state of a trial, seeing that nothing is trained twice.
+    fn spare(
+        &mut self,
+        trial: &Trial,
+        identity: &str,
+        fingerprint: &str,
+        run_dir: &Path,
+        state: TrialState,
+    ) -> TrialState {
+        if matches!(state.state, StateKind::Finished | StateKind::Running) {
+            return state;
+        }
+        let steps = trial.experiment.training.steps;
+        if let Some(other) = self.index.same(identity).filter(|other| *other != run_dir) {
+            let why = format!("the same trial finished in {}, which is taken over", other.display());
+            return TrialState::new(StateKind::FinishedElsewhere, steps, why);
+        }
+        let training = training_identity(&trial.experiment, fingerprint);
+        let trained = self.index.same_training(&training).filter(|other| has_checkpoint(other));
+        let why = match (trained, self.first.get(&training)) {
+            _ if state.state != StateKind::Changed && has_checkpoint(run_dir) => return state,
+            (Some(other), _) => format!("the training of {} is used; only decoding is left", other.display()),
+            (None, Some(first)) => format!("the training of {first} is used; only decoding is left"),
+            (None, None) => {
+                self.first.insert(training, format!("{} seed {}", trial.row, trial.seed));
+                return state;
+            }
+        };
+        TrialState::new(state.state, steps, why)
+    }
+}
+
+fn new_row(trial: &Trial, price: Price) -> PlannedRow {
+    let change = |(key, value): &(String, String)| Change { key: key.clone(), value: value.clone() };
+    PlannedRow {
+        row: trial.row.clone(),
+        group: trial.group.clone(),
+        paper: trial.paper.clone(),
+        seeds: Vec::new(),
+        states: BTreeMap::new(),
+        changes: trial.changes.iter().map(change).collect(),
+        price,
+    }
+}
+
+fn planned(
+    trial: &Trial,
+    run_dir: PathBuf,
+    identity: Option<String>,
+    state: TrialState,
+    price: &Price,
+) -> PlannedTrial {
+    let finished = state.state.is_done();
+    // What stands in the way of a changed or damaged run does not help the new one.
+    let there = match state.state {
+        StateKind::Stopped | StateKind::Running | StateKind::Failed => {
+            folder_bytes(&run_dir.join("checkpoints")) as f64
+        }
+        _ => 0.0,
+    };
+    PlannedTrial {
+        row: trial.row.clone(),
+        seed: trial.seed,
+        identity,
+        updates_left: price.updates.saturating_sub(state.step),
+        flops_left: if finished { 0.0 } else { price.flops_after(state.step) },
+        seconds_left: if finished { Some(0.0) } else { price.seconds_after(state.step) },
+        disk_bytes_left: if finished { 0.0 } else { (price.disk_bytes - there).max(0.0) },
+        run_dir,
+        state,
+    }
+}
+
+fn totals(request: &Request, workers: usize, rows: &[PlannedRow], trials: &[PlannedTrial]) -> Totals {
+    let left: Vec<&PlannedTrial> = trials.iter().filter(|trial| !trial.state.state.is_done()).collect();
+    let price = |trial: &PlannedTrial| rows.iter().find(|row| row.row == trial.row).map(|row| &row.price);
+    let known: Vec<f64> = left.iter().filter_map(|trial| trial.seconds_left).collect();
+    // The largest trials may well meet.
+    let at_once = |of: fn(&Price) -> f64| {
+        let mut all: Vec<f64> = left.iter().filter_map(|trial| price(trial)).map(of).collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        all.iter().take(workers).sum::<f64>()
+    };
+    Totals {
+        trials: trials.len(),
+        finished: trials.len() - left.len(),
+        workers,
+        flops_left: left.iter().map(|trial| trial.flops_left).sum(),
+        seconds_left: makespan(&known, workers),
+        unknown_times: left.len() - known.len(),
+        memory_bytes: at_once(|price| price.memory_bytes),
+        memory_available_bytes: available_memory(),
+        disk_bytes_left: left.iter().map(|trial| trial.disk_bytes_left).sum::<f64>()
+            + at_once(|price| price.disk_passing_bytes),
+        disk_free_bytes: free_space(request.results),
+    }
+}

@@ -1,0 +1,149 @@
+//! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
+
+use super::TrainingConfig;
+use super::checkpoint::Progress;
+use super::stream::{BatchStream, target_tokens};
+use crate::data::store::Store;
+use crate::error::Result;
+use crate::model::ModelConfig;
+use crate::model::flops::{BatchShape, forward};
+
+/// Tokens of a sentence where no text is there to count, end of sentence included: about the mean of
+/// WMT 2014's training text in BPE.
+const ASSUMED_LENGTH: u64 = 30;
+
+/// An epoch of so many updates has no need of its last ones.
+const LONG_EPOCH: u64 = 200;
+
+/// The micro-batches of some updates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The micro-batches, and how many updates they make.
+    pub shapes: Vec<BatchShape>,
+    pub updates: f64,
+    /// Shapes that may occur too, where `shapes` are assumed ones.
+    pub possible: Vec<BatchShape>,
+}
+
+impl Workload {
+    /// The micro-batches of the first epoch, or of the whole training where it is shorter. Of a long epoch
+    /// the last updates are left out: they would cost batching another one.
+    ///
+    /// # Errors
+    /// If there is no training pair.
+    pub fn of_store(store: &Store, config: &TrainingConfig) -> Result<Self> {
+        let mut stream =
+            BatchStream::start(store, config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })?;
+        let (mut shapes, mut updates, mut last) = (Vec::new(), 0, 0);
+        let short = |updates| updates < LONG_EPOCH;
+        while stream.place().0 == 0 && updates < config.steps && (short(updates) || stream.left() > 2 * last)
+        {
+            let update = stream.next_update();
+            last = update.len();
+            shapes.extend(update.iter().map(|pairs| shape(store, pairs)));
+            updates += 1;
+        }
+        Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })
+    }
+
+    /// Full micro-batches of sentences of one ordinary length. Of the lengths up to `max_length`, the
+    /// longest ones are possible too.
+    pub fn assumed(config: &TrainingConfig, max_length: usize) -> Self {
+        let longest = (max_length as u64).saturating_add(1);
+        let full = |length: u64| {
+            let pairs = (config.micro_batch_tokens as u64 / length).max(1);
+            BatchShape { pairs, source: length, target: length, scored: pairs.saturating_mul(length) }
+        };
+        let ordinary = full(ASSUMED_LENGTH.min(longest));
+        let updates = ordinary.scored as f64 / (config.batch_tokens as f64).max(ordinary.scored as f64);
+        Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)] }
+    }
+
+    /// Target tokens of an update without padding, on average.
+    pub fn target_tokens(&self) -> f64 {
+        self.shapes.iter().map(|shape| shape.scored as f64).sum::<f64>() / self.updates
+    }
+
+    /// Operations of an update, forward and backward, on average.
+    pub fn flops(&self, model: &ModelConfig, rows: i64) -> f64 {
+        self.shapes.iter().map(|shape| forward(model, rows, shape).training()).sum::<f64>() / self.updates
+    }
+
+    /// The largest `cost` of a micro-batch.
+    pub fn largest(&self, cost: impl Fn(&BatchShape) -> f64) -> f64 {
+        self.shapes.iter().chain(&self.possible).map(cost).fold(0.0, f64::max)
+    }
+}
+
+/// The shape that these pairs get as a batch.
+pub fn shape(store: &Store, pairs: &[u32]) -> BatchShape {
+    let longest = |length: &dyn Fn(usize) -> usize| {
+        pairs.iter().map(|&pair| length(pair as usize) as u64 + 1).max().unwrap_or(0)
+    };
+    BatchShape {
+        pairs: pairs.len() as u64,
+        source: longest(&|pair| store.source_length(pair)),
+        target: longest(&|pair| store.target_length(pair)),
+        scored: target_tokens(store, pairs) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::collate::collate;
+    use crate::data::store::StoreWriter;
+    use tch::Device;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 10, [0; 32]).unwrap();
+        for n in 0..200 {
+            writer.push(&vec![4; 1 + n % 13], &vec![5; 1 + n % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        (folder, Store::open(&path, [0; 32]).unwrap())
+    }
+
+    #[test]
+    fn shapes_are_those_of_the_batches_that_training_makes() {
+        let (_folder, store) = store();
+        let config = TrainingConfig { batch_tokens: 300, micro_batch_tokens: 100, ..Default::default() };
+        let workload = Workload::of_store(&store, &config).unwrap();
+        let mut stream =
+            BatchStream::start(&store, &config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })
+                .unwrap();
+        for pairs in stream.next_update() {
+            let (batch, shape) = (collate(&store, &pairs, Device::Cpu).unwrap(), shape(&store, &pairs));
+            assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
+            assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);
+            assert_eq!(batch.target_tokens as u64, shape.scored);
+            assert!(workload.shapes.contains(&shape));
+        }
+        // The epoch's tokens, and those of the next epoch that its last update takes.
+        let epoch = store.target_tokens() + store.len() as u64;
+        let counted: u64 = workload.shapes.iter().map(|shape| shape.scored).sum();
+        assert!((epoch..epoch + 300).contains(&counted), "{counted} of {epoch}");
+        assert!((workload.target_tokens() - 300.0).abs() < 50.0);
+    }
+
+    #[test]
+    fn a_short_training_is_counted_to_its_end_alone() {
+        let (_folder, store) = store();
+        let config =
+            TrainingConfig { steps: 2, batch_tokens: 100, micro_batch_tokens: 100, ..Default::default() };
+        assert_eq!(Workload::of_store(&store, &config).unwrap().updates, 2.0);
+    }
+
+    #[test]
+    fn without_text_an_update_has_the_tokens_that_are_asked_for() {
+        let config = TrainingConfig::default();
+        let workload = Workload::assumed(&config, 256);
+        assert!((workload.target_tokens() - 25_000.0).abs() < 1.0);
+        assert_eq!(workload.possible[0].source, 257);
+        // One sentence is the least that an update can have.
+        let tiny = TrainingConfig { batch_tokens: 1, micro_batch_tokens: 1, ..Default::default() };
+        assert_eq!(Workload::assumed(&tiny, 256).target_tokens(), 30.0);
+    }
+}
