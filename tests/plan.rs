@@ -145,8 +145,8 @@ fn what_another_run_or_row_does_is_not_counted_again() {
     let workshop = workshop();
     workshop.run(&["sweep", "small.toml"]).expect(0);
     let rows = "\n[[row]]\nlabel = \"same\"\n\n[[row]]\nlabel = \"wider\"\nset = { \"decoding.beam\" = 3 }\n\n\
-                [[row]]\nlabel = \"new\"\nset = { \"model.layers\" = 1 }\n\n\
-                [[row]]\nlabel = \"new-wider\"\nset = { \"model.layers\" = 1, \"decoding.beam\" = 3 }\n";
+                [[row]]\nlabel = \"new\"\nset = { \"model.layers\" = 2 }\n\n\
+                [[row]]\nlabel = \"new-wider\"\nset = { \"model.layers\" = 2, \"decoding.beam\" = 3 }\n";
     let head = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 8 }\n";
     workshop.write("other.toml", &format!("{head}{rows}"));
     let out = workshop.run(&["sweep", "other.toml", "--plan", "--json"]).expect(0).out();
