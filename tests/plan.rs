@@ -142,12 +142,15 @@ fn a_plan_says_why_a_trial_is_not_finished() {
 
 #[test]
 fn what_another_run_or_row_does_is_not_counted_again() {
-    let workshop = workshop();
+    let workshop = Workshop::new();
+    // Where BLEU is measured on the way, decoding is a part of training.
+    let steps = "\"training.steps\" = 8, \"training.dev_bleu_interval_steps\" = 0";
+    let head = format!("base = \"tiny.toml\"\nseeds = [1]\nset = {{ {steps} }}\n");
+    workshop.write("small.toml", &format!("{head}[[row]]\nlabel = \"base\"\n"));
     workshop.run(&["sweep", "small.toml"]).expect(0);
     let rows = "\n[[row]]\nlabel = \"same\"\n\n[[row]]\nlabel = \"wider\"\nset = { \"decoding.beam\" = 3 }\n\n\
                 [[row]]\nlabel = \"new\"\nset = { \"model.layers\" = 2 }\n\n\
                 [[row]]\nlabel = \"new-wider\"\nset = { \"model.layers\" = 2, \"decoding.beam\" = 3 }\n";
-    let head = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 8 }\n";
     workshop.write("other.toml", &format!("{head}{rows}"));
     let out = workshop.run(&["sweep", "other.toml", "--plan", "--json"]).expect(0).out();
     let plan: Value = serde_json::from_str(&out).unwrap();
