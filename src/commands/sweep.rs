@@ -7,6 +7,7 @@ use crate::files;
 use crate::results::render;
 use crate::signal::StopFlag;
 use crate::sweep::expand::{Trial, expand};
+use crate::sweep::launch::local::Local;
 use crate::sweep::policy::Policy;
 use crate::sweep::scheduler::{Scheduler, Survey, Tally};
 use crate::sweep::selection::Selection;
@@ -87,7 +88,6 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         sweep_dir: &sweep_dir,
         data_root: &places.data,
         trials: &trials,
-        workers,
         policy: &policy,
         stop: &stop,
     };
@@ -114,7 +114,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         if let Err(error) = write_experiment(&sweep_dir, &summary(&spec.name, &trials)) {
             eprintln!("warning: {error}; TensorBoard's HParams page will guess its columns");
         }
-        scheduler.run(jobs, finished.len())?
+        let threads = trials.first().map_or(0, |trial| trial.experiment.run.threads);
+        let mut launcher = Local::new(&places.data, &places.results, workers, jobs.len(), threads);
+        scheduler.run(jobs, finished.len(), &mut launcher)?
     };
     let records = collect::records(&sweep_dir, &trials, |trial, record| {
         let number = trials.iter().position(|other| std::ptr::eq(other, trial));

@@ -1,5 +1,6 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
+use super::Ending;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::results::record::FailureKind;
@@ -75,26 +76,12 @@ pub fn signal(process: u32, signal: i32) {
     unsafe { libc::kill(-(process as i32), signal) };
 }
 
-/// How a trial's process ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    Finished,
-    /// To be started again: its state is saved, or another process was at it.
-    Stopped,
-    Failed {
-        kind: FailureKind,
-        /// In words.
-        reason: String,
-        /// The log's last lines.
-        detail: String,
-    },
-}
-
-/// Reads the ending off the exit status and the log.
-pub fn classify(status: ExitStatus, run_dir: &Path) -> Ending {
+/// Reads the ending off the exit status, if it is known, and the log.
+pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, 5);
-    let (kind, reason) = match (status.code(), status.signal()) {
+    let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
+    let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
         (Some(75), _) => return Ending::Stopped,
         (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
@@ -129,7 +116,7 @@ mod tests {
     fn exit_codes_and_signals_have_their_reasons() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LOG_FILE), "a\nb\nc\nd\ne\nerror: last\n").unwrap();
-        let reason = |raw| match classify(ExitStatus::from_raw(raw), folder.path()) {
+        let reason = |raw| match classify(Some(ExitStatus::from_raw(raw)), folder.path()) {
             Ending::Failed { reason, detail, .. } => {
                 assert_eq!(detail, "b\nc\nd\ne\nerror: last");
                 reason
@@ -144,7 +131,7 @@ mod tests {
         assert_eq!(reason(101 << 8), "failed with exit code 101");
         assert_eq!(reason(11), "killed by signal 11");
         std::fs::write(folder.path().join(LOG_FILE), "memory allocation of 99 bytes failed\n").unwrap();
-        let ending = classify(ExitStatus::from_raw(libc::SIGABRT), folder.path());
+        let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path());
         assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
     }
 
