@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod export;
+pub mod keep;
 pub mod moses;
 pub mod prepare;
 pub mod probe;

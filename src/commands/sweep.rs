@@ -7,7 +7,8 @@ use crate::files;
 use crate::results::render;
 use crate::signal::StopFlag;
 use crate::sweep::expand::{Trial, expand};
-use crate::sweep::launch::local::Local;
+use crate::sweep::launch::slurm::spec::SlurmSpec;
+use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::policy::Policy;
 use crate::sweep::scheduler::{Scheduler, Survey, Tally};
 use crate::sweep::selection::Selection;
@@ -31,7 +32,13 @@ pub struct Arguments {
     /// With --plan: one JSON document, with every trial.
     #[arg(long, requires = "plan")]
     pub json: bool,
-    /// Trials that run at once.
+    /// Where trials run: on this machine, or as jobs of Slurm with what the sweep's [slurm] asks for.
+    #[arg(long, value_enum, default_value_t = LauncherKind::Local)]
+    pub launcher: LauncherKind,
+    /// With --launcher slurm: submit what can be submitted and leave; the same command looks after it later.
+    #[arg(long, conflicts_with = "plan")]
+    pub detach: bool,
+    /// Trials that run at once; with --launcher slurm in place of the sweep's `max_running`.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// Run these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
@@ -71,6 +78,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         })?;
         return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
     }
+    if arguments.detach && arguments.launcher == LauncherKind::Local {
+        return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
+    }
+    let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
+    arguments.launcher.check(&slurm)?;
     files::create_dir(&sweep_dir)?;
     let Some(_lock) = files::lock(&sweep_dir.join(".lock"))? else {
         return Err(Error::user(format!("another sweep is at work in {}", sweep_dir.display())));
@@ -90,6 +102,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         trials: &trials,
         policy: &policy,
         stop: &stop,
+        detach: arguments.detach,
     };
     let Survey { identities, finished, failures, jobs } = scheduler.survey()?;
     let all = trials.len();
@@ -106,17 +119,25 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         }
         Tally { finished: finished.len(), ..Tally::default() }
     } else {
+        let mut launcher = arguments.launcher.open(&Setup {
+            sweep_dir: &sweep_dir,
+            data_root: &places.data,
+            results: &places.results,
+            workers,
+            trials: jobs.len(),
+            threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
+            slurm: &slurm,
+        })?;
         eprintln!(
-            "{all} trials, {} finished already; {} to run, up to {workers} at once",
+            "{all} trials, {} finished already; {} to run, {}",
             finished.len(),
-            jobs.len()
+            jobs.len(),
+            launcher.describe()
         );
         if let Err(error) = write_experiment(&sweep_dir, &summary(&spec.name, &trials)) {
             eprintln!("warning: {error}; TensorBoard's HParams page will guess its columns");
         }
-        let threads = trials.first().map_or(0, |trial| trial.experiment.run.threads);
-        let mut launcher = Local::new(&places.data, &places.results, workers, jobs.len(), threads);
-        scheduler.run(jobs, finished.len(), &mut launcher)?
+        scheduler.run(jobs, finished.len(), launcher.as_mut())?
     };
     let records = collect::records(&sweep_dir, &trials, |trial, record| {
         let number = trials.iter().position(|other| std::ptr::eq(other, trial));
@@ -154,6 +175,9 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
             failure.reason,
             log.display()
         );
+    }
+    if let Some(left) = &tally.left {
+        eprintln!("{left}; the same command looks after them and makes the table");
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

@@ -39,7 +39,7 @@ use tch::{Device, Kind};
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
 /// The checkpoints in a run directory.
-const CHECKPOINTS: &str = "checkpoints";
+pub const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
 

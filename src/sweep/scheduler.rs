@@ -48,6 +48,8 @@ pub struct Tally {
     pub halved: usize,
     /// Why the sweep ended before its trials did.
     pub stopped: Option<String>,
+    /// What goes on without the driver, if it left as it was told to.
+    pub left: Option<String>,
 }
 
 /// The sweep at work.
@@ -58,6 +60,8 @@ pub struct Scheduler<'a> {
     pub trials: &'a [Trial],
     pub policy: &'a Policy,
     pub stop: &'a StopFlag,
+    /// Leave once everything that can start has started.
+    pub detach: bool,
 }
 
 impl Scheduler<'_> {
@@ -132,7 +136,11 @@ impl Scheduler<'_> {
         outcome?;
         let Site { queue, mut tally, .. } = site;
         tally.halved = queue.halved();
-        if tally.stopped.is_none() && queue.waiting() > 0 {
+        if let Some(left) = &mut tally.left
+            && queue.waiting() > 0
+        {
+            *left += &format!("; {} more wait for others", queue.waiting());
+        } else if tally.stopped.is_none() && queue.waiting() > 0 {
             let left = queue.waiting();
             tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
         }
@@ -159,7 +167,8 @@ struct Attempt<'a> {
     task: Task,
     order: Order,
     begun: Instant,
-    display: TrialProgress<'a>,
+    /// Once it runs.
+    display: Option<TrialProgress<'a>>,
 }
 
 impl Attempt<'_> {
@@ -181,20 +190,51 @@ impl Site<'_> {
             if self.running.is_empty() && (self.halted || ask_at.is_none()) {
                 return Ok(());
             }
-            for (trial, update) in self.launcher.updates(TICK)? {
-                match update {
-                    Update::Heard(event) => {
-                        if let Some(attempt) = self.running.get_mut(&trial) {
-                            attempt.display.hear(&event);
-                        }
-                    }
-                    Update::Ended(ending) => {
-                        self.end(trial, ending)?;
-                        ask_at = Some(Instant::now());
-                    }
+            for update in self.launcher.updates(TICK)? {
+                if matches!(update, Update::Ended(..)) {
+                    ask_at = Some(Instant::now());
                 }
+                self.take_in(update)?;
+            }
+            if self.scheduler.detach && !self.halted {
+                self.tally.left = self.launcher.leave();
+                self.forget_running();
             }
         }
+    }
+
+    fn take_in(&mut self, update: Update) -> Result<()> {
+        match update {
+            Update::Said(what) => self.progress.say(&what),
+            Update::Noted(trial, kind, what) => {
+                let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
+                if kind == Kind::Requeued {
+                    self.progress.say(&format!("{}: {what}", attempt.order.name));
+                    attempt.display.take().into_iter().for_each(TrialProgress::end);
+                }
+                self.note(&self.running[&trial].task, kind, Some(&what))?;
+            }
+            Update::Begun(trial) => {
+                let steps = self.scheduler.trials[trial].experiment.training.steps;
+                if let Some(attempt) = self.running.get_mut(&trial) {
+                    attempt.begun = Instant::now();
+                    attempt.display = Some(self.progress.start(&attempt.order.name, steps));
+                }
+            }
+            Update::Heard(trial, event) => {
+                let display = self.running.get_mut(&trial).and_then(|attempt| attempt.display.as_mut());
+                display.into_iter().for_each(|display| display.hear(&event));
+            }
+            Update::Ended(trial, ending) => self.end(trial, ending)?,
+        }
+        Ok(())
+    }
+
+    /// The launcher's trials go on without the driver, which ends.
+    fn forget_running(&mut self) {
+        self.halted = true;
+        let displays = std::mem::take(&mut self.running).into_values().filter_map(|attempt| attempt.display);
+        displays.for_each(TrialProgress::end);
     }
 
     /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
@@ -203,7 +243,8 @@ impl Site<'_> {
         while !self.halted && self.running.len() < self.launcher.places() {
             let free = |job: &Job| {
                 let run_dir = run_dir(sweep_dir, &trials[job.trial]);
-                Ok(!run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
+                let held = self.launcher.holds(&run_dir, &job.identity);
+                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
             };
             match self.queue.next(free)? {
                 Next::Run(task) => self.begin(task)?,
@@ -220,12 +261,17 @@ impl Site<'_> {
         if self.halted {
             return;
         }
-        if self.scheduler.stop.is_raised() {
+        if !self.scheduler.stop.is_raised() {
+            if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
+                self.halt(&format!("max_hours = {hours}"));
+            }
+        } else if let Some(what) = self.launcher.leave() {
+            self.tally.stopped = Some(what);
+            self.forget_running();
+        } else {
             self.progress
                 .say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
             self.halt("a signal");
-        } else if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
-            self.halt(&format!("max_hours = {hours}"));
         }
     }
 
@@ -239,13 +285,14 @@ impl Site<'_> {
     /// Ends the sweep after an error, which is what will be reported.
     fn wind_up(&mut self) {
         self.halted = true;
+        if self.launcher.leave().is_some() {
+            return self.forget_running();
+        }
         self.launcher.stop();
         while !self.running.is_empty() {
             let Ok(updates) = self.launcher.updates(TICK) else { return };
-            for (trial, update) in updates {
-                if let Update::Ended(ending) = update {
-                    let _ = self.end(trial, ending);
-                }
+            for update in updates {
+                let _ = self.take_in(update);
             }
         }
     }
@@ -260,7 +307,8 @@ impl Site<'_> {
             run_dir: run_dir(self.scheduler.sweep_dir, trial),
             until: task.until,
         };
-        match self.make_place(&task, trial, &order) {
+        let held = self.launcher.holds(&order.run_dir, &order.identity);
+        match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
             Ok(true) => {
                 self.queue.settle(&task);
                 self.tally.finished += 1;
@@ -280,10 +328,11 @@ impl Site<'_> {
             }
             Err(error) => return Err(error),
         }
-        self.note(&task, Kind::Started, None)?;
+        if !held {
+            self.note(&task, Kind::Started, None)?;
+        }
         self.launcher.start(order.clone())?;
-        let display = self.progress.start(&order.name, trial.experiment.training.steps);
-        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display });
+        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display: None });
         Ok(())
     }
 
@@ -292,7 +341,7 @@ impl Site<'_> {
         let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
         let took = attempt.took();
         let Attempt { task, order, display, .. } = attempt;
-        display.end();
+        display.into_iter().for_each(TrialProgress::end);
         match confirm(ending, &order.run_dir, &order.identity) {
             Ending::Finished => {
                 self.note(&task, Kind::Finished, None)?;
@@ -301,6 +350,17 @@ impl Site<'_> {
                 self.tally.finished += 1;
             }
             Ending::Stopped => self.stopped(&task, &order, &took)?,
+            Ending::Requeued(why) => {
+                self.note(&task, Kind::Requeued, Some(&why))?;
+                self.progress.say(&format!("{}: {why}; it goes on", order.name));
+                self.queue.requeue(&task);
+            }
+            Ending::Left(why) => {
+                self.note(&task, Kind::Stopped, Some(&why))?;
+                self.progress.say(&format!("{}: {why}", order.name));
+                self.queue.settle(&task);
+                self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
+            }
             Ending::Failed { kind, reason, detail } => {
                 let attempts = task.job.failures + 1;
                 let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
@@ -398,13 +458,11 @@ impl Site<'_> {
     }
 }
 
-/// A trial has finished only if it left its record.
+/// A trial has finished if it left its record, and only then.
 fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
-    if ending != Ending::Finished {
-        return ending;
-    }
     let reason = match Record::load(run_dir) {
         Ok(Some(record)) if record.identity == identity => return Ending::Finished,
+        _ if ending != Ending::Finished => return ending,
         Ok(_) => "ended without a record of its own".to_string(),
         Err(error) => error.to_string(),
     };

@@ -5,6 +5,7 @@ use super::factor::{Factor, factors};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::label;
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::Policy;
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
@@ -33,6 +34,8 @@ pub struct SweepSpec {
     pub workers: Option<usize>,
     /// What to do about failures, budgets and poor trials.
     pub policy: Policy,
+    /// What `--launcher slurm` asks for.
+    pub slurm: SlurmSpec,
     /// The start of the file.
     pub start: Place,
     /// The sweep file as parsed, for the places of what is not stored above.
@@ -90,6 +93,7 @@ impl SweepSpec {
             max_hours,
             retry,
             halving,
+            slurm,
             include: included,
             set: _,
             row,
@@ -138,6 +142,7 @@ impl SweepSpec {
             table,
             workers,
             policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
+            slurm,
             start,
             places: tree,
         })
