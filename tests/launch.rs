@@ -152,6 +152,30 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
     cluster.workshop.run(&["sweep", "small.toml", "--detach"]).expect(2).says("--launcher slurm");
 }
 
+/// Slurm's programs are found on the PATH, which is a process's: the test starts itself once more.
+#[test]
+fn the_queue_tells_which_job_a_trial_has() {
+    if let Ok(sweep_dir) = std::env::var("QUEUE_OF") {
+        let queue = ablate::sweep::launch::slurm::queue(sweep_dir.as_ref()).unwrap();
+        println!("{:?}", queue.iter().map(|(trial, job)| (trial, &job.job, &job.state)).collect::<Vec<_>>());
+        return;
+    }
+    let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1"));
+    let queue = || {
+        let mut command = cluster.beside(std::process::Command::new(std::env::current_exe().unwrap()));
+        command.args(["the_queue_tells_which_job_a_trial_has", "--exact", "--nocapture"]);
+        command.env("QUEUE_OF", cluster.workshop.path("results/small"));
+        Outcome(command.output().unwrap()).expect(0).out()
+    };
+    assert!(queue().contains("[]"), "a sweep that has never been there");
+    cluster.sweep(&["--detach"]).expect(0);
+    wait("the first one runs", || !cluster.trace("start").is_empty());
+    let told = queue();
+    assert!(told.contains(r#"("base/seed-2", "11_1", "PENDING")"#), "{told}");
+    cluster.sweep(&[]).expect(0);
+    assert!(queue().contains("[]"));
+}
+
 #[test]
 fn a_trial_that_fails_while_nobody_watches_is_told_by_the_next_driver() {
     let cluster = Cluster::new(
@@ -191,8 +215,8 @@ fn a_cancelled_job_is_let_be_until_the_next_command() {
     let cluster = long();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
-    let mut scancel = std::process::Command::new(cluster.path("bin/scancel"));
-    scancel.arg("11_0").env("FAKE_SLURM", cluster.path("")).status().unwrap();
+    let mut scancel = cluster.beside(std::process::Command::new(cluster.path("bin/scancel")));
+    scancel.arg("11_0").output().unwrap();
     Outcome(driver.wait_with_output().unwrap()).expect(75).says("job 11_0 was cancelled");
     cluster.sweep(&[]).expect(0);
     assert!(cluster.attempts(RUN)[1] >= 10);

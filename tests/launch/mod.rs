@@ -37,7 +37,11 @@ impl Cluster {
 
     /// `ablate` with these words, on a machine of the cluster.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.workshop.command(words);
+        self.beside(self.workshop.command(words))
+    }
+
+    /// Any command, with the cluster's programs.
+    pub fn beside(&self, mut command: Command) -> Command {
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         command.env("FAKE_SLURM", self.folder.path());
