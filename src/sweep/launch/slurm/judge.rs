@@ -71,7 +71,7 @@ mod tests {
     }
 
     fn left(ending: Ending) -> Left {
-        Left { submission: 1, element: 3, ending, requeued: false }
+        Left { submission: "n".into(), element: 3, ending, requeued: false }
     }
 
     fn verdict(state: Option<&str>, ending: Option<Ending>, misses: u32, got_further: bool) -> Verdict {

@@ -31,8 +31,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// How a job left its trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Left {
-    /// Whose job: the submission and the element in it.
-    pub submission: u32,
+    /// Whose job: the submission's name and the element in it.
+    pub submission: String,
     pub element: usize,
     pub ending: Ending,
     /// The job puts itself back into the queue.
@@ -41,10 +41,10 @@ pub struct Left {
 
 impl Left {
     /// What the job of this submission and element left; none if it left nothing that can be read.
-    pub fn load(run_dir: &Path, submission: u32, element: usize) -> Option<Left> {
+    pub fn load(run_dir: &Path, submission: &Submission, element: usize) -> Option<Left> {
         let bytes = std::fs::read(run_dir.join(ENDING_FILE)).ok()?;
         let left: Left = serde_json::from_slice(&bytes).ok()?;
-        (left.submission == submission && left.element == element).then_some(left)
+        (left.submission == submission.name && left.element == element).then_some(left)
     }
 
     /// Removes what a job left, once it is known.
@@ -131,7 +131,8 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let ending = process::classify(Some(status), &run_dir);
     let stopped = ending == Ending::Stopped && passed_on;
     let requeue = stopped && !told.is_raised() && super::saved_step(&run_dir)? > before;
-    let mut left = Left { submission: submission.number, element: job.element, ending, requeued: requeue };
+    let mut left =
+        Left { submission: submission.name.clone(), element: job.element, ending, requeued: requeue };
     // Before the call: Slurm ends this process amid it.
     left.save(&run_dir)?;
     if requeue {

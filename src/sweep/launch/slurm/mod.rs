@@ -118,7 +118,7 @@ impl Slurm {
                 let live = jobs.get(&(number, at)).is_some_and(Job::is_live);
                 let run_dir = self.sweep_dir.join(&element.run);
                 // One that failed without a driver is yet to be told, unless the directory is another trial's by now.
-                let failed = Left::load(&run_dir, number, at)
+                let failed = Left::load(&run_dir, &submission, at)
                     .is_some_and(|left| matches!(left.ending, Ending::Failed { .. }))
                     && claimed_identity(&run_dir)?.as_deref() == Some(&element.identity);
                 if live || failed {
@@ -250,7 +250,7 @@ impl Slurm {
             let (submission, at) = (&self.submissions[&place.0], place.1);
             let from = submission.elements[at].from;
             let job = jobs.get(place);
-            let left = Left::load(&order.run_dir, submission.number, at);
+            let left = Left::load(&order.run_dir, submission, at);
             let verdict =
                 judge(job, left.as_ref(), flight.misses, || Ok(saved_step(&order.run_dir)? > from))?;
             flight.misses = if matches!(verdict, Verdict::Unclear) { flight.misses + 1 } else { 0 };
