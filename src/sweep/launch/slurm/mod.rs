@@ -13,7 +13,7 @@ mod submission;
 
 use super::{Ending, Launcher, Order, Setup, Update, process};
 use crate::error::{Error, Result};
-use crate::experiment::{CHECKPOINTS, claimed_identity};
+use crate::experiment::{CHECKPOINTS, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
 use crate::sweep::progress::TrialEvent;
@@ -266,14 +266,9 @@ impl Slurm {
                 Verdict::Running if !std::mem::replace(&mut flight.running, true) => {
                     updates.push(Update::Begun(trial));
                 }
-                Verdict::Over(mut ending) => {
-                    if let Ending::Failed { detail, .. } = &mut ending
-                        && detail.is_empty()
-                    {
-                        // What jobs print before they come to a trial, and what Slurm says when it ends them.
-                        *detail = process::last_lines(&submission.path(&self.sweep_dir, "log"), 5);
-                    }
-                    over.push((trial, ending));
+                Verdict::Over(ending) => {
+                    let logs = [submission.path(&self.sweep_dir, "log"), order.run_dir.join(LOG_FILE)];
+                    over.push((trial, explained(ending, &logs)));
                 }
                 Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
             }
@@ -375,6 +370,18 @@ impl Launcher for Slurm {
         };
         Some(format!("{count} trials go on in Slurm without this command{stop}{more}"))
     }
+}
+
+/// A failure of which nothing is known, with the last lines of the first log that has any: what jobs print before they
+/// come to a trial and what Slurm says when it ends them, or the trial's own.
+fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
+    if let Ending::Failed { detail, .. } = &mut ending
+        && detail.is_empty()
+    {
+        let mut lines = logs.iter().map(|log| process::last_lines(log, 5));
+        *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
+    }
+    ending
 }
 
 /// The update of the newest state that a run has saved; 0 if it has none.
