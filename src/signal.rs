@@ -65,3 +65,19 @@ fn change_mask(how: i32) {
         libc::pthread_sigmask(how, &set, std::ptr::null_mut());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_not_the_first_of_two_signals() {
+        let flag = StopFlag::listen().unwrap();
+        assert!(!flag.is_raised());
+        // What a cluster does: warnings, and the end of its patience while the state is being saved.
+        for signal in [SIGUSR2, SIGUSR2, SIGTERM] {
+            signal_hook::low_level::raise(signal).unwrap();
+        }
+        assert!(flag.is_raised());
+    }
+}
