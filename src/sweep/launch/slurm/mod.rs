@@ -267,7 +267,7 @@ impl Slurm {
                     updates.push(Update::Begun(trial));
                 }
                 Verdict::Over(ending) => {
-                    let logs = [submission.path(&self.sweep_dir, "log"), order.run_dir.join(LOG_FILE)];
+                    let logs = [submission.path(&self.sweep_dir, "log"), flight.order.run_dir.join(LOG_FILE)];
                     over.push((trial, explained(ending, &logs)));
                 }
                 Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
