@@ -6,7 +6,7 @@
 
 use super::policy::{Halving, Retry};
 use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
-use crate::results::table::Form;
+use crate::results::layout::Form;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
