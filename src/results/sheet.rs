@@ -224,7 +224,8 @@ fn against_paper(table: &ResultTable) -> Sheet {
 }
 
 fn verdicts(table: &ResultTable) -> Sheet {
-    let headings = ["group", "row", "the paper", "holds here", "because"].map(Heading::words).to_vec();
+    let mut headings = ["group", "row", "the paper", "holds here"].map(Heading::words).to_vec();
+    headings.push(Heading { wraps: true, ..Heading::words("because") });
     let mut lines = Vec::new();
     for verdict in &table.verdicts {
         let group = if table.rows.iter().any(|row| row.group.as_ref() == Some(&verdict.group)) {
