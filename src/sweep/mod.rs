@@ -10,6 +10,7 @@ pub mod file;
 pub mod include;
 pub mod label;
 pub mod launch;
+pub mod layout;
 pub mod ledger;
 pub mod place;
 pub mod plan;
