@@ -98,7 +98,15 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 /// An exclusive lock, held until dropped or until the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Leaves a text in the lock's file, for those who find it held.
+    pub fn sign(&mut self, text: &str) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all(text.as_bytes())
+    }
 }
 
 /// Takes the exclusive lock that the file at `path` stands for, creating the file where there is none;
@@ -114,7 +122,7 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
         .map_err(Error::io("open", path))?;
     for pause in LOOKS {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Ok(()) => return Ok(Some(Lock { file })),
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }

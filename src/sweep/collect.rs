@@ -1,6 +1,7 @@
 //! From run directories to a sweep's records and tables. Needs nothing else, and so can be
 //! repeated at any time.
 
+use super::committed::{Committed, RECORDS_FILE};
 use super::expand::{Trial, layout};
 use super::spec::SweepSpec;
 use crate::error::Result;
@@ -8,6 +9,7 @@ use crate::files;
 use crate::results::record::{Failure, Record};
 use crate::results::render;
 use crate::results::table::{ResultTable, TrialResult, TrialState};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where a trial of the sweep in `sweep_dir` lives.
@@ -62,6 +64,18 @@ pub fn table(
     ResultTable::new(&layout(spec, trials)?, &results)
 }
 
+/// What a table says of the trials that committed records stand for; nothing if there are none.
+pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) -> Option<String> {
+    let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for (&number, found) in reused {
+        let Trial { row, seed, .. } = &trials[number];
+        by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
+    }
+    let files = by_file.iter().map(|(file, names)| format!("{} by {}", names.join(", "), file.display()));
+    let files: Vec<String> = files.collect();
+    (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
+}
+
 /// Writes `table.md`, `table.csv`, `records.jsonl` and a copy of the sweep file.
 pub fn write(
     sweep_file: &Path,
@@ -76,6 +90,6 @@ pub fn write(
         lines += &record.to_line()?;
         lines.push('\n');
     }
-    files::write_atomically(&sweep_dir.join("records.jsonl"), lines.as_bytes())?;
+    files::write_atomically(&sweep_dir.join(RECORDS_FILE), lines.as_bytes())?;
     files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
 }

@@ -1,9 +1,13 @@
 //! Sweeps: a file to trials, and trials to processes.
 
+pub mod board;
 pub mod collect;
 pub mod combine;
+pub mod committed;
 pub mod condition;
 pub mod draw;
+pub mod driver;
+pub mod event;
 pub mod expand;
 pub mod factor;
 pub mod file;
@@ -21,3 +25,4 @@ pub mod schema;
 pub mod selection;
 pub mod settings;
 pub mod spec;
+pub mod state;

@@ -61,6 +61,7 @@ pub struct Scheduler<'a> {
     pub trials: &'a [Trial],
     pub workers: usize,
     pub policy: &'a Policy,
+    pub progress: &'a SweepProgress<'a>,
     pub stop: &'a StopFlag,
 }
 
@@ -119,13 +120,11 @@ impl Scheduler<'_> {
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
     pub fn run(&self, jobs: Vec<Job>, finished_before: usize) -> Result<Tally> {
         let ledger = Ledger::open(self.sweep_dir)?;
-        let progress = SweepProgress::new();
         let workers = self.workers.clamp(1, jobs.len().max(1));
         let cores = Cores::split(workers, self.threads(workers));
         let site = Site {
             scheduler: self,
             ledger: &ledger,
-            progress: &progress,
             queue: Mutex::new(Queue::new(jobs, self.policy)),
             running: Mutex::default(),
             tally: Mutex::new(Tally { finished: finished_before, ..Tally::default() }),
@@ -168,7 +167,6 @@ impl Scheduler<'_> {
 struct Site<'a> {
     scheduler: &'a Scheduler<'a>,
     ledger: &'a Ledger,
-    progress: &'a SweepProgress,
     queue: Mutex<Queue>,
     /// Process numbers of the running trials.
     running: Mutex<BTreeSet<u32>>,
@@ -184,7 +182,7 @@ impl Site<'_> {
         while !all_done() {
             if !self.halt.is_raised() {
                 if self.scheduler.stop.is_raised() {
-                    self.progress.say(
+                    self.scheduler.progress.say(
                         "stopping: every running trial saves a checkpoint first (once more to stop at once)",
                     );
                     self.halt("a signal".to_string());
@@ -231,6 +229,7 @@ impl Site<'_> {
         let begun = Instant::now();
         match self.make_place(task, trial, &run_dir, &name) {
             Ok(true) => {
+                self.scheduler.progress.finished(task.job.trial, &final_metrics(&run_dir));
                 locked(&self.queue).settle(task);
                 locked(&self.tally).finished += 1;
                 return Ok(());
@@ -250,12 +249,14 @@ impl Site<'_> {
             Err(error) => return Err(error),
         }
         self.note(task, Kind::Started, None)?;
-        let ending = self.run_process(task, trial, &run_dir, &name, cores)?;
+        let ending = self.run_process(task, &run_dir, cores)?;
         let took = duration(begun.elapsed().as_secs_f64());
         match confirm(ending, &run_dir, &task.job.identity) {
             Ending::Finished => {
                 self.note(task, Kind::Finished, None)?;
-                self.progress.say(&format!("{name}: finished in {took}{}", scores(&run_dir)));
+                let metrics = final_metrics(&run_dir);
+                self.scheduler.progress.finished(task.job.trial, &metrics);
+                self.scheduler.progress.say(&format!("{name}: finished in {took}{}", scores(&metrics)));
                 locked(&self.queue).settle(task);
                 locked(&self.tally).finished += 1;
             }
@@ -274,7 +275,7 @@ impl Site<'_> {
         let Scheduler { results, sweep_dir, workers, .. } = *self.scheduler;
         let threads = self.scheduler.threads(workers);
         if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
-            self.progress.say(&format!(
+            self.scheduler.progress.say(&format!(
                 "{}: its settings or data changed; the old run is in {}",
                 run_dir.display(),
                 place.display()
@@ -286,31 +287,24 @@ impl Site<'_> {
             Ok(Reuse::Whole(other)) => (other, "the same trial finished in"),
             Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
             Err(error) => {
-                self.progress.say(&format!("{name}: {error}; it is trained anew"));
+                self.scheduler.progress.say(&format!("{name}: {error}; it is trained anew"));
                 place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
                 return Ok(false);
             }
         };
-        self.progress.say(&format!("{name}: {what} {}", other.display()));
+        self.scheduler.progress.say(&format!("{name}: {what} {}", other.display()));
         self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
         Ok(what.starts_with("the same"))
     }
 
-    fn run_process(
-        &self,
-        task: &Task,
-        trial: &Trial,
-        run_dir: &Path,
-        name: &str,
-        cores: Option<&Cores>,
-    ) -> Result<Ending> {
+    fn run_process(&self, task: &Task, run_dir: &Path, cores: Option<&Cores>) -> Result<Ending> {
         let Scheduler { results, data_root, .. } = *self.scheduler;
         let mut child = process::spawn(run_dir, data_root, results, task.until, cores)?;
         locked(&self.running).insert(child.id());
         if self.halt.is_raised() {
             process::signal(child.id(), libc::SIGTERM); // the flag was raised while it started
         }
-        let mut display = self.progress.start(name, trial.experiment.training.steps);
+        let mut display = self.scheduler.progress.start(task.job.trial);
         if let Some(out) = child.stdout.take() {
             for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
                 if let Ok(event) = serde_json::from_str::<TrialEvent>(&line) {
@@ -320,7 +314,6 @@ impl Site<'_> {
         }
         let status = child.wait().map_err(Error::io("wait for", run_dir))?;
         locked(&self.running).remove(&child.id());
-        display.end();
         Ok(process::classify(status, run_dir))
     }
 
@@ -328,12 +321,14 @@ impl Site<'_> {
     fn stopped(&self, task: &Task, run_dir: &Path, name: &str, took: &str) -> Result<()> {
         if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
             self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
-            self.progress.say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+            self.scheduler
+                .progress
+                .say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
             locked(&self.queue).pause(task, dev_loss);
             return Ok(());
         }
         self.note(task, Kind::Stopped, None)?;
-        self.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
+        self.scheduler.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
         if self.halt.is_raised() || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
             locked(&self.queue).settle(task);
             let stopped = &mut locked(&self.tally).stopped;
@@ -352,7 +347,8 @@ impl Site<'_> {
             self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halt.is_raised();
         let kind = if again { Kind::Retried } else { Kind::Failed };
         self.note(task, kind, Some(&failure.reason))?;
-        self.progress.say(&format!(
+        self.scheduler.progress.failed(task.job.trial, &failure, &log, again);
+        self.scheduler.progress.say(&format!(
             "{name}: {} after {took}{}; {}\n    {}",
             failure.reason,
             if again { ", to be tried again" } else { "" },
@@ -372,6 +368,7 @@ impl Site<'_> {
     }
 
     fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
+        self.scheduler.progress.note(task.job.trial, event, reason);
         let trial = &self.scheduler.trials[task.job.trial];
         self.ledger.note(&Event {
             event,
@@ -402,13 +399,13 @@ fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     rows.into_iter().find(|row| row.step == step && row.tag == "dev/loss").map(|row| row.value)
 }
 
-fn scores(run_dir: &Path) -> String {
-    match Record::load(run_dir) {
-        Ok(Some(record)) => {
-            record.metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
-        }
-        _ => String::new(),
-    }
+/// The final scores by tag; none if there is no sound record.
+fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
+    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
+}
+
+fn scores(metrics: &BTreeMap<String, f64>) -> String {
+    metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }
 
 /// A worker that panicked has not left what it held half changed.

@@ -8,15 +8,15 @@ mod history;
 mod price;
 mod probe;
 mod render;
-mod state;
 
 pub use history::{Rate, RateSource};
-pub use price::Price;
+pub use price::{Price, makespan};
 pub use render::render;
-pub use state::{StateKind, TrialState};
 
 use super::collect::run_dir;
+use super::committed::CommittedRecords;
 use super::expand::Trial;
+use super::state::{StateKind, TrialState};
 use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ use crate::experiment::reuse::has_checkpoint;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use history::History;
-use price::{Market, how_to_prepare, makespan};
+use price::{Market, how_to_prepare};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Request<'a> {
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
+    /// Records that stand for trials.
+    pub committed: &'a CommittedRecords,
     pub workers: usize,
     /// Measure, in processes of their own, the shapes of which no earlier run tells.
     pub probe: bool,
@@ -140,7 +142,13 @@ pub fn plan(request: &Request) -> Result<Plan> {
         let run_dir = run_dir(request.sweep_dir, trial);
         let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
         if let (Some(identity), Some(fingerprint)) = (&identity, &fingerprint) {
-            state = shared.spare(trial, identity, fingerprint, &run_dir, state);
+            state = match request.committed.of(identity).filter(|_| !state.state.is_done()) {
+                Some(found) => {
+                    let why = format!("the record in {} stands for it", found.place());
+                    TrialState::new(StateKind::Recorded, experiment.training.steps, why)
+                }
+                None => shared.spare(trial, identity, fingerprint, &run_dir, state),
+            };
         }
         let row = match rows.last_mut().filter(|row| row.row == trial.row) {
             Some(row) => row,
