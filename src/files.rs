@@ -62,11 +62,16 @@ pub fn remove_leftovers(directory: &Path) -> Result<()> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY)) {
+        if name.to_str().is_some_and(is_leftover) {
             remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a name is that of a temporary file of [`write_atomically`].
+pub fn is_leftover(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 /// The content of a file; `None` if there is none.
@@ -173,7 +178,7 @@ pub fn folder_bytes(folder: &Path) -> u64 {
 }
 
 /// A name in the directory of `path` that no other thread or process of this machine uses.
-fn temporary_beside(path: &Path) -> PathBuf {
+pub fn temporary_beside(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -1,6 +1,6 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{Places, print, stem, terminal_width};
+use super::{Places, failure_text, print, stem, terminal_width};
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, settings};
 use crate::files;
@@ -246,9 +246,6 @@ impl Call<'_> {
     }
 }
 
-/// Lines of a failed trial's log that the summary repeats.
-const LAST_LINES: usize = 3;
-
 /// Says what is not finished, and why; the exit code follows from it.
 fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     let all = trials.len();
@@ -261,17 +258,7 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     for (number, failure) in &tally.failed {
         let trial = &trials[*number];
         let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
-        let lines: Vec<&str> = failure.detail.lines().collect();
-        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n    ");
-        let attempts =
-            if failure.attempts > 1 { format!(", {} attempts", failure.attempts) } else { String::new() };
-        eprintln!(
-            "  {} seed {}: {}{attempts}; {}\n    {last}",
-            trial.row,
-            trial.seed,
-            failure.reason,
-            log.display()
-        );
+        eprintln!("{}", failure_text(&trial.row, trial.seed, failure, &log));
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

@@ -49,6 +49,9 @@ impl CommittedRecords {
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut records = CommittedRecords::default();
         for path in paths {
+            if !path.exists() {
+                return Err(Error::user(format!("--reuse-records {} is not there", path.display())));
+            }
             let mut found = Vec::new();
             match path.is_dir() {
                 true => search(path, DEPTH, &mut found)?,

@@ -1,10 +1,12 @@
 //! Sweeps: a file to trials, and trials to processes.
 
 pub mod board;
+pub mod clean;
 pub mod collect;
 pub mod combine;
 pub mod committed;
 pub mod condition;
+pub mod corpora;
 pub mod draw;
 pub mod driver;
 pub mod event;
@@ -26,3 +28,4 @@ pub mod selection;
 pub mod settings;
 pub mod spec;
 pub mod state;
+pub mod status;

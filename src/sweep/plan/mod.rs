@@ -132,7 +132,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
-        let corpus = market.corpus(experiment)?;
+        let corpus = market.corpora.of(experiment)?;
         let hint = how_to_prepare(experiment);
         if corpus.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
