@@ -1,6 +1,8 @@
 //! `ablate sweep`: all trials, then the table.
 
 use super::{Places, failure_text, print, stem, terminal_width};
+use crate::cards;
+use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, settings};
 use crate::files;
@@ -8,8 +10,10 @@ use crate::results::render;
 use crate::signal::StopFlag;
 use crate::sweep::board::Stage;
 use crate::sweep::committed::{self, CommittedRecords};
+use crate::sweep::devices::{self, Fleet, Need};
 use crate::sweep::event::SweepEvent;
 use crate::sweep::expand::{Trial, expand};
+use crate::sweep::launch::local::Local;
 use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::Policy;
 use crate::sweep::progress::SweepProgress;
@@ -40,6 +44,9 @@ pub struct Arguments {
     /// Trials that run at once.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Cards to spread the trials over, several on one as its memory allows: cuda:0,cuda:1, or cuda for all.
+    #[arg(long, value_name = "CARDS", value_delimiter = ',')]
+    pub devices: Vec<String>,
     /// Run these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
     /// included. May be repeated.
     #[arg(long, value_name = "WHAT")]
@@ -71,12 +78,24 @@ pub struct Committed {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
+    let mut trials = expand(&spec, &arguments.sets)?;
+    let devices = match (arguments.devices.is_empty(), &spec.devices) {
+        (false, _) => Some(arguments.devices.clone()),
+        (true, of_sweep) => of_sweep.clone(),
+    };
+    if devices.is_some() {
+        // A trial sees its card alone.
+        trials.iter_mut().for_each(|trial| trial.experiment.run.device = DeviceChoice::Cuda(0));
+    }
     let sweep_dir = places.results.join(stem(&arguments.sweep)?);
-    let workers = arguments.workers.or(spec.workers).unwrap_or(1);
-    if workers == 0 {
+    let workers = arguments.workers.or(spec.workers);
+    if workers == Some(0) {
         return Err(Error::user("--workers 0 would run nothing; use 1 or more"));
     }
+    let fleet = devices.map(|names| fleet(&names, &trials, places)).transpose()?;
+    // Without a number: as many as the cards hold, or one.
+    let fitting = || fleet.as_ref().map_or(1, |fleet| fleet.capacity(0..trials.len()));
+    let workers = workers.unwrap_or_else(fitting);
     let committed = CommittedRecords::read(&arguments.committed.reuse_records)?;
     if arguments.plan {
         let plan = plan::plan(&plan::Request {
@@ -106,13 +125,12 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         sweep_dir: &sweep_dir,
         data_root: &places.data,
         trials: &trials,
-        workers,
         policy: &policy,
         progress: &progress,
         stop: &stop,
     };
     let only = Selection::parse(&arguments.only, &trials)?;
-    let call = Call { spec: &spec, sweep_file: &arguments.sweep, scheduler: &scheduler, only, committed };
+    let call = Call { spec: &spec, sweep_file: &arguments.sweep, scheduler: &scheduler, workers, fleet, only, committed };
     let outcome = call.run();
     let (tally, ending) = match outcome {
         Ok(tally) => {
@@ -131,11 +149,21 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     ending
 }
 
+/// The cards called `names` with what the trials take of them.
+fn fleet(names: &[String], trials: &[Trial], places: &Places) -> Result<Fleet> {
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let seats = devices::resolve(names, &cards::list()?, visible.as_deref())?;
+    let needs = plan::card_needs(trials, &places.results, &places.data)?;
+    Ok(Fleet::new(seats, needs.into_iter().map(Need::bytes).collect()))
+}
+
 /// One call of the command.
 struct Call<'a> {
     spec: &'a SweepSpec,
     sweep_file: &'a Path,
     scheduler: &'a Scheduler<'a>,
+    workers: usize,
+    fleet: Option<Fleet>,
     only: Selection,
     committed: CommittedRecords,
 }
@@ -143,7 +171,8 @@ struct Call<'a> {
 impl Call<'_> {
     /// Runs what is to be run, and writes and prints the table.
     fn run(&self) -> Result<Tally> {
-        let Scheduler { sweep_dir, trials, workers, progress, .. } = *self.scheduler;
+        let Scheduler { results, data_root, sweep_dir, trials, progress, .. } = *self.scheduler;
+        let workers = self.workers;
         let Survey { identities, finished, failures, jobs } = self.scheduler.survey()?;
         let committed = |job: &Job| self.committed.of(&job.identity).map(|found| (job.trial, found));
         let reused: BTreeMap<usize, &committed::Committed> = jobs.iter().filter_map(committed).collect();
@@ -188,7 +217,10 @@ impl Call<'_> {
             if let Err(error) = write_experiment(sweep_dir, &summary(&self.spec.name, trials)) {
                 progress.say(&format!("warning: {error}; TensorBoard's HParams page will guess its columns"));
             }
-            let tally = self.scheduler.run(jobs, finished_before);
+            let threads = trials.first().map_or(0, |trial| trial.experiment.run.threads);
+            let launcher = Local::new(data_root, results, workers, jobs.len(), threads);
+            let mut launcher = launcher.on(self.fleet.clone());
+            let tally = self.scheduler.run(jobs, finished_before, &mut launcher);
             progress.close();
             tally?
         };

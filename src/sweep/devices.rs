@@ -5,6 +5,7 @@
 use crate::cards::Card;
 use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 
 /// Measured peaks vary by so much between runs of one shape: the caching allocator rounds, batches differ.
 const MEASURED_MARGIN: f64 = 1.1;
@@ -62,6 +63,50 @@ impl Seats {
     /// What the process of a trial on this card must have in its environment.
     pub fn environment(&self) -> [(&'static str, String); 2] {
         [("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()), ("CUDA_VISIBLE_DEVICES", self.visible.clone())]
+    }
+}
+
+/// The cards of a sweep at work: which trial is where.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    seats: Vec<Seats>,
+    /// Of every trial of the sweep, by number.
+    needs: Vec<u64>,
+    /// The card of each trial at work.
+    places: BTreeMap<usize, usize>,
+}
+
+impl Fleet {
+    pub fn new(seats: Vec<Seats>, needs: Vec<u64>) -> Self {
+        Fleet { seats, needs, places: BTreeMap::new() }
+    }
+
+    /// How many of these trials can be at work at once, counted with the largest; at least 1.
+    pub fn capacity(&self, trials: impl Iterator<Item = usize>) -> usize {
+        let needs: Vec<u64> = trials.map(|trial| self.needs[trial]).collect();
+        capacity(&self.seats, &needs).max(1)
+    }
+
+    /// Whether a card has room for the trial.
+    pub fn has_room(&self, trial: usize) -> bool {
+        choose(&self.seats, self.needs[trial]).is_some()
+    }
+
+    /// Gives the trial a card; none if it has to wait.
+    pub fn enter(&mut self, trial: usize) -> Option<&Seats> {
+        let number = choose(&self.seats, self.needs[trial])?;
+        self.seats[number].taken.push(self.needs[trial]);
+        self.places.insert(trial, number);
+        self.seats.get(number)
+    }
+
+    /// The trial is over.
+    pub fn leave(&mut self, trial: usize) {
+        let Some(number) = self.places.remove(&trial) else { return };
+        let taken = &mut self.seats[number].taken;
+        if let Some(at) = taken.iter().position(|&need| need == self.needs[trial]) {
+            taken.swap_remove(at);
+        }
     }
 }
 
@@ -187,6 +232,20 @@ mod tests {
         assert_eq!(capacity(&seats(&[10]), &[GIB, GIB, 9 * GIB]), 2);
         assert_eq!(capacity(&seats(&[10]), &[99 * GIB, GIB]), 1);
         assert_eq!(capacity(&seats(&[80]), &[]), 0);
+    }
+
+    #[test]
+    fn a_trial_that_is_over_makes_room_for_one_that_waits() {
+        let mut fleet = Fleet::new(seats(&[10, 10]), [6, 6, 5, 4].map(|need| need * GIB).to_vec());
+        assert_eq!(fleet.capacity(0..4), 3);
+        assert_eq!(fleet.enter(0).unwrap().device, 0);
+        assert_eq!(fleet.enter(1).unwrap().device, 1);
+        assert!(!fleet.has_room(2) && fleet.enter(2).is_none() && fleet.has_room(3));
+        fleet.leave(1);
+        assert_eq!(fleet.enter(2).unwrap().device, 1);
+        fleet.leave(1); // twice does no harm
+        assert_eq!(fleet.enter(3).unwrap().device, 1);
+        assert_eq!(fleet.seats[1].taken, [5 * GIB, 4 * GIB]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use render::render;
 
 use super::collect::run_dir;
 use super::committed::CommittedRecords;
+use super::devices::Need;
 use super::expand::Trial;
 use super::state::{StateKind, TrialState};
 use crate::config::{identity, training_identity};
@@ -164,6 +165,15 @@ pub fn plan(request: &Request) -> Result<Plan> {
     }
     let totals = totals(request, workers, &rows, &trials);
     Ok(Plan { rows, trials, totals, unprepared })
+}
+
+/// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.
+///
+/// # Errors
+/// A corpus that is there and damaged.
+pub fn card_needs(trials: &[Trial], results: &Path, data_root: &Path) -> Result<Vec<Need>> {
+    let mut market = Market::new(data_root, History::scan(results), 1, false);
+    trials.iter().map(|trial| market.need(&trial.experiment)).collect()
 }
 
 /// What other trials have done for one, or will have.

@@ -10,6 +10,7 @@ use crate::device::expected_name;
 use crate::error::Result;
 use crate::model::Transformer;
 use crate::sweep::corpora::{Corpora, key_of};
+use crate::sweep::devices::Need;
 use crate::train::checkpoint::checkpoint_bytes;
 use crate::train::memory::MemoryEstimate;
 use crate::train::workload::Workload;
@@ -136,6 +137,19 @@ impl<'a> Market<'a> {
             rate,
             probe_failure,
         })
+    }
+
+    /// What a trial takes of a card's memory.
+    pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
+        let corpus = self.corpora.of(experiment)?;
+        let fingerprint = match &corpus {
+            Some(corpus) => corpus.fingerprint().to_string(),
+            None => key_of(&experiment.data)?,
+        };
+        match self.history.peak_on_card(&shape_hash(experiment, &fingerprint)) {
+            Some(bytes) => Ok(Need::Measured(bytes)),
+            None => Ok(Need::Estimated(self.price(experiment)?.memory_estimate.total())),
+        }
     }
 
     /// The same for all that trains on one corpus in batches of one size.
