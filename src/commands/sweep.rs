@@ -152,7 +152,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 /// The cards called `names` with what the trials take of them.
 fn fleet(names: &[String], trials: &[Trial], places: &Places) -> Result<Fleet> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    let seats = devices::resolve(names, &cards::list()?, visible.as_deref())?;
+    let cards = cards::list().map_err(|error| {
+        Error::user(format!("devices: the cards of this machine cannot be listed: {error}; is its driver installed?"))
+    })?;
+    let seats = devices::resolve(names, &cards, visible.as_deref())?;
     let needs = plan::card_needs(trials, &places.results, &places.data)?;
     Ok(Fleet::new(seats, needs.into_iter().map(Need::bytes).collect()))
 }
