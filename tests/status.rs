@@ -202,10 +202,17 @@ fn a_terminal_shows_a_line_a_trial_and_none_is_too_long() {
     for part in ["3 trials: ", "queued", "running", "/20", "tok/s", "BLEU", "explodes seed 1  failed"] {
         assert!(shown.contains(part), "no {part:?} on the terminal:\n{shown}");
     }
+    // The board is drawn in lines filled with blanks to the terminal's width: each begins where it should.
     let plain = without_escapes(&shown);
-    let board = plain.split(['\n', '\r']).filter(|line| line.contains(" seed 1  "));
-    let longest = board.map(|line| line.trim_end().chars().count()).max().unwrap();
-    assert!(longest <= usize::from(width), "a line of {longest}");
+    let boards: Vec<&str> = plain.split(['\n', '\r']).filter(|text| text.contains(" trials: ")).collect();
+    assert!(boards.len() > 3, "{plain}");
+    for board in boards {
+        let characters: Vec<char> = board.chars().collect();
+        for line in characters.chunks(usize::from(width)).map(|line| line.iter().collect::<String>()) {
+            let begins = ["3 trials: ", "base seed 1 ", "explodes seed 1 ", "wide seed 1 "];
+            assert!(line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)), "{line:?}");
+        }
+    }
 }
 
 /// The text without the terminal's control sequences.

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::files::{self, Lock};
+use crate::telemetry::console::say;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,8 +39,9 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
     let driver = Driver { host: host(), process: std::process::id(), since };
     // Whose lock it is helps people; that it is held is what counts.
-    if let Ok(text) = serde_json::to_string(&driver) {
-        let _ = lock.sign(&text);
+    let text = serde_json::to_string(&driver).map_err(|error| Error::failed(error.to_string()))?;
+    if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
+        say(&format!("warning: {error}; others will not be told who is at work here"));
     }
     Ok(lock)
 }

@@ -191,6 +191,8 @@ impl TrialStatus {
         }
         if let (StateKind::Running, Some(host)) = (self.state.state, &self.host) {
             notes.push(format!("on {host}"));
+        } else if let Some(failure) = &self.failure {
+            notes.push(failure.reason.clone());
         } else {
             notes.extend(self.state.why.clone());
         }

@@ -12,9 +12,8 @@ use crate::model::dropout::Mode;
 use crate::seed::{Purpose, derive};
 use tch::{Kind, Tensor};
 
-/// An update whose loss is more than so many times that of guessing, ln V, has exploded. What learns stays near or
-/// below once; a wrong guess as sure as weights of any use make it costs a few times as much, on some tokens; beyond
-/// ten times on average only weights that grow without bound get (measured: docs/reliability.md).
+/// An update whose loss is more than so many times that of guessing, ln V, has exploded. Training that still
+/// recovers stays below twice, one whose weights grow without bound goes far beyond (docs/reliability.md).
 const EXPLODED: f64 = 10.0;
 
 /// What one update did.
