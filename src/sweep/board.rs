@@ -139,6 +139,7 @@ fn cut(text: &str, width: usize) -> String {
         text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     match text.char_indices().nth(width) {
         None => text,
+        Some(_) if width == 0 => String::new(),
         Some(_) => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
     }
 }

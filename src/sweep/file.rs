@@ -22,8 +22,7 @@ pub struct SweepFile {
     /// Trials that run at once; absent: the command decides.
     #[schemars(range(min = 1))]
     pub workers: Option<usize>,
-    /// Cards that trials are spread over, several on one as its memory allows: "cuda:0", … or "cuda" for all; absent:
-    /// each runs on its `run.device`.
+    /// Cards that trials are spread over: "cuda:0", … or "cuda" for all; absent: each has its `run.device`.
     #[schemars(length(min = 1))]
     pub devices: Option<Vec<String>>,
     /// Trials that one call of the command starts, at most; absent: all.

@@ -117,7 +117,7 @@ mod tests {
             { "host": host, "process": 2, "started": 0.0, "ended": 9.0, "from_step": 0, "outcome": "finished",
               "effort": { "shape": "s", "device": "cpu", "threads": 1, "updates": 10, "target_tokens": 1000,
                 "training_seconds": seconds, "evaluation_seconds": 1.0, "scoring_seconds": 4.0,
-                "peak_memory_bytes": 7, "peak_device_bytes": 1000.0 * seconds } }
+                "peak_memory_bytes": 7, "peak_device_bytes": 1000 * seconds as u64 } }
         ]);
         std::fs::write(folder.join(TIMING_JSON), text.to_string()).unwrap();
     }
