@@ -45,7 +45,8 @@ fn ask(query: &str) -> Result<String> {
 
 /// `0, GPU-6a…, 81559, 80994`; sizes in MiB.
 fn card(line: &str) -> Result<Card> {
-    let wrong = || Error::failed(format!("nvidia-smi says {line:?}; expected index, uuid, and two sizes in MiB"));
+    let wrong =
+        || Error::failed(format!("nvidia-smi says {line:?}; expected index, uuid, and two sizes in MiB"));
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
     let [index, uuid, total, free] = fields[..] else { return Err(wrong()) };
     let mib = |text: &str| text.parse::<u64>().map(|mib| mib << 20).map_err(|_| wrong());

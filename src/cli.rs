@@ -73,6 +73,9 @@ enum Command {
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
+    /// One trial of a sweep, as a job of Slurm's runs it.
+    #[command(hide = true)]
+    Keep(commands::keep::Arguments),
     /// Time and memory of a few micro-batches, as a plan measures them.
     #[command(hide = true)]
     Probe(commands::probe::Arguments),
@@ -95,6 +98,7 @@ impl Cli {
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
+            Command::Keep(arguments) => commands::keep::run(arguments, &self.places),
             Command::Probe(arguments) => commands::probe::run(arguments, &self.places),
         }
     }

@@ -59,7 +59,8 @@ fn names(workshop: &Workshop, folder: &str) -> Vec<String> {
 fn without_yes_it_only_shows() {
     let workshop = finished();
     let before = everything(&workshop);
-    let shown = workshop.run(&["clean", "small.toml"]).expect(0).says("nothing was removed; --yes removes it");
+    let shown =
+        workshop.run(&["clean", "small.toml"]).expect(0).says("nothing was removed; --yes removes it");
     assert!(shown.out().contains("checkpoints of finished trials"), "{}", shown.out());
     assert!(shown.out().contains("results/small/base/seed-1/checkpoints (4 files)"), "{}", shown.out());
     assert!(shown.out().contains("removing all of it frees"), "{}", shown.out());
@@ -166,7 +167,8 @@ fn an_unfinished_trial_keeps_what_it_goes_on_from_and_git_what_it_tracks() {
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("nothing to remove"), "{}", shown.out());
     workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
-    let record = |files: &[(String, Vec<u8>)]| files.iter().find(|(name, _)| name.ends_with("record.json")).cloned();
+    let record =
+        |files: &[(String, Vec<u8>)]| files.iter().find(|(name, _)| name.ends_with("record.json")).cloned();
     assert_eq!(record(&before), record(&everything(&workshop)));
 
     let git = |words: &[&str]| {

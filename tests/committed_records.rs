@@ -44,8 +44,11 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     let text = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
     assert!(text.contains("all finished, nothing to do"), "{text}");
 
-    let outcome = workshop.run(&words).expect(0).says("all 2 trials are finished already (2 by committed records)");
-    assert!(outcome.out().contains("committed records: base seed 1, wide seed 1 by evidence/small/records.jsonl"));
+    let outcome =
+        workshop.run(&words).expect(0).says("all 2 trials are finished already (2 by committed records)");
+    assert!(
+        outcome.out().contains("committed records: base seed 1, wide seed 1 by evidence/small/records.jsonl")
+    );
     assert!(!workshop.path("results/small/base").exists(), "nothing was trained");
     assert_eq!(workshop.text("results/small/records.jsonl"), records);
     assert!(workshop.text("results/small/table.md").contains("committed records: base seed 1"));
@@ -65,10 +68,14 @@ fn records_stand_for_trials_in_plan_table_and_status() {
 fn a_record_of_other_settings_seed_or_data_is_never_used() {
     let (workshop, _) = with_evidence();
     // One row changes, one keeps its settings under another label.
-    let changed = SWEEP.replace("\"model.d_ff\" = 24", "\"model.d_ff\" = 28").replace("\"base\"", "\"renamed\"");
+    let changed =
+        SWEEP.replace("\"model.d_ff\" = 24", "\"model.d_ff\" = 28").replace("\"base\"", "\"renamed\"");
     workshop.write("small.toml", &changed);
     let words = ["sweep", "small.toml", "--reuse-records", "evidence/small/records.jsonl"];
-    let outcome = workshop.run(&words).expect(0).says("2 trials, 1 finished already (1 by committed records); 1 to run");
+    let outcome = workshop
+        .run(&words)
+        .expect(0)
+        .says("2 trials, 1 finished already (1 by committed records); 1 to run");
     outcome.says("renamed seed 1: the record in evidence/small/records.jsonl:1 stands for it");
     assert!(workshop.path("results/small/wide/seed-1/record.json").exists());
     assert!(!workshop.path("results/small/renamed").exists());
@@ -100,5 +107,8 @@ fn a_run_of_ones_own_comes_before_a_record_and_damage_is_refused() {
     workshop.run(&words).expect(2).says("records.jsonl:2: not a record");
     workshop.run(&["sweep", "small.toml", "--reuse-records", "absent"]).expect(2).says("absent is not there");
     std::fs::create_dir(workshop.path("empty")).unwrap();
-    workshop.run(&["sweep", "small.toml", "--reuse-records", "empty"]).expect(2).says("there is no records.jsonl");
+    workshop
+        .run(&["sweep", "small.toml", "--reuse-records", "empty"])
+        .expect(2)
+        .says("there is no records.jsonl");
 }

@@ -21,7 +21,8 @@ fn workshop(cards: &str) -> Workshop {
     let workshop = Workshop::new();
     workshop.write("small.toml", SWEEP);
     std::fs::create_dir(workshop.path("bin")).unwrap();
-    workshop.write("bin/nvidia-smi", &format!("#!/bin/sh\ncase $1 in --query-gpu=*) printf '{cards}';; esac\n"));
+    workshop
+        .write("bin/nvidia-smi", &format!("#!/bin/sh\ncase $1 in --query-gpu=*) printf '{cards}';; esac\n"));
     let script = workshop.path("bin/nvidia-smi");
     std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
     workshop

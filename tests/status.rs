@@ -104,7 +104,8 @@ fn events_tell_the_whole_sweep_to_a_program() {
 
     // The second time there is little to tell, and still a first and a last line.
     let again = workshop.run(&["sweep", "small.toml", "--json"]).expect(1);
-    let names: Vec<String> = self::events(&again).iter().map(|e| e["event"].as_str().unwrap().into()).collect();
+    let names: Vec<String> =
+        self::events(&again).iter().map(|e| e["event"].as_str().unwrap().into()).collect();
     assert_eq!((names[0].as_str(), names.last().unwrap().as_str()), ("sweep_started", "sweep_ended"));
     assert!(!names.iter().any(|name| name.starts_with("trial_")), "{names:?}");
 }
@@ -115,7 +116,10 @@ fn the_summary_names_the_log_and_repeats_its_last_lines() {
     let outcome = workshop.run(&["sweep", "small.toml"]).expect(1);
     let told = outcome.err();
     let summary = told.split("\nfailed:\n").nth(1).unwrap_or_else(|| panic!("no summary in\n{told}"));
-    assert!(summary.contains("explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"), "{summary}");
+    assert!(
+        summary.contains("explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"),
+        "{summary}"
+    );
     assert!(summary.contains("    error: training diverged at step"), "{summary}");
 }
 
@@ -138,7 +142,10 @@ fn status_tells_what_every_trial_is_at_once_the_sweep_has_ended() {
     let text = workshop.run(&["status", "small.toml"]).expect(0).out();
     assert!(text.contains("results/small: no driver is at work\n3 trials: 1 failed, 2 finished\n"), "{text}");
     assert!(text.contains("base seed 1      finished  20/20"), "{text}");
-    assert!(text.contains("\nfailed:\n  explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"), "{text}");
+    assert!(
+        text.contains("\nfailed:\n  explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -32,12 +32,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
     }
     let _lock = driver::lock(&sweep_dir)?;
-    let request = Request {
-        results: &places.results,
-        sweep_dir: &sweep_dir,
-        data_root: &places.data,
-        trials: &trials,
-    };
+    let request =
+        Request { results: &places.results, sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials };
     let found = find(&request)?;
     print(&text(&found))?;
     if found.items.is_empty() {

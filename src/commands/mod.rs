@@ -2,6 +2,7 @@
 
 pub mod clean;
 pub mod export;
+pub mod keep;
 pub mod moses;
 pub mod prepare;
 pub mod probe;

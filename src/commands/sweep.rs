@@ -13,7 +13,8 @@ use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::devices::{self, Fleet, Need};
 use crate::sweep::event::SweepEvent;
 use crate::sweep::expand::{Trial, expand};
-use crate::sweep::launch::local::Local;
+use crate::sweep::launch::slurm::spec::SlurmSpec;
+use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::Policy;
 use crate::sweep::progress::SweepProgress;
@@ -41,7 +42,13 @@ pub struct Arguments {
     /// For programs: with --plan one JSON document, else an event a line on standard output in place of the table.
     #[arg(long)]
     pub json: bool,
-    /// Trials that run at once.
+    /// Where trials run: on this machine, or as jobs of Slurm with what the sweep's [slurm] asks for.
+    #[arg(long, value_enum, default_value_t = LauncherKind::Local)]
+    pub launcher: LauncherKind,
+    /// With --launcher slurm: submit what can be submitted and leave; the same command looks after it later.
+    #[arg(long, conflicts_with = "plan")]
+    pub detach: bool,
+    /// Trials that run at once; with --launcher slurm in place of the sweep's `max_running`.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// Cards to spread the trials over, several on one as its memory allows: cuda:0,cuda:1, or cuda for all.
@@ -79,9 +86,16 @@ pub struct Committed {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
     let mut trials = expand(&spec, &arguments.sets)?;
-    let devices = match (arguments.devices.is_empty(), &spec.devices) {
+    // A cluster gives its jobs their cards itself.
+    let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
+    if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
+        return Err(Error::user(
+            "--devices are this machine's; with --launcher slurm state them under [slurm]",
+        ));
+    }
+    let devices = match (arguments.devices.is_empty(), of_sweep) {
         (false, _) => Some(arguments.devices.clone()),
-        (true, of_sweep) => of_sweep.clone(),
+        (true, of_sweep) => of_sweep.cloned(),
     };
     if devices.is_some() {
         // A trial sees its card alone.
@@ -109,6 +123,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         })?;
         return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
     }
+    if arguments.detach && arguments.launcher == LauncherKind::Local {
+        return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
+    }
+    let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
+    arguments.launcher.check(&slurm)?;
     files::create_dir(&sweep_dir)?;
     let _lock = driver::lock(&sweep_dir)?;
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
@@ -128,9 +147,20 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         policy: &policy,
         progress: &progress,
         stop: &stop,
+        detach: arguments.detach,
     };
     let only = Selection::parse(&arguments.only, &trials)?;
-    let call = Call { spec: &spec, sweep_file: &arguments.sweep, scheduler: &scheduler, workers, fleet, only, committed };
+    let call = Call {
+        spec: &spec,
+        sweep_file: &arguments.sweep,
+        scheduler: &scheduler,
+        launcher: arguments.launcher,
+        slurm,
+        workers,
+        fleet,
+        only,
+        committed,
+    };
     let outcome = call.run();
     let (tally, ending) = match outcome {
         Ok(tally) => {
@@ -153,7 +183,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 fn fleet(names: &[String], trials: &[Trial], places: &Places) -> Result<Fleet> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let cards = cards::list().map_err(|error| {
-        Error::user(format!("devices: the cards of this machine cannot be listed: {error}; is its driver installed?"))
+        Error::user(format!(
+            "devices: the cards of this machine cannot be listed: {error}; is its driver installed?"
+        ))
     })?;
     let seats = devices::resolve(names, &cards, visible.as_deref())?;
     let needs = plan::card_needs(trials, &places.results, &places.data)?;
@@ -165,6 +197,8 @@ struct Call<'a> {
     spec: &'a SweepSpec,
     sweep_file: &'a Path,
     scheduler: &'a Scheduler<'a>,
+    launcher: LauncherKind,
+    slurm: SlurmSpec,
     workers: usize,
     fleet: Option<Fleet>,
     only: Selection,
@@ -213,17 +247,25 @@ impl Call<'_> {
             });
             Tally { finished: finished_before, ..Tally::default() }
         } else {
-            let count = jobs.len();
+            let mut launcher = self.launcher.open(&Setup {
+                sweep_dir,
+                data_root,
+                results,
+                workers,
+                trials: jobs.len(),
+                threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
+                fleet: self.fleet.as_ref(),
+                slurm: &self.slurm,
+            })?;
             progress.say(&format!(
-                "{all} trials, {finished_before} finished already{from}; {count} to run, up to {workers} at once"
+                "{all} trials, {finished_before} finished already{from}; {} to run, {}",
+                jobs.len(),
+                launcher.describe()
             ));
             if let Err(error) = write_experiment(sweep_dir, &summary(&self.spec.name, trials)) {
                 progress.say(&format!("warning: {error}; TensorBoard's HParams page will guess its columns"));
             }
-            let threads = trials.first().map_or(0, |trial| trial.experiment.run.threads);
-            let launcher = Local::new(data_root, results, workers, jobs.len(), threads);
-            let mut launcher = launcher.on(self.fleet.clone());
-            let tally = self.scheduler.run(jobs, finished_before, &mut launcher);
+            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut());
             progress.close();
             tally?
         };
@@ -294,6 +336,9 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
         let trial = &trials[*number];
         let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
         eprintln!("{}", failure_text(&trial.row, trial.seed, failure, &log));
+    }
+    if let Some(left) = &tally.left {
+        eprintln!("{left}; the same command looks after them and makes the table");
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

@@ -37,7 +37,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut reused = BTreeMap::new();
     for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {
         let fingerprint = corpora.fingerprint(&trial.experiment)?;
-        let identity = fingerprint.map(|fingerprint| crate::config::identity(&trial.experiment, &fingerprint));
+        let identity =
+            fingerprint.map(|fingerprint| crate::config::identity(&trial.experiment, &fingerprint));
         reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
     }
     reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));

@@ -53,7 +53,9 @@ impl Kind {
         match self {
             Kind::Superseded => "superseded runs: their settings or data have changed since",
             Kind::Orphan => "runs of rows and seeds that the sweep no longer has",
-            Kind::Checkpoints => "checkpoints of finished trials, but for the weights that were scored and the best",
+            Kind::Checkpoints => {
+                "checkpoints of finished trials, but for the weights that were scored and the best"
+            }
             Kind::Damaged => "damaged files that were set aside",
             Kind::Temporary => "temporary files that killed processes left",
         }
@@ -75,7 +77,8 @@ impl Found {
         let mut links: BTreeMap<(u64, u64), (u64, u64, u64)> = BTreeMap::new();
         for file in self.items.iter().flat_map(|item| &item.files) {
             if let Ok(about) = file.symlink_metadata() {
-                let entry = links.entry((about.dev(), about.ino())).or_insert((0, about.nlink(), about.len()));
+                let entry =
+                    links.entry((about.dev(), about.ino())).or_insert((0, about.nlink(), about.len()));
                 entry.0 += 1;
             }
         }
@@ -113,7 +116,8 @@ struct Needs {
 pub fn find(request: &Request) -> Result<Found> {
     let needs = Needs::read(request)?;
     let mut found = Found::default();
-    let superseded = request.results.join(".superseded").join(request.sweep_dir.file_name().unwrap_or_default());
+    let superseded =
+        request.results.join(".superseded").join(request.sweep_dir.file_name().unwrap_or_default());
     for run in runs_below(&superseded)? {
         found.run(Kind::Superseded, &run, &needs)?;
     }
@@ -228,7 +232,9 @@ impl Found {
             return Ok(());
         }
         let why = match training {
-            Some(training) if needs.trainings.contains(training) => "a trial of the sweep takes its training over",
+            Some(training) if needs.trainings.contains(training) => {
+                "a trial of the sweep takes its training over"
+            }
             // They could make scores and record again.
             _ if !scored_weights_hold(run)? => "its scored weights are not as recorded; see `ablate verify`",
             _ => {

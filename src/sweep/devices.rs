@@ -140,7 +140,8 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
         Some(list) => {
-            let named = |name: &str| cards.iter().find(|card| card.index.to_string() == name || card.uuid == name);
+            let named =
+                |name: &str| cards.iter().find(|card| card.index.to_string() == name || card.uuid == name);
             list.split(',').map_while(|name| named(name.trim())).collect()
         }
     };

@@ -80,6 +80,18 @@ pub enum SweepEvent<'a> {
         #[serde(flatten)]
         trial: TrialName<'a>,
     },
+    /// It is a job of a cluster that waits for its turn.
+    TrialSubmitted {
+        #[serde(flatten)]
+        trial: TrialName<'a>,
+        reason: &'a str,
+    },
+    /// Its place was taken away; it gets another.
+    TrialRequeued {
+        #[serde(flatten)]
+        trial: TrialName<'a>,
+        reason: &'a str,
+    },
     /// It waits for halving to let it go on.
     TrialPaused {
         #[serde(flatten)]

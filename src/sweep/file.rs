@@ -4,6 +4,7 @@
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
 //! [`schema`](super::schema).
 
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::{Halving, Retry};
 use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
 use schemars::JsonSchema;
@@ -35,6 +36,9 @@ pub struct SweepFile {
     pub retry: Retry,
     /// Compare trials on the way and let only the best go on.
     pub halving: Option<Halving>,
+    /// What each trial asks for with `--launcher slurm`.
+    #[serde(default)]
+    pub slurm: SlurmSpec,
     /// Files of rows and sections to add to these, relative to this file.
     #[serde(default)]
     pub include: Vec<String>,

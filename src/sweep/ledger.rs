@@ -32,6 +32,10 @@ pub struct Event<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Started,
+    /// Waits in a cluster's queue.
+    Submitted,
+    /// Its place was taken away; it waits for the next one.
+    Requeued,
     Finished,
     Failed,
     Stopped,

@@ -154,8 +154,11 @@ impl<'a> SweepProgress<'a> {
         let trial = self.name(number);
         let text = reason.unwrap_or_default();
         match kind {
-            Kind::Started => self.tell(&SweepEvent::TrialStarted { trial }),
+            // Its process may wait in a cluster's queue: see `start`.
+            Kind::Started => {}
             Kind::Stopped => self.tell(&SweepEvent::TrialStopped { trial }),
+            Kind::Submitted => self.tell(&SweepEvent::TrialSubmitted { trial, reason: text }),
+            Kind::Requeued => self.tell(&SweepEvent::TrialRequeued { trial, reason: text }),
             Kind::Paused => self.tell(&SweepEvent::TrialPaused { trial, reason }),
             Kind::Reused | Kind::Recorded => self.tell(&SweepEvent::TrialReused { trial, from: text }),
             Kind::Superseded => self.tell(&SweepEvent::TrialSuperseded { trial, to: text }),
@@ -164,7 +167,9 @@ impl<'a> SweepProgress<'a> {
         self.change(number, |line| {
             line.note = String::new();
             match kind {
-                Kind::Started => line.stage = Stage::Running,
+                Kind::Requeued | Kind::Submitted => {
+                    (line.stage, line.note) = (Stage::Queued, text.to_string())
+                }
                 Kind::Stopped => line.stage = Stage::Other(StateKind::Stopped),
                 Kind::Paused => line.stage = Stage::Other(StateKind::Paused),
                 Kind::Reused => line.note = format!("from {text}"),
@@ -196,6 +201,8 @@ impl<'a> SweepProgress<'a> {
 
     /// Shows a trial whose process runs from now on.
     pub fn start(&'a self, number: usize) -> TrialProgress<'a> {
+        self.tell(&SweepEvent::TrialStarted { trial: self.name(number) });
+        self.change(number, |line| (line.stage, line.note) = (Stage::Running, String::new()));
         let now = Instant::now();
         TrialProgress { sweep: self, number, start_step: 0, started: now, said: now }
     }

@@ -48,6 +48,8 @@ pub struct Tally {
     pub halved: usize,
     /// Why the sweep ended before its trials did.
     pub stopped: Option<String>,
+    /// What goes on without the driver, if it left as it was told to.
+    pub left: Option<String>,
 }
 
 /// The sweep at work.
@@ -59,6 +61,8 @@ pub struct Scheduler<'a> {
     pub policy: &'a Policy,
     pub progress: &'a SweepProgress<'a>,
     pub stop: &'a StopFlag,
+    /// Leave once everything that can start has started.
+    pub detach: bool,
 }
 
 impl Scheduler<'_> {
@@ -131,7 +135,11 @@ impl Scheduler<'_> {
         outcome?;
         let Site { queue, mut tally, .. } = site;
         tally.halved = queue.halved();
-        if tally.stopped.is_none() && queue.waiting() > 0 {
+        if let Some(left) = &mut tally.left
+            && queue.waiting() > 0
+        {
+            *left += &format!("; {} more wait for others", queue.waiting());
+        } else if tally.stopped.is_none() && queue.waiting() > 0 {
             let left = queue.waiting();
             tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
         }
@@ -157,7 +165,8 @@ struct Attempt<'a> {
     task: Task,
     order: Order,
     begun: Instant,
-    display: TrialProgress<'a>,
+    /// Once it runs.
+    display: Option<TrialProgress<'a>>,
 }
 
 impl Attempt<'_> {
@@ -179,33 +188,62 @@ impl Site<'_> {
             if self.running.is_empty() && (self.halted || ask_at.is_none()) {
                 return Ok(());
             }
-            for (trial, update) in self.launcher.updates(TICK)? {
-                match update {
-                    Update::Heard(event) => {
-                        if let Some(attempt) = self.running.get_mut(&trial) {
-                            attempt.display.hear(&event);
-                        }
-                    }
-                    Update::Ended(ending) => {
-                        self.end(trial, ending)?;
-                        ask_at = Some(Instant::now());
-                    }
+            for update in self.launcher.updates(TICK)? {
+                if matches!(update, Update::Ended(..)) {
+                    ask_at = Some(Instant::now());
                 }
+                self.take_in(update)?;
+            }
+            if self.scheduler.detach && !self.halted {
+                self.tally.left = self.launcher.leave();
+                self.forget_running();
             }
         }
+    }
+
+    fn take_in(&mut self, update: Update) -> Result<()> {
+        match update {
+            Update::Said(what) => self.scheduler.progress.say(&what),
+            Update::Noted(trial, kind, what) => {
+                let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
+                if kind == Kind::Requeued {
+                    self.scheduler.progress.say(&format!("{}: {what}", attempt.order.name));
+                    attempt.display = None;
+                }
+                self.note(&self.running[&trial].task, kind, Some(&what))?;
+            }
+            Update::Begun(trial) => {
+                if let Some(attempt) = self.running.get_mut(&trial) {
+                    attempt.begun = Instant::now();
+                    attempt.display = Some(self.scheduler.progress.start(trial));
+                }
+            }
+            Update::Heard(trial, event) => {
+                let display = self.running.get_mut(&trial).and_then(|attempt| attempt.display.as_mut());
+                display.into_iter().for_each(|display| display.hear(&event));
+            }
+            Update::Ended(trial, ending) => self.end(trial, ending)?,
+        }
+        Ok(())
+    }
+
+    /// The launcher's trials go on without the driver, which ends.
+    fn forget_running(&mut self) {
+        self.halted = true;
+        self.running.clear();
     }
 
     /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
     fn fill(&mut self) -> Result<Option<Instant>> {
         let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
-            let launcher = &*self.launcher;
             let free = |job: &Job| {
-                if !launcher.has_room(job.trial) {
+                if !self.launcher.has_room(job.trial) {
                     return Ok(false);
                 }
                 let run_dir = run_dir(sweep_dir, &trials[job.trial]);
-                Ok(!run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
+                let held = self.launcher.holds(&run_dir, &job.identity);
+                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
             };
             match self.queue.next(free)? {
                 Next::Run(task) => self.begin(task)?,
@@ -222,12 +260,18 @@ impl Site<'_> {
         if self.halted {
             return;
         }
-        if self.scheduler.stop.is_raised() {
-            self.scheduler.progress
+        if !self.scheduler.stop.is_raised() {
+            if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
+                self.halt(&format!("max_hours = {hours}"));
+            }
+        } else if let Some(what) = self.launcher.leave() {
+            self.tally.stopped = Some(what);
+            self.forget_running();
+        } else {
+            self.scheduler
+                .progress
                 .say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
             self.halt("a signal");
-        } else if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
-            self.halt(&format!("max_hours = {hours}"));
         }
     }
 
@@ -241,13 +285,14 @@ impl Site<'_> {
     /// Ends the sweep after an error, which is what will be reported.
     fn wind_up(&mut self) {
         self.halted = true;
+        if self.launcher.leave().is_some() {
+            return self.forget_running();
+        }
         self.launcher.stop();
         while !self.running.is_empty() {
             let Ok(updates) = self.launcher.updates(TICK) else { return };
-            for (trial, update) in updates {
-                if let Update::Ended(ending) = update {
-                    let _ = self.end(trial, ending);
-                }
+            for update in updates {
+                let _ = self.take_in(update);
             }
         }
     }
@@ -262,7 +307,8 @@ impl Site<'_> {
             run_dir: run_dir(self.scheduler.sweep_dir, trial),
             until: task.until,
         };
-        match self.make_place(&task, trial, &order) {
+        let held = self.launcher.holds(&order.run_dir, &order.identity);
+        match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
             Ok(true) => {
                 self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
                 self.queue.settle(&task);
@@ -283,10 +329,11 @@ impl Site<'_> {
             }
             Err(error) => return Err(error),
         }
-        self.note(&task, Kind::Started, None)?;
+        if !held {
+            self.note(&task, Kind::Started, None)?;
+        }
         self.launcher.start(order.clone())?;
-        let display = self.scheduler.progress.start(order.trial);
-        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display });
+        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display: None });
         Ok(())
     }
 
@@ -300,11 +347,26 @@ impl Site<'_> {
                 self.note(&task, Kind::Finished, None)?;
                 let metrics = final_metrics(&order.run_dir);
                 self.scheduler.progress.finished(order.trial, &metrics);
-                self.scheduler.progress.say(&format!("{}: finished in {took}{}", order.name, scores(&metrics)));
+                self.scheduler.progress.say(&format!(
+                    "{}: finished in {took}{}",
+                    order.name,
+                    scores(&metrics)
+                ));
                 self.queue.settle(&task);
                 self.tally.finished += 1;
             }
             Ending::Stopped => self.stopped(&task, &order, &took)?,
+            Ending::Requeued(why) => {
+                self.note(&task, Kind::Requeued, Some(&why))?;
+                self.scheduler.progress.say(&format!("{}: {why}; it goes on", order.name));
+                self.queue.requeue(&task);
+            }
+            Ending::Left(why) => {
+                self.note(&task, Kind::Stopped, Some(&why))?;
+                self.scheduler.progress.say(&format!("{}: {why}", order.name));
+                self.queue.settle(&task);
+                self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
+            }
             Ending::Failed { kind, reason, detail } => {
                 let attempts = task.job.failures + 1;
                 let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
@@ -347,7 +409,9 @@ impl Site<'_> {
         let Order { name, run_dir, .. } = order;
         if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
             self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
-            self.scheduler.progress.say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+            self.scheduler
+                .progress
+                .say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
             self.queue.pause(task, dev_loss);
             return Ok(());
         }
@@ -404,13 +468,11 @@ impl Site<'_> {
     }
 }
 
-/// A trial has finished only if it left its record.
+/// A trial has finished if it left its record, and only then.
 fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
-    if ending != Ending::Finished {
-        return ending;
-    }
     let reason = match Record::load(run_dir) {
         Ok(Some(record)) if record.identity == identity => return Ending::Finished,
+        _ if ending != Ending::Finished => return ending,
         Ok(_) => "ended without a record of its own".to_string(),
         Err(error) => error.to_string(),
     };

@@ -5,6 +5,7 @@ use super::factor::{Factor, factors};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::label;
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::Policy;
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
@@ -35,6 +36,8 @@ pub struct SweepSpec {
     pub devices: Option<Vec<String>>,
     /// What to do about failures, budgets and poor trials.
     pub policy: Policy,
+    /// What `--launcher slurm` asks for.
+    pub slurm: SlurmSpec,
     /// The start of the file.
     pub start: Place,
     /// The sweep file as parsed, for the places of what is not stored above.
@@ -93,6 +96,7 @@ impl SweepSpec {
             max_hours,
             retry,
             halving,
+            slurm,
             include: included,
             set: _,
             row,
@@ -142,6 +146,7 @@ impl SweepSpec {
             workers,
             devices,
             policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
+            slurm,
             start,
             places: tree,
         })

@@ -2,7 +2,7 @@
 
 use crate::config::schema::Experiment;
 use crate::error::Result;
-use crate::experiment::{attempts, claimed_identity, is_at_work};
+use crate::experiment::{CHECKPOINTS, attempts, claimed_identity, is_at_work};
 use crate::results::record::{FAILURE_FILE, Failure, Record};
 use crate::train::checkpoint::Checkpoints;
 use serde::Serialize;
@@ -106,7 +106,7 @@ impl TrialState {
         if finished {
             return Ok(TrialState { state: StateKind::Finished, step: steps, why: None });
         }
-        let step = Checkpoints::latest_step(&run_dir.join("checkpoints"))?.unwrap_or(0);
+        let step = Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0);
         if is_at_work(run_dir)? {
             return Ok(TrialState::new(StateKind::Running, step, "a process is at work on it"));
         }

@@ -176,8 +176,7 @@ impl TrialStatus {
             self.state.step = self.state.step.max(step).min(self.steps);
             self.tokens_per_second = last(&rows(TIMING_FILE), "train/tokens_per_second");
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-            let left =
-                seconds_left(now - attempt.started, attempt.from_step, self.state.step, self.steps);
+            let left = seconds_left(now - attempt.started, attempt.from_step, self.state.step, self.steps);
             self.seconds_left = Some(left).filter(|left| left.is_finite() && *left >= 0.0);
         }
     }

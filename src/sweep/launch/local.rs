@@ -1,14 +1,15 @@
 //! Trials as child processes of the driver.
 
 use super::process::{self, Cores};
-use super::{Launcher, Order, Update};
+use super::{Launcher, Order, Setup, Update};
 use crate::device::available_threads;
 use crate::error::Result;
 use crate::sweep::devices::Fleet;
 use crate::sweep::progress::TrialEvent;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Local {
     threads: usize,
     /// The processors of each place, if they are split.
     cores: Option<Vec<Cores>>,
+    workers: usize,
+    /// No more than there are trials.
     places: usize,
     /// Places that nobody has, the next one last.
     free: Vec<usize>,
@@ -26,13 +29,12 @@ pub struct Local {
     running: BTreeMap<usize, (u32, usize)>,
     /// The cards that trials are spread over, if there are any.
     fleet: Option<Fleet>,
-    told: (Sender<(usize, Update)>, Receiver<(usize, Update)>),
+    told: (Sender<Update>, Receiver<Update>),
 }
 
 impl Local {
-    /// For `workers` at once, of which no more than `trials` are needed. `threads` are those that the trials
-    /// state; 0 leaves them open.
-    pub fn new(data_root: &Path, results: &Path, workers: usize, trials: usize, threads: usize) -> Self {
+    pub fn new(setup: &Setup) -> Self {
+        let Setup { data_root, results, workers, trials, threads, .. } = *setup;
         let share = |workers: usize| match threads {
             0 => (available_threads() / workers).max(1),
             threads => threads,
@@ -44,21 +46,17 @@ impl Local {
             // Of all workers: the bytes of a trial must not depend on how many are left.
             threads: share(workers),
             cores: Cores::split(places, share(places)),
+            workers,
             places,
             free: (0..places).rev().collect(),
             running: BTreeMap::new(),
-            fleet: None,
+            fleet: setup.fleet.cloned(),
             told: channel(),
         }
     }
 }
 
 impl Local {
-    /// With every trial on one of these cards.
-    pub fn on(self, fleet: Option<Fleet>) -> Self {
-        Local { fleet, ..self }
-    }
-
     /// The environment that shows the trial its card alone, which its log names.
     fn environment(&mut self, order: &Order) -> Result<Vec<(&'static str, String)>> {
         let Some(card) = self.fleet.as_mut().and_then(|fleet| fleet.enter(order.trial)) else {
@@ -70,6 +68,10 @@ impl Local {
 }
 
 impl Launcher for Local {
+    fn describe(&self) -> String {
+        format!("up to {} at once", self.workers)
+    }
+
     fn places(&self) -> usize {
         self.places
     }
@@ -83,40 +85,41 @@ impl Launcher for Local {
     }
 
     fn start(&mut self, order: Order) -> Result<()> {
+        let environment = self.environment(&order)?;
         let place = self.free.last().copied().unwrap_or(0);
         let cores = self.cores.as_ref().map(|cores| &cores[place]);
-        let cores = cores.cloned();
-        let environment = self.environment(&order)?;
         let mut child = process::spawn(
             &order.run_dir,
             &self.data_root,
             &self.results,
             order.until,
-            cores.as_ref(),
+            cores,
             &environment,
+            Stdio::piped(),
         )?;
         self.free.pop();
         self.running.insert(order.trial, (child.id(), place));
         let tell = self.told.0.clone();
+        // The driver is there to hear it, and where it is not, nobody minds.
+        let _ = tell.send(Update::Begun(order.trial));
         std::thread::spawn(move || {
             let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
             for line in lines.map_while(|line| line.ok()) {
                 if let Ok(event) = serde_json::from_str::<TrialEvent>(&line) {
-                    let _ = tell.send((order.trial, Update::Heard(event)));
+                    let _ = tell.send(Update::Heard(order.trial, event));
                 }
             }
             let ending = process::classify(child.wait().ok(), &order.run_dir);
-            // A driver that is gone does not hear it.
-            let _ = tell.send((order.trial, Update::Ended(ending)));
+            let _ = tell.send(Update::Ended(order.trial, ending));
         });
         Ok(())
     }
 
-    fn updates(&mut self, patience: Duration) -> Result<Vec<(usize, Update)>> {
+    fn updates(&mut self, patience: Duration) -> Result<Vec<Update>> {
         let (_, told) = &self.told;
         let updates: Vec<_> = told.recv_timeout(patience).into_iter().chain(told.try_iter()).collect();
-        for (trial, update) in &updates {
-            if matches!(update, Update::Ended(_))
+        for update in &updates {
+            if let Update::Ended(trial, _) = update
                 && let Some((_, place)) = self.running.remove(trial)
             {
                 self.free.push(place);

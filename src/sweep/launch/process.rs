@@ -36,7 +36,7 @@ fn allowed_cores() -> Option<Vec<usize>> {
 }
 
 /// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
-/// log; its standard output is a pipe of progress events. If this process dies, the trial
+/// log; its progress events go to `told`, its standard output. If this process dies, the trial
 /// saves a checkpoint and stops.
 ///
 /// `until` is the update to pause after; `environment` is set beside what this process has.
@@ -47,6 +47,7 @@ pub fn spawn(
     until: Option<u64>,
     cores: Option<&Cores>,
     environment: &[(&str, String)],
+    told: Stdio,
 ) -> Result<Child> {
     let log = open_log(run_dir)?;
     let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
@@ -55,10 +56,11 @@ pub fn spawn(
     command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.args(until.map(|step| format!("--until={step}")));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
-    // SAFETY: between fork and exec only two system calls are made, on memory that is already there.
+    command.stdin(Stdio::null()).stdout(told).stderr(log).process_group(0);
+    // SAFETY: between fork and exec only a few system calls are made, on memory that is already there.
     unsafe {
         command.pre_exec(move || {
+            crate::signal::hold_back();
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
             if let Some(Cores(cores)) = &cores {
                 let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -112,7 +114,8 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
     Ending::Failed { kind, reason, detail: lines }
 }
 
-fn last_lines(path: &Path, count: usize) -> String {
+/// The last lines of a file; nothing if it cannot be read.
+pub fn last_lines(path: &Path, count: usize) -> String {
     let text =
         std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
