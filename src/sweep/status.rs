@@ -223,6 +223,9 @@ fn told(state: TrialState, last: Option<&Entry>, steps: u64, at_work: bool) -> T
         (StateKind::Stopped, Kind::Retried) => {
             TrialState { why: Some(format!("{reason}, to be tried again")), ..state }
         }
+        (StateKind::Stopped, Kind::Submitted | Kind::Requeued) => {
+            TrialState { why: Some(format!("waits in the cluster's queue: {reason}")), ..state }
+        }
         // Between two looks of the driver at its processes it may be either.
         (StateKind::Stopped, Kind::Started) if !at_work => {
             let at = match state.step {
@@ -260,6 +263,7 @@ mod tests {
         let (kind, step, why) = state(NeverStarted, Some(entry(Kind::Recorded, "a.jsonl:3")), false);
         assert_eq!((kind, step), (Recorded, 40));
         assert!(why.contains("a.jsonl:3"), "{why}");
+        assert!(state(Stopped, Some(entry(Kind::Submitted, "job 7")), true).2.contains("queue: job 7"));
         assert!(state(Stopped, Some(entry(Kind::Started, "")), false).2.contains("its process is gone"));
         assert!(state(Stopped, Some(entry(Kind::Retried, "killed")), true).2.contains("killed, to be tried"));
     }
