@@ -54,16 +54,18 @@ fn trial<'a>(status: &'a Value, row: &str) -> &'a Value {
 fn long_sweep(workshop: &Workshop) -> Child {
     workshop.write("small.toml", &SWEEP.replace("= 20,", "= 100000,"));
     let mut command = workshop.command(&["sweep", "small.toml"]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
-    loop {
-        assert!(begun.elapsed() < Duration::from_secs(120), "the trial never trained");
-        let metrics = workshop.path("results/small/base/seed-1/metrics.csv");
-        if std::fs::read_to_string(metrics).is_ok_and(|text| text.contains("dev/bleu")) {
-            return child;
+    let metrics = workshop.path("results/small/base/seed-1/metrics.csv");
+    while !std::fs::read_to_string(&metrics).is_ok_and(|text| text.contains("dev/bleu")) {
+        if begun.elapsed() > Duration::from_secs(120) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the trial never trained");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    child
 }
 
 #[test]
