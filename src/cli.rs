@@ -28,6 +28,17 @@ enum Command {
     ///
     /// Example: ablate sweep sweeps/demo.toml --workers 2
     Sweep(commands::sweep::Arguments),
+    /// What every trial of a sweep is at: while it runs, after it ended, from another terminal.
+    ///
+    /// Example: ablate status sweeps/demo.toml
+    Status(commands::status::Arguments),
+    /// Show what a sweep's directory holds that nobody needs any more, and remove it with --yes.
+    ///
+    /// Superseded runs, runs of rows that the sweep no longer has, training states of finished trials, damaged
+    /// files that were set aside, temporary files. Records, scores, translations and scored weights stay.
+    ///
+    /// Example: ablate clean sweeps/demo.toml --yes
+    Clean(commands::clean::Arguments),
     /// Score a finished run, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
@@ -81,6 +92,8 @@ impl Cli {
             Command::Prepare(arguments) => commands::prepare::run(arguments, &self.places),
             Command::Train(arguments) => commands::train::run(arguments, &self.places),
             Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
+            Command::Status(arguments) => commands::status::run(arguments, &self.places),
+            Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),

@@ -25,6 +25,9 @@ pub struct SweepFile {
     /// Trials that run at once; absent: the command decides.
     #[schemars(range(min = 1))]
     pub workers: Option<usize>,
+    /// Cards that trials are spread over: "cuda:0", … or "cuda" for all; absent: each has its `run.device`.
+    #[schemars(length(min = 1))]
+    pub devices: Option<Vec<String>>,
     /// Trials that one call of the command starts, at most; absent: all.
     #[schemars(range(min = 1))]
     pub max_trials: Option<usize>,

@@ -1,9 +1,16 @@
 //! Sweeps: a file to trials, and trials to processes.
 
+pub mod board;
+pub mod clean;
 pub mod collect;
 pub mod combine;
+pub mod committed;
 pub mod condition;
+pub mod corpora;
+pub mod devices;
 pub mod draw;
+pub mod driver;
+pub mod event;
 pub mod expand;
 pub mod factor;
 pub mod file;
@@ -22,3 +29,5 @@ pub mod schema;
 pub mod selection;
 pub mod settings;
 pub mod spec;
+pub mod state;
+pub mod status;

@@ -59,6 +59,7 @@ pub struct Scheduler<'a> {
     pub data_root: &'a Path,
     pub trials: &'a [Trial],
     pub policy: &'a Policy,
+    pub progress: &'a SweepProgress<'a>,
     pub stop: &'a StopFlag,
     /// Leave once everything that can start has started.
     pub detach: bool,
@@ -118,12 +119,10 @@ impl Scheduler<'_> {
 
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
     pub fn run(&self, jobs: Vec<Job>, finished_before: usize, launcher: &mut dyn Launcher) -> Result<Tally> {
-        let progress = SweepProgress::new();
         let mut site = Site {
             scheduler: self,
             launcher,
             ledger: Ledger::open(self.sweep_dir)?,
-            progress: &progress,
             queue: Queue::new(jobs, self.policy),
             running: BTreeMap::new(),
             tally: Tally { finished: finished_before, ..Tally::default() },
@@ -153,7 +152,6 @@ struct Site<'a> {
     scheduler: &'a Scheduler<'a>,
     launcher: &'a mut dyn Launcher,
     ledger: Ledger,
-    progress: &'a SweepProgress,
     queue: Queue,
     /// The trials that the launcher has, by number.
     running: BTreeMap<usize, Attempt<'a>>,
@@ -205,20 +203,19 @@ impl Site<'_> {
 
     fn take_in(&mut self, update: Update) -> Result<()> {
         match update {
-            Update::Said(what) => self.progress.say(&what),
+            Update::Said(what) => self.scheduler.progress.say(&what),
             Update::Noted(trial, kind, what) => {
                 let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
                 if kind == Kind::Requeued {
-                    self.progress.say(&format!("{}: {what}", attempt.order.name));
-                    attempt.display.take().into_iter().for_each(TrialProgress::end);
+                    self.scheduler.progress.say(&format!("{}: {what}", attempt.order.name));
+                    attempt.display = None;
                 }
                 self.note(&self.running[&trial].task, kind, Some(&what))?;
             }
             Update::Begun(trial) => {
-                let steps = self.scheduler.trials[trial].experiment.training.steps;
                 if let Some(attempt) = self.running.get_mut(&trial) {
                     attempt.begun = Instant::now();
-                    attempt.display = Some(self.progress.start(&attempt.order.name, steps));
+                    attempt.display = Some(self.scheduler.progress.start(trial));
                 }
             }
             Update::Heard(trial, event) => {
@@ -233,8 +230,7 @@ impl Site<'_> {
     /// The launcher's trials go on without the driver, which ends.
     fn forget_running(&mut self) {
         self.halted = true;
-        let displays = std::mem::take(&mut self.running).into_values().filter_map(|attempt| attempt.display);
-        displays.for_each(TrialProgress::end);
+        self.running.clear();
     }
 
     /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
@@ -242,6 +238,9 @@ impl Site<'_> {
         let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
             let free = |job: &Job| {
+                if !self.launcher.has_room(job.trial) {
+                    return Ok(false);
+                }
                 let run_dir = run_dir(sweep_dir, &trials[job.trial]);
                 let held = self.launcher.holds(&run_dir, &job.identity);
                 Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
@@ -269,7 +268,8 @@ impl Site<'_> {
             self.tally.stopped = Some(what);
             self.forget_running();
         } else {
-            self.progress
+            self.scheduler
+                .progress
                 .say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
             self.halt("a signal");
         }
@@ -310,6 +310,7 @@ impl Site<'_> {
         let held = self.launcher.holds(&order.run_dir, &order.identity);
         match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
             Ok(true) => {
+                self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
                 self.queue.settle(&task);
                 self.tally.finished += 1;
                 return Ok(());
@@ -340,24 +341,29 @@ impl Site<'_> {
     fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
         let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
         let took = attempt.took();
-        let Attempt { task, order, display, .. } = attempt;
-        display.into_iter().for_each(TrialProgress::end);
+        let Attempt { task, order, .. } = attempt;
         match confirm(ending, &order.run_dir, &order.identity) {
             Ending::Finished => {
                 self.note(&task, Kind::Finished, None)?;
-                self.progress.say(&format!("{}: finished in {took}{}", order.name, scores(&order.run_dir)));
+                let metrics = final_metrics(&order.run_dir);
+                self.scheduler.progress.finished(order.trial, &metrics);
+                self.scheduler.progress.say(&format!(
+                    "{}: finished in {took}{}",
+                    order.name,
+                    scores(&metrics)
+                ));
                 self.queue.settle(&task);
                 self.tally.finished += 1;
             }
             Ending::Stopped => self.stopped(&task, &order, &took)?,
             Ending::Requeued(why) => {
                 self.note(&task, Kind::Requeued, Some(&why))?;
-                self.progress.say(&format!("{}: {why}; it goes on", order.name));
+                self.scheduler.progress.say(&format!("{}: {why}; it goes on", order.name));
                 self.queue.requeue(&task);
             }
             Ending::Left(why) => {
                 self.note(&task, Kind::Stopped, Some(&why))?;
-                self.progress.say(&format!("{}: {why}", order.name));
+                self.scheduler.progress.say(&format!("{}: {why}", order.name));
                 self.queue.settle(&task);
                 self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
             }
@@ -376,7 +382,7 @@ impl Site<'_> {
         let Order { name, run_dir, .. } = order;
         let threads = self.launcher.threads();
         if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
-            self.progress.say(&format!(
+            self.scheduler.progress.say(&format!(
                 "{}: its settings or data changed; the old run is in {}",
                 run_dir.display(),
                 place.display()
@@ -388,12 +394,12 @@ impl Site<'_> {
             Ok(Reuse::Whole(other)) => (other, "the same trial finished in"),
             Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
             Err(error) => {
-                self.progress.say(&format!("{name}: {error}; it is trained anew"));
+                self.scheduler.progress.say(&format!("{name}: {error}; it is trained anew"));
                 place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
                 return Ok(false);
             }
         };
-        self.progress.say(&format!("{name}: {what} {}", other.display()));
+        self.scheduler.progress.say(&format!("{name}: {what} {}", other.display()));
         self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
         Ok(what.starts_with("the same"))
     }
@@ -403,12 +409,14 @@ impl Site<'_> {
         let Order { name, run_dir, .. } = order;
         if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
             self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
-            self.progress.say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+            self.scheduler
+                .progress
+                .say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
             self.queue.pause(task, dev_loss);
             return Ok(());
         }
         self.note(task, Kind::Stopped, None)?;
-        self.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
+        self.scheduler.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
         if self.halted || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
             self.queue.settle(task);
             let stopped = &mut self.tally.stopped;
@@ -427,7 +435,8 @@ impl Site<'_> {
         let again = self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halted;
         let kind = if again { Kind::Retried } else { Kind::Failed };
         self.note(task, kind, Some(&failure.reason))?;
-        self.progress.say(&format!(
+        self.scheduler.progress.failed(order.trial, &failure, &log, again);
+        self.scheduler.progress.say(&format!(
             "{name}: {} after {took}{}; {}\n    {}",
             failure.reason,
             if again { ", to be tried again" } else { "" },
@@ -447,6 +456,7 @@ impl Site<'_> {
     }
 
     fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
+        self.scheduler.progress.note(task.job.trial, event, reason);
         let trial = &self.scheduler.trials[task.job.trial];
         self.ledger.note(&Event {
             event,
@@ -475,11 +485,11 @@ fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     rows.into_iter().find(|row| row.step == step && row.tag == "dev/loss").map(|row| row.value)
 }
 
-fn scores(run_dir: &Path) -> String {
-    match Record::load(run_dir) {
-        Ok(Some(record)) => {
-            record.metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
-        }
-        _ => String::new(),
-    }
+/// The final scores by tag; none if there is no sound record.
+fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
+    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
+}
+
+fn scores(metrics: &BTreeMap<String, f64>) -> String {
+    metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }

@@ -32,6 +32,8 @@ pub struct SweepSpec {
     pub table: TableSpec,
     /// Trials that run at once; absent: the command decides.
     pub workers: Option<usize>,
+    /// Cards that trials are spread over; absent: each runs on its `run.device`.
+    pub devices: Option<Vec<String>>,
     /// What to do about failures, budgets and poor trials.
     pub policy: Policy,
     /// What `--launcher slurm` asks for.
@@ -89,6 +91,7 @@ impl SweepSpec {
             base,
             seeds,
             workers,
+            devices,
             max_trials,
             max_hours,
             retry,
@@ -141,6 +144,7 @@ impl SweepSpec {
             sections,
             table,
             workers,
+            devices,
             policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
             slurm,
             start,

@@ -4,6 +4,7 @@ use super::process::{self, Cores};
 use super::{Launcher, Order, Setup, Update};
 use crate::device::available_threads;
 use crate::error::Result;
+use crate::sweep::devices::Fleet;
 use crate::sweep::progress::TrialEvent;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -26,6 +27,8 @@ pub struct Local {
     free: Vec<usize>,
     /// Process number and place of each running trial.
     running: BTreeMap<usize, (u32, usize)>,
+    /// The cards that trials are spread over, if there are any.
+    fleet: Option<Fleet>,
     told: (Sender<Update>, Receiver<Update>),
 }
 
@@ -47,8 +50,20 @@ impl Local {
             places,
             free: (0..places).rev().collect(),
             running: BTreeMap::new(),
+            fleet: setup.fleet.cloned(),
             told: channel(),
         }
+    }
+}
+
+impl Local {
+    /// The environment that shows the trial its card alone, which its log names.
+    fn environment(&mut self, order: &Order) -> Result<Vec<(&'static str, String)>> {
+        let Some(card) = self.fleet.as_mut().and_then(|fleet| fleet.enter(order.trial)) else {
+            return Ok(Vec::new());
+        };
+        process::log(&order.run_dir, &format!("on cuda:{}, {}", card.device, card.visible))?;
+        Ok(card.environment().to_vec())
     }
 }
 
@@ -65,7 +80,12 @@ impl Launcher for Local {
         self.threads
     }
 
+    fn has_room(&self, trial: usize) -> bool {
+        self.fleet.as_ref().is_none_or(|fleet| fleet.has_room(trial))
+    }
+
     fn start(&mut self, order: Order) -> Result<()> {
+        let environment = self.environment(&order)?;
         let place = self.free.last().copied().unwrap_or(0);
         let cores = self.cores.as_ref().map(|cores| &cores[place]);
         let mut child = process::spawn(
@@ -74,6 +94,7 @@ impl Launcher for Local {
             &self.results,
             order.until,
             cores,
+            &environment,
             Stdio::piped(),
         )?;
         self.free.pop();
@@ -102,6 +123,7 @@ impl Launcher for Local {
                 && let Some((_, place)) = self.running.remove(trial)
             {
                 self.free.push(place);
+                self.fleet.iter_mut().for_each(|fleet| fleet.leave(*trial));
             }
         }
         Ok(updates)

@@ -4,6 +4,7 @@ pub mod local;
 pub mod process;
 pub mod slurm;
 
+use super::devices::Fleet;
 use super::ledger::Kind;
 use super::progress::TrialEvent;
 use crate::error::Result;
@@ -81,6 +82,8 @@ pub struct Setup<'a> {
     pub trials: usize,
     /// Threads that trials state; 0 leaves them open.
     pub threads: usize,
+    /// The cards that trials on this machine are spread over, if there are any.
+    pub fleet: Option<&'a Fleet>,
     pub slurm: &'a SlurmSpec,
 }
 
@@ -115,6 +118,11 @@ pub trait Launcher {
 
     /// Threads of a trial that leaves their number open.
     fn threads(&self) -> usize;
+
+    /// Whether there is room for the trial with this number, beside a place; if not, it has to wait.
+    fn has_room(&self, _trial: usize) -> bool {
+        true
+    }
 
     /// Whether an earlier driver has started the trial, and it has not ended or nobody knows yet how. Its directory must
     /// be left alone; [`start`](Self::start) only begins to look after it.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::results::record::FailureKind;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -38,22 +39,22 @@ fn allowed_cores() -> Option<Vec<usize>> {
 /// log; its progress events go to `told`, its standard output. If this process dies, the trial
 /// saves a checkpoint and stops.
 ///
-/// `until` is the update to pause after.
+/// `until` is the update to pause after; `environment` is set beside what this process has.
 pub fn spawn(
     run_dir: &Path,
     data_root: &Path,
     results: &Path,
     until: Option<u64>,
     cores: Option<&Cores>,
+    environment: &[(&str, String)],
     told: Stdio,
 ) -> Result<Child> {
-    let log_path = run_dir.join(LOG_FILE);
-    let log =
-        File::options().append(true).create(true).open(&log_path).map_err(Error::io("open", &log_path))?;
+    let log = open_log(run_dir)?;
     let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
     let cores = cores.cloned();
     let mut command = Command::new(&program);
     command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.args(until.map(|step| format!("--until={step}")));
     command.stdin(Stdio::null()).stdout(told).stderr(log).process_group(0);
     // SAFETY: between fork and exec only a few system calls are made, on memory that is already there.
@@ -70,6 +71,16 @@ pub fn spawn(
         });
     }
     command.spawn().map_err(Error::io("start", &program))
+}
+
+fn open_log(run_dir: &Path) -> Result<File> {
+    let path = run_dir.join(LOG_FILE);
+    File::options().append(true).create(true).open(&path).map_err(Error::io("open", &path))
+}
+
+/// Adds a line of the driver's to a run's log.
+pub fn log(run_dir: &Path, line: &str) -> Result<()> {
+    writeln!(open_log(run_dir)?, "{line}").map_err(Error::io("write", run_dir.join(LOG_FILE)))
 }
 
 /// Sends a signal to a trial's process group.

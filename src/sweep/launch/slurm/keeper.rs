@@ -111,7 +111,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let before = super::saved_step(&run_dir)?;
     let events = run_dir.join(EVENTS_FILE);
     let events = File::create(&events).map_err(Error::io("create", &events))?;
-    let mut child = process::spawn(&run_dir, data_root, results, element.until, None, events.into())?;
+    let mut child = process::spawn(&run_dir, data_root, results, element.until, None, &[], events.into())?;
     let mut passed_on = false;
     let status: ExitStatus = loop {
         if let Some(status) = child.try_wait().map_err(Error::io("wait for", &run_dir))? {

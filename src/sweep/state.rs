@@ -1,4 +1,4 @@
-//! How far a trial is, read off its run directory, and why it is not finished.
+//! How far a trial is, read off its run directory, and why it is not finished. Plans, `status` and `clean` share it.
 
 use crate::config::schema::Experiment;
 use crate::error::Result;
@@ -16,9 +16,13 @@ pub enum StateKind {
     Finished,
     /// Another run below the results directory is the same trial, and will be taken over.
     FinishedElsewhere,
+    /// A committed record of the same trial stands for it (`--reuse-records`).
+    Recorded,
     NeverStarted,
     /// Begun, and at rest: it goes on from its newest checkpoint.
     Stopped,
+    /// At rest until successive halving lets it go on; only the ledger tells it from `Stopped`.
+    Paused,
     /// A process is at work on it.
     Running,
     Failed,
@@ -33,7 +37,24 @@ pub enum StateKind {
 impl StateKind {
     /// Whether there is nothing left to compute.
     pub fn is_done(self) -> bool {
-        matches!(self, StateKind::Finished | StateKind::FinishedElsewhere)
+        matches!(self, StateKind::Finished | StateKind::FinishedElsewhere | StateKind::Recorded)
+    }
+
+    /// The state in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            StateKind::Finished => "finished",
+            StateKind::FinishedElsewhere => "finished elsewhere",
+            StateKind::Recorded => "recorded",
+            StateKind::NeverStarted => "never started",
+            StateKind::Stopped => "stopped",
+            StateKind::Paused => "paused",
+            StateKind::Running => "running",
+            StateKind::Failed => "failed",
+            StateKind::Changed => "changed",
+            StateKind::Damaged => "damaged",
+            StateKind::Unknown => "unknown",
+        }
     }
 }
 
@@ -48,7 +69,7 @@ pub struct TrialState {
 }
 
 impl TrialState {
-    pub(super) fn new(state: StateKind, step: u64, why: impl Into<String>) -> Self {
+    pub fn new(state: StateKind, step: u64, why: impl Into<String>) -> Self {
         TrialState { state, step, why: Some(why.into()) }
     }
 
