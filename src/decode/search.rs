@@ -49,10 +49,10 @@ impl NextToken<'_> {
         let log_probabilities: Vec<f64> = flat(&(&values - normaliser).to_kind(tch::Kind::Double));
         let values: Vec<f64> = flat(&values.to_kind(tch::Kind::Double));
         let ids: Vec<i64> = flat(&ids);
-        let rows =
-            values.chunks(looked_at).zip(log_probabilities.chunks(looked_at)).zip(ids.chunks(looked_at));
-        let best_of_row = |(row, ((values, log_probabilities), ids)): (usize, ((&[f64], &[f64]), &[i64]))| {
-            let mut ids = ids.to_vec();
+        let best_of_row = |row: usize| {
+            let columns = row * looked_at..(row + 1) * looked_at;
+            let (values, log_probabilities) = (&values[columns.clone()], &log_probabilities[columns.clone()]);
+            let mut ids = ids[columns].to_vec();
             let last = values[count - 1];
             if values.get(count) == Some(&last) {
                 ids.truncate(values.iter().filter(|&&value| value > last).count());
@@ -65,7 +65,7 @@ impl NextToken<'_> {
             best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             best
         };
-        rows.enumerate().map(best_of_row).collect()
+        (0..values.len() / looked_at).map(best_of_row).collect()
     }
 }
 
