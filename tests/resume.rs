@@ -59,6 +59,20 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     assert_same_results(&whole, &resumed);
 }
 
+/// At sizes whose sums are split among threads.
+#[test]
+fn with_two_threads_a_trial_gives_the_same_bytes_again() {
+    let words = ["model.d_model=64", "model.d_ff=512", "training.steps=8", "training.batch_tokens=1200"];
+    let words = [&words[..], &["training.micro_batch_tokens=1200", "run.threads=2"]].concat();
+    let sets: Vec<&str> = words.iter().flat_map(|word| ["--set", word]).collect();
+    let (first, second) = (Workshop::new(), Workshop::new());
+    for workshop in [&first, &second] {
+        workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
+    }
+    assert!(first.text("results/tiny/seed-1/record.json").contains("\"threads\": 2"));
+    assert_same_results(&first, &second);
+}
+
 #[test]
 fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
     let (whole, resumed) = (Workshop::new(), Workshop::new());
