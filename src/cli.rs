@@ -47,10 +47,14 @@ enum Command {
     ///
     /// Example: ablate export results/tiny/seed-1 --format ctranslate2 --out tiny-ct2
     Export(commands::export::Arguments),
-    /// Print a sweep's table again, from what its trials left.
+    /// Print a sweep's table again, from what its trials left, and write it as Markdown, LaTeX and CSV.
     ///
     /// Example: ablate table sweeps/demo.toml
     Table(commands::table::Arguments),
+    /// Compare two runs, or two rows with all their seeds: settings, scores with tests, sentences, lengths.
+    ///
+    /// Example: ablate compare results/demo/base results/demo/one-layer
+    Compare(commands::compare::Arguments),
     /// Check whether the record of a finished run still holds.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
@@ -79,6 +83,7 @@ impl Cli {
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
+            Command::Compare(arguments) => commands::compare::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod compare;
 pub mod export;
 pub mod moses;
 pub mod prepare;
@@ -14,6 +15,7 @@ pub mod trial;
 pub mod verify;
 
 use crate::error::{Error, Result};
+use crate::results::render::Screen;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +60,13 @@ fn read_standard_input() -> Result<String> {
         let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::user(format!("standard input, line {line}: not UTF-8"))
     })
+}
+
+/// What tables on standard output are written for. Bold shows on terminals alone, and not with NO_COLOR.
+fn screen() -> Screen {
+    use std::io::IsTerminal;
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Screen { width: terminal_width(), bold: std::io::stdout().is_terminal() && !plain }
 }
 
 /// Columns of the terminal, or what reads well in a file.

@@ -1,10 +1,10 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{Places, print, stem, terminal_width};
+use super::{Places, print, screen, stem, terminal_width};
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, settings};
 use crate::files;
-use crate::results::render;
+use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
 use crate::sweep::expand::{Trial, expand};
 use crate::sweep::policy::Policy;
@@ -120,9 +120,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         let number = trials.iter().position(|other| std::ptr::eq(other, trial));
         number.is_some_and(|number| record.identity == identities[number])
     })?;
-    let table = collect::table(&spec, &sweep_dir, &trials, &records)?;
+    let table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     collect::write(&arguments.sweep, &sweep_dir, &table, &records)?;
-    print(&format!("{}\n", render::terminal(&table, terminal_width()).trim_end()))?;
+    print(&Tabulated::of(&table)?.terminal(screen()))?;
     eprintln!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display());
     let hopeless = left.iter().filter_map(|number| Some((*number, failures.get(number)?.clone())));
     tally.failed.extend(hopeless);

@@ -3,6 +3,7 @@
 use crate::device::peak_memory;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::results::cost::TrainingTime;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -109,6 +110,21 @@ impl Attempts {
 fn read(path: &Path) -> Result<Vec<Attempt>> {
     let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
     serde_json::from_slice(&bytes).map_err(|e| Error::failed(format!("{} is damaged ({e})", path.display())))
+}
+
+/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells.
+pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
+    let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
+    if efforts.is_empty() {
+        return None;
+    }
+    // A thread of a processor counts as a device of its own.
+    let units = |effort: &Effort| if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+    Some(TrainingTime {
+        unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
+        // An attempt that was killed tells nothing, and a training taken from another run is not in here.
+        incomplete: efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
+    })
 }
 
 /// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.

@@ -2,6 +2,7 @@
 
 pub mod attempts;
 mod claim;
+pub mod compared;
 mod evaluate;
 mod monitor;
 pub mod probe;
@@ -9,7 +10,7 @@ pub mod reuse;
 pub mod verify;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{score_translations, stored_hypotheses};
+pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
 
 use crate::config::{
     Experiment, configuration_hash, identity, shape_hash, to_toml, training_identity, validate_vocabulary,
@@ -28,6 +29,7 @@ use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
+use crate::train::workload::Workload;
 use crate::{device, files};
 use attempts::{Attempts, Effort};
 use monitor::RunMonitor;
@@ -297,6 +299,7 @@ impl Work<'_> {
             },
             parameters: self.model.weights().parameters(),
             steps: trained.step,
+            training_flops: Some(trained.step as f64 * self.flops_of_update()?),
             averaged_steps,
             metrics,
             signature: scores.signature,
@@ -305,6 +308,13 @@ impl Work<'_> {
         };
         record.save(self.trial.run_dir)?;
         Ok(record)
+    }
+
+    /// Operations of an update, forward and backward, on average over the first epoch.
+    fn flops_of_update(&self) -> Result<f64> {
+        let Experiment { model, training, .. } = self.trial.experiment;
+        let rows = model.embedding_rows.unwrap_or(self.data.tokenizer.len() as i64);
+        Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
 }
 

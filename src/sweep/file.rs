@@ -6,8 +6,10 @@
 
 use super::policy::{Halving, Retry};
 use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
+use crate::results::table::Form;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A sweep: rows of changes to a base experiment, each trained once with each seed.
 #[derive(Deserialize, JsonSchema)]
@@ -206,8 +208,16 @@ pub struct DistributionFile {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Table")]
 pub struct TableSpec {
-    /// A published table to print beside ours: "table2-en-de", "table2-en-fr" or "table3".
+    /// How results are laid out.
+    pub layout: Form,
+    /// A published table to print beside ours: "table2", "table2-en-de", "table2-en-fr" or "table3".
     pub paper: Option<String>,
     /// Columns in order; empty: the usual ones.
     pub columns: Vec<String>,
+    /// Label of the row that others are compared with; absent: the row that repeats the paper's base, else the
+    /// one labelled "base".
+    pub base: Option<String>,
+    /// Floating-point operations a second at the device's peak, in 10¹²: of a card, or of one thread of a
+    /// processor, by the name that records have. The paper's cards are known.
+    pub peak_tflops: BTreeMap<String, f64>,
 }

@@ -9,6 +9,7 @@ pub mod factor;
 pub mod file;
 pub mod include;
 pub mod label;
+pub mod layout;
 pub mod ledger;
 pub mod place;
 pub mod plan;

@@ -178,6 +178,7 @@ mod tests {
                 data: DataRecord { recipe: text(), fingerprint: text(), train_pairs: 1, vocabulary: 9 },
                 parameters: 1,
                 steps: 40,
+                training_flops: None,
                 averaged_steps: vec![40],
                 metrics: BTreeMap::new(),
                 signature: text(),
