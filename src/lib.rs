@@ -3,6 +3,7 @@
 //! The map of the code is `docs/architecture.md`.
 
 pub mod cli;
+pub mod color;
 pub mod commands;
 pub mod config;
 pub mod data;
@@ -16,6 +17,7 @@ pub mod files;
 mod mkl;
 pub mod model;
 pub mod moses;
+pub mod report;
 pub mod results;
 pub mod score;
 pub mod seed;

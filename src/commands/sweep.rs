@@ -27,8 +27,8 @@ pub struct Arguments {
     /// With --plan: time some micro-batches of what has not run here yet.
     #[arg(long, requires = "plan")]
     pub probe: bool,
-    /// With --plan: one JSON document, with every trial.
-    #[arg(long, requires = "plan")]
+    /// Print one JSON document: the table, or with --plan the plan with every trial.
+    #[arg(long)]
     pub json: bool,
     /// Trials that run at once.
     #[arg(long, value_name = "N")]
@@ -122,7 +122,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     })?;
     let table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     collect::write(&arguments.sweep, &sweep_dir, &table, &records)?;
-    print(&Tabulated::of(&table)?.terminal(screen()))?;
+    let shown = Tabulated::of(&table)?;
+    print(&if arguments.json { shown.json()? } else { shown.terminal(screen()) })?;
     eprintln!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display());
     let hopeless = left.iter().filter_map(|number| Some((*number, failures.get(number)?.clone())));
     tally.failed.extend(hopeless);

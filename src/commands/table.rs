@@ -9,7 +9,7 @@ use crate::results::render::Tabulated;
 use crate::results::systems::SystemTable;
 use crate::results::table::{Form, ResultTable};
 use crate::sweep::collect;
-use crate::sweep::expand::expand;
+use crate::sweep::expand::{Trial, expand};
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -39,13 +39,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let (table, records) = collected(file, &sets, places)?;
+        let Collected { table, records, .. } = collected(file, &sets, places)?;
         collect::write(file, &places.results.join(stem(file)?), &table, &records)?;
         return show(&Tabulated::of(&table)?);
     }
     let mut tables = Vec::new();
     for file in &files {
-        let (table, _) = collected(file, &sets, places)?;
+        let Collected { table, .. } = collected(file, &sets, places)?;
         if table.form != Form::Table2 {
             return Err(Error::user(format!(
                 "{} is not laid out by systems; several sweeps make one table if each has layout = \"table2\" under [table]",
@@ -62,8 +62,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     show(&table)
 }
 
-/// The table of a sweep and the records of its trials.
-fn collected(file: &Path, sets: &[String], places: &Places) -> Result<(ResultTable, Vec<Option<Record>>)> {
+/// What the runs of a sweep left.
+pub(super) struct Collected {
+    pub table: ResultTable,
+    pub trials: Vec<Trial>,
+    /// Of each trial that is finished.
+    pub records: Vec<Option<Record>>,
+}
+
+/// Reads the runs of a sweep, of which one at least must be finished.
+pub(super) fn collected(file: &Path, sets: &[String], places: &Places) -> Result<Collected> {
     let spec = SweepSpec::load(file)?;
     let trials = expand(&spec, sets)?;
     let sweep_dir = places.results.join(stem(file)?);
@@ -79,5 +87,5 @@ fn collected(file: &Path, sets: &[String], places: &Places) -> Result<(ResultTab
         )));
     }
     let table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
-    Ok((table, records))
+    Ok(Collected { table, trials, records })
 }

@@ -72,7 +72,9 @@ impl Paint {
                 Rgb(242, 181, 58),
                 Rgb(138, 205, 245),
             ][index % SERIES],
-            Paint::Amount(level) => between(&[[0.23, -0.002, -0.01], [0.95, -0.02, 0.07]], level),
+            Paint::Amount(level) => {
+                between(&[[0.23, -0.002, -0.01], [0.59, -0.03, -0.09], [0.95, -0.02, 0.07]], level)
+            }
             Paint::Signed(_) => self.light(),
         }
     }
