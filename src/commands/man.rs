@@ -15,39 +15,37 @@ pub struct Arguments {
     pub out: Option<PathBuf>,
 }
 
-pub fn run(arguments: Arguments, mut command: Command) -> Result<()> {
+pub fn run(arguments: Arguments, command: Command) -> Result<()> {
+    // Names and options are handed down to the commands below.
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
     let Some(folder) = arguments.out else {
-        let page = page(&command)?;
+        let (_, page) = page(&command)?;
         return print(&String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))?);
     };
-    // `help` and the like are added, and options of all commands handed down.
-    command.build();
     files::create_dir(&folder)?;
     let mut written = String::new();
-    write(&command, command.get_name(), &folder, &mut written)?;
+    write(&command, &folder, &mut written)?;
     print(&written)
 }
 
 /// The pages of a command and of those below it.
-fn write(command: &Command, name: &str, folder: &Path, written: &mut String) -> Result<()> {
-    let path = folder.join(format!("{name}.1"));
-    // The page is called as its file, not as the word on the command line.
-    files::write_atomically(&path, &page(&command.clone().name(leaked(name)))?)?;
+fn write(command: &Command, folder: &Path, written: &mut String) -> Result<()> {
+    let (name, page) = page(command)?;
+    let path = folder.join(name);
+    files::write_atomically(&path, &page)?;
     *written += &format!("{}\n", path.display());
-    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
-    {
-        write(below, &format!("{name}-{}", below.get_name()), folder, written)?;
-    }
-    Ok(())
+    command
+        .get_subcommands()
+        .filter(|below| !below.is_hide_set())
+        .try_for_each(|below| write(below, folder, written))
 }
 
-/// The parser keeps names for the length of the program, of which this is the end.
-fn leaked(name: &str) -> &'static str {
-    name.to_string().leak()
-}
-
-fn page(command: &Command) -> Result<Vec<u8>> {
+/// A page with the name of its file.
+fn page(command: &Command) -> Result<(String, Vec<u8>)> {
+    let man =
+        Man::new(command.clone()).source(concat!("ablate ", env!("CARGO_PKG_VERSION"))).manual("ablate");
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page).map_err(|error| Error::failed(error.to_string()))?;
-    Ok(page)
+    man.render(&mut page).map_err(|error| Error::failed(error.to_string()))?;
+    Ok((man.get_filename(), page))
 }

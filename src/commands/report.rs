@@ -30,7 +30,8 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { sweep: file, sets, out, figures } = arguments;
-    let sweep_dir = places.results.join(stem(&file)?);
+    let name = stem(&file)?;
+    let sweep_dir = places.results.join(&name);
     let out = out.unwrap_or_else(|| sweep_dir.join("report.html"));
     if out.is_dir() {
         return Err(Error::user(format!(
@@ -51,10 +52,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             run_dir,
         }
     });
+    let sweep_text = files::read_to_string(&file)?;
     let report = Report {
-        name: stem(&file)?.as_str(),
+        name: &name,
         sweep_file: &file,
-        sweep_text: &files::read_to_string(&file)?,
+        sweep_text: &sweep_text,
         sets: &sets,
         trials: trials.collect(),
         table: &found.table,
