@@ -1,6 +1,6 @@
 //! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
 
-use super::{Report, Section, Trial, file_name, spoken};
+use super::{Report, Section, Trial, file_name, heading, spoken};
 use crate::error::Result;
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -35,7 +35,7 @@ pub fn section(report: &Report) -> Result<Section> {
             }
             let of = if name.is_empty() { String::new() } else { format!(": {name}") };
             let drawn = chart(&Chart {
-                title: format!("{} while training{of}", spoken(tag)),
+                title: format!("{} while training{of}", heading(tag)),
                 x: Horizontal::Numbers { name: "updates".into(), logarithmic: false },
                 y: format!("{}, mean and standard deviation over seeds", spoken(tag)),
                 logarithmic: tag.ends_with("perplexity"),

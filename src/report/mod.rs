@@ -159,6 +159,16 @@ impl Section {
     }
 }
 
+/// The same at the beginning of a line.
+fn heading(tag: &str) -> String {
+    let words = spoken(tag);
+    let mut characters = words.chars();
+    match (words.starts_with("chrF"), characters.next()) {
+        (false, Some(first)) => first.to_uppercase().chain(characters).collect(),
+        _ => words,
+    }
+}
+
 /// A tag as people say it: `test/bleu` is BLEU (test).
 fn spoken(tag: &str) -> String {
     match tag.split_once('/') {
@@ -191,5 +201,9 @@ mod tests {
         assert_eq!(file_name(&["curves", "dev/perplexity", "(A), 1 of 2"]), "curves-dev-perplexity-a-1-of-2");
         assert_eq!(file_name(&["curves", ""]), "curves");
         assert_eq!(spoken("dev/word_perplexity"), "word perplexity (dev)");
+        assert_eq!(
+            ["dev/perplexity", "test/bleu", "test/chrf"].map(heading),
+            ["Perplexity (dev)", "BLEU (test)", "chrF (test)"]
+        );
     }
 }

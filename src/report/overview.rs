@@ -139,7 +139,10 @@ pub fn provenance(report: &Report) -> Section {
         let lines = [
             ("code", format!("ablate {}, commit {}", of.ablate, of.commit)),
             ("libtorch", of.libtorch.clone()),
-            ("hardware", format!("{} ({}, {} threads)", of.device_name, of.device, of.threads)),
+            ("hardware", {
+                let threads = if of.threads == 1 { "thread" } else { "threads" };
+                format!("{} ({}, {} {threads})", of.device_name, of.device, of.threads)
+            }),
             (
                 "data",
                 format!(
