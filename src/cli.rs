@@ -32,6 +32,17 @@ enum Command {
     ///
     /// Example: ablate sweep sweeps/demo.toml --workers 2
     Sweep(commands::sweep::Arguments),
+    /// What every trial of a sweep is at: while it runs, after it ended, from another terminal.
+    ///
+    /// Example: ablate status sweeps/demo.toml
+    Status(commands::status::Arguments),
+    /// Show what a sweep's directory holds that nobody needs any more, and remove it with --yes.
+    ///
+    /// Superseded runs, runs of rows that the sweep no longer has, training states of finished trials, damaged
+    /// files that were set aside, temporary files. Records, scores, translations and scored weights stay.
+    ///
+    /// Example: ablate clean sweeps/demo.toml --yes
+    Clean(commands::clean::Arguments),
     /// Score a finished run, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
@@ -82,6 +93,9 @@ enum Command {
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
+    /// One trial of a sweep, as a job of Slurm's runs it.
+    #[command(hide = true)]
+    Keep(commands::keep::Arguments),
     /// Time and memory of a few micro-batches, as a plan measures them.
     #[command(hide = true)]
     Probe(commands::probe::Arguments),
@@ -102,6 +116,8 @@ impl Cli {
             Command::Prepare(arguments) => commands::prepare::run(arguments, &self.places),
             Command::Train(arguments) => commands::train::run(arguments, &self.places),
             Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
+            Command::Status(arguments) => commands::status::run(arguments, &self.places),
+            Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
@@ -114,6 +130,7 @@ impl Cli {
             Command::Completions(arguments) => commands::completions::run(arguments, Cli::command()),
             Command::Man(arguments) => commands::man::run(arguments, Cli::command()),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
+            Command::Keep(arguments) => commands::keep::run(arguments, &self.places),
             Command::Probe(arguments) => commands::probe::run(arguments, &self.places),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 27] = [
+const LAYERS: [(&str, u32, bool); 28] = [
     ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
@@ -11,6 +11,7 @@ const LAYERS: [(&str, u32, bool); 27] = [
     ("files", 0, false),
     ("signal", 0, false),
     ("mkl", 0, false),
+    ("cards", 0, false),
     ("moses", 0, false),
     ("white_space", 0, false),
     ("data", 1, false),

@@ -1,8 +1,10 @@
 //! One file a subcommand.
 
+pub mod clean;
 pub mod compare;
 pub mod completions;
 pub mod export;
+pub mod keep;
 pub mod man;
 pub mod moses;
 pub mod prepare;
@@ -10,6 +12,7 @@ pub mod probe;
 pub mod report;
 pub mod schema;
 pub mod score;
+pub mod status;
 pub mod sweep;
 pub mod table;
 pub mod train;
@@ -19,6 +22,7 @@ pub mod verify;
 
 use crate::color;
 use crate::error::{Error, Result};
+use crate::results::record::Failure;
 use crate::results::render::Screen;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -52,6 +56,23 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Lines of a failed trial's log that summaries repeat.
+const LAST_LINES: usize = 3;
+
+/// Why a trial failed, with its log's place and last lines.
+fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
+    let attempts = match failure.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let mut text = format!("  {row} seed {seed}: {}{attempts}; {}", failure.reason, log.display());
+    let lines: Vec<&str> = failure.detail.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        text += &format!("\n    {line}");
+    }
+    text
 }
 
 /// All of standard input.

@@ -7,6 +7,7 @@ use crate::files;
 use crate::report::{Made, Report, Trial};
 use crate::results::record::Failure;
 use crate::sweep::collect;
+use crate::sweep::committed::CommittedRecords;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             out.display()
         )));
     }
-    let found = collected(&file, &sets, places)?;
+    // Committed records have no runs to read from.
+    let found = collected(&file, &sets, &CommittedRecords::default(), places)?;
     let trials = found.trials.iter().zip(&found.records).map(|(trial, record)| {
         let run_dir = collect::run_dir(&sweep_dir, trial);
         Trial {

@@ -1,17 +1,22 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
+use super::sweep::Committed;
 use super::{Places, print, screen, stem};
-use crate::config::configuration_hash;
+use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::results::layout::Form;
 use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::systems::SystemTable;
-use crate::results::table::{Form, ResultTable};
+use crate::results::table::ResultTable;
 use crate::sweep::collect;
+use crate::sweep::committed::CommittedRecords;
+use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::{Trial, expand};
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -19,6 +24,8 @@ pub struct Arguments {
     /// Sweep file. Several make one table of systems by language pairs, if each has layout = "table2".
     #[arg(required = true)]
     pub sweep: Vec<PathBuf>,
+    #[command(flatten)]
+    pub committed: Committed,
     /// Settings that the sweep was run with.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -31,7 +38,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let Arguments { sweep: files, sets, out, json } = arguments;
+    let Arguments { sweep: files, committed, sets, out, json } = arguments;
+    let committed = CommittedRecords::read(&committed.reuse_records)?;
     let show = |table: &Tabulated| print(&if json { table.json()? } else { table.terminal(screen()) });
     if let [file] = &files[..] {
         if out.is_some() {
@@ -39,13 +47,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let Collected { table, records, .. } = collected(file, &sets, places)?;
+        let Collected { table, records, .. } = collected(file, &sets, &committed, places)?;
         collect::write(file, &places.results.join(stem(file)?), &table, &records)?;
         return show(&Tabulated::of(&table)?);
     }
     let mut tables = Vec::new();
     for file in &files {
-        let Collected { table, .. } = collected(file, &sets, places)?;
+        let Collected { table, .. } = collected(file, &sets, &committed, places)?;
         if table.form != Form::Table2 {
             return Err(Error::user(format!(
                 "{} is not laid out by systems; several sweeps make one table if each has layout = \"table2\" under [table]",
@@ -70,15 +78,29 @@ pub(super) struct Collected {
     pub records: Vec<Option<Record>>,
 }
 
-/// Reads the runs of a sweep, of which one at least must be finished.
-pub(super) fn collected(file: &Path, sets: &[String], places: &Places) -> Result<Collected> {
+/// Reads the runs of a sweep, of which one at least must be finished, `committed` records where a trial has none of
+/// its own.
+pub(super) fn collected(
+    file: &Path,
+    sets: &[String],
+    committed: &CommittedRecords,
+    places: &Places,
+) -> Result<Collected> {
     let spec = SweepSpec::load(file)?;
     let trials = expand(&spec, sets)?;
     let sweep_dir = places.results.join(stem(file)?);
     // The settings of a record are its own; that they are the sweep's shows in the configuration's hash.
-    let records = collect::records(&sweep_dir, &trials, |trial, record| {
+    let mut records = collect::records(&sweep_dir, &trials, |trial, record| {
         record.configuration_hash == configuration_hash(&trial.experiment)
     })?;
+    let mut corpora = Corpora::new(&places.data);
+    let mut reused = BTreeMap::new();
+    for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {
+        let fingerprint = corpora.fingerprint(&trial.experiment)?;
+        let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
+        reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
+    }
+    reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
     if records.iter().all(Option::is_none) {
         return Err(Error::user(format!(
             "{} holds no finished trial of this sweep; run `ablate sweep {}`",
@@ -86,6 +108,7 @@ pub(super) fn collected(file: &Path, sets: &[String], places: &Places) -> Result
             file.display()
         )));
     }
-    let table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
+    let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
+    table.notes.extend(collect::note_of_reused(&trials, &reused));
     Ok(Collected { table, trials, records })
 }

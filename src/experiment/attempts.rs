@@ -1,5 +1,6 @@
 //! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs.
 
+use crate::cards;
 use crate::device::peak_memory;
 use crate::error::{Error, Result};
 use crate::files;
@@ -57,6 +58,9 @@ pub struct Effort {
     /// The most memory that the process held at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The same on its card: libtorch gives nothing back before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_bytes: Option<u64>,
 }
 
 impl Attempts {
@@ -92,7 +96,12 @@ impl Attempts {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
-            attempt.effort = Some(Effort { peak_memory_bytes: peak_memory(), ..effort });
+            let on_card = effort.device.starts_with("cuda").then(|| cards::used_by(std::process::id()));
+            attempt.effort = Some(Effort {
+                peak_memory_bytes: peak_memory(),
+                peak_device_bytes: on_card.flatten(),
+                ..effort
+            });
         }
         self.save(report);
     }

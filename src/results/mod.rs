@@ -5,6 +5,7 @@ pub mod compare;
 pub mod cost;
 pub mod hyperparameters;
 pub mod index;
+pub mod layout;
 pub mod published;
 pub mod record;
 pub mod render;

@@ -91,7 +91,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// Settings or data that no attempt can train.
     BadConfiguration,
-    /// The loss is not a number.
+    /// The loss is not a number, or beyond all bounds.
     Diverged,
     OutOfMemory,
     /// A signal that the sweep did not send.

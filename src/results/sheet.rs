@@ -1,9 +1,11 @@
 //! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
 
 use super::hyperparameters::HEADINGS;
+use super::layout::Form;
 use super::significance::{Comparison, LEVEL, Significance};
-use super::table::{Cell, Form, ResultTable, Row, Summary};
+use super::table::{Cell, ResultTable, Row, Summary};
 use super::verdict::{Claim, RULE};
+use crate::telemetry::format::thousands;
 use std::fmt::Write;
 
 /// What a cell without a value shows.
@@ -199,16 +201,15 @@ fn against_paper(table: &ResultTable) -> Sheet {
     let shown: Vec<usize> =
         (0..table.columns.len()).filter(|&index| table.columns[index].published).collect();
     for &index in &shown {
-        headings.push(Heading::numbers(&heading(table.form, &table.columns[index].name)));
-        headings.extend(["paper", "difference"].map(Heading::numbers));
+        let heading = heading(table.form, &table.columns[index].name);
+        headings.extend(
+            [format!("paper {heading}"), "here − paper".to_string()].map(|text| Heading::numbers(&text)),
+        );
     }
     let line = |row: &Row| {
         let mut cells = vec![row.label.clone()];
         for &index in &shown {
-            let (cell, name) = (&row.cells[index], &table.columns[index].name);
-            let mean =
-                |summary: &Summary| rounded(name, &Summary { deviation: None, ..summary.clone() }, summary.n);
-            cells.push(cell.summary.as_ref().map_or(EMPTY.to_string(), mean));
+            let cell = &row.cells[index];
             cells.push(cell.published.clone().unwrap_or_default());
             cells.push(cell.against_published.map_or(String::new(), |difference| signed(difference, 2)));
         }
@@ -223,7 +224,8 @@ fn against_paper(table: &ResultTable) -> Sheet {
 }
 
 fn verdicts(table: &ResultTable) -> Sheet {
-    let headings = ["group", "row", "the paper", "holds here", "because"].map(Heading::words).to_vec();
+    let mut headings = ["group", "row", "the paper", "holds here"].map(Heading::words).to_vec();
+    headings.push(Heading { wraps: true, ..Heading::words("because") });
     let mut lines = Vec::new();
     for verdict in &table.verdicts {
         let group = if table.rows.iter().any(|row| row.group.as_ref() == Some(&verdict.group)) {
@@ -232,16 +234,15 @@ fn verdicts(table: &ResultTable) -> Sheet {
             verdict.group.clone()
         };
         let several = verdict.rows.len() > 1;
+        let mut add = |rule: bool, cells: [String; 5], answer: bool| {
+            let cell = |(index, text)| Text { text, bold: answer && index == 3 };
+            let cells = cells.into_iter().enumerate().map(cell).collect();
+            lines.push(Line { rule: rule && !lines.is_empty(), cells, across: None });
+        };
         if several {
-            let cells = [
-                group.clone(),
-                format!("all {}", verdict.rows.len()),
-                String::new(),
-                verdict.answer.text().into(),
-                String::new(),
-            ];
-            let cells = cells.map(|text| Text { text, bold: true }).to_vec();
-            lines.push(Line { rule: !lines.is_empty(), cells, across: None });
+            let all = format!("all {}", verdict.rows.len());
+            let answer = verdict.answer.text().to_string();
+            add(true, [group.clone(), all, String::new(), answer, String::new()], true);
         }
         for row in &verdict.rows {
             let claim = match row.claim {
@@ -256,8 +257,7 @@ fn verdicts(table: &ResultTable) -> Sheet {
                 row.answer.text().to_string(),
                 row.why.clone().unwrap_or_default(),
             ];
-            let cells = cells.map(|text| Text { text, bold: !several }).to_vec();
-            lines.push(Line { rule: !several && !lines.is_empty(), cells, across: None });
+            add(!several, cells, !several);
         }
     }
     Sheet { title: "Does the paper's direction in BLEU (dev) hold here?".into(), headings, lines }
@@ -298,9 +298,11 @@ pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note
             "{SIGNIFICANT} differs from {}: p ≤ {LEVEL}, where p is the larger of two p-values, over sentences and over \
              seeds, after Holm's correction over the rows of a column. {OVER_SENTENCES} the same over sentences alone: \
              with one seed, the luck of training is unknown. Sentences: paired approximate randomisation \
-             ({trials} trials, seed {seed}) of the mean BLEU over seeds, a sentence's translations by all seeds changing \
-             sides together; intervals by paired bootstrap ({resamples} resamples). Seeds: Welch's t-test.",
-            base.unwrap_or("the base row")
+             ({} trials, seed {seed}) of the mean BLEU over seeds, a sentence's translations by all seeds changing \
+             sides together; intervals by paired bootstrap ({} resamples). Seeds: Welch's t-test.",
+            base.unwrap_or("the base row"),
+            thousands(u64::from(*trials)),
+            thousands(u64::from(*resamples)),
         )));
     }
     notes.extend(missing.iter().map(|why| Note::text(format!("significance not tested: {why}"))));

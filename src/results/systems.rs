@@ -4,10 +4,11 @@
 //! sections of one sweep, or from two sweeps with the same labels.
 
 use super::cost::Cost;
+use super::layout::TABLE2_COLUMN;
 use super::published::{Published, PublishedRow};
 use super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, provenance, signed, significance, value};
 use super::significance::Significance;
-use super::table::{Cell, ResultTable, TABLE2_COLUMN};
+use super::table::{Cell, ResultTable};
 use crate::error::{Error, Result};
 use crate::telemetry::format::scientific;
 use serde::Serialize;
@@ -128,13 +129,13 @@ impl SystemTable {
     }
 
     fn systems_sheet(&self) -> Sheet {
-        let mut headings = vec![Heading::words("system")];
+        let mut headings = vec![Heading { wraps: true, ..Heading::words("system") }];
         let over_pairs = |text: &str| {
             self.pairs.iter().map(|pair| Heading::numbers(&format!("{text} {pair}"))).collect::<Vec<_>>()
         };
         headings.extend(over_pairs("BLEU"));
-        headings.extend(over_pairs("FLOPs(count)"));
-        headings.extend(over_pairs("FLOPs(time)"));
+        headings.extend(over_pairs("FLOPs by count"));
+        headings.extend(over_pairs("FLOPs by time"));
         let mut lines = Vec::new();
         let mut kind: Option<&str> = None;
         for system in &self.published {
@@ -205,16 +206,14 @@ impl SystemTable {
         let mut notes = vec![
             Note::text("±: sample standard deviation over seeds. Bold: the best of a language pair."),
             Note::text(
-                "FLOPs(count): the matrix products of one training, forward and backward, a multiply-add as two. \
-                 FLOPs(time): seconds of its updates × operations a second of the device at its peak, of a card or of \
+                "FLOPs by count: the matrix products of one training, forward and backward, a multiply-add as two. \
+                 FLOPs by time: seconds of its updates × operations a second of the device at its peak, of a card or of \
                  each thread of a processor; the paper's, training time × cards × the single-precision rate that it \
                  assumes of a card. >: some attempt was killed before it told its time.",
             ),
         ];
         if !self.published.is_empty() {
-            notes.push(Note::text(
-                "paper: as printed, on newstest2014. One cost is printed for both pairs of the Transformers.",
-            ));
+            notes.push(Note::text("paper: as printed, on newstest2014."));
         }
         for found in &self.significance {
             for note in significance(found, None) {
@@ -229,7 +228,7 @@ impl SystemTable {
         unknown.dedup();
         for device in unknown {
             notes.push(Note::text(format!(
-                "FLOPs(time) not known for {device:?}: state its 10¹² operations a second as peak_tflops = {{ {device:?} = … }} under [table]"
+                "FLOPs by time are not known for {device:?}: state its 10¹² operations a second as peak_tflops = {{ {device:?} = … }} under [table]"
             )));
         }
         notes.extend(self.notes.iter().cloned());

@@ -103,6 +103,7 @@ fn mean_score(metric: &dyn Metric, row: &[u64], corpora: usize) -> f64 {
 mod tests {
     use super::super::{TerConfig, confidence, paired_randomization};
     use super::*;
+    use std::slice::from_ref;
 
     /// Edits of so many sentences of ten words.
     fn counts(edits: &[u64]) -> Counts {
@@ -121,7 +122,7 @@ mod tests {
         let ter = TerConfig::default();
         let (a, b) = (scattered(0, 90), counts(&(0..90).map(|n| n * n % 17 % 12).collect::<Vec<_>>()));
         let known = paired_randomization(&ter, &a, &b, 2_000, 5).unwrap();
-        let ours = randomization_of_means(&ter, &[a.clone()], &[b.clone()], 2_000, 5).unwrap();
+        let ours = randomization_of_means(&ter, from_ref(&a), from_ref(&b), 2_000, 5).unwrap();
         // Ties alone may set them apart: differences of whole edits are often equal.
         assert!(ours >= known && ours - known < 0.1, "{ours} {known}");
         // Twice the same seed is no more evidence than once.
@@ -134,20 +135,20 @@ mod tests {
     fn differences_as_large_as_the_one_found_count() {
         // Four sentences, 3 edits against 1 each: 2 of 16 assignments differ as much.
         let (ter, a, b) = (TerConfig::default(), counts(&[3; 4]), counts(&[1; 4]));
-        let p = randomization_of_means(&ter, &[a.clone()], &[b], 20_000, 1).unwrap();
+        let p = randomization_of_means(&ter, from_ref(&a), &[b], 20_000, 1).unwrap();
         assert!((p - 2.0 / 16.0).abs() < 0.01, "{p}");
         // One sentence that differs, and none: no evidence.
         let one = counts(&[3, 3, 3, 9]);
-        assert_eq!(randomization_of_means(&ter, &[a.clone()], &[one], 99, 1).unwrap(), 1.0);
-        assert_eq!(randomization_of_means(&ter, &[a.clone()], &[a], 99, 1).unwrap(), 1.0);
+        assert_eq!(randomization_of_means(&ter, from_ref(&a), &[one], 99, 1).unwrap(), 1.0);
+        assert_eq!(randomization_of_means(&ter, from_ref(&a), from_ref(&a), 99, 1).unwrap(), 1.0);
     }
 
     #[test]
     fn the_interval_of_a_difference_is_narrower_than_those_of_its_sides() {
         let ter = TerConfig::default();
         let (a, b) = (scattered(0, 200), scattered(1, 200));
-        let difference = confidence_of_difference(&ter, &[a.clone()], &[b.clone(), b], 500, 3).unwrap();
-        let side = confidence_of_mean(&ter, &[a], 500, 3).unwrap();
+        let difference = confidence_of_difference(&ter, from_ref(&a), &[b.clone(), b], 500, 3).unwrap();
+        let side = confidence_of_mean(&ter, from_ref(&a), 500, 3).unwrap();
         // Half an edit in ten words.
         assert!((difference.mean - 5.0).abs() < 0.5, "{difference:?}");
         assert!(difference.half_width < side.half_width / 2.0, "{difference:?} {side:?}");
@@ -158,8 +159,8 @@ mod tests {
         let (ter, a) = (TerConfig::default(), counts(&[1, 2]));
         for error in [
             randomization_of_means(&ter, &[], &[], 9, 1).unwrap_err(),
-            randomization_of_means(&ter, &[a.clone()], &[a.clone(), a.clone()], 9, 1).unwrap_err(),
-            randomization_of_means(&ter, &[a.clone()], &[counts(&[1])], 9, 1).unwrap_err(),
+            randomization_of_means(&ter, from_ref(&a), &[a.clone(), a.clone()], 9, 1).unwrap_err(),
+            randomization_of_means(&ter, from_ref(&a), &[counts(&[1])], 9, 1).unwrap_err(),
             confidence_of_mean(&ter, &[a, counts(&[1])], 9, 1).unwrap_err(),
         ] {
             assert_eq!(error.exit_code(), 2);

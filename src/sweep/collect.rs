@@ -1,6 +1,7 @@
 //! From run directories to a sweep's records and tables. Needs nothing else but the references that
 //! translations are compared with, and so can be repeated at any time.
 
+use super::committed::{Committed, RECORDS_FILE};
 use super::expand::Trial;
 use super::layout::layout;
 use super::spec::SweepSpec;
@@ -10,10 +11,11 @@ use crate::error::Result;
 use crate::experiment::attempts::training_time;
 use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::files;
+use crate::results::layout::{TrialOutcome, TrialResult};
 use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, TESTED};
-use crate::results::table::{ResultTable, TrialOutcome, TrialResult};
+use crate::results::table::ResultTable;
 use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -147,6 +149,18 @@ impl References<'_> {
     }
 }
 
+/// What a table says of the trials that committed records stand for; nothing if there are none.
+pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) -> Option<String> {
+    let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for (&number, found) in reused {
+        let Trial { row, seed, .. } = &trials[number];
+        by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
+    }
+    let files = by_file.iter().map(|(file, names)| format!("{} by {}", names.join(", "), file.display()));
+    let files: Vec<String> = files.collect();
+    (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
+}
+
 /// Writes `table.md`, `table.tex`, `table.csv`, `records.jsonl` and a copy of the sweep file.
 pub fn write(
     sweep_file: &Path,
@@ -160,7 +174,7 @@ pub fn write(
         lines += &record.to_line()?;
         lines.push('\n');
     }
-    files::write_atomically(&sweep_dir.join("records.jsonl"), lines.as_bytes())?;
+    files::write_atomically(&sweep_dir.join(RECORDS_FILE), lines.as_bytes())?;
     files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
 }
 

@@ -4,9 +4,10 @@
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
 //! [`schema`](super::schema).
 
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::{Halving, Retry};
 use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
-use crate::results::table::Form;
+use crate::results::layout::Form;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ pub struct SweepFile {
     /// Trials that run at once; absent: the command decides.
     #[schemars(range(min = 1))]
     pub workers: Option<usize>,
+    /// Cards that trials are spread over: "cuda:0", … or "cuda" for all; absent: each has its `run.device`.
+    #[schemars(length(min = 1))]
+    pub devices: Option<Vec<String>>,
     /// Trials that one call of the command starts, at most; absent: all.
     #[schemars(range(min = 1))]
     pub max_trials: Option<usize>,
@@ -34,6 +38,9 @@ pub struct SweepFile {
     pub retry: Retry,
     /// Compare trials on the way and let only the best go on.
     pub halving: Option<Halving>,
+    /// What each trial asks for with `--launcher slurm`.
+    #[serde(default)]
+    pub slurm: SlurmSpec,
     /// Files of rows and sections to add to these, relative to this file.
     #[serde(default)]
     pub include: Vec<String>,

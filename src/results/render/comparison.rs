@@ -3,6 +3,7 @@
 use super::super::compare::{Bucket, Rank, ScorePair, SentencePair, SystemComparison};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
 use super::super::table::Summary;
+use super::text::named;
 use super::{Screen, grid, paragraph};
 use crate::score::{BOOTSTRAP_RESAMPLES, RANDOMIZATION_TRIALS, RESAMPLING_SEED};
 use crate::telemetry::format::thousands;
@@ -81,10 +82,12 @@ fn scores(found: &SystemComparison) -> Sheet {
 
 fn notes(found: &SystemComparison) -> Vec<Note> {
     let mut notes = vec![Note::text(format!(
-        "Means over seeds; ±: half of the 95 % interval over sentences ({BOOTSTRAP_RESAMPLES} bootstrap resamples). \
-         p sentences: paired approximate randomisation ({RANDOMIZATION_TRIALS} trials, seed {RESAMPLING_SEED}), a \
+        "Means over seeds; ±: half of the 95 % interval over sentences ({} bootstrap resamples). \
+         p sentences: paired approximate randomisation ({} trials, seed {RESAMPLING_SEED}), a \
          sentence's translations by all seeds changing sides together. p seeds: Welch's t-test on the scores of the \
          seeds. The systems differ if neither explains the difference.",
+        thousands(u64::from(BOOTSTRAP_RESAMPLES)),
+        thousands(u64::from(RANDOMIZATION_TRIALS)),
     ))];
     if found.systems.iter().any(|system| system.seeds.len() == 1) {
         notes.push(Note::text("With one seed, the luck of training is unknown: no p over seeds."));
@@ -141,7 +144,7 @@ fn sentences(found: &SystemComparison, screen: Screen) -> String {
 }
 
 fn sentence(pair: &SentencePair, screen: Screen) -> String {
-    let line = |name: &str, text: &str| paragraph(&Note::text(format!("  {name:<9} {text}")), screen);
+    let line = |name: &str, text: &str| named(name, text, screen);
     let head = format!(
         "{}: chrF {:.1} and {:.1}, BLEU {:.1} and {:.1}\n",
         pair.line, pair.chrf[0], pair.chrf[1], pair.bleu[0], pair.bleu[1]

@@ -97,7 +97,7 @@ pub fn escape(text: &str) -> String {
             '|' => "\\textbar{}",
             '<' => "\\textless{}",
             '>' => "\\textgreater{}",
-            '"' => "\\textquotedbl{}",
+            '"' => "''",
             '±' => "$\\pm$",
             '×' => "$\\times$",
             '−' => "$-$",
@@ -113,9 +113,11 @@ pub fn escape(text: &str) -> String {
             _ => "",
         };
         match command {
-            // Letters of Latin-1 and of Latin Extended-A are known to LaTeX's own UTF-8.
+            // Of what LaTeX's own UTF-8 knows, the letters that its oldest font encoding has.
             "" if character.is_ascii_graphic() || character == ' ' => out.push(character),
-            "" if ('À'..='ž').contains(&character) => out.push(character),
+            "" if ('À'..='ÿ').contains(&character) && !"ÐðÞþ÷".contains(character) => {
+                out.push(character)
+            }
             "" => out += &format!("\\texttt{{U+{:04X}}}", u32::from(character)),
             command => out += command,
         }
@@ -156,6 +158,6 @@ mod tests {
         }
         plain += rest;
         assert!(!plain.contains(['\\', '&', '%', '$', '#', '_', '{', '}', '~', '^']), "{plain}");
-        assert_eq!(escape("ü × 中\n"), "ü $\\times$ \\texttt{U+4E2D} ");
+        assert_eq!(escape("ü × 中 ð\n"), "ü $\\times$ \\texttt{U+4E2D} \\texttt{U+00F0} ");
     }
 }

@@ -16,6 +16,9 @@ const GAP: &str = "  ";
 /// The least that a column which wraps is left with.
 const NARROWEST: usize = 12;
 
+/// A heading of so many characters stands in one line.
+const SHORT: usize = 10;
+
 /// The columns that a sheet takes if nothing wraps.
 pub fn natural_width(sheet: &Sheet) -> usize {
     let widths = widths(sheet);
@@ -71,14 +74,11 @@ pub fn paragraph(note: &Note, screen: Screen) -> String {
     wrap(&text, usize::from(screen.width.max(40))).join("\n") + "\n"
 }
 
-/// A heading in at most two lines, which keeps columns of numbers narrow.
+/// A long heading in several lines, which keeps columns of numbers narrow.
 fn heading_lines(text: &str) -> Vec<String> {
-    match text.split_once('/') {
-        Some((split, metric)) => vec![format!("{split}/"), metric.to_string()],
-        None => match text.split_once(' ') {
-            Some((first, second)) if text.chars().count() > 10 => vec![first.to_string(), second.to_string()],
-            _ => vec![text.to_string()],
-        },
+    match text.chars().count() > SHORT {
+        true => text.replace('/', "/ ").split(' ').map(String::from).collect(),
+        false => vec![text.to_string()],
     }
 }
 
@@ -140,6 +140,18 @@ fn block_of(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], scr
     out
 }
 
+/// A text with its name before it, wrapped beside the name.
+pub fn named(name: &str, text: &str, screen: Screen) -> String {
+    let margin = 12;
+    let lines = wrap(text, usize::from(screen.width).saturating_sub(margin).max(20));
+    let name = std::iter::once(name).chain(std::iter::repeat(""));
+    lines
+        .iter()
+        .zip(name)
+        .map(|(line, name)| format!("  {name:<10}{line}").trim_end().to_string() + "\n")
+        .collect()
+}
+
 /// Lines of at most `width` characters, broken at blanks where there are any.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -171,5 +183,8 @@ mod tests {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("position=sinusoidal, x=1", 12), ["position=sin", "usoidal, x=1"]);
         assert_eq!(wrap("", 5), [""]);
+        let screen = Screen { width: 32, bold: false };
+        let lines = "  source    one two three four\n            five\n";
+        assert_eq!(named("source", "one two three four five", screen), lines);
     }
 }
