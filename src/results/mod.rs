@@ -1,5 +1,6 @@
 //! What is kept of runs, and how it is shown.
 
+pub mod attention;
 pub mod compare;
 pub mod cost;
 pub mod hyperparameters;
