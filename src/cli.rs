@@ -51,6 +51,12 @@ enum Command {
     ///
     /// Example: ablate table sweeps/demo.toml
     Table(commands::table::Arguments),
+    /// Write a sweep's TensorBoard files anew, from what its trials left.
+    ///
+    /// A sweep writes them as it runs; this is for runs of earlier versions, or where they were removed.
+    ///
+    /// Example: ablate tensorboard sweeps/demo.toml
+    Tensorboard(commands::tensorboard::Arguments),
     /// Check whether the record of a finished run still holds.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
@@ -79,6 +85,7 @@ impl Cli {
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
+            Command::Tensorboard(arguments) => commands::tensorboard::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),

@@ -8,6 +8,7 @@ pub mod schema;
 pub mod score;
 pub mod sweep;
 pub mod table;
+pub mod tensorboard;
 pub mod train;
 pub mod translate;
 pub mod trial;

@@ -2,7 +2,7 @@
 
 use super::{Places, print, stem, terminal_width};
 use crate::error::{Error, Result};
-use crate::experiment::{LOG_FILE, settings};
+use crate::experiment::LOG_FILE;
 use crate::files;
 use crate::results::render;
 use crate::signal::StopFlag;
@@ -11,8 +11,8 @@ use crate::sweep::policy::Policy;
 use crate::sweep::scheduler::{Scheduler, Survey, Tally};
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
+use crate::sweep::tensorboard::SweepView;
 use crate::sweep::{collect, plan};
-use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, MetricColumn, write_experiment};
 use clap::Args;
 use std::path::Path;
 use std::path::PathBuf;
@@ -111,10 +111,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             finished.len(),
             jobs.len()
         );
-        if let Err(error) = write_experiment(&sweep_dir, &summary(&spec.name, &trials)) {
-            eprintln!("warning: {error}; TensorBoard's HParams page will guess its columns");
-        }
-        scheduler.run(jobs, finished.len())?
+        let view = SweepView::open(&spec, &sweep_dir, &trials);
+        scheduler.run(jobs, finished.len(), &view)?
     };
     let records = collect::records(&sweep_dir, &trials, |trial, record| {
         let number = trials.iter().position(|other| std::ptr::eq(other, trial));
@@ -169,29 +167,4 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
         return Err(Error::failed(format!("{failed} of {all} trials failed; {help}")));
     }
     Ok(())
-}
-
-/// The columns of TensorBoard's HParams page: the settings that vary, and the scores.
-fn summary(name: &str, trials: &[Trial]) -> ExperimentSummary {
-    let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
-    let keys = all.first().into_iter().flat_map(|first| first.keys());
-    let columns = keys.filter_map(|key| {
-        let column = HParamColumn::from_values(
-            key.clone(),
-            all.iter().filter_map(|settings| settings.get(key)).cloned(),
-        );
-        column.differs.then_some(column)
-    });
-    let metric = |tag: &str, title: &str| MetricColumn { tag: tag.into(), title: title.into() };
-    ExperimentSummary {
-        name: name.to_string(),
-        description: format!("{} trials of the sweep {name}", trials.len()),
-        hparams: columns.collect(),
-        metrics: vec![
-            metric("final/test_bleu", "test BLEU"),
-            metric("final/dev_bleu", "dev BLEU"),
-            metric("final/dev_perplexity", "dev perplexity"),
-            metric("best/dev_perplexity", "best dev perplexity"),
-        ],
-    }
 }

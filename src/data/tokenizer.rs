@@ -97,6 +97,17 @@ impl Tokenizer {
         if (id as usize) < self.len() { self.vocabulary.token(id) } else { "<unused>" }
     }
 
+    /// A token as people read it: its text, and `@@` behind one that its word goes on after.
+    pub fn label(&self, id: u32) -> String {
+        let token = self.token(id);
+        let bytes = self.bytes.get(id as usize).map_or(&[][..], Vec::as_slice);
+        let end = if token.ends_with(END_OF_PIECE) { "" } else { "@@" };
+        match std::str::from_utf8(bytes.strip_prefix(b" ").unwrap_or(bytes)) {
+            Ok(text) if !text.trim().is_empty() && !text.contains(char::is_control) => format!("{text}{end}"),
+            _ => token.to_string(),
+        }
+    }
+
     /// Token ids of a line, without any special one, whatever the text.
     pub fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);

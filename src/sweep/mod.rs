@@ -21,3 +21,4 @@ pub mod schema;
 pub mod selection;
 pub mod settings;
 pub mod spec;
+pub mod tensorboard;

@@ -8,11 +8,12 @@ use super::policy::Policy;
 use super::process::{self, Cores, Ending};
 use super::progress::{SweepProgress, TrialEvent};
 use super::queue::{Job, Next, Queue, Task};
+use super::tensorboard::SweepView;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::device::available_threads;
 use crate::error::{Error, Result};
-use crate::experiment::is_free;
+use crate::experiment::{claimed_identity, is_free};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::duration;
@@ -117,7 +118,8 @@ impl Scheduler<'_> {
     }
 
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
-    pub fn run(&self, jobs: Vec<Job>, finished_before: usize) -> Result<Tally> {
+    /// `view` shows it in TensorBoard.
+    pub fn run(&self, jobs: Vec<Job>, finished_before: usize, view: &SweepView) -> Result<Tally> {
         let ledger = Ledger::open(self.sweep_dir)?;
         let progress = SweepProgress::new();
         let workers = self.workers.clamp(1, jobs.len().max(1));
@@ -126,6 +128,7 @@ impl Scheduler<'_> {
             scheduler: self,
             ledger: &ledger,
             progress: &progress,
+            view,
             queue: Mutex::new(Queue::new(jobs, self.policy)),
             running: Mutex::default(),
             tally: Mutex::new(Tally { finished: finished_before, ..Tally::default() }),
@@ -169,6 +172,7 @@ struct Site<'a> {
     scheduler: &'a Scheduler<'a>,
     ledger: &'a Ledger,
     progress: &'a SweepProgress,
+    view: &'a SweepView<'a>,
     queue: Mutex<Queue>,
     /// Process numbers of the running trials.
     running: Mutex<BTreeSet<u32>>,
@@ -231,11 +235,14 @@ impl Site<'_> {
         let begun = Instant::now();
         match self.make_place(task, trial, &run_dir, &name) {
             Ok(true) => {
+                self.view.begin(trial, &run_dir);
+                self.view.rewrite(trial, &run_dir);
+                self.view.update(trial);
                 locked(&self.queue).settle(task);
                 locked(&self.tally).finished += 1;
                 return Ok(());
             }
-            Ok(false) => {}
+            Ok(false) => self.view.begin(trial, &run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
             Err(error) if error.exit_code() == 2 => {
                 let failure = Failure {
@@ -256,6 +263,7 @@ impl Site<'_> {
             Ending::Finished => {
                 self.note(task, Kind::Finished, None)?;
                 self.progress.say(&format!("{name}: finished in {took}{}", scores(&run_dir)));
+                self.view.update(trial);
                 locked(&self.queue).settle(task);
                 locked(&self.tally).finished += 1;
             }
@@ -363,6 +371,12 @@ impl Site<'_> {
             locked(&self.queue).retry(task);
             return Ok(());
         }
+        // A process that was killed has not said that it ended.
+        let trial = &self.scheduler.trials[task.job.trial];
+        if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
+            self.view.rewrite(trial, run_dir);
+        }
+        self.view.update(trial);
         locked(&self.queue).settle(task);
         locked(&self.tally).failed.push((task.job.trial, failure));
         if self.scheduler.policy.fail_fast {

@@ -1,0 +1,66 @@
+//! The charts of TensorBoard's Custom Scalars page: for each group of the table the curves of its rows beside
+//! those of the rows that belong to none, and at the end every seed.
+
+use crate::sweep::expand::Trial;
+use crate::telemetry::layout::{Category, Chart, Curves};
+use std::collections::BTreeSet;
+
+/// What is charted, and what it is called.
+pub const CHARTED: [(&str, &str); 5] = [
+    ("dev/perplexity", "dev perplexity"),
+    ("dev/bleu", "dev BLEU"),
+    ("test/bleu", "test BLEU"),
+    ("dev/loss", "dev loss"),
+    ("train/loss", "training loss"),
+];
+
+/// The group of all rows in a sweep without groups.
+const ALL: &str = "all rows";
+
+/// The tag of a row's mean in the charts of a group, or of a bound of its spread.
+pub fn tag(group: &str, metric: &str, curve: &str) -> String {
+    format!("seeds/{group}/{metric}/{curve}")
+}
+
+/// The groups of the table, in its order.
+pub fn groups(trials: &[Trial]) -> Vec<&str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for group in trials.iter().filter_map(|trial| trial.group.as_deref()) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    if groups.is_empty() { vec![ALL] } else { groups }
+}
+
+/// The groups in whose charts a row is: its own, or all if it has none.
+pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
+    trial.group.as_deref().map_or_else(|| groups(trials), |group| vec![group])
+}
+
+/// The page.
+pub fn layout(trials: &[Trial]) -> Vec<Category> {
+    let seeds: BTreeSet<u64> = trials.iter().map(|trial| trial.seed).collect();
+    let of_group = |group: &str| {
+        let chart = |(metric, title): (&str, &str)| {
+            let curves = match seeds.len() {
+                1 => Curves::Tags(format!("^{}$", regex::escape(&tag(group, metric, "mean")))),
+                _ => Curves::Band {
+                    value: tag(group, metric, "mean"),
+                    lower: tag(group, metric, "lower"),
+                    upper: tag(group, metric, "upper"),
+                },
+            };
+            Chart { title: title.to_string(), curves }
+        };
+        let kind = if seeds.len() == 1 { "" } else { ": mean ± standard deviation over seeds" };
+        let name = if group == ALL { ALL.to_string() } else { format!("group {group}") };
+        Category { title: format!("{name}{kind}"), charts: CHARTED.map(chart).to_vec() }
+    };
+    let every = CHARTED.map(|(metric, title)| Chart {
+        title: title.to_string(),
+        curves: Curves::Tags(format!("^{}$", regex::escape(metric))),
+    });
+    let every = Category { title: "every seed".to_string(), charts: every.to_vec() };
+    groups(trials).into_iter().map(of_group).chain([every]).collect()
+}

@@ -1,0 +1,104 @@
+//! A sweep as a whole in TensorBoard: the columns of the HParams page, the charts of the Custom Scalars page, the
+//! table, and for each row the mean over its seeds with its spread.
+//!
+//! The columns, charts and table are in the sweep's own directory, the means in `<row>/mean`. All of it follows
+//! from the run directories, and TensorBoard's files are a view: what cannot be written is said, once.
+
+mod charts;
+mod columns;
+mod spread;
+
+use super::collect;
+use super::expand::Trial;
+use super::spec::SweepSpec;
+use crate::config::configuration_hash;
+use crate::error::Result;
+use crate::experiment::view::{is_run, rewrite_events, write_difference};
+use crate::results::render;
+use crate::telemetry::console::say;
+use crate::telemetry::tensorboard::EventWriter;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The directory of a row's mean, beside those of its seeds.
+const MEAN: &str = "mean";
+
+/// Writes what TensorBoard shows of a sweep; may be shared by threads.
+pub struct SweepView<'a> {
+    spec: &'a SweepSpec,
+    sweep_dir: &'a Path,
+    trials: &'a [Trial],
+    /// Absent after an error.
+    root: Mutex<Option<Root>>,
+}
+
+/// The sweep's own file.
+struct Root {
+    events: EventWriter,
+    /// The step of the last table.
+    ended: Option<u64>,
+}
+
+impl<'a> SweepView<'a> {
+    /// Begins the sweep's own file anew, with columns and charts.
+    pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &'a [Trial]) -> Self {
+        let begin = || {
+            let mut events = EventWriter::create(sweep_dir)?;
+            events.experiment(&columns::summary(spec, trials))?;
+            events.layout(&charts::layout(trials))?;
+            events.sync()?;
+            Ok(Root { events, ended: None })
+        };
+        SweepView { spec, sweep_dir, trials, root: Mutex::new(heard(begin())) }
+    }
+
+    /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
+    pub fn begin(&self, trial: &Trial, run_dir: &Path) {
+        let base = base(self.trials);
+        heard(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
+    }
+
+    /// A trial is over: the mean of its row, and the table.
+    pub fn update(&self, trial: &Trial) {
+        heard(spread::write(self.sweep_dir, self.trials, &trial.row));
+        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = root.as_mut()
+            && heard(self.write_table(open)).is_none()
+        {
+            *root = None;
+        }
+    }
+
+    fn write_table(&self, root: &mut Root) -> Result<()> {
+        let records = collect::records(self.sweep_dir, self.trials, |trial, record| {
+            record.configuration_hash == configuration_hash(&trial.experiment)
+        })?;
+        let table = collect::table(self.spec, self.sweep_dir, self.trials, &records)?;
+        // Step by step more trials have ended; TensorBoard shows the latest table first.
+        let ended = (records.iter().flatten().count() + table.failures.len()) as u64;
+        if root.ended.replace(ended) != Some(ended) {
+            root.events.text(ended, "table", &render::markdown(&table))?;
+        }
+        root.events.sync()
+    }
+
+    /// Writes a run's own file anew from its directory, as after a crash that left no end.
+    pub fn rewrite(&self, trial: &Trial, run_dir: &Path) {
+        if trial.experiment.run.tensorboard {
+            heard(is_run(run_dir).and_then(|is_run| match is_run {
+                true => rewrite_events(run_dir, &trial.experiment, &trial.row),
+                false => Ok(()),
+            }));
+        }
+    }
+}
+
+/// The row that the others are compared with: the one called `base`, else the first.
+fn base(trials: &[Trial]) -> &Trial {
+    let named = trials.iter().find(|trial| trial.row == super::label::PLAIN);
+    named.unwrap_or_else(|| trials.first().expect("a sweep has trials"))
+}
+
+fn heard<T>(outcome: Result<T>) -> Option<T> {
+    outcome.map_err(|error| say(&format!("warning: TensorBoard's files: {error}"))).ok()
+}
