@@ -230,10 +230,10 @@ fn marks(count: usize) -> impl Iterator<Item = usize> {
     (0..count).step_by(step)
 }
 
-/// A token so that blanks in it, and empty ones, are seen.
+/// A token so that one of blanks, or of nothing, is seen.
 fn visible(token: &str) -> String {
     match token.trim().is_empty() {
-        true => "␣".repeat(token.chars().count().max(1)).replace('␣', "·"),
+        true => "·".repeat(token.chars().count().max(1)),
         false => token.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
     }
 }

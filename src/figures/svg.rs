@@ -7,6 +7,9 @@ use resvg::{tiny_skia, usvg};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+/// Pixels of the largest drawing, 400 MB of memory.
+const MOST_PIXELS: u64 = 100_000_000;
+
 /// A picture. Lengths are CSS pixels, 96 an inch; y grows downwards.
 ///
 /// Colours are attributes, for light pages; the classes beside them let style sheets give those for dark ones.
@@ -109,11 +112,15 @@ impl Svg {
             .map_err(|error| failed(error.to_string()))?;
         let size =
             tree.size().to_int_size().scale_by(scale).ok_or_else(|| failed("it has no extent".into()))?;
-        let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height())
-            .ok_or_else(|| failed(format!("{} × {} pixels are too many", size.width(), size.height())))?;
+        let (width, height) = (size.width(), size.height());
+        let room = u64::from(width) * u64::from(height) <= MOST_PIXELS;
+        let mut pixels = room
+            .then(|| tiny_skia::Pixmap::new(width, height))
+            .flatten()
+            .ok_or_else(|| failed(format!("{width} × {height} pixels are too many")))?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
         let bytes = pixels.encode_png().map_err(|error| failed(error.to_string()))?;
-        Ok(Png { width: size.width(), height: size.height(), bytes })
+        Ok(Png { width, height, bytes })
     }
 }
 
