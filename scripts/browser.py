@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 
-from check_tensorboard import Server, find_runs, package, picture_tags, sweeps
+from check_tensorboard import Server, find_runs, package, rows_of_sweeps
 
 PATIENCE_SECONDS = 90  # How long a page may take to show what it has.
 WINDOW = (1500, 1000)
@@ -158,7 +158,7 @@ def main():
     arguments = parser.parse_args()
     arguments.screenshots.mkdir(parents=True, exist_ok=True)
     runs = find_runs(arguments.sweep)
-    rows = [row for by_row in sweeps(runs).values() for row in by_row]
+    rows = [row.name for row in rows_of_sweeps(runs)]
     if not rows:
         parser.error(f"{arguments.sweep}: no finished run of a sweep")
     first = next(name for name in runs if name.startswith(rows[0] + "/"))
@@ -184,7 +184,6 @@ def main():
         pages.see("text", ["dev/samples", "translation", "reference"], query=only_first, page="text")
         pages.see("histograms", ["weights"], charts=1, query=only_first, page="histograms")
         pages.see("projector", ["embedding"], charts=1, page="projector")
-        assert picture_tags(runs[first]), "the first run has nothing drawn"
     return 1 if pages.wrong else 0
 
 

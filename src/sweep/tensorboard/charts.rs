@@ -64,3 +64,44 @@ pub fn layout(trials: &[Trial]) -> Vec<Category> {
     let every = Category { title: "every seed".to_string(), charts: every.to_vec() };
     groups(trials).into_iter().map(of_group).chain([every]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::{expand::expand, spec::SweepSpec};
+    use std::path::Path;
+
+    fn trials(sweep: &str) -> Vec<Trial> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/demo.toml");
+        std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
+        expand(&SweepSpec::load(&path).unwrap(), &[]).unwrap()
+    }
+
+    #[test]
+    fn each_group_has_its_charts_and_rows_without_one_are_in_all() {
+        let trials = trials(
+            "seeds = [1, 2]\n[[row]]\nlabel = \"base\"\n\
+             [[row]]\nlabel = \"h1\"\ngroup = \"A\"\nset = { \"model.heads\" = 1 }\n\
+             [[row]]\nlabel = \"deep\"\ngroup = \"C (size)\"\nset = { \"model.layers\" = 3 }\n",
+        );
+        let titles: Vec<String> = layout(&trials).into_iter().map(|category| category.title).collect();
+        assert_eq!(titles.len(), 3);
+        assert!(titles[0].starts_with("group A: mean") && titles[1].starts_with("group C (size): mean"));
+        assert_eq!(titles[2], "every seed");
+        let of = |row: &str| groups_of(trials.iter().find(|trial| trial.row == row).unwrap(), &trials);
+        assert_eq!((of("base"), of("h1")), (vec!["A", "C (size)"], vec!["A"]));
+    }
+
+    #[test]
+    fn with_one_seed_there_is_no_band_and_patterns_match_their_tags_alone() {
+        let trials = trials("[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n");
+        let layout = layout(&trials);
+        assert_eq!(layout[0].title, "all rows");
+        let Curves::Tags(pattern) = &layout[0].charts[0].curves else { panic!("{layout:?}") };
+        let pattern = regex::Regex::new(pattern).unwrap();
+        assert!(pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
+        assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "upper")));
+    }
+}
