@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from check_tensorboard import Server, find_runs, package, rows_of_sweeps
@@ -110,9 +111,11 @@ class Pages:
     def __init__(self, browser, server, screenshots):
         self.browser, self.server, self.screenshots, self.wrong = browser, server, screenshots, []
 
-    def see(self, name, words, charts=0, images=None, query="", click=(), page=None):
-        """Opens a page and waits until the words, so many charts and pictures that `images` accepts are on it."""
-        self.browser.open(f"{self.server.url}/?darkMode=false{query}#{page or name}")
+    def see(self, name, words, charts=0, images=None, query="", click=(), page=None, runs=None):
+        """Opens a page, clicks on words, and waits until the words, so many charts and pictures that `images` accepts
+        are on it. `runs` is a regular expression over the runs to be shown."""
+        chosen = f"&regexInput={urllib.parse.quote(runs, safe='')}" if runs else ""
+        self.browser.open(f"{self.server.url}/?darkMode=false{query}{chosen}#{page or name}")
         deadline = time.monotonic() + PATIENCE_SECONDS
         clicks = list(click)
         while True:
@@ -125,14 +128,15 @@ class Pages:
                 pictures = self.browser.run(IMAGES)
             except urllib.error.HTTPError:
                 continue  # the page changed under the script
-            missing = [word for word in words if word not in text] + clicks
+            # Long words may be cut into several elements.
+            missing = [word for word in words if word not in text and word not in text.replace("\n", "")] + clicks
             if drawn < charts:
                 missing.append(f"{charts} charts (there are {drawn})")
             if images and (complaint := images(pictures)):
                 missing.append(complaint)
             if not missing or time.monotonic() > deadline:
                 break
-        time.sleep(2)  # animations
+        time.sleep(3)  # animations
         path = self.screenshots / f"{name}.png"
         path.write_bytes(self.browser.screenshot())
         if path.stat().st_size > LARGEST_SCREENSHOT:
@@ -173,17 +177,17 @@ def main():
             time.sleep(1)
         pages = Pages(browser, server, arguments.screenshots)
         means = [f"{row}/mean" for row in rows]
-        only_first = "&runFilter=" + first.replace("/", "%2F")
-        pages.see("scalars", [*runs, *means, "dev/perplexity"], charts=3, page="timeseries", query="&tagFilter=dev%2F")
-        pages.see("hparams", ["test BLEU", "row", *rows], page="hparams")
-        pages.see(
-            "parallel-coordinates", ["test BLEU", *rows], charts=1, page="hparams", click=["PARALLEL COORDINATES VIEW"]
-        )
-        pages.see("custom-scalars", ["every seed", "dev perplexity"], charts=3, page="custom_scalars")
-        pages.see("images", ["attention encoder"], images=readable(1), query=only_first, page="images")
-        pages.see("text", ["dev/samples", "translation", "reference"], query=only_first, page="text")
-        pages.see("histograms", ["weights"], charts=1, query=only_first, page="histograms")
-        pages.see("projector", ["embedding"], charts=1, page="projector")
+        curves = "&smoothing=0&tagFilter=%5E" + "(dev%2Fperplexity%7Ctrain%2Floss)%24"
+        pages.see("scalars", [*runs, *means, "dev/perplexity"], charts=2, page="timeseries", query=curves)
+        pages.see("hparams", ["test BLEU", "row", *rows])
+        parallel = ["PARALLEL COORDINATES VIEW"]
+        pages.see("parallel-coordinates", ["test BLEU", *rows], charts=1, page="hparams", click=parallel)
+        pages.see("custom-scalars", ["every seed", "dev perplexity", "dev BLEU"], charts=3, page="custom_scalars")
+        maps = ["attention encoder", "layer 1 head 1", first]
+        pages.see("images", maps, images=readable(1), click=["Show actual image size"], runs=first)
+        pages.see("text", ["comparison/table", "dev/samples", "translation", "reference"], runs=f"^.$|{first}")
+        pages.see("histograms", ["weights"], charts=1, runs=first)
+        pages.see("projector", ["projector/labels.tsv", "Points:", "token"], charts=1)
     return 1 if pages.wrong else 0
 
 

@@ -99,9 +99,9 @@ def view_differences(run_dir, texts, histograms, pictures):
     """Sentences that say how texts (tag -> steps), histograms (tag -> [(step, count)], None for one that was not read)
     and pictures (tag -> [(step, PNG)]) differ from what is recorded."""
     said, of_run = [], views(run_dir)
-    about = {"about/configuration": [0]}
+    about = {"run/configuration": [0]}
     if (run_dir / "difference.md").exists():
-        about["about/difference"] = [0]
+        about["run/difference"] = [0]
     expected = {tag: [step for step, _ in found] for tag, found in of_run["text"].items()} | about
     if texts != expected:
         said.append(f"texts: recorded {expected}, shown {texts}")

@@ -27,7 +27,8 @@ fn faults(what: &'static str) -> Vec<Fault> {
             ("sweep", "prepared data") => "write data*",
             _ => Box::leak(format!("write {}", place.pattern).into_boxed_str()),
         };
-        let grows = ["metrics.csv", "timing.csv", "views.jsonl", "TensorBoard events", "ledger.jsonl"].contains(&place.name);
+        let grows = ["metrics.csv", "timing.csv", "views.jsonl", "TensorBoard events", "ledger.jsonl"]
+            .contains(&place.name);
         let place = fault::Place { pattern, ..place };
         faults.extend([1, 2].map(|at| Fault { place, at, what }).into_iter().take(1 + usize::from(grows)));
     }

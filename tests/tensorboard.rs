@@ -54,7 +54,10 @@ fn what_is_shown_changes_no_result() {
         workshop.run(&["train", "tiny.toml"].into_iter().chain(sets).collect::<Vec<_>>()).expect(0);
     }
     for file in ["metrics.csv", "hypotheses/dev.txt", "checkpoints/scored.weights.safetensors"] {
-        assert!(shown.read(format!("{RUN}/{file}")) == hidden.read(format!("{RUN}/{file}")), "{file} differs");
+        assert!(
+            shown.read(format!("{RUN}/{file}")) == hidden.read(format!("{RUN}/{file}")),
+            "{file} differs"
+        );
     }
     let identity = |workshop: &Workshop| {
         let record: serde_json::Value =
@@ -75,7 +78,10 @@ fn samples_come_with_every_evaluation_and_histograms_at_their_interval() {
     workshop.run(&["train", "tiny.toml", "--set", "run.histogram_interval_steps=16"]).expect(0);
     let mut steps: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for view in views(&workshop, RUN) {
-        steps.entry(view["tag"].as_str().unwrap().to_string()).or_default().push(view["step"].as_u64().unwrap());
+        steps
+            .entry(view["tag"].as_str().unwrap().to_string())
+            .or_default()
+            .push(view["step"].as_u64().unwrap());
     }
     // The dev loss is measured every 10 updates, BLEU every 20.
     assert_eq!(steps["dev/samples"], [10, 20, 30, 40]);
@@ -85,7 +91,7 @@ fn samples_come_with_every_evaluation_and_histograms_at_their_interval() {
     let of = |kind: &str| histograms.iter().filter(|(tag, _)| tag.starts_with(kind)).count();
     assert!(of("weights/") > 20 && of("weights/") == of("gradients/"), "{histograms:?}");
     let events = events(&workshop, RUN);
-    assert_eq!(count(&events, "about/configuration"), 1);
+    assert_eq!(count(&events, "run/configuration"), 1);
     assert_eq!(count(&events, "positions/similarity"), 1);
 }
 

@@ -343,7 +343,7 @@ mod tests {
         let later = View { step: 7, ..text.clone() };
         let mut writer = EventWriter::create(dir).unwrap();
         [&text, &histogram, &later].iter().for_each(|view| writer.view(view).unwrap());
-        writer.text(0, "about/configuration", "# resolved").unwrap();
+        writer.text(0, "run/configuration", "# resolved").unwrap();
         writer.image(9, "attention", &Png { width: 1, height: 1, bytes: vec![1] }).unwrap();
         drop(writer);
         let views = [text.clone(), histogram.clone(), later];

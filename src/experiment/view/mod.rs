@@ -33,9 +33,9 @@ pub(super) fn session(experiment: &Experiment, label: &str, run_dir: &Path, star
     let row = HParam { name: "row".into(), value: HParamValue::Text(label.to_string()) };
     let settings = settings(experiment).into_iter().map(|(name, value)| HParam { name, value });
     let mut texts =
-        vec![("about/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
+        vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
     if let Some(difference) = difference::read(run_dir)? {
-        texts.push(("about/difference".to_string(), difference));
+        texts.push(("run/difference".to_string(), difference));
     }
     // Labels are for people and may repeat in other sweeps; the hash tells them apart.
     let group = format!("{label} {}", &configuration_hash(experiment)[..8]);

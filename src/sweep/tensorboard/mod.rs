@@ -60,8 +60,9 @@ impl<'a> SweepView<'a> {
 
     /// A trial is over: the mean of its row, and the table.
     pub fn update(&self, trial: &Trial) {
-        heard(spread::write(self.sweep_dir, self.trials, &trial.row));
+        // Held for the means too: a directory has one writer.
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        heard(spread::write(self.sweep_dir, self.trials, &trial.row));
         if let Some(open) = root.as_mut()
             && heard(self.write_table(open)).is_none()
         {
@@ -77,7 +78,7 @@ impl<'a> SweepView<'a> {
         // Step by step more trials have ended; TensorBoard shows the latest table first.
         let ended = (records.iter().flatten().count() + table.failures.len()) as u64;
         if root.ended.replace(ended) != Some(ended) {
-            root.events.text(ended, "table", &render::markdown(&table))?;
+            root.events.text(ended, "comparison/table", &render::markdown(&table))?;
         }
         root.events.sync()
     }
