@@ -110,7 +110,7 @@ fn attention_is_recorded_of_the_layers_and_heads_that_are_asked_for() {
         assert_eq!(sentence["source"].as_array().unwrap().last().unwrap(), "</s>");
         assert_eq!(sentence["target"][0], "<s>");
         for map in sentence["maps"].as_array().unwrap() {
-            assert_eq!((&map["layer"], &map["head"]), (&1.into(), &2.into()));
+            assert_eq!((map["layer"].as_u64(), map["head"].as_u64()), (Some(1), Some(2)));
             for row in map["weights"].as_array().unwrap() {
                 let sum: f64 = row.as_array().unwrap().iter().map(|weight| weight.as_f64().unwrap()).sum();
                 assert!((sum - 1.0).abs() < 0.005, "{sum}");

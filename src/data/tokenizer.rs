@@ -269,6 +269,16 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_text_with_a_mark_where_a_word_goes_on() {
+        let tokenizer = tokenizer();
+        let ids = tokenizer.encode("the cats", &mut EncodeCache::default());
+        let labels: Vec<String> = ids.iter().map(|&id| tokenizer.label(id)).collect();
+        assert_eq!(labels.concat().replace("@@", ""), "thecats");
+        assert!(labels[0] == "the" && labels[1].ends_with("@@"), "{labels:?}");
+        assert_eq!(tokenizer.label(EOS), "</s>");
+    }
+
+    #[test]
     fn frequent_words_become_one_token() {
         let tokenizer = tokenizer();
         let mut cache = EncodeCache::default();
