@@ -38,7 +38,7 @@ import urllib.request
 
 from checks import Checks, detail, package
 
-PATIENCE_SECONDS = 90  # How long a TensorBoard may take to start and to show everything.
+PATIENCE_SECONDS = 180  # How long a TensorBoard may take to start and to show everything.
 
 
 def single(value):
@@ -117,7 +117,7 @@ def view_differences(run_dir, texts, histograms, pictures):
     if len(pictures) != pictures_to_show(run_dir):
         said.append(f"{len(pictures)} pictures for {pictures_to_show(run_dir)} recorded")
     for tag, found in pictures.items():
-        if len(found) != 1 or not all(150 <= side <= 4000 for side in size_of_png(found[0][1])):
+        if len(found) != 1 or not all(80 <= side <= 4000 for side in size_of_png(found[0][1])):
             sizes = [(step, *size_of_png(png)) for step, png in found]
             said.append(f"{tag}: expected one picture of a readable size, found {sizes}")
     return said

@@ -5,13 +5,13 @@ use crate::sweep::expand::Trial;
 use crate::telemetry::layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
-/// What is charted, and what it is called.
+/// What is charted, and what it is called. TensorBoard (2.21) shows the last one first.
 pub const CHARTED: [(&str, &str); 5] = [
-    ("dev/perplexity", "dev perplexity"),
-    ("dev/bleu", "dev BLEU"),
-    ("test/bleu", "test BLEU"),
-    ("dev/loss", "dev loss"),
     ("train/loss", "training loss"),
+    ("dev/loss", "dev loss"),
+    ("test/bleu", "test BLEU"),
+    ("dev/bleu", "dev BLEU"),
+    ("dev/perplexity", "dev perplexity"),
 ];
 
 /// The group of all rows in a sweep without groups.
@@ -100,7 +100,7 @@ mod tests {
             trials("[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n");
         let layout = layout(&trials);
         assert_eq!(layout[0].title, "all rows");
-        let Curves::Tags(pattern) = &layout[0].charts[0].curves else { panic!("{layout:?}") };
+        let Curves::Tags(pattern) = &layout[0].charts[4].curves else { panic!("{layout:?}") };
         let pattern = regex::Regex::new(pattern).unwrap();
         assert!(pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
         assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "upper")));

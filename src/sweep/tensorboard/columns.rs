@@ -13,7 +13,13 @@ pub fn summary(spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
     let keys: BTreeSet<&String> = all.iter().flat_map(|settings| settings.keys()).collect();
     let rows = trials.iter().map(|trial| HParamValue::Text(trial.row.clone()));
     let mut hparams = vec![HParamColumn::from_values("row", rows)];
-    for key in keys {
+    // Widths that follow from the number of heads would only fill the page.
+    let stated = |key: &str| match key {
+        "model.d_k" => trials.iter().any(|trial| trial.experiment.model.d_k.is_some()),
+        "model.d_v" => trials.iter().any(|trial| trial.experiment.model.d_v.is_some()),
+        _ => true,
+    };
+    for key in keys.into_iter().filter(|key| stated(key.as_str())) {
         let values = all.iter().filter_map(|settings| settings.get(key)).cloned();
         let mut column = HParamColumn::from_values(key.clone(), values);
         if drawn.contains(key) {
