@@ -185,7 +185,7 @@ def main():
         pages.see("images", maps, images=readable(1), click=["Show actual image size"])
         pages.see("text", ["comparison/table", "dev/samples", "translation", "reference"])
         pages.see("histograms", ["weights"], charts=1)
-        pages.see("projector", ["projector/labels.tsv", "Points:", "token"], charts=1)
+        pages.see("projector", ["Points:", "Dimension:"], charts=1)
     return 1 if pages.wrong else 0
 
 
