@@ -74,6 +74,12 @@ enum Command {
     ///
     /// Example: ablate report sweeps/demo.toml --figures figures
     Report(commands::report::Arguments),
+    /// Write a sweep's TensorBoard files anew, from what its trials left.
+    ///
+    /// A sweep writes them as it runs; this is for runs of earlier versions, or where they were removed.
+    ///
+    /// Example: ablate tensorboard sweeps/demo.toml
+    Tensorboard(commands::tensorboard::Arguments),
     /// Check whether the record of a finished run still holds.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
@@ -125,6 +131,7 @@ impl Cli {
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Compare(arguments) => commands::compare::run(arguments, &self.places),
             Command::Report(arguments) => commands::report::run(arguments, &self.places),
+            Command::Tensorboard(arguments) => commands::tensorboard::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Completions(arguments) => commands::completions::run(arguments, Cli::command()),

@@ -5,12 +5,16 @@ mod common;
 use common::Workshop;
 use std::time::{Duration, Instant};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 9] = [
     "record.json",
     "metrics.csv",
     "hypotheses/dev.txt",
     "hypotheses/test.txt",
     "checkpoints/scored.weights.safetensors",
+    "views.jsonl",
+    "attention.json",
+    "positions.json",
+    "projector/vectors.tsv",
 ];
 
 fn assert_same_results(whole: &Workshop, resumed: &Workshop) {

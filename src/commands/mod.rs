@@ -15,6 +15,7 @@ pub mod score;
 pub mod status;
 pub mod sweep;
 pub mod table;
+pub mod tensorboard;
 pub mod train;
 pub mod translate;
 pub mod trial;
