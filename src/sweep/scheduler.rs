@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::progress::{SweepProgress, TrialProgress};
 use super::queue::{Job, Next, Queue, Task};
 use super::tensorboard::SweepView;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
