@@ -70,7 +70,9 @@ impl Scale {
             [&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], &[1.0, 2.0, 3.0, 5.0], &[1.0, 3.0], &[1.0]];
         let powers = self.least.log10().floor() as i32..=self.most.log10().ceil() as i32;
         let within = |digits: &[f64]| -> Vec<f64> {
-            let all = powers.clone().flat_map(|power| digits.iter().map(move |d| d * 10_f64.powi(power)));
+            // Read from their texts, for products of powers are not the nearest numbers.
+            let value = |digit: &f64, power: i32| format!("{digit}e{power}").parse::<f64>().ok();
+            let all = powers.clone().flat_map(|power| digits.iter().filter_map(move |d| value(d, power)));
             all.filter(|value| (self.least..=self.most).contains(value)).collect()
         };
         let fits = sets.into_iter().map(within).find(|values| values.len() <= 8);

@@ -96,8 +96,9 @@ mod tests {
 
     #[test]
     fn with_one_seed_there_is_no_band_and_patterns_match_their_tags_alone() {
-        let trials =
-            trials("[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n");
+        let trials = trials(
+            "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n",
+        );
         let layout = layout(&trials);
         assert_eq!(layout[0].title, "all rows");
         let Curves::Tags(pattern) = &layout[0].charts[4].curves else { panic!("{layout:?}") };

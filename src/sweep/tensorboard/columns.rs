@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn columns_are_the_row_and_the_settings_that_vary() {
         let found = columns(
-            "[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"deep\"\nset = { \"model.layers\" = 3, \"training.clip_norm\" = 1.0 }\n",
+            "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"deep\"\nset = { \"model.layers\" = 3, \"training.clip_norm\" = 1.0 }\n",
         );
         let names: Vec<&str> = found.iter().map(|column| column.name.as_str()).collect();
         assert_eq!(names, ["row", "model.layers", "training.clip_norm"]);
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_drawn_has_a_range() {
         let found = columns(
-            "[random]\nseed = 1\ncount = 4\n\"model.dropout\" = { uniform = [0.0, 0.5] }\n\"model.norm\" = { choice = [\"pre\", \"post\"] }\n",
+            "seeds = [1]\n[random]\nseed = 1\ncount = 4\n\"model.dropout\" = { uniform = [0.0, 0.5] }\n\"model.norm\" = { choice = [\"pre\", \"post\"] }\n",
         );
         let domain = |name: &str| &found.iter().find(|column| column.name == name).unwrap().domain;
         let HParamDomain::Interval { min, max } = domain("model.dropout") else { panic!("{found:?}") };

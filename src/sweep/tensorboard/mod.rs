@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// The directory of a row's mean, beside those of its seeds.
-const MEAN: &str = "mean";
+pub(super) const MEAN: &str = "mean";
 
 /// Writes what TensorBoard shows of a sweep; may be shared by threads.
 pub struct SweepView<'a> {
