@@ -10,7 +10,7 @@ const SWEEP: &str = r#"
 #   ablate sweep s.toml
 base = "tiny.toml"
 seeds = [1, 2]
-set = { "training.steps" = 20 }
+set = { "training.steps" = 20, "run.attention_sentences" = 0 }
 [table]
 columns = ["parameters", "dev/perplexity", "test/bleu"]
 base = "layers=1"
@@ -103,7 +103,7 @@ fn failures_and_trials_to_come_are_told() {
 #[test]
 fn what_cannot_be_reported_is_refused() {
     let workshop = Workshop::new();
-    workshop.write("s.toml", "base = \"tiny.toml\"\n");
+    workshop.write("s.toml", "base = \"tiny.toml\"\nseeds = [1]\n");
     workshop.run(&["report", "s.toml"]).expect(2).says("holds no finished trial");
     workshop.run(&["report", "missing.toml"]).expect(2).says("missing.toml");
     std::fs::create_dir(workshop.path("folder")).unwrap();

@@ -26,8 +26,9 @@ impl Scale {
         }
         let logarithmic = logarithmic && least > 0.0;
         if logarithmic {
-            let room = (most / least).powf(0.06).max(1.02);
-            (least, most) = (least / room, most * room);
+            // By logarithms: the ratio of extreme values is no number.
+            let room = (0.06 * (most.ln() - least.ln())).exp().max(1.02);
+            (least, most) = ((least / room).max(f64::MIN_POSITIVE), (most * room).min(f64::MAX));
         } else {
             let room = if most > least { 0.06 * (most - least) } else { 0.05 * most.abs().max(1e-3) };
             (least, most) = (least - room, most + room);
@@ -42,7 +43,7 @@ impl Scale {
 
     pub fn place(&self, value: f64) -> f64 {
         let share = match self.logarithmic {
-            true => (value / self.least).ln() / (self.most / self.least).ln(),
+            true => (value.ln() - self.least.ln()) / (self.most.ln() - self.least.ln()),
             false => (value - self.least) / (self.most - self.least),
         };
         // Far outside is far enough.
