@@ -53,12 +53,12 @@ fn a_report_is_one_file_that_is_the_same_each_time() {
     assert!(page.contains("2 rows, 4 trials: 4 finished. Base row: layers=1."));
     assert!(page.contains("None: every trial of the sweep is finished."));
 
-    // One score by row, one by the axis, two kinds of learning curves, one by length.
+    // One score by row, one by the axis, one learning curve (dev BLEU is measured once), one by length.
     let drawn = pictures(&page);
-    assert_eq!(drawn.len(), 5);
+    assert_eq!(drawn.len(), 4);
     let files: Vec<String> = first.out().lines().skip(1).map(String::from).collect();
     assert_eq!(files.len(), 2 * drawn.len());
-    for file in ["rows", "axis-model-layers", "curves-dev-perplexity", "curves-dev-bleu", "length"] {
+    for file in ["rows", "axis-model-layers", "curves-dev-perplexity", "length"] {
         assert!(workshop.text(format!("figures/{file}.svg")).contains("@font-face"), "{file}");
         let png = workshop.read(format!("figures/{file}.png"));
         assert!(png.starts_with(b"\x89PNG"), "{file}");
@@ -82,9 +82,9 @@ fn without_the_corpus_the_report_says_what_it_leaves_out() {
     let page = workshop.text("results/s/report.html");
     assert!(page.contains("Left out, because sources are missing"), "{page}");
     assert!(page.contains("Without sources and references, which are not prepared here."));
-    assert_eq!(pictures(&page).len(), 4);
+    assert_eq!(pictures(&page).len(), 3);
     workshop.run(&["report", "s.toml", "--data", "elsewhere"]).expect(0);
-    assert_eq!(pictures(&workshop.text("results/s/report.html")).len(), 5);
+    assert_eq!(pictures(&workshop.text("results/s/report.html")).len(), 4);
 }
 
 #[test]

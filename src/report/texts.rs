@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::data::prepared::ParallelText;
-use crate::data::{Split, prepare};
+use crate::data::{self, Split};
 use crate::results::record::Record;
 use std::collections::BTreeMap;
 
@@ -19,8 +19,10 @@ impl Texts {
         for trial in &report.trials {
             let Some(record) = trial.record else { continue };
             texts.known.entry(record.data.fingerprint.clone()).or_insert_with(|| {
-                let data = prepare::open(&trial.experiment.data, report.data_root);
-                let data = data.map_err(|error| error.to_string())?;
+                let data = data::open_if_prepared(&trial.experiment.data, report.data_root);
+                let data = data.map_err(|error| error.to_string())?.ok_or_else(|| {
+                    format!("the corpus {} is not prepared; `ablate prepare` makes it", record.data.recipe)
+                })?;
                 match data.fingerprint() == record.data.fingerprint {
                     true => data.text(split).map_err(|error| error.to_string()),
                     false => Err(format!(
