@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod bpe;
 pub mod cleaning;
+pub mod cleaning_counts;
 pub mod collate;
 pub mod corpus;
 pub mod inputs;

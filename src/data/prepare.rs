@@ -5,7 +5,7 @@
 //! prepare the same data one wins and the other discards its copy.
 
 use super::bpe::PieceCounts;
-use super::cleaning::CleaningCounts;
+use super::cleaning_counts::CleaningCounts;
 use super::corpus::Tolerance;
 use super::inputs::Inputs;
 use super::prepared::{
@@ -316,6 +316,21 @@ mod tests {
         assert_eq!(data.tokenizer.decode(&store.source(1)), "\r");
         assert_eq!(data.counts().test, 1);
         assert!(data.text(Split::Train).is_err());
+    }
+
+    /// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
+    #[test]
+    fn a_directory_keeps_its_name() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/multi30k/tiny.toml");
+        let data = crate::config::load_data(&file, &[]).unwrap();
+        assert_eq!(
+            directory(&data, Path::new("data")).unwrap(),
+            Path::new("data/multi30k-en-de-951524911ea40449")
+        );
+        // The recipe's own settings are those of the experiment.
+        let recipe = file.parent().unwrap().join("../recipes/multi30k-en-de.toml");
+        let alone = crate::config::load_data(&recipe, &[]).unwrap();
+        assert_eq!(directory(&alone, Path::new("")).unwrap(), directory(&data, Path::new("")).unwrap());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A prepared corpus: the directory that `prepare` made, opened and checked.
 
-use super::cleaning::CleaningCounts;
+use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
 use super::store::{Hash, Store};
 use super::text::TextForm;

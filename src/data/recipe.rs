@@ -86,7 +86,7 @@ impl PartialEq for Origin {
 pub enum Corpus {
     /// Written by this project, from a seed: no download.
     Generated(GeneratedCorpus),
-    /// Parallel text files, one sentence a line, plain or gzip, found in `--source DIR`.
+    /// Parallel text files, fetched from their addresses or found in `--source DIR`.
     Files(FilesCorpus),
 }
 
@@ -100,7 +100,7 @@ pub struct GeneratedCorpus {
     pub seed: u64,
 }
 
-/// File names of a parallel corpus, relative to the source directory.
+/// The files of a parallel corpus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesCorpus {

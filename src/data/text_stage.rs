@@ -3,7 +3,8 @@
 //! Reads everything once and writes it pair by pair, so that no corpus is ever in memory: what the model sees,
 //! in a folder that goes once it is encoded, and the text of dev and test that stays.
 
-use super::cleaning::{Cleaner, CleaningCounts, hash_of};
+use super::cleaning::{Cleaner, hash_of};
+use super::cleaning_counts::CleaningCounts;
 use super::corpus::{Pair, Tolerance, read_pairs};
 use super::inputs::Inputs;
 use super::lines::SourceFile;
@@ -284,7 +285,11 @@ impl StagedLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::prepare::prepare;
     use crate::data::recipe::{HeldOutLines, HeldOutSentences};
+    use crate::data::tokenizer::EncodeCache;
+    use crate::data::{FilePairs, FilesCorpus, Prepared, Recipe};
+    use tempfile::TempDir;
 
     #[test]
     fn every_nth_pair_is_held_out() {
@@ -315,5 +320,98 @@ mod tests {
             let sentence = n.to_string();
             other.split(1, ["", &sentence]) != hold_out.split(1, ["", &sentence])
         }));
+    }
+
+    fn pair(name: &str) -> FilePair {
+        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
+    }
+
+    /// A corpus of files, in a fresh folder.
+    fn files() -> (DataConfig, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in
+            [("dev.en", "a dog\n"), ("dev.de", "ein Hund\n"), ("test.en", "Mice\n"), ("test.de", "Mäuse\n")]
+        {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let [dev, test] = ["dev", "test"].map(|name| FilePairs(vec![pair(name)]));
+        let corpus = FilesCorpus { train: vec![pair("train")], dev, test, hold_out: None };
+        let recipe = Recipe::new("tiny", "en", "de", Corpus::Files(corpus));
+        (DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }, folder)
+    }
+
+    fn prepared(config: &DataConfig, source: &TempDir) -> Prepared {
+        // Prepared directories differ with the configuration.
+        prepare(config, &source.path().join("data"), Some(source.path()), &mut |_: &str| {}).unwrap()
+    }
+
+    #[test]
+    fn with_moses_the_model_sees_tokens_and_people_text() {
+        let (mut config, source) = files();
+        config.recipe.moses = Some(Default::default());
+        config.merges = 500;
+        for (name, text) in [("train.en", "It's a cat.\n"), ("train.de", "Es ist 'ne Katze.\n")] {
+            let lines = text.repeat(5);
+            std::fs::write(source.path().join(name), lines).unwrap();
+        }
+        std::fs::write(source.path().join("test.en"), "It's mine.\n").unwrap();
+        std::fs::write(source.path().join("test.de"), "'ne Katze (klein).\n").unwrap();
+        let data = prepared(&config, &source);
+        let text = data.text(Split::Test).unwrap();
+        assert_eq!(
+            (text.source, text.target),
+            (vec!["it's mine.".into()], vec!["'ne katze (klein).".into()])
+        );
+        let store = data.split(Split::Test).unwrap();
+        assert_eq!(data.tokenizer.decode(&store.source(0)), "it &apos;s mine .");
+        assert_eq!(data.encode_source("It's mine.", &mut EncodeCache::default()), store.source(0));
+        assert_eq!(data.decode_target(&store.target(0)), "'ne katze (klein).");
+    }
+
+    #[test]
+    fn every_nth_cleaned_pair_or_whole_sentences_become_dev_and_test() {
+        let (mut config, source) = files();
+        let lines = |language: &str| (0..40).map(|n| format!("{language} {}\n", n / 2)).collect::<String>();
+        std::fs::write(source.path().join("train.en"), lines("number")).unwrap();
+        std::fs::write(source.path().join("train.de"), lines("Zahl")).unwrap();
+        let with = |config: &mut DataConfig, hold_out: HoldOut| {
+            let Corpus::Files(files) = &mut config.recipe.corpus else { panic!() };
+            let [dev, test] = [Split::Dev, Split::Test].map(|split| hold_out.makes(split));
+            files.dev = if dev { FilePairs::default() } else { FilePairs(vec![pair("dev")]) };
+            files.test = if test { FilePairs::default() } else { FilePairs(vec![pair("test")]) };
+            files.hold_out = Some(hold_out);
+        };
+        with(&mut config, HoldOut::Lines(HeldOutLines { dev: Some(7), test: None }));
+        let data = prepared(&config, &source);
+        let train = data.counts().train;
+        assert_eq!((data.counts().dev, data.counts().test, train.held_out_dev, train.kept), (5, 1, 5, 35));
+        assert_eq!(data.text(Split::Dev).unwrap().source[0], "number 3");
+
+        let shares = HeldOutSentences { side: Side::Source, dev: 0.2, test: 0.2, seed: 1 };
+        with(&mut config, HoldOut::Sentences(shares));
+        let data = prepared(&config, &source);
+        let train = data.split(Split::Train).unwrap();
+        let mut sentences: Vec<String> =
+            (0..train.len()).map(|at| data.tokenizer.decode(&train.source(at))).collect();
+        let counts = data.counts();
+        assert_eq!(sentences.len() + counts.dev + counts.test, 40);
+        assert!(counts.dev > 0 && counts.test > 0, "{counts:?}");
+        sentences
+            .extend([Split::Dev, Split::Test].into_iter().flat_map(|split| data.text(split).unwrap().source));
+        // Both pairs of a sentence are in one split, and there beside each other.
+        assert!(sentences.chunks(2).all(|pair| pair[0] == pair[1]), "{sentences:?}");
+    }
+
+    #[test]
+    fn a_share_of_a_file_is_taken() {
+        let (mut config, source) = files();
+        let lines = |language: &str| (0..400).map(|n| format!("{language} {n}\n")).collect::<String>();
+        std::fs::write(source.path().join("train.en"), lines("number")).unwrap();
+        std::fs::write(source.path().join("train.de"), lines("Zahl")).unwrap();
+        let Corpus::Files(files) = &mut config.recipe.corpus else { panic!() };
+        files.train[0].sample = Some(0.25);
+        let counts = prepared(&config, &source).counts().train;
+        assert_eq!((counts.read, counts.kept + counts.not_sampled), (400, 400));
+        assert!(counts.kept.abs_diff(100) < 35, "four standard deviations: {}", counts.kept);
     }
 }

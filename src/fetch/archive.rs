@@ -50,8 +50,9 @@ pub fn extract(archive: &Path, members: &[&str], folder: &Path) -> Result<()> {
         Some(Kind::Tar(compression)) => out.tar(compression)?,
         Some(Kind::Zip) => out.zip()?,
         None => {
-            return Err(out
-                .refuse("not an archive; expected .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst"));
+            return Err(out.refuse(
+                "not an archive; expected .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
+            ));
         }
     }
     out.publish()
@@ -187,10 +188,10 @@ impl Extraction<'_> {
         for member in self.members {
             if !self.written.contains_key(*member) {
                 let near = nearest(member, self.seen.iter().map(String::as_str));
-                let guess = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                let guess = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
                 let listed = self.seen.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let more = if self.seen.len() > LISTED { ", …" } else { "" };
-                return Err(self.refuse(&format!("no member {member:?}{guess} It holds: {listed}{more}")));
+                return Err(self.refuse(&format!("no member {member:?}{guess}; it holds: {listed}{more}")));
             }
         }
         for (member, temporary) in std::mem::take(&mut self.written) {
@@ -318,7 +319,7 @@ pub(crate) mod tests {
             let found = extracted(&name, &bytes, &["d/a.de", "d/a.en"]).unwrap();
             assert_eq!(found, [b"eins\n".to_vec(), b"one\n".to_vec()], "{name}");
             let said = extracted(&name, &bytes, &["d/a.de", "d/a.fr"]).unwrap_err();
-            assert!(said.contains("no member \"d/a.fr\"; did you mean \"d/a."), "{said}");
+            assert!(said.contains("no member \"d/a.fr\" (did you mean \"d/a."), "{said}");
             assert!(said.contains("d/other"), "{said}");
         }
     }
