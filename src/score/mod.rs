@@ -10,6 +10,7 @@ mod edit_distance;
 mod metric;
 mod multi_bleu;
 mod ngram;
+mod replicates;
 mod resampling;
 mod segments;
 mod set_apart;
@@ -26,6 +27,7 @@ pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_stati
 pub use chrf::ChrfConfig;
 pub use metric::{Counts, Metric};
 pub use multi_bleu::{MosesTokens, MultiBleuConfig};
+pub use replicates::{confidence_of_difference, confidence_of_mean, randomization_of_means};
 pub use resampling::{
     BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
     paired_randomization,
