@@ -10,20 +10,25 @@ fn main() {
     println!("cargo:rustc-env=ABLATE_COMMIT={}", commit());
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
+    println!("cargo:rerun-if-changed=Cargo.toml");
     println!("cargo:rerun-if-changed=Cargo.lock");
-    // Every commit, checkout and reset appends to this log.
-    if Path::new(".git/logs/HEAD").exists() {
-        println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    // Every commit, checkout and reset appends to this log, which a worktree keeps elsewhere.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
+        println!("cargo:rerun-if-changed={log}");
     }
 }
 
-/// The commit's hash, with `-dirty` if sources differ from it; `unknown` outside a repository.
+/// What git prints; none where it fails.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+/// The commit's hash, with `-dirty` if sources differ from it; `unknown` outside a repository of its own.
 fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
-    let Some(hash) = git(&["rev-parse", "HEAD"]) else {
+    let (Some(hash), Some(_)) =
+        (git(&["rev-parse", "HEAD"]), git(&["ls-files", "--error-unmatch", "build.rs"]))
+    else {
         return "unknown".to_string();
     };
     // Results are written by running, so they do not make the code differ.

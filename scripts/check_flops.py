@@ -11,6 +11,7 @@ matrix products here: fused kernels count their recomputation.
 
 import argparse
 import json
+import math
 import os
 import sys
 
@@ -18,6 +19,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from checks import Checks, package
 from torch_transformer import MODEL, Transformer
 
 FIXTURE = os.path.join(os.path.dirname(__file__), "..", "tests", "fixtures", "flops.json")
@@ -53,7 +55,7 @@ def count(changes, vocabulary, pairs, source, target, scored):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    parser.add_argument("--json", action="store_true", help="print the comparison as checks.py says")
     parser.add_argument("--write", action="store_true", help="write tests/fixtures/flops.json")
     arguments = parser.parse_args()
     cases = []
@@ -69,28 +71,15 @@ def main():
         return 0
     with open(FIXTURE, encoding="utf-8") as file:
         ours = {case["name"]: case for case in json.load(file)["cases"]}
-    checks = []
+    checks = Checks()
     for case in cases:
         mine = ours.get(case["name"], {})
         same = all(mine.get(key) == case[key] for key in ("model", "vocabulary", "shape"))
         for term in ("forward", "attention", "backward"):
-            gap = abs(mine.get(term, 0) - case[term]) / case[term] if same else None
-            checks.append(
-                {
-                    "what": f"flops {term}: {case['name']}",
-                    "peer": f"torch {torch.__version__} FlopCounterMode",
-                    "size": case[term],
-                    "tolerance": 0.0,
-                    "gap": gap,
-                    "ok": gap == 0.0,
-                }
-            )
-    if arguments.json:
-        print(json.dumps({"checks": checks}, indent=1))
-    else:
-        for check in checks:
-            print(f"{'ok  ' if check['ok'] else 'DIFFERS'} {check['what']}: {check['size']:,} (gap {check['gap']})")
-    return 0 if all(check["ok"] for check in checks) else 1
+            gap = abs(mine[term] - case[term]) if same else math.inf
+            peer = f"{package('torch')}: FlopCounterMode"
+            checks.add(f"operations {term}: {case['name']}", peer, f"{case[term]:,} operations", gap)
+    return checks.finish(arguments.json)
 
 
 if __name__ == "__main__":

@@ -5,21 +5,28 @@
 
 Every directory below with a metrics.csv is a run. Its scalars, as TensorBoard's EventAccumulator reads them,
 must be the rows of metrics.csv and timing.csv: the same tags, steps that only grow, no point missing or
-doubled, the same values in single precision. Each run has one event file that is not empty.
+doubled, the same values in single precision. Likewise its texts and histograms must be those of views.jsonl, and
+its pictures those of attention.json and positions.json. Each run has one event file that is not empty.
 
 --serve also starts `tensorboard` on a free port of this machine, once with its fast data loader and once with
-the Python one, and asks its web interface for the same points, for the columns of the HParams page and for
-its rows: one for each group of runs that equal each other but for the seed, each run in one of them.
+the Python one, and asks its web interface for all of that, and for
+- the HParams page: its columns with their domains, and its rows, one for each group of runs that equal each other
+  but for the seed, each run in one of them with the state that its directory tells, with the mean of the final scores;
+- the Custom Scalars page of a sweep: means and spreads over seeds, computed here from metrics.csv;
+- the Projector page: as many vectors as labels.
 
 Needs Python with the package `tensorboard` (2.21 was used). Exit status: 0 equal, 1 different, 2 usage.
 """
 
 import argparse
+import collections
 import csv
 import json
 import math
 import pathlib
+import re
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -31,7 +38,7 @@ import urllib.request
 
 from checks import Checks, detail, package
 
-PATIENCE_SECONDS = 90  # How long a TensorBoard may take to start and to show everything.
+PATIENCE_SECONDS = 180  # How long a TensorBoard may take to start and to show everything.
 
 
 def single(value):
@@ -61,6 +68,59 @@ def recorded(run_dir):
                 for row in csv.DictReader(file):
                     points.setdefault(row["tag"], []).append((int(row["step"]), single(row["value"])))
     return points
+
+
+def views(run_dir):
+    """kind -> tag -> [(step, content)] of the texts and histograms of a run."""
+    found = {"text": {}, "histogram": {}}
+    path = run_dir / "views.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        view = json.loads(line)
+        for kind, tags in found.items():
+            if kind in view:
+                tags.setdefault(view["tag"], []).append((view["step"], view[kind]))
+    return found
+
+
+def pictures_to_show(run_dir):
+    """How many pictures a run has to show: one a map, and two of its positions."""
+    path = run_dir / "attention.json"
+    sentences = json.loads(path.read_text())["sentences"] if path.exists() else []
+    drawn = sum(len(sentence["maps"]) for sentence in sentences)
+    return drawn + (2 if (run_dir / "positions.json").exists() else 0)
+
+
+def size_of_png(png):
+    """Width and height."""
+    return struct.unpack(">II", png[16:24]) if png[:8] == b"\x89PNG\r\n\x1a\n" else (0, 0)
+
+
+def view_differences(run_dir, texts, histograms, pictures):
+    """Sentences that say how texts (tag -> steps), histograms (tag -> [(step, count)], None for one that was not read)
+    and pictures (tag -> [(step, PNG)]) differ from what is recorded."""
+    said, of_run = [], views(run_dir)
+    about = {"run/configuration": [0]}
+    if (run_dir / "difference.md").exists():
+        about["run/difference"] = [0]
+    expected = {tag: [step for step, _ in found] for tag, found in of_run["text"].items()} | about
+    if texts != expected:
+        said.append(f"texts: recorded {expected}, shown {texts}")
+    expected = {
+        tag: [(step, sum(content["counts"])) for step, content in found]
+        for tag, found in of_run["histogram"].items()
+    }
+    if missing := expected.keys() ^ histograms.keys():
+        said.append(f"histograms: {len(missing)} tags on one side only, such as {min(missing)}")
+    for tag in expected.keys() & histograms.keys():
+        if histograms[tag] is not None and histograms[tag] != expected[tag]:
+            said.append(f"{tag}: recorded {expected[tag]}, shown {histograms[tag]}")
+    if len(pictures) != pictures_to_show(run_dir):
+        said.append(f"{len(pictures)} pictures for {pictures_to_show(run_dir)} recorded")
+    for tag, found in pictures.items():
+        if len(found) != 1 or not all(80 <= side <= 4000 for side in size_of_png(found[0][1])):
+            sizes = [(step, *size_of_png(png)) for step, png in found]
+            said.append(f"{tag}: expected one picture of a readable size, found {sizes}")
+    return said
 
 
 def differences(expected, found):
@@ -95,7 +155,8 @@ def check_files(runs):
         events = sorted(path.name for path in files if path.stat().st_size)
         if len(events) != 1:
             said.append(f"{name}: expected one event file with content, found {events}")
-        accumulator = EventAccumulator(str(run_dir), size_guidance={"scalars": 0, "tensors": 0})
+        kinds = ("scalars", "tensors", "images", "histograms")
+        accumulator = EventAccumulator(str(run_dir), size_guidance=dict.fromkeys(kinds, 0))
         accumulator.Reload()
         found = {
             tag: [(event.step, single(event.value)) for event in accumulator.Scalars(tag)]
@@ -104,6 +165,20 @@ def check_files(runs):
         expected = recorded(run_dir)
         points += sum(map(len, expected.values()))
         said += [f"{name}: {text}" for text in differences(expected, found)]
+        texts = {
+            tag: [event.step for event in accumulator.Tensors(tag)]
+            for tag in accumulator.Tags()["tensors"]
+            if accumulator.SummaryMetadata(tag).plugin_data.plugin_name == "text"
+        }
+        histograms = {
+            tag: [(event.step, sum(event.histogram_value.bucket)) for event in accumulator.Histograms(tag)]
+            for tag in accumulator.Tags()["histograms"]
+        }
+        pictures = {
+            tag: [(event.step, event.encoded_image_string) for event in accumulator.Images(tag)]
+            for tag in accumulator.Tags()["images"]
+        }
+        said += [f"{name}: {text}" for text in view_differences(run_dir, texts, histograms, pictures)]
         try:
             content = accumulator.PluginTagToContent("hparams")
         except KeyError:
@@ -129,7 +204,7 @@ class Server:
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(self.log_dir)]
         command += ["--host", "127.0.0.1", "--port", str(port), "--load_fast", "true" if self.fast else "false"]
         # 0 is no way to ask for all points: the scalars page takes it for a wish to see none.
-        command += ["--samples_per_plugin", "scalars=1000000", "--reload_interval", "1"]
+        command += ["--samples_per_plugin", "scalars=1000000,text=1000000", "--reload_interval", "1"]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
         return self
 
@@ -145,12 +220,16 @@ class Server:
 
     def ask(self, path, parameters=None, body=None):
         """The decoded JSON that TensorBoard answers."""
+        return json.loads(self.bytes(path, parameters, body))
+
+    def bytes(self, path, parameters=None, body=None):
+        """What TensorBoard answers."""
         query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/data/{path}{query}", data, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            return answer.read()
 
     def output(self):
         self.log.seek(0)
@@ -167,10 +246,111 @@ def served_differences(server, runs, groups):
             answer = server.ask("plugin/scalars/scalars", {"run": name, "tag": tag})
             found[tag] = [(step, single(value)) for _, step, value in answer]
         said += [f"{name}: {text}" for text in differences(recorded(run_dir), found)]
-    return said + (hparams_differences(server, groups) if groups else [])
+        said += [f"{name}: {text}" for text in view_differences(run_dir, *served_views(server, name))]
+        said += [f"{name}: {text}" for text in projector_differences(server, name, run_dir)]
+    said += custom_scalars_differences(server, runs)
+    return said + (hparams_differences(server, runs, groups) if groups else [])
 
 
-def hparams_differences(server, groups):
+def served_views(server, run):
+    """Texts, histograms and pictures of a run as the web interface has them."""
+    texts = {
+        tag: [event["step"] for event in server.ask("plugin/text/text", {"run": run, "tag": tag})]
+        for tag in server.ask("plugin/text/tags").get(run, [])
+    }
+    histograms = {}
+    for number, tag in enumerate(sorted(server.ask("plugin/histograms/tags").get(run, {}))):
+        # There are hundreds of them: every tag must be there, and every tenth is read.
+        histograms[tag] = None
+        if number % 10 == 0:
+            answer = server.ask("plugin/histograms/histograms", {"run": run, "tag": tag})
+            histograms[tag] = [(step, sum(count for *_, count in bins)) for _, step, bins in answer]
+    pictures = {}
+    for tag in server.ask("plugin/images/tags").get(run, {}):
+        answer = server.ask("plugin/images/images", {"run": run, "tag": tag, "sample": 0})
+        pictures[tag] = [
+            (event["step"], server.bytes("plugin/images/individualImage?" + event["query"])) for event in answer
+        ]
+    return texts, histograms, pictures
+
+
+def projector_differences(server, run, run_dir):
+    if not (run_dir / "projector_config.pbtxt").exists():
+        return []
+    if run not in server.ask("plugin/projector/runs"):
+        return ["not on the Projector page"]
+    (embedding,) = server.ask("plugin/projector/info", {"run": run})["embeddings"]
+    chosen = {"run": run, "name": embedding["tensorName"]}
+    numbers = len(server.bytes("plugin/projector/tensor", chosen)) // 4
+    head, *labels = server.bytes("plugin/projector/metadata", chosen).decode().splitlines()
+    first = (run_dir / embedding["tensorPath"]).read_text().split("\n", 1)[0]
+    said = [] if head == "token\tcount" else [f"projector: labels begin with {head!r}"]
+    if numbers != len(labels) * (first.count("\t") + 1) or not labels:
+        said.append(f"projector: {numbers} numbers for {len(labels)} labels")
+    return said
+
+
+def rows_of_sweeps(runs):
+    """Directory of a row of a sweep -> directories of its finished seeds."""
+    rows = collections.defaultdict(list)
+    for run_dir in runs.values():
+        if (run_dir.parent.parent / "sweep.toml").exists() and (run_dir / "record.json").exists():
+            rows[run_dir.parent].append(run_dir)
+    return rows
+
+
+def custom_scalars_differences(server, runs):
+    """Whether the charts show what follows from metrics.csv."""
+    rows = rows_of_sweeps(runs)
+    if not rows:
+        return []
+    layout = server.ask("plugin/custom_scalars/layout")
+    charts = [chart for category in layout.get("category", []) for chart in category["chart"]]
+    said = [] if charts else ["Custom Scalars: no charts"]
+    names = {run_dir: name for name, run_dir in runs.items()}
+    series = [series for chart in charts for series in chart.get("margin", {}).get("series", [])]
+    for run_dirs in rows.values():
+        mean_run = str(pathlib.PurePath(names[run_dirs[0]]).parent / "mean")
+        seeds = [points_of(run_dir) for run_dir in run_dirs]
+        shown = 0
+        for bound, tag in (pair for one in series for pair in one.items()):
+            answer = server.ask("plugin/custom_scalars/scalars", {"run": mean_run, "tag": f"^{re.escape(tag)}$"})
+            found = {step: value for _, step, value in answer["payload"].get(tag, [])}
+            expected = spread(seeds, "/".join(tag.split("/")[2:-1]), bound)
+            shown += len(found)
+            # A row is in the charts of its own group.
+            if found and not close(found, expected):
+                said.append(f"{mean_run}: {tag}: shown {found}, expected {expected}")
+        if series and not shown:
+            said.append(f"{mean_run}: no chart shows it")
+    return said
+
+
+def points_of(run_dir):
+    """(tag, step) -> value in metrics.csv."""
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return {(row["tag"], int(row["step"])): float(row["value"]) for row in csv.DictReader(file)}
+
+
+def spread(seeds, metric, bound):
+    """step -> mean over the seeds, or that minus or plus their standard deviation, where all of them have a value."""
+    expected = {}
+    for tag, step in seeds[0]:
+        values = [seed[tag, step] for seed in seeds if (tag, step) in seed]
+        if tag == metric and len(values) == len(seeds):
+            sign = {"value": 0, "lower": -1, "upper": 1}[bound]
+            if sign == 0 or len(values) > 1:
+                expected[step] = statistics.fmean(values) + (sign * statistics.stdev(values) if sign else 0)
+    return expected
+
+
+def close(found, expected):
+    return found.keys() == expected.keys() and all(
+        math.isclose(found[step], expected[step], rel_tol=1e-5, abs_tol=1e-6) for step in found
+    )
+
+
+def hparams_differences(server, runs, groups):
     experiment = server.ask("plugin/hparams/experiment", body={"experimentName": ""})
     columns = experiment.get("hparamInfos", [])
     if not columns or not experiment.get("metricInfos"):
@@ -180,21 +360,49 @@ def hparams_differences(server, groups):
     chosen += [{"metric": column["name"]} for column in experiment["metricInfos"]]
     body = {"experimentName": "", "allowedStatuses": statuses, "colParams": chosen}
     rows = server.ask("plugin/hparams/session_groups", body=body | {"startIndex": 0, "sliceSize": 10_000})
-    shown = {
-        session["name"]: row["name"] for row in rows.get("sessionGroups", []) for session in row["sessions"]
-    }
+    rows = rows.get("sessionGroups", [])
+    shown = {session["name"]: row["name"] for row in rows for session in row["sessions"]}
     said = []
     if shown != groups:
         said.append(f"HParams: runs are grouped as {shown}, expected {groups}")
-    if len(rows.get("sessionGroups", [])) != len(set(groups.values())):
-        said.append(f"HParams: {len(rows.get('sessionGroups', []))} rows for {len(set(groups.values()))} groups")
+    if len(rows) != len(set(groups.values())):
+        said.append(f"HParams: {len(rows)} rows for {len(set(groups.values()))} groups")
     varying = {column["name"] for column in columns if column.get("differs")}
     values = {}
-    for row in rows.get("sessionGroups", []):
+    for row in rows:
         for name, value in row["hparams"].items():
             values.setdefault(name, set()).add(value)
+        said += score_differences(runs, row)
+        for session in row["sessions"]:
+            wanted, found = state(runs[session["name"]]), session.get("status", "STATUS_UNKNOWN")
+            if found != wanted:
+                said.append(f"HParams: {session['name']} is {found}, expected {wanted}")
     if wrong := {name for name in values if (len(values[name]) > 1) != (name in varying)}:
         said.append(f"HParams: columns whose mark of varying is wrong so far: {sorted(wrong)}")
+    for column in columns if rows_of_sweeps(runs) else ():
+        discrete, interval = column.get("domainDiscrete"), column.get("domainInterval")
+        shown = values.get(column["name"], set())
+        if not (interval or (discrete and shown <= set(discrete))):
+            said.append(f"HParams: {column['name']} has the domain {discrete}, shown are {sorted(map(str, shown))}")
+    return said
+
+
+def state(run_dir):
+    """How a run ended, from its directory."""
+    if (run_dir / "record.json").exists():
+        return "STATUS_SUCCESS"
+    return "STATUS_FAILURE" if (run_dir / "failure.json").exists() else "STATUS_UNKNOWN"
+
+
+def score_differences(runs, row):
+    """Whether the scores of a row of the HParams page are the means of its seeds."""
+    said = []
+    for metric in row.get("metricValues", []):
+        tag = metric["name"]["tag"]
+        curves = [recorded(runs[session["name"]]).get(tag) for session in row["sessions"]]
+        last = [curve[-1][1] for curve in curves if curve]
+        if last and not math.isclose(metric["value"], statistics.fmean(last), rel_tol=1e-5):
+            said.append(f"HParams: {row['name']}: {tag} is {metric['value']}, expected the mean of {last}")
     return said
 
 

@@ -1,8 +1,9 @@
 //! The words of the command line. What they do is in `commands`.
 
+use crate::color::ColorChoice;
 use crate::commands::{self, Places};
 use crate::error::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Trains, decodes and scores Transformers from TOML files, and tabulates their ablations.
 #[derive(Debug, Parser)]
@@ -10,6 +11,9 @@ use clap::{Parser, Subcommand};
 pub struct Cli {
     #[command(flatten)]
     places: Places,
+    /// When to use colour and bold.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: ColorChoice,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,6 +70,16 @@ enum Command {
     ///
     /// Example: ablate compare results/demo/base results/demo/one-layer
     Compare(commands::compare::Arguments),
+    /// Write a sweep's report: one web page with tables, figures and what they rest on; opens offline.
+    ///
+    /// Example: ablate report sweeps/demo.toml --figures figures
+    Report(commands::report::Arguments),
+    /// Write a sweep's TensorBoard files anew, from what its trials left.
+    ///
+    /// A sweep writes them as it runs; this is for runs of earlier versions, or where they were removed.
+    ///
+    /// Example: ablate tensorboard sweeps/demo.toml
+    Tensorboard(commands::tensorboard::Arguments),
     /// Check whether the record of a finished run still holds.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
@@ -74,6 +88,14 @@ enum Command {
     ///
     /// Example: ablate schema sweep > docs/schema/sweep.json
     Schema(commands::schema::Arguments),
+    /// Print a script that completes commands and options in a shell.
+    ///
+    /// Example: ablate completions bash > ~/.local/share/bash-completion/completions/ablate
+    Completions(commands::completions::Arguments),
+    /// Print the manual, or write the pages of all commands.
+    ///
+    /// Example: ablate man --out ~/.local/share/man/man1
+    Man(commands::man::Arguments),
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
@@ -86,6 +108,14 @@ enum Command {
 }
 
 impl Cli {
+    /// The words that this process was started with. Ends it at `--help` and at mistakes.
+    pub fn from_command_line() -> Cli {
+        let choice = ColorChoice::of_words(std::env::args_os());
+        choice.apply();
+        let matches = Cli::command().color(choice.for_clap()).get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what the command line says.
     pub fn run(self) -> Result<()> {
         match self.command {
@@ -100,8 +130,12 @@ impl Cli {
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Compare(arguments) => commands::compare::run(arguments, &self.places),
+            Command::Report(arguments) => commands::report::run(arguments, &self.places),
+            Command::Tensorboard(arguments) => commands::tensorboard::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
+            Command::Completions(arguments) => commands::completions::run(arguments, Cli::command()),
+            Command::Man(arguments) => commands::man::run(arguments, Cli::command()),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
             Command::Keep(arguments) => commands::keep::run(arguments, &self.places),
             Command::Probe(arguments) => commands::probe::run(arguments, &self.places),

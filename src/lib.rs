@@ -4,6 +4,7 @@
 
 pub mod cards;
 pub mod cli;
+pub mod color;
 pub mod commands;
 pub mod config;
 pub mod data;
@@ -13,10 +14,12 @@ pub mod error;
 pub mod experiment;
 pub mod export;
 pub mod fetch;
+pub mod figures;
 pub mod files;
 mod mkl;
 pub mod model;
 pub mod moses;
+pub mod report;
 pub mod results;
 pub mod score;
 pub mod seed;

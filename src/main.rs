@@ -1,12 +1,12 @@
 //! The command `ablate`.
 
+use ablate::color;
 use ablate::error::Error;
 use ablate::telemetry::console::say;
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = ablate::cli::Cli::parse();
+    let cli = ablate::cli::Cli::from_command_line();
     // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
     std::panic::set_hook(Box::new(|panic| {
         if out_of_memory(panic.payload()).is_none() {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
+            say(&color::error(&error.to_string(), color::on_stderr()));
             ExitCode::from(error.exit_code())
         }
     }

@@ -4,7 +4,8 @@ mod common;
 
 use common::Workshop;
 use std::io::Write;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_wrong_key_is_named_with_file_line_and_the_nearest_name() {
@@ -108,7 +109,7 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     let scored = workshop.run(&["score", run, "--json"]).expect(0);
     let scored: serde_json::Value = serde_json::from_str(&scored.out()).unwrap();
     assert_eq!(scored["test"]["bleu"]["score"], record["record"]["metrics"]["test/bleu"]);
-    assert_eq!(scored["signature"], record["record"]["signature"]);
+    assert_eq!(scored["test"]["bleu"]["signature"], record["record"]["signature"]);
     for key in ["perplexity", "word_perplexity"] {
         let recorded = &record["record"]["metrics"][format!("dev/{key}")];
         assert!(recorded.as_f64().is_some_and(|perplexity| perplexity > 1.0), "{key}: {recorded}");
@@ -126,6 +127,57 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     ];
     let files: serde_json::Value = serde_json::from_str(&workshop.run(&files).expect(0).out()).unwrap();
     assert_eq!(files["bleu"]["score"], scored["test"]["bleu"]["score"]);
+}
+
+#[test]
+fn a_record_says_where_it_comes_from_and_holds_no_times() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let run = "results/tiny/seed-1";
+    let json = |file: &str| -> serde_json::Value {
+        serde_json::from_slice(&workshop.read(format!("{run}/{file}"))).unwrap()
+    };
+    let record = &json("record.json")["record"];
+    let provenance = &record["provenance"];
+    assert_eq!(provenance["ablate"], env!("CARGO_PKG_VERSION"));
+    let libtorch = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup");
+    let libtorch = std::fs::read_to_string(libtorch).unwrap();
+    let pinned = libtorch.lines().find_map(|line| line.strip_prefix("version=")).unwrap();
+    assert_eq!(provenance["libtorch"], pinned);
+    assert_eq!((&provenance["device"], &provenance["threads"]), (&"cpu".into(), &1.into()));
+    assert!(provenance["device_name"].as_str().is_some_and(|name| name.len() > 3), "{provenance}");
+    // The commit that is checked out, also in a worktree and after a commit that changed no source.
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    if let Some(head) = git(&["rev-parse", "HEAD"]) {
+        let changes = git(&["status", "--porcelain", "--", "src", "build.rs", "Cargo.toml", "Cargo.lock"]);
+        let dirty = if changes.is_some_and(|changes| changes.is_empty()) { "" } else { "-dirty" };
+        assert_eq!(provenance["commit"], format!("{head}{dirty}"));
+    }
+
+    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(data.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(record["data"]["fingerprint"], manifest["fingerprint"]);
+    for hash in [&record["configuration_hash"], &record["identity"], &record["training_identity"]] {
+        let hash = hash.as_str().unwrap();
+        assert!(hash.len() >= 16 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
+    }
+    // Resolved: what the file states, and every default.
+    assert_eq!(record["configuration"]["model"]["d_model"], 16);
+    assert_eq!(record["configuration"]["training"]["adam_beta2"], 0.98);
+
+    let timing = json("timing.json").to_string();
+    assert!(timing.contains("seconds"), "{timing}");
+    let record = record.to_string();
+    for word in ["seconds", "time", "date", "started"] {
+        assert!(
+            !record.contains(&format!("{word}\"")) && !record.contains(&format!("\"{word}")),
+            "{word}: {record}"
+        );
+    }
 }
 
 #[test]
@@ -175,7 +227,6 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
     let outcome = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(2);
     assert_eq!(outcome.out(), "");
     workshop.run(&["score", "--hyp", "hyp", "--ref", "hyp"]).expect(0);
-    workshop.run(&["score", "--hyp", "hyp", "--ref", "missing"]).expect(2).says("missing");
     workshop.run(&["score", "results/none"]).expect(2).says("not a run directory");
     workshop.run(&["score"]).expect(2);
 }
@@ -184,8 +235,20 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
 fn every_command_explains_itself() {
     let workshop = Workshop::new();
     let help = workshop.run(&["--help"]).expect(0).out();
-    for command in ["prepare", "train", "sweep", "score", "translate", "export", "table", "compare", "verify"]
-    {
+    let commands = [
+        "prepare",
+        "train",
+        "sweep",
+        "score",
+        "translate",
+        "export",
+        "table",
+        "compare",
+        "report",
+        "tensorboard",
+        "verify",
+    ];
+    for command in commands {
         assert!(help.contains(command), "{help}");
         let own = workshop.run(&[command, "--help"]).expect(0).out();
         assert!(own.contains("Example:"), "{own}");

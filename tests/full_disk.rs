@@ -7,13 +7,14 @@ use common::Outcome;
 use fault::{Fault, PLACES, Site, TRIALS, assert_same};
 
 /// Places where a sweep goes on without what it could not write.
-const OPTIONAL: [(&str, &str); 6] = [
+const OPTIONAL: [(&str, &str); 7] = [
     ("trial", "timing.json"),
     ("trial", "TensorBoard events"),
     ("trial", "log.txt"),
     ("sweep", "TensorBoard events"),
     ("sweep", "ledger.jsonl"),
     ("sweep", ".lock"),
+    ("sweep", "difference.md"),
 ];
 
 /// The call for space at a place: the first, or one in the middle of a file that grows.
@@ -27,7 +28,8 @@ fn faults(what: &'static str) -> Vec<Fault> {
             ("sweep", "prepared data") => "write data*",
             _ => Box::leak(format!("write {}", place.pattern).into_boxed_str()),
         };
-        let grows = ["metrics.csv", "timing.csv", "TensorBoard events", "ledger.jsonl"].contains(&place.name);
+        let grows = ["metrics.csv", "timing.csv", "views.jsonl", "TensorBoard events", "ledger.jsonl"]
+            .contains(&place.name);
         let place = fault::Place { pattern, ..place };
         faults.extend([1, 2].map(|at| Fault { place, at, what }).into_iter().take(1 + usize::from(grows)));
     }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 25] = [
+const LAYERS: [(&str, u32, bool); 28] = [
+    ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
+    ("figures", 0, false),
     ("files", 0, false),
     ("fetch", 0, false),
     ("signal", 0, false),
@@ -25,6 +27,7 @@ const LAYERS: [(&str, u32, bool); 25] = [
     ("device", 4, true),
     ("export", 4, true),
     ("experiment", 5, true),
+    ("report", 6, false),
     ("sweep", 6, false),
     ("commands", 7, false),
     ("cli", 7, false),

@@ -2,13 +2,17 @@
 
 mod common;
 
+use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
 use ablate::results::published::Published;
 use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
+use ablate::train::TrainingConfig;
+use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
+use ablate::train::step::Updates;
 use common::every;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -237,6 +241,35 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
             let constant = ["bias", "scale", "offset"].iter().any(|end| path.ends_with(end));
             assert_eq!(*before == after, constant, "{name}: {path}");
         }
+    }
+}
+
+#[test]
+fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairs.store");
+    let mut writer = StoreWriter::create(&path, VOCABULARY as usize, [0; 32]).unwrap();
+    writer.push(&[4, 9, 3, 11], &[5, 10, 7]).unwrap();
+    writer.push(&[7, 5], &[10, 4, 5, 8, 6]).unwrap();
+    writer.finish().unwrap();
+    let store = Store::open(&path, [0; 32]).unwrap();
+    // The weights start as given.
+    let one_start = |(_, config): &(String, ModelConfig)| config.initialisation == Initialisation::Glorot;
+    for (name, config) in variants().into_iter().filter(one_start) {
+        let config = ModelConfig { dropout: 0.2, attention_dropout: 0.2, activation_dropout: 0.2, ..config };
+        // Equal weights at first, so that what differs is made in training.
+        let train = |seed| {
+            let model = build(&config, 1);
+            let training = TrainingConfig { seed, warmup_steps: 2, ..Default::default() };
+            let mut adam = Adam::build(&training, model.weights());
+            let updates =
+                Updates { model: &model, config: &training, d_model: config.d_model, store: &store };
+            let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1, false).unwrap();
+            (stats.loss, bytes(model.weights()))
+        };
+        let first = train(1);
+        assert_eq!(first, train(1), "{name}");
+        assert_ne!(first.0, train(2).0, "{name}");
     }
 }
 

@@ -5,12 +5,16 @@ mod common;
 use common::Workshop;
 use std::time::{Duration, Instant};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 9] = [
     "record.json",
     "metrics.csv",
     "hypotheses/dev.txt",
     "hypotheses/test.txt",
     "checkpoints/scored.weights.safetensors",
+    "views.jsonl",
+    "attention.json",
+    "positions.json",
+    "projector/vectors.tsv",
 ];
 
 fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
@@ -57,6 +61,20 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     }
     resumed.run(&["train", "tiny.toml"]).expect(0);
     assert_same_results(&whole, &resumed);
+}
+
+/// At sizes whose sums are split among threads.
+#[test]
+fn with_two_threads_a_trial_gives_the_same_bytes_again() {
+    let words = ["model.d_model=64", "model.d_ff=512", "training.steps=8", "training.batch_tokens=1200"];
+    let words = [&words[..], &["training.micro_batch_tokens=1200", "run.threads=2"]].concat();
+    let sets: Vec<&str> = words.iter().flat_map(|word| ["--set", word]).collect();
+    let (first, second) = (Workshop::new(), Workshop::new());
+    for workshop in [&first, &second] {
+        workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
+    }
+    assert!(first.text("results/tiny/seed-1/record.json").contains("\"threads\": 2"));
+    assert_same_results(&first, &second);
 }
 
 #[test]

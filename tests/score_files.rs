@@ -1,9 +1,12 @@
-//! `ablate score` on files: several metrics and systems, intervals and tests, and their errors.
+//! `ablate score` on files and runs: several metrics and systems, intervals and tests, and their errors.
 
 mod common;
 
 use common::Workshop;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
+use std::io::Write;
 
 /// Set S of the texts that sacreBLEU's own figures are quoted for, and a better system.
 fn workshop() -> Workshop {
@@ -128,6 +131,11 @@ fn mistakes_are_named_and_nothing_is_scored() {
         (&["--metric", "atat", "--language", "de"], "--language is for --tokenize moses"),
         (&["--metric", "atat", "--tokenize", "moses", "--language", "xx"], "de, en, fr, ja, ru, zh"),
         (&["--metric", "atat", "--normalize", "punct"], "--language"),
+        (&["--metric", "chrf", "--tokenize", "zh"], "--tokenize is for --metric bleu"),
+        (&["--ter-no-punct"], "--ter-no-punct is for --metric ter"),
+        (&["--metric", "ter", "--lowercase"], "other metrics than ter"),
+        (&["--seed", "3"], "--confidence"),
+        (&["--split", "dev"], "--split"),
         (&["--smooth", "floor=-1"], "from 0 upwards"),
         (&["--metric", "bleurt"], "bleu, chrf, ter, multi-bleu, atat"),
         (&["--metric", "chrf", "--chrf-word-order", "9"], "word order 9"),
@@ -136,11 +144,152 @@ fn mistakes_are_named_and_nothing_is_scored() {
         (&["--sentence-level", "--confidence"], "--confidence"),
         (&["--paired-bs", "--paired-ar"], "--paired-ar"),
         (&["--hyp", "hyp", "--sentence-level"], "one system"),
-        (&["--hyp", "short"], "short: hypotheses and reference 1 of 1 differ"),
+        (&["--hyp", "short"], "short and ref differ in their number of lines, 1 and 4"),
     ] {
         let outcome = workshop.run(&[&files[..], options].concat()).expect(2);
         assert!(outcome.err().contains(message), "{options:?}: {}", outcome.err());
         assert_eq!(outcome.out(), "");
     }
-    workshop.run(&["score", "results/run", "--tokenize", "intl"]).expect(2).says("cannot be used with");
+}
+
+#[test]
+fn what_is_no_text_is_an_error_and_never_a_score() {
+    let workshop = workshop();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let packed = gzip(&workshop.read("hyp"));
+    for (name, bytes) in [
+        ("empty", b"".as_slice()),
+        ("latin", b"a\nb\nschlie\xdflich\nd\n"),
+        ("utf16", b"\xff\xfea\0\n\0b\0\n\0"),
+        ("plain.gz", b"a\nb\nc\nd\n"),
+        ("cut.gz", &packed[..packed.len() - 6]),
+        (
+            "flipped.gz",
+            &[
+                &packed[..packed.len() / 2],
+                &[packed[packed.len() / 2] ^ 255],
+                &packed[packed.len() / 2 + 1..],
+            ]
+            .concat(),
+        ),
+        ("latin.gz", &gzip(b"a\nb\xdf\nc\nd\n")),
+        ("empty.gz", &gzip(b"")),
+    ] {
+        std::fs::write(workshop.path(name), bytes).unwrap();
+    }
+    std::fs::create_dir(workshop.path("folder")).unwrap();
+    for (file, message) in [
+        ("missing", "missing: there is no such file"),
+        ("folder", "folder is a directory"),
+        ("empty", "empty and ref differ in their number of lines, 0 and 4"),
+        ("empty.gz", "empty.gz and ref differ in their number of lines, 0 and 4"),
+        ("latin", "latin:3: byte 7 is not UTF-8"),
+        ("utf16", "utf16:1: byte 1 is not UTF-8"),
+        ("latin.gz", "latin.gz:2: byte 2 is not UTF-8"),
+        ("plain.gz", "plain.gz: not a whole gzip file"),
+        ("cut.gz", "cut.gz: not a whole gzip file"),
+        ("flipped.gz", "flipped.gz: not a whole gzip file"),
+    ] {
+        for metric in ["bleu,chrf,ter", "atat"] {
+            let hypothesis = ["score", "--hyp", file, "--ref", "ref", "--metric", metric, "--json"];
+            let outcome = workshop.run(&hypothesis).expect(2).says(message);
+            assert_eq!(outcome.out(), "", "{file}");
+        }
+        // As a reference, and as the second of several.
+        for files in [["--hyp", "hyp", "--ref", "ref", file], ["--hyp", "hyp", file, "--ref", "ref"]] {
+            let outcome = workshop.run(&[&["score"], &files[..]].concat()).expect(2).says(message);
+            assert_eq!(outcome.out(), "", "{file}");
+        }
+    }
+    let both_empty = workshop.run(&["score", "--hyp", "empty", "--ref", "empty"]).expect(2).says("no line");
+    assert_eq!(both_empty.out(), "");
+}
+
+#[test]
+fn packed_files_and_standard_input_give_what_plain_files_give() {
+    let workshop = workshop();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&workshop.read("hyp")).unwrap();
+    let packed = encoder.finish().unwrap();
+    std::fs::write(workshop.path("hyp.gz"), &packed).unwrap();
+    let plain = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(0).out();
+    assert_eq!(workshop.run(&["score", "--hyp", "hyp.gz", "--ref", "ref"]).expect(0).out(), plain);
+    for input in [workshop.read("hyp"), packed] {
+        let piped = workshop.run_with_input(&["score", "--hyp", "-", "--ref", "ref"], &input).expect(0).out();
+        assert_eq!(piped, plain);
+    }
+    let twice = workshop.run_with_input(&["score", "--hyp", "-", "--ref", "-"], b"a\n").expect(2);
+    assert_eq!(twice.says("once only").out(), "");
+    let wrong = workshop.run_with_input(&["score", "--hyp", "-", "--ref", "ref"], b"a\n\xff\n").expect(2);
+    assert_eq!(wrong.says("standard input:2: byte 1 is not UTF-8").out(), "");
+}
+
+/// Two small runs, and the files that their translations and references are in.
+#[test]
+fn runs_are_scored_and_compared_as_files_are() {
+    let workshop = Workshop::new();
+    for seed in ["1", "2"] {
+        workshop.run(&["train", "tiny.toml", "--set", &format!("training.seed={seed}")]).expect(0);
+    }
+    let runs = ["results/tiny/seed-1", "results/tiny/seed-2"];
+    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let translations = |split: &str| runs.map(|run| format!("{run}/hypotheses/{split}.txt"));
+    let reference = |split: &str| data.join(format!("{split}.target.txt")).display().to_string();
+
+    let everything = ["--metric", "bleu,chrf,ter,multi-bleu,atat", "--chrf-word-order", "2"];
+    let moses = ["--metric", "multi-bleu,atat", "--tokenize", "moses", "--language", "de"];
+    let tests = ["--paired-ar", "--resamples", "50"];
+    let of_runs = json(&workshop, &[&runs[..], &everything, &tests].concat());
+    for split in ["dev", "test"] {
+        let [first, second] = translations(split);
+        let reference = reference(split);
+        let files = ["--hyp", &first, &second, "--ref", &reference];
+        let sacre_bleu = ["--metric", "bleu,chrf,ter", "--chrf-word-order", "2"];
+        let sacre_bleu = json(&workshop, &[&files[..], &sacre_bleu, &tests].concat());
+        let moses = json(&workshop, &[&files[..], &moses, &tests].concat());
+        for (number, run) in runs.into_iter().enumerate() {
+            let ours = &of_runs[split]["systems"][number];
+            assert_eq!(ours["run"], run);
+            for metric in ["bleu", "chrf", "ter"] {
+                assert!(ours[metric]["score"].is_f64(), "{of_runs}");
+                assert_eq!(ours[metric], sacre_bleu["systems"][number][metric], "{split} {metric}");
+            }
+            for metric in ["multi-bleu", "atat"] {
+                assert_eq!(ours[metric], moses["systems"][number][metric], "{split} {metric}");
+            }
+            assert_eq!(ours["ter"]["p_value"].is_f64(), number > 0, "{of_runs}");
+        }
+    }
+
+    let text = workshop.run(&["score", runs[0], "--metric", "ter", "--split", "test"]).expect(0).out();
+    assert!(text.starts_with("test: TER = ") && !text.contains("dev: "), "{text}");
+    let sentences = ["score", runs[0], "--sentence-level"];
+    workshop.run(&sentences).expect(2).says("--split dev or test");
+    let table = workshop.run(&[&sentences[..], &["--split", "dev"]].concat()).expect(0).out();
+    assert_eq!(table.lines().count(), 12, "{table}");
+    let overview = workshop.run(&["score", runs[0]]).expect(0).out();
+    for part in ["dev: BLEU = ", "test: BLEU = ", "test: multi-BLEU, compounds split = ", "test: perplexity "]
+    {
+        assert!(overview.contains(part), "{part}: {overview}");
+    }
+
+    for (words, message) in [
+        (&[runs[0], "--hyp", "tiny.toml", "--ref", "tiny.toml"][..], "cannot be used with"),
+        (&[runs[0], "--paired-bs"], "name two runs"),
+        (&[runs[0], "--split", "train"], "dev and test"),
+        (&[runs[0], runs[1], "--sentence-level"], "one system"),
+    ] {
+        let outcome = workshop.run(&[&["score"], words].concat()).expect(2).says(message);
+        assert_eq!(outcome.out(), "");
+    }
+    // Of other sentences: not to be compared.
+    let other = workshop.text("tiny.toml").replace("seed = 3", "seed = 4");
+    workshop.write("other.toml", &other);
+    workshop.run(&["train", "other.toml", "--set", "training.steps=2"]).expect(0);
+    let outcome = workshop.run(&["score", runs[0], "results/other/seed-1"]).expect(2);
+    assert_eq!(outcome.says("have translated different texts").out(), "");
 }

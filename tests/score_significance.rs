@@ -1,10 +1,14 @@
 //! P-values and intervals equal the real sacreBLEU's within Monte Carlo error, on systems that
 //! `scripts/make_score_fixtures.py` has compared with it.
 
+mod common;
+
 use ablate::score::{
     BOOTSTRAP_RESAMPLES, BleuConfig, ChrfConfig, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED, TerConfig,
     confidence, paired_bootstrap, paired_randomization,
 };
+use common::fixture;
+use common::gaps::{self, Largest};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -42,18 +46,23 @@ struct Expected {
     half_width: Option<f64>,
 }
 
-/// Five standard errors of the difference between two p-values, each from so many trials, and the
-/// step between possible values.
-fn assert_same_p_value(ours: f64, theirs: f64, trials: u32, at: &str) {
+/// The Monte Carlo error allowed: five standard errors of the difference between two p-values, each from so
+/// many trials, and the step between possible values.
+fn allowed(ours: f64, theirs: f64, trials: u32) -> f64 {
     let p = ours.midpoint(theirs);
     let trials = f64::from(trials);
-    let tolerance = 5.0 * (2.0 * p * (1.0 - p) / trials).sqrt() + 1.0 / trials;
-    assert!((ours - theirs).abs() <= tolerance, "{at}: p = {ours}, sacreBLEU's is {theirs} ± {tolerance:.4}");
+    5.0 * (2.0 * p * (1.0 - p) / trials).sqrt() + 1.0 / trials
 }
 
 #[test]
 fn p_values_and_intervals_are_sacrebleu_s_within_monte_carlo_error() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/scores.json")).expect("by a script");
+    let fixture: Fixture = fixture("scores.json");
+    let peer = format!("sacrebleu {}", fixture.sacrebleu);
+    // Differences as a share of what chance allows.
+    let largest =
+        |what: &str| Largest::new(&format!("{what}, share of the Monte Carlo error allowed"), &peer, 1.0);
+    let (mut means, mut widths) = (largest("means of bootstraps"), largest("confidence intervals"));
+    let mut p_values = largest("p-values of paired bootstrap and paired randomisation");
     let Systems { references, systems, metrics } = fixture.significance;
     let references = [references];
     let version = format!("ablate-{}", env!("CARGO_PKG_VERSION"));
@@ -79,28 +88,25 @@ fn p_values_and_intervals_are_sacrebleu_s_within_monte_carlo_error() {
             let half_width = bs.systems[number].half_width.expect("a bootstrap has an interval");
             // The mean of n scores, each a standard deviation of about half the half-width from it; and
             // a quantile at 1/40, which varies by about 8 % of the standard deviation for n = 1000.
-            assert!((interval.mean - mean).abs() < half_width * 0.1, "{at}: {interval:?}, {mean}");
-            assert!(
-                (interval.half_width / half_width - 1.0).abs() < 0.15,
-                "{at}: {interval:?}, {half_width}"
-            );
+            let off = (interval.mean - mean) / (0.1 * half_width);
+            means.assert_near(off, 0.0, &format!("{at}: {interval:?}, mean {mean}"));
+            let off = (interval.half_width / half_width - 1.0) / 0.15;
+            widths.assert_near(off, 0.0, &format!("{at}: {interval:?}, half-width {half_width}"));
 
             if number > 0 {
-                let p = paired_bootstrap(metric, &baseline, &counts, n, seed).expect("sentences");
-                assert_same_p_value(
-                    p,
-                    bs.systems[number].p_value.expect("compared"),
-                    n,
-                    &format!("{at}, bs"),
-                );
-                let p = paired_randomization(metric, &baseline, &counts, trials, seed).expect("sentences");
-                assert_same_p_value(
-                    p,
-                    ar.systems[number].p_value.expect("compared"),
-                    trials,
-                    &format!("{at}, ar"),
-                );
+                let bootstrap = paired_bootstrap(metric, &baseline, &counts, n, seed).expect("sentences");
+                let randomized =
+                    paired_randomization(metric, &baseline, &counts, trials, seed).expect("sentences");
+                for (kind, ours, theirs, trials) in [
+                    ("bs", bootstrap, &bs.systems[number], n),
+                    ("ar", randomized, &ar.systems[number], trials),
+                ] {
+                    let theirs = theirs.p_value.expect("compared");
+                    let off = (ours - theirs) / allowed(ours, theirs, trials);
+                    p_values.assert_near(off, 0.0, &format!("{at}, {kind}: p = {ours}, not {theirs}"));
+                }
             }
         }
     }
+    gaps::report("significance", &[p_values.gap(), means.gap(), widths.gap()]);
 }

@@ -92,6 +92,13 @@ fn attempts_have_a_limit() {
     outcome.expect(1).says("1 of 1 trials failed; the same command tries them again");
     let failure = workshop.text("results/small/base/seed-1/failure.json");
     assert!(failure.contains("\"kind\": \"killed\""), "{failure}");
+    // The process could not say that it ended; the driver did.
+    let events = std::fs::read_dir(workshop.path("results/small/base/seed-1")).unwrap();
+    let ended = events.map(|entry| entry.unwrap().path()).any(|path| {
+        path.to_string_lossy().contains("tfevents")
+            && String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains("_hparams_/session_end_info")
+    });
+    assert!(ended);
     workshop.run(&["sweep", "small.toml"]).expect(0);
 }
 

@@ -41,7 +41,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &seeds("seed = [1]"),
         2,
         "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, workers, max_trials, max_hours, retry, halving, slurm, include, set, row, point, zip, axes, random, exclude, section, table",
+        "did you mean \"seeds\"? accepted: base, seeds, workers, devices, max_trials, max_hours, retry, halving, slurm, include, set, row, point, zip, axes, random, exclude, section, table",
     );
     sweep_fails(
         &format!("{SWEEP}[axes]\n\"model.heads\" = []"),

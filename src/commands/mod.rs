@@ -2,21 +2,26 @@
 
 pub mod clean;
 pub mod compare;
+pub mod completions;
 pub mod export;
 pub mod keep;
+pub mod man;
 pub mod moses;
 pub mod prepare;
 pub mod probe;
+pub mod report;
 pub mod schema;
 pub mod score;
 pub mod status;
 pub mod sweep;
 pub mod table;
+pub mod tensorboard;
 pub mod train;
 pub mod translate;
 pub mod trial;
 pub mod verify;
 
+use crate::color;
 use crate::error::{Error, Result};
 use crate::results::record::Failure;
 use crate::results::render::Screen;
@@ -83,11 +88,15 @@ fn read_standard_input() -> Result<String> {
     })
 }
 
-/// What tables on standard output are written for. Bold shows on terminals alone, and not with NO_COLOR.
+/// Prints one JSON document to standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
+    print(&(text + "\n"))
+}
+
+/// What tables on standard output are written for.
 fn screen() -> Screen {
-    use std::io::IsTerminal;
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Screen { width: terminal_width(), bold: std::io::stdout().is_terminal() && !plain }
+    Screen { width: terminal_width(), bold: color::on_stdout() }
 }
 
 /// Columns of the terminal, or what reads well in a file.

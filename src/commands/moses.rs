@@ -14,6 +14,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Step {
     /// Bring quotation marks, dashes and blanks into one form.
+    ///
+    /// Example: ablate moses normalize --language de < train.de
     Normalize {
         #[command(flatten)]
         text: Text,
@@ -22,6 +24,8 @@ enum Step {
         rules: Normalization,
     },
     /// Set words and signs apart by blanks.
+    ///
+    /// Example: ablate moses tokenize --language de --split-hyphens < train.de
     Tokenize {
         #[command(flatten)]
         text: Text,
@@ -33,6 +37,8 @@ enum Step {
         no_escape: bool,
     },
     /// Join tokens to text again.
+    ///
+    /// Example: ablate moses detokenize --language de < out.tok.de
     Detokenize {
         #[command(flatten)]
         text: Text,

@@ -1,6 +1,6 @@
 //! `ablate prepare`: text to tokens.
 
-use super::{Places, print};
+use super::{Places, print, print_json};
 use crate::config::load_data;
 use crate::data::prepare::prepare;
 use crate::data::prepared::Prepared;
@@ -11,6 +11,7 @@ use crate::telemetry::console::say;
 use crate::telemetry::format;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -47,13 +48,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
     drop(console);
     match arguments.json {
-        true => print(&format!("{}\n", json(&prepared)?)),
+        true => print_json(&document(&prepared)?),
         false => print(&format!("{}\n", prepared.directory().display())),
     }
 }
 
 /// The manifest, with the directory and the steps of cleaning in order.
-fn json(prepared: &Prepared) -> Result<String> {
+fn document(prepared: &Prepared) -> Result<Value> {
     let broken = |error: serde_json::Error| Error::failed(format!("the manifest as JSON: {error}"));
     let mut document = serde_json::to_value(prepared.manifest()).map_err(broken)?;
     document["directory"] = prepared.directory().display().to_string().into();
@@ -61,10 +62,10 @@ fn json(prepared: &Prepared) -> Result<String> {
     let mut left = counts.read;
     let steps = counts.steps().map(|(key, _, taken)| {
         left -= taken;
-        serde_json::json!({ "step": key, "dropped": taken, "left": left })
+        json!({ "step": key, "dropped": taken, "left": left })
     });
     document["cleaning"] = steps.to_vec().into();
-    serde_json::to_string_pretty(&document).map_err(broken)
+    Ok(document)
 }
 
 /// The file of a recipe that is called by its bare name; other paths stay as they are.

@@ -4,7 +4,7 @@ use super::{Places, failure_text, print, screen, stem, terminal_width};
 use crate::cards;
 use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
-use crate::experiment::{LOG_FILE, settings};
+use crate::experiment::LOG_FILE;
 use crate::files;
 use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
@@ -19,12 +19,13 @@ use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::Policy;
 use crate::sweep::progress::SweepProgress;
 use crate::sweep::queue::Job;
-use crate::sweep::scheduler::{Scheduler, Survey, Tally};
+use crate::sweep::scheduler::{Scheduler, Tally};
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
+use crate::sweep::survey::Survey;
+use crate::sweep::tensorboard::SweepView;
 use crate::sweep::{collect, driver, plan};
-use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, MetricColumn, write_experiment};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -238,14 +239,14 @@ impl Call<'_> {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
-        let mut tally = if jobs.is_empty() {
+        let (mut tally, view) = if jobs.is_empty() {
             progress.say(&match finished_before == all {
                 true => format!("all {all} trials are finished already{from}; nothing to train"),
                 false => format!(
                     "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
                 ),
             });
-            Tally { finished: finished_before, ..Tally::default() }
+            (Tally { finished: finished_before, ..Tally::default() }, None)
         } else {
             let mut launcher = self.launcher.open(&Setup {
                 sweep_dir,
@@ -262,17 +263,15 @@ impl Call<'_> {
                 jobs.len(),
                 launcher.describe()
             ));
-            if let Err(error) = write_experiment(sweep_dir, &summary(&self.spec.name, trials)) {
-                progress.say(&format!("warning: {error}; TensorBoard's HParams page will guess its columns"));
-            }
-            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut());
+            let view = SweepView::open(self.spec, sweep_dir, trials);
+            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut(), &view);
             progress.close();
-            tally?
+            (tally?, Some(view))
         };
         let hopeless = left.iter().filter_map(|job| Some((job.trial, failures.get(&job.trial)?.clone())));
         tally.failed.extend(hopeless);
         tally.failed.sort_by_key(|(number, _)| *number);
-        self.tabulate(&identities, &reused)?;
+        self.tabulate(&identities, &reused, view.as_ref())?;
         Ok(tally)
     }
 
@@ -303,7 +302,12 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn tabulate(&self, identities: &[String], reused: &BTreeMap<usize, &committed::Committed>) -> Result<()> {
+    fn tabulate(
+        &self,
+        identities: &[String],
+        reused: &BTreeMap<usize, &committed::Committed>,
+        view: Option<&SweepView>,
+    ) -> Result<()> {
         let Scheduler { sweep_dir, data_root, trials, progress, .. } = *self.scheduler;
         let mut records = collect::records(sweep_dir, trials, |trial, record| {
             let number = trials.iter().position(|other| std::ptr::eq(other, trial));
@@ -315,6 +319,7 @@ impl Call<'_> {
         let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
         table.notes.extend(collect::note_of_reused(trials, reused));
         collect::write(self.sweep_file, sweep_dir, &table, &records)?;
+        view.inspect(|view| view.conclude(&table));
         if !progress.is_json() {
             print(&Tabulated::of(&table)?.terminal(screen()))?;
         }
@@ -356,29 +361,4 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
         return Err(Error::failed(format!("{failed} of {all} trials failed; {help}")));
     }
     Ok(())
-}
-
-/// The columns of TensorBoard's HParams page: the settings that vary, and the scores.
-fn summary(name: &str, trials: &[Trial]) -> ExperimentSummary {
-    let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
-    let keys = all.first().into_iter().flat_map(|first| first.keys());
-    let columns = keys.filter_map(|key| {
-        let column = HParamColumn::from_values(
-            key.clone(),
-            all.iter().filter_map(|settings| settings.get(key)).cloned(),
-        );
-        column.differs.then_some(column)
-    });
-    let metric = |tag: &str, title: &str| MetricColumn { tag: tag.into(), title: title.into() };
-    ExperimentSummary {
-        name: name.to_string(),
-        description: format!("{} trials of the sweep {name}", trials.len()),
-        hparams: columns.collect(),
-        metrics: vec![
-            metric("final/test_bleu", "test BLEU"),
-            metric("final/dev_bleu", "dev BLEU"),
-            metric("final/dev_perplexity", "dev perplexity"),
-            metric("best/dev_perplexity", "best dev perplexity"),
-        ],
-    }
 }

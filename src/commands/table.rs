@@ -13,7 +13,7 @@ use crate::results::table::ResultTable;
 use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
-use crate::sweep::expand::expand;
+use crate::sweep::expand::{Trial, expand};
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -47,13 +47,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let (table, records) = collected(file, &sets, &committed, places)?;
+        let Collected { table, records, .. } = collected(file, &sets, &committed, places)?;
         collect::write(file, &places.results.join(stem(file)?), &table, &records)?;
         return show(&Tabulated::of(&table)?);
     }
     let mut tables = Vec::new();
     for file in &files {
-        let (table, _) = collected(file, &sets, &committed, places)?;
+        let Collected { table, .. } = collected(file, &sets, &committed, places)?;
         if table.form != Form::Table2 {
             return Err(Error::user(format!(
                 "{} is not laid out by systems; several sweeps make one table if each has layout = \"table2\" under [table]",
@@ -70,13 +70,22 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     show(&table)
 }
 
-/// The table of a sweep and the records of its trials, `committed` ones where a trial has none of its own.
-fn collected(
+/// What the runs of a sweep left.
+pub(super) struct Collected {
+    pub table: ResultTable,
+    pub trials: Vec<Trial>,
+    /// Of each trial that is finished.
+    pub records: Vec<Option<Record>>,
+}
+
+/// Reads the runs of a sweep, of which one at least must be finished, `committed` records where a trial has none of
+/// its own.
+pub(super) fn collected(
     file: &Path,
     sets: &[String],
     committed: &CommittedRecords,
     places: &Places,
-) -> Result<(ResultTable, Vec<Option<Record>>)> {
+) -> Result<Collected> {
     let spec = SweepSpec::load(file)?;
     let trials = expand(&spec, sets)?;
     let sweep_dir = places.results.join(stem(file)?);
@@ -101,5 +110,5 @@ fn collected(
     }
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
-    Ok((table, records))
+    Ok(Collected { table, trials, records })
 }

@@ -1,6 +1,6 @@
 //! `ablate train`: one trial in this process.
 
-use super::{Places, print, stem};
+use super::{Places, print, print_json, stem};
 use crate::config::load_experiment;
 use crate::config::validate::is_directory_name;
 use crate::error::{Error, Result};
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// The run's name below the results directory; by default the experiment's.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Print the record of the run as one JSON document.
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
@@ -48,6 +51,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     drop(observer);
     if let Finished::Before(_) = &finished {
         say(&format!("{} is finished already; nothing to do", run_dir.display()));
+    }
+    if arguments.json {
+        return print_json(finished.record());
     }
     print(&summary(finished.record(), &run_dir))
 }

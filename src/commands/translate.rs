@@ -2,11 +2,13 @@
 
 use super::{Places, print, read_standard_input};
 use crate::data::tokenizer::EncodeCache;
+use crate::decode::search::Hypothesis;
 use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::experiment::TrainedModel;
 use crate::signal::StopFlag;
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -19,6 +21,9 @@ pub struct Arguments {
     /// Print up to so many finished hypotheses a line, best first, as `line ||| score ||| text`, lines counted from 0.
     #[arg(long, value_name = "N")]
     pub n_best: Option<usize>,
+    /// Print a JSON object a line: source, and translations with their scores, best first.
+    #[arg(long)]
+    pub json: bool,
     /// Change another setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -42,12 +47,19 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let found =
         translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, n_best, &stop, &mut |_| ())?;
     let mut output = String::new();
-    for (line, best) in found.iter().enumerate() {
+    let translation = |tokens: &[u32]| data.decode_target(tokens);
+    for ((line, best), source) in found.iter().enumerate().zip(text.lines()) {
+        if arguments.json {
+            let one = |found: &Hypothesis| json!({"text": translation(&found.tokens), "score": found.score});
+            let found: Vec<_> = best.iter().map(one).collect();
+            output += &format!("{}\n", json!({"source": source, "translations": found}));
+            continue;
+        }
         for hypothesis in best {
             if arguments.n_best.is_some() {
                 output += &format!("{line} ||| {} ||| ", hypothesis.score);
             }
-            output += &data.decode_target(&hypothesis.tokens);
+            output += &translation(&hypothesis.tokens);
             output.push('\n');
         }
     }

@@ -3,7 +3,7 @@
 //! Settings at their defaults are left out, so that an option added later leaves the identities of
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
-use super::schema::{Experiment, RunConfig};
+use super::schema::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
@@ -75,7 +75,6 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
 fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
-    same.run = RunConfig::default();
     let model = &mut same.model;
     let width = model.d_model.checked_div(model.heads);
     model.d_k = model.d_k.filter(|&d_k| Some(d_k) != width);
@@ -107,6 +106,8 @@ fn keep_text_only(pair: &mut FilePair) {
 fn canonical_tree(experiment: &Experiment) -> Value {
     let same = normalised(experiment);
     let mut tree = json(&same);
+    // Where and how a trial runs, and what is shown of it, is no part of it.
+    tree["run"].take();
     tree["model"] = beyond_default(&same.model);
     // Which numbers a trial draws is never left unsaid.
     tree["training"] = beyond_default(&same.training);

@@ -42,11 +42,36 @@ pub struct RunConfig {
     pub log_interval_steps: u64,
     /// Write TensorBoard files.
     pub tensorboard: bool,
+    /// The first so many dev sentences are translated at every measurement of the dev loss, to be read; 0: none.
+    pub sample_sentences: usize,
+    /// Updates between histograms of weights and gradients, and once at the end; 0: none.
+    pub histogram_interval_steps: u64,
+    /// The first so many dev sentences have their attention recorded at the end; 0: none.
+    pub attention_sentences: usize,
+    /// Layers whose attention is recorded, from 1; those that the model lacks are passed over; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_layers: Option<Vec<usize>>,
+    /// Heads whose attention is recorded, likewise; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_heads: Option<Vec<usize>>,
+    /// The so many most frequent tokens go to TensorBoard's projector with their embeddings; 0: none.
+    pub projector_tokens: usize,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        RunConfig { device: DeviceChoice::Auto, threads: 0, log_interval_steps: 50, tensorboard: true }
+        RunConfig {
+            device: DeviceChoice::Auto,
+            threads: 0,
+            log_interval_steps: 50,
+            tensorboard: true,
+            sample_sentences: 4,
+            histogram_interval_steps: 5_000,
+            attention_sentences: 1,
+            attention_layers: None,
+            attention_heads: None,
+            projector_tokens: 2_000,
+        }
     }
 }
 

@@ -254,6 +254,13 @@ impl Checks<'_> {
 
     fn run(&self, run: &RunConfig) -> Checked {
         self.at_least_one("run.log_interval_steps", run.log_interval_steps)?;
+        for (key, numbers) in
+            [("run.attention_layers", &run.attention_layers), ("run.attention_heads", &run.attention_heads)]
+        {
+            let holds = numbers.iter().flatten().all(|&number| number > 0);
+            let shown = format!("{:?}", numbers.as_deref().unwrap_or_default());
+            self.require(holds, key, shown, "numbers from 1 up")?;
+        }
         let accepted = format!("0 (all cores) to {MOST_THREADS}");
         self.require(run.threads <= MOST_THREADS, "run.threads", run.threads, &accepted)
     }

@@ -97,6 +97,17 @@ impl Tokenizer {
         if (id as usize) < self.len() { self.vocabulary.token(id) } else { "<unused>" }
     }
 
+    /// A token as people read it: its text, and `@@` behind one that its word goes on after.
+    pub fn label(&self, id: u32) -> String {
+        let token = self.token(id);
+        let bytes = self.bytes.get(id as usize).map_or(&[][..], Vec::as_slice);
+        let end = if token.ends_with(END_OF_PIECE) { "" } else { "@@" };
+        match std::str::from_utf8(bytes.strip_prefix(b" ").unwrap_or(bytes)) {
+            Ok(text) if !text.trim().is_empty() && !text.contains(char::is_control) => format!("{text}{end}"),
+            _ => token.to_string(),
+        }
+    }
+
     /// Token ids of a line, without any special one, whatever the text.
     pub fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
@@ -255,6 +266,16 @@ mod tests {
             ids.iter().all(|&id| id as usize >= SPECIALS.len()),
             "{line:?} became a special token: {ids:?}"
         );
+    }
+
+    #[test]
+    fn labels_are_text_with_a_mark_where_a_word_goes_on() {
+        let tokenizer = tokenizer();
+        let ids = tokenizer.encode("the cats", &mut EncodeCache::default());
+        let labels: Vec<String> = ids.iter().map(|&id| tokenizer.label(id)).collect();
+        assert_eq!(labels.concat().replace("@@", ""), "thecats");
+        assert!(labels[0] == "the" && labels[1].ends_with("@@"), "{labels:?}");
+        assert_eq!(tokenizer.label(EOS), "</s>");
     }
 
     #[test]

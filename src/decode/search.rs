@@ -27,7 +27,8 @@ impl NextToken<'_> {
         Tensor::full([rows as i64, 1], i64::from(BOS), (tch::Kind::Int64, self.model.device()))
     }
 
-    /// The `count` most probable allowed tokens of each row, best first: log-probabilities and ids.
+    /// The `count` most probable allowed tokens of each row, best first: log-probabilities and ids. Of equally
+    /// probable tokens the smaller ids.
     ///
     /// The softmax runs over all rows of the embedding matrix; padding, `<s>` and rows beyond the
     /// vocabulary are left out only afterwards.
@@ -42,11 +43,29 @@ impl NextToken<'_> {
             let _ = allowed.select(1, i64::from(forbidden)).fill_(f64::NEG_INFINITY);
         }
         let count = count.min(self.vocabulary - 2);
-        let (values, ids) = allowed.topk(count as i64, -1, true, true);
-        let values: Vec<f64> = flat(&(values - normaliser).to_kind(tch::Kind::Double));
+        // One more, because `topk` takes any of equals: it shows whether a tie was cut.
+        let looked_at = (count + 1).min(self.vocabulary - 2);
+        let (values, ids) = allowed.topk(looked_at as i64, -1, true, true);
+        let log_probabilities: Vec<f64> = flat(&(&values - normaliser).to_kind(tch::Kind::Double));
+        let values: Vec<f64> = flat(&values.to_kind(tch::Kind::Double));
         let ids: Vec<i64> = flat(&ids);
-        let pairs: Vec<(f64, u32)> = values.into_iter().zip(ids.into_iter().map(|id| id as u32)).collect();
-        pairs.chunks(count).map(<[_]>::to_vec).collect()
+        let best_of_row = |row: usize| {
+            let columns = row * looked_at..(row + 1) * looked_at;
+            let (values, log_probabilities) = (&values[columns.clone()], &log_probabilities[columns.clone()]);
+            let mut ids = ids[columns].to_vec();
+            let last = values[count - 1];
+            if values.get(count) == Some(&last) {
+                ids.truncate(values.iter().filter(|&&value| value > last).count());
+                // In the order of their ids.
+                ids.extend(flat::<i64>(&allowed.get(row as i64).eq(last).nonzero().flatten(0, -1)));
+            }
+            let pairs = log_probabilities.iter().zip(ids).take(count);
+            let mut best: Vec<(f64, u32)> =
+                pairs.map(|(&log_probability, id)| (log_probability, id as u32)).collect();
+            best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            best
+        };
+        (0..values.len() / looked_at).map(best_of_row).collect()
     }
 }
 

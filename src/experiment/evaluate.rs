@@ -4,6 +4,7 @@ use super::{Stores, Trial};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
+use crate::decode::DecodingConfig;
 use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::files;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 /// What a finished trial is judged by.
 pub struct Scores {
+    pub dev: Translated,
     /// By tag: `dev/perplexity`, `test/bleu`, …
     pub metrics: BTreeMap<String, f64>,
     /// Of every BLEU among them.
@@ -29,6 +31,8 @@ pub struct Scores {
 pub struct Translated {
     pub sources: Vec<String>,
     pub hypotheses: Vec<String>,
+    /// The hypotheses as token ids, without `</s>`.
+    pub tokens: Vec<Vec<u32>>,
     pub references: Vec<String>,
     pub bleu: Bleu,
 }
@@ -44,6 +48,7 @@ pub(super) fn final_scores(
 ) -> Result<Scores> {
     let mut metrics = BTreeMap::new();
     let mut checksums = BTreeMap::new();
+    let mut on_dev = None;
     let folder = trial.run_dir.join("hypotheses");
     files::create_dir(&folder)?;
     for (split, store) in [(Split::Dev, &stores.dev), (Split::Test, &stores.test)] {
@@ -63,9 +68,13 @@ pub(super) fn final_scores(
         checksums
             .insert(format!("hypotheses/{name}.txt"), blake3::hash(text.as_bytes()).to_hex().to_string());
         files::write_atomically(&folder.join(format!("{name}.txt")), text.as_bytes())?;
+        if split == Split::Dev {
+            on_dev = Some(translated);
+        }
     }
     let signature = bleu_config(trial.experiment).signature(1).to_string();
-    Ok(Scores { metrics, signature, checksums })
+    let dev = on_dev.ok_or_else(|| Error::failed("the dev set was not translated"))?;
+    Ok(Scores { dev, metrics, signature, checksums })
 }
 
 /// Translates a split and scores it.
@@ -80,9 +89,29 @@ pub(super) fn translate_split(
     let text = data.text(split)?;
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
     let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
-    let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
+    let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+    let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
     let bleu = score_translations(experiment, &hypotheses, &text.target)?;
-    Ok(Translated { sources: text.source, hypotheses, references: text.target, bleu })
+    Ok(Translated { sources: text.source, hypotheses, tokens, references: text.target, bleu })
+}
+
+/// The first `count` sentences of the dev set, translated greedily and laid out to be read. Cheap, and the same
+/// for every setting of the search.
+pub(super) fn dev_samples(
+    experiment: &Experiment,
+    data: &Prepared,
+    store: &Store,
+    model: &Transformer,
+    count: usize,
+) -> Result<String> {
+    let text = data.text(Split::Dev)?;
+    let config = DecodingConfig { beam: 1, ..experiment.decoding.clone() };
+    let sources: Vec<Vec<u32>> = (0..count.min(store.len())).map(|i| store.source(i)).collect();
+    let vocabulary = data.tokenizer.len();
+    // Too little work to be stopped in: the training loop looks at the flag right after it.
+    let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
+    let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
+    Ok(side_by_side(&text.source, &hypotheses, &text.target))
 }
 
 /// BLEU of an experiment's translations against one reference each.
@@ -101,16 +130,9 @@ pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
 }
 
 impl Translated {
-    /// The first sentences with their references, as a Markdown table.
-    pub fn samples(&self) -> String {
-        let cell = |text: &str| text.replace('|', "\\|");
-        let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
-        for ((source, hypothesis), reference) in
-            self.sources.iter().zip(&self.hypotheses).zip(&self.references).take(8)
-        {
-            table += &format!("| {} | {} | {} |\n", cell(source), cell(hypothesis), cell(reference));
-        }
-        table
+    /// The first `count` sentences with their references, as a Markdown table.
+    pub fn samples(&self, count: usize) -> String {
+        side_by_side(&self.sources, &self.hypotheses[..count.min(self.hypotheses.len())], &self.references)
     }
 }
 
@@ -129,6 +151,31 @@ pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Sp
     }
 }
 
+/// As many sentences as have a hypothesis, as a Markdown table.
+fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]) -> String {
+    let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
+    for ((source, hypothesis), reference) in sources.iter().zip(hypotheses).zip(references) {
+        let [source, hypothesis, reference] = [source, hypothesis, reference].map(|text| plain(text));
+        table += &format!("| {source} | {hypothesis} | {reference} |\n");
+    }
+    table
+}
+
+/// Text that Markdown shows as it is.
+fn plain(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => escaped.extend(['\\', character]),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
 /// Reading hypotheses of a run back, for scoring it again.
 pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
     let path = run_dir.join("hypotheses").join(format!("{}.txt", split.name()));
@@ -136,4 +183,19 @@ pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
     }
     read_segments(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_stand_side_by_side_whatever_they_hold() {
+        let lines = |text: &str| text.split('/').map(String::from).collect::<Vec<_>>();
+        let table = side_by_side(&lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
+        assert_eq!(
+            table,
+            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s&gt; | z |\n"
+        );
+    }
 }

@@ -8,13 +8,14 @@ mod monitor;
 pub mod probe;
 pub mod reuse;
 pub mod verify;
+pub mod view;
 
 pub use claim::{claim, claimed_identity};
 pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
 pub use verify::scored_weights_hold;
 
 use crate::config::{
-    Experiment, configuration_hash, identity, shape_hash, to_toml, training_identity, validate_vocabulary,
+    Experiment, configuration_hash, identity, shape_hash, training_identity, validate_vocabulary,
 };
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::signal::StopFlag;
-use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
+use crate::telemetry::hparams::{HParamValue, Outcome};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::Precision;
@@ -180,10 +181,12 @@ impl Trial<'_> {
             })?;
         }
         let mut telemetry = Telemetry::open(self.run_dir, resume_step, self.experiment.run.tensorboard)?;
-        telemetry.session_start(&self.session(attempts.first_start()));
-        if resume_step.is_none() {
-            telemetry.text(0, "configuration", &format!("```toml\n{}\n```", to_toml(self.experiment)?))?;
-        }
+        telemetry.session_start(&view::session(
+            self.experiment,
+            self.label,
+            self.run_dir,
+            attempts.first_start(),
+        )?);
         let fresh = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
         let progress = restored.map_or(fresh, |state| state.progress);
         let work = Work {
@@ -214,18 +217,6 @@ impl Trial<'_> {
             Ok(())
         })?;
         outcome
-    }
-
-    /// What TensorBoard's HParams page shows of the run; the seeds of a configuration form a group.
-    fn session(&self, started: f64) -> Session {
-        Session {
-            hparams: settings(self.experiment)
-                .into_iter()
-                .map(|(name, value)| HParam { name, value })
-                .collect(),
-            group: configuration_hash(self.experiment),
-            started,
-        }
     }
 }
 
@@ -282,6 +273,7 @@ impl Work<'_> {
             metrics.insert("best/dev_perplexity".into(), best.dev_loss.exp());
             telemetry.metric(trained.step, "best/dev_perplexity", best.dev_loss.exp())?;
         }
+        self.show(trained.step, &scores.dev, telemetry)?;
         telemetry.sync()?;
         let mut checksums = scores.checksums;
         checksums.insert("weights".into(), weights);

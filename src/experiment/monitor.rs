@@ -2,7 +2,9 @@
 
 use super::Work;
 use super::attempts::Effort;
-use super::evaluate::translate_split;
+use super::evaluate::{dev_samples, translate_split};
+use super::view;
+use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::Result;
 use crate::files;
@@ -14,6 +16,9 @@ use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
 use std::time::Instant;
+
+/// The tag of translations with their sources and references.
+const SAMPLES: &str = "dev/samples";
 
 /// Feeds the run directory's files and whoever watches.
 pub struct RunMonitor<'a> {
@@ -81,6 +86,19 @@ impl<'a> RunMonitor<'a> {
         Ok(())
     }
 
+    /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
+    fn samples(&mut self, model: &Transformer, step: u64) -> Result<()> {
+        let Experiment { run, training, .. } = self.work.trial.experiment;
+        let whole = training.dev_bleu_interval_steps;
+        let last = step == training.steps;
+        if run.sample_sentences == 0 || (whole > 0 && step.is_multiple_of(whole) && !last) {
+            return Ok(());
+        }
+        let Work { trial, data, stores, .. } = self.work;
+        let text = dev_samples(trial.experiment, data, &stores.dev, model, run.sample_sentences)?;
+        self.telemetry.text(step, SAMPLES, &text)
+    }
+
     /// Counts what an evaluation took.
     fn evaluated(&mut self, begun: Instant) {
         self.since += begun.elapsed();
@@ -103,10 +121,17 @@ impl Monitor for RunMonitor<'_> {
         self.mark = Instant::now();
         self.steps += 1;
         self.tokens += stats.target_tokens;
-        match self.wants_gradient_norm(stats.step) {
-            true => self.report(stats),
-            false => Ok(()),
+        if self.wants_gradient_norm(stats.step) {
+            self.report(stats)?;
         }
+        let Experiment { run, training, .. } = self.work.trial.experiment;
+        let interval = run.histogram_interval_steps;
+        if interval > 0 && (stats.step.is_multiple_of(interval) || stats.step == training.steps) {
+            let begun = Instant::now();
+            view::histograms(self.work.model.weights(), stats.step, self.telemetry)?;
+            self.evaluated(begun);
+        }
+        Ok(())
     }
 
     /// Every report has it.
@@ -124,6 +149,10 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
         self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
+        // Numbers that are none have no translation, and end the training.
+        if found.loss().is_finite() {
+            self.samples(model, step)?;
+        }
         let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());
         self.observer.message(&format!(
@@ -149,7 +178,10 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
         self.observer.metric(step, "dev/bleu", translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
-        self.telemetry.text(step, "dev/samples", &translated.samples())?;
+        let count = self.work.trial.experiment.run.sample_sentences;
+        if count > 0 {
+            self.telemetry.text(step, SAMPLES, &translated.samples(count))?;
+        }
         self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
         self.telemetry.flush()?;
         self.evaluated(begun);

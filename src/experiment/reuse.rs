@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::metrics_log::{self, MetricsLog};
-use crate::telemetry::{METRICS_FILE, TIMING_FILE};
+use crate::telemetry::view_log::{self, ViewLog};
+use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,10 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     if other.join(TIMING_FILE).exists() {
         files::write_atomically(&run_dir.join(TIMING_FILE), &read(&other.join(TIMING_FILE))?)?;
     }
+    let (views, _) = view_log::read(&other.join(VIEWS_FILE))?;
+    let mut log = ViewLog::create(&run_dir.join(VIEWS_FILE))?;
+    views.iter().filter(|view| !is_final(&view.tag)).try_for_each(|view| log.record(view))?;
+    log.sync()?;
     link_folder(&other.join(CHECKPOINTS), &run_dir.join(CHECKPOINTS))?;
     files::remove(&run_dir.join(SCORED))
 }

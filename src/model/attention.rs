@@ -73,7 +73,9 @@ impl MultiHeadAttention {
             Some(mask) => scores + mask,
             None => scores,
         };
-        let weights = self.dropout.forward(scores.softmax(-1, None), mode);
+        let weights = scores.softmax(-1, None); // [B, H, T, S]
+        mode.see(&weights);
+        let weights = self.dropout.forward(weights, mode);
         let heads = weights.matmul(&memory.values); // [B, H, T, d_v]
         let (batch, length) = (x.size()[0], x.size()[1]);
         self.output.forward(&heads.transpose(1, 2).reshape([batch, length, self.heads * self.d_v]))

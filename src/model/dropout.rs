@@ -4,27 +4,46 @@
 //! Srivastava et al. 2014; places as in Vaswani et al. 2017, §5.4.
 
 use crate::seed::mix;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use tch::{Device, Kind, Tensor};
 
-/// Whether the model trains or is used; in training, the stream that dropout draws from.
+/// Whether the model trains, is used or is watched; in training, the stream that dropout draws from.
 ///
 /// One `Mode` serves one pass through the model: each dropout layer that the pass
 /// meets takes the next place in the stream.
 #[derive(Debug)]
 pub struct Mode {
     training: Option<(u64, Cell<u64>)>,
+    /// Of every attention layer met so far, if they are wanted.
+    attention: Option<RefCell<Vec<Tensor>>>,
 }
 
 impl Mode {
     /// No dropout.
     pub fn evaluation() -> Self {
-        Mode { training: None }
+        Mode { training: None, attention: None }
+    }
+
+    /// As [`evaluation`](Self::evaluation), and the weights of every attention layer are kept.
+    pub fn watching() -> Self {
+        Mode { training: None, attention: Some(RefCell::default()) }
     }
 
     /// Dropout drawn from `seed`; the same seed gives the same masks.
     pub fn training(seed: u64) -> Self {
-        Mode { training: Some((seed, Cell::new(0))) }
+        Mode { training: Some((seed, Cell::new(0))), attention: None }
+    }
+
+    /// Keeps the weights of an attention layer, if they are wanted.
+    pub(super) fn see(&self, weights: &Tensor) {
+        if let Some(seen) = &self.attention {
+            seen.borrow_mut().push(weights.shallow_clone());
+        }
+    }
+
+    /// The attention weights kept, in the order in which the pass met the layers.
+    pub(super) fn into_attention(self) -> Vec<Tensor> {
+        self.attention.map_or_else(Vec::new, RefCell::into_inner)
     }
 }
 

@@ -48,6 +48,11 @@ impl Embeddings {
         Tensor::embedding(&self.target, ids, -1, false, false) * self.factor
     }
 
+    /// The source's matrix [V, D], not scaled.
+    pub fn source_matrix(&self) -> &Tensor {
+        &self.source
+    }
+
     /// The matrix before the softmax [V, D]; it has no bias and is not scaled.
     pub fn softmax(&self) -> &Tensor {
         &self.softmax

@@ -4,6 +4,7 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
+pub mod attention_map;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;

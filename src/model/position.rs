@@ -60,6 +60,17 @@ impl PositionEncoding {
         }
     }
 
+    /// The encodings of the first `rows` positions, [P, D]; none if nothing is added.
+    pub fn table(&self, rows: i64, kind: Kind, device: Device) -> Option<Tensor> {
+        match self {
+            PositionEncoding::Fixed { formula, d_model, .. } => {
+                Some(fixed_table(*formula, rows, *d_model, kind, device))
+            }
+            PositionEncoding::Learned { table } => Some(table.narrow(0, 0, rows)),
+            PositionEncoding::None => None,
+        }
+    }
+
     /// The longest sequence that has an encoding; absent: any.
     pub fn limit(&self) -> Option<i64> {
         match self {

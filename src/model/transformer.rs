@@ -116,6 +116,18 @@ impl Transformer {
         hidden.linear(self.embeddings.softmax(), None::<&Tensor>)
     }
 
+    /// What stands for a token in the source, [V, D].
+    pub fn source_embedding(&self) -> &Tensor {
+        self.embeddings.source_matrix()
+    }
+
+    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. None
+    /// where word order is not encoded so.
+    pub fn position_table(&self, count: i64) -> Option<Tensor> {
+        let rows = self.position_limit().map_or(count, |limit| limit.min(count));
+        self.source_position.table(rows, self.kind, self.device)
+    }
+
     /// The matrix before the softmax, [V, D].
     pub fn softmax_matrix(&self) -> &Tensor {
         self.embeddings.softmax()

@@ -304,8 +304,9 @@ fn by_sentence(metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> [Vec<f64>; 2] 
     })
 }
 
-/// At most [`BUCKETS`] buckets of about as many sentences each, those of one length together.
-fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) -> Vec<Bucket> {
+/// The buckets of sentences of these lengths, as shortest and longest and the lines: at most [`BUCKETS`], of about
+/// as many sentences each, those of one length together.
+pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {
     let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     lengths.iter().enumerate().for_each(|(line, length)| by_length.entry(*length).or_default().push(line));
     let mut groups: BTreeMap<usize, ([usize; 2], Vec<usize>)> = BTreeMap::new();
@@ -318,6 +319,10 @@ fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) ->
         words[1] = length;
         group.extend(lines);
     }
+    groups.into_values().collect()
+}
+
+fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) -> Vec<Bucket> {
     let bucket = |(words, lines): ([usize; 2], Vec<usize>)| {
         let over_seeds = |of: &dyn Fn(&[u64]) -> f64| {
             [&counts[0], &counts[1]].map(|seeds| {
@@ -334,7 +339,7 @@ fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) ->
             length_ratio: over_seeds(&ratio),
         }
     };
-    groups.into_values().map(bucket).collect()
+    by_length(lengths).into_iter().map(bucket).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What is kept of runs, and how it is shown.
 
+pub mod attention;
 pub mod compare;
 pub mod cost;
 pub mod hyperparameters;
 pub mod index;
 pub mod layout;
+pub mod position;
 pub mod published;
 pub mod record;
 pub mod render;

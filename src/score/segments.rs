@@ -7,43 +7,71 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// The segments of a UTF-8 file; one whose name ends in `.gz` is unpacked.
+/// The path that stands for standard input.
+pub const STANDARD_INPUT: &str = "-";
+
+/// With these bytes gzip data begins, and no UTF-8 text.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The segments of a UTF-8 file, or of standard input if `path` is [`STANDARD_INPUT`]; gzip data is unpacked.
 ///
 /// As in sacreBLEU 2.6.0 (`utils.py`, `smart_open`), lines end at `\n` alone, a last line without
 /// `\n` counts, and white space at line ends is dropped, so that `\r\n` reads like `\n` while a
 /// `\r` inside a line is white space of that line.
 ///
 /// # Errors
-/// A user error that names file and line for text that is not UTF-8, and the file where it is missing or
-/// broken gzip; an I/O error where it cannot be read.
+/// A user error that names file and line for text that is not UTF-8, and the file where it is missing, a
+/// directory, broken gzip, or called `.gz` and no gzip; an I/O error where it cannot be read.
 pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
-    let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::user(format!("{}: there is no such file", path.display())),
-        _ => Error::io("read", path)(error),
-    })?;
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        MultiGzDecoder::new(file).read_to_end(&mut bytes).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                Error::user(format!(
-                    "{}: not a whole gzip file ({error}); a name ending in .gz must hold gzip data",
-                    path.display()
-                ))
-            }
-            _ => Error::io("read", path)(error),
-        })?;
-    } else {
-        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    }
+    let (name, bytes) = match path.as_os_str() == STANDARD_INPUT {
+        true => ("standard input".to_string(), read_standard_input()?),
+        false => (path.display().to_string(), read_file(path)?),
+    };
+    let bytes = match bytes.starts_with(&GZIP_MAGIC) || path.extension().is_some_and(|ending| ending == "gz")
+    {
+        true => unpacked(&name, &bytes)?,
+        false => bytes,
+    };
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         let byte = before.len() - line_start + 1;
-        Error::user(format!("{}:{line}: byte {byte} is not UTF-8; convert the file to UTF-8", path.display()))
+        Error::user(format!("{name}:{line}: byte {byte} is not UTF-8; convert the text to UTF-8"))
     })?;
     Ok(text.split_terminator('\n').map(|line| trim_end(line).to_string()).collect())
+}
+
+fn read_standard_input() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(Error::io("read", "standard input"))?;
+    Ok(bytes)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::NotFound => Error::user(format!("{}: there is no such file", path.display())),
+            ErrorKind::IsADirectory => {
+                Error::user(format!("{} is a directory; name a file with one segment a line", path.display()))
+            }
+            _ => Error::io("read", path)(error),
+        }),
+    }
+}
+
+fn unpacked(name: &str, packed: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed).read_to_end(&mut bytes).map_err(|error| {
+        Error::user(format!(
+            "{name}: not a whole gzip file ({error}); a name ending in .gz must hold gzip data"
+        ))
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -82,9 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn gzip_files_of_several_members_are_read_whole() {
-        let (_directory, path) = written("text.gz", &[gzip("ä\nb".as_bytes()), gzip(b"c\n")].concat());
-        assert_eq!(read_segments(&path).unwrap(), ["ä", "bc"]);
+    fn gzip_files_of_several_members_are_read_whole_whatever_their_name() {
+        for name in ["text.gz", "text"] {
+            let (_directory, path) = written(name, &[gzip("ä\nb".as_bytes()), gzip(b"c\n")].concat());
+            assert_eq!(read_segments(&path).unwrap(), ["ä", "bc"]);
+        }
     }
 
     #[test]
@@ -95,12 +125,22 @@ mod tests {
         assert!(error.to_string().contains("latin1.txt:2: byte 7 is not UTF-8"), "{error}");
 
         let whole = gzip(b"some text\n");
-        for broken in [b"plain".as_slice(), &whole[..whole.len() - 4], b""] {
-            let (_directory, path) = written("broken.gz", broken);
+        for (name, broken) in [
+            ("broken.gz", b"plain".as_slice()),
+            ("broken.gz", &whole[..whole.len() - 4]),
+            ("broken.gz", b""),
+            ("broken", &whole[..whole.len() - 9]),
+        ] {
+            let (_directory, path) = written(name, broken);
             let error = read_segments(&path).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
-            assert!(error.to_string().contains("broken.gz: not a whole gzip file"), "{error}");
+            assert!(error.to_string().contains(&format!("{name}: not a whole gzip file")), "{error}");
         }
+
+        let directory = tempfile::tempdir().unwrap();
+        let error = read_segments(directory.path()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("is a directory"), "{error}");
 
         let error = read_segments("no/such/file").unwrap_err();
         assert_eq!(error.to_string(), "no/such/file: there is no such file");

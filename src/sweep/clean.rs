@@ -9,6 +9,7 @@ use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
 use super::expand::Trial;
 use super::state::{StateKind, TrialState};
+use super::tensorboard::MEAN;
 use crate::config::{identity, training_identity};
 use crate::error::{Error, Result};
 use crate::experiment::{CHECKPOINTS, claimed_identity, is_at_work, lock_run, scored_weights_hold};
@@ -301,11 +302,24 @@ pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
                 let aside = files::temporary_beside(run);
                 files::rename(run, &aside)?;
                 remove_path(&aside)?;
-                // The row's folder, once its last seed is gone.
-                let _ = run.parent().map(std::fs::remove_dir);
+                run.parent().map_or(Ok(()), remove_empty_row)?;
             }
         }
     }
+    Ok(())
+}
+
+/// Removes a row's folder, with the mean that TensorBoard shows of it, once its last seed is gone.
+fn remove_empty_row(row: &Path) -> Result<()> {
+    if entries(row)?.iter().any(|path| is_run(path)) {
+        return Ok(());
+    }
+    let mean = row.join(MEAN);
+    if mean.is_dir() {
+        remove_path(&mean)?;
+    }
+    // Whatever else lies there is somebody's own.
+    let _ = std::fs::remove_dir(row);
     Ok(())
 }
 
@@ -316,14 +330,15 @@ fn remove_path(path: &Path) -> Result<()> {
     }
 }
 
+fn is_run(path: &Path) -> bool {
+    path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"))
+}
+
 /// Run directories `<folder>/<row>/seed-<n>…`.
 fn runs_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     for row in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        let is_run = |path: &PathBuf| {
-            path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"))
-        };
-        runs.extend(entries(&row)?.into_iter().filter(is_run));
+        runs.extend(entries(&row)?.into_iter().filter(|path| is_run(path)));
     }
     Ok(runs)
 }

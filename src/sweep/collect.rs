@@ -48,6 +48,19 @@ pub fn table(
     trials: &[Trial],
     records: &[Option<Record>],
 ) -> Result<ResultTable> {
+    let mut table = values(spec, sweep_dir, trials, records)?;
+    table.compare(&evidence(&table, sweep_dir, data_root, trials, records))?;
+    table.judge();
+    Ok(table)
+}
+
+/// The values alone, for a table that is made again after every trial.
+pub fn values(
+    spec: &SweepSpec,
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<ResultTable> {
     let mut results = Vec::new();
     for (trial, record) in trials.iter().zip(records) {
         let run_dir = run_dir(sweep_dir, trial);
@@ -63,10 +76,7 @@ pub fn table(
         };
         results.push(TrialResult { row: trial.row.clone(), seed: trial.seed, outcome });
     }
-    let mut table = ResultTable::new(&layout(spec, trials)?, &results)?;
-    table.compare(&evidence(&table, sweep_dir, data_root, trials, records))?;
-    table.judge();
-    Ok(table)
+    ResultTable::new(&layout(spec, trials)?, &results)
 }
 
 /// What BLEU counts in the translations of the finished trials, as far as there are references.

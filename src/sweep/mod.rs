@@ -31,3 +31,5 @@ pub mod settings;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod survey;
+pub mod tensorboard;

@@ -8,15 +8,14 @@ use super::place::{self, Reuse};
 use super::policy::Policy;
 use super::progress::{SweepProgress, TrialProgress};
 use super::queue::{Job, Next, Queue, Task};
-use crate::config::{identity, training_identity};
-use crate::data;
-use crate::error::{Error, Result};
-use crate::experiment::is_free;
+use super::tensorboard::SweepView;
+use crate::error::Result;
+use crate::experiment::{claimed_identity, is_free};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::duration;
 use crate::telemetry::{METRICS_FILE, metrics_log};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,19 +23,6 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(20);
 /// How often it looks whether a trial that another process is at has become free.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// What is there before anything starts.
-#[derive(Debug)]
-pub struct Survey {
-    /// Identity of every trial, in order.
-    pub identities: Vec<String>,
-    /// Trials that are finished, by number.
-    pub finished: BTreeSet<usize>,
-    /// The last failure of unfinished trials that have one with the present settings, by number.
-    pub failures: BTreeMap<usize, Failure>,
-    /// The unfinished trials.
-    pub jobs: Vec<Job>,
-}
 
 /// How many trials ended which way.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -66,62 +52,19 @@ pub struct Scheduler<'a> {
 }
 
 impl Scheduler<'_> {
-    /// Opens every corpus, which for a generated one means preparing it, and sees what is finished.
-    ///
-    /// # Errors
-    /// A corpus that is not prepared: nothing was started.
-    pub fn survey(&self) -> Result<Survey> {
-        let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
-        let mut survey = Survey {
-            identities: Vec::new(),
-            finished: BTreeSet::new(),
-            failures: BTreeMap::new(),
-            jobs: Vec::new(),
-        };
-        for (number, trial) in self.trials.iter().enumerate() {
-            let experiment = &trial.experiment;
-            let key = serde_json::to_string(&experiment.data).map_err(|e| Error::failed(e.to_string()))?;
-            let fingerprint = match fingerprints.get(&key) {
-                Some(known) => known.clone(),
-                None => {
-                    let data = data::open(&experiment.data, self.data_root)?;
-                    crate::config::validate_vocabulary(experiment, data.tokenizer.len())?;
-                    fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
-                }
-            };
-            let identity = identity(experiment, &fingerprint);
-            let run_dir = run_dir(self.sweep_dir, trial);
-            // The process of a trial whose record is damaged sets it aside, or says why it cannot.
-            let record = Record::load(&run_dir).ok().flatten();
-            if record.is_some_and(|record| record.identity == identity) {
-                survey.finished.insert(number);
-            } else {
-                let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
-                survey.failures.extend(failure.map(|failure| (number, failure)));
-                survey.jobs.push(self.job(number, &identity, &fingerprint));
-            }
-            survey.identities.push(identity);
-        }
-        Ok(survey)
-    }
-
-    fn job(&self, trial: usize, identity: &str, fingerprint: &str) -> Job {
-        let experiment = &self.trials[trial].experiment;
-        let rungs = self.policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
-        Job {
-            trial,
-            identity: identity.to_string(),
-            training: training_identity(experiment, fingerprint),
-            failures: 0,
-            rungs: rungs.unwrap_or_default(),
-        }
-    }
-
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
-    pub fn run(&self, jobs: Vec<Job>, finished_before: usize, launcher: &mut dyn Launcher) -> Result<Tally> {
+    /// `view` shows it in TensorBoard.
+    pub fn run(
+        &self,
+        jobs: Vec<Job>,
+        finished_before: usize,
+        launcher: &mut dyn Launcher,
+        view: &SweepView,
+    ) -> Result<Tally> {
         let mut site = Site {
             scheduler: self,
             launcher,
+            view,
             ledger: Ledger::open(self.sweep_dir)?,
             queue: Queue::new(jobs, self.policy),
             running: BTreeMap::new(),
@@ -151,6 +94,7 @@ impl Scheduler<'_> {
 struct Site<'a> {
     scheduler: &'a Scheduler<'a>,
     launcher: &'a mut dyn Launcher,
+    view: &'a SweepView<'a>,
     ledger: Ledger,
     queue: Queue,
     /// The trials that the launcher has, by number.
@@ -310,12 +254,15 @@ impl Site<'_> {
         let held = self.launcher.holds(&order.run_dir, &order.identity);
         match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
             Ok(true) => {
+                self.view.begin(trial, &order.run_dir);
+                self.view.rewrite(trial, &order.run_dir);
+                self.view.update(trial);
                 self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
                 self.queue.settle(&task);
                 self.tally.finished += 1;
                 return Ok(());
             }
-            Ok(false) => {}
+            Ok(false) => self.view.begin(trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
             Err(error) if error.exit_code() == 2 => {
                 let failure = Failure {
@@ -352,6 +299,7 @@ impl Site<'_> {
                     order.name,
                     scores(&metrics)
                 ));
+                self.view.update(&self.scheduler.trials[order.trial]);
                 self.queue.settle(&task);
                 self.tally.finished += 1;
             }
@@ -447,6 +395,12 @@ impl Site<'_> {
             self.queue.retry(task);
             return Ok(());
         }
+        // A process that was killed has not said that it ended.
+        let trial = &self.scheduler.trials[task.job.trial];
+        if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
+            self.view.rewrite(trial, run_dir);
+        }
+        self.view.update(trial);
         self.queue.settle(task);
         self.tally.failed.push((task.job.trial, failure));
         if self.scheduler.policy.fail_fast {

@@ -6,13 +6,17 @@
 //! # Source
 //! TensorFlow, `core/lib/io/record_writer.h` and `core/util/event.proto`.
 
+use super::view_log::Histogram;
 use crate::error::{Error, Result};
+use crate::figures::Png;
 use protobuf::{Message, RepeatedField};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
 use tensorboard_proto::plugin_text::TextPluginData;
-use tensorboard_proto::summary::{Summary, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
+use tensorboard_proto::summary::{
+    HistogramProto, Summary, Summary_Image, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData,
+};
 use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
 use tensorboard_proto::types::DataType;
@@ -45,17 +49,49 @@ pub(super) fn scalar(step: u64, tag: &str, value: f64) -> Event {
 
 /// One text, shown as Markdown.
 pub(super) fn text(step: u64, tag: &str, markdown: &str) -> Result<Event> {
+    let mut value = plugin_value(tag, "text", encode(&TextPluginData::new())?);
+    value.set_tensor(strings(vec![markdown.as_bytes().to_vec()]));
+    Ok(summary(step, value))
+}
+
+/// How the numbers of a tensor are distributed.
+pub(super) fn histogram(step: u64, tag: &str, histogram: &Histogram) -> Event {
+    let mut message = HistogramProto::new();
+    message.set_min(histogram.min);
+    message.set_max(histogram.max);
+    message.set_num(histogram.counts.iter().sum::<u64>() as f64);
+    message.set_bucket_limit(histogram.upper_edges());
+    message.set_bucket(histogram.counts.iter().map(|&count| count as f64).collect());
+    let mut value = Summary_Value::new();
+    value.set_tag(tag.to_string());
+    value.set_histo(message);
+    summary(step, value)
+}
+
+/// A picture.
+pub(super) fn image(step: u64, tag: &str, picture: &Png) -> Event {
+    let mut message = Summary_Image::new();
+    message.set_width(i32::try_from(picture.width).unwrap_or(i32::MAX));
+    message.set_height(i32::try_from(picture.height).unwrap_or(i32::MAX));
+    message.set_colorspace(4);
+    message.set_encoded_image_string(picture.bytes.clone());
+    let mut value = Summary_Value::new();
+    value.set_tag(tag.to_string());
+    value.set_image(message);
+    summary(step, value)
+}
+
+/// A vector of strings.
+pub(super) fn strings(values: Vec<Vec<u8>>) -> TensorProto {
     let mut dimension = TensorShapeProto_Dim::new();
-    dimension.set_size(1);
+    dimension.set_size(values.len() as i64);
     let mut shape = TensorShapeProto::new();
     shape.set_dim(RepeatedField::from_vec(vec![dimension]));
     let mut tensor = TensorProto::new();
     tensor.set_dtype(DataType::DT_STRING);
     tensor.set_tensor_shape(shape);
-    tensor.set_string_val(RepeatedField::from_vec(vec![markdown.as_bytes().to_vec()]));
-    let mut value = plugin_value(tag, "text", encode(&TextPluginData::new())?);
-    value.set_tensor(tensor);
-    Ok(summary(step, value))
+    tensor.set_string_val(RepeatedField::from_vec(values));
+    tensor
 }
 
 /// A value that a plugin of TensorBoard's interprets.
@@ -86,6 +122,7 @@ pub(super) fn tag(event: &Event) -> Option<&str> {
 }
 
 /// The value of a scalar event.
+#[cfg(test)]
 pub(super) fn scalar_value(event: &Event) -> Option<f32> {
     let value = event.get_summary().get_value().first()?;
     value.has_simple_value().then(|| value.get_simple_value())

@@ -1,6 +1,6 @@
 //! TensorBoard's HParams page: one row per configuration, one column per setting and final metric.
 //!
-//! The sweep's root directory holds the columns ([`write_experiment`]), each run its own values and
+//! The sweep's root directory holds the columns ([`EventWriter::experiment`]), each run its own values and
 //! outcome ([`EventWriter::session_start`], [`EventWriter::session_end`]).
 //!
 //! # Source
@@ -11,7 +11,6 @@ use super::tensorboard::EventWriter;
 use crate::error::Result;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
-use std::path::Path;
 use tensorboard_proto::api::{
     DataType, Experiment, HParamInfo, HParamInfo_oneof_domain, Interval, MetricInfo, MetricName, Status,
 };
@@ -20,8 +19,8 @@ use tensorboard_proto::plugin_hparams::{
 };
 
 const EXPERIMENT_TAG: &str = "_hparams_/experiment";
-pub(super) const SESSION_START_TAG: &str = "_hparams_/session_start_info";
-pub(super) const SESSION_END_TAG: &str = "_hparams_/session_end_info";
+const SESSION_START_TAG: &str = "_hparams_/session_start_info";
+const SESSION_END_TAG: &str = "_hparams_/session_end_info";
 
 /// `HParamInfo.differs`: columns that vary come first and are shown. Newer than tensorboard-proto.
 const DIFFERS_FIELD: u32 = 7;
@@ -99,10 +98,13 @@ pub struct ExperimentSummary {
 pub struct Session {
     /// The settings, without the seed: TensorBoard shows those of one run of the group for all.
     pub hparams: Vec<HParam>,
-    /// Hash of the configuration without the seed. Runs of one group are one row with the means of their metrics.
+    /// The same for the seeds of a configuration, and for nothing else. Runs of one group are one row with the
+    /// means of their metrics; TensorBoard calls the row so.
     pub group: String,
     /// Seconds since 1970 at which the trial's first attempt started.
     pub started: f64,
+    /// What to read about the run, as tag and Markdown.
+    pub texts: Vec<(String, String)>,
 }
 
 /// How a run ended. One that was interrupted and will go on has not ended.
@@ -112,29 +114,27 @@ pub enum Outcome {
     Failure,
 }
 
-/// Writes the columns into the sweep's root directory, in place of those of an earlier start of the sweep.
-/// Only one directory of a log may hold them: TensorBoard picks any.
-pub fn write_experiment(dir: &Path, summary: &ExperimentSummary) -> Result<()> {
-    let mut experiment = Experiment::new();
-    experiment.set_name(summary.name.clone());
-    experiment.set_description(summary.description.clone());
-    experiment.set_time_created_secs(event::now());
-    experiment.set_hparam_infos(summary.hparams.iter().map(hparam_info).collect());
-    experiment.set_metric_infos(summary.metrics.iter().map(metric_info).collect());
-    let mut writer = EventWriter::create(dir)?;
-    writer.hparams(EXPERIMENT_TAG, HParamsPluginData_oneof_data::experiment(experiment))?;
-    writer.sync()
-}
-
 impl EventWriter {
-    /// Writes the run's settings; to be called after every [`create`](Self::create) and
+    /// Writes the columns of a sweep. Only one directory of a log may hold them: TensorBoard picks any.
+    pub fn experiment(&mut self, summary: &ExperimentSummary) -> Result<()> {
+        let mut experiment = Experiment::new();
+        experiment.set_name(summary.name.clone());
+        experiment.set_description(summary.description.clone());
+        experiment.set_time_created_secs(event::now());
+        experiment.set_hparam_infos(summary.hparams.iter().map(hparam_info).collect());
+        experiment.set_metric_infos(summary.metrics.iter().map(metric_info).collect());
+        self.hparams(EXPERIMENT_TAG, HParamsPluginData_oneof_data::experiment(experiment))
+    }
+
+    /// Writes the run's settings and texts; to be called after every [`create`](Self::create) and
     /// [`resume`](Self::resume).
     pub fn session_start(&mut self, session: &Session) -> Result<()> {
         let mut info = SessionStartInfo::new();
         info.set_hparams(session.hparams.iter().map(|h| (h.name.clone(), value(&h.value))).collect());
         info.set_group_name(session.group.clone());
         info.set_start_time_secs(session.started);
-        self.hparams(SESSION_START_TAG, HParamsPluginData_oneof_data::session_start_info(info))
+        self.hparams(SESSION_START_TAG, HParamsPluginData_oneof_data::session_start_info(info))?;
+        session.texts.iter().try_for_each(|(tag, markdown)| self.text(0, tag, markdown))
     }
 
     /// Writes how the run ended, and when: now.
@@ -211,6 +211,7 @@ fn value(value: &HParamValue) -> Value {
 mod tests {
     use super::*;
     use HParamValue::{Bool, Number, Text};
+    use std::path::Path;
 
     /// The HParams messages of the one file in `dir`, with their tags.
     fn messages(dir: &Path) -> Vec<(String, HParamsPluginData)> {
@@ -261,8 +262,9 @@ mod tests {
             ],
             metrics: vec![MetricColumn { tag: "final/dev_bleu".into(), title: "dev BLEU".into() }],
         };
-        write_experiment(directory.path(), &summary).unwrap();
-        write_experiment(directory.path(), &summary).unwrap();
+        for _ in 0..2 {
+            EventWriter::create(directory.path()).unwrap().experiment(&summary).unwrap();
+        }
         let found = messages(directory.path());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, EXPERIMENT_TAG);
@@ -283,12 +285,13 @@ mod tests {
             hparams: vec![HParam { name: "model.heads".into(), value: Number(8.0) }],
             group: "abc".into(),
             started: 1e9,
+            texts: Vec::new(),
         };
         let mut writer = EventWriter::create(directory.path()).unwrap();
         writer.session_start(&session).unwrap();
         writer.session_end(Outcome::Failure).unwrap();
         drop(writer);
-        let mut writer = EventWriter::resume(directory.path(), 100, &[]).unwrap();
+        let mut writer = EventWriter::resume(directory.path(), 100, &[], &[]).unwrap();
         writer.session_start(&session).unwrap();
         writer.session_end(Outcome::Success).unwrap();
         drop(writer);

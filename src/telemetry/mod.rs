@@ -1,18 +1,22 @@
 //! What a run lets the outside know: metrics as text, TensorBoard, progress on the terminal.
 //!
 //! [`Telemetry`] writes a run directory's files. Values that equal runs share go to `metrics.csv`, times and
-//! rates to `timing.csv`, all of them to TensorBoard. The text files are the record and their errors are errors;
-//! TensorBoard's files are a view of them, and training goes on without.
+//! rates to `timing.csv`, texts and histograms to `views.jsonl`, all of them to TensorBoard. The text files are
+//! the record and their errors are errors; TensorBoard's files are a view of them, and training goes on without.
 
 pub mod console;
 mod event;
 pub mod format;
 pub mod hparams;
+pub mod layout;
 pub mod metrics_log;
 pub mod observer;
+pub mod projector;
 pub mod tensorboard;
+pub mod view_log;
 
 use crate::error::Result;
+use crate::figures::Png;
 use crate::files;
 use console::say;
 use hparams::{Outcome, Session};
@@ -20,16 +24,20 @@ use metrics_log::MetricsLog;
 use observer::{Observer, Report};
 use std::path::Path;
 use tensorboard::EventWriter;
+use view_log::{Content, Histogram, View, ViewLog};
 
 /// Values that equal runs share, in a run directory.
 pub const METRICS_FILE: &str = "metrics.csv";
 /// Times and rates, in a run directory.
 pub const TIMING_FILE: &str = "timing.csv";
+/// Texts and histograms, in a run directory.
+pub const VIEWS_FILE: &str = "views.jsonl";
 
 /// The files of one run that grow while it trains.
 pub struct Telemetry {
     metrics: MetricsLog,
     timing: MetricsLog,
+    views: ViewLog,
     /// Absent if not wanted, and after an error.
     tensorboard: Option<EventWriter>,
 }
@@ -43,31 +51,35 @@ impl Telemetry {
     /// is not a metrics file. Errors in TensorBoard's files are reported on stderr and switch it off.
     pub fn open(run_dir: &Path, resume_step: Option<u64>, tensorboard: bool) -> Result<Self> {
         files::create_dir(run_dir)?;
-        let (metrics, timing) = (run_dir.join(METRICS_FILE), run_dir.join(TIMING_FILE));
-        let (metrics, (timing, damaged)) = match resume_step {
-            Some(step) => (MetricsLog::resume(&metrics, step)?, MetricsLog::salvage(&timing, step)?),
-            None => (MetricsLog::create(&metrics)?, (MetricsLog::create(&timing)?, 0)),
+        let path = |name: &str| run_dir.join(name);
+        let (metrics, (timing, damaged), (views, torn)) = match resume_step {
+            Some(step) => (
+                MetricsLog::resume(&path(METRICS_FILE), step)?,
+                MetricsLog::salvage(&path(TIMING_FILE), step)?,
+                ViewLog::resume(&path(VIEWS_FILE), step)?,
+            ),
+            None => (
+                MetricsLog::create(&path(METRICS_FILE))?,
+                (MetricsLog::create(&path(TIMING_FILE))?, 0),
+                (ViewLog::create(&path(VIEWS_FILE))?, 0),
+            ),
         };
-        if damaged > 0 {
-            let place = run_dir.join(TIMING_FILE);
-            say(&format!("warning: {damaged} damaged lines of {} are left out", place.display()));
-        }
-        let mut telemetry = Telemetry { metrics, timing, tensorboard: None };
-        let events = match (tensorboard, resume_step) {
-            (true, Some(step)) => {
-                let mut points = metrics_log::read(&run_dir.join(METRICS_FILE))?;
-                points.extend(metrics_log::read(&run_dir.join(TIMING_FILE))?);
-                EventWriter::resume(run_dir, step, &points).map(Some)
+        for (name, damaged) in [(TIMING_FILE, damaged), (VIEWS_FILE, torn)] {
+            if damaged > 0 {
+                say(&format!("warning: {damaged} damaged lines of {} are left out", path(name).display()));
             }
+        }
+        let events = match (tensorboard, resume_step) {
+            (true, Some(step)) => recorded_events(run_dir, step).map(Some),
             (true, None) => EventWriter::create(run_dir).map(Some),
             (false, None) => tensorboard::remove_files(run_dir).map(|()| None),
             (false, Some(_)) => Ok(None),
         };
-        telemetry.tensorboard = events.unwrap_or_else(|error| {
+        let tensorboard = events.unwrap_or_else(|error| {
             report_loss(&error);
             None
         });
-        Ok(telemetry)
+        Ok(Telemetry { metrics, timing, views, tensorboard })
     }
 
     /// Tells TensorBoard's HParams page the settings of the run; to be called after [`open`](Self::open).
@@ -80,10 +92,27 @@ impl Telemetry {
         self.show(|events| events.session_end(outcome).and_then(|()| events.sync()));
     }
 
+    /// Records how the numbers of a tensor are distributed.
+    pub fn histogram(&mut self, step: u64, tag: &str, histogram: Histogram) -> Result<()> {
+        self.record(View { step, tag: tag.to_string(), content: Content::Histogram(histogram) })
+    }
+
+    /// Shows a picture, in TensorBoard alone: it can be drawn again from what the run directory holds.
+    pub fn image(&mut self, step: u64, tag: &str, picture: &Png) {
+        self.show(|events| events.image(step, tag, picture));
+    }
+
+    fn record(&mut self, view: View) -> Result<()> {
+        self.views.record(&view)?;
+        self.show(|events| events.view(&view));
+        Ok(())
+    }
+
     /// Hands everything to the operating system, so that other programs see it.
     pub fn flush(&mut self) -> Result<()> {
         self.metrics.flush()?;
         self.timing.flush()?;
+        self.views.flush()?;
         self.show(EventWriter::flush);
         Ok(())
     }
@@ -112,10 +141,8 @@ impl Observer for Telemetry {
         Ok(())
     }
 
-    /// Texts are TensorBoard's alone.
     fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
-        self.show(|events| events.text(tag, step, markdown));
-        Ok(())
+        self.record(View { step, tag: tag.to_string(), content: Content::Text(markdown.to_string()) })
     }
 
     /// The values of the step are complete: others may see them.
@@ -126,9 +153,22 @@ impl Observer for Telemetry {
     fn sync(&mut self) -> Result<()> {
         self.metrics.sync()?;
         self.timing.sync()?;
+        self.views.sync()?;
         self.show(EventWriter::sync);
         Ok(())
     }
+}
+
+/// A new event file with what the text files of a run recorded up to `step`, in place of the old one. Damaged
+/// lines are left out.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old one is then still there.
+pub fn recorded_events(run_dir: &Path, step: u64) -> Result<EventWriter> {
+    let (mut points, _) = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?;
+    points.extend(metrics_log::read_sound(&run_dir.join(TIMING_FILE))?.0);
+    let (views, _) = view_log::read(&run_dir.join(VIEWS_FILE))?;
+    EventWriter::resume(run_dir, step, &points, &views)
 }
 
 fn report_loss(error: &crate::error::Error) {
@@ -217,7 +257,7 @@ mod tests {
         assert_eq!(shown(dir).len(), 4);
         drop(Telemetry::open(dir, None, false).unwrap());
         assert!(recorded(dir).is_empty());
-        assert_eq!(fs::read_dir(dir).unwrap().count(), 2, "only the two text files stay");
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 3, "only the text files stay");
     }
 
     #[test]

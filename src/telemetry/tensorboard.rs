@@ -9,9 +9,10 @@
 //! an earlier process, whose end may be torn.
 
 use super::event;
-use super::hparams::{SESSION_END_TAG, SESSION_START_TAG};
 use super::metrics_log::Row;
+use super::view_log::{Content, View};
 use crate::error::{Error, Result};
+use crate::figures::Png;
 use crate::files;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -49,27 +50,30 @@ impl EventWriter {
 
     /// Goes on with the file of an interrupted run: what lies beyond `step`, the checkpoint's, is gone.
     ///
-    /// `points` are the scalars that the run has recorded so far, from its metrics files, and decide which
-    /// there are: those of step ≤ `step` that the old file lacks are added, for it may end early after a full
-    /// disk or have been switched off for a while; what it has besides is left out. Texts and the wall times
-    /// of the points are the old file's.
-    /// The start and end of the session ([`super::hparams`]) are left out, for the resumed run writes its own.
+    /// `points` and `views` are what the run has recorded so far, in its text files, and all that the new file
+    /// holds: the old one may end early after a full disk or have been switched off for a while. It only tells
+    /// when each of them was written. The start and end of the session ([`super::hparams`]), with texts and
+    /// pictures that are not recorded, are for the caller to write again.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be read or written; the old file is then still there.
-    pub fn resume(dir: &Path, step: u64, points: &[Row]) -> Result<Self> {
+    pub fn resume(dir: &Path, step: u64, points: &[Row], views: &[View]) -> Result<Self> {
         // Every file is complete when it gets its name, so the newest says it all. An older one beside it
         // is left from a change-over that was interrupted, and its events are in the newest.
-        let mut events = match own_files(dir)?.last() {
+        let old = match own_files(dir)?.last() {
             Some((_, newest)) => event::read(newest)?,
             None => Vec::new(),
         };
-        events.retain(|event| {
-            event::step(event) <= step
-                && event::tag(event).is_some_and(|tag| tag != SESSION_START_TAG && tag != SESSION_END_TAG)
-        });
-        let points: Vec<_> = points.iter().filter(|row| row.step <= step).collect();
-        make_equal(&mut events, &points);
+        let mut events = Vec::new();
+        for row in points.iter().filter(|row| row.step <= step) {
+            events.push(event::scalar(row.step, &row.tag, row.value));
+        }
+        for view in views.iter().filter(|view| view.step <= step) {
+            events.push(view_event(view)?);
+        }
+        // Stable: values of one step stay in the order in which they were recorded.
+        events.sort_by_key(event::step);
+        keep_times(&mut events, &old);
         Self::take_over(dir, &events)
     }
 
@@ -104,14 +108,24 @@ impl EventWriter {
     /// Writes one point of the curve `tag`.
     ///
     /// What the file already held when the run was resumed is not written again: a run that was stopped
-    /// after its checkpoint repeats the values of the checkpoint's step. The same goes for texts.
+    /// after its checkpoint repeats the values of the checkpoint's step.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
         if self.has(step, tag) { Ok(()) } else { self.write(&event::scalar(step, tag, value)) }
     }
 
-    /// Writes a text, which TensorBoard shows as Markdown.
-    pub fn text(&mut self, tag: &str, step: u64, markdown: &str) -> Result<()> {
-        if self.has(step, tag) { Ok(()) } else { self.write(&event::text(step, tag, markdown)?) }
+    /// Writes a text or a histogram, as [`scalar`](Self::scalar) writes a point.
+    pub fn view(&mut self, view: &View) -> Result<()> {
+        if self.has(view.step, &view.tag) { Ok(()) } else { self.write(&view_event(view)?) }
+    }
+
+    /// Writes a text that no log of the run has, which TensorBoard shows as Markdown.
+    pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
+        self.write(&event::text(step, tag, markdown)?)
+    }
+
+    /// Writes a picture.
+    pub fn image(&mut self, step: u64, tag: &str, picture: &Png) -> Result<()> {
+        self.write(&event::image(step, tag, picture))
     }
 
     /// Hands all events to the operating system, so that a running TensorBoard sees them.
@@ -140,28 +154,24 @@ pub(super) fn remove_files(dir: &Path) -> Result<()> {
     own_files(dir)?.iter().try_for_each(|(_, path)| files::remove(path))
 }
 
-/// Makes the scalars among `events` those of `points`, by step. An added one stands behind the old ones of
-/// its step and has the wall time of the event before it.
-fn make_equal(events: &mut Vec<Event>, points: &[&Row]) {
-    let wanted: HashMap<_, _> =
-        points.iter().map(|row| ((row.step, row.tag.clone()), (row.value as f32).to_bits())).collect();
-    events.retain(|event| match (key(event), event::scalar_value(event)) {
-        (Some(key), Some(value)) => wanted.get(&key) == Some(&value.to_bits()),
-        _ => true,
-    });
-    let present: HashSet<_> = events.iter().filter_map(key).collect();
-    events.sort_by_key(event::step);
-    let old = events.len();
-    for row in points.iter().filter(|row| !present.contains(&(row.step, row.tag.clone()))) {
-        let mut event = event::scalar(row.step, &row.tag, row.value);
-        let following = events[..old].partition_point(|event| event::step(event) <= row.step);
-        if let Some(neighbour) = events[..old].get(following.saturating_sub(1)) {
-            event.set_wall_time(neighbour.get_wall_time());
-        }
-        events.push(event);
+/// Gives `events`, sorted by step, the wall times of the `old` ones of the same step and tag. Others have the time
+/// of the event before them.
+fn keep_times(events: &mut [Event], old: &[Event]) {
+    let times: HashMap<_, _> =
+        old.iter().filter_map(|event| Some((key(event)?, event.get_wall_time()))).collect();
+    let mut last = None;
+    for event in events {
+        let known = key(event).and_then(|key| times.get(&key)).copied();
+        last = known.or(last);
+        event.set_wall_time(last.unwrap_or_else(|| event.get_wall_time()));
     }
-    // Stable: events of one step stay in the order in which they were written.
-    events.sort_by_key(event::step);
+}
+
+fn view_event(view: &View) -> Result<Event> {
+    match &view.content {
+        Content::Text(markdown) => event::text(view.step, &view.tag, markdown),
+        Content::Histogram(histogram) => Ok(event::histogram(view.step, &view.tag, histogram)),
+    }
 }
 
 fn key(event: &Event) -> Option<(u64, String)> {
@@ -204,6 +214,7 @@ fn names(dir: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::view_log::Histogram;
     use super::*;
     use std::fs;
 
@@ -250,7 +261,7 @@ mod tests {
         for cut in (0..bytes.len()).step_by(7) {
             remove_files(dir).unwrap();
             fs::write(&path, &bytes[..cut]).unwrap();
-            let mut writer = EventWriter::resume(dir, 3, &rows(1..=3)).unwrap();
+            let mut writer = EventWriter::resume(dir, 3, &rows(1..=3), &[]).unwrap();
             log_steps(&mut writer, 3..=6);
             assert_eq!(scalars(dir), expected(1..=6), "cut at {cut}");
         }
@@ -263,11 +274,11 @@ mod tests {
         log_steps(&mut EventWriter::create(dir).unwrap(), 1..=5);
         let (_, old) = own_files(dir).unwrap().remove(0);
         let content = fs::read(&old).unwrap();
-        drop(EventWriter::resume(dir, 4, &rows(1..=4)).unwrap());
+        drop(EventWriter::resume(dir, 4, &rows(1..=4), &[]).unwrap());
         // As if the process had ended between renaming the new file and removing the old one.
         fs::write(&old, content).unwrap();
         fs::write(dir.join("events-0000000003.tmp"), "rubbish of a still earlier attempt").unwrap();
-        let mut writer = EventWriter::resume(dir, 4, &rows(1..=4)).unwrap();
+        let mut writer = EventWriter::resume(dir, 4, &rows(1..=4), &[]).unwrap();
         log_steps(&mut writer, 5..=6);
         assert_eq!(scalars(dir), expected(1..=6));
         assert_eq!(fs::read_dir(dir).unwrap().count(), 3, "the file and two empty ones before it");
@@ -284,7 +295,7 @@ mod tests {
             writer.write(&event).unwrap();
         }
         drop(writer);
-        drop(EventWriter::resume(dir, 5, &rows(1..=9)).unwrap());
+        drop(EventWriter::resume(dir, 5, &rows(1..=9), &[]).unwrap());
         let mut found = scalars(dir);
         found.sort_by_key(|(step, tag, _)| (*step, tag.clone()));
         assert_eq!(found, expected(1..=5));
@@ -316,21 +327,32 @@ mod tests {
         writer.scalar("unknown", 1, 1.0).unwrap();
         writer.scalar("train/lr", 1, 1e-4).unwrap();
         drop(writer);
-        drop(EventWriter::resume(dir, 2, &rows(1..=2)).unwrap());
+        drop(EventWriter::resume(dir, 2, &rows(1..=2), &[]).unwrap());
         let mut found = scalars(dir);
         found.sort_by_key(|(step, tag, _)| (*step, tag.clone()));
         assert_eq!(found, expected(1..=2));
     }
 
     #[test]
-    fn texts_survive_and_are_not_repeated() {
+    fn texts_and_histograms_come_from_their_log_once_each_and_what_is_in_no_log_goes() {
         let directory = tempfile::tempdir().unwrap();
         let dir = directory.path();
-        EventWriter::create(dir).unwrap().text("config", 0, "# resolved").unwrap();
-        let mut writer = EventWriter::resume(dir, 10, &[]).unwrap();
-        writer.text("config", 0, "# resolved").unwrap();
+        let text = View { step: 5, tag: "dev/samples".into(), content: Content::Text("a".into()) };
+        let counts = Histogram { min: 0.0, max: 1.0, counts: vec![2, 1] };
+        let histogram = View { step: 5, tag: "weights/x".into(), content: Content::Histogram(counts) };
+        let later = View { step: 7, ..text.clone() };
+        let mut writer = EventWriter::create(dir).unwrap();
+        [&text, &histogram, &later].iter().for_each(|view| writer.view(view).unwrap());
+        writer.text(0, "run/configuration", "# resolved").unwrap();
+        writer.image(9, "attention", &Png { width: 1, height: 1, bytes: vec![1] }).unwrap();
+        drop(writer);
+        let views = [text.clone(), histogram.clone(), later];
+        let mut writer = EventWriter::resume(dir, 6, &[], &views).unwrap();
+        writer.view(&text).unwrap();
+        writer.view(&histogram).unwrap();
         writer.flush().unwrap();
-        assert_eq!(scalars(dir).len(), 1);
+        let found: Vec<_> = scalars(dir).into_iter().map(|(step, tag, _)| (step, tag)).collect();
+        assert_eq!(found, [(5, "dev/samples".to_string()), (5, "weights/x".to_string())]);
     }
 
     #[test]
@@ -339,6 +361,6 @@ mod tests {
         let taken = directory.path().join("taken");
         fs::write(&taken, "").unwrap();
         assert!(EventWriter::create(&taken).is_err());
-        assert!(EventWriter::resume(&taken, 1, &[]).is_err());
+        assert!(EventWriter::resume(&taken, 1, &[], &[]).is_err());
     }
 }

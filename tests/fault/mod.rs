@@ -46,7 +46,7 @@ const fn place(process: &'static str, name: &'static str, pattern: &'static str)
 }
 
 /// Every kind of file that a sweep and its trials write.
-pub const PLACES: [Place; 23] = [
+pub const PLACES: [Place; 28] = [
     place("trial", "checkpoint weights", "*checkpoints/*step-*.weights.*"),
     place("trial", "checkpoint state", "*checkpoints/*step-*.state.*"),
     place("trial", "best weights", "*checkpoints/*best.weights.*"),
@@ -55,6 +55,10 @@ pub const PLACES: [Place; 23] = [
     place("trial", "metrics.csv", "*metrics.csv*"),
     place("trial", "timing.csv", "*timing.csv*"),
     place("trial", "timing.json", "*timing.json*"),
+    place("trial", "views.jsonl", "*views.jsonl*"),
+    place("trial", "attention.json", "*attention.json*"),
+    place("trial", "positions.json", "*positions.json*"),
+    place("trial", "projector", "*projector*"),
     place("trial", "TensorBoard events", "*events*"),
     place("trial", "hypotheses", "*hypotheses*"),
     place("trial", "record.json", "*record.json*"),
@@ -62,6 +66,7 @@ pub const PLACES: [Place; 23] = [
     place("trial", ".lock", "*/.lock"),
     place("sweep", ".lock", "*/.lock"),
     place("sweep", "config.toml", "*config.toml*"),
+    place("sweep", "difference.md", "*difference.md*"),
     place("sweep", "log.txt", "*log.txt"),
     place("sweep", "ledger.jsonl", "*ledger.jsonl"),
     place("sweep", "TensorBoard events", "*events*"),
@@ -185,6 +190,9 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
         let names =
             ["config.toml", "record.json", "metrics.csv", "hypotheses/dev.txt", "hypotheses/test.txt"];
         files.extend(names.map(|name| format!("{trial}/{name}")));
+        let shown = ["views.jsonl", "attention.json", "positions.json", "projector/vectors.tsv"];
+        let shown = shown.map(|name| format!("{trial}/{name}"));
+        files.extend(shown.into_iter().filter(|file| whole.workshop.path(file).exists()));
         let last_state = format!("step-{STEPS:08}.state.safetensors");
         for name in names_in(&whole.workshop.path(trial).join("checkpoints")) {
             // Which earlier states are kept depends on where a signal added one.

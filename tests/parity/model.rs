@@ -173,8 +173,7 @@ impl Work<'_> {
             return self.seen.mistake(format!("{name} is {:?}, not {:?}", ours.size(), theirs.shape));
         }
         let ours = values(ours);
-        let zero = quantity == Quantity::ZeroGradient;
-        let (number_size, sum_size) = if zero {
+        let (number_size, sum_size) = if quantity.is_absolute() {
             (1.0, ours.len() as f64)
         } else {
             (theirs.abs_sum / ours.len() as f64, theirs.abs_sum)

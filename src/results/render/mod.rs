@@ -85,7 +85,8 @@ impl<'a> Tabulated<'a> {
         blocks.join("\n")
     }
 
-    fn sheets(&self, labels: bool) -> Vec<Sheet> {
+    /// The tables as texts; without `labels`, rows are known by their groups alone, as in the paper.
+    pub fn sheets(&self, labels: bool) -> Vec<Sheet> {
         match self {
             Tabulated::Rows(table) => {
                 let first = match table.form {
@@ -98,7 +99,8 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    fn notes(&self) -> Vec<Note> {
+    /// What stands below the tables.
+    pub fn notes(&self) -> Vec<Note> {
         match self {
             Tabulated::Rows(table) => notes(table),
             Tabulated::Systems(table) => table.notes(),

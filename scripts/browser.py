@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Opens a sweep in TensorBoard in a headless Chromium and checks what is on its pages; see scripts/test-browser.
+
+    scripts/browser.py results/SWEEP SCREENSHOTS
+
+Speaks the WebDriver protocol to chromedriver. Exit status: 0 all is there, 1 something is missing.
+"""
+
+import argparse
+import base64
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+from check_tensorboard import Server, find_runs, package, rows_of_sweeps
+
+PATIENCE_SECONDS = 180  # How long a page may take to show what it has.
+WINDOW = (1500, 1000)
+LARGEST_SCREENSHOT = 300_000
+
+# TensorBoard's pages nest shadow trees and frames: both are looked into.
+JAVASCRIPT = """
+const found = [];
+const visit = (node) => {
+  found.push(node);
+  if (node.shadowRoot) visit(node.shadowRoot);
+  if (node.tagName === 'IFRAME' && node.contentDocument) visit(node.contentDocument);
+  for (const child of node.childNodes) visit(child);
+};
+visit(document);
+const shown = (node) => node.getClientRects && node.getClientRects().length > 0;
+"""
+TEXT = """
+return found.filter((n) => n.nodeType === 3 && n.parentElement && shown(n.parentElement)
+  && !['STYLE', 'SCRIPT'].includes(n.parentElement.tagName)).map((n) => n.data.trim()).filter((t) => t).join('\\n');
+"""
+IMAGES = """
+return found.filter((n) => n.tagName === 'IMG' && shown(n) && n.complete)
+  .map((n) => [n.naturalWidth, n.naturalHeight, n.getBoundingClientRect().width]);
+"""
+CHARTS = "return found.filter((n) => ['CANVAS', 'SVG', 'svg'].includes(n.tagName) && shown(n)).length;"
+CLICK = """
+const node = found.find((n) => n.nodeType === 3 && n.data.trim() === arguments[0] && shown(n.parentElement));
+if (node) node.parentElement.click();
+return Boolean(node);
+"""
+
+
+class Browser:
+    """A headless Chromium, for the length of a `with`."""
+
+    def __enter__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.profile = tempfile.TemporaryDirectory()
+        command = [shutil.which("chromedriver"), f"--port={port}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        arguments = ["--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader", "--hide-scrollbars"]
+        arguments += [f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--user-data-dir={self.profile.name}"]
+        options = {"binary": shutil.which("chromium"), "args": arguments}
+        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+        for _ in range(100):
+            try:
+                self.session = self.send("POST", "/session", wanted)
+                break
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        self.version = self.session["capabilities"]["browserVersion"]
+        self.path = f"/session/{self.session['sessionId']}"
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.send("DELETE", self.path)
+        finally:
+            self.process.terminate()
+            self.process.wait(10)
+            self.profile.cleanup()
+
+    def send(self, method, path, body=None):
+        data = json.dumps(body or {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)["value"]
+
+    def open(self, url):
+        # The pages differ in what follows the sign #, for which no browser loads anew.
+        for address in ("about:blank", url):
+            self.send("POST", f"{self.path}/url", {"url": address})
+
+    def run(self, script, *arguments):
+        return self.send("POST", f"{self.path}/execute/sync", {"script": JAVASCRIPT + script, "args": arguments})
+
+    def screenshot(self):
+        return base64.b64decode(self.send("GET", f"{self.path}/screenshot"))
+
+
+class Pages:
+    """Looks at one page after another and keeps what is wrong."""
+
+    def __init__(self, browser, server, screenshots):
+        self.browser, self.server, self.screenshots, self.wrong = browser, server, screenshots, []
+
+    def see(self, name, words, charts=0, images=None, query="", click=(), page=None):
+        """Opens a page, clicks on the words `click`, and waits until `words`, so many charts and pictures that
+        `images` accepts are on it."""
+        self.browser.open(f"{self.server.url}/?darkMode=false{query}#{page or name}")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        clicks = list(click)
+        while True:
+            time.sleep(1)
+            try:
+                if clicks and self.browser.run(CLICK, clicks[0]):
+                    clicks.pop(0)
+                    continue
+                text, drawn = self.browser.run(TEXT), self.browser.run(CHARTS)
+                pictures = self.browser.run(IMAGES)
+            except urllib.error.HTTPError:
+                continue  # the page changed under the script
+            # Long words may be cut into several elements.
+            missing = [word for word in words if word not in text and word not in text.replace("\n", "")] + clicks
+            if drawn < charts:
+                missing.append(f"{charts} charts (there are {drawn})")
+            if images and (complaint := images(pictures)):
+                missing.append(complaint)
+            if not missing or time.monotonic() > deadline:
+                break
+        time.sleep(3)  # animations
+        path = self.screenshots / f"{name}.png"
+        path.write_bytes(self.browser.screenshot())
+        if path.stat().st_size > LARGEST_SCREENSHOT:
+            missing.append(f"a screenshot below {LARGEST_SCREENSHOT} bytes")
+        print(f"{'ok' if not missing else 'MISSING'}: {name}: {', '.join(missing or words)}")
+        self.wrong += missing
+
+
+def readable(count):
+    """At least `count` pictures that are shown as large as they were drawn."""
+
+    def complaint(pictures):
+        fitting = [width for width, height, shown in pictures if width >= 200 and height >= 200 and shown >= 0.95 * width]
+        return "" if len(fitting) >= count else f"{count} pictures in their own size (there are {pictures})"
+
+    return complaint
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweep", type=pathlib.Path)
+    parser.add_argument("screenshots", type=pathlib.Path)
+    arguments = parser.parse_args()
+    arguments.screenshots.mkdir(parents=True, exist_ok=True)
+    runs = find_runs(arguments.sweep)
+    rows = [row.name for row in rows_of_sweeps(runs)]
+    if not rows:
+        parser.error(f"{arguments.sweep}: no finished run of a sweep")
+    first = next(name for name in runs if name.startswith(rows[0] + "/"))
+    with Server(arguments.sweep, True) as server, Browser() as browser:
+        print(f"{package('tensorboard')}, Chromium {browser.version}")
+        for _ in range(PATIENCE_SECONDS):
+            try:
+                if len(server.ask("runs")) > len(runs):
+                    break
+            except (urllib.error.URLError, ConnectionError):
+                pass
+            time.sleep(1)
+        pages = Pages(browser, server, arguments.screenshots)
+        means = [f"{row}/mean" for row in rows]
+        curves = "&smoothing=0&tagFilter=%5E" + "(dev%2Fperplexity%7Ctrain%2Floss)%24"
+        pages.see("scalars", [*runs, *means, "dev/perplexity"], charts=2, page="timeseries", query=curves)
+        pages.see("hparams", ["test BLEU", "row", *rows])
+        parallel = ["PARALLEL COORDINATES VIEW"]
+        pages.see("parallel-coordinates", ["test BLEU", *rows], charts=1, page="hparams", click=parallel)
+        pages.see("custom-scalars", ["every seed", "dev perplexity", "dev BLEU"], charts=3, page="custom_scalars")
+        maps = ["attention encoder", "layer 1 head 1", first]
+        pages.see("images", maps, images=readable(1), click=["Show actual image size"])
+        pages.see("text", ["comparison/table", "dev/samples", "translation", "reference"])
+        pages.see("histograms", ["weights"], charts=1)
+        pages.see("projector", ["Points:", "Dimension:"], charts=1)
+    return 1 if pages.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+//! What is scored: files, or the translations that runs have left.
+
+use crate::data::{Split, prepare};
+use crate::error::{Error, Result};
+use crate::experiment::{finished_run, stored_hypotheses};
+use crate::score::{STANDARD_INPUT, read_segments};
+use crate::white_space::trim_end;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// One or two sets of sentences, each translated by the same systems.
+pub(super) struct Given {
+    /// As they are shown: paths of files or of runs. The first is the baseline.
+    pub systems: Vec<String>,
+    pub sets: Vec<Set>,
+    /// What runs say of their text, so that no option has to.
+    pub of_runs: Option<RunText>,
+}
+
+/// Translations of the same sentences and what they are compared with.
+pub(super) struct Set {
+    /// Of runs.
+    pub split: Option<Split>,
+    /// In the order of the systems.
+    pub hypotheses: Vec<Vec<String>>,
+    pub references: Vec<Vec<String>>,
+    /// What the systems' records say: `perplexity` and `word_perplexity`.
+    pub recorded: Vec<BTreeMap<&'static str, f64>>,
+}
+
+/// What runs that can be compared have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunText {
+    pub lowercase: bool,
+    pub target_language: String,
+}
+
+impl Given {
+    /// Files of translations and of references.
+    ///
+    /// # Errors
+    /// A user error where a file cannot be scored, or differs from the first reference in its number of lines.
+    pub fn files(hypotheses: &[PathBuf], references: &[PathBuf]) -> Result<Given> {
+        let paths = || hypotheses.iter().chain(references);
+        if paths().filter(|path| path.as_os_str() == STANDARD_INPUT).count() > 1 {
+            return Err(Error::user("- stands for standard input, which can be read once only"));
+        }
+        let read = |paths: &[PathBuf]| paths.iter().map(read_segments).collect::<Result<Vec<_>>>();
+        let set = Set {
+            split: None,
+            hypotheses: read(hypotheses)?,
+            references: read(references)?,
+            recorded: vec![BTreeMap::new(); hypotheses.len()],
+        };
+        let expected = set.references[0].len();
+        for (path, lines) in paths().zip(set.hypotheses.iter().chain(&set.references)) {
+            if lines.len() != expected {
+                return Err(Error::user(format!(
+                    "{} and {} differ in their number of lines, {} and {expected}; line n of one must translate \
+                     the same as line n of the other",
+                    path.display(),
+                    references[0].display(),
+                    lines.len()
+                )));
+            }
+        }
+        Ok(Given { systems: shown(hypotheses), sets: vec![set], of_runs: None })
+    }
+
+    /// The stored translations of finished runs, of one split or of both.
+    ///
+    /// # Errors
+    /// A user error where a run is not finished, or was tested on other sentences than the first.
+    pub fn runs(runs: &[PathBuf], split: Option<Split>, data_root: &Path) -> Result<Given> {
+        let splits = split.map_or(vec![Split::Dev, Split::Test], |split| vec![split]);
+        let mut sets: Vec<Set> = Vec::new();
+        let mut of_runs: Option<RunText> = None;
+        for run in runs {
+            let (experiment, record) = finished_run(run, &[])?;
+            let data = prepare::open(&experiment.data, data_root)?;
+            let text = RunText {
+                lowercase: experiment.data.lowercase,
+                target_language: experiment.data.recipe.target_language.clone(),
+            };
+            let mut same = *of_runs.get_or_insert(text.clone()) == text;
+            for (number, &split) in splits.iter().enumerate() {
+                let references: Vec<String> =
+                    data.text(split)?.target.iter().map(|line| trim_end(line).to_string()).collect();
+                if number == sets.len() {
+                    let references = vec![references.clone()];
+                    sets.push(Set { split: Some(split), hypotheses: vec![], references, recorded: vec![] });
+                }
+                let set = &mut sets[number];
+                same = same && set.references[0] == references;
+                set.hypotheses.push(stored_hypotheses(run, split)?);
+                let recorded = ["perplexity", "word_perplexity"].into_iter().filter_map(|name| {
+                    Some((name, *record.metrics.get(&format!("{}/{name}", split.name()))?))
+                });
+                set.recorded.push(recorded.collect());
+            }
+            if !same {
+                return Err(Error::user(format!(
+                    "{} and {} have translated different texts, so that their scores cannot be compared",
+                    runs[0].display(),
+                    run.display()
+                )));
+            }
+        }
+        Ok(Given { systems: shown(runs), sets, of_runs })
+    }
+}
+
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}

@@ -1,0 +1,98 @@
+//! What a run shows to people beside its numbers. Nothing here can alter a result.
+//!
+//! Everything is kept in the run directory in a form of its own (`views.jsonl`, `attention.json`,
+//! `positions.json`), so that TensorBoard's files can be made again from there.
+
+mod attention;
+mod difference;
+mod embedding;
+mod histogram;
+mod picture;
+
+pub use difference::write_difference;
+pub(super) use histogram::histograms;
+
+use super::evaluate::Translated;
+use super::{CONFIG_FILE, Trial, Work, attempts, settings};
+use crate::config::{Experiment, configuration_hash, to_toml};
+use crate::error::Result;
+use crate::files;
+use crate::results::position::Positions;
+use crate::results::record::Record;
+use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
+use crate::telemetry::observer::Observer;
+use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log, recorded_events};
+use std::path::Path;
+
+/// Positions whose encodings are drawn.
+const POSITIONS: i64 = 64;
+
+/// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
+/// configuration form a group.
+pub(super) fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f64) -> Result<Session> {
+    let row = HParam { name: "row".into(), value: HParamValue::Text(label.to_string()) };
+    let settings = settings(experiment).into_iter().map(|(name, value)| HParam { name, value });
+    let mut texts =
+        vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
+    if let Some(difference) = difference::read(run_dir)? {
+        texts.push(("run/difference".to_string(), difference));
+    }
+    // Labels are for people and may repeat in other sweeps; the hash tells them apart.
+    let group = format!("{label} {}", &configuration_hash(experiment)[..8]);
+    Ok(Session { hparams: [row].into_iter().chain(settings).collect(), group, started, texts })
+}
+
+impl Work<'_> {
+    /// Records and shows what the scored model looks like from inside.
+    pub(super) fn show(&self, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
+        let Trial { experiment, run_dir, .. } = *self.trial;
+        let run = &experiment.run;
+        if run.sample_sentences > 0 {
+            telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
+        }
+        if run.attention_sentences > 0 {
+            attention::record(self, dev)?.save(run_dir)?;
+            if let Some(table) = self.model.position_table(POSITIONS) {
+                Positions { vectors: attention::rows(&table) }.save(run_dir)?;
+            }
+        }
+        if run.projector_tokens > 0 {
+            embedding::project(self)?;
+        }
+        for (tag, picture) in picture::pictures(run_dir)? {
+            telemetry.image(step, &tag, &picture);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io), and pictures that cannot be drawn.
+pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
+    let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
+    let mut events = recorded_events(run_dir, u64::MAX)?;
+    events.session_start(&session(experiment, label, run_dir, started)?)?;
+    let step = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
+    for (tag, picture) in picture::pictures(run_dir)? {
+        events.image(step, &tag, &picture)?;
+    }
+    if let Some(outcome) = outcome(run_dir) {
+        events.session_end(outcome)?;
+    }
+    events.sync()
+}
+
+/// How the run in a directory ended; none if it is to go on.
+fn outcome(run_dir: &Path) -> Option<Outcome> {
+    match Record::load(run_dir) {
+        Ok(Some(_)) => Some(Outcome::Success),
+        _ => crate::results::record::Failure::load(run_dir).map(|_| Outcome::Failure),
+    }
+}
+
+/// Whether a directory holds a run.
+pub fn is_run(run_dir: &Path) -> Result<bool> {
+    Ok(files::read_if_exists(&run_dir.join(CONFIG_FILE))?.is_some() && run_dir.join(METRICS_FILE).exists())
+}

@@ -1,0 +1,146 @@
+//! One value a row, with its spread: the names at the left, the values from left to right.
+
+use super::font::{self, Weight};
+use super::mark::Look;
+use super::paint::Paint;
+use super::scale::{Scale, plain};
+use super::svg::{Anchor, Svg, line, rectangle, text};
+
+/// What a plot of dots shows.
+#[derive(Debug, Clone)]
+pub struct Dots {
+    pub title: String,
+    /// What the values are.
+    pub x: String,
+    pub rows: Vec<Dot>,
+    /// Index of the row that the others are compared with.
+    pub base: Option<usize>,
+}
+
+/// A row.
+#[derive(Debug, Clone)]
+pub struct Dot {
+    pub name: String,
+    /// A line stands above the row.
+    pub rule: bool,
+    /// Absent: nothing is drawn but the name.
+    pub mean: Option<f64>,
+    pub spread: Option<f64>,
+    /// What the mean is of.
+    pub values: Vec<f64>,
+    /// The value in words, at the right.
+    pub words: String,
+}
+
+const FONT: f64 = 12.0;
+const TITLE: f64 = 14.0;
+const MARGIN: f64 = 12.0;
+const ROW: f64 = 24.0;
+const WIDTH: f64 = 420.0;
+const LONGEST: f64 = 220.0;
+
+/// Draws a plot of dots: a mark for the mean, a bar for the spread, a small dot for every single value, and a
+/// line down from the row that the others are compared with.
+pub fn dots(plot: &Dots) -> Svg {
+    let names: Vec<String> = plot.rows.iter().map(|row| font::shortened(&row.name, FONT, LONGEST)).collect();
+    let widest = |texts: &mut dyn Iterator<Item = &String>| {
+        texts.map(|text| font::width(text, FONT, Weight::Regular)).fold(0.0, f64::max)
+    };
+    let left = MARGIN + widest(&mut names.iter()) + 14.0;
+    let right = left + WIDTH + 14.0 + widest(&mut plot.rows.iter().map(|row| &row.words)) + MARGIN;
+    let top = MARGIN + TITLE + 14.0;
+    let height = ROW * plot.rows.len() as f64;
+    let title_end = MARGIN + font::width(&plot.title, TITLE, Weight::Bold) + MARGIN;
+    let words: Vec<String> = plot.rows.iter().map(|row| format!("{} {}", row.name, row.words)).collect();
+    let description = format!("{}; {}: {}", plot.title, plot.x, words.join("; "));
+    let mut svg = Svg::new(right.max(title_end), top + height + 2.0 * FONT + 16.0 + MARGIN, &description);
+    svg.add(text(MARGIN, MARGIN + TITLE, TITLE, Anchor::Start, &plot.title).bold());
+    let values = plot.rows.iter().flat_map(|row| {
+        let around = [-1.0, 1.0].map(|sign| Some(row.mean? + sign * row.spread.unwrap_or(0.0)));
+        around.into_iter().flatten().chain(row.values.clone()).collect::<Vec<_>>()
+    });
+    let scale = Scale::around(values, false, (left, left + WIDTH));
+    let bottom = top + height;
+    for (value, words) in scale.ticks() {
+        let x = scale.place(value);
+        svg.add(line(x, top, x, bottom).stroke(Paint::Grid, 1.0));
+        svg.add(text(x, bottom + 5.0 + FONT, FONT, Anchor::Middle, &words).fill(Paint::Muted));
+    }
+    svg.add(line(left, bottom, left + WIDTH, bottom).stroke(Paint::Muted, 1.0));
+    svg.add(text(left + WIDTH / 2.0, bottom + 2.0 * FONT + 12.0, FONT, Anchor::Middle, &plot.x));
+    let base = plot.base.and_then(|index| plot.rows.get(index));
+    if let Some(row) = base
+        && let Some(mean) = row.mean
+    {
+        let x = scale.place(mean);
+        if let Some(spread) = row.spread {
+            let (low, high) = (scale.place(mean - spread), scale.place(mean + spread));
+            let band = rectangle(low, top, high - low, height).fill(Paint::Ink);
+            svg.add(band.attribute("fill-opacity", "0.08"));
+        }
+        svg.add(line(x, top, x, bottom).stroke(Paint::Ink, 1.0).attribute("stroke-dasharray", "4 3"));
+    }
+    for (index, row) in plot.rows.iter().enumerate() {
+        let y = top + (index as f64 + 0.5) * ROW;
+        if row.rule {
+            let y = y - ROW / 2.0;
+            svg.add(line(MARGIN, y, right - MARGIN, y).stroke(Paint::Grid, 1.0));
+        }
+        let is_base = plot.base == Some(index);
+        let name = text(left - 14.0, y + 0.36 * FONT, FONT, Anchor::End, &names[index]);
+        svg.add(if is_base { name.bold() } else { name });
+        svg.add(text(right - MARGIN, y + 0.36 * FONT, FONT, Anchor::End, &row.words));
+        let Some(mean) = row.mean else { continue };
+        let look = Look(if is_base { 0 } else { 1 });
+        if let Some(spread) = row.spread {
+            let (low, high) = (scale.place(mean - spread), scale.place(mean + spread));
+            svg.add(line(low, y, high, y).stroke(look.paint(), 2.0));
+            for x in [low, high] {
+                svg.add(line(x, y - 4.0, x, y + 4.0).stroke(look.paint(), 2.0));
+            }
+        }
+        if row.values.len() > 1 {
+            for value in &row.values {
+                let mark = Look(0).mark(scale.place(*value), y - 7.5, 2.0).fill(look.paint());
+                svg.add(mark.attribute("fill-opacity", "0.7"));
+            }
+        }
+        let hint = format!("{}: {}", row.name, plain(mean));
+        svg.add(look.mark(scale.place(mean), y, 5.0).hint(&hint));
+    }
+    svg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resvg::usvg::roxmltree::Document;
+
+    fn row(name: &str, values: &[f64]) -> Dot {
+        Dot {
+            name: name.into(),
+            rule: false,
+            mean: (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64),
+            spread: (values.len() > 1).then_some(0.4),
+            values: values.to_vec(),
+            words: if values.is_empty() { "–".into() } else { "x".into() },
+        }
+    }
+
+    #[test]
+    fn every_row_has_its_name_and_a_mark_if_it_has_a_value() {
+        let rows = vec![row("base", &[25.0, 26.0]), row("one <head>", &[24.0]), row("to come", &[])];
+        let plot = Dots { title: "BLEU".into(), x: "test BLEU".into(), rows, base: Some(0) };
+        let text = dots(&plot).to_text();
+        let document = Document::parse(&text).unwrap();
+        let texts: Vec<&str> =
+            document.descendants().filter(|n| n.has_tag_name("text")).filter_map(|n| n.text()).collect();
+        for name in ["base", "one <head>", "to come", "–"] {
+            assert_eq!(texts.iter().filter(|text| **text == name).count(), 1, "{name}");
+        }
+        let hints = document.descendants().filter(|n| n.has_tag_name("title")).count();
+        assert_eq!(hints, 2);
+        dots(&plot).to_png(1.0).unwrap();
+        dots(&Dots { rows: vec![row("to come", &[])], base: Some(0), ..plot }).to_png(1.0).unwrap();
+    }
+}

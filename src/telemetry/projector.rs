@@ -1,0 +1,76 @@
+//! TensorBoard's Projector page: vectors with labels, in files beside the events.
+//!
+//! # Source
+//! TensorBoard, `plugins/projector/projector_plugin.py` (2.21): it finds `projector_config.pbtxt` in a run's
+//! directory. Vectors are text: it takes binary ones for text unless they happen not to be UTF-8.
+
+use crate::error::Result;
+use crate::files;
+use std::fmt::Write;
+use std::path::Path;
+
+const CONFIG: &str = "projector_config.pbtxt";
+const VECTORS: &str = "projector/vectors.tsv";
+const LABELS: &str = "projector/labels.tsv";
+
+/// Vectors of one length, each with what is known about it.
+pub struct Projection<'a> {
+    /// What is projected: `embedding`.
+    pub name: &'a str,
+    /// Numbers of all vectors, one vector after another.
+    pub numbers: &'a [f32],
+    /// Heads of the columns of `labels`; at least two, or TensorBoard takes none for a head.
+    pub columns: &'a [&'a str],
+    /// One a vector; without tabs and line ends.
+    pub labels: &'a [Vec<String>],
+}
+
+/// Writes the page's files into a run directory.
+pub fn write(run_dir: &Path, projection: &Projection) -> Result<()> {
+    let Projection { name, numbers, columns, labels } = projection;
+    let width = numbers.len() / labels.len().max(1);
+    let mut vectors = String::new();
+    for vector in numbers.chunks(width.max(1)) {
+        for (place, number) in vector.iter().enumerate() {
+            let gap = if place > 0 { "\t" } else { "" };
+            // Four digits: more than the eye sees of a projection.
+            let _ = write!(vectors, "{gap}{number:.4}");
+        }
+        vectors.push('\n');
+    }
+    let lines = labels.iter().map(|label| label.join("\t"));
+    let text: String =
+        [columns.join("\t")].into_iter().chain(lines).flat_map(|line| [line, "\n".into()]).collect();
+    files::create_dir(&run_dir.join("projector"))?;
+    files::write_atomically(&run_dir.join(VECTORS), vectors.as_bytes())?;
+    files::write_atomically(&run_dir.join(LABELS), text.as_bytes())?;
+    let config = format!(
+        "embeddings {{\n  tensor_name: \"{name}\"\n  tensor_path: \"{VECTORS}\"\n  metadata_path: \"{LABELS}\"\n}}\n"
+    );
+    // Last, for it is what TensorBoard looks for.
+    files::write_atomically(&run_dir.join(CONFIG), config.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::read_to_string;
+
+    #[test]
+    fn each_vector_has_a_line_and_a_label() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path();
+        let labels = [vec!["the".to_string(), "12".to_string()], vec!["do@@".to_string(), "3".to_string()]];
+        let numbers = [0.5, -1.0, 1.0 / 3.0, 2e-9];
+        let projection = Projection {
+            name: "embedding",
+            numbers: &numbers,
+            columns: &["token", "count"],
+            labels: &labels,
+        };
+        write(run, &projection).unwrap();
+        assert_eq!(read_to_string(run.join(VECTORS)).unwrap(), "0.5000\t-1.0000\n0.3333\t0.0000\n");
+        assert_eq!(read_to_string(run.join(LABELS)).unwrap(), "token\tcount\nthe\t12\ndo@@\t3\n");
+        assert!(read_to_string(run.join(CONFIG)).unwrap().contains("tensor_path: \"projector/vectors.tsv\""));
+    }
+}

@@ -1,0 +1,175 @@
+//! What TensorBoard shows of runs and sweeps, as far as it can be told without TensorBoard; the rest is
+//! `scripts/check_tensorboard.py`.
+
+mod common;
+
+use common::Workshop;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const RUN: &str = "results/tiny/seed-1";
+
+/// The content of the one event file of a directory that has any.
+fn events(workshop: &Workshop, directory: &str) -> Vec<u8> {
+    let files: Vec<PathBuf> = std::fs::read_dir(workshop.path(directory))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("tfevents") && path.metadata().unwrap().len() > 0)
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    std::fs::read(&files[0]).unwrap()
+}
+
+fn remove_events(workshop: &Workshop, directory: &str) {
+    for entry in std::fs::read_dir(workshop.path(directory)).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("tfevents") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+fn count(bytes: &[u8], text: &str) -> usize {
+    bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count()
+}
+
+fn views(workshop: &Workshop, run: &str) -> Vec<serde_json::Value> {
+    let text = workshop.text(format!("{run}/views.jsonl"));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_is_shown_changes_no_result() {
+    let (shown, hidden) = (Workshop::new(), Workshop::new());
+    let settings = |samples: u32, interval: u32, sentences: u32, tokens: u32| {
+        [
+            format!("run.sample_sentences={samples}"),
+            format!("run.histogram_interval_steps={interval}"),
+            format!("run.attention_sentences={sentences}"),
+            format!("run.projector_tokens={tokens}"),
+        ]
+    };
+    for (workshop, sets) in [(&shown, settings(3, 8, 2, 50)), (&hidden, settings(0, 0, 0, 0))] {
+        let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
+        workshop.run(&["train", "tiny.toml"].into_iter().chain(sets).collect::<Vec<_>>()).expect(0);
+    }
+    for file in ["metrics.csv", "hypotheses/dev.txt", "checkpoints/scored.weights.safetensors"] {
+        assert!(
+            shown.read(format!("{RUN}/{file}")) == hidden.read(format!("{RUN}/{file}")),
+            "{file} differs"
+        );
+    }
+    let identity = |workshop: &Workshop| {
+        let record: serde_json::Value =
+            serde_json::from_str(&workshop.text(format!("{RUN}/record.json"))).unwrap();
+        record["record"]["identity"].to_string()
+    };
+    assert_eq!(identity(&shown), identity(&hidden));
+    assert_eq!(hidden.text(format!("{RUN}/views.jsonl")), "");
+    for file in ["attention.json", "positions.json", "projector_config.pbtxt"] {
+        assert!(shown.path(RUN).join(file).exists() && !hidden.path(RUN).join(file).exists(), "{file}");
+    }
+    assert_eq!(shown.text(format!("{RUN}/projector/labels.tsv")).lines().count(), 51);
+}
+
+#[test]
+fn samples_come_with_every_evaluation_and_histograms_at_their_interval() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml", "--set", "run.histogram_interval_steps=16"]).expect(0);
+    let mut steps: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for view in views(&workshop, RUN) {
+        steps
+            .entry(view["tag"].as_str().unwrap().to_string())
+            .or_default()
+            .push(view["step"].as_u64().unwrap());
+    }
+    // The dev loss is measured every 10 updates, BLEU every 20.
+    assert_eq!(steps["dev/samples"], [10, 20, 30, 40]);
+    assert_eq!(steps["final/samples"], [40]);
+    let histograms: Vec<_> = steps.iter().filter(|(tag, _)| !tag.ends_with("/samples")).collect();
+    assert!(histograms.iter().all(|(_, steps)| **steps == [16, 32, 40]), "{histograms:?}");
+    let of = |kind: &str| histograms.iter().filter(|(tag, _)| tag.starts_with(kind)).count();
+    assert!(of("weights/") > 20 && of("weights/") == of("gradients/"), "{histograms:?}");
+    let events = events(&workshop, RUN);
+    assert_eq!(count(&events, "run/configuration"), 1);
+    assert_eq!(count(&events, "positions/similarity"), 1);
+}
+
+#[test]
+fn attention_is_recorded_of_the_layers_and_heads_that_are_asked_for() {
+    let workshop = Workshop::new();
+    let sets = ["--set", "run.attention_heads=[2, 7]", "--set", "run.attention_sentences=2"];
+    workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
+    let attention: serde_json::Value =
+        serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
+    let sentences = attention["sentences"].as_array().unwrap();
+    assert_eq!(sentences.len(), 2);
+    for sentence in sentences {
+        let kinds: Vec<_> = sentence["maps"].as_array().unwrap().iter().map(|map| &map["kind"]).collect();
+        assert_eq!(kinds, ["encoder", "decoder", "cross"]);
+        assert_eq!(sentence["source"].as_array().unwrap().last().unwrap(), "</s>");
+        assert_eq!(sentence["target"][0], "<s>");
+        for map in sentence["maps"].as_array().unwrap() {
+            assert_eq!((map["layer"].as_u64(), map["head"].as_u64()), (Some(1), Some(2)));
+            for row in map["weights"].as_array().unwrap() {
+                let sum: f64 = row.as_array().unwrap().iter().map(|weight| weight.as_f64().unwrap()).sum();
+                assert!((sum - 1.0).abs() < 0.005, "{sum}");
+            }
+        }
+    }
+    assert_eq!(count(&events(&workshop, RUN), "attention encoder-decoder/layer 1 head 2 sentence 2"), 1);
+    workshop
+        .run(&["train", "tiny.toml", "--name", "other", "--set", "run.attention_layers=[0]"])
+        .expect(2)
+        .says("run.attention_layers = [0] is out of range");
+}
+
+const SWEEP: &str = r#"
+base = "tiny.toml"
+seeds = [1, 2]
+set = { "training.steps" = 10 }
+
+[[row]]
+label = "base"
+
+[[row]]
+label = "bag"
+group = "order"
+set = { "model.position" = "none" }
+
+[[row]]
+label = "explodes"
+group = "rate"
+set = { "training.learning_rate_scale" = 1e30 }
+"#;
+
+#[test]
+fn a_sweep_shows_its_means_and_its_files_can_be_written_anew_from_the_run_directories() {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", SWEEP);
+    workshop.run(&["sweep", "small.toml"]).expect(1);
+    let runs = ["base/seed-1", "base/seed-2", "bag/seed-1", "explodes/seed-2", "base/mean", "bag/mean", ""];
+    let places = runs.map(|run| format!("results/small/{run}"));
+    let before = places.each_ref().map(|place| events(&workshop, place));
+    assert_eq!(count(&before[0], "The settings are those of row base."), 1);
+    assert_eq!(count(&before[2], "| model.position | none | sinusoidal |"), 1);
+    for run in &before[..4] {
+        assert_eq!(count(run, "_hparams_/session_end_info"), 1);
+    }
+    // A row without a group is in the charts of every group; one with a group in its own.
+    assert_eq!(count(&before[4], "seeds/order/dev/perplexity/lower"), 1);
+    assert_eq!(count(&before[4], "seeds/rate/dev/perplexity/lower"), 1);
+    assert_eq!(count(&before[5], "seeds/rate/dev/perplexity/lower"), 0);
+    assert!(!workshop.path("results/small/explodes/mean").exists(), "no seed finished");
+    assert_eq!(count(&before[6], "custom_scalars__config__"), 1);
+
+    places.iter().for_each(|place| remove_events(&workshop, place));
+    workshop.run(&["tensorboard", "small.toml"]).expect(0).says("6 runs written anew");
+    for (place, before) in places.iter().zip(&before).take(6) {
+        // Times are all that may differ, and they take as many bytes.
+        assert_eq!(events(&workshop, place).len(), before.len(), "{place}");
+    }
+    workshop.run(&["tensorboard", "small.toml"]).expect(0);
+    workshop.write("other.toml", SWEEP);
+    workshop.run(&["tensorboard", "other.toml"]).expect(2).says("holds no run of this sweep");
+}
