@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
                     }
                 }
                 None => {
-                    let mirrors = self.stated(name).into_iter().map(|url| Mirror::at(url)).collect();
+                    let mirrors = self.stated(name).into_iter().map(Mirror::at).collect();
                     let download =
                         Download { name: Some(name.to_string()), members: BTreeMap::new(), mirrors };
                     let file = self.cache.obtain(&download, progress)?;

@@ -91,7 +91,7 @@ impl Cache {
         }
         let mut reasons = String::new();
         for mirror in &download.mirrors {
-            match self.from_mirror(mirror, &mut lock, progress) {
+            match self.ask_mirror(mirror, &mut lock, progress) {
                 Ok(found) => return Ok(found),
                 Err(Trouble::Local(error)) => return Err(error),
                 Err(Trouble::Passing(why) | Trouble::Refused(why)) => {
@@ -137,7 +137,7 @@ impl Cache {
         }
     }
 
-    fn from_mirror(
+    fn ask_mirror(
         &self,
         mirror: &Mirror,
         lock: &mut LockFile,
