@@ -82,7 +82,6 @@ impl PartialEq for Origin {
 /// Where a recipe's text comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Corpus {
     /// Written by this project, from a seed: no download.
     Generated(GeneratedCorpus),
