@@ -6,6 +6,7 @@ pub mod batch;
 pub mod bpe;
 pub mod collate;
 pub mod corpus;
+pub mod parallel;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;

@@ -4,15 +4,15 @@
 //! place and renamed when complete, so it is never seen half done, and of two processes that
 //! prepare the same data one wins and the other discards its copy.
 
-use super::bpe::PieceCounts;
 use super::corpus::{CleaningCounts, SourceFile, has_text, normalized, read_pairs};
+use super::parallel::{count_pieces, encode_pairs, usual_threads};
 use super::prepared::{
     Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, TOKENIZER, content_files, fingerprint, record_file,
     store_name, text_names,
 };
 use super::staging::{Staging, write_durably};
 use super::store::{Hash, StoreWriter};
-use super::tokenizer::{EncodeCache, Tokenizer};
+use super::tokenizer::Tokenizer;
 use super::{Corpus, DataConfig, FilePair, Split, synthetic};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub fn prepare(
     let directory = directory(config, root)?;
     if !directory.exists() {
         let staging = Staging::create(&directory)?;
-        build(config, source, staging.path(), report)?;
+        build(config, source, staging.path(), usual_threads(), report)?;
         if staging.publish(&directory)? {
             report(&format!("prepared {}", directory.display()));
             return Prepared::load(&directory, config);
@@ -87,22 +87,25 @@ fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     Ok(root.join(format!("{name}-{}", &hash[..16])))
 }
 
-/// Writes every file of a prepared directory into `directory`, the manifest last.
+/// Writes every file of a prepared directory into `directory`, the manifest last. The number of threads does not
+/// show in them.
 fn build(
     config: &DataConfig,
     source: Option<&Path>,
     directory: &Path,
+    threads: usize,
     report: &mut dyn FnMut(&str),
 ) -> Result<()> {
     let corpus = Reader { config, source };
     report(&format!("reading the training text of {}", config.recipe.name));
-    let mut pieces = PieceCounts::default();
-    let train_sources = corpus.for_each_pair(Split::Train, &mut |source, target| {
-        if has_text(source, target) {
-            pieces.add(source);
-            pieces.add(target);
-        }
-        Ok(())
+    let (pieces, train_sources) = count_pieces(threads, |add| {
+        corpus.for_each_pair(Split::Train, &mut |source, target| {
+            if has_text(source, target) {
+                add(source);
+                add(target);
+            }
+            Ok(())
+        })
     })?;
     report(&format!("learning {} merges", config.merges));
     let tokenizer = Tokenizer::from_counts(&pieces, config.merges);
@@ -111,22 +114,22 @@ fn build(
     write_durably(&directory.join(TOKENIZER), json.as_bytes())?;
 
     report(&format!("encoding with {} tokens", tokenizer.len()));
-    let mut encoder = Encoder {
+    let encoder = Encoder {
         config,
         corpus,
         tokenizer: &tokenizer,
         tokenizer_hash: *blake3::hash(json.as_bytes()).as_bytes(),
-        cache: EncodeCache::default(),
+        threads,
         directory,
     };
-    let (train, tokens, again) = encoder.encode_train()?;
+    let (train, tokens, again, train_shards) = encoder.encode_train()?;
     if again != train_sources {
         return Err(Error::user(
             "the training files changed while they were read; run `ablate prepare` again",
         ));
     }
-    let (dev, dev_sources) = encoder.encode_evaluation(Split::Dev)?;
-    let (test, test_sources) = encoder.encode_evaluation(Split::Test)?;
+    let (dev, dev_sources, dev_shards) = encoder.encode_evaluation(Split::Dev)?;
+    let (test, test_sources, test_shards) = encoder.encode_evaluation(Split::Test)?;
     report(&format!(
         "{} of {} training pairs kept (dropped: {} empty, {} too long, {} unbalanced), {dev} dev, {test} test",
         train.kept, train.read, train.empty, train.too_long, train.unbalanced
@@ -141,8 +144,8 @@ fn build(
         )));
     }
 
-    let files =
-        content_files().iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
+    let names = content_files([train_shards, dev_shards, test_shards]);
+    let files = names.iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
     let manifest = Manifest {
         version: FORMAT_VERSION,
         config: config.clone(),
@@ -209,7 +212,7 @@ struct Encoder<'a> {
     corpus: Reader<'a>,
     tokenizer: &'a Tokenizer,
     tokenizer_hash: Hash,
-    cache: EncodeCache,
+    threads: usize,
     directory: &'a Path,
 }
 
@@ -222,48 +225,54 @@ impl Encoder<'_> {
         )
     }
 
-    /// Writes the pairs that cleaning keeps; returns its counts, the tokens of each side, and the files read.
-    fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64), Vec<SourceFile>)> {
+    /// Writes the pairs that cleaning keeps; returns its counts, the tokens of each side, the files read, and how
+    /// many the store has.
+    fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), Vec<SourceFile>, usize)> {
         let mut store = self.store(Split::Train)?;
-        let mut counts = CleaningCounts::default();
+        let (mut counts, mut read, mut empty) = (CleaningCounts::default(), 0, 0);
         let mut tokens = (0, 0);
-        let sources = self.corpus.for_each_pair(Split::Train, &mut |source, target| {
-            counts.read += 1;
-            if !has_text(source, target) {
-                counts.empty += 1;
-                return Ok(());
-            }
-            let source = self.tokenizer.encode(source, &mut self.cache);
-            let target = self.tokenizer.encode(target, &mut self.cache);
+        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
+            self.corpus.for_each_pair(Split::Train, &mut |source, target| {
+                read += 1;
+                if !has_text(source, target) {
+                    empty += 1;
+                    return Ok(());
+                }
+                push(source, target)
+            })
+        };
+        let sources = encode_pairs(self.tokenizer, self.threads, pairs, |source, target| {
             if counts.keep(source.len(), target.len(), self.config) {
                 tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
-                store.push(&source, &target)?;
+                store.push(source, target)?;
             }
             Ok(())
         })?;
-        store.finish()?;
-        Ok((counts, tokens, sources))
+        let shards = store.finish()?;
+        Ok((CleaningCounts { read, empty, ..counts }, tokens, sources, shards))
     }
 
-    /// Writes all pairs of the dev or test set, as ids and as text; returns their number and the files read.
-    fn encode_evaluation(&mut self, split: Split) -> Result<(usize, Vec<SourceFile>)> {
+    /// Writes all pairs of the dev or test set, as ids and as text; returns their number, the files read, and how
+    /// many the store has.
+    fn encode_evaluation(&self, split: Split) -> Result<(usize, Vec<SourceFile>, usize)> {
         let mut store = self.store(split)?;
         let [mut source_text, mut target_text] = [String::new(), String::new()];
         let mut pairs = 0;
-        let sources = self.corpus.for_each_pair(split, &mut |source, target| {
-            pairs += 1;
-            source_text.extend([source, "\n"]);
-            target_text.extend([target, "\n"]);
-            store.push(
-                &self.tokenizer.encode(source, &mut self.cache),
-                &self.tokenizer.encode(target, &mut self.cache),
-            )
-        })?;
-        store.finish()?;
+        let read = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
+            self.corpus.for_each_pair(split, &mut |source, target| {
+                pairs += 1;
+                source_text.extend([source, "\n"]);
+                target_text.extend([target, "\n"]);
+                push(source, target)
+            })
+        };
+        let sink = |source: &[u32], target: &[u32]| store.push(source, target);
+        let sources = encode_pairs(self.tokenizer, self.threads, read, sink)?;
+        let shards = store.finish()?;
         for (name, text) in text_names(split).iter().zip([source_text, target_text]) {
             write_durably(&self.directory.join(name), text.as_bytes())?;
         }
-        Ok((pairs, sources))
+        Ok((pairs, sources, shards))
     }
 }
 
@@ -397,6 +406,18 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_threads_writes_the_same_bytes() {
+        let config = config(Corpus::Generated(GeneratedCorpus { train: 9000, dev: 5, test: 6, seed: 1 }));
+        let [expected, others @ ..] = [1, 2, 5].map(|threads| {
+            let directory = tempfile::tempdir().unwrap();
+            build(&config, None, directory.path(), threads, &mut |_| {}).unwrap();
+            let names = content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]);
+            names.map(|name| std::fs::read(directory.path().join(name)).unwrap()).collect::<Vec<_>>()
+        });
+        assert!(others.iter().all(|files| *files == expected));
+    }
+
+    #[test]
     fn files_that_are_not_prepared_name_the_command() {
         let (config, _) = files();
         let root = tempfile::tempdir().unwrap();
@@ -423,7 +444,7 @@ mod tests {
     fn any_damaged_or_missing_file_is_named() {
         let root = tempfile::tempdir().unwrap();
         let directory = open(&generated(), root.path()).unwrap().directory().to_path_buf();
-        for name in content_files().into_iter().chain([MANIFEST.to_string()]) {
+        for name in content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]) {
             let path = directory.join(&name);
             let bytes = std::fs::read(&path).unwrap();
             for at in (0..bytes.len()).step_by(bytes.len() / 20 + 1) {
