@@ -54,16 +54,18 @@ impl Store {
     /// A user error that names the file where anything is missing or cut off, does not hold together, or belongs
     /// to another tokenizer (`tokenizer`: blake3 of its `tokenizer.json`).
     pub fn open(path: &Path, tokenizer: Hash) -> Result<Self> {
-        let first = Shard::open(path.into(), tokenizer, 0)?;
-        let count = first.header.shards as usize;
-        let mut shards = vec![first];
-        for number in 1..count {
-            let next = shards.last().map_or(0, |before| before.first + before.len());
-            let shard = Shard::open(shard_path(path, number), tokenizer, next)?;
-            if (shard.header.shard as usize, shard.header.shards as usize) != (number, count) {
+        let mut shards: Vec<Shard> = Vec::new();
+        loop {
+            let (number, first) = (shards.len(), shards.last().map_or(0, |before| before.first + before.len()));
+            let shard = Shard::open(shard_path(path, number), tokenizer, first)?;
+            let count = shards.first().unwrap_or(&shard).header.shards;
+            if (shard.header.shard as usize, shard.header.shards) != (number, count) {
                 return Err(shard.damaged(&format!("it is not part {number} of {count} of its store")));
             }
             shards.push(shard);
+            if shards.len() == count as usize {
+                break;
+            }
         }
         let pairs = shards.iter().map(Shard::len).sum();
         Ok(Store { shards, pairs })
