@@ -11,6 +11,7 @@ pub mod device;
 pub mod error;
 pub mod experiment;
 pub mod export;
+pub mod fetch;
 pub mod files;
 mod mkl;
 pub mod model;

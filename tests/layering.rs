@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 24] = [
+const LAYERS: [(&str, u32, bool); 25] = [
     ("error", 0, false),
     ("seed", 0, false),
     ("files", 0, false),
+    ("fetch", 0, false),
     ("signal", 0, false),
     ("mkl", 0, false),
     ("moses", 0, false),

@@ -37,13 +37,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let text = read_standard_input()?;
     let mut cache = EncodeCache::default();
-    let sources: Vec<Vec<u32>> = text
-        .lines()
-        .map(|line| match experiment.data.lowercase {
-            true => data.tokenizer.encode(&line.to_lowercase(), &mut cache),
-            false => data.tokenizer.encode(line, &mut cache),
-        })
-        .collect();
+    let sources: Vec<Vec<u32>> = text.lines().map(|line| data.encode_source(line, &mut cache)).collect();
     let stop = StopFlag::never();
     let found =
         translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, n_best, &stop, &mut |_| ())?;
@@ -53,7 +47,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             if arguments.n_best.is_some() {
                 output += &format!("{line} ||| {} ||| ", hypothesis.score);
             }
-            output += &data.tokenizer.decode(&hypothesis.tokens).replace(['\n', '\r'], " ");
+            output += &data.decode_target(&hypothesis.tokens);
             output.push('\n');
         }
     }

@@ -79,8 +79,7 @@ pub(super) fn translate_split(
     let text = data.text(split)?;
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
     let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
-    let hypotheses: Vec<String> =
-        found.iter().map(|best| one_line(data.tokenizer.decode(&best[0].tokens))).collect();
+    let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
     let bleu = score_translations(experiment, &hypotheses, &text.target)?;
     Ok(Translated { sources: text.source, hypotheses, references: text.target, bleu })
 }
@@ -98,11 +97,6 @@ pub fn score_translations(
 /// the signature says so.
 fn bleu_config(experiment: &Experiment) -> BleuConfig {
     BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
-}
-
-/// A translation is one line of a file, whatever the model produced.
-fn one_line(text: String) -> String {
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
 }
 
 impl Translated {
