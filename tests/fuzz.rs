@@ -67,8 +67,22 @@ impl Mutator {
 
     fn change_once(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
         const WORDS: [&[u8]; 16] = [
-            b"\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xe2\x80\xa8", b"\"", b"[", b"]]", b"{ a = 1 }",
-            b"\n", b"-1", b"1e400", b"nan", b"18446744073709551616", b"../", b"<seg>", b"\\u0000",
+            b"\0",
+            b"\xff\xff\xff\xff",
+            b"\xff\xff\xff\xff\xff\xff\xff\x7f",
+            b"\xe2\x80\xa8",
+            b"\"",
+            b"[",
+            b"]]",
+            b"{ a = 1 }",
+            b"\n",
+            b"-1",
+            b"1e400",
+            b"nan",
+            b"18446744073709551616",
+            b"../",
+            b"<seg>",
+            b"\\u0000",
         ];
         let at = self.below(bytes.len() + 1);
         match self.below(9) {
@@ -107,7 +121,10 @@ impl Mutator {
         const NUMBERS: [&str; 8] = ["0", "-1", "1", "2", "1e9", "65536", "4294967296", "0.5"];
         let digits = |byte: &u8| byte.is_ascii_digit();
         if let Some(start) = bytes[at..].iter().position(digits).map(|found| at + found) {
-            let end = bytes[start..].iter().position(|byte| !digits(byte)).map_or(bytes.len(), |found| start + found);
+            let end = bytes[start..]
+                .iter()
+                .position(|byte| !digits(byte))
+                .map_or(bytes.len(), |found| start + found);
             bytes.splice(start..end, NUMBERS[self.below(NUMBERS.len())].bytes());
         }
     }
@@ -126,7 +143,9 @@ fn kind_of(error: &Error) -> String {
 }
 
 fn seconds() -> Option<u64> {
-    std::env::var("ABLATE_FUZZ_SECONDS").ok().map(|text| text.parse().expect("ABLATE_FUZZ_SECONDS is a number"))
+    std::env::var("ABLATE_FUZZ_SECONDS")
+        .ok()
+        .map(|text| text.parse().expect("ABLATE_FUZZ_SECONDS is a number"))
 }
 
 impl Target<'_> {
@@ -222,13 +241,16 @@ fn store() {
     let read = |path: &Path| {
         let store = Store::open(path, TOKENIZER)?;
         // Lengths are used before the content is verified, and must be sound by then.
-        let tokens: usize = (0..store.len()).map(|pair| store.source_length(pair) + store.target_length(pair)).sum();
+        let tokens: usize =
+            (0..store.len()).map(|pair| store.source_length(pair) + store.target_length(pair)).sum();
         assert_eq!(tokens as u64, store.source_tokens() + store.target_tokens());
-        let ids: usize = (0..store.len()).map(|pair| store.source(pair).len() + store.target(pair).len()).sum();
+        let ids: usize =
+            (0..store.len()).map(|pair| store.source(pair).len() + store.target(pair).len()).sum();
         assert_eq!(ids, tokens);
         store.verify()
     };
-    Target { name: "store", file: "train.store", seeds: seeds.to_vec(), repair: repair_store, read: &read }.run();
+    Target { name: "store", file: "train.store", seeds: seeds.to_vec(), repair: repair_store, read: &read }
+        .run();
 }
 
 #[test]
@@ -243,14 +265,21 @@ fn tokenizer() {
         assert_eq!(tokenizer.decode(&tokenizer.encode(line, &mut EncodeCache::default())), line);
         Ok(())
     };
-    let target = Target { name: "tokenizer", file: "tokenizer.json", seeds: seeds.to_vec(), repair: unchanged, read: &read };
+    let target = Target {
+        name: "tokenizer",
+        file: "tokenizer.json",
+        seeds: seeds.to_vec(),
+        repair: unchanged,
+        read: &read,
+    };
     target.run();
 }
 
 /// The committed files below `folder` that end in `.toml`.
 fn committed(folder: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut names: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<PathBuf> =
+        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     names.retain(|name| name.extension().is_some_and(|end| end == "toml"));
     names.iter().map(|name| std::fs::read(name).unwrap()).collect()
@@ -288,7 +317,13 @@ beam = 2
 fn experiment() {
     let seeds = [vec![EXPERIMENT.into()], committed("experiments")];
     let read = |path: &Path| load_experiment(path, &[]).map(|_| ());
-    let target = Target { name: "experiment", file: "small.toml", seeds: seeds.concat(), repair: unchanged, read: &read };
+    let target = Target {
+        name: "experiment",
+        file: "small.toml",
+        seeds: seeds.concat(),
+        repair: unchanged,
+        read: &read,
+    };
     target.run();
 }
 
@@ -366,7 +401,8 @@ fn extract_safely(archive: &Path) -> Result<()> {
 
 #[test]
 fn tar_members() {
-    Target { name: "tar", file: "a.tar", seeds: vec![tar()], repair: repair_tar, read: &extract_safely }.run();
+    Target { name: "tar", file: "a.tar", seeds: vec![tar()], repair: repair_tar, read: &extract_safely }
+        .run();
 }
 
 #[test]

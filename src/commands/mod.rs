@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod evalb;
 pub mod export;
 pub mod moses;
 pub mod prepare;

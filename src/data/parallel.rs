@@ -205,7 +205,9 @@ mod tests {
 
     /// Some chunks of lines that differ.
     fn text() -> Vec<String> {
-        (0..40_000u32).map(|n| format!("the {}cat {} sat, {n}!", "very ".repeat(n as usize % 5), n % 977)).collect()
+        (0..40_000u32)
+            .map(|n| format!("the {}cat {} sat, {n}!", "very ".repeat(n as usize % 5), n % 977))
+            .collect()
     }
 
     fn counted(lines: &[String], threads: usize) -> PieceCounts {
@@ -260,10 +262,12 @@ mod tests {
             failed()
         };
         assert!(encode_pairs(&tokenizer, 3, broken, |_, _| Ok(())).is_err());
-        assert!(count_pieces(3, |add| -> Result<()> {
-            lines.iter().for_each(|line| add(line));
-            failed()
-        })
-        .is_err());
+        assert!(
+            count_pieces(3, |add| -> Result<()> {
+                lines.iter().for_each(|line| add(line));
+                failed()
+            })
+            .is_err()
+        );
     }
 }

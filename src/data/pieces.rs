@@ -24,7 +24,8 @@ static CLASSES: LazyLock<Box<[Class]>> = LazyLock::new(|| {
     let mut classes = vec![Class::Other; char::MAX as usize + 1].into_boxed_slice();
     for (set, class) in [(r"[\p{L}\p{M}]", Class::Letter), (r"\p{N}", Class::Number), (r"\s", Class::Space)] {
         let parsed = regex_syntax::parse(set).expect("the class is a constant");
-        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(members)) = parsed.kind() else {
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(members)) = parsed.kind()
+        else {
             unreachable!("{set} is a class of characters")
         };
         for range in members.ranges() {

@@ -208,7 +208,8 @@ impl Encoder<'_> {
         let mut store = self.store(Split::Train)?;
         let mut counts = self.text.counts;
         let mut tokens = (0, 0);
-        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
+        let pairs =
+            |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
         encode_pairs(self.tokenizer, self.threads, pairs, |source, target| {
             if counts.keep(source.len(), target.len(), self.config) {
                 tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);

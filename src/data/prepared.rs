@@ -68,7 +68,8 @@ pub fn content_files(shards: [usize; 3]) -> Vec<String> {
 /// How many files the store of each split has, as their names say.
 fn shards(files: &[FileRecord]) -> [usize; 3] {
     Split::ALL.map(|split| {
-        let is_shard = |name: &str| name.ends_with(".store") && name.starts_with(&format!("{}.", split.name()));
+        let is_shard =
+            |name: &str| name.ends_with(".store") && name.starts_with(&format!("{}.", split.name()));
         files.iter().filter(|file| is_shard(&file.name)).count()
     })
 }
@@ -130,7 +131,8 @@ impl Prepared {
         let text = read_text(&manifest_file, directory)?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|error| damaged(&manifest_file, directory, &format!("it cannot be read ({error})")))?;
-        let complete = manifest.files.iter().map(|file| &file.name).eq(&content_files(shards(&manifest.files)));
+        let complete =
+            manifest.files.iter().map(|file| &file.name).eq(&content_files(shards(&manifest.files)));
         if manifest.version != FORMAT_VERSION
             || !complete
             || manifest.fingerprint != fingerprint(&manifest.files)

@@ -51,12 +51,7 @@ impl Trainer<'_> {
     /// # Errors
     /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, [`Error::Paused`] likewise at
     /// `until`; [`Error::Diverged`].
-    pub fn run(
-        &self,
-        adam: &mut Adam,
-        progress: Progress,
-        monitor: &mut dyn Monitor,
-    ) -> Result<Progress> {
+    pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
         std::thread::scope(|scope| self.train(adam, progress, &Prefetch::start(scope, stream), monitor))
     }

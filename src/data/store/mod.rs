@@ -56,7 +56,8 @@ impl Store {
     pub fn open(path: &Path, tokenizer: Hash) -> Result<Self> {
         let mut shards: Vec<Shard> = Vec::new();
         loop {
-            let (number, first) = (shards.len(), shards.last().map_or(0, |before| before.first + before.len()));
+            let (number, first) =
+                (shards.len(), shards.last().map_or(0, |before| before.first + before.len()));
             let shard = Shard::open(shard_path(path, number), tokenizer, first)?;
             let count = shards.first().unwrap_or(&shard).header.shards;
             if (shard.header.shard as usize, shard.header.shards) != (number, count) {
@@ -257,10 +258,7 @@ mod tests {
     fn refused(path: &Path, what: &str) {
         let error = opened_and_verified(path).err().unwrap_or_else(|| panic!("{what} was not noticed"));
         let shown = error.to_string();
-        assert!(
-            shown.contains("/train.") && shown.contains("run `ablate prepare` again"),
-            "{what}: {shown}"
-        );
+        assert!(shown.contains("/train.") && shown.contains("run `ablate prepare` again"), "{what}: {shown}");
     }
 
     #[test]
