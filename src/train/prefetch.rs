@@ -55,3 +55,41 @@ impl Prefetch {
         self.updates.recv().expect("the thread ends with an error or when nobody listens")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::{Store, StoreWriter};
+    use crate::train::TrainingConfig;
+    use crate::train::checkpoint::Progress;
+
+    #[test]
+    fn updates_come_in_the_order_of_the_stream_with_its_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 1000, [0; 32]).unwrap();
+        for n in 0..150u32 {
+            writer.push(&vec![4 + n; 1 + n as usize % 13], &vec![5 + n; 1 + n as usize % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
+        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let mut stream = BatchStream::start(&store, &config, &start).unwrap();
+        std::thread::scope(|scope| {
+            let ahead = Prefetch::start(scope, BatchStream::start(&store, &config, &start).unwrap());
+            // Over more than an epoch, and dropped in the middle of one.
+            for _ in 0..20 {
+                let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
+                assert_eq!(ready.place, stream.place());
+                assert_eq!(ready.batches.len(), pairs.len());
+                for (pairs, batch) in pairs.iter().zip(&ready.batches) {
+                    let expected = collate(&store, pairs, Device::Cpu).unwrap();
+                    assert_eq!((&batch.source, &batch.targets), (&expected.source, &expected.targets));
+                    assert_eq!(batch.target_input, expected.target_input);
+                }
+            }
+            assert!(stream.place().0 > 0);
+        });
+    }
+}
