@@ -28,6 +28,17 @@ enum Command {
     ///
     /// Example: ablate sweep sweeps/demo.toml --workers 2
     Sweep(commands::sweep::Arguments),
+    /// What every trial of a sweep is at: while it runs, after it ended, from another terminal.
+    ///
+    /// Example: ablate status sweeps/demo.toml
+    Status(commands::status::Arguments),
+    /// Show what a sweep's directory holds that nobody needs any more, and remove it with --yes.
+    ///
+    /// Superseded runs, runs of rows that the sweep no longer has, training states of finished trials, damaged
+    /// files that were set aside, temporary files. Records, scores, translations and scored weights stay.
+    ///
+    /// Example: ablate clean sweeps/demo.toml --yes
+    Clean(commands::clean::Arguments),
     /// Score a finished run, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
@@ -51,10 +62,14 @@ enum Command {
     ///
     /// Example: ablate export results/tiny/seed-1 --format ctranslate2 --out tiny-ct2
     Export(commands::export::Arguments),
-    /// Print a sweep's table again, from what its trials left.
+    /// Print a sweep's table again, from what its trials left, and write it as Markdown, LaTeX and CSV.
     ///
     /// Example: ablate table sweeps/demo.toml
     Table(commands::table::Arguments),
+    /// Compare two runs, or two rows with all their seeds: settings, scores with tests, sentences, lengths.
+    ///
+    /// Example: ablate compare results/demo/base results/demo/one-layer
+    Compare(commands::compare::Arguments),
     /// Check whether the record of a finished run still holds.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
@@ -66,6 +81,9 @@ enum Command {
     /// One trial of a sweep, as the sweep's own processes run it.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
+    /// One trial of a sweep, as a job of Slurm's runs it.
+    #[command(hide = true)]
+    Keep(commands::keep::Arguments),
     /// Time and memory of a few micro-batches, as a plan measures them.
     #[command(hide = true)]
     Probe(commands::probe::Arguments),
@@ -78,15 +96,19 @@ impl Cli {
             Command::Prepare(arguments) => commands::prepare::run(arguments, &self.places),
             Command::Train(arguments) => commands::train::run(arguments, &self.places),
             Command::Sweep(arguments) => commands::sweep::run(arguments, &self.places),
+            Command::Status(arguments) => commands::status::run(arguments, &self.places),
+            Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Evalb(arguments) => commands::evalb::run(arguments),
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
+            Command::Compare(arguments) => commands::compare::run(arguments, &self.places),
             Command::Verify(arguments) => commands::verify::run(arguments, &self.places),
             Command::Schema(arguments) => commands::schema::run(arguments),
             Command::Trial(arguments) => commands::trial::run(arguments, &self.places),
+            Command::Keep(arguments) => commands::keep::run(arguments, &self.places),
             Command::Probe(arguments) => commands::probe::run(arguments, &self.places),
         }
     }

@@ -28,7 +28,7 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// Training left the numbers: the loss is NaN or infinite.
+    /// Training left the numbers or all bounds: the loss is NaN, infinite, or many times that of guessing.
     #[error(
         "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale, raise training.warmup_steps or set training.clip_norm"
     )]

@@ -62,11 +62,16 @@ pub fn remove_leftovers(directory: &Path) -> Result<()> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY)) {
+        if name.to_str().is_some_and(is_leftover) {
             remove(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a name is that of a temporary file of [`write_atomically`].
+pub fn is_leftover(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 /// The content of a file; `None` if there is none.
@@ -98,7 +103,15 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 /// An exclusive lock, held until dropped or until the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Leaves a text in the lock's file, for those who find it held.
+    pub fn sign(&mut self, text: &str) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all(text.as_bytes())
+    }
 }
 
 /// Takes the exclusive lock that the file at `path` stands for, creating the file where there is none;
@@ -114,7 +127,7 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
         .map_err(Error::io("open", path))?;
     for pause in LOOKS {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock { _file: file })),
+            Ok(()) => return Ok(Some(Lock { file })),
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }
@@ -165,7 +178,7 @@ pub fn folder_bytes(folder: &Path) -> u64 {
 }
 
 /// A name in the directory of `path` that no other thread or process of this machine uses.
-fn temporary_beside(path: &Path) -> PathBuf {
+pub fn temporary_beside(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -2,6 +2,7 @@
 //!
 //! The map of the code is `docs/architecture.md`.
 
+pub mod cards;
 pub mod cli;
 pub mod commands;
 pub mod config;

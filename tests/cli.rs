@@ -184,7 +184,8 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
 fn every_command_explains_itself() {
     let workshop = Workshop::new();
     let help = workshop.run(&["--help"]).expect(0).out();
-    for command in ["prepare", "train", "sweep", "score", "translate", "export", "table", "verify"] {
+    for command in ["prepare", "train", "sweep", "score", "translate", "export", "table", "compare", "verify"]
+    {
         assert!(help.contains(command), "{help}");
         let own = workshop.run(&[command, "--help"]).expect(0).out();
         assert!(own.contains("Example:"), "{own}");

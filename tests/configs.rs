@@ -2,7 +2,8 @@
 
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
 use ablate::results::published::Published;
-use ablate::sweep::expand::{Trial, expand, layout};
+use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::layout::layout;
 use ablate::sweep::spec::SweepSpec;
 use std::path::{Path, PathBuf};
 

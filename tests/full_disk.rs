@@ -7,12 +7,13 @@ use common::Outcome;
 use fault::{Fault, PLACES, Site, TRIALS, assert_same};
 
 /// Places where a sweep goes on without what it could not write.
-const OPTIONAL: [(&str, &str); 5] = [
+const OPTIONAL: [(&str, &str); 6] = [
     ("trial", "timing.json"),
     ("trial", "TensorBoard events"),
     ("trial", "log.txt"),
     ("sweep", "TensorBoard events"),
     ("sweep", "ledger.jsonl"),
+    ("sweep", ".lock"),
 ];
 
 /// The call for space at a place: the first, or one in the middle of a file that grows.

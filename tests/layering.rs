@@ -10,6 +10,7 @@ const LAYERS: [(&str, u32, bool); 25] = [
     ("fetch", 0, false),
     ("signal", 0, false),
     ("mkl", 0, false),
+    ("cards", 0, false),
     ("moses", 0, false),
     ("white_space", 0, false),
     ("data", 1, false),

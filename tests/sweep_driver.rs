@@ -111,6 +111,19 @@ fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
 }
 
 #[test]
+fn a_loss_that_explodes_is_a_divergence_though_it_is_a_number() {
+    let explodes = row("explodes", "\"training.learning_rate_scale\" = 300.0");
+    let workshop = workshop(&format!("{}{explodes}", SWEEP.replace("= 8", "= 40")));
+    workshop.run(&["sweep", "small.toml"]).expect(1).says("explodes seed 1: diverged");
+    let failure = workshop.text("results/small/explodes/seed-1/failure.json");
+    let failure: serde_json::Value = serde_json::from_str(&failure).unwrap();
+    let detail = failure["detail"].as_str().unwrap();
+    let loss = detail.split("the loss is ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!(loss.parse::<f64>().unwrap() > 30.0, "{detail}");
+    assert_eq!(failure["kind"], "diverged");
+}
+
+#[test]
 fn only_the_named_rows_and_trials_run() {
     let sweep = SWEEP.replace("[1]", "[1, 2]") + &row("wide", "\"model.d_ff\" = 24");
     let workshop = workshop(&sweep);
@@ -226,7 +239,7 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
     // A learning rate that soon makes things worse.
     let sets = [
         "training.early_stopping_patience=2",
-        "training.learning_rate_scale=40.0",
+        "training.learning_rate_scale=20.0",
         "training.steps=400",
         "training.dev_interval_steps=5",
     ];

@@ -41,7 +41,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &seeds("seed = [1]"),
         2,
         "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, workers, max_trials, max_hours, retry, halving, include, set, row, point, zip, axes, random, exclude, section, table",
+        "did you mean \"seeds\"? accepted: base, seeds, workers, max_trials, max_hours, retry, halving, slurm, include, set, row, point, zip, axes, random, exclude, section, table",
     );
     sweep_fails(
         &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
@@ -120,13 +120,49 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[table]\npaper = \"table9\""),
         4,
         "\"table9\" is no published table",
-        "did you mean \"table3\"? accepted: table2-en-de, table2-en-fr, table3",
+        "did you mean \"table3\"? accepted: table2, table2-en-de, table2-en-fr, table3",
     );
     sweep_fails(
         &format!("{SWEEP}[[row]]\nlabel = \"a\"\npaper = \"base\""),
         5,
         "row \"a\": paper = \"base\", but the sweep names no published table",
         "add paper = \"table3\" under [table], or remove the row's",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\nbase = \"bas\"\n[[row]]\nlabel = \"base\""),
+        4,
+        "table.base = \"bas\" is no row of the sweep",
+        "did you mean \"base\"? accepted: base",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\nlayout = \"table3\"\npaper = \"table2-en-de\""),
+        5,
+        "layout = \"table3\" cannot show \"table2-en-de\"",
+        "expected paper = \"table3\", or none",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\nlayout = \"table2\"\npaper = \"table3\""),
+        5,
+        "layout = \"table2\" cannot show \"table3\"",
+        "expected paper = \"table2\", or none",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\npaper = \"table2\""),
+        4,
+        "paper = \"table2\" has a score for each language pair, a list has one",
+        "name \"table2-en-de\" or \"table2-en-fr\", or add layout = \"table2\"",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\nlayout = \"table2\"\ncolumns = [\"dev/bleu\"]"),
+        5,
+        "layout = \"table2\" shows test/bleu and the cost of training alone",
+        "remove columns, or the layout",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table.peak_tflops]\n\"a card\" = 1.5\n\"a processor\" = 0.0"),
+        5,
+        "table.peak_tflops: 0 for \"a processor\" is no rate",
+        "expected 10¹² operations a second, above 0: 0.05",
     );
     let (folder, result) = Folder::sweep(&format!(
         "{SWEEP}[table]\npaper = \"table3\"\n[[row]]\nlabel = \"a\"\npaper = \"A-h2\""

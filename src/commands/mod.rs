@@ -1,12 +1,16 @@
 //! One file a subcommand.
 
+pub mod clean;
+pub mod compare;
 pub mod evalb;
 pub mod export;
+pub mod keep;
 pub mod moses;
 pub mod prepare;
 pub mod probe;
 pub mod schema;
 pub mod score;
+pub mod status;
 pub mod sweep;
 pub mod table;
 pub mod train;
@@ -15,6 +19,8 @@ pub mod trial;
 pub mod verify;
 
 use crate::error::{Error, Result};
+use crate::results::record::Failure;
+use crate::results::render::Screen;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +55,23 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Lines of a failed trial's log that summaries repeat.
+const LAST_LINES: usize = 3;
+
+/// Why a trial failed, with its log's place and last lines.
+fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
+    let attempts = match failure.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let mut text = format!("  {row} seed {seed}: {}{attempts}; {}", failure.reason, log.display());
+    let lines: Vec<&str> = failure.detail.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        text += &format!("\n    {line}");
+    }
+    text
+}
+
 /// All of standard input.
 fn read_standard_input() -> Result<String> {
     use std::io::Read;
@@ -59,6 +82,13 @@ fn read_standard_input() -> Result<String> {
         let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::user(format!("standard input, line {line}: not UTF-8"))
     })
+}
+
+/// What tables on standard output are written for. Bold shows on terminals alone, and not with NO_COLOR.
+fn screen() -> Screen {
+    use std::io::IsTerminal;
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Screen { width: terminal_width(), bold: std::io::stdout().is_terminal() && !plain }
 }
 
 /// Columns of the terminal, or what reads well in a file.

@@ -1,21 +1,33 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{Places, print, stem, terminal_width};
+use super::{Places, failure_text, print, screen, stem, terminal_width};
+use crate::cards;
+use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, settings};
 use crate::files;
-use crate::results::render;
+use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
+use crate::sweep::board::Stage;
+use crate::sweep::committed::{self, CommittedRecords};
+use crate::sweep::devices::{self, Fleet, Need};
+use crate::sweep::event::SweepEvent;
 use crate::sweep::expand::{Trial, expand};
+use crate::sweep::launch::slurm::spec::SlurmSpec;
+use crate::sweep::launch::{LauncherKind, Setup};
+use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::Policy;
+use crate::sweep::progress::SweepProgress;
+use crate::sweep::queue::Job;
 use crate::sweep::scheduler::{Scheduler, Survey, Tally};
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
-use crate::sweep::{collect, plan};
+use crate::sweep::state::StateKind;
+use crate::sweep::{collect, driver, plan};
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, MetricColumn, write_experiment};
 use clap::Args;
-use std::path::Path;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -27,12 +39,21 @@ pub struct Arguments {
     /// With --plan: time some micro-batches of what has not run here yet.
     #[arg(long, requires = "plan")]
     pub probe: bool,
-    /// With --plan: one JSON document, with every trial.
-    #[arg(long, requires = "plan")]
+    /// For programs: with --plan one JSON document, else an event a line on standard output in place of the table.
+    #[arg(long)]
     pub json: bool,
-    /// Trials that run at once.
+    /// Where trials run: on this machine, or as jobs of Slurm with what the sweep's [slurm] asks for.
+    #[arg(long, value_enum, default_value_t = LauncherKind::Local)]
+    pub launcher: LauncherKind,
+    /// With --launcher slurm: submit what can be submitted and leave; the same command looks after it later.
+    #[arg(long, conflicts_with = "plan")]
+    pub detach: bool,
+    /// Trials that run at once; with --launcher slurm in place of the sweep's `max_running`.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Cards to spread the trials over, several on one as its memory allows: cuda:0,cuda:1, or cuda for all.
+    #[arg(long, value_name = "CARDS", value_delimiter = ',')]
+    pub devices: Vec<String>,
     /// Run these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
     /// included. May be repeated.
     #[arg(long, value_name = "WHAT")]
@@ -46,34 +67,69 @@ pub struct Arguments {
     /// Stop, in order, after so many hours; in place of the sweep's `max_hours`.
     #[arg(long, value_name = "H")]
     pub max_hours: Option<f64>,
+    #[command(flatten)]
+    pub committed: Committed,
     /// Change a setting of every trial: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }
 
+/// Records that stand for trials.
+#[derive(Debug, Args)]
+pub struct Committed {
+    /// Take the records of the same trials (records.jsonl, or all below a directory) instead of training them. May
+    /// be repeated.
+    #[arg(long, value_name = "FILE or DIR")]
+    pub reuse_records: Vec<PathBuf>,
+}
+
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
+    let mut trials = expand(&spec, &arguments.sets)?;
+    // A cluster gives its jobs their cards itself.
+    let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
+    if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
+        return Err(Error::user(
+            "--devices are this machine's; with --launcher slurm state them under [slurm]",
+        ));
+    }
+    let devices = match (arguments.devices.is_empty(), of_sweep) {
+        (false, _) => Some(arguments.devices.clone()),
+        (true, of_sweep) => of_sweep.cloned(),
+    };
+    if devices.is_some() {
+        // A trial sees its card alone.
+        trials.iter_mut().for_each(|trial| trial.experiment.run.device = DeviceChoice::Cuda(0));
+    }
     let sweep_dir = places.results.join(stem(&arguments.sweep)?);
-    let workers = arguments.workers.or(spec.workers).unwrap_or(1);
-    if workers == 0 {
+    let workers = arguments.workers.or(spec.workers);
+    if workers == Some(0) {
         return Err(Error::user("--workers 0 would run nothing; use 1 or more"));
     }
+    let fleet = devices.map(|names| fleet(&names, &trials, places)).transpose()?;
+    // Without a number: as many as the cards hold, or one.
+    let fitting = || fleet.as_ref().map_or(1, |fleet| fleet.capacity(0..trials.len()));
+    let workers = workers.unwrap_or_else(fitting);
+    let committed = CommittedRecords::read(&arguments.committed.reuse_records)?;
     if arguments.plan {
         let plan = plan::plan(&plan::Request {
             trials: &trials,
             results: &places.results,
             sweep_dir: &sweep_dir,
             data_root: &places.data,
+            committed: &committed,
             workers,
             probe: arguments.probe,
         })?;
         return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
     }
+    if arguments.detach && arguments.launcher == LauncherKind::Local {
+        return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
+    }
+    let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
+    arguments.launcher.check(&slurm)?;
     files::create_dir(&sweep_dir)?;
-    let Some(_lock) = files::lock(&sweep_dir.join(".lock"))? else {
-        return Err(Error::user(format!("another sweep is at work in {}", sweep_dir.display())));
-    };
+    let _lock = driver::lock(&sweep_dir)?;
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let policy = Policy {
         max_trials: arguments.max_trials.or(spec.policy.max_trials),
@@ -82,52 +138,189 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         ..spec.policy.clone()
     };
     policy.check(&trials)?;
+    let progress = SweepProgress::new(&trials, workers, arguments.json);
     let scheduler = Scheduler {
         results: &places.results,
         sweep_dir: &sweep_dir,
         data_root: &places.data,
         trials: &trials,
-        workers,
         policy: &policy,
+        progress: &progress,
         stop: &stop,
+        detach: arguments.detach,
     };
-    let Survey { identities, finished, failures, jobs } = scheduler.survey()?;
-    let all = trials.len();
     let only = Selection::parse(&arguments.only, &trials)?;
-    let (jobs, left): (Vec<_>, Vec<_>) =
-        jobs.into_iter().partition(|job| only.wants(&trials[job.trial], failures.get(&job.trial)));
-    let left: Vec<usize> = left.into_iter().map(|job| job.trial).collect();
-    let mut tally = if jobs.is_empty() {
-        match finished.len() == all {
-            true => eprintln!("all {all} trials are finished already; nothing to train"),
-            false => {
-                eprintln!("{all} trials, {} finished already; nothing else is to be run", finished.len())
+    let call = Call {
+        spec: &spec,
+        sweep_file: &arguments.sweep,
+        scheduler: &scheduler,
+        launcher: arguments.launcher,
+        slurm,
+        workers,
+        fleet,
+        only,
+        committed,
+    };
+    let outcome = call.run();
+    let (tally, ending) = match outcome {
+        Ok(tally) => {
+            let ending = conclude(&tally, &trials, &sweep_dir);
+            (tally, ending)
+        }
+        Err(error) => (Tally { stopped: Some(error.to_string()), ..Tally::default() }, Err(error)),
+    };
+    progress.tell(&SweepEvent::SweepEnded {
+        finished: tally.finished,
+        failed: tally.failed.len(),
+        halved: tally.halved,
+        stopped: tally.stopped.as_deref(),
+        exit_code: ending.as_ref().map_or_else(Error::exit_code, |()| 0),
+    });
+    ending
+}
+
+/// The cards called `names` with what the trials take of them.
+fn fleet(names: &[String], trials: &[Trial], places: &Places) -> Result<Fleet> {
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let cards = cards::list().map_err(|error| {
+        Error::user(format!(
+            "devices: the cards of this machine cannot be listed: {error}; is its driver installed?"
+        ))
+    })?;
+    let seats = devices::resolve(names, &cards, visible.as_deref())?;
+    let needs = plan::card_needs(trials, &places.results, &places.data)?;
+    Ok(Fleet::new(seats, needs.into_iter().map(Need::bytes).collect()))
+}
+
+/// One call of the command.
+struct Call<'a> {
+    spec: &'a SweepSpec,
+    sweep_file: &'a Path,
+    scheduler: &'a Scheduler<'a>,
+    launcher: LauncherKind,
+    slurm: SlurmSpec,
+    workers: usize,
+    fleet: Option<Fleet>,
+    only: Selection,
+    committed: CommittedRecords,
+}
+
+impl Call<'_> {
+    /// Runs what is to be run, and writes and prints the table.
+    fn run(&self) -> Result<Tally> {
+        let Scheduler { results, data_root, sweep_dir, trials, progress, .. } = *self.scheduler;
+        let workers = self.workers;
+        let Survey { identities, finished, failures, jobs } = self.scheduler.survey()?;
+        let committed = |job: &Job| self.committed.of(&job.identity).map(|found| (job.trial, found));
+        let reused: BTreeMap<usize, &committed::Committed> = jobs.iter().filter_map(committed).collect();
+        let (jobs, left): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .filter(|job| !reused.contains_key(&job.trial))
+            .partition(|job| self.only.wants(&trials[job.trial], failures.get(&job.trial)));
+        let (all, finished_before) = (trials.len(), finished.len() + reused.len());
+        progress.tell(&SweepEvent::SweepStarted {
+            sweep: &self.spec.name,
+            directory: sweep_dir,
+            trials: all,
+            finished: finished_before,
+            to_run: jobs.len(),
+            workers,
+        });
+        finished.iter().for_each(|&number| progress.set(number, Stage::Finished, ""));
+        for job in &left {
+            match failures.get(&job.trial) {
+                Some(failure) => progress.set(job.trial, Stage::Failed, &failure.reason),
+                None => progress.set(job.trial, StateKind::NeverStarted.into(), "not asked for"),
             }
         }
-        Tally { finished: finished.len(), ..Tally::default() }
-    } else {
-        eprintln!(
-            "{all} trials, {} finished already; {} to run, up to {workers} at once",
-            finished.len(),
-            jobs.len()
-        );
-        if let Err(error) = write_experiment(&sweep_dir, &summary(&spec.name, &trials)) {
-            eprintln!("warning: {error}; TensorBoard's HParams page will guess its columns");
+        self.note_reused(&reused)?;
+        let from = match reused.len() {
+            0 => String::new(),
+            count => format!(" ({count} by committed records)"),
+        };
+        let mut tally = if jobs.is_empty() {
+            progress.say(&match finished_before == all {
+                true => format!("all {all} trials are finished already{from}; nothing to train"),
+                false => format!(
+                    "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
+                ),
+            });
+            Tally { finished: finished_before, ..Tally::default() }
+        } else {
+            let mut launcher = self.launcher.open(&Setup {
+                sweep_dir,
+                data_root,
+                results,
+                workers,
+                trials: jobs.len(),
+                threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
+                fleet: self.fleet.as_ref(),
+                slurm: &self.slurm,
+            })?;
+            progress.say(&format!(
+                "{all} trials, {finished_before} finished already{from}; {} to run, {}",
+                jobs.len(),
+                launcher.describe()
+            ));
+            if let Err(error) = write_experiment(sweep_dir, &summary(&self.spec.name, trials)) {
+                progress.say(&format!("warning: {error}; TensorBoard's HParams page will guess its columns"));
+            }
+            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut());
+            progress.close();
+            tally?
+        };
+        let hopeless = left.iter().filter_map(|job| Some((job.trial, failures.get(&job.trial)?.clone())));
+        tally.failed.extend(hopeless);
+        tally.failed.sort_by_key(|(number, _)| *number);
+        self.tabulate(&identities, &reused)?;
+        Ok(tally)
+    }
+
+    /// Tells whoever watches, and the ledger once, which trials committed records stand for.
+    fn note_reused(&self, reused: &BTreeMap<usize, &committed::Committed>) -> Result<()> {
+        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+        let known = match reused.is_empty() {
+            true => Vec::new(),
+            false => ledger::read(sweep_dir)?,
+        };
+        for (&number, found) in reused {
+            let (trial, place) = (&trials[number], found.place());
+            progress.say(&format!("{} seed {}: the record in {place} stands for it", trial.row, trial.seed));
+            progress.note(number, ledger::Kind::Recorded, Some(&place));
+            progress.set(number, StateKind::Recorded.into(), &format!("by {place}"));
+            let identity = &found.record.identity;
+            let last = known.iter().rfind(|entry| entry.identity == *identity && entry.row == trial.row);
+            if last.is_none_or(|entry| entry.event != ledger::Kind::Recorded) {
+                Ledger::open(sweep_dir)?.note(&ledger::Event {
+                    event: ledger::Kind::Recorded,
+                    row: &trial.row,
+                    seed: trial.seed,
+                    identity,
+                    reason: Some(&place),
+                })?;
+            }
         }
-        scheduler.run(jobs, finished.len())?
-    };
-    let records = collect::records(&sweep_dir, &trials, |trial, record| {
-        let number = trials.iter().position(|other| std::ptr::eq(other, trial));
-        number.is_some_and(|number| record.identity == identities[number])
-    })?;
-    let table = collect::table(&spec, &sweep_dir, &trials, &records)?;
-    collect::write(&arguments.sweep, &sweep_dir, &table, &records)?;
-    print(&format!("{}\n", render::terminal(&table, terminal_width()).trim_end()))?;
-    eprintln!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display());
-    let hopeless = left.iter().filter_map(|number| Some((*number, failures.get(number)?.clone())));
-    tally.failed.extend(hopeless);
-    tally.failed.sort_by_key(|(number, _)| *number);
-    conclude(&tally, &trials, &sweep_dir)
+        Ok(())
+    }
+
+    fn tabulate(&self, identities: &[String], reused: &BTreeMap<usize, &committed::Committed>) -> Result<()> {
+        let Scheduler { sweep_dir, data_root, trials, progress, .. } = *self.scheduler;
+        let mut records = collect::records(sweep_dir, trials, |trial, record| {
+            let number = trials.iter().position(|other| std::ptr::eq(other, trial));
+            number.is_some_and(|number| record.identity == identities[number])
+        })?;
+        for (&number, found) in reused {
+            records[number].get_or_insert_with(|| found.under(&trials[number].row));
+        }
+        let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
+        table.notes.extend(collect::note_of_reused(trials, reused));
+        collect::write(self.sweep_file, sweep_dir, &table, &records)?;
+        if !progress.is_json() {
+            print(&Tabulated::of(&table)?.terminal(screen()))?;
+        }
+        progress.say(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
+        Ok(())
+    }
 }
 
 /// Says what is not finished, and why; the exit code follows from it.
@@ -142,16 +335,10 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     for (number, failure) in &tally.failed {
         let trial = &trials[*number];
         let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
-        let last = failure.detail.lines().last().unwrap_or_default();
-        let attempts =
-            if failure.attempts > 1 { format!(", {} attempts", failure.attempts) } else { String::new() };
-        eprintln!(
-            "  {} seed {}: {}{attempts}; {}\n    {last}",
-            trial.row,
-            trial.seed,
-            failure.reason,
-            log.display()
-        );
+        eprintln!("{}", failure_text(&trial.row, trial.seed, failure, &log));
+    }
+    if let Some(left) = &tally.left {
+        eprintln!("{left}; the same command looks after them and makes the table");
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

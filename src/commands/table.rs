@@ -1,39 +1,105 @@
-//! `ablate table`: a sweep's table, from its run directories.
+//! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
-use super::{Places, print, stem, terminal_width};
+use super::sweep::Committed;
+use super::{Places, print, screen, stem};
+use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
-use crate::results::render;
+use crate::files;
+use crate::results::layout::Form;
+use crate::results::record::Record;
+use crate::results::render::Tabulated;
+use crate::results::systems::SystemTable;
+use crate::results::table::ResultTable;
 use crate::sweep::collect;
+use crate::sweep::committed::CommittedRecords;
+use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::expand;
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Sweep file.
-    pub sweep: PathBuf,
+    /// Sweep file. Several make one table of systems by language pairs, if each has layout = "table2".
+    #[arg(required = true)]
+    pub sweep: Vec<PathBuf>,
+    #[command(flatten)]
+    pub committed: Committed,
     /// Settings that the sweep was run with.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// Write the table of several sweeps into this directory. One sweep's is written beside its runs.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document, with everything at full precision.
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
-    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
+    let Arguments { sweep: files, committed, sets, out, json } = arguments;
+    let committed = CommittedRecords::read(&committed.reuse_records)?;
+    let show = |table: &Tabulated| print(&if json { table.json()? } else { table.terminal(screen()) });
+    if let [file] = &files[..] {
+        if out.is_some() {
+            return Err(Error::user(
+                "--out is for the table of several sweeps; one sweep's is written beside its runs",
+            ));
+        }
+        let (table, records) = collected(file, &sets, &committed, places)?;
+        collect::write(file, &places.results.join(stem(file)?), &table, &records)?;
+        return show(&Tabulated::of(&table)?);
+    }
+    let mut tables = Vec::new();
+    for file in &files {
+        let (table, _) = collected(file, &sets, &committed, places)?;
+        if table.form != Form::Table2 {
+            return Err(Error::user(format!(
+                "{} is not laid out by systems; several sweeps make one table if each has layout = \"table2\" under [table]",
+                file.display()
+            )));
+        }
+        tables.push(table);
+    }
+    let table = Tabulated::Systems(SystemTable::of(&tables.iter().collect::<Vec<_>>())?);
+    if let Some(folder) = out {
+        files::create_dir(&folder)?;
+        collect::write_tables(&folder, &table)?;
+    }
+    show(&table)
+}
+
+/// The table of a sweep and the records of its trials, `committed` ones where a trial has none of its own.
+fn collected(
+    file: &Path,
+    sets: &[String],
+    committed: &CommittedRecords,
+    places: &Places,
+) -> Result<(ResultTable, Vec<Option<Record>>)> {
+    let spec = SweepSpec::load(file)?;
+    let trials = expand(&spec, sets)?;
+    let sweep_dir = places.results.join(stem(file)?);
     // The settings of a record are its own; that they are the sweep's shows in the configuration's hash.
-    let records = collect::records(&sweep_dir, &trials, |trial, record| {
-        record.configuration_hash == crate::config::configuration_hash(&trial.experiment)
+    let mut records = collect::records(&sweep_dir, &trials, |trial, record| {
+        record.configuration_hash == configuration_hash(&trial.experiment)
     })?;
+    let mut corpora = Corpora::new(&places.data);
+    let mut reused = BTreeMap::new();
+    for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {
+        let fingerprint = corpora.fingerprint(&trial.experiment)?;
+        let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
+        reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
+    }
+    reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
     if records.iter().all(Option::is_none) {
         return Err(Error::user(format!(
             "{} holds no finished trial of this sweep; run `ablate sweep {}`",
             sweep_dir.display(),
-            arguments.sweep.display()
+            file.display()
         )));
     }
-    let table = collect::table(&spec, &sweep_dir, &trials, &records)?;
-    collect::write(&arguments.sweep, &sweep_dir, &table, &records)?;
-    print(&render::terminal(&table, terminal_width()))
+    let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
+    table.notes.extend(collect::note_of_reused(&trials, &reused));
+    Ok((table, records))
 }

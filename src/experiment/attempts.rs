@@ -1,8 +1,10 @@
 //! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs.
 
+use crate::cards;
 use crate::device::peak_memory;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::results::cost::TrainingTime;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,6 +58,9 @@ pub struct Effort {
     /// The most memory that the process held at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// The same on its card: libtorch gives nothing back before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_bytes: Option<u64>,
 }
 
 impl Attempts {
@@ -91,7 +96,12 @@ impl Attempts {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
-            attempt.effort = Some(Effort { peak_memory_bytes: peak_memory(), ..effort });
+            let on_card = effort.device.starts_with("cuda").then(|| cards::used_by(std::process::id()));
+            attempt.effort = Some(Effort {
+                peak_memory_bytes: peak_memory(),
+                peak_device_bytes: on_card.flatten(),
+                ..effort
+            });
         }
         self.save(report);
     }
@@ -109,6 +119,21 @@ impl Attempts {
 fn read(path: &Path) -> Result<Vec<Attempt>> {
     let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
     serde_json::from_slice(&bytes).map_err(|e| Error::failed(format!("{} is damaged ({e})", path.display())))
+}
+
+/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells.
+pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
+    let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
+    if efforts.is_empty() {
+        return None;
+    }
+    // A thread of a processor counts as a device of its own.
+    let units = |effort: &Effort| if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+    Some(TrainingTime {
+        unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
+        // An attempt that was killed tells nothing, and a training taken from another run is not in here.
+        incomplete: efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
+    })
 }
 
 /// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.

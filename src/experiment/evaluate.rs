@@ -8,6 +8,7 @@ use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Transformer;
+use crate::results::record::Record;
 use crate::score::{Bleu, BleuConfig, corpus_bleu, read_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
@@ -95,7 +96,7 @@ pub fn score_translations(
 
 /// sacreBLEU's default. Where the experiment lower-cases its text, both sides are lower-cased and
 /// the signature says so.
-fn bleu_config(experiment: &Experiment) -> BleuConfig {
+pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
     BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
 }
 
@@ -110,6 +111,21 @@ impl Translated {
             table += &format!("| {} | {} | {} |\n", cell(source), cell(hypothesis), cell(reference));
         }
         table
+    }
+}
+
+/// The hypotheses of a finished run, which must be those that its record has the checksum of.
+///
+/// # Errors
+/// A user error if the file is missing, and a failure if it is not as recorded.
+pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Split) -> Result<Vec<String>> {
+    let name = format!("hypotheses/{}.txt", split.name());
+    let path = run_dir.join(&name);
+    let hypotheses = stored_hypotheses(run_dir, split)?;
+    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    match record.checksums.get(&name) {
+        Some(recorded) if *recorded == blake3::hash(&bytes).to_hex().as_str() => Ok(hypotheses),
+        _ => Err(Error::failed(format!("{} is not as recorded", path.display()))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod attempts;
 mod claim;
+pub mod compared;
 mod evaluate;
 mod monitor;
 pub mod probe;
@@ -9,7 +10,8 @@ pub mod reuse;
 pub mod verify;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{score_translations, stored_hypotheses};
+pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
+pub use verify::scored_weights_hold;
 
 use crate::config::{
     Experiment, configuration_hash, identity, shape_hash, to_toml, training_identity, validate_vocabulary,
@@ -28,6 +30,7 @@ use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
+use crate::train::workload::Workload;
 use crate::{device, files};
 use attempts::{Attempts, Effort};
 use monitor::RunMonitor;
@@ -39,7 +42,7 @@ use tch::{Device, Kind};
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
 /// The checkpoints in a run directory.
-const CHECKPOINTS: &str = "checkpoints";
+pub const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
 
@@ -86,7 +89,7 @@ impl Trial<'_> {
         let identity = identity(self.experiment, data.fingerprint());
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
-        let _lock = files::lock(&self.run_dir.join(LOCK_FILE))?.ok_or_else(busy)?;
+        let _lock = lock_run(self.run_dir)?.ok_or_else(busy)?;
         if let Some(record) = self.sound_record(observer)? {
             if record.identity != identity {
                 return Err(self.occupied());
@@ -297,6 +300,7 @@ impl Work<'_> {
             },
             parameters: self.model.weights().parameters(),
             steps: trained.step,
+            training_flops: Some(trained.step as f64 * self.flops_of_update()?),
             averaged_steps,
             metrics,
             signature: scores.signature,
@@ -305,6 +309,13 @@ impl Work<'_> {
         };
         record.save(self.trial.run_dir)?;
         Ok(record)
+    }
+
+    /// Operations of an update, forward and backward, on average over the first epoch.
+    fn flops_of_update(&self) -> Result<f64> {
+        let Experiment { model, training, .. } = self.trial.experiment;
+        let rows = model.embedding_rows.unwrap_or(self.data.tokenizer.len() as i64);
+        Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
 }
 
@@ -352,6 +363,11 @@ pub fn lock_trial(results: &Path, identity: &str) -> Result<Option<files::Lock>>
     let folder = results.join(LOCKS);
     files::create_dir(&folder)?;
     files::lock(&folder.join(identity))
+}
+
+/// The lock of a run directory that is there; `None` if a process works in it.
+pub fn lock_run(run_dir: &Path) -> Result<Option<files::Lock>> {
+    files::lock(&run_dir.join(LOCK_FILE))
 }
 
 /// Whether a process works in the run directory.

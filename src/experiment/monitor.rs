@@ -129,6 +129,7 @@ impl Monitor for RunMonitor<'_> {
         let found =
             likelihood(model, &self.work.stores.dev, self.work.trial.experiment.training.micro_batch_tokens)?;
         self.telemetry.metric(step, "dev/loss", found.loss())?;
+        self.observer.metric(step, "dev/loss", found.loss())?;
         self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
         self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
@@ -155,6 +156,7 @@ impl Monitor for RunMonitor<'_> {
             self.work.stop,
         )?;
         self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
+        self.observer.metric(step, "dev/bleu", translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
         self.telemetry.text(step, "dev/samples", &translated.samples())?;
         self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;

@@ -11,7 +11,8 @@ use crate::telemetry::{METRICS_FILE, TIMING_FILE};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SCORED: &str = "checkpoints/scored.weights.safetensors";
+/// The weights that the scores of a finished run are of, below its directory.
+pub(super) const SCORED: &str = "checkpoints/scored.weights.safetensors";
 
 /// Makes `run_dir` the run `other` under a label of its own. An unfinished run in it is given up.
 ///

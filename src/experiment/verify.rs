@@ -1,10 +1,12 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
 use super::evaluate::{score_translations, stored_hypotheses, translate_split};
+use super::reuse::SCORED;
 use super::{TrainedModel, finished_run};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;
+use crate::files;
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::train::likelihood::likelihood;
@@ -35,7 +37,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     checks.add("data", data.verify().err().map(|error| error.to_string()));
     checks.same("fingerprint", &record.data.fingerprint, data.fingerprint());
     checks.same("identity", &record.identity, &identity(&experiment, data.fingerprint()));
-    checks.file(run_dir, "weights", "checkpoints/scored.weights.safetensors");
+    checks.file(run_dir, "weights", SCORED);
     for split in [Split::Dev, Split::Test] {
         let name = split.name();
         let file = format!("hypotheses/{name}.txt");
@@ -61,6 +63,16 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         }
     }
     Ok(checks.done)
+}
+
+/// Whether the weights that a finished run was scored with are those of its record.
+///
+/// # Errors
+/// If the record does not verify or a file cannot be read.
+pub fn scored_weights_hold(run_dir: &Path) -> Result<bool> {
+    let Some(record) = Record::load(run_dir)? else { return Ok(false) };
+    let Some(bytes) = files::read_if_exists(&run_dir.join(SCORED))? else { return Ok(false) };
+    Ok(record.checksums.get("weights").is_some_and(|stated| blake3::hash(&bytes).to_hex().as_str() == stated))
 }
 
 struct Checks<'a> {

@@ -1,7 +1,15 @@
 //! What is kept of runs, and how it is shown.
 
+pub mod compare;
+pub mod cost;
+pub mod hyperparameters;
 pub mod index;
+pub mod layout;
 pub mod published;
 pub mod record;
 pub mod render;
+pub mod sheet;
+pub mod significance;
+pub mod systems;
 pub mod table;
+pub mod verdict;

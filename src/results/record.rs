@@ -30,6 +30,10 @@ pub struct Record {
     pub parameters: u64,
     /// Optimizer updates.
     pub steps: u64,
+    /// Floating-point operations of all updates by count, forward and backward; see
+    /// [`Workload`](crate::train::workload::Workload). Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_flops: Option<f64>,
     /// Updates whose weights were averaged for the scores.
     pub averaged_steps: Vec<u64>,
     /// The final scores by tag: `dev/perplexity`, `dev/bleu`, `test/bleu`, …
@@ -87,7 +91,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// Settings or data that no attempt can train.
     BadConfiguration,
-    /// The loss is not a number.
+    /// The loss is not a number, or beyond all bounds.
     Diverged,
     OutOfMemory,
     /// A signal that the sweep did not send.
@@ -185,6 +189,7 @@ pub(super) mod tests {
             data: DataRecord { recipe: "r".into(), fingerprint: "f".into(), train_pairs: 3, vocabulary: 9 },
             parameters: 65,
             steps: 10,
+            training_flops: Some(1.5e9),
             averaged_steps: vec![10],
             metrics: BTreeMap::from([("test/bleu".to_string(), 27.300000000000004)]),
             signature: "s".into(),

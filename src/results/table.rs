@@ -1,135 +1,120 @@
-//! From the results of trials to a table: one line a row, mean and spread over seeds, the
-//! paper's value beside ours. [`render`](super::render) writes it as Markdown, CSV or text.
+//! From the results of trials to a table: one line a row, mean and spread over seeds, the paper's value.
+//! [`significance`](super::significance) compares the rows, [`verdict`](super::verdict) judges their
+//! groups, [`render`](super::render) writes the table as Markdown, LaTeX, CSV or text.
+//!
+//! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
-use super::published::Published;
+use super::cost::Cost;
+use super::hyperparameters::Hyperparameters;
+use super::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index};
+use super::published::PublishedRow;
+use super::record::Record;
+use super::significance::{Comparison, Significance};
+use super::verdict::Verdict;
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
-
-/// The columns that a sweep may show: two of ours, and metric tags.
-pub const COLUMNS: [&str; 16] = [
-    "parameters",
-    "steps",
-    "train/loss",
-    "train/perplexity",
-    "dev/loss",
-    "dev/perplexity",
-    "dev/word_perplexity",
-    "dev/accuracy",
-    "dev/bleu",
-    "dev/chrf",
-    "test/loss",
-    "test/perplexity",
-    "test/word_perplexity",
-    "test/bleu",
-    "test/chrf",
-    "test/ter",
-];
-
-/// The columns of a sweep that names none.
-pub const USUAL_COLUMNS: [&str; 5] = ["parameters", "steps", "dev/perplexity", "dev/bleu", "test/bleu"];
-
-/// What the sweep says about its table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layout {
-    /// Of [`COLUMNS`]; empty: [`USUAL_COLUMNS`].
-    pub columns: Vec<String>,
-    pub published: Option<Published>,
-    /// In the sweep's order.
-    pub rows: Vec<RowLayout>,
-}
-
-/// What the sweep says about one row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RowLayout {
-    pub label: String,
-    pub group: Option<String>,
-    /// Label of the published row beside this one.
-    pub paper: Option<String>,
-    /// (key, value in TOML)
-    pub changes: Vec<(String, String)>,
-    /// Every seed that the row should have.
-    pub seeds: Vec<u64>,
-}
-
-/// What one trial came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrialResult {
-    pub row: String,
-    pub seed: u64,
-    /// Absent if the trial ended before there was a model.
-    pub parameters: Option<u64>,
-    /// Optimizer updates made.
-    pub steps: u64,
-    /// Final values by tag: `dev/bleu`.
-    pub metrics: BTreeMap<String, f64>,
-    /// How BLEU was computed; values of different signatures do not compare.
-    pub signature: Option<String>,
-    pub state: TrialState,
-}
-
-/// How a trial ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TrialState {
-    Finished,
-    Failed { reason: String },
-}
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A table, ready to be written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResultTable {
+    pub form: Form,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
+    /// The label of the row that others are compared with, if it is among the rows.
+    pub base: Option<String>,
+    /// How rows were compared, or why they were not.
+    pub significance: Significance,
+    /// Whether what the paper says of its groups of rows holds here; none without published values.
+    pub verdicts: Vec<Verdict>,
     /// In the order of rows, then of seeds.
     pub failures: Vec<Failure>,
     /// The signature that all scores share.
     pub signature: Option<String>,
-    /// What to know about the published values shown.
+    /// The corpora that finished trials saw.
+    pub data: Vec<Data>,
+    /// The commits of the code that finished trials ran.
+    pub commits: Vec<String>,
+    /// The devices that finished trials ran on, by their own names.
+    pub devices: Vec<String>,
+    /// Name of the published table whose values are shown.
+    pub published: Option<String>,
+    /// What to know about values shown.
     pub notes: Vec<String>,
 }
 
+/// A corpus.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Data {
+    pub recipe: String,
+    /// Hash of the prepared content.
+    pub fingerprint: String,
+}
+
 /// A column of values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
+    /// One of [`COLUMNS`](super::layout::COLUMNS).
     pub name: String,
     /// Some row has a published value here.
     pub published: bool,
 }
 
 /// One row: the trials that differ in nothing but the seed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     pub label: String,
+    /// See [`RowLayout::system`].
+    pub system: String,
+    /// Languages: `en-de`.
+    pub pair: String,
     pub group: Option<String>,
+    /// Label of the published row beside this one.
+    pub paper: Option<String>,
     /// (key, value in TOML)
     pub changes: Vec<(String, String)>,
+    pub hyperparameters: Hyperparameters,
+    /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
+    pub fingerprint: Option<String>,
     /// Trials that finished; the values are theirs.
     pub finished: usize,
     /// Trials that the sweep asks for.
     pub wanted: usize,
+    /// What the training of one trial cost, on average.
+    pub cost: Cost,
     /// One for each column.
     pub cells: Vec<Cell>,
 }
 
 /// A row's value in a column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {
     /// Absent: no finished trial has the value.
     pub summary: Option<Summary>,
-    /// The paper's, as printed.
+    /// The best mean of the column among rows of the same data; never of columns that rank nothing.
+    pub best: bool,
+    /// The paper's, as printed; parameters in millions.
     pub published: Option<String>,
+    /// Our mean minus the paper's value, in the unit that the paper prints.
+    pub against_published: Option<f64>,
+    /// Against the base row; absent for the base row, for columns that are not tested and without translations
+    /// to test.
+    pub comparison: Option<Comparison>,
 }
 
 /// Mean and spread of a value over seeds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     pub n: usize,
     pub mean: f64,
     /// Sample standard deviation, with n - 1; absent for one value.
     pub deviation: Option<f64>,
+    /// In the order of the seeds.
+    pub values: Vec<f64>,
 }
 
 /// A trial that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub row: String,
     pub seed: u64,
@@ -146,7 +131,23 @@ impl Summary {
         let mean = values.iter().sum::<f64>() / n as f64;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
-        Some(Summary { n, mean, deviation })
+        Some(Summary { n, mean, deviation, values: values.to_vec() })
+    }
+}
+
+/// What a column ranks rows by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+/// Which values of a column are better; none of one that only describes, as `parameters` does.
+pub fn better(column: &str) -> Option<Better> {
+    match column.rsplit('/').next()? {
+        "bleu" | "chrf" | "accuracy" => Some(Better::Higher),
+        "loss" | "perplexity" | "word_perplexity" | "ter" => Some(Better::Lower),
+        _ => None,
     }
 }
 
@@ -158,83 +159,138 @@ impl ResultTable {
     /// row, or scores of different signatures.
     pub fn new(layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
         let by_trial = index(layout, results)?;
-        let signature = one_signature(results)?;
-        let names: Vec<&str> = match layout.columns.as_slice() {
-            [] => USUAL_COLUMNS.to_vec(),
-            columns => columns.iter().map(String::as_str).collect(),
-        };
+        let names = column_names(layout);
         let mut table = ResultTable {
+            form: layout.form,
             columns: names.iter().map(|name| Column { name: name.to_string(), published: false }).collect(),
             rows: Vec::new(),
+            base: layout.base.clone(),
+            significance: Significance::default(),
+            verdicts: Vec::new(),
             failures: Vec::new(),
-            signature,
+            signature: one_signature(results)?,
+            data: distinct(results, |record| Data {
+                recipe: record.data.recipe.clone(),
+                fingerprint: record.data.fingerprint.clone(),
+            }),
+            commits: distinct(results, |record| record.provenance.commit.clone()),
+            devices: distinct(results, |record| record.provenance.device_name.clone()),
+            published: layout.published.as_ref().map(|published| published.name.clone()),
             notes: Vec::new(),
         };
         for row in &layout.rows {
-            let ended = |seed: &u64| by_trial.get(&(row.label.as_str(), *seed)).copied();
-            let ended: Vec<&TrialResult> = row.seeds.iter().filter_map(ended).collect();
+            let ended: Vec<&TrialResult> = row
+                .seeds
+                .iter()
+                .filter_map(|seed| by_trial.get(&(row.label.as_str(), *seed)).copied())
+                .collect();
             table.failures.extend(ended.iter().filter_map(|result| failure(result)));
-            let finished: Vec<&TrialResult> =
-                ended.into_iter().filter(|result| result.state == TrialState::Finished).collect();
             let paper = match (&layout.published, &row.paper) {
                 (Some(published), Some(label)) => Some(published.row(label)?),
                 _ => None,
             };
-            let cell = |name: &&str| {
-                let values: Vec<f64> = finished.iter().filter_map(|result| value(result, name)).collect();
-                let published = paper.and_then(|paper| paper.value(name)).map(String::from);
-                Cell { summary: Summary::of(&values), published }
-            };
-            let cells: Vec<Cell> = names.iter().map(cell).collect();
-            for (column, cell) in table.columns.iter_mut().zip(&cells) {
+            if let Some(note) = paper.and_then(|paper| paper.note.as_ref()) {
+                let note = format!("paper, {}: {note}", row.paper.as_deref().unwrap_or(&row.label));
+                if !table.notes.contains(&note) {
+                    table.notes.push(note);
+                }
+            }
+            let row = new_row(layout, row, &ended, paper, &names);
+            for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
                 column.published |= cell.published.is_some();
             }
-            if let Some(note) = paper.and_then(|paper| paper.note.as_ref()) {
-                table.notes.push(format!("paper, {}: {note}", row.label));
-            }
-            table.rows.push(Row {
-                label: row.label.clone(),
-                group: row.group.clone(),
-                changes: row.changes.clone(),
-                finished: finished.len(),
-                wanted: row.seeds.len(),
-                cells,
-            });
+            table.rows.push(row);
         }
+        table.mark_best();
         Ok(table)
+    }
+
+    /// The row that others are compared with.
+    pub fn base_row(&self) -> Option<&Row> {
+        self.rows.iter().find(|row| Some(&row.label) == self.base.as_ref())
+    }
+
+    /// The row that `row` is compared with: the base row, or the same system on the row's own data.
+    pub fn base_of(&self, row: &Row) -> Option<&Row> {
+        let base = self.base_row()?;
+        let mut candidates = self.rows.iter().filter(|other| {
+            row.fingerprint.is_some() && other.fingerprint == row.fingerprint && other.system == base.system
+        });
+        candidates.next()
+    }
+
+    fn mark_best(&mut self) {
+        for column in 0..self.columns.len() {
+            let Some(better) = better(&self.columns[column].name) else { continue };
+            let mut best: BTreeMap<Option<String>, f64> = BTreeMap::new();
+            for row in &self.rows {
+                let Some(summary) = &row.cells[column].summary else { continue };
+                let so_far = best.entry(row.fingerprint.clone()).or_insert(summary.mean);
+                *so_far = match better {
+                    Better::Higher => so_far.max(summary.mean),
+                    Better::Lower => so_far.min(summary.mean),
+                };
+            }
+            for row in &mut self.rows {
+                let best = best.get(&row.fingerprint);
+                let cell = &mut row.cells[column];
+                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(&summary.mean) == best);
+            }
+        }
     }
 }
 
-/// Results by (row, seed).
-fn index<'a>(
+fn new_row(
     layout: &Layout,
-    results: &'a [TrialResult],
-) -> Result<BTreeMap<(&'a str, u64), &'a TrialResult>> {
-    let mut by_trial = BTreeMap::new();
-    for result in results {
-        let TrialResult { row, seed, .. } = result;
-        if !layout.rows.iter().any(|known| known.label == *row && known.seeds.contains(seed)) {
-            return Err(Error::user(format!(
-                "the results hold row {row:?} with seed {seed}, which the sweep does not have; remove its directory or add it to the sweep"
-            )));
-        }
-        if by_trial.insert((row.as_str(), *seed), result).is_some() {
-            return Err(Error::user(format!(
-                "the results hold row {row:?} with seed {seed} twice; keep one of the two records"
-            )));
-        }
+    row: &RowLayout,
+    ended: &[&TrialResult],
+    paper: Option<&PublishedRow>,
+    columns: &[&str],
+) -> Row {
+    let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
+    let cell = |name: &&str| {
+        let values: Vec<f64> = finished.iter().filter_map(|record| value(record, name)).collect();
+        let summary = Summary::of(&values);
+        let of_pair = |paper: &'_ PublishedRow| match *name {
+            TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
+            name => paper.value(name).map(String::from),
+        };
+        let published = paper.and_then(of_pair);
+        let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
+        let unit = if *name == "parameters" { 1e-6 } else { 1.0 };
+        let against_published =
+            summary.as_ref().zip(printed).map(|(summary, printed)| summary.mean * unit - printed);
+        Cell { summary, best: false, published, against_published, comparison: None }
+    };
+    Row {
+        label: row.label.clone(),
+        system: row.system.clone(),
+        pair: row.pair.clone(),
+        group: row.group.clone(),
+        paper: row.paper.clone(),
+        changes: row.changes.clone(),
+        hyperparameters: row.hyperparameters.clone(),
+        fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
+        finished: finished.len(),
+        wanted: row.seeds.len(),
+        cost: Cost::of(ended, &layout.peak_tflops),
+        cells: columns.iter().map(cell).collect(),
     }
-    Ok(by_trial)
+}
+
+/// What finished trials have, each once, sorted.
+fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T> {
+    let all: BTreeSet<T> = results.iter().filter_map(TrialResult::record).map(of).collect();
+    all.into_iter().collect()
 }
 
 fn one_signature(results: &[TrialResult]) -> Result<Option<String>> {
-    let finished = results.iter().filter(|result| result.state == TrialState::Finished);
-    let mut signed = finished.filter_map(|result| Some((result, result.signature.as_deref()?)));
-    let Some((first, signature)) = signed.next() else {
+    let mut finished = results.iter().filter_map(|result| Some((result, &result.record()?.signature)));
+    let Some((first, signature)) = finished.next() else {
         return Ok(None);
     };
-    match signed.find(|(_, other)| *other != signature) {
-        None => Ok(Some(signature.to_string())),
+    match finished.find(|(_, other)| *other != signature) {
+        None => Ok(Some(signature.clone())),
         Some((second, other)) => Err(Error::user(format!(
             "the results mix two BLEU signatures: {signature} (row {:?}, seed {}) and {other} (row {:?}, seed {}); score all of them anew with one setting before tabulating",
             first.row, first.seed, second.row, second.seed
@@ -243,60 +299,81 @@ fn one_signature(results: &[TrialResult]) -> Result<Option<String>> {
 }
 
 fn failure(result: &TrialResult) -> Option<Failure> {
-    match &result.state {
-        TrialState::Finished => None,
-        TrialState::Failed { reason } => {
+    match &result.outcome {
+        TrialOutcome::Finished { .. } => None,
+        TrialOutcome::Failed { reason } => {
             Some(Failure { row: result.row.clone(), seed: result.seed, reason: reason.clone() })
         }
     }
 }
 
-fn value(result: &TrialResult, column: &str) -> Option<f64> {
+fn value(record: &Record, column: &str) -> Option<f64> {
     match column {
-        "parameters" => result.parameters.map(|count| count as f64),
-        "steps" => Some(result.steps as f64),
-        tag => result.metrics.get(tag).copied(),
+        "parameters" => Some(record.parameters as f64),
+        "steps" => Some(record.steps as f64),
+        tag => record.metrics.get(tag).copied(),
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::published::Published;
+    use super::super::record::tests::record;
     use super::*;
 
-    fn row(label: &str, paper: Option<&str>, changes: &[(&str, &str)]) -> RowLayout {
+    pub fn row(label: &str, group: Option<&str>, changes: &[(&str, &str)]) -> RowLayout {
         RowLayout {
             label: label.into(),
-            group: paper.filter(|label| *label != "base").map(|_| "A".into()),
-            paper: paper.map(String::from),
+            system: label.into(),
+            pair: "en-de".into(),
+            group: group.map(String::from),
+            paper: None,
             changes: changes.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            hyperparameters: Hyperparameters::of(&Default::default(), &Default::default()),
             seeds: vec![1, 2, 3],
         }
     }
 
-    fn finished(row: &str, seed: u64, perplexity: f64, bleu: f64) -> TrialResult {
+    pub fn finished(row: &str, seed: u64, perplexity: f64, bleu: f64) -> TrialResult {
         let metrics = [("dev/perplexity", perplexity), ("dev/bleu", bleu)];
+        let record = Record {
+            label: row.into(),
+            seed,
+            parameters: 65_110_016,
+            steps: 100_000,
+            metrics: metrics.into_iter().map(|(tag, value)| (tag.to_string(), value)).collect(),
+            signature: "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0".into(),
+            ..record()
+        };
         TrialResult {
             row: row.into(),
             seed,
-            parameters: Some(65_110_016),
-            steps: 100_000,
-            metrics: metrics.into_iter().map(|(tag, value)| (tag.to_string(), value)).collect(),
-            signature: Some("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0".into()),
-            state: TrialState::Finished,
+            outcome: TrialOutcome::Finished { record: Box::new(record), time: None },
+        }
+    }
+
+    pub fn table3(rows: Vec<RowLayout>) -> Layout {
+        Layout {
+            form: Form::List,
+            columns: ["parameters", "steps", "dev/perplexity", "dev/bleu"].map(String::from).to_vec(),
+            published: Some(Published::named("table3").unwrap()),
+            base: Some("base".into()),
+            peak_tflops: BTreeMap::new(),
+            rows,
         }
     }
 
     /// A sweep of three rows: one complete, one with a failure and a trial to come, one not begun.
     pub fn example() -> (Layout, Vec<TrialResult>) {
-        let columns = ["parameters", "steps", "dev/perplexity", "dev/bleu"].map(String::from).to_vec();
-        let rows = vec![
-            row("base", Some("base"), &[]),
-            row("A-h1", Some("A-h1"), &[("model.heads", "1")]),
+        let mut rows = vec![
+            row("base", None, &[]),
+            row("A-h1", Some("A"), &[("model.heads", "1")]),
             row("own", None, &[("model.position", "\"none\""), ("training.label_smoothing", "0.0")]),
         ];
-        let layout = Layout { columns, published: Some(Published::named("table3").unwrap()), rows };
-        let mut failed = finished("A-h1", 2, 0.0, 0.0);
-        failed.state = TrialState::Failed { reason: "diverged at step 300: the loss is NaN".into() };
+        rows[0].paper = Some("base".into());
+        rows[1].paper = Some("A-h1".into());
+        let outcome = TrialOutcome::Failed { reason: "diverged at step 300: the loss is NaN".into() };
+        let failed = TrialResult { row: "A-h1".into(), seed: 2, outcome };
         let results = vec![
             finished("A-h1", 1, 5.25, 24.5),
             finished("base", 3, 5.0, 26.0),
@@ -304,7 +381,7 @@ pub(super) mod tests {
             finished("base", 2, 5.25, 25.0),
             failed,
         ];
-        (layout, results)
+        (table3(rows), results)
     }
 
     #[test]
@@ -314,18 +391,58 @@ pub(super) mod tests {
         let counts: Vec<_> =
             table.rows.iter().map(|row| (row.label.as_str(), row.finished, row.wanted)).collect();
         assert_eq!(counts, [("base", 3, 3), ("A-h1", 1, 3), ("own", 0, 3)]);
-        let bleu = table.rows[0].cells[3].summary.unwrap();
-        assert_eq!((bleu.mean, bleu.deviation), (25.5, Some(0.5)));
-        assert_eq!(table.rows[1].cells[3].summary.unwrap().deviation, None);
-        assert_eq!(table.rows[1].cells[3].published.as_deref(), Some("24.9"));
-        assert_eq!(table.rows[2].cells[3], Cell { summary: None, published: None });
-        assert_eq!(table.failures.len(), 1);
+        let cell = &table.rows[0].cells[3];
+        let bleu = cell.summary.as_ref().unwrap();
+        assert_eq!((bleu.mean, bleu.deviation, &bleu.values[..]), (25.5, Some(0.5), &[25.5, 25.0, 26.0][..]));
+        assert!(cell.best && !table.rows[1].cells[3].best && !table.rows[0].cells[0].best);
+        assert!((cell.against_published.unwrap() + 0.3).abs() < 1e-9);
+        assert!((table.rows[0].cells[0].against_published.unwrap() - 0.110016).abs() < 1e-9);
+        let single = &table.rows[1].cells[3];
+        assert_eq!(
+            (single.summary.as_ref().unwrap().deviation, single.published.as_deref()),
+            (None, Some("24.9"))
+        );
+        let missing = &table.rows[2].cells[3];
+        assert_eq!((&missing.summary, missing.best, missing.against_published), (&None, false, None));
+        assert_eq!(
+            (table.failures.len(), table.data.len(), &table.commits[..]),
+            (1, 1, &["abc".to_string()][..])
+        );
+    }
+
+    #[test]
+    fn a_row_is_compared_with_the_base_system_on_its_own_data() {
+        let mut rows = vec![
+            row("de,base", None, &[]),
+            row("de,big", None, &[]),
+            row("fr,base", None, &[]),
+            row("fr,big", None, &[]),
+        ];
+        rows.iter_mut().for_each(|row| row.system = row.label[3..].into());
+        let mut layout = table3(rows);
+        layout.base = Some("de,base".into());
+        let mut results = Vec::new();
+        for label in ["de,base", "de,big", "fr,base"] {
+            let mut result = finished(label, 1, 5.0, 25.0);
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.data.fingerprint = label[..2].into();
+            }
+            results.push(result);
+        }
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let base = |row: usize| table.base_of(&table.rows[row]).map(|row| row.label.as_str());
+        assert_eq!(
+            [base(0), base(1), base(2), base(3)],
+            [Some("de,base"), Some("de,base"), Some("fr,base"), None]
+        );
     }
 
     #[test]
     fn different_signatures_are_not_mixed() {
         let (layout, mut results) = example();
-        results[1].signature = Some("tok:none".into());
+        if let TrialOutcome::Finished { record, .. } = &mut results[1].outcome {
+            record.signature = "tok:none".into();
+        }
         let error = ResultTable::new(&layout, &results).unwrap_err().to_string();
         assert!(error.contains("two BLEU signatures") && error.contains("score all of them anew"), "{error}");
     }
@@ -337,5 +454,13 @@ pub(super) mod tests {
         assert!(ResultTable::new(&layout, &results).unwrap_err().to_string().contains("twice"));
         results.last_mut().unwrap().seed = 9;
         assert!(ResultTable::new(&layout, &results).unwrap_err().to_string().contains("seed 9, which"));
+    }
+
+    #[test]
+    fn the_order_of_results_does_not_matter() {
+        let (layout, mut results) = example();
+        let table = ResultTable::new(&layout, &results).unwrap();
+        results.reverse();
+        assert_eq!(ResultTable::new(&layout, &results).unwrap(), table);
     }
 }

@@ -53,6 +53,26 @@ impl Counts {
         self.numbers.extend_from_slice(row);
     }
 
+    /// The rows of several corpora that translate the same sentences, joined sentence by sentence.
+    ///
+    /// # Errors
+    /// A user error where they differ in their number of sentences.
+    pub(super) fn side_by_side(corpora: &[&Counts]) -> Result<Counts> {
+        let sentences = corpora.first().map_or(0, |first| first.sentences());
+        if let Some(other) = corpora.iter().find(|other| other.sentences() != sentences) {
+            return Err(Error::user(format!(
+                "translations differ in their number of sentences, {sentences} and {}; all must translate the same",
+                other.sentences()
+            )));
+        }
+        let width = corpora.iter().map(|counts| counts.width).sum();
+        let mut joined = Counts::with_capacity(width, sentences);
+        for sentence in 0..sentences {
+            corpora.iter().for_each(|counts| joined.numbers.extend_from_slice(counts.row(sentence)));
+        }
+        Ok(joined)
+    }
+
     pub fn sentences(&self) -> usize {
         self.numbers.len() / self.width
     }
@@ -73,7 +93,7 @@ impl Counts {
     }
 
     /// The sum over these sentences, each as often as it is named.
-    pub(super) fn sum_of(&self, sentences: impl Iterator<Item = usize>) -> Vec<u64> {
+    pub fn sum_of(&self, sentences: impl Iterator<Item = usize>) -> Vec<u64> {
         let mut sum = vec![0; self.width];
         for sentence in sentences {
             for (sum, number) in sum.iter_mut().zip(self.row(sentence)) {
@@ -116,5 +136,16 @@ mod tests {
         assert_eq!((counts.sentences(), counts.rows().len()), (3, 3));
         assert_eq!(counts.sum(), [111, 222]);
         assert_eq!(counts.sum_of([2, 0, 2].into_iter()), [201, 402]);
+    }
+
+    #[test]
+    fn corpora_are_joined_by_sentence_if_they_have_the_same() {
+        let (mut wide, mut narrow) = (Counts::with_capacity(2, 2), Counts::with_capacity(1, 2));
+        [[1, 2], [10, 20]].iter().for_each(|row| wide.push(row));
+        [[3], [30]].iter().for_each(|row| narrow.push(row));
+        let joined = Counts::side_by_side(&[&wide, &narrow]).unwrap();
+        assert_eq!(joined.rows().collect::<Vec<_>>(), [[1, 2, 3], [10, 20, 30]]);
+        narrow.push(&[300]);
+        assert_eq!(Counts::side_by_side(&[&wide, &narrow]).unwrap_err().exit_code(), 2);
     }
 }

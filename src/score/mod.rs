@@ -11,6 +11,7 @@ mod evalb;
 mod metric;
 mod multi_bleu;
 mod ngram;
+mod replicates;
 mod resampling;
 mod segments;
 mod set_apart;
@@ -28,6 +29,7 @@ pub use chrf::ChrfConfig;
 pub use evalb::{Brackets, CUTOFF, EvalbCounts, evalb, percent};
 pub use metric::{Counts, Metric};
 pub use multi_bleu::{MosesTokens, MultiBleuConfig};
+pub use replicates::{confidence_of_difference, confidence_of_mean, randomization_of_means};
 pub use resampling::{
     BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
     paired_randomization,

@@ -25,6 +25,9 @@ pub const RANDOMIZATION_TRIALS: u32 = 10_000;
 /// Where the draws start, by default.
 pub const RESAMPLING_SEED: u64 = 12_345;
 
+/// A score of summed counts.
+pub(super) type Score<'a> = &'a dyn Fn(&[u64]) -> f64;
+
 /// Where a score would lie on other sentences of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
@@ -53,8 +56,18 @@ fn mean(values: &[f64]) -> f64 {
 /// # Errors
 /// A user error where there is no sentence or no resample.
 pub fn confidence(metric: &dyn Metric, counts: &Counts, resamples: u32, seed: u64) -> Result<Interval> {
+    bootstrap_interval(&|row| metric.score(row), counts, resamples, seed)
+}
+
+/// As [`confidence`], of any score of the summed counts.
+pub(super) fn bootstrap_interval(
+    score: Score,
+    counts: &Counts,
+    resamples: u32,
+    seed: u64,
+) -> Result<Interval> {
     check(counts, counts, resamples)?;
-    Ok(Interval::of(bootstrap_scores(metric, counts, resamples, seed)))
+    Ok(Interval::of(bootstrap_scores(score, counts, resamples, seed)))
 }
 
 /// The probability that a difference in score as large as the one found is chance, by paired
@@ -73,11 +86,12 @@ pub fn paired_bootstrap(
     seed: u64,
 ) -> Result<f64> {
     check(baseline, system, resamples)?;
-    let ours = bootstrap_scores(metric, system, resamples, seed);
-    let theirs = bootstrap_scores(metric, baseline, resamples, seed);
+    let score: Score = &|row| metric.score(row);
+    let ours = bootstrap_scores(score, system, resamples, seed);
+    let theirs = bootstrap_scores(score, baseline, resamples, seed);
     let differences: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).collect();
     let mean = mean(&differences);
-    let found = difference(metric, &baseline.sum(), &system.sum());
+    let found = difference(score, &baseline.sum(), &system.sum());
     Ok(p_value(differences.iter().map(|difference| difference - mean), found))
 }
 
@@ -96,9 +110,25 @@ pub fn paired_randomization(
     trials: u32,
     seed: u64,
 ) -> Result<f64> {
+    let (found, trials) = randomized(&|row| metric.score(row), baseline, system, trials, seed)?;
+    Ok(p_value(trials.into_iter(), found))
+}
+
+/// The difference in score found, and the differences after each sentence's two rows have changed sides
+/// with probability ½, one for each trial.
+///
+/// # Errors
+/// As for [`paired_bootstrap`].
+pub(super) fn randomized(
+    score: Score,
+    baseline: &Counts,
+    system: &Counts,
+    trials: u32,
+    seed: u64,
+) -> Result<(f64, Vec<f64>)> {
     check(baseline, system, trials)?;
     let (baseline_sum, system_sum) = (baseline.sum(), system.sum());
-    let found = difference(metric, &baseline_sum, &system_sum);
+    let found = difference(score, &baseline_sum, &system_sum);
     let (mut one, mut other) = (baseline_sum.clone(), baseline_sum.clone());
     let trials = (0..trials).map(|trial| {
         one.fill(0);
@@ -116,26 +146,26 @@ pub fn paired_randomization(
         for (index, other) in other.iter_mut().enumerate() {
             *other = baseline_sum[index] + system_sum[index] - one[index];
         }
-        difference(metric, &one, &other)
+        difference(score, &one, &other)
     });
-    Ok(p_value(trials, found))
+    Ok((found, trials.collect()))
 }
 
 /// The scores of test sets drawn from the sentences, with replacement. Draw k is the same for every
 /// system and metric.
-fn bootstrap_scores(metric: &dyn Metric, counts: &Counts, resamples: u32, seed: u64) -> Vec<f64> {
+fn bootstrap_scores(score: Score, counts: &Counts, resamples: u32, seed: u64) -> Vec<f64> {
     let sentences = counts.sentences() as u64;
     let draw = |resample| {
         let mut stream = seed::rng(seed, Purpose::Resampling, u64::from(resample));
         // The high half of a product with 64 random bits favours no sentence by more than 2^-32.
         let sentence = |_| ((u128::from(stream.next_u64()) * u128::from(sentences)) >> 64) as usize;
-        metric.score(&counts.sum_of((0..sentences).map(sentence)))
+        score(&counts.sum_of((0..sentences).map(sentence)))
     };
     (0..resamples).map(draw).collect()
 }
 
-fn difference(metric: &dyn Metric, one: &[u64], other: &[u64]) -> f64 {
-    (metric.score(one) - metric.score(other)).abs()
+fn difference(score: Score, one: &[u64], other: &[u64]) -> f64 {
+    (score(one) - score(other)).abs()
 }
 
 /// How many of the statistics exceed the difference found; one is added on both sides, so that the

@@ -1,13 +1,23 @@
-//! From run directories to a sweep's records and tables. Needs nothing else, and so can be
-//! repeated at any time.
+//! From run directories to a sweep's records and tables. Needs nothing else but the references that
+//! translations are compared with, and so can be repeated at any time.
 
-use super::expand::{Trial, layout};
+use super::committed::{Committed, RECORDS_FILE};
+use super::expand::Trial;
+use super::layout::layout;
 use super::spec::SweepSpec;
+use crate::config::Experiment;
+use crate::data::{self, Prepared, Split};
 use crate::error::Result;
+use crate::experiment::attempts::training_time;
+use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::files;
+use crate::results::layout::{TrialOutcome, TrialResult};
 use crate::results::record::{Failure, Record};
-use crate::results::render;
-use crate::results::table::{ResultTable, TrialResult, TrialState};
+use crate::results::render::Tabulated;
+use crate::results::significance::{Evidence, TESTED};
+use crate::results::table::ResultTable;
+use crate::score::{Counts, Metric};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Where a trial of the sweep in `sweep_dir` lives.
@@ -29,53 +39,148 @@ pub fn records(
     Ok(trials.iter().map(record).collect())
 }
 
-/// The table of a sweep from what its trials left.
+/// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has
+/// the prepared corpora; where one is missing, the table says that its rows were not compared.
 pub fn table(
     spec: &SweepSpec,
     sweep_dir: &Path,
+    data_root: &Path,
     trials: &[Trial],
     records: &[Option<Record>],
 ) -> Result<ResultTable> {
     let mut results = Vec::new();
     for (trial, record) in trials.iter().zip(records) {
-        match record {
-            Some(record) => results.push(TrialResult {
-                row: trial.row.clone(),
-                seed: trial.seed,
-                parameters: Some(record.parameters),
-                steps: record.steps,
-                metrics: record.metrics.clone(),
-                signature: Some(record.signature.clone()),
-                state: TrialState::Finished,
-            }),
-            None => results.extend(Failure::load(&run_dir(sweep_dir, trial)).map(|failure| TrialResult {
-                row: trial.row.clone(),
-                seed: trial.seed,
-                parameters: None,
-                steps: 0,
-                metrics: Default::default(),
-                signature: None,
-                state: TrialState::Failed { reason: failure.reason },
-            })),
-        }
+        let run_dir = run_dir(sweep_dir, trial);
+        let outcome = match record {
+            Some(record) => TrialOutcome::Finished {
+                record: Box::new(record.clone()),
+                time: training_time(&run_dir, record.steps),
+            },
+            None => match Failure::load(&run_dir) {
+                Some(failure) => TrialOutcome::Failed { reason: failure.reason },
+                None => continue,
+            },
+        };
+        results.push(TrialResult { row: trial.row.clone(), seed: trial.seed, outcome });
     }
-    ResultTable::new(&layout(spec, trials)?, &results)
+    let mut table = ResultTable::new(&layout(spec, trials)?, &results)?;
+    table.compare(&evidence(&table, sweep_dir, data_root, trials, records))?;
+    table.judge();
+    Ok(table)
 }
 
-/// Writes `table.md`, `table.csv`, `records.jsonl` and a copy of the sweep file.
+/// What BLEU counts in the translations of the finished trials, as far as there are references.
+fn evidence(
+    table: &ResultTable,
+    sweep_dir: &Path,
+    data_root: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Evidence {
+    let mut evidence = Evidence::default();
+    let mut references = References { root: data_root, known: BTreeMap::new() };
+    let mut finished: Vec<(&Trial, &Record)> =
+        trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
+    finished.sort_by_key(|(trial, _)| trial.seed);
+    for split in [Split::Dev, Split::Test] {
+        let column = format!("{}/bleu", split.name());
+        if !TESTED.contains(&column.as_str()) || table.columns.iter().all(|known| known.name != column) {
+            continue;
+        }
+        for (trial, record) in &finished {
+            let counts = references.of(&trial.experiment, record, split).and_then(|references| {
+                let counted =
+                    recorded_hypotheses(&run_dir(sweep_dir, trial), record, split).and_then(|hypotheses| {
+                        bleu_config(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
+                    });
+                counted.map_err(|error| error.to_string())
+            });
+            let key = (trial.row.clone(), column.clone());
+            match counts {
+                Ok(counts) => evidence.counts.entry(key).or_default().push(counts),
+                Err(why) if !evidence.missing.contains(&why) => evidence.missing.push(why),
+                Err(_) => {}
+            }
+        }
+    }
+    // Of a row with a seed missing, the rest would stand for all.
+    let whole = |(row, _): &(String, String), counts: &mut Vec<Counts>| {
+        finished.iter().filter(|(trial, _)| trial.row == *row).count() == counts.len()
+    };
+    evidence.counts.retain(whole);
+    evidence
+}
+
+/// The references of prepared corpora, each read once.
+struct References<'a> {
+    root: &'a Path,
+    /// By fingerprint and split; or why there are none.
+    known: BTreeMap<(String, &'static str), std::result::Result<Vec<String>, String>>,
+}
+
+impl References<'_> {
+    /// The references that a trial was scored against, or why there are none.
+    fn of(
+        &mut self,
+        experiment: &Experiment,
+        record: &Record,
+        split: Split,
+    ) -> std::result::Result<&Vec<String>, String> {
+        let key = (record.data.fingerprint.clone(), split.name());
+        let found = self.known.entry(key).or_insert_with(|| {
+            let name = &experiment.data.recipe.name;
+            let corpus: Prepared = data::open_if_prepared(&experiment.data, self.root)
+                .map_err(|error| error.to_string())?
+                .ok_or_else(|| {
+                    format!(
+                        "the corpus {name} is not prepared in {}; `ablate prepare` makes it",
+                        self.root.display()
+                    )
+                })?;
+            if corpus.fingerprint() != record.data.fingerprint {
+                return Err(format!(
+                    "the corpus {name} in {} is not the one that the runs were scored on",
+                    self.root.display()
+                ));
+            }
+            corpus.text(split).map(|text| text.target).map_err(|error| error.to_string())
+        });
+        found.as_ref().map_err(String::clone)
+    }
+}
+
+/// What a table says of the trials that committed records stand for; nothing if there are none.
+pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) -> Option<String> {
+    let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for (&number, found) in reused {
+        let Trial { row, seed, .. } = &trials[number];
+        by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
+    }
+    let files = by_file.iter().map(|(file, names)| format!("{} by {}", names.join(", "), file.display()));
+    let files: Vec<String> = files.collect();
+    (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
+}
+
+/// Writes `table.md`, `table.tex`, `table.csv`, `records.jsonl` and a copy of the sweep file.
 pub fn write(
     sweep_file: &Path,
     sweep_dir: &Path,
     table: &ResultTable,
     records: &[Option<Record>],
 ) -> Result<()> {
-    files::write_atomically(&sweep_dir.join("table.md"), render::markdown(table).as_bytes())?;
-    files::write_atomically(&sweep_dir.join("table.csv"), render::csv(table)?.as_bytes())?;
+    write_tables(sweep_dir, &Tabulated::of(table)?)?;
     let mut lines = String::new();
     for record in records.iter().flatten() {
         lines += &record.to_line()?;
         lines.push('\n');
     }
-    files::write_atomically(&sweep_dir.join("records.jsonl"), lines.as_bytes())?;
+    files::write_atomically(&sweep_dir.join(RECORDS_FILE), lines.as_bytes())?;
     files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
+}
+
+/// Writes `table.md`, `table.tex` and `table.csv` into a directory.
+pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
+    files::write_atomically(&folder.join("table.md"), table.markdown().as_bytes())?;
+    files::write_atomically(&folder.join("table.tex"), table.latex().as_bytes())?;
+    files::write_atomically(&folder.join("table.csv"), table.csv()?.as_bytes())
 }

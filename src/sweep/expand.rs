@@ -2,6 +2,7 @@
 
 use super::combine::{Combination, Ground, about_row, combinations, too_many};
 use super::factor::MOST_COMBINATIONS;
+use super::layout::{check_base, check_table};
 use super::settings::{Setting, mistake};
 use super::spec::{Section, SweepSpec};
 use crate::config::configuration_hash;
@@ -9,9 +10,7 @@ use crate::config::load::load_experiment_tree;
 use crate::config::schema::Experiment;
 use crate::config::tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
-use crate::error::{Diagnostic, Place, Result, nearest};
-use crate::results::published::Published;
-use crate::results::table::{COLUMNS, Layout, RowLayout};
+use crate::error::{Place, Result};
 use std::collections::HashMap;
 
 /// One row with one seed.
@@ -19,6 +18,8 @@ use std::collections::HashMap;
 pub struct Trial {
     /// The row's label, the section's and the choices' parts included: the name of its directory.
     pub row: String,
+    /// The same without the section's label: rows of several sections may share it.
+    pub system: String,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
@@ -62,13 +63,22 @@ pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
                 paper: row.and_then(|row| row.paper.clone()),
                 changes: changes(section, combination, &tree),
                 seed: 0,
+                system: system(&label, section),
                 row: label,
                 experiment,
             };
             trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
         }
     }
+    check_base(spec, &trials)?;
     Ok(trials)
+}
+
+/// A row's label without its section's.
+fn system(label: &str, section: &Section) -> String {
+    let own =
+        section.label.as_ref().and_then(|section| label.strip_prefix(section.as_str())?.strip_prefix(','));
+    own.unwrap_or(label).to_string()
 }
 
 fn with_seed(trial: &Trial, seed: u64) -> Trial {
@@ -144,28 +154,6 @@ fn at(place: &Place, from: &Place) -> String {
     }
 }
 
-/// How the results of these trials are laid out in a table.
-///
-/// # Errors
-/// The published table cannot be read.
-pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
-    let mut rows: Vec<RowLayout> = Vec::new();
-    for trial in trials {
-        match rows.last_mut() {
-            Some(row) if row.label == trial.row => row.seeds.push(trial.seed),
-            _ => rows.push(RowLayout {
-                label: trial.row.clone(),
-                group: trial.group.clone(),
-                paper: trial.paper.clone(),
-                changes: trial.changes.clone(),
-                seeds: vec![trial.seed],
-            }),
-        }
-    }
-    let published = spec.table.paper.as_deref().map(Published::named).transpose()?;
-    Ok(Layout { columns: spec.table.columns.clone(), published, rows })
-}
-
 /// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
 fn load_base(spec: &SweepSpec) -> Result<Tree> {
     if !spec.base.is_file() {
@@ -194,39 +182,4 @@ fn check(spec: &SweepSpec) -> Result<()> {
         return Err(mistake(message, &spec.start, DIRECTORY_NAME_HELP));
     }
     check_table(spec)
-}
-
-/// The published rows and the columns that the sweep names.
-fn check_table(spec: &SweepSpec) -> Result<()> {
-    for (i, column) in spec.table.columns.iter().enumerate() {
-        let place = spec.place(&["table", "columns"], Some(i));
-        if !COLUMNS.contains(&column.as_str()) {
-            let guess =
-                nearest(column, COLUMNS).map_or(String::new(), |near| format!("did you mean {near:?}? "));
-            let help = format!("{guess}accepted: {}", COLUMNS.join(", "));
-            return Err(mistake(format!("unknown column {column:?}"), &place, help));
-        }
-        if spec.table.columns[..i].contains(column) {
-            return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
-        }
-    }
-    let published = spec.table.paper.as_deref().map(Published::named).transpose();
-    let published = published.map_err(|error| error.at(Some(spec.place(&["table", "paper"], None))))?;
-    for row in spec.sections.iter().flat_map(|section| &section.rows) {
-        match (&row.paper, &published) {
-            (Some(label), Some(table)) => {
-                let unknown =
-                    |error: Diagnostic| about_row(error.at(Some(row.paper_place.clone())).into(), &row.label);
-                table.row(label).map_err(unknown)?;
-            }
-            (Some(label), None) => {
-                let message =
-                    format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
-                let help = "add paper = \"table3\" under [table], or remove the row's";
-                return Err(mistake(message, &row.paper_place, help));
-            }
-            (None, _) => {}
-        }
-    }
-    Ok(())
 }

@@ -4,10 +4,13 @@
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
 //! [`schema`](super::schema).
 
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::{Halving, Retry};
 use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
+use crate::results::layout::Form;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A sweep: rows of changes to a base experiment, each trained once with each seed.
 #[derive(Deserialize, JsonSchema)]
@@ -22,6 +25,9 @@ pub struct SweepFile {
     /// Trials that run at once; absent: the command decides.
     #[schemars(range(min = 1))]
     pub workers: Option<usize>,
+    /// Cards that trials are spread over: "cuda:0", … or "cuda" for all; absent: each has its `run.device`.
+    #[schemars(length(min = 1))]
+    pub devices: Option<Vec<String>>,
     /// Trials that one call of the command starts, at most; absent: all.
     #[schemars(range(min = 1))]
     pub max_trials: Option<usize>,
@@ -32,6 +38,9 @@ pub struct SweepFile {
     pub retry: Retry,
     /// Compare trials on the way and let only the best go on.
     pub halving: Option<Halving>,
+    /// What each trial asks for with `--launcher slurm`.
+    #[serde(default)]
+    pub slurm: SlurmSpec,
     /// Files of rows and sections to add to these, relative to this file.
     #[serde(default)]
     pub include: Vec<String>,
@@ -206,8 +215,16 @@ pub struct DistributionFile {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Table")]
 pub struct TableSpec {
-    /// A published table to print beside ours: "table2-en-de", "table2-en-fr" or "table3".
+    /// How results are laid out.
+    pub layout: Form,
+    /// A published table to print beside ours: "table2", "table2-en-de", "table2-en-fr" or "table3".
     pub paper: Option<String>,
     /// Columns in order; empty: the usual ones.
     pub columns: Vec<String>,
+    /// Label of the row that others are compared with; absent: the row that repeats the paper's base, else the
+    /// one labelled "base".
+    pub base: Option<String>,
+    /// Floating-point operations a second at the device's peak, in 10¹²: of a card, or of one thread of a
+    /// processor, by the name that records have. The paper's cards are known.
+    pub peak_tflops: BTreeMap<String, f64>,
 }

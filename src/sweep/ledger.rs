@@ -3,8 +3,9 @@
 //! A log for people and tools that watch; the run directories are the truth.
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::telemetry::console::say;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,21 +28,50 @@ pub struct Event<'a> {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Started,
+    /// Waits in a cluster's queue.
+    Submitted,
+    /// Its place was taken away; it waits for the next one.
+    Requeued,
     Finished,
     Failed,
     Stopped,
     /// A finished run elsewhere was taken over, or its training.
     Reused,
+    /// A committed record stands for the trial.
+    Recorded,
     /// Waits for halving to let it go on.
     Paused,
     /// Failed, and will be tried again.
     Retried,
     /// A run with other settings stood in the trial's place and was moved away.
     Superseded,
+}
+
+/// An event as it was written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Entry {
+    /// Seconds since 1970.
+    pub time: f64,
+    pub event: Kind,
+    pub row: String,
+    pub seed: u64,
+    pub identity: String,
+    pub reason: Option<String>,
+}
+
+/// The events of a sweep, the latest last; none if there is no ledger. A line that does not parse, as one that is
+/// being written, is passed over.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn read(sweep_dir: &Path) -> Result<Vec<Entry>> {
+    let bytes = files::read_if_exists(&sweep_dir.join(LEDGER_FILE))?.unwrap_or_default();
+    let lines = bytes.split(|&byte| byte == b'\n');
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 /// Appends events; may be shared by threads.
@@ -140,6 +170,23 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(line).unwrap()["row"].as_str().unwrap().to_string()
         };
         text.lines().map(row).collect()
+    }
+
+    #[test]
+    fn what_was_noted_is_read_and_a_line_that_is_being_written_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read(folder.path()).unwrap(), []);
+        let event = Event { event: Kind::Paused, row: "r", seed: 7, identity: "i", reason: Some("step 3") };
+        Ledger::open(folder.path()).unwrap().note(&event).unwrap();
+        let path = folder.path().join(LEDGER_FILE);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("{\"time\":17");
+        std::fs::write(&path, text).unwrap();
+        let entries = read(folder.path()).unwrap();
+        assert_eq!(entries.len(), 1);
+        let Entry { event, row, seed, identity, reason, .. } = &entries[0];
+        assert_eq!((*event, row.as_str(), *seed, identity.as_str()), (Kind::Paused, "r", 7, "i"));
+        assert_eq!(reason.as_deref(), Some("step 3"));
     }
 
     #[test]

@@ -1,19 +1,27 @@
 //! Sweeps: a file to trials, and trials to processes.
 
+pub mod board;
+pub mod clean;
 pub mod collect;
 pub mod combine;
+pub mod committed;
 pub mod condition;
+pub mod corpora;
+pub mod devices;
 pub mod draw;
+pub mod driver;
+pub mod event;
 pub mod expand;
 pub mod factor;
 pub mod file;
 pub mod include;
 pub mod label;
+pub mod launch;
+pub mod layout;
 pub mod ledger;
 pub mod place;
 pub mod plan;
 pub mod policy;
-pub mod process;
 pub mod progress;
 pub mod queue;
 pub mod scheduler;
@@ -21,3 +29,5 @@ pub mod schema;
 pub mod selection;
 pub mod settings;
 pub mod spec;
+pub mod state;
+pub mod status;

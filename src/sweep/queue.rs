@@ -141,6 +141,12 @@ impl Queue {
         self.settle(task);
         self.fresh.push(Job { failures: task.job.failures + 1, ..task.job.clone() });
     }
+
+    /// The trial is to go on, behind the others: nothing failed.
+    pub fn requeue(&mut self, task: &Task) {
+        self.settle(task);
+        self.fresh.push(task.job.clone());
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@
 
 use super::collect::run_dir;
 use super::expand::Trial;
+use super::launch::{Ending, Launcher, Order, Update};
 use super::ledger::{Event, Kind, Ledger};
 use super::place::{self, Reuse};
 use super::policy::Policy;
-use super::process::{self, Cores, Ending};
-use super::progress::{SweepProgress, TrialEvent};
+use super::progress::{SweepProgress, TrialProgress};
 use super::queue::{Job, Next, Queue, Task};
 use crate::config::{identity, training_identity};
 use crate::data;
-use crate::device::available_threads;
 use crate::error::{Error, Result};
 use crate::experiment::is_free;
 use crate::results::record::{Failure, FailureKind, Record};
@@ -18,14 +17,12 @@ use crate::signal::StopFlag;
 use crate::telemetry::format::duration;
 use crate::telemetry::{METRICS_FILE, metrics_log};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often everybody looks whether to stop.
+/// How often the driver looks whether to stop.
 const TICK: Duration = Duration::from_millis(20);
-/// How often a worker looks whether a trial that another process is at has become free.
+/// How often it looks whether a trial that another process is at has become free.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What is there before anything starts.
@@ -51,6 +48,8 @@ pub struct Tally {
     pub halved: usize,
     /// Why the sweep ended before its trials did.
     pub stopped: Option<String>,
+    /// What goes on without the driver, if it left as it was told to.
+    pub left: Option<String>,
 }
 
 /// The sweep at work.
@@ -59,9 +58,11 @@ pub struct Scheduler<'a> {
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
     pub trials: &'a [Trial],
-    pub workers: usize,
     pub policy: &'a Policy,
+    pub progress: &'a SweepProgress<'a>,
     pub stop: &'a StopFlag,
+    /// Leave once everything that can start has started.
+    pub detach: bool,
 }
 
 impl Scheduler<'_> {
@@ -117,122 +118,201 @@ impl Scheduler<'_> {
     }
 
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
-    pub fn run(&self, jobs: Vec<Job>, finished_before: usize) -> Result<Tally> {
-        let ledger = Ledger::open(self.sweep_dir)?;
-        let progress = SweepProgress::new();
-        let workers = self.workers.clamp(1, jobs.len().max(1));
-        let cores = Cores::split(workers, self.threads(workers));
-        let site = Site {
+    pub fn run(&self, jobs: Vec<Job>, finished_before: usize, launcher: &mut dyn Launcher) -> Result<Tally> {
+        let mut site = Site {
             scheduler: self,
-            ledger: &ledger,
-            progress: &progress,
-            queue: Mutex::new(Queue::new(jobs, self.policy)),
-            running: Mutex::default(),
-            tally: Mutex::new(Tally { finished: finished_before, ..Tally::default() }),
-            halt: StopFlag::never(),
+            launcher,
+            ledger: Ledger::open(self.sweep_dir)?,
+            queue: Queue::new(jobs, self.policy),
+            running: BTreeMap::new(),
+            tally: Tally { finished: finished_before, ..Tally::default() },
+            halted: false,
         };
-        let begun = Instant::now();
-        std::thread::scope(|scope| {
-            let waiting: Vec<_> = (0..workers)
-                .map(|worker| {
-                    let (site, cores) = (&site, cores.as_ref().map(|cores| &cores[worker]));
-                    scope.spawn(move || site.work(cores))
-                })
-                .collect();
-            site.watch(begun, || waiting.iter().all(|thread| thread.is_finished()));
-            waiting.into_iter().try_for_each(|thread| match thread.join() {
-                Ok(outcome) => outcome,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-        })?;
-        let queue = site.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut tally = site.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let outcome = site.work();
+        if outcome.is_err() {
+            site.wind_up();
+        }
+        outcome?;
+        let Site { queue, mut tally, .. } = site;
         tally.halved = queue.halved();
-        if tally.stopped.is_none() && queue.waiting() > 0 {
+        if let Some(left) = &mut tally.left
+            && queue.waiting() > 0
+        {
+            *left += &format!("; {} more wait for others", queue.waiting());
+        } else if tally.stopped.is_none() && queue.waiting() > 0 {
             let left = queue.waiting();
             tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
         }
         Ok(tally)
     }
-
-    /// Threads of one worker, when all workers train as the first trial does.
-    fn threads(&self, workers: usize) -> usize {
-        match self.trials.first().map_or(0, |trial| trial.experiment.run.threads) {
-            0 => (available_threads() / workers).max(1),
-            threads => threads,
-        }
-    }
 }
 
-/// What the workers of a running sweep share.
+/// A running sweep.
 struct Site<'a> {
     scheduler: &'a Scheduler<'a>,
-    ledger: &'a Ledger,
-    progress: &'a SweepProgress,
-    queue: Mutex<Queue>,
-    /// Process numbers of the running trials.
-    running: Mutex<BTreeSet<u32>>,
-    tally: Mutex<Tally>,
-    /// Raised when the sweep is to end before its trials do, for whatever reason.
-    halt: StopFlag,
+    launcher: &'a mut dyn Launcher,
+    ledger: Ledger,
+    queue: Queue,
+    /// The trials that the launcher has, by number.
+    running: BTreeMap<usize, Attempt<'a>>,
+    tally: Tally,
+    /// Whether the sweep is to end before its trials do, for whatever reason.
+    halted: bool,
+}
+
+/// One attempt at a task.
+struct Attempt<'a> {
+    task: Task,
+    order: Order,
+    begun: Instant,
+    /// Once it runs.
+    display: Option<TrialProgress<'a>>,
+}
+
+impl Attempt<'_> {
+    fn took(&self) -> String {
+        duration(self.begun.elapsed().as_secs_f64())
+    }
 }
 
 impl Site<'_> {
-    /// Stops the sweep when a signal comes or the time is up: every running trial saves a checkpoint first.
-    fn watch(&self, begun: Instant, all_done: impl Fn() -> bool) {
-        let hours = self.scheduler.policy.max_hours;
-        while !all_done() {
-            if !self.halt.is_raised() {
-                if self.scheduler.stop.is_raised() {
-                    self.progress.say(
-                        "stopping: every running trial saves a checkpoint first (once more to stop at once)",
-                    );
-                    self.halt("a signal".to_string());
-                } else if let Some(hours) =
-                    hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0)
-                {
-                    self.halt(format!("max_hours = {hours}"));
-                }
+    /// Task after task until there is none.
+    fn work(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let mut ask_at = Some(begun);
+        loop {
+            self.watch(begun);
+            if ask_at.is_some_and(|time| time <= Instant::now()) {
+                ask_at = self.fill()?;
             }
-            std::thread::sleep(TICK);
+            if self.running.is_empty() && (self.halted || ask_at.is_none()) {
+                return Ok(());
+            }
+            for update in self.launcher.updates(TICK)? {
+                if matches!(update, Update::Ended(..)) {
+                    ask_at = Some(Instant::now());
+                }
+                self.take_in(update)?;
+            }
+            if self.scheduler.detach && !self.halted {
+                self.tally.left = self.launcher.leave();
+                self.forget_running();
+            }
         }
     }
 
-    /// Ends the sweep in order.
-    fn halt(&self, reason: String) {
-        locked(&self.tally).stopped.get_or_insert(format!("stopped by {reason}"));
-        self.halt.raise();
-        locked(&self.running).iter().for_each(|&process| process::signal(process, libc::SIGTERM));
-    }
-
-    /// One worker: task after task until there is none.
-    fn work(&self, cores: Option<&Cores>) -> Result<()> {
-        let scheduler = self.scheduler;
-        while !self.halt.is_raised() {
-            let free = |job: &Job| {
-                let run_dir = run_dir(scheduler.sweep_dir, &scheduler.trials[job.trial]);
-                Ok(!run_dir.exists() || is_free(&run_dir, scheduler.results, &job.identity)?)
-            };
-            let next = locked(&self.queue).next(free)?;
-            match next {
-                Next::Run(task) => self.attempt(&task, cores)?,
-                Next::Wait => std::thread::sleep(PATIENCE),
-                Next::Done => break,
+    fn take_in(&mut self, update: Update) -> Result<()> {
+        match update {
+            Update::Said(what) => self.scheduler.progress.say(&what),
+            Update::Noted(trial, kind, what) => {
+                let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
+                if kind == Kind::Requeued {
+                    self.scheduler.progress.say(&format!("{}: {what}", attempt.order.name));
+                    attempt.display = None;
+                }
+                self.note(&self.running[&trial].task, kind, Some(&what))?;
             }
+            Update::Begun(trial) => {
+                if let Some(attempt) = self.running.get_mut(&trial) {
+                    attempt.begun = Instant::now();
+                    attempt.display = Some(self.scheduler.progress.start(trial));
+                }
+            }
+            Update::Heard(trial, event) => {
+                let display = self.running.get_mut(&trial).and_then(|attempt| attempt.display.as_mut());
+                display.into_iter().for_each(|display| display.hear(&event));
+            }
+            Update::Ended(trial, ending) => self.end(trial, ending)?,
         }
         Ok(())
     }
 
-    /// One attempt at a task, and what follows from its ending.
-    fn attempt(&self, task: &Task, cores: Option<&Cores>) -> Result<()> {
+    /// The launcher's trials go on without the driver, which ends.
+    fn forget_running(&mut self) {
+        self.halted = true;
+        self.running.clear();
+    }
+
+    /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
+    fn fill(&mut self) -> Result<Option<Instant>> {
+        let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
+        while !self.halted && self.running.len() < self.launcher.places() {
+            let free = |job: &Job| {
+                if !self.launcher.has_room(job.trial) {
+                    return Ok(false);
+                }
+                let run_dir = run_dir(sweep_dir, &trials[job.trial]);
+                let held = self.launcher.holds(&run_dir, &job.identity);
+                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
+            };
+            match self.queue.next(free)? {
+                Next::Run(task) => self.begin(task)?,
+                Next::Wait => return Ok(Some(Instant::now() + PATIENCE)),
+                Next::Done => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops the sweep when a signal comes or the time is up: every running trial saves a checkpoint first.
+    fn watch(&mut self, begun: Instant) {
+        let hours = self.scheduler.policy.max_hours;
+        if self.halted {
+            return;
+        }
+        if !self.scheduler.stop.is_raised() {
+            if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
+                self.halt(&format!("max_hours = {hours}"));
+            }
+        } else if let Some(what) = self.launcher.leave() {
+            self.tally.stopped = Some(what);
+            self.forget_running();
+        } else {
+            self.scheduler
+                .progress
+                .say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
+            self.halt("a signal");
+        }
+    }
+
+    /// Ends the sweep in order.
+    fn halt(&mut self, reason: &str) {
+        self.tally.stopped.get_or_insert(format!("stopped by {reason}"));
+        self.halted = true;
+        self.launcher.stop();
+    }
+
+    /// Ends the sweep after an error, which is what will be reported.
+    fn wind_up(&mut self) {
+        self.halted = true;
+        if self.launcher.leave().is_some() {
+            return self.forget_running();
+        }
+        self.launcher.stop();
+        while !self.running.is_empty() {
+            let Ok(updates) = self.launcher.updates(TICK) else { return };
+            for update in updates {
+                let _ = self.take_in(update);
+            }
+        }
+    }
+
+    /// Makes a task's place and starts it, if anything is left to do.
+    fn begin(&mut self, task: Task) -> Result<()> {
         let trial = &self.scheduler.trials[task.job.trial];
-        let run_dir = run_dir(self.scheduler.sweep_dir, trial);
-        let name = format!("{} seed {}", trial.row, trial.seed);
-        let begun = Instant::now();
-        match self.make_place(task, trial, &run_dir, &name) {
+        let order = Order {
+            trial: task.job.trial,
+            name: format!("{} seed {}", trial.row, trial.seed),
+            identity: task.job.identity.clone(),
+            run_dir: run_dir(self.scheduler.sweep_dir, trial),
+            until: task.until,
+        };
+        let held = self.launcher.holds(&order.run_dir, &order.identity);
+        match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
             Ok(true) => {
-                locked(&self.queue).settle(task);
-                locked(&self.tally).finished += 1;
+                self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
+                self.queue.settle(&task);
+                self.tally.finished += 1;
                 return Ok(());
             }
             Ok(false) => {}
@@ -245,36 +325,64 @@ impl Site<'_> {
                     detail: error.to_string(),
                     attempts: task.job.failures + 1,
                 };
-                return self.failed(task, &run_dir, &name, "0s", failure);
+                return self.failed(&task, &order, "0s", failure);
             }
             Err(error) => return Err(error),
         }
-        self.note(task, Kind::Started, None)?;
-        let ending = self.run_process(task, trial, &run_dir, &name, cores)?;
-        let took = duration(begun.elapsed().as_secs_f64());
-        match confirm(ending, &run_dir, &task.job.identity) {
+        if !held {
+            self.note(&task, Kind::Started, None)?;
+        }
+        self.launcher.start(order.clone())?;
+        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display: None });
+        Ok(())
+    }
+
+    /// An attempt is over: what follows from its ending.
+    fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
+        let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
+        let took = attempt.took();
+        let Attempt { task, order, .. } = attempt;
+        match confirm(ending, &order.run_dir, &order.identity) {
             Ending::Finished => {
-                self.note(task, Kind::Finished, None)?;
-                self.progress.say(&format!("{name}: finished in {took}{}", scores(&run_dir)));
-                locked(&self.queue).settle(task);
-                locked(&self.tally).finished += 1;
+                self.note(&task, Kind::Finished, None)?;
+                let metrics = final_metrics(&order.run_dir);
+                self.scheduler.progress.finished(order.trial, &metrics);
+                self.scheduler.progress.say(&format!(
+                    "{}: finished in {took}{}",
+                    order.name,
+                    scores(&metrics)
+                ));
+                self.queue.settle(&task);
+                self.tally.finished += 1;
             }
-            Ending::Stopped => self.stopped(task, &run_dir, &name, &took)?,
+            Ending::Stopped => self.stopped(&task, &order, &took)?,
+            Ending::Requeued(why) => {
+                self.note(&task, Kind::Requeued, Some(&why))?;
+                self.scheduler.progress.say(&format!("{}: {why}; it goes on", order.name));
+                self.queue.requeue(&task);
+            }
+            Ending::Left(why) => {
+                self.note(&task, Kind::Stopped, Some(&why))?;
+                self.scheduler.progress.say(&format!("{}: {why}", order.name));
+                self.queue.settle(&task);
+                self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
+            }
             Ending::Failed { kind, reason, detail } => {
                 let attempts = task.job.failures + 1;
-                let failure = Failure { identity: task.job.identity.clone(), kind, reason, detail, attempts };
-                self.failed(task, &run_dir, &name, &took, failure)?;
+                let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
+                self.failed(&task, &order, &took, failure)?;
             }
         }
         Ok(())
     }
 
     /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
-    fn make_place(&self, task: &Task, trial: &Trial, run_dir: &Path, name: &str) -> Result<bool> {
-        let Scheduler { results, sweep_dir, workers, .. } = *self.scheduler;
-        let threads = self.scheduler.threads(workers);
+    fn make_place(&self, task: &Task, trial: &Trial, order: &Order) -> Result<bool> {
+        let Scheduler { results, sweep_dir, .. } = *self.scheduler;
+        let Order { name, run_dir, .. } = order;
+        let threads = self.launcher.threads();
         if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
-            self.progress.say(&format!(
+            self.scheduler.progress.say(&format!(
                 "{}: its settings or data changed; the old run is in {}",
                 run_dir.display(),
                 place.display()
@@ -286,73 +394,49 @@ impl Site<'_> {
             Ok(Reuse::Whole(other)) => (other, "the same trial finished in"),
             Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
             Err(error) => {
-                self.progress.say(&format!("{name}: {error}; it is trained anew"));
+                self.scheduler.progress.say(&format!("{name}: {error}; it is trained anew"));
                 place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
                 return Ok(false);
             }
         };
-        self.progress.say(&format!("{name}: {what} {}", other.display()));
+        self.scheduler.progress.say(&format!("{name}: {what} {}", other.display()));
         self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
         Ok(what.starts_with("the same"))
     }
 
-    fn run_process(
-        &self,
-        task: &Task,
-        trial: &Trial,
-        run_dir: &Path,
-        name: &str,
-        cores: Option<&Cores>,
-    ) -> Result<Ending> {
-        let Scheduler { results, data_root, .. } = *self.scheduler;
-        let mut child = process::spawn(run_dir, data_root, results, task.until, cores)?;
-        locked(&self.running).insert(child.id());
-        if self.halt.is_raised() {
-            process::signal(child.id(), libc::SIGTERM); // the flag was raised while it started
-        }
-        let mut display = self.progress.start(name, trial.experiment.training.steps);
-        if let Some(out) = child.stdout.take() {
-            for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
-                if let Ok(event) = serde_json::from_str::<TrialEvent>(&line) {
-                    display.hear(&event);
-                }
-            }
-        }
-        let status = child.wait().map_err(Error::io("wait for", run_dir))?;
-        locked(&self.running).remove(&child.id());
-        display.end();
-        Ok(process::classify(status, run_dir))
-    }
-
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
-    fn stopped(&self, task: &Task, run_dir: &Path, name: &str, took: &str) -> Result<()> {
+    fn stopped(&mut self, task: &Task, order: &Order, took: &str) -> Result<()> {
+        let Order { name, run_dir, .. } = order;
         if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
             self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
-            self.progress.say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
-            locked(&self.queue).pause(task, dev_loss);
+            self.scheduler
+                .progress
+                .say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+            self.queue.pause(task, dev_loss);
             return Ok(());
         }
         self.note(task, Kind::Stopped, None)?;
-        self.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
-        if self.halt.is_raised() || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
-            locked(&self.queue).settle(task);
-            let stopped = &mut locked(&self.tally).stopped;
+        self.scheduler.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
+        if self.halted || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
+            self.queue.settle(task);
+            let stopped = &mut self.tally.stopped;
             stopped.get_or_insert_with(|| format!("{name} was stopped from outside"));
         } else {
             // Somebody else stopped it, or another process had begun it a moment before.
-            locked(&self.queue).retry(task);
+            self.queue.retry(task);
         }
         Ok(())
     }
 
-    fn failed(&self, task: &Task, run_dir: &Path, name: &str, took: &str, failure: Failure) -> Result<()> {
+    fn failed(&mut self, task: &Task, order: &Order, took: &str, failure: Failure) -> Result<()> {
+        let Order { name, run_dir, .. } = order;
         failure.save(run_dir)?;
         let log = run_dir.join(crate::experiment::LOG_FILE);
-        let again =
-            self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halt.is_raised();
+        let again = self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halted;
         let kind = if again { Kind::Retried } else { Kind::Failed };
         self.note(task, kind, Some(&failure.reason))?;
-        self.progress.say(&format!(
+        self.scheduler.progress.failed(order.trial, &failure, &log, again);
+        self.scheduler.progress.say(&format!(
             "{name}: {} after {took}{}; {}\n    {}",
             failure.reason,
             if again { ", to be tried again" } else { "" },
@@ -360,18 +444,19 @@ impl Site<'_> {
             failure.detail.replace('\n', "\n    ")
         ));
         if again {
-            locked(&self.queue).retry(task);
+            self.queue.retry(task);
             return Ok(());
         }
-        locked(&self.queue).settle(task);
-        locked(&self.tally).failed.push((task.job.trial, failure));
+        self.queue.settle(task);
+        self.tally.failed.push((task.job.trial, failure));
         if self.scheduler.policy.fail_fast {
-            self.halt(format!("--fail-fast after {name} failed"));
+            self.halt(&format!("--fail-fast after {name} failed"));
         }
         Ok(())
     }
 
     fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
+        self.scheduler.progress.note(task.job.trial, event, reason);
         let trial = &self.scheduler.trials[task.job.trial];
         self.ledger.note(&Event {
             event,
@@ -383,13 +468,11 @@ impl Site<'_> {
     }
 }
 
-/// A trial has finished only if it left its record.
+/// A trial has finished if it left its record, and only then.
 fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
-    if ending != Ending::Finished {
-        return ending;
-    }
     let reason = match Record::load(run_dir) {
         Ok(Some(record)) if record.identity == identity => return Ending::Finished,
+        _ if ending != Ending::Finished => return ending,
         Ok(_) => "ended without a record of its own".to_string(),
         Err(error) => error.to_string(),
     };
@@ -402,16 +485,11 @@ fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     rows.into_iter().find(|row| row.step == step && row.tag == "dev/loss").map(|row| row.value)
 }
 
-fn scores(run_dir: &Path) -> String {
-    match Record::load(run_dir) {
-        Ok(Some(record)) => {
-            record.metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
-        }
-        _ => String::new(),
-    }
+/// The final scores by tag; none if there is no sound record.
+fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
+    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
 }
 
-/// A worker that panicked has not left what it held half changed.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn scores(metrics: &BTreeMap<String, f64>) -> String {
+    metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }

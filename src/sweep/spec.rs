@@ -5,6 +5,7 @@ use super::factor::{Factor, factors};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::label;
+use super::launch::slurm::spec::SlurmSpec;
 use super::policy::Policy;
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
@@ -31,8 +32,12 @@ pub struct SweepSpec {
     pub table: TableSpec,
     /// Trials that run at once; absent: the command decides.
     pub workers: Option<usize>,
+    /// Cards that trials are spread over; absent: each runs on its `run.device`.
+    pub devices: Option<Vec<String>>,
     /// What to do about failures, budgets and poor trials.
     pub policy: Policy,
+    /// What `--launcher slurm` asks for.
+    pub slurm: SlurmSpec,
     /// The start of the file.
     pub start: Place,
     /// The sweep file as parsed, for the places of what is not stored above.
@@ -86,10 +91,12 @@ impl SweepSpec {
             base,
             seeds,
             workers,
+            devices,
             max_trials,
             max_hours,
             retry,
             halving,
+            slurm,
             include: included,
             set: _,
             row,
@@ -137,7 +144,9 @@ impl SweepSpec {
             sections,
             table,
             workers,
+            devices,
             policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
+            slurm,
             start,
             places: tree,
         })

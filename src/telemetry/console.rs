@@ -101,6 +101,17 @@ pub fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64
     if done == 0 { f64::NAN } else { elapsed / done as f64 * steps.saturating_sub(step) as f64 }
 }
 
+/// Columns and lines of the terminal that stderr is, if it is one and says.
+pub fn terminal_size() -> Option<(usize, usize)> {
+    // SAFETY: the call fills the structure where it succeeds, and an all-zero one is valid.
+    let size = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        (libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
+    }?;
+    let size = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
 /// Prints a line to stderr. Where that is gone, or a file on a full disk, there is nobody to tell;
 /// `eprintln!` would panic.
 pub fn say(line: &str) {

@@ -64,6 +64,13 @@ const STATE: &str = ".state.safetensors";
 /// Training states that are kept, so that one damaged file does not cost the run.
 const KEPT_STATES: usize = 2;
 
+/// Whether a file is one of a step's, which only going on and averaging need: a state, or weights that are neither
+/// the scored nor the best ones.
+pub fn is_training_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with("step-") && (name.ends_with(WEIGHTS) || name.ends_with(STATE))
+}
+
 /// Bytes that the checkpoints of one run take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckpointBytes {

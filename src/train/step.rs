@@ -12,6 +12,10 @@ use crate::model::dropout::Mode;
 use crate::seed::{Purpose, derive};
 use tch::{Device, Kind, Tensor};
 
+/// An update whose loss is more than so many times that of guessing, ln V, has exploded. Training that still
+/// recovers stays below twice, one whose weights grow without bound goes far beyond (docs/reliability.md).
+const EXPLODED: f64 = 10.0;
+
 /// What one update did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepStats {
@@ -57,7 +61,7 @@ impl Updates<'_> {
     /// Does update number `step`, from 1, on batches that are made already, wherever they are.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if the loss is not finite; the weights are then untouched.
+    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
     pub fn update(
         &self,
         adam: &mut Adam,
@@ -80,7 +84,7 @@ impl Updates<'_> {
             source_tokens += batch.source_tokens;
         }
         let loss = smoothed / target_tokens as f64;
-        if !loss.is_finite() {
+        if !(loss.is_finite() && unsmoothed / target_tokens as f64 <= bound(model)) {
             return Err(Error::Diverged { step, loss });
         }
         let gradient_norm =
@@ -100,6 +104,12 @@ impl Updates<'_> {
             learning_rate,
         })
     }
+}
+
+/// The loss beyond which training has exploded, nats per target token.
+fn bound(model: &Transformer) -> f64 {
+    let rows = model.softmax_matrix().size()[0] as f64;
+    EXPLODED * rows.ln()
 }
 
 /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the sums of the

@@ -46,7 +46,7 @@ const fn place(process: &'static str, name: &'static str, pattern: &'static str)
 }
 
 /// Every kind of file that a sweep and its trials write.
-pub const PLACES: [Place; 22] = [
+pub const PLACES: [Place; 23] = [
     place("trial", "checkpoint weights", "*checkpoints/*step-*.weights.*"),
     place("trial", "checkpoint state", "*checkpoints/*step-*.state.*"),
     place("trial", "best weights", "*checkpoints/*best.weights.*"),
@@ -60,6 +60,7 @@ pub const PLACES: [Place; 22] = [
     place("trial", "record.json", "*record.json*"),
     place("trial", "log.txt", "*log.txt*"),
     place("trial", ".lock", "*/.lock"),
+    place("sweep", ".lock", "*/.lock"),
     place("sweep", "config.toml", "*config.toml*"),
     place("sweep", "log.txt", "*log.txt"),
     place("sweep", "ledger.jsonl", "*ledger.jsonl"),

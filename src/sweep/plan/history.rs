@@ -79,6 +79,12 @@ impl History {
         }
     }
 
+    /// The most that a run of this shape held on a card; none if nobody measured it.
+    pub fn peak_on_card(&self, shape: &str) -> Option<u64> {
+        let same = self.efforts.iter().filter(|(key, _)| key.shape == shape);
+        same.flat_map(|(_, efforts)| efforts).filter_map(|effort| effort.peak_device_bytes).max()
+    }
+
     /// The mean over all that was measured of this shape; none if nothing was trained of it.
     pub fn rate(&self, key: &Key) -> Option<Rate> {
         let efforts = self.efforts.get(key)?;
@@ -111,7 +117,7 @@ mod tests {
             { "host": host, "process": 2, "started": 0.0, "ended": 9.0, "from_step": 0, "outcome": "finished",
               "effort": { "shape": "s", "device": "cpu", "threads": 1, "updates": 10, "target_tokens": 1000,
                 "training_seconds": seconds, "evaluation_seconds": 1.0, "scoring_seconds": 4.0,
-                "peak_memory_bytes": 7 } }
+                "peak_memory_bytes": 7, "peak_device_bytes": 1000 * seconds as u64 } }
         ]);
         std::fs::write(folder.join(TIMING_JSON), text.to_string()).unwrap();
     }
@@ -129,6 +135,7 @@ mod tests {
         assert_eq!(rate.evaluation_seconds_per_update, Some(0.1));
         assert_eq!((rate.scoring_seconds, rate.peak_memory_bytes), (Some(4.0), Some(7)));
         assert!((rate.seconds(100, 50.0) - (100.0 * (50.0 * 0.02 + 0.1) + 4.0)).abs() < 1e-9);
+        assert_eq!((history.peak_on_card("s"), history.peak_on_card("t")), (Some(30_000), None));
         for other in [Key { threads: 2, ..key.clone() }, Key { shape: "t".into(), ..key }] {
             assert_eq!(history.rate(&other), None);
         }

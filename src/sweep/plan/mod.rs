@@ -8,15 +8,16 @@ mod history;
 mod price;
 mod probe;
 mod render;
-mod state;
 
 pub use history::{Rate, RateSource};
-pub use price::Price;
+pub use price::{Price, makespan};
 pub use render::render;
-pub use state::{StateKind, TrialState};
 
 use super::collect::run_dir;
+use super::committed::CommittedRecords;
+use super::devices::Need;
 use super::expand::Trial;
+use super::state::{StateKind, TrialState};
 use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ use crate::experiment::reuse::has_checkpoint;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use history::History;
-use price::{Market, how_to_prepare, makespan};
+use price::{Market, how_to_prepare};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct Request<'a> {
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
+    /// Records that stand for trials.
+    pub committed: &'a CommittedRecords,
     pub workers: usize,
     /// Measure, in processes of their own, the shapes of which no earlier run tells.
     pub probe: bool,
@@ -130,7 +133,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
-        let corpus = market.corpus(experiment)?;
+        let corpus = market.corpora.of(experiment)?;
         let hint = how_to_prepare(experiment);
         if corpus.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
@@ -140,7 +143,13 @@ pub fn plan(request: &Request) -> Result<Plan> {
         let run_dir = run_dir(request.sweep_dir, trial);
         let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
         if let (Some(identity), Some(fingerprint)) = (&identity, &fingerprint) {
-            state = shared.spare(trial, identity, fingerprint, &run_dir, state);
+            state = match request.committed.of(identity).filter(|_| !state.state.is_done()) {
+                Some(found) => {
+                    let why = format!("the record in {} stands for it", found.place());
+                    TrialState::new(StateKind::Recorded, experiment.training.steps, why)
+                }
+                None => shared.spare(trial, identity, fingerprint, &run_dir, state),
+            };
         }
         let row = match rows.last_mut().filter(|row| row.row == trial.row) {
             Some(row) => row,
@@ -156,6 +165,15 @@ pub fn plan(request: &Request) -> Result<Plan> {
     }
     let totals = totals(request, workers, &rows, &trials);
     Ok(Plan { rows, trials, totals, unprepared })
+}
+
+/// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.
+///
+/// # Errors
+/// A corpus that is there and damaged.
+pub fn card_needs(trials: &[Trial], results: &Path, data_root: &Path) -> Result<Vec<Need>> {
+    let mut market = Market::new(data_root, History::scan(results), 1, false);
+    trials.iter().map(|trial| market.need(&trial.experiment)).collect()
 }
 
 /// What other trials have done for one, or will have.

@@ -5,10 +5,12 @@ use super::probe;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::text_names;
 use crate::data::tokenizer::largest_vocabulary;
-use crate::data::{self, Corpus, Prepared, Split, prepare};
+use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Transformer;
+use crate::sweep::corpora::{Corpora, key_of};
+use crate::sweep::devices::Need;
 use crate::train::checkpoint::checkpoint_bytes;
 use crate::train::memory::MemoryEstimate;
 use crate::train::workload::Workload;
@@ -65,15 +67,14 @@ impl Price {
 /// What metrics.csv, timing.csv and TensorBoard's file grow by with every report.
 const LOG_BYTES: f64 = 750.0;
 
-/// Where prices come from. Opens every corpus and measures every shape once.
+/// Where prices come from. Measures every shape once.
 pub struct Market<'a> {
-    pub data_root: &'a Path,
+    pub corpora: Corpora<'a>,
     pub history: History,
     /// Threads of a worker where the experiment states none.
     pub threads: usize,
     /// Measure what no earlier run tells.
     pub probe: bool,
-    corpora: BTreeMap<String, Option<Rc<Prepared>>>,
     workloads: BTreeMap<String, Rc<Workload>>,
     probes: BTreeMap<Key, std::result::Result<Rate, String>>,
 }
@@ -81,31 +82,19 @@ pub struct Market<'a> {
 impl<'a> Market<'a> {
     pub fn new(data_root: &'a Path, history: History, threads: usize, probe: bool) -> Self {
         Market {
-            data_root,
+            corpora: Corpora::new(data_root),
             history,
             threads,
             probe,
-            corpora: BTreeMap::new(),
             workloads: BTreeMap::new(),
             probes: BTreeMap::new(),
         }
     }
 
-    /// The prepared corpus of a trial, if there is one.
-    pub fn corpus(&mut self, experiment: &Experiment) -> Result<Option<Rc<Prepared>>> {
-        let key = key_of(&experiment.data)?;
-        if let Some(known) = self.corpora.get(&key) {
-            return Ok(known.clone());
-        }
-        let opened = data::open_if_prepared(&experiment.data, self.data_root)?.map(Rc::new);
-        self.corpora.insert(key, opened.clone());
-        Ok(opened)
-    }
-
     /// What a trial costs.
     pub fn price(&mut self, experiment: &Experiment) -> Result<Price> {
         let Experiment { model, training, .. } = experiment;
-        let corpus = self.corpus(experiment)?;
+        let corpus = self.corpora.of(experiment)?;
         let known = corpus.as_ref().map(|corpus| corpus.tokenizer.len());
         let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges));
         let embedding_rows = model.embedding_rows.unwrap_or(vocabulary as i64);
@@ -150,6 +139,19 @@ impl<'a> Market<'a> {
         })
     }
 
+    /// What a trial takes of a card's memory.
+    pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
+        let corpus = self.corpora.of(experiment)?;
+        let fingerprint = match &corpus {
+            Some(corpus) => corpus.fingerprint().to_string(),
+            None => key_of(&experiment.data)?,
+        };
+        match self.history.peak_on_card(&shape_hash(experiment, &fingerprint)) {
+            Some(bytes) => Ok(Need::Measured(bytes)),
+            None => Ok(Need::Estimated(self.price(experiment)?.memory_estimate.total())),
+        }
+    }
+
     /// The same for all that trains on one corpus in batches of one size.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
@@ -188,14 +190,9 @@ impl<'a> Market<'a> {
         eprintln!("measuring {name} …");
         let mut experiment = experiment.clone();
         experiment.run.threads = threads;
-        let found = probe::measure(&experiment, self.data_root)?;
+        let found = probe::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
     }
-}
-
-/// What equal values share.
-fn key_of(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::failed(error.to_string()))
 }
 
 /// How to get the corpus of `experiment`, which is not prepared.

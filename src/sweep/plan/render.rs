@@ -1,9 +1,11 @@
 //! A plan as a table for people.
 
-use super::{Plan, PlannedRow, PlannedTrial, StateKind};
+use super::{Plan, PlannedRow, PlannedTrial};
+use crate::sweep::state::StateKind;
 use crate::telemetry::format::{bytes, duration, scientific, thousands};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
+use std::collections::BTreeMap;
 
 /// Narrower terminals do not show the disk of a row.
 const WIDE: u16 = 90;
@@ -52,7 +54,7 @@ fn cells(row: &PlannedRow) -> [String; 8] {
     let done = match count(StateKind::Unknown) {
         0 => format!(
             "{}/{}",
-            count(StateKind::Finished) + count(StateKind::FinishedElsewhere),
+            row.states.iter().filter(|(state, _)| state.is_done()).map(|(_, count)| count).sum::<usize>(),
             row.seeds.len()
         ),
         _ => format!("?/{}", row.seeds.len()),
@@ -131,19 +133,12 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 fn states(plan: &Plan) -> String {
-    let named = [
-        (StateKind::NeverStarted, "never started"),
-        (StateKind::Stopped, "stopped"),
-        (StateKind::Running, "running"),
-        (StateKind::Failed, "failed"),
-        (StateKind::Changed, "changed"),
-        (StateKind::Damaged, "damaged"),
-        (StateKind::Unknown, "not to be told"),
-    ];
-    let count = |state| plan.trials.iter().filter(|trial| trial.state.state == state).count();
-    let counts = named.map(|(state, name)| (count(state), name));
+    let mut counts: BTreeMap<StateKind, usize> = BTreeMap::new();
+    for trial in plan.trials.iter().filter(|trial| !trial.state.state.is_done()) {
+        *counts.entry(trial.state.state).or_default() += 1;
+    }
     let some: Vec<String> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+        counts.into_iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
     some.join(", ")
 }
 
@@ -214,14 +209,7 @@ fn explanation(trial: &PlannedTrial) -> Option<String> {
     let why = trial.state.why.as_ref()?;
     let name = match trial.state.state {
         StateKind::Finished => return None,
-        StateKind::FinishedElsewhere => "finished elsewhere",
-        StateKind::NeverStarted => "never started",
-        StateKind::Stopped => "stopped",
-        StateKind::Running => "running",
-        StateKind::Failed => "failed",
-        StateKind::Changed => "changed",
-        StateKind::Damaged => "damaged",
-        StateKind::Unknown => "unknown",
+        state => state.name(),
     };
     let at = match trial.state.step {
         0 => String::new(),

@@ -1,8 +1,8 @@
-//! How far a trial is, read off its run directory, and why it is not finished.
+//! How far a trial is, read off its run directory, and why it is not finished. Plans, `status` and `clean` share it.
 
 use crate::config::schema::Experiment;
 use crate::error::Result;
-use crate::experiment::{attempts, claimed_identity, is_at_work};
+use crate::experiment::{CHECKPOINTS, attempts, claimed_identity, is_at_work};
 use crate::results::record::{FAILURE_FILE, Failure, Record};
 use crate::train::checkpoint::Checkpoints;
 use serde::Serialize;
@@ -16,9 +16,13 @@ pub enum StateKind {
     Finished,
     /// Another run below the results directory is the same trial, and will be taken over.
     FinishedElsewhere,
+    /// A committed record of the same trial stands for it (`--reuse-records`).
+    Recorded,
     NeverStarted,
     /// Begun, and at rest: it goes on from its newest checkpoint.
     Stopped,
+    /// At rest until successive halving lets it go on; only the ledger tells it from `Stopped`.
+    Paused,
     /// A process is at work on it.
     Running,
     Failed,
@@ -33,7 +37,24 @@ pub enum StateKind {
 impl StateKind {
     /// Whether there is nothing left to compute.
     pub fn is_done(self) -> bool {
-        matches!(self, StateKind::Finished | StateKind::FinishedElsewhere)
+        matches!(self, StateKind::Finished | StateKind::FinishedElsewhere | StateKind::Recorded)
+    }
+
+    /// The state in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            StateKind::Finished => "finished",
+            StateKind::FinishedElsewhere => "finished elsewhere",
+            StateKind::Recorded => "recorded",
+            StateKind::NeverStarted => "never started",
+            StateKind::Stopped => "stopped",
+            StateKind::Paused => "paused",
+            StateKind::Running => "running",
+            StateKind::Failed => "failed",
+            StateKind::Changed => "changed",
+            StateKind::Damaged => "damaged",
+            StateKind::Unknown => "unknown",
+        }
     }
 }
 
@@ -48,7 +69,7 @@ pub struct TrialState {
 }
 
 impl TrialState {
-    pub(super) fn new(state: StateKind, step: u64, why: impl Into<String>) -> Self {
+    pub fn new(state: StateKind, step: u64, why: impl Into<String>) -> Self {
         TrialState { state, step, why: Some(why.into()) }
     }
 
@@ -85,7 +106,7 @@ impl TrialState {
         if finished {
             return Ok(TrialState { state: StateKind::Finished, step: steps, why: None });
         }
-        let step = Checkpoints::latest_step(&run_dir.join("checkpoints"))?.unwrap_or(0);
+        let step = Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0);
         if is_at_work(run_dir)? {
             return Ok(TrialState::new(StateKind::Running, step, "a process is at work on it"));
         }
@@ -178,6 +199,7 @@ mod tests {
                 data: DataRecord { recipe: text(), fingerprint: text(), train_pairs: 1, vocabulary: 9 },
                 parameters: 1,
                 steps: 40,
+                training_flops: None,
                 averaged_steps: vec![40],
                 metrics: BTreeMap::new(),
                 signature: text(),

@@ -1,9 +1,11 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
+use super::Ending;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::results::record::FailureKind;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,29 +36,31 @@ fn allowed_cores() -> Option<Vec<usize>> {
 }
 
 /// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
-/// log; its standard output is a pipe of progress events. If this process dies, the trial
+/// log; its progress events go to `told`, its standard output. If this process dies, the trial
 /// saves a checkpoint and stops.
 ///
-/// `until` is the update to pause after.
+/// `until` is the update to pause after; `environment` is set beside what this process has.
 pub fn spawn(
     run_dir: &Path,
     data_root: &Path,
     results: &Path,
     until: Option<u64>,
     cores: Option<&Cores>,
+    environment: &[(&str, String)],
+    told: Stdio,
 ) -> Result<Child> {
-    let log_path = run_dir.join(LOG_FILE);
-    let log =
-        File::options().append(true).create(true).open(&log_path).map_err(Error::io("open", &log_path))?;
+    let log = open_log(run_dir)?;
     let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
     let cores = cores.cloned();
     let mut command = Command::new(&program);
     command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.args(until.map(|step| format!("--until={step}")));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
-    // SAFETY: between fork and exec only two system calls are made, on memory that is already there.
+    command.stdin(Stdio::null()).stdout(told).stderr(log).process_group(0);
+    // SAFETY: between fork and exec only a few system calls are made, on memory that is already there.
     unsafe {
         command.pre_exec(move || {
+            crate::signal::hold_back();
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
             if let Some(Cores(cores)) = &cores {
                 let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -69,32 +73,28 @@ pub fn spawn(
     command.spawn().map_err(Error::io("start", &program))
 }
 
+fn open_log(run_dir: &Path) -> Result<File> {
+    let path = run_dir.join(LOG_FILE);
+    File::options().append(true).create(true).open(&path).map_err(Error::io("open", &path))
+}
+
+/// Adds a line of the driver's to a run's log.
+pub fn log(run_dir: &Path, line: &str) -> Result<()> {
+    writeln!(open_log(run_dir)?, "{line}").map_err(Error::io("write", run_dir.join(LOG_FILE)))
+}
+
 /// Sends a signal to a trial's process group.
 pub fn signal(process: u32, signal: i32) {
     // SAFETY: kill has no effect on this process's memory.
     unsafe { libc::kill(-(process as i32), signal) };
 }
 
-/// How a trial's process ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    Finished,
-    /// To be started again: its state is saved, or another process was at it.
-    Stopped,
-    Failed {
-        kind: FailureKind,
-        /// In words.
-        reason: String,
-        /// The log's last lines.
-        detail: String,
-    },
-}
-
-/// Reads the ending off the exit status and the log.
-pub fn classify(status: ExitStatus, run_dir: &Path) -> Ending {
+/// Reads the ending off the exit status, if it is known, and the log.
+pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, 5);
-    let (kind, reason) = match (status.code(), status.signal()) {
+    let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
+    let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
         (Some(75), _) => return Ending::Stopped,
         (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
@@ -114,7 +114,8 @@ pub fn classify(status: ExitStatus, run_dir: &Path) -> Ending {
     Ending::Failed { kind, reason, detail: lines }
 }
 
-fn last_lines(path: &Path, count: usize) -> String {
+/// The last lines of a file; nothing if it cannot be read.
+pub fn last_lines(path: &Path, count: usize) -> String {
     let text =
         std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
@@ -129,7 +130,7 @@ mod tests {
     fn exit_codes_and_signals_have_their_reasons() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LOG_FILE), "a\nb\nc\nd\ne\nerror: last\n").unwrap();
-        let reason = |raw| match classify(ExitStatus::from_raw(raw), folder.path()) {
+        let reason = |raw| match classify(Some(ExitStatus::from_raw(raw)), folder.path()) {
             Ending::Failed { reason, detail, .. } => {
                 assert_eq!(detail, "b\nc\nd\ne\nerror: last");
                 reason
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(reason(101 << 8), "failed with exit code 101");
         assert_eq!(reason(11), "killed by signal 11");
         std::fs::write(folder.path().join(LOG_FILE), "memory allocation of 99 bytes failed\n").unwrap();
-        let ending = classify(ExitStatus::from_raw(libc::SIGABRT), folder.path());
+        let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path());
         assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
     }
 

@@ -1,0 +1,90 @@
+//! `ablate clean`: shows what a sweep does not need any more, and removes it if told to.
+
+use super::{Places, print, stem};
+use crate::error::{Error, Result};
+use crate::sweep::clean::{Found, Item, Request, find, remove};
+use crate::sweep::driver;
+use crate::sweep::expand::expand;
+use crate::sweep::spec::SweepSpec;
+use crate::telemetry::console::say;
+use crate::telemetry::format::bytes;
+use clap::Args;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// Remove it, without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// Settings that the sweep was run with.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let spec = SweepSpec::load(&arguments.sweep)?;
+    let trials = expand(&spec, &arguments.sets)?;
+    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
+    if !sweep_dir.is_dir() {
+        return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
+    }
+    let _lock = driver::lock(&sweep_dir)?;
+    let request =
+        Request { results: &places.results, sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials };
+    let found = find(&request)?;
+    print(&text(&found))?;
+    if found.items.is_empty() {
+        return Ok(());
+    }
+    if !arguments.yes && !asked()? {
+        say("nothing was removed; --yes removes it");
+        return Ok(());
+    }
+    remove(&found, &mut |line| say(line))?;
+    say("removed");
+    Ok(())
+}
+
+/// Everything found, by kind, with its size; then what stays and why.
+fn text(found: &Found) -> String {
+    let mut text = String::new();
+    let mut last = None;
+    for item in &found.items {
+        if last.replace(item.kind) != Some(item.kind) {
+            text += &format!("{}\n", item.kind.describe());
+        }
+        text += &line(item);
+    }
+    for (index, (path, why)) in found.kept.iter().enumerate() {
+        text += if index == 0 { "kept\n" } else { "" };
+        text += &format!("              {}: {why}\n", path.display());
+    }
+    match found.items.is_empty() {
+        true => text + "nothing to remove\n",
+        false => text + &format!("\nremoving all of it frees {}\n", bytes(found.bytes() as f64)),
+    }
+}
+
+fn line(item: &Item) -> String {
+    let size = bytes(item.bytes as f64);
+    let files = match item.files.len() {
+        1 => "1 file".to_string(),
+        count => format!("{count} files"),
+    };
+    format!("  {size:>10}  {} ({files})\n", item.path.display())
+}
+
+/// Whether the user says yes. Without a terminal nobody can.
+fn asked() -> Result<bool> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    let mut err = std::io::stderr();
+    let _ = write!(err, "remove it? [y/N] ").and_then(|()| err.flush());
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(Error::io("read", "standard input"))?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}

@@ -1,0 +1,43 @@
+//! `ablate compare`: two systems side by side.
+
+use super::{Places, print, screen};
+use crate::error::{Error, Result};
+use crate::experiment::compared::Compared;
+use crate::results::compare::{Question, Rank, compare};
+use crate::results::render;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A finished run, or a row of a sweep with all its seeds: results/SWEEP/ROW.
+    pub a: PathBuf,
+    /// What to compare it with; differences are B minus A.
+    pub b: PathBuf,
+    /// The set that sentences and lengths are shown of.
+    #[arg(long, value_name = "SET", default_value = "test", value_parser = ["dev", "test"])]
+    pub split: String,
+    /// Sentences to show that A translates better, and as many that B does.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub sentences: usize,
+    /// The score that sentences are ranked by.
+    #[arg(long, value_enum, default_value_t = Rank::Chrf)]
+    pub by: Rank,
+    /// Print one JSON document, with everything at full precision.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let Arguments { a, b, split, sentences, by, json } = arguments;
+    let Compared { sides, texts, lowercase, left_out } = Compared::load([&a, &b], &places.data)?;
+    left_out.iter().for_each(|note| eprintln!("{note}"));
+    let found = compare(&sides, &texts, &Question { split, sentences, rank: by, lowercase })?;
+    if json {
+        let text = serde_json::to_string_pretty(&found);
+        let text =
+            text.map_err(|error| Error::failed(format!("cannot write a comparison as JSON: {error}")))?;
+        return print(&(text + "\n"));
+    }
+    print(&render::comparison(&found, screen()))
+}

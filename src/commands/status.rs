@@ -1,0 +1,66 @@
+//! `ablate status`: what a sweep is at, from another terminal.
+
+use super::{Places, failure_text, print, stem};
+use crate::error::Result;
+use crate::sweep::board;
+use crate::sweep::expand::expand;
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::status::Status;
+use crate::telemetry::console::terminal_size;
+use crate::telemetry::format::duration;
+use clap::Args;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// One JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Settings that the sweep is run with.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let spec = SweepSpec::load(&arguments.sweep)?;
+    let trials = expand(&spec, &arguments.sets)?;
+    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
+    let status = Status::read(&spec.name, &sweep_dir, &places.data, &trials)?;
+    print(&if arguments.json { status.to_json()? } else { text(&status) })
+}
+
+/// The status for people: all trials, and why some failed.
+fn text(status: &Status) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    let driver = match (&status.driver, status.at_work) {
+        (Some(driver), _) => format!(
+            "a driver is at work: process {} on {}, for {}",
+            driver.process,
+            driver.host,
+            duration(now - driver.since)
+        ),
+        (None, true) => "a driver is at work".to_string(),
+        (None, false) => "no driver is at work".to_string(),
+    };
+    let lines: Vec<_> = status.trials.iter().map(|trial| trial.line()).collect();
+    let mut text = format!("{}: {driver}\n{}\n", status.directory.display(), board::counts(&lines));
+    // A file has room for whole lines.
+    let width = match std::io::stdout().is_terminal() {
+        true => terminal_size().map_or(100, |(width, _)| width),
+        false => usize::MAX,
+    };
+    for line in board::render(&lines, width, usize::MAX) {
+        text += &format!("{line}\n");
+    }
+    let failed = status.trials.iter().filter_map(|trial| Some((trial, trial.failure.as_ref()?)));
+    for (index, (trial, failure)) in failed.enumerate() {
+        let log = trial.log.as_deref().unwrap_or(&trial.run_dir);
+        text += if index == 0 { "\nfailed:\n" } else { "" };
+        text += &format!("{}\n", failure_text(&trial.row, trial.seed, failure, log));
+    }
+    text
+}

@@ -1,0 +1,108 @@
+//! The hyper-parameters that the paper's Table 3 has columns for.
+
+use crate::model::ModelConfig;
+use crate::train::TrainingConfig;
+use serde::Serialize;
+
+/// The settings of a row, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hyperparameters {
+    /// N.
+    pub layers: usize,
+    pub d_model: i64,
+    pub d_ff: i64,
+    /// h.
+    pub heads: i64,
+    pub d_k: i64,
+    pub d_v: i64,
+    /// P_drop.
+    pub dropout: f64,
+    /// ε_ls.
+    pub label_smoothing: f64,
+    /// Updates asked for.
+    pub steps: u64,
+}
+
+/// A column of Table 3: its heading, the same for LaTeX, the setting's key.
+pub struct Heading {
+    pub text: &'static str,
+    pub latex: &'static str,
+    pub key: &'static str,
+}
+
+/// The columns in the paper's order.
+pub const HEADINGS: [Heading; 9] = [
+    Heading { text: "N", latex: "$N$", key: "model.layers" },
+    Heading { text: "d_model", latex: "$d_{\\mathrm{model}}$", key: "model.d_model" },
+    Heading { text: "d_ff", latex: "$d_{\\mathrm{ff}}$", key: "model.d_ff" },
+    Heading { text: "h", latex: "$h$", key: "model.heads" },
+    Heading { text: "d_k", latex: "$d_k$", key: "model.d_k" },
+    Heading { text: "d_v", latex: "$d_v$", key: "model.d_v" },
+    Heading { text: "P_drop", latex: "$P_{\\mathit{drop}}$", key: "model.dropout" },
+    Heading { text: "ε_ls", latex: "$\\epsilon_{\\mathit{ls}}$", key: "training.label_smoothing" },
+    Heading { text: "steps", latex: "steps", key: "training.steps" },
+];
+
+impl Hyperparameters {
+    pub fn of(model: &ModelConfig, training: &TrainingConfig) -> Self {
+        Hyperparameters {
+            layers: model.layers,
+            d_model: model.d_model,
+            d_ff: model.d_ff,
+            heads: model.heads,
+            d_k: model.d_k(),
+            d_v: model.d_v(),
+            dropout: model.dropout,
+            label_smoothing: training.label_smoothing,
+            steps: training.steps,
+        }
+    }
+
+    /// The values in the order of [`HEADINGS`]. Thousands of updates as the paper writes them: `100K`.
+    pub fn texts(&self) -> [String; 9] {
+        let fraction = |value: f64| if value == 0.0 { "0.0".to_string() } else { value.to_string() };
+        let steps = match self.steps {
+            steps if steps >= 1000 && steps.is_multiple_of(1000) => format!("{}K", steps / 1000),
+            steps => steps.to_string(),
+        };
+        [
+            self.layers.to_string(),
+            self.d_model.to_string(),
+            self.d_ff.to_string(),
+            self.heads.to_string(),
+            self.d_k.to_string(),
+            self.d_v.to_string(),
+            fraction(self.dropout),
+            fraction(self.label_smoothing),
+            steps,
+        ]
+    }
+
+    /// The texts that differ from `base`'s, the others blank: what the paper prints. All, without a base.
+    pub fn texts_beside(&self, base: Option<&Hyperparameters>) -> [String; 9] {
+        let mut texts = self.texts();
+        if let Some(base) = base {
+            for (text, theirs) in texts.iter_mut().zip(base.texts()) {
+                if *text == theirs {
+                    text.clear();
+                }
+            }
+        }
+        texts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_model_is_the_papers_and_a_row_shows_what_differs() {
+        let (mut model, mut training) = (ModelConfig::default(), TrainingConfig::default());
+        let base = Hyperparameters::of(&model, &training);
+        assert_eq!(base.texts_beside(None).join(" "), "6 512 2048 8 64 64 0.1 0.1 100K");
+        (model.heads, model.dropout, training.steps) = (1, 0.0, 2_500);
+        let row = Hyperparameters::of(&model, &training);
+        assert_eq!(row.texts_beside(Some(&base)), ["", "", "", "1", "512", "512", "0.0", "", "2500"]);
+    }
+}

@@ -1,0 +1,146 @@
+//! Tables as CSV, at full precision.
+
+use super::super::hyperparameters::HEADINGS;
+use super::super::layout::Form;
+use super::super::sheet::changes;
+use super::super::systems::SystemTable;
+use super::super::table::{Cell, ResultTable};
+use crate::error::{Error, Result};
+
+/// A line a row. The columns of a test are there if some row was tested.
+pub fn rows(table: &ResultTable) -> Result<String> {
+    let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
+    if table.form == Form::Table3 {
+        header.extend(HEADINGS.iter().map(|heading| heading.key.to_string()));
+    }
+    let tested: Vec<bool> = (0..table.columns.len())
+        .map(|index| table.rows.iter().any(|row| row.cells[index].comparison.is_some()))
+        .collect();
+    for (column, tested) in table.columns.iter().zip(&tested) {
+        let name = &column.name;
+        header.extend([name.clone(), format!("{name} sd")]);
+        if column.published {
+            let unit = if name == "parameters" { " (millions)" } else { "" };
+            header.extend([format!("{name} paper{unit}"), format!("{name} minus paper{unit}")]);
+        }
+        if *tested {
+            let what = [
+                "minus base",
+                "half width (sentences)",
+                "half width (seeds)",
+                "p (sentences)",
+                "p (seeds)",
+                "p (Holm)",
+            ];
+            header.extend(what.map(|what| format!("{name} {what}")));
+        }
+    }
+    let mut records = vec![header];
+    for row in &table.rows {
+        let mut record = vec![
+            row.label.clone(),
+            row.group.clone().unwrap_or_default(),
+            changes(row, |_| true),
+            row.finished.to_string(),
+            row.wanted.to_string(),
+        ];
+        if table.form == Form::Table3 {
+            let all = &row.hyperparameters;
+            record.extend([
+                all.layers.to_string(),
+                all.d_model.to_string(),
+                all.d_ff.to_string(),
+                all.heads.to_string(),
+                all.d_k.to_string(),
+                all.d_v.to_string(),
+                all.dropout.to_string(),
+                all.label_smoothing.to_string(),
+                all.steps.to_string(),
+            ]);
+        }
+        for ((column, tested), cell) in table.columns.iter().zip(&tested).zip(&row.cells) {
+            let summary = cell.summary.as_ref();
+            record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            if column.published {
+                record.extend([cell.published.clone().unwrap_or_default(), number(cell.against_published)]);
+            }
+            if *tested {
+                record.extend(comparison(cell));
+            }
+        }
+        records.push(record);
+    }
+    text(&records)
+}
+
+/// A line a system and language pair.
+pub fn systems(table: &SystemTable) -> Result<String> {
+    let header = [
+        "system",
+        "pair",
+        "row",
+        "finished",
+        "seeds",
+        "test/bleu",
+        "test/bleu sd",
+        "test/bleu paper",
+        "test/bleu minus paper",
+        "training FLOPs (count)",
+        "training FLOPs (time x peak)",
+        "training FLOPs (time x peak) incomplete",
+        "test/bleu minus base",
+        "test/bleu half width (sentences)",
+        "test/bleu half width (seeds)",
+        "test/bleu p (sentences)",
+        "test/bleu p (seeds)",
+        "test/bleu p (Holm)",
+    ];
+    let mut records = vec![header.map(String::from).to_vec()];
+    for (pair, result) in table.systems.iter().flat_map(|system| &system.results) {
+        let summary = result.bleu.summary.as_ref();
+        let mut record = vec![
+            result.system.clone(),
+            pair.clone(),
+            result.row.clone(),
+            result.finished.to_string(),
+            result.wanted.to_string(),
+            number(summary.map(|s| s.mean)),
+            number(summary.and_then(|s| s.deviation)),
+            result.bleu.published.clone().unwrap_or_default(),
+            number(result.bleu.against_published),
+            number(result.cost.counted_flops),
+            number(result.cost.measured_flops),
+            result.cost.incomplete.to_string(),
+        ];
+        record.extend(comparison(&result.bleu));
+        records.push(record);
+    }
+    text(&records)
+}
+
+fn comparison(cell: &Cell) -> [String; 6] {
+    let Some(found) = &cell.comparison else { return Default::default() };
+    let seeds = found.seeds.as_ref();
+    [
+        number(Some(found.difference)),
+        number(Some(found.sentences.half_width)),
+        number(seeds.map(|seeds| seeds.half_width)),
+        number(Some(found.sentences.p)),
+        number(seeds.map(|seeds| seeds.p)),
+        number(Some(found.p_corrected)),
+    ]
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+fn text(records: &[Vec<String>]) -> Result<String> {
+    let failed = |error: String| Error::failed(format!("cannot write a table as CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        writer.write_record(record).map_err(|error| failed(error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,242 @@
+//! Does what the paper reports of a group of rows hold here? By a rule that is fixed before any result: see
+//! [`RULE`], which is printed below every table that has verdicts.
+//!
+//! The margin: the paper's Table 3 has one run a row, scored on 3,000 sentences. Runs of one configuration that
+//! differ in the seed alone were reported to spread by 0.04 to 0.3 BLEU (standard deviation), so two rows of the
+//! paper that lie less than 0.5 apart may stand in their order by chance, and no direction is read from them.
+
+use super::significance::Comparison;
+use super::table::{ResultTable, Row};
+use serde::Serialize;
+
+/// BLEU by which two printed values must differ for a direction to be read from them.
+pub const MARGIN: f64 = 0.5;
+
+/// The score that verdicts are about: that of the paper's Table 3.
+pub const COLUMN: &str = "dev/bleu";
+
+/// The rule, for people.
+pub const RULE: &str = "Verdicts: the paper claims a direction for a row whose BLEU (dev) lies 0.5 or more from its base. \
+yes: every such row of the group differs from the base in that direction, p ≤ 0.05 by the test above. \
+no: some such row differs in the other direction, p ≤ 0.05. \
+A group without such a row claims that nothing changes: yes if the 95 % intervals over sentences and over seeds of every \
+row lie within ±0.5, no if both of some row lie beyond. \
+Otherwise, and always with one seed, the answer is: not distinguishable.";
+
+/// Whether a claim holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Yes,
+    No,
+    NotDistinguishable,
+}
+
+impl Answer {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Answer::Yes => "yes",
+            Answer::No => "no",
+            Answer::NotDistinguishable => "not distinguishable",
+        }
+    }
+}
+
+/// What the paper says of a row against its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    Higher,
+    Lower,
+    /// Within the margin.
+    Same,
+}
+
+/// The judgement on one row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RowVerdict {
+    pub row: String,
+    pub claim: Claim,
+    /// The paper's value minus its base's.
+    pub paper_difference: f64,
+    pub answer: Answer,
+    /// Why it is not distinguishable, if it is not.
+    pub why: Option<String>,
+}
+
+/// The judgement on a group of rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    /// The letter of the group, or the label of a row without one.
+    pub group: String,
+    pub answer: Answer,
+    /// The rows that decide: those with a direction, or all where none has one.
+    pub rows: Vec<RowVerdict>,
+}
+
+impl ResultTable {
+    /// Judges the groups that have published values; after [`ResultTable::compare`].
+    pub fn judge(&mut self) {
+        let Some(column) = self.columns.iter().position(|column| column.name == COLUMN) else { return };
+        let paper = |row: &Row| row.cells[column].published.as_ref()?.parse::<f64>().ok();
+        let Some(base) = self.base_row() else { return };
+        let Some(base_value) = paper(base) else { return };
+        let mut groups: Vec<Verdict> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.label != base.label) {
+            let Some(value) = paper(row) else { continue };
+            let judged = judge_row(row, value - base_value, row.cells[column].comparison.as_ref());
+            let group = row.group.clone().unwrap_or_else(|| row.label.clone());
+            match groups.iter_mut().find(|known| known.group == group) {
+                Some(known) => known.rows.push(judged),
+                None => {
+                    groups.push(Verdict { group, answer: Answer::NotDistinguishable, rows: vec![judged] })
+                }
+            }
+        }
+        groups.iter_mut().for_each(decide);
+        self.verdicts = groups;
+    }
+}
+
+/// The answer of a group from its rows'.
+fn decide(group: &mut Verdict) {
+    if group.rows.iter().any(|row| row.claim != Claim::Same) {
+        group.rows.retain(|row| row.claim != Claim::Same);
+    }
+    let answers = || group.rows.iter().map(|row| row.answer);
+    group.answer = if answers().any(|answer| answer == Answer::No) {
+        Answer::No
+    } else if answers().all(|answer| answer == Answer::Yes) {
+        Answer::Yes
+    } else {
+        Answer::NotDistinguishable
+    };
+}
+
+fn judge_row(row: &Row, paper_difference: f64, found: Option<&Comparison>) -> RowVerdict {
+    // Printed values have one decimal: 25.3 - 25.8 is -0.5.
+    let paper_difference = (paper_difference * 1e6).round() / 1e6;
+    let claim = match paper_difference {
+        difference if difference >= MARGIN => Claim::Higher,
+        difference if difference <= -MARGIN => Claim::Lower,
+        _ => Claim::Same,
+    };
+    let open = |why: &str| (Answer::NotDistinguishable, Some(why.to_string()));
+    let (answer, why) = match found {
+        None => open("not compared"),
+        Some(Comparison { seeds: None, .. }) => open("one seed: the luck of training is unknown"),
+        Some(found @ Comparison { seeds: Some(seeds), difference, .. }) => match claim {
+            Claim::Same => {
+                let half_widths = [found.sentences.half_width, seeds.half_width];
+                if half_widths.iter().all(|half_width| difference.abs() + half_width <= MARGIN) {
+                    (Answer::Yes, None)
+                } else if half_widths.iter().all(|half_width| difference.abs() - half_width > MARGIN) {
+                    (Answer::No, None)
+                } else {
+                    open("an interval reaches across ±0.5")
+                }
+            }
+            _ if !found.significant() => open("p > 0.05"),
+            Claim::Higher if *difference > 0.0 => (Answer::Yes, None),
+            Claim::Lower if *difference < 0.0 => (Answer::Yes, None),
+            Claim::Higher | Claim::Lower => (Answer::No, None),
+        },
+    };
+    RowVerdict { row: row.label.clone(), claim, paper_difference, answer, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::published::Published;
+    use super::super::significance::{OverSeeds, OverSentences};
+    use super::super::table::tests::{finished, row, table3};
+    use super::*;
+
+    /// A difference with its corrected p-value and its half-widths, the same over sentences and seeds.
+    fn found(difference: f64, p: f64, half_width: f64) -> Comparison {
+        Comparison {
+            base: "base".into(),
+            difference,
+            sentences: OverSentences { pairs: 3, p, half_width },
+            seeds: Some(OverSeeds { p, half_width, degrees_of_freedom: 4.0 }),
+            p,
+            p_corrected: p,
+        }
+    }
+
+    /// A table of these rows of the paper, each with what was found.
+    fn judged(rows: &[(&str, &str, Option<Comparison>)]) -> Vec<Verdict> {
+        let mut layouts = vec![row("base", None, &[])];
+        layouts.extend(rows.iter().map(|(group, label, _)| row(label, Some(group), &[])));
+        layouts.iter_mut().for_each(|row| row.paper = Some(row.label.clone()));
+        let results: Vec<_> = layouts.iter().map(|row| finished(&row.label, 1, 5.0, 25.0)).collect();
+        let mut layout = table3(layouts);
+        layout.published = Some(Published::named("table3").unwrap());
+        let mut table = ResultTable::new(&layout, &results).unwrap();
+        for (row, (_, _, found)) in table.rows[1..].iter_mut().zip(rows) {
+            row.cells[3].comparison = found.clone();
+        }
+        table.judge();
+        table.verdicts
+    }
+
+    fn answers(rows: &[(&str, &str, Option<Comparison>)]) -> Vec<(String, Answer, usize)> {
+        judged(rows).into_iter().map(|verdict| (verdict.group, verdict.answer, verdict.rows.len())).collect()
+    }
+
+    #[test]
+    fn directions_hold_fail_or_stay_open() {
+        let lower = |p| Some(found(-2.0, p, 0.4));
+        // In (A) the paper has a direction for one head alone: 24.9 beside 25.8; four heads have 25.5.
+        let rows = [("A", "A-h1", lower(0.01)), ("A", "A-h4", lower(0.9))];
+        assert_eq!(answers(&rows), [("A".to_string(), Answer::Yes, 1)]);
+        let rows = [("A", "A-h1", Some(found(2.0, 0.01, 0.4)))];
+        assert_eq!(answers(&rows), [("A".to_string(), Answer::No, 1)]);
+        // Half of (C): one row is not enough, one contradiction is.
+        let rows = [("C", "C-N2", lower(0.01)), ("C", "C-d256", lower(0.06))];
+        assert_eq!(answers(&rows), [("C".to_string(), Answer::NotDistinguishable, 2)]);
+        let rows = [("C", "C-N2", lower(0.06)), ("C", "C-d256", Some(found(0.7, 0.05, 0.4)))];
+        assert_eq!(answers(&rows), [("C".to_string(), Answer::No, 2)]);
+        assert_eq!(answers(&[("C", "C-N2", None)]), [("C".to_string(), Answer::NotDistinguishable, 1)]);
+    }
+
+    #[test]
+    fn one_seed_is_never_enough() {
+        let single = Some(Comparison { seeds: None, ..found(-9.0, 0.0001, 0.1) });
+        let verdicts = judged(&[("A", "A-h1", single.clone()), ("E", "E-learned", single)]);
+        assert!(verdicts.iter().all(|verdict| verdict.answer == Answer::NotDistinguishable));
+        assert!(verdicts[0].rows[0].why.as_ref().unwrap().contains("one seed"));
+    }
+
+    #[test]
+    fn that_nothing_changes_takes_intervals_within_the_margin() {
+        // Learned positions: 25.7 beside 25.8.
+        let learned = |difference, half_width| {
+            answers(&[("E", "E-learned", Some(found(difference, 0.5, half_width)))])[0].1
+        };
+        assert_eq!(learned(-0.1, 0.3), Answer::Yes);
+        assert_eq!(learned(-0.3, 0.3), Answer::NotDistinguishable);
+        assert_eq!(learned(-0.9, 0.3), Answer::No);
+        // Within by one interval alone.
+        let mut one = found(0.1, 0.5, 0.2);
+        one.seeds = Some(OverSeeds { p: 0.5, half_width: 2.0, degrees_of_freedom: 1.0 });
+        assert_eq!(answers(&[("E", "E-learned", Some(one))])[0].1, Answer::NotDistinguishable);
+    }
+
+    #[test]
+    fn the_edge_of_the_margin_is_a_direction_and_rows_without_a_group_stand_alone() {
+        // ε_ls 0.0 is printed 25.3: just 0.5 below.
+        let mut rows = judged(&[("D", "D-ls0.0", Some(found(-1.0, 0.01, 0.2)))]);
+        assert_eq!(rows.remove(0).rows[0].claim, Claim::Lower);
+        let mut table = vec![row("base", None, &[]), row("big", None, &[])];
+        table.iter_mut().for_each(|row| row.paper = Some(row.label.clone()));
+        let results = [finished("base", 1, 5.0, 25.0)];
+        let mut table = ResultTable::new(&table3(table), &results).unwrap();
+        table.judge();
+        assert_eq!(
+            (table.verdicts[0].group.as_str(), table.verdicts[0].rows[0].claim),
+            ("big", Claim::Higher)
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! `devices`: which card each trial of a sweep runs on, several small ones on one card as its memory allows.
+//!
+//! A trial sees one card alone, as `cuda:0`: its record does not depend on which of equal cards it had.
+
+use crate::cards::Card;
+use crate::config::schema::DeviceChoice;
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+
+/// Measured peaks vary by so much between runs of one shape: the caching allocator rounds, batches differ.
+const MEASURED_MARGIN: f64 = 1.1;
+/// The estimate was fitted to processes on a CPU.
+const ESTIMATED_MARGIN: f64 = 1.3;
+/// A process that uses a card holds so much before the first tensor: context, kernels, cuBLAS's workspace.
+const CONTEXT_BYTES: f64 = 600.0 * 1024.0 * 1024.0;
+/// Trials at once on one card, at most: they share its processors, and each has a process on the CPU as well.
+const MOST: usize = 8;
+
+/// Memory of a card that a trial takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Need {
+    /// The most that a run of the same shape held on a card.
+    Measured(u64),
+    /// What `train/memory` expects of the process on a CPU.
+    Estimated(f64),
+}
+
+impl Need {
+    /// What to keep free for it.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Need::Measured(bytes) => (bytes as f64 * MEASURED_MARGIN) as u64,
+            Need::Estimated(bytes) => (bytes * ESTIMATED_MARGIN + CONTEXT_BYTES) as u64,
+        }
+    }
+}
+
+/// A card that the sweep may use, with the trials that it has there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seats {
+    /// As the user named it.
+    pub device: usize,
+    /// What `CUDA_VISIBLE_DEVICES` must say.
+    pub visible: String,
+    /// Free before the sweep began.
+    pub free_bytes: u64,
+    /// What is kept for each trial at work on it.
+    pub taken: Vec<u64>,
+}
+
+impl Seats {
+    /// What is left for further trials.
+    fn left(&self) -> u64 {
+        self.free_bytes.saturating_sub(self.taken.iter().sum())
+    }
+
+    /// Whether a trial fits beside those that are there. One that is larger than the card may have it alone: it
+    /// fails, and says so, or the estimate was too high.
+    fn fits(&self, need: u64) -> bool {
+        self.taken.is_empty() || (self.taken.len() < MOST && need <= self.left())
+    }
+
+    /// What the process of a trial on this card must have in its environment.
+    pub fn environment(&self) -> [(&'static str, String); 2] {
+        [("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()), ("CUDA_VISIBLE_DEVICES", self.visible.clone())]
+    }
+}
+
+/// The cards of a sweep at work: which trial is where.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    seats: Vec<Seats>,
+    /// Of every trial of the sweep, by number.
+    needs: Vec<u64>,
+    /// The card of each trial at work.
+    places: BTreeMap<usize, usize>,
+}
+
+impl Fleet {
+    pub fn new(seats: Vec<Seats>, needs: Vec<u64>) -> Self {
+        Fleet { seats, needs, places: BTreeMap::new() }
+    }
+
+    /// How many of these trials can be at work at once, counted with the largest; at least 1.
+    pub fn capacity(&self, trials: impl Iterator<Item = usize>) -> usize {
+        let needs: Vec<u64> = trials.map(|trial| self.needs[trial]).collect();
+        capacity(&self.seats, &needs).max(1)
+    }
+
+    /// Whether a card has room for the trial.
+    pub fn has_room(&self, trial: usize) -> bool {
+        choose(&self.seats, self.needs[trial]).is_some()
+    }
+
+    /// Gives the trial a card; none if it has to wait.
+    pub fn enter(&mut self, trial: usize) -> Option<&Seats> {
+        let number = choose(&self.seats, self.needs[trial])?;
+        self.seats[number].taken.push(self.needs[trial]);
+        self.places.insert(trial, number);
+        self.seats.get(number)
+    }
+
+    /// The trial is over.
+    pub fn leave(&mut self, trial: usize) {
+        let Some(number) = self.places.remove(&trial) else { return };
+        let taken = &mut self.seats[number].taken;
+        if let Some(at) = taken.iter().position(|&need| need == self.needs[trial]) {
+            taken.swap_remove(at);
+        }
+    }
+}
+
+/// The card for a trial that needs so many bytes: the one with the most memory left, the first of equals; none if
+/// it has to wait. Pure: the driver keeps count.
+pub fn choose(seats: &[Seats], need: u64) -> Option<usize> {
+    let fitting = (0..seats.len()).filter(|&number| seats[number].fits(need));
+    fitting.min_by_key(|&number| (std::cmp::Reverse(seats[number].left()), number))
+}
+
+/// How many trials of these needs, the largest ones, run at once on the cards.
+pub fn capacity(seats: &[Seats], needs: &[u64]) -> usize {
+    let mut seats = seats.to_vec();
+    let mut needs = needs.to_vec();
+    needs.sort_unstable_by(|a, b| b.cmp(a));
+    let mut count = 0;
+    for need in needs {
+        let Some(number) = choose(&seats, need) else { break };
+        seats[number].taken.push(need);
+        count += 1;
+    }
+    count
+}
+
+/// The cards that `names` are: `cuda:1`, or `cuda` for all that are visible. `visible` is the driver's own
+/// `CUDA_VISIBLE_DEVICES`, by which cards are numbered where it is set.
+///
+/// # Errors
+/// A user error for another name, a card that is not there, or one named twice.
+pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Result<Vec<Seats>> {
+    let known: Vec<&Card> = match visible {
+        None => cards.iter().collect(),
+        Some(list) => {
+            let named =
+                |name: &str| cards.iter().find(|card| card.index.to_string() == name || card.uuid == name);
+            list.split(',').map_while(|name| named(name.trim())).collect()
+        }
+    };
+    let mut seats: Vec<Seats> = Vec::new();
+    for name in names {
+        let numbers = match DeviceChoice::try_from(name.clone()) {
+            Ok(DeviceChoice::Cuda(_)) if name == "cuda" => (0..known.len()).collect(),
+            Ok(DeviceChoice::Cuda(number)) => vec![number],
+            _ => {
+                return Err(Error::user(format!(
+                    "devices: {name:?} is no card; use \"cuda:0\", \"cuda:1\", … or \"cuda\" for all of them, and \
+                     run.device for the CPU"
+                )));
+            }
+        };
+        for number in numbers {
+            let Some(card) = known.get(number) else {
+                return Err(Error::user(format!(
+                    "devices: there is no {name}; {} visible here",
+                    match known.len() {
+                        0 => "no card is".to_string(),
+                        1 => "cuda:0 alone is".to_string(),
+                        count => format!("cuda:0 to cuda:{} are", count - 1),
+                    }
+                )));
+            };
+            if seats.iter().any(|seat| seat.device == number) {
+                return Err(Error::user(format!("devices names cuda:{number} twice; remove one of them")));
+            }
+            seats.push(Seats {
+                device: number,
+                visible: card.uuid.clone(),
+                free_bytes: card.free_bytes,
+                taken: Vec::new(),
+            });
+        }
+    }
+    match seats.is_empty() {
+        true => Err(Error::user("devices names no card that is there; leave it out to run on run.device")),
+        false => Ok(seats),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn card(index: usize, free: u64) -> Card {
+        Card { index, uuid: format!("GPU-{index}"), total_bytes: 80 * GIB, free_bytes: free * GIB }
+    }
+
+    fn seats(free: &[u64]) -> Vec<Seats> {
+        let cards: Vec<Card> = free.iter().enumerate().map(|(index, &free)| card(index, free)).collect();
+        resolve(&["cuda".into()], &cards, None).unwrap()
+    }
+
+    /// Where trials of these sizes go, one after another.
+    fn packed(free: &[u64], needs: &[u64]) -> Vec<Option<usize>> {
+        let mut seats = seats(free);
+        let mut place = |need: &u64| {
+            let chosen = choose(&seats, need * GIB);
+            chosen.into_iter().for_each(|number| seats[number].taken.push(need * GIB));
+            chosen
+        };
+        needs.iter().map(&mut place).collect()
+    }
+
+    #[test]
+    fn trials_go_where_most_memory_is_left_and_wait_where_none_is() {
+        assert_eq!(packed(&[10, 10], &[4, 4, 4, 4, 4]), [Some(0), Some(1), Some(0), Some(1), None]);
+        assert_eq!(packed(&[10, 20], &[5, 5, 5, 5, 5, 5]), [1, 1, 0, 1, 0, 1].map(Some));
+        assert_eq!(packed(&[10, 10], &[9, 3, 3, 3]), [Some(0), Some(1), Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn a_trial_larger_than_any_card_gets_one_alone_and_no_card_more_than_it_can_serve() {
+        assert_eq!(packed(&[10], &[50, 1]), [Some(0), None]);
+        assert_eq!(packed(&[10], &[1, 50]), [Some(0), None]);
+        assert_eq!(packed(&[80], &[1; 9]).iter().flatten().count(), MOST);
+        assert_eq!(choose(&[], GIB), None);
+    }
+
+    #[test]
+    fn capacity_counts_the_largest_trials() {
+        assert_eq!(capacity(&seats(&[10, 10]), &[4 * GIB; 9]), 4);
+        assert_eq!(capacity(&seats(&[10, 10]), &[4 * GIB; 3]), 3);
+        assert_eq!(capacity(&seats(&[10]), &[GIB, GIB, 9 * GIB]), 2);
+        assert_eq!(capacity(&seats(&[10]), &[99 * GIB, GIB]), 1);
+        assert_eq!(capacity(&seats(&[80]), &[]), 0);
+    }
+
+    #[test]
+    fn a_trial_that_is_over_makes_room_for_one_that_waits() {
+        let mut fleet = Fleet::new(seats(&[10, 10]), [6, 6, 5, 4].map(|need| need * GIB).to_vec());
+        assert_eq!((fleet.capacity(0..4), fleet.capacity(2..4)), (2, 2));
+        assert_eq!(fleet.enter(0).unwrap().device, 0);
+        assert_eq!(fleet.enter(1).unwrap().device, 1);
+        assert!(!fleet.has_room(2) && fleet.enter(2).is_none() && fleet.has_room(3));
+        fleet.leave(1);
+        assert_eq!(fleet.enter(2).unwrap().device, 1);
+        fleet.leave(1); // twice does no harm
+        assert_eq!(fleet.enter(3).unwrap().device, 1);
+        assert_eq!(fleet.seats[1].taken, [5 * GIB, 4 * GIB]);
+    }
+
+    #[test]
+    fn a_measured_need_has_a_margin_and_an_estimated_one_a_larger_one_and_the_context() {
+        assert_eq!(Need::Measured(1000).bytes(), 1100);
+        assert!(Need::Estimated(1e9).bytes() > Need::Measured(1_000_000_000).bytes() + 600_000_000);
+    }
+
+    #[test]
+    fn names_are_numbers_among_the_visible_cards() {
+        let cards = [card(0, 10), card(1, 20), card(2, 30)];
+        let named = |names: &[&str], visible: Option<&str>| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            resolve(&names, &cards, visible)
+                .map(|seats| seats.iter().map(|seat| seat.visible.clone()).collect::<Vec<_>>())
+                .map_err(|error| (error.exit_code(), error.to_string()))
+        };
+        assert_eq!(named(&["cuda:2", "cuda:0"], None).unwrap(), ["GPU-2", "GPU-0"]);
+        assert_eq!(named(&["cuda"], None).unwrap(), ["GPU-0", "GPU-1", "GPU-2"]);
+        assert_eq!(named(&["cuda"], Some("2,GPU-1")).unwrap(), ["GPU-2", "GPU-1"]);
+        assert_eq!(named(&["cuda:0"], Some("2")).unwrap(), ["GPU-2"]);
+        // As CUDA does it: what follows an unknown name is not seen.
+        assert_eq!(named(&["cuda"], Some("1,9,2")).unwrap(), ["GPU-1"]);
+        let wrong = |names: &[&str], visible, part: &str| {
+            let (code, told) = named(names, visible).unwrap_err();
+            assert!(code == 2 && told.contains(part), "{code} {told}");
+        };
+        wrong(&["cuda:3"], None, "cuda:0 to cuda:2 are visible here");
+        wrong(&["cuda:1"], Some("0"), "cuda:0 alone is visible");
+        wrong(&["cuda:0"], Some(""), "no card is visible");
+        wrong(&["cuda:0", "cuda"], None, "cuda:0 twice");
+        wrong(&["cpu"], None, "run.device for the CPU");
+        wrong(&["gpu"], None, "\"gpu\" is no card");
+        wrong(&["cuda"], Some(""), "no card that is there");
+    }
+
+    #[test]
+    fn a_trial_sees_its_card_alone() {
+        let [order, visible] = seats(&[1, 2])[1].environment();
+        assert_eq!(order, ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()));
+        assert_eq!(visible, ("CUDA_VISIBLE_DEVICES", "GPU-1".into()));
+    }
+}

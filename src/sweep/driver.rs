@@ -1,0 +1,80 @@
+//! One driver a sweep: the lock that it holds, and who holds it.
+
+use crate::error::{Error, Result};
+use crate::experiment::attempts::host;
+use crate::files::{self, Lock};
+use crate::telemetry::console::say;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Held by the driver of a sweep, in the sweep's directory. The kernel releases it when the process ends, however
+/// it ends: a lock is never stale.
+const LOCK_FILE: &str = ".lock";
+
+/// The process that holds a sweep's lock, as it says itself in the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Driver {
+    pub host: String,
+    pub process: u32,
+    /// Seconds since 1970.
+    pub since: f64,
+}
+
+/// Takes the sweep's lock for this process.
+///
+/// # Errors
+/// A user error that names the driver if another one is at work.
+pub fn lock(sweep_dir: &Path) -> Result<Lock> {
+    let path = sweep_dir.join(LOCK_FILE);
+    let Some(mut lock) = files::lock(&path)? else {
+        let by = at_work(sweep_dir)?
+            .flatten()
+            .map_or_else(String::new, |driver| format!(": process {} on {}", driver.process, driver.host));
+        return Err(Error::user(format!(
+            "another sweep is at work in {}{by}; wait for it, or look at it with `ablate status`",
+            sweep_dir.display()
+        )));
+    };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
+    let driver = Driver { host: host(), process: std::process::id(), since };
+    // Whose lock it is helps people; that it is held is what counts.
+    let text = serde_json::to_string(&driver).map_err(|error| Error::failed(error.to_string()))?;
+    if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
+        say(&format!("warning: {error}; others will not be told who is at work here"));
+    }
+    Ok(lock)
+}
+
+/// Whether a driver is at work in the directory of a sweep, and who it is if it said so.
+pub fn at_work(sweep_dir: &Path) -> Result<Option<Option<Driver>>> {
+    let path = sweep_dir.join(LOCK_FILE);
+    if !files::is_locked(&path)? {
+        return Ok(None);
+    }
+    let text = files::read_if_exists(&path)?.unwrap_or_default();
+    Ok(Some(serde_json::from_slice(&text).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_driver_is_told_who_the_first_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(at_work(folder.path()).unwrap(), None);
+        let held = lock(folder.path()).unwrap();
+        let driver = at_work(folder.path()).unwrap().unwrap().unwrap();
+        assert_eq!((driver.process, driver.host), (std::process::id(), host()));
+        let error = lock(folder.path()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(&format!("process {} on", std::process::id())), "{error}");
+        drop(held);
+        assert_eq!(at_work(folder.path()).unwrap(), None);
+        // What the last one wrote, or damage, is in nobody's way.
+        std::fs::write(folder.path().join(LOCK_FILE), "{\"host\":").unwrap();
+        let _held = lock(folder.path()).unwrap();
+        assert!(at_work(folder.path()).unwrap().unwrap().is_some());
+    }
+}

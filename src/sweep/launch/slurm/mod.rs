@@ -1,0 +1,442 @@
+//! Trials as elements of Slurm's job arrays.
+//!
+//! What starts together becomes one array. Slurm decides when and where a job runs; the run directories say how trials
+//! ended, squeue says which jobs are still to come, and [`submission`] says which job is whose. A driver may go away at
+//! any time: jobs go on without it, and the next driver finds them.
+
+mod client;
+mod judge;
+pub mod keeper;
+mod queue;
+pub mod spec;
+mod submission;
+
+use super::{Ending, Launcher, Order, Setup, Update, process};
+use crate::error::{Error, Result};
+use crate::experiment::{CHECKPOINTS, LOG_FILE, claimed_identity};
+use crate::files;
+use crate::sweep::ledger::Kind;
+use crate::sweep::progress::TrialEvent;
+use crate::train::checkpoint::Checkpoints;
+use client::Job;
+use judge::{Verdict, judge};
+use keeper::Left;
+use queue::{Place, jobs};
+pub use queue::{Queued, queue};
+use spec::SlurmSpec;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use submission::{Element, Submission};
+
+/// Runs trials through sbatch.
+pub struct Slurm {
+    spec: SlurmSpec,
+    sweep_dir: PathBuf,
+    data_root: PathBuf,
+    results: PathBuf,
+    /// To be submitted at the next opportunity.
+    waiting: Vec<Order>,
+    /// Submissions whose jobs may be there, by number.
+    submissions: BTreeMap<u32, Submission>,
+    /// Jobs of earlier drivers that nobody has asked for yet.
+    found: Vec<Place>,
+    /// The trials that were asked for and have a job, by number.
+    flights: BTreeMap<usize, Flight>,
+    /// When to ask squeue again.
+    poll_at: Instant,
+    /// To be told with the next updates.
+    told: Vec<Update>,
+    /// squeue could not tell the last time, and the user knows.
+    deaf: bool,
+    /// Elements that an array may have, once it is known.
+    largest_array: Option<usize>,
+}
+
+/// A trial with its job.
+struct Flight {
+    order: Order,
+    place: Place,
+    /// Whether it ran when it was last looked at.
+    running: bool,
+    /// How often in a row squeue knew nothing of it, or that it is over, and no file said how it ended.
+    misses: u32,
+    /// How much of its events is told.
+    heard: u64,
+}
+
+impl Slurm {
+    /// Checks the settings, and whether Slurm's programs are there.
+    ///
+    /// # Errors
+    /// A user error that says what to do.
+    pub fn check(spec: &SlurmSpec) -> Result<()> {
+        spec.check()?;
+        client::find()
+    }
+
+    /// For a sweep whose earlier jobs are looked for.
+    ///
+    /// # Errors
+    /// If squeue fails: nothing was written.
+    pub fn open(setup: &Setup) -> Result<Self> {
+        let Setup { sweep_dir, data_root, results, threads, .. } = *setup;
+        let cpus = setup.slurm.cpus.unwrap_or(threads).max(1);
+        // Jobs start elsewhere.
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
+        let mut slurm = Slurm {
+            spec: SlurmSpec { cpus: Some(cpus), ..setup.slurm.clone() },
+            sweep_dir: sweep_dir.to_path_buf(),
+            data_root: absolute(data_root)?,
+            results: absolute(results)?,
+            waiting: Vec::new(),
+            submissions: BTreeMap::new(),
+            found: Vec::new(),
+            flights: BTreeMap::new(),
+            poll_at: Instant::now(),
+            told: Vec::new(),
+            deaf: false,
+            largest_array: None,
+        };
+        slurm.find_jobs()?;
+        Ok(slurm)
+    }
+
+    /// Finds the jobs of earlier drivers. Submissions that have none left are settled, so that a job which comes late,
+    /// because its driver was killed amid sbatch, does nothing.
+    fn find_jobs(&mut self) -> Result<()> {
+        let open = Submission::open(&self.sweep_dir)?;
+        let jobs = jobs(&open)?;
+        for mut submission in open {
+            let number = submission.number;
+            let array =
+                jobs.keys().zip(jobs.values()).find(|((n, _), _)| *n == number).map(|(_, job)| job.array);
+            let count = self.found.len();
+            for (at, element) in submission.elements.iter().enumerate() {
+                let live = jobs.get(&(number, at)).is_some_and(Job::is_live);
+                let run_dir = self.sweep_dir.join(&element.run);
+                // One that failed without a driver is yet to be told, unless the directory is another trial's by now.
+                let failed = Left::load(&run_dir, &submission, at)
+                    .is_some_and(|left| matches!(left.ending, Ending::Failed { .. }))
+                    && claimed_identity(&run_dir)?.as_deref() == Some(&element.identity);
+                if live || failed {
+                    self.found.push((number, at));
+                }
+            }
+            submission.array = submission.array.or(array);
+            submission.settled = self.found.len() == count;
+            submission.save(&self.sweep_dir)?;
+            if !submission.settled {
+                self.submissions.insert(number, submission);
+            }
+        }
+        Ok(())
+    }
+
+    /// The latest job of an earlier driver for this trial.
+    fn found(&self, run_dir: &Path, identity: &str) -> Option<Place> {
+        let is_it = |(number, at): &&Place| {
+            let element = &self.submissions[number].elements[*at];
+            element.identity == identity && self.sweep_dir.join(&element.run) == run_dir
+        };
+        self.found.iter().rev().find(is_it).copied()
+    }
+
+    /// Trials that may be submitted now, so that no more than `max_running` run at once: an array keeps to that by
+    /// itself, and further ones wait until none of its jobs does.
+    fn room(&self) -> usize {
+        let running = self.flights.values().filter(|flight| flight.running).count();
+        match self.spec.max_running {
+            None => usize::MAX,
+            Some(_) if self.flights.is_empty() => usize::MAX,
+            Some(_) if running < self.flights.len() => 0,
+            Some(most) => most.saturating_sub(running),
+        }
+    }
+
+    /// Submits what waits.
+    fn submit(&mut self) -> Result<Vec<Update>> {
+        let mut updates = Vec::new();
+        while !self.waiting.is_empty() && self.room() > 0 {
+            let largest = *self.largest_array.get_or_insert_with(client::largest_array);
+            let count = self.waiting.len().min(self.room()).min(largest);
+            let orders: Vec<Order> = self.waiting.drain(..count).collect();
+            let submission = self.submit_array(&orders)?;
+            let (number, array) = (submission.number, submission.array.unwrap_or_default());
+            self.submissions.insert(number, submission);
+            updates.push(Update::Said(format!("job {array} of Slurm: {count} trials")));
+            for (at, order) in orders.into_iter().enumerate() {
+                updates.push(Update::Noted(
+                    order.trial,
+                    Kind::Submitted,
+                    format!("job {}", client::id(array, at)),
+                ));
+                let flight = Flight { order, place: (number, at), running: false, misses: 0, heard: 0 };
+                self.flights.insert(flight.order.trial, flight);
+            }
+        }
+        Ok(updates)
+    }
+
+    /// One array for these trials.
+    fn submit_array(&self, orders: &[Order]) -> Result<Submission> {
+        let element = |order| Element::new(&self.sweep_dir, order);
+        let elements = orders.iter().map(element).collect::<Result<Vec<_>>>()?;
+        let mut submission = Submission::create(&self.sweep_dir, elements)?;
+        let at = |ending| std::path::absolute(submission.path(&self.sweep_dir, ending));
+        let paths = (at("json"), at("sh"), at("log"));
+        let (Ok(file), Ok(script), Ok(log)) = paths else {
+            return Err(Error::failed(format!("cannot find {}", self.sweep_dir.display())));
+        };
+        let throttle = self.spec.max_running.map_or_else(String::new, |most| format!("%{most}"));
+        let mut options = vec![
+            format!("--job-name={}", submission.name),
+            format!("--array=0-{}{throttle}", orders.len() - 1),
+            format!("--output={}", log.display()),
+            "--open-mode=append".to_string(),
+            "--requeue".to_string(),
+        ];
+        options.extend(self.spec.options());
+        let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+        let paths = [&program, &self.data_root, &self.results, &file].map(|path| quoted(path));
+        let [program, data, results, file] = paths;
+        // SIGUSR2 must not end the job before the program is there to hear it.
+        let text = format!(
+            "#!/bin/sh\n# sbatch {}\ntrap '' USR2\nexec {program} --data {data} --results {results} keep {file}\n",
+            options.join(" ")
+        );
+        files::write_atomically(&script, text.as_bytes())?;
+        let outcome = client::submit(&options, &script);
+        submission.array = match outcome {
+            Ok(array) => Some(array),
+            Err(error) => match jobs(std::slice::from_ref(&submission))?.values().next() {
+                // The answer was lost, not the job.
+                Some(job) => Some(job.array),
+                None => {
+                    submission.settled = true;
+                    submission.save(&self.sweep_dir)?;
+                    return Err(Error::user(format!(
+                        "Slurm did not take the trials: {error}\n  help: look at [slurm] in the sweep's file; the \
+                         options given are in {}",
+                        script.display()
+                    )));
+                }
+            },
+        };
+        submission.save(&self.sweep_dir)?;
+        Ok(submission)
+    }
+
+    /// Looks after every job.
+    fn poll(&mut self) -> Result<Vec<Update>> {
+        if self.flights.is_empty() {
+            return Ok(Vec::new());
+        }
+        let jobs = match jobs(self.submissions.values()) {
+            Ok(jobs) => jobs,
+            // Nothing follows from a controller that does not answer.
+            Err(error) if !std::mem::replace(&mut self.deaf, true) => {
+                return Ok(vec![Update::Said(format!("warning: {error}; asking again until it answers"))]);
+            }
+            Err(_) => return Ok(Vec::new()),
+        };
+        self.deaf = false;
+        let mut updates = Vec::new();
+        let mut over = Vec::new();
+        for (&trial, flight) in &mut self.flights {
+            let Flight { order, place, .. } = &*flight;
+            let (submission, at) = (&self.submissions[&place.0], place.1);
+            let from = submission.elements[at].from;
+            let job = jobs.get(place);
+            let left = Left::load(&order.run_dir, submission, at);
+            let verdict =
+                judge(job, left.as_ref(), flight.misses, || Ok(saved_step(&order.run_dir)? > from))?;
+            flight.misses = if matches!(verdict, Verdict::Unclear) { flight.misses + 1 } else { 0 };
+            match verdict {
+                Verdict::Queued if std::mem::take(&mut flight.running) => {
+                    let id = job.map(Job::id).unwrap_or_default();
+                    updates.push(Update::Noted(
+                        trial,
+                        Kind::Requeued,
+                        format!("job {id} is back in the queue"),
+                    ));
+                }
+                Verdict::Running if !std::mem::replace(&mut flight.running, true) => {
+                    updates.push(Update::Begun(trial));
+                }
+                Verdict::Over(ending) => {
+                    let logs = [submission.path(&self.sweep_dir, "log"), flight.order.run_dir.join(LOG_FILE)];
+                    over.push((trial, explained(ending, &logs)));
+                }
+                Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
+            }
+            let events = flight.order.run_dir.join(keeper::EVENTS_FILE);
+            updates.extend(
+                news(&events, &mut flight.heard).into_iter().map(|event| Update::Heard(trial, event)),
+            );
+        }
+        for (trial, ending) in over {
+            updates.push(Update::Ended(trial, ending));
+            self.settle(trial)?;
+        }
+        Ok(updates)
+    }
+
+    /// A trial's job is over and its ending told.
+    fn settle(&mut self, trial: usize) -> Result<()> {
+        let Some(flight) = self.flights.remove(&trial) else { return Ok(()) };
+        Left::forget(&flight.order.run_dir)?;
+        let number = flight.place.0;
+        let others = self.flights.values().map(|flight| flight.place).chain(self.found.iter().copied());
+        if !others.into_iter().any(|place| place.0 == number)
+            && let Some(mut submission) = self.submissions.remove(&number)
+        {
+            submission.settled = true;
+            submission.save(&self.sweep_dir)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of the trials' jobs.
+    fn ids(&self) -> Vec<String> {
+        let array = |place: &Place| Some(client::id(self.submissions.get(&place.0)?.array?, place.1));
+        self.flights.values().filter_map(|flight| array(&flight.place)).collect()
+    }
+}
+
+impl Launcher for Slurm {
+    fn describe(&self) -> String {
+        let most = self.spec.max_running.map_or_else(String::new, |most| format!(", up to {most} at once"));
+        format!("as jobs of Slurm{most}")
+    }
+
+    fn places(&self) -> usize {
+        usize::MAX
+    }
+
+    fn threads(&self) -> usize {
+        self.spec.cpus.unwrap_or(1)
+    }
+
+    fn holds(&self, run_dir: &Path, identity: &str) -> bool {
+        self.found(run_dir, identity).is_some()
+    }
+
+    fn start(&mut self, order: Order) -> Result<()> {
+        match self.found(&order.run_dir, &order.identity) {
+            Some(place) => {
+                self.found.retain(|other| *other != place);
+                let flight = Flight { order, place, running: false, misses: 0, heard: 0 };
+                self.flights.insert(flight.order.trial, flight);
+            }
+            None => self.waiting.push(order),
+        }
+        Ok(())
+    }
+
+    fn updates(&mut self, patience: Duration) -> Result<Vec<Update>> {
+        let mut updates = std::mem::take(&mut self.told);
+        updates.extend(self.submit()?);
+        if self.poll_at <= Instant::now() {
+            updates.extend(self.poll()?);
+            self.poll_at = Instant::now() + Duration::from_secs_f64(self.spec.poll_seconds);
+        }
+        if updates.is_empty() {
+            std::thread::sleep(patience);
+        }
+        Ok(updates)
+    }
+
+    fn stop(&mut self) {
+        let unsubmitted = std::mem::take(&mut self.waiting).into_iter();
+        let never = |order: Order| Update::Ended(order.trial, Ending::Left("was not submitted".to_string()));
+        self.told.extend(unsubmitted.map(never));
+        if let Err(error) = client::cancel(&self.ids()) {
+            self.told.push(Update::Said(format!("warning: {error}; the jobs go on")));
+        }
+        self.poll_at = Instant::now();
+    }
+
+    fn leave(&mut self) -> Option<String> {
+        let arrays: Vec<String> =
+            self.submissions.values().filter_map(|s| Some(s.array?.to_string())).collect();
+        let (count, waiting) = (self.flights.len(), self.waiting.len());
+        let more = if waiting > 0 { format!("; {waiting} more wait for these") } else { String::new() };
+        let stop = match arrays.is_empty() {
+            true => String::new(),
+            false => format!(" (to stop them: scancel {})", arrays.join(" ")),
+        };
+        Some(format!("{count} trials go on in Slurm without this command{stop}{more}"))
+    }
+}
+
+/// A failure of which nothing is known, with the last lines of the first log that has any: what jobs print before they
+/// come to a trial and what Slurm says when it ends them, or the trial's own.
+fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
+    if let Ending::Failed { detail, .. } = &mut ending
+        && detail.is_empty()
+    {
+        let mut lines = logs.iter().map(|log| process::last_lines(log, 5));
+        *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
+    }
+    ending
+}
+
+/// The update of the newest state that a run has saved; 0 if it has none.
+fn saved_step(run_dir: &Path) -> Result<u64> {
+    Ok(Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
+}
+
+/// What a trial has told since it was last listened to; `heard` bytes are known.
+fn news(events: &Path, heard: &mut u64) -> Vec<TrialEvent> {
+    let mut text = String::new();
+    let read = File::open(events).and_then(|mut file| {
+        // A trial that starts again begins its file anew.
+        if file.metadata()?.len() < *heard {
+            *heard = 0;
+        }
+        file.seek(SeekFrom::Start(*heard))?;
+        file.read_to_string(&mut text)
+    });
+    if read.is_err() {
+        return Vec::new();
+    }
+    // The last line may be half there.
+    let whole = text.rfind('\n').map_or(0, |at| at + 1);
+    *heard += whole as u64;
+    text[..whole].lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// A path as one word of a shell's.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_quotes_and_blanks_is_one_word() {
+        let path = Path::new("/tmp/it's a place/$HOME");
+        let output =
+            std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(path))).output();
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), path.display().to_string());
+    }
+
+    #[test]
+    fn events_are_told_once_and_from_the_start_when_a_trial_starts_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut heard = 0;
+        assert!(news(&path, &mut heard).is_empty());
+        std::fs::write(&path, "{\"begin\":3}\n{\"message\":\"a\"}\n{\"mess").unwrap();
+        assert_eq!(news(&path, &mut heard), [TrialEvent::Begin(3), TrialEvent::Message("a".into())]);
+        std::fs::write(&path, "{\"begin\":3}\n{\"message\":\"a\"}\n{\"message\":\"b\"}\n").unwrap();
+        assert_eq!(news(&path, &mut heard), [TrialEvent::Message("b".into())]);
+        std::fs::write(&path, "{\"begin\":9}\n").unwrap();
+        assert_eq!(news(&path, &mut heard), [TrialEvent::Begin(9)]);
+    }
+}

@@ -1,0 +1,178 @@
+//! The `[slurm]` table of a sweep file: what each trial asks the cluster for.
+
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What `--launcher slurm` asks Slurm for, for each trial. What is absent is the cluster's default.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Slurm")]
+pub struct SlurmSpec {
+    /// Partitions, separated by commas.
+    pub partition: Option<String>,
+    /// The account that pays.
+    pub account: Option<String>,
+    /// Time limit of a job, as sbatch reads it: "90" minutes, "4:00:00" hours, "2-00:00:00" days. A trial that
+    /// needs longer goes on in the next job.
+    pub time: Option<String>,
+    /// Processors, and the trial's threads where `run.threads` leaves them open; absent: as many as `run.threads`.
+    #[schemars(range(min = 1))]
+    pub cpus: Option<usize>,
+    /// Memory of a job: "8G".
+    pub memory: Option<String>,
+    /// Graphics processors of a job; 0 asks for none.
+    pub gpus: u32,
+    /// Further options of sbatch: ["--qos=low", "--constraint=a100"].
+    pub options: Vec<String>,
+    /// Jobs that run at once, at most; absent: all.
+    #[schemars(range(min = 1))]
+    pub max_running: Option<usize>,
+    /// Seconds before the time limit at which a trial saves its state and leaves; Slurm may take up to 60 more.
+    #[schemars(range(min = 1, max = 65535))]
+    pub warn_seconds: u32,
+    /// How often the driver asks Slurm how the jobs are.
+    pub poll_seconds: f64,
+}
+
+impl Default for SlurmSpec {
+    fn default() -> Self {
+        SlurmSpec {
+            partition: None,
+            account: None,
+            time: None,
+            cpus: None,
+            memory: None,
+            gpus: 0,
+            options: Vec::new(),
+            max_running: None,
+            // For one update and a checkpoint.
+            warn_seconds: 120,
+            // Often enough for people, seldom enough for a controller that thousands share.
+            poll_seconds: 15.0,
+        }
+    }
+}
+
+/// Options of sbatch that the launcher sets itself.
+const OWN: [&str; 12] = [
+    "--array",
+    "--job-name",
+    "--output",
+    "--error",
+    "--open-mode",
+    "--signal",
+    "--requeue",
+    "--no-requeue",
+    "--parsable",
+    "--wrap",
+    "--chdir",
+    "--wait",
+];
+
+impl SlurmSpec {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// A user error that names the key.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |what: String| Err(Error::user(format!("slurm.{what}")));
+        if self.cpus == Some(0) {
+            return refuse("cpus = 0 is no place to train in; use 1 or more".into());
+        }
+        if self.max_running == Some(0) {
+            return refuse("max_running = 0 would run nothing; use 1 or more".into());
+        }
+        if self.warn_seconds == 0 || self.warn_seconds > 65535 {
+            return refuse(format!("warn_seconds = {} is outside of 1 to 65535", self.warn_seconds));
+        }
+        if !self.poll_seconds.is_finite() || self.poll_seconds <= 0.0 {
+            return refuse(format!("poll_seconds = {} is no time; use a number above 0", self.poll_seconds));
+        }
+        let texts = [
+            ("partition", &self.partition),
+            ("account", &self.account),
+            ("time", &self.time),
+            ("memory", &self.memory),
+        ];
+        for (key, text) in texts {
+            if text.as_ref().is_some_and(|text| text.is_empty() || text.contains(char::is_whitespace)) {
+                return refuse(format!(
+                    "{key} = {text:?} is no word that sbatch could read",
+                    text = text.as_deref().unwrap_or_default()
+                ));
+            }
+        }
+        for option in &self.options {
+            let name = option.split('=').next().unwrap_or_default();
+            if !option.starts_with("--") || option.contains(char::is_control) {
+                return refuse(format!(
+                    "options holds {option:?}; expected long options as in [\"--qos=low\", \"--exclusive\"]"
+                ));
+            }
+            if OWN.contains(&name) {
+                return refuse(format!("options holds {name}, which ablate sets itself; leave it out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The options of sbatch that stand for the table.
+    pub fn options(&self) -> Vec<String> {
+        let stated = [
+            ("partition", self.partition.clone()),
+            ("account", self.account.clone()),
+            ("time", self.time.clone()),
+            ("cpus-per-task", self.cpus.map(|cpus| cpus.to_string())),
+            ("mem", self.memory.clone()),
+            ("gpus", (self.gpus > 0).then(|| self.gpus.to_string())),
+        ];
+        let mut options = vec!["--nodes=1".to_string(), "--ntasks=1".to_string()];
+        options.extend(stated.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?))));
+        // To the batch shell alone, which the trial's keeper has taken the place of.
+        options.push(format!("--signal=B:USR2@{}", self.warn_seconds));
+        options.extend(self.options.iter().cloned());
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_absent_is_left_to_the_cluster() {
+        let plain = SlurmSpec::default().options();
+        assert_eq!(plain, ["--nodes=1", "--ntasks=1", "--signal=B:USR2@120"]);
+        let full = SlurmSpec {
+            partition: Some("gpu".into()),
+            time: Some("4:00:00".into()),
+            memory: Some("8G".into()),
+            gpus: 1,
+            options: vec!["--qos=low".into()],
+            ..SlurmSpec::default()
+        };
+        full.check().unwrap();
+        let options = full.options().join(" ");
+        assert!(options.contains("--partition=gpu --time=4:00:00 --mem=8G --gpus=1"), "{options}");
+        assert!(options.ends_with("--qos=low"), "{options}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused_by_name() {
+        let refused = |spec: SlurmSpec| {
+            let error = spec.check().unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            error.to_string()
+        };
+        let plain = SlurmSpec::default;
+        assert!(refused(SlurmSpec { cpus: Some(0), ..plain() }).starts_with("slurm.cpus = 0"));
+        assert!(refused(SlurmSpec { max_running: Some(0), ..plain() }).contains("max_running"));
+        assert!(refused(SlurmSpec { warn_seconds: 70_000, ..plain() }).contains("warn_seconds = 70000"));
+        assert!(refused(SlurmSpec { poll_seconds: -1.0, ..plain() }).contains("poll_seconds"));
+        assert!(refused(SlurmSpec { memory: Some("8 G".into()), ..plain() }).contains("memory = \"8 G\""));
+        assert!(refused(SlurmSpec { options: vec!["-p x".into()], ..plain() }).contains("\"-p x\""));
+        let own = SlurmSpec { options: vec!["--array=0-3".into()], ..plain() };
+        assert!(refused(own).contains("--array, which ablate sets itself"));
+    }
+}

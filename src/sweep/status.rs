@@ -1,0 +1,282 @@
+//! `ablate status`: what every trial of a sweep is at, read off run directories, locks and ledger. Works while a
+//! driver is at work, after it died, and without one.
+//!
+//! The types here are the JSON of `ablate status --json`: their field names are a file format, described in
+//! docs/architecture.md.
+
+use super::board::{Line, Stage};
+use super::collect::run_dir;
+use super::corpora::Corpora;
+use super::driver::{self, Driver};
+use super::expand::Trial;
+use super::ledger::{self, Entry, Kind};
+use super::state::{StateKind, TrialState};
+use crate::config::identity;
+use crate::error::{Error, Result};
+use crate::experiment::{LOG_FILE, attempts};
+use crate::results::record::{Failure, Record};
+use crate::telemetry::console::seconds_left;
+use crate::telemetry::metrics_log::{Row, read_sound};
+use crate::telemetry::{METRICS_FILE, TIMING_FILE};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A sweep at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub sweep: String,
+    pub directory: PathBuf,
+    /// A driver holds the sweep's lock.
+    pub at_work: bool,
+    /// Who it is; absent also if it did not say.
+    pub driver: Option<Driver>,
+    /// How many trials are in which state.
+    pub states: BTreeMap<StateKind, usize>,
+    pub trials: Vec<TrialStatus>,
+}
+
+/// A trial at one moment. What is not known is absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrialStatus {
+    pub row: String,
+    pub seed: u64,
+    pub run_dir: PathBuf,
+    /// Absent while its corpus is not prepared.
+    pub identity: Option<String>,
+    /// `state`, `step` (the last one reported, while it runs) and `why`.
+    #[serde(flatten)]
+    pub state: TrialState,
+    /// Updates of a whole training.
+    pub steps: u64,
+    /// The last ones measured.
+    pub train_loss: Option<f64>,
+    pub dev_loss: Option<f64>,
+    pub dev_bleu: Option<f64>,
+    /// Of a finished trial.
+    pub test_bleu: Option<f64>,
+    /// While it runs.
+    pub tokens_per_second: Option<f64>,
+    pub seconds_left: Option<f64>,
+    /// Processes that worked on it, the one at work included.
+    pub attempts: usize,
+    /// Of the last attempt.
+    pub host: Option<String>,
+    pub process: Option<u32>,
+    pub log: Option<PathBuf>,
+    /// Of a failed trial.
+    pub failure: Option<Failure>,
+}
+
+impl Status {
+    /// Reads the status of the sweep called `name` in `sweep_dir`.
+    ///
+    /// # Errors
+    /// A corpus that is there and damaged; a directory that cannot be read.
+    pub fn read(name: &str, sweep_dir: &Path, data_root: &Path, trials: &[Trial]) -> Result<Self> {
+        let driver = driver::at_work(sweep_dir)?;
+        let at_work = driver.is_some();
+        let entries = ledger::read(sweep_dir)?;
+        let mut corpora = Corpora::new(data_root);
+        let mut found = Vec::new();
+        for trial in trials {
+            let fingerprint = corpora.fingerprint(&trial.experiment)?;
+            let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
+            found.push(TrialStatus::read(sweep_dir, trial, identity, &entries, at_work)?);
+        }
+        let mut states = BTreeMap::new();
+        found.iter().for_each(|trial| *states.entry(trial.state.state).or_default() += 1);
+        Ok(Status {
+            sweep: name.to_string(),
+            directory: sweep_dir.to_path_buf(),
+            at_work,
+            driver: driver.flatten(),
+            states,
+            trials: found,
+        })
+    }
+
+    /// One JSON document.
+    pub fn to_json(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
+        Ok(text + "\n")
+    }
+}
+
+impl TrialStatus {
+    fn read(
+        sweep_dir: &Path,
+        trial: &Trial,
+        identity: Option<String>,
+        entries: &[Entry],
+        at_work: bool,
+    ) -> Result<Self> {
+        let run_dir = run_dir(sweep_dir, trial);
+        let steps = trial.experiment.training.steps;
+        let state = TrialState::of(&run_dir, &trial.experiment, identity.as_deref())?;
+        let own = |entry: &&Entry| {
+            entry.row == trial.row && entry.seed == trial.seed && Some(&entry.identity) == identity.as_ref()
+        };
+        let state = told(state, entries.iter().rev().find(own), steps, at_work);
+        let log = run_dir.join(LOG_FILE);
+        let mut status = TrialStatus {
+            row: trial.row.clone(),
+            seed: trial.seed,
+            log: log.exists().then_some(log),
+            identity,
+            state,
+            steps,
+            train_loss: None,
+            dev_loss: None,
+            dev_bleu: None,
+            test_bleu: None,
+            tokens_per_second: None,
+            seconds_left: None,
+            attempts: 0,
+            host: None,
+            process: None,
+            failure: None,
+            run_dir,
+        };
+        match status.state.state {
+            StateKind::Finished => {
+                let metrics = Record::load(&status.run_dir).ok().flatten().map(|record| record.metrics);
+                let metrics = metrics.unwrap_or_default();
+                status.dev_loss = metrics.get("dev/loss").copied();
+                status.dev_bleu = metrics.get("dev/bleu").copied();
+                status.test_bleu = metrics.get("test/bleu").copied();
+                status.measure();
+            }
+            StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(),
+            StateKind::Failed => {
+                status.measure();
+                status.failure = Failure::load(&status.run_dir);
+            }
+            // What the directory holds is not this trial's, or nobody knows.
+            _ => {}
+        }
+        Ok(status)
+    }
+
+    /// Reads the curves and the attempts of the run. What cannot be read is not known.
+    fn measure(&mut self) {
+        let rows = |file| read_sound(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
+        let metrics = rows(METRICS_FILE);
+        let last = |rows: &[Row], tag| rows.iter().rfind(|row| row.tag == tag).map(|row| row.value);
+        self.train_loss = last(&metrics, "train/loss");
+        self.dev_loss = self.dev_loss.or_else(|| last(&metrics, "dev/loss"));
+        self.dev_bleu = self.dev_bleu.or_else(|| last(&metrics, "dev/bleu"));
+        let attempts = attempts::load(&self.run_dir);
+        self.attempts = attempts.len();
+        let Some(attempt) = attempts.last() else { return };
+        (self.host, self.process) = (Some(attempt.host.clone()), Some(attempt.process));
+        if self.state.state == StateKind::Running {
+            let step = metrics.iter().map(|row| row.step).max().unwrap_or(0);
+            self.state.step = self.state.step.max(step).min(self.steps);
+            self.tokens_per_second = last(&rows(TIMING_FILE), "train/tokens_per_second");
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+            let left = seconds_left(now - attempt.started, attempt.from_step, self.state.step, self.steps);
+            self.seconds_left = Some(left).filter(|left| left.is_finite() && *left >= 0.0);
+        }
+    }
+
+    /// The trial's line on the board.
+    pub fn line(&self) -> Line {
+        let finished = self.state.state == StateKind::Finished;
+        let mut notes = Vec::new();
+        if self.attempts > 1 && !finished {
+            notes.push(format!("attempt {}", self.attempts));
+        }
+        if let (StateKind::Running, Some(host)) = (self.state.state, &self.host) {
+            notes.push(format!("on {host}"));
+        } else if let Some(failure) = &self.failure {
+            notes.push(failure.reason.clone());
+        } else {
+            notes.extend(self.state.why.clone());
+        }
+        Line {
+            name: format!("{} seed {}", self.row, self.seed),
+            stage: Stage::from(self.state.state),
+            step: self.state.step,
+            steps: self.steps,
+            loss: self.train_loss,
+            bleu: if finished { self.test_bleu } else { self.dev_bleu },
+            tokens_per_second: self.tokens_per_second,
+            seconds_left: self.seconds_left,
+            note: notes.join(", "),
+        }
+    }
+}
+
+/// The state with what only the ledger tells.
+fn told(state: TrialState, last: Option<&Entry>, steps: u64, at_work: bool) -> TrialState {
+    let Some(last) = last else { return state };
+    let reason = last.reason.clone().unwrap_or_default();
+    match (state.state, last.event) {
+        (kind, Kind::Recorded) if !kind.is_done() => {
+            TrialState::new(StateKind::Recorded, steps, format!("the record in {reason} stands for it"))
+        }
+        (StateKind::Stopped, Kind::Paused) => {
+            TrialState::new(StateKind::Paused, state.step, format!("halving compared it at {reason}"))
+        }
+        (StateKind::Stopped, Kind::Retried) => {
+            TrialState { why: Some(format!("{reason}, to be tried again")), ..state }
+        }
+        (StateKind::Stopped, Kind::Submitted | Kind::Requeued) => {
+            TrialState { why: Some(format!("waits in the cluster's queue: {reason}")), ..state }
+        }
+        // Between two looks of the driver at its processes it may be either.
+        (StateKind::Stopped, Kind::Started) if !at_work => {
+            let at = match state.step {
+                0 => "it begins anew".to_string(),
+                _ => "it goes on from its checkpoint".to_string(),
+            };
+            TrialState { why: Some(format!("its process is gone, and so is the driver; {at}")), ..state }
+        }
+        _ => state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(event: Kind, reason: &str) -> Entry {
+        let (row, identity, reason) = ("r".into(), "i".into(), Some(reason.into()));
+        Entry { time: 0.0, event, row, seed: 1, identity, reason }
+    }
+
+    fn state(kind: StateKind, last: Option<Entry>, at_work: bool) -> (StateKind, u64, String) {
+        let state = TrialState { state: kind, step: 7, why: Some("as found".into()) };
+        let state = told(state, last.as_ref(), 40, at_work);
+        (state.state, state.step, state.why.unwrap())
+    }
+
+    #[test]
+    fn the_ledger_tells_what_directories_cannot() {
+        use StateKind::*;
+        assert_eq!(state(Stopped, None, false), (Stopped, 7, "as found".into()));
+        let (kind, step, why) = state(Stopped, Some(entry(Kind::Paused, "step 7, dev loss 3")), true);
+        assert_eq!((kind, step), (Paused, 7));
+        assert!(why.contains("step 7, dev loss 3"), "{why}");
+        let (kind, step, why) = state(NeverStarted, Some(entry(Kind::Recorded, "a.jsonl:3")), false);
+        assert_eq!((kind, step), (Recorded, 40));
+        assert!(why.contains("a.jsonl:3"), "{why}");
+        assert!(state(Stopped, Some(entry(Kind::Submitted, "job 7")), true).2.contains("queue: job 7"));
+        assert!(state(Stopped, Some(entry(Kind::Started, "")), false).2.contains("its process is gone"));
+        assert!(state(Stopped, Some(entry(Kind::Retried, "killed")), true).2.contains("killed, to be tried"));
+    }
+
+    #[test]
+    fn what_directories_tell_stands_above_the_ledger() {
+        use StateKind::*;
+        for event in [Kind::Started, Kind::Paused, Kind::Retried] {
+            for kind in [Finished, Running, Failed, Changed, NeverStarted] {
+                assert_eq!(state(kind, Some(entry(event, "")), false), (kind, 7, "as found".into()));
+            }
+        }
+        assert_eq!(state(Finished, Some(entry(Kind::Recorded, "")), false).0, Finished);
+        assert_eq!(state(Stopped, Some(entry(Kind::Started, "")), true).2, "as found");
+    }
+}

@@ -1,0 +1,114 @@
+//! `--reuse-records`: committed records stand for trials, and only for the very same.
+
+mod common;
+
+use common::Workshop;
+use serde_json::Value;
+
+const SWEEP: &str = r#"
+base = "tiny.toml"
+seeds = [1]
+set = { "training.steps" = 8 }
+
+[[row]]
+label = "base"
+
+[[row]]
+label = "wide"
+set = { "model.d_ff" = 24 }
+"#;
+
+/// A sweep that has run, and its records alone in a directory called `evidence/small`.
+fn with_evidence() -> (Workshop, String) {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", SWEEP);
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let records = workshop.text("results/small/records.jsonl");
+    std::fs::create_dir_all(workshop.path("evidence/small")).unwrap();
+    workshop.write("evidence/small/records.jsonl", &records);
+    std::fs::remove_dir_all(workshop.path("results")).unwrap();
+    (workshop, records)
+}
+
+#[test]
+fn records_stand_for_trials_in_plan_table_and_status() {
+    let (workshop, records) = with_evidence();
+    let words = ["sweep", "small.toml", "--reuse-records", "evidence"];
+    let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0);
+    let plan: Value = serde_json::from_str(&plan.out()).unwrap();
+    for trial in plan["trials"].as_array().unwrap() {
+        assert_eq!((&trial["state"], &trial["updates_left"]), (&"recorded".into(), &0.into()));
+        assert!(trial["why"].as_str().unwrap().contains("evidence/small/records.jsonl:"), "{trial}");
+    }
+    assert_eq!(plan["totals"]["finished"], 2);
+    let text = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
+    assert!(text.contains("all finished, nothing to do"), "{text}");
+
+    let outcome =
+        workshop.run(&words).expect(0).says("all 2 trials are finished already (2 by committed records)");
+    assert!(
+        outcome.out().contains("committed records: base seed 1, wide seed 1 by evidence/small/records.jsonl")
+    );
+    assert!(!workshop.path("results/small/base").exists(), "nothing was trained");
+    assert_eq!(workshop.text("results/small/records.jsonl"), records);
+    assert!(workshop.text("results/small/table.md").contains("committed records: base seed 1"));
+    let status = workshop.run(&["status", "small.toml", "--json"]).expect(0);
+    let status: Value = serde_json::from_str(&status.out()).unwrap();
+    assert_eq!(status["states"]["recorded"], 2);
+
+    // Once is enough in the ledger, and the table can be made again.
+    let ledger = workshop.text("results/small/ledger.jsonl");
+    workshop.run(&words).expect(0);
+    assert_eq!(ledger, workshop.text("results/small/ledger.jsonl"));
+    let table = workshop.run(&["table", "small.toml", "--reuse-records", "evidence"]).expect(0);
+    assert_eq!(outcome.out().trim(), table.out().trim());
+}
+
+#[test]
+fn a_record_of_other_settings_seed_or_data_is_never_used() {
+    let (workshop, _) = with_evidence();
+    // One row changes, one keeps its settings under another label.
+    let changed =
+        SWEEP.replace("\"model.d_ff\" = 24", "\"model.d_ff\" = 28").replace("\"base\"", "\"renamed\"");
+    workshop.write("small.toml", &changed);
+    let words = ["sweep", "small.toml", "--reuse-records", "evidence/small/records.jsonl"];
+    let outcome = workshop
+        .run(&words)
+        .expect(0)
+        .says("2 trials, 1 finished already (1 by committed records); 1 to run");
+    outcome.says("renamed seed 1: the record in evidence/small/records.jsonl:1 stands for it");
+    assert!(workshop.path("results/small/wide/seed-1/record.json").exists());
+    assert!(!workshop.path("results/small/renamed").exists());
+    let records = workshop.text("results/small/records.jsonl");
+    assert!(records.lines().next().unwrap().contains("\"label\":\"renamed\""), "{records}");
+    for (from, to) in [("seeds = [1]", "seeds = [2]"), ("= 8 }", "= 8, \"data.merges\" = 61 }")] {
+        workshop.write("small.toml", &SWEEP.replace(from, to));
+        let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).out();
+        assert!(!plan.contains("recorded"), "{to}: {plan}");
+    }
+}
+
+#[test]
+fn a_run_of_ones_own_comes_before_a_record_and_damage_is_refused() {
+    let (workshop, records) = with_evidence();
+    workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
+    let words = ["sweep", "small.toml", "--reuse-records", "evidence"];
+    let outcome = workshop.run(&words).expect(0).says("(1 by committed records)");
+    assert!(outcome.out().contains("committed records: wide seed 1 by"), "{}", outcome.out());
+    // A changed score cannot be noticed in a line, but a changed setting or seed can.
+    let tampered = records.replace("\"d_ff\":24", "\"d_ff\":16");
+    assert_ne!(tampered, records);
+    workshop.write("evidence/small/records.jsonl", &tampered);
+    let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).out();
+    assert!(!plan.contains("recorded"), "its configuration is not what its hash says: {plan}");
+    workshop.write("evidence/small/records.jsonl", &records.replacen("\"seed\":1", "\"seed\":2", 1));
+    workshop.run(&words).expect(2).says("evidence/small/records.jsonl:1: its identity is not that of");
+    workshop.write("evidence/small/records.jsonl", &records[..records.len() - 40]);
+    workshop.run(&words).expect(2).says("records.jsonl:2: not a record");
+    workshop.run(&["sweep", "small.toml", "--reuse-records", "absent"]).expect(2).says("absent is not there");
+    std::fs::create_dir(workshop.path("empty")).unwrap();
+    workshop
+        .run(&["sweep", "small.toml", "--reuse-records", "empty"])
+        .expect(2)
+        .says("there is no records.jsonl");
+}

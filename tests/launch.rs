@@ -1,0 +1,293 @@
+//! `--launcher slurm` beside a cluster of pretence. `scripts/test-slurm` does the same beside a real one.
+
+mod common;
+#[path = "launch/mod.rs"]
+mod launch;
+
+use common::{Outcome, Workshop};
+use launch::{Cluster, signal, wait};
+
+const SWEEP: &str = r#"
+base = "tiny.toml"
+seeds = [1]
+set = { "training.steps" = 30, "training.checkpoint_interval_steps" = 2 }
+
+[slurm]
+poll_seconds = 0.05
+
+[[row]]
+label = "base"
+"#;
+const RUN: &str = "results/small/base/seed-1";
+
+fn long() -> Cluster {
+    // Time enough to be caught at work.
+    Cluster::new(&SWEEP.replace("= 30", "= 120"))
+}
+
+#[test]
+fn a_sweep_is_one_array_and_ends_as_a_local_one() {
+    let rows = "\n[[row]]\nlabel = \"wide\"\nset = { \"model.d_ff\" = 24 }\n\n[[row]]\nlabel = \"explodes\"\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
+    let sweep =
+        format!("{SWEEP}{rows}").replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 2\ncpus = 1");
+    let cluster = Cluster::new(&sweep);
+    let outcome = cluster
+        .sweep(&[])
+        .expect(1)
+        .says("as jobs of Slurm, up to 2 at once")
+        .says("job 11 of Slurm: 6 trials");
+    assert!(outcome.err().contains("explodes seed 1: diverged"), "{}", outcome.err());
+    let submitted = cluster.trace("sbatch");
+    assert_eq!(submitted.len(), 1);
+    assert!(
+        submitted[0].contains("--array=0-5%2") && submitted[0].contains("--signal=B:USR2@120"),
+        "{submitted:?}"
+    );
+    assert_eq!(cluster.events("submitted").len(), 6);
+    // What a job is told and by whom is for people: nothing of it is in the run's results.
+    let text = cluster.workshop.text(format!("{RUN}/log.txt"));
+    assert!(text.starts_with("job 11_0 on "), "{text}");
+    let failure = cluster.workshop.text("results/small/explodes/seed-1/failure.json");
+    assert!(failure.contains("\"kind\": \"diverged\""), "{failure}");
+    let again = cluster.sweep(&[]).expect(1).says("nothing else is to be run");
+    assert_eq!(cluster.trace("sbatch").len(), 1, "{}", again.err());
+    let sound = sweep.split("\n[[row]]\nlabel = \"explodes\"").next().unwrap();
+    cluster.workshop.write("small.toml", sound);
+    cluster.sweep(&[]).expect(0).says("all 4 trials are finished already");
+    cluster.assert_as_local(&["base/seed-1", "base/seed-2", "wide/seed-1", "wide/seed-2"]);
+}
+
+#[test]
+fn a_job_whose_time_is_over_goes_back_into_the_queue_by_itself() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    signal(cluster.keeper("11_0"), libc::SIGUSR2);
+    wait("the job starts again", || cluster.trace("start").len() == 2);
+    let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
+    assert_eq!(cluster.trace("requeue"), ["requeue 11_0"]);
+    assert_eq!(cluster.trace("sbatch").len(), 1);
+    let attempts = cluster.attempts(RUN);
+    assert!(attempts.len() == 2 && attempts[1] >= 10, "{attempts:?}");
+    assert!(cluster.events("retried").is_empty(), "{}", outcome.err());
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn a_job_that_slurm_ends_saves_its_state_and_is_submitted_again() {
+    let cluster = Cluster::new(&format!("{}\n[retry]\nattempts = 1\n", SWEEP.replace("= 30", "= 120")));
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    cluster.write("11_0/verdict", "TIMEOUT");
+    // Slurm sends it to the keeper and to the trial.
+    let (keeper, trainer) = (cluster.keeper("11_0"), cluster.trainer(RUN));
+    [keeper, trainer].into_iter().for_each(|process| signal(process, libc::SIGTERM));
+    let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
+    assert!(outcome.err().contains("came to its time limit; it goes on"), "{}", outcome.err());
+    assert_eq!((cluster.trace("sbatch").len(), cluster.attempts(RUN).len()), (2, 2));
+    assert!(cluster.trace("requeue").is_empty());
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn a_job_that_vanishes_is_lost_and_tried_again_by_the_same_policy() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    let (keeper, trainer) = (cluster.keeper("11_0"), cluster.trainer(RUN));
+    std::fs::rename(cluster.path("11_0"), cluster.path("gone")).unwrap();
+    [keeper, trainer].into_iter().for_each(|process| signal(process, libc::SIGKILL));
+    let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
+    assert!(outcome.err().contains("left the queue without a trace"), "{}", outcome.err());
+    assert_eq!(cluster.events("retried").len(), 1);
+    assert!(cluster.attempts(RUN)[1] >= 10);
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn a_trial_that_is_killed_within_its_job_is_classified_as_a_local_one() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    signal(cluster.trainer(RUN), libc::SIGKILL);
+    Outcome(driver.wait_with_output().unwrap())
+        .expect(0)
+        .says("killed by signal 9, perhaps for lack of memory");
+    assert_eq!(cluster.trace("sbatch").len(), 2);
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn a_driver_that_is_killed_finds_its_jobs_again() {
+    let cluster = long();
+    let mut driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    cluster.sweep(&[]).expect(0).says("finished in");
+    assert_eq!((cluster.trace("sbatch").len(), cluster.trace("start").len()), (1, 1));
+    assert_eq!(cluster.attempts(RUN), [0]);
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 4);
+    signal(driver.id() as i32, libc::SIGTERM);
+    let left = Outcome(driver.wait_with_output().unwrap()).expect(75);
+    assert!(
+        left.err().contains("1 trials go on in Slurm") && left.err().contains("scancel 11"),
+        "{}",
+        left.err()
+    );
+    cluster
+        .sweep(&["--detach"])
+        .expect(0)
+        .says("1 trials go on in Slurm")
+        .says("the same command looks after them");
+    cluster.sweep(&[]).expect(0);
+    assert_eq!((cluster.trace("sbatch").len(), cluster.attempts(RUN).len()), (1, 1));
+    cluster.workshop.run(&["sweep", "small.toml", "--detach"]).expect(2).says("--launcher slurm");
+}
+
+/// Slurm's programs are found on the PATH, which is a process's: the test starts itself once more.
+#[test]
+fn the_queue_tells_which_job_a_trial_has() {
+    if let Ok(sweep_dir) = std::env::var("QUEUE_OF") {
+        let queue = ablate::sweep::launch::slurm::queue(sweep_dir.as_ref()).unwrap();
+        println!("{:?}", queue.iter().map(|(trial, job)| (trial, &job.job, &job.state)).collect::<Vec<_>>());
+        return;
+    }
+    let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1"));
+    let queue = || {
+        let mut command = cluster.beside(std::process::Command::new(std::env::current_exe().unwrap()));
+        command.args(["the_queue_tells_which_job_a_trial_has", "--exact", "--nocapture"]);
+        command.env("QUEUE_OF", cluster.workshop.path("results/small"));
+        Outcome(command.output().unwrap()).expect(0).out()
+    };
+    assert!(queue().contains("[]"), "a sweep that has never been there");
+    cluster.sweep(&["--detach"]).expect(0);
+    wait("the first one runs", || !cluster.trace("start").is_empty());
+    let told = queue();
+    assert!(told.contains(r#"("base/seed-2", "11_1", "PENDING")"#), "{told}");
+    cluster.sweep(&[]).expect(0);
+    assert!(queue().contains("[]"));
+}
+
+#[test]
+fn a_trial_that_fails_while_nobody_watches_is_told_by_the_next_driver() {
+    let cluster = Cluster::new(
+        &(SWEEP.replace("\n[[row]]", "\n[retry]\nattempts = 1\n\n[[row]]")
+            + "set = { \"training.learning_rate_scale\" = 1e30 }\n"),
+    );
+    cluster.sweep(&["--detach"]).expect(0);
+    wait("the job ends", || !cluster.trace("end").is_empty());
+    cluster.sweep(&[]).expect(1).says("base seed 1: diverged");
+    // Told, it is history.
+    cluster.sweep(&["--only", "failed"]).expect(1);
+    assert_eq!(cluster.trace("sbatch").len(), 2);
+}
+
+#[test]
+fn an_answer_of_sbatch_that_is_lost_submits_nothing_twice() {
+    let cluster = Cluster::new(SWEEP);
+    cluster.write("lose-answer", "");
+    cluster.sweep(&[]).expect(0);
+    assert_eq!((cluster.trace("sbatch").len(), cluster.trace("start").len()), (1, 1));
+}
+
+#[test]
+fn a_controller_that_does_not_answer_is_waited_for() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    cluster.write("silent", "");
+    wait("the job ends", || !cluster.trace("end").is_empty());
+    std::fs::remove_file(cluster.path("silent")).unwrap();
+    Outcome(driver.wait_with_output().unwrap()).expect(0).says("Unable to contact slurm controller");
+    assert_eq!(cluster.trace("sbatch").len(), 1);
+}
+
+#[test]
+fn a_cancelled_job_is_let_be_until_the_next_command() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    let mut scancel = cluster.beside(std::process::Command::new(cluster.path("bin/scancel")));
+    scancel.arg("11_0").output().unwrap();
+    Outcome(driver.wait_with_output().unwrap()).expect(75).says("job 11_0 was cancelled");
+    cluster.sweep(&[]).expect(0);
+    assert!(cluster.attempts(RUN)[1] >= 10);
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
+fn budgets_and_fail_fast_end_one_call_in_order() {
+    let explodes = "\n[[row]]\nlabel = \"explodes\"\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
+    let sweep = SWEEP.replace("= 30", "= 400") + explodes;
+    let cluster = Cluster::new(&sweep);
+    cluster.sweep(&["--fail-fast"]).expect(75).says("--fail-fast after explodes seed 1 failed");
+    assert_eq!(cluster.trace("cancel"), ["cancel 11_0"]);
+    cluster.sweep(&["--max-hours", "1e-9"]).expect(75).says("stopped by max_hours");
+    assert!(cluster.trace("requeue").is_empty());
+    cluster
+        .workshop
+        .write("small.toml", &SWEEP.replace("[1]", "[1, 2, 3]").replace("0.05", "0.05\nmax_running = 1"));
+    cluster
+        .sweep(&["--max-trials", "1"])
+        .expect(75)
+        .says("max_trials is reached and 2 trials are not started");
+    cluster.sweep(&["--workers", "3"]).expect(0);
+    assert!(cluster.trace("sbatch").last().unwrap().contains("--array=0-1%3"));
+    cluster.assert_as_local(&["base/seed-1", "base/seed-2", "base/seed-3"]);
+}
+
+#[test]
+fn more_trials_than_an_array_may_have_are_several() {
+    let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2, 3]").replace("= 30", "= 8"));
+    cluster.write("largest", "2");
+    cluster.sweep(&[]).expect(0);
+    let arrays = cluster.trace("sbatch");
+    assert!(
+        arrays.len() == 2 && arrays[0].contains("--array=0-1 ") && arrays[1].contains("--array=0-0 "),
+        "{arrays:?}"
+    );
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_written() {
+    let cluster = Cluster::new(&SWEEP.replace("poll_seconds = 0.05", "cpu = 4"));
+    cluster.sweep(&[]).expect(2).says("small.toml:7: unknown key slurm.cpu").says("did you mean \"cpus\"?");
+    cluster
+        .workshop
+        .write("small.toml", &SWEEP.replace("poll_seconds = 0.05", "options = [\"--array=0-9\"]"));
+    cluster.sweep(&[]).expect(2).says("--array, which ablate sets itself");
+    let workshop = Workshop::new();
+    workshop.write("small.toml", SWEEP);
+    let mut command = workshop.command(&["sweep", "small.toml", "--launcher", "slurm"]);
+    Outcome(command.env("PATH", "").output().unwrap()).expect(2).says("squeue is not on the PATH");
+    assert!(!workshop.path("results").exists() && !cluster.workshop.path("results").exists());
+    cluster.workshop.write("small.toml", SWEEP);
+    cluster.write("refuse", "sbatch: error: invalid partition specified: nowhere\n");
+    cluster.sweep(&[]).expect(2).says("invalid partition specified: nowhere").says("look at [slurm]");
+    std::fs::remove_file(cluster.path("refuse")).unwrap();
+    cluster.sweep(&[]).expect(0);
+}
+
+#[test]
+fn a_job_that_nobody_waits_for_any_more_does_nothing() {
+    let cluster = Cluster::new(SWEEP);
+    cluster.sweep(&[]).expect(0);
+    std::fs::remove_file(cluster.workshop.path(format!("{RUN}/record.json"))).unwrap();
+    let mut late = cluster.command(&["keep", "results/small/.slurm/1.json"]);
+    late.env("SLURM_ARRAY_JOB_ID", "11").env("SLURM_ARRAY_TASK_ID", "0");
+    Outcome(late.output().unwrap()).expect(0).says("nobody waits for it any more");
+    assert_eq!(cluster.attempts(RUN), [0]);
+    cluster
+        .workshop
+        .run(&["keep", "results/small/.slurm/1.json"])
+        .expect(2)
+        .says("SLURM_ARRAY_JOB_ID is not set");
+}

@@ -1,0 +1,146 @@
+//! A workshop beside a cluster of pretence: `slurm.sh` under the names of Slurm's programs.
+
+use crate::common::{Outcome, Workshop};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub struct Cluster {
+    pub workshop: Workshop,
+    /// Its programs and its jobs.
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// With this sweep as `small.toml`.
+    pub fn new(sweep: &str) -> Self {
+        let cluster = Cluster { workshop: Workshop::new(), folder: tempfile::tempdir().unwrap() };
+        cluster.workshop.write("small.toml", sweep);
+        std::fs::create_dir(cluster.folder.path().join("bin")).unwrap();
+        for program in ["sbatch", "squeue", "scontrol", "scancel"] {
+            let path = cluster.folder.path().join("bin").join(program);
+            std::fs::write(&path, include_str!("slurm.sh")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        cluster
+    }
+
+    /// A file of the cluster's.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// `ablate` with these words, on a machine of the cluster.
+    pub fn command(&self, words: &[&str]) -> Command {
+        self.beside(self.workshop.command(words))
+    }
+
+    /// Any command, with the cluster's programs.
+    pub fn beside(&self, mut command: Command) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
+        command.env("FAKE_SLURM", self.folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The sweep through Slurm, with further words.
+    pub fn sweep(&self, words: &[&str]) -> Outcome {
+        Outcome(self.start(words).wait_with_output().unwrap())
+    }
+
+    /// The sweep through Slurm, started.
+    pub fn start(&self, words: &[&str]) -> Child {
+        let all: Vec<&str> =
+            ["sweep", "small.toml", "--launcher", "slurm"].iter().chain(words).copied().collect();
+        self.command(&all).spawn().unwrap()
+    }
+
+    /// What happened, of this kind: `start 11_0`.
+    pub fn trace(&self, kind: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("trace")).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with(kind)).map(str::to_string).collect()
+    }
+
+    /// The process that a job runs.
+    pub fn keeper(&self, job: &str) -> i32 {
+        std::fs::read_to_string(self.path(job).join("pid")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The number of updates at which each attempt at a trial began.
+    pub fn attempts(&self, run: &str) -> Vec<u64> {
+        let text =
+            std::fs::read_to_string(self.workshop.path(format!("{run}/timing.json"))).unwrap_or_default();
+        let attempts: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let from = |attempt: &serde_json::Value| attempt["from_step"].as_u64().unwrap();
+        attempts.as_array().into_iter().flatten().map(from).collect()
+    }
+
+    /// The process that trains a trial at the moment.
+    pub fn trainer(&self, run: &str) -> i32 {
+        let attempts: serde_json::Value =
+            serde_json::from_str(&self.workshop.text(format!("{run}/timing.json"))).unwrap();
+        attempts.as_array().unwrap().last().unwrap()["process"].as_i64().unwrap() as i32
+    }
+
+    /// Waits until a trial has saved its state at this update or a later one.
+    pub fn wait_for_step(&self, run: &str, step: u64) {
+        wait("a state is saved", || {
+            let entries = std::fs::read_dir(self.workshop.path(format!("{run}/checkpoints")));
+            entries.into_iter().flatten().flatten().any(|entry| {
+                let name = entry.file_name().into_string().unwrap();
+                let number =
+                    name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".state.safetensors"));
+                number.is_some_and(|number| number.parse::<u64>().unwrap() >= step)
+            })
+        });
+    }
+
+    /// The events of a kind in the ledger, as reasons.
+    pub fn events(&self, kind: &str) -> Vec<String> {
+        let ledger = self.workshop.text("results/small/ledger.jsonl");
+        let lines = ledger.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines
+            .filter(|line| line["event"] == kind)
+            .map(|line| line["reason"].as_str().unwrap_or_default().to_string())
+            .collect()
+    }
+
+    /// Gives the sweep to this machine alone, elsewhere, and compares everything that equal runs share.
+    pub fn assert_as_local(&self, runs: &[&str]) {
+        let local = self.workshop.command(&["sweep", "small.toml", "--results", "local"]).output().unwrap();
+        assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
+        let files = [
+            "record.json",
+            "metrics.csv",
+            "hypotheses/dev.txt",
+            "hypotheses/test.txt",
+            "checkpoints/scored.weights.safetensors",
+        ];
+        for (run, file) in runs.iter().flat_map(|run| files.map(|file| (run, file))) {
+            let (here, there) = (format!("local/small/{run}/{file}"), format!("results/small/{run}/{file}"));
+            assert!(self.workshop.read(here) == self.workshop.read(there), "{run}/{file} differs");
+        }
+        assert_eq!(self.workshop.text("local/small/table.md"), self.workshop.text("results/small/table.md"));
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never came that {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+pub fn signal(process: i32, signal: i32) {
+    // SAFETY: the number is that of a process which this test's sweep started a moment ago.
+    unsafe { libc::kill(process, signal) };
+}

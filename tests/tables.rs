@@ -1,0 +1,366 @@
+//! Tables and comparisons as their users see them: made of run directories, in every format, and again.
+
+mod common;
+
+use common::Workshop;
+use serde_json::Value;
+
+const TABLE3: &str = r#"
+base = "tiny.toml"
+seeds = [1, 2]
+workers = 2
+set = { "training.steps" = 8 }
+
+[table]
+layout = "table3"
+paper = "table3"
+
+[[row]]
+label = "base"
+paper = "base"
+
+[[row]]
+label = "A-h1"
+group = "A"
+paper = "A-h1"
+set = { "model.heads" = 1 }
+
+[[row]]
+label = "E-learned"
+group = "E"
+paper = "E-learned"
+set = { "model.position" = "learned" }
+"#;
+
+const FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
+
+fn workshop(sweep: &str) -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", sweep);
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    workshop
+}
+
+fn json(workshop: &Workshop, words: &[&str]) -> Value {
+    serde_json::from_str(&workshop.run(words).expect(0).out()).unwrap()
+}
+
+/// The record of a run, by its path.
+fn metric(workshop: &Workshop, run: &str, tag: &str) -> f64 {
+    let sealed: Value = serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
+    sealed["record"]["metrics"][tag].as_f64().unwrap()
+}
+
+#[test]
+fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
+    let workshop = workshop(TABLE3);
+    let files = || FILES.map(|file| workshop.text(format!("results/small/{file}")));
+    let first = files();
+    let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
+    assert_eq!(first, files());
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    let [markdown, latex, csv] = &first;
+
+    // The paper's columns, blank where a row is as the base.
+    let row = |label: &str| {
+        markdown.lines().find(|line| line.contains(&format!("| {label} |"))).unwrap().to_string()
+    };
+    assert!(markdown.starts_with("| group | row | N | d_model | d_ff | h | d_k | d_v | P_drop | ε_ls | steps | PPL (dev) | BLEU (dev) | params ×10⁶ |\n"));
+    assert!(
+        row("base").starts_with("|  | base | 1 | 16 | 16 | 2 | 8 | 8 | 0.1 | 0.1 | 8 | "),
+        "{}",
+        row("base")
+    );
+    assert!(row("A-h1").starts_with("| (A) | A-h1 |  |  |  | 1 | 16 | 16 |  |  |  | "), "{}", row("A-h1"));
+    assert!(
+        row("E-learned").starts_with("| (E) | E-learned | position=learned |  |  |"),
+        "{}",
+        row("E-learned")
+    );
+    assert!(
+        latex.contains("\\multicolumn{9}{c}{position=learned}") && latex.matches("\\toprule").count() == 4,
+        "{latex}"
+    );
+
+    // Values and tests are those of the records and of `ablate score`.
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let cell = &table["rows"][1]["cells"][1];
+    let scores = [1, 2].map(|seed| metric(&workshop, &format!("results/small/A-h1/seed-{seed}"), "dev/bleu"));
+    assert_eq!(cell["summary"]["values"], serde_json::json!(scores));
+    assert_eq!(
+        (&cell["comparison"]["base"], &cell["comparison"]["sentences"]["pairs"]),
+        (&"base".into(), &2.into())
+    );
+    assert_eq!(table["significance"]["missing"], serde_json::json!([]));
+    assert_eq!(table["verdicts"][1]["group"], "E");
+    assert!(table["rows"][0]["cost"]["counted_flops"].as_f64().unwrap() > 0.0);
+    // Batches, and with them padding, are the seed's; the plan prices the first.
+    let sealed: Value =
+        serde_json::from_str(&workshop.text("results/small/base/seed-1/record.json")).unwrap();
+    let counted = sealed["record"]["training_flops"].as_f64().unwrap();
+    let planned =
+        json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
+            .clone();
+    assert_eq!(planned.as_f64().unwrap(), counted);
+    assert!(csv.starts_with("row,group,changes,finished,seeds,model.layers,"), "{csv}");
+    assert!(
+        markdown.contains("not distinguishable")
+            && markdown.contains("Welch's t-test")
+            && markdown.contains("fingerprint `")
+    );
+}
+
+#[test]
+fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
+    let sweep = TABLE3
+        .replace("seeds = [1, 2]", "seeds = [1]")
+        .replace("layout = \"table3\"\npaper", "columns = [\"test/bleu\"]\npaper");
+    let workshop = workshop(&sweep);
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let found = &table["rows"][1]["cells"][0]["comparison"];
+    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let references = data.join("test.target.txt");
+    let scored = json(
+        &workshop,
+        &[
+            "score",
+            "--hyp",
+            "results/small/base/seed-1/hypotheses/test.txt",
+            "results/small/A-h1/seed-1/hypotheses/test.txt",
+            "--ref",
+            references.to_str().unwrap(),
+            "--paired-ar",
+            "--json",
+        ],
+    );
+    let expected = &scored["systems"][1]["bleu"];
+    let close = |a: &Value, b: f64| (a.as_f64().unwrap() - b).abs() < 1e-9;
+    let baseline = scored["systems"][0]["bleu"]["score"].as_f64().unwrap();
+    assert!(close(&found["difference"], expected["score"].as_f64().unwrap() - baseline));
+    // With barely trained models ties are frequent: they count here and do not there.
+    let (ours, theirs) = (found["sentences"]["p"].as_f64().unwrap(), expected["p_value"].as_f64().unwrap());
+    assert!(ours >= theirs && ours <= 1.0, "{ours} {theirs}");
+    assert!(found["seeds"].is_null());
+    let verdict = &table["verdicts"];
+    assert_eq!(verdict, &serde_json::json!([]));
+}
+
+#[test]
+fn without_the_corpus_rows_are_not_compared_and_the_table_says_why() {
+    let workshop = workshop(TABLE3);
+    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
+    let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
+    assert!(shown.contains("significance not tested: the corpus tiny is not prepared in data"), "{shown}");
+    assert!(!workshop.path("data").exists());
+    let markdown = workshop.text("results/small/table.md");
+    assert!(!markdown.contains("Against the base row") && markdown.contains("Against the paper's Table 3"));
+
+    // Translations that are not those of the record are evidence of nothing.
+    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
+    workshop.write("results/small/A-h1/seed-2/hypotheses/dev.txt", "forged\n");
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    assert!(
+        table["rows"][1]["cells"][1]["comparison"].is_null()
+            && !table["rows"][2]["cells"][1]["comparison"].is_null()
+    );
+    assert!(table["significance"]["missing"][0].as_str().unwrap().contains("dev.txt is not as recorded"));
+}
+
+const TABLE2: &str = r#"
+base = "tiny.toml"
+seeds = [1]
+set = { "training.steps" = 8 }
+
+[table]
+layout = "table2"
+paper = "table2"
+
+[table.peak_tflops]
+DEVICE = 0.05
+
+[[section]]
+label = "en-de"
+
+[[section.row]]
+label = "base"
+paper = "base"
+
+[[section.row]]
+label = "big"
+paper = "big"
+set = { "model.d_ff" = 32 }
+
+[[section]]
+label = "en-fr"
+set = { "data.recipe" = "fr.toml" }
+
+[[section.row]]
+label = "base"
+paper = "base"
+"#;
+
+const FRENCH: &str = "name = \"fr\"\nsource_language = \"en\"\ntarget_language = \"fr\"\n\
+    [corpus.generated]\ntrain = 200\ndev = 9\ntest = 9\nseed = 4\n";
+
+#[test]
+fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
+    let workshop = Workshop::new();
+    workshop.write("fr.toml", FRENCH);
+    workshop.write("small.toml", &TABLE2.replace("DEVICE", "\"no such device\""));
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    assert_eq!(table["pairs"], serde_json::json!(["en-de", "en-fr"]));
+    assert_eq!(table["systems"][0]["name"], "base");
+    let device =
+        table["systems"][0]["results"][0][1]["cost"]["unknown_peaks"][0].as_str().unwrap().to_string();
+    workshop.write("small.toml", &TABLE2.replace("DEVICE", &format!("{device:?}")));
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let cost = &table["systems"][0]["results"][0][1]["cost"];
+    assert!(cost["measured_flops"].as_f64().unwrap() > 0.0 && cost["counted_flops"].as_f64().unwrap() > 0.0);
+    let markdown = workshop.text("results/small/table.md");
+    for line in [
+        "| system | BLEU en-de | BLEU en-fr | FLOPs by count en-de |",
+        "| paper: ByteNet | 23.75 |  |",
+        "| paper: Transformer (big) | 28.4 | 41.8 |",
+    ] {
+        assert!(markdown.contains(line), "{line}\n{markdown}");
+    }
+    // Each system is compared with the base on its own pair.
+    assert_eq!(table["systems"][1]["results"][0][1]["bleu"]["comparison"]["base"], "en-de,base");
+
+    // The same from two sweeps.
+    let (sections, rest) = TABLE2.split_once("[[section]]\nlabel = \"en-fr\"").unwrap();
+    let _ = rest;
+    let german = sections
+        .replace("DEVICE", &format!("{device:?}"))
+        .replace("[[section]]\nlabel = \"en-de\"\n", "")
+        .replace("section.row", "row");
+    let (start, _) = german.split_once("[[row]]\nlabel = \"big\"").unwrap();
+    let french =
+        start.replace("\"training.steps\" = 8", "\"training.steps\" = 8, \"data.recipe\" = \"fr.toml\"");
+    workshop.write("de.toml", &german);
+    workshop.write("french.toml", &french);
+    for sweep in ["de.toml", "french.toml"] {
+        workshop.run(&["sweep", sweep]).expect(0);
+    }
+    let both = json(&workshop, &["table", "de.toml", "french.toml", "--out", "both", "--json"]);
+    for system in [0, 1] {
+        for (one, other) in [(&both, &table)].map(|(a, b)| (&a["systems"][system], &b["systems"][system])) {
+            assert_eq!(one["results"][0][1]["bleu"]["summary"], other["results"][0][1]["bleu"]["summary"]);
+        }
+    }
+    assert!(FILES.iter().all(|file| workshop.path(format!("both/{file}")).exists()));
+    workshop.run(&["table", "de.toml", "de.toml"]).expect(2).says("are both the system \"base\" on en-de");
+    workshop.write(
+        "list.toml",
+        &german
+            .replace("layout = \"table2\"\npaper = \"table2\"", "")
+            .replace("paper = \"base\"", "")
+            .replace("paper = \"big\"", ""),
+    );
+    workshop.run(&["sweep", "list.toml"]).expect(0);
+    workshop.run(&["table", "list.toml", "de.toml"]).expect(2).says("layout = \"table2\" under [table]");
+    workshop
+        .run(&["table", "de.toml", "--out", "x"])
+        .expect(2)
+        .says("--out is for the table of several sweeps");
+}
+
+#[test]
+fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
+    let workshop = workshop(TABLE3);
+    let rows = ["compare", "results/small/base", "results/small/A-h1"];
+    let found = json(&workshop, &[&rows[..], &["--json"]].concat());
+    assert_eq!(found["systems"][0]["seeds"], serde_json::json!([1, 2]));
+    let keys: Vec<&str> =
+        found["configuration"].as_array().unwrap().iter().map(|c| c["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["model.d_k", "model.d_v", "model.heads"]);
+    let scores = found["scores"].as_array().unwrap();
+    let bleu = scores.iter().find(|score| score["tag"] == "test/bleu").unwrap();
+    let values =
+        [1, 2].map(|seed| metric(&workshop, &format!("results/small/base/seed-{seed}"), "test/bleu"));
+    assert_eq!(bleu["summaries"][0]["values"], serde_json::json!(values));
+    // The table tests the same.
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let dev = scores.iter().find(|score| score["tag"] == "dev/bleu").unwrap();
+    assert_eq!(dev["sentences"], table["rows"][1]["cells"][1]["comparison"]["sentences"]);
+    assert_eq!(dev["seeds"], table["rows"][1]["cells"][1]["comparison"]["seeds"]);
+    for buckets in ["by_source_length", "by_reference_length"] {
+        let sizes =
+            found[buckets].as_array().unwrap().iter().map(|bucket| bucket["sentences"].as_u64().unwrap());
+        assert_eq!(sizes.sum::<u64>(), 12, "{found}");
+    }
+    for pair in found["sentences"].as_array().unwrap() {
+        assert_ne!(pair["translations"][0], pair["translations"][1]);
+    }
+    let text = workshop.run(&rows).expect(0).out();
+    assert!(text.starts_with("A  results/small/base: seeds 1, 2; "), "{text}");
+    assert!(text.contains("model.heads") && text.contains("  reference "), "{text}");
+
+    // One run has no test over seeds; a run beside itself does not differ.
+    let run = "results/small/base/seed-1";
+    let same = json(&workshop, &["compare", run, run, "--json", "--split", "dev", "--by", "bleu"]);
+    assert_eq!(
+        (&same["configuration"], &same["sentences"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+    let bleu =
+        &same["scores"].as_array().unwrap().iter().find(|score| score["tag"] == "dev/bleu").unwrap().clone();
+    assert_eq!((&bleu["sentences"]["p"], &bleu["seeds"]), (&1.0.into(), &Value::Null));
+}
+
+#[test]
+fn what_does_not_compare_is_refused() {
+    let workshop = workshop(TABLE3);
+    let base = "results/small/base";
+    workshop.run(&["compare", base, "results/none"]).expect(2).says("there is no directory results/none");
+    workshop.run(&["compare", base, "results/small"]).expect(2).says("is neither a finished run nor a row");
+    workshop.write("fr.toml", FRENCH);
+    workshop
+        .run(&[
+            "train",
+            "tiny.toml",
+            "--set",
+            "data.recipe=fr.toml",
+            "--set",
+            "training.steps=4",
+            "--name",
+            "fr",
+        ])
+        .expect(0);
+    workshop.run(&["compare", base, "results/fr/seed-1"]).expect(2).says(
+        "translate different dev sentences, of tiny and fr: compare runs that were scored on the same text",
+    );
+    workshop
+        .run(&[
+            "train",
+            "tiny.toml",
+            "--set",
+            "data.lowercase=true",
+            "--set",
+            "training.steps=4",
+            "--name",
+            "low",
+        ])
+        .expect(0);
+    workshop.run(&["compare", base, "results/low/seed-1"]).expect(2).says("are scored differently");
+    // A row is of one configuration.
+    std::fs::rename(workshop.path("results/low/seed-1"), workshop.path("results/small/base/seed-3")).unwrap();
+    workshop.run(&["compare", base, base]).expect(2).says("differ in more than the seed");
+    std::fs::remove_file(workshop.path("results/small/base/seed-3/record.json")).unwrap();
+    workshop.run(&["compare", base, base]).expect(0).says("seed-3 is not finished and is left out");
+    // Text that is equal compares, whatever the merges.
+    workshop
+        .run(&[
+            "train",
+            "tiny.toml",
+            "--set",
+            "data.merges=50",
+            "--set",
+            "training.steps=4",
+            "--name",
+            "merges",
+        ])
+        .expect(0);
+    workshop.run(&["compare", base, "results/merges/seed-1"]).expect(0);
+}
