@@ -17,7 +17,8 @@ fn write_corpus(workshop: &Workshop, ending: &str) {
 #[test]
 fn a_run_is_not_used_with_the_tokens_of_another_text() {
     let workshop = Workshop::new();
-    let generated = EXPERIMENT.find("[data.recipe.corpus.generated]").unwrap()..EXPERIMENT.find("[model]").unwrap();
+    let generated =
+        EXPERIMENT.find("[data.recipe.corpus.generated]").unwrap()..EXPERIMENT.find("[model]").unwrap();
     let mut experiment = EXPERIMENT.to_string();
     experiment.replace_range(
         generated,
@@ -28,7 +29,8 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
     write_corpus(&workshop, "s");
     workshop.run(&["prepare", "files.toml", "--source", "."]).expect(0);
     workshop.run(&["train", "files.toml"]).expect(0);
-    let translate = || workshop.run_with_input(&["translate", "results/files/seed-1"], b"en1 words number 3\n");
+    let translate =
+        || workshop.run_with_input(&["translate", "results/files/seed-1"], b"en1 words number 3\n");
     translate().expect(0);
     std::fs::remove_dir_all(workshop.path("data")).unwrap();
     write_corpus(&workshop, "t");
