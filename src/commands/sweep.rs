@@ -239,7 +239,7 @@ impl Call<'_> {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
-        let (mut tally, view) = if jobs.is_empty() {
+        let (mut tally, mut view) = if jobs.is_empty() {
             progress.say(&match finished_before == all {
                 true => format!("all {all} trials are finished already{from}; nothing to train"),
                 false => format!(
@@ -263,15 +263,15 @@ impl Call<'_> {
                 jobs.len(),
                 launcher.describe()
             ));
-            let view = SweepView::open(self.spec, sweep_dir, trials);
-            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut(), &view);
+            let mut view = SweepView::open(self.spec, sweep_dir, trials);
+            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut(), &mut view);
             progress.close();
             (tally?, Some(view))
         };
         let hopeless = left.iter().filter_map(|job| Some((job.trial, failures.get(&job.trial)?.clone())));
         tally.failed.extend(hopeless);
         tally.failed.sort_by_key(|(number, _)| *number);
-        self.tabulate(&identities, &reused, view.as_ref())?;
+        self.tabulate(&identities, &reused, view.as_mut())?;
         Ok(tally)
     }
 
@@ -306,7 +306,7 @@ impl Call<'_> {
         &self,
         identities: &[String],
         reused: &BTreeMap<usize, &committed::Committed>,
-        view: Option<&SweepView>,
+        view: Option<&mut SweepView>,
     ) -> Result<()> {
         let Scheduler { sweep_dir, data_root, trials, progress, .. } = *self.scheduler;
         let mut records = collect::records(sweep_dir, trials, |trial, record| {
@@ -319,7 +319,9 @@ impl Call<'_> {
         let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
         table.notes.extend(collect::note_of_reused(trials, reused));
         collect::write(self.sweep_file, sweep_dir, &table, &records)?;
-        view.inspect(|view| view.conclude(&table));
+        if let Some(view) = view {
+            view.conclude(&table);
+        }
         if !progress.is_json() {
             print(&Tabulated::of(&table)?.terminal(screen()))?;
         }

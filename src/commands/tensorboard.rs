@@ -41,7 +41,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         )));
     }
     let _lock = driver::lock(&sweep_dir)?;
-    let view = SweepView::open(&spec, &sweep_dir, &trials);
+    let mut view = SweepView::open(&spec, &sweep_dir, &trials);
     for (trial, run_dir) in &runs {
         if is_at_work(run_dir)? {
             eprintln!("{}: a process is at work there, and writes its files itself", run_dir.display());
@@ -53,9 +53,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         view.begin(&trial, run_dir);
         view.rewrite(&trial, run_dir);
     }
-    let mut rows: Vec<&Trial> = runs.iter().map(|(trial, _)| *trial).collect();
-    rows.dedup_by_key(|trial| &trial.row);
-    rows.into_iter().for_each(|trial| view.update(trial));
+    runs.iter().for_each(|(trial, _)| view.end(trial));
     let records = collect::records(&sweep_dir, &trials, |trial, record| {
         record.configuration_hash == configuration_hash(&trial.experiment)
     })?;

@@ -4,6 +4,7 @@ use super::record::{RECORD_FILE, Record};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Directories between the results directory and a run, at most: `.superseded/<sweep>/<row>/seed-1`.
 const DEPTH: usize = 4;
@@ -11,47 +12,70 @@ const DEPTH: usize = 4;
 /// The finished runs of a results directory, superseded ones included.
 #[derive(Debug, Default)]
 pub struct Index {
-    by_identity: BTreeMap<String, PathBuf>,
-    by_training: BTreeMap<String, PathBuf>,
+    runs: BTreeMap<PathBuf, Seen>,
 }
+
+/// A record as it was when it was last read.
+#[derive(Debug)]
+struct Seen {
+    stamp: Stamp,
+    identity: String,
+    training: Option<String>,
+}
+
+/// Tells one writing of a file from another: records are put into place whole.
+type Stamp = (Option<SystemTime>, u64);
 
 impl Index {
     /// Looks at every run. A record that does not verify is passed over: its own trial reports it.
     pub fn scan(results: &Path) -> Index {
         let mut index = Index::default();
-        index.enter(results, DEPTH);
+        index.refresh(results);
         index
     }
 
-    /// A finished run of this very trial.
+    /// Looks again, and reads only the records that are new or have changed.
+    pub fn refresh(&mut self, results: &Path) {
+        let mut known = std::mem::take(&mut self.runs);
+        self.enter(results, DEPTH, &mut known);
+    }
+
+    /// A finished run of this very trial; of several the first by path.
     pub fn same(&self, identity: &str) -> Option<&Path> {
-        self.by_identity.get(identity).map(PathBuf::as_path)
+        self.find(|run| run.identity == identity)
     }
 
-    /// A finished run with the same training, which may decode otherwise.
+    /// A finished run with the same training, which may decode otherwise; of several the first by path.
     pub fn same_training(&self, training_identity: &str) -> Option<&Path> {
-        self.by_training.get(training_identity).map(PathBuf::as_path)
+        self.find(|run| run.training.as_deref() == Some(training_identity))
     }
 
-    fn enter(&mut self, directory: &Path, depth: usize) {
-        if directory.join(RECORD_FILE).is_file() {
-            self.add(directory);
+    fn find(&self, wanted: impl Fn(&Seen) -> bool) -> Option<&Path> {
+        self.runs.iter().find(|(_, run)| wanted(run)).map(|(path, _)| path.as_path())
+    }
+
+    fn enter(&mut self, directory: &Path, depth: usize, known: &mut BTreeMap<PathBuf, Seen>) {
+        if let Some(stamp) = stamp(&directory.join(RECORD_FILE)) {
+            let run = known.remove(directory).filter(|run| run.stamp == stamp);
+            if let Some(run) = run.or_else(|| read(directory, stamp)) {
+                self.runs.insert(directory.to_path_buf(), run);
+            }
         } else if depth > 0 {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            let mut below: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|p| p.is_dir()).collect();
-            // In a fixed order, so that the same of several equal runs is found each time.
-            below.sort();
-            below.iter().for_each(|path| self.enter(path, depth - 1));
+            let below = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+            below.for_each(|path| self.enter(&path, depth - 1, known));
         }
     }
+}
 
-    fn add(&mut self, run_dir: &Path) {
-        let Ok(Some(record)) = Record::load(run_dir) else { return };
-        self.by_identity.entry(record.identity).or_insert_with(|| run_dir.to_path_buf());
-        if let Some(training) = record.training_identity {
-            self.by_training.entry(training).or_insert_with(|| run_dir.to_path_buf());
-        }
-    }
+fn stamp(record: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(record).ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.modified().ok(), metadata.len()))
+}
+
+fn read(run_dir: &Path, stamp: Stamp) -> Option<Seen> {
+    let record = Record::load(run_dir).ok().flatten()?;
+    Some(Seen { stamp, identity: record.identity, training: record.training_identity })
 }
 
 #[cfg(test)]
@@ -84,6 +108,16 @@ mod tests {
         assert_eq!(found(index.same("c")), Some(".superseded/sweep/row/seed-1-abc".into()));
         assert_eq!(found(index.same_training("t")), Some("demo/seed-1".into()));
         assert_eq!(index.same("x"), None);
+
+        let mut index = index;
+        fs::remove_dir_all(place("demo/seed-1")).unwrap();
+        save("sweep/row/seed-1", "changed", "t");
+        save("sweep/row/seed-2", "new", "v");
+        index.refresh(results.path());
+        assert_eq!((index.same("a"), index.same("b")), (None, None));
+        assert_eq!(found(index.same("changed")), Some("sweep/row/seed-1".into()));
+        assert_eq!(found(index.same_training("v")), Some("sweep/row/seed-2".into()));
+        assert_eq!(found(index.same("c")), Some(".superseded/sweep/row/seed-1-abc".into()));
         assert_eq!(Index::scan(&results.path().join("absent")).same("a"), None);
     }
 }

@@ -62,13 +62,12 @@ pub enum Reuse {
     Nothing,
 }
 
-/// Looks below `results` for a run that did the trial's work, in whole or in training. The trial's place
+/// Looks in an up-to-date index for a run that did the trial's work, in whole or in training. The trial's place
 /// must have been made.
 ///
 /// # Errors
 /// If a run that was found is damaged or its files cannot be copied: the trial can still be trained.
-pub fn reuse(results: &Path, run_dir: &Path, trial: &Trial, job: &Job) -> Result<Reuse> {
-    let index = Index::scan(results);
+pub fn reuse(index: &Index, run_dir: &Path, trial: &Trial, job: &Job) -> Result<Reuse> {
     if let Some(other) = index.same(&job.identity).filter(|other| *other != run_dir) {
         reuse::take_over(other, run_dir, &trial.experiment, &trial.row)?;
         return Ok(Reuse::Whole(other.to_path_buf()));

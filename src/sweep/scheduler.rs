@@ -11,6 +11,7 @@ use super::queue::{Job, Next, Queue, Task};
 use super::tensorboard::SweepView;
 use crate::error::Result;
 use crate::experiment::{claimed_identity, is_free};
+use crate::results::index::Index;
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::duration;
@@ -51,7 +52,7 @@ pub struct Scheduler<'a> {
     pub detach: bool,
 }
 
-impl Scheduler<'_> {
+impl<'a> Scheduler<'a> {
     /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
     /// `view` shows it in TensorBoard.
     pub fn run(
@@ -59,13 +60,14 @@ impl Scheduler<'_> {
         jobs: Vec<Job>,
         finished_before: usize,
         launcher: &mut dyn Launcher,
-        view: &SweepView,
+        view: &mut SweepView<'a>,
     ) -> Result<Tally> {
         let mut site = Site {
             scheduler: self,
             launcher,
             view,
             ledger: Ledger::open(self.sweep_dir)?,
+            index: Index::default(),
             queue: Queue::new(jobs, self.policy),
             running: BTreeMap::new(),
             tally: Tally { finished: finished_before, ..Tally::default() },
@@ -91,14 +93,16 @@ impl Scheduler<'_> {
 }
 
 /// A running sweep.
-struct Site<'a> {
-    scheduler: &'a Scheduler<'a>,
-    launcher: &'a mut dyn Launcher,
-    view: &'a SweepView<'a>,
+struct Site<'s, 'a> {
+    scheduler: &'s Scheduler<'a>,
+    launcher: &'s mut dyn Launcher,
+    view: &'s mut SweepView<'a>,
     ledger: Ledger,
+    /// The finished runs of this results directory.
+    index: Index,
     queue: Queue,
     /// The trials that the launcher has, by number.
-    running: BTreeMap<usize, Attempt<'a>>,
+    running: BTreeMap<usize, Attempt<'s>>,
     tally: Tally,
     /// Whether the sweep is to end before its trials do, for whatever reason.
     halted: bool,
@@ -119,7 +123,7 @@ impl Attempt<'_> {
     }
 }
 
-impl Site<'_> {
+impl Site<'_, '_> {
     /// Task after task until there is none.
     fn work(&mut self) -> Result<()> {
         let begun = Instant::now();
@@ -132,6 +136,7 @@ impl Site<'_> {
             if self.running.is_empty() && (self.halted || ask_at.is_none()) {
                 return Ok(());
             }
+            self.view.refresh();
             for update in self.launcher.updates(TICK)? {
                 if matches!(update, Update::Ended(..)) {
                     ask_at = Some(Instant::now());
@@ -256,7 +261,7 @@ impl Site<'_> {
             Ok(true) => {
                 self.view.begin(trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
-                self.view.update(trial);
+                self.view.end(trial);
                 self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
                 self.queue.settle(&task);
                 self.tally.finished += 1;
@@ -299,7 +304,7 @@ impl Site<'_> {
                     order.name,
                     scores(&metrics)
                 ));
-                self.view.update(&self.scheduler.trials[order.trial]);
+                self.view.end(&self.scheduler.trials[order.trial]);
                 self.queue.settle(&task);
                 self.tally.finished += 1;
             }
@@ -325,7 +330,7 @@ impl Site<'_> {
     }
 
     /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
-    fn make_place(&self, task: &Task, trial: &Trial, order: &Order) -> Result<bool> {
+    fn make_place(&mut self, task: &Task, trial: &Trial, order: &Order) -> Result<bool> {
         let Scheduler { results, sweep_dir, .. } = *self.scheduler;
         let Order { name, run_dir, .. } = order;
         let threads = self.launcher.threads();
@@ -337,7 +342,8 @@ impl Site<'_> {
             ));
             self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
         }
-        let (other, what) = match place::reuse(results, run_dir, trial, &task.job) {
+        self.index.refresh(results);
+        let (other, what) = match place::reuse(&self.index, run_dir, trial, &task.job) {
             Ok(Reuse::Nothing) => return Ok(false),
             Ok(Reuse::Whole(other)) => (other, "the same trial finished in"),
             Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
@@ -400,7 +406,7 @@ impl Site<'_> {
         if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
             self.view.rewrite(trial, run_dir);
         }
-        self.view.update(trial);
+        self.view.end(trial);
         self.queue.settle(task);
         self.tally.failed.push((task.job.trial, failure));
         if self.scheduler.policy.fail_fast {

@@ -18,19 +18,29 @@ use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::say;
 use crate::telemetry::tensorboard::EventWriter;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The directory of a row's mean, beside those of its seeds.
 pub(super) const MEAN: &str = "mean";
 
-/// Writes what TensorBoard shows of a sweep; may be shared by threads.
+/// At least this long, and [`SHARE`] times as long as it takes, lies between two rewrites of means and table: with
+/// many trials they take a while, and the trials must not wait for them.
+const INTERVAL: Duration = Duration::from_secs(2);
+const SHARE: u32 = 100;
+
+/// Writes what TensorBoard shows of a sweep.
 pub struct SweepView<'a> {
     spec: &'a SweepSpec,
     sweep_dir: &'a Path,
     trials: &'a [Trial],
     /// Absent after an error.
-    root: Mutex<Option<Root>>,
+    root: Option<Root>,
+    /// Rows with trials that ended since their mean was written.
+    behind: BTreeSet<&'a str>,
+    /// When to write again at the earliest.
+    due: Instant,
 }
 
 /// The sweep's own file.
@@ -50,7 +60,8 @@ impl<'a> SweepView<'a> {
             events.sync()?;
             Ok(Root { events, ended: None })
         };
-        SweepView { spec, sweep_dir, trials, root: Mutex::new(heard(begin())) }
+        let root = heard(begin());
+        SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 
     /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
@@ -59,35 +70,40 @@ impl<'a> SweepView<'a> {
         heard(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
-    /// A trial is over: the mean of its row, and the table.
-    pub fn update(&self, trial: &Trial) {
-        // Held for the means too: a directory has one writer.
-        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
-        heard(spread::write(self.sweep_dir, self.trials, &trial.row));
-        if let Some(open) = root.as_mut()
-            && heard(self.write_table(open)).is_none()
-        {
-            *root = None;
+    /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
+    pub fn end(&mut self, trial: &'a Trial) {
+        self.behind.insert(&trial.row);
+    }
+
+    /// Writes the means and the table that have changed, unless that was done a moment ago.
+    pub fn refresh(&mut self) {
+        let begun = Instant::now();
+        if self.behind.is_empty() || begun < self.due {
+            return;
         }
+        self.write_means();
+        if let Some(root) = &mut self.root
+            && heard(write_table(self.spec, self.sweep_dir, self.trials, root)).is_none()
+        {
+            self.root = None;
+        }
+        self.due = Instant::now() + INTERVAL.max(begun.elapsed() * SHARE);
     }
 
     /// The sweep is over, as far as it goes: the table with its comparisons.
-    pub fn conclude(&self, table: &ResultTable) {
-        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = root.as_mut()
-            && heard(open.show(table)).is_none()
+    pub fn conclude(&mut self, table: &ResultTable) {
+        self.write_means();
+        if let Some(root) = &mut self.root
+            && heard(root.show(table)).is_none()
         {
-            *root = None;
+            self.root = None;
         }
     }
 
-    /// The values so far. The last table comes from [`conclude`](Self::conclude).
-    fn write_table(&self, root: &mut Root) -> Result<()> {
-        let records = collect::records(self.sweep_dir, self.trials, |trial, record| {
-            record.configuration_hash == configuration_hash(&trial.experiment)
-        })?;
-        let table = collect::values(self.spec, self.sweep_dir, self.trials, &records)?;
-        if ended(&table) == self.trials.len() as u64 { Ok(()) } else { root.show(&table) }
+    fn write_means(&mut self) {
+        for row in std::mem::take(&mut self.behind) {
+            heard(spread::write(self.sweep_dir, self.trials, row));
+        }
     }
 
     /// Writes a run's own file anew from its directory, as after a crash that left no end.
@@ -99,6 +115,15 @@ impl<'a> SweepView<'a> {
             }));
         }
     }
+}
+
+/// The values so far. The last table comes from [`SweepView::conclude`].
+fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
+    let records = collect::records(sweep_dir, trials, |trial, record| {
+        record.configuration_hash == configuration_hash(&trial.experiment)
+    })?;
+    let table = collect::values(spec, sweep_dir, trials, &records)?;
+    if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
 }
 
 impl Root {
