@@ -152,28 +152,48 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
     cluster.workshop.run(&["sweep", "small.toml", "--detach"]).expect(2).says("--launcher slurm");
 }
 
-/// Slurm's programs are found on the PATH, which is a process's: the test starts itself once more.
 #[test]
-fn the_queue_tells_which_job_a_trial_has() {
-    if let Ok(sweep_dir) = std::env::var("QUEUE_OF") {
-        let queue = ablate::sweep::launch::slurm::queue(sweep_dir.as_ref()).unwrap();
-        println!("{:?}", queue.iter().map(|(trial, job)| (trial, &job.job, &job.state)).collect::<Vec<_>>());
-        return;
-    }
+fn status_tells_which_job_a_trial_has() {
     let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1"));
-    let queue = || {
-        let mut command = cluster.beside(std::process::Command::new(std::env::current_exe().unwrap()));
-        command.args(["the_queue_tells_which_job_a_trial_has", "--exact", "--nocapture"]);
-        command.env("QUEUE_OF", cluster.workshop.path("results/small"));
-        Outcome(command.output().unwrap()).expect(0).out()
+    let status = |words: &[&str]| {
+        let words: Vec<&str> = ["status", "small.toml"].iter().chain(words).copied().collect();
+        Outcome(cluster.command(&words).output().unwrap()).expect(0).out()
     };
-    assert!(queue().contains("[]"), "a sweep that has never been there");
+    let job = |seed: usize| {
+        let status: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap();
+        status["trials"][seed - 1]["job"].clone()
+    };
+    assert!(job(2).is_null(), "a sweep that has never been there");
     cluster.sweep(&["--detach"]).expect(0);
     wait("the first one runs", || !cluster.trace("start").is_empty());
-    let told = queue();
-    assert!(told.contains(r#"("base/seed-2", "11_1", "PENDING")"#), "{told}");
+    assert_eq!((&job(2)["job"], &job(2)["state"]), (&"11_1".into(), &"PENDING".into()));
+    let text = status(&[]);
+    assert!(text.contains("queued") && text.contains("job 11_1 is pending"), "{text}");
+    cluster.write("silent", "");
+    let text = status(&[]);
+    assert!(
+        text.contains("Slurm's queue cannot be asked") && text.contains("last seen in Slurm's queue"),
+        "{text}"
+    );
+    std::fs::remove_file(cluster.path("silent")).unwrap();
     cluster.sweep(&[]).expect(0);
-    assert!(queue().contains("[]"));
+    assert!(job(2).is_null());
+}
+
+#[test]
+fn clean_removes_the_files_of_arrays_that_are_over_but_for_the_last() {
+    let cluster = Cluster::new(SWEEP);
+    cluster.sweep(&[]).expect(0);
+    cluster.workshop.write("small.toml", &SWEEP.replace("= 30", "= 32"));
+    cluster.sweep(&[]).expect(0);
+    let clean = cluster.workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
+    assert!(clean.out().contains("job arrays that are over"), "{}", clean.out());
+    let left = |number: u32| cluster.workshop.path(format!("results/small/.slurm/{number}.json")).exists();
+    assert_eq!((left(1), left(2)), (false, true));
+    cluster.workshop.write("small.toml", &SWEEP.replace("= 30", "= 34"));
+    cluster.sweep(&[]).expect(0);
+    assert!(left(3));
+    cluster.workshop.run(&["sweep", "small.toml"]).expect(0).says("finished already");
 }
 
 #[test]

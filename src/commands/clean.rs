@@ -1,11 +1,9 @@
 //! `ablate clean`: shows what a sweep does not need any more, and removes it if told to.
 
-use super::{Places, print, stem};
+use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
 use crate::sweep::clean::{Found, Item, Request, find, remove};
 use crate::sweep::driver;
-use crate::sweep::expand::expand;
-use crate::sweep::spec::SweepSpec;
 use crate::telemetry::console::say;
 use crate::telemetry::format::bytes;
 use clap::Args;
@@ -25,9 +23,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
-    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
+    let OpenSweep { trials, dir: sweep_dir, .. } =
+        OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
     if !sweep_dir.is_dir() {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
     }

@@ -25,6 +25,8 @@ use crate::color;
 use crate::error::{Error, Result};
 use crate::results::record::Failure;
 use crate::results::render::Screen;
+use crate::sweep::expand::{Trial, expand};
+use crate::sweep::spec::SweepSpec;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,22 @@ pub struct Places {
     /// Directory of the runs.
     #[arg(long, global = true, value_name = "DIR", default_value = "results", env = "ABLATE_RESULTS")]
     pub results: PathBuf,
+}
+
+/// A sweep, its trials, and the directory of its runs.
+struct OpenSweep {
+    spec: SweepSpec,
+    trials: Vec<Trial>,
+    dir: PathBuf,
+}
+
+impl OpenSweep {
+    /// Reads a sweep file with the settings of `--set`. The directory need not be there.
+    fn load(file: &Path, sets: &[String], places: &Places) -> Result<Self> {
+        let spec = SweepSpec::load(file)?;
+        let trials = expand(&spec, sets)?;
+        Ok(OpenSweep { spec, trials, dir: places.results.join(stem(file)?) })
+    }
 }
 
 /// A file's name without ending: what an experiment or a sweep is called.

@@ -1,10 +1,8 @@
 //! `ablate status`: what a sweep is at, from another terminal.
 
-use super::{Places, failure_text, print, stem};
+use super::{OpenSweep, Places, failure_text, print};
 use crate::error::Result;
 use crate::sweep::board;
-use crate::sweep::expand::expand;
-use crate::sweep::spec::SweepSpec;
 use crate::sweep::status::Status;
 use crate::telemetry::console::terminal_size;
 use crate::telemetry::format::duration;
@@ -26,10 +24,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
-    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
-    let status = Status::read(&spec.name, &sweep_dir, &places.data, &trials)?;
+    let OpenSweep { spec, trials, dir } = OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
+    let status = Status::read(&spec.name, &dir, &places.data, &trials)?;
     print(&if arguments.json { status.to_json()? } else { text(&status) })
 }
 
@@ -48,6 +44,11 @@ fn text(status: &Status) -> String {
     };
     let lines: Vec<_> = status.trials.iter().map(|trial| trial.line()).collect();
     let mut text = format!("{}: {driver}\n{}\n", status.directory.display(), board::counts(&lines));
+    if let Some(error) = &status.queue_error {
+        text += &format!(
+            "Slurm's queue cannot be asked, so that jobs may have come to an end meanwhile: {error}\n"
+        );
+    }
     // A file has room for whole lines.
     let width = match std::io::stdout().is_terminal() {
         true => terminal_size().map_or(100, |(width, _)| width),

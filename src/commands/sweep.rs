@@ -1,6 +1,6 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{Places, failure_text, print, screen, stem, terminal_width};
+use super::{OpenSweep, Places, failure_text, print, screen, terminal_width};
 use crate::cards;
 use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::sweep::board::Stage;
 use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::devices::{self, Fleet, Need};
 use crate::sweep::event::SweepEvent;
-use crate::sweep::expand::{Trial, expand};
+use crate::sweep::expand::Trial;
 use crate::sweep::launch::slurm::spec::SlurmSpec;
 use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
@@ -85,8 +85,8 @@ pub struct Committed {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let spec = SweepSpec::load(&arguments.sweep)?;
-    let mut trials = expand(&spec, &arguments.sets)?;
+    let OpenSweep { spec, mut trials, dir: sweep_dir } =
+        OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
     if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
@@ -102,7 +102,6 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         // A trial sees its card alone.
         trials.iter_mut().for_each(|trial| trial.experiment.run.device = DeviceChoice::Cuda(0));
     }
-    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
     let workers = arguments.workers.or(spec.workers);
     if workers == Some(0) {
         return Err(Error::user("--workers 0 would run nothing; use 1 or more"));

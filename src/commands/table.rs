@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{Places, print, screen, stem};
+use super::{OpenSweep, Places, print, screen, stem};
 use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
 use crate::files;
@@ -13,8 +13,7 @@ use crate::results::table::ResultTable;
 use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
-use crate::sweep::expand::{Trial, expand};
-use crate::sweep::spec::SweepSpec;
+use crate::sweep::expand::Trial;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,9 +85,7 @@ pub(super) fn collected(
     committed: &CommittedRecords,
     places: &Places,
 ) -> Result<Collected> {
-    let spec = SweepSpec::load(file)?;
-    let trials = expand(&spec, sets)?;
-    let sweep_dir = places.results.join(stem(file)?);
+    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(file, sets, places)?;
     // The settings of a record are its own; that they are the sweep's shows in the configuration's hash.
     let mut records = collect::records(&sweep_dir, &trials, |trial, record| {
         record.configuration_hash == configuration_hash(&trial.experiment)

@@ -1,14 +1,13 @@
 //! `ablate tensorboard`: TensorBoard's files of a sweep anew, from its run directories.
 
-use super::{Places, stem};
+use super::{OpenSweep, Places};
 use crate::config::{configuration_hash, load_experiment};
 use crate::error::{Error, Result};
 use crate::experiment::view::is_run;
 use crate::experiment::{CONFIG_FILE, is_at_work};
 use crate::sweep::collect::{self, run_dir};
 use crate::sweep::driver;
-use crate::sweep::expand::{Trial, expand};
-use crate::sweep::spec::SweepSpec;
+use crate::sweep::expand::Trial;
 use crate::sweep::tensorboard::SweepView;
 use clap::Args;
 use std::path::PathBuf;
@@ -23,9 +22,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let spec = SweepSpec::load(&arguments.sweep)?;
-    let trials = expand(&spec, &arguments.sets)?;
-    let sweep_dir = places.results.join(stem(&arguments.sweep)?);
+    let OpenSweep { spec, trials, dir: sweep_dir } =
+        OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
     let mut runs = Vec::new();
     for trial in &trials {
         let run_dir = run_dir(&sweep_dir, trial);

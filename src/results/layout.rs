@@ -67,7 +67,7 @@ pub struct Layout {
 }
 
 /// What the sweep says about one row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RowLayout {
     pub label: String,
     /// The label without the section's: what rows of several language pairs share.

@@ -96,7 +96,7 @@ pub fn list(table: &ResultTable) -> Sheet {
     for (index, row) in table.rows.iter().enumerate() {
         let mut cells = Vec::new();
         cells.extend(grouped.then(|| Text::plain(letter(row))));
-        cells.extend([row.label.clone(), changes(row, |_| true), count(row)].map(Text::plain));
+        cells.extend([row.layout.label.clone(), changes(row, |_| true), count(row)].map(Text::plain));
         cells.extend(values(table, row));
         sheet.lines.push(Line { rule: begins_group(table, index), cells, across: None });
     }
@@ -108,16 +108,16 @@ pub fn list(table: &ResultTable) -> Sheet {
 pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
     let other =
         |row: &Row| changes(row, |key| HEADINGS.iter().all(|heading| heading.key != key) && !is_width(key));
-    let base = table.base_row().map(|row| &row.hyperparameters);
+    let base = table.base_row().map(|row| &row.layout.hyperparameters);
     let texts = |row: &Row| {
-        let is_base = Some(&row.label) == table.base.as_ref();
-        row.hyperparameters.texts_beside(base.filter(|_| !is_base))
+        let is_base = Some(&row.layout.label) == table.base.as_ref();
+        row.layout.hyperparameters.texts_beside(base.filter(|_| !is_base))
     };
     let blank = |row: &Row| texts(row).iter().all(String::is_empty);
     // As in the paper, where nothing else changes, the change stands across the empty cells.
     let with_other = table.rows.iter().any(|row| !other(row).is_empty() && !blank(row));
-    let finished = table.rows.first().map(|row| (row.finished, row.wanted));
-    let with_count = table.rows.iter().any(|row| Some((row.finished, row.wanted)) != finished);
+    let finished = table.rows.first().map(|row| (row.finished, row.layout.seeds.len()));
+    let with_count = table.rows.iter().any(|row| Some((row.finished, row.layout.seeds.len())) != finished);
     let mut sheet = Sheet::default();
     let first =
         if labels { vec![Heading::words("group"), Heading::words("row")] } else { vec![Heading::words("")] };
@@ -136,14 +136,14 @@ pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
     for (index, row) in table.rows.iter().enumerate() {
         let begins = begins_group(table, index);
         let mut cells = Vec::new();
-        let continued = index > 0 && row.group.is_some() && !begins;
+        let continued = index > 0 && row.layout.group.is_some() && !begins;
         let letter = if continued { String::new() } else { letter(row) };
         cells.push(Text::plain(match labels {
             true => letter,
-            false if row.group.is_none() => row.label.clone(),
+            false if row.layout.group.is_none() => row.layout.label.clone(),
             false => letter,
         }));
-        cells.extend(labels.then(|| Text::plain(row.label.clone())));
+        cells.extend(labels.then(|| Text::plain(row.layout.label.clone())));
         cells.extend(texts(row).map(Text::plain));
         let across = (blank(row) && !other(row).is_empty() && !with_other)
             .then(|| (before, HEADINGS.len(), other(row)));
@@ -177,7 +177,7 @@ fn against_base(table: &ResultTable) -> Sheet {
                 found.seeds.as_ref().map_or(EMPTY.to_string(), of)
             };
             let cells = [
-                row.label.clone(),
+                row.layout.label.clone(),
                 column.name.clone(),
                 signed(found.difference, 2),
                 format!("{:.2}", found.sentences.half_width),
@@ -207,7 +207,7 @@ fn against_paper(table: &ResultTable) -> Sheet {
         );
     }
     let line = |row: &Row| {
-        let mut cells = vec![row.label.clone()];
+        let mut cells = vec![row.layout.label.clone()];
         for &index in &shown {
             let cell = &row.cells[index];
             cells.push(cell.published.clone().unwrap_or_default());
@@ -228,7 +228,7 @@ fn verdicts(table: &ResultTable) -> Sheet {
     headings.push(Heading { wraps: true, ..Heading::words("because") });
     let mut lines = Vec::new();
     for verdict in &table.verdicts {
-        let group = if table.rows.iter().any(|row| row.group.as_ref() == Some(&verdict.group)) {
+        let group = if table.rows.iter().any(|row| row.layout.group.as_ref() == Some(&verdict.group)) {
             format!("({})", verdict.group)
         } else {
             verdict.group.clone()
@@ -351,23 +351,23 @@ fn heading(form: Form, column: &str) -> String {
 }
 
 fn grouped(table: &ResultTable) -> bool {
-    table.rows.iter().any(|row| row.group.is_some())
+    table.rows.iter().any(|row| row.layout.group.is_some())
 }
 
 /// Whether the row has another group than the one above it.
 fn begins_group(table: &ResultTable, index: usize) -> bool {
-    index > 0 && table.rows[index].group != table.rows[index - 1].group
+    index > 0 && table.rows[index].layout.group != table.rows[index - 1].layout.group
 }
 
 fn letter(row: &Row) -> String {
-    row.group.as_ref().map_or(String::new(), |group| format!("({group})"))
+    row.layout.group.as_ref().map_or(String::new(), |group| format!("({group})"))
 }
 
 /// Trials that finished, and of how many, if not all did.
 pub fn count(row: &Row) -> String {
-    match row.finished == row.wanted {
+    match row.finished == row.layout.seeds.len() {
         true => row.finished.to_string(),
-        false => format!("{}/{}", row.finished, row.wanted),
+        false => format!("{}/{}", row.finished, row.layout.seeds.len()),
     }
 }
 
@@ -384,7 +384,7 @@ pub fn changes(row: &Row, wanted: impl Fn(&str) -> bool) -> String {
         let key = if key.starts_with("decoding.") { key } else { last };
         format!("{key}={}", value.trim_matches('"'))
     };
-    row.changes.iter().filter(|(key, _)| wanted(key)).map(change).collect::<Vec<_>>().join(", ")
+    row.layout.changes.iter().filter(|(key, _)| wanted(key)).map(change).collect::<Vec<_>>().join(", ")
 }
 
 /// The texts of a row's values.

@@ -116,7 +116,7 @@ impl ResultTable {
         let elsewhere =
             self.rows.iter().filter(|row| row.fingerprint.is_some() && self.base_of(row).is_none());
         if self.base_row().is_some_and(|base| base.fingerprint.is_some()) {
-            let labels: Vec<&str> = elsewhere.map(|row| row.label.as_str()).collect();
+            let labels: Vec<&str> = elsewhere.map(|row| row.layout.label.as_str()).collect();
             if !labels.is_empty() {
                 missing.push(format!("no base row was trained on the data of {}", labels.join(", ")));
             }
@@ -164,15 +164,17 @@ impl ResultTable {
         name: &str,
         evidence: &Evidence,
     ) -> Result<Option<Comparison>> {
-        let Some(base) = self.base_of(row).filter(|base| base.label != row.label) else { return Ok(None) };
-        let counts = |row: &Row| evidence.counts.get(&(row.label.clone(), name.to_string()));
+        let Some(base) = self.base_of(row).filter(|base| base.layout.label != row.layout.label) else {
+            return Ok(None);
+        };
+        let counts = |row: &Row| evidence.counts.get(&(row.layout.label.clone(), name.to_string()));
         let (Some(theirs), Some(ours)) = (counts(base), counts(row)) else { return Ok(None) };
         let (Some(their_scores), Some(our_scores)) =
             (&base.cells[column].summary, &row.cells[column].summary)
         else {
             return Ok(None);
         };
-        compare(&base.label, (their_scores, theirs), (our_scores, ours)).map(Some)
+        compare(&base.layout.label, (their_scores, theirs), (our_scores, ours)).map(Some)
     }
 }
 

@@ -83,30 +83,30 @@ impl SystemTable {
                 )));
             };
             for row in &table.rows {
-                if !pairs.contains(&row.pair) {
-                    pairs.push(row.pair.clone());
+                if !pairs.contains(&row.layout.pair) {
+                    pairs.push(row.layout.pair.clone());
                 }
                 let result = SystemResult {
-                    system: row.system.clone(),
-                    row: row.label.clone(),
+                    system: row.layout.system.clone(),
+                    row: row.layout.label.clone(),
                     finished: row.finished,
-                    wanted: row.wanted,
+                    wanted: row.layout.seeds.len(),
                     bleu: row.cells[column].clone(),
                     cost: row.cost.clone(),
                 };
                 let index =
-                    systems.iter().position(|system| system.name == row.system).unwrap_or_else(|| {
-                        systems.push(System { name: row.system.clone(), results: Vec::new() });
+                    systems.iter().position(|system| system.name == row.layout.system).unwrap_or_else(|| {
+                        systems.push(System { name: row.layout.system.clone(), results: Vec::new() });
                         systems.len() - 1
                     });
                 let results = &mut systems[index].results;
-                if let Some((_, other)) = results.iter().find(|(pair, _)| *pair == row.pair) {
+                if let Some((_, other)) = results.iter().find(|(pair, _)| *pair == row.layout.pair) {
                     return Err(Error::user(format!(
                         "rows {:?} and {:?} are both the system {:?} on {}; give one of them another label",
-                        other.row, row.label, row.system, row.pair
+                        other.row, row.layout.label, row.layout.system, row.layout.pair
                     )));
                 }
-                results.push((row.pair.clone(), result));
+                results.push((row.layout.pair.clone(), result));
             }
             for note in provenance(table) {
                 if !notes.contains(&note) {

@@ -5,7 +5,6 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::cost::Cost;
-use super::hyperparameters::Hyperparameters;
 use super::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index};
 use super::published::PublishedRow;
 use super::record::Record;
@@ -63,23 +62,12 @@ pub struct Column {
 /// One row: the trials that differ in nothing but the seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    pub label: String,
-    /// See [`RowLayout::system`].
-    pub system: String,
-    /// Languages: `en-de`.
-    pub pair: String,
-    pub group: Option<String>,
-    /// Label of the published row beside this one.
-    pub paper: Option<String>,
-    /// (key, value in TOML)
-    pub changes: Vec<(String, String)>,
-    pub hyperparameters: Hyperparameters,
+    #[serde(flatten)]
+    pub layout: RowLayout,
     /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
     pub fingerprint: Option<String>,
-    /// Trials that finished; the values are theirs.
+    /// Trials that finished, of the seeds that the row should have; the values are theirs.
     pub finished: usize,
-    /// Trials that the sweep asks for.
-    pub wanted: usize,
     /// What the training of one trial cost, on average.
     pub cost: Cost,
     /// One for each column.
@@ -207,14 +195,16 @@ impl ResultTable {
 
     /// The row that others are compared with.
     pub fn base_row(&self) -> Option<&Row> {
-        self.rows.iter().find(|row| Some(&row.label) == self.base.as_ref())
+        self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
     }
 
     /// The row that `row` is compared with: the base row, or the same system on the row's own data.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
         let mut candidates = self.rows.iter().filter(|other| {
-            row.fingerprint.is_some() && other.fingerprint == row.fingerprint && other.system == base.system
+            row.fingerprint.is_some()
+                && other.fingerprint == row.fingerprint
+                && other.layout.system == base.layout.system
         });
         candidates.next()
     }
@@ -263,16 +253,9 @@ fn new_row(
         Cell { summary, best: false, published, against_published, comparison: None }
     };
     Row {
-        label: row.label.clone(),
-        system: row.system.clone(),
-        pair: row.pair.clone(),
-        group: row.group.clone(),
-        paper: row.paper.clone(),
-        changes: row.changes.clone(),
-        hyperparameters: row.hyperparameters.clone(),
+        layout: row.clone(),
         fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
         finished: finished.len(),
-        wanted: row.seeds.len(),
         cost: Cost::of(ended, &layout.peak_tflops),
         cells: columns.iter().map(cell).collect(),
     }
@@ -317,6 +300,7 @@ fn value(record: &Record, column: &str) -> Option<f64> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::hyperparameters::Hyperparameters;
     use super::super::published::Published;
     use super::super::record::tests::record;
     use super::*;
@@ -388,8 +372,11 @@ pub(super) mod tests {
     fn rows_follow_the_sweep_and_count_only_finished_trials() {
         let (layout, results) = example();
         let table = ResultTable::new(&layout, &results).unwrap();
-        let counts: Vec<_> =
-            table.rows.iter().map(|row| (row.label.as_str(), row.finished, row.wanted)).collect();
+        let counts: Vec<_> = table
+            .rows
+            .iter()
+            .map(|row| (row.layout.label.as_str(), row.finished, row.layout.seeds.len()))
+            .collect();
         assert_eq!(counts, [("base", 3, 3), ("A-h1", 1, 3), ("own", 0, 3)]);
         let cell = &table.rows[0].cells[3];
         let bleu = cell.summary.as_ref().unwrap();
@@ -430,7 +417,7 @@ pub(super) mod tests {
             results.push(result);
         }
         let table = ResultTable::new(&layout, &results).unwrap();
-        let base = |row: usize| table.base_of(&table.rows[row]).map(|row| row.label.as_str());
+        let base = |row: usize| table.base_of(&table.rows[row]).map(|row| row.layout.label.as_str());
         assert_eq!(
             [base(0), base(1), base(2), base(3)],
             [Some("de,base"), Some("de,base"), Some("fr,base"), None]

@@ -83,10 +83,10 @@ impl ResultTable {
         let Some(base) = self.base_row() else { return };
         let Some(base_value) = paper(base) else { return };
         let mut groups: Vec<Verdict> = Vec::new();
-        for row in self.rows.iter().filter(|row| row.label != base.label) {
+        for row in self.rows.iter().filter(|row| row.layout.label != base.layout.label) {
             let Some(value) = paper(row) else { continue };
             let judged = judge_row(row, value - base_value, row.cells[column].comparison.as_ref());
-            let group = row.group.clone().unwrap_or_else(|| row.label.clone());
+            let group = row.layout.group.clone().unwrap_or_else(|| row.layout.label.clone());
             match groups.iter_mut().find(|known| known.group == group) {
                 Some(known) => known.rows.push(judged),
                 None => {
@@ -143,7 +143,7 @@ fn judge_row(row: &Row, paper_difference: f64, found: Option<&Comparison>) -> Ro
             Claim::Higher | Claim::Lower => (Answer::No, None),
         },
     };
-    RowVerdict { row: row.label.clone(), claim, paper_difference, answer, why }
+    RowVerdict { row: row.layout.label.clone(), claim, paper_difference, answer, why }
 }
 
 #[cfg(test)]

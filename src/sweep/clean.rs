@@ -8,6 +8,7 @@ use super::collect::run_dir;
 use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
 use super::expand::Trial;
+use super::launch::slurm;
 use super::state::{StateKind, TrialState};
 use super::tensorboard::MEAN;
 use crate::config::{identity, training_identity};
@@ -44,6 +45,8 @@ pub enum Kind {
     Checkpoints,
     /// Damaged files that were set aside.
     Damaged,
+    /// Files of job arrays that are over.
+    Submissions,
     /// What killed writers left.
     Temporary,
 }
@@ -58,6 +61,7 @@ impl Kind {
                 "checkpoints of finished trials, but for the weights that were scored and the best"
             }
             Kind::Damaged => "damaged files that were set aside",
+            Kind::Submissions => "files of Slurm job arrays that are over",
             Kind::Temporary => "temporary files that killed processes left",
         }
     }
@@ -135,6 +139,9 @@ pub fn find(request: &Request) -> Result<Found> {
             found.rubbish(run, &needs)?;
         }
     }
+    let submissions = slurm::folder(request.sweep_dir);
+    let settled = slurm::settled_files(request.sweep_dir)?;
+    found.files(Kind::Submissions, &submissions, settled.into_iter(), &needs);
     let mut folders = vec![request.sweep_dir.to_path_buf()];
     for parent in [request.sweep_dir, &superseded] {
         folders.extend(entries(parent)?.into_iter().filter(|path| path.is_dir()));
@@ -278,7 +285,7 @@ pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
             Kind::Superseded | Kind::Orphan => item.path.as_path(),
             Kind::Checkpoints => item.path.parent().unwrap_or(&item.path),
             // Found in runs where nobody is at work, and in the sweep's own directory, whose lock is ours.
-            Kind::Damaged | Kind::Temporary => {
+            Kind::Submissions | Kind::Damaged | Kind::Temporary => {
                 item.files.iter().try_for_each(|path| remove_path(path))?;
                 continue;
             }

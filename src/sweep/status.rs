@@ -1,5 +1,5 @@
-//! `ablate status`: what every trial of a sweep is at, read off run directories, locks and ledger. Works while a
-//! driver is at work, after it died, and without one.
+//! `ablate status`: what every trial of a sweep is at, read off run directories, locks, ledger, and Slurm's queue if
+//! jobs of the sweep are there. Works while a driver is at work, after it died, and without one.
 //!
 //! The types here are the JSON of `ablate status --json`: their field names are a file format, described in
 //! docs/architecture.md.
@@ -9,6 +9,7 @@ use super::collect::run_dir;
 use super::corpora::Corpora;
 use super::driver::{self, Driver};
 use super::expand::Trial;
+use super::launch::slurm::{self, Queued};
 use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
 use crate::config::identity;
@@ -32,6 +33,8 @@ pub struct Status {
     pub at_work: bool,
     /// Who it is; absent also if it did not say.
     pub driver: Option<Driver>,
+    /// Why Slurm's queue could not be asked, which is known for jobs of the sweep; absent if it was, or need not be.
+    pub queue_error: Option<String>,
     /// How many trials are in which state.
     pub states: BTreeMap<StateKind, usize>,
     pub trials: Vec<TrialStatus>,
@@ -48,6 +51,8 @@ pub struct TrialStatus {
     /// `state`, `step` (the last one reported, while it runs) and `why`.
     #[serde(flatten)]
     pub state: TrialState,
+    /// Its job in Slurm's queue.
+    pub job: Option<Queued>,
     /// Updates of a whole training.
     pub steps: u64,
     /// The last ones measured.
@@ -78,12 +83,26 @@ impl Status {
         let driver = driver::at_work(sweep_dir)?;
         let at_work = driver.is_some();
         let entries = ledger::read(sweep_dir)?;
+        let (mut queue, queue_error) = match slurm::queue(sweep_dir) {
+            Ok(queue) => (queue, None),
+            Err(error) => (BTreeMap::new(), Some(error.to_string())),
+        };
+        // What the ledger says of jobs is the last thing that a driver saw.
+        let asked = queue_error.is_none();
         let mut corpora = Corpora::new(data_root);
         let mut found = Vec::new();
         for trial in trials {
             let fingerprint = corpora.fingerprint(&trial.experiment)?;
             let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
-            found.push(TrialStatus::read(sweep_dir, trial, identity, &entries, at_work)?);
+            let own = |entry: &&Entry| {
+                entry.row == trial.row
+                    && entry.seed == trial.seed
+                    && Some(&entry.identity) == identity.as_ref()
+            };
+            let place = run_dir(Path::new(""), trial).display().to_string();
+            let told =
+                Told { last: entries.iter().rev().find(own), job: queue.remove(&place), asked, at_work };
+            found.push(TrialStatus::read(sweep_dir, trial, identity, told)?);
         }
         let mut states = BTreeMap::new();
         found.iter().for_each(|trial| *states.entry(trial.state.state).or_default() += 1);
@@ -92,6 +111,7 @@ impl Status {
             directory: sweep_dir.to_path_buf(),
             at_work,
             driver: driver.flatten(),
+            queue_error,
             states,
             trials: found,
         })
@@ -104,21 +124,23 @@ impl Status {
     }
 }
 
+/// What others tell of a trial.
+struct Told<'a> {
+    /// The ledger's last word.
+    last: Option<&'a Entry>,
+    job: Option<Queued>,
+    /// Slurm's queue was asked.
+    asked: bool,
+    /// A driver is at work.
+    at_work: bool,
+}
+
 impl TrialStatus {
-    fn read(
-        sweep_dir: &Path,
-        trial: &Trial,
-        identity: Option<String>,
-        entries: &[Entry],
-        at_work: bool,
-    ) -> Result<Self> {
+    fn read(sweep_dir: &Path, trial: &Trial, identity: Option<String>, told: Told) -> Result<Self> {
         let run_dir = run_dir(sweep_dir, trial);
         let steps = trial.experiment.training.steps;
         let state = TrialState::of(&run_dir, &trial.experiment, identity.as_deref())?;
-        let own = |entry: &&Entry| {
-            entry.row == trial.row && entry.seed == trial.seed && Some(&entry.identity) == identity.as_ref()
-        };
-        let state = told(state, entries.iter().rev().find(own), steps, at_work);
+        let state = told.add_to(state, steps);
         let log = run_dir.join(LOG_FILE);
         let mut status = TrialStatus {
             row: trial.row.clone(),
@@ -126,6 +148,7 @@ impl TrialStatus {
             log: log.exists().then_some(log),
             identity,
             state,
+            job: told.job,
             steps,
             train_loss: None,
             dev_loss: None,
@@ -190,6 +213,7 @@ impl TrialStatus {
         }
         if let (StateKind::Running, Some(host)) = (self.state.state, &self.host) {
             notes.push(format!("on {host}"));
+            notes.extend(self.job.as_ref().map(|job| format!("job {}", job.job)));
         } else if let Some(failure) = &self.failure {
             notes.push(failure.reason.clone());
         } else {
@@ -197,7 +221,10 @@ impl TrialStatus {
         }
         Line {
             name: format!("{} seed {}", self.row, self.seed),
-            stage: Stage::from(self.state.state),
+            stage: match (&self.job, self.state.state) {
+                (Some(_), StateKind::Stopped | StateKind::NeverStarted) => Stage::Queued,
+                (_, state) => Stage::from(state),
+            },
             step: self.state.step,
             steps: self.steps,
             loss: self.train_loss,
@@ -209,32 +236,45 @@ impl TrialStatus {
     }
 }
 
-/// The state with what only the ledger tells.
-fn told(state: TrialState, last: Option<&Entry>, steps: u64, at_work: bool) -> TrialState {
-    let Some(last) = last else { return state };
-    let reason = last.reason.clone().unwrap_or_default();
-    match (state.state, last.event) {
-        (kind, Kind::Recorded) if !kind.is_done() => {
-            TrialState::new(StateKind::Recorded, steps, format!("the record in {reason} stands for it"))
+impl Told<'_> {
+    /// The state with what only ledger and queue tell.
+    fn add_to(&self, state: TrialState, steps: u64) -> TrialState {
+        let kind = state.state;
+        if let (Some(job), StateKind::Stopped | StateKind::NeverStarted) = (&self.job, kind) {
+            return TrialState { why: Some(job.describe()), ..state };
         }
-        (StateKind::Stopped, Kind::Paused) => {
-            TrialState::new(StateKind::Paused, state.step, format!("halving compared it at {reason}"))
+        let Some(last) = self.last else { return state };
+        let reason = last.reason.clone().unwrap_or_default();
+        match (kind, last.event) {
+            (kind, Kind::Recorded) if !kind.is_done() => {
+                TrialState::new(StateKind::Recorded, steps, format!("the record in {reason} stands for it"))
+            }
+            (StateKind::Stopped, Kind::Paused) => {
+                TrialState::new(StateKind::Paused, state.step, format!("halving compared it at {reason}"))
+            }
+            (StateKind::Stopped, Kind::Retried) => {
+                TrialState { why: Some(format!("{reason}, to be tried again")), ..state }
+            }
+            (StateKind::Stopped | StateKind::NeverStarted, Kind::Submitted | Kind::Requeued) => {
+                let why = match (self.asked, self.at_work) {
+                    (false, _) => format!("was last seen in Slurm's queue: {reason}"),
+                    (true, true) => format!("its job has left Slurm's queue: {reason}"),
+                    (true, false) => {
+                        format!("its job has left Slurm's queue ({reason}); the sweep submits it again")
+                    }
+                };
+                TrialState { why: Some(why), ..state }
+            }
+            // Between two looks of the driver at its processes it may be either.
+            (StateKind::Stopped, Kind::Started) if !self.at_work => {
+                let at = match state.step {
+                    0 => "it begins anew".to_string(),
+                    _ => "it goes on from its checkpoint".to_string(),
+                };
+                TrialState { why: Some(format!("its process is gone, and so is the driver; {at}")), ..state }
+            }
+            _ => state,
         }
-        (StateKind::Stopped, Kind::Retried) => {
-            TrialState { why: Some(format!("{reason}, to be tried again")), ..state }
-        }
-        (StateKind::Stopped, Kind::Submitted | Kind::Requeued) => {
-            TrialState { why: Some(format!("waits in the cluster's queue: {reason}")), ..state }
-        }
-        // Between two looks of the driver at its processes it may be either.
-        (StateKind::Stopped, Kind::Started) if !at_work => {
-            let at = match state.step {
-                0 => "it begins anew".to_string(),
-                _ => "it goes on from its checkpoint".to_string(),
-            };
-            TrialState { why: Some(format!("its process is gone, and so is the driver; {at}")), ..state }
-        }
-        _ => state,
     }
 }
 
@@ -249,7 +289,7 @@ mod tests {
 
     fn state(kind: StateKind, last: Option<Entry>, at_work: bool) -> (StateKind, u64, String) {
         let state = TrialState { state: kind, step: 7, why: Some("as found".into()) };
-        let state = told(state, last.as_ref(), 40, at_work);
+        let state = Told { last: last.as_ref(), job: None, asked: true, at_work }.add_to(state, 40);
         (state.state, state.step, state.why.unwrap())
     }
 
@@ -263,9 +303,22 @@ mod tests {
         let (kind, step, why) = state(NeverStarted, Some(entry(Kind::Recorded, "a.jsonl:3")), false);
         assert_eq!((kind, step), (Recorded, 40));
         assert!(why.contains("a.jsonl:3"), "{why}");
-        assert!(state(Stopped, Some(entry(Kind::Submitted, "job 7")), true).2.contains("queue: job 7"));
+        let submitted = || Some(entry(Kind::Submitted, "job 7"));
+        assert!(state(Stopped, submitted(), true).2.contains("has left Slurm's queue: job 7"));
+        assert!(state(NeverStarted, submitted(), false).2.contains("(job 7); the sweep submits it again"));
         assert!(state(Stopped, Some(entry(Kind::Started, "")), false).2.contains("its process is gone"));
         assert!(state(Stopped, Some(entry(Kind::Retried, "killed")), true).2.contains("killed, to be tried"));
+    }
+
+    #[test]
+    fn the_queue_stands_above_the_ledger() {
+        let at_rest = || TrialState { state: StateKind::Stopped, step: 7, why: None };
+        let last = entry(Kind::Submitted, "job 7_0");
+        let job = Queued { job: "7_0".into(), state: "PENDING".into(), reason: "Priority".into() };
+        let told = Told { last: Some(&last), job: Some(job), asked: true, at_work: false };
+        assert_eq!(told.add_to(at_rest(), 40).why.unwrap(), "job 7_0 is pending (Priority)");
+        let silent = Told { job: None, asked: false, ..told };
+        assert_eq!(silent.add_to(at_rest(), 40).why.unwrap(), "was last seen in Slurm's queue: job 7_0");
     }
 
     #[test]

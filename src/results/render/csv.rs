@@ -38,14 +38,14 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     let mut records = vec![header];
     for row in &table.rows {
         let mut record = vec![
-            row.label.clone(),
-            row.group.clone().unwrap_or_default(),
+            row.layout.label.clone(),
+            row.layout.group.clone().unwrap_or_default(),
             changes(row, |_| true),
             row.finished.to_string(),
-            row.wanted.to_string(),
+            row.layout.seeds.len().to_string(),
         ];
         if table.form == Form::Table3 {
-            let all = &row.hyperparameters;
+            let all = &row.layout.hyperparameters;
             record.extend([
                 all.layers.to_string(),
                 all.d_model.to_string(),

@@ -30,6 +30,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use submission::{Element, Submission};
+pub use submission::{folder, settled_files};
 
 /// Runs trials through sbatch.
 pub struct Slurm {

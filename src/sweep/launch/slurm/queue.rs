@@ -3,6 +3,7 @@
 use super::client::{self, Job};
 use super::submission::Submission;
 use crate::error::Result;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<String, Queued>> {
 }
 
 /// A trial's job in Slurm's queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Queued {
     /// Its number in Slurm's commands: `12_3`.
     pub job: String,
@@ -48,4 +49,15 @@ pub struct Queued {
     pub state: String,
     /// Why it waits.
     pub reason: String,
+}
+
+impl Queued {
+    /// `job 12_3 is pending (Priority)`; Slurm writes `None` where it has no reason.
+    pub fn describe(&self) -> String {
+        let reason = match self.reason.as_str() {
+            "" | "None" => String::new(),
+            reason => format!(" ({reason})"),
+        };
+        format!("job {} is {}{reason}", self.job, self.state.to_lowercase())
+    }
 }

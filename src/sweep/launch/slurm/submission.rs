@@ -49,7 +49,7 @@ impl Element {
 impl Submission {
     /// The next submission of a sweep, saved.
     pub fn create(sweep_dir: &Path, elements: Vec<Element>) -> Result<Self> {
-        files::create_dir(&sweep_dir.join(FOLDER))?;
+        files::create_dir(&folder(sweep_dir))?;
         let number = numbers(sweep_dir)?.last().map_or(1, |last| last + 1);
         let submission =
             Submission { number, name: name(sweep_dir, number)?, array: None, settled: false, elements };
@@ -87,6 +87,29 @@ impl Submission {
     }
 }
 
+/// The files of a sweep's settled submissions, which only people may still want to read. The last submission stays,
+/// because numbers count on from it and are never given twice.
+///
+/// # Errors
+/// If a submission's file is damaged or cannot be read.
+pub fn settled_files(sweep_dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let numbers = numbers(sweep_dir)?;
+    for &number in numbers.iter().rev().skip(1).rev() {
+        let submission = Submission::load(&path(sweep_dir, number, "json"))?;
+        if submission.is_some_and(|submission| submission.settled) {
+            let all = ["json", "sh", "log"].map(|ending| path(sweep_dir, number, ending));
+            files.extend(all.into_iter().filter(|path| path.exists()));
+        }
+    }
+    Ok(files)
+}
+
+/// The folder of a sweep's submissions.
+pub fn folder(sweep_dir: &Path) -> PathBuf {
+    sweep_dir.join(FOLDER)
+}
+
 /// The sweep's directory of a submission's file.
 pub fn sweep_dir(submission: &Path) -> Result<PathBuf> {
     let folder = submission.parent().and_then(Path::parent);
@@ -99,12 +122,12 @@ pub fn sweep_dir(submission: &Path) -> Result<PathBuf> {
 }
 
 fn path(sweep_dir: &Path, number: u32, ending: &str) -> PathBuf {
-    sweep_dir.join(FOLDER).join(format!("{number}.{ending}"))
+    folder(sweep_dir).join(format!("{number}.{ending}"))
 }
 
 /// The numbers of a sweep's submissions, ascending.
 fn numbers(sweep_dir: &Path) -> Result<Vec<u32>> {
-    let folder = sweep_dir.join(FOLDER);
+    let folder = folder(sweep_dir);
     if !folder.exists() {
         return Ok(Vec::new());
     }
@@ -162,8 +185,15 @@ mod tests {
         first.settled = true;
         first.save(&sweep_dir).unwrap();
         assert_eq!(Submission::open(&sweep_dir).unwrap(), [second]);
+        let files = settled_files(&sweep_dir).unwrap();
+        assert_eq!(files, [first.path(&sweep_dir, "json")]);
+        std::fs::remove_file(&files[0]).unwrap();
         // Names are never given twice.
-        assert_eq!(Submission::create(&sweep_dir, element()).unwrap().number, 3);
+        let mut third = Submission::create(&sweep_dir, element()).unwrap();
+        assert_eq!(third.number, 3);
+        third.settled = true;
+        third.save(&sweep_dir).unwrap();
+        assert_eq!(settled_files(&sweep_dir).unwrap(), [] as [PathBuf; 0]);
     }
 
     #[test]
