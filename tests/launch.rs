@@ -154,7 +154,10 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
 
 #[test]
 fn status_tells_which_job_a_trial_has() {
-    let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1"));
+    // The first one trains while the second one waits.
+    let sweep =
+        SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1").replace("= 30", "= 600");
+    let cluster = Cluster::new(&sweep);
     let status = |words: &[&str]| {
         let words: Vec<&str> = ["status", "small.toml"].iter().chain(words).copied().collect();
         Outcome(cluster.command(&words).output().unwrap()).expect(0).out()
