@@ -315,7 +315,7 @@ def custom_scalars_differences(server, runs):
         shown = 0
         for bound, tag in (pair for one in series for pair in one.items()):
             answer = server.ask("plugin/custom_scalars/scalars", {"run": mean_run, "tag": f"^{re.escape(tag)}$"})
-            found = {step: value for _, step, value in answer["payload"].get(tag, [])}
+            found = {step: value for _, step, value in answer["tag_to_events"].get(tag, [])}
             expected = spread(seeds, "/".join(tag.split("/")[2:-1]), bound)
             shown += len(found)
             # A row is in the charts of its own group.

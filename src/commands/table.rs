@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, print, screen, stem};
+use super::{OpenSweep, Places, print, screen};
 use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
 use crate::files;
@@ -46,8 +46,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let Collected { table, records, .. } = collected(file, &sets, &committed, places)?;
-        collect::write(file, &places.results.join(stem(file)?), &table, &records)?;
+        let Collected { sweep_dir, table, records, .. } = collected(file, &sets, &committed, places)?;
+        collect::write(file, &sweep_dir, &table, &records)?;
         return show(&Tabulated::of(&table)?);
     }
     let mut tables = Vec::new();
@@ -71,6 +71,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 
 /// What the runs of a sweep left.
 pub(super) struct Collected {
+    pub sweep_dir: PathBuf,
     pub table: ResultTable,
     pub trials: Vec<Trial>,
     /// Of each trial that is finished.
@@ -107,5 +108,5 @@ pub(super) fn collected(
     }
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
-    Ok(Collected { table, trials, records })
+    Ok(Collected { sweep_dir, table, trials, records })
 }

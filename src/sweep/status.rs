@@ -99,10 +99,10 @@ impl Status {
                     && entry.seed == trial.seed
                     && Some(&entry.identity) == identity.as_ref()
             };
-            let place = run_dir(Path::new(""), trial).display().to_string();
-            let told =
-                Told { last: entries.iter().rev().find(own), job: queue.remove(&place), asked, at_work };
-            found.push(TrialStatus::read(sweep_dir, trial, identity, told)?);
+            let run_dir = run_dir(sweep_dir, trial);
+            let job = queue.remove(&run_dir);
+            let told = Told { last: entries.iter().rev().find(own), job, asked, at_work };
+            found.push(TrialStatus::read(run_dir, trial, identity, told)?);
         }
         let mut states = BTreeMap::new();
         found.iter().for_each(|trial| *states.entry(trial.state.state).or_default() += 1);
@@ -136,8 +136,7 @@ struct Told<'a> {
 }
 
 impl TrialStatus {
-    fn read(sweep_dir: &Path, trial: &Trial, identity: Option<String>, told: Told) -> Result<Self> {
-        let run_dir = run_dir(sweep_dir, trial);
+    fn read(run_dir: PathBuf, trial: &Trial, identity: Option<String>, told: Told) -> Result<Self> {
         let steps = trial.experiment.training.steps;
         let state = TrialState::of(&run_dir, &trial.experiment, identity.as_deref())?;
         let state = told.add_to(state, steps);

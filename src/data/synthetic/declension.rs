@@ -1,6 +1,6 @@
 //! German declension: articles, adjective endings, noun endings, pronouns.
 
-use super::lexicon::Noun;
+use super::word::Noun;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gender {

@@ -1,12 +1,12 @@
 //! Writes a [`Sentence`] in English.
 
 use super::declension::{Gender, Number};
-use super::lexicon::{Frame, Verb};
 use super::number;
 use super::sentence::{
     Agreement, Clause, Degree, Determiner, Front, Line, Modifier, Nominal, NounPhrase, Place, Predicate,
     Role, Sentence, Tense, Trailing, When,
 };
+use super::word::{Frame, Verb};
 
 pub fn write(sentence: &Sentence) -> String {
     let mut line = Line::default();

@@ -6,12 +6,12 @@
 //! A relative clause of the accusative moves behind the end of the verb ("ruft den Mann an, der …").
 
 use super::declension::{self, Article, Case, Gender, Number};
-use super::lexicon::{Frame, Verb};
 use super::number;
 use super::sentence::{
     Agreement, Clause, Degree, Determiner, Front, Line, Modifier, Nominal, NounPhrase, Place, Predicate,
     Role, Sentence, Tense, Trailing, When,
 };
+use super::word::{Frame, Verb};
 
 pub fn write(sentence: &Sentence) -> String {
     let mut line = Line::default();

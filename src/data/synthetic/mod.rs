@@ -17,6 +17,7 @@ mod phrase;
 mod planner;
 mod sentence;
 pub mod shares;
+mod word;
 
 use std::collections::HashSet;
 

@@ -1,10 +1,11 @@
 //! Draws noun phrases and places: determiner, adjective, compound, what modifies them.
 
 use super::declension::{Gender, Number};
-use super::lexicon::{self, Adjective, Class, Frame, Noun, Verb};
+use super::lexicon;
 use super::planner::{Planner, act, fill, third};
 use super::sentence::{Clause, Determiner, Modifier, Nominal, NounPhrase, Place, Role};
 use super::shares;
+use super::word::{Adjective, Class, Frame, Noun, Preposition, Verb};
 
 /// How much a noun phrase may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,12 +187,7 @@ impl Planner {
         self.at(preposition, lexicon::SURFACES, direction)
     }
 
-    fn at(
-        &mut self,
-        preposition: &'static lexicon::Preposition,
-        nouns: &'static [Noun],
-        direction: bool,
-    ) -> Place {
+    fn at(&mut self, preposition: &'static Preposition, nouns: &'static [Noun], direction: bool) -> Place {
         let mut landmark = self.plain(nouns, lexicon::THING_ADJECTIVES);
         if matches!(landmark.determiner, Determiner::Count { .. }) {
             landmark.determiner = Determiner::The;

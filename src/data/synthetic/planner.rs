@@ -6,12 +6,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::declension::{Gender, Number};
-use super::lexicon::{self, Adverb, Class, Frame, Verb};
+use super::lexicon;
 use super::phrase::Detail;
 use super::sentence::{
     Clause, Degree, Determiner, Front, Nominal, Predicate, Role, Sentence, Tense, Trailing, When,
 };
 use super::shares::{self, Action, Kind};
+use super::word::{Adverb, Class, Frame, Verb};
 
 const WHY: Adverb = Adverb { english: "why", german: "warum" };
 const WHERE: Adverb = Adverb { english: "where", german: "wo" };

@@ -3,7 +3,7 @@
 //! Both languages are written from the same tree, so a pair is a translation by construction.
 
 use super::declension::{Gender, Number};
-use super::lexicon::{Adjective, Adverb, CompoundElement, Modal, Noun, Preposition, Verb};
+use super::word::{Adjective, Adverb, CompoundElement, Modal, Noun, Preposition, Verb};
 
 /// A whole sentence.
 #[derive(Debug)]

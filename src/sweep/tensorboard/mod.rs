@@ -82,19 +82,21 @@ impl<'a> SweepView<'a> {
             return;
         }
         self.write_means();
-        if let Some(root) = &mut self.root
-            && heard(write_table(self.spec, self.sweep_dir, self.trials, root)).is_none()
-        {
-            self.root = None;
-        }
+        let SweepView { spec, sweep_dir, trials, .. } = *self;
+        self.write(|root| write_table(spec, sweep_dir, trials, root));
         self.due = Instant::now() + INTERVAL.max(begun.elapsed() * SHARE);
     }
 
     /// The sweep is over, as far as it goes: the table with its comparisons.
     pub fn conclude(&mut self, table: &ResultTable) {
         self.write_means();
+        self.write(|root| root.show(table));
+    }
+
+    /// Writes to the sweep's own file, which is given up after an error.
+    fn write(&mut self, write: impl FnOnce(&mut Root) -> Result<()>) {
         if let Some(root) = &mut self.root
-            && heard(root.show(table)).is_none()
+            && heard(write(root)).is_none()
         {
             self.root = None;
         }

@@ -5,7 +5,7 @@ use super::submission::Submission;
 use crate::error::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A job's place: the number of its submission, and its own in there.
 pub(super) type Place = (u32, usize);
@@ -21,12 +21,11 @@ pub(super) fn jobs<'a>(
     Ok(jobs.filter_map(|job| Some(((*numbers.get(&job.name)?, job.element), job))).collect())
 }
 
-/// The jobs of a sweep that wait, run or are about to leave, by the trial's place below the sweep's directory:
-/// `row/seed-1`. Empty, without asking Slurm, for a sweep that has never been there.
+/// The jobs of a sweep that wait, run or are about to leave, by run directory. Empty, without asking Slurm, for a sweep that has never been there.
 ///
 /// # Errors
 /// If squeue cannot tell.
-pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<String, Queued>> {
+pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<PathBuf, Queued>> {
     let open = Submission::open(sweep_dir)?;
     let jobs = jobs(&open)?;
     let elements = open.iter().flat_map(|submission| {
@@ -35,7 +34,7 @@ pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<String, Queued>> {
     let queued = elements.filter_map(|(place, element)| {
         let job = jobs.get(&place).filter(|job| job.is_live())?;
         let queued = Queued { job: job.id(), state: job.state.clone(), reason: job.reason.clone() };
-        Some((element.run.display().to_string(), queued))
+        Some((sweep_dir.join(&element.run), queued))
     });
     Ok(queued.collect())
 }

@@ -95,7 +95,8 @@ impl Submission {
 pub fn settled_files(sweep_dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let numbers = numbers(sweep_dir)?;
-    for &number in numbers.iter().rev().skip(1).rev() {
+    let Some((_last, earlier)) = numbers.split_last() else { return Ok(files) };
+    for &number in earlier {
         let submission = Submission::load(&path(sweep_dir, number, "json"))?;
         if submission.is_some_and(|submission| submission.settled) {
             let all = ["json", "sh", "log"].map(|ending| path(sweep_dir, number, ending));
