@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod compare;
 pub mod completions;
+pub mod evalb;
 pub mod export;
 pub mod keep;
 pub mod man;

@@ -10,6 +10,7 @@ pub mod collate;
 pub mod corpus;
 pub mod inputs;
 pub mod lines;
+pub mod parallel;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;

@@ -15,7 +15,7 @@ use crate::train::checkpoint::{Progress, RunState};
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The tag of translations with their sources and references.
 const SAMPLES: &str = "dev/samples";
@@ -29,6 +29,8 @@ pub struct RunMonitor<'a> {
     since: Instant,
     steps: u64,
     tokens: usize,
+    /// In which updates waited for their batches.
+    waited: Duration,
     best_dev_loss: f64,
     effort: &'a mut Effort,
     /// Since the last update or evaluation ended.
@@ -50,6 +52,7 @@ impl<'a> RunMonitor<'a> {
             since: Instant::now(),
             steps: 0,
             tokens: 0,
+            waited: Duration::ZERO,
             best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
             effort,
             mark: Instant::now(),
@@ -70,6 +73,8 @@ impl<'a> RunMonitor<'a> {
         }
         telemetry.timing(step, "train/tokens_per_second", tokens_per_second)?;
         telemetry.timing(step, "time/step_ms", 1e3 * seconds / self.steps as f64)?;
+        let waited = self.waited.as_secs_f64();
+        telemetry.timing(step, "time/data_wait_ms", 1e3 * waited / self.steps as f64)?;
         if let Some(bytes) = crate::device::peak_memory() {
             telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
         }
@@ -109,11 +114,15 @@ impl<'a> RunMonitor<'a> {
     /// Evaluations and checkpoints are not training time.
     fn restart_clock(&mut self) {
         self.since = Instant::now();
-        (self.steps, self.tokens) = (0, 0);
+        (self.steps, self.tokens, self.waited) = (0, 0, Duration::ZERO);
     }
 }
 
 impl Monitor for RunMonitor<'_> {
+    fn waited(&mut self, wait: Duration) {
+        self.waited += wait;
+    }
+
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.effort.updates += 1;
         self.effort.target_tokens += stats.target_tokens as u64;
