@@ -38,7 +38,7 @@ struct Target<'a> {
     /// Sound files; the first must be read, later ones may need others beside them.
     seeds: Vec<Vec<u8>>,
     /// Repairs a checksum, so that what lies behind it is reached too.
-    repair: fn(&mut Vec<u8>),
+    repair: fn(&mut [u8]),
     read: &'a dyn Fn(&Path) -> Result<()>,
 }
 
@@ -217,12 +217,12 @@ impl Target<'_> {
     }
 }
 
-fn unchanged(_: &mut Vec<u8>) {}
+fn unchanged(_: &mut [u8]) {}
 
 const TOKENIZER: [u8; 32] = [7; 32];
 
 /// Puts the right checksum of the content into a store's header.
-fn repair_store(bytes: &mut Vec<u8>) {
+fn repair_store(bytes: &mut [u8]) {
     if bytes.len() >= 128 {
         let content = *blake3::hash(&bytes[128..]).as_bytes();
         bytes[72..104].copy_from_slice(&content);
@@ -414,7 +414,7 @@ fn zip_members() {
 }
 
 /// Puts the right checksum into the first header of a tar archive.
-fn repair_tar(bytes: &mut Vec<u8>) {
+fn repair_tar(bytes: &mut [u8]) {
     if bytes.len() >= 512 {
         bytes[148..156].fill(b' ');
         let sum: u32 = bytes[..512].iter().map(|&byte| u32::from(byte)).sum();

@@ -19,7 +19,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let [gold, test] = [&arguments.gold, &arguments.test].map(|path| read_segments(path));
+    let [gold, test] = [&arguments.gold, &arguments.test].map(read_segments);
     let (gold, test) = (gold?, test?);
     if gold.len() != test.len() {
         return Err(Error::user(format!(
