@@ -1,8 +1,9 @@
 //! Directories that appear complete or not at all: written beside their place, synced, renamed.
 
 use crate::error::{Error, Result};
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The lock file in a staging directory; held by the process that fills it.
@@ -33,10 +34,10 @@ impl Staging {
             }
             let lock_file = path.join(LOCK);
             let lock = File::create(&lock_file).map_err(Error::io("create", &lock_file))?;
-            // Another process may just have taken the new directory for an abandoned one. Where
-            // locks are not supported, none is ever found abandoned.
-            let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !lock_file.is_file();
-            if !taken {
+            // Somebody may just have taken the new directory for an abandoned one, and somebody else have made one
+            // of the same name since. Where locks are not supported, none is ever found abandoned.
+            let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
+            if !taken && is_at(&lock, &lock_file) {
                 return Ok(Staging { path, _lock: lock });
             }
         }
@@ -50,10 +51,15 @@ impl Staging {
     fn remove_abandoned(root: &Path, prefix: &str) -> Result<()> {
         for entry in std::fs::read_dir(root).map_err(Error::io("read", root))? {
             let entry = entry.map_err(Error::io("read", root))?;
-            if entry.file_name().to_string_lossy().starts_with(prefix)
-                && File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+            if !entry.file_name().to_string_lossy().starts_with(prefix) {
+                continue;
+            }
+            let lock_file = entry.path().join(LOCK);
+            // The lock is held until the directory is gone, so that nobody begins to fill it meanwhile.
+            if let Ok(lock) = File::open(&lock_file)
+                && lock.try_lock().is_ok()
+                && is_at(&lock, &lock_file)
             {
-                // Another process may be removing it too.
                 _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -80,6 +86,13 @@ impl Drop for Staging {
         // Published directories are elsewhere by now; for others this is the clean-up, and it may fail.
         _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+/// Whether `path` still names the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let places = (file.metadata().map(place), std::fs::metadata(path).map(place));
+    matches!(places, (Ok(one), Ok(other)) if one == other)
 }
 
 /// Writes a file and has it on the disk when this returns.
