@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Transformer;
 use crate::results::record::Record;
+use crate::results::render::markdown;
 use crate::score::{Bleu, BleuConfig, corpus_bleu, read_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
@@ -161,25 +162,11 @@ pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Sp
 fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]) -> String {
     let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
     for ((source, hypothesis), reference) in sources.iter().zip(hypotheses).zip(references) {
-        let [source, hypothesis, reference] = [source, hypothesis, reference].map(|text| plain(text));
+        let [source, hypothesis, reference] =
+            [source, hypothesis, reference].map(|text| markdown::escape(text));
         table += &format!("| {source} | {hypothesis} | {reference} |\n");
     }
     table
-}
-
-/// Text that Markdown shows as it is.
-fn plain(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '&' => escaped += "&amp;",
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => escaped.extend(['\\', character]),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 /// Reading hypotheses of a run back, for scoring it again.
@@ -201,7 +188,7 @@ mod tests {
         let table = side_by_side(&lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
         assert_eq!(
             table,
-            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s&gt; | z |\n"
+            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s> | z |\n"
         );
     }
 }
