@@ -20,9 +20,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Turn an experiment's corpus into tokens, once.
+    /// Fetch a corpus, clean it and turn it into tokens, once; goes on where it was stopped.
     ///
-    /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
+    /// Example: ablate prepare wmt14-en-de, or ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
     Prepare(commands::prepare::Arguments),
     /// Train, decode and score one experiment; goes on where it was stopped.
     ///

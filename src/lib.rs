@@ -13,6 +13,7 @@ pub mod device;
 pub mod error;
 pub mod experiment;
 pub mod export;
+pub mod fetch;
 pub mod figures;
 pub mod files;
 mod mkl;

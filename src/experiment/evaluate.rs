@@ -91,7 +91,7 @@ pub(super) fn translate_split(
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
     let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
     let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
-    let hypotheses: Vec<String> = tokens.iter().map(|ids| one_line(data.tokenizer.decode(ids))).collect();
+    let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
     let bleu = score_translations(experiment, &hypotheses, &text.target)?;
     Ok(Translated { sources: text.source, hypotheses, tokens, references: text.target, bleu })
 }
@@ -111,8 +111,7 @@ pub(super) fn dev_samples(
     let vocabulary = data.tokenizer.len();
     // Too little work to be stopped in: the training loop looks at the flag right after it.
     let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
-    let hypotheses: Vec<String> =
-        found.iter().map(|best| one_line(data.tokenizer.decode(&best[0].tokens))).collect();
+    let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
     Ok(side_by_side(&text.source, &hypotheses, &text.target))
 }
 
@@ -129,11 +128,6 @@ pub fn score_translations(
 /// the signature says so.
 pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
     BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
-}
-
-/// A translation is one line of a file, whatever the model produced.
-fn one_line(text: String) -> String {
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
 }
 
 impl Translated {

@@ -79,7 +79,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("config.json", json_bytes(&configuration)?),
         ("model.bin", binary(run)?),
         ("shared_vocabulary.json", json_bytes(&json!(vocabulary))?),
-        ("tokenizer.json", reading_tokenizer(run, false)?),
+        ("tokenizer.json", reading_tokenizer(run, NAME, false)?),
     ])
 }
 

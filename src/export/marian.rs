@@ -94,7 +94,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("config.json", json_bytes(&configuration(config, rows, positions, kind))?),
         ("generation_config.json", json_bytes(&generation(run, rows, positions))?),
         ("model.safetensors", safetensors_file(&named, metadata)?),
-        ("tokenizer.json", reading_tokenizer(run, true)?),
+        ("tokenizer.json", reading_tokenizer(run, NAME, true)?),
         ("tokenizer_config.json", json_bytes(&tokenizer_configuration(positions))?),
     ])
 }

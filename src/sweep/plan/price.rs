@@ -5,7 +5,7 @@ use super::probe;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::text_names;
 use crate::data::tokenizer::largest_vocabulary;
-use crate::data::{Corpus, Prepared, Split};
+use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
 use crate::error::Result;
 use crate::model::Transformer;
@@ -200,9 +200,7 @@ pub fn how_to_prepare(experiment: &Experiment) -> String {
     let name = &experiment.data.recipe.name;
     match &experiment.data.recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => {
-            format!("{name}: `ablate prepare EXPERIMENT --source DIR` first, where DIR holds its files")
-        }
+        Corpus::Files(_) => format!("{name}: first {}", prepare::how_to_prepare(&experiment.data.recipe)),
     }
 }
 
