@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 28] = [
+const LAYERS: [(&str, u32, bool); 29] = [
     ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
     ("figures", 0, false),
     ("files", 0, false),
     ("signal", 0, false),
+    ("stopwatch", 0, false),
     ("mkl", 0, false),
     ("cards", 0, false),
     ("moses", 0, false),
