@@ -55,6 +55,10 @@ enum Command {
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(commands::translate::Arguments),
+    /// Measure how fast an experiment trains and decodes here, where the time goes, and what the device could do.
+    ///
+    /// Example: ablate bench experiments/demo.toml --updates 20
+    Bench(commands::bench::Arguments),
     /// Write a finished run's model for another toolkit: safetensors, transformers or CTranslate2.
     ///
     /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
@@ -127,6 +131,7 @@ impl Cli {
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
+            Command::Bench(arguments) => commands::bench::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Compare(arguments) => commands::compare::run(arguments, &self.places),

@@ -24,6 +24,7 @@ pub mod results;
 pub mod score;
 pub mod seed;
 pub mod signal;
+pub mod stopwatch;
 pub mod sweep;
 pub mod telemetry;
 pub mod train;

@@ -11,6 +11,7 @@ const LAYERS: [(&str, u32, bool); 29] = [
     ("files", 0, false),
     ("fetch", 0, false),
     ("signal", 0, false),
+    ("stopwatch", 0, false),
     ("mkl", 0, false),
     ("cards", 0, false),
     ("moses", 0, false),

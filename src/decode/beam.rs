@@ -6,6 +6,7 @@
 use super::DecodingConfig;
 use super::search::{Hypothesis, NextToken, is_end, row_index};
 use crate::model::Encoded;
+use crate::stopwatch::{Phase, lap};
 
 /// The search of one sentence.
 struct Sentence {
@@ -49,10 +50,13 @@ pub(super) fn search(
         .collect();
     let mut cache = next.model.start(encoded);
     let mut mask = encoded.mask.shallow_clone();
+    lap(Phase::Encoder);
     let mut inputs = next.begin(sentences.len());
     loop {
         let hidden = next.model.step(&inputs, &mut cache, &mask);
+        lap(Phase::Decoder);
         let best = next.best(&hidden, 2 * config.beam);
+        lap(Phase::NextToken);
         let (mut rows, mut tokens) = (Vec::new(), Vec::new());
         let mut going_on = Vec::new();
         let mut first_row = 0;
@@ -73,6 +77,7 @@ pub(super) fn search(
             return results;
         }
         sentences = going_on;
+        lap(Phase::Search);
         // The source changes only when sentences leave or, after the first step, rows are multiplied.
         let rows_index = row_index(&rows, encoded);
         let same_sources = rows.len() == first_row && same_groups(&rows, &sentences);
@@ -81,6 +86,7 @@ pub(super) fn search(
             mask = mask.index_select(0, &rows_index);
         }
         inputs = row_index(&tokens, encoded).unsqueeze(1);
+        lap(Phase::Cache);
     }
 }
 

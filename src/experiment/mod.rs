@@ -1,12 +1,15 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 pub mod attempts;
+pub mod bench;
 mod claim;
 pub mod compared;
 mod evaluate;
 mod monitor;
 pub mod probe;
+mod reporting;
 pub mod reuse;
+mod stand_in;
 pub mod verify;
 pub mod view;
 

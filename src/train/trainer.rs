@@ -9,6 +9,7 @@ use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::signal::StopFlag;
+use crate::stopwatch::{Phase, lap};
 
 /// What the loop tells and asks while it runs. Nothing here can alter the training.
 pub trait Monitor {
@@ -61,6 +62,7 @@ impl Trainer<'_> {
             }
             let number = progress.step + 1;
             let pairs = stream.next_update();
+            lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
             let stats = updates.step(adam, &pairs, number, norm)?;
             monitor.updated(&stats)?;
