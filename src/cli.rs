@@ -51,6 +51,10 @@ enum Command {
     ///
     /// Example: ablate moses tokenize --language de < out.de
     Moses(commands::moses::Arguments),
+    /// Constituency trees to words and sequences, and back.
+    ///
+    /// Example: ablate tree sequence < dev.tree
+    Tree(commands::tree::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
@@ -130,6 +134,7 @@ impl Cli {
             Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Moses(arguments) => commands::moses::run(arguments),
+            Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Bench(arguments) => commands::bench::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),

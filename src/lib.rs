@@ -28,4 +28,5 @@ pub mod stopwatch;
 pub mod sweep;
 pub mod telemetry;
 pub mod train;
+pub mod tree;
 mod white_space;

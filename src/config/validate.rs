@@ -272,6 +272,10 @@ impl Checks<'_> {
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
+        if data.lowercase && data.recipe.has_trees() {
+            let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
+            return Err(self.mistake("data.lowercase", message, "set it to false"));
+        }
         self.recipe(&data.recipe)
     }
 }

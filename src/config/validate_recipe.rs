@@ -1,6 +1,7 @@
 //! Checks of a corpus as its recipe states it; see `validate`.
 
 use super::validate::{Checked, Checks, is_directory_name};
+use crate::data::recipe::TextFormat;
 use crate::data::text::Moses;
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::Download;
@@ -27,6 +28,10 @@ impl Checks<'_> {
         }?;
         self.cleaning(recipe)?;
         if let Some(moses) = &recipe.moses {
+            if recipe.has_trees() {
+                let message = "data.recipe.moses would change the words and brackets of trees".into();
+                return Err(self.mistake("data.recipe.moses", message, "leave [moses] out"));
+            }
             self.moses(moses, recipe)?;
         }
         (0..).zip(&recipe.origin.downloads).try_for_each(|(at, download)| self.download(at, download))
@@ -179,7 +184,17 @@ impl Checks<'_> {
         for (side, column) in [("source_column", pair.source_column), ("target_column", pair.target_column)] {
             column.map_or(Ok(()), |column| self.count(&format!("{key}.{side}"), column))?;
         }
-        if pair.source == pair.target && pair.source_column == pair.target_column {
+        if pair.format == Some(TextFormat::Trees) {
+            if pair.source != pair.target || pair.source_column.is_some() || pair.target_column.is_some() {
+                let message = format!(
+                    "{key}: trees come from one file, not from {:?} and {:?}",
+                    pair.source, pair.target
+                );
+                let help =
+                    "state the file as source and as target, without columns; its words are the source side";
+                return Err(self.mistake(&format!("{key}.target"), message, help));
+            }
+        } else if pair.source == pair.target && pair.source_column == pair.target_column {
             let message = format!("{key}: source and target are both {:?}", pair.source);
             return Err(self.mistake(
                 &format!("{key}.target"),

@@ -46,6 +46,13 @@ impl Recipe {
         }
     }
 
+    /// Whether some text of it is read from trees.
+    pub fn has_trees(&self) -> bool {
+        let Corpus::Files(files) = &self.corpus else { return false };
+        let trees = |pair: &FilePair| pair.format == Some(TextFormat::Trees);
+        Split::ALL.into_iter().any(|split| files.files(split).iter().any(trees))
+    }
+
     /// Whether every file has an address.
     pub fn is_public(&self) -> bool {
         let Corpus::Files(files) = &self.corpus else { return false };
@@ -249,6 +256,9 @@ pub enum TextFormat {
     /// One a line among lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`, `<talkid>` or
     /// `<keywords>` are dropped, the tags of title and description removed.
     IwsltTags,
+    /// Constituency trees in Penn Treebank form, which may span lines. The source side is a tree's words, the target
+    /// side the tree as a sequence (`ablate tree sequence`); both come from one file.
+    Trees,
 }
 
 /// Files that are read one after the other. In TOML a table for one, an array of tables for several.
