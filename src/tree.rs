@@ -238,15 +238,15 @@ pub fn plain(label: &str) -> &str {
     &label[..end]
 }
 
-/// Brackets and what stands between them and white space, with the byte that each begins at.
+/// Brackets and what stands between them and ASCII white space (words may hold other), with the byte that each begins at.
 fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        rest = rest.trim_start();
+        rest = rest.trim_ascii_start();
         let first = rest.chars().next()?;
         let end = match first {
             '(' | ')' => 1,
-            _ => rest.find(|c: char| c == '(' || c == ')' || c.is_whitespace()).unwrap_or(rest.len()),
+            _ => rest.find(|c: char| c == '(' || c == ')' || c.is_ascii_whitespace()).unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(end);
         let at = text.len() - rest.len();
@@ -273,7 +273,7 @@ mod tests {
         ] {
             assert_eq!(tree(text).to_string(), text);
         }
-        assert_eq!(tree(" (S\t(NN  a)\u{a0}(NN b) ) ").to_string(), "(S (NN a) (NN b))");
+        assert_eq!(tree(" (S\t(NN  a\u{a0}b) (NN b) ) ").to_string(), "(S (NN a\u{a0}b) (NN b))");
     }
 
     #[test]
