@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 29] = [
+const LAYERS: &[(&str, u32, bool)] = &[
     ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
