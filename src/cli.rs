@@ -22,7 +22,9 @@ pub struct Cli {
 enum Command {
     /// Fetch a corpus, clean it and turn it into tokens, once; goes on where it was stopped.
     ///
-    /// Example: ablate prepare wmt14-en-de, or ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
+    /// Example: ablate prepare wmt14-en-de
+    ///
+    /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
     Prepare(commands::prepare::Arguments),
     /// Train, decode and score one experiment; goes on where it was stopped.
     ///
