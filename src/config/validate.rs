@@ -5,6 +5,7 @@
 use super::schema::{Experiment, RunConfig};
 use super::tree::Tree;
 use crate::data::DataConfig;
+use crate::data::recipe::TextFormat;
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{ModelConfig, Position};
@@ -35,12 +36,26 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
         return Err(checks.unsafe_name("label", label).into());
     }
     checks.data(&experiment.data)?;
+    if experiment.data.recipe.is_running_text() {
+        let name = &experiment.data.recipe.name;
+        let message =
+            format!("data.recipe: {name} is running text for a language model, but this model translates");
+        return Err(checks.mistake("data.recipe", message, "choose a recipe of sentence pairs").into());
+    }
     checks.model(&experiment.model)?;
     checks.training(&experiment.training, &experiment.data)?;
     checks.decoding(&experiment.decoding)?;
     checks.positions(experiment)?;
     checks.run(&experiment.run)?;
     Ok(())
+}
+
+/// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
+///
+/// # Errors
+/// A value that is not accepted, at its place in `tree`.
+pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
+    Ok(Checks { tree }.data(data)?)
 }
 
 /// Checks what only the prepared data can tell: `vocabulary_size` is the number of tokens
@@ -272,7 +287,7 @@ impl Checks<'_> {
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
-        if data.lowercase && data.recipe.has_trees() {
+        if data.lowercase && data.recipe.has(TextFormat::Trees) {
             let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
             return Err(self.mistake("data.lowercase", message, "set it to false"));
         }

@@ -142,7 +142,7 @@ pub struct TextReader {
     lines: LineReader,
     format: TextFormat,
     column: Option<usize>,
-    /// What a tree is read for.
+    /// What a tree or running text is read for.
     side: Side,
     /// The current sentence, where it is not the current line.
     sentence: String,
@@ -198,7 +198,7 @@ impl TextReader {
     /// tree.
     pub fn advance(&mut self) -> Result<bool> {
         let found = match self.format {
-            TextFormat::Lines => self.lines.advance()?,
+            TextFormat::Lines | TextFormat::Running => self.lines.advance()?,
             TextFormat::Segments => self.next_segment()?,
             TextFormat::IwsltTags => self.next_untagged()?,
             TextFormat::Trees => self.next_tree()?,
@@ -220,8 +220,9 @@ impl TextReader {
     /// The sentence that [`TextReader::advance`] went to.
     pub fn current(&self) -> std::result::Result<&str, Defect> {
         match (self.format, self.column) {
-            (TextFormat::Lines, None) => self.lines.current(),
-            (TextFormat::Lines | TextFormat::IwsltTags, _) => {
+            (TextFormat::Running, _) if self.side == Side::Source => self.lines.current().map(|_| ""),
+            (TextFormat::Lines | TextFormat::Running, None) => self.lines.current(),
+            (TextFormat::Lines | TextFormat::Running | TextFormat::IwsltTags, _) => {
                 self.lines.current().map(|_| self.sentence.as_str())
             }
             (TextFormat::Segments | TextFormat::Trees, _) => Ok(&self.sentence),

@@ -3,6 +3,7 @@
 //! Configuration section `[data]`. Formats: `docs/architecture.md`, Data.
 
 pub mod batch;
+pub mod blocks;
 pub mod bpe;
 pub mod cleaning;
 pub mod cleaning_counts;
@@ -42,7 +43,7 @@ pub struct DataConfig {
     /// Joint BPE merges, learned on the training pairs only (paper §5.1: a shared vocabulary of about 37,000).
     #[serde(default = "defaults::merges")]
     pub merges: usize,
-    /// Training pairs with more BPE tokens than this on a side are dropped.
+    /// Training pairs with more BPE tokens than this on a side are dropped; of running text, the tokens of a block.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
     /// Training pairs whose sides differ in tokens by more than this factor are dropped.

@@ -4,6 +4,7 @@
 //! place and renamed when complete, so it is never seen half done, and of two processes that
 //! prepare the same data one wins and the other discards its copy.
 
+use super::blocks::BlockWriter;
 use super::bpe::PieceCounts;
 use super::cleaning_counts::CleaningCounts;
 use super::corpus::Tolerance;
@@ -135,8 +136,16 @@ fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut 
     let (train, tokens) = encoder.encode_train()?;
     encoder.encode_evaluation(Split::Dev)?;
     encoder.encode_evaluation(Split::Test)?;
-    train.report().iter().for_each(|line| progress.say(line));
-    progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+    match config.recipe.is_running_text() {
+        true => progress.say(&format!(
+            "train {} lines, {} tokens in {} blocks; dev {} lines, test {} lines",
+            train.read, tokens.1, train.kept, text.dev, text.test
+        )),
+        false => {
+            train.report().iter().for_each(|line| progress.say(line));
+            progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+        }
+    }
     for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
         if pairs == 0 {
             return Err(Error::user(format!(
@@ -196,8 +205,13 @@ impl Encoder<'_> {
 
     /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps and the tokens of each side.
     fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64))> {
-        let mut store = self.store(Split::Train)?;
         let mut counts = self.text.counts;
+        if self.config.recipe.is_running_text() {
+            let (blocks, tokens) = self.encode_blocks(Split::Train)?;
+            counts.kept = blocks;
+            return Ok((counts, (0, tokens)));
+        }
+        let mut store = self.store(Split::Train)?;
         let mut tokens = (0, 0);
         self.text.for_each_pair(Split::Train, |source, target| {
             let source = self.tokenizer.encode(source, &mut self.cache);
@@ -214,6 +228,9 @@ impl Encoder<'_> {
 
     /// Writes all pairs of the dev or test set.
     fn encode_evaluation(&mut self, split: Split) -> Result<()> {
+        if self.config.recipe.is_running_text() {
+            return self.encode_blocks(split).map(drop);
+        }
         let mut store = self.store(split)?;
         self.text.for_each_pair(split, |source, target| {
             store.push(
@@ -222,6 +239,16 @@ impl Encoder<'_> {
             )
         })?;
         store.finish()
+    }
+
+    /// Writes running text; returns the number of blocks and of their tokens.
+    fn encode_blocks(&mut self, split: Split) -> Result<(usize, u64)> {
+        let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
+        self.text
+            .for_each_pair(split, |_, line| writer.push(&self.tokenizer.encode(line, &mut self.cache)))?;
+        let (store, blocks, tokens) = writer.finish()?;
+        store.finish()?;
+        Ok((blocks, tokens))
     }
 }
 

@@ -24,6 +24,8 @@ const FOLDER: &str = "text";
 /// The text of all splits as the model sees it, on the disk.
 pub struct StagedText {
     folder: PathBuf,
+    /// Whether lines keep their ends.
+    running: bool,
     /// Up to the steps that count tokens.
     pub counts: CleaningCounts,
     pub dev: usize,
@@ -63,15 +65,23 @@ impl StagedText {
             test: test.finish()?,
             sources: [train_sources, dev_sources, test_sources].concat(),
             folder,
+            running: config.recipe.is_running_text(),
         })
     }
 
-    /// Visits the pairs of a split in order.
+    /// Visits the pairs of a split in order; of running text the lines, with their ends, as target sides.
     pub fn for_each_pair(&self, split: Split, mut visit: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let [source, target] = names(&self.folder, split);
         let (mut source, mut target) = (StagedLines::open(source)?, StagedLines::open(target)?);
+        let mut whole = String::new();
         while let (Some(source), Some(target)) = (source.next()?, target.next()?) {
-            visit(source, target)?;
+            if !self.running {
+                visit(source, target)?;
+                continue;
+            }
+            whole.clear();
+            whole.extend([target, "\n"]);
+            visit(source, &whole)?;
         }
         Ok(())
     }
@@ -115,6 +125,7 @@ impl Stage<'_> {
             Corpus::Files(files) => files.hold_out.as_ref(),
             Corpus::Generated(_) => None,
         };
+        let running = self.config.recipe.is_running_text();
         let tolerance = self.config.recipe.cleaning.tolerance();
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
         let (train, dev, test) = (&mut self.train, &mut self.dev, &mut self.test);
@@ -126,6 +137,11 @@ impl Stage<'_> {
                 cleaner.counts.read += 1;
                 cleaner.counts.not_sampled += 1;
                 return Ok(());
+            }
+            if let (true, Pair::Text(source, target)) = (running, pair) {
+                // A line that is left out would join what does not belong together.
+                cleaner.counts.read += 1;
+                return train.push([source, &forms[1].apply(target)], [""; 2]);
             }
             let Some(sides) = cleaner.clean(pair) else { return Ok(()) };
             kept += 1;
