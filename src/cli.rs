@@ -49,6 +49,10 @@ enum Command {
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
     Score(commands::score::Arguments),
+    /// Score parse trees against the right ones: labelled-bracket F1, as EVALB has it.
+    ///
+    /// Example: ablate evalb gold.tree parsed.tree
+    Evalb(commands::evalb::Arguments),
     /// Normalise, tokenise or detokenise text by Moses's rules.
     ///
     /// Example: ablate moses tokenize --language de < out.de
@@ -135,6 +139,7 @@ impl Cli {
             Command::Status(arguments) => commands::status::run(arguments, &self.places),
             Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
+            Command::Evalb(arguments) => commands::evalb::run(arguments),
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),

@@ -12,7 +12,7 @@ use std::fmt;
 /// The token of a word in a sequence.
 pub const WORD: &str = "XX";
 /// The tag of traces, which are no words.
-const TRACE: &str = "-NONE-";
+pub const TRACE: &str = "-NONE-";
 /// The name that a sequence gives to a constituent without one.
 const UNNAMED: &str = "TOP";
 

@@ -9,8 +9,11 @@
 //! contain them, so the cost of a merge is that of the pieces it changes.
 
 use super::pieces::{BYTE_CHARACTERS, for_each_piece};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Marks the last symbol of a piece.
@@ -81,16 +84,45 @@ impl Vocabulary {
 /// How often each piece occurs in a text.
 #[derive(Debug, Clone, Default)]
 pub struct PieceCounts {
-    counts: HashMap<Box<str>, u64>,
+    /// All pieces, each once: millions of strings of their own would take four times the memory.
+    text: String,
+    counts: HashTable<PieceCount>,
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Debug, Clone)]
+struct PieceCount {
+    /// Place in [`PieceCounts::text`].
+    place: Range<usize>,
+    count: u64,
 }
 
 impl PieceCounts {
     /// Counts the pieces of one line.
     pub fn add(&mut self, line: &str) {
-        for_each_piece(line, |piece| match self.counts.get_mut(piece) {
-            Some(count) => *count += 1,
-            None => _ = self.counts.insert(piece.into(), 1),
-        });
+        for_each_piece(line, |piece| self.add_piece(piece, 1));
+    }
+
+    /// Counts what another text holds too. The order of additions does not show.
+    pub fn absorb(&mut self, other: &PieceCounts) {
+        other.iter().for_each(|(piece, count)| self.add_piece(piece, count));
+    }
+
+    fn add_piece(&mut self, piece: &str, more: u64) {
+        let hash = self.hasher.hash_one(piece);
+        if let Some(known) = self.counts.find_mut(hash, |known| &self.text[known.place.clone()] == piece) {
+            known.count += more;
+            return;
+        }
+        let place = self.text.len()..self.text.len() + piece.len();
+        self.text.push_str(piece);
+        let rehash = |known: &PieceCount| self.hasher.hash_one(&self.text[known.place.clone()]);
+        self.counts.insert_unique(hash, PieceCount { place, count: more }, rehash);
+    }
+
+    /// Every piece with its count, in no particular order.
+    fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts.iter().map(|known| (&self.text[known.place.clone()], known.count))
     }
 }
 
@@ -105,8 +137,16 @@ pub fn learn(pieces: &PieceCounts, merges: usize) -> Vec<Pair> {
 
 /// A piece as its present symbols.
 struct Word {
-    symbols: Vec<u32>,
+    /// Where they begin in [`Statistics::symbols`].
+    start: usize,
+    length: usize,
     count: u64,
+}
+
+impl Word {
+    fn place(&self) -> Range<usize> {
+        self.start..self.start + self.length
+    }
 }
 
 /// Where a pair occurs.
@@ -120,6 +160,8 @@ struct Occurrences {
 
 struct Statistics {
     vocabulary: Vocabulary,
+    /// Of all words, each in the place that it began with; merges leave gaps.
+    symbols: Vec<u32>,
     words: Vec<Word>,
     pairs: HashMap<Pair, Occurrences>,
     /// Holds every pair of `pairs`, with its count or one from before the count fell.
@@ -128,27 +170,24 @@ struct Statistics {
 
 impl Statistics {
     fn new(pieces: &PieceCounts) -> Self {
-        let words: Vec<Word> = pieces
-            .counts
-            .iter()
-            .map(|(piece, &count)| {
-                let last = piece.len() - 1;
-                let symbol = |(at, byte)| Vocabulary::byte(byte, at == last);
-                Word { symbols: piece.bytes().enumerate().map(symbol).collect(), count }
-            })
-            .collect();
+        let mut symbols = Vec::with_capacity(pieces.text.len());
+        let mut words = Vec::with_capacity(pieces.counts.len());
         let mut pairs: HashMap<Pair, Occurrences> = HashMap::new();
-        for (index, word) in words.iter().enumerate() {
-            for pair in neighbours(&word.symbols) {
-                pairs.entry(pair).or_default().add(word.count, index as u32);
+        for (index, (piece, count)) in pieces.iter().enumerate() {
+            let last = piece.len() - 1;
+            let start = symbols.len();
+            symbols.extend(piece.bytes().enumerate().map(|(at, byte)| Vocabulary::byte(byte, at == last)));
+            for pair in neighbours(&symbols[start..]) {
+                pairs.entry(pair).or_default().add(count, index as u32);
             }
+            words.push(Word { start, length: piece.len(), count });
         }
         let vocabulary = Vocabulary::of_bytes();
         let queue = pairs
             .iter()
             .map(|(&pair, occurrences)| Candidate::new(pair, occurrences.count, &vocabulary))
             .collect();
-        Statistics { vocabulary, words, pairs, queue }
+        Statistics { vocabulary, symbols, words, pairs, queue }
     }
 
     /// Merges the best pair everywhere and returns it.
@@ -157,20 +196,22 @@ impl Statistics {
         let joined = self.vocabulary.join(pair);
         let mut grown = Vec::new();
         for index in occurrences.words {
-            let Word { symbols, count } = &mut self.words[index as usize];
+            let word = &mut self.words[index as usize];
+            let symbols = &mut self.symbols[word.place()];
             let Some((start, end)) = extent(symbols, pair) else { continue };
             // Only neighbours of merged symbols change; `end` is past the last one of them.
             for old in neighbours(&symbols[start..end]) {
                 if let Some(occurrences) = self.pairs.get_mut(&old) {
-                    occurrences.count -= *count;
+                    occurrences.count -= word.count;
                     if occurrences.count == 0 {
                         self.pairs.remove(&old);
                     }
                 }
             }
             let shorter = merge(symbols, pair, joined);
+            word.length -= shorter;
             for new in neighbours(&symbols[start..end - shorter]) {
-                self.pairs.entry(new).or_default().add(*count, index);
+                self.pairs.entry(new).or_default().add(word.count, index);
                 grown.push(new);
             }
         }
@@ -218,8 +259,9 @@ fn extent(symbols: &[u32], pair: Pair) -> Option<(usize, usize)> {
     Some((first.saturating_sub(1), (last + 3).min(symbols.len())))
 }
 
-/// Replaces `pair` by `joined` from left to right; returns how many symbols fewer there are.
-fn merge(symbols: &mut Vec<u32>, pair: Pair, joined: u32) -> usize {
+/// Replaces `pair` by `joined` from left to right; returns how many symbols fewer there are. Behind those
+/// that are left, `symbols` keeps what was there.
+fn merge(symbols: &mut [u32], pair: Pair, joined: u32) -> usize {
     let before = symbols.len();
     let (mut read, mut write) = (0, 0);
     while read < before {
@@ -228,7 +270,6 @@ fn merge(symbols: &mut Vec<u32>, pair: Pair, joined: u32) -> usize {
         read += if found { 2 } else { 1 };
         write += 1;
     }
-    symbols.truncate(write);
     before - write
 }
 

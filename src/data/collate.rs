@@ -24,6 +24,20 @@ pub struct Batch {
     pub source_tokens: usize,
 }
 
+impl Batch {
+    /// The same batch on a device; nothing is copied where it is there already.
+    pub fn on(&self, device: Device) -> Self {
+        Batch {
+            source: self.source.to_device(device),
+            source_lengths: self.source_lengths.clone(),
+            target_input: self.target_input.to_device(device),
+            positions: self.positions.to_device(device),
+            targets: self.targets.to_device(device),
+            ..*self
+        }
+    }
+}
+
 /// The pairs that `indices` names, as one batch.
 ///
 /// # Panics

@@ -11,6 +11,7 @@ pub mod collate;
 pub mod corpus;
 pub mod inputs;
 pub mod lines;
+pub mod parallel;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;

@@ -5,10 +5,10 @@
 //! prepare the same data one wins and the other discards its copy.
 
 use super::blocks::BlockWriter;
-use super::bpe::PieceCounts;
 use super::cleaning_counts::CleaningCounts;
 use super::corpus::Tolerance;
 use super::inputs::Inputs;
+use super::parallel::{count_pieces, encode_pairs, usual_threads};
 use super::prepared::{
     Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, TOKENIZER, content_files, fingerprint, record_file,
     section, store_name,
@@ -16,7 +16,7 @@ use super::prepared::{
 use super::staging::{Staging, write_durably};
 use super::store::{Hash, StoreWriter};
 use super::text_stage::{StagedText, for_each_pair};
-use super::tokenizer::{EncodeCache, Tokenizer};
+use super::tokenizer::Tokenizer;
 use super::{Corpus, DataConfig, Recipe, Split};
 use crate::error::{Error, Result};
 use crate::fetch::Progress;
@@ -41,7 +41,7 @@ pub fn prepare(
     if !directory.exists() {
         let inputs = Inputs::find(&config.recipe, source, root, progress)?;
         let staging = Staging::create(&directory)?;
-        build(config, &inputs, staging.path(), progress)?;
+        build(config, &inputs, staging.path(), usual_threads(), progress)?;
         if staging.publish(&directory)? {
             progress.say(&format!("prepared {}", directory.display()));
             return Prepared::load(&directory, config);
@@ -104,8 +104,15 @@ fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     Ok(root.join(format!("{name}-{}", &hash[..16])))
 }
 
-/// Writes every file of a prepared directory into `directory`, the manifest last.
-fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut dyn Progress) -> Result<()> {
+/// Writes every file of a prepared directory into `directory`, the manifest last. The number of threads does not
+/// show in them.
+fn build(
+    config: &DataConfig,
+    inputs: &Inputs,
+    directory: &Path,
+    threads: usize,
+    progress: &mut dyn Progress,
+) -> Result<()> {
     let name = &config.recipe.name;
     progress.say(&format!("reading and cleaning the text of {name}"));
     let text = StagedText::write(config, inputs, directory)?;
@@ -113,11 +120,12 @@ fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut 
         return Err(Error::user(format!("{name}: the recipe has no training pairs")));
     }
     progress.say(&format!("learning {} merges", config.merges));
-    let mut pieces = PieceCounts::default();
-    text.for_each_pair(Split::Train, |source, target| {
-        pieces.add(source);
-        pieces.add(target);
-        Ok(())
+    let (pieces, ()) = count_pieces(threads, |add| {
+        text.for_each_pair(Split::Train, |source, target| {
+            add(source);
+            add(target);
+            Ok(())
+        })
     })?;
     let tokenizer = Tokenizer::from_counts(&pieces, config.merges);
     drop(pieces);
@@ -125,17 +133,17 @@ fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut 
     write_durably(&directory.join(TOKENIZER), json.as_bytes())?;
 
     progress.say(&format!("encoding with {} tokens", tokenizer.len()));
-    let mut encoder = Encoder {
+    let encoder = Encoder {
         config,
         text: &text,
         tokenizer: &tokenizer,
         tokenizer_hash: *blake3::hash(json.as_bytes()).as_bytes(),
-        cache: EncodeCache::default(),
+        threads,
         directory,
     };
-    let (train, tokens) = encoder.encode_train()?;
-    encoder.encode_evaluation(Split::Dev)?;
-    encoder.encode_evaluation(Split::Test)?;
+    let (train, tokens, train_shards) = encoder.encode_train()?;
+    let dev_shards = encoder.encode_evaluation(Split::Dev)?;
+    let test_shards = encoder.encode_evaluation(Split::Test)?;
     match config.recipe.is_running_text() {
         true => progress.say(&format!(
             "train {} lines, {} tokens in {} blocks; dev {} lines, test {} lines",
@@ -161,8 +169,8 @@ fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut 
         )));
     }
 
-    let files =
-        content_files().iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
+    let names = content_files([train_shards, dev_shards, test_shards]);
+    let files = names.iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
     let manifest = Manifest {
         version: FORMAT_VERSION,
         config: config.clone(),
@@ -190,7 +198,7 @@ struct Encoder<'a> {
     text: &'a StagedText,
     tokenizer: &'a Tokenizer,
     tokenizer_hash: Hash,
-    cache: EncodeCache,
+    threads: usize,
     directory: &'a Path,
 }
 
@@ -203,52 +211,47 @@ impl Encoder<'_> {
         )
     }
 
-    /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps and the tokens of each side.
-    fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64))> {
+    /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps, the tokens of each side, and
+    /// the number of the store's files.
+    fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), usize)> {
         let mut counts = self.text.counts;
         if self.config.recipe.is_running_text() {
-            let (blocks, tokens) = self.encode_blocks(Split::Train)?;
+            let (blocks, tokens, shards) = self.encode_blocks(Split::Train)?;
             counts.kept = blocks;
-            return Ok((counts, (0, tokens)));
+            return Ok((counts, (0, tokens), shards));
         }
         let mut store = self.store(Split::Train)?;
         let mut tokens = (0, 0);
-        self.text.for_each_pair(Split::Train, |source, target| {
-            let source = self.tokenizer.encode(source, &mut self.cache);
-            let target = self.tokenizer.encode(target, &mut self.cache);
+        let pairs =
+            |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
+        encode_pairs(self.tokenizer, self.threads, pairs, |source, target| {
             if counts.keep(source.len(), target.len(), self.config) {
                 tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
-                store.push(&source, &target)?;
+                store.push(source, target)?;
             }
             Ok(())
         })?;
-        store.finish()?;
-        Ok((counts, tokens))
+        Ok((counts, tokens, store.finish()?))
     }
 
-    /// Writes all pairs of the dev or test set.
-    fn encode_evaluation(&mut self, split: Split) -> Result<()> {
+    /// Writes all pairs of the dev or test set; returns the number of the store's files.
+    fn encode_evaluation(&self, split: Split) -> Result<usize> {
         if self.config.recipe.is_running_text() {
-            return self.encode_blocks(split).map(drop);
+            return self.encode_blocks(split).map(|(_, _, shards)| shards);
         }
         let mut store = self.store(split)?;
-        self.text.for_each_pair(split, |source, target| {
-            store.push(
-                &self.tokenizer.encode(source, &mut self.cache),
-                &self.tokenizer.encode(target, &mut self.cache),
-            )
-        })?;
+        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
+        encode_pairs(self.tokenizer, self.threads, pairs, |source, target| store.push(source, target))?;
         store.finish()
     }
 
-    /// Writes running text; returns the number of blocks and of their tokens.
-    fn encode_blocks(&mut self, split: Split) -> Result<(usize, u64)> {
+    /// Writes running text; returns the number of blocks, of their tokens, and of the store's files.
+    fn encode_blocks(&self, split: Split) -> Result<(usize, u64, usize)> {
         let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
-        self.text
-            .for_each_pair(split, |_, line| writer.push(&self.tokenizer.encode(line, &mut self.cache)))?;
+        let lines = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
+        encode_pairs(self.tokenizer, self.threads, lines, |_, line| writer.push(line))?;
         let (store, blocks, tokens) = writer.finish()?;
-        store.finish()?;
-        Ok((blocks, tokens))
+        Ok((blocks, tokens, store.finish()?))
     }
 }
 
@@ -392,6 +395,20 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_threads_writes_the_same_bytes() {
+        let config = config(Corpus::Generated(GeneratedCorpus { train: 9000, dev: 5, test: 6, seed: 1 }));
+        let root = tempfile::tempdir().unwrap();
+        let inputs = Inputs::find(&config.recipe, None, root.path(), &mut |_: &str| {}).unwrap();
+        let [expected, others @ ..] = [1, 2, 5].map(|threads| {
+            let directory = tempfile::tempdir().unwrap();
+            build(&config, &inputs, directory.path(), threads, &mut |_: &str| {}).unwrap();
+            let names = content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]);
+            names.map(|name| std::fs::read(directory.path().join(name)).unwrap()).collect::<Vec<_>>()
+        });
+        assert!(others.iter().all(|files| *files == expected));
+    }
+
+    #[test]
     fn files_that_are_not_prepared_name_the_command() {
         let (config, _) = files();
         let root = tempfile::tempdir().unwrap();
@@ -418,7 +435,7 @@ mod tests {
     fn any_damaged_or_missing_file_is_named() {
         let root = tempfile::tempdir().unwrap();
         let directory = open(&generated(), root.path()).unwrap().directory().to_path_buf();
-        for name in content_files().into_iter().chain([MANIFEST.to_string()]) {
+        for name in content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]) {
             let path = directory.join(&name);
             let bytes = std::fs::read(&path).unwrap();
             for at in (0..bytes.len()).step_by(bytes.len() / 20 + 1) {

@@ -2,7 +2,7 @@
 
 use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
-use super::store::{Hash, Store};
+use super::store::{Hash, Store, shard_path};
 use super::text::TextForm;
 use super::tokenizer::{EncodeCache, Tokenizer};
 use super::{DataConfig, Split};
@@ -55,11 +55,23 @@ pub struct FileRecord {
     pub blake3: String,
 }
 
-/// Every file of a prepared directory but the manifest, in the order of the fingerprint.
-pub fn content_files() -> Vec<String> {
-    let stores = Split::ALL.map(store_name);
+/// Every file of a prepared directory but the manifest, in the order of the fingerprint; `shards` is the number of
+/// files that the store of each split has.
+pub fn content_files(shards: [usize; 3]) -> Vec<String> {
+    let stores = Split::ALL.into_iter().zip(shards).flat_map(|(split, shards)| {
+        (0..shards).map(move |number| shard_path(Path::new(&store_name(split)), number).display().to_string())
+    });
     let texts = [Split::Dev, Split::Test].into_iter().flat_map(text_names);
     [TOKENIZER.to_string()].into_iter().chain(stores).chain(texts).collect()
+}
+
+/// How many files the store of each split has, as their names say.
+fn shards(files: &[FileRecord]) -> [usize; 3] {
+    Split::ALL.map(|split| {
+        let is_shard =
+            |name: &str| name.ends_with(".store") && name.starts_with(&format!("{}.", split.name()));
+        files.iter().filter(|file| is_shard(&file.name)).count()
+    })
 }
 
 /// The `[data]` section as it is hashed and compared: all that decides the content, and not where files come from.
@@ -119,7 +131,8 @@ impl Prepared {
         let text = read_text(&manifest_file, directory)?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|error| damaged(&manifest_file, directory, &format!("it cannot be read ({error})")))?;
-        let complete = manifest.files.iter().map(|file| &file.name).eq(&content_files());
+        let complete =
+            manifest.files.iter().map(|file| &file.name).eq(&content_files(shards(&manifest.files)));
         if manifest.version != FORMAT_VERSION
             || !complete
             || manifest.fingerprint != fingerprint(&manifest.files)
@@ -175,13 +188,18 @@ impl Prepared {
         Ok(())
     }
 
-    /// Token ids of a split.
+    /// Token ids of a split, every byte of them checked.
+    ///
+    /// # Errors
+    /// A user error that names the file that is missing or damaged.
     pub fn split(&self, split: Split) -> Result<Store> {
-        let path = self.directory.join(store_name(split));
-        if !path.is_file() {
-            return Err(damaged(&path, &self.directory, "it is missing"));
-        }
-        Store::open(&path, self.tokenizer_hash)
+        let store = self.split_unverified(split)?;
+        store.verify().map(|()| store)
+    }
+
+    /// As [`Prepared::split`], at once: for those who look at lengths alone, which opening checks.
+    pub fn split_unverified(&self, split: Split) -> Result<Store> {
+        Store::open(&self.directory.join(store_name(split)), self.tokenizer_hash)
     }
 
     /// Both sides of the dev or test set as text, lower-cased if the configuration says so, never tokenised.

@@ -5,10 +5,11 @@
 use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Vocabulary, learn};
 use super::pieces::{BYTE_CHARACTERS, PATTERN, for_each_piece};
 use crate::error::{Error, Result};
+use hashbrown::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 /// Fills up the shorter sentences of a batch.
 pub const PAD: u32 = 0;
@@ -25,8 +26,8 @@ pub fn largest_vocabulary(merges: usize) -> usize {
 
 /// Pieces up to this many bytes are remembered; longer ones hardly ever come back.
 const CACHED_PIECE_BYTES: usize = 64;
-/// Pieces remembered at most, about 100 MB.
-const CACHED_PIECES: usize = 1 << 20;
+/// Pieces remembered at most, about 50 MB.
+const CACHED_PIECES: usize = 1 << 19;
 
 /// Encodes lines as token ids and back.
 #[derive(Debug, Clone)]
@@ -111,12 +112,18 @@ impl Tokenizer {
     /// Token ids of a line, without any special one, whatever the text.
     pub fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
+        self.encode_into(line, cache, &mut ids);
+        ids
+    }
+
+    /// As [`Tokenizer::encode`], behind what `ids` holds already.
+    pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
         for_each_piece(line, |piece| {
             if let Some(known) = cache.pieces.get(piece) {
                 return ids.extend_from_slice(known);
             }
             let start = ids.len();
-            self.encode_piece(piece.as_bytes(), &mut ids);
+            self.encode_piece(piece.as_bytes(), ids);
             if piece.len() <= CACHED_PIECE_BYTES {
                 if cache.pieces.len() >= CACHED_PIECES {
                     cache.pieces.clear();
@@ -124,7 +131,6 @@ impl Tokenizer {
                 cache.pieces.insert(piece.into(), ids[start..].into());
             }
         });
-        ids
     }
 
     /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, and

@@ -409,8 +409,21 @@ pub struct TrainedModel {
 impl TrainedModel {
     /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
-        let (experiment, _) = finished_run(run_dir, sets)?;
+        let (experiment, record) = finished_run(run_dir, sets)?;
         let data = prepare::open(&experiment.data, data_root)?;
+        // Another text can give a vocabulary of the same size, in which every id means something else.
+        if record.data.fingerprint != data.fingerprint() {
+            return Err(Error::user(format!(
+                "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); \
+                 prepare the text that it was trained on, or name its place with --data",
+                run_dir.display(),
+                data.directory().display(),
+                record.data.fingerprint,
+                data.fingerprint(),
+                record.data.vocabulary,
+                data.tokenizer.len()
+            )));
+        }
         let device = device::open(&experiment.run)?;
         let model = Transformer::build(
             &experiment.model,

@@ -16,7 +16,7 @@ use crate::train::checkpoint::{Progress, RunState};
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The tag of translations with their sources and references.
 const SAMPLES: &str = "dev/samples";
@@ -74,6 +74,10 @@ impl<'a> RunMonitor<'a> {
 }
 
 impl Monitor for RunMonitor<'_> {
+    fn waited(&mut self, wait: Duration) {
+        self.interval.waited(wait);
+    }
+
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.effort.updates += 1;
         self.effort.target_tokens += stats.target_tokens as u64;

@@ -11,16 +11,22 @@ pub struct Interval {
     since: Instant,
     steps: u64,
     tokens: usize,
+    /// In which updates waited for their batches.
+    waited: Duration,
 }
 
 impl Interval {
     pub fn begin() -> Self {
-        Interval { since: Instant::now(), steps: 0, tokens: 0 }
+        Interval { since: Instant::now(), steps: 0, tokens: 0, waited: Duration::ZERO }
     }
 
     pub fn updated(&mut self, stats: &StepStats) {
         self.steps += 1;
         self.tokens += stats.target_tokens;
+    }
+
+    pub fn waited(&mut self, wait: Duration) {
+        self.waited += wait;
     }
 
     /// Time that was not spent on updates.
@@ -47,6 +53,8 @@ impl Interval {
         }
         telemetry.timing(step, "train/tokens_per_second", tokens_per_second)?;
         telemetry.timing(step, "time/step_ms", 1e3 * seconds / self.steps as f64)?;
+        let waited = self.waited.as_secs_f64();
+        telemetry.timing(step, "time/data_wait_ms", 1e3 * waited / self.steps as f64)?;
         if let Some(bytes) = crate::device::peak_memory() {
             telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
         }

@@ -7,6 +7,7 @@
 mod bleu;
 mod chrf;
 mod edit_distance;
+mod evalb;
 mod metric;
 mod multi_bleu;
 mod ngram;
@@ -25,6 +26,7 @@ mod tokenize_zh;
 
 pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
 pub use chrf::ChrfConfig;
+pub use evalb::{Brackets, CUTOFF, EvalbCounts, evalb, percent};
 pub use metric::{Counts, Metric};
 pub use multi_bleu::{MosesTokens, MultiBleuConfig};
 pub use replicates::{confidence_of_difference, confidence_of_mean, randomization_of_means};

@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
 pub mod memory;
+pub mod prefetch;
 pub mod schedule;
 pub mod step;
 pub mod stream;

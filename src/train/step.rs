@@ -11,7 +11,7 @@ use crate::model::Transformer;
 use crate::model::dropout::Mode;
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// An update whose loss is more than so many times that of guessing, ln V, has exploded. Training that still
 /// recovers stays below twice, one whose weights grow without bound goes far beyond (docs/reliability.md).
@@ -47,7 +47,7 @@ impl Updates<'_> {
     /// Does update number `step`, from 1, on the pairs of `micro_batches`.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
+    /// As for [`Updates::update`].
     pub fn step(
         &self,
         adam: &mut Adam,
@@ -55,15 +55,30 @@ impl Updates<'_> {
         step: u64,
         measure_norm: bool,
     ) -> Result<StepStats> {
-        let Updates { model, config, d_model, store } = *self;
+        let batches = micro_batches.iter().map(|pairs| collate(self.store, pairs, Device::Cpu));
+        self.update(adam, &batches.collect::<Result<Vec<_>>>()?, step, measure_norm)
+    }
+
+    /// Does update number `step`, from 1, on batches that are made already, wherever they are.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
+    pub fn update(
+        &self,
+        adam: &mut Adam,
+        batches: &[Batch],
+        step: u64,
+        measure_norm: bool,
+    ) -> Result<StepStats> {
+        let Updates { model, config, d_model, .. } = *self;
         let weights = model.weights();
         adam::zero_gradients(weights);
         lap(Phase::Optimizer);
-        let target_tokens: usize = micro_batches.iter().map(|b| super::stream::target_tokens(store, b)).sum();
+        let target_tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
         let stream = derive(config.seed, Purpose::Dropout, step);
         let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
-        for (index, pairs) in micro_batches.iter().enumerate() {
-            let batch = collate(store, pairs, model.device())?;
+        for (index, batch) in batches.iter().enumerate() {
+            let batch = batch.on(model.device());
             lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
             let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);

@@ -62,6 +62,11 @@ impl<'a> BatchStream<'a> {
         }
     }
 
+    /// Where the pairs are.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// Micro-batches of the epoch that no update took yet.
     pub fn left(&self) -> usize {
         self.batches.len() - self.next

@@ -3,6 +3,7 @@
 use super::TrainingConfig;
 use super::adam::Adam;
 use super::checkpoint::{Best, Checkpoints, Progress, RunState};
+use super::prefetch::Prefetch;
 use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;
@@ -10,9 +11,13 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
+use std::time::{Duration, Instant};
 
 /// What the loop tells and asks while it runs. Nothing here can alter the training.
 pub trait Monitor {
+    /// Before every update: how long it waited until its batches were ready.
+    fn waited(&mut self, _wait: Duration) {}
+
     /// After every update.
     fn updated(&mut self, stats: &StepStats) -> Result<()>;
 
@@ -47,27 +52,34 @@ impl Trainer<'_> {
     /// # Errors
     /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, [`Error::Paused`] likewise at
     /// `until`; [`Error::Diverged`].
-    pub fn run(
+    pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
+        let stream = BatchStream::start(self.store, self.config, &progress)?;
+        std::thread::scope(|scope| self.train(adam, progress, &Prefetch::start(scope, stream), monitor))
+    }
+
+    fn train(
         &self,
         adam: &mut Adam,
         mut progress: Progress,
+        data: &Prefetch,
         monitor: &mut dyn Monitor,
     ) -> Result<Progress> {
         let Trainer { model, config, d_model, store, .. } = *self;
         let updates = Updates { model, config, d_model, store };
-        let mut stream = BatchStream::start(self.store, config, &progress)?;
         while !self.is_over(&progress) {
             if self.until.is_some_and(|until| progress.step >= until) {
                 return Err(Error::Paused { step: progress.step });
             }
             let number = progress.step + 1;
-            let pairs = stream.next_update();
+            let asked = Instant::now();
+            let ready = data.next_update()?;
+            monitor.waited(asked.elapsed());
             lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
-            let stats = updates.step(adam, &pairs, number, norm)?;
+            let stats = updates.update(adam, &ready.batches, number, norm)?;
             monitor.updated(&stats)?;
             progress.step = number;
-            (progress.epoch, progress.micro_batch) = stream.place();
+            (progress.epoch, progress.micro_batch) = ready.place;
             if number == config.steps || due(number, config.dev_interval_steps) {
                 let dev_loss = monitor.dev_loss(self.model, number)?;
                 // The update itself may have left the numbers: its own loss was measured before it.

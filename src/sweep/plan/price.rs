@@ -161,7 +161,7 @@ impl<'a> Market<'a> {
             return Ok(known.clone());
         }
         let workload = match corpus {
-            Some(corpus) => Workload::of_store(&corpus.split(Split::Train)?, training)?,
+            Some(corpus) => Workload::of_store(&corpus.split_unverified(Split::Train)?, training)?,
             None => Workload::assumed(training, experiment.data.max_length),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())

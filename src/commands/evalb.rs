@@ -1,0 +1,85 @@
+//! `ablate evalb`: labelled-bracket F1 of parse trees.
+
+use super::print;
+use crate::error::{Error, Result};
+use crate::score::{Brackets, CUTOFF, EvalbCounts, evalb, percent, read_segments};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Right trees in Penn Treebank form, one a line; plain or .gz.
+    pub gold: PathBuf,
+    /// Trees to score: line n belongs to line n of the right ones; an empty line is a sentence without a tree.
+    pub test: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let [gold, test] = [&arguments.gold, &arguments.test].map(read_segments);
+    let (gold, test) = (gold?, test?);
+    if gold.len() != test.len() {
+        return Err(Error::user(format!(
+            "{} has {} lines, but {} has {}; line n of one must belong to line n of the other",
+            arguments.gold.display(),
+            gold.len(),
+            arguments.test.display(),
+            test.len()
+        )));
+    }
+    let mut pairs = Vec::with_capacity(gold.len());
+    for (number, (gold, test)) in gold.iter().zip(&test).enumerate() {
+        let right = parse(&arguments.gold, number, gold)?;
+        let found = (!test.trim().is_empty()).then(|| parse(&arguments.test, number, test)).transpose()?;
+        pairs.push((right, found));
+    }
+    let [all, short] = evalb(&pairs);
+    if arguments.json {
+        let document = json!({ "all": values(&all), format!("at_most_{CUTOFF}_words"): values(&short) });
+        return print(&format!("{document}\n"));
+    }
+    print(&format!("{}\nat most {CUTOFF} words:\n{}", lines(&all), lines(&short)))
+}
+
+fn parse(path: &Path, number: usize, text: &str) -> Result<Brackets> {
+    Brackets::parse(text).map_err(|problem| {
+        Error::user(format!(
+            "{}:{}: {problem}; a line holds one tree, as in (S (NP (NN dogs)) (VP (VBP bark)))",
+            path.display(),
+            number + 1
+        ))
+    })
+}
+
+fn values(counts: &EvalbCounts) -> Value {
+    json!({
+        "sentences": counts.sentences, "errors": counts.errors, "skipped": counts.skipped,
+        "matched": counts.matched, "gold": counts.gold, "test": counts.test,
+        "recall": counts.recall(), "precision": counts.precision(), "f1": counts.f1(),
+        "complete_match": percent(counts.complete, counts.sentences),
+        "average_crossing": counts.crossing as f64 / counts.sentences.max(1) as f64,
+        "no_crossing": percent(counts.none_crossing, counts.sentences),
+        "two_or_less_crossing": percent(counts.few_crossing, counts.sentences),
+        "tagging_accuracy": percent(counts.right_tags, counts.words),
+    })
+}
+
+fn lines(counts: &EvalbCounts) -> String {
+    format!(
+        "F1 {:.2} (recall {:.2}, precision {:.2}); {} sentences, {} with other words, {} without a tree\n\
+         complete match {:.2} %, tagging accuracy {:.2} %, crossing brackets {:.2} a sentence, none in {:.2} %\n",
+        counts.f1(),
+        counts.recall(),
+        counts.precision(),
+        counts.sentences,
+        counts.errors,
+        counts.skipped,
+        percent(counts.complete, counts.sentences),
+        percent(counts.right_tags, counts.words),
+        counts.crossing as f64 / counts.sentences.max(1) as f64,
+        percent(counts.none_crossing, counts.sentences),
+    )
+}

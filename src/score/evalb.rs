@@ -1,0 +1,282 @@
+//! Labelled-bracket F1 of parse trees, as EVALB with the parameters of Collins (`COLLINS.prm`) has it.
+//!
+//! # Source
+//! Black et al. 1991 (PARSEVAL); Sekine and Collins 1997, EVALB. Words under `-NONE-` and under punctuation tags do
+//! not count, brackets `TOP` and those without a word neither, tags are no brackets, `ADVP` and `PRT` are one label,
+//! and what follows `-` or `=` in a label is left out.
+//!
+//! # Deviation
+//! Where gold and test disagree on their words, EVALB counts an error and goes on. So does this; EVALB's repair of
+//! quotation marks with different tags is left out, so such a sentence is an error too.
+
+use crate::tree::{Part, TRACE, Tree, plain};
+use std::collections::HashMap;
+use std::iter::Sum;
+use std::ops::Add;
+
+/// Tags whose words do not count (`DELETE_LABEL`).
+const DELETED_TAGS: [&str; 6] = [TRACE, ",", ":", "``", "''", "."];
+/// Labels whose brackets do not count, the empty one of Penn Treebank files included.
+const DELETED_BRACKETS: [&str; 2] = ["TOP", ""];
+/// Sentences up to this length are also counted apart (`CUTOFF_LEN`), words under `-NONE-` left out.
+pub const CUTOFF: usize = 40;
+
+/// A tree as EVALB looks at it: words with their tags, and brackets over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brackets {
+    words: Vec<(String, String)>,
+    brackets: Vec<Bracket>,
+    /// Words, those under `-NONE-` left out.
+    length: usize,
+}
+
+/// Label, first word, and the word behind the last.
+type Bracket = (String, usize, usize);
+
+impl Brackets {
+    /// Reads one tree in Penn Treebank form: `(S (NP (DT the) (NN dog)) (VP (VBZ barks)))`.
+    ///
+    /// # Errors
+    /// Says what is wrong, and at which byte.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut brackets = Brackets { words: Vec::new(), brackets: Vec::new(), length: 0 };
+        let mut open = Vec::new();
+        for part in Tree::parse(text)?.parts() {
+            match part {
+                Part::Open(label) => open.push((label.clone(), brackets.words.len())),
+                Part::Leaf { tag, word } => {
+                    brackets.length += usize::from(tag != TRACE);
+                    if !DELETED_TAGS.contains(&tag.as_str()) {
+                        brackets.words.push((tag.clone(), word.clone()));
+                    }
+                }
+                Part::Close => {
+                    let (label, start) = open.pop().expect("a tree is balanced");
+                    let label = compared(&label);
+                    if !DELETED_BRACKETS.contains(&label) && start < brackets.words.len() {
+                        brackets.brackets.push((label.to_string(), start, brackets.words.len()));
+                    }
+                }
+            }
+        }
+        Ok(brackets)
+    }
+}
+
+/// A label as it is compared.
+fn compared(label: &str) -> &str {
+    match plain(label) {
+        "PRT" => "ADVP",
+        label => label,
+    }
+}
+
+/// Sums over sentences; everything that EVALB reports follows from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EvalbCounts {
+    /// Sentences that could be compared.
+    pub sentences: usize,
+    /// Sentences whose words differ.
+    pub errors: usize,
+    /// Sentences without a tree in the test file.
+    pub skipped: usize,
+    pub matched: usize,
+    pub gold: usize,
+    pub test: usize,
+    /// Test brackets that overlap a gold bracket without nesting.
+    pub crossing: usize,
+    /// Sentences of which all brackets match; of which none cross; of which at most two do.
+    pub complete: usize,
+    pub none_crossing: usize,
+    pub few_crossing: usize,
+    pub words: usize,
+    pub right_tags: usize,
+}
+
+impl EvalbCounts {
+    /// Compares a sentence's trees; without one of the test, it is skipped.
+    pub fn of(gold: &Brackets, test: Option<&Brackets>) -> Self {
+        let Some(test) = test else { return EvalbCounts { skipped: 1, ..Default::default() } };
+        let words = |tree: &Brackets| tree.words.iter().map(|(_, word)| word.clone()).collect::<Vec<_>>();
+        if words(gold) != words(test) {
+            return EvalbCounts { errors: 1, ..Default::default() };
+        }
+        let mut left: HashMap<&Bracket, usize> = HashMap::new();
+        gold.brackets.iter().for_each(|bracket| *left.entry(bracket).or_default() += 1);
+        let matched = test.brackets.iter().filter(|&bracket| match left.get_mut(bracket) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        });
+        let matched = matched.count();
+        let crosses = |&(_, a, b): &Bracket, &(_, c, d): &Bracket| {
+            (a < c && c < b && b < d) || (c < a && a < d && d < b)
+        };
+        let crossing =
+            test.brackets.iter().filter(|one| gold.brackets.iter().any(|other| crosses(one, other))).count();
+        EvalbCounts {
+            sentences: 1,
+            errors: 0,
+            skipped: 0,
+            matched,
+            gold: gold.brackets.len(),
+            test: test.brackets.len(),
+            crossing,
+            complete: usize::from(matched == gold.brackets.len() && matched == test.brackets.len()),
+            none_crossing: usize::from(crossing == 0),
+            few_crossing: usize::from(crossing <= 2),
+            words: gold.words.len(),
+            right_tags: gold.words.iter().zip(&test.words).filter(|(gold, test)| gold.0 == test.0).count(),
+        }
+    }
+
+    /// Labelled recall, 0 to 100; 0 where there is nothing to find.
+    pub fn recall(&self) -> f64 {
+        percent(self.matched, self.gold)
+    }
+
+    /// Labelled precision, 0 to 100.
+    pub fn precision(&self) -> f64 {
+        percent(self.matched, self.test)
+    }
+
+    /// Harmonic mean of the two, 0 to 100.
+    pub fn f1(&self) -> f64 {
+        percent(2 * self.matched, self.gold + self.test)
+    }
+}
+
+/// `part` of `whole` in percent, 0 of nothing.
+pub fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
+/// Counts of all sentences, and of those of at most [`CUTOFF`] words in gold.
+pub fn evalb(pairs: &[(Brackets, Option<Brackets>)]) -> [EvalbCounts; 2] {
+    let counts = |longest: usize| {
+        let short = pairs.iter().filter(|(gold, _)| gold.length <= longest);
+        short.map(|(gold, test)| EvalbCounts::of(gold, test.as_ref())).sum()
+    };
+    [counts(usize::MAX), counts(CUTOFF)]
+}
+
+impl Add for EvalbCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        EvalbCounts {
+            sentences: self.sentences + other.sentences,
+            errors: self.errors + other.errors,
+            skipped: self.skipped + other.skipped,
+            matched: self.matched + other.matched,
+            gold: self.gold + other.gold,
+            test: self.test + other.test,
+            crossing: self.crossing + other.crossing,
+            complete: self.complete + other.complete,
+            none_crossing: self.none_crossing + other.none_crossing,
+            few_crossing: self.few_crossing + other.few_crossing,
+            words: self.words + other.words,
+            right_tags: self.right_tags + other.right_tags,
+        }
+    }
+}
+
+impl Sum for EvalbCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(EvalbCounts::default(), Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Brackets {
+        Brackets::parse(text).unwrap()
+    }
+
+    fn against(gold: &str, test: &str) -> EvalbCounts {
+        EvalbCounts::of(&tree(gold), Some(&tree(test)))
+    }
+
+    const GOLD: &str = "(TOP (S (NP-SBJ (DT the) (NN dog)) (VP (VBZ sees) (NP (DT a) (NN cat)) (PP (IN with) (NP (NNS eyes)))) (. .)))";
+
+    #[test]
+    fn a_tree_equals_itself() {
+        let counts = against(GOLD, GOLD);
+        // S, NP, VP, NP, PP, NP; seven words without the full stop.
+        assert_eq!((counts.gold, counts.test, counts.matched, counts.words), (6, 6, 6, 7));
+        assert_eq!((counts.complete, counts.none_crossing, counts.right_tags), (1, 1, 7));
+        assert_eq!([counts.recall(), counts.precision(), counts.f1()], [100.0; 3]);
+    }
+
+    #[test]
+    fn an_attachment_that_differs_by_hand() {
+        // The PP is inside of the object: one bracket more, NP over "a cat with eyes", and nothing crosses.
+        let low = "(S (NP (DT the) (NN dog)) (VP (VBZ sees) (NP (NP (DT a) (NN cat)) (PP (IN with) (NP (NNS eyes))))) (. .))";
+        let counts = against(GOLD, low);
+        assert_eq!((counts.matched, counts.gold, counts.test, counts.crossing), (6, 6, 7, 0));
+        assert!((counts.f1() - 100.0 * 12.0 / 13.0).abs() < 1e-12);
+        // A bracket over "cat with" crosses NP and PP, and counts once.
+        let crossing =
+            "(S (NP (DT the) (NN dog)) (VP (VBZ sees) (DT a) (X (NN cat) (IN with)) (NNS eyes)) (. .))";
+        let counts = against(GOLD, crossing);
+        assert_eq!((counts.matched, counts.test, counts.crossing, counts.none_crossing), (3, 4, 1, 0));
+        assert_eq!((counts.recall(), counts.precision()), (50.0, 75.0));
+    }
+
+    #[test]
+    fn labels_are_compared_without_functions_and_adverbs_are_particles() {
+        let counts = against("(S (ADVP-TMP=2 (RB up)) (NP (NN x)))", "(S-1 (PRT (RP up)) (NX (NN x)))");
+        assert_eq!((counts.matched, counts.right_tags), (2, 1));
+        assert_eq!(super::compared("NP"), "NP");
+    }
+
+    #[test]
+    fn equal_brackets_match_as_often_as_they_occur() {
+        let counts = against("(S (NP (NP (NN a))) (VP (VB b)))", "(S (NP (NP (NP (NN a)))) (VP (VB b)))");
+        assert_eq!((counts.matched, counts.gold, counts.test), (4, 4, 5));
+    }
+
+    #[test]
+    fn traces_and_punctuation_do_not_count() {
+        let gold = "( (S (NP (-NONE- *T*)) (VP (VB go) (, ,) (ADVP (RB away)))) )";
+        let counts = against(gold, "(S (VP (VB go) (ADVP (RB away) (. !))))");
+        assert_eq!((counts.matched, counts.gold, counts.test, counts.words), (3, 3, 3, 2));
+        assert_eq!(tree(gold).length, 3);
+    }
+
+    #[test]
+    fn sentences_that_cannot_be_compared_are_counted_apart() {
+        assert_eq!(against("(S (NN a))", "(S (NN b))").errors, 1);
+        let pairs = [(tree("(S (NN a))"), None), (tree("(S (NN a))"), Some(tree("(X (NN a))")))];
+        let [all, short] = evalb(&pairs);
+        assert_eq!((all.sentences, all.skipped, all.f1()), (1, 1, 0.0));
+        assert_eq!(all, short);
+        let long = format!("(S {})", "(NN a) ".repeat(CUTOFF + 1));
+        let [all, short] = evalb(&[(tree(&long), Some(tree(&long)))]);
+        assert_eq!((all.sentences, short.sentences), (1, 0));
+    }
+
+    #[test]
+    fn what_is_no_tree_is_refused() {
+        for (text, problem) in [
+            ("", "no tree"),
+            ("dog", "byte 1: a tree begins with ("),
+            ("(S", "1 bracket is not closed"),
+            ("(S (NN a)))", "byte 11: there is text behind"),
+            (")", "byte 1: nothing is open"),
+            ("(S ())", "byte 5: a constituent holds nothing"),
+            ("(S (NN a b))", "byte 10: a word needs a tag"),
+            ("(S (NN a (X b)))", "byte 10: a word stands beside"),
+            ("(S (NN a) b)", "byte 11: a word needs a tag"),
+        ] {
+            let shown = Brackets::parse(text).unwrap_err();
+            assert!(shown.contains(problem), "{text}: {shown}");
+        }
+        let deep = format!("{}(NN a){}", "(S ".repeat(100_000), ")".repeat(100_000));
+        assert_eq!(tree(&deep).brackets.len(), 100_000);
+    }
+}

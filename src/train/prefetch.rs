@@ -1,0 +1,95 @@
+//! Batches made ready by a thread of their own, so that no update waits for data.
+
+use super::stream::BatchStream;
+use crate::data::collate::{Batch, collate};
+use crate::error::Result;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+use tch::Device;
+
+/// Updates that are made ready before they are asked for: enough to hide the ordering of a new epoch on a large
+/// corpus behind updates of a third of a second.
+const AHEAD: usize = 8;
+
+/// What an update needs.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its micro-batches, in the memory of the processor.
+    pub batches: Vec<Batch>,
+    /// Where the next update begins; see [`BatchStream::place`].
+    pub place: (u64, usize),
+}
+
+/// The updates of a stream, in its order. The thread behind it ends when this is dropped.
+pub struct Prefetch {
+    updates: Receiver<Result<Ready>>,
+}
+
+impl Prefetch {
+    /// Begins with the next update of `stream`.
+    pub fn start<'scope, 'env: 'scope>(
+        scope: &'scope Scope<'scope, 'env>,
+        mut stream: BatchStream<'env>,
+    ) -> Self {
+        let (give, updates) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            loop {
+                let pairs = stream.next_update();
+                let batches = pairs.iter().map(|pairs| collate(stream.store(), pairs, Device::Cpu));
+                let ready = batches.collect::<Result<Vec<_>>>();
+                let ready = ready.map(|batches| Ready { batches, place: stream.place() });
+                let failed = ready.is_err();
+                if give.send(ready).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Prefetch { updates }
+    }
+
+    /// The next update, as soon as it is ready.
+    ///
+    /// # Errors
+    /// Those of [`collate`].
+    pub fn next_update(&self) -> Result<Ready> {
+        self.updates.recv().expect("the thread ends with an error or when nobody listens")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::{Store, StoreWriter};
+    use crate::train::TrainingConfig;
+    use crate::train::checkpoint::Progress;
+
+    #[test]
+    fn updates_come_in_the_order_of_the_stream_with_its_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 1000, [0; 32]).unwrap();
+        for n in 0..150u32 {
+            writer.push(&vec![4 + n; 1 + n as usize % 13], &vec![5 + n; 1 + n as usize % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
+        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let mut stream = BatchStream::start(&store, &config, &start).unwrap();
+        std::thread::scope(|scope| {
+            let ahead = Prefetch::start(scope, BatchStream::start(&store, &config, &start).unwrap());
+            // Over more than an epoch, and dropped in the middle of one.
+            for _ in 0..20 {
+                let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
+                assert_eq!(ready.place, stream.place());
+                assert_eq!(ready.batches.len(), pairs.len());
+                for (pairs, batch) in pairs.iter().zip(&ready.batches) {
+                    let expected = collate(&store, pairs, Device::Cpu).unwrap();
+                    assert_eq!((&batch.source, &batch.targets), (&expected.source, &expected.targets));
+                    assert_eq!(batch.target_input, expected.target_input);
+                }
+            }
+            assert!(stream.place().0 > 0);
+        });
+    }
+}
