@@ -15,6 +15,8 @@ use std::fmt::Display;
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
 const LARGEST_SIZE: i64 = 1 << 24;
+/// `embedding_multiple` at most.
+const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Most layers of a stack.
 const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
@@ -159,7 +161,19 @@ impl Checks<'_> {
             let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
-        Ok(())
+        let Some(multiple) = model.embedding_multiple else { return Ok(()) };
+        let accepted = format!("1 to {LARGEST_MULTIPLE}");
+        let holds = (1..=LARGEST_MULTIPLE).contains(&multiple);
+        self.require(holds, "model.embedding_multiple", multiple, &accepted)?;
+        match model.embedding_rows {
+            None => Ok(()),
+            Some(rows) => {
+                let key = "model.embedding_multiple";
+                let message =
+                    format!("{key} = {multiple} and model.embedding_rows = {rows} both state the rows");
+                Err(self.mistake(key, message, "leave one of them out"))
+            }
+        }
     }
 
     /// heads must divide d_model where a head's width follows from both.

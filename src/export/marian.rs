@@ -45,6 +45,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
         learned_positions: _,
         tying: _,
         embedding_rows: _,
+        embedding_multiple: _,
         // Of training alone.
         dropout: _,
         attention_dropout: _,
@@ -88,7 +89,7 @@ pub fn files(run: &Run) -> Result<Files> {
     let named: Vec<(String, Tensor)> =
         writer.named.into_iter().map(|(name, tensor)| (name, tensor.to_kind(kind))).collect();
     let metadata = [("format", "pt".to_string()), ("identity", run.identity.to_string())];
-    let rows = config.embedding_rows.unwrap_or(run.tokenizer.len() as i64);
+    let rows = config.rows(run.tokenizer.len());
     let positions = writer.tensors.positions("source").size()[0];
     Ok(vec![
         ("config.json", json_bytes(&configuration(config, rows, positions, kind))?),

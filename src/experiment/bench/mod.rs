@@ -107,7 +107,7 @@ pub fn bench(
     let peak = Peak::measure(kind, device);
     device::forget_peak_memory();
     let model = Transformer::build(model_config, vocabulary, training.seed, kind, device);
-    let rows = model_config.embedding_rows.unwrap_or(vocabulary as i64);
+    let rows = model_config.rows(vocabulary);
     let trained = training::measure(experiment, &store, &model, rows, &peak, effort, stop)?;
     if let Some(run) = run {
         Checkpoints::open(&run.join(CHECKPOINTS))?.load_scored(model.weights())?;

@@ -97,7 +97,7 @@ impl<'a> Market<'a> {
         let corpus = self.corpora.of(experiment)?;
         let known = corpus.as_ref().map(|corpus| corpus.tokenizer.len());
         let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges));
-        let embedding_rows = model.embedding_rows.unwrap_or(vocabulary as i64);
+        let embedding_rows = model.rows(vocabulary);
         let parameters = Transformer::parameters(model, vocabulary);
         let workload = self.workload(experiment, corpus.as_deref())?;
         let memory_estimate =
