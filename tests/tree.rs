@@ -51,7 +51,7 @@ fn a_parser_s_corpus_is_prepared_from_trees() {
         ("dog4 barks", "(S (NP XX )NP (VP XX )VP )S")
     );
     let train = prepared.split(Split::Train).unwrap();
-    assert_eq!(prepared.tokenizer.decode(&train.target(0)), "(S (NP XX )NP (VP XX )VP )S");
+    assert_eq!(prepared.tokenizers.target().decode(&train.target(0)), "(S (NP XX )NP (VP XX )VP )S");
 
     for (old, new, problem) in [
         ("target = \"all.tree\"", "target = \"b.tree\"", "trees come from one file"),

@@ -4,11 +4,11 @@
 
 use super::schema::{Experiment, RunConfig};
 use super::tree::Tree;
-use crate::data::DataConfig;
 use crate::data::recipe::TextFormat;
+use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, Position, Tying, VocabularySizes};
 use crate::train::TrainingConfig;
 use std::fmt::Display;
 
@@ -48,6 +48,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     checks.training(&experiment.training, &experiment.data)?;
     checks.decoding(&experiment.decoding)?;
     checks.positions(experiment)?;
+    checks.vocabularies(experiment)?;
     checks.run(&experiment.run)?;
     Ok(())
 }
@@ -60,12 +61,13 @@ pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
     Ok(Checks { tree }.data(data)?)
 }
 
-/// Checks what only the prepared data can tell: `vocabulary_size` is the number of tokens
-/// that exist, special ones included.
+/// Checks what only the prepared data can tell: `sizes` are the numbers of tokens that exist, special ones included.
 ///
 /// # Errors
 /// The embedding has fewer rows than there are tokens, or the beam is wider than that.
-pub fn validate_vocabulary(experiment: &Experiment, vocabulary_size: usize) -> Result<()> {
+pub fn validate_vocabulary(experiment: &Experiment, sizes: impl Into<VocabularySizes>) -> Result<()> {
+    let sizes = sizes.into();
+    let vocabulary_size = sizes.source.max(sizes.target);
     if let Some(rows) = experiment.model.embedding_rows
         && usize::try_from(rows).is_ok_and(|rows| rows < vocabulary_size)
     {
@@ -75,6 +77,7 @@ pub fn validate_vocabulary(experiment: &Experiment, vocabulary_size: usize) -> R
         return Err(Diagnostic::new(message).help(help).into());
     }
     let beam = experiment.decoding.beam;
+    let vocabulary_size = sizes.target;
     if beam > vocabulary_size {
         let message =
             format!("decoding.beam = {beam} is more than the vocabulary's {vocabulary_size} tokens");
@@ -174,6 +177,21 @@ impl Checks<'_> {
                 Err(self.mistake(key, message, "leave one of them out"))
             }
         }
+    }
+
+    /// What both sides share needs tokens that both sides share.
+    fn vocabularies(&self, experiment: &Experiment) -> Checked {
+        if experiment.data.vocabulary == Vocabulary::Shared || experiment.model.tying != Tying::All {
+            return Ok(());
+        }
+        let key =
+            if self.tree.place(&["model", "tying"]).is_some() { "model.tying" } else { "data.vocabulary" };
+        let message = "model.tying = \"all\" shares one matrix, but data.vocabulary = \"separate\" gives each side its own tokens";
+        Err(self.mistake(
+            key,
+            message.into(),
+            "set model.tying = \"decoder\" or \"none\", or data.vocabulary = \"shared\"",
+        ))
     }
 
     /// heads must divide d_model where a head's width follows from both.

@@ -353,7 +353,17 @@ mod tests {
         let [dev, test] = ["dev", "test"].map(|name| FilePairs(vec![pair(name)]));
         let corpus = FilesCorpus { train: vec![pair("train")], dev, test, hold_out: None };
         let recipe = Recipe::new("tiny", "en", "de", Corpus::Files(corpus));
-        (DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }, folder)
+        (
+            DataConfig {
+                recipe,
+                lowercase: true,
+                merges: 50,
+                max_length: 60,
+                max_length_ratio: 3.0,
+                vocabulary: Default::default(),
+            },
+            folder,
+        )
     }
 
     fn prepared(config: &DataConfig, source: &TempDir) -> Prepared {
@@ -379,7 +389,7 @@ mod tests {
             (vec!["it's mine.".into()], vec!["'ne katze (klein).".into()])
         );
         let store = data.split(Split::Test).unwrap();
-        assert_eq!(data.tokenizer.decode(&store.source(0)), "it &apos;s mine .");
+        assert_eq!(data.tokenizers.source().decode(&store.source(0)), "it &apos;s mine .");
         assert_eq!(data.encode_source("It's mine.", &mut EncodeCache::default()), store.source(0));
         assert_eq!(data.decode_target(&store.target(0)), "'ne katze (klein).");
     }
@@ -408,7 +418,7 @@ mod tests {
         let data = prepared(&config, &source);
         let train = data.split(Split::Train).unwrap();
         let mut sentences: Vec<String> =
-            (0..train.len()).map(|at| data.tokenizer.decode(&train.source(at))).collect();
+            (0..train.len()).map(|at| data.tokenizers.source().decode(&train.source(at))).collect();
         let counts = data.counts();
         assert_eq!(sentences.len() + counts.dev + counts.test, 40);
         assert!(counts.dev > 0 && counts.test > 0, "{counts:?}");

@@ -89,7 +89,15 @@ pub(super) fn translate_split(
 ) -> Result<Translated> {
     let text = data.text(split)?;
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
-    let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
+    let found = translate(
+        model,
+        &experiment.decoding,
+        data.tokenizers.target().len(),
+        &sources,
+        1,
+        stop,
+        &mut |_| (),
+    )?;
     let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
     let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
     let bleu = score_translations(experiment, &hypotheses, &text.target)?;
@@ -108,7 +116,7 @@ pub(super) fn dev_samples(
     let text = data.text(Split::Dev)?;
     let config = DecodingConfig { beam: 1, ..experiment.decoding.clone() };
     let sources: Vec<Vec<u32>> = (0..count.min(store.len())).map(|i| store.source(i)).collect();
-    let vocabulary = data.tokenizer.len();
+    let vocabulary = data.tokenizers.target().len();
     // Too little work to be stopped in: the training loop looks at the flag right after it.
     let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
     let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();

@@ -7,7 +7,7 @@ use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::{Transformer, VocabularySizes};
 use crate::train::adam::Adam;
 use crate::train::memory::working_set;
 use crate::train::step::Updates;
@@ -44,16 +44,19 @@ const SECONDS: f64 = 5.0;
 pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let Experiment { model: model_config, training, .. } = experiment;
     let data = open_if_prepared(&experiment.data, data_root)?;
-    let vocabulary =
-        data.as_ref().map_or(largest_vocabulary(experiment.data.merges), |data| data.tokenizer.len());
-    validate_vocabulary(experiment, vocabulary)?;
+    let sizes = match &data {
+        Some(data) => data.tokenizers.sizes().into(),
+        None => VocabularySizes::from(largest_vocabulary(experiment.data.merges)),
+    };
+    let vocabulary = sizes.target;
+    validate_vocabulary(experiment, sizes)?;
     let synthetic = data.is_none();
     let store = match &data {
         Some(data) => data.split(Split::Train)?,
         None => stand_in::store(experiment, vocabulary)?,
     };
     let device = device::open(&experiment.run)?;
-    let model = Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
+    let model = Transformer::build(model_config, sizes, training.seed, kind(training.precision), device);
     let mut adam = Adam::build(training, model.weights());
     let mut batches = epoch_batches(&store, training.seed, 0, training.micro_batch_tokens);
     let rows = model_config.rows(vocabulary);

@@ -56,6 +56,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = reading_tokenizer(run, NAME, false)?;
     let config = &run.experiment.model;
     let rows = config.rows(run.tokenizer.len()).max(run.tokenizer.len() as i64) as u32;
     // Rows beyond the vocabulary need names that are no token: letters and signs never share one.
@@ -80,7 +81,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("config.json", json_bytes(&configuration)?),
         ("model.bin", binary(run)?),
         ("shared_vocabulary.json", json_bytes(&json!(vocabulary))?),
-        ("tokenizer.json", reading_tokenizer(run, NAME, false)?),
+        ("tokenizer.json", tokenizer),
     ])
 }
 

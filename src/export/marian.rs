@@ -73,6 +73,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = reading_tokenizer(run, NAME, true)?;
     let config = &run.experiment.model;
     let mut writer = Writer {
         tensors: Tensors::of(run),
@@ -95,7 +96,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("config.json", json_bytes(&configuration(config, rows, positions, kind))?),
         ("generation_config.json", json_bytes(&generation(run, rows, positions))?),
         ("model.safetensors", safetensors_file(&named, metadata)?),
-        ("tokenizer.json", reading_tokenizer(run, NAME, true)?),
+        ("tokenizer.json", tokenizer),
         ("tokenizer_config.json", json_bytes(&tokenizer_configuration(positions))?),
     ])
 }

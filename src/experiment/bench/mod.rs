@@ -22,7 +22,7 @@ use crate::data::{self, Corpus, Prepared, open, open_if_prepared};
 use crate::decode::DecodingConfig;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::{Transformer, VocabularySizes};
 use crate::results::record::Provenance;
 use crate::signal::StopFlag;
 use crate::stopwatch::Phase;
@@ -98,15 +98,18 @@ pub fn bench(
         Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
         _ => open_if_prepared(&experiment.data, data_root)?,
     };
-    let vocabulary =
-        prepared.as_ref().map_or(largest_vocabulary(experiment.data.merges), |data| data.tokenizer.len());
-    validate_vocabulary(experiment, vocabulary)?;
+    let sizes = match &prepared {
+        Some(data) => data.tokenizers.sizes().into(),
+        None => VocabularySizes::from(largest_vocabulary(experiment.data.merges)),
+    };
+    let vocabulary = sizes.target;
+    validate_vocabulary(experiment, sizes)?;
     let (store, sources) = texts(experiment, prepared.as_ref(), vocabulary, effort.sentences)?;
     let device = device::open(&experiment.run)?;
     let kind = kind(training.precision);
     let peak = Peak::measure(kind, device);
     device::forget_peak_memory();
-    let model = Transformer::build(model_config, vocabulary, training.seed, kind, device);
+    let model = Transformer::build(model_config, sizes, training.seed, kind, device);
     let rows = model_config.rows(vocabulary);
     let trained = training::measure(experiment, &store, &model, rows, &peak, effort, stop)?;
     if let Some(run) = run {
