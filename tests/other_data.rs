@@ -1,4 +1,4 @@
-//! A run whose corpus was prepared anew from another text.
+//! A run whose corpus was prepared anew from another text, and stores that this program cannot read.
 
 mod common;
 
@@ -36,4 +36,24 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
     write_corpus(&workshop, "t");
     workshop.run(&["prepare", "files.toml", "--source", "."]).expect(0);
     translate().expect(2).says("was trained on other data");
+    // Nor does training go on from its checkpoints.
+    workshop.run(&["train", "files.toml"]).expect(2).says("results/files/seed-1");
+}
+
+#[test]
+fn a_store_of_a_later_version_is_refused_by_name() {
+    let workshop = Workshop::new();
+    workshop.run(&["prepare", "tiny.toml"]).expect(0);
+    let directory = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let store = directory.join("train.store");
+    let mut bytes = std::fs::read(&store).unwrap();
+    bytes[8..12].copy_from_slice(&3u32.to_le_bytes());
+    std::fs::write(&store, bytes).unwrap();
+    workshop
+        .run(&["train", "tiny.toml"])
+        .expect(2)
+        .says("train.store: it has version 3, this program reads versions 1 and 2; delete ")
+        .says("run `ablate prepare` again");
+    assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
+    workshop.run(&["prepare", "tiny.toml"]).expect(2).says("train.store");
 }
