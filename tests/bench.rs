@@ -104,6 +104,10 @@ fn a_corpus_that_is_not_prepared_is_replaced_by_random_text() {
     workshop.write("files.toml", &format!("{}{files}{rest}", generated[0]));
     let report = bench(&workshop, &["files.toml"]);
     assert_eq!(report["random_text"], true);
+    let half = bench(&workshop, &["files.toml", "--only", "decoding"]);
+    assert!(half.get("training").is_none() && half["decoding"].as_array().unwrap().len() == 2);
+    let half = bench(&workshop, &["files.toml", "--only", "training"]);
+    assert!(half["decoding"].as_array().unwrap().is_empty());
     let text = workshop.run(&["bench", "files.toml", "--updates", "1", "--sentences", "2"]).expect(0).out();
     assert!(text.contains("random text") && text.contains("decoding, beam 2:"), "{text}");
 }

@@ -3,7 +3,7 @@
 use super::{Places, print, print_json};
 use crate::config::load_experiment;
 use crate::error::{Error, Result};
-use crate::experiment::bench::{Effort, Report, Split, bench};
+use crate::experiment::bench::{Effort, Half, Report, Split, Training, bench};
 use crate::signal::StopFlag;
 use crate::telemetry::format::{bytes, quantity, thousands};
 use clap::Args;
@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Change a setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// Leave the other half out.
+    #[arg(long, value_enum, value_name = "HALF")]
+    pub only: Option<Half>,
     /// Updates before the clock starts.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub warmup: usize,
@@ -49,8 +52,8 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
-    let Arguments { warmup, updates, sentences, passes, seconds, .. } = arguments;
-    let effort = Effort { warmup, updates, sentences, passes, seconds };
+    let Arguments { only, warmup, updates, sentences, passes, seconds, .. } = arguments;
+    let effort = Effort { only, warmup, updates, sentences, passes, seconds };
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let report = bench(&experiment, &places.data, arguments.run.as_deref(), &effort, &stop)?;
     if arguments.json {
@@ -60,7 +63,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 }
 
 fn text(report: &Report) -> String {
-    let Report { provenance, training, peak, .. } = report;
+    let Report { provenance, peak, .. } = report;
     let text = if report.random_text { "random text, the corpus is not prepared" } else { "its own text" };
     let mut out = format!(
         "{} ({}), {}, {:?}, libtorch {}\n{} parameters, {text}\npeak: {} GFLOP/s in a matrix product, {} GB/s in a copy\n",
@@ -73,7 +76,26 @@ fn text(report: &Report) -> String {
         giga(peak.flops_per_second),
         giga(peak.copy_bytes_per_second),
     );
-    out += &format!(
+    if let Some(training) = &report.training {
+        out += &of_training(training, provenance.device != "cpu");
+    }
+    for decoding in &report.decoding {
+        let name = if decoding.beam == 1 { "greedy".to_string() } else { format!("beam {}", decoding.beam) };
+        out += &format!(
+            "\ndecoding, {name}: {} target tokens/s, {} sentences/s\n{}",
+            quantity(decoding.target_tokens_per_second),
+            quantity(decoding.sentences_per_second),
+            split(&decoding.split, &format!("for {} sentences", decoding.sentences)),
+        );
+    }
+    if report.fresh_weights && !report.decoding.is_empty() {
+        out += "\nThe weights are fresh, so translations end anywhere; --run RUN decodes with a finished run's.\n";
+    }
+    out
+}
+
+fn of_training(training: &Training, on_card: bool) -> String {
+    let mut out = format!(
         "\ntraining: {} target tokens/s, {} source + target tokens/s, {} steps/s\n",
         quantity(training.target_tokens_per_second),
         quantity(training.tokens_per_second),
@@ -87,22 +109,10 @@ fn text(report: &Report) -> String {
     );
     let memory = |size: Option<u64>| size.map_or("unknown".to_string(), |size| bytes(size as f64));
     out += &format!("  peak memory {}", memory(training.peak_memory_bytes));
-    if provenance.device != "cpu" {
+    if on_card {
         out += &format!(", on the card {}", memory(training.peak_device_bytes));
     }
     out += &format!("\n{}", split(&training.split, "a step"));
-    for decoding in &report.decoding {
-        let name = if decoding.beam == 1 { "greedy".to_string() } else { format!("beam {}", decoding.beam) };
-        out += &format!(
-            "\ndecoding, {name}: {} target tokens/s, {} sentences/s\n{}",
-            quantity(decoding.target_tokens_per_second),
-            quantity(decoding.sentences_per_second),
-            split(&decoding.split, &format!("for {} sentences", decoding.sentences)),
-        );
-    }
-    if report.fresh_weights {
-        out += "\nThe weights are fresh, so translations end anywhere; --run RUN decodes with a finished run's.\n";
-    }
     out
 }
 

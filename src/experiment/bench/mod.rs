@@ -32,9 +32,18 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The half of the work that alone is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Half {
+    Training,
+    Decoding,
+}
+
 /// How much is measured.
 #[derive(Debug, Clone)]
 pub struct Effort {
+    /// Absent: both.
+    pub only: Option<Half>,
     /// Updates before the clock starts.
     pub warmup: usize,
     /// Updates that are timed, and as many again for the split.
@@ -56,7 +65,8 @@ pub struct Report {
     /// The corpus is not prepared: sentences are random ids of ordinary lengths.
     pub random_text: bool,
     pub peak: Peak,
-    pub training: Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
     /// The weights are those of the few updates, and the lengths of translations an accident.
     pub fresh_weights: bool,
     /// Greedy search, then the experiment's beam if that is wider.
@@ -111,12 +121,20 @@ pub fn bench(
     device::forget_peak_memory();
     let model = Transformer::build(model_config, sizes, training.seed, kind, device);
     let rows = model_config.rows(vocabulary);
-    let trained = training::measure(experiment, &store, &model, rows, &peak, effort, stop)?;
+    let trained = match effort.only {
+        Some(Half::Decoding) => None,
+        _ => Some(training::measure(experiment, &store, &model, rows, &peak, effort, stop)?),
+    };
     if let Some(run) = run {
         Checkpoints::open(&run.join(CHECKPOINTS))?.load_scored(model.weights())?;
     }
     let mut found = Vec::new();
-    for beam in if decoding.beam > 1 { vec![1, decoding.beam] } else { vec![1] } {
+    let beams = match effort.only {
+        Some(Half::Training) => vec![],
+        _ if decoding.beam > 1 => vec![1, decoding.beam],
+        _ => vec![1],
+    };
+    for beam in beams {
         let config = DecodingConfig { beam, ..decoding.clone() };
         found.push(decoding::measure(&model, &config, vocabulary, &sources, effort, stop)?);
     }
