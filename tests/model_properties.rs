@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 const VOCABULARY: i64 = 13;
 
 /// The sizes of heads that a configuration can ask for, by what is special about them.
-fn head_shapes() -> [(&'static str, ModelConfig); 5] {
+fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     let small = ModelConfig {
         layers: 2,
         d_model: 8,
