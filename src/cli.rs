@@ -20,7 +20,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Turn an experiment's corpus into tokens, once.
+    /// Fetch a corpus, clean it and turn it into tokens, once; goes on where it was stopped.
+    ///
+    /// Example: ablate prepare wmt14-en-de
     ///
     /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
     Prepare(commands::prepare::Arguments),
@@ -51,6 +53,10 @@ enum Command {
     ///
     /// Example: ablate moses tokenize --language de < out.de
     Moses(commands::moses::Arguments),
+    /// Constituency trees to words and sequences, and back.
+    ///
+    /// Example: ablate tree sequence < dev.tree
+    Tree(commands::tree::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
@@ -130,6 +136,7 @@ impl Cli {
             Command::Clean(arguments) => commands::clean::run(arguments, &self.places),
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Moses(arguments) => commands::moses::run(arguments),
+            Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Bench(arguments) => commands::bench::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),

@@ -19,6 +19,10 @@ pub enum Purpose {
     Resampling,
     /// Values that a sweep draws; the counter is the key's, then the draw's.
     SweepDraw,
+    /// Pairs taken from a training file; the counter is the pair's number.
+    Sampling,
+    /// Sentences held out of the training text; the counter is the sentence's hash.
+    HoldOut,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -30,6 +34,12 @@ pub fn derive(seed: u64, purpose: Purpose, counter: u64) -> u64 {
 /// A portable generator for stream (`seed`, `purpose`, `counter`): the same numbers on any machine.
 pub fn rng(seed: u64, purpose: Purpose, counter: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(derive(seed, purpose, counter))
+}
+
+/// A number from 0 to below 1 of stream (`seed`, `purpose`, `counter`).
+pub fn uniform(seed: u64, purpose: Purpose, counter: u64) -> f64 {
+    const BITS: u32 = f64::MANTISSA_DIGITS;
+    (derive(seed, purpose, counter) >> (64 - BITS)) as f64 / (1u64 << BITS) as f64
 }
 
 /// SplitMix64's output function (Steele, Lea and Flood 2014): a bijection that scatters neighbours.

@@ -45,6 +45,19 @@ fn every_experiment_loads_and_its_resolved_form_loads_back_equal() {
     }
 }
 
+/// What it was before recipes could be downloaded and cleaned: keys that are not stated move no result.
+#[test]
+fn the_identity_of_multi30k_tiny_is_pinned() {
+    let experiment = load_experiment(&root().join("experiments/multi30k/tiny.toml"), &[]).unwrap();
+    let record = std::fs::read_to_string(root().join("results/multi30k-tiny/records.jsonl")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
+    let fingerprint = record["data"]["fingerprint"].as_str().unwrap();
+    assert_eq!(
+        identity(&experiment, fingerprint),
+        "470d695c80289f62a1fdccf159b61cf929a217508b2814942b54fc2d080624e2"
+    );
+}
+
 #[test]
 fn every_sweep_expands_to_different_configurations() {
     let files = files_in(&root().join("sweeps"));

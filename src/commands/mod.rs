@@ -19,6 +19,7 @@ pub mod table;
 pub mod tensorboard;
 pub mod train;
 pub mod translate;
+pub mod tree;
 pub mod trial;
 pub mod verify;
 

@@ -1,39 +1,218 @@
 //! `ablate prepare`: text to tokens.
 
 use super::{Places, print, print_json};
-use crate::config::load_experiment;
+use crate::config::load_data;
 use crate::data::prepare::prepare;
-use crate::error::Result;
+use crate::data::prepared::Prepared;
+use crate::data::{Corpus, Recipe};
+use crate::error::{Error, Result, nearest};
+use crate::fetch::Progress;
 use crate::telemetry::console::say;
+use crate::telemetry::format;
 use clap::Args;
-use serde_json::json;
-use std::path::PathBuf;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Experiment file.
-    pub experiment: PathBuf,
-    /// Directory that holds the corpus's files.
+    /// Experiment file, recipe file, or the name of a recipe.
+    #[arg(required_unless_present = "list")]
+    pub what: Option<PathBuf>,
+    /// Folder that holds the corpus's files or archives; by default they are downloaded.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// Change a setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Print one JSON document: directory, fingerprint and counts.
+    /// Print the manifest as JSON: counts of every cleaning step, files with their checksums, the fingerprint.
     #[arg(long)]
     pub json: bool,
+    /// Show the recipes there are, and prepare nothing.
+    #[arg(long, conflicts_with_all = ["what", "source", "sets", "json"])]
+    pub list: bool,
+    /// Directory of the recipes that are called by name.
+    #[arg(long, value_name = "DIR", default_value = "experiments/recipes", env = "ABLATE_RECIPES")]
+    pub recipes: PathBuf,
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
-    let prepared = prepare(&experiment.data, &places.data, arguments.source.as_deref(), &mut say)?;
-    if arguments.json {
-        let found = json!({
-            "directory": prepared.directory(),
-            "fingerprint": prepared.fingerprint(),
-            "counts": prepared.counts(),
-        });
-        return print_json(&found);
+    let Some(what) = arguments.what.filter(|_| !arguments.list) else {
+        return list(&arguments.recipes);
+    };
+    let file = named(&what, &arguments.recipes)?;
+    let data = load_data(&file, &arguments.sets)?;
+    let mut console = Console::new();
+    let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
+    drop(console);
+    match arguments.json {
+        true => print_json(&document(&prepared)?),
+        false => print(&format!("{}\n", prepared.directory().display())),
     }
-    print(&format!("{}\n", prepared.directory().display()))
+}
+
+/// The manifest, with the directory and the steps of cleaning in order.
+fn document(prepared: &Prepared) -> Result<Value> {
+    let broken = |error: serde_json::Error| Error::failed(format!("the manifest as JSON: {error}"));
+    let mut document = serde_json::to_value(prepared.manifest()).map_err(broken)?;
+    document["directory"] = prepared.directory().display().to_string().into();
+    let counts = prepared.counts().train;
+    let mut left = counts.read;
+    let steps = counts.steps().map(|(key, _, taken)| {
+        left -= taken;
+        json!({ "step": key, "dropped": taken, "left": left })
+    });
+    document["cleaning"] = steps.to_vec().into();
+    Ok(document)
+}
+
+/// The file of a recipe that is called by its bare name; other paths stay as they are.
+fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
+    let is_path = what.components().count() > 1 || what.extension().is_some_and(|end| end == "toml");
+    let file = recipes.join(format!("{}.toml", what.display()));
+    if is_path || what.is_file() {
+        return Ok(what.into());
+    }
+    if file.is_file() {
+        return Ok(file);
+    }
+    let known: Vec<String> = recipe_files(recipes)?.iter().filter_map(|file| stem(file)).collect();
+    let name = what.display().to_string();
+    let guess = nearest(&name, known.iter().map(String::as_str));
+    let guess = guess.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+    Err(Error::user(format!(
+        "there is no recipe {name:?} in {}; {guess}known: {}; an experiment is named by its path",
+        recipes.display(),
+        known.join(", ")
+    )))
+}
+
+fn stem(file: &Path) -> Option<String> {
+    Some(file.file_stem()?.to_str()?.to_string())
+}
+
+/// The recipes of a directory, by name.
+fn recipe_files(recipes: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(recipes).map_err(|error| {
+        Error::user(format!(
+            "{}: {error}; run this in the clone, or give the directory of the recipes with --recipes DIR",
+            recipes.display()
+        ))
+    })?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("list", recipes))?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Prints what recipes there are.
+fn list(recipes: &Path) -> Result<()> {
+    let mut text = String::new();
+    for file in recipe_files(recipes)? {
+        let recipe = load_data(&file, &[])?.recipe;
+        let name = stem(&file).unwrap_or_default();
+        text += &format!(
+            "{name}\n  {}\n  {}-{}, {}; {}\n  licence: {}\n",
+            or_unknown(&recipe.origin.title),
+            recipe.source_language,
+            recipe.target_language,
+            pairs(&recipe),
+            size(&recipe),
+            or_unknown(&recipe.origin.licence),
+        );
+    }
+    print(&text)
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "not stated" } else { text }
+}
+
+/// Training pairs as far as the recipe states them.
+fn pairs(recipe: &Recipe) -> String {
+    match &recipe.corpus {
+        Corpus::Generated(sizes) => format!("{} training pairs", format::thousands(sizes.train as u64)),
+        Corpus::Files(files) => {
+            let known: u64 = files.train.iter().filter_map(|pair| pair.pairs).map(|pairs| pairs as u64).sum();
+            match (known, files.train.iter().all(|pair| pair.pairs.is_some())) {
+                (0, _) => "number of training pairs not stated".to_string(),
+                (known, true) => format!("{} training pairs", format::thousands(known)),
+                (known, false) => format!("{} training pairs and more", format::thousands(known)),
+            }
+        }
+    }
+}
+
+/// Bytes to download, as far as the recipe states them.
+fn size(recipe: &Recipe) -> String {
+    let downloads = &recipe.origin.downloads;
+    if matches!(recipe.corpus, Corpus::Generated(_)) {
+        return "nothing to download".to_string();
+    }
+    if !recipe.is_public() {
+        return "files of your own, with --source DIR".to_string();
+    }
+    let sizes = downloads.iter().map(|download| download.mirrors.first().and_then(|mirror| mirror.bytes));
+    let known: u64 = sizes.clone().flatten().sum();
+    let more = if sizes.clone().any(|size| size.is_none()) { " and more" } else { "" };
+    match known {
+        0 => "download of unstated size".to_string(),
+        known => format!("download of {}{more}", format::bytes(known as f64)),
+    }
+}
+
+/// Progress on standard error: a bar for bytes on a terminal, a line now and then elsewhere.
+struct Console {
+    bar: Option<ProgressBar>,
+    told: Instant,
+}
+
+/// Between lines where there is no terminal.
+const PAUSE: Duration = Duration::from_secs(10);
+
+impl Console {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(
+                    ProgressStyle::with_template(
+                        "{prefix} {wide_bar} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left",
+                    )
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                )
+                .with_finish(ProgressFinish::AndClear)
+        });
+        Console { bar, told: Instant::now() }
+    }
+}
+
+impl Progress for Console {
+    fn say(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+
+    fn bytes(&mut self, what: &str, done: u64, total: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            if bar.prefix() != what {
+                bar.reset();
+                bar.set_prefix(what.to_string());
+            }
+            total.map_or_else(|| bar.unset_length(), |total| bar.set_length(total));
+            bar.set_position(done);
+        } else if self.told.elapsed() >= PAUSE {
+            self.told = Instant::now();
+            let of = total.map(|total| format!(" of {}", format::bytes(total as f64))).unwrap_or_default();
+            say(&format!("{what}: {}{of}", format::bytes(done as f64)));
+        }
+    }
 }

@@ -42,18 +42,12 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let text = read_standard_input()?;
     let mut cache = EncodeCache::default();
-    let sources: Vec<Vec<u32>> = text
-        .lines()
-        .map(|line| match experiment.data.lowercase {
-            true => data.tokenizer.encode(&line.to_lowercase(), &mut cache),
-            false => data.tokenizer.encode(line, &mut cache),
-        })
-        .collect();
+    let sources: Vec<Vec<u32>> = text.lines().map(|line| data.encode_source(line, &mut cache)).collect();
     let stop = StopFlag::never();
     let found =
         translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, n_best, &stop, &mut |_| ())?;
     let mut output = String::new();
-    let translation = |tokens: &[u32]| data.tokenizer.decode(tokens).replace(['\n', '\r'], " ");
+    let translation = |tokens: &[u32]| data.decode_target(tokens);
     for ((line, best), source) in found.iter().enumerate().zip(text.lines()) {
         if arguments.json {
             let one = |found: &Hypothesis| json!({"text": translation(&found.tokens), "score": found.score});

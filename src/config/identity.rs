@@ -6,6 +6,7 @@
 use super::schema::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
+use crate::fetch::compression::plain_name;
 use crate::model::Position;
 use serde::Serialize;
 use serde_json::Value;
@@ -83,20 +84,22 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {
-        files.train.iter_mut().chain([&mut files.dev, &mut files.test]).for_each(keep_text_only);
+        let evaluation = [&mut files.dev, &mut files.test].into_iter().flat_map(|pairs| &mut pairs.0);
+        files.train.iter_mut().chain(evaluation).for_each(keep_text_only);
     }
     same
 }
 
 /// Line counts and addresses are checks and hints, and a file may be compressed or not.
 fn keep_text_only(pair: &mut FilePair) {
-    let plain = |name: &str| name.strip_suffix(".gz").unwrap_or(name).to_string();
+    let plain = |name: &str| plain_name(name).to_string();
     *pair = FilePair {
         source: plain(&pair.source),
         target: plain(&pair.target),
         pairs: None,
         source_url: None,
         target_url: None,
+        ..pair.clone()
     };
 }
 
@@ -170,12 +173,11 @@ fn write_canonical(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{DataConfig, FilesCorpus, GeneratedCorpus, Recipe};
+    use crate::data::{DataConfig, FilePairs, FilesCorpus, GeneratedCorpus, Recipe};
 
     fn generated() -> Experiment {
         let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
-        let recipe =
-            Recipe { name: "g".into(), source_language: "en".into(), target_language: "de".into(), corpus };
+        let recipe = Recipe::new("g", "en", "de", corpus);
         Experiment {
             label: None,
             data: DataConfig { recipe, lowercase: false, merges: 10, max_length: 20, max_length_ratio: 9.0 },
@@ -281,15 +283,12 @@ mod tests {
     fn addresses_counts_and_compression_do_not_matter() {
         let with = |end: &str, url: Option<&str>, pairs| {
             changed(|e| {
-                let pair = FilePair {
-                    source: format!("a{end}"),
-                    target: format!("b{end}"),
-                    pairs,
-                    source_url: url.map(String::from),
-                    target_url: None,
-                };
-                let (train, dev, test) = (vec![pair.clone()], pair.clone(), pair);
-                e.data.recipe.corpus = Corpus::Files(FilesCorpus { train, dev, test });
+                let source_url = url.map(String::from);
+                let pair =
+                    FilePair { pairs, source_url, ..FilePair::new(&format!("a{end}"), &format!("b{end}")) };
+                let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
+                let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
+                e.data.recipe.corpus = Corpus::Files(corpus);
             })
         };
         let plain = configuration_hash(&with("", None, None));

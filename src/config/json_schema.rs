@@ -32,7 +32,22 @@ pub fn experiment() -> Schema {
 
 /// The schema of recipe files.
 pub fn recipe() -> Schema {
-    root::<Recipe>("A recipe: where a corpus comes from.")
+    let mut schema = root::<Recipe>("A recipe: where a corpus comes from.");
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let mut settings = properties::<DataConfig>(&mut generator);
+    settings.remove("recipe");
+    let mut data = Schema::try_from(json!({
+        "description": "Settings of [data] for experiments that do not state them.",
+        "type": "object",
+        "properties": settings,
+        "additionalProperties": false,
+    }))
+    .unwrap_or_default();
+    ForToml.transform(&mut data);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("data".into(), data.to_value());
+    }
+    schema
 }
 
 /// The schema of a whole file that is read as a `T`.

@@ -4,6 +4,7 @@ use super::deserialize::from_table;
 use super::schema::Experiment;
 use super::tree::{self, Key, Node, Table, Tree, Value};
 use super::validate::validate;
+use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,8 +17,9 @@ impl Tree {
     /// # Errors
     /// A key, type or value that is not accepted, at its place.
     pub fn experiment(&self) -> Result<Experiment> {
-        let experiment = self.read()?;
-        validate(&experiment, self)?;
+        let tree = self.with_recipe_settings()?;
+        let experiment = tree.typed()?;
+        validate(&experiment, &tree)?;
         Ok(experiment)
     }
 
@@ -26,6 +28,36 @@ impl Tree {
     /// # Errors
     /// A key or type that is not accepted, at its place.
     pub fn read(&self) -> Result<Experiment> {
+        self.with_recipe_settings()?.typed()
+    }
+
+    /// The tree with the settings of `[data]` that only the recipe states.
+    fn with_recipe_settings(&self) -> Result<Tree> {
+        let mut tree = self.clone();
+        let Some(Node { value: Value::Table(data), .. }) = tree.table.get_mut("data") else {
+            return Ok(tree);
+        };
+        let Some(Node { value: Value::Table(recipe), .. }) = data.get_mut("recipe") else {
+            return Ok(tree);
+        };
+        if let Some(Node { value: Value::Table(settings), .. }) = recipe.remove("data") {
+            for (key, node) in settings.iter() {
+                if key.name == "recipe" {
+                    let mistake =
+                        Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
+                    return Err(mistake
+                        .help("[data] in a recipe holds merges, lowercase and the like")
+                        .into());
+                }
+                if data.get(&key.name).is_none() {
+                    data.insert(key.clone(), node.clone());
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    fn typed(&self) -> Result<Experiment> {
         if self.table.get("data").is_none() {
             let help =
                 "an experiment names its text: [data] with recipe = \"…/recipes/generated.toml\", or a base";
@@ -79,6 +111,23 @@ pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     let mut tree = Tree { table, start };
     apply_sets(&mut tree, sets)?;
     Ok(tree)
+}
+
+/// The `[data]` section of an experiment file, or that of a recipe file: what the recipe states in its own
+/// `[data]`, else the defaults.
+///
+/// # Errors
+/// As [`load_experiment`].
+pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
+    let (recipe, start) = load_table(path)?;
+    if recipe.get("corpus").is_none() {
+        return Ok(load_experiment(path, sets)?.data);
+    }
+    let mut table = Table::default();
+    table.set(&["data", "recipe"], &start, Node { value: Value::Table(recipe), place: start.clone() })?;
+    let mut tree = Tree { table, start };
+    apply_sets(&mut tree, sets)?;
+    Ok(tree.experiment()?.data)
 }
 
 /// Applies `section.key=value` arguments in order.

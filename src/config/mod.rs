@@ -12,9 +12,10 @@ pub mod load;
 pub mod schema;
 pub mod tree;
 pub mod validate;
+mod validate_recipe;
 
 pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
-pub use load::{load_experiment, load_experiment_tree};
+pub use load::{load_data, load_experiment, load_experiment_tree};
 pub use schema::{DeviceChoice, Experiment, RunConfig};
 pub use tree::Tree;
 pub use validate::{validate, validate_vocabulary};

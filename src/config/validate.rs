@@ -4,7 +4,7 @@
 
 use super::schema::{Experiment, RunConfig};
 use super::tree::Tree;
-use crate::data::{Corpus, DataConfig, FilePair, Recipe};
+use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{ModelConfig, Position};
@@ -14,6 +14,8 @@ use std::fmt::Display;
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
 const LARGEST_SIZE: i64 = 1 << 24;
+/// `embedding_multiple` at most.
+const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Most layers of a stack.
 const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
@@ -76,25 +78,25 @@ pub fn is_directory_name(label: &str) -> bool {
 pub const DIRECTORY_NAME_HELP: &str =
     "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
 
-struct Checks<'a> {
+pub(super) struct Checks<'a> {
     tree: &'a Tree,
 }
 
-type Checked = std::result::Result<(), Diagnostic>;
+pub(super) type Checked = std::result::Result<(), Diagnostic>;
 
 impl Checks<'_> {
     /// A mistake about `key`, at its place, or at that of its section.
-    fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
+    pub(super) fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
         let path: Vec<&str> = key.split('.').collect();
         let place = (1..=path.len()).rev().find_map(|depth| self.tree.place(&path[..depth]));
         Diagnostic::new(message).at(place).help(help)
     }
 
-    fn unsafe_name(&self, key: &str, value: &str) -> Diagnostic {
+    pub(super) fn unsafe_name(&self, key: &str, value: &str) -> Diagnostic {
         self.mistake(key, format!("{key} = {value:?} is not a safe name"), DIRECTORY_NAME_HELP)
     }
 
-    fn require(&self, holds: bool, key: &str, value: impl Display, accepted: &str) -> Checked {
+    pub(super) fn require(&self, holds: bool, key: &str, value: impl Display, accepted: &str) -> Checked {
         if holds {
             return Ok(());
         }
@@ -107,16 +109,16 @@ impl Checks<'_> {
         self.require((1..=LARGEST_SIZE).contains(&value), key, value, &accepted)
     }
 
-    fn count(&self, key: &str, value: usize) -> Checked {
+    pub(super) fn count(&self, key: &str, value: usize) -> Checked {
         self.size(key, i64::try_from(value).unwrap_or(i64::MAX))
     }
 
-    fn at_least_one(&self, key: &str, value: u64) -> Checked {
+    pub(super) fn at_least_one(&self, key: &str, value: u64) -> Checked {
         self.require(value >= 1, key, value, "1 or more")
     }
 
     /// A share in [0, 1): dropout, label smoothing, Adam's betas. NaN is outside.
-    fn share(&self, key: &str, value: f64) -> Checked {
+    pub(super) fn share(&self, key: &str, value: f64) -> Checked {
         self.require((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
     }
 
@@ -144,7 +146,19 @@ impl Checks<'_> {
             let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
-        Ok(())
+        let Some(multiple) = model.embedding_multiple else { return Ok(()) };
+        let accepted = format!("1 to {LARGEST_MULTIPLE}");
+        let holds = (1..=LARGEST_MULTIPLE).contains(&multiple);
+        self.require(holds, "model.embedding_multiple", multiple, &accepted)?;
+        match model.embedding_rows {
+            None => Ok(()),
+            Some(rows) => {
+                let key = "model.embedding_multiple";
+                let message =
+                    format!("{key} = {multiple} and model.embedding_rows = {rows} both state the rows");
+                Err(self.mistake(key, message, "leave one of them out"))
+            }
+        }
     }
 
     /// heads must divide d_model where a head's width follows from both.
@@ -272,49 +286,10 @@ impl Checks<'_> {
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
+        if data.lowercase && data.recipe.has_trees() {
+            let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
+            return Err(self.mistake("data.lowercase", message, "set it to false"));
+        }
         self.recipe(&data.recipe)
-    }
-
-    fn recipe(&self, recipe: &Recipe) -> Checked {
-        let names = [
-            ("data.recipe.name", &recipe.name),
-            ("data.recipe.source_language", &recipe.source_language),
-            ("data.recipe.target_language", &recipe.target_language),
-        ];
-        if let Some((key, value)) = names.into_iter().find(|(_, value)| !is_directory_name(value)) {
-            return Err(self.unsafe_name(key, value));
-        }
-        match &recipe.corpus {
-            Corpus::Generated(sizes) => {
-                self.count("data.recipe.corpus.generated.train", sizes.train)?;
-                self.count("data.recipe.corpus.generated.dev", sizes.dev)?;
-                self.count("data.recipe.corpus.generated.test", sizes.test)
-            }
-            Corpus::Files(files) => {
-                let key = "data.recipe.corpus.files";
-                if files.train.is_empty() {
-                    let message = format!("{key}.train = [] names no text to train on");
-                    let help = "state at least one [[corpus.files.train]] with source and target";
-                    return Err(self.mistake(&format!("{key}.train"), message, help));
-                }
-                files.train.iter().try_for_each(|pair| self.file_pair(&format!("{key}.train"), pair))?;
-                self.file_pair(&format!("{key}.dev"), &files.dev)?;
-                self.file_pair(&format!("{key}.test"), &files.test)
-            }
-        }
-    }
-
-    fn file_pair(&self, key: &str, pair: &FilePair) -> Checked {
-        for (side, name) in [("source", &pair.source), ("target", &pair.target)] {
-            let relative = std::path::Path::new(name);
-            let outside = relative.is_absolute()
-                || relative.components().any(|part| part == std::path::Component::ParentDir);
-            if name.trim().is_empty() || outside {
-                let key = format!("{key}.{side}");
-                let message = format!("{key} = {name:?} is not a file of the source directory");
-                return Err(self.mistake(&key, message, "expected a relative path without \"..\""));
-            }
-        }
-        pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
     }
 }

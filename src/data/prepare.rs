@@ -5,48 +5,54 @@
 //! prepare the same data one wins and the other discards its copy.
 
 use super::bpe::PieceCounts;
-use super::corpus::{CleaningCounts, SourceFile, has_text, normalized, read_pairs};
+use super::cleaning_counts::CleaningCounts;
+use super::corpus::Tolerance;
+use super::inputs::Inputs;
 use super::prepared::{
     Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, TOKENIZER, content_files, fingerprint, record_file,
-    store_name, text_names,
+    section, store_name,
 };
 use super::staging::{Staging, write_durably};
 use super::store::{Hash, StoreWriter};
+use super::text_stage::{StagedText, for_each_pair};
 use super::tokenizer::{EncodeCache, Tokenizer};
-use super::{Corpus, DataConfig, FilePair, Split, synthetic};
+use super::{Corpus, DataConfig, Recipe, Split};
 use crate::error::{Error, Result};
+use crate::fetch::Progress;
 use std::path::{Path, PathBuf};
 
 /// Prepares the data of `config` under `root`, or checks and reuses what is there.
 ///
-/// `source` is the folder of the files that the recipe names; `report` gets a line of progress
-/// at a time. The result depends on configuration and text alone.
+/// `source` is a folder with the files or archives that the recipe names; without one they are downloaded.
+/// The result depends on configuration and text alone.
 ///
 /// # Errors
-/// User errors for a recipe or files that do not fit (see [`read_pairs`]), for a prepared
-/// directory that is damaged, and for `source` files that are not those it was made from.
+/// User errors for a recipe or files that do not fit (see [`Inputs::find`] and [`StagedText::write`]), for a
+/// prepared directory that is damaged, and for `source` files that are not those it was made from. Failures of
+/// the network and of the disk; the same call goes on where they stopped it.
 pub fn prepare(
     config: &DataConfig,
     root: &Path,
     source: Option<&Path>,
-    report: &mut dyn FnMut(&str),
+    progress: &mut dyn Progress,
 ) -> Result<Prepared> {
     let directory = directory(config, root)?;
     if !directory.exists() {
+        let inputs = Inputs::find(&config.recipe, source, root, progress)?;
         let staging = Staging::create(&directory)?;
-        build(config, source, staging.path(), report)?;
+        build(config, &inputs, staging.path(), progress)?;
         if staging.publish(&directory)? {
-            report(&format!("prepared {}", directory.display()));
+            progress.say(&format!("prepared {}", directory.display()));
             return Prepared::load(&directory, config);
         }
-        report("another process was faster; using what it prepared");
+        progress.say("another process was faster; using what it prepared");
     }
     let prepared = Prepared::load(&directory, config)?;
     prepared.verify()?;
-    if let (Corpus::Files(_), Some(source)) = (&config.recipe.corpus, source) {
-        check_sources(config, source, &prepared)?;
+    if let (Corpus::Files(_), Some(_)) = (&config.recipe.corpus, source) {
+        check_sources(config, &Inputs::find(&config.recipe, source, root, progress)?, &prepared)?;
     }
-    report(&format!("already prepared: {}", directory.display()));
+    progress.say(&format!("already prepared: {}", directory.display()));
     Ok(prepared)
 }
 
@@ -58,12 +64,23 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
     let directory = directory(config, root)?;
     match &config.recipe.corpus {
         _ if directory.exists() => Prepared::load(&directory, config),
-        Corpus::Generated(_) => prepare(config, root, None, &mut |_| {}),
+        Corpus::Generated(_) => prepare(config, root, None, &mut |_: &str| {}),
         Corpus::Files(_) => Err(Error::user(format!(
-            "{} is not prepared in {}; run `ablate prepare EXPERIMENT --source DIR`, where DIR holds its files",
+            "{} is not prepared in {}; run {}",
             config.recipe.name,
-            root.display()
+            root.display(),
+            how_to_prepare(&config.recipe)
         ))),
+    }
+}
+
+/// The command that prepares an experiment's corpus of files.
+pub fn how_to_prepare(recipe: &Recipe) -> &'static str {
+    match recipe.is_public() {
+        true => {
+            "`ablate prepare EXPERIMENT`, which downloads it, or with --source DIR, where DIR holds its files"
+        }
+        false => "`ablate prepare EXPERIMENT --source DIR`, where DIR holds its files",
     }
 }
 
@@ -82,62 +99,56 @@ fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
             "recipe name {name:?} cannot name a directory; use letters, digits, \"-\", \"_\" and \".\", not \".\" first"
         )));
     }
-    let section = serde_json::to_string(config).map_err(|error| Error::failed(format!("[data]: {error}")))?;
-    let hash = blake3::hash(format!("{FORMAT_VERSION} {section}").as_bytes()).to_hex();
+    let hash = blake3::hash(format!("{FORMAT_VERSION} {}", section(config)?).as_bytes()).to_hex();
     Ok(root.join(format!("{name}-{}", &hash[..16])))
 }
 
 /// Writes every file of a prepared directory into `directory`, the manifest last.
-fn build(
-    config: &DataConfig,
-    source: Option<&Path>,
-    directory: &Path,
-    report: &mut dyn FnMut(&str),
-) -> Result<()> {
-    let corpus = Reader { config, source };
-    report(&format!("reading the training text of {}", config.recipe.name));
+fn build(config: &DataConfig, inputs: &Inputs, directory: &Path, progress: &mut dyn Progress) -> Result<()> {
+    let name = &config.recipe.name;
+    progress.say(&format!("reading and cleaning the text of {name}"));
+    let text = StagedText::write(config, inputs, directory)?;
+    if text.counts.read == 0 {
+        return Err(Error::user(format!("{name}: the recipe has no training pairs")));
+    }
+    progress.say(&format!("learning {} merges", config.merges));
     let mut pieces = PieceCounts::default();
-    let train_sources = corpus.for_each_pair(Split::Train, &mut |source, target| {
-        if has_text(source, target) {
-            pieces.add(source);
-            pieces.add(target);
-        }
+    text.for_each_pair(Split::Train, |source, target| {
+        pieces.add(source);
+        pieces.add(target);
         Ok(())
     })?;
-    report(&format!("learning {} merges", config.merges));
     let tokenizer = Tokenizer::from_counts(&pieces, config.merges);
     drop(pieces);
     let json = tokenizer.to_json();
     write_durably(&directory.join(TOKENIZER), json.as_bytes())?;
 
-    report(&format!("encoding with {} tokens", tokenizer.len()));
+    progress.say(&format!("encoding with {} tokens", tokenizer.len()));
     let mut encoder = Encoder {
         config,
-        corpus,
+        text: &text,
         tokenizer: &tokenizer,
         tokenizer_hash: *blake3::hash(json.as_bytes()).as_bytes(),
         cache: EncodeCache::default(),
         directory,
     };
-    let (train, tokens, again) = encoder.encode_train()?;
-    if again != train_sources {
-        return Err(Error::user(
-            "the training files changed while they were read; run `ablate prepare` again",
-        ));
-    }
-    let (dev, dev_sources) = encoder.encode_evaluation(Split::Dev)?;
-    let (test, test_sources) = encoder.encode_evaluation(Split::Test)?;
-    report(&format!(
-        "{} of {} training pairs kept (dropped: {} empty, {} too long, {} unbalanced), {dev} dev, {test} test",
-        train.kept, train.read, train.empty, train.too_long, train.unbalanced
-    ));
-    if train.read == 0 {
-        return Err(Error::user(format!("{}: the recipe has no training pairs", config.recipe.name)));
+    let (train, tokens) = encoder.encode_train()?;
+    encoder.encode_evaluation(Split::Dev)?;
+    encoder.encode_evaluation(Split::Test)?;
+    train.report().iter().for_each(|line| progress.say(line));
+    progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+    for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
+        if pairs == 0 {
+            return Err(Error::user(format!(
+                "{name}: the {} set is empty; hold out a larger part of the training text",
+                split.name()
+            )));
+        }
     }
     if train.kept == 0 {
         return Err(Error::user(format!(
-            "{}: cleaning drops every training pair; raise data.max_length or data.max_length_ratio",
-            config.recipe.name
+            "{name}: cleaning drops every training pair (see the steps above); raise data.max_length or \
+             data.max_length_ratio, or loosen the recipe's cleaning"
         )));
     }
 
@@ -148,65 +159,26 @@ fn build(
         config: config.clone(),
         counts: Counts {
             train,
-            dev,
-            test,
+            dev: text.dev,
+            test: text.test,
             vocabulary: tokenizer.len(),
             train_source_tokens: tokens.0,
             train_target_tokens: tokens.1,
         },
-        sources: [train_sources, dev_sources, test_sources].concat(),
+        sources: text.sources.clone(),
         fingerprint: fingerprint(&files),
         files,
     };
+    text.remove()?;
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Error::failed(format!("{MANIFEST}: {error}")))?;
     write_durably(&directory.join(MANIFEST), text.as_bytes())
 }
 
-/// The text of a corpus, split by split, as the configuration wants it.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    config: &'a DataConfig,
-    source: Option<&'a Path>,
-}
-
-impl Reader<'_> {
-    /// Visits the pairs of a split in order; says which files they came from.
-    fn for_each_pair(
-        &self,
-        split: Split,
-        visit: &mut dyn FnMut(&str, &str) -> Result<()>,
-    ) -> Result<Vec<SourceFile>> {
-        let mut visit = |source: &str, target: &str| {
-            visit(&normalized(source, self.config), &normalized(target, self.config))
-        };
-        let files = match &self.config.recipe.corpus {
-            Corpus::Generated(generated) => {
-                let pairs = synthetic::generate(generated, split)?;
-                pairs.iter().try_for_each(|(source, target)| visit(source, target))?;
-                return Ok(Vec::new());
-            }
-            Corpus::Files(files) => match split {
-                Split::Train => files.train.as_slice(),
-                Split::Dev => std::slice::from_ref(&files.dev),
-                Split::Test => std::slice::from_ref(&files.test),
-            },
-        };
-        let source = self.source.ok_or_else(|| {
-            Error::user(format!(
-                "{} is made of files; give the folder that holds them: `ablate prepare EXPERIMENT --source DIR`",
-                self.config.recipe.name
-            ))
-        })?;
-        let read = |pair: &FilePair| read_pairs(pair, source, &mut visit);
-        Ok(files.iter().map(read).collect::<Result<Vec<_>>>()?.concat())
-    }
-}
-
-/// Writes the stores and texts of a directory.
+/// Writes the stores of a directory.
 struct Encoder<'a> {
     config: &'a DataConfig,
-    corpus: Reader<'a>,
+    text: &'a StagedText,
     tokenizer: &'a Tokenizer,
     tokenizer_hash: Hash,
     cache: EncodeCache,
@@ -222,17 +194,12 @@ impl Encoder<'_> {
         )
     }
 
-    /// Writes the pairs that cleaning keeps; returns its counts, the tokens of each side, and the files read.
-    fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64), Vec<SourceFile>)> {
+    /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps and the tokens of each side.
+    fn encode_train(&mut self) -> Result<(CleaningCounts, (u64, u64))> {
         let mut store = self.store(Split::Train)?;
-        let mut counts = CleaningCounts::default();
+        let mut counts = self.text.counts;
         let mut tokens = (0, 0);
-        let sources = self.corpus.for_each_pair(Split::Train, &mut |source, target| {
-            counts.read += 1;
-            if !has_text(source, target) {
-                counts.empty += 1;
-                return Ok(());
-            }
+        self.text.for_each_pair(Split::Train, |source, target| {
             let source = self.tokenizer.encode(source, &mut self.cache);
             let target = self.tokenizer.encode(target, &mut self.cache);
             if counts.keep(source.len(), target.len(), self.config) {
@@ -242,44 +209,34 @@ impl Encoder<'_> {
             Ok(())
         })?;
         store.finish()?;
-        Ok((counts, tokens, sources))
+        Ok((counts, tokens))
     }
 
-    /// Writes all pairs of the dev or test set, as ids and as text; returns their number and the files read.
-    fn encode_evaluation(&mut self, split: Split) -> Result<(usize, Vec<SourceFile>)> {
+    /// Writes all pairs of the dev or test set.
+    fn encode_evaluation(&mut self, split: Split) -> Result<()> {
         let mut store = self.store(split)?;
-        let [mut source_text, mut target_text] = [String::new(), String::new()];
-        let mut pairs = 0;
-        let sources = self.corpus.for_each_pair(split, &mut |source, target| {
-            pairs += 1;
-            source_text.extend([source, "\n"]);
-            target_text.extend([target, "\n"]);
+        self.text.for_each_pair(split, |source, target| {
             store.push(
                 &self.tokenizer.encode(source, &mut self.cache),
                 &self.tokenizer.encode(target, &mut self.cache),
             )
         })?;
-        store.finish()?;
-        for (name, text) in text_names(split).iter().zip([source_text, target_text]) {
-            write_durably(&self.directory.join(name), text.as_bytes())?;
-        }
-        Ok((pairs, sources))
+        store.finish()
     }
 }
 
-/// Whether the files in `source` are those that `prepared` was made from.
-fn check_sources(config: &DataConfig, source: &Path, prepared: &Prepared) -> Result<()> {
-    let corpus = Reader { config, source: Some(source) };
+/// Whether the files in `inputs` are those that `prepared` was made from.
+fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> Result<()> {
     let mut found = Vec::new();
     for split in Split::ALL {
-        found.extend(corpus.for_each_pair(split, &mut |_, _| Ok(()))?);
+        found.extend(for_each_pair(config, inputs, split, Tolerance::ALL, &mut |_, _, _| Ok(()))?);
     }
     let recorded = &prepared.manifest().sources;
     match found.iter().zip(recorded).find(|(found, recorded)| found != recorded) {
         None if found.len() == recorded.len() => Ok(()),
         changed => Err(Error::user(format!(
             "{}: not the text that {} was prepared from; delete that directory to prepare the new text",
-            source.join(changed.map_or("", |(found, _)| &found.name)).display(),
+            changed.map_or(config.recipe.name.clone(), |(found, _)| found.name.clone()),
             prepared.directory().display()
         ))),
     }
@@ -287,16 +244,11 @@ fn check_sources(config: &DataConfig, source: &Path, prepared: &Prepared) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FilesCorpus, GeneratedCorpus, Recipe};
+    use super::super::{FilePair, FilePairs, FilesCorpus, GeneratedCorpus};
     use super::*;
 
     fn config(corpus: Corpus) -> DataConfig {
-        let recipe = Recipe {
-            name: "tiny".into(),
-            source_language: "en".into(),
-            target_language: "de".into(),
-            corpus,
-        };
+        let recipe = Recipe::new("tiny", "en", "de", corpus);
         DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }
     }
 
@@ -305,8 +257,7 @@ mod tests {
     }
 
     fn pair(name: &str) -> FilePair {
-        let side = |language: &str| format!("{name}.{language}");
-        FilePair { source: side("en"), target: side("de"), pairs: None, source_url: None, target_url: None }
+        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
     }
 
     /// A corpus of files, in a fresh folder.
@@ -329,12 +280,13 @@ mod tests {
             }
         }
         let train = vec![pair("train"), pair("more")];
-        (config(Corpus::Files(FilesCorpus { train, dev: pair("dev"), test: pair("test") })), folder)
+        let [dev, test] = ["dev", "test"].map(|name| FilePairs(vec![pair(name)]));
+        (config(Corpus::Files(FilesCorpus { train, dev, test, hold_out: None })), folder)
     }
 
     fn prepared(config: &DataConfig, root: &Path, source: Option<&Path>) -> (Result<Prepared>, Vec<String>) {
         let mut lines = Vec::new();
-        let result = prepare(config, root, source, &mut |line| lines.push(line.to_string()));
+        let result = prepare(config, root, source, &mut |line: &str| lines.push(line.to_string()));
         (result, lines)
     }
 
@@ -349,7 +301,8 @@ mod tests {
         let (config, source) = files();
         let root = tempfile::tempdir().unwrap();
         let data = prepared(&config, root.path(), Some(source.path())).0.unwrap();
-        let expected = CleaningCounts { read: 6, kept: 3, empty: 1, too_long: 1, unbalanced: 1 };
+        let expected =
+            CleaningCounts { read: 6, kept: 3, empty: 1, too_long: 1, unbalanced: 1, ..Default::default() };
         assert_eq!(data.counts().train, expected);
         let train = data.split(Split::Train).unwrap();
         let sides = |pair| [train.source(pair), train.target(pair)].map(|ids| data.tokenizer.decode(&ids));
@@ -363,6 +316,21 @@ mod tests {
         assert_eq!(data.tokenizer.decode(&store.source(1)), "\r");
         assert_eq!(data.counts().test, 1);
         assert!(data.text(Split::Train).is_err());
+    }
+
+    /// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
+    #[test]
+    fn a_directory_keeps_its_name() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/multi30k/tiny.toml");
+        let data = crate::config::load_data(&file, &[]).unwrap();
+        assert_eq!(
+            directory(&data, Path::new("data")).unwrap(),
+            Path::new("data/multi30k-en-de-951524911ea40449")
+        );
+        // The recipe's own settings are those of the experiment.
+        let recipe = file.parent().unwrap().join("../recipes/multi30k-en-de.toml");
+        let alone = crate::config::load_data(&recipe, &[]).unwrap();
+        assert_eq!(directory(&alone, Path::new("")).unwrap(), directory(&data, Path::new("")).unwrap());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A prepared corpus: the directory that `prepare` made, opened and checked.
 
-use super::corpus::{CleaningCounts, SourceFile};
+use super::cleaning_counts::CleaningCounts;
+use super::lines::SourceFile;
 use super::store::{Hash, Store};
-use super::tokenizer::Tokenizer;
+use super::text::TextForm;
+use super::tokenizer::{EncodeCache, Tokenizer};
 use super::{DataConfig, Split};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,11 @@ pub fn content_files() -> Vec<String> {
     [TOKENIZER.to_string()].into_iter().chain(stores).chain(texts).collect()
 }
 
+/// The `[data]` section as it is hashed and compared: all that decides the content, and not where files come from.
+pub fn section(config: &DataConfig) -> Result<String> {
+    serde_json::to_string(config).map_err(|error| Error::failed(format!("[data]: {error}")))
+}
+
 pub fn store_name(split: Split) -> String {
     format!("{}.store", split.name())
 }
@@ -99,6 +106,7 @@ pub struct Prepared {
     tokenizer_hash: Hash,
     directory: PathBuf,
     manifest: Manifest,
+    forms: [TextForm; 2],
 }
 
 impl Prepared {
@@ -118,7 +126,7 @@ impl Prepared {
         {
             return Err(damaged(&manifest_file, directory, "it does not hold together"));
         }
-        if manifest.config != *config {
+        if section(&manifest.config)? != section(config)? {
             return Err(damaged(&manifest_file, directory, "it belongs to another [data] section"));
         }
         let tokenizer_file = directory.join(TOKENIZER);
@@ -127,7 +135,20 @@ impl Prepared {
         let tokenizer = Tokenizer::from_json(&text)
             .map_err(|error| damaged(&tokenizer_file, directory, &error.to_string()))?;
         let tokenizer_hash = *blake3::hash(text.as_bytes()).as_bytes();
-        Ok(Prepared { tokenizer, tokenizer_hash, directory: directory.into(), manifest })
+        let forms = TextForm::both(config)?;
+        Ok(Prepared { tokenizer, tokenizer_hash, directory: directory.into(), manifest, forms })
+    }
+
+    /// Token ids of a line of the source language.
+    pub fn encode_source(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
+        self.tokenizer.encode(&self.forms[0].apply(line), cache)
+    }
+
+    /// The text that a model's ids stand for: one line, detokenised where the corpus was tokenised.
+    pub fn decode_target(&self, ids: &[u32]) -> String {
+        let text = self.tokenizer.decode(ids);
+        let text = if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text };
+        self.forms[1].restore(text)
     }
 
     /// Compares every file with the manifest.
@@ -156,7 +177,7 @@ impl Prepared {
         Store::open(&path, self.tokenizer_hash)
     }
 
-    /// Both sides of the dev or test set as text, lower-cased if the configuration says so.
+    /// Both sides of the dev or test set as text, lower-cased if the configuration says so, never tokenised.
     ///
     /// # Errors
     /// A user error for a damaged file; a failure for the training set, of which no text is kept.

@@ -309,7 +309,7 @@ impl Work<'_> {
     /// Operations of an update, forward and backward, on average over the first epoch.
     fn flops_of_update(&self) -> Result<f64> {
         let Experiment { model, training, .. } = self.trial.experiment;
-        let rows = model.embedding_rows.unwrap_or(self.data.tokenizer.len() as i64);
+        let rows = model.rows(self.data.tokenizer.len());
         Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
 }

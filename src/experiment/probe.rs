@@ -56,7 +56,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let model = Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
     let mut adam = Adam::build(training, model.weights());
     let mut batches = epoch_batches(&store, training.seed, 0, training.micro_batch_tokens);
-    let rows = model_config.embedding_rows.unwrap_or(vocabulary as i64);
+    let rows = model_config.rows(vocabulary);
     let size = |pairs: &Vec<u32>| working_set(model_config, rows, &shape(&store, pairs));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))

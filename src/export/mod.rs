@@ -125,7 +125,12 @@ fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Error {
 ///
 /// # Deviation
 /// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-fn reading_tokenizer(run: &Run, ends: bool) -> Result<Vec<u8>> {
+fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>> {
+    if run.experiment.data.recipe.moses.is_some() {
+        let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
+        let remedy = "export safetensors, and put `ablate moses` around what loads it";
+        return Err(refusal(format, "data.recipe.moses", allowed, remedy));
+    }
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
     if run.experiment.data.lowercase {

@@ -7,7 +7,7 @@ use tch::Tensor;
 /// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
 ///
 /// Shared matrices are handles to one tensor. Rows beyond the vocabulary
-/// (`model.embedding_rows`) exist only to take part in the softmax.
+/// (`model.embedding_rows`, `model.embedding_multiple`) exist only to take part in the softmax.
 #[derive(Debug)]
 pub struct Embeddings {
     source: Tensor,
@@ -18,7 +18,7 @@ pub struct Embeddings {
 
 impl Embeddings {
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: i64) -> Self {
-        let rows = config.embedding_rows.unwrap_or(vocabulary);
+        let rows = config.rows(vocabulary as usize);
         let matrix = |name: &str| {
             scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
         };

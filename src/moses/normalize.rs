@@ -14,11 +14,12 @@ use super::language::Language;
 use super::rewrite::Rewrite;
 use crate::error::{Error, Result};
 use crate::white_space::trim;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// What is done to punctuation before a text is tokenised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// `normalize-punctuation.perl`.

@@ -4,6 +4,7 @@
 pub mod gaps;
 
 pub mod corpora;
+pub mod server;
 pub mod texts;
 
 use serde::de::DeserializeOwned;

@@ -117,7 +117,7 @@ pub fn bench(
     let peak = Peak::measure(kind, device);
     device::forget_peak_memory();
     let model = Transformer::build(model_config, vocabulary, training.seed, kind, device);
-    let rows = model_config.embedding_rows.unwrap_or(vocabulary as i64);
+    let rows = model_config.rows(vocabulary);
     let trained = match effort.only {
         Some(Half::Decoding) => None,
         _ => Some(training::measure(experiment, &store, &model, rows, &peak, effort, stop)?),

@@ -5,7 +5,7 @@ use super::probe;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::text_names;
 use crate::data::tokenizer::largest_vocabulary;
-use crate::data::{Corpus, Prepared, Split};
+use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
 use crate::error::Result;
 use crate::model::Transformer;
@@ -97,7 +97,7 @@ impl<'a> Market<'a> {
         let corpus = self.corpora.of(experiment)?;
         let known = corpus.as_ref().map(|corpus| corpus.tokenizer.len());
         let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges));
-        let embedding_rows = model.embedding_rows.unwrap_or(vocabulary as i64);
+        let embedding_rows = model.rows(vocabulary);
         let parameters = Transformer::parameters(model, vocabulary);
         let workload = self.workload(experiment, corpus.as_deref())?;
         let memory_estimate =
@@ -200,9 +200,7 @@ pub fn how_to_prepare(experiment: &Experiment) -> String {
     let name = &experiment.data.recipe.name;
     match &experiment.data.recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => {
-            format!("{name}: `ablate prepare EXPERIMENT --source DIR` first, where DIR holds its files")
-        }
+        Corpus::Files(_) => format!("{name}: first {}", prepare::how_to_prepare(&experiment.data.recipe)),
     }
 }
 

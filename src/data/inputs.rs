@@ -1,0 +1,214 @@
+//! Where the files of a corpus are: in a folder that the user gave, or fetched from their addresses.
+
+use super::Split;
+use super::recipe::{Corpus, FilePair, Recipe};
+use crate::error::{Error, Result};
+use crate::fetch::compression::{Compression, plain_name};
+use crate::fetch::download::{Checked, check_given};
+use crate::fetch::{Cache, Download, Mirror, Policy, Progress};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Folder of the downloads, below that of the prepared corpora.
+pub const DOWNLOADS: &str = "downloads";
+
+/// The files of a corpus, by the names that its recipe gives them.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    paths: BTreeMap<String, PathBuf>,
+}
+
+impl Inputs {
+    /// Finds every file of `recipe` in the folder `source`, which may also hold the archives that the recipe
+    /// names; without a folder, fetches them into `root`. Archives are unpacked into `root` either way.
+    ///
+    /// # Errors
+    /// User errors for what is missing or another file than the recipe states; failures to download.
+    pub fn find(
+        recipe: &Recipe,
+        source: Option<&Path>,
+        root: &Path,
+        progress: &mut dyn Progress,
+    ) -> Result<Self> {
+        let mut search = Search {
+            recipe,
+            cache: Cache::new(&root.join(DOWNLOADS), Policy::default()),
+            found: Inputs::default(),
+        };
+        let names = names(recipe);
+        if names.is_empty() {
+            return Ok(search.found);
+        }
+        match source {
+            Some(folder) => search.in_folder(&names, folder, progress)?,
+            None => search.at_addresses(&names, progress)?,
+        }
+        Ok(search.found)
+    }
+
+    /// Finds files of a folder.
+    #[cfg(test)]
+    pub fn in_folder(names: &[&str], folder: &Path) -> Result<Self> {
+        let paths = names.iter().map(|name| {
+            let path = beside(folder, name).ok_or_else(|| missing(folder, name, &[]))?;
+            Ok((name.to_string(), path))
+        });
+        Ok(Inputs { paths: paths.collect::<Result<_>>()? })
+    }
+
+    /// The file that the recipe calls `name`.
+    pub fn path(&self, name: &str) -> Result<&Path> {
+        let path = self.paths.get(name).map(PathBuf::as_path);
+        path.ok_or_else(|| Error::failed(format!("{name} is no file of the recipe")))
+    }
+}
+
+/// The files that a recipe names, each once, in order.
+fn names(recipe: &Recipe) -> Vec<&str> {
+    let Corpus::Files(files) = &recipe.corpus else { return Vec::new() };
+    let pairs = Split::ALL.into_iter().flat_map(|split| files.files(split));
+    let mut names = Vec::new();
+    for name in pairs.flat_map(|pair| [pair.source.as_str(), &pair.target]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+struct Search<'a> {
+    recipe: &'a Recipe,
+    cache: Cache,
+    found: Inputs,
+}
+
+impl<'a> Search<'a> {
+    fn in_folder(&mut self, names: &[&'a str], folder: &Path, progress: &mut dyn Progress) -> Result<()> {
+        if !folder.is_dir() {
+            return Err(Error::user(format!(
+                "{}: no such folder; --source names the one that holds the files of {}",
+                folder.display(),
+                self.recipe.name
+            )));
+        }
+        for name in names {
+            if self.found.paths.contains_key(*name) {
+                continue;
+            }
+            let download = self.download(name);
+            let member = download.and_then(|download| download.members.get(*name));
+            // A member may lie there under the name that it has in the archive, with or without its folders.
+            let others =
+                member.into_iter().flat_map(|path| [path.as_str(), path.rsplit('/').next().unwrap_or(path)]);
+            if let Some(path) = [*name].into_iter().chain(others).find_map(|name| beside(folder, name)) {
+                self.found.paths.insert(name.to_string(), path);
+                continue;
+            }
+            let archives: Vec<&Mirror> =
+                download.iter().flat_map(|download| download.archive_mirrors()).collect();
+            let at_hand =
+                archives.iter().map(|mirror| mirror.file_name()).find(|name| folder.join(name).is_file());
+            let (Some(file), Some(download), true) = (at_hand, download, member.is_some()) else {
+                let mut archives: Vec<&str> = archives.iter().map(|mirror| mirror.file_name()).collect();
+                archives.dedup();
+                return Err(missing(folder, name, &archives));
+            };
+            let _lock = self.cache.lock()?;
+            let same_name = archives.into_iter().filter(|mirror| mirror.file_name() == file);
+            let archive = check_given(&folder.join(file), same_name)?;
+            self.unpack(&archive, download, names, progress)?;
+        }
+        Ok(())
+    }
+
+    fn at_addresses(&mut self, names: &[&'a str], progress: &mut dyn Progress) -> Result<()> {
+        let recipe = self.recipe;
+        if let Some(name) =
+            names.iter().find(|name| self.download(name).is_none() && self.stated(name).is_none())
+        {
+            return Err(Error::user(format!(
+                "{}: the recipe states no address for {name}; give the folder that holds its files: \
+                 `ablate prepare … --source DIR`",
+                recipe.name
+            )));
+        }
+        let _lock = self.cache.lock()?;
+        for name in names {
+            if self.found.paths.contains_key(*name) {
+                continue;
+            }
+            match self.download(name) {
+                Some(download) => {
+                    let file = self.cache.obtain(download, progress)?;
+                    if download.members.contains_key(*name) {
+                        self.unpack(&file, download, names, progress)?;
+                    } else {
+                        self.found.paths.insert(name.to_string(), file.path);
+                    }
+                }
+                None => {
+                    let mirrors = self.stated(name).into_iter().map(Mirror::at).collect();
+                    let download =
+                        Download { name: Some(name.to_string()), members: BTreeMap::new(), mirrors };
+                    let file = self.cache.obtain(&download, progress)?;
+                    self.found.paths.insert(name.to_string(), file.path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpacks what is needed of an archive, all at once.
+    fn unpack(
+        &mut self,
+        archive: &Checked,
+        download: &Download,
+        names: &[&str],
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let wanted: Vec<(&str, &str)> =
+            names.iter().filter_map(|name| Some((*name, download.members.get(*name)?.as_str()))).collect();
+        let members: Vec<&str> = wanted.iter().map(|(_, member)| *member).collect();
+        let paths = self.cache.members(archive, &members, progress)?;
+        self.found.paths.extend(wanted.iter().map(|(name, _)| name.to_string()).zip(paths));
+        Ok(())
+    }
+
+    /// What brings the file called `name`.
+    fn download(&self, name: &str) -> Option<&'a Download> {
+        let downloads = &self.recipe.origin.downloads;
+        downloads.iter().find(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
+    }
+
+    /// The address that a pair of files states for `name`.
+    fn stated(&self, name: &str) -> Option<&'a str> {
+        let Corpus::Files(files) = &self.recipe.corpus else { return None };
+        let url = |pair: &'a FilePair| match name {
+            name if name == pair.source => pair.source_url.as_deref(),
+            name if name == pair.target => pair.target_url.as_deref(),
+            _ => None,
+        };
+        Split::ALL.into_iter().flat_map(|split| files.files(split)).find_map(url)
+    }
+}
+
+/// The file called `name` in `folder`, in any form of compression.
+fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = plain_name(name);
+    let packed = Compression::ALL.map(|compression| format!("{plain}{}", compression.ending()));
+    let names = [name.to_string(), plain.to_string()].into_iter().chain(packed);
+    names.map(|name| folder.join(name)).find(|path| path.is_file())
+}
+
+fn missing(folder: &Path, name: &str, archives: &[&str]) -> Error {
+    let endings = Compression::ALL.map(Compression::ending).join(", ");
+    let archives = match archives {
+        [] => String::new(),
+        archives => format!(", nor {}", archives.join(" or ")),
+    };
+    Error::user(format!(
+        "{}: there is no file {}, with or without one of {endings}{archives}; give the folder that holds it with --source",
+        folder.display(),
+        plain_name(name)
+    ))
+}

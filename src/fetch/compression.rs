@@ -1,0 +1,256 @@
+//! Compressed files, told apart by how their names end: gzip, bzip2, xz and zstd.
+
+use bzip2::bufread::MultiBzDecoder;
+use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+/// A way to compress one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstd,
+}
+
+/// Text shrinks to a tenth at best; what grows by more than this is no text and may fill a disk.
+pub const LARGEST_RATIO: u64 = 200;
+/// Bytes that any file may expand to, however small it is.
+pub const ALWAYS_ALLOWED: u64 = 64 << 20;
+/// KiB that a dictionary of xz may take: what `xz -9` needs, and more.
+const XZ_MEMORY: u32 = 512 << 10;
+
+impl Compression {
+    pub const ALL: [Compression; 4] =
+        [Compression::Gzip, Compression::Bzip2, Compression::Xz, Compression::Zstd];
+
+    /// How names of such files end.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Compression::Gzip => ".gz",
+            Compression::Bzip2 => ".bz2",
+            Compression::Xz => ".xz",
+            Compression::Zstd => ".zst",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Bzip2 => "bzip2",
+            Compression::Xz => "xz",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    /// Of a file of this name; nothing for one that is not compressed.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|compression| name.ends_with(compression.ending()))
+    }
+
+    /// What `input` expands to; files that are several compressed ones in a row count as one.
+    pub fn reader(self, input: impl BufRead + 'static) -> Box<dyn Read> {
+        match self {
+            Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
+            Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+            Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, XZ_MEMORY)),
+            Compression::Zstd => Box::new(ZstdFrames::new(input)),
+        }
+    }
+}
+
+/// `name` without the ending of a compressed file.
+pub fn plain_name(name: &str) -> &str {
+    match Compression::of(name) {
+        Some(compression) => name.strip_suffix(compression.ending()).unwrap_or(name),
+        None => name,
+    }
+}
+
+/// Opens a file for reading, decompressed if its name says so, and stops at a bomb.
+pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let input = BufReader::with_capacity(1 << 16, file);
+    Ok(match Compression::of(&name) {
+        Some(compression) => Box::new(Guard::new(compression.reader(input), size)),
+        None => Box::new(input),
+    })
+}
+
+/// What went wrong in reading `name`, in words: `None` if the operating system failed, not the content.
+pub fn damage(name: &str, error: &io::Error) -> Option<String> {
+    if error.raw_os_error().is_some() {
+        return None;
+    }
+    if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) {
+        return Some(error.to_string());
+    }
+    let compression = Compression::of(name)?.name();
+    Some(format!("the {compression} data is damaged or ends too early ({error}); fetch the file again"))
+}
+
+/// Passes bytes on until they are many more than a file of text can hold.
+pub struct Guard<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R> Guard<R> {
+    /// For what is read from `compressed` bytes.
+    pub fn new(input: R, compressed: u64) -> Self {
+        Guard { input, left: compressed.saturating_mul(LARGEST_RATIO).max(ALWAYS_ALLOWED) }
+    }
+}
+
+impl<R: Read> Read for Guard<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.left =
+            self.left.checked_sub(read as u64).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, Bomb))?;
+        Ok(read)
+    }
+}
+
+/// The error of [`Guard`].
+#[derive(Debug, thiserror::Error)]
+#[error("it expands to more than {LARGEST_RATIO} times its size, as no text does; refused")]
+pub struct Bomb;
+
+/// Frames of zstd, one after the other; their checksums are compared.
+struct ZstdFrames<R> {
+    input: R,
+    decoder: FrameDecoder,
+    /// Whether a frame has begun and not ended.
+    inside: bool,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    fn new(input: R) -> Self {
+        ZstdFrames { input, decoder: FrameDecoder::new(), inside: false }
+    }
+
+    /// Begins the next frame; false after the last one.
+    fn begin(&mut self) -> io::Result<bool> {
+        while !self.input.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.input) {
+                Ok(()) => {
+                    self.inside = true;
+                    return Ok(true);
+                }
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let length = u64::from(length);
+                    if io::copy(&mut (&mut self.input).take(length), &mut io::sink())? < length {
+                        return Err(ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(error) => return Err(damaged(error)),
+            }
+        }
+        Ok(false)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.inside = false;
+        let (stated, found) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+        if stated.is_some() && stated != found {
+            return Err(damaged("the checksum does not match"));
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.inside && !self.begin()? {
+                return Ok(0);
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let step = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.input, step).map_err(damaged)?;
+            }
+            let read = self.decoder.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            self.end()?;
+        }
+    }
+}
+
+fn damaged(why: impl ToString) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::archive::tests::compressed;
+
+    fn read(name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let mut found = Vec::new();
+        open(&path)?.read_to_end(&mut found).map(|_| found)
+    }
+
+    #[test]
+    fn every_form_is_read_and_may_come_in_parts() {
+        assert_eq!(read("a.txt", b"one\n").unwrap(), b"one\n");
+        for compression in Compression::ALL {
+            let name = format!("a{}", compression.ending());
+            assert_eq!(plain_name(&name), "a");
+            let parts = [b"one\n".as_slice(), b"two\n"].map(|part| compressed(compression, part)).concat();
+            assert_eq!(read(&name, &parts).unwrap(), b"one\ntwo\n", "{name}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_most_changes_are_noticed() {
+        let text = (0..400).map(|n| format!("line {}\n", n * n)).collect::<String>();
+        for compression in Compression::ALL {
+            let name = format!("a{}", compression.ending());
+            let whole = compressed(compression, text.as_bytes());
+            for length in 1..whole.len() {
+                let error = read(&name, &whole[..length]).expect_err(&format!("{name} {length}"));
+                let said = damage(&name, &error).unwrap();
+                assert!(said.contains(compression.name()) && said.contains("fetch"), "{said}");
+            }
+            for at in (0..whole.len()).step_by(7) {
+                let mut changed = whole.clone();
+                changed[at] ^= 0x10;
+                // Some bits say nothing about the content: dates and the like.
+                assert!(read(&name, &changed).map_or(true, |found| found == text.as_bytes()), "{name} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn bombs_do_not_go_off() {
+        let zeros = vec![0; ALWAYS_ALLOWED as usize + 1];
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let name = format!("bomb{}", compression.ending());
+            let error = read(&name, &compressed(compression, &zeros)).unwrap_err();
+            assert!(damage(&name, &error).unwrap().contains("200 times"), "{error}");
+        }
+        // As large, but a file of its own size.
+        assert_eq!(read("plain", &zeros).unwrap().len(), zeros.len());
+    }
+
+    #[test]
+    fn errors_of_the_operating_system_are_no_damage() {
+        assert_eq!(damage("a.gz", &io::Error::from_raw_os_error(libc::EIO)), None);
+        assert_eq!(damage("a.txt", &ErrorKind::UnexpectedEof.into()), None);
+    }
+}

@@ -1,0 +1,267 @@
+//! Getting a file from one of its mirrors, once: attempts, checks, and what is kept.
+//!
+//! A file lies below the folder of downloads at host and path of its address; members of archives below
+//! `members/` and the archive's sha256.
+
+use super::archive::{extract, inside, is_archive};
+use super::checksum::Digests;
+use super::lock::LockFile;
+use super::progress::Progress;
+use super::transfer::{Part, Trouble, Wanted, transfer};
+use super::{Download, Mirror};
+use crate::error::{Error, Result};
+use crate::files;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::Agent;
+
+/// How patiently to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Attempts in a row that bring nothing, before the next mirror is asked.
+    pub attempts: u32,
+    /// Pause before the second attempt; it doubles from one to the next.
+    pub pause: Duration,
+    /// Time to connect.
+    pub connect: Duration,
+    /// Silence after which a connection counts as cut.
+    pub silence: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            attempts: 5,
+            pause: Duration::from_secs(1),
+            connect: Duration::from_secs(30),
+            silence: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A file on the disk that was compared with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+/// The folder of downloads. Proxies are taken from the usual environment variables.
+pub struct Cache {
+    folder: PathBuf,
+    policy: Policy,
+    agent: Agent,
+}
+
+impl Cache {
+    pub fn new(folder: &Path, policy: Policy) -> Self {
+        let agent = Agent::config_builder()
+            .timeout_connect(Some(policy.connect))
+            .timeout_per_read(Some(policy.silence))
+            .timeout_per_write(Some(policy.silence))
+            .http_status_as_error(false)
+            .accept_encoding("identity")
+            .user_agent(concat!("ablate/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Cache { folder: folder.into(), policy, agent }
+    }
+
+    /// Keeps other processes from working on the same downloads, until it is dropped.
+    ///
+    /// # Errors
+    /// Busy, if one does already.
+    pub fn lock(&self) -> Result<files::Lock> {
+        files::create_dir(&self.folder)?;
+        files::lock(&self.folder.join(".lock"))?.ok_or_else(|| {
+            Error::Busy(format!("another process is downloading into {}; wait for it", self.folder.display()))
+        })
+    }
+
+    /// The file, from the disk if it is there, else from the first mirror that gives it.
+    ///
+    /// # Errors
+    /// If no mirror gives it: each with its reason. I/O errors, such as a full disk, at once.
+    pub fn obtain(&self, download: &Download, progress: &mut dyn Progress) -> Result<Checked> {
+        let mut lock = LockFile::open(&self.folder)?;
+        for mirror in &download.mirrors {
+            if let Some(found) = self.present(&lock.pinned(mirror), progress)? {
+                return Ok(found);
+            }
+        }
+        let mut reasons = String::new();
+        for mirror in &download.mirrors {
+            match self.ask_mirror(mirror, &mut lock, progress) {
+                Ok(found) => return Ok(found),
+                Err(Trouble::Local(error)) => return Err(error),
+                Err(Trouble::Passing(why) | Trouble::Refused(why)) => {
+                    progress.say(&format!("{}: {why}", mirror.url));
+                    reasons += &format!("\n  {}: {why}", mirror.url);
+                }
+            }
+        }
+        Err(Error::failed(format!(
+            "no address gave the file:{reasons}\nThe same command tries again and goes on with what is there; \
+             or get the file otherwise and give its folder with --source DIR"
+        )))
+    }
+
+    /// Where a file from this address lies.
+    fn place(&self, mirror: &Mirror) -> PathBuf {
+        let address = mirror.url.split_once("://").map_or(mirror.url.as_str(), |(_, rest)| rest);
+        let safe = |part: &str| -> String {
+            let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+            let name: String = part.chars().map(plain).collect();
+            if name.starts_with('.') { format!("_{name}") } else { name }
+        };
+        address
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.folder.clone(), |path, part| path.join(safe(part)))
+    }
+
+    /// What an earlier call has fetched, if it is still as it was; else it is removed.
+    fn present(&self, mirror: &Mirror, progress: &mut dyn Progress) -> Result<Option<Checked>> {
+        let path = self.place(mirror);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let digests = Digests::of(&path)?;
+        match digests.contradiction(mirror) {
+            None => Ok(Some(Checked { path, sha256: digests.sha256 })),
+            Some(why) => {
+                progress.say(&format!("{}: {why}; fetching it again", path.display()));
+                files::remove(&path)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn ask_mirror(
+        &self,
+        mirror: &Mirror,
+        lock: &mut LockFile,
+        progress: &mut dyn Progress,
+    ) -> std::result::Result<Checked, Trouble> {
+        let place = self.place(mirror);
+        files::create_dir(place.parent().unwrap_or(&self.folder))?;
+        let stated = lock.pinned(mirror);
+        let part = Part::of(&place);
+        progress.say(&match part.len() {
+            0 => format!("fetching {}", mirror.url),
+            have => format!("fetching {}, from byte {have} on", mirror.url),
+        });
+        let mut resumed = part.len() > 0;
+        loop {
+            resumed |= self.with_patience(&stated, &part, progress)?;
+            let digests = Digests::of(&part.path)?;
+            let Some(why) = digests.contradiction(&stated) else {
+                lock.record(mirror, &digests)?;
+                part.publish(&place)?;
+                return Ok(Checked { path: place, sha256: digests.sha256 });
+            };
+            part.remove()?;
+            // A file put together from two attempts may be a mixture of two versions.
+            if !std::mem::take(&mut resumed) {
+                let recorded = !mirror.is_pinned();
+                let advice = if recorded {
+                    format!(
+                        ", which {} has from the first download; to accept the new file, delete its entry there",
+                        lock.path().display()
+                    )
+                } else {
+                    String::new()
+                };
+                return Err(Trouble::Refused(format!("another file than stated: {why}{advice}")));
+            }
+            progress.say(&format!("{}: {why}; starting anew", mirror.url));
+        }
+    }
+
+    /// Attempts until the part is complete; says whether it was put together from several.
+    fn with_patience(
+        &self,
+        mirror: &Mirror,
+        part: &Part,
+        progress: &mut dyn Progress,
+    ) -> std::result::Result<bool, Trouble> {
+        let wanted = Wanted { bytes: mirror.bytes, pinned: mirror.is_pinned() };
+        let (mut failures, mut pause, mut several) = (0, self.policy.pause, false);
+        loop {
+            let before = part.len();
+            match transfer(&self.agent, &mirror.url, part, wanted, progress) {
+                Ok(()) => return Ok(several),
+                Err(Trouble::Passing(why)) => {
+                    several = true;
+                    if part.len() > before {
+                        (failures, pause) = (0, self.policy.pause);
+                    }
+                    failures += 1;
+                    if failures >= self.policy.attempts {
+                        return Err(Trouble::Passing(format!("{why}, {failures} times in a row")));
+                    }
+                    progress.say(&format!("{}: {why}; trying again", mirror.url));
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// Paths of an archive's members on the disk, by their paths in the archive; unpacked unless they are.
+    ///
+    /// # Errors
+    /// See [`extract`].
+    pub fn members(
+        &self,
+        archive: &Checked,
+        wanted: &[&str],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<PathBuf>> {
+        let folder = self.folder.join("members").join(&archive.sha256);
+        let place = |member: &str| {
+            let path = inside(member).filter(|path| !path.is_empty() && !path.starts_with('.'));
+            path.map(|path| folder.join(path)).ok_or_else(|| {
+                Error::user(format!("{}: {member:?} is no path of a member", archive.path.display()))
+            })
+        };
+        let places = wanted.iter().map(|member| place(member)).collect::<Result<Vec<_>>>()?;
+        let pairs = wanted.iter().zip(&places);
+        let missing: Vec<&str> =
+            pairs.filter(|(_, place)| !place.is_file()).map(|(member, _)| *member).collect();
+        if !missing.is_empty() {
+            progress.say(&format!("unpacking {}", archive.path.display()));
+            files::create_dir(&folder)?;
+            files::remove_leftovers(&folder)?;
+            extract(&archive.path, &missing, &folder)?;
+        }
+        Ok(places)
+    }
+}
+
+/// A file that somebody else fetched; it must be what one of `mirrors` states.
+///
+/// # Errors
+/// A user error that names the file, if it is another one.
+pub fn check_given<'a>(path: &Path, mirrors: impl Iterator<Item = &'a Mirror>) -> Result<Checked> {
+    let digests = Digests::of(path)?;
+    let mut reasons = String::new();
+    for mirror in mirrors {
+        match digests.contradiction(mirror) {
+            None => return Ok(Checked { path: path.into(), sha256: digests.sha256 }),
+            Some(why) => reasons += &format!("\n  {}: {why}", mirror.url),
+        }
+    }
+    Err(Error::user(format!(
+        "{}: not the file that the recipe means; it is another version, or a part of it:{reasons}",
+        path.display()
+    )))
+}
+
+impl Download {
+    /// The mirror whose file is an archive of the name, for files that are there already.
+    pub fn archive_mirrors(&self) -> impl Iterator<Item = &Mirror> {
+        self.mirrors.iter().filter(|mirror| is_archive(mirror.file_name()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Checksums that no recipe states: recorded at the first download, required from then on.
+//!
+//! One file, `lock.toml`, in the folder of the downloads; a table an address. Whoever wants a new version of a
+//! file deletes its entry; whoever wants to pin it for others copies the values into the recipe.
+
+use super::Mirror;
+use super::checksum::Digests;
+use crate::error::{Error, Result};
+use crate::files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Name of the file.
+pub const LOCK_FILE: &str = "lock.toml";
+
+const HEADER: &str = "\
+# What `ablate prepare` found at addresses whose checksum no recipe states, at the first download.
+# Later downloads must be the same file. To accept another one, delete its table here.
+";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    bytes: u64,
+    sha256: String,
+}
+
+/// The recorded checksums of a folder of downloads.
+#[derive(Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl LockFile {
+    /// Reads what `folder` has recorded so far.
+    ///
+    /// # Errors
+    /// A user error if the file is not what this module writes.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK_FILE);
+        let text = files::read_if_exists(&path)?.unwrap_or_default();
+        let damaged = |why: String| {
+            Error::user(format!("{}: {why}; mend it, or delete it to record anew", path.display()))
+        };
+        let text = String::from_utf8(text).map_err(|_| damaged("not UTF-8".into()))?;
+        let entries = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        Ok(LockFile { path, entries })
+    }
+
+    /// `mirror` with what is recorded of it, where it states no checksum itself.
+    pub fn pinned(&self, mirror: &Mirror) -> Mirror {
+        match self.entries.get(&mirror.url) {
+            Some(entry) if !mirror.is_pinned() => {
+                Mirror { bytes: Some(entry.bytes), sha256: Some(entry.sha256.clone()), ..mirror.clone() }
+            }
+            _ => mirror.clone(),
+        }
+    }
+
+    /// Records a first download, durably; an address that is recorded or pinned already stays as it is.
+    pub fn record(&mut self, mirror: &Mirror, found: &Digests) -> Result<()> {
+        if mirror.is_pinned() || self.entries.contains_key(&mirror.url) {
+            return Ok(());
+        }
+        let entry = Entry { bytes: found.bytes, sha256: found.sha256.clone() };
+        self.entries.insert(mirror.url.clone(), entry);
+        let text = toml::to_string(&self.entries).map_err(|error| Error::failed(error.to_string()))?;
+        files::write_atomically(&self.path, format!("{HEADER}\n{text}").as_bytes())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(sha256: Option<&str>) -> Mirror {
+        Mirror { url: "http://h/a.tgz".into(), bytes: None, sha256: sha256.map(String::from), md5: None }
+    }
+
+    #[test]
+    fn the_first_download_is_recorded_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let digests = |bytes, sha256: &str| Digests { bytes, sha256: sha256.into(), md5: String::new() };
+        let mut lock = LockFile::open(folder.path()).unwrap();
+        assert_eq!(lock.pinned(&mirror(None)), mirror(None));
+        lock.record(&mirror(None), &digests(3, "aa")).unwrap();
+        lock.record(&mirror(None), &digests(4, "bb")).unwrap();
+        let again = LockFile::open(folder.path()).unwrap().pinned(&mirror(None));
+        assert_eq!((again.bytes, again.sha256.as_deref()), (Some(3), Some("aa")));
+        // What a recipe states counts more than what was recorded.
+        assert_eq!(lock.pinned(&mirror(Some("cc"))), mirror(Some("cc")));
+    }
+
+    #[test]
+    fn a_broken_lock_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for broken in ["[", "[x]\nbytes = 1\n"] {
+            std::fs::write(folder.path().join(LOCK_FILE), broken).unwrap();
+            let error = LockFile::open(folder.path()).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("lock.toml"), "{error}");
+        }
+    }
+}

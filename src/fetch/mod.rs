@@ -1,0 +1,65 @@
+//! Files of a public corpus: from addresses and archives to plain files on the disk.
+//!
+//! Knows nothing of what the files hold. Everything that arrives is checked before it gets its name, so a
+//! file that is there is a file that is whole: an interrupted call leaves parts under other names, and the
+//! next one goes on with them.
+
+pub mod archive;
+pub mod checksum;
+pub mod compression;
+pub mod download;
+pub mod lock;
+pub mod progress;
+mod transfer;
+
+pub use download::{Cache, Policy};
+pub use progress::Progress;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One file to fetch: a text, or an archive of texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Download {
+    /// What the corpus calls the file, if it is itself a text; else the names are in `members`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Of an archive: the corpus's names of its texts, each with the member's path in the archive.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, String>,
+    /// Addresses of the same content, the preferred first. Archives may be packed differently.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// An address and what is known of the file there. A checksum that is not known is left out: the first
+/// download records it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    /// http or https.
+    pub url: String,
+    /// Size of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// 32 hexadecimal digits, where publishers state nothing better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md5: Option<String>,
+}
+
+impl Mirror {
+    /// An address of which nothing else is known.
+    pub fn at(url: &str) -> Self {
+        Mirror { url: url.into(), bytes: None, sha256: None, md5: None }
+    }
+
+    /// The file's name: the last part of the address's path.
+    pub fn file_name(&self) -> &str {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+}
