@@ -61,7 +61,7 @@ fn windows(tokens: u64, micro_batch_tokens: u64) -> u64 {
 /// The difference rises and falls by turns, so that a batch that crosses from one length to the
 /// next holds pairs of like proportions.
 fn sort_by_length(pairs: &mut [u32], lengths: impl Fn(u32) -> (usize, usize)) {
-    pairs.sort_by_key(|&pair| {
+    pairs.sort_by_cached_key(|&pair| {
         let (source, target) = lengths(pair);
         let (longer, difference) = (source.max(target), source as i64 - target as i64);
         (longer, if longer % 2 == 0 { difference } else { -difference })
