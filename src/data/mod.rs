@@ -59,6 +59,8 @@ pub struct DataConfig {
 /// Which tokens the two sides have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+// Recipes state it too, whose schema has none of this one's definitions.
+#[schemars(inline)]
 pub enum Vocabulary {
     /// The same: merges are learned on both sides together (paper §5.1).
     #[default]
