@@ -68,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         return Err(Error::user("training.precision must be float32: that is what is measured"));
     }
     let data = prepare::open(&experiment.data, &arguments.data)?;
-    validate_vocabulary(&experiment, data.tokenizer.len())?;
+    validate_vocabulary(&experiment, data.tokenizers.sizes())?;
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
     let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
@@ -77,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         (0..arguments.warmup + arguments.updates).map(|_| stream.next_update()).collect();
     let model = Transformer::build(
         &experiment.model,
-        data.tokenizer.len(),
+        data.tokenizers.sizes(),
         experiment.training.seed,
         Kind::Float,
         device,
@@ -133,7 +133,7 @@ fn export(
     let settings = json!({
         "model": model_settings,
         "training": experiment.training,
-        "vocabulary": data.tokenizer.len(),
+        "vocabulary": data.tokenizers.target().len(),
         "threads": tch::get_num_threads(),
         "hardware": ablate::device::hardware(Device::Cpu),
     });

@@ -201,11 +201,13 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log = tempfile.TemporaryFile()
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(self.log_dir)]
+        # Its pages name the directory as it was given: results/SWEEP, and no path of this machine.
+        folder = pathlib.Path(self.log_dir).resolve()
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", "/".join(folder.parts[-2:])]
         command += ["--host", "127.0.0.1", "--port", str(port), "--load_fast", "true" if self.fast else "false"]
         # 0 is no way to ask for all points: the scalars page takes it for a wish to see none.
         command += ["--samples_per_plugin", "scalars=1000000,text=1000000", "--reload_interval", "1"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(command, cwd=folder.parent.parent, stdout=self.log, stderr=subprocess.STDOUT)
         return self
 
     def __exit__(self, *_):

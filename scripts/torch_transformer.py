@@ -31,6 +31,7 @@ MODEL = {
     "layer_norm_epsilon": 1e-6,
     "attention_biases": True,
     "embedding_rows": None,
+    "embedding_multiple": None,
 }
 
 
@@ -147,7 +148,8 @@ class Stack(nn.Module):
 class Transformer(nn.Module):
     def __init__(self, model, vocabulary, longest=1024):
         super().__init__()
-        rows, d_model = model["embedding_rows"] or vocabulary, model["d_model"]
+        multiple, d_model = model.get("embedding_multiple") or 1, model["d_model"]
+        rows = model.get("embedding_rows") or -(-vocabulary // multiple) * multiple
         own = {"all": ["shared"], "decoder": ["source", "target"], "none": ["source", "target", "softmax"]}
         names = own[model["tying"]]
         self.embedding = nn.ModuleDict({name: nn.Embedding(rows, d_model) for name in names})

@@ -22,7 +22,9 @@ pub struct Cli {
 enum Command {
     /// Fetch a corpus, clean it and turn it into tokens, once; goes on where it was stopped.
     ///
-    /// Example: ablate prepare wmt14-en-de, or ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
+    /// Example: ablate prepare wmt14-en-de
+    ///
+    /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
     Prepare(commands::prepare::Arguments),
     /// Train, decode and score one experiment; goes on where it was stopped.
     ///
@@ -55,10 +57,18 @@ enum Command {
     ///
     /// Example: ablate moses tokenize --language de < out.de
     Moses(commands::moses::Arguments),
+    /// Constituency trees to words and sequences, and back.
+    ///
+    /// Example: ablate tree sequence < dev.tree
+    Tree(commands::tree::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(commands::translate::Arguments),
+    /// Measure how fast an experiment trains and decodes here, where the time goes, and what the device could do.
+    ///
+    /// Example: ablate bench experiments/demo.toml --updates 20
+    Bench(commands::bench::Arguments),
     /// Write a finished run's model for another toolkit: safetensors, transformers or CTranslate2.
     ///
     /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
@@ -131,7 +141,9 @@ impl Cli {
             Command::Score(arguments) => commands::score::run(arguments, &self.places),
             Command::Evalb(arguments) => commands::evalb::run(arguments),
             Command::Moses(arguments) => commands::moses::run(arguments),
+            Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
+            Command::Bench(arguments) => commands::bench::run(arguments, &self.places),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Compare(arguments) => commands::compare::run(arguments, &self.places),

@@ -164,6 +164,24 @@ pub fn peak_memory() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
+/// Lets [`peak_memory`] begin anew: memory that was freed goes back to the system, and the kernel, where it can,
+/// forgets the most that was held.
+pub fn forget_peak_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the allocator gives back pages that nobody uses.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Returns once the device has done all that it was asked for.
+pub fn settle(device: Device) {
+    if let Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
+}
+
 /// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
 /// what is left of the control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {

@@ -21,7 +21,7 @@ fn set_fails(set: &str, message: &str, help: &str) {
 
 const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows";
+    initialisation, embedding_rows, embedding_multiple";
 const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
 
 #[test]
@@ -127,6 +127,18 @@ fn ranges_and_combinations() {
         3,
         "model.embedding_rows = 2 is out of range",
         "expected 3 to 16777216: the special tokens alone are 3",
+    );
+    experiment_fails(
+        "[model]\nembedding_multiple = 0",
+        3,
+        "model.embedding_multiple = 0 is out of range",
+        "expected 1 to 65536",
+    );
+    experiment_fails(
+        "[model]\nembedding_rows = 64\nembedding_multiple = 8",
+        4,
+        "model.embedding_multiple = 8 and model.embedding_rows = 64 both state the rows",
+        "leave one of them out",
     );
     experiment_fails("label = \"a b\"", 2, "label = \"a b\" is not a safe name", SAFE);
 }

@@ -32,6 +32,6 @@ fn mistakes_name_file_and_line() {
     workshop.write("short", "(S (NN a))\n");
     workshop.run(&["evalb", "gold", "short"]).expect(2).says("gold has 2 lines, but short has 1");
     workshop.write("broken", "(S (NN a))\n(S (NN b)\n");
-    workshop.run(&["evalb", "gold", "broken"]).expect(2).says("broken:2: 1 brackets are not closed");
+    workshop.run(&["evalb", "gold", "broken"]).expect(2).says("broken:2: 1 bracket is not closed");
     workshop.run(&["evalb", "gold", "absent"]).expect(2).says("absent");
 }

@@ -62,8 +62,13 @@ fn exported(
     let model = noisy(config, tokenizer.len());
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
-    let run =
-        Run { experiment: &experiment, identity: "abc", tokenizer: &tokenizer, weights: model.weights() };
+    let run = Run {
+        experiment: &experiment,
+        identity: "abc",
+        tokenizer: &tokenizer,
+        source_tokenizer: None,
+        weights: model.weights(),
+    };
     let result = export(format, &run, &out);
     (root, out, experiment, model, result)
 }
@@ -175,7 +180,13 @@ fn a_place_that_holds_something_is_left_alone() {
     assert_eq!(check_place(Path::new("..")).unwrap_err().exit_code(), 2);
     let (experiment, tokenizer) = (experiment(&small()), tokenizer());
     let model = noisy(&small(), tokenizer.len());
-    let run = Run { experiment: &experiment, identity: "", tokenizer: &tokenizer, weights: model.weights() };
+    let run = Run {
+        experiment: &experiment,
+        identity: "",
+        tokenizer: &tokenizer,
+        source_tokenizer: None,
+        weights: model.weights(),
+    };
     for format in FORMATS {
         assert!(export(format, &run, &full).is_err());
         assert_eq!((names(root.path()), names(&full)), (vec!["full".to_string()], vec!["note".to_string()]));
@@ -307,7 +318,13 @@ fn the_tokenizer_for_raw_text_lower_cases_and_ends_as_the_corpus_did() {
             let root = tempfile::tempdir().unwrap();
             let out = root.path().join("out");
             let weights = model.weights();
-            let run = Run { experiment: &experiment, identity: "", tokenizer: &tokenizer, weights };
+            let run = Run {
+                experiment: &experiment,
+                identity: "",
+                tokenizer: &tokenizer,
+                source_tokenizer: None,
+                weights,
+            };
             export(format, &run, &out).unwrap();
             let written = json(&out.join("tokenizer.json"));
             let own: serde_json::Value = serde_json::from_str(&tokenizer.to_json()).unwrap();

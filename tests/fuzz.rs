@@ -8,6 +8,7 @@
 
 use ablate::config::load_experiment;
 use ablate::data::lines::TextReader;
+use ablate::data::recipe::{Side, TextFormat};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::data::tokenizer::{EncodeCache, Tokenizer};
 use ablate::error::{Error, Result};
@@ -358,17 +359,33 @@ fn sgm() {
         "<srcset setid=\"x\" srclang=\"any\">\n<doc docid=\"a\">\n<p>\n<seg id=\"1\">One &amp; two</seg>\n<seg id=\"2\">Drei</seg>\n</p>\n</doc>\n</srcset>\n",
         "<seg id=\"1\">one\nline</seg><seg id=\"2\"> </seg>\n",
     ];
-    let read = |path: &Path| {
-        let mut reader = TextReader::open(path, None, None)?;
-        while reader.advance()? {
-            if let Err(defect) = reader.current() {
-                return Err(reader.lines().defect(defect));
-            }
-        }
-        Ok(())
-    };
+    let read = |path: &Path| read_sentences(path, None, Side::Source);
     let seeds = seeds.map(|text| text.as_bytes().to_vec()).to_vec();
     Target { name: "sgm", file: "test.sgm", seeds, repair: unchanged, read: &read }.run();
+}
+
+#[test]
+fn trees() {
+    let seeds = [
+        "( (S (NP-SBJ (DT the) (NN dog))\n (VP (VBZ barks) (-NONE- *))))\n\n(X (NN a))\n",
+        "(A (B (C c)) (D d))",
+    ];
+    let read = |path: &Path| {
+        read_sentences(path, Some(TextFormat::Trees), Side::Source)?;
+        read_sentences(path, Some(TextFormat::Trees), Side::Target)
+    };
+    let seeds = seeds.map(|text| text.as_bytes().to_vec()).to_vec();
+    Target { name: "trees", file: "a.tree", seeds, repair: unchanged, read: &read }.run();
+}
+
+fn read_sentences(path: &Path, format: Option<TextFormat>, side: Side) -> Result<()> {
+    let mut reader = TextReader::open(path, format, None, side)?;
+    while reader.advance()? {
+        if let Err(defect) = reader.current() {
+            return Err(reader.lines().defect(defect));
+        }
+    }
+    Ok(())
 }
 
 /// A tar archive with two files below a folder.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
-const LAYERS: [(&str, u32, bool); 29] = [
+const LAYERS: &[(&str, u32, bool)] = &[
     ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
@@ -11,9 +11,11 @@ const LAYERS: [(&str, u32, bool); 29] = [
     ("files", 0, false),
     ("fetch", 0, false),
     ("signal", 0, false),
+    ("stopwatch", 0, false),
     ("mkl", 0, false),
     ("cards", 0, false),
     ("moses", 0, false),
+    ("tree", 0, false),
     ("white_space", 0, false),
     ("data", 1, false),
     ("data/collate", 1, true),

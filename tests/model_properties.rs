@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 const VOCABULARY: i64 = 13;
 
 /// The sizes of heads that a configuration can ask for, by what is special about them.
-fn head_shapes() -> [(&'static str, ModelConfig); 5] {
+fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     let small = ModelConfig {
         layers: 2,
         d_model: 8,
@@ -35,7 +35,8 @@ fn head_shapes() -> [(&'static str, ModelConfig); 5] {
         ("one head, d_k = d_model", ModelConfig { heads: 1, ..small.clone() }),
         ("d_k != d_v", ModelConfig { d_k: Some(3), d_v: Some(5), ..small.clone() }),
         ("heads * d_k != d_model", ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small.clone() }),
-        ("padded embedding", ModelConfig { embedding_rows: Some(16), ..small }),
+        ("padded embedding", ModelConfig { embedding_rows: Some(16), ..small.clone() }),
+        ("embedding of a multiple", ModelConfig { embedding_multiple: Some(8), ..small }),
     ]
 }
 

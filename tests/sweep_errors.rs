@@ -10,7 +10,7 @@ use common::folder::{Folder, parts};
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
 const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows";
+    initialisation, embedding_rows, embedding_multiple";
 const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
 
 #[track_caller]

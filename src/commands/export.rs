@@ -29,7 +29,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let trained = Run {
         experiment: &experiment,
         identity: &record.identity,
-        tokenizer: &data.tokenizer,
+        tokenizer: data.tokenizers.target(),
+        source_tokenizer: data.tokenizers.source_alone(),
         weights: model.weights(),
     };
     export(format, &trained, &out)?;

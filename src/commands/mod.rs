@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod bench;
 pub mod clean;
 pub mod compare;
 pub mod completions;
@@ -19,6 +20,7 @@ pub mod table;
 pub mod tensorboard;
 pub mod train;
 pub mod translate;
+pub mod tree;
 pub mod trial;
 pub mod verify;
 

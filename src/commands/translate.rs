@@ -44,8 +44,15 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut cache = EncodeCache::default();
     let sources: Vec<Vec<u32>> = text.lines().map(|line| data.encode_source(line, &mut cache)).collect();
     let stop = StopFlag::never();
-    let found =
-        translate(&model, &experiment.decoding, data.tokenizer.len(), &sources, n_best, &stop, &mut |_| ())?;
+    let found = translate(
+        &model,
+        &experiment.decoding,
+        data.tokenizers.target().len(),
+        &sources,
+        n_best,
+        &stop,
+        &mut |_| (),
+    )?;
     let mut output = String::new();
     let translation = |tokens: &[u32]| data.decode_target(tokens);
     for ((line, best), source) in found.iter().enumerate().zip(text.lines()) {

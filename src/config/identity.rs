@@ -180,7 +180,14 @@ mod tests {
         let recipe = Recipe::new("g", "en", "de", corpus);
         Experiment {
             label: None,
-            data: DataConfig { recipe, lowercase: false, merges: 10, max_length: 20, max_length_ratio: 9.0 },
+            data: DataConfig {
+                recipe,
+                lowercase: false,
+                merges: 10,
+                max_length: 20,
+                max_length_ratio: 9.0,
+                vocabulary: Default::default(),
+            },
             model: Default::default(),
             training: Default::default(),
             decoding: Default::default(),

@@ -3,7 +3,7 @@
 use super::deserialize::from_table;
 use super::schema::Experiment;
 use super::tree::{self, Key, Node, Table, Tree, Value};
-use super::validate::validate;
+use super::validate::{validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::path::{Component, Path, PathBuf};
@@ -127,7 +127,10 @@ pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
     table.set(&["data", "recipe"], &start, Node { value: Value::Table(recipe), place: start.clone() })?;
     let mut tree = Tree { table, start };
     apply_sets(&mut tree, sets)?;
-    Ok(tree.experiment()?.data)
+    let tree = tree.with_recipe_settings()?;
+    let data = tree.typed()?.data;
+    validate_data(&data, &tree)?;
+    Ok(data)
 }
 
 /// Applies `section.key=value` arguments in order.

@@ -4,16 +4,19 @@
 
 use super::schema::{Experiment, RunConfig};
 use super::tree::Tree;
-use crate::data::DataConfig;
+use crate::data::recipe::TextFormat;
+use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, Position, Tying, VocabularySizes};
 use crate::train::TrainingConfig;
 use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
 const LARGEST_SIZE: i64 = 1 << 24;
+/// `embedding_multiple` at most.
+const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Most layers of a stack.
 const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
@@ -35,20 +38,36 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
         return Err(checks.unsafe_name("label", label).into());
     }
     checks.data(&experiment.data)?;
+    if experiment.data.recipe.is_running_text() {
+        let name = &experiment.data.recipe.name;
+        let message =
+            format!("data.recipe: {name} is running text for a language model, but this model translates");
+        return Err(checks.mistake("data.recipe", message, "choose a recipe of sentence pairs").into());
+    }
     checks.model(&experiment.model)?;
     checks.training(&experiment.training, &experiment.data)?;
     checks.decoding(&experiment.decoding)?;
     checks.positions(experiment)?;
+    checks.vocabularies(experiment)?;
     checks.run(&experiment.run)?;
     Ok(())
 }
 
-/// Checks what only the prepared data can tell: `vocabulary_size` is the number of tokens
-/// that exist, special ones included.
+/// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
+///
+/// # Errors
+/// A value that is not accepted, at its place in `tree`.
+pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
+    Ok(Checks { tree }.data(data)?)
+}
+
+/// Checks what only the prepared data can tell: `sizes` are the numbers of tokens that exist, special ones included.
 ///
 /// # Errors
 /// The embedding has fewer rows than there are tokens, or the beam is wider than that.
-pub fn validate_vocabulary(experiment: &Experiment, vocabulary_size: usize) -> Result<()> {
+pub fn validate_vocabulary(experiment: &Experiment, sizes: impl Into<VocabularySizes>) -> Result<()> {
+    let sizes = sizes.into();
+    let vocabulary_size = sizes.source.max(sizes.target);
     if let Some(rows) = experiment.model.embedding_rows
         && usize::try_from(rows).is_ok_and(|rows| rows < vocabulary_size)
     {
@@ -58,6 +77,7 @@ pub fn validate_vocabulary(experiment: &Experiment, vocabulary_size: usize) -> R
         return Err(Diagnostic::new(message).help(help).into());
     }
     let beam = experiment.decoding.beam;
+    let vocabulary_size = sizes.target;
     if beam > vocabulary_size {
         let message =
             format!("decoding.beam = {beam} is more than the vocabulary's {vocabulary_size} tokens");
@@ -144,7 +164,34 @@ impl Checks<'_> {
             let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
-        Ok(())
+        let Some(multiple) = model.embedding_multiple else { return Ok(()) };
+        let accepted = format!("1 to {LARGEST_MULTIPLE}");
+        let holds = (1..=LARGEST_MULTIPLE).contains(&multiple);
+        self.require(holds, "model.embedding_multiple", multiple, &accepted)?;
+        match model.embedding_rows {
+            None => Ok(()),
+            Some(rows) => {
+                let key = "model.embedding_multiple";
+                let message =
+                    format!("{key} = {multiple} and model.embedding_rows = {rows} both state the rows");
+                Err(self.mistake(key, message, "leave one of them out"))
+            }
+        }
+    }
+
+    /// What both sides share needs tokens that both sides share.
+    fn vocabularies(&self, experiment: &Experiment) -> Checked {
+        if experiment.data.vocabulary == Vocabulary::Shared || experiment.model.tying != Tying::All {
+            return Ok(());
+        }
+        let key =
+            if self.tree.place(&["model", "tying"]).is_some() { "model.tying" } else { "data.vocabulary" };
+        let message = "model.tying = \"all\" shares one matrix, but data.vocabulary = \"separate\" gives each side its own tokens";
+        Err(self.mistake(
+            key,
+            message.into(),
+            "set model.tying = \"decoder\" or \"none\", or data.vocabulary = \"shared\"",
+        ))
     }
 
     /// heads must divide d_model where a head's width follows from both.
@@ -272,6 +319,10 @@ impl Checks<'_> {
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
+        if data.lowercase && data.recipe.has(TextFormat::Trees) {
+            let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
+            return Err(self.mistake("data.lowercase", message, "set it to false"));
+        }
         self.recipe(&data.recipe)
     }
 }

@@ -1,6 +1,8 @@
 //! Checks of a corpus as its recipe states it; see `validate`.
 
 use super::validate::{Checked, Checks, is_directory_name};
+use crate::data::cleaning::Cleaning;
+use crate::data::recipe::TextFormat;
 use crate::data::text::Moses;
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::Download;
@@ -26,7 +28,14 @@ impl Checks<'_> {
             Corpus::Files(files) => self.files(files),
         }?;
         self.cleaning(recipe)?;
+        if recipe.is_running_text() {
+            self.running_text(recipe)?;
+        }
         if let Some(moses) = &recipe.moses {
+            if recipe.has(TextFormat::Trees) {
+                let message = "data.recipe.moses would change the words and brackets of trees".into();
+                return Err(self.mistake("data.recipe.moses", message, "leave [moses] out"));
+            }
             self.moses(moses, recipe)?;
         }
         (0..).zip(&recipe.origin.downloads).try_for_each(|(at, download)| self.download(at, download))
@@ -67,6 +76,32 @@ impl Checks<'_> {
                 self.require(both < 1.0, &format!("{key}.test"), shares.test, "dev and test together below 1")
             }
             None => Ok(()),
+        }
+    }
+
+    /// Running text is taken whole: what would drop lines of it, or mix it with pairs, is refused.
+    fn running_text(&self, recipe: &Recipe) -> Checked {
+        let Corpus::Files(files) = &recipe.corpus else { return Ok(()) };
+        let pairs = |pair: &FilePair| pair.format != Some(TextFormat::Running);
+        let sampled = files.train.iter().any(|pair| pair.sample.is_some());
+        let refused = [
+            (
+                Split::ALL.into_iter().any(|split| files.files(split).iter().any(pairs)),
+                "corpus.files",
+                "files of pairs",
+            ),
+            (files.hold_out.is_some(), "corpus.files.hold_out", "a part that is held out"),
+            (sampled, "corpus.files.train", "a sample"),
+            (recipe.cleaning != Cleaning::default(), "cleaning", "cleaning"),
+            (recipe.moses.is_some(), "moses", "Moses's tokens"),
+        ];
+        match refused.into_iter().find(|(found, ..)| *found) {
+            None => Ok(()),
+            Some((_, key, what)) => {
+                let message = format!("running text does not go with {what}");
+                let help = "a recipe with format = \"running\" has such files alone, for train, dev and test, taken whole";
+                Err(self.mistake(&format!("data.recipe.{key}"), message, help))
+            }
         }
     }
 
@@ -179,7 +214,15 @@ impl Checks<'_> {
         for (side, column) in [("source_column", pair.source_column), ("target_column", pair.target_column)] {
             column.map_or(Ok(()), |column| self.count(&format!("{key}.{side}"), column))?;
         }
-        if pair.source == pair.target && pair.source_column == pair.target_column {
+        if let Some(format @ (TextFormat::Trees | TextFormat::Running)) = pair.format {
+            if pair.source != pair.target || pair.source_column.is_some() || pair.target_column.is_some() {
+                let what = if format == TextFormat::Trees { "trees come" } else { "running text comes" };
+                let message =
+                    format!("{key}: {what} from one file, not from {:?} and {:?}", pair.source, pair.target);
+                let help = "state the file as source and as target, without columns";
+                return Err(self.mistake(&format!("{key}.target"), message, help));
+            }
+        } else if pair.source == pair.target && pair.source_column == pair.target_column {
             let message = format!("{key}: source and target are both {:?}", pair.source);
             return Err(self.mistake(
                 &format!("{key}.target"),

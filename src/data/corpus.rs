@@ -3,6 +3,7 @@
 use super::FilePair;
 use super::inputs::Inputs;
 use super::lines::{Defect, SourceFile, TextReader};
+use super::recipe::Side;
 use crate::error::{Error, Result};
 
 /// What two files hold at one place.
@@ -46,9 +47,9 @@ pub fn read_pairs(
     tolerance: Tolerance,
     mut visit: impl FnMut(Pair) -> Result<()>,
 ) -> Result<[SourceFile; 2]> {
-    let open = |name: &str, column| TextReader::open(inputs.path(name)?, pair.format, column);
-    let mut source = open(&pair.source, pair.source_column)?;
-    let mut target = open(&pair.target, pair.target_column)?;
+    let open = |name: &str, column, side| TextReader::open(inputs.path(name)?, pair.format, column, side);
+    let mut source = open(&pair.source, pair.source_column, Side::Source)?;
+    let mut target = open(&pair.target, pair.target_column, Side::Target)?;
     loop {
         match (source.advance()?, target.advance()?) {
             (true, true) => visit(current(&source, &target, tolerance)?)?,

@@ -4,9 +4,10 @@
 //! before it is dropped. Compressed files are told by their names' endings. Nothing but the current line is in
 //! memory, and of a line no more than [`LONGEST_LINE`].
 
-use super::recipe::TextFormat;
+use super::recipe::{Side, TextFormat};
 use crate::error::{Error, Result};
 use crate::fetch::compression::{damage, open, plain_name};
+use crate::tree::Tree;
 use crate::white_space::words;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read};
@@ -141,6 +142,8 @@ pub struct TextReader {
     lines: LineReader,
     format: TextFormat,
     column: Option<usize>,
+    /// What a tree or running text is read for.
+    side: Side,
     /// The current sentence, where it is not the current line.
     sentence: String,
     /// What follows it in the current line.
@@ -150,7 +153,7 @@ pub struct TextReader {
 
 impl TextReader {
     /// `column` counts from 1. Without a format the file's name tells.
-    pub fn open(path: &Path, format: Option<TextFormat>, column: Option<usize>) -> Result<Self> {
+    pub fn open(path: &Path, format: Option<TextFormat>, column: Option<usize>, side: Side) -> Result<Self> {
         let by_name = || {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let ends = |ending: &&str| plain_name(&name).ends_with(ending);
@@ -163,6 +166,7 @@ impl TextReader {
             lines: LineReader::open(path)?,
             format: format.unwrap_or_else(by_name),
             column,
+            side,
             sentence: String::new(),
             rest: String::new(),
             sentences: 0,
@@ -190,12 +194,14 @@ impl TextReader {
     /// Goes to the next sentence; false after the last.
     ///
     /// # Errors
-    /// User errors with file and line: see [`LineReader::advance`]; a missing column; a segment without end.
+    /// User errors with file and line: see [`LineReader::advance`]; a missing column; a segment without end; what is no
+    /// tree.
     pub fn advance(&mut self) -> Result<bool> {
         let found = match self.format {
-            TextFormat::Lines => self.lines.advance()?,
+            TextFormat::Lines | TextFormat::Running => self.lines.advance()?,
             TextFormat::Segments => self.next_segment()?,
             TextFormat::IwsltTags => self.next_untagged()?,
+            TextFormat::Trees => self.next_tree()?,
         };
         self.sentences += usize::from(found);
         if let (true, Some(number), Ok(line)) = (found, self.column, self.lines.current()) {
@@ -214,11 +220,12 @@ impl TextReader {
     /// The sentence that [`TextReader::advance`] went to.
     pub fn current(&self) -> std::result::Result<&str, Defect> {
         match (self.format, self.column) {
-            (TextFormat::Lines, None) => self.lines.current(),
-            (TextFormat::Lines | TextFormat::IwsltTags, _) => {
+            (TextFormat::Running, _) if self.side == Side::Source => self.lines.current().map(|_| ""),
+            (TextFormat::Lines | TextFormat::Running, None) => self.lines.current(),
+            (TextFormat::Lines | TextFormat::Running | TextFormat::IwsltTags, _) => {
                 self.lines.current().map(|_| self.sentence.as_str())
             }
-            (TextFormat::Segments, _) => Ok(&self.sentence),
+            (TextFormat::Segments | TextFormat::Trees, _) => Ok(&self.sentence),
         }
     }
 
@@ -283,6 +290,43 @@ impl TextReader {
             self.path().display()
         ))
     }
+
+    /// Lines up to the one that closes what they open; empty lines between trees are passed over.
+    fn next_tree(&mut self) -> Result<bool> {
+        let mut text = String::new();
+        let mut begun = 0;
+        let mut depth = 0;
+        let wrong = |reader: &Self, begun: usize, problem: &str| {
+            Err(Error::user(format!(
+                "{}:{begun}: no tree begins here: {problem}; expected trees such as (S (NP (NN dog)) (VP (VBZ barks)))",
+                reader.path().display()
+            )))
+        };
+        while self.lines.advance()? {
+            let line = self.lines.current().map_err(|defect| self.lines.defect(defect))?;
+            if text.is_empty() && words(line).next().is_none() {
+                continue;
+            }
+            if text.is_empty() {
+                begun = self.lines.lines;
+            } else {
+                text.push(' ');
+            }
+            text += line;
+            depth += line.matches('(').count() as isize - line.matches(')').count() as isize;
+            if depth > 0 && text.len() <= LONGEST_LINE {
+                continue;
+            }
+            return match Tree::parse(&text) {
+                Ok(tree) => {
+                    self.sentence = if self.side == Side::Source { tree.sentence() } else { tree.sequence() };
+                    Ok(true)
+                }
+                Err(problem) => wrong(self, begun, &problem),
+            };
+        }
+        if text.is_empty() { Ok(false) } else { wrong(self, begun, "the file ends before it is closed") }
+    }
 }
 
 /// Where a tag begins, in letters of either case.
@@ -310,7 +354,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let mut reader = TextReader::open(&path, format, column)?;
+        let mut reader = TextReader::open(&path, format, column, Side::Source)?;
         let mut found = Vec::new();
         while reader.advance()? {
             found.push(reader.current().map_or_else(|defect| format!("{defect:?}"), str::to_string));
@@ -363,6 +407,35 @@ mod tests {
         assert!(message("a.sgm", b"<doc>\n<seg id=\"1\">one\n<p>", None).contains("a.sgm:2: the segment"));
         assert!(message("a.sgm", b"<seg id=\"1\"\n>one</seg>", None).contains("not closed by >"));
         assert!(message("a.sgm", b"<seg>\n\xff</seg>", None).contains("a.sgm:2: byte 1"));
+    }
+
+    #[test]
+    fn trees_are_words_for_one_side_and_a_sequence_for_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mrg");
+        std::fs::write(&path, "\n( (S (NP-SBJ (NN dog))\n   (VP (VBZ barks)) ))\n\n(X (NN a))\n").unwrap();
+        for (side, expected) in
+            [(Side::Source, ["dog barks", "a"]), (Side::Target, ["(S (NP XX )NP (VP XX )VP )S", "(X XX )X"])]
+        {
+            let mut reader = TextReader::open(&path, Some(TextFormat::Trees), None, side).unwrap();
+            for sentence in expected {
+                assert!(reader.advance().unwrap());
+                assert_eq!(reader.current(), Ok(sentence));
+            }
+            assert!(!reader.advance().unwrap());
+        }
+        let said = |bytes: &[u8]| read("a", bytes, Some(TextFormat::Trees), None).unwrap_err().to_string();
+        for (bytes, problem) in [
+            (
+                &b"(X (NN a))\n(X (NN b)\n\n"[..],
+                "a:2: no tree begins here: the file ends before it is closed",
+            ),
+            (b"\n(X (NN a))) (X\n", "a:2: no tree begins here: byte 11: there is text behind the tree"),
+            (b"dog\n", "a:1: no tree begins here: byte 1: a tree begins with ("),
+            (b"(X (NN a)\n\xff))\n", "a:2: byte 1 of this line is not UTF-8"),
+        ] {
+            assert!(said(bytes).contains(problem), "{}", said(bytes));
+        }
     }
 
     #[test]

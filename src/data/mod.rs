@@ -3,6 +3,7 @@
 //! Configuration section `[data]`. Formats: `docs/architecture.md`, Data.
 
 pub mod batch;
+pub mod blocks;
 pub mod bpe;
 pub mod cleaning;
 pub mod cleaning_counts;
@@ -21,6 +22,7 @@ pub mod synthetic;
 pub mod text;
 pub mod text_stage;
 pub mod tokenizer;
+pub mod tokenizers;
 
 pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};
@@ -43,12 +45,34 @@ pub struct DataConfig {
     /// Joint BPE merges, learned on the training pairs only (paper §5.1: a shared vocabulary of about 37,000).
     #[serde(default = "defaults::merges")]
     pub merges: usize,
-    /// Training pairs with more BPE tokens than this on a side are dropped.
+    /// One BPE for both sides, or one each.
+    #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
+    pub vocabulary: Vocabulary,
+    /// Training pairs with more BPE tokens than this on a side are dropped; of running text, the tokens of a block.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
     /// Training pairs whose sides differ in tokens by more than this factor are dropped.
     #[serde(default = "defaults::max_length_ratio")]
     pub max_length_ratio: f64,
+}
+
+/// Which tokens the two sides have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+// Recipes state it too, whose schema has none of this one's definitions.
+#[schemars(inline)]
+pub enum Vocabulary {
+    /// The same: merges are learned on both sides together (paper §5.1).
+    #[default]
+    Shared,
+    /// Their own: `merges` are learned on each side alone. No matrix of the encoder can then be one of the decoder's.
+    Separate,
+}
+
+impl Vocabulary {
+    fn is_shared(&self) -> bool {
+        *self == Vocabulary::Shared
+    }
 }
 
 /// What a file may state as `recipe`.

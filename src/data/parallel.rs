@@ -4,7 +4,8 @@
 //! in the order of the text. Which thread did what does not show in them.
 
 use super::bpe::PieceCounts;
-use super::tokenizer::{EncodeCache, Tokenizer};
+use super::tokenizer::EncodeCache;
+use super::tokenizers::Tokenizers;
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -134,6 +135,13 @@ pub fn count_pieces<R>(
     })
 }
 
+/// What a worker has encoded before; of both sides in one where they share a tokenizer.
+#[derive(Clone, Default)]
+struct Caches {
+    source: EncodeCache,
+    target: EncodeCache,
+}
+
 /// The ids of a chunk's lines.
 struct Encoded {
     ids: Vec<u32>,
@@ -141,13 +149,17 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn of(tokenizer: &Tokenizer, cache: &mut EncodeCache, lines: &Lines) -> Self {
+    /// Source and target lines in turn.
+    fn of(tokenizers: &Tokenizers, caches: &mut Caches, lines: &Lines) -> Self {
         let mut encoded = Encoded {
             ids: Vec::with_capacity(lines.text.len() / 3),
             ends: Vec::with_capacity(lines.ends.len()),
         };
-        for line in lines.iter() {
-            tokenizer.encode_into(line, cache, &mut encoded.ids);
+        for (number, line) in lines.iter().enumerate() {
+            match tokenizers.source_alone().filter(|_| number % 2 == 0) {
+                Some(source) => source.encode_into(line, &mut caches.source, &mut encoded.ids),
+                None => tokenizers.target().encode_into(line, &mut caches.target, &mut encoded.ids),
+            }
             encoded.ends.push(encoded.ids.len());
         }
         encoded
@@ -170,15 +182,15 @@ impl Encoded {
 /// # Errors
 /// Those of `read` and `sink`.
 pub fn encode_pairs<R>(
-    tokenizer: &Tokenizer,
+    tokenizers: &Tokenizers,
     threads: usize,
     read: impl FnOnce(&mut dyn FnMut(&str, &str) -> Result<()>) -> Result<R>,
     mut sink: impl FnMut(&[u32], &[u32]) -> Result<()>,
 ) -> Result<R> {
     std::thread::scope(|scope| {
-        let states = vec![EncodeCache::default(); threads.max(1)];
-        let mut workers = Workers::start(scope, states, |cache: &mut EncodeCache, lines: Lines| {
-            Encoded::of(tokenizer, cache, &lines)
+        let states = vec![Caches::default(); threads.max(1)];
+        let mut workers = Workers::start(scope, states, |caches: &mut Caches, lines: Lines| {
+            Encoded::of(tokenizers, caches, &lines)
         });
         let mut lines = Lines::default();
         let found = read(&mut |source, target| {
@@ -201,6 +213,7 @@ pub fn encode_pairs<R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::tokenizer::Tokenizer;
     use crate::error::Error;
 
     /// Some chunks of lines that differ.
@@ -228,11 +241,12 @@ mod tests {
         for threads in [0, 1, 2, 3, 7] {
             let tokenizer = Tokenizer::from_counts(&counted(&lines, threads), 300);
             assert_eq!(tokenizer.to_json(), expected.to_json(), "{threads} threads");
+            let tokenizers = Tokenizers::new(None, tokenizer);
             let mut found: Vec<Vec<u32>> = Vec::new();
             let read = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
                 lines.chunks(2).try_for_each(|pair| push(&pair[0], &pair[1]))
             };
-            encode_pairs(&tokenizer, threads, read, |source, target| {
+            encode_pairs(&tokenizers, threads, read, |source, target| {
                 found.extend([source.to_vec(), target.to_vec()]);
                 Ok(())
             })
@@ -243,25 +257,25 @@ mod tests {
 
     #[test]
     fn nothing_gives_nothing() {
-        let tokenizer = Tokenizer::from_counts(&counted(&[], 2), 10);
+        let tokenizers = Tokenizers::new(None, Tokenizer::from_counts(&counted(&[], 2), 10));
         let nothing = |_: &mut dyn FnMut(&str, &str) -> Result<()>| Ok(7);
-        assert_eq!(encode_pairs(&tokenizer, 2, nothing, |_, _| panic!("no pair")).unwrap(), 7);
+        assert_eq!(encode_pairs(&tokenizers, 2, nothing, |_, _| panic!("no pair")).unwrap(), 7);
     }
 
     #[test]
     fn errors_of_reading_and_of_writing_end_the_work() {
         let lines = text();
         let failed = || Err(Error::failed("the disk is full"));
-        let tokenizer = Tokenizer::from_counts(&counted(&lines[..100], 1), 10);
+        let tokenizers = Tokenizers::new(None, Tokenizer::from_counts(&counted(&lines[..100], 1), 10));
         let all = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
             lines.iter().cycle().take(1_000_000).try_for_each(|line| push(line, line))
         };
-        assert!(encode_pairs(&tokenizer, 3, all, |_, _| failed()).is_err());
+        assert!(encode_pairs(&tokenizers, 3, all, |_, _| failed()).is_err());
         let broken = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
             lines.iter().try_for_each(|line| push(line, line))?;
             failed()
         };
-        assert!(encode_pairs(&tokenizer, 3, broken, |_, _| Ok(())).is_err());
+        assert!(encode_pairs(&tokenizers, 3, broken, |_, _| Ok(())).is_err());
         assert!(
             count_pieces(3, |add| -> Result<()> {
                 lines.iter().for_each(|line| add(line));

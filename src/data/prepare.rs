@@ -4,19 +4,21 @@
 //! place and renamed when complete, so it is never seen half done, and of two processes that
 //! prepare the same data one wins and the other discards its copy.
 
+use super::blocks::BlockWriter;
 use super::cleaning_counts::CleaningCounts;
 use super::corpus::Tolerance;
 use super::inputs::Inputs;
 use super::parallel::{count_pieces, encode_pairs, usual_threads};
 use super::prepared::{
-    Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, TOKENIZER, content_files, fingerprint, record_file,
-    section, store_name,
+    Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, content_files, fingerprint, record_file, section,
+    store_name,
 };
 use super::staging::{Staging, write_durably};
 use super::store::{Hash, StoreWriter};
 use super::text_stage::{StagedText, for_each_pair};
 use super::tokenizer::Tokenizer;
-use super::{Corpus, DataConfig, Recipe, Split};
+use super::tokenizers::{self, Tokenizers};
+use super::{Corpus, DataConfig, Recipe, Split, Vocabulary};
 use crate::error::{Error, Result};
 use crate::fetch::Progress;
 use std::path::{Path, PathBuf};
@@ -119,32 +121,43 @@ fn build(
         return Err(Error::user(format!("{name}: the recipe has no training pairs")));
     }
     progress.say(&format!("learning {} merges", config.merges));
-    let (pieces, ()) = count_pieces(threads, |add| {
-        text.for_each_pair(Split::Train, |source, target| {
-            add(source);
-            add(target);
-            Ok(())
-        })
-    })?;
-    let tokenizer = Tokenizer::from_counts(&pieces, config.merges);
-    drop(pieces);
-    let json = tokenizer.to_json();
-    write_durably(&directory.join(TOKENIZER), json.as_bytes())?;
+    let tokenizers = match config.vocabulary {
+        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config.merges, threads, [true, true])?),
+        Vocabulary::Separate => {
+            let source = learn(&text, config.merges, threads, [true, false])?;
+            Tokenizers::new(Some(source), learn(&text, config.merges, threads, [false, true])?)
+        }
+    };
+    let jsons = tokenizers.files();
+    for (name, json) in &jsons {
+        write_durably(&directory.join(name), json.as_bytes())?;
+    }
 
-    progress.say(&format!("encoding with {} tokens", tokenizer.len()));
+    progress.say(&match tokenizers.source_alone() {
+        None => format!("encoding with {} tokens", tokenizers.target().len()),
+        Some(source) => format!("encoding with {} and {} tokens", source.len(), tokenizers.target().len()),
+    });
     let encoder = Encoder {
         config,
         text: &text,
-        tokenizer: &tokenizer,
-        tokenizer_hash: *blake3::hash(json.as_bytes()).as_bytes(),
+        tokenizers: &tokenizers,
+        tokenizer_hash: tokenizers::hash(jsons.iter().map(|(_, json)| json.as_str())),
         threads,
         directory,
     };
     let (train, tokens, train_shards) = encoder.encode_train()?;
     let dev_shards = encoder.encode_evaluation(Split::Dev)?;
     let test_shards = encoder.encode_evaluation(Split::Test)?;
-    train.report().iter().for_each(|line| progress.say(line));
-    progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+    match config.recipe.is_running_text() {
+        true => progress.say(&format!(
+            "train {} lines, {} tokens in {} blocks; dev {} lines, test {} lines",
+            train.read, tokens.1, train.kept, text.dev, text.test
+        )),
+        false => {
+            train.report().iter().for_each(|line| progress.say(line));
+            progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+        }
+    }
     for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
         if pairs == 0 {
             return Err(Error::user(format!(
@@ -160,7 +173,7 @@ fn build(
         )));
     }
 
-    let names = content_files([train_shards, dev_shards, test_shards]);
+    let names = content_files(config.vocabulary, [train_shards, dev_shards, test_shards]);
     let files = names.iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
     let manifest = Manifest {
         version: FORMAT_VERSION,
@@ -169,7 +182,8 @@ fn build(
             train,
             dev: text.dev,
             test: text.test,
-            vocabulary: tokenizer.len(),
+            vocabulary: tokenizers.target().len(),
+            source_vocabulary: tokenizers.source_alone().map(Tokenizer::len),
             train_source_tokens: tokens.0,
             train_target_tokens: tokens.1,
         },
@@ -183,11 +197,26 @@ fn build(
     write_durably(&directory.join(MANIFEST), text.as_bytes())
 }
 
+/// Learns merges on the sides of the training text that are asked for, source and target.
+fn learn(text: &StagedText, merges: usize, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
+    let (pieces, ()) = count_pieces(threads, |add| {
+        text.for_each_pair(Split::Train, |source, target| {
+            [source, target]
+                .into_iter()
+                .zip(sides)
+                .filter(|(_, asked)| *asked)
+                .for_each(|(line, _)| add(line));
+            Ok(())
+        })
+    })?;
+    Ok(Tokenizer::from_counts(&pieces, merges))
+}
+
 /// Writes the stores of a directory.
 struct Encoder<'a> {
     config: &'a DataConfig,
     text: &'a StagedText,
-    tokenizer: &'a Tokenizer,
+    tokenizers: &'a Tokenizers,
     tokenizer_hash: Hash,
     threads: usize,
     directory: &'a Path,
@@ -197,7 +226,7 @@ impl Encoder<'_> {
     fn store(&self, split: Split) -> Result<StoreWriter> {
         StoreWriter::create(
             &self.directory.join(store_name(split)),
-            self.tokenizer.len(),
+            self.tokenizers.largest(),
             self.tokenizer_hash,
         )
     }
@@ -205,12 +234,17 @@ impl Encoder<'_> {
     /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps, the tokens of each side, and
     /// the number of the store's files.
     fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), usize)> {
-        let mut store = self.store(Split::Train)?;
         let mut counts = self.text.counts;
+        if self.config.recipe.is_running_text() {
+            let (blocks, tokens, shards) = self.encode_blocks(Split::Train)?;
+            counts.kept = blocks;
+            return Ok((counts, (0, tokens), shards));
+        }
+        let mut store = self.store(Split::Train)?;
         let mut tokens = (0, 0);
         let pairs =
             |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
-        encode_pairs(self.tokenizer, self.threads, pairs, |source, target| {
+        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| {
             if counts.keep(source.len(), target.len(), self.config) {
                 tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
                 store.push(source, target)?;
@@ -222,10 +256,22 @@ impl Encoder<'_> {
 
     /// Writes all pairs of the dev or test set; returns the number of the store's files.
     fn encode_evaluation(&self, split: Split) -> Result<usize> {
+        if self.config.recipe.is_running_text() {
+            return self.encode_blocks(split).map(|(_, _, shards)| shards);
+        }
         let mut store = self.store(split)?;
         let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
-        encode_pairs(self.tokenizer, self.threads, pairs, |source, target| store.push(source, target))?;
+        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| store.push(source, target))?;
         store.finish()
+    }
+
+    /// Writes running text; returns the number of blocks, of their tokens, and of the store's files.
+    fn encode_blocks(&self, split: Split) -> Result<(usize, u64, usize)> {
+        let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
+        let lines = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
+        encode_pairs(self.tokenizers, self.threads, lines, |_, line| writer.push(line))?;
+        let (store, blocks, tokens) = writer.finish()?;
+        Ok((blocks, tokens, store.finish()?))
     }
 }
 
@@ -253,7 +299,14 @@ mod tests {
 
     fn config(corpus: Corpus) -> DataConfig {
         let recipe = Recipe::new("tiny", "en", "de", corpus);
-        DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }
+        DataConfig {
+            recipe,
+            lowercase: true,
+            merges: 50,
+            max_length: 60,
+            max_length_ratio: 3.0,
+            vocabulary: Default::default(),
+        }
     }
 
     fn generated() -> DataConfig {
@@ -309,7 +362,8 @@ mod tests {
             CleaningCounts { read: 6, kept: 3, empty: 1, too_long: 1, unbalanced: 1, ..Default::default() };
         assert_eq!(data.counts().train, expected);
         let train = data.split(Split::Train).unwrap();
-        let sides = |pair| [train.source(pair), train.target(pair)].map(|ids| data.tokenizer.decode(&ids));
+        let sides =
+            |pair| [train.source(pair), train.target(pair)].map(|ids| data.tokenizers.target().decode(&ids));
         assert_eq!([0, 1, 2].map(sides), [["a cat", "eine katze"], ["b", "b"], ["one cat", "eine katze"]]);
         let dev = data.text(Split::Dev).unwrap();
         assert_eq!(
@@ -317,7 +371,7 @@ mod tests {
             (vec!["a\u{2028}dog".into(), "\r".into()], vec!["ein hund".into(), "".into()])
         );
         let store = data.split(Split::Dev).unwrap();
-        assert_eq!(data.tokenizer.decode(&store.source(1)), "\r");
+        assert_eq!(data.tokenizers.target().decode(&store.source(1)), "\r");
         assert_eq!(data.counts().test, 1);
         assert!(data.text(Split::Train).is_err());
     }
@@ -376,7 +430,7 @@ mod tests {
         let [expected, others @ ..] = [1, 2, 5].map(|threads| {
             let directory = tempfile::tempdir().unwrap();
             build(&config, &inputs, directory.path(), threads, &mut |_: &str| {}).unwrap();
-            let names = content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]);
+            let names = content_files(Vocabulary::Shared, [1; 3]).into_iter().chain([MANIFEST.to_string()]);
             names.map(|name| std::fs::read(directory.path().join(name)).unwrap()).collect::<Vec<_>>()
         });
         assert!(others.iter().all(|files| *files == expected));
@@ -409,7 +463,7 @@ mod tests {
     fn any_damaged_or_missing_file_is_named() {
         let root = tempfile::tempdir().unwrap();
         let directory = open(&generated(), root.path()).unwrap().directory().to_path_buf();
-        for name in content_files([1; 3]).into_iter().chain([MANIFEST.to_string()]) {
+        for name in content_files(Vocabulary::Shared, [1; 3]).into_iter().chain([MANIFEST.to_string()]) {
             let path = directory.join(&name);
             let bytes = std::fs::read(&path).unwrap();
             for at in (0..bytes.len()).step_by(bytes.len() / 20 + 1) {

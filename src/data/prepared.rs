@@ -5,14 +5,14 @@ use super::lines::SourceFile;
 use super::store::{Hash, Store, shard_path};
 use super::text::TextForm;
 use super::tokenizer::{EncodeCache, Tokenizer};
-use super::{DataConfig, Split};
+use super::tokenizers::{self, Tokenizers, file_names};
+use super::{DataConfig, Split, Vocabulary};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub const MANIFEST: &str = "manifest.json";
-pub const TOKENIZER: &str = "tokenizer.json";
 /// Raised when the same configuration would give other files.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -39,8 +39,11 @@ pub struct Counts {
     pub train: CleaningCounts,
     pub dev: usize,
     pub test: usize,
-    /// Token ids in use; a model may have more rows.
+    /// Token ids in use, of the target side; a model may have more rows.
     pub vocabulary: usize,
+    /// Those of the source side, where it has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_vocabulary: Option<usize>,
     /// BPE tokens of the kept training pairs, without ends of sentences.
     pub train_source_tokens: u64,
     pub train_target_tokens: u64,
@@ -57,12 +60,12 @@ pub struct FileRecord {
 
 /// Every file of a prepared directory but the manifest, in the order of the fingerprint; `shards` is the number of
 /// files that the store of each split has.
-pub fn content_files(shards: [usize; 3]) -> Vec<String> {
+pub fn content_files(vocabulary: Vocabulary, shards: [usize; 3]) -> Vec<String> {
     let stores = Split::ALL.into_iter().zip(shards).flat_map(|(split, shards)| {
         (0..shards).map(move |number| shard_path(Path::new(&store_name(split)), number).display().to_string())
     });
     let texts = [Split::Dev, Split::Test].into_iter().flat_map(text_names);
-    [TOKENIZER.to_string()].into_iter().chain(stores).chain(texts).collect()
+    file_names(vocabulary).iter().map(|name| name.to_string()).chain(stores).chain(texts).collect()
 }
 
 /// How many files the store of each split has, as their names say.
@@ -114,7 +117,7 @@ pub struct ParallelText {
 /// A prepared corpus. Stores and texts are opened, and checked, when asked for.
 #[derive(Debug)]
 pub struct Prepared {
-    pub tokenizer: Tokenizer,
+    pub tokenizers: Tokenizers,
     tokenizer_hash: Hash,
     directory: PathBuf,
     manifest: Manifest,
@@ -131,8 +134,11 @@ impl Prepared {
         let text = read_text(&manifest_file, directory)?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|error| damaged(&manifest_file, directory, &format!("it cannot be read ({error})")))?;
-        let complete =
-            manifest.files.iter().map(|file| &file.name).eq(&content_files(shards(&manifest.files)));
+        let complete = manifest
+            .files
+            .iter()
+            .map(|file| &file.name)
+            .eq(&content_files(config.vocabulary, shards(&manifest.files)));
         if manifest.version != FORMAT_VERSION
             || !complete
             || manifest.fingerprint != fingerprint(&manifest.files)
@@ -142,26 +148,43 @@ impl Prepared {
         if section(&manifest.config)? != section(config)? {
             return Err(damaged(&manifest_file, directory, "it belongs to another [data] section"));
         }
-        let tokenizer_file = directory.join(TOKENIZER);
-        let text = read_text(&tokenizer_file, directory)?;
-        check_hash(&manifest, directory, TOKENIZER, text.as_bytes())?;
-        let tokenizer = Tokenizer::from_json(&text)
-            .map_err(|error| damaged(&tokenizer_file, directory, &error.to_string()))?;
-        let tokenizer_hash = *blake3::hash(text.as_bytes()).as_bytes();
-        let forms = TextForm::both(config)?;
-        Ok(Prepared { tokenizer, tokenizer_hash, directory: directory.into(), manifest, forms })
+        let mut texts = Vec::new();
+        let mut found = Vec::new();
+        for name in file_names(config.vocabulary) {
+            let file = directory.join(name);
+            let text = read_text(&file, directory)?;
+            check_hash(&manifest, directory, name, text.as_bytes())?;
+            let tokenizer = Tokenizer::from_json(&text);
+            found.push(tokenizer.map_err(|error| damaged(&file, directory, &error.to_string()))?);
+            texts.push(text);
+        }
+        let target = found.pop().ok_or_else(|| Error::failed("a corpus has a tokenizer"))?;
+        Ok(Prepared {
+            tokenizers: Tokenizers::new(found.pop(), target),
+            tokenizer_hash: tokenizers::hash(texts.iter().map(String::as_str)),
+            directory: directory.into(),
+            manifest,
+            forms: TextForm::both(config)?,
+        })
     }
 
     /// Token ids of a line of the source language.
     pub fn encode_source(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
-        self.tokenizer.encode(&self.forms[0].apply(line), cache)
+        self.tokenizers.source().encode(&self.forms[0].apply(line), cache)
     }
 
     /// The text that a model's ids stand for: one line, detokenised where the corpus was tokenised.
     pub fn decode_target(&self, ids: &[u32]) -> String {
-        let text = self.tokenizer.decode(ids);
+        let text = self.tokenizers.target().decode(ids);
         let text = if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text };
         self.forms[1].restore(text)
+    }
+
+    /// The text that the ids of blocks stand for, from the beginning of a line on: the lines of a language model's
+    /// corpus with their ends.
+    pub fn running_text(&self, ids: &[u32]) -> String {
+        // Each line was encoded with one blank before it, of which decoding takes the first.
+        self.tokenizers.target().decode(ids).replace("\n ", "\n")
     }
 
     /// Compares every file with the manifest.

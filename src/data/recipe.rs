@@ -46,6 +46,17 @@ impl Recipe {
         }
     }
 
+    /// Whether some file of it has this format.
+    pub fn has(&self, format: TextFormat) -> bool {
+        let Corpus::Files(files) = &self.corpus else { return false };
+        Split::ALL.into_iter().any(|split| files.files(split).iter().any(|pair| pair.format == Some(format)))
+    }
+
+    /// Whether it is text for a language model, and no pairs.
+    pub fn is_running_text(&self) -> bool {
+        self.has(TextFormat::Running)
+    }
+
     /// Whether every file has an address.
     pub fn is_public(&self) -> bool {
         let Corpus::Files(files) = &self.corpus else { return false };
@@ -249,6 +260,12 @@ pub enum TextFormat {
     /// One a line among lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`, `<talkid>` or
     /// `<keywords>` are dropped, the tags of title and description removed.
     IwsltTags,
+    /// Constituency trees in Penn Treebank form, which may span lines. The source side is a tree's words, the target
+    /// side the tree as a sequence (`ablate tree sequence`); both come from one file.
+    Trees,
+    /// Running text for a language model: the source side is empty, the target side are blocks of `data.max_length`
+    /// tokens that follow each other, line ends included. All files of a recipe are, or none.
+    Running,
 }
 
 /// Files that are read one after the other. In TOML a table for one, an array of tables for several.

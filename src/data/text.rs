@@ -103,7 +103,14 @@ mod tests {
     fn forms(moses: Option<Moses>, lowercase: bool) -> [TextForm; 2] {
         let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
         let recipe = Recipe { moses, ..Recipe::new("g", "en", "fr", corpus) };
-        let config = DataConfig { recipe, lowercase, merges: 1, max_length: 9, max_length_ratio: 9.0 };
+        let config = DataConfig {
+            recipe,
+            lowercase,
+            merges: 1,
+            max_length: 9,
+            max_length_ratio: 9.0,
+            vocabulary: Default::default(),
+        };
         TextForm::both(&config).unwrap()
     }
 

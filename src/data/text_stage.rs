@@ -24,6 +24,8 @@ const FOLDER: &str = "text";
 /// The text of all splits as the model sees it, on the disk.
 pub struct StagedText {
     folder: PathBuf,
+    /// Whether lines keep their ends.
+    running: bool,
     /// Up to the steps that count tokens.
     pub counts: CleaningCounts,
     pub dev: usize,
@@ -63,15 +65,23 @@ impl StagedText {
             test: test.finish()?,
             sources: [train_sources, dev_sources, test_sources].concat(),
             folder,
+            running: config.recipe.is_running_text(),
         })
     }
 
-    /// Visits the pairs of a split in order.
+    /// Visits the pairs of a split in order; of running text the lines, with their ends, as target sides.
     pub fn for_each_pair(&self, split: Split, mut visit: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let [source, target] = names(&self.folder, split);
         let (mut source, mut target) = (StagedLines::open(source)?, StagedLines::open(target)?);
+        let mut whole = String::new();
         while let (Some(source), Some(target)) = (source.next()?, target.next()?) {
-            visit(source, target)?;
+            if !self.running {
+                visit(source, target)?;
+                continue;
+            }
+            whole.clear();
+            whole.extend([target, "\n"]);
+            visit(source, &whole)?;
         }
         Ok(())
     }
@@ -115,6 +125,7 @@ impl Stage<'_> {
             Corpus::Files(files) => files.hold_out.as_ref(),
             Corpus::Generated(_) => None,
         };
+        let running = self.config.recipe.is_running_text();
         let tolerance = self.config.recipe.cleaning.tolerance();
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
         let (train, dev, test) = (&mut self.train, &mut self.dev, &mut self.test);
@@ -126,6 +137,11 @@ impl Stage<'_> {
                 cleaner.counts.read += 1;
                 cleaner.counts.not_sampled += 1;
                 return Ok(());
+            }
+            if let (true, Pair::Text(source, target)) = (running, pair) {
+                // A line that is left out would join what does not belong together.
+                cleaner.counts.read += 1;
+                return train.push([source, &forms[1].apply(target)], [""; 2]);
             }
             let Some(sides) = cleaner.clean(pair) else { return Ok(()) };
             kept += 1;
@@ -337,7 +353,17 @@ mod tests {
         let [dev, test] = ["dev", "test"].map(|name| FilePairs(vec![pair(name)]));
         let corpus = FilesCorpus { train: vec![pair("train")], dev, test, hold_out: None };
         let recipe = Recipe::new("tiny", "en", "de", Corpus::Files(corpus));
-        (DataConfig { recipe, lowercase: true, merges: 50, max_length: 60, max_length_ratio: 3.0 }, folder)
+        (
+            DataConfig {
+                recipe,
+                lowercase: true,
+                merges: 50,
+                max_length: 60,
+                max_length_ratio: 3.0,
+                vocabulary: Default::default(),
+            },
+            folder,
+        )
     }
 
     fn prepared(config: &DataConfig, source: &TempDir) -> Prepared {
@@ -363,7 +389,7 @@ mod tests {
             (vec!["it's mine.".into()], vec!["'ne katze (klein).".into()])
         );
         let store = data.split(Split::Test).unwrap();
-        assert_eq!(data.tokenizer.decode(&store.source(0)), "it &apos;s mine .");
+        assert_eq!(data.tokenizers.source().decode(&store.source(0)), "it &apos;s mine .");
         assert_eq!(data.encode_source("It's mine.", &mut EncodeCache::default()), store.source(0));
         assert_eq!(data.decode_target(&store.target(0)), "'ne katze (klein).");
     }
@@ -392,7 +418,7 @@ mod tests {
         let data = prepared(&config, &source);
         let train = data.split(Split::Train).unwrap();
         let mut sentences: Vec<String> =
-            (0..train.len()).map(|at| data.tokenizer.decode(&train.source(at))).collect();
+            (0..train.len()).map(|at| data.tokenizers.source().decode(&train.source(at))).collect();
         let counts = data.counts();
         assert_eq!(sentences.len() + counts.dev + counts.test, 40);
         assert!(counts.dev > 0 && counts.test > 0, "{counts:?}");

@@ -6,6 +6,7 @@
 use super::DecodingConfig;
 use super::search::{Hypothesis, NextToken, is_end, row_index};
 use crate::model::Encoded;
+use crate::stopwatch::{Phase, lap};
 
 /// The search of one sentence.
 struct Sentence {
@@ -32,8 +33,8 @@ struct Candidate {
 
 /// The best `n_best` hypotheses for each source of the batch; `limits` are the greatest lengths.
 ///
-/// A sentence's search ends when no unfinished hypothesis can still beat the `n_best`-th finished
-/// one, whatever tokens follow, or at its limit. What it returns is the best of all hypotheses that a
+/// A hypothesis is given up when it can no longer beat the `n_best`-th finished one, whatever tokens follow, and a
+/// sentence's search ends when none is left, or at its limit. What it returns is the best of all hypotheses that a
 /// beam of this width finishes.
 pub(super) fn search(
     next: &NextToken,
@@ -49,17 +50,22 @@ pub(super) fn search(
         .collect();
     let mut cache = next.model.start(encoded);
     let mut mask = encoded.mask.shallow_clone();
+    lap(Phase::Encoder);
     let mut inputs = next.begin(sentences.len());
     loop {
         let hidden = next.model.step(&inputs, &mut cache, &mask);
+        lap(Phase::Decoder);
         let best = next.best(&hidden, 2 * config.beam);
+        lap(Phase::NextToken);
         let (mut rows, mut tokens) = (Vec::new(), Vec::new());
         let mut going_on = Vec::new();
         let mut first_row = 0;
         for mut sentence in sentences {
             let width = sentence.open.len();
-            let parents = sentence.advance(&best[first_row..first_row + width], config);
-            if sentence.is_done(config, limits[sentence.number], n_best) {
+            let mut parents = sentence.advance(&best[first_row..first_row + width], config);
+            sentence.drop_hopeless(config, limits[sentence.number], n_best);
+            parents.truncate(sentence.open.len());
+            if sentence.is_done(limits[sentence.number]) {
                 let number = sentence.number;
                 results[number] = sentence.into_best(config, n_best);
             } else {
@@ -73,14 +79,19 @@ pub(super) fn search(
             return results;
         }
         sentences = going_on;
+        lap(Phase::Search);
         // The source changes only when sentences leave or, after the first step, rows are multiplied.
         let rows_index = row_index(&rows, encoded);
         let same_sources = rows.len() == first_row && same_groups(&rows, &sentences);
-        cache.select(&rows_index, (!same_sources).then_some(&rows_index));
+        let in_place = same_sources && rows.iter().enumerate().all(|(place, &row)| place as i64 == row);
+        if !in_place {
+            cache.select(&rows_index, (!same_sources).then_some(&rows_index));
+        }
         if !same_sources {
             mask = mask.index_select(0, &rows_index);
         }
         inputs = row_index(&tokens, encoded).unsqueeze(1);
+        lap(Phase::Cache);
     }
 }
 
@@ -138,16 +149,19 @@ impl Sentence {
         self.finished.truncate(beam);
     }
 
-    fn is_done(&self, config: &DecodingConfig, limit: usize, n_best: usize) -> bool {
-        let Some(best_open) = self.open.first() else { return true };
-        if best_open.tokens.len() >= limit {
-            return true;
-        }
-        let wanted = n_best.min(config.beam);
-        let Some(worst) = self.finished.get(wanted - 1) else { return false };
+    /// Drops the open hypotheses that cannot beat the `n_best`-th finished one, whatever tokens follow.
+    ///
+    /// What they would bring forth is no better, and worse than everything that the others bring forth: left in, it
+    /// would take no place that the others want.
+    fn drop_hopeless(&mut self, config: &DecodingConfig, limit: usize, n_best: usize) {
+        let Some(worst) = self.finished.get(n_best.min(config.beam) - 1) else { return };
         // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
-        let bound = config.score(best_open.log_probability, limit + 1);
-        worst.score >= bound
+        let can_win = |open: &Open| config.score(open.log_probability, limit + 1) > worst.score;
+        self.open.truncate(self.open.partition_point(can_win));
+    }
+
+    fn is_done(&self, limit: usize) -> bool {
+        self.open.first().is_none_or(|best| best.tokens.len() >= limit)
     }
 
     /// The best finished hypotheses; if none finished within the limit, the open ones as they are.

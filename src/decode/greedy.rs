@@ -3,6 +3,7 @@
 use super::DecodingConfig;
 use super::search::{Hypothesis, NextToken, is_end, row_index};
 use crate::model::Encoded;
+use crate::stopwatch::{Phase, lap};
 use tch::Tensor;
 
 /// One sentence that is not finished.
@@ -26,10 +27,13 @@ pub(super) fn search(
         .collect();
     let mut cache = next.model.start(encoded);
     let mut mask = encoded.mask.shallow_clone();
+    lap(Phase::Encoder);
     let mut inputs = next.begin(open.len());
     while !open.is_empty() {
         let hidden = next.model.step(&inputs, &mut cache, &mask);
+        lap(Phase::Decoder);
         let best = next.best(&hidden, 1);
+        lap(Phase::NextToken);
         let mut kept_rows = Vec::new();
         let mut kept = Vec::new();
         for (row, (mut sentence, best)) in open.into_iter().zip(best).enumerate() {
@@ -48,6 +52,7 @@ pub(super) fn search(
                 kept.push(sentence);
             }
         }
+        lap(Phase::Search);
         if kept.len() < best_rows(&inputs) && !kept.is_empty() {
             let rows = row_index(&kept_rows, encoded);
             cache.select(&rows, Some(&rows));
@@ -57,6 +62,7 @@ pub(super) fn search(
         let last: Vec<i64> =
             open.iter().map(|s| i64::from(*s.tokens.last().expect("an open sentence has tokens"))).collect();
         inputs = row_index(&last, encoded).unsqueeze(1);
+        lap(Phase::Cache);
     }
     found
 }

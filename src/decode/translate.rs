@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::model::dropout::Mode;
 use crate::signal::StopFlag;
+use crate::stopwatch::{Phase, lap};
 
 /// Translates `sources` (ids without `</s>`) in batches of like lengths; the best `n_best`
 /// hypotheses of each, best first, in the order of the sources. An empty source gives an empty translation.
@@ -53,6 +54,7 @@ pub fn translate(
         for (&index, hypotheses) in batch.iter().zip(hypotheses) {
             found[index] = hypotheses;
         }
+        lap(Phase::Search);
         done(batch.len());
     }
     Ok(found)
@@ -80,6 +82,7 @@ fn search(
     n_best: usize,
 ) -> Vec<Vec<Hypothesis>> {
     let (ids, lengths) = pad_sources(sources, model.device());
+    lap(Phase::Data);
     let encoded = model.encode(&ids, &lengths, &Mode::evaluation());
     let limit = model.position_limit().unwrap_or(i64::MAX) as usize;
     let limits: Vec<usize> =

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Transformer;
 use crate::results::record::Record;
+use crate::results::render::markdown;
 use crate::score::{Bleu, BleuConfig, corpus_bleu, read_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
@@ -88,7 +89,15 @@ pub(super) fn translate_split(
 ) -> Result<Translated> {
     let text = data.text(split)?;
     let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
-    let found = translate(model, &experiment.decoding, data.tokenizer.len(), &sources, 1, stop, &mut |_| ())?;
+    let found = translate(
+        model,
+        &experiment.decoding,
+        data.tokenizers.target().len(),
+        &sources,
+        1,
+        stop,
+        &mut |_| (),
+    )?;
     let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
     let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
     let bleu = score_translations(experiment, &hypotheses, &text.target)?;
@@ -107,7 +116,7 @@ pub(super) fn dev_samples(
     let text = data.text(Split::Dev)?;
     let config = DecodingConfig { beam: 1, ..experiment.decoding.clone() };
     let sources: Vec<Vec<u32>> = (0..count.min(store.len())).map(|i| store.source(i)).collect();
-    let vocabulary = data.tokenizer.len();
+    let vocabulary = data.tokenizers.target().len();
     // Too little work to be stopped in: the training loop looks at the flag right after it.
     let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
     let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
@@ -155,25 +164,11 @@ pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Sp
 fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]) -> String {
     let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
     for ((source, hypothesis), reference) in sources.iter().zip(hypotheses).zip(references) {
-        let [source, hypothesis, reference] = [source, hypothesis, reference].map(|text| plain(text));
+        let [source, hypothesis, reference] =
+            [source, hypothesis, reference].map(|text| markdown::escape(text));
         table += &format!("| {source} | {hypothesis} | {reference} |\n");
     }
     table
-}
-
-/// Text that Markdown shows as it is.
-fn plain(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '&' => escaped += "&amp;",
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => escaped.extend(['\\', character]),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 /// Reading hypotheses of a run back, for scoring it again.
@@ -195,7 +190,7 @@ mod tests {
         let table = side_by_side(&lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
         assert_eq!(
             table,
-            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s&gt; | z |\n"
+            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s> | z |\n"
         );
     }
 }

@@ -1,12 +1,15 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 pub mod attempts;
+pub mod bench;
 mod claim;
 pub mod compared;
 mod evaluate;
 mod monitor;
 pub mod probe;
+mod reporting;
 pub mod reuse;
+mod stand_in;
 pub mod verify;
 pub mod view;
 
@@ -156,7 +159,7 @@ impl Trial<'_> {
         stop: &StopFlag,
     ) -> Result<Record> {
         let Experiment { model: model_config, training, .. } = self.experiment;
-        let vocabulary = data.tokenizer.len();
+        let vocabulary = data.tokenizers.sizes();
         validate_vocabulary(self.experiment, vocabulary)?;
         // Damage in the data is found before the attempt begins.
         let stores = Stores::open(data)?;
@@ -288,7 +291,7 @@ impl Work<'_> {
                 recipe: experiment.data.recipe.name.clone(),
                 fingerprint: self.data.fingerprint().to_string(),
                 train_pairs: stores.train.len(),
-                vocabulary: self.data.tokenizer.len(),
+                vocabulary: self.data.tokenizers.target().len(),
             },
             parameters: self.model.weights().parameters(),
             steps: trained.step,
@@ -306,7 +309,7 @@ impl Work<'_> {
     /// Operations of an update, forward and backward, on average over the first epoch.
     fn flops_of_update(&self) -> Result<f64> {
         let Experiment { model, training, .. } = self.trial.experiment;
-        let rows = model.embedding_rows.unwrap_or(self.data.tokenizer.len() as i64);
+        let rows = model.rows(self.data.tokenizers.target().len());
         Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
 }
@@ -418,13 +421,13 @@ impl TrainedModel {
                 record.data.fingerprint,
                 data.fingerprint(),
                 record.data.vocabulary,
-                data.tokenizer.len()
+                data.tokenizers.target().len()
             )));
         }
         let device = device::open(&experiment.run)?;
         let model = Transformer::build(
             &experiment.model,
-            data.tokenizer.len(),
+            data.tokenizers.sizes(),
             experiment.training.seed,
             kind(experiment.training.precision),
             device,

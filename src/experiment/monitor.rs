@@ -3,13 +3,14 @@
 use super::Work;
 use super::attempts::Effort;
 use super::evaluate::{dev_samples, translate_split};
+use super::reporting::Interval;
 use super::view;
 use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Transformer;
-use crate::telemetry::observer::{Observer, Report};
+use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::checkpoint::{Progress, RunState};
 use crate::train::likelihood::likelihood;
@@ -25,12 +26,7 @@ pub struct RunMonitor<'a> {
     work: &'a Work<'a>,
     telemetry: &'a mut Telemetry,
     observer: &'a mut dyn Observer,
-    /// Since the last report.
-    since: Instant,
-    steps: u64,
-    tokens: usize,
-    /// In which updates waited for their batches.
-    waited: Duration,
+    interval: Interval,
     best_dev_loss: f64,
     effort: &'a mut Effort,
     /// Since the last update or evaluation ended.
@@ -49,46 +45,11 @@ impl<'a> RunMonitor<'a> {
             work,
             telemetry,
             observer,
-            since: Instant::now(),
-            steps: 0,
-            tokens: 0,
-            waited: Duration::ZERO,
+            interval: Interval::begin(),
             best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
             effort,
             mark: Instant::now(),
         }
-    }
-
-    fn report(&mut self, stats: &StepStats) -> Result<()> {
-        let step = stats.step;
-        let seconds = self.since.elapsed().as_secs_f64();
-        let perplexity = stats.unsmoothed_loss.exp();
-        let tokens_per_second = self.tokens as f64 / seconds;
-        let telemetry = &mut self.telemetry;
-        telemetry.metric(step, "train/loss", stats.loss)?;
-        telemetry.metric(step, "train/perplexity", perplexity)?;
-        telemetry.metric(step, "train/lr", stats.learning_rate)?;
-        if let Some(norm) = stats.gradient_norm {
-            telemetry.metric(step, "train/grad_norm", norm)?;
-        }
-        telemetry.timing(step, "train/tokens_per_second", tokens_per_second)?;
-        telemetry.timing(step, "time/step_ms", 1e3 * seconds / self.steps as f64)?;
-        let waited = self.waited.as_secs_f64();
-        telemetry.timing(step, "time/data_wait_ms", 1e3 * waited / self.steps as f64)?;
-        if let Some(bytes) = crate::device::peak_memory() {
-            telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
-        }
-        let report = Report {
-            step,
-            loss: stats.loss,
-            perplexity,
-            learning_rate: stats.learning_rate,
-            tokens_per_second,
-        };
-        telemetry.report(&report)?;
-        self.observer.report(&report)?;
-        self.restart_clock();
-        Ok(())
     }
 
     /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
@@ -106,21 +67,15 @@ impl<'a> RunMonitor<'a> {
 
     /// Counts what an evaluation took.
     fn evaluated(&mut self, begun: Instant) {
-        self.since += begun.elapsed();
+        self.interval.leave_out(begun.elapsed());
         self.effort.evaluation_seconds += begun.elapsed().as_secs_f64();
         self.mark = Instant::now();
-    }
-
-    /// Evaluations and checkpoints are not training time.
-    fn restart_clock(&mut self) {
-        self.since = Instant::now();
-        (self.steps, self.tokens, self.waited) = (0, 0, Duration::ZERO);
     }
 }
 
 impl Monitor for RunMonitor<'_> {
     fn waited(&mut self, wait: Duration) {
-        self.waited += wait;
+        self.interval.waited(wait);
     }
 
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
@@ -128,10 +83,9 @@ impl Monitor for RunMonitor<'_> {
         self.effort.target_tokens += stats.target_tokens as u64;
         self.effort.training_seconds += self.mark.elapsed().as_secs_f64();
         self.mark = Instant::now();
-        self.steps += 1;
-        self.tokens += stats.target_tokens;
+        self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
-            self.report(stats)?;
+            self.interval.report(stats, self.telemetry, self.observer)?;
         }
         let Experiment { run, training, .. } = self.work.trial.experiment;
         let interval = run.histogram_interval_steps;

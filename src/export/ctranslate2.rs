@@ -41,6 +41,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
         layer_norm_epsilon: _,
         attention_biases: _,
         embedding_rows: _,
+        embedding_multiple: _,
         // Of training alone.
         dropout: _,
         attention_dropout: _,
@@ -55,8 +56,9 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = reading_tokenizer(run, NAME, false)?;
     let config = &run.experiment.model;
-    let rows = config.embedding_rows.unwrap_or(0).max(run.tokenizer.len() as i64) as u32;
+    let rows = config.rows(run.tokenizer.len()).max(run.tokenizer.len() as i64) as u32;
     // Rows beyond the vocabulary need names that are no token: letters and signs never share one.
     let vocabulary: Vec<String> = (0..rows)
         .map(|id| match (id as usize) < run.tokenizer.len() {
@@ -79,7 +81,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("config.json", json_bytes(&configuration)?),
         ("model.bin", binary(run)?),
         ("shared_vocabulary.json", json_bytes(&json!(vocabulary))?),
-        ("tokenizer.json", reading_tokenizer(run, NAME, false)?),
+        ("tokenizer.json", tokenizer),
     ])
 }
 

@@ -45,6 +45,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
         learned_positions: _,
         tying: _,
         embedding_rows: _,
+        embedding_multiple: _,
         // Of training alone.
         dropout: _,
         attention_dropout: _,
@@ -72,6 +73,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = reading_tokenizer(run, NAME, true)?;
     let config = &run.experiment.model;
     let mut writer = Writer {
         tensors: Tensors::of(run),
@@ -88,13 +90,13 @@ pub fn files(run: &Run) -> Result<Files> {
     let named: Vec<(String, Tensor)> =
         writer.named.into_iter().map(|(name, tensor)| (name, tensor.to_kind(kind))).collect();
     let metadata = [("format", "pt".to_string()), ("identity", run.identity.to_string())];
-    let rows = config.embedding_rows.unwrap_or(run.tokenizer.len() as i64);
+    let rows = config.rows(run.tokenizer.len());
     let positions = writer.tensors.positions("source").size()[0];
     Ok(vec![
         ("config.json", json_bytes(&configuration(config, rows, positions, kind))?),
         ("generation_config.json", json_bytes(&generation(run, rows, positions))?),
         ("model.safetensors", safetensors_file(&named, metadata)?),
-        ("tokenizer.json", reading_tokenizer(run, NAME, true)?),
+        ("tokenizer.json", tokenizer),
         ("tokenizer_config.json", json_bytes(&tokenizer_configuration(positions))?),
     ])
 }

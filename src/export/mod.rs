@@ -35,7 +35,10 @@ pub struct Run<'a> {
     pub experiment: &'a Experiment,
     /// Of the trial; see `config::identity`.
     pub identity: &'a str,
+    /// Of both sides, or of the target side.
     pub tokenizer: &'a Tokenizer,
+    /// Of the source side, where it has its own.
+    pub source_tokenizer: Option<&'a Tokenizer>,
     pub weights: &'a Weights,
 }
 
@@ -130,6 +133,15 @@ fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>> {
         let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
         let remedy = "export safetensors, and put `ablate moses` around what loads it";
         return Err(refusal(format, "data.recipe.moses", allowed, remedy));
+    }
+    if run.source_tokenizer.is_some() {
+        let remedy = "export safetensors";
+        return Err(refusal(
+            format,
+            "data.vocabulary = \"separate\"",
+            "it is written with one vocabulary",
+            remedy,
+        ));
     }
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;

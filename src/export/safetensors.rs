@@ -19,10 +19,12 @@ pub fn files(run: &Run) -> Result<Files> {
     ];
     let weights: Vec<_> =
         run.weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-    Ok(vec![
+    let mut files = vec![
         ("model.safetensors", safetensors_file(&weights, metadata)?),
         ("tokenizer.json", tokenizer.into_bytes()),
-    ])
+    ];
+    files.extend(run.source_tokenizer.map(|source| ("tokenizer.source.json", source.to_json().into_bytes())));
+    Ok(files)
 }
 
 pub fn example(directory: &str) -> String {

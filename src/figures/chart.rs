@@ -34,6 +34,7 @@ pub enum Horizontal {
 /// One line.
 #[derive(Debug, Clone)]
 pub struct Series {
+    /// Empty if the line is alone in its picture.
     pub name: String,
     pub look: Look,
     /// By ascending `x`.
@@ -124,8 +125,11 @@ pub fn chart(chart: &Chart) -> Svg {
             svg.add(series.look.mark(*x, *y, radius).hint(&hint(series, point)));
         }
     }
-    let ends: Vec<Option<f64>> =
-        chart.series.iter().map(|series| series.points.last().map(|point| vertical.place(point.y))).collect();
+    // A line without a name, alone in its picture, needs none.
+    let end = |series: &Series| {
+        series.points.last().filter(|_| !series.name.is_empty()).map(|point| vertical.place(point.y))
+    };
+    let ends: Vec<Option<f64>> = chart.series.iter().map(end).collect();
     let label_x = left + WIDTH + 14.0;
     for (index, y) in spaced(&ends, FONT + 3.0, (top, top + HEIGHT)) {
         let look = chart.series[index].look;
@@ -234,7 +238,8 @@ fn polyline(places: &[(f64, f64)]) -> String {
 /// What a pointer on a mark is told.
 fn hint(series: &Series, point: &Point) -> String {
     let spread = point.spread.map_or(String::new(), |spread| format!(" ± {}", plain(spread)));
-    format!("{}: {}{spread}", series.name, plain(point.y))
+    let name = if series.name.is_empty() { String::new() } else { format!("{}: ", series.name) };
+    format!("{name}{}{spread}", plain(point.y))
 }
 
 /// The whole chart in words, for those who cannot see it.
@@ -322,6 +327,18 @@ mod tests {
         }
         let bands = document.descendants().filter(|n| n.attribute("fill-opacity") == Some("0.18")).count();
         assert_eq!(bands, 7, "one band a series, though the first points have no spread");
+    }
+
+    #[test]
+    fn a_series_without_a_name_has_neither_mark_nor_words_for_one() {
+        let named = curves(1);
+        let mut alone = named.clone();
+        alone.series[0].name.clear();
+        let [named, alone] = [named, alone].map(|curves| chart(&curves).inline());
+        let elements =
+            |text: &str| Document::parse(text).unwrap().descendants().filter(|n| n.is_element()).count();
+        assert_eq!(elements(&alone), elements(&named) - 2, "the mark and the text at its end");
+        assert!(!alone.contains(">: "), "no hint begins with a colon");
     }
 
     #[test]

@@ -73,7 +73,10 @@ impl MultiHeadAttention {
             Some(mask) => scores + mask,
             None => scores,
         };
-        let weights = scores.softmax(-1, None); // [B, H, T, S]
+        let weights = match x.size()[1] {
+            1 => softmax_of_short_rows(scores),
+            _ => scores.softmax(-1, None),
+        }; // [B, H, T, S]
         mode.see(&weights);
         let weights = self.dropout.forward(weights, mode);
         let heads = weights.matmul(&memory.values); // [B, H, T, d_v]
@@ -86,4 +89,13 @@ impl MultiHeadAttention {
         let (batch, length) = (x.size()[0], x.size()[1]);
         x.view([batch, length, self.heads, width]).transpose(1, 2)
     }
+}
+
+/// softmax over the last dimension, for one query a row, as in decoding. libtorch's own kernel takes rows that are no
+/// multiple of its vectors number by number, which for rows as short as sentences costs several times as much.
+fn softmax_of_short_rows(scores: Tensor) -> Tensor {
+    let largest = scores.amax([-1], true);
+    let weights = (scores - largest).exp();
+    let sums = weights.sum_dim_intlist(-1, true, None);
+    weights / sums
 }

@@ -77,7 +77,7 @@ impl Decoder {
     pub fn start(&self, encoded: &Tensor) -> DecoderCache {
         let layer = |layer: &DecoderLayer| LayerCache {
             itself: None,
-            encoder: layer.cross_attention.memory(encoded),
+            encoder: layer.cross_attention.memory(encoded).contiguous(),
         };
         DecoderCache { layers: self.layers.iter().map(layer).collect(), length: 0 }
     }
@@ -151,6 +151,11 @@ impl Memory {
     /// The rows of the batch that `rows` names, in its order.
     fn select(&self, rows: &Tensor) -> Memory {
         Memory { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
+    }
+
+    /// Laid out head by head, so that no step has to do it again.
+    fn contiguous(&self) -> Memory {
+        Memory { keys: self.keys.contiguous(), values: self.values.contiguous() }
     }
 
     fn shallow_clone(&self) -> Memory {

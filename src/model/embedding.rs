@@ -1,13 +1,13 @@
 //! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
 
 use super::weights::Scope;
-use super::{ModelConfig, Tying, init};
+use super::{ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
 
 /// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
 ///
 /// Shared matrices are handles to one tensor. Rows beyond the vocabulary
-/// (`model.embedding_rows`) exist only to take part in the softmax.
+/// (`model.embedding_rows`, `model.embedding_multiple`) exist only to take part in the softmax.
 #[derive(Debug)]
 pub struct Embeddings {
     source: Tensor,
@@ -17,21 +17,26 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: i64) -> Self {
-        let rows = config.embedding_rows.unwrap_or(vocabulary);
-        let matrix = |name: &str| {
+    /// A matrix that both sides share has a row for every id of either.
+    pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
+        let VocabularySizes { source, target } = vocabulary.into();
+        let [source_rows, target_rows, shared_rows] =
+            [source, target, source.max(target)].map(|size| config.rows(size));
+        let matrix = |name: &str, rows: i64| {
             scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
         };
         let (source, target, softmax) = match config.tying {
             Tying::All => {
-                let shared = matrix("shared");
+                let shared = matrix("shared", shared_rows);
                 (shared.shallow_clone(), shared.shallow_clone(), shared)
             }
             Tying::Decoder => {
-                let (source, shared) = (matrix("source"), matrix("target"));
+                let (source, shared) = (matrix("source", source_rows), matrix("target", target_rows));
                 (source, shared.shallow_clone(), shared)
             }
-            Tying::None => (matrix("source"), matrix("target"), matrix("softmax")),
+            Tying::None => {
+                (matrix("source", source_rows), matrix("target", target_rows), matrix("softmax", target_rows))
+            }
         };
         Embeddings { source, target, softmax, factor: (config.d_model as f64).sqrt() }
     }

@@ -67,6 +67,9 @@ pub struct ModelConfig {
     /// The rows above the vocabulary take part in the softmax and are never decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_rows: Option<i64>,
+    /// Instead of `embedding_rows`: the vocabulary's size, raised to a multiple of this, as fast matrix products like it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_multiple: Option<i64>,
 }
 
 /// How word order enters (§3.5).
@@ -136,7 +139,29 @@ impl Default for ModelConfig {
             attention_biases: true,
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
+            embedding_multiple: None,
         }
+    }
+}
+
+/// Numbers of tokens of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VocabularySizes {
+    pub source: usize,
+    pub target: usize,
+}
+
+impl From<usize> for VocabularySizes {
+    /// The same tokens on both sides.
+    fn from(size: usize) -> Self {
+        VocabularySizes { source: size, target: size }
+    }
+}
+
+impl From<(usize, usize)> for VocabularySizes {
+    /// Source and target.
+    fn from((source, target): (usize, usize)) -> Self {
+        VocabularySizes { source, target }
     }
 }
 
@@ -149,5 +174,11 @@ impl ModelConfig {
     /// Width of a head's values.
     pub fn d_v(&self) -> i64 {
         self.d_v.unwrap_or(self.d_model / self.heads)
+    }
+
+    /// Rows of the embedding matrices for a vocabulary of this size.
+    pub fn rows(&self, vocabulary: usize) -> i64 {
+        let multiple = self.embedding_multiple.unwrap_or(1) as usize;
+        self.embedding_rows.unwrap_or_else(|| vocabulary.next_multiple_of(multiple) as i64)
     }
 }

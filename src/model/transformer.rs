@@ -6,7 +6,7 @@ use super::embedding::Embeddings;
 use super::encoder::Encoder;
 use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
-use super::{ModelConfig, mask};
+use super::{ModelConfig, VocabularySizes, mask};
 use tch::{Device, Kind, Tensor};
 
 /// Encoder, decoder, embeddings and softmax matrix.
@@ -34,19 +34,32 @@ pub struct Encoded {
 
 impl Transformer {
     /// A model with fresh weights drawn from `seed`.
-    pub fn build(config: &ModelConfig, vocabulary: usize, seed: u64, kind: Kind, device: Device) -> Self {
-        Transformer::declare(config, vocabulary, Scope::seeded(seed, kind, device), kind, device)
+    pub fn build(
+        config: &ModelConfig,
+        vocabulary: impl Into<VocabularySizes>,
+        seed: u64,
+        kind: Kind,
+        device: Device,
+    ) -> Self {
+        Transformer::declare(config, vocabulary.into(), Scope::seeded(seed, kind, device), kind, device)
     }
 
     /// Number of trained numbers of such a model, without building it.
-    pub fn parameters(config: &ModelConfig, vocabulary: usize) -> u64 {
+    pub fn parameters(config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> u64 {
+        let vocabulary = vocabulary.into();
         let shapes = Transformer::declare(config, vocabulary, Scope::shapes_only(), Kind::Float, Device::Cpu);
         shapes.weights.parameters()
     }
 
-    fn declare(config: &ModelConfig, vocabulary: usize, scope: Scope, kind: Kind, device: Device) -> Self {
+    fn declare(
+        config: &ModelConfig,
+        vocabulary: VocabularySizes,
+        scope: Scope,
+        kind: Kind,
+        device: Device,
+    ) -> Self {
         Transformer {
-            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary as i64),
+            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary),
             source_position: PositionEncoding::build(&scope.child("source_position"), config),
             target_position: PositionEncoding::build(&scope.child("target_position"), config),
             dropout: Dropout::new(config.dropout),

@@ -9,12 +9,13 @@
 //! Where gold and test disagree on their words, EVALB counts an error and goes on. So does this; EVALB's repair of
 //! quotation marks with different tags is left out, so such a sentence is an error too.
 
+use crate::tree::{Part, TRACE, Tree, plain};
 use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Add;
 
 /// Tags whose words do not count (`DELETE_LABEL`).
-const DELETED_TAGS: [&str; 6] = ["-NONE-", ",", ":", "``", "''", "."];
+const DELETED_TAGS: [&str; 6] = [TRACE, ",", ":", "``", "''", "."];
 /// Labels whose brackets do not count, the empty one of Penn Treebank files included.
 const DELETED_BRACKETS: [&str; 2] = ["TOP", ""];
 /// Sentences up to this length are also counted apart (`CUTOFF_LEN`), words under `-NONE-` left out.
@@ -32,108 +33,39 @@ pub struct Brackets {
 /// Label, first word, and the word behind the last.
 type Bracket = (String, usize, usize);
 
-/// A constituent whose end was not reached yet.
-struct Open {
-    label: String,
-    start: usize,
-    /// The word, if this is a tag.
-    word: Option<String>,
-    has_children: bool,
-}
-
 impl Brackets {
     /// Reads one tree in Penn Treebank form: `(S (NP (DT the) (NN dog)) (VP (VBZ barks)))`.
     ///
     /// # Errors
     /// Says what is wrong, and at which byte.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut tree = Brackets { words: Vec::new(), brackets: Vec::new(), length: 0 };
-        let mut open: Vec<Open> = Vec::new();
-        let mut tokens = tokens(text).peekable();
-        let mut complete = false;
-        while let Some((at, token)) = tokens.next() {
-            let wrong = |problem: &str| Err(format!("byte {}: {problem}", at + 1));
-            if complete {
-                return wrong("there is text behind the tree");
-            }
-            match token {
-                "(" => {
-                    if let Some(parent) = open.last_mut() {
-                        if parent.word.is_some() {
-                            return wrong("a word stands beside a constituent");
-                        }
-                        parent.has_children = true;
+        let mut brackets = Brackets { words: Vec::new(), brackets: Vec::new(), length: 0 };
+        let mut open = Vec::new();
+        for part in Tree::parse(text)?.parts() {
+            match part {
+                Part::Open(label) => open.push((label.clone(), brackets.words.len())),
+                Part::Leaf { tag, word } => {
+                    brackets.length += usize::from(tag != TRACE);
+                    if !DELETED_TAGS.contains(&tag.as_str()) {
+                        brackets.words.push((tag.clone(), word.clone()));
                     }
-                    let label = tokens.next_if(|&(_, next)| next != "(" && next != ")");
-                    let label = label.map_or("", |(_, label)| label).to_string();
-                    open.push(Open { label, start: tree.words.len(), word: None, has_children: false });
                 }
-                ")" => {
-                    let Some(closed) = open.pop() else { return wrong("nothing is open that ) could close") };
-                    if closed.word.is_none() && !closed.has_children {
-                        return wrong("a constituent holds nothing");
+                Part::Close => {
+                    let (label, start) = open.pop().expect("a tree is balanced");
+                    let label = compared(&label);
+                    if !DELETED_BRACKETS.contains(&label) && start < brackets.words.len() {
+                        brackets.brackets.push((label.to_string(), start, brackets.words.len()));
                     }
-                    tree.close(closed);
-                    complete = open.is_empty();
                 }
-                word => match open.last_mut() {
-                    Some(tag) if tag.word.is_none() && !tag.has_children && !tag.label.is_empty() => {
-                        tag.word = Some(word.to_string());
-                    }
-                    Some(_) => return wrong("a word needs a tag of its own, as in (NN dog)"),
-                    None => return wrong("a tree begins with ("),
-                },
             }
         }
-        match (complete, open.is_empty()) {
-            (true, _) => Ok(tree),
-            (false, true) => Err("there is no tree".into()),
-            (false, false) => Err(format!("{} brackets are not closed", open.len())),
-        }
+        Ok(brackets)
     }
-
-    fn close(&mut self, closed: Open) {
-        match closed.word {
-            Some(word) => {
-                self.length += usize::from(closed.label != "-NONE-");
-                if !DELETED_TAGS.contains(&closed.label.as_str()) {
-                    self.words.push((closed.label, word));
-                }
-            }
-            None => {
-                let label = plain(&closed.label);
-                if !DELETED_BRACKETS.contains(&label) && closed.start < self.words.len() {
-                    self.brackets.push((label.to_string(), closed.start, self.words.len()));
-                }
-            }
-        }
-    }
-}
-
-/// Brackets and what stands between them and blanks, with the byte that each begins at.
-fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        rest = rest.trim_start();
-        let first = rest.chars().next()?;
-        let end = match first {
-            '(' | ')' => 1,
-            _ => rest.find(|c: char| c == '(' || c == ')' || c.is_whitespace()).unwrap_or(rest.len()),
-        };
-        let (token, after) = rest.split_at(end);
-        let at = text.len() - rest.len();
-        rest = after;
-        Some((at, token))
-    })
 }
 
 /// A label as it is compared.
-fn plain(label: &str) -> &str {
-    let end = label
-        .char_indices()
-        .find(|&(at, c)| at > 0 && (c == '-' || c == '='))
-        .map_or(label.len(), |(at, _)| at);
-    match &label[..end] {
+fn compared(label: &str) -> &str {
+    match plain(label) {
         "PRT" => "ADVP",
         label => label,
     }
@@ -265,7 +197,7 @@ mod tests {
         Brackets::parse(text).unwrap()
     }
 
-    fn compared(gold: &str, test: &str) -> EvalbCounts {
+    fn against(gold: &str, test: &str) -> EvalbCounts {
         EvalbCounts::of(&tree(gold), Some(&tree(test)))
     }
 
@@ -273,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_tree_equals_itself() {
-        let counts = compared(GOLD, GOLD);
+        let counts = against(GOLD, GOLD);
         // S, NP, VP, NP, PP, NP; seven words without the full stop.
         assert_eq!((counts.gold, counts.test, counts.matched, counts.words), (6, 6, 6, 7));
         assert_eq!((counts.complete, counts.none_crossing, counts.right_tags), (1, 1, 7));
@@ -284,41 +216,41 @@ mod tests {
     fn an_attachment_that_differs_by_hand() {
         // The PP is inside of the object: one bracket more, NP over "a cat with eyes", and nothing crosses.
         let low = "(S (NP (DT the) (NN dog)) (VP (VBZ sees) (NP (NP (DT a) (NN cat)) (PP (IN with) (NP (NNS eyes))))) (. .))";
-        let counts = compared(GOLD, low);
+        let counts = against(GOLD, low);
         assert_eq!((counts.matched, counts.gold, counts.test, counts.crossing), (6, 6, 7, 0));
         assert!((counts.f1() - 100.0 * 12.0 / 13.0).abs() < 1e-12);
         // A bracket over "cat with" crosses NP and PP, and counts once.
         let crossing =
             "(S (NP (DT the) (NN dog)) (VP (VBZ sees) (DT a) (X (NN cat) (IN with)) (NNS eyes)) (. .))";
-        let counts = compared(GOLD, crossing);
+        let counts = against(GOLD, crossing);
         assert_eq!((counts.matched, counts.test, counts.crossing, counts.none_crossing), (3, 4, 1, 0));
         assert_eq!((counts.recall(), counts.precision()), (50.0, 75.0));
     }
 
     #[test]
     fn labels_are_compared_without_functions_and_adverbs_are_particles() {
-        let counts = compared("(S (ADVP-TMP=2 (RB up)) (NP (NN x)))", "(S-1 (PRT (RP up)) (NX (NN x)))");
+        let counts = against("(S (ADVP-TMP=2 (RB up)) (NP (NN x)))", "(S-1 (PRT (RP up)) (NX (NN x)))");
         assert_eq!((counts.matched, counts.right_tags), (2, 1));
-        assert_eq!(plain("NP"), "NP");
+        assert_eq!(super::compared("NP"), "NP");
     }
 
     #[test]
     fn equal_brackets_match_as_often_as_they_occur() {
-        let counts = compared("(S (NP (NP (NN a))) (VP (VB b)))", "(S (NP (NP (NP (NN a)))) (VP (VB b)))");
+        let counts = against("(S (NP (NP (NN a))) (VP (VB b)))", "(S (NP (NP (NP (NN a)))) (VP (VB b)))");
         assert_eq!((counts.matched, counts.gold, counts.test), (4, 4, 5));
     }
 
     #[test]
     fn traces_and_punctuation_do_not_count() {
         let gold = "( (S (NP (-NONE- *T*)) (VP (VB go) (, ,) (ADVP (RB away)))) )";
-        let counts = compared(gold, "(S (VP (VB go) (ADVP (RB away) (. !))))");
+        let counts = against(gold, "(S (VP (VB go) (ADVP (RB away) (. !))))");
         assert_eq!((counts.matched, counts.gold, counts.test, counts.words), (3, 3, 3, 2));
         assert_eq!(tree(gold).length, 3);
     }
 
     #[test]
     fn sentences_that_cannot_be_compared_are_counted_apart() {
-        assert_eq!(compared("(S (NN a))", "(S (NN b))").errors, 1);
+        assert_eq!(against("(S (NN a))", "(S (NN b))").errors, 1);
         let pairs = [(tree("(S (NN a))"), None), (tree("(S (NN a))"), Some(tree("(X (NN a))")))];
         let [all, short] = evalb(&pairs);
         assert_eq!((all.sentences, all.skipped, all.f1()), (1, 1, 0.0));
@@ -333,7 +265,7 @@ mod tests {
         for (text, problem) in [
             ("", "no tree"),
             ("dog", "byte 1: a tree begins with ("),
-            ("(S", "1 brackets are not closed"),
+            ("(S", "1 bracket is not closed"),
             ("(S (NN a)))", "byte 11: there is text behind"),
             (")", "byte 1: nothing is open"),
             ("(S ())", "byte 5: a constituent holds nothing"),

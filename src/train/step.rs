@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::model::dropout::Mode;
 use crate::seed::{Purpose, derive};
+use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
 
 /// An update whose loss is more than so many times that of guessing, ln V, has exploded. Training that still
@@ -72,11 +73,13 @@ impl Updates<'_> {
         let Updates { model, config, d_model, .. } = *self;
         let weights = model.weights();
         adam::zero_gradients(weights);
+        lap(Phase::Optimizer);
         let target_tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
         let stream = derive(config.seed, Purpose::Dropout, step);
         let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
         for (index, batch) in batches.iter().enumerate() {
             let batch = batch.on(model.device());
+            lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
             let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
             smoothed += loss.0;
@@ -89,11 +92,13 @@ impl Updates<'_> {
         }
         let gradient_norm =
             (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
+        lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
         if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
             adam::clip(weights, norm, limit);
         }
         let learning_rate = learning_rate(config, d_model, step);
         adam.update(weights, step, learning_rate);
+        lap(Phase::Optimizer);
         Ok(StepStats {
             step,
             loss,
@@ -122,18 +127,22 @@ fn backward(
     mode: &Mode,
 ) -> (f64, f64) {
     let hidden = hidden_states(model, batch, mode);
+    lap(Phase::Forward);
     let found = projected_cross_entropy(
         &hidden.detach(),
         &model.softmax_matrix().detach(),
         &batch.targets,
         smoothing,
     );
+    lap(Phase::Loss);
     // The scores were left out of the graph; their gradients enter it as factors.
     let scale = 1.0 / update_tokens as f64;
     let surrogate =
         (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
     (surrogate * scale).backward();
-    (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]))
+    let sums = (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]));
+    lap(Phase::Backward);
+    sums
 }
 
 /// The decoder's output at the real target positions of a batch: padding is never projected.

@@ -10,6 +10,7 @@ use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::signal::StopFlag;
+use crate::stopwatch::{Phase, lap};
 use std::time::{Duration, Instant};
 
 /// What the loop tells and asks while it runs. Nothing here can alter the training.
@@ -73,6 +74,7 @@ impl Trainer<'_> {
             let asked = Instant::now();
             let ready = data.next_update()?;
             monitor.waited(asked.elapsed());
+            lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
             let stats = updates.update(adam, &ready.batches, number, norm)?;
             monitor.updated(&stats)?;

@@ -26,6 +26,8 @@ pub fn check() {
         attention_biases: _,
         initialisation: _,
         embedding_rows: _,
+        // Rows, however they are stated.
+        embedding_multiple: _,
     } = ModelConfig::default();
 
     use Layer::{

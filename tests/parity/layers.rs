@@ -212,8 +212,11 @@ impl Compute<'_> {
     /// The source stands at position 0, the target goes on at position 3.
     fn embedding(&self, scope: Scope, inputs: &BTreeMap<&str, Tensor>) -> Found {
         let (case, model) = (self.case, &self.case.model);
-        let embeddings =
-            Embeddings::build(&scope.child("embedding"), model, case.vocabulary.expect("a vocabulary"));
+        let embeddings = Embeddings::build(
+            &scope.child("embedding"),
+            model,
+            case.vocabulary.expect("a vocabulary") as usize,
+        );
         let [source, target] = ["source_position", "target_position"]
             .map(|name| PositionEncoding::build(&scope.child(name), model));
         let weights = ready(scope);

@@ -30,10 +30,9 @@ pub fn record(work: &Work, dev: &Translated) -> Result<Attention> {
                 }
             }
         }
-        let tokenizer = &work.data.tokenizer;
         sentences.push(Sentence {
-            source: labels(&source, tokenizer),
-            target: labels(&target, tokenizer),
+            source: labels(&source, work.data.tokenizers.source()),
+            target: labels(&target, work.data.tokenizers.target()),
             maps,
         });
     }

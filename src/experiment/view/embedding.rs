@@ -20,7 +20,7 @@ pub fn project(work: &Work) -> Result<()> {
     let ids: Vec<i64> = order.iter().map(|&id| id as i64).collect();
     let matrix = work.model.source_embedding().detach();
     let chosen = matrix.index_select(0, &Tensor::from_slice(&ids).to_device(matrix.device()));
-    let label = |&id: &usize| vec![work.data.tokenizer.label(id as u32), counts[id].to_string()];
+    let label = |&id: &usize| vec![work.data.tokenizers.source().label(id as u32), counts[id].to_string()];
     projector::write(
         work.trial.run_dir,
         &Projection {
@@ -34,7 +34,7 @@ pub fn project(work: &Work) -> Result<()> {
 
 /// How often each token occurs in the training text that the matrix embeds.
 fn count(work: &Work, both_sides: bool) -> Vec<u64> {
-    let mut counts = vec![0; work.data.tokenizer.len()];
+    let mut counts = vec![0; work.data.tokenizers.source().len()];
     let store = &work.stores.train;
     let mut add = |tokens: Vec<u32>| tokens.into_iter().for_each(|token| counts[token as usize] += 1);
     for pair in 0..store.len() {

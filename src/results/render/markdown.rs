@@ -45,15 +45,19 @@ fn note(Note { text, verbatim }: &Note) -> String {
     }
 }
 
-/// Text that means what it says: labels may hold `_`, marks are `*`.
-fn escape(text: &str) -> String {
+/// Text that every reader of Markdown shows as it is, in one line: labels may hold `_`, marks are `*`. The characters
+/// that GitHub takes a backslash before and TensorBoard does not are written as entities.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     for (character, after) in text.chars().zip(text.chars().skip(1).chain([' '])) {
         match character {
             // Between letters it means nothing.
             '_' if before.is_alphanumeric() && after.is_alphanumeric() => out.push('_'),
-            '|' | '*' | '_' | '`' | '\\' | '<' | '[' => out.extend(['\\', character]),
+            '|' | '*' | '_' | '`' | '\\' | '[' => out.extend(['\\', character]),
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '~' => out.push_str("&#126;"),
             '\n' | '\r' => out.push(' '),
             plain => out.push(plain),
         }

@@ -5,7 +5,7 @@
 mod comparison;
 mod csv;
 mod latex;
-mod markdown;
+pub mod markdown;
 mod text;
 
 pub use comparison::comparison;

@@ -8,7 +8,7 @@ use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
 use crate::error::Result;
-use crate::model::Transformer;
+use crate::model::{Transformer, VocabularySizes};
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
 use crate::train::checkpoint::checkpoint_bytes;
@@ -95,9 +95,9 @@ impl<'a> Market<'a> {
     pub fn price(&mut self, experiment: &Experiment) -> Result<Price> {
         let Experiment { model, training, .. } = experiment;
         let corpus = self.corpora.of(experiment)?;
-        let known = corpus.as_ref().map(|corpus| corpus.tokenizer.len());
-        let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges));
-        let embedding_rows = model.embedding_rows.unwrap_or(vocabulary as i64);
+        let known = corpus.as_ref().map(|corpus| VocabularySizes::from(corpus.tokenizers.sizes()));
+        let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges).into());
+        let embedding_rows = model.rows(vocabulary.target);
         let parameters = Transformer::parameters(model, vocabulary);
         let workload = self.workload(experiment, corpus.as_deref())?;
         let memory_estimate =

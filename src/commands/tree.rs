@@ -1,0 +1,92 @@
+//! `ablate tree`: constituency trees to what a parser reads and writes, and back.
+
+use super::{print, read_standard_input};
+use crate::error::{Error, Result};
+use crate::score::read_segments;
+use crate::tree::Tree;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, Subcommand)]
+enum Step {
+    /// Print the words of each tree: what a parser reads.
+    ///
+    /// Example: ablate tree words < dev.tree > dev.words
+    Words,
+    /// Print each tree as a sequence: what a parser writes.
+    ///
+    /// Traces, functions and tags are left out, as in Vinyals et al. 2015: (S (NP XX XX )NP (VP XX )VP )S
+    ///
+    /// Example: ablate tree sequence < dev.tree > dev.sequences
+    Sequence,
+    /// Print the tree that each sequence stands for, an empty line where it stands for none.
+    ///
+    /// Example: ablate tree restore --like dev.tree < parsed.sequences > parsed.tree
+    Restore {
+        /// Trees whose words and tags stand in the place of XX, one a line, in the order of the sequences.
+        #[arg(long, value_name = "FILE")]
+        like: PathBuf,
+    },
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let input = read_standard_input()?;
+    let lines = || (1..).zip(input.split_terminator('\n'));
+    let output = match arguments.step {
+        Step::Words => each_tree("standard input", lines(), |tree| tree.sentence())?,
+        Step::Sequence => each_tree("standard input", lines(), |tree| tree.sequence())?,
+        Step::Restore { like } => {
+            let name = like.display().to_string();
+            let like = read_segments(&like)?;
+            let sequences = lines().count();
+            if like.len() != sequences {
+                return Err(Error::user(format!(
+                    "{name} has {} lines, but standard input has {sequences}; expected a sequence for each tree",
+                    like.len()
+                )));
+            }
+            let mut broken = Vec::new();
+            let mut output = String::new();
+            for ((number, sequence), like) in lines().zip(&like) {
+                let like = read(&name, number, like)?;
+                match Tree::from_sequence(sequence, like.leaves()) {
+                    Ok(tree) => output += &tree.to_string(),
+                    Err(problem) => broken.push(format!("line {number}: {problem}")),
+                }
+                output.push('\n');
+            }
+            if let Some(first) = broken.first() {
+                eprintln!("{} of {sequences} sequences are no tree; the first: {first}", broken.len());
+            }
+            output
+        }
+    };
+    print(&output)
+}
+
+fn each_tree<'a>(
+    name: &str,
+    lines: impl Iterator<Item = (usize, &'a str)>,
+    form: impl Fn(&Tree) -> String,
+) -> Result<String> {
+    let mut output = String::new();
+    for (number, line) in lines {
+        output += &form(&read(name, number, line)?);
+        output.push('\n');
+    }
+    Ok(output)
+}
+
+fn read(name: &str, number: usize, line: &str) -> Result<Tree> {
+    Tree::parse(line).map_err(|problem| {
+        Error::user(format!(
+            "{name}: line {number}: {problem}; expected a tree a line, such as (S (NP (NN dog)) (VP (VBZ barks)))"
+        ))
+    })
+}

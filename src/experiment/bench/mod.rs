@@ -1,0 +1,210 @@
+//! `ablate bench`: how fast an experiment trains and decodes, beside what its device can do.
+//!
+//! What is timed is [`Trainer::run`](crate::train::trainer::Trainer::run) and
+//! [`translate`](crate::decode::translate::translate) themselves: nothing here repeats them. Rates are measured
+//! with the stopwatch off; the split then over updates and a pass of its own, because on a GPU every lap waits
+//! for the card.
+
+mod decoding;
+mod peak;
+mod training;
+
+pub use decoding::Decoding;
+pub use peak::Peak;
+pub use training::Training;
+
+use super::stand_in;
+use super::{CHECKPOINTS, finished_run, kind, provenance};
+use crate::config::{Experiment, validate_vocabulary};
+use crate::data::store::Store;
+use crate::data::tokenizer::largest_vocabulary;
+use crate::data::{self, Corpus, Prepared, open, open_if_prepared};
+use crate::decode::DecodingConfig;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::{Transformer, VocabularySizes};
+use crate::results::record::Provenance;
+use crate::signal::StopFlag;
+use crate::stopwatch::Phase;
+use crate::train::Precision;
+use crate::train::checkpoint::Checkpoints;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The half of the work that alone is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Half {
+    Training,
+    Decoding,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub struct Effort {
+    /// Absent: both.
+    pub only: Option<Half>,
+    /// Updates before the clock starts.
+    pub warmup: usize,
+    /// Updates that are timed, and as many again for the split.
+    pub updates: usize,
+    /// Sentences that are translated.
+    pub sentences: usize,
+    /// Passes over them that are timed.
+    pub passes: usize,
+    /// After so many seconds each of these ends early, with one update or pass at least.
+    pub seconds: f64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub provenance: Provenance,
+    pub precision: Precision,
+    pub parameters: u64,
+    /// The corpus is not prepared: sentences are random ids of ordinary lengths.
+    pub random_text: bool,
+    pub peak: Peak,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// The weights are those of the few updates, and the lengths of translations an accident.
+    pub fresh_weights: bool,
+    /// Greedy search, then the experiment's beam if that is wider.
+    pub decoding: Vec<Decoding>,
+}
+
+/// Where the time goes: seconds by phase, and their sum.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Split {
+    pub phases: BTreeMap<Phase, f64>,
+    pub total: f64,
+    /// The share of the time on a clock of its own that the phases add up to, before anything is scaled.
+    pub accounted: f64,
+}
+
+impl Split {
+    fn of(phases: BTreeMap<Phase, f64>, accounted: f64) -> Self {
+        Split { total: phases.values().sum(), phases, accounted }
+    }
+}
+
+/// Measures `experiment`: the device's peaks, training on fresh weights, decoding with the scored weights of
+/// `run`, or else with those that the few updates left.
+///
+/// # Errors
+/// As for training; a user error if `run` is of another model or other data. Nothing is left behind.
+pub fn bench(
+    experiment: &Experiment,
+    data_root: &Path,
+    run: Option<&Path>,
+    effort: &Effort,
+    stop: &StopFlag,
+) -> Result<Report> {
+    let Experiment { model: model_config, training, decoding, .. } = experiment;
+    if let Some(run) = run {
+        same_model(experiment, run)?;
+    }
+    let prepared = match &experiment.data.recipe.corpus {
+        Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
+        _ => open_if_prepared(&experiment.data, data_root)?,
+    };
+    let sizes = match &prepared {
+        Some(data) => data.tokenizers.sizes().into(),
+        None => VocabularySizes::from(largest_vocabulary(experiment.data.merges)),
+    };
+    let vocabulary = sizes.target;
+    validate_vocabulary(experiment, sizes)?;
+    let (store, sources) = texts(experiment, prepared.as_ref(), vocabulary, effort.sentences)?;
+    let device = device::open(&experiment.run)?;
+    let kind = kind(training.precision);
+    let peak = Peak::measure(kind, device);
+    device::forget_peak_memory();
+    let model = Transformer::build(model_config, sizes, training.seed, kind, device);
+    let rows = model_config.rows(vocabulary);
+    let trained = match effort.only {
+        Some(Half::Decoding) => None,
+        _ => Some(training::measure(experiment, &store, &model, rows, &peak, effort, stop)?),
+    };
+    if let Some(run) = run {
+        Checkpoints::open(&run.join(CHECKPOINTS))?.load_scored(model.weights())?;
+    }
+    let mut found = Vec::new();
+    let beams = match effort.only {
+        Some(Half::Training) => vec![],
+        _ if decoding.beam > 1 => vec![1, decoding.beam],
+        _ => vec![1],
+    };
+    for beam in beams {
+        let config = DecodingConfig { beam, ..decoding.clone() };
+        found.push(decoding::measure(&model, &config, vocabulary, &sources, effort, stop)?);
+    }
+    Ok(Report {
+        provenance: provenance(device),
+        precision: training.precision,
+        parameters: model.weights().parameters(),
+        random_text: prepared.is_none(),
+        peak,
+        training: trained,
+        fresh_weights: run.is_none(),
+        decoding: found,
+    })
+}
+
+/// Refuses a run whose weights are not of this model, or of another vocabulary.
+fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
+    let (other, _) = finished_run(run, &[])?;
+    let differs = match () {
+        _ if other.model != experiment.model => "[model]",
+        _ if other.data != experiment.data => "[data]",
+        _ if other.training.precision != experiment.training.precision => "training.precision",
+        _ => return Ok(()),
+    };
+    Err(Error::user(format!(
+        "{} differs from the experiment in {differs}: its weights cannot decode for it; give the run's own {} as the experiment",
+        run.display(),
+        super::CONFIG_FILE
+    )))
+}
+
+/// Training pairs, and at most `count` sources to translate, spread evenly over the test set.
+fn texts(
+    experiment: &Experiment,
+    prepared: Option<&Prepared>,
+    vocabulary: usize,
+    count: usize,
+) -> Result<(Store, Vec<Vec<u32>>)> {
+    let spread = |store: &Store| -> Vec<Vec<u32>> {
+        let count = count.min(store.len());
+        (0..count).map(|n| store.source(n * store.len() / count)).collect()
+    };
+    Ok(match prepared {
+        Some(text) => (text.split(data::Split::Train)?, spread(&text.split(data::Split::Test)?)),
+        None => {
+            let store = stand_in::store(experiment, vocabulary)?;
+            let sources = spread(&store);
+            (store, sources)
+        }
+    })
+}
+
+/// The number in the middle, or the mean of the two.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![5.0, 1.0, 9.0]), 5.0);
+        assert_eq!(median(vec![4.0, 1.0, 9.0, 5.0]), 4.5);
+    }
+}

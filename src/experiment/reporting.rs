@@ -1,0 +1,73 @@
+//! The report of a log interval: loss, learning rate, speed, memory.
+
+use crate::error::Result;
+use crate::telemetry::Telemetry;
+use crate::telemetry::observer::{Observer, Report};
+use crate::train::step::StepStats;
+use std::time::{Duration, Instant};
+
+/// Updates since the last report.
+pub struct Interval {
+    since: Instant,
+    steps: u64,
+    tokens: usize,
+    /// In which updates waited for their batches.
+    waited: Duration,
+}
+
+impl Interval {
+    pub fn begin() -> Self {
+        Interval { since: Instant::now(), steps: 0, tokens: 0, waited: Duration::ZERO }
+    }
+
+    pub fn updated(&mut self, stats: &StepStats) {
+        self.steps += 1;
+        self.tokens += stats.target_tokens;
+    }
+
+    pub fn waited(&mut self, wait: Duration) {
+        self.waited += wait;
+    }
+
+    /// Time that was not spent on updates.
+    pub fn leave_out(&mut self, time: Duration) {
+        self.since += time;
+    }
+
+    /// Tells of the interval that `stats` ends, and begins the next.
+    pub fn report(
+        &mut self,
+        stats: &StepStats,
+        telemetry: &mut Telemetry,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let step = stats.step;
+        let seconds = self.since.elapsed().as_secs_f64();
+        let perplexity = stats.unsmoothed_loss.exp();
+        let tokens_per_second = self.tokens as f64 / seconds;
+        telemetry.metric(step, "train/loss", stats.loss)?;
+        telemetry.metric(step, "train/perplexity", perplexity)?;
+        telemetry.metric(step, "train/lr", stats.learning_rate)?;
+        if let Some(norm) = stats.gradient_norm {
+            telemetry.metric(step, "train/grad_norm", norm)?;
+        }
+        telemetry.timing(step, "train/tokens_per_second", tokens_per_second)?;
+        telemetry.timing(step, "time/step_ms", 1e3 * seconds / self.steps as f64)?;
+        let waited = self.waited.as_secs_f64();
+        telemetry.timing(step, "time/data_wait_ms", 1e3 * waited / self.steps as f64)?;
+        if let Some(bytes) = crate::device::peak_memory() {
+            telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
+        }
+        let report = Report {
+            step,
+            loss: stats.loss,
+            perplexity,
+            learning_rate: stats.learning_rate,
+            tokens_per_second,
+        };
+        telemetry.report(&report)?;
+        observer.report(&report)?;
+        *self = Interval::begin();
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! Random text in place of a corpus that is not prepared: enough to measure time and memory.
+
+use crate::config::Experiment;
+use crate::data::store::{Store, StoreWriter};
+use crate::data::tokenizer::EOS;
+use crate::error::Result;
+use crate::files;
+use crate::seed::{Purpose, rng};
+use rand_chacha::rand_core::Rng;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Micro-batches that the text makes.
+const BATCHES: usize = 40;
+
+/// Random ids in sentences of ordinary lengths: 30 tokens on average, the sides alike.
+///
+/// # Errors
+/// If it cannot be written; nothing is left behind.
+pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
+    // The file goes with its folder, which nobody needs once the file is mapped.
+    let folder = Scratch::create()?;
+    let path = folder.path().join("train.store");
+    let mut writer = StoreWriter::create(&path, vocabulary, [0; 32])?;
+    let mut random = rng(experiment.training.seed, Purpose::Corpus, 0);
+    let longest = experiment.data.max_length.max(1);
+    let budget = BATCHES * experiment.training.micro_batch_tokens.min(1 << 20);
+    let mut written = 0;
+    while written <= budget {
+        let length = (1 + (random.next_u32() % 30 + random.next_u32() % 30) as usize).min(longest);
+        let other = (length + (random.next_u32() % 7) as usize).saturating_sub(3).clamp(1, longest);
+        let mut ids = |count: usize| -> Vec<u32> {
+            let ordinary = vocabulary as u32 - EOS - 1;
+            (0..count).map(|_| EOS + 1 + random.next_u32() % ordinary).collect()
+        };
+        let (source, target) = (ids(length), ids(other));
+        writer.push(&source, &target)?;
+        written += length.max(other) + 1;
+    }
+    writer.finish()?;
+    Store::open(&path, [0; 32])
+}
+
+/// A folder of this process that goes when it is dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn create() -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("ablate-{}-{number}", std::process::id()));
+        files::create_dir(&folder)?;
+        Ok(Scratch(folder))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

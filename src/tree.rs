@@ -1,0 +1,351 @@
+//! Constituency trees: read and written in Penn Treebank form, and as one sequence of tokens for a parsing model.
+//!
+//! # Source
+//! Marcus et al. 1993 (the form); Vinyals et al. 2015, "Grammar as a Foreign Language", §3 (the sequence), which
+//! the paper's §6.3 follows: the tree depth first, `(S` where a constituent begins, `)S` where it ends, `XX` for each
+//! word with its tag.
+//!
+//! Neither reading nor writing recurses: a tree may be as deep as its line is long.
+
+use std::fmt;
+
+/// The token of a word in a sequence.
+pub const WORD: &str = "XX";
+/// The tag of traces, which are no words.
+pub const TRACE: &str = "-NONE-";
+/// The name that a sequence gives to a constituent without one.
+const UNNAMED: &str = "TOP";
+
+/// What a tree is made of, depth first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A constituent begins. The label is empty where the treebank has none, as around each tree of the Penn Treebank.
+    Open(String),
+    /// A word with its tag.
+    Leaf { tag: String, word: String },
+    /// The constituent that was opened last ends.
+    Close,
+}
+
+/// A constituency tree: its parts are balanced, and every constituent holds something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree(Vec<Part>);
+
+impl Tree {
+    /// Reads one tree: `(S (NP (DT the) (NN dog)) (VP (VBZ barks)))`.
+    ///
+    /// # Errors
+    /// Says what is wrong, and at which byte.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut depth = 0;
+        let mut tokens = tokens(text).peekable();
+        while let Some((at, token)) = tokens.next() {
+            let wrong = |problem: &str| Err(format!("byte {}: {problem}", at + 1));
+            if depth == 0 && !parts.is_empty() {
+                return wrong("there is text behind the tree");
+            }
+            match token {
+                "(" => {
+                    let label = tokens.next_if(|&(_, next)| next != "(" && next != ")");
+                    let label = label.map_or("", |(_, label)| label).to_string();
+                    match tokens.next_if(|&(_, next)| next != "(" && next != ")") {
+                        None => {
+                            parts.push(Part::Open(label));
+                            depth += 1;
+                        }
+                        Some((_, word)) => {
+                            parts.push(Part::Leaf { tag: label, word: word.to_string() });
+                            match tokens.next() {
+                                Some((_, ")")) if depth > 0 => {}
+                                Some((at, ")")) => {
+                                    return Err(format!(
+                                        "byte {}: a word with its tag alone is no tree",
+                                        at + 1
+                                    ));
+                                }
+                                Some((at, "(")) => {
+                                    return Err(format!(
+                                        "byte {}: a word stands beside a constituent",
+                                        at + 1
+                                    ));
+                                }
+                                Some((at, _)) => {
+                                    return Err(format!(
+                                        "byte {}: a word needs a tag of its own, as in (NN dog)",
+                                        at + 1
+                                    ));
+                                }
+                                None => return Err("1 bracket is not closed".into()),
+                            }
+                        }
+                    }
+                }
+                ")" if depth == 0 => return wrong("nothing is open that ) could close"),
+                ")" if matches!(parts.last(), Some(Part::Open(_))) => {
+                    return wrong("a constituent holds nothing");
+                }
+                ")" => {
+                    parts.push(Part::Close);
+                    depth -= 1;
+                }
+                _ if depth == 0 => return wrong("a tree begins with ("),
+                _ => return wrong("a word needs a tag of its own, as in (NN dog)"),
+            }
+        }
+        match (parts.is_empty(), depth) {
+            (true, _) => Err("there is no tree".into()),
+            (false, 0) => Ok(Tree(parts)),
+            (false, 1) => Err("1 bracket is not closed".into()),
+            (false, open) => Err(format!("{open} brackets are not closed")),
+        }
+    }
+
+    /// The parts, depth first.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// The words with their tags, in order, traces left out.
+    pub fn leaves(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Leaf { tag, word } if tag != TRACE => Some((tag.as_str(), word.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The words, separated by blanks: what a parser reads.
+    pub fn sentence(&self) -> String {
+        self.leaves().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The tree as a parser writes it: `(S (NP XX XX )NP (VP XX )VP )S`.
+    ///
+    /// Traces are left out with the constituents that hold nothing else, and so is what follows `-` or `=` in a label,
+    /// and an outermost constituent without a label. Empty if nothing is left.
+    pub fn sequence(&self) -> String {
+        let mut tokens: Vec<String> = Vec::new();
+        let mut open: Vec<(usize, &str)> = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Open(label) => {
+                    open.push((tokens.len(), plain(label)));
+                    tokens.push(format!("({}", plain(label)));
+                }
+                Part::Leaf { tag, .. } if tag == TRACE => {}
+                Part::Leaf { .. } => tokens.push(WORD.to_string()),
+                Part::Close => {
+                    let (begin, label) = open.pop().expect("a tree is balanced");
+                    match tokens.len() {
+                        length if length == begin + 1 => tokens.truncate(begin),
+                        _ => tokens.push(format!("){label}")),
+                    }
+                }
+            }
+        }
+        if tokens.first().is_some_and(|first| first == "(") {
+            // One constituent inside takes the place of the nameless one; several need a name around them.
+            match children(&tokens[1..tokens.len() - 1]) {
+                1 if tokens[1] != WORD => tokens = tokens[1..tokens.len() - 1].to_vec(),
+                _ => {}
+            }
+        }
+        for token in &mut tokens {
+            if token == "(" || token == ")" {
+                token.push_str(UNNAMED);
+            }
+        }
+        tokens.join(" ")
+    }
+
+    /// The tree that a sequence stands for, over these words with their tags.
+    ///
+    /// # Errors
+    /// Says which token does not fit, counted from 1, or that there are more words or fewer.
+    pub fn from_sequence<'a>(
+        sequence: &str,
+        leaves: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, String> {
+        let mut leaves = leaves.into_iter();
+        let mut parts = Vec::new();
+        let mut open: Vec<&str> = Vec::new();
+        for (number, token) in (1..).zip(sequence.split_ascii_whitespace()) {
+            let wrong = |problem: String| Err(format!("token {number}, {token}: {problem}"));
+            if open.is_empty() && !parts.is_empty() {
+                return wrong("the tree has ended before it".into());
+            }
+            match (token, token.strip_prefix('('), token.strip_prefix(')')) {
+                (_, Some(label), _) if !label.is_empty() => {
+                    open.push(label);
+                    parts.push(Part::Open(label.to_string()));
+                }
+                (_, _, Some(label)) => match open.pop() {
+                    Some(_) if matches!(parts.last(), Some(Part::Open(_))) => {
+                        return wrong("the constituent holds nothing".into());
+                    }
+                    Some(opened) if opened == label => parts.push(Part::Close),
+                    Some(opened) => return wrong(format!("({opened} is open")),
+                    None => return wrong("nothing is open".into()),
+                },
+                (WORD, ..) if open.is_empty() => return wrong("a word stands outside of the tree".into()),
+                (WORD, ..) => match leaves.next() {
+                    Some((tag, word)) => parts.push(Part::Leaf { tag: tag.into(), word: word.into() }),
+                    None => return wrong("there is no word left".into()),
+                },
+                _ => return wrong(format!("expected (LABEL, )LABEL or {WORD}")),
+            }
+        }
+        match (parts.is_empty(), open.last(), leaves.count()) {
+            (true, ..) => Err("there is no tree".into()),
+            (_, Some(label), _) => Err(format!("({label} is not closed")),
+            (_, _, 0) => Ok(Tree(parts)),
+            (_, _, more) => Err(format!("{more} words have no {WORD}")),
+        }
+    }
+}
+
+impl fmt::Display for Tree {
+    /// In Penn Treebank form, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for (index, part) in self.0.iter().enumerate() {
+            match part {
+                Part::Open(label) => write!(f, "{}({label}", if index == 0 { "" } else { " " })?,
+                Part::Leaf { tag, word } => write!(f, " ({tag} {word})")?,
+                Part::Close => f.write_str(")")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Constituents and words that stand beside each other.
+fn children(tokens: &[String]) -> usize {
+    let mut depth = 0;
+    let mut count = 0;
+    for token in tokens {
+        count += usize::from(depth == 0 && !token.starts_with(')'));
+        depth += isize::from(token.starts_with('(')) - isize::from(token.starts_with(')'));
+    }
+    count
+}
+
+/// A label without its function and its number: `NP` of `NP-SBJ-1`. One that begins with a dash is whole, as `-LRB-`.
+pub fn plain(label: &str) -> &str {
+    let end = label
+        .char_indices()
+        .find(|&(at, c)| at > 0 && (c == '-' || c == '='))
+        .map_or(label.len(), |(at, _)| at);
+    &label[..end]
+}
+
+/// Brackets and what stands between them and ASCII white space (words may hold other), with the byte that each begins at.
+fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_ascii_start();
+        let first = rest.chars().next()?;
+        let end = match first {
+            '(' | ')' => 1,
+            _ => rest.find(|c: char| c == '(' || c == ')' || c.is_ascii_whitespace()).unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(end);
+        let at = text.len() - rest.len();
+        rest = after;
+        Some((at, token))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Tree {
+        Tree::parse(text).unwrap()
+    }
+
+    #[test]
+    fn trees_are_written_as_they_were_read() {
+        for text in [
+            "(S (NP (DT the) (NN dog)) (VP (VBZ barks)) (. .))",
+            "( (S (NP-SBJ (-NONE- *PRO*)) (VP (VB go))))",
+            "(X (Y (Z (NN a))))",
+            "( (NP (NN a)) (NP (NN b)))",
+        ] {
+            assert_eq!(tree(text).to_string(), text);
+        }
+        assert_eq!(tree(" (S\t(NN  a\u{a0}b) (NN b) ) ").to_string(), "(S (NN a\u{a0}b) (NN b))");
+    }
+
+    #[test]
+    fn sequences_have_neither_traces_nor_functions_and_come_back() {
+        for (text, sentence, sequence, again) in [
+            (
+                "( (S (NP-SBJ-1 (DT the) (NN dog)) (VP (VBZ wants) (S (NP-SBJ (-NONE- *PRO*-1)) (VP (TO to) (VP (VB go))))) (. .)) )",
+                "the dog wants to go .",
+                "(S (NP XX XX )NP (VP XX (S (VP XX (VP XX )VP )VP )S )VP XX )S",
+                "(S (NP (DT the) (NN dog)) (VP (VBZ wants) (S (VP (TO to) (VP (VB go))))) (. .))",
+            ),
+            (
+                "( (NP (NN a)) (NP (NN b)))",
+                "a b",
+                "(TOP (NP XX )NP (NP XX )NP )TOP",
+                "(TOP (NP (NN a)) (NP (NN b)))",
+            ),
+            ("( (NN a))", "a", "(TOP XX )TOP", "(TOP (NN a))"),
+            ("(S=2 (-LRB- -LRB-) (NN a))", "-LRB- a", "(S XX XX )S", "(S (-LRB- -LRB-) (NN a))"),
+            ("(S (NP (-NONE- *)))", "", "", ""),
+        ] {
+            let tree = tree(text);
+            assert_eq!((tree.sentence().as_str(), tree.sequence().as_str()), (sentence, sequence));
+            if !sequence.is_empty() {
+                let back = Tree::from_sequence(sequence, tree.leaves()).unwrap();
+                assert_eq!(back.to_string(), again);
+                assert_eq!(back.sequence(), sequence, "again the same");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_tree_is_refused() {
+        for (text, problem) in [
+            ("", "no tree"),
+            ("dog", "byte 1: a tree begins with ("),
+            ("(S", "1 bracket is not closed"),
+            ("(S (NN a", "1 bracket is not closed"),
+            ("(S (NP (NN a)", "2 brackets are not closed"),
+            ("(S (NN a)))", "byte 11: there is text behind"),
+            (")", "byte 1: nothing is open"),
+            ("(S ())", "byte 5: a constituent holds nothing"),
+            ("(NN a)", "byte 6: a word with its tag alone"),
+            ("(S (NN a b))", "byte 10: a word needs a tag"),
+            ("(S (NN a (X b)))", "byte 10: a word stands beside"),
+            ("(S (NN a) b)", "byte 11: a word needs a tag"),
+        ] {
+            let shown = Tree::parse(text).unwrap_err();
+            assert!(shown.contains(problem), "{text}: {shown}");
+        }
+        let deep = format!("{}(NN a){}", "(S ".repeat(100_000), ")".repeat(100_000));
+        assert_eq!(tree(&deep).parts().len(), 200_001);
+    }
+
+    #[test]
+    fn what_a_model_writes_need_not_be_a_tree() {
+        for (sequence, problem) in [
+            ("", "no tree"),
+            ("XX", "token 1, XX: a word stands outside"),
+            ("(S XX )NP", "token 3, )NP: (S is open"),
+            ("(S )S", "token 2, )S: the constituent holds nothing"),
+            (")S", "token 1, )S: nothing is open"),
+            ("(S XX XX )S", "token 3, XX: there is no word left"),
+            ("(S (NP XX )NP", "(S is not closed"),
+            ("(S XX )S XX", "token 4, XX: the tree has ended"),
+            ("(S dog )S", "token 2, dog: expected (LABEL"),
+            ("( XX )", "token 1, (: expected (LABEL"),
+        ] {
+            let shown = Tree::from_sequence(sequence, [("NN", "dog")]).unwrap_err();
+            assert!(shown.contains(problem), "{sequence}: {shown}");
+        }
+        let shown = Tree::from_sequence("(S XX )S", [("DT", "the"), ("NN", "dog")]).unwrap_err();
+        assert_eq!(shown, "1 words have no XX");
+    }
+}

@@ -1,0 +1,122 @@
+//! `ablate bench`: what it prints belongs together. How fast anything is, no test can know.
+
+mod common;
+
+use common::Workshop;
+use serde_json::Value;
+
+fn bench(workshop: &Workshop, words: &[&str]) -> Value {
+    let few = ["--warmup", "1", "--updates", "4", "--sentences", "6", "--passes", "2", "--json"];
+    let words = [&["bench"], words, &few].concat();
+    serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap()
+}
+
+fn number(value: &Value, name: &str) -> f64 {
+    value[name].as_f64().filter(|number| number.is_finite()).unwrap_or_else(|| panic!("{name} of {value}"))
+}
+
+/// The phases, which are as named, add up to the total, and leave nothing of the time out.
+fn check_split(split: &Value, names: &[&str]) {
+    let phases = split["phases"].as_object().unwrap();
+    assert_eq!(phases.len(), names.len(), "{split}");
+    let sum: f64 = names.iter().map(|name| number(&split["phases"], name)).sum();
+    assert!((sum / number(split, "total") - 1.0).abs() < 1e-9, "{split}");
+    // Laps follow each other without a gap, so another process on the core is in both.
+    assert!((0.5..1.001).contains(&number(split, "accounted")), "{split}");
+}
+
+#[test]
+fn figures_belong_together() {
+    let workshop = Workshop::new();
+    let report = bench(&workshop, &["tiny.toml"]);
+    assert_eq!(report["provenance"]["device"], "cpu");
+    assert_eq!(report["random_text"], false);
+    assert_eq!(report["fresh_weights"], true);
+    let training = &report["training"];
+    assert_eq!(training["updates"], 4);
+    assert!((number(training, "seconds_per_step") * number(training, "steps_per_second") - 1.0).abs() < 1e-9);
+    // Updates of about 400 target tokens, and as many of source.
+    assert!((300.0..500.0).contains(&number(training, "target_tokens_per_step")), "{training}");
+    let both = number(training, "tokens_per_second") / number(training, "target_tokens_per_second");
+    assert!((1.5..2.5).contains(&both), "{training}");
+    let share = number(training, "flops_per_second") / number(&report["peak"], "flops_per_second");
+    assert!((share - number(training, "peak_share")).abs() < 1e-9);
+    assert!(number(&report["peak"], "copy_bytes_per_second") > 0.0);
+    assert!(number(training, "peak_memory_bytes") > 1e6);
+    check_split(&training["split"], &["data", "forward", "loss", "backward", "optimizer", "logging"]);
+
+    let decoding = report["decoding"].as_array().unwrap();
+    assert_eq!(decoding.iter().map(|found| number(found, "beam")).collect::<Vec<_>>(), [1.0, 2.0]);
+    for found in decoding {
+        assert_eq!((number(found, "sentences"), number(found, "passes")), (6.0, 2.0));
+        let tokens = number(found, "target_tokens");
+        assert!(tokens >= 6.0);
+        let seconds = number(found, "seconds_per_pass");
+        assert!((number(found, "target_tokens_per_second") * seconds / tokens - 1.0).abs() < 1e-9);
+        assert!((number(found, "sentences_per_second") * seconds / 6.0 - 1.0).abs() < 1e-9);
+        check_split(&found["split"], &["data", "encoder", "decoder", "next_token", "search", "cache"]);
+    }
+    // Nothing of a run is left.
+    assert!(!workshop.path("results").exists());
+}
+
+/// The count is that of the plan, whose updates are the same.
+#[test]
+fn operations_are_those_of_the_plan() {
+    let workshop = Workshop::new();
+    workshop.write("sweep.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
+    // One update a training, so that the mean over its updates is that of the one that is timed.
+    let one = ["--set", "training.steps=1"];
+    workshop.run(&["prepare", "tiny.toml"]).expect(0);
+    let words = [&["sweep", "sweep.toml", "--plan", "--json"], &one[..]].concat();
+    let plan: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let few = ["--warmup", "0", "--updates", "1", "--sentences", "1", "--passes", "1", "--json"];
+    let words = [&["bench", "tiny.toml"], &one[..], &few].concat();
+    let report: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let planned = &plan["rows"][0]["price"];
+    assert_eq!(report["training"]["flops_per_step"], planned["training_flops"], "{planned}");
+    assert_eq!(report["training"]["target_tokens_per_step"], planned["target_tokens"], "{planned}");
+    assert_eq!(report["parameters"], planned["parameters"]);
+}
+
+#[test]
+fn a_runs_weights_decode_for_their_own_model_alone() {
+    let workshop = Workshop::new();
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let run = "results/tiny/seed-1";
+    let report = bench(&workshop, &["tiny.toml", "--run", run]);
+    assert_eq!(report["fresh_weights"], false);
+    // As many tokens as the run's own search found.
+    let own = bench(&workshop, &[&format!("{run}/config.toml"), "--run", run]);
+    assert_eq!(report["decoding"][1]["target_tokens"], own["decoding"][1]["target_tokens"]);
+    let words = ["bench", "tiny.toml", "--run", run, "--set", "model.layers=2"];
+    workshop.run(&words).expect(2).says("differs from the experiment in [model]");
+    workshop.run(&["bench", "tiny.toml", "--run", "results"]).expect(2).says("not a run directory");
+}
+
+#[test]
+fn a_corpus_that_is_not_prepared_is_replaced_by_random_text() {
+    let workshop = Workshop::new();
+    let files = "[data.recipe.corpus.files]\ntrain = [{ source = \"a\", target = \"b\" }]\n\
+                 dev = { source = \"a\", target = \"b\" }\ntest = { source = \"a\", target = \"b\" }\n";
+    let generated = common::EXPERIMENT.split("[data.recipe.corpus.generated]").collect::<Vec<_>>();
+    let rest = &generated[1][generated[1].find("[model]").unwrap()..];
+    workshop.write("files.toml", &format!("{}{files}{rest}", generated[0]));
+    let report = bench(&workshop, &["files.toml"]);
+    assert_eq!(report["random_text"], true);
+    let half = bench(&workshop, &["files.toml", "--only", "decoding"]);
+    assert!(half.get("training").is_none() && half["decoding"].as_array().unwrap().len() == 2);
+    let half = bench(&workshop, &["files.toml", "--only", "training"]);
+    assert!(half["decoding"].as_array().unwrap().is_empty());
+    let text = workshop.run(&["bench", "files.toml", "--updates", "1", "--sentences", "2"]).expect(0).out();
+    assert!(text.contains("random text") && text.contains("decoding, beam 2:"), "{text}");
+}
+
+#[test]
+fn mistakes_are_told_with_exit_code_2() {
+    let workshop = Workshop::new();
+    workshop.run(&["bench", "missing.toml"]).expect(2).says("missing.toml");
+    workshop.run(&["bench", "tiny.toml", "--set", "model.layer=1"]).expect(2).says("did you mean \"layers\"");
+    workshop.run(&["bench", "tiny.toml", "--updates", "0"]).expect(2).says("at least 1");
+    workshop.run(&["bench", "tiny.toml", "--set", "run.device=cuda:99"]).expect(2).says("cuda");
+}

@@ -1,0 +1,98 @@
+//! Corpora for language models: running text in blocks that follow each other, and come back exactly.
+
+mod common;
+
+use ablate::config::load_data;
+use ablate::data::{Prepared, Split};
+use common::Workshop;
+use common::corpora::{directory_of_texts, lines_of};
+use std::path::Path;
+
+const RECIPE: &str = "name = \"lm\"\nsource_language = \"en\"\ntarget_language = \"en\"\n[data]\nmerges = 60\nmax_length = 16\n[corpus.files]\n\
+    train = [{ source = \"a.txt\", target = \"a.txt\", format = \"running\" }, { source = \"b.txt\", target = \"b.txt\", format = \"running\" }]\n\
+    dev = { source = \"b.txt\", target = \"b.txt\", format = \"running\" }\ntest = { source = \"b.txt\", target = \"b.txt\", format = \"running\" }\n";
+
+fn prepared(workshop: &Workshop, recipe: &str) -> Prepared {
+    std::fs::write(workshop.path("r.toml"), recipe).unwrap();
+    let out = workshop.run(&["prepare", "r.toml", "--source", "."]).expect(0).out();
+    Prepared::load(&workshop.path(out.trim()), &load_data(&workshop.path("r.toml"), &[]).unwrap()).unwrap()
+}
+
+/// All blocks of a split put together, each but the last of the stated length.
+fn text(data: &Prepared, split: Split, length: usize) -> String {
+    let store = data.split(split).unwrap();
+    assert!((0..store.len() - 1).all(|block| store.target(block).len() == length));
+    assert!((0..store.len()).all(|block| store.source(block).is_empty()));
+    data.running_text(&(0..store.len()).flat_map(|block| store.target(block)).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_text_of_all_blocks_is_the_text_of_the_files() {
+    let workshop = Workshop::new();
+    let first =
+        "  An indented line.\n\n\nÄ line\u{2028}with\tsigns: \u{1f600} and a blank at its end \n \nx\n"
+            .repeat(9);
+    let second = "The last line has no end";
+    std::fs::write(workshop.path("a.txt"), &first).unwrap();
+    std::fs::write(workshop.path("b.txt"), second).unwrap();
+    let data = prepared(&workshop, RECIPE);
+    assert_eq!(text(&data, Split::Train, 16), format!("{first}{second}\n"));
+    assert_eq!(text(&data, Split::Dev, 16), format!("{second}\n"));
+    let counts = data.counts();
+    let train = data.split(Split::Train).unwrap();
+    assert_eq!((counts.train.read, counts.train.kept, counts.dev), (9 * 6 + 1, train.len(), 1));
+    let tokens: usize = (0..train.len()).map(|block| train.target(block).len()).sum();
+    assert_eq!((counts.train_source_tokens, counts.train_target_tokens), (0, tokens as u64));
+}
+
+#[test]
+fn what_does_not_go_with_running_text_is_refused() {
+    let workshop = Workshop::new();
+    let listed = RECIPE.replace("train = [", "train = [{ source = \"c.en\", target = \"c.de\" }, ");
+    for (recipe, problem) in [
+        (listed, "running text does not go with files of pairs"),
+        (format!("{RECIPE}[cleaning]\nmax_words = 3\n"), "running text does not go with cleaning"),
+        (format!("{RECIPE}[moses]\n"), "running text does not go with Moses's tokens"),
+        (
+            RECIPE.replacen("format = \"running\" }", "format = \"running\", sample = 0.5 }", 1),
+            "does not go with a sample",
+        ),
+        (RECIPE.replacen("target = \"a.txt\"", "target = \"b.txt\"", 1), "running text comes from one file"),
+    ] {
+        std::fs::write(workshop.path("r.toml"), &recipe).unwrap();
+        workshop.run(&["prepare", "r.toml", "--source", "."]).expect(2).says(problem).says("r.toml");
+    }
+    std::fs::write(workshop.path("r.toml"), RECIPE).unwrap();
+    std::fs::write(workshop.path("e.toml"), "[data]\nrecipe = \"r.toml\"\n").unwrap();
+    workshop.run(&["train", "e.toml"]).expect(2).says("running text for a language model").says("e.toml");
+}
+
+#[test]
+fn real_books_come_back_exactly() {
+    let Some(directory) = directory_of_texts() else { return };
+    let workshop = Workshop::new();
+    for name in ["tinyshakespeare.txt.gz", "wikitext-2-raw.valid.gz"] {
+        let lines = lines_of(&directory.join("lm").join(name));
+        for file in ["a.txt", "b.txt"] {
+            std::fs::write(
+                workshop.path(file),
+                lines.iter().map(|line| format!("{line}\n")).collect::<String>(),
+            )
+            .unwrap();
+        }
+        let recipe =
+            RECIPE.replace("merges = 60", "merges = 2000").replace("max_length = 16", "max_length = 256");
+        let data =
+            prepared(&workshop, &recipe.replace("name = \"lm\"", &format!("name = \"{}\"", stem(name))));
+        let expected: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        assert!(text(&data, Split::Dev, 256) == expected, "{name}");
+    }
+}
+
+fn stem(name: &str) -> &str {
+    Path::new(name)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.split('.').next())
+        .unwrap()
+}
