@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench data_speed -- EXPERIMENT [--data DIR] [--set KEY=VALUE]… [--tokens N]…`
 
+mod common;
+
 use ablate::config::load_experiment;
 use ablate::data::batch::epoch_batches;
 use ablate::data::collate::collate;
@@ -34,16 +36,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    common::finish(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<Value> {

@@ -5,6 +5,8 @@
 //! An update is what the trainer does: batches from the store, forward, backward, Adam. `--export`
 //! writes instead of measuring: the batches, the fresh weights, and their loss without dropout.
 
+mod common;
+
 use ablate::config::{Experiment, load_experiment, validate_vocabulary};
 use ablate::data::collate::collate;
 use ablate::data::prepare;
@@ -50,16 +52,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    common::finish(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<Value> {

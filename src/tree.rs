@@ -9,6 +9,9 @@
 
 use std::fmt;
 
+/// A tree for messages.
+pub const EXAMPLE: &str = "(S (NP (NN dog)) (VP (VBZ barks)))";
+
 /// The token of a word in a sequence.
 pub const WORD: &str = "XX";
 /// The tag of traces, which are no words.

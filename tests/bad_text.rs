@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Workshop;
+use common::{FILES, Workshop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
@@ -13,15 +13,6 @@ source_language = "en"
 target_language = "de"
 [data]
 merges = 20
-[[corpus.files.train]]
-source = "train.en"
-target = "train.de"
-[corpus.files.dev]
-source = "dev.en"
-target = "dev.de"
-[corpus.files.test]
-source = "test.en"
-target = "test.de"
 "#;
 
 /// Six good files and the recipe that names them, in `text/` and `mine.toml`.
@@ -32,7 +23,7 @@ fn workshop() -> Workshop {
         workshop.write(&format!("text/{split}.en"), "one house\ntwo houses\nthree houses\n");
         workshop.write(&format!("text/{split}.de"), "ein Haus\nzwei Häuser\ndrei Häuser\n");
     }
-    workshop.write("mine.toml", CONFIG);
+    workshop.write("mine.toml", &format!("{CONFIG}{FILES}"));
     workshop
 }
 
@@ -100,7 +91,7 @@ fn both_sides_empty_is_named() {
 fn cleaning_takes_what_it_is_told_to() {
     let workshop = workshop();
     let clean = "[cleaning]\ndrop_not_utf8 = true\nmax_characters = 100\ncontrol_characters = \"drop\"\n";
-    workshop.write("mine.toml", &format!("{CONFIG}{clean}"));
+    workshop.write("mine.toml", &format!("{CONFIG}{FILES}{clean}"));
     let long = "x".repeat(10 << 20);
     let source = [b"one\n\xff\n", long.as_bytes(), b"\nth\0ree\nfive\n"].concat();
     std::fs::write(workshop.path("text/train.en"), source).unwrap();

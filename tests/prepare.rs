@@ -4,7 +4,7 @@ mod common;
 mod fault;
 
 use common::server::{Reply, Request, Server};
-use common::{Outcome, Workshop};
+use common::{FILES, Outcome, Workshop};
 use fault::{Fault, Place, Site, names_in};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -81,16 +81,7 @@ merges = 40
 max_words = 9
 drop_duplicates = true
 drop_overlap = "pair"
-[[corpus.files.train]]
-source = "train.en"
-target = "train.de"
-[corpus.files.dev]
-source = "dev.en"
-target = "dev.de"
-[corpus.files.test]
-source = "test.en"
-target = "test.de"
-[origin]
+{FILES}[origin]
 title = "A corpus of this test's"
 licence = "free"
 [[origin.downloads]]

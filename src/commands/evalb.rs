@@ -1,6 +1,7 @@
 //! `ablate evalb`: labelled-bracket F1 of parse trees.
 
 use super::print;
+use super::tree::read_tree;
 use crate::error::{Error, Result};
 use crate::score::{Brackets, CUTOFF, EvalbCounts, evalb, percent, read_segments};
 use clap::Args;
@@ -45,13 +46,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn parse(path: &Path, number: usize, text: &str) -> Result<Brackets> {
-    Brackets::parse(text).map_err(|problem| {
-        Error::user(format!(
-            "{}:{}: {problem}; a line holds one tree, as in (S (NP (NN dogs)) (VP (VBP bark)))",
-            path.display(),
-            number + 1
-        ))
-    })
+    read_tree(&format!("{}:{}", path.display(), number + 1), text).map(|tree| Brackets::of(&tree))
 }
 
 fn values(counts: &EvalbCounts) -> Value {

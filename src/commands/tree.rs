@@ -3,7 +3,7 @@
 use super::{print, read_standard_input};
 use crate::error::{Error, Result};
 use crate::score::read_segments;
-use crate::tree::Tree;
+use crate::tree::{EXAMPLE, Tree};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -39,8 +39,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let input = read_standard_input()?;
     let lines = || (1..).zip(input.split_terminator('\n'));
     let output = match arguments.step {
-        Step::Words => each_tree("standard input", lines(), |tree| tree.sentence())?,
-        Step::Sequence => each_tree("standard input", lines(), |tree| tree.sequence())?,
+        Step::Words => each_tree(lines(), |tree| tree.sentence())?,
+        Step::Sequence => each_tree(lines(), |tree| tree.sequence())?,
         Step::Restore { like } => {
             let name = like.display().to_string();
             let like = read_segments(&like)?;
@@ -54,7 +54,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let mut broken = Vec::new();
             let mut output = String::new();
             for ((number, sequence), like) in lines().zip(&like) {
-                let like = read(&name, number, like)?;
+                let like = read_tree(&format!("{name}: line {number}"), like)?;
                 match Tree::from_sequence(sequence, like.leaves()) {
                     Ok(tree) => output += &tree.to_string(),
                     Err(problem) => broken.push(format!("line {number}: {problem}")),
@@ -71,22 +71,20 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn each_tree<'a>(
-    name: &str,
     lines: impl Iterator<Item = (usize, &'a str)>,
     form: impl Fn(&Tree) -> String,
 ) -> Result<String> {
     let mut output = String::new();
     for (number, line) in lines {
-        output += &form(&read(name, number, line)?);
+        output += &form(&read_tree(&format!("standard input: line {number}"), line)?);
         output.push('\n');
     }
     Ok(output)
 }
 
-fn read(name: &str, number: usize, line: &str) -> Result<Tree> {
+/// The tree that a line holds; `place` is where the line stands.
+pub fn read_tree(place: &str, line: &str) -> Result<Tree> {
     Tree::parse(line).map_err(|problem| {
-        Error::user(format!(
-            "{name}: line {number}: {problem}; expected a tree a line, such as (S (NP (NN dog)) (VP (VBZ barks)))"
-        ))
+        Error::user(format!("{place}: {problem}; expected a tree a line, such as {EXAMPLE}"))
     })
 }

@@ -181,12 +181,11 @@ mod tests {
         Experiment {
             label: None,
             data: DataConfig {
-                recipe,
                 lowercase: false,
                 merges: 10,
                 max_length: 20,
                 max_length_ratio: 9.0,
-                vocabulary: Default::default(),
+                ..DataConfig::new(recipe)
             },
             model: Default::default(),
             training: Default::default(),

@@ -272,14 +272,7 @@ mod tests {
     fn config(lowercase: bool) -> DataConfig {
         let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
         let recipe = Recipe::new("g", "en", "de", corpus);
-        DataConfig {
-            recipe,
-            lowercase,
-            merges: 1,
-            max_length: 9,
-            max_length_ratio: 3.0,
-            vocabulary: Default::default(),
-        }
+        DataConfig { lowercase, merges: 1, max_length: 9, max_length_ratio: 3.0, ..DataConfig::new(recipe) }
     }
 
     /// What is left of `pairs`, and the steps that took something.

@@ -120,12 +120,11 @@ mod tests {
         let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
         let recipe = Recipe::new("g", "en", "de", corpus);
         DataConfig {
-            recipe,
             lowercase: false,
             merges: 1,
             max_length: 9,
             max_length_ratio: 3.0,
-            vocabulary: Default::default(),
+            ..DataConfig::new(recipe)
         }
     }
 

@@ -7,7 +7,7 @@
 use super::recipe::{Side, TextFormat};
 use crate::error::{Error, Result};
 use crate::fetch::compression::{damage, open, plain_name};
-use crate::tree::Tree;
+use crate::tree::{EXAMPLE, Tree};
 use crate::white_space::words;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read};
@@ -298,7 +298,7 @@ impl TextReader {
         let mut depth = 0;
         let wrong = |reader: &Self, begun: usize, problem: &str| {
             Err(Error::user(format!(
-                "{}:{begun}: no tree begins here: {problem}; expected trees such as (S (NP (NN dog)) (VP (VBZ barks)))",
+                "{}:{begun}: no tree begins here: {problem}; expected trees such as {EXAMPLE}",
                 reader.path().display()
             )))
         };

@@ -9,6 +9,7 @@ pub mod cleaning;
 pub mod cleaning_counts;
 pub mod collate;
 pub mod corpus;
+pub mod encode;
 pub mod inputs;
 pub mod lines;
 pub mod parallel;
@@ -54,6 +55,20 @@ pub struct DataConfig {
     /// Training pairs whose sides differ in tokens by more than this factor are dropped.
     #[serde(default = "defaults::max_length_ratio")]
     pub max_length_ratio: f64,
+}
+
+impl DataConfig {
+    /// A corpus with the defaults.
+    pub fn new(recipe: Recipe) -> Self {
+        DataConfig {
+            recipe,
+            lowercase: defaults::lowercase(),
+            merges: defaults::merges(),
+            vocabulary: Vocabulary::default(),
+            max_length: defaults::max_length(),
+            max_length_ratio: defaults::max_length_ratio(),
+        }
+    }
 }
 
 /// Which tokens the two sides have.

@@ -4,17 +4,14 @@
 //! place and renamed when complete, so it is never seen half done, and of two processes that
 //! prepare the same data one wins and the other discards its copy.
 
-use super::blocks::BlockWriter;
-use super::cleaning_counts::CleaningCounts;
 use super::corpus::Tolerance;
+use super::encode::Encoder;
 use super::inputs::Inputs;
-use super::parallel::{count_pieces, encode_pairs, usual_threads};
+use super::parallel::{count_pieces, usual_threads};
 use super::prepared::{
     Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, content_files, fingerprint, record_file, section,
-    store_name,
 };
 use super::staging::{Staging, write_durably};
-use super::store::{Hash, StoreWriter};
 use super::text_stage::{StagedText, for_each_pair};
 use super::tokenizer::Tokenizer;
 use super::tokenizers::{self, Tokenizers};
@@ -212,69 +209,6 @@ fn learn(text: &StagedText, merges: usize, threads: usize, sides: [bool; 2]) -> 
     Ok(Tokenizer::from_counts(&pieces, merges))
 }
 
-/// Writes the stores of a directory.
-struct Encoder<'a> {
-    config: &'a DataConfig,
-    text: &'a StagedText,
-    tokenizers: &'a Tokenizers,
-    tokenizer_hash: Hash,
-    threads: usize,
-    directory: &'a Path,
-}
-
-impl Encoder<'_> {
-    fn store(&self, split: Split) -> Result<StoreWriter> {
-        StoreWriter::create(
-            &self.directory.join(store_name(split)),
-            self.tokenizers.largest(),
-            self.tokenizer_hash,
-        )
-    }
-
-    /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps, the tokens of each side, and
-    /// the number of the store's files.
-    fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), usize)> {
-        let mut counts = self.text.counts;
-        if self.config.recipe.is_running_text() {
-            let (blocks, tokens, shards) = self.encode_blocks(Split::Train)?;
-            counts.kept = blocks;
-            return Ok((counts, (0, tokens), shards));
-        }
-        let mut store = self.store(Split::Train)?;
-        let mut tokens = (0, 0);
-        let pairs =
-            |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
-        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| {
-            if counts.keep(source.len(), target.len(), self.config) {
-                tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
-                store.push(source, target)?;
-            }
-            Ok(())
-        })?;
-        Ok((counts, tokens, store.finish()?))
-    }
-
-    /// Writes all pairs of the dev or test set; returns the number of the store's files.
-    fn encode_evaluation(&self, split: Split) -> Result<usize> {
-        if self.config.recipe.is_running_text() {
-            return self.encode_blocks(split).map(|(_, _, shards)| shards);
-        }
-        let mut store = self.store(split)?;
-        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
-        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| store.push(source, target))?;
-        store.finish()
-    }
-
-    /// Writes running text; returns the number of blocks, of their tokens, and of the store's files.
-    fn encode_blocks(&self, split: Split) -> Result<(usize, u64, usize)> {
-        let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
-        let lines = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
-        encode_pairs(self.tokenizers, self.threads, lines, |_, line| writer.push(line))?;
-        let (store, blocks, tokens) = writer.finish()?;
-        Ok((blocks, tokens, store.finish()?))
-    }
-}
-
 /// Whether the files in `inputs` are those that `prepared` was made from.
 fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> Result<()> {
     let mut found = Vec::new();
@@ -294,18 +228,18 @@ fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> R
 
 #[cfg(test)]
 mod tests {
+    use super::super::cleaning_counts::CleaningCounts;
     use super::super::{FilePair, FilePairs, FilesCorpus, GeneratedCorpus};
     use super::*;
 
     fn config(corpus: Corpus) -> DataConfig {
         let recipe = Recipe::new("tiny", "en", "de", corpus);
         DataConfig {
-            recipe,
             lowercase: true,
             merges: 50,
             max_length: 60,
             max_length_ratio: 3.0,
-            vocabulary: Default::default(),
+            ..DataConfig::new(recipe)
         }
     }
 

@@ -4,7 +4,7 @@ use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
 use super::store::{Hash, Store, shard_path};
 use super::text::TextForm;
-use super::tokenizer::{EncodeCache, Tokenizer};
+use super::tokenizer::{EncodeCache, Tokenizer, largest_vocabulary};
 use super::tokenizers::{self, Tokenizers, file_names};
 use super::{DataConfig, Split, Vocabulary};
 use crate::error::{Error, Result};
@@ -251,6 +251,12 @@ impl Prepared {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// Numbers of tokens of source and target: those of the prepared corpus, else the most that its merges can give.
+pub fn vocabulary_sizes(config: &DataConfig, prepared: Option<&Prepared>) -> (usize, usize) {
+    let largest = || (largest_vocabulary(config.merges), largest_vocabulary(config.merges));
+    prepared.map_or_else(largest, |prepared| prepared.tokenizers.sizes())
 }
 
 fn read_text(path: &Path, directory: &Path) -> Result<String> {

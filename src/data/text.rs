@@ -104,12 +104,11 @@ mod tests {
         let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
         let recipe = Recipe { moses, ..Recipe::new("g", "en", "fr", corpus) };
         let config = DataConfig {
-            recipe,
             lowercase,
             merges: 1,
             max_length: 9,
             max_length_ratio: 9.0,
-            vocabulary: Default::default(),
+            ..DataConfig::new(recipe)
         };
         TextForm::both(&config).unwrap()
     }

@@ -355,12 +355,11 @@ mod tests {
         let recipe = Recipe::new("tiny", "en", "de", Corpus::Files(corpus));
         (
             DataConfig {
-                recipe,
                 lowercase: true,
                 merges: 50,
                 max_length: 60,
                 max_length_ratio: 3.0,
-                vocabulary: Default::default(),
+                ..DataConfig::new(recipe)
             },
             folder,
         )

@@ -3,7 +3,7 @@
 use super::{kind, stand_in};
 use crate::config::{Experiment, validate_vocabulary};
 use crate::data::batch::epoch_batches;
-use crate::data::tokenizer::largest_vocabulary;
+use crate::data::prepared::vocabulary_sizes;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
@@ -44,10 +44,7 @@ const SECONDS: f64 = 5.0;
 pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let Experiment { model: model_config, training, .. } = experiment;
     let data = open_if_prepared(&experiment.data, data_root)?;
-    let sizes = match &data {
-        Some(data) => data.tokenizers.sizes().into(),
-        None => VocabularySizes::from(largest_vocabulary(experiment.data.merges)),
-    };
+    let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, data.as_ref()));
     let vocabulary = sizes.target;
     validate_vocabulary(experiment, sizes)?;
     let synthetic = data.is_none();

@@ -5,6 +5,7 @@
 
 use super::tensors::safetensors_file;
 use super::{Files, Run};
+use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};
 use crate::error::{Error, Result};
 
 pub fn files(run: &Run) -> Result<Files> {
@@ -21,9 +22,9 @@ pub fn files(run: &Run) -> Result<Files> {
         run.weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
     let mut files = vec![
         ("model.safetensors", safetensors_file(&weights, metadata)?),
-        ("tokenizer.json", tokenizer.into_bytes()),
+        (TOKENIZER, tokenizer.into_bytes()),
     ];
-    files.extend(run.source_tokenizer.map(|source| ("tokenizer.source.json", source.to_json().into_bytes())));
+    files.extend(run.source_tokenizer.map(|source| (SOURCE_TOKENIZER, source.to_json().into_bytes())));
     Ok(files)
 }
 

@@ -27,6 +27,18 @@ pub struct Workshop {
     folder: TempDir,
 }
 
+/// The part of a recipe that names a file a side and split: `train.en`, `train.de`, …
+pub const FILES: &str = r#"[[corpus.files.train]]
+source = "train.en"
+target = "train.de"
+[corpus.files.dev]
+source = "dev.en"
+target = "dev.de"
+[corpus.files.test]
+source = "test.en"
+target = "test.de"
+"#;
+
 /// Trains in a second or two on one thread.
 pub const EXPERIMENT: &str = r#"
 [data]

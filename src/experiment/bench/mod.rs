@@ -16,8 +16,8 @@ pub use training::Training;
 use super::stand_in;
 use super::{CHECKPOINTS, finished_run, kind, provenance};
 use crate::config::{Experiment, validate_vocabulary};
+use crate::data::prepared::vocabulary_sizes;
 use crate::data::store::Store;
-use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{self, Corpus, Prepared, open, open_if_prepared};
 use crate::decode::DecodingConfig;
 use crate::device;
@@ -108,10 +108,7 @@ pub fn bench(
         Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
         _ => open_if_prepared(&experiment.data, data_root)?,
     };
-    let sizes = match &prepared {
-        Some(data) => data.tokenizers.sizes().into(),
-        None => VocabularySizes::from(largest_vocabulary(experiment.data.merges)),
-    };
+    let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, prepared.as_ref()));
     let vocabulary = sizes.target;
     validate_vocabulary(experiment, sizes)?;
     let (store, sources) = texts(experiment, prepared.as_ref(), vocabulary, effort.sentences)?;

@@ -3,8 +3,7 @@
 use super::history::{History, Key, Rate, RateSource};
 use super::probe;
 use crate::config::{Experiment, shape_hash};
-use crate::data::prepared::text_names;
-use crate::data::tokenizer::largest_vocabulary;
+use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
 use crate::error::Result;
@@ -95,8 +94,7 @@ impl<'a> Market<'a> {
     pub fn price(&mut self, experiment: &Experiment) -> Result<Price> {
         let Experiment { model, training, .. } = experiment;
         let corpus = self.corpora.of(experiment)?;
-        let known = corpus.as_ref().map(|corpus| VocabularySizes::from(corpus.tokenizers.sizes()));
-        let vocabulary = known.unwrap_or_else(|| largest_vocabulary(experiment.data.merges).into());
+        let vocabulary = VocabularySizes::from(vocabulary_sizes(&experiment.data, corpus.as_deref()));
         let embedding_rows = model.rows(vocabulary.target);
         let parameters = Transformer::parameters(model, vocabulary);
         let workload = self.workload(experiment, corpus.as_deref())?;
@@ -123,7 +121,7 @@ impl<'a> Market<'a> {
         let measured = rate.as_ref().and_then(|rate| Some(rate.peak_memory_bytes? as f64 + unseen(rate)));
         Ok(Price {
             embedding_rows,
-            bound: known.is_none() && model.embedding_rows.is_none(),
+            bound: corpus.is_none() && model.embedding_rows.is_none(),
             parameters,
             updates: training.steps,
             target_tokens: workload.target_tokens(),

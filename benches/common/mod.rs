@@ -1,0 +1,19 @@
+//! What every benchmark does around its measurement.
+
+use ablate::error::Result;
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// Prints the report, or the error with its exit code.
+pub fn finish(report: Result<Value>) -> ExitCode {
+    match report {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
