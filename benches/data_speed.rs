@@ -5,8 +5,7 @@
 mod common;
 
 use ablate::config::load_experiment;
-use ablate::data::batch::epoch_batches;
-use ablate::data::collate::collate;
+use ablate::data::batch::{Batching, epoch_batches};
 use ablate::data::{Split, prepare};
 use ablate::device::peak_memory;
 use ablate::error::Result;
@@ -50,11 +49,12 @@ fn run(arguments: &Arguments) -> Result<Value> {
     let verify = begun.elapsed().as_secs_f64();
     let mut epochs = Vec::new();
     for &tokens in &arguments.tokens {
+        let batching = Batching { tokens, packed_length: experiment.training.packed_length };
         let before = peak_memory();
         let begun = Instant::now();
-        let batches = epoch_batches(&store, experiment.training.seed, 0, tokens);
+        let batches = epoch_batches(&store, experiment.training.seed, 0, batching);
         let order = begun.elapsed().as_secs_f64();
-        let shapes = batches.iter().map(|pairs| shape(&store, pairs));
+        let shapes = batches.iter().map(|pairs| shape(&store, pairs, batching));
         let padded = shapes.fold([0, 0], |sum, shape| {
             [sum[0] + shape.pairs * shape.source, sum[1] + shape.pairs * shape.target]
         });
@@ -63,10 +63,11 @@ fn run(arguments: &Arguments) -> Result<Value> {
         let begun = Instant::now();
         let mut collated = 0;
         for pairs in batches.iter().take(1000) {
-            collated += collate(&store, pairs, Device::Cpu)?.target_tokens;
+            collated += batching.collate(&store, pairs, Device::Cpu)?.target_tokens;
         }
         epochs.push(json!({
             "micro_batch_tokens": tokens,
+            "packed_length": batching.packed_length,
             "micro_batches": batches.len(),
             "order_seconds": order,
             "peak_memory_bytes_before_and_after": [before, peak_memory()],

@@ -111,6 +111,12 @@ fn ranges_and_combinations() {
         "use 51 or more, or lower data.max_length",
     );
     experiment_fails(
+        "[training]\nmicro_batch_tokens = 500\npacked_length = 50",
+        4,
+        "training.packed_length = 50: a row must hold the longest sentence (51 tokens: data.max_length = 50 and the end of the sentence) and fit into training.micro_batch_tokens = 500",
+        "use 51 to 500, or leave it out",
+    );
+    experiment_fails(
         "[model]\nd_model = 7\nheads = 7",
         3,
         "model.d_model = 7 is odd, and model.position is sinusoidal",

@@ -5,7 +5,7 @@ mod common;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
 use ablate::model::weights::Weights;
-use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, PackedRows, Position, Transformer, Tying};
 use ablate::results::published::Published;
 use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
@@ -168,6 +168,34 @@ fn a_sentence_alone_gives_what_it_gives_in_a_padded_batch() {
 }
 
 #[test]
+fn a_sentence_in_a_packed_row_gives_what_it_gives_alone() {
+    for (name, config) in variants() {
+        let model = noisy(&config);
+        let (_, alone) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &ids(&TARGET));
+        // The two sentences in the other order behind each other, then a row with one of them and padding.
+        let source = ids(&[[7, 5, 2, 4, 9, 3, 12, 2], [7, 5, 2, 0, 0, 0, 0, 0]]);
+        let source_sentences = ids(&[[1, 1, 1, 2, 2, 2, 2, 2], [1, 1, 1, 0, 0, 0, 0, 0]]);
+        let target = ids(&[[1, 10, 4, 5, 1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 0, 0, 0, 0, 0, 0]]);
+        let target_sentences = ids(&[[1, 1, 1, 1, 2, 2, 2, 2, 2, 2], [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]]);
+        let packed = tch::no_grad(|| {
+            model.forward_packed(
+                PackedRows { ids: &source, sentences: &source_sentences },
+                PackedRows { ids: &target, sentences: &target_sentences },
+                &Mode::evaluation(),
+            )
+        });
+        assert!(packed.isfinite().all().int64_value(&[]) == 1, "{name}: padding is not a number");
+        let short = alone.get(1).narrow(0, 0, 4);
+        let gaps = [
+            largest_gap(&packed.get(0).narrow(0, 4, 6), &alone.get(0)),
+            largest_gap(&packed.get(0).narrow(0, 0, 4), &short),
+            largest_gap(&packed.get(1).narrow(0, 0, 4), &short),
+        ];
+        assert!(gaps.iter().all(|gap| *gap < 1e-12), "{name}: {gaps:?}");
+    }
+}
+
+#[test]
 fn decoding_step_by_step_equals_decoding_at_once() {
     for (name, config) in variants() {
         let model = noisy(&config);
@@ -177,7 +205,7 @@ fn decoding_step_by_step_equals_decoding_at_once() {
             let mut cache = model.start(&encoded);
             for place in 0..6 {
                 assert_eq!(cache.length(), place);
-                let step = model.step(&target.narrow(1, place, 1), &mut cache, &encoded.mask);
+                let step = model.step(&target.narrow(1, place, 1), &mut cache);
                 let gap = largest_gap(&step, &decoded.select(1, place));
                 assert!(gap < 1e-12, "{name}: position {place}: {gap:e}");
             }
@@ -194,7 +222,7 @@ fn a_cache_follows_the_rows_that_are_kept() {
         tch::no_grad(|| {
             let mut cache = model.start(&encoded);
             for place in 0..2 {
-                let _ = model.step(&target.narrow(1, place, 1), &mut cache, &encoded.mask);
+                let _ = model.step(&target.narrow(1, place, 1), &mut cache);
             }
             let rows = Tensor::from_slice(&[1i64, 0, 1]);
             cache.select(&rows, Some(&rows));

@@ -220,13 +220,40 @@ fn a_test_set_beyond_the_learned_positions_is_a_user_error() {
 }
 
 #[test]
+fn packed_rows_train_as_padded_ones() {
+    let pairs: Vec<Pair> = sentences(60, 9, 11).into_iter().zip(sentences(60, 9, 12)).collect();
+    let (_folder, store) = store(&pairs);
+    let trained = |packed_length| {
+        let model = build(&small(), 4, Kind::Double);
+        let config = TrainingConfig { packed_length, micro_batch_tokens: 2000, ..Default::default() };
+        let updates = Updates { model: &model, config: &config, d_model: 16, store: &store };
+        let mut adam = Adam::build(&config, model.weights());
+        let all: Vec<u32> = (0..60).collect();
+        let losses: Vec<f64> = (1..=5)
+            .map(|number| updates.step(&mut adam, std::slice::from_ref(&all), number, true).unwrap())
+            .flat_map(|stats| [stats.loss, stats.unsmoothed_loss, stats.gradient_norm.unwrap()])
+            .collect();
+        (losses, all_values(model.weights()))
+    };
+    let (padded, packed) = (trained(None), trained(Some(20)));
+    let gap = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(gap(&padded.0, &packed.0) < 1e-12, "{:?} and {:?}", padded.0, packed.0);
+    assert!(padded.1.iter().zip(&packed.1).all(|(a, b)| gap(a, b) < 1e-9));
+}
+
+#[test]
 fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
     let pairs: Vec<Pair> = sentences(400, 20, 7).into_iter().zip(sentences(400, 20, 8)).collect();
     let (_folder, store) = store(&pairs);
-    for (batch_tokens, micro_batch_tokens) in [(500, 100), (500, 1000), (90, 100), (1, 100), (10_000, 60)] {
-        let config = TrainingConfig { batch_tokens, micro_batch_tokens, seed: 3, ..Default::default() };
+    let padded = [(500, 100), (500, 1000), (90, 100), (1, 100), (10_000, 60)];
+    let packed = [(500, 100, Some(21)), (10_000, 60, Some(60))];
+    for (batch_tokens, micro_batch_tokens, packed_length) in
+        padded.map(|(update, micro)| (update, micro, None)).into_iter().chain(packed)
+    {
+        let config =
+            TrainingConfig { batch_tokens, micro_batch_tokens, packed_length, seed: 3, ..Default::default() };
         let epochs: Vec<Vec<u32>> =
-            (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, micro_batch_tokens)).collect();
+            (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, config.batching())).collect();
         let largest = epochs.iter().map(|batch| target_tokens(&store, batch)).max().unwrap();
         let mut stream = BatchStream::start(&store, &config, &START).unwrap();
         let mut taken: Vec<Vec<u32>> = Vec::new();

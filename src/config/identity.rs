@@ -57,6 +57,7 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
         "fingerprint": fingerprint,
         "model": tree["model"],
         "micro_batch_tokens": training["micro_batch_tokens"],
+        "packed_length": training["packed_length"],
         "precision": training["precision"],
     }))
 }
@@ -211,8 +212,12 @@ mod tests {
             |e| e.training.label_smoothing = 0.0,
             |e| e.decoding.beam = 1,
         ];
-        let other: [fn(&mut Experiment); 3] =
-            [|e| e.model.dropout = 0.2, |e| e.model.heads = 4, |e| e.training.micro_batch_tokens = 9];
+        let other: [fn(&mut Experiment); 4] = [
+            |e| e.model.dropout = 0.2,
+            |e| e.model.heads = 4,
+            |e| e.training.micro_batch_tokens = 9,
+            |e| e.training.packed_length = Some(7),
+        ];
         assert!(same.into_iter().all(|change| shape(change) == original));
         assert!(other.into_iter().all(|change| shape(change) != original));
         assert_ne!(shape_hash(&generated(), "g"), original);

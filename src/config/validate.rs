@@ -267,6 +267,16 @@ impl Checks<'_> {
             let help = format!("use {longest} or more, or lower data.max_length");
             return Err(self.mistake("training.micro_batch_tokens", message, help));
         }
+        if let Some(packed) = training.packed_length
+            && !(longest..=training.micro_batch_tokens).contains(&packed)
+        {
+            let message = format!(
+                "training.packed_length = {packed}: a row must hold the longest sentence ({longest} tokens: data.max_length = {} and the end of the sentence) and fit into training.micro_batch_tokens = {}",
+                data.max_length, training.micro_batch_tokens
+            );
+            let help = format!("use {longest} to {}, or leave it out", training.micro_batch_tokens);
+            return Err(self.mistake("training.packed_length", message, help));
+        }
         self.positive("training.learning_rate_scale", training.learning_rate_scale)?;
         self.at_least_one("training.warmup_steps", training.warmup_steps)?;
         self.share("training.adam_beta1", training.adam_beta1)?;

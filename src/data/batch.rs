@@ -1,7 +1,8 @@
 //! Which pairs go into which micro-batch: a pure function of store, seed and epoch.
 //!
-//! Config keys: `training.micro_batch_tokens`, `decoding.batch_tokens`.
+//! Config keys: `training.micro_batch_tokens`, `training.packed_length`, `decoding.batch_tokens`.
 
+use super::packing;
 use super::store::Store;
 use crate::seed::{Purpose, rng};
 use rand_chacha::rand_core::Rng;
@@ -13,19 +14,34 @@ const LARGEST_WINDOW: u64 = 1000;
 /// Between the two, a window is this part of the corpus, so that what is batched together changes every epoch.
 const WINDOW_PART: u64 = 16;
 
+/// How large the micro-batches of a training are, and what is a row in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Padded tokens a side at most; `training.micro_batch_tokens`.
+    pub tokens: usize,
+    /// Tokens a side of a row that holds several sentences; absent: a sentence a row. `training.packed_length`.
+    pub packed_length: Option<usize>,
+}
+
 /// The micro-batches of one epoch, as indices of pairs; every pair is in exactly one of them.
 ///
-/// No batch has more than `micro_batch_tokens` padded tokens on a side, the end of each sentence
+/// No batch has more than `batching.tokens` padded tokens on a side, the end of each sentence
 /// counted, but for a pair that is longer alone and forms its own.
-pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, micro_batch_tokens: usize) -> Vec<Vec<u32>> {
+pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -> Vec<Vec<u32>> {
     let mut random = rng(seed, Purpose::BatchOrder, epoch);
     let mut order: Vec<u32> = (0..store.len() as u32).collect();
     shuffle(&mut order, &mut random);
     let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    if let Some(row_length) = batching.packed_length {
+        let mut rows = packing::fill_rows(&order, lengths, row_length);
+        shuffle(&mut rows, &mut random);
+        let rows_a_batch = (batching.tokens / row_length).max(1);
+        return rows.chunks(rows_a_batch).map(<[_]>::concat).collect();
+    }
     let mut batches = Vec::new();
-    for window in order.chunks_mut(window_pairs(store, micro_batch_tokens)) {
+    for window in order.chunks_mut(window_pairs(store, batching.tokens)) {
         sort_by_length(window, lengths);
-        batches.extend(packed(window, lengths, micro_batch_tokens));
+        batches.extend(cut(window, lengths, batching.tokens));
     }
     shuffle(&mut batches, &mut random);
     batches
@@ -39,7 +55,7 @@ pub fn sorted_batches(lengths: &[(usize, usize)], batch_tokens: usize) -> Vec<Ve
     let mut order: Vec<u32> = (0..lengths.len() as u32).collect();
     sort_by_length(&mut order, of);
     order.reverse();
-    packed(&order, of, batch_tokens)
+    cut(&order, of, batch_tokens)
 }
 
 /// Pairs in each window: the store cut into equal parts.
@@ -69,7 +85,7 @@ fn sort_by_length(pairs: &mut [u32], lengths: impl Fn(u32) -> (usize, usize)) {
 }
 
 /// Cuts `order` into the longest runs that fit.
-fn packed(order: &[u32], lengths: impl Fn(u32) -> (usize, usize), budget: usize) -> Vec<Vec<u32>> {
+fn cut(order: &[u32], lengths: impl Fn(u32) -> (usize, usize), budget: usize) -> Vec<Vec<u32>> {
     let mut batches: Vec<Vec<u32>> = Vec::new();
     let mut longest = 0;
     for &pair in order {
@@ -119,6 +135,10 @@ mod tests {
         (directory, store)
     }
 
+    fn padded_rows(tokens: usize) -> Batching {
+        Batching { tokens, packed_length: None }
+    }
+
     fn padded(store: &Store, batch: &[u32]) -> (usize, usize) {
         let longest =
             |length: &dyn Fn(usize) -> usize| batch.iter().map(|&pair| length(pair as usize) + 1).max();
@@ -130,7 +150,7 @@ mod tests {
     fn every_pair_is_in_exactly_one_batch_and_no_batch_is_too_large() {
         let (_directory, store) = store(3000);
         for (epoch, budget) in [(0, 1000), (1, 1000), (0, 300), (0, 20), (0, 1)] {
-            let batches = epoch_batches(&store, 1, epoch, budget);
+            let batches = epoch_batches(&store, 1, epoch, padded_rows(budget));
             let mut seen: Vec<u32> = batches.concat();
             seen.sort_unstable();
             assert!(seen.into_iter().eq(0..3000), "epoch {epoch}, budget {budget}");
@@ -147,7 +167,7 @@ mod tests {
     #[test]
     fn the_order_depends_on_seed_and_epoch_alone() {
         let (_directory, store) = store(500);
-        let batches = |seed, epoch| epoch_batches(&store, seed, epoch, 400);
+        let batches = |seed, epoch| epoch_batches(&store, seed, epoch, padded_rows(400));
         assert_eq!(batches(1, 2), batches(1, 2));
         assert_ne!(batches(1, 2), batches(1, 3));
         assert_ne!(batches(1, 2), batches(2, 2));
@@ -156,12 +176,35 @@ mod tests {
     #[test]
     fn little_is_padding() {
         let (_directory, store) = store(20_000);
-        let batches = epoch_batches(&store, 1, 0, 2000);
+        let batches = epoch_batches(&store, 1, 0, padded_rows(2000));
         let sizes = batches.iter().map(|batch| padded(&store, batch));
         let (source, target) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
         let tokens = store.source_tokens() + store.target_tokens() + 2 * store.len() as u64;
         let padding = 1.0 - tokens as f64 / (source + target) as f64;
         assert!(padding < 0.05, "{padding}");
+    }
+
+    #[test]
+    fn packed_rows_hold_every_pair_once_and_almost_nothing_else() {
+        let (_directory, store) = store(20_000);
+        let batching = Batching { tokens: 2100, packed_length: Some(256) };
+        let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+        let batches = epoch_batches(&store, 1, 0, batching);
+        let mut seen = batches.concat();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..20_000));
+        assert_ne!(batches, epoch_batches(&store, 1, 1, batching));
+        let mut padded = 0;
+        for batch in &batches {
+            let rows = packing::rows(batch, lengths, 256);
+            assert!(rows.len() <= 8);
+            let shape = packing::shape(&rows, lengths);
+            assert!(shape.source <= 256 && shape.target <= 256, "{shape:?}");
+            padded += rows.len() * (shape.source + shape.target);
+        }
+        let tokens = store.source_tokens() + store.target_tokens() + 2 * store.len() as u64;
+        let padding = 1.0 - tokens as f64 / padded as f64;
+        assert!(padding < 0.02, "{padding}");
     }
 
     #[test]
@@ -181,6 +224,6 @@ mod tests {
 
     #[test]
     fn an_empty_store_has_no_batches() {
-        assert!(epoch_batches(&store(0).1, 1, 0, 100).is_empty());
+        assert!(epoch_batches(&store(0).1, 1, 0, padded_rows(100)).is_empty());
     }
 }

@@ -1,5 +1,7 @@
-//! Pairs of the store to tensors: padding, the shift to the right, the real positions.
+//! Pairs of the store to tensors: padding or packing, the shift to the right, the real positions.
 
+use super::batch::Batching;
+use super::packing;
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
@@ -10,10 +12,12 @@ use tch::{Device, Tensor};
 pub struct Batch {
     /// Ids [B, S], each row ended by `</s>` and padded.
     pub source: Tensor,
-    /// Tokens of each source with `</s>`.
+    /// Tokens of each row of `source` with `</s>`.
     pub source_lengths: Vec<i64>,
-    /// Ids [B, T], each row begun by `<s>` (the target shifted right by one, §3.1) and padded.
+    /// Ids [B, T], each sentence begun by `<s>` (the target shifted right by one, §3.1), the row padded.
     pub target_input: Tensor,
+    /// Which sentence stands where, if rows hold several.
+    pub sentences: Option<Sentences>,
     /// Which of the B·T positions are real, [N].
     pub positions: Tensor,
     /// What the decoder should say there, `</s>` at the end of each row, [N].
@@ -24,6 +28,34 @@ pub struct Batch {
     pub source_tokens: usize,
 }
 
+/// Numbers of the sentences of a row, from 1, at each of their positions; 0 is padding.
+#[derive(Debug)]
+pub struct Sentences {
+    /// [B, S]
+    pub source: Tensor,
+    /// [B, T]
+    pub target: Tensor,
+}
+
+impl Sentences {
+    fn on(&self, device: Device) -> Self {
+        Sentences { source: self.source.to_device(device), target: self.target.to_device(device) }
+    }
+}
+
+impl Batching {
+    /// These pairs as a batch, a micro-batch of [`epoch_batches`](super::batch::epoch_batches).
+    ///
+    /// # Panics
+    /// As [`collate`].
+    pub fn collate(self, store: &Store, pairs: &[u32], device: Device) -> Result<Batch> {
+        match self.packed_length {
+            Some(row_length) => collate_packed(store, pairs, row_length, device),
+            None => collate(store, pairs, device),
+        }
+    }
+}
+
 impl Batch {
     /// The same batch on a device; nothing is copied where it is there already.
     pub fn on(&self, device: Device) -> Self {
@@ -31,6 +63,7 @@ impl Batch {
             source: self.source.to_device(device),
             source_lengths: self.source_lengths.clone(),
             target_input: self.target_input.to_device(device),
+            sentences: self.sentences.as_ref().map(|sentences| sentences.on(device)),
             positions: self.positions.to_device(device),
             targets: self.targets.to_device(device),
             ..*self
@@ -63,6 +96,58 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
         target_input: Tensor::from_slice(&inputs)
             .view([targets.len() as i64, width as i64])
             .to_device(device),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// The pairs that `indices` names, as many as fit behind each other in each row; see [`packing::rows`].
+///
+/// # Panics
+/// As [`collate`].
+fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Result<Batch> {
+    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    let rows = packing::rows(indices, lengths, row_length);
+    let widths = packing::shape(&rows, lengths);
+    assert!(!rows.is_empty(), "a batch has pairs");
+    let side = |width: usize| (vec![i64::from(PAD); rows.len() * width], vec![0; rows.len() * width]);
+    let ((mut source, mut source_sentences), (mut inputs, mut target_sentences)) =
+        (side(widths.source), side(widths.target));
+    let (mut positions, mut outputs, mut source_lengths) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, pairs) in rows.iter().enumerate() {
+        let (mut from, mut to) = (row * widths.source, row * widths.target);
+        for (number, &pair) in (1..).zip(pairs) {
+            let sentence = ids(&store.source(pair as usize));
+            let end = from + sentence.len();
+            source[from..end].copy_from_slice(&sentence);
+            source[end] = i64::from(EOS);
+            source_sentences[from..=end].fill(number);
+            from = end + 1;
+            let sentence = ids(&store.target(pair as usize));
+            let end = to + sentence.len();
+            inputs[to] = i64::from(BOS);
+            inputs[to + 1..=end].copy_from_slice(&sentence);
+            target_sentences[to..=end].fill(number);
+            positions.extend((to..=end).map(|position| position as i64));
+            outputs.extend(sentence.into_iter().chain([i64::from(EOS)]));
+            to = end + 1;
+        }
+        source_lengths.push((from - row * widths.source) as i64);
+    }
+    let shaped = |numbers: &[i64], width: usize| {
+        Tensor::from_slice(numbers).view([rows.len() as i64, width as i64]).to_device(device)
+    };
+    Ok(Batch {
+        source: shaped(&source, widths.source),
+        source_tokens: source_lengths.iter().sum::<i64>() as usize,
+        source_lengths,
+        target_input: shaped(&inputs, widths.target),
+        sentences: Some(Sentences {
+            source: shaped(&source_sentences, widths.source),
+            target: shaped(&target_sentences, widths.target),
+        }),
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         target_tokens: outputs.len(),

@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod encode;
 pub mod inputs;
 pub mod lines;
+pub mod packing;
 pub mod parallel;
 pub mod pieces;
 pub mod prepare;

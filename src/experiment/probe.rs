@@ -55,9 +55,9 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let device = device::open(&experiment.run)?;
     let model = Transformer::build(model_config, sizes, training.seed, kind(training.precision), device);
     let mut adam = Adam::build(training, model.weights());
-    let mut batches = epoch_batches(&store, training.seed, 0, training.micro_batch_tokens);
+    let mut batches = epoch_batches(&store, training.seed, 0, training.batching());
     let rows = model_config.rows(vocabulary);
-    let size = |pairs: &Vec<u32>| working_set(model_config, rows, &shape(&store, pairs));
+    let size = |pairs: &Vec<u32>| working_set(model_config, rows, &shape(&store, pairs, training.batching()));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
         .ok_or_else(|| Error::user("the training data holds no pair"))?;

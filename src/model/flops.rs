@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The shape of one micro-batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchShape {
-    /// Sentence pairs: B.
+    /// Rows, each of one sentence pair unless several are packed: B.
     pub pairs: u64,
     /// Padded length of the sources, end of sentence counted: S.
     pub source: u64,

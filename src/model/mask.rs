@@ -26,6 +26,17 @@ pub fn causal(length: i64, kind: Kind, device: Device) -> Tensor {
     minus_infinity_where(&later, kind).unsqueeze(0).unsqueeze(0)
 }
 
+/// Shows each query the keys of its own sentence, where rows hold several.
+///
+/// # Shapes
+/// Numbers of the sentences, 0 for padding: of the queries [B, T], of the keys [B, S] → [B, 1, T, S]. A query that is
+/// padding sees everything: what comes of it is never used, but a softmax over nothing would not be a number.
+pub fn same_sentence(queries: &Tensor, keys: &Tensor, kind: Kind) -> Tensor {
+    let other = queries.unsqueeze(2).ne_tensor(&keys.unsqueeze(1));
+    let real = queries.not_equal(0).unsqueeze(2);
+    minus_infinity_where(&other.logical_and(&real), kind).unsqueeze(1)
+}
+
 fn minus_infinity_where(hidden: &Tensor, kind: Kind) -> Tensor {
     Tensor::zeros(hidden.size(), (kind, hidden.device())).masked_fill(hidden, f64::NEG_INFINITY)
 }
@@ -43,6 +54,14 @@ mod tests {
         let mask = padding(&[2, 3], 3, Kind::Float, Device::Cpu);
         assert_eq!(mask.size(), [2, 1, 1, 3]);
         assert_eq!(visible(&mask), [1, 1, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_sentence_sees_itself_alone() {
+        let ids = |numbers: &[i64]| Tensor::from_slice(numbers).unsqueeze(0);
+        let mask = same_sentence(&ids(&[1, 2, 0]), &ids(&[1, 1, 2, 0]), Kind::Float);
+        assert_eq!(mask.size(), [1, 1, 3, 4]);
+        assert_eq!(visible(&mask), [1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod attention_map;
+mod cache;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;
@@ -20,7 +21,7 @@ pub mod residual;
 pub mod transformer;
 pub mod weights;
 
-pub use transformer::{Encoded, Transformer};
+pub use transformer::{Encoded, PackedRows, Transformer};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

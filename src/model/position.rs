@@ -44,19 +44,40 @@ impl PositionEncoding {
     /// If a learned table is shorter than `first` + T; [`PositionEncoding::limit`] tells.
     pub fn add(&self, x: Tensor, first: i64) -> Tensor {
         let length = x.size()[1];
+        match self.at_least(first + length, &x) {
+            Some(table) => x + table.narrow(0, first, length),
+            None => x,
+        }
+    }
+
+    /// Adds the encodings of positions 0, 1, … within each sentence of rows that hold several.
+    ///
+    /// # Shapes
+    /// [B, T, D] and the numbers of the sentences [B, T], 0 for padding → [B, T, D].
+    ///
+    /// # Panics
+    /// If a learned table is shorter than a sentence.
+    pub fn add_within(&self, x: Tensor, sentences: &Tensor) -> Tensor {
+        match self.at_least(x.size()[1], &x) {
+            Some(table) => x + Tensor::embedding(&table, &positions_within(sentences), -1, false, false),
+            None => x,
+        }
+    }
+
+    /// The table, of `count` rows or more, for numbers like those of `x`; none if nothing is added.
+    fn at_least(&self, count: i64, x: &Tensor) -> Option<Tensor> {
         match self {
             PositionEncoding::Fixed { formula, d_model, table } => {
                 let mut table = table.borrow_mut();
                 let rows = table.as_ref().map_or(0, |t| t.size()[0]);
-                if rows < first + length {
-                    let rows = (first + length).max(2 * rows).max(64);
+                if rows < count {
+                    let rows = count.max(2 * rows).max(64);
                     *table = Some(fixed_table(*formula, rows, *d_model, x.kind(), x.device()));
                 }
-                let table = table.as_ref().expect("made above");
-                x + table.narrow(0, first, length)
+                table.as_ref().map(Tensor::shallow_clone)
             }
-            PositionEncoding::Learned { table } => x + table.narrow(0, first, length),
-            PositionEncoding::None => x,
+            PositionEncoding::Learned { table } => Some(table.shallow_clone()),
+            PositionEncoding::None => None,
         }
     }
 
@@ -78,6 +99,19 @@ impl PositionEncoding {
             _ => None,
         }
     }
+}
+
+/// How far each position is from the beginning of its sentence; padding has 0 everywhere.
+///
+/// # Shapes
+/// Numbers of the sentences [B, T] → [B, T].
+fn positions_within(sentences: &Tensor) -> Tensor {
+    let (rows, length) = sentences.size2().expect("rows of positions");
+    let places = Tensor::arange(length, (Kind::Int64, sentences.device())).expand([rows, length], false);
+    let before = sentences.narrow(1, 0, length - 1);
+    let begins = sentences.narrow(1, 1, length - 1).ne_tensor(&before).constant_pad_nd([1, 0]);
+    let (beginnings, _) = (&places * begins).cummax(1);
+    (places - beginnings) * sentences.not_equal(0)
 }
 
 /// The paper's formula: sin(pos / 10000^(2i/d)) in column 2i, cos of the same in column 2i + 1.
@@ -141,5 +175,18 @@ mod tests {
         let _ = encoding.add(zeros(500), 0);
         assert_eq!(before, encoding.add(zeros(10), 0));
         assert_eq!(encoding.add(zeros(4), 6), before.narrow(1, 6, 4));
+    }
+
+    #[test]
+    fn positions_begin_anew_with_every_sentence() {
+        let sentences = Tensor::from_slice(&[1i64, 1, 1, 2, 3, 3, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]).view([2, 8]);
+        let positions: Vec<i64> = Vec::try_from(positions_within(&sentences).flatten(0, -1)).unwrap();
+        assert_eq!(positions, [0, 1, 2, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]);
+        let encoding =
+            PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 8, ..Default::default() });
+        let zeros = |rows, length| Tensor::zeros([rows, length, 8], (Kind::Double, Device::Cpu));
+        let table = encoding.add(zeros(1, 8), 0).squeeze_dim(0);
+        let added = encoding.add_within(zeros(2, 8), &sentences).view([16, 8]);
+        assert_eq!(added, table.index_select(0, &Tensor::from_slice(&positions)));
     }
 }

@@ -1,6 +1,7 @@
 //! The whole model (§3, figure 1).
 
-use super::decoder::{Decoder, DecoderCache};
+use super::cache::DecoderCache;
+use super::decoder::Decoder;
 use super::dropout::{Dropout, Mode};
 use super::embedding::Embeddings;
 use super::encoder::Encoder;
@@ -30,6 +31,15 @@ pub struct Encoded {
     pub output: Tensor,
     /// [B, 1, 1, S], added to attention scores.
     pub mask: Tensor,
+    /// Real tokens of each source, [B].
+    pub lengths: Vec<i64>,
+}
+
+/// Rows of several sentences each, and which of them stands where: [B, L] both, numbers from 1, 0 is padding.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedRows<'a> {
+    pub ids: &'a Tensor,
+    pub sentences: &'a Tensor,
 }
 
 impl Transformer {
@@ -94,7 +104,7 @@ impl Transformer {
         let mask = mask::padding(lengths, source.size()[1], self.kind, self.device);
         let x = self.source_position.add(self.embeddings.source(source), 0);
         let output = self.encoder.forward(self.dropout.forward(x, mode), &mask, mode);
-        Encoded { output, mask }
+        Encoded { output, mask, lengths: lengths.to_vec() }
     }
 
     /// The decoder's output for a known target, all positions at once.
@@ -107,18 +117,33 @@ impl Transformer {
         self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, &causal, mode)
     }
 
+    /// The decoder's output where rows hold several sentences: what each sentence would get in a row of its own.
+    ///
+    /// # Shapes
+    /// Source ids [B, S], target ids shifted right [B, T] → [B, T, D].
+    pub fn forward_packed(&self, source: PackedRows, target: PackedRows, mode: &Mode) -> Tensor {
+        let same = |queries: PackedRows, keys: PackedRows| {
+            mask::same_sentence(queries.sentences, keys.sentences, self.kind)
+        };
+        let x = self.source_position.add_within(self.embeddings.source(source.ids), source.sentences);
+        let encoded = self.encoder.forward(self.dropout.forward(x, mode), &same(source, source), mode);
+        let x = self.target_position.add_within(self.embeddings.target(target.ids), target.sentences);
+        let causal = mask::causal(target.ids.size()[1], self.kind, self.device) + same(target, target);
+        self.decoder.forward(self.dropout.forward(x, mode), &encoded, &same(target, source), &causal, mode)
+    }
+
     /// A cache for decoding token by token.
     pub fn start(&self, encoded: &Encoded) -> DecoderCache {
-        self.decoder.start(&encoded.output)
+        DecoderCache::start(&self.decoder, encoded)
     }
 
     /// The decoder's output for the next token of each row, given those in the cache.
     ///
     /// # Shapes
-    /// Ids [B, 1], source mask [B, 1, 1, S] → [B, D].
-    pub fn step(&self, ids: &Tensor, cache: &mut DecoderCache, source_mask: &Tensor) -> Tensor {
+    /// Ids [R, 1] → [R, D].
+    pub fn step(&self, ids: &Tensor, cache: &mut DecoderCache) -> Tensor {
         let x = self.target_position.add(self.embeddings.target(ids), cache.length());
-        self.decoder.step(x, cache, source_mask).squeeze_dim(1)
+        self.decoder.step(x, cache).squeeze_dim(1)
     }
 
     /// Scores of every embedding row before the softmax.

@@ -15,6 +15,7 @@ pub(crate) mod tensor_file;
 pub mod trainer;
 pub mod workload;
 
+use crate::data::batch::Batching;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,10 @@ pub struct TrainingConfig {
     pub batch_tokens: usize,
     /// Padded tokens a side that go through the model at once; gradients accumulate up to `batch_tokens`.
     pub micro_batch_tokens: usize,
+    /// Tokens a side of a row into which sentences are packed one behind the other, each attending to itself alone;
+    /// absent: a sentence a row, padded, in batches of like lengths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed_length: Option<usize>,
     /// Factor on the paper's learning rate (§5.3).
     pub learning_rate_scale: f64,
     /// Updates in which the learning rate rises (§5.3).
@@ -79,6 +84,7 @@ impl Default for TrainingConfig {
             steps: 100_000,
             batch_tokens: 25_000,
             micro_batch_tokens: 4_096,
+            packed_length: None,
             learning_rate_scale: 1.0,
             warmup_steps: 4_000,
             adam_beta1: 0.9,
@@ -98,6 +104,11 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// How micro-batches are made.
+    pub fn batching(&self) -> Batching {
+        Batching { tokens: self.micro_batch_tokens, packed_length: self.packed_length }
+    }
+
     /// Whether the schedule has a checkpoint at this update. A signal may add others, which no average uses.
     pub fn saves_at(&self, step: u64) -> bool {
         step == self.steps

@@ -1,7 +1,7 @@
 //! Batches made ready by a thread of their own, so that no update waits for data.
 
 use super::stream::BatchStream;
-use crate::data::collate::{Batch, collate};
+use crate::data::collate::Batch;
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -35,7 +35,8 @@ impl Prefetch {
         scope.spawn(move || {
             loop {
                 let pairs = stream.next_update();
-                let batches = pairs.iter().map(|pairs| collate(stream.store(), pairs, Device::Cpu));
+                let (store, batching) = (stream.store(), stream.batching());
+                let batches = pairs.iter().map(|pairs| batching.collate(store, pairs, Device::Cpu));
                 let ready = batches.collect::<Result<Vec<_>>>();
                 let ready = ready.map(|batches| Ready { batches, place: stream.place() });
                 let failed = ready.is_err();
@@ -59,6 +60,7 @@ impl Prefetch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::collate::collate;
     use crate::data::store::{Store, StoreWriter};
     use crate::train::TrainingConfig;
     use crate::train::checkpoint::Progress;

@@ -4,11 +4,11 @@ use super::TrainingConfig;
 use super::adam::{self, Adam};
 use super::loss::projected_cross_entropy;
 use super::schedule::learning_rate;
-use crate::data::collate::{Batch, collate};
+use crate::data::collate::Batch;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
 use crate::model::dropout::Mode;
+use crate::model::{PackedRows, Transformer};
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
@@ -55,7 +55,8 @@ impl Updates<'_> {
         step: u64,
         measure_norm: bool,
     ) -> Result<StepStats> {
-        let batches = micro_batches.iter().map(|pairs| collate(self.store, pairs, Device::Cpu));
+        let batching = self.config.batching();
+        let batches = micro_batches.iter().map(|pairs| batching.collate(self.store, pairs, Device::Cpu));
         self.update(adam, &batches.collect::<Result<Vec<_>>>()?, step, measure_norm)
     }
 
@@ -150,7 +151,16 @@ fn backward(
 /// # Shapes
 /// → [N, D].
 pub fn hidden_states(model: &Transformer, batch: &Batch, mode: &Mode) -> Tensor {
-    let encoded = model.encode(&batch.source, &batch.source_lengths, mode);
-    let hidden = model.decode(&batch.target_input, &encoded, mode);
+    let hidden = match &batch.sentences {
+        None => {
+            let encoded = model.encode(&batch.source, &batch.source_lengths, mode);
+            model.decode(&batch.target_input, &encoded, mode)
+        }
+        Some(sentences) => model.forward_packed(
+            PackedRows { ids: &batch.source, sentences: &sentences.source },
+            PackedRows { ids: &batch.target_input, sentences: &sentences.target },
+            mode,
+        ),
+    };
     hidden.flatten(0, 1).index_select(0, &batch.positions)
 }

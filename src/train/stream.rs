@@ -2,7 +2,7 @@
 
 use super::TrainingConfig;
 use super::checkpoint::Progress;
-use crate::data::batch::epoch_batches;
+use crate::data::batch::{Batching, epoch_batches};
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub struct BatchStream<'a> {
     store: &'a Store,
     seed: u64,
-    micro_batch_tokens: usize,
+    batching: Batching,
     batch_tokens: usize,
     epoch: u64,
     next: usize,
@@ -27,11 +27,11 @@ impl<'a> BatchStream<'a> {
         if store.is_empty() {
             return Err(Error::user("the training data holds no pair"));
         }
-        let batches = epoch_batches(store, config.seed, progress.epoch, config.micro_batch_tokens);
+        let batches = epoch_batches(store, config.seed, progress.epoch, config.batching());
         Ok(BatchStream {
             store,
             seed: config.seed,
-            micro_batch_tokens: config.micro_batch_tokens,
+            batching: config.batching(),
             batch_tokens: config.batch_tokens,
             epoch: progress.epoch,
             next: progress.micro_batch,
@@ -47,7 +47,7 @@ impl<'a> BatchStream<'a> {
             if self.next == self.batches.len() {
                 self.epoch += 1;
                 self.next = 0;
-                self.batches = epoch_batches(self.store, self.seed, self.epoch, self.micro_batch_tokens);
+                self.batches = epoch_batches(self.store, self.seed, self.epoch, self.batching);
             }
             let batch = &self.batches[self.next];
             let more = target_tokens(self.store, batch);
@@ -60,6 +60,11 @@ impl<'a> BatchStream<'a> {
             tokens += more as i64;
             self.next += 1;
         }
+    }
+
+    /// How its micro-batches become tensors.
+    pub fn batching(&self) -> Batching {
+        self.batching
     }
 
     /// Where the pairs are.

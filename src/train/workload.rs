@@ -3,6 +3,8 @@
 use super::TrainingConfig;
 use super::checkpoint::Progress;
 use super::stream::{BatchStream, target_tokens};
+use crate::data::batch::Batching;
+use crate::data::packing;
 use crate::data::store::Store;
 use crate::error::Result;
 use crate::model::ModelConfig;
@@ -40,7 +42,7 @@ impl Workload {
         {
             let update = stream.next_update();
             last = update.len();
-            shapes.extend(update.iter().map(|pairs| shape(store, pairs)));
+            shapes.extend(update.iter().map(|pairs| shape(store, pairs, config.batching())));
             updates += 1;
         }
         Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })
@@ -76,14 +78,17 @@ impl Workload {
 }
 
 /// The shape that these pairs get as a batch.
-pub fn shape(store: &Store, pairs: &[u32]) -> BatchShape {
-    let longest = |length: &dyn Fn(usize) -> usize| {
-        pairs.iter().map(|&pair| length(pair as usize) as u64 + 1).max().unwrap_or(0)
+pub fn shape(store: &Store, pairs: &[u32], batching: Batching) -> BatchShape {
+    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    let rows = match batching.packed_length {
+        Some(row_length) => packing::rows(pairs, lengths, row_length),
+        None => pairs.iter().map(|&pair| vec![pair]).collect(),
     };
+    let widths = packing::shape(&rows, lengths);
     BatchShape {
-        pairs: pairs.len() as u64,
-        source: longest(&|pair| store.source_length(pair)),
-        target: longest(&|pair| store.target_length(pair)),
+        pairs: rows.len() as u64,
+        source: widths.source as u64,
+        target: widths.target as u64,
         scored: target_tokens(store, pairs) as u64,
     }
 }
@@ -91,7 +96,6 @@ pub fn shape(store: &Store, pairs: &[u32]) -> BatchShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::collate::collate;
     use crate::data::store::StoreWriter;
     use tch::Device;
 
@@ -108,14 +112,26 @@ mod tests {
 
     #[test]
     fn shapes_are_those_of_the_batches_that_training_makes() {
+        shapes_are_those_of_batches(None);
+        shapes_are_those_of_batches(Some(25));
+    }
+
+    fn shapes_are_those_of_batches(packed_length: Option<usize>) {
         let (_folder, store) = store();
-        let config = TrainingConfig { batch_tokens: 300, micro_batch_tokens: 100, ..Default::default() };
+        let config = TrainingConfig {
+            batch_tokens: 300,
+            micro_batch_tokens: 100,
+            packed_length,
+            ..Default::default()
+        };
+        let batching = config.batching();
         let workload = Workload::of_store(&store, &config).unwrap();
         let mut stream =
             BatchStream::start(&store, &config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })
                 .unwrap();
         for pairs in stream.next_update() {
-            let (batch, shape) = (collate(&store, &pairs, Device::Cpu).unwrap(), shape(&store, &pairs));
+            let batch = batching.collate(&store, &pairs, Device::Cpu).unwrap();
+            let shape = shape(&store, &pairs, batching);
             assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
             assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);
             assert_eq!(batch.target_tokens as u64, shape.scored);

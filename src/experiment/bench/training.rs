@@ -233,7 +233,10 @@ fn flops_of(
     let of = |update: &Timed| {
         let found = batches.find(|(step, _)| *step == update.step);
         found.map_or(0.0, |(_, pairs)| {
-            pairs.iter().map(|pairs| forward(model, rows, &shape(store, pairs)).training()).sum()
+            pairs
+                .iter()
+                .map(|pairs| forward(model, rows, &shape(store, pairs, config.batching())).training())
+                .sum()
         })
     };
     Ok(updates.iter().map(of).collect())

@@ -153,7 +153,8 @@ impl<'a> Market<'a> {
     /// The same for all that trains on one corpus in batches of one size.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
-        let sizes = (training.micro_batch_tokens, training.batch_tokens, training.steps);
+        let sizes =
+            (training.micro_batch_tokens, training.packed_length, training.batch_tokens, training.steps);
         let key = key_of(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
             return Ok(known.clone());
