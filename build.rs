@@ -7,6 +7,15 @@ fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys is a direct dependency");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
 
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(3)
+        .flag("-fopenmp")
+        .file("src/shim/decoding.cpp")
+        .compile("ablate_shim");
+    println!("cargo:rustc-link-lib=gomp");
+
     println!("cargo:rustc-env=ABLATE_COMMIT={}", commit());
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");

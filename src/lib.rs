@@ -23,6 +23,7 @@ pub mod report;
 pub mod results;
 pub mod score;
 pub mod seed;
+mod shim;
 pub mod signal;
 pub mod stopwatch;
 pub mod sweep;

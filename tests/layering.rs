@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("figures", 0, false),
     ("files", 0, false),
     ("fetch", 0, false),
+    ("shim", 0, true),
     ("signal", 0, false),
     ("stopwatch", 0, false),
     ("mkl", 0, false),

@@ -49,11 +49,10 @@ pub(super) fn search(
         .map(|number| Sentence { number, open: vec![start.clone()], finished: Vec::new() })
         .collect();
     let mut cache = next.model.start(encoded);
-    let mut mask = encoded.mask.shallow_clone();
     lap(Phase::Encoder);
     let mut inputs = next.begin(sentences.len());
     loop {
-        let hidden = next.model.step(&inputs, &mut cache, &mask);
+        let hidden = next.model.step(&inputs, &mut cache);
         lap(Phase::Decoder);
         let best = next.best(&hidden, 2 * config.beam);
         lap(Phase::NextToken);
@@ -81,14 +80,10 @@ pub(super) fn search(
         sentences = going_on;
         lap(Phase::Search);
         // The source changes only when sentences leave or, after the first step, rows are multiplied.
-        let rows_index = row_index(&rows, encoded);
         let same_sources = rows.len() == first_row && same_groups(&rows, &sentences);
         let in_place = same_sources && rows.iter().enumerate().all(|(place, &row)| place as i64 == row);
         if !in_place {
-            cache.select(&rows_index, (!same_sources).then_some(&rows_index));
-        }
-        if !same_sources {
-            mask = mask.index_select(0, &rows_index);
+            cache.select(&rows, same_sources);
         }
         inputs = row_index(&tokens, encoded).unsqueeze(1);
         lap(Phase::Cache);

@@ -26,11 +26,10 @@ pub(super) fn search(
         .map(|sentence| Open { sentence, tokens: Vec::new(), log_probability: 0.0 })
         .collect();
     let mut cache = next.model.start(encoded);
-    let mut mask = encoded.mask.shallow_clone();
     lap(Phase::Encoder);
     let mut inputs = next.begin(open.len());
     while !open.is_empty() {
-        let hidden = next.model.step(&inputs, &mut cache, &mask);
+        let hidden = next.model.step(&inputs, &mut cache);
         lap(Phase::Decoder);
         let best = next.best(&hidden, 1);
         lap(Phase::NextToken);
@@ -54,9 +53,7 @@ pub(super) fn search(
         }
         lap(Phase::Search);
         if kept.len() < best_rows(&inputs) && !kept.is_empty() {
-            let rows = row_index(&kept_rows, encoded);
-            cache.select(&rows, Some(&rows));
-            mask = mask.index_select(0, &rows);
+            cache.select(&kept_rows, false);
         }
         open = kept;
         let last: Vec<i64> =

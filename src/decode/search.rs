@@ -2,6 +2,7 @@
 
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::model::{Encoded, Transformer};
+use crate::shim::decoding;
 use tch::Tensor;
 
 /// A finished translation.
@@ -37,12 +38,18 @@ impl NextToken<'_> {
     /// Hidden [R, D] → R vectors of at most `count`.
     pub fn best(&self, hidden: &Tensor, count: usize) -> Vec<Vec<(f64, u32)>> {
         let logits = self.model.logits(hidden);
+        // Padding and `<s>` are the first ids.
+        let (count, first) = (count.min(self.vocabulary - 2), PAD.max(BOS) as usize + 1);
+        if decoding::takes(logits.kind(), logits.device()) {
+            let found = decoding::most_probable(&logits, first..self.vocabulary, count);
+            let pairs: Vec<(f64, u32)> = found.log_probabilities.into_iter().zip(found.ids).collect();
+            return pairs.chunks(count).map(<[_]>::to_vec).collect();
+        }
         let normaliser = log_sum_exp(&logits);
         let allowed = logits.narrow(1, 0, self.vocabulary as i64);
         for forbidden in [PAD, BOS] {
             let _ = allowed.select(1, i64::from(forbidden)).fill_(f64::NEG_INFINITY);
         }
-        let count = count.min(self.vocabulary - 2);
         // One more, because `topk` takes any of equals: it shows whether a tie was cut.
         let looked_at = (count + 1).min(self.vocabulary - 2);
         let (values, ids) = largest(&allowed, looked_at as i64);

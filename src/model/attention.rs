@@ -5,6 +5,7 @@ use super::dropout::{Dropout, Mode};
 use super::init::{self, Attends};
 use super::linear::Linear;
 use super::weights::Scope;
+use crate::shim::decoding;
 use tch::Tensor;
 
 /// Concat(head₁ … head_H) W_O with head_i = softmax(Q_i K_iᵀ / √d_k) V_i.
@@ -60,6 +61,24 @@ impl MultiHeadAttention {
             keys: self.split_heads(&self.key.forward(x), self.d_k),
             values: self.split_heads(&self.value.forward(x), self.d_v),
         }
+    }
+
+    /// The same before they are split into heads.
+    ///
+    /// # Shapes
+    /// [B, S, D] → [B, S, H·K] and [B, S, H·d_v].
+    pub fn keys_and_values(&self, x: &Tensor) -> [Tensor; 2] {
+        [self.key.forward(x), self.value.forward(x)]
+    }
+
+    /// One query a row to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
+    ///
+    /// # Shapes
+    /// `x` [R, 1, D] → [R, 1, D].
+    pub fn forward_once(&self, x: &Tensor, seen: &[decoding::Position], lengths: &[i64]) -> Tensor {
+        let queries = self.query.forward(x).squeeze_dim(1);
+        let heads = decoding::attend_once(&queries, seen, lengths, self.heads, (self.d_k, self.d_v));
+        self.output.forward(&heads).unsqueeze(1)
     }
 
     /// # Shapes

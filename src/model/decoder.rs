@@ -1,7 +1,8 @@
 //! The decoder stack (§3.1), whole sequences at once or token by token with a cache.
 
 use super::ModelConfig;
-use super::attention::{Memory, MultiHeadAttention};
+use super::attention::MultiHeadAttention;
+use super::cache::DecoderCache;
 use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
@@ -24,20 +25,6 @@ struct DecoderLayer {
     cross_residual: Residual,
     feed_forward: FeedForward,
     feed_forward_residual: Residual,
-}
-
-/// Keys and values of the tokens decoded so far, and of the encoder's output, layer by layer.
-#[derive(Debug)]
-pub struct DecoderCache {
-    layers: Vec<LayerCache>,
-    length: i64,
-}
-
-#[derive(Debug)]
-struct LayerCache {
-    /// Absent before the first token.
-    itself: Option<Memory>,
-    encoder: Memory,
 }
 
 impl Decoder {
@@ -64,42 +51,33 @@ impl Decoder {
     ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.memory(encoded);
-            let itself = |x: &Tensor| layer.self_attention.memory(x);
-            layer.forward(&x, itself, &encoder, Some(causal), source_mask, mode)
+            layer.forward(&x, mode, |attends, x| match attends {
+                Attends::Itself => {
+                    layer.self_attention.forward(x, &layer.self_attention.memory(x), Some(causal), mode)
+                }
+                Attends::Encoder => layer.cross_attention.forward(x, &encoder, Some(source_mask), mode),
+            })
         });
         self.end.forward(last)
     }
 
-    /// A cache with the encoder's output projected once for all steps.
-    ///
-    /// # Shapes
-    /// Encoder output [B, S, D].
-    pub fn start(&self, encoded: &Tensor) -> DecoderCache {
-        let layer = |layer: &DecoderLayer| LayerCache {
-            itself: None,
-            encoder: layer.cross_attention.memory(encoded).contiguous(),
-        };
-        DecoderCache { layers: self.layers.iter().map(layer).collect(), length: 0 }
+    /// The attention to the encoder of each layer.
+    pub(super) fn cross_attentions(&self) -> impl Iterator<Item = &MultiHeadAttention> {
+        self.layers.iter().map(|layer| &layer.cross_attention)
     }
 
     /// The next position, given those in the cache, which grows by it.
     ///
     /// # Shapes
-    /// Embedded token [B, 1, D], source padding mask [B, 1, 1, S] → [B, 1, D].
-    pub fn step(&self, x: Tensor, cache: &mut DecoderCache, source_mask: &Tensor) -> Tensor {
+    /// Embedded token [R, 1, D] → [R, 1, D].
+    pub fn step(&self, x: Tensor, cache: &mut DecoderCache) -> Tensor {
         let mode = Mode::evaluation();
-        cache.length += 1;
-        let last = self.layers.iter().zip(&mut cache.layers).fold(x, |x, (layer, cache)| {
-            let LayerCache { itself, encoder } = cache;
-            let grow = |x: &Tensor| {
-                let now = layer.self_attention.memory(x);
-                let grown = match itself.take() {
-                    Some(past) => past.append(&now),
-                    None => now,
-                };
-                itself.insert(grown).shallow_clone()
-            };
-            layer.forward(&x, grow, encoder, None, source_mask, &mode)
+        cache.grow(x.size()[0]);
+        let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
+            layer.forward(&x, &mode, |attends, x| match attends {
+                Attends::Itself => cache.attend_to_tokens(number, &layer.self_attention, x),
+                Attends::Encoder => cache.attend_to_source(number, &layer.cross_attention, x),
+            })
         });
         self.end.forward(last)
     }
@@ -120,63 +98,10 @@ impl DecoderLayer {
         }
     }
 
-    /// `itself` gives the keys and values that self-attention sees, from its (maybe normalised) input.
-    fn forward(
-        &self,
-        x: &Tensor,
-        itself: impl FnOnce(&Tensor) -> Memory,
-        encoder: &Memory,
-        causal: Option<&Tensor>,
-        source_mask: &Tensor,
-        mode: &Mode,
-    ) -> Tensor {
-        let x =
-            self.self_residual.forward(x, mode, |x| self.self_attention.forward(x, &itself(x), causal, mode));
-        let x = self
-            .cross_residual
-            .forward(&x, mode, |x| self.cross_attention.forward(x, encoder, Some(source_mask), mode));
+    /// `attend` gives what attention to the target or to the source makes of its (maybe normalised) input.
+    fn forward(&self, x: &Tensor, mode: &Mode, mut attend: impl FnMut(Attends, &Tensor) -> Tensor) -> Tensor {
+        let x = self.self_residual.forward(x, mode, |x| attend(Attends::Itself, x));
+        let x = self.cross_residual.forward(&x, mode, |x| attend(Attends::Encoder, x));
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
-    }
-}
-
-impl Memory {
-    /// This memory with `next` behind it: lengths add up.
-    fn append(&self, next: &Memory) -> Memory {
-        Memory {
-            keys: Tensor::cat(&[&self.keys, &next.keys], 2),
-            values: Tensor::cat(&[&self.values, &next.values], 2),
-        }
-    }
-
-    /// The rows of the batch that `rows` names, in its order.
-    fn select(&self, rows: &Tensor) -> Memory {
-        Memory { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
-    }
-
-    /// Laid out head by head, so that no step has to do it again.
-    fn contiguous(&self) -> Memory {
-        Memory { keys: self.keys.contiguous(), values: self.values.contiguous() }
-    }
-
-    fn shallow_clone(&self) -> Memory {
-        Memory { keys: self.keys.shallow_clone(), values: self.values.shallow_clone() }
-    }
-}
-
-impl DecoderCache {
-    /// Tokens in the cache.
-    pub fn length(&self) -> i64 {
-        self.length
-    }
-
-    /// Keeps the rows of the batch that `own` names (for the decoded tokens) and `encoder` names
-    /// (for the source). The latter is absent if every row keeps its source.
-    pub fn select(&mut self, own: &Tensor, encoder: Option<&Tensor>) {
-        for layer in &mut self.layers {
-            layer.itself = layer.itself.take().map(|memory| memory.select(own));
-            if let Some(rows) = encoder {
-                layer.encoder = layer.encoder.select(rows);
-            }
-        }
     }
 }

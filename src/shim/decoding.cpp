@@ -1,0 +1,179 @@
+// Kernels of a decoding step on a CPU: attention of one query a row, and the most probable next tokens.
+//
+// Callers have checked shapes, so nothing here can fail. Loops that compute are compiled for several instruction
+// sets, of which the processor's is chosen when the program is loaded.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define FOR_ALL_PROCESSORS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_ALL_PROCESSORS
+#endif
+
+namespace {
+
+// e^x for x <= 0 to within two units in the last place, 0 below -87. After the range reduction and polynomial of
+// Cephes' expf.
+inline float exponential(float x) {
+  const float clamped = x < -87.0f ? -87.0f : x;
+  // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
+  const float shifted = clamped * 1.44269504f + 12582912.0f;
+  const float power = shifted - 12582912.0f;
+  const float rest = clamped - power * 0.693359375f + power * 2.12194440e-4f;
+  float sum = 1.9875691500e-4f;
+  sum = sum * rest + 1.3981999507e-3f;
+  sum = sum * rest + 8.3334519073e-3f;
+  sum = sum * rest + 4.1665795894e-2f;
+  sum = sum * rest + 1.6666665459e-1f;
+  sum = sum * rest + 5.0000001201e-1f;
+  sum = sum * rest * rest + rest + 1.0f;
+  const int32_t bits = (static_cast<int32_t>(power) + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  return x < -87.0f ? 0.0f : sum * scale;
+}
+
+FOR_ALL_PROCESSORS
+void attend(const float* query, const float* const* keys, const float* const* values, int64_t positions,
+            int64_t heads, int64_t d_k, int64_t d_v, float scale, float* weights, float* mixed) {
+  for (int64_t position = 0; position < positions; ++position) {
+    const float* key = keys[position];
+    for (int64_t head = 0; head < heads; ++head) {
+      float product = 0.0f;
+#pragma omp simd reduction(+ : product)
+      for (int64_t i = 0; i < d_k; ++i) product += query[head * d_k + i] * key[head * d_k + i];
+      weights[head * positions + position] = product * scale;
+    }
+  }
+  for (int64_t head = 0; head < heads; ++head) {
+    float* of_head = weights + head * positions;
+    float largest = of_head[0];
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < positions; ++i) largest = std::max(largest, of_head[i]);
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < positions; ++i) {
+      of_head[i] = exponential(of_head[i] - largest);
+      sum += of_head[i];
+    }
+    const float share = 1.0f / sum;
+#pragma omp simd
+    for (int64_t i = 0; i < positions; ++i) of_head[i] *= share;
+  }
+  std::fill(mixed, mixed + heads * d_v, 0.0f);
+  for (int64_t position = 0; position < positions; ++position) {
+    const float* value = values[position];
+    for (int64_t head = 0; head < heads; ++head) {
+      const float weight = weights[head * positions + position];
+#pragma omp simd
+      for (int64_t i = 0; i < d_v; ++i) mixed[head * d_v + i] += weight * value[head * d_v + i];
+    }
+  }
+}
+
+constexpr int64_t BLOCK = 64;
+
+FOR_ALL_PROCESSORS
+float block_maxima(const float* scores, int64_t columns, float* maxima) {
+  float overall = -INFINITY;
+  for (int64_t first = 0, block = 0; first < columns; first += BLOCK, ++block) {
+    const int64_t end = std::min(first + BLOCK, columns);
+    float largest = scores[first];
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = first; i < end; ++i) largest = std::max(largest, scores[i]);
+    maxima[block] = largest;
+    overall = std::max(overall, largest);
+  }
+  return overall;
+}
+
+FOR_ALL_PROCESSORS
+double sum_of_exponentials(const float* scores, int64_t columns, float largest) {
+  double total = 0.0;
+  for (int64_t first = 0; first < columns; first += 1024) {
+    const int64_t end = std::min<int64_t>(first + 1024, columns);
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = first; i < end; ++i) sum += exponential(scores[i] - largest);
+    total += sum;
+  }
+  return total;
+}
+
+}  // namespace
+
+extern "C" {
+
+// softmax(q Kᵀ · scale) V for each row and head.
+//
+// queries [rows, heads·d_k]; out [rows, heads·d_v]. Row r sees positions 0 to lengths[r] - 1; what it sees at position
+// p is number owners[p][r] of the vectors that stand key_stride (value_stride) apart from keys[p] (values[p]) on.
+void ablate_attend_once(const float* queries, const float* const* keys, const float* const* values,
+                        int64_t key_stride, int64_t value_stride, const int64_t* const* owners,
+                        const int64_t* lengths, int64_t rows, int64_t heads, int64_t d_k, int64_t d_v, float scale,
+                        float* out, int threads) {
+  int64_t longest = 0;
+  for (int64_t row = 0; row < rows; ++row) longest = std::max(longest, lengths[row]);
+#pragma omp parallel num_threads(threads) if (rows > 1)
+  {
+    std::vector<const float*> key(longest), value(longest);
+    std::vector<float> weights(heads * longest);
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t position = 0; position < lengths[row]; ++position) {
+        const int64_t owner = owners[position][row];
+        key[position] = keys[position] + owner * key_stride;
+        value[position] = values[position] + owner * value_stride;
+      }
+      attend(queries + row * heads * d_k, key.data(), value.data(), lengths[row], heads, d_k, d_v, scale,
+             weights.data(), out + row * heads * d_v);
+    }
+  }
+}
+
+// The `count` largest of the scores first to allowed - 1 of each row, largest first and of equals the smaller column,
+// as log-probabilities under the softmax over all columns.
+//
+// scores [rows, columns]; log_probabilities and ids [rows, count], count <= allowed - first.
+void ablate_most_probable(const float* scores, int64_t rows, int64_t columns, int64_t first, int64_t allowed,
+                          int64_t count, double* log_probabilities, uint32_t* ids, int threads) {
+#pragma omp parallel num_threads(threads) if (rows > 1)
+  {
+    std::vector<float> maxima((columns + BLOCK - 1) / BLOCK);
+    std::vector<float> best(count);
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+      const float* of_row = scores + row * columns;
+      const float largest = block_maxima(of_row, columns, maxima.data());
+      const double normaliser = largest + std::log(sum_of_exponentials(of_row, columns, largest));
+      uint32_t* found = ids + row * count;
+      int64_t filled = 0;
+      for (int64_t block = 0; block * BLOCK < allowed; ++block) {
+        // Columns come in ascending order, so an equal one is never better than what is there.
+        if (filled == count && maxima[block] <= best[count - 1]) continue;
+        const int64_t end = std::min((block + 1) * BLOCK, allowed);
+        for (int64_t column = std::max(block * BLOCK, first); column < end; ++column) {
+          const float score = of_row[column];
+          if (filled == count && score <= best[count - 1]) continue;
+          int64_t place = filled < count ? filled++ : count - 1;
+          for (; place > 0 && best[place - 1] < score; --place) {
+            best[place] = best[place - 1];
+            found[place] = found[place - 1];
+          }
+          best[place] = score;
+          found[place] = static_cast<uint32_t>(column);
+        }
+      }
+      for (int64_t place = 0; place < count; ++place) {
+        log_probabilities[row * count + place] = static_cast<double>(best[place]) - normaliser;
+      }
+    }
+  }
+}
+
+}  // extern "C"

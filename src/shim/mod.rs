@@ -1,0 +1,3 @@
+//! Small C++ parts, compiled by build.rs, behind safe functions.
+
+pub mod decoding;
