@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("moses", 0, false),
     ("tree", 0, false),
     ("white_space", 0, false),
+    ("world", 0, false),
     ("data", 1, false),
     ("data/collate", 1, true),
     ("model", 1, true),
