@@ -35,6 +35,18 @@ pub struct StepStats {
     pub learning_rate: f64,
 }
 
+/// What the micro-batches of an update add up beside their gradients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sums {
+    /// Smoothed cross-entropy, nats.
+    pub smoothed: f64,
+    /// Negative log-likelihood of the references, nats.
+    pub unsmoothed: f64,
+    pub source_tokens: usize,
+    /// Of the whole update, whoever computes it.
+    pub target_tokens: usize,
+}
+
 /// What all updates of a training have in common.
 pub struct Updates<'a> {
     pub model: &'a Transformer,
@@ -71,22 +83,44 @@ impl Updates<'_> {
         step: u64,
         measure_norm: bool,
     ) -> Result<StepStats> {
-        let Updates { model, config, d_model, .. } = *self;
-        let weights = model.weights();
-        adam::zero_gradients(weights);
+        let target_tokens = batches.iter().map(|batch| batch.target_tokens).sum();
+        let sums = self.accumulate(batches.iter().enumerate(), target_tokens, step);
+        self.finish(adam, sums, step, measure_norm)
+    }
+
+    /// Gradients and losses of micro-batches of update `step`, each with its number in the update. They need not be all
+    /// of the `target_tokens` that the update has.
+    pub fn accumulate<'b>(
+        &self,
+        batches: impl Iterator<Item = (usize, &'b Batch)>,
+        target_tokens: usize,
+        step: u64,
+    ) -> Sums {
+        let Updates { model, config, .. } = *self;
+        adam::zero_gradients(model.weights());
         lap(Phase::Optimizer);
-        let target_tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
         let stream = derive(config.seed, Purpose::Dropout, step);
-        let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
-        for (index, batch) in batches.iter().enumerate() {
+        let mut sums = Sums { smoothed: 0.0, unsmoothed: 0.0, source_tokens: 0, target_tokens };
+        for (index, batch) in batches {
             let batch = batch.on(model.device());
             lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
             let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
-            smoothed += loss.0;
-            unsmoothed += loss.1;
-            source_tokens += batch.source_tokens;
+            sums.smoothed += loss.0;
+            sums.unsmoothed += loss.1;
+            sums.source_tokens += batch.source_tokens;
         }
+        sums
+    }
+
+    /// Ends update `step`, whose gradients are all there.
+    ///
+    /// # Errors
+    /// As for [`Updates::update`].
+    pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
+        let Updates { model, config, d_model, .. } = *self;
+        let Sums { smoothed, unsmoothed, source_tokens, target_tokens } = sums;
+        let weights = model.weights();
         let loss = smoothed / target_tokens as f64;
         if !(loss.is_finite() && unsmoothed / target_tokens as f64 <= bound(model)) {
             return Err(Error::Diverged { step, loss });
