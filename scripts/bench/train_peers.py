@@ -224,14 +224,19 @@ class Log(logging.Handler):
 
     def __init__(self, answer, updates):
         super().__init__()
-        self.answer, self.updates, self.begun = answer, updates, None
+        self.answer, self.updates, self.begun, self.parameters = answer, updates, None, None
 
     def emit(self, record):
-        if not str(record.msg).startswith("Epoch %3d, Step"):
+        message = str(record.msg)
+        if message.startswith("Total params"):
+            self.parameters = int(record.args[0])
+        if not message.startswith("Epoch %3d, Step"):
             return
-        seconds = time.perf_counter() - self.begun if self.begun else None
-        rate = record.args[4]
-        self.answer({"rate": rate, "milliseconds": [1e3 * seconds / self.updates]} if seconds else {})
+        if self.begun:
+            milliseconds = 1e3 * (time.perf_counter() - self.begun) / self.updates
+            self.answer({"rate": record.args[4], "milliseconds": [milliseconds]})
+        else:
+            self.answer({"parameters": self.parameters})
         if not sys.stdin.readline():
             # Without the checkpoint that it would write.
             os._exit(0)
@@ -246,7 +251,9 @@ def joeynmt(arguments, answer):
     config = folder / "config.yaml"
     # JSON is YAML.
     config.write_text(json.dumps(joeynmt_files(folder, arguments)))
-    logging.getLogger("joeynmt.training").addHandler(Log(answer, arguments.updates))
+    log = Log(answer, arguments.updates)
+    for name in ("joeynmt.model", "joeynmt.training"):
+        logging.getLogger(name).addHandler(log)
     sys.argv = ["joeynmt", "train", str(config), "--skip-test"]
     main()
 

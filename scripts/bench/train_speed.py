@@ -6,24 +6,24 @@
     cargo bench --bench train_speed --no-run          # prints the path of the benchmark's binary
     .venv/bin/python scripts/bench/train_speed.py --binary target/release/deps/train_speed-… \\
         experiments/multi30k/tiny.toml --data DIR [--set KEY=VALUE]… --joeynmt-python .venv-joey/bin/python \\
-        [--peers NAME…] [--blocks 3] [--warmup 1] [--updates 6] [--threads 2] [--json FILE]
+        [--peers NAME…] [--blocks 3] [--warmup 1] [--updates 5] [--threads 2] [--json FILE]
 
-DIR holds the prepared data, as `ablate --data DIR` made it. `scripts/bench/base_multi30k.toml` is the base model on the
-same data. Peers are `ablate+bfloat16` and those of `train_peers.py`, by default:
+DIR holds the prepared data, as `ablate --data DIR` made it. `base_multi30k.toml` beside this file is the base model on
+the same data. Peers are those of `train_peers.py` and `ablate+bfloat16`, by default:
 
-    eager, eager+allocator, eager+allocator+kernels, eager+allocator+kernels+fused, the same three of compile,
-    joeynmt, joeynmt+allocator, ablate+bfloat16
+    eager, eager+allocator, eager+allocator+kernels, eager+allocator+kernels+fused,
+    compile, compile+allocator, compile+allocator+kernels, joeynmt, joeynmt+allocator, ablate+bfloat16
 
-torch's side is `../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout, Adam.
-It gets the same fresh weights and the same batches; the first batch's loss without dropout must be ours to 1e-5. Its
-batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the same
+torch's side is `../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout,
+Adam. It gets the same fresh weights and the same batches; the first batch's loss without dropout must be ours to 1e-5.
+Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the same
 training pairs as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it counts them; its dropout is
 also on attention weights and inside the feed-forward network. Its rate is the one in its own log. `ablate+bfloat16` is
 `ablate bench` with `training.precision = "bfloat16"`, left out where that is refused.
 
-Every peer is a process that waits while others compute, and gives memory that it does not use back. Blocks take turns,
-every other round backwards; each begins with `--warmup` updates that are not timed. `ablate` is a new process each time.
-torch.compile has met every shape before the first block; graphs that it compiles in the timed part are counted.
+Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
+a new process each time. Blocks take turns, every other round backwards, and begin with `--warmup` updates that are not
+timed. torch.compile has met every shape before the first block; what it compiles in the timed part is counted.
 
 Prints for each the median milliseconds of an update, the median over blocks of target tokens a second, its matrix
 products (by count, forward and backward, padding included, the same for all) as a share of the machine's, and ours over
@@ -63,7 +63,7 @@ SETTINGS = {
 WORDS = {
     "eager": "Python torch eager",
     "compile": "torch.compile",
-    "joeynmt": "JoeyNMT 2.3.0",
+    "joeynmt": "JoeyNMT",
     "allocator": "our allocator setting",
     "kernels": "our kernel choice",
     "fused": "fused Adam",
@@ -75,12 +75,19 @@ INSTALL = {"joeynmt": "torch==2.11.0 joeynmt==2.3.0 importlib_metadata"}
 EPOCH = 60
 
 
-def call(command, **options):
-    """The last line that a program prints, which is JSON."""
-    result = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=False, **options)
+def run(command, **options):
+    try:
+        return subprocess.run([str(part) for part in command], text=True, check=False, **options)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+def call(command):
+    """The JSON that a program prints."""
+    result = run(command, stdout=subprocess.PIPE)
     if result.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} ended with {result.returncode}")
-    return json.loads(result.stdout.splitlines()[-1])
+    return json.loads(result.stdout)
 
 
 def program_of(peer):
@@ -96,23 +103,21 @@ def versions(arguments):
     found = {}
     for program in sorted({program_of(peer) for peer in arguments.peers} - {"ablate"} | {"peak"}):
         python = python_of(arguments, program)
-        command = [python, HERE / "train_peers.py", "--peer", program, "--packages"]
-        try:
-            result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-        except OSError as error:
-            sys.exit(f"{program} needs Python, but {python}: {error.strerror}")
+        result = run([python, HERE / "train_peers.py", "--peer", program, "--packages"], capture_output=True)
         if result.returncode != 0:
             wanted = INSTALL.get(program, "torch==2.11.0 numpy safetensors")
             reason = result.stderr.strip().splitlines()[-1]
-            sys.exit(f"{program}: {reason}\ninstall it: {python} -m pip install {wanted}\nor leave it out with --peers")
+            sys.exit(f"{program}: {reason}\ninstall it ({python} -m pip install {wanted}) or choose other --peers")
         found[program] = json.loads(result.stdout)
     if "compile" in found and not shutil.which(os.environ.get("CXX", "g++")):
-        sys.exit("torch.compile needs a C++ compiler (Debian: apt install g++), or leave it out with --peers")
+        sys.exit("torch.compile needs a C++ compiler (Debian: apt install g++), or choose other --peers")
     return found
 
 
 class Ablate:
     """The benchmark's binary, a new process each block."""
+
+    ready = {}
 
     def __init__(self, command):
         self.command = command
@@ -127,6 +132,8 @@ class Ablate:
 class Bfloat16:
     """`ablate bench`, whose report has medians over updates."""
 
+    ready = {}
+
     def __init__(self, arguments):
         ablate = arguments.ablate or arguments.binary.resolve().parent.parent / "ablate"
         self.command = [ablate, "bench", arguments.experiment, "--data", arguments.data, "--only", "training", "--json"]
@@ -136,15 +143,11 @@ class Bfloat16:
 
     def refused(self):
         """Why there is no such precision, after a trial with one update."""
-        trial = [*self.command, "--warmup", "0", "--updates", "1"]
-        result = subprocess.run([str(part) for part in trial], capture_output=True, text=True, check=False)
+        result = run([*self.command, "--warmup", 0, "--updates", 1], capture_output=True)
         return None if result.returncode == 0 else result.stderr.strip().splitlines()[0]
 
     def block(self):
-        done = subprocess.run(
-            [str(part) for part in [*self.command, *self.effort]], stdout=subprocess.PIPE, text=True, check=True
-        )
-        report = json.loads(done.stdout)
+        report = call([*self.command, *self.effort])
         training = report["training"]
         return {
             "rate": training["target_tokens_per_second"],
@@ -204,11 +207,9 @@ def changes(arguments):
 def preload(folder):
     """The library that gives MKL the answer of src/mkl.rs."""
     code = "int mkl_serv_intel_cpu_true(void) { return 1; }\n"
-    compiler = ["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", str(folder / "libmkl_any.so")]
-    try:
-        subprocess.run(compiler, input=code, text=True, check=True)
-    except OSError:
+    if not shutil.which("cc"):
         sys.exit("the kernel choice needs a C compiler (Debian: apt install gcc)")
+    run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", folder / "libmkl_any.so"], input=code)
 
 
 def peak(arguments, folder):
@@ -279,9 +280,9 @@ def rate_of(block):
     return block["rate"] if "rate" in block else sum(block["target_tokens"]) / sum(block["milliseconds"]) * 1e3
 
 
-def start(arguments, folder, work):
-    """All programs, ready; ends if one does not compute what ablate does."""
-    peers = {"ablate": Ablate(work.ours)}
+def start(arguments, folder, work, peers):
+    """Fills `peers` with all programs, ready; ends if one does not compute what ablate does."""
+    peers["ablate"] = Ablate(work.ours)
     for name in arguments.peers:
         if name == "ablate+bfloat16":
             peer = Bfloat16(arguments)
@@ -296,7 +297,6 @@ def start(arguments, folder, work):
             if not work.gap(theirs) < 1e-5:
                 sys.exit(f"{name} has the loss {theirs}, ablate {work.loss}: a comparison of speed would mean nothing")
         peers[name] = peer
-    return peers
 
 
 def alternate(peers, rounds):
@@ -328,29 +328,37 @@ def table(summary):
     print("| program | median ms an update | target tokens/s | share of the peak | `ablate` over it (each block) |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, row in summary.items():
-        ratio = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})" if name != "ablate" else "1"
+        ratio = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
         share = f"{100 * row['peak_share']:.0f} %" if row["peak_share"] else "–"
-        print(f"| {describe(name)} | {row['median_ms']:,.0f} | {row['tokens_per_second']:,.0f} | {share} | {ratio} |")
+        cells = [describe(name), f"{row['median_ms']:,.0f}", f"{row['tokens_per_second']:,.0f}", share]
+        print(f"| {' | '.join(cells)} | {'1' if name == 'ablate' else ratio} |")
 
 
-def heading(arguments, work, packages, losses):
+def heading(arguments, work, packages, peers, losses):
     experiment = work.experiment
     sets = "".join(f" --set {change}" for change in arguments.set)
-    print(f"{arguments.experiment}{sets}: {experiment['parameters'] / 1e6:.2f} M parameters, dropout "
-          f"{experiment['model']['dropout']}, float32, {arguments.threads} threads, {arguments.blocks} alternating blocks of "
-          f"{arguments.updates} updates after {arguments.warmup} of warm-up, {statistics.median(work.tokens):,.0f} target "
-          f"tokens an update.")
+    print(
+        f"{arguments.experiment}{sets}: {experiment['parameters'] / 1e6:.2f} M parameters, "
+        f"dropout {experiment['model']['dropout']}, float32, {arguments.threads} threads, "
+        f"{arguments.blocks} alternating blocks of {arguments.updates} updates after {arguments.warmup} of warm-up, "
+        f"{statistics.median(work.tokens):,.0f} target tokens an update."
+    )
     if losses:
         gap = max(work.gap(loss) for loss in losses.values())
-        print(f"The first loss is {work.loss:.7f} for ablate, and at most {gap:.1e} of it away for {', '.join(losses)}.")
+        print(f"First loss {work.loss:.7f}; at most {gap:.1e} of it away: {', '.join(losses)}.")
+    for name, peer in peers.items():
+        if "parameters" in peer.ready:
+            print(f"{describe(name)} has {peer.ready['parameters'] / 1e6:.2f} M parameters.")
     for program, of in packages.items():
         print(f"{program}: {', '.join(f'{name} {which}' for name, which in of.items())}.")
 
 
 def machine(work, load, minutes, peaks):
     loads = ["/".join(f"{one:.1f}" for one in when) for when in load]
-    print(f"{work.experiment['hardware']}, {os.cpu_count()} cores, load {loads[0]} at begin and {loads[1]} at end, "
-          f"{minutes:.0f} minutes, {time.strftime('%Y-%m-%d')}, commit {work.experiment['commit']}.")
+    print(
+        f"{work.experiment['hardware']}, {os.cpu_count()} cores, load {loads[0]} at begin and {loads[1]} at end, "
+        f"{minutes:.0f} minutes, {time.strftime('%Y-%m-%d')}, commit {work.experiment['commit']}."
+    )
     best = [max(found[name] for found in peaks) / 1e9 for name in ("peak+kernels", "peak")]
     print(f"Peak: {best[0]:,.0f} GFLOP/s with ablate's kernels, {best[1]:,.0f} with those that MKL chooses.\n")
 
@@ -358,7 +366,8 @@ def machine(work, load, minutes, peaks):
 def compilations(summary, peers):
     compiled = {name: row["recompilations"] for name, row in summary.items() if program_of(name) == "compile"}
     for name, count in compiled.items():
-        print(f"{describe(name)}: {count} compilations in the timed part, ready after {peers[name].ready['seconds']:.0f} s.")
+        seconds = peers[name].ready["seconds"]
+        print(f"{describe(name)}: {count} compilations in the timed part, ready after {seconds:.0f} s.")
 
 
 def compare(arguments, folder):
@@ -370,17 +379,20 @@ def compare(arguments, folder):
         ours += ["--set", change]
     work = Work(ours, arguments, folder)
     peaks = [peak(arguments, folder)]
-    peers = start(arguments, folder, work)
-    blocks = alternate(peers, arguments.blocks)
-    for peer in peers.values():
-        peer.end()
+    peers = {}
+    try:
+        start(arguments, folder, work, peers)
+        blocks = alternate(peers, arguments.blocks)
+    finally:
+        for peer in peers.values():
+            peer.end()
     peaks.append(peak(arguments, folder))
     load.append(os.getloadavg())
     best = max(found["peak+kernels"] for found in peaks)
     summary = {name: summarise(name, blocks, work.flops_per_token, best) for name in peers}
-    losses = {name: peer.ready["loss"] for name, peer in peers.items() if "loss" in getattr(peer, "ready", {})}
+    losses = {name: peer.ready["loss"] for name, peer in peers.items() if "loss" in peer.ready}
 
-    heading(arguments, work, packages, losses)
+    heading(arguments, work, packages, peers, losses)
     machine(work, load, (time.time() - begun) / 60, peaks)
     table(summary)
     print()
@@ -404,7 +416,7 @@ def main():
     parser.add_argument("--joeynmt-python", default=sys.executable, metavar="FILE", help="the Python that has JoeyNMT")
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=1)
-    parser.add_argument("--updates", type=int, default=6)
+    parser.add_argument("--updates", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
