@@ -129,6 +129,8 @@ fn export(
         "vocabulary": data.tokenizers.target().len(),
         "threads": tch::get_num_threads(),
         "hardware": ablate::device::hardware(Device::Cpu),
+        "parameters": model.weights().parameters(),
+        "commit": ablate::experiment::COMMIT,
     });
     write(&folder.join("experiment.json"), &settings)?;
     let (mut nats, mut tokens) = (0.0, 0);

@@ -1,32 +1,39 @@
 #!/usr/bin/env python3
-"""Training speed of `ablate` beside Python torch eager, on the same batches, in alternating blocks.
+"""Training speed of `ablate` on the CPU beside Python torch and JoeyNMT, in one alternating run.
 
-    pip install torch==2.11.0 numpy safetensors
+    python3 -m venv .venv && .venv/bin/pip install torch==2.11.0 numpy safetensors
+    python3 -m venv .venv-joey && .venv-joey/bin/pip install torch==2.11.0 joeynmt==2.3.0 importlib_metadata
     cargo bench --bench train_speed --no-run          # prints the path of the benchmark's binary
-    python3 scripts/bench/train_speed.py --binary target/release/deps/train_speed-… \\
-        experiments/multi30k/tiny.toml --data DIR [--set KEY=VALUE]… \\
-        [--blocks 5] [--warmup 3] [--updates 20] [--threads 2] [--fused both] [--output FILE]
+    .venv/bin/python scripts/bench/train_speed.py --binary target/release/deps/train_speed-… \\
+        experiments/multi30k/tiny.toml --data DIR [--set KEY=VALUE]… --joeynmt-python .venv-joey/bin/python \\
+        [--peers NAME…] [--blocks 3] [--warmup 1] [--updates 5] [--threads 2] [--json FILE]
 
-DIR holds the prepared data, as `ablate --data DIR` made it. The Python side is
-`../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout,
-Adam with and without `fused`. `tests/parity` shows that it computes what `ablate` does, and the first batch's
-loss is compared here once more. Its batches are tensors before the clock starts; `ablate`
-makes them from its store while it runs.
+DIR holds the prepared data, as `ablate --data DIR` made it. `base_multi30k.toml` beside this file is the base model on
+the same data. Peers are those of `train_peers.py` and `ablate+bfloat16`, by default:
 
-Each block is a new process of one variant, and the variants take turns:
+    eager, eager+allocator, eager+allocator+kernels, eager+allocator+kernels+fused,
+    compile, compile+allocator, compile+allocator+kernels, joeynmt, joeynmt+allocator, ablate+bfloat16
 
-    ablate                   the benchmark's binary
-    eager                    Python as it comes
-    eager+allocator          with the mallopt of src/device.rs
-    eager+allocator+mkl      and with src/mkl.rs's function, from a small library in LD_PRELOAD
+torch's side is `../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout,
+Adam. It gets the same fresh weights and the same batches; the first batch's loss without dropout must be ours to 1e-5.
+Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the same
+training pairs as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it counts them; its dropout is
+also on attention weights and inside the feed-forward network. Its rate is the one in its own log. `ablate+bfloat16` is
+`ablate bench` with `training.precision = "bfloat16"`, left out where that is refused.
 
-Prints for each variant the median milliseconds of an update, the median over blocks of target tokens
-a second, and ours over theirs. `--output` gets everything as JSON.
+Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
+a new process each time. Blocks take turns, every other round backwards, and begin with `--warmup` updates that are not
+timed. torch.compile has met every shape before the first block; what it compiles in the timed part is counted.
+
+Prints for each the median milliseconds of an update, the median over blocks of target tokens a second, its matrix
+products (by count, forward and backward, padding included, the same for all) as a share of the machine's, and ours over
+theirs. The machine's are measured at begin and end, with the kernels that `ablate` uses. `--json` gets everything.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,180 +41,391 @@ import tempfile
 import time
 from pathlib import Path
 
-VARIANTS = ["eager", "eager+allocator", "eager+allocator+mkl"]
+HERE = Path(__file__).resolve().parent
+PEERS = [
+    "eager",
+    "eager+allocator",
+    "eager+allocator+kernels",
+    "eager+allocator+kernels+fused",
+    "compile",
+    "compile+allocator",
+    "compile+allocator+kernels",
+    "joeynmt",
+    "joeynmt+allocator",
+    "ablate+bfloat16",
+]
+# The settings that each program can have.
+SETTINGS = {
+    "eager": {"allocator", "kernels", "fused"},
+    "compile": {"allocator", "kernels", "fused"},
+    "joeynmt": {"allocator", "kernels"},
+}
+WORDS = {
+    "eager": "Python torch eager",
+    "compile": "torch.compile",
+    "joeynmt": "JoeyNMT",
+    "allocator": "our allocator setting",
+    "kernels": "our kernel choice",
+    "fused": "fused Adam",
+    "bfloat16": "bfloat16",
+}
+# JoeyNMT does not name importlib_metadata, which it imports.
+INSTALL = {"joeynmt": "torch==2.11.0 joeynmt==2.3.0 importlib_metadata"}
+# Updates of JoeyNMT's text: more than an epoch of Multi30k in batches of 8,000 tokens.
+EPOCH = 60
 
 
-def allocator():
-    """What `keep_freed_memory` in src/device.rs asks of glibc."""
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
-    for option, value in ((m_mmap_threshold, 1 << 30), (m_trim_threshold, -1), (m_top_pad, 64 << 20)):
-        if libc.mallopt(option, value) != 1:
-            raise RuntimeError(f"mallopt({option}, {value}) was refused")
+def run(command, **options):
+    try:
+        return subprocess.run([str(part) for part in command], text=True, check=False, **options)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
 
 
-def worker(arguments):
-    """One block: prints milliseconds and tokens of each update, or with --check the first loss."""
-    if "allocator" in arguments.worker:
-        allocator()
-    import torch
-    from safetensors.torch import load_file
+def call(command):
+    """The JSON that a program prints."""
+    result = run(command, stdout=subprocess.PIPE)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} ended with {result.returncode}")
+    return json.loads(result.stdout)
 
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from torch_transformer import PAD, Transformer, collate, cross_entropy, learning_rate
 
-    torch.set_num_threads(arguments.threads)
-    settings = json.loads((arguments.folder / "experiment.json").read_text())
-    model_config, training = settings["model"], settings["training"]
-    model_config.setdefault("embedding_rows", None)
-    batches = json.loads((arguments.folder / "batches.json").read_text())
-    updates = [[collate(micro) for micro in update] for update in batches]
-    model = Transformer(model_config, settings["vocabulary"])
-    weights = load_file(arguments.folder / "scored.weights.safetensors")
-    paths = dict(model.paths())
-    if paths.keys() != weights.keys():
-        raise RuntimeError(f"other variables: {paths.keys() ^ weights.keys()}")
-    with torch.no_grad():
-        for path, parameter in paths.items():
-            parameter.copy_(weights[path])
-    smoothing = training["label_smoothing"]
+def program_of(peer):
+    return peer.split("+")[0]
 
-    if arguments.check:
-        model.eval()
-        with torch.no_grad():
-            nats = sum(cross_entropy(model(s, i).double(), t, smoothing).item() for s, i, t in updates[0])
-        print(json.dumps({"loss": nats / sum(int((t != PAD).sum()) for _, _, t in updates[0])}))
-        return
 
-    betas = (training["adam_beta1"], training["adam_beta2"])
-    adam = torch.optim.Adam(
-        model.parameters(), lr=1.0, betas=betas, eps=training["adam_epsilon"], fused=arguments.fused == "yes"
-    )
-    scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
-    rate = lambda done: learning_rate(done + 1, model_config["d_model"], scale, warmup)  # noqa: E731
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
-    tokens = [sum(int((t != PAD).sum()) for _, _, t in update) for update in updates]
-    milliseconds = []
-    model.train()
-    for update, count in zip(updates, tokens):
+def python_of(arguments, peer):
+    return arguments.joeynmt_python if program_of(peer) == "joeynmt" else sys.executable
+
+
+def versions(arguments):
+    """The packages of all peers by program; ends with what to install if one is missing."""
+    found = {}
+    for program in sorted({program_of(peer) for peer in arguments.peers} - {"ablate"} | {"peak"}):
+        python = python_of(arguments, program)
+        result = run([python, HERE / "train_peers.py", "--peer", program, "--packages"], capture_output=True)
+        if result.returncode != 0:
+            wanted = INSTALL.get(program, "torch==2.11.0 numpy safetensors")
+            reason = result.stderr.strip().splitlines()[-1]
+            sys.exit(f"{program}: {reason}\ninstall it ({python} -m pip install {wanted}) or choose other --peers")
+        found[program] = json.loads(result.stdout)
+    if "compile" in found and not shutil.which(os.environ.get("CXX", "g++")):
+        sys.exit("torch.compile needs a C++ compiler (Debian: apt install g++), or choose other --peers")
+    return found
+
+
+class Ablate:
+    """The benchmark's binary, a new process each block."""
+
+    ready = {}
+
+    def __init__(self, command):
+        self.command = command
+
+    def block(self):
+        return call(self.command)
+
+    def end(self):
+        pass
+
+
+class Bfloat16:
+    """`ablate bench`, whose report has medians over updates."""
+
+    ready = {}
+
+    def __init__(self, arguments):
+        ablate = arguments.ablate or arguments.binary.resolve().parent.parent / "ablate"
+        self.command = [ablate, "bench", arguments.experiment, "--data", arguments.data, "--only", "training", "--json"]
+        for change in [*changes(arguments), "training.precision=bfloat16"]:
+            self.command += ["--set", change]
+        self.effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
+
+    def refused(self):
+        """Why there is no such precision, after a trial with one update."""
+        result = run([*self.command, "--warmup", 0, "--updates", 1], capture_output=True)
+        return None if result.returncode == 0 else result.stderr.strip().splitlines()[0]
+
+    def block(self):
+        report = call([*self.command, *self.effort])
+        training = report["training"]
+        return {
+            "rate": training["target_tokens_per_second"],
+            "milliseconds": [1e3 * training["seconds_per_step"]],
+            "peak": report["peak"],
+        }
+
+    def end(self):
+        pass
+
+
+class Peer:
+    """A process of `train_peers.py` that waits for its turns."""
+
+    def __init__(self, name, arguments, folder):
+        self.log = folder / f"{name}.log"
+        command = [python_of(arguments, name), HERE / "train_peers.py", "--peer", name, "--folder", folder]
+        command += ["--threads", arguments.threads, "--warmup", arguments.warmup, "--updates", arguments.updates]
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")}
+        if "kernels" in name.split("+"):
+            environment["LD_PRELOAD"] = str(folder / "libmkl_any.so")
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("w"),
+            text=True,
+            env=environment,
+        )
         begun = time.perf_counter()
-        adam.zero_grad()
-        total = 0.0
-        for source, shifted, target in update:
-            loss = cross_entropy(model(source, shifted), target, smoothing) / count
-            loss.backward()
-            total += loss.item()
-        adam.step()
-        schedule.step()
-        milliseconds.append(1e3 * (time.perf_counter() - begun))
-    skip = arguments.warmup
-    print(json.dumps({"milliseconds": milliseconds[skip:], "target_tokens": tokens[skip:], "loss": total}))
+        self.ready = self.answer()
+        self.ready["seconds"] = time.perf_counter() - begun
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            last = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+            sys.exit(f"{last}\n{self.log.stem} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def block(self):
+        print(file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def end(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def changes(arguments):
+    return [*arguments.set, f"run.threads={arguments.threads}", "run.device=cpu"]
 
 
 def preload(folder):
     """The library that gives MKL the answer of src/mkl.rs."""
-    library = folder / "libmkl_any.so"
     code = "int mkl_serv_intel_cpu_true(void) { return 1; }\n"
-    compiler = ["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", str(library)]
-    subprocess.run(compiler, input=code, text=True, check=True)
-    return library
+    if not shutil.which("cc"):
+        sys.exit("the kernel choice needs a C compiler (Debian: apt install gcc)")
+    run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", folder / "libmkl_any.so"], input=code)
 
 
-def call(command, environment=None):
-    result = subprocess.run(
-        [str(part) for part in command], stdout=subprocess.PIPE, text=True, env=environment, check=False
+def peak(arguments, folder):
+    """Operations a second of a large product of matrices, with ablate's kernels and with MKL's own."""
+    found = {}
+    for name in ["peak+kernels", "peak"]:
+        peer = Peer(name, arguments, folder)
+        found[name] = peer.block()["flops_per_second"]
+        peer.end()
+    return found
+
+
+def flops(model, vocabulary, micro_batch):
+    """Of forward and backward; the formulas of src/model/flops.rs."""
+    sources, targets = (1 + max(len(pair[side]) for pair in micro_batch) for side in (0, 1))
+    pairs, scored = len(micro_batch), sum(len(target) + 1 for _, target in micro_batch)
+    multiple = model.get("embedding_multiple") or 1
+    rows = model.get("embedding_rows") or -(-vocabulary // multiple) * multiple
+    width = model["heads"] * (model["d_k"] + model["d_v"])
+    forward = model["layers"] * (
+        2 * model["d_model"] * width * pairs * 3 * (sources + targets)
+        + 2 * width * pairs * (sources**2 + targets**2 + targets * sources)
+        + 4 * model["d_model"] * model["d_ff"] * pairs * (sources + targets)
     )
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} ended with {result.returncode}")
-    return json.loads(result.stdout.splitlines()[-1])
+    return 3 * (forward + 2 * model["d_model"] * rows * scored)
+
+
+class Work:
+    """What everybody computes: `experiment.json`, the first loss, target tokens of each timed update, and the
+    operations of their matrix products for each of them."""
+
+    def __init__(self, ours, arguments, folder):
+        if any(program_of(peer) == "joeynmt" for peer in arguments.peers):
+            write_pairs(ours, folder)
+        effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
+        self.ours = [*ours, *effort]
+        self.loss = call([*self.ours, "--export", folder])["loss"]
+        self.experiment = json.loads((folder / "experiment.json").read_text())
+        model, vocabulary = self.experiment["model"], self.experiment["vocabulary"]
+        timed = json.loads((folder / "batches.json").read_text())[arguments.warmup :]
+        self.tokens = [sum(len(target) + 1 for micro in update for _, target in micro) for update in timed]
+        operations = sum(flops(model, vocabulary, micro) for update in timed for micro in update)
+        self.flops_per_token = operations / sum(self.tokens)
+
+    def gap(self, loss):
+        return abs(loss - self.loss) / self.loss
+
+
+def write_pairs(ours, folder):
+    """All training pairs, for JoeyNMT to make batches of."""
+    text = folder / "text"
+    text.mkdir()
+    call([*ours, "--warmup", 0, "--updates", EPOCH, "--export", text])
+    updates = json.loads((text / "batches.json").read_text())
+    pairs = {json.dumps(pair): pair for update in updates for micro in update for pair in micro}
+    (folder / "pairs.json").write_text(json.dumps(list(pairs.values())))
+    shutil.rmtree(text)
+
+
+def describe(name):
+    program, *settings = name.split("+")
+    if program == "ablate":
+        return " ".join(["`ablate`", *settings])
+    return WORDS[program] + (" with " if settings else "") + ", ".join(WORDS[setting] for setting in settings)
 
 
 def rate_of(block):
-    return sum(block["target_tokens"]) / sum(block["milliseconds"]) * 1e3
+    return block["rate"] if "rate" in block else sum(block["target_tokens"]) / sum(block["milliseconds"]) * 1e3
+
+
+def start(arguments, folder, work, peers):
+    """Fills `peers` with all programs, ready; ends if one does not compute what ablate does."""
+    peers["ablate"] = Ablate(work.ours)
+    for name in arguments.peers:
+        if name == "ablate+bfloat16":
+            peer = Bfloat16(arguments)
+            reason = peer.refused()
+            if reason:
+                print(f"ablate+bfloat16 is left out: {reason}\n")
+                continue
+        else:
+            peer = Peer(name, arguments, folder)
+            print(f"  {name} is ready after {peer.ready['seconds']:.0f} s", file=sys.stderr)
+            theirs = peer.ready.get("loss", work.loss)
+            if not work.gap(theirs) < 1e-5:
+                sys.exit(f"{name} has the loss {theirs}, ablate {work.loss}: a comparison of speed would mean nothing")
+        peers[name] = peer
+
+
+def alternate(peers, rounds):
+    blocks = {name: [] for name in peers}
+    for number in range(rounds):
+        # Every other round runs backwards, so that a machine that drifts favours nobody.
+        for name in list(peers)[:: 1 if number % 2 == 0 else -1]:
+            blocks[name].append(peers[name].block())
+            print(f"  block {number + 1}, {name}: {rate_of(blocks[name][-1]):,.0f} tokens/s", file=sys.stderr)
+    return blocks
+
+
+def summarise(name, blocks, flops_per_token, best):
+    rates = [rate_of(block) for block in blocks[name]]
+    ratios = [rate_of(own) / rate for own, rate in zip(blocks["ablate"], rates)]
+    rate = statistics.median(rates)
+    return {
+        "median_ms": statistics.median(ms for block in blocks[name] for ms in block["milliseconds"]),
+        "tokens_per_second": rate,
+        # Of JoeyNMT's own batches nothing is counted.
+        "peak_share": None if program_of(name) == "joeynmt" else rate * flops_per_token / best,
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
+        "recompilations": sum(block.get("recompilations", 0) for block in blocks[name]),
+    }
+
+
+def table(summary):
+    print("| program | median ms an update | target tokens/s | share of the peak | `ablate` over it (each block) |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, row in summary.items():
+        ratio = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
+        share = f"{100 * row['peak_share']:.0f} %" if row["peak_share"] else "–"
+        cells = [describe(name), f"{row['median_ms']:,.0f}", f"{row['tokens_per_second']:,.0f}", share]
+        print(f"| {' | '.join(cells)} | {'1' if name == 'ablate' else ratio} |")
+
+
+def heading(arguments, work, packages, peers, losses):
+    experiment = work.experiment
+    sets = "".join(f" --set {change}" for change in arguments.set)
+    print(
+        f"{arguments.experiment}{sets}: {experiment['parameters'] / 1e6:.2f} M parameters, "
+        f"dropout {experiment['model']['dropout']}, float32, {arguments.threads} threads, "
+        f"{arguments.blocks} alternating blocks of {arguments.updates} updates after {arguments.warmup} of warm-up, "
+        f"{statistics.median(work.tokens):,.0f} target tokens an update."
+    )
+    if losses:
+        gap = max(work.gap(loss) for loss in losses.values())
+        print(f"First loss {work.loss:.7f}; at most {gap:.1e} of it away: {', '.join(losses)}.")
+    for name, peer in peers.items():
+        if "parameters" in peer.ready:
+            print(f"{describe(name)} has {peer.ready['parameters'] / 1e6:.2f} M parameters.")
+    for program, of in packages.items():
+        print(f"{program}: {', '.join(f'{name} {which}' for name, which in of.items())}.")
+
+
+def machine(work, load, minutes, peaks):
+    loads = ["/".join(f"{one:.1f}" for one in when) for when in load]
+    print(
+        f"{work.experiment['hardware']}, {os.cpu_count()} cores, load {loads[0]} at begin and {loads[1]} at end, "
+        f"{minutes:.0f} minutes, {time.strftime('%Y-%m-%d')}, commit {work.experiment['commit']}."
+    )
+    best = [max(found[name] for found in peaks) / 1e9 for name in ("peak+kernels", "peak")]
+    print(f"Peak: {best[0]:,.0f} GFLOP/s with ablate's kernels, {best[1]:,.0f} with those that MKL chooses.\n")
+
+
+def compilations(summary, peers):
+    compiled = {name: row["recompilations"] for name, row in summary.items() if program_of(name) == "compile"}
+    for name, count in compiled.items():
+        seconds = peers[name].ready["seconds"]
+        print(f"{describe(name)}: {count} compilations in the timed part, ready after {seconds:.0f} s.")
 
 
 def compare(arguments, folder):
-    library = preload(folder)
+    packages = versions(arguments)
+    begun, load = time.time(), [os.getloadavg()]
+    preload(folder)
     ours = [arguments.binary, arguments.experiment, "--data", arguments.data]
-    ours += ["--warmup", arguments.warmup, "--updates", arguments.updates]
-    for change in [*arguments.set, f"run.threads={arguments.threads}", "run.device=cpu"]:
+    for change in changes(arguments):
         ours += ["--set", change]
-    theirs = [sys.executable, __file__, "--folder", folder, "--threads", arguments.threads]
-    theirs += ["--warmup", arguments.warmup]
+    work = Work(ours, arguments, folder)
+    peaks = [peak(arguments, folder)]
+    peers = {}
+    try:
+        start(arguments, folder, work, peers)
+        blocks = alternate(peers, arguments.blocks)
+    finally:
+        for peer in peers.values():
+            peer.end()
+    peaks.append(peak(arguments, folder))
+    load.append(os.getloadavg())
+    best = max(found["peak+kernels"] for found in peaks)
+    summary = {name: summarise(name, blocks, work.flops_per_token, best) for name in peers}
+    losses = {name: peer.ready["loss"] for name, peer in peers.items() if "loss" in peer.ready}
 
-    exported = call([*ours, "--export", folder])
-    loss = call([*theirs, "--worker", "eager", "--check"])["loss"]
-    gap = abs(loss - exported["loss"]) / exported["loss"]
-    print(f"loss of the first update: {exported['loss']:.7f} ours, {loss:.7f} theirs, gap {gap:.1e}")
-    if not gap < 1e-5:
-        sys.exit("the two programs do not compute the same; a comparison of speed would mean nothing")
-
-    fused = {"both": ["no", "yes"], "yes": ["yes"], "no": ["no"]}[arguments.fused]
-    variants = {"ablate": (ours, None)}
-    for variant in VARIANTS:
-        for choice in fused:
-            environment = dict(os.environ)
-            if "mkl" in variant:
-                environment["LD_PRELOAD"] = str(library)
-            name = variant + (", fused Adam" if choice == "yes" else "")
-            variants[name] = ([*theirs, "--worker", variant, "--fused", choice], environment)
-    blocks = {name: [] for name in variants}
-    for number in range(arguments.blocks):
-        # Every other round runs backwards, so that a machine that drifts favours nobody.
-        for name in list(variants)[:: 1 if number % 2 == 0 else -1]:
-            command, environment = variants[name]
-            blocks[name].append(call(command, environment))
-            print(f"  block {number + 1}, {name}: {rate_of(blocks[name][-1]):,.0f} tokens/s", file=sys.stderr)
-
-    hardware = json.loads((folder / "experiment.json").read_text())["hardware"]
-    print(f"{hardware}, {arguments.threads} threads, {arguments.blocks} blocks of {arguments.updates} updates")
-    print("| variant | median ms an update | target tokens/s | ablate over it (each round) |")
-    print("| --- | ---: | ---: | ---: |")
-    summary = {}
-    for name, runs in blocks.items():
-        median_ms = statistics.median(ms for run in runs for ms in run["milliseconds"])
-        rates = [rate_of(run) for run in runs]
-        ratios = [rate_of(own) / rate for own, rate in zip(blocks["ablate"], rates)]
-        summary[name] = {
-            "median_ms": median_ms,
-            "tokens_per_second": statistics.median(rates),
-            "ratio": statistics.median(ratios),
-            "ratios": ratios,
-        }
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"| {name} | {median_ms:.1f} | {statistics.median(rates):,.0f} | {statistics.median(ratios):.2f} ({spread}) |")
-    if arguments.output:
-        record = {"arguments": {k: str(v) for k, v in vars(arguments).items()}, "hardware": hardware}
-        record |= {"loss": {"ours": exported["loss"], "theirs": loss}, "summary": summary, "blocks": blocks}
-        arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    heading(arguments, work, packages, peers, losses)
+    machine(work, load, (time.time() - begun) / 60, peaks)
+    table(summary)
+    print()
+    compilations(summary, peers)
+    if arguments.json:
+        record = {"arguments": {key: str(value) for key, value in vars(arguments).items()}}
+        record |= {"experiment": work.experiment, "packages": packages, "load": load, "peaks": peaks}
+        record |= {"loss": {"ablate": work.loss, **losses}, "flops_per_token": work.flops_per_token}
+        record |= {"summary": summary, "blocks": blocks}
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("experiment", nargs="?")
-    parser.add_argument("--binary", type=Path)
+    parser.add_argument("experiment")
+    parser.add_argument("--binary", type=Path, required=True, help="the benchmark's, in target/release/deps")
+    parser.add_argument("--ablate", type=Path, help="for ablate+bfloat16; default: beside the benchmark's folder")
     parser.add_argument("--data", default="data")
-    parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--blocks", type=int, default=5)
-    parser.add_argument("--warmup", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=20)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--peers", nargs="*", default=PEERS, metavar="NAME", help=f"default: {' '.join(PEERS)}")
+    parser.add_argument("--joeynmt-python", default=sys.executable, metavar="FILE", help="the Python that has JoeyNMT")
+    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--updates", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--fused", choices=["yes", "no", "both"], default="both")
-    parser.add_argument("--output", type=Path)
-    # What the script calls itself with.
-    parser.add_argument("--worker", choices=VARIANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if arguments.worker:
-        worker(arguments)
-    elif arguments.binary and arguments.experiment:
-        with tempfile.TemporaryDirectory(prefix="train_speed") as folder:
-            compare(arguments, Path(folder))
-    else:
-        parser.error("EXPERIMENT and --binary are needed")
+    for peer in arguments.peers:
+        program, *settings = peer.split("+")
+        if peer not in PEERS and (program not in SETTINGS or not SETTINGS[program].issuperset(settings)):
+            parser.error(f"no peer {peer!r}; there are {', '.join(PEERS)}")
+    with tempfile.TemporaryDirectory(prefix="train_speed") as folder:
+        compare(arguments, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,303 @@
+"""One peer of `train_speed.py` in a process of its own, so that its settings do not leak into another's.
+
+    python3 train_peers.py --peer eager+allocator --folder DIR --threads 2 --warmup 1
+
+DIR holds what `train_speed.py` wrote. The first line of standard output says that the peer is ready; each line of
+standard input then asks for a block and is answered by one line of JSON, until there are no more. A peer's name is a
+program and its settings, joined by +:
+
+    eager       `../torch_transformer.py` as it comes
+    compile     the same with its loss in torch.compile(dynamic=True)
+    joeynmt     JoeyNMT's own training loop
+    peak        no training: operations a second of a large product of matrices
+    +allocator  the mallopt of src/device.rs
+    +kernels    the function of src/mkl.rs, which `train_speed.py` preloads
+    +fused      Adam(fused=True)
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import logging
+import os
+import sys
+import time
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+# Compiled graphs of one function before torch.compile would give up in silence; its own limit is 8.
+RECOMPILE_LIMIT = 64
+
+
+def keep_freed_memory():
+    """What `keep_freed_memory` in src/device.rs asks of glibc."""
+    m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+    for option, value in ((m_mmap_threshold, 1 << 30), (m_trim_threshold, -1), (m_top_pad, 64 << 20)):
+        if ctypes.CDLL(None).mallopt(option, value) != 1:
+            raise RuntimeError(f"mallopt({option}, {value}) was refused")
+
+
+class Peer:
+    """The modules of torch, trained as `ablate` trains: same weights, same batches."""
+
+    def __init__(self, arguments, settings):
+        import torch
+
+        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+        from torch_transformer import PAD, Transformer, collate, cross_entropy, learning_rate
+
+        self.warmup = arguments.warmup
+        experiment = json.loads((arguments.folder / "experiment.json").read_text())
+        model_config, training = experiment["model"], experiment["training"]
+        model_config.setdefault("embedding_rows", None)
+        batches = json.loads((arguments.folder / "batches.json").read_text())
+        self.updates = [[collate(micro) for micro in update] for update in batches]
+        self.tokens = [sum(int((t != PAD).sum()) for _, _, t in update) for update in self.updates]
+        self.model = Transformer(model_config, experiment["vocabulary"])
+        self.load(arguments.folder / "scored.weights.safetensors")
+        smoothing = training["label_smoothing"]
+        self.loss = lambda source, shifted, target: cross_entropy(self.model(source, shifted), target, smoothing)
+        self.first_loss = self.without_dropout(self.updates[0]) / self.tokens[0]
+        betas, epsilon = (training["adam_beta1"], training["adam_beta2"]), training["adam_epsilon"]
+        # As it comes, Adam chooses among its implementations itself.
+        choice = {"fused": True} if "fused" in settings else {}
+        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, **choice)
+        scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
+        rate = lambda done: learning_rate(done + 1, model_config["d_model"], scale, warmup)  # noqa: E731
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, rate)
+        self.model.train()
+        self.graphs = lambda: 0
+        if "compile" in settings:
+            self.compile(torch)
+
+    def load(self, file):
+        import torch
+        from safetensors.torch import load_file
+
+        weights, paths = load_file(file), dict(self.model.paths())
+        if paths.keys() != weights.keys():
+            raise RuntimeError(f"other variables: {paths.keys() ^ weights.keys()}")
+        with torch.no_grad():
+            for path, parameter in paths.items():
+                parameter.copy_(weights[path])
+
+    def without_dropout(self, update):
+        import torch
+
+        self.model.eval()
+        with torch.no_grad():
+            return sum(self.loss(*batch).double().item() for batch in update)
+
+    def compile(self, torch):
+        """Compiles, and meets every shape once."""
+        import torch._dynamo
+
+        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+        self.loss = torch.compile(self.loss, dynamic=True)
+        self.graphs = lambda: torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        for update in self.updates:
+            for batch in update:
+                self.loss(*batch).backward()
+        self.adam.zero_grad()
+
+    def ready(self):
+        return {"loss": self.first_loss, "graphs": self.graphs()}
+
+    def update(self, batches, tokens):
+        self.adam.zero_grad()
+        total = 0.0
+        for source, shifted, target in batches:
+            loss = self.loss(source, shifted, target) / tokens
+            loss.backward()
+            total += loss.item()
+        self.adam.step()
+        self.schedule.step()
+        return total
+
+    def block(self):
+        milliseconds, graphs = [], 0
+        for number, (batches, tokens) in enumerate(zip(self.updates, self.tokens)):
+            if number == self.warmup:
+                graphs = self.graphs()
+            begun = time.perf_counter()
+            loss = self.update(batches, tokens)
+            milliseconds.append(1e3 * (time.perf_counter() - begun))
+        skip = self.warmup
+        found = {"milliseconds": milliseconds[skip:], "target_tokens": self.tokens[skip:], "loss": loss}
+        found["recompilations"] = self.graphs() - graphs
+        # What is not in use goes back to the system, so that peers that wait leave room.
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        return found
+
+
+class Peak:
+    """The fastest of some products of two square matrices."""
+
+    def __init__(self, *_):
+        pass
+
+    def ready(self):
+        return {}
+
+    def block(self, side=2048, repetitions=5):
+        import torch
+
+        a, b, c = (torch.ones(side, side) for _ in range(3))
+        seconds = []
+        with torch.no_grad():
+            for _ in range(1 + repetitions):
+                begun = time.perf_counter()
+                torch.mm(a, b, out=c)
+                seconds.append(time.perf_counter() - begun)
+        return {"flops_per_second": 2 * side**3 / min(seconds[1:])}
+
+
+def joeynmt_files(folder, arguments):
+    """The configuration of JoeyNMT for the experiment, and its text: ids as words."""
+    experiment = json.loads((arguments.folder / "experiment.json").read_text())
+    model, training = experiment["model"], experiment["training"]
+    pairs = json.loads((arguments.folder / "pairs.json").read_text())
+    for name, some in (("train", pairs), ("dev", pairs[:4])):
+        for side in (0, 1):
+            lines = (" ".join(f"w{i}" for i in pair[side]) for pair in some)
+            (folder / f"{name}.{'st'[side]}").write_text("".join(f"{line}\n" for line in lines))
+    (folder / "vocabulary").write_text("".join(f"w{i}\n" for i in range(3, experiment["vocabulary"])))
+    side = {"level": "word", "voc_file": str(folder / "vocabulary")}
+    stack = {
+        "type": "transformer",
+        "num_layers": model["layers"],
+        "num_heads": model["heads"],
+        "embeddings": {"embedding_dim": model["d_model"], "scale": True, "dropout": model["dropout"]},
+        "hidden_size": model["d_model"],
+        "ff_size": model["d_ff"],
+        "dropout": model["dropout"],
+        "layer_norm": model["norm"],
+    }
+    micro = training["micro_batch_tokens"]
+    return {
+        "name": "train_speed",
+        "joeynmt_version": "2.3.0",
+        "model_dir": str(folder / "model"),
+        "use_cuda": False,
+        "data": {
+            "train": str(folder / "train"),
+            "dev": str(folder / "dev"),
+            "dataset_type": "plain",
+            "src": {"lang": "s", **side},
+            "trg": {"lang": "t", **side},
+        },
+        "testing": {"beam_size": 1},
+        "training": {
+            "optimizer": "adam",
+            "adam_betas": [training["adam_beta1"], training["adam_beta2"]],
+            "scheduling": "noam",
+            "learning_rate": 1.0,
+            "learning_rate_min": 0.0,
+            "learning_rate_factor": training["learning_rate_scale"],
+            "learning_rate_warmup": training["warmup_steps"],
+            "label_smoothing": training["label_smoothing"],
+            "normalization": "tokens",
+            "batch_size": micro,
+            "batch_type": "token",
+            "batch_multiplier": max(1, round(training["batch_tokens"] / micro)),
+            "epochs": 1_000_000,
+            "logging_freq": arguments.updates,
+            "validation_freq": 1_000_000 * arguments.updates,
+        },
+        "model": {
+            "initializer": "xavier_uniform",
+            "embed_initializer": "xavier_uniform",
+            "tied_embeddings": model["tying"] == "all",
+            "tied_softmax": True,
+            "encoder": stack,
+            "decoder": stack,
+        },
+    }
+
+
+class Log(logging.Handler):
+    """Reads JoeyNMT's own log of its training: one line a block. Its clock stands while it logs, so that is
+    where it waits for its turn. The first block is its warm-up."""
+
+    def __init__(self, answer, updates):
+        super().__init__()
+        self.answer, self.updates, self.begun, self.parameters = answer, updates, None, None
+
+    def emit(self, record):
+        message = str(record.msg)
+        if message.startswith("Total params"):
+            self.parameters = int(record.args[0])
+        if not message.startswith("Epoch %3d, Step"):
+            return
+        if self.begun:
+            milliseconds = 1e3 * (time.perf_counter() - self.begun) / self.updates
+            self.answer({"rate": record.args[4], "milliseconds": [milliseconds]})
+        else:
+            self.answer({"parameters": self.parameters})
+        if not sys.stdin.readline():
+            # Without the checkpoint that it would write.
+            os._exit(0)
+        self.begun = time.perf_counter()
+
+
+def joeynmt(arguments, answer):
+    from joeynmt.__main__ import main
+
+    folder = arguments.folder / arguments.peer
+    folder.mkdir()
+    config = folder / "config.yaml"
+    # JSON is YAML.
+    config.write_text(json.dumps(joeynmt_files(folder, arguments)))
+    log = Log(answer, arguments.updates)
+    for name in ("joeynmt.model", "joeynmt.training"):
+        logging.getLogger(name).addHandler(log)
+    sys.argv = ["joeynmt", "train", str(config), "--skip-test"]
+    main()
+
+
+def packages(program):
+    """What a peer imports, with versions."""
+    names = {"joeynmt": ["torch", "joeynmt"], "peak": ["torch"]}.get(program, ["torch", "numpy", "safetensors"])
+    for name in names:
+        # JoeyNMT's modules need more than the package that holds them.
+        import_module("joeynmt.training" if name == "joeynmt" else name)
+    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--packages", action="store_true", help="only print the versions of what it needs")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--updates", type=int, default=1)
+    arguments = parser.parse_args()
+    program, *settings = arguments.peer.split("+")
+    # Answers go to what was standard output; whatever a package prints goes elsewhere.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(found):
+        print(json.dumps(found), file=answers, flush=True)
+
+    if arguments.packages:
+        return answer(packages(program))
+    if "allocator" in settings:
+        keep_freed_memory()
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    if program == "joeynmt":
+        return joeynmt(arguments, answer)
+    peer = (Peak if program == "peak" else Peer)(arguments, [program, *settings])
+    answer(peer.ready())
+    for _ in sys.stdin:
+        answer(peer.block())
+
+
+if __name__ == "__main__":
+    main()
