@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 /// All ranks must have ended by then, whatever happened to one of them. Generous: the machine may be busy.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Relative gap of losses between one process and several, over the 40 updates: only the order of sums differs.
-const TOLERANCE_FLOAT32: f64 = 1e-4;
-const TOLERANCE_FLOAT64: f64 = 1e-10;
+/// Relative gap of losses and perplexities between one process and several over 40 updates, of which only the order of
+/// sums differs; ten times as much for norms of gradients. Measured: 3e-7 (norms 1e-5) and 3e-15 (7e-14).
+const TOLERANCE_FLOAT32: f64 = 1e-5;
+const TOLERANCE_FLOAT64: f64 = 1e-12;
 
 /// What a run leaves that must not depend on interruptions.
 const FILES: [&str; 5] = [
@@ -120,6 +121,7 @@ fn assert_same_curves(one: &Workshop, several: &Workshop, tolerance: f64) {
     let mut compared = 0;
     for (a, b) in pairs {
         let gap = ((a.value - b.value) / a.value).abs();
+        let tolerance = if a.tag.ends_with("norm") { 10.0 * tolerance } else { tolerance };
         assert!(gap < tolerance, "{} at {}: {} and {}, {gap:e} apart", a.tag, a.step, a.value, b.value);
         compared += 1;
     }
@@ -139,7 +141,7 @@ fn assert_same_bytes(whole: &Workshop, resumed: &Workshop) {
 fn several_ranks_have_the_loss_curve_of_one_process() {
     let small = "training.micro_batch_tokens=110";
     for (size, sets, tolerance) in [
-        (2, &["training.precision=float32"][..], TOLERANCE_FLOAT32),
+        (2, &["training.precision=float32", small][..], TOLERANCE_FLOAT32),
         (2, &["training.precision=float64", small], TOLERANCE_FLOAT64),
         (3, &["training.precision=float64"], TOLERANCE_FLOAT64),
     ] {
@@ -175,7 +177,7 @@ fn a_killed_rank_ends_all_and_all_go_on_from_the_last_checkpoint() {
         let outcomes = ranks.wait();
         let left = &outcomes[1 - victim];
         assert_eq!(left.code(), Some(1), "{}", left.err());
-        let told = format!("rank {} of 2 has lost another rank", 1 - victim);
+        let told = format!("rank {} of 2 has lost rank {victim} (", 1 - victim);
         assert!(left.err().contains(&told), "{}", left.err());
         assert!(left.err().contains("they go on from the training state of step"), "{}", left.err());
         let files = std::fs::read_dir(resumed.path("results/tiny/seed-1/checkpoints")).unwrap();
@@ -227,7 +229,7 @@ fn a_rank_that_says_nothing_is_given_up() {
         std::thread::sleep(Duration::from_millis(5));
     }
     ranks.signal(1, libc::SIGKILL);
-    ranks.wait().remove(0).expect(1).says("rank 0 of 2 has lost another rank");
+    ranks.wait().remove(0).expect(1).says("rank 0 of 2 has lost rank 1 (");
 }
 
 #[test]
@@ -245,6 +247,20 @@ fn ranks_that_differ_or_diverge_end_alike() {
     for (outcome, told) in Ranks::start(&workshop, 2, &[]).expect(2).into_iter().zip(told) {
         outcome.says(told);
     }
+}
+
+#[test]
+fn a_slurm_step_of_two_tasks_trains_together() {
+    let workshop = Workshop::new();
+    // The port follows from the job's number; tests on one machine must not meet.
+    let job = std::process::id().to_string();
+    let start = |task: &str| {
+        let mut command = train(&workshop, &["training.steps=3"]);
+        command.envs([("SLURM_STEP_NUM_TASKS", "2"), ("SLURM_PROCID", task), ("SLURM_LOCALID", task)]);
+        command.env("SLURM_JOB_NODELIST", "localhost").env("SLURM_JOB_ID", &job);
+        command.spawn().unwrap()
+    };
+    Ranks(vec![start("0"), start("1")]).expect(0).remove(1).says("rank 1 of 2: done at step 3");
 }
 
 #[test]

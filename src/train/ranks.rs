@@ -45,10 +45,9 @@ impl Ranks {
     /// If one of them does not come.
     pub fn join(world: &World) -> Result<Self> {
         let World { rank, size, ref host, port, patience, .. } = *world;
-        let group = ProcessGroup::join(rank, size, host, port, patience).map_err(|error| {
-            Error::failed(format!(
-                "rank {rank} of {size} could not meet the others at {host}:{port}: {error}"
-            ))
+        let group = ProcessGroup::join(world).map_err(|error| Error::Peer {
+            message: format!("rank {rank} of {size} could not meet the others at {host}:{port}: {error}"),
+            code: error.exit_code(),
         })?;
         Ok(Ranks::of(rank, size, Some(group), patience))
     }
@@ -235,16 +234,15 @@ impl Ranks {
     fn check(&self, outcome: Result<()>) -> Result<()> {
         outcome.map_err(|error| match error {
             told @ Error::Peer { .. } => told,
-            error => Error::Peer {
-                message: format!(
-                    "rank {} of {} has lost another rank ({error}); start all ranks again by the same command, and they \
-                     go on from the training state of step {}",
-                    self.rank,
-                    self.size,
-                    self.saved.get()
-                ),
-                code: 1,
-            },
+            error => {
+                let (rank, size, saved) = (self.rank, self.size, self.saved.get());
+                let lost = if size == 2 { format!("rank {}", 1 - rank) } else { "another rank".to_string() };
+                let message = format!(
+                    "rank {rank} of {size} has lost {lost} ({error}); start all ranks again by the same command, and \
+                     they go on from the training state of step {saved}"
+                );
+                Error::Peer { message, code: 1 }
+            }
         })
     }
 }
