@@ -28,6 +28,10 @@ enum Command {
     Prepare(commands::prepare::Arguments),
     /// Train, decode and score one experiment; goes on where it was stopped.
     ///
+    /// Several processes train it together where RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set (by torchrun, or
+    /// by hand; LOCAL_RANK chooses the card), or where srun started several tasks. ABLATE_PEER_TIMEOUT is how many
+    /// seconds one that hangs is waited for, 1800 by default.
+    ///
     /// Example: ablate train experiments/demo.toml --set model.layers=1
     Train(commands::train::Arguments),
     /// Run all trials of a sweep and print its table; does nothing twice.

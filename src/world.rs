@@ -19,11 +19,16 @@ pub struct World {
     /// Where rank 0 listens.
     pub host: String,
     pub port: u16,
+    /// Whether the launcher itself listens there, as torchrun does.
+    pub served: bool,
+    /// How often the launcher has started the ranks again.
+    pub restarts: usize,
     /// How long a rank that says nothing, without having closed its connection, is waited for.
     pub patience: Duration,
 }
 
 const LAUNCH: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
+const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 const PATIENCE: &str = "ABLATE_PEER_TIMEOUT";
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -108,7 +113,12 @@ impl World {
             Some(_) => Duration::from_secs(number(variable, PATIENCE, 1)? as u64),
             None => DEFAULT_PATIENCE,
         };
-        Ok(World { rank, size, local_rank, host, port, patience })
+        let served = variable("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True");
+        let restarts = match variable(RESTARTS) {
+            Some(_) => number(variable, RESTARTS, 0)?,
+            None => 0,
+        };
+        Ok(World { rank, size, local_rank, host, port, served, restarts, patience })
     }
 }
 
@@ -185,6 +195,8 @@ mod tests {
         assert_eq!((world.rank, world.size, world.local_rank), (1, 2, 1));
         assert_eq!((world.host.as_str(), world.port), ("gpu7", 29_500));
         assert_eq!(world.patience, DEFAULT_PATIENCE);
+        assert!(!world.served && with("TORCHELASTIC_USE_AGENT_STORE", "True").unwrap().unwrap().served);
+        assert_eq!(with(RESTARTS, "2").unwrap().unwrap().restarts, 2);
         assert_eq!(with("LOCAL_RANK", "0").unwrap().unwrap().local_rank, 0);
         assert_eq!(with(PATIENCE, "7").unwrap().unwrap().patience, Duration::from_secs(7));
     }

@@ -7,11 +7,12 @@ use crate::data::{Split, prepare};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
+use crate::model::weights::Weights;
 use crate::signal::StopFlag;
 use crate::telemetry::console::say;
 use crate::telemetry::observer::Observer;
 use crate::train::adam::Adam;
-use crate::train::checkpoint::RunState;
+use crate::train::checkpoint::{Progress, RunState};
 use crate::train::ranks::Ranks;
 use crate::train::step::StepStats;
 use crate::train::trainer::{Monitor, Trainer};
@@ -23,10 +24,19 @@ use tch::Device;
 /// The processes of a trial.
 pub(super) struct Team {
     pub ranks: Ranks,
-    /// This one's number on its machine.
-    pub local_rank: usize,
-    /// Whether the others know how this one stands.
-    agreed: Cell<bool>,
+    /// This one's, opened already; absent for one process alone.
+    pub device: Option<Device>,
+    /// What the others know of this one.
+    told: Cell<Told>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// That it is ready to train, but not from where.
+    Standing,
+    /// All that they wait for.
+    Everything,
 }
 
 /// How a rank stands before training.
@@ -75,47 +85,74 @@ impl Marks {
 impl Team {
     /// One process.
     pub fn alone() -> Self {
-        Team { ranks: Ranks::alone(), local_rank: 0, agreed: Cell::new(true) }
+        Team { ranks: Ranks::alone(), device: None, told: Cell::new(Told::Everything) }
     }
 
-    fn join(world: &World) -> Result<Self> {
+    fn join(world: &World, device: Option<Device>) -> Result<Self> {
         let World { rank, size, host, port, .. } = world;
         say(&format!("rank {rank} of {size}: waiting for the others at {host}:{port}"));
-        Ok(Team { ranks: Ranks::join(world)?, local_rank: world.local_rank, agreed: Cell::new(false) })
+        Ok(Team { ranks: Ranks::join(world)?, device, told: Cell::new(Told::Nothing) })
     }
 
-    /// Compares this rank with the others, all of which must come here; then they train.
+    /// Compares what this rank is about to train with the others, all of which must come here. Whether there is
+    /// something to train: not if rank 0 finds the record.
     ///
     /// # Errors
     /// On every rank, if they are not about to train the same or one of them failed.
-    pub fn begin(&self, marks: Marks, device: Device) -> Result<()> {
-        match self.agreed.get() || self.agree(&Standing::Ready(marks))? {
-            true => self.ranks.use_cards(device),
-            false => Err(Error::failed("rank 0 finished the trial while this rank began it")),
+    pub fn agree(&self, experiment: &Experiment, fingerprint: &str) -> Result<bool> {
+        match self.device {
+            None => Ok(true),
+            Some(device) => self.compare(&Standing::Ready(Marks::of(experiment, fingerprint, device))),
         }
     }
 
-    /// Whether there is something to train.
-    fn agree(&self, own: &Standing) -> Result<bool> {
-        self.agreed.set(true);
+    fn compare(&self, own: &Standing) -> Result<bool> {
+        self.told.set(Told::Standing);
         let text = serde_json::to_string(own).map_err(|error| Error::failed(error.to_string()))?;
         let texts = self.ranks.gather(&text)?;
         let all: serde_json::Result<Vec<Standing>> =
             texts.iter().map(|text| serde_json::from_str(text)).collect();
         let all = all.map_err(|_| Error::failed("another rank runs another version of ablate"))?;
-        verdict(&all, self.ranks.rank())
+        let outcome = verdict(&all, self.ranks.rank());
+        if !matches!(outcome, Ok(true)) {
+            self.told.set(Told::Everything);
+        }
+        outcome
     }
 
-    /// Tells the others how this rank stands if they do not know yet, so that none waits for it.
-    fn tell(&self, standing: impl FnOnce() -> Standing) {
-        if !self.agreed.get() {
-            // This rank has an outcome of its own already.
-            let _ = self.agree(&standing());
+    /// Gives every rank the weights, moments and progress of rank 0.
+    pub fn share(&self, weights: &Weights, adam: &Adam, progress: Progress) -> Result<Progress> {
+        let Some(device) = self.device else { return Ok(progress) };
+        self.told.set(Told::Everything);
+        self.ranks.done_by_leader(|| Ok(()))?;
+        self.ranks.use_cards(device)?;
+        self.ranks.share(weights, adam, progress)
+    }
+
+    /// Tells the others how this rank ended, as far as they wait for it.
+    fn end<T>(&self, outcome: Result<T>) -> Result<T> {
+        let standing = match &outcome {
+            Ok(_) => Standing::Finished,
+            Err(error) => Standing::failed(error),
+        };
+        // What comes of telling does not matter: this rank has an outcome of its own.
+        match (self.told.replace(Told::Everything), standing) {
+            (Told::Nothing, standing) => drop(self.compare(&standing)),
+            (Told::Standing, Standing::Failed { code, .. }) => drop(self.ranks.announce(0.0, code)),
+            _ => {}
         }
+        outcome
     }
 }
 
-/// What follows from how all stand, for the rank `own`.
+impl Standing {
+    fn failed(error: &Error) -> Self {
+        const LONGEST: usize = 300;
+        Standing::Failed { code: error.exit_code(), text: error.to_string().chars().take(LONGEST).collect() }
+    }
+}
+
+/// What follows from how all stand, for the rank `own`: whether there is something to train.
 fn verdict(all: &[Standing], own: usize) -> Result<bool> {
     let size = all.len();
     for (rank, standing) in all.iter().enumerate() {
@@ -138,11 +175,6 @@ fn verdict(all: &[Standing], own: usize) -> Result<bool> {
     Ok(true)
 }
 
-fn failed(error: &Error) -> Standing {
-    const LONGEST: usize = 1000;
-    Standing::Failed { code: error.exit_code(), text: error.to_string().chars().take(LONGEST).collect() }
-}
-
 /// Runs a trial as rank 0 of several.
 ///
 /// # Errors
@@ -150,10 +182,8 @@ fn failed(error: &Error) -> Standing {
 pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
     // Before anything else of libtorch's, which would settle that there are no cards.
     let device = device::open_for(&trial.experiment.run, world.local_rank);
-    let team = Team::join(world)?;
-    let outcome = device.and_then(|_| trial.run_in(&team, observer, stop));
-    team.tell(|| outcome.as_ref().map_or_else(failed, |_| Standing::Finished));
-    outcome
+    let team = Team::join(world, device.as_ref().ok().copied())?;
+    team.end(device.and_then(|_| trial.run_in(&team, observer, stop)))
 }
 
 /// Does the share of another rank than 0, until training is over.
@@ -162,10 +192,8 @@ pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &St
 /// Those of training, and [`Error::Peer`] if another rank fails or is lost.
 pub fn follow(trial: &Trial, world: &World, stop: &StopFlag) -> Result<()> {
     let device = device::open_for(&trial.experiment.run, world.local_rank);
-    let team = Team::join(world)?;
-    let outcome = device.and_then(|device| share(trial, &team, device, stop));
-    team.tell(|| outcome.as_ref().map_or_else(failed, |()| Standing::Finished));
-    outcome
+    let team = Team::join(world, device.as_ref().ok().copied())?;
+    team.end(device.and_then(|device| share(trial, &team, device, stop)))
 }
 
 fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<()> {
@@ -178,12 +206,11 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let mut adam = Adam::build(training, model.weights());
     let ranks = &team.ranks;
     let (rank, size) = (ranks.rank(), ranks.size());
-    if !team.agree(&Standing::Ready(Marks::of(trial.experiment, data.fingerprint(), device)))? {
+    if !team.agree(trial.experiment, data.fingerprint())? {
         say(&format!("rank {rank} of {size}: nothing is left to train"));
         return Ok(());
     }
-    ranks.use_cards(device)?;
-    let progress = ranks.share(model.weights(), &adam, fresh())?;
+    let progress = team.share(model.weights(), &adam, fresh())?;
     say(&format!("rank {rank} of {size}: training from step {}", progress.step));
     let trainer = Trainer {
         model: &model,
@@ -255,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_rank_that_cannot_begin_ends_all_with_its_reason_and_exit_code() {
-        let standings = [Standing::Ready(marks()), failed(&Error::Busy("somebody is at it".into()))];
+        let standings =
+            [Standing::Ready(marks()), Standing::failed(&Error::Busy("somebody is at it".into()))];
         let error = verdict(&standings, 0).unwrap_err();
         assert_eq!(error.exit_code(), 75);
         assert_eq!(error.to_string(), "rank 0 of 2 ends because rank 1 cannot begin: somebody is at it");

@@ -38,7 +38,7 @@ use crate::train::trainer::Trainer;
 use crate::train::workload::Workload;
 use crate::{device, files};
 use attempts::{Attempts, Effort};
-use distributed::{Marks, Team};
+use distributed::Team;
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,7 @@ impl Trial<'_> {
         }
         let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
         let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
+        team.agree(self.experiment, data.fingerprint())?;
         self.claim(&identity, observer)?;
         let record = self.execute(&data, &identity, team, observer, stop)?;
         // A failure that is told beside a record does no harm.
@@ -171,7 +172,7 @@ impl Trial<'_> {
         validate_vocabulary(self.experiment, vocabulary)?;
         // Damage in the data is found before the attempt begins.
         let stores = Stores::open(data)?;
-        let device = device::open_for(&self.experiment.run, team.local_rank)?;
+        let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model =
             Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
         let mut adam = Adam::build(training, model.weights());
@@ -259,9 +260,7 @@ impl Work<'_> {
         let experiment = self.trial.experiment;
         let training = &experiment.training;
         let stores = self.stores;
-        let device = self.model.device();
-        self.team.begin(Marks::of(experiment, self.data.fingerprint(), device), device)?;
-        let progress = self.team.ranks.share(self.model.weights(), adam, progress)?;
+        let progress = self.team.share(self.model.weights(), adam, progress)?;
         let mut monitor = RunMonitor::new(self, telemetry, observer, &progress, effort);
         let trainer = Trainer {
             model: self.model,

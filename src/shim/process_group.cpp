@@ -21,17 +21,17 @@ struct Group {
 
 extern "C" {
 
-// Meets the other ranks at host:port, which rank 0 listens on, and connects to each of them. `own` is this machine's
-// name or address towards them, or if `is_interface` the name of a network interface. `timeout_ms` is how long another
-// rank is waited for, here and in every operation.
-int ablate_group_join(int rank, int size, const char* host, uint16_t port, const char* own, int is_interface,
-                      int64_t timeout_ms, void** group) {
+// Meets the other ranks at host:port, where the one that `serves` listens, under keys that begin with `prefix`, and
+// connects to each of them. `own` is this machine's name or address towards them, or if `is_interface` the name of a
+// network interface. `timeout_ms` is how long another rank is waited for, here and in every operation.
+int ablate_group_join(int rank, int size, int serves, const char* host, uint16_t port, const char* prefix,
+                      const char* own, int is_interface, int64_t timeout_ms, void** group) {
   return ablate::guarded([&] {
     using c10d::ProcessGroupGloo;
     const std::chrono::milliseconds timeout(timeout_ms);
     c10d::TCPStoreOptions meeting;
     meeting.port = port;
-    meeting.isServer = rank == 0;
+    meeting.isServer = serves;
     meeting.numWorkers = size;
     meeting.timeout = timeout;
     auto store = c10::make_intrusive<c10d::TCPStore>(host, meeting);
@@ -39,7 +39,7 @@ int ablate_group_join(int rank, int size, const char* host, uint16_t port, const
     options->devices.push_back(is_interface ? ProcessGroupGloo::createDeviceForInterface(own)
                                             : ProcessGroupGloo::createDeviceForHostname(own));
     options->threads = 1;
-    auto prefixed = c10::make_intrusive<c10d::PrefixStore>("gloo", store);
+    auto prefixed = c10::make_intrusive<c10d::PrefixStore>(prefix, store);
     auto gloo = c10::make_intrusive<ProcessGroupGloo>(prefixed, rank, size, options);
     *group = new Group{store, gloo};
   });

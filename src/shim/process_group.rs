@@ -2,9 +2,9 @@
 
 use super::check;
 use crate::error::{Error, Result};
+use crate::world::World;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::net::UdpSocket;
-use std::time::Duration;
+use std::net::{ToSocketAddrs, UdpSocket};
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
@@ -12,8 +12,10 @@ unsafe extern "C" {
     fn ablate_group_join(
         rank: c_int,
         size: c_int,
+        serves: c_int,
         host: *const c_char,
         port: u16,
+        prefix: *const c_char,
         own: *const c_char,
         is_interface: c_int,
         timeout_ms: i64,
@@ -35,12 +37,13 @@ pub struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// Meets the other `size` - 1 ranks at `host`:`port`, where rank 0 listens. No rank waits longer than `timeout`
-    /// for another, neither here nor in an operation.
+    /// Meets the other ranks where `world` says. No rank waits longer than its patience for another, neither here nor
+    /// in an operation.
     ///
     /// # Errors
     /// If a rank does not come in time or the address cannot be used.
-    pub fn join(rank: usize, size: usize, host: &str, port: u16, timeout: Duration) -> Result<Self> {
+    pub fn join(world: &World) -> Result<Self> {
+        let World { rank, size, ref host, port, served, restarts, patience, .. } = *world;
         let (own, is_interface) = match std::env::var(INTERFACE) {
             Ok(name) => (name, true),
             Err(_) => (address_towards(host, port)?, false),
@@ -48,18 +51,21 @@ impl ProcessGroup {
         let text = |text: &str| {
             CString::new(text).map_err(|_| Error::user(format!("{text:?} is no name of a host or interface")))
         };
-        let (host, own) = (text(host)?, text(&own)?);
+        // A store that outlives the ranks still has the keys of those before them.
+        let (host, own, prefix) = (text(host)?, text(&own)?, text(&format!("ablate/{restarts}"))?);
         let mut handle = std::ptr::null_mut();
         // SAFETY: the texts outlive the call, which writes the handle where it succeeds.
         check(unsafe {
             ablate_group_join(
                 rank as c_int,
                 size as c_int,
+                (rank == 0 && !served).into(),
                 host.as_ptr(),
                 port,
+                prefix.as_ptr(),
                 own.as_ptr(),
                 is_interface.into(),
-                timeout.as_millis() as i64,
+                patience.as_millis() as i64,
                 &mut handle,
             )
         })?;
@@ -109,8 +115,10 @@ fn assert_block(tensor: &Tensor) {
 
 /// The address of this machine that packets to `host` would come from. No packet is sent.
 fn address_towards(host: &str, port: u16) -> Result<String> {
-    let found = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
-        socket.connect((host, port))?;
+    let found = (host, port).to_socket_addrs().and_then(|mut addresses| {
+        let there = addresses.next().ok_or_else(|| std::io::Error::other("it has no address"))?;
+        let socket = UdpSocket::bind(if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        socket.connect(there)?;
         socket.local_addr()
     });
     match found {
@@ -123,10 +131,16 @@ fn address_towards(host: &str, port: u16) -> Result<String> {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+    use std::time::Duration;
     use tch::Kind;
 
     fn free_port() -> u16 {
         TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    fn world(rank: usize, size: usize, port: u16, patience: Duration) -> World {
+        let (host, served) = ("127.0.0.1".to_string(), false);
+        World { rank, size, local_rank: rank, host, port, served, restarts: 0, patience }
     }
 
     /// What `work` gives on each of `size` ranks, which are threads.
@@ -134,7 +148,7 @@ mod tests {
         let port = free_port();
         std::thread::scope(|scope| {
             let work = &work;
-            let join = move |rank| ProcessGroup::join(rank, size, "127.0.0.1", port, Duration::from_secs(20));
+            let join = move |rank| ProcessGroup::join(&world(rank, size, port, Duration::from_secs(20)));
             let started: Vec<_> =
                 (0..size).map(|rank| scope.spawn(move || work(rank, join(rank).unwrap()))).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -167,9 +181,10 @@ mod tests {
 
     #[test]
     fn who_never_comes_is_waited_for_until_the_time_is_up() {
-        let error =
-            ProcessGroup::join(0, 2, "127.0.0.1", free_port(), Duration::from_millis(300)).unwrap_err();
+        let alone = world(0, 2, free_port(), Duration::from_millis(300));
+        let error = ProcessGroup::join(&alone).unwrap_err();
         assert_eq!(error.exit_code(), 1);
-        assert!(ProcessGroup::join(0, 2, "no such host", 1, Duration::from_millis(300)).is_err());
+        let nowhere = World { host: "no such host".into(), ..alone };
+        assert_eq!(ProcessGroup::join(&nowhere).unwrap_err().exit_code(), 2);
     }
 }

@@ -45,10 +45,9 @@ impl Ranks {
     /// If one of them does not come.
     pub fn join(world: &World) -> Result<Self> {
         let World { rank, size, ref host, port, patience, .. } = *world;
-        let group = ProcessGroup::join(rank, size, host, port, patience).map_err(|error| {
-            Error::failed(format!(
-                "rank {rank} of {size} could not meet the others at {host}:{port}: {error}"
-            ))
+        let group = ProcessGroup::join(world).map_err(|error| Error::Peer {
+            message: format!("rank {rank} of {size} could not meet the others at {host}:{port}: {error}"),
+            code: error.exit_code(),
         })?;
         Ok(Ranks::of(rank, size, Some(group), patience))
     }
@@ -107,21 +106,17 @@ impl Ranks {
     /// # Errors
     /// Rank 0's own error there, and on the others [`Error::Peer`] with its exit code.
     pub fn measured_by_leader(&self, work: impl FnOnce() -> Result<f64>) -> Result<f64> {
-        let Some(group) = &self.group else { return work() };
-        let outcome = if self.leads() { work() } else { Ok(0.0) };
-        let (value, code) = match &outcome {
-            Ok(value) => (*value, 0),
-            Err(error) => (0.0, error.exit_code()),
-        };
-        let mut told = Tensor::from_slice(&[value, f64::from(code)]);
-        let heard = group.broadcast(&mut told);
-        // Rank 0's own error says more than that the others are gone, too.
-        let value = outcome?;
-        self.check(heard)?;
-        match told.double_value(&[1]) as u8 {
-            0 if self.leads() => Ok(value),
-            0 => Ok(told.double_value(&[0])),
-            code => Err(Error::Peer {
+        if self.leads() {
+            let outcome = work();
+            let code = outcome.as_ref().map_or_else(Error::exit_code, |_| 0);
+            let heard = self.announce(*outcome.as_ref().unwrap_or(&0.0), code);
+            // Rank 0's own error says more than that the others are gone, too.
+            let value = outcome?;
+            return heard.map(|_| value);
+        }
+        match self.announce(0.0, 0)? {
+            (value, 0) => Ok(value),
+            (_, code) => Err(Error::Peer {
                 message: format!(
                     "rank {} of {} ends because rank 0 did; rank 0's own message says why",
                     self.rank, self.size
@@ -129,6 +124,15 @@ impl Ranks {
                 code,
             }),
         }
+    }
+
+    /// Tells the others, who wait for rank 0 to do something, what it got and with which exit code it ends, 0 if it does
+    /// not; gives what rank 0 told.
+    pub fn announce(&self, value: f64, code: u8) -> Result<(f64, u8)> {
+        let Some(group) = &self.group else { return Ok((value, code)) };
+        let mut told = Tensor::from_slice(&[value, f64::from(code)]);
+        self.check(group.broadcast(&mut told))?;
+        Ok((told.double_value(&[0]), told.double_value(&[1]) as u8))
     }
 
     /// A text of every rank, in order; longer ones are cut.
@@ -230,16 +234,15 @@ impl Ranks {
     fn check(&self, outcome: Result<()>) -> Result<()> {
         outcome.map_err(|error| match error {
             told @ Error::Peer { .. } => told,
-            error => Error::Peer {
-                message: format!(
-                    "rank {} of {} has lost another rank ({error}); start all ranks again by the same command, and they \
-                     go on from the training state of step {}",
-                    self.rank,
-                    self.size,
-                    self.saved.get()
-                ),
-                code: 1,
-            },
+            error => {
+                let (rank, size, saved) = (self.rank, self.size, self.saved.get());
+                let lost = if size == 2 { format!("rank {}", 1 - rank) } else { "another rank".to_string() };
+                let message = format!(
+                    "rank {rank} of {size} has lost {lost} ({error}); start all ranks again by the same command, and \
+                     they go on from the training state of step {saved}"
+                );
+                Error::Peer { message, code: 1 }
+            }
         })
     }
 }
