@@ -54,7 +54,7 @@ void attend(const float* query, const float* const* keys, const float* const* va
     float* of_head = weights + head * positions;
     float largest = of_head[0];
 #pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < positions; ++i) largest = std::max(largest, of_head[i]);
+    for (int64_t i = 0; i < positions; ++i) largest = of_head[i] > largest ? of_head[i] : largest;
     float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < positions; ++i) {
@@ -85,7 +85,7 @@ float block_maxima(const float* scores, int64_t columns, float* maxima) {
     const int64_t end = std::min(first + BLOCK, columns);
     float largest = scores[first];
 #pragma omp simd reduction(max : largest)
-    for (int64_t i = first; i < end; ++i) largest = std::max(largest, scores[i]);
+    for (int64_t i = first; i < end; ++i) largest = scores[i] > largest ? scores[i] : largest;
     maxima[block] = largest;
     overall = std::max(overall, largest);
   }
