@@ -5,6 +5,7 @@ use super::attention::{Memory, MultiHeadAttention};
 use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
+use super::mask::Mask;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
@@ -65,7 +66,7 @@ impl Decoder {
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.memory(encoded);
             let itself = |x: &Tensor| layer.self_attention.memory(x);
-            layer.forward(&x, itself, &encoder, Some(causal), source_mask, mode)
+            layer.forward(&x, itself, &encoder, Mask::Causal(causal), source_mask, mode)
         });
         self.end.forward(last)
     }
@@ -99,7 +100,7 @@ impl Decoder {
                 };
                 itself.insert(grown).shallow_clone()
             };
-            layer.forward(&x, grow, encoder, None, source_mask, &mode)
+            layer.forward(&x, grow, encoder, Mask::None, source_mask, &mode)
         });
         self.end.forward(last)
     }
@@ -126,7 +127,7 @@ impl DecoderLayer {
         x: &Tensor,
         itself: impl FnOnce(&Tensor) -> Memory,
         encoder: &Memory,
-        causal: Option<&Tensor>,
+        causal: Mask,
         source_mask: &Tensor,
         mode: &Mode,
     ) -> Tensor {
@@ -134,7 +135,7 @@ impl DecoderLayer {
             self.self_residual.forward(x, mode, |x| self.self_attention.forward(x, &itself(x), causal, mode));
         let x = self
             .cross_residual
-            .forward(&x, mode, |x| self.cross_attention.forward(x, encoder, Some(source_mask), mode));
+            .forward(&x, mode, |x| self.cross_attention.forward(x, encoder, Mask::Added(source_mask), mode));
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
     }
 }
