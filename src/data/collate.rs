@@ -3,6 +3,7 @@
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
+use crate::transfer::{pinned, send};
 use tch::{Device, Tensor};
 
 /// One micro-batch as the model takes it.
@@ -28,12 +29,23 @@ impl Batch {
     /// The same batch on a device; nothing is copied where it is there already.
     pub fn on(&self, device: Device) -> Self {
         Batch {
-            source: self.source.to_device(device),
+            source: send(&self.source, device),
             source_lengths: self.source_lengths.clone(),
-            target_input: self.target_input.to_device(device),
-            positions: self.positions.to_device(device),
-            targets: self.targets.to_device(device),
+            target_input: send(&self.target_input, device),
+            positions: send(&self.positions, device),
+            targets: send(&self.targets, device),
             ..*self
+        }
+    }
+
+    /// The same batch in memory from which a GPU copies while the processor goes on; as it is for other devices.
+    pub fn pinned(self, device: Device) -> Self {
+        Batch {
+            source: pinned(self.source, device),
+            target_input: pinned(self.target_input, device),
+            positions: pinned(self.positions, device),
+            targets: pinned(self.targets, device),
+            ..self
         }
     }
 }

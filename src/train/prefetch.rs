@@ -14,7 +14,7 @@ const AHEAD: usize = 8;
 /// What an update needs.
 #[derive(Debug)]
 pub struct Ready {
-    /// Its micro-batches, in the memory of the processor.
+    /// Its micro-batches, in the memory of the processor; pinned for a GPU.
     pub batches: Vec<Batch>,
     /// Where the next update begins; see [`BatchStream::place`].
     pub place: (u64, usize),
@@ -26,16 +26,18 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins with the next update of `stream`.
+    /// Begins with the next update of `stream`. The batches are made for `device`, but not sent to it.
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
         mut stream: BatchStream<'env>,
+        device: Device,
     ) -> Self {
         let (give, updates) = sync_channel(AHEAD);
         scope.spawn(move || {
             loop {
                 let pairs = stream.next_update();
-                let batches = pairs.iter().map(|pairs| collate(stream.store(), pairs, Device::Cpu));
+                let collated = |pairs| Ok(collate(stream.store(), pairs, Device::Cpu)?.pinned(device));
+                let batches = pairs.iter().map(|pairs: &Vec<u32>| collated(pairs));
                 let ready = batches.collect::<Result<Vec<_>>>();
                 let ready = ready.map(|batches| Ready { batches, place: stream.place() });
                 let failed = ready.is_err();
@@ -77,7 +79,8 @@ mod tests {
         let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
         let mut stream = BatchStream::start(&store, &config, &start).unwrap();
         std::thread::scope(|scope| {
-            let ahead = Prefetch::start(scope, BatchStream::start(&store, &config, &start).unwrap());
+            let ahead =
+                Prefetch::start(scope, BatchStream::start(&store, &config, &start).unwrap(), Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {
                 let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());

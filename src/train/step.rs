@@ -2,13 +2,14 @@
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
-use super::loss::projected_cross_entropy;
+use super::loss::{Loss, projected_cross_entropy};
 use super::schedule::learning_rate;
 use crate::data::collate::{Batch, collate};
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::model::dropout::Mode;
+use crate::model::kinds::wide;
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
@@ -76,23 +77,23 @@ impl Updates<'_> {
         lap(Phase::Optimizer);
         let target_tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
         let stream = derive(config.seed, Purpose::Dropout, step);
-        let (mut smoothed, mut unsmoothed, mut source_tokens) = (0.0, 0.0, 0);
+        let (mut sums, mut source_tokens) = (Loss::zero(model.device()), 0);
         for (index, batch) in batches.iter().enumerate() {
             let batch = batch.on(model.device());
             lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
-            let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
-            smoothed += loss.0;
-            unsmoothed += loss.1;
+            sums += backward(model, &batch, config.label_smoothing, target_tokens, &mode);
             source_tokens += batch.source_tokens;
         }
-        let loss = smoothed / target_tokens as f64;
-        if !(loss.is_finite() && unsmoothed / target_tokens as f64 <= bound(model)) {
+        let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
+        // The update's only wait for a GPU: what has diverged must not reach the weights.
+        let numbers = fetch(&[Some(&sums.smoothed), Some(&sums.unsmoothed), norm.as_ref()]);
+        let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / target_tokens as f64);
+        lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
+        if !(loss.is_finite() && unsmoothed_loss <= bound(model)) {
             return Err(Error::Diverged { step, loss });
         }
-        let gradient_norm =
-            (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
-        lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
+        let gradient_norm = numbers.get(2).copied();
         if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
             adam::clip(weights, norm, limit);
         }
@@ -102,7 +103,7 @@ impl Updates<'_> {
         Ok(StepStats {
             step,
             loss,
-            unsmoothed_loss: unsmoothed / target_tokens as f64,
+            unsmoothed_loss,
             target_tokens,
             source_tokens,
             gradient_norm,
@@ -111,21 +112,21 @@ impl Updates<'_> {
     }
 }
 
+/// The values of scalars of the device, in one transfer.
+fn fetch(scalars: &[Option<&Tensor>]) -> Vec<f64> {
+    let scalars: Vec<&Tensor> = scalars.iter().copied().flatten().collect();
+    let host = Tensor::stack(&scalars, 0).to_device(Device::Cpu);
+    Vec::try_from(host).expect("scalars of float64")
+}
+
 /// The loss beyond which training has exploded, nats per target token.
 fn bound(model: &Transformer) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln()
 }
 
-/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the sums of the
-/// smoothed and the unsmoothed loss.
-fn backward(
-    model: &Transformer,
-    batch: &Batch,
-    smoothing: f64,
-    update_tokens: usize,
-    mode: &Mode,
-) -> (f64, f64) {
+/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
+fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
     let hidden = hidden_states(model, batch, mode);
     lap(Phase::Forward);
     let found = projected_cross_entropy(
@@ -137,12 +138,12 @@ fn backward(
     lap(Phase::Loss);
     // The scores were left out of the graph; their gradients enter it as factors.
     let scale = 1.0 / update_tokens as f64;
-    let surrogate =
-        (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+    // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
+    let surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
+        + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
     (surrogate * scale).backward();
-    let sums = (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]));
     lap(Phase::Backward);
-    sums
+    found.loss
 }
 
 /// The decoder's output at the real target positions of a batch: padding is never projected.

@@ -54,7 +54,10 @@ impl Trainer<'_> {
     /// `until`; [`Error::Diverged`].
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
-        std::thread::scope(|scope| self.train(adam, progress, &Prefetch::start(scope, stream), monitor))
+        let device = self.model.device();
+        std::thread::scope(|scope| {
+            self.train(adam, progress, &Prefetch::start(scope, stream, device), monitor)
+        })
     }
 
     fn train(

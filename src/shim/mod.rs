@@ -1,0 +1,26 @@
+//! What libtorch has and tch does not offer, through small C++ functions: `src/shim/*.cpp`, compiled by `build.rs`
+//! against libtorch's own headers.
+//!
+//! A further `.cpp` in this folder is found by itself. Its functions are `extern "C"`, catch every exception by
+//! `guarded` of `shim.hpp`, and are declared and wrapped safely in a file beside this one. Only what libtorch_cpu and
+//! libc10 define may be used, so that the program is not tied to CUDA.
+
+pub mod card;
+pub mod many;
+
+use crate::error::{Error, Result};
+use std::ffi::{CStr, c_char, c_int};
+
+unsafe extern "C" {
+    fn ablate_last_error() -> *const c_char;
+}
+
+/// What a function of the shim gave back: nothing, or the error that it left for this thread.
+fn check(code: c_int) -> Result<()> {
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: the text ends in a zero and stays until this thread's next call into the shim.
+    let text = unsafe { CStr::from_ptr(ablate_last_error()) };
+    Err(Error::from_torch_message(&text.to_string_lossy()))
+}

@@ -1,0 +1,30 @@
+// What every file of the shim uses. Each function that Rust calls is `extern "C"`, begins with `ablate_`, runs its
+// work in `guarded` and gives 0, or -1 after an exception: no exception passes into Rust.
+#pragma once
+
+#include <c10/util/Exception.h>
+
+#include <exception>
+#include <string>
+
+namespace ablate {
+
+// What the last exception of this thread said.
+inline thread_local std::string last_error;
+
+template <class Work>
+int guarded(Work&& work) noexcept {
+  try {
+    work();
+    return 0;
+  } catch (const c10::Error& error) {
+    last_error = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    last_error = error.what();
+  } catch (...) {
+    last_error = "an exception of unknown type";
+  }
+  return -1;
+}
+
+}  // namespace ablate
