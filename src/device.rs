@@ -25,12 +25,23 @@ impl From<tch::TchError> for Error {
 /// # Errors
 /// CUDA asked for and not to be had is a user error; it never becomes a silent CPU run.
 pub fn open(config: &RunConfig) -> Result<Device> {
+    open_for(config, 0)
+}
+
+/// The same for one of several processes on a machine, from 0: where there are several cards, each has its own, counted
+/// on from the one that `run.device` names.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
     keep_freed_memory();
+    // A launcher may show each process its own card alone.
+    let card = |named: usize| if tch::Cuda::device_count() == 1 { named } else { named + local_rank };
     let device = match config.device {
         DeviceChoice::Cpu => Device::Cpu,
         DeviceChoice::Auto if !has_nvidia_driver() => Device::Cpu,
         DeviceChoice::Auto => match load_cuda() {
-            Ok(()) => Device::Cuda(0),
+            Ok(()) => Device::Cuda(card(0)),
             Err(reason) => {
                 say(&format!(
                     "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
@@ -44,7 +55,7 @@ pub fn open(config: &RunConfig) -> Result<Device> {
                     "run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"
                 ))
             })?;
-            let count = tch::Cuda::device_count();
+            let (index, count) = (card(index), tch::Cuda::device_count());
             if index as i64 >= count {
                 return Err(Error::user(format!(
                     "run.device = \"cuda:{index}\", but the GPUs are numbered 0 to {}",

@@ -42,6 +42,9 @@ pub enum Error {
     /// Training was to go this far and no further; the state is saved.
     #[error("paused at step {step} as asked; it can go on from there")]
     Paused { step: u64 },
+    /// Of several processes that train together another one ended or failed, with this exit code if it is known.
+    #[error("{message}")]
+    Peer { message: String, code: u8 },
     /// Another process works on the same.
     #[error("{0}")]
     Busy(String),
@@ -78,6 +81,7 @@ impl Error {
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
             Error::OutOfMemory(_) => 4,
+            Error::Peer { code, .. } => *code,
             Error::Interrupted { .. }
             | Error::Paused { .. }
             | Error::Stopped(_)

@@ -32,3 +32,4 @@ pub mod train;
 pub mod transfer;
 pub mod tree;
 mod white_space;
+pub mod world;

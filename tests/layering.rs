@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("tree", 0, false),
     ("transfer", 0, true),
     ("white_space", 0, false),
+    ("world", 0, false),
     ("data", 1, false),
     ("data/collate", 1, true),
     ("model", 1, true),

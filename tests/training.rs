@@ -12,6 +12,7 @@ use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::{Checkpoints, Progress, RunState};
 use ablate::train::likelihood::likelihood;
+use ablate::train::ranks::Ranks;
 use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::{BatchStream, target_tokens};
 use ablate::train::trainer::{Monitor, Trainer};
@@ -365,7 +366,8 @@ impl Run {
             config: &self.config,
             d_model: self.model.d_model,
             store: &self.store,
-            checkpoints: &checkpoints,
+            checkpoints: Some(&checkpoints),
+            ranks: &Ranks::alone(),
             stop,
             until: None,
         };

@@ -4,10 +4,11 @@ use super::{Places, print, print_json, stem};
 use crate::config::load_experiment;
 use crate::config::validate::is_directory_name;
 use crate::error::{Error, Result};
-use crate::experiment::{Finished, Trial, run_dir};
+use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::telemetry::console::{TrainingProgress, say};
+use crate::world::World;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let world = World::of_environment()?;
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,
@@ -46,8 +48,14 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         results: &places.results,
         until: None,
     };
+    if let Some(world) = world.as_ref().filter(|world| world.rank > 0) {
+        return distributed::follow(&trial, world, &stop);
+    }
     let mut observer = TrainingProgress::new(&name, experiment.training.steps);
-    let finished = trial.run(&mut observer, &stop)?;
+    let finished = match &world {
+        Some(world) => distributed::lead(&trial, world, &mut observer, &stop)?,
+        None => trial.run(&mut observer, &stop)?,
+    };
     drop(observer);
     if let Finished::Before(_) = &finished {
         say(&format!("{} is finished already; nothing to do", run_dir.display()));

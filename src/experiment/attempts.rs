@@ -45,6 +45,9 @@ pub struct Effort {
     /// `cpu` or `cuda:N`.
     pub device: String,
     pub threads: usize,
+    /// That trained together, with a device and so many threads each.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub processes: usize,
     pub updates: u64,
     /// Without padding.
     pub target_tokens: u64,
@@ -61,6 +64,14 @@ pub struct Effort {
     /// The same on its card: libtorch gives nothing back before the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_device_bytes: Option<u64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(processes: &usize) -> bool {
+    *processes == 1
 }
 
 impl Attempts {
@@ -128,7 +139,10 @@ pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
         return None;
     }
     // A thread of a processor counts as a device of its own.
-    let units = |effort: &Effort| if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+    let units = |effort: &Effort| {
+        let device = if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+        device * effort.processes as f64
+    };
     Some(TrainingTime {
         unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
         // An attempt that was killed tells nothing, and a training taken from another run is not in here.

@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod bench;
 mod claim;
 pub mod compared;
+pub mod distributed;
 pub mod doctor;
 mod evaluate;
 mod monitor;
@@ -37,6 +38,7 @@ use crate::train::trainer::Trainer;
 use crate::train::workload::Workload;
 use crate::{device, files};
 use attempts::{Attempts, Effort};
+use distributed::{Marks, Team};
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,6 +91,11 @@ impl Trial<'_> {
     /// # Errors
     /// See [`Error`]; the run directory stays resumable. A directory that holds another trial's run is refused.
     pub fn run(&self, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
+        self.run_in(&Team::alone(), observer, stop)
+    }
+
+    /// The same as the first of several processes.
+    fn run_in(&self, team: &Team, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
         let data = prepare::open(&self.experiment.data, self.data_root)?;
         let identity = identity(self.experiment, data.fingerprint());
         files::create_dir(self.run_dir)?;
@@ -104,7 +111,7 @@ impl Trial<'_> {
         let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
         let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
         self.claim(&identity, observer)?;
-        let record = self.execute(&data, &identity, observer, stop)?;
+        let record = self.execute(&data, &identity, team, observer, stop)?;
         // A failure that is told beside a record does no harm.
         let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
         Ok(Finished::Now(record))
@@ -155,6 +162,7 @@ impl Trial<'_> {
         &self,
         data: &Prepared,
         identity: &str,
+        team: &Team,
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<Record> {
@@ -163,7 +171,7 @@ impl Trial<'_> {
         validate_vocabulary(self.experiment, vocabulary)?;
         // Damage in the data is found before the attempt begins.
         let stores = Stores::open(data)?;
-        let device = device::open(&self.experiment.run)?;
+        let device = device::open_for(&self.experiment.run, team.local_rank)?;
         let model =
             Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
         let mut adam = Adam::build(training, model.weights());
@@ -190,8 +198,7 @@ impl Trial<'_> {
             self.run_dir,
             attempts.first_start(),
         )?);
-        let fresh = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
-        let progress = restored.map_or(fresh, |state| state.progress);
+        let progress = restored.map_or_else(fresh, |state| state.progress);
         let work = Work {
             trial: self,
             data,
@@ -199,19 +206,23 @@ impl Trial<'_> {
             identity,
             model: &model,
             checkpoints: &checkpoints,
+            team,
             stop,
         };
         let mut effort = Effort {
             shape: shape_hash(self.experiment, data.fingerprint()),
             device: device::name(device),
             threads: tch::get_num_threads() as usize,
+            processes: team.ranks.size(),
             ..Effort::default()
         };
         let outcome = work.finish(&mut adam, progress, &mut telemetry, observer, &mut effort);
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
             // A run that was stopped goes on: it has not ended.
-            Err(Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_)) => {}
+            Err(
+                Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::Peer { .. },
+            ) => {}
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
         let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
@@ -231,6 +242,7 @@ struct Work<'a> {
     identity: &'a str,
     model: &'a Transformer,
     checkpoints: &'a Checkpoints,
+    team: &'a Team,
     stop: &'a StopFlag,
 }
 
@@ -247,13 +259,17 @@ impl Work<'_> {
         let experiment = self.trial.experiment;
         let training = &experiment.training;
         let stores = self.stores;
+        let device = self.model.device();
+        self.team.begin(Marks::of(experiment, self.data.fingerprint(), device), device)?;
+        let progress = self.team.ranks.share(self.model.weights(), adam, progress)?;
         let mut monitor = RunMonitor::new(self, telemetry, observer, &progress, effort);
         let trainer = Trainer {
             model: self.model,
             config: training,
             d_model: experiment.model.d_model,
             store: &stores.train,
-            checkpoints: self.checkpoints,
+            checkpoints: Some(self.checkpoints),
+            ranks: &self.team.ranks,
             stop: self.stop,
             until: self.trial.until,
         };
@@ -312,6 +328,11 @@ impl Work<'_> {
         let rows = model.rows(self.data.tokenizers.target().len());
         Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
+}
+
+/// Where training begins.
+fn fresh() -> Progress {
+    Progress { step: 0, epoch: 0, micro_batch: 0, best: None }
 }
 
 /// Whether a value of the last update is one of the final scores, measured once training is over.

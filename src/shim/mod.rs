@@ -7,6 +7,8 @@
 
 pub mod card;
 pub mod many;
+pub mod nccl;
+pub mod process_group;
 
 use crate::error::{Error, Result};
 use std::ffi::{CStr, c_char, c_int};

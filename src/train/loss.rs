@@ -16,8 +16,13 @@ pub struct Loss {
 impl Loss {
     /// Of no token.
     pub fn zero(device: Device) -> Self {
-        let zero = || Tensor::zeros([], (Kind::Double, device));
-        Loss { smoothed: zero(), unsmoothed: zero() }
+        Loss::of(0.0, 0.0, device)
+    }
+
+    /// Of these values, in nats.
+    pub fn of(smoothed: f64, unsmoothed: f64, device: Device) -> Self {
+        let scalar = |value| Tensor::full([], value, (Kind::Double, device));
+        Loss { smoothed: scalar(smoothed), unsmoothed: scalar(unsmoothed) }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod likelihood;
 pub mod loss;
 pub mod memory;
 pub mod prefetch;
+pub mod ranks;
 pub mod schedule;
 pub mod step;
 pub mod stream;

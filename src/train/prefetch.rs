@@ -1,6 +1,6 @@
 //! Batches made ready by a thread of their own, so that no update waits for data.
 
-use super::stream::BatchStream;
+use super::stream::{BatchStream, target_tokens};
 use crate::data::collate::{Batch, collate};
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -11,11 +11,25 @@ use tch::Device;
 /// corpus behind updates of a third of a second.
 const AHEAD: usize = 8;
 
+/// Which micro-batches of an update to make ready: every `of`-th, from number `first` on.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    pub first: usize,
+    pub of: usize,
+}
+
+impl Share {
+    pub const ALL: Share = Share { first: 0, of: 1 };
+}
+
 /// What an update needs.
 #[derive(Debug)]
 pub struct Ready {
-    /// Its micro-batches, in the memory of the processor; pinned for a GPU.
-    pub batches: Vec<Batch>,
+    /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
+    /// processor, pinned for a GPU.
+    pub batches: Vec<(usize, Batch)>,
+    /// Of all its micro-batches; see [`target_tokens`].
+    pub target_tokens: usize,
     /// Where the next update begins; see [`BatchStream::place`].
     pub place: (u64, usize),
 }
@@ -30,16 +44,20 @@ impl Prefetch {
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
         mut stream: BatchStream<'env>,
+        share: Share,
         device: Device,
     ) -> Self {
         let (give, updates) = sync_channel(AHEAD);
         scope.spawn(move || {
             loop {
                 let pairs = stream.next_update();
-                let collated = |pairs| Ok(collate(stream.store(), pairs, Device::Cpu)?.pinned(device));
-                let batches = pairs.iter().map(|pairs: &Vec<u32>| collated(pairs));
+                let target_tokens = pairs.iter().map(|pairs| target_tokens(stream.store(), pairs)).sum();
+                let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
+                let batches = own.map(|(index, pairs)| {
+                    Ok((index, collate(stream.store(), pairs, Device::Cpu)?.pinned(device)))
+                });
                 let ready = batches.collect::<Result<Vec<_>>>();
-                let ready = ready.map(|batches| Ready { batches, place: stream.place() });
+                let ready = ready.map(|batches| Ready { batches, target_tokens, place: stream.place() });
                 let failed = ready.is_err();
                 if give.send(ready).is_err() || failed {
                     break;
@@ -79,18 +97,29 @@ mod tests {
         let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
         let mut stream = BatchStream::start(&store, &config, &start).unwrap();
         std::thread::scope(|scope| {
-            let ahead =
-                Prefetch::start(scope, BatchStream::start(&store, &config, &start).unwrap(), Device::Cpu);
+            let start = || BatchStream::start(&store, &config, &start).unwrap();
+            let ahead = Prefetch::start(scope, start(), Share::ALL, Device::Cpu);
+            let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {
                 let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
                 assert_eq!(ready.place, stream.place());
                 assert_eq!(ready.batches.len(), pairs.len());
-                for (pairs, batch) in pairs.iter().zip(&ready.batches) {
+                for (number, (pairs, (index, batch))) in pairs.iter().zip(&ready.batches).enumerate() {
                     let expected = collate(&store, pairs, Device::Cpu).unwrap();
                     assert_eq!((&batch.source, &batch.targets), (&expected.source, &expected.targets));
-                    assert_eq!(batch.target_input, expected.target_input);
+                    assert_eq!((&batch.target_input, *index), (&expected.target_input, number));
                 }
+                let tokens: usize = ready.batches.iter().map(|(_, batch)| batch.target_tokens).sum();
+                let part = odd.next_update().unwrap();
+                assert_eq!(
+                    (ready.target_tokens, part.target_tokens, part.place),
+                    (tokens, tokens, ready.place)
+                );
+                let own = ready.batches.iter().skip(1).step_by(2);
+                assert!(
+                    part.batches.iter().map(|(i, b)| (i, &b.source)).eq(own.map(|(i, b)| (i, &b.source)))
+                );
             }
             assert!(stream.place().0 > 0);
         });

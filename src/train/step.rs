@@ -36,6 +36,16 @@ pub struct StepStats {
     pub learning_rate: f64,
 }
 
+/// What the micro-batches of an update add up beside their gradients.
+#[derive(Debug)]
+pub struct Sums {
+    /// On the device of the model.
+    pub loss: Loss,
+    pub source_tokens: usize,
+    /// Of the whole update, whoever computes it.
+    pub target_tokens: usize,
+}
+
 /// What all updates of a training have in common.
 pub struct Updates<'a> {
     pub model: &'a Transformer,
@@ -71,23 +81,46 @@ impl Updates<'_> {
         step: u64,
         measure_norm: bool,
     ) -> Result<StepStats> {
-        let Updates { model, config, d_model, .. } = *self;
-        let weights = model.weights();
-        adam::zero_gradients(weights);
+        let target_tokens = batches.iter().map(|batch| batch.target_tokens).sum();
+        let sums = self.accumulate(batches.iter().enumerate(), target_tokens, step);
+        self.finish(adam, sums, step, measure_norm)
+    }
+
+    /// Gradients and losses of micro-batches of update `step`, each with its number in the update. They need not be all
+    /// of the `target_tokens` that the update has.
+    pub fn accumulate<'b>(
+        &self,
+        batches: impl Iterator<Item = (usize, &'b Batch)>,
+        target_tokens: usize,
+        step: u64,
+    ) -> Sums {
+        let Updates { model, config, .. } = *self;
+        adam::zero_gradients(model.weights());
         lap(Phase::Optimizer);
-        let target_tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
         let stream = derive(config.seed, Purpose::Dropout, step);
-        let (mut sums, mut source_tokens) = (Loss::zero(model.device()), 0);
-        for (index, batch) in batches.iter().enumerate() {
+        let mut sums = Sums { loss: Loss::zero(model.device()), source_tokens: 0, target_tokens };
+        for (index, batch) in batches {
             let batch = batch.on(model.device());
             lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
-            sums += backward(model, &batch, config.label_smoothing, target_tokens, &mode);
-            source_tokens += batch.source_tokens;
+            sums.loss += backward(model, &batch, config.label_smoothing, target_tokens, &mode);
+            sums.source_tokens += batch.source_tokens;
         }
+        sums
+    }
+
+    /// Ends update `step`, whose gradients are all there.
+    ///
+    /// # Errors
+    /// As for [`Updates::update`].
+    pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
+        let Updates { model, config, d_model, .. } = *self;
+        let Sums { loss, source_tokens, target_tokens } = sums;
+        let weights = model.weights();
         let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
         // The update's only wait for a GPU: what has diverged must not reach the weights.
-        let numbers = fetch(&[Some(&sums.smoothed), Some(&sums.unsmoothed), norm.as_ref()]);
+        let scalars = [&loss.smoothed, &loss.unsmoothed].into_iter().chain(&norm);
+        let numbers = fetch(&scalars.collect::<Vec<_>>());
         let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / target_tokens as f64);
         lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
         if !(loss.is_finite() && unsmoothed_loss <= bound(model)) {
@@ -112,10 +145,9 @@ impl Updates<'_> {
     }
 }
 
-/// The values of scalars of the device, in one transfer.
-fn fetch(scalars: &[Option<&Tensor>]) -> Vec<f64> {
-    let scalars: Vec<&Tensor> = scalars.iter().copied().flatten().collect();
-    let host = Tensor::stack(&scalars, 0).to_device(Device::Cpu);
+/// The values of scalars of float64 on one device, in one transfer.
+pub(super) fn fetch(scalars: &[&Tensor]) -> Vec<f64> {
+    let host = Tensor::stack(scalars, 0).to_device(Device::Cpu);
     Vec::try_from(host).expect("scalars of float64")
 }
 

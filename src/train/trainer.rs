@@ -3,7 +3,8 @@
 use super::TrainingConfig;
 use super::adam::Adam;
 use super::checkpoint::{Best, Checkpoints, Progress, RunState};
-use super::prefetch::Prefetch;
+use super::prefetch::{Prefetch, Share};
+use super::ranks::Ranks;
 use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;
@@ -40,7 +41,9 @@ pub struct Trainer<'a> {
     pub config: &'a TrainingConfig,
     pub d_model: i64,
     pub store: &'a Store,
-    pub checkpoints: &'a Checkpoints,
+    /// Absent on a rank that does not lead.
+    pub checkpoints: Option<&'a Checkpoints>,
+    pub ranks: &'a Ranks,
     pub stop: &'a StopFlag,
     /// Pause after this update, unless training is over by then.
     pub until: Option<u64>,
@@ -51,12 +54,13 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, [`Error::Paused`] likewise at
-    /// `until`; [`Error::Diverged`].
+    /// `until`; [`Error::Diverged`]; [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
+        let share = Share { first: self.ranks.rank(), of: self.ranks.size() };
         let device = self.model.device();
         std::thread::scope(|scope| {
-            self.train(adam, progress, &Prefetch::start(scope, stream, device), monitor)
+            self.train(adam, progress, &Prefetch::start(scope, stream, share, device), monitor)
         })
     }
 
@@ -67,7 +71,7 @@ impl Trainer<'_> {
         data: &Prefetch,
         monitor: &mut dyn Monitor,
     ) -> Result<Progress> {
-        let Trainer { model, config, d_model, store, .. } = *self;
+        let Trainer { model, config, d_model, store, ranks, .. } = *self;
         let updates = Updates { model, config, d_model, store };
         while !self.is_over(&progress) {
             if self.until.is_some_and(|until| progress.step >= until) {
@@ -79,12 +83,15 @@ impl Trainer<'_> {
             monitor.waited(asked.elapsed());
             lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
-            let stats = updates.update(adam, &ready.batches, number, norm)?;
+            let batches = ready.batches.iter().map(|(index, batch)| (*index, batch));
+            let mut sums = updates.accumulate(batches, ready.target_tokens, number);
+            ranks.add_up(model.weights(), &mut sums)?;
+            let stats = updates.finish(adam, sums, number, norm)?;
             monitor.updated(&stats)?;
             progress.step = number;
             (progress.epoch, progress.micro_batch) = ready.place;
             if number == config.steps || due(number, config.dev_interval_steps) {
-                let dev_loss = monitor.dev_loss(self.model, number)?;
+                let dev_loss = ranks.measured_by_leader(|| monitor.dev_loss(model, number))?;
                 // The update itself may have left the numbers: its own loss was measured before it.
                 if !dev_loss.is_finite() {
                     return Err(Error::Diverged { step: number, loss: dev_loss });
@@ -92,13 +99,13 @@ impl Trainer<'_> {
                 self.remember_best(&mut progress, dev_loss)?;
             }
             if number < config.steps && due(number, config.dev_bleu_interval_steps) {
-                monitor.dev_bleu(self.model, number)?;
+                ranks.done_by_leader(|| monitor.dev_bleu(model, number))?;
             }
             let over = self.is_over(&progress);
-            let stopping = self.stop.is_raised() && !over;
+            let stopping = ranks.any(self.stop.is_raised())? && !over;
             if config.saves_at(number) || over || stopping || self.until == Some(number) {
-                let run = monitor.sync()?;
-                self.checkpoints.save(self.model.weights(), adam, &progress, run, config)?;
+                ranks.done_by_leader(|| self.save(adam, &progress, monitor))?;
+                ranks.note_saved(number);
             }
             if stopping {
                 return Err(Error::Interrupted { step: number });
@@ -111,11 +118,18 @@ impl Trainer<'_> {
         self.config.is_over(progress.step, progress.best.map(|best| best.step))
     }
 
+    fn save(&self, adam: &Adam, progress: &Progress, monitor: &mut dyn Monitor) -> Result<()> {
+        let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+        let run = monitor.sync()?;
+        checkpoints.save(self.model.weights(), adam, progress, run, self.config)
+    }
+
     fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {
         if progress.best.is_none_or(|best| dev_loss < best.dev_loss) {
             progress.best = Some(Best { step: progress.step, dev_loss });
             if self.config.keep_best {
-                self.checkpoints.save_best(self.model.weights())?;
+                let save = || self.checkpoints.map_or(Ok(()), |place| place.save_best(self.model.weights()));
+                self.ranks.done_by_leader(save)?;
             }
         }
         Ok(())

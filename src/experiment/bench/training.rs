@@ -15,6 +15,7 @@ use crate::telemetry::Telemetry;
 use crate::train::TrainingConfig;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress, RunState};
+use crate::train::ranks::Ranks;
 use crate::train::step::StepStats;
 use crate::train::stream::BatchStream;
 use crate::train::trainer::{Monitor, Trainer};
@@ -182,7 +183,8 @@ pub fn measure(
         config: &config,
         d_model: experiment.model.d_model,
         store,
-        checkpoints: &checkpoints,
+        checkpoints: Some(&checkpoints),
+        ranks: &Ranks::alone(),
         stop: &StopFlag::never(),
         until: None,
     };

@@ -155,15 +155,27 @@ fn repetition(
 ) -> Result<(String, f64)> {
     let config =
         ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..config.clone() };
-    let training = TrainingConfig { precision, ..Default::default() };
-    let loss = || -> Result<f64> {
-        let model = Transformer::build(&config, VOCABULARY, 1, precision.kinds(), device);
-        let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
-        let mut adam = Adam::build(&training, model.weights());
-        Ok(updates.update(&mut adam, &[batch(store, 0)?], 1, false)?.loss)
-    };
+    let loss = || first_loss(&config, store, precision, device);
     let (first, again) = (loss()?, loss()?);
     Ok(("the loss of an update done twice".to_string(), (first / again - 1.0).abs()))
+}
+
+/// The loss of the first update of a fresh model.
+fn first_loss(config: &ModelConfig, store: &Store, precision: Precision, device: Device) -> Result<f64> {
+    let training = TrainingConfig { precision, ..Default::default() };
+    let model = Transformer::build(config, VOCABULARY, 1, precision.kinds(), device);
+    let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
+    let mut adam = Adam::build(&training, model.weights());
+    Ok(updates.update(&mut adam, &[batch(store, 0)?], 1, false)?.loss)
+}
+
+/// The loss of one update of a small model: whether training works at all.
+///
+/// # Errors
+/// If it does not.
+pub fn one_update(precision: Precision, device: Device) -> Result<f64> {
+    let [(_, config), _] = models();
+    first_loss(&config, &text()?, precision, device)
 }
 
 /// Pairs of 1 to 20 tokens by a rule, enough for all batches.

@@ -12,6 +12,7 @@ use crate::experiment::{COMMIT, provenance};
 use crate::model::fused_attention;
 use crate::results::record::Provenance;
 use crate::telemetry::format::bytes;
+use crate::train::Precision;
 use serde::Serialize;
 use tch::{Device, Kind};
 
@@ -52,7 +53,7 @@ pub struct Report {
 /// Looks at libtorch, processor, cards and CUDA, opens the device and, with `check`, compares its arithmetic.
 ///
 /// # Errors
-/// Only of the comparison: a device that cannot be used is a finding.
+/// If training fails on a device that can be used; one that cannot is a finding.
 pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
     let mut findings = vec![
         Finding::good("ablate", format!("{} of commit {COMMIT}", env!("CARGO_PKG_VERSION"))),
@@ -72,7 +73,7 @@ pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
         Err(error) => (None, Some(error.to_string())),
     };
     if let Some(device) = device {
-        findings.extend(training(device));
+        findings.extend(training(device)?);
     }
     let gaps = match device {
         Some(device) if check => compare(device)?,
@@ -155,8 +156,11 @@ fn nccl() -> Finding {
     }
 }
 
-/// What training uses on this device.
-fn training(device: Device) -> Vec<Finding> {
+/// What training uses on this device, after one update of a small model.
+///
+/// # Errors
+/// If that does not work.
+fn training(device: Device) -> Result<Vec<Finding>> {
     let name = device::name(device);
     let (precision, attention) = match device {
         Device::Cpu => (
@@ -170,11 +174,14 @@ fn training(device: Device) -> Vec<Finding> {
                 .join("; "),
         ),
     };
-    vec![
+    let precision_tried = if device == Device::Cpu { Precision::Float32 } else { Precision::Bfloat16 };
+    let loss = arithmetic::one_update(precision_tried, device)?;
+    Ok(vec![
         Finding::good("training runs on", format!("{name}, {}", device::hardware(device))),
         Finding::good("precision", precision),
         Finding::good("attention", attention),
-    ]
+        Finding::good("a small model", format!("does an update; its loss is {loss:.3}")),
+    ])
 }
 
 impl Report {

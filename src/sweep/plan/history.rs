@@ -67,7 +67,9 @@ impl History {
     fn visit(&mut self, folder: &Path, host: &str, depth: usize) {
         if folder.join(TIMING_JSON).is_file() {
             let here = load(folder).into_iter().filter(|attempt| attempt.host == host);
-            for effort in here.filter_map(|attempt| attempt.effort) {
+            // Trials of a sweep are one process each.
+            let alone = here.filter_map(|attempt| attempt.effort).filter(|effort| effort.processes == 1);
+            for effort in alone {
                 let Effort { shape, device, threads, .. } = effort.clone();
                 self.efforts.entry(Key { shape, device, threads }).or_default().push(effort);
             }

@@ -1,0 +1,269 @@
+//! A trial that several processes train together. Rank 0 runs it as one process would, and it alone has a run directory;
+//! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
+
+use super::{Finished, Trial, fresh};
+use crate::config::{Experiment, RESULT_VERSION, identity, validate_vocabulary};
+use crate::data::{Split, prepare};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::Transformer;
+use crate::signal::StopFlag;
+use crate::telemetry::console::say;
+use crate::telemetry::observer::Observer;
+use crate::train::adam::Adam;
+use crate::train::checkpoint::RunState;
+use crate::train::ranks::Ranks;
+use crate::train::step::StepStats;
+use crate::train::trainer::{Monitor, Trainer};
+use crate::world::World;
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use tch::Device;
+
+/// The processes of a trial.
+pub(super) struct Team {
+    pub ranks: Ranks,
+    /// This one's number on its machine.
+    pub local_rank: usize,
+    /// Whether the others know how this one stands.
+    agreed: Cell<bool>,
+}
+
+/// How a rank stands before training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Standing {
+    Ready(Marks),
+    /// The record is there: nothing is left to train.
+    Finished,
+    Failed {
+        code: u8,
+        text: String,
+    },
+}
+
+/// What all ranks must have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Marks {
+    version: String,
+    data: String,
+    configuration: String,
+    device: String,
+}
+
+impl Marks {
+    pub fn of(experiment: &Experiment, fingerprint: &str, device: Device) -> Self {
+        Marks {
+            version: format!("{} with results of version {RESULT_VERSION}", env!("CARGO_PKG_VERSION")),
+            data: format!("{fingerprint:.16}"),
+            configuration: format!("{:.16}", identity(experiment, "")),
+            device: if device.is_cuda() { "a card" } else { "the processor" }.to_string(),
+        }
+    }
+
+    /// What is different, and how it is here and there.
+    fn difference<'a>(&'a self, other: &'a Marks) -> Option<(&'static str, &'a str, &'a str)> {
+        let pairs = [
+            ("version of ablate", &self.version, &other.version),
+            ("data", &self.data, &other.data),
+            ("configuration", &self.configuration, &other.configuration),
+            ("kind of device", &self.device, &other.device),
+        ];
+        pairs.into_iter().find(|(_, own, theirs)| own != theirs).map(|(what, a, b)| (what, &a[..], &b[..]))
+    }
+}
+
+impl Team {
+    /// One process.
+    pub fn alone() -> Self {
+        Team { ranks: Ranks::alone(), local_rank: 0, agreed: Cell::new(true) }
+    }
+
+    fn join(world: &World) -> Result<Self> {
+        let World { rank, size, host, port, .. } = world;
+        say(&format!("rank {rank} of {size}: waiting for the others at {host}:{port}"));
+        Ok(Team { ranks: Ranks::join(world)?, local_rank: world.local_rank, agreed: Cell::new(false) })
+    }
+
+    /// Compares this rank with the others, all of which must come here; then they train.
+    ///
+    /// # Errors
+    /// On every rank, if they are not about to train the same or one of them failed.
+    pub fn begin(&self, marks: Marks, device: Device) -> Result<()> {
+        match self.agreed.get() || self.agree(&Standing::Ready(marks))? {
+            true => self.ranks.use_cards(device),
+            false => Err(Error::failed("rank 0 finished the trial while this rank began it")),
+        }
+    }
+
+    /// Whether there is something to train.
+    fn agree(&self, own: &Standing) -> Result<bool> {
+        self.agreed.set(true);
+        let text = serde_json::to_string(own).map_err(|error| Error::failed(error.to_string()))?;
+        let texts = self.ranks.gather(&text)?;
+        let all: serde_json::Result<Vec<Standing>> =
+            texts.iter().map(|text| serde_json::from_str(text)).collect();
+        let all = all.map_err(|_| Error::failed("another rank runs another version of ablate"))?;
+        verdict(&all, self.ranks.rank())
+    }
+
+    /// Tells the others how this rank stands if they do not know yet, so that none waits for it.
+    fn tell(&self, standing: impl FnOnce() -> Standing) {
+        if !self.agreed.get() {
+            // This rank has an outcome of its own already.
+            let _ = self.agree(&standing());
+        }
+    }
+}
+
+/// What follows from how all stand, for the rank `own`.
+fn verdict(all: &[Standing], own: usize) -> Result<bool> {
+    let size = all.len();
+    for (rank, standing) in all.iter().enumerate() {
+        if let Standing::Failed { code, text } = standing {
+            let message = format!("rank {own} of {size} ends because rank {rank} cannot begin: {text}");
+            return Err(Error::Peer { message, code: *code });
+        }
+    }
+    let Some(Standing::Ready(first)) = all.first() else { return Ok(false) };
+    for (rank, standing) in all.iter().enumerate() {
+        if let Standing::Ready(marks) = standing
+            && let Some((what, leading, other)) = first.difference(marks)
+        {
+            return Err(Error::user(format!(
+                "the ranks differ in their {what}: {leading} on rank 0, {other} on rank {rank}; start all of them with \
+                 the same program, experiment, --set words and prepared data"
+            )));
+        }
+    }
+    Ok(true)
+}
+
+fn failed(error: &Error) -> Standing {
+    const LONGEST: usize = 1000;
+    Standing::Failed { code: error.exit_code(), text: error.to_string().chars().take(LONGEST).collect() }
+}
+
+/// Runs a trial as rank 0 of several.
+///
+/// # Errors
+/// Those of [`Trial::run`], and [`Error::Peer`] if another rank fails or is lost.
+pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
+    // Before anything else of libtorch's, which would settle that there are no cards.
+    let device = device::open_for(&trial.experiment.run, world.local_rank);
+    let team = Team::join(world)?;
+    let outcome = device.and_then(|_| trial.run_in(&team, observer, stop));
+    team.tell(|| outcome.as_ref().map_or_else(failed, |_| Standing::Finished));
+    outcome
+}
+
+/// Does the share of another rank than 0, until training is over.
+///
+/// # Errors
+/// Those of training, and [`Error::Peer`] if another rank fails or is lost.
+pub fn follow(trial: &Trial, world: &World, stop: &StopFlag) -> Result<()> {
+    let device = device::open_for(&trial.experiment.run, world.local_rank);
+    let team = Team::join(world)?;
+    let outcome = device.and_then(|device| share(trial, &team, device, stop));
+    team.tell(|| outcome.as_ref().map_or_else(failed, |()| Standing::Finished));
+    outcome
+}
+
+fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<()> {
+    let Experiment { model: model_config, training, .. } = trial.experiment;
+    let data = prepare::open(&trial.experiment.data, trial.data_root)?;
+    let vocabulary = data.tokenizers.sizes();
+    validate_vocabulary(trial.experiment, vocabulary)?;
+    let store = data.split(Split::Train)?;
+    let model =
+        Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
+    let mut adam = Adam::build(training, model.weights());
+    let ranks = &team.ranks;
+    let (rank, size) = (ranks.rank(), ranks.size());
+    if !team.agree(&Standing::Ready(Marks::of(trial.experiment, data.fingerprint(), device)))? {
+        say(&format!("rank {rank} of {size}: nothing is left to train"));
+        return Ok(());
+    }
+    ranks.use_cards(device)?;
+    let progress = ranks.share(model.weights(), &adam, fresh())?;
+    say(&format!("rank {rank} of {size}: training from step {}", progress.step));
+    let trainer = Trainer {
+        model: &model,
+        config: training,
+        d_model: model_config.d_model,
+        store: &store,
+        checkpoints: None,
+        ranks,
+        stop,
+        until: trial.until,
+    };
+    let trained = trainer.run(&mut adam, progress, &mut Silent)?;
+    say(&format!("rank {rank} of {size}: done at step {}; rank 0 goes on to score", trained.step));
+    Ok(())
+}
+
+/// Rank 0 tells and measures.
+struct Silent;
+
+impl Monitor for Silent {
+    fn updated(&mut self, _: &StepStats) -> Result<()> {
+        Ok(())
+    }
+
+    fn wants_gradient_norm(&self, _: u64) -> bool {
+        false
+    }
+
+    fn dev_loss(&mut self, _: &Transformer, _: u64) -> Result<f64> {
+        Err(Error::failed("only rank 0 measures the dev loss"))
+    }
+
+    fn dev_bleu(&mut self, _: &Transformer, _: u64) -> Result<()> {
+        Err(Error::failed("only rank 0 translates"))
+    }
+
+    fn sync(&mut self) -> Result<RunState> {
+        Err(Error::failed("only rank 0 has a run directory"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks() -> Marks {
+        let text = |text: &str| text.to_string();
+        Marks { version: text("1"), data: text("d"), configuration: text("c"), device: text("the processor") }
+    }
+
+    #[test]
+    fn ranks_train_only_what_is_the_same() {
+        let ready = Standing::Ready(marks());
+        assert!(verdict(&[ready.clone(), ready.clone()], 1).unwrap());
+        for (other, told) in [
+            (Marks { data: "e".into(), ..marks() }, "differ in their data: d on rank 0, e on rank 1"),
+            (Marks { configuration: "x".into(), ..marks() }, "differ in their configuration"),
+            // Another version hashes configurations otherwise.
+            (Marks { version: "2".into(), configuration: "x".into(), ..marks() }, "version of ablate: 1"),
+            (Marks { device: "a card".into(), ..marks() }, "kind of device"),
+        ] {
+            for own in 0..2 {
+                let error = verdict(&[ready.clone(), Standing::Ready(other.clone())], own).unwrap_err();
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains(told), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rank_that_cannot_begin_ends_all_with_its_reason_and_exit_code() {
+        let standings = [Standing::Ready(marks()), failed(&Error::Busy("somebody is at it".into()))];
+        let error = verdict(&standings, 0).unwrap_err();
+        assert_eq!(error.exit_code(), 75);
+        assert_eq!(error.to_string(), "rank 0 of 2 ends because rank 1 cannot begin: somebody is at it");
+    }
+
+    #[test]
+    fn a_finished_trial_leaves_nothing_to_train() {
+        assert!(!verdict(&[Standing::Finished, Standing::Ready(marks())], 1).unwrap());
+    }
+}

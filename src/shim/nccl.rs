@@ -1,0 +1,195 @@
+//! Cards that add up tensors: NVIDIA's NCCL, loaded at run time, so that the program is tied neither to it nor to CUDA.
+//!
+//! **Not run yet**: no machine with two cards has been at hand (docs/gpu-checklist.md, item 10).
+//!
+//! Declarations are those of `nccl.h`, 2.x, and of `cuda_runtime_api.h`.
+
+use crate::error::{Error, Result};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::time::{Duration, Instant};
+use tch::{Kind, Tensor};
+
+const UNIQUE_ID_BYTES: usize = 128;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct UniqueId([u8; UNIQUE_ID_BYTES]);
+
+type Communicator = *mut c_void;
+/// The stream that libtorch computes on unless told otherwise: CUDA's default one.
+const DEFAULT_STREAM: *mut c_void = std::ptr::null_mut();
+const NCCL_SUM: c_int = 0;
+const CUDA_NOT_READY: c_int = 600;
+
+/// The cards of several processes, which do the same operations in the same order.
+#[derive(Debug)]
+pub struct Cards {
+    library: Library,
+    communicator: Communicator,
+    patience: Duration,
+}
+
+impl Cards {
+    pub const ID_BYTES: usize = UNIQUE_ID_BYTES;
+
+    /// A fresh name for a group of cards, which rank 0 makes and tells the others.
+    ///
+    /// # Errors
+    /// If NCCL is not there.
+    pub fn new_id() -> Result<[u8; UNIQUE_ID_BYTES]> {
+        let library = open()?;
+        let mut id = UniqueId([0; UNIQUE_ID_BYTES]);
+        // SAFETY: the declaration is NCCL's, and the id is of its size.
+        unsafe {
+            let get: Symbol<unsafe extern "C" fn(*mut UniqueId) -> c_int> =
+                symbol(&library, c"ncclGetUniqueId")?;
+            check(&library, get(&mut id))?;
+        }
+        std::mem::forget(library); // its threads serve the others until the end
+        Ok(id.0)
+    }
+
+    /// Joins the group called `id` with this process's card.
+    ///
+    /// # Errors
+    /// If NCCL is not there or does not come to terms with the other cards.
+    pub fn join(rank: usize, size: usize, id: &[u8], card: usize, patience: Duration) -> Result<Self> {
+        let library = open()?;
+        let id = UniqueId(id.try_into().map_err(|_| Error::failed("an id of NCCL's has 128 bytes"))?);
+        let mut communicator = std::ptr::null_mut();
+        // SAFETY: the declarations are CUDA's and NCCL's; the communicator is written where the call succeeds.
+        unsafe {
+            let set_device: Symbol<unsafe extern "C" fn(c_int) -> c_int> = cuda(c"cudaSetDevice")?;
+            let code = set_device(card as c_int);
+            if code != 0 {
+                return Err(Error::failed(format!("CUDA cannot use card {card} (error {code})")));
+            }
+            let init: Symbol<unsafe extern "C" fn(*mut Communicator, c_int, UniqueId, c_int) -> c_int> =
+                symbol(&library, c"ncclCommInitRank")?;
+            check(&library, init(&mut communicator, size as c_int, id, rank as c_int))?;
+        }
+        Ok(Cards { library, communicator, patience })
+    }
+
+    /// Replaces the tensor by the sum over all ranks' tensors of this shape and kind.
+    ///
+    /// A card waits for ever for one that is gone. So `all_began` is called once this rank's part has begun, which must
+    /// return when every rank came so far and fail if one is lost; only what is lost later is waited for in vain, until
+    /// the patience ends.
+    ///
+    /// # Errors
+    /// That of `all_began`; NCCL's own; a sum that is not done in time. The cards are of no use afterwards.
+    ///
+    /// # Panics
+    /// If the tensor is not one contiguous block of floating-point numbers on a card.
+    pub fn sum(&self, tensor: &Tensor, all_began: impl FnOnce() -> Result<()>) -> Result<()> {
+        assert!(
+            tensor.device().is_cuda() && tensor.is_contiguous(),
+            "NCCL adds up contiguous tensors of cards"
+        );
+        let kind = match tensor.kind() {
+            Kind::Float => 7,
+            Kind::Double => 8,
+            other => panic!("gradients of kind {other:?} are not added up"),
+        };
+        type AllReduce = unsafe extern "C" fn(
+            *const c_void,
+            *mut c_void,
+            usize,
+            c_int,
+            c_int,
+            Communicator,
+            *mut c_void,
+        ) -> c_int;
+        let data = tensor.data_ptr();
+        // SAFETY: the declaration is NCCL's; the block outlives the operation, for which `wait` waits.
+        let begun = unsafe {
+            let all_reduce: Symbol<AllReduce> = symbol(&self.library, c"ncclAllReduce")?;
+            let code =
+                all_reduce(data, data, tensor.numel(), kind, NCCL_SUM, self.communicator, DEFAULT_STREAM);
+            check(&self.library, code)
+        };
+        let outcome = begun.and_then(|()| all_began()).and_then(|()| self.wait());
+        if outcome.is_err() {
+            self.abort();
+        }
+        outcome
+    }
+
+    /// Returns once the card did what it was asked for.
+    fn wait(&self) -> Result<()> {
+        let begun = Instant::now();
+        // SAFETY: the declarations are CUDA's and NCCL's.
+        unsafe {
+            let query: Symbol<unsafe extern "C" fn(*mut c_void) -> c_int> = cuda(c"cudaStreamQuery")?;
+            let state: Symbol<unsafe extern "C" fn(Communicator, *mut c_int) -> c_int> =
+                symbol(&self.library, c"ncclCommGetAsyncError")?;
+            loop {
+                match query(DEFAULT_STREAM) {
+                    0 => return Ok(()),
+                    CUDA_NOT_READY => {}
+                    code => return Err(Error::failed(format!("the card failed (CUDA's error {code})"))),
+                }
+                let mut code = 0;
+                check(&self.library, state(self.communicator, &mut code))?;
+                check(&self.library, code)?;
+                if begun.elapsed() > self.patience {
+                    return Err(Error::failed(format!("no sum in {} s", self.patience.as_secs())));
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Gives up what the card waits for, so that the process can end.
+    fn abort(&self) {
+        // SAFETY: the declaration is NCCL's; the communicator is not used again, since its owner has an error.
+        unsafe {
+            type Abort = unsafe extern "C" fn(Communicator) -> c_int;
+            if let Ok(abort) = symbol::<Abort>(&self.library, c"ncclCommAbort") {
+                abort(self.communicator);
+            }
+        }
+    }
+}
+
+/// NCCL as libtorch's CUDA build brings it.
+fn open() -> Result<Library> {
+    // SAFETY: the library's initialisers do nothing but prepare it.
+    unsafe { Library::open(Some("libnccl.so.2"), RTLD_NOW | RTLD_GLOBAL) }.map_err(|error| {
+        Error::user(format!(
+            "several ranks on cards need NCCL, but {error}; `scripts/setup --cuda` brings it"
+        ))
+    })
+}
+
+/// # Safety
+/// `T` must be the symbol's type.
+unsafe fn symbol<T>(library: &Library, name: &CStr) -> Result<Symbol<T>> {
+    // SAFETY: the caller's promise.
+    unsafe { library.get(name.to_bytes_with_nul()) }.map_err(|error| Error::failed(error.to_string()))
+}
+
+/// A function of the CUDA runtime that libtorch has loaded.
+///
+/// # Safety
+/// `T` must be the symbol's type.
+unsafe fn cuda<T>(name: &CStr) -> Result<Symbol<T>> {
+    // SAFETY: the caller's promise.
+    unsafe { symbol(&Library::this(), name) }
+}
+
+/// NCCL's word for what went wrong.
+fn check(library: &Library, code: c_int) -> Result<()> {
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: the declaration is NCCL's, whose texts are constants.
+    let text = unsafe {
+        type Text = unsafe extern "C" fn(c_int) -> *const c_char;
+        let of: Symbol<Text> = symbol(library, c"ncclGetErrorString")?;
+        CStr::from_ptr(of(code)).to_string_lossy().into_owned()
+    };
+    Err(Error::failed(format!("NCCL: {text}")))
+}

@@ -1,0 +1,68 @@
+// Collective operations of libtorch's c10d over Gloo, on tensors in the memory of the processor.
+#include "shim.hpp"
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+// The store outlives the group: rank 0 serves it to all others.
+struct Group {
+  c10::intrusive_ptr<c10d::TCPStore> store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+};
+
+}  // namespace
+
+extern "C" {
+
+// Meets the other ranks at host:port, which rank 0 listens on, and connects to each of them. `own` is this machine's
+// name or address towards them, or if `is_interface` the name of a network interface. `timeout_ms` is how long another
+// rank is waited for, here and in every operation.
+int ablate_group_join(int rank, int size, const char* host, uint16_t port, const char* own, int is_interface,
+                      int64_t timeout_ms, void** group) {
+  return ablate::guarded([&] {
+    using c10d::ProcessGroupGloo;
+    const std::chrono::milliseconds timeout(timeout_ms);
+    c10d::TCPStoreOptions meeting;
+    meeting.port = port;
+    meeting.isServer = rank == 0;
+    meeting.numWorkers = size;
+    meeting.timeout = timeout;
+    auto store = c10::make_intrusive<c10d::TCPStore>(host, meeting);
+    auto options = ProcessGroupGloo::Options::create(timeout);
+    options->devices.push_back(is_interface ? ProcessGroupGloo::createDeviceForInterface(own)
+                                            : ProcessGroupGloo::createDeviceForHostname(own));
+    options->threads = 1;
+    auto prefixed = c10::make_intrusive<c10d::PrefixStore>("gloo", store);
+    auto gloo = c10::make_intrusive<ProcessGroupGloo>(prefixed, rank, size, options);
+    *group = new Group{store, gloo};
+  });
+}
+
+void ablate_group_leave(void* group) {
+  ablate::guarded([&] { delete static_cast<Group*>(group); });
+}
+
+// The sum over all ranks, in place; the same bits on every rank.
+int ablate_group_sum(void* group, at::Tensor* tensor) {
+  return ablate::guarded([&] {
+    std::vector<at::Tensor> tensors{*tensor};
+    static_cast<Group*>(group)->gloo->allreduce(tensors)->wait();
+  });
+}
+
+// The tensor of rank 0, into that of every other.
+int ablate_group_broadcast(void* group, at::Tensor* tensor) {
+  return ablate::guarded([&] {
+    std::vector<at::Tensor> tensors{*tensor};
+    static_cast<Group*>(group)->gloo->broadcast(tensors)->wait();
+  });
+}
+
+}  // extern "C"
