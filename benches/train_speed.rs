@@ -8,25 +8,20 @@
 mod common;
 
 use ablate::config::{Experiment, load_experiment, validate_vocabulary};
-use ablate::data::collate::collate;
 use ablate::data::prepare;
-use ablate::data::prepared::Prepared;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
+use ablate::experiment::bench::export::{export, first_updates};
 use ablate::model::Transformer;
-use ablate::model::dropout::Mode;
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::{Checkpoints, Progress};
-use ablate::train::loss::cross_entropy;
-use ablate::train::step::{Updates, hidden_states};
-use ablate::train::stream::BatchStream;
+use ablate::train::step::Updates;
 use clap::Parser;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tch::{Device, Kind};
+use tch::Kind;
 
 #[derive(Parser)]
 struct Arguments {
@@ -64,10 +59,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
     validate_vocabulary(&experiment, data.tokenizers.sizes())?;
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
-    let mut stream = BatchStream::start(&store, &experiment.training, &start)?;
-    let updates: Vec<Vec<Vec<u32>>> =
-        (0..arguments.warmup + arguments.updates).map(|_| stream.next_update()).collect();
+    let updates = first_updates(&store, &experiment, arguments.warmup + arguments.updates)?;
     let model = Transformer::build(
         &experiment.model,
         data.tokenizers.sizes(),
@@ -76,7 +68,11 @@ fn run(arguments: &Arguments) -> Result<Value> {
         device,
     );
     match &arguments.export {
-        Some(folder) => export(folder, &experiment, &data, &store, &model, &updates),
+        Some(folder) => {
+            let exported =
+                export(folder, &experiment, data.tokenizers.sizes().into(), &store, &model, &updates)?;
+            serde_json::to_value(exported).map_err(|error| Error::failed(error.to_string()))
+        }
         None => measure(&experiment, &store, &model, &updates, arguments.warmup),
     }
 }
@@ -102,51 +98,4 @@ fn measure(
         }
     }
     Ok(json!({ "milliseconds": milliseconds, "target_tokens": tokens, "threads": tch::get_num_threads() }))
-}
-
-/// Writes `batches.json` (updates of micro-batches of pairs), `experiment.json` and
-/// `scored.weights.safetensors`; gives the loss of the first update, smoothed and per token.
-fn export(
-    folder: &Path,
-    experiment: &Experiment,
-    data: &Prepared,
-    store: &Store,
-    model: &Transformer,
-    updates: &[Vec<Vec<u32>>],
-) -> Result<Value> {
-    Checkpoints::open(folder)?.save_scored(model.weights())?;
-    let pair = |&i: &u32| json!([store.source(i as usize), store.target(i as usize)]);
-    let batch = |pairs: &Vec<u32>| pairs.iter().map(pair).collect::<Value>();
-    let batches: Value = updates.iter().map(|update| update.iter().map(batch).collect::<Value>()).collect();
-    write(&folder.join("batches.json"), &batches)?;
-    let mut model_settings =
-        serde_json::to_value(&experiment.model).map_err(|e| Error::failed(e.to_string()))?;
-    model_settings["d_k"] = experiment.model.d_k().into();
-    model_settings["d_v"] = experiment.model.d_v().into();
-    let settings = json!({
-        "model": model_settings,
-        "training": experiment.training,
-        "vocabulary": data.tokenizers.target().len(),
-        "threads": tch::get_num_threads(),
-        "hardware": ablate::device::hardware(Device::Cpu),
-        "parameters": model.weights().parameters(),
-        "commit": ablate::experiment::COMMIT,
-    });
-    write(&folder.join("experiment.json"), &settings)?;
-    let (mut nats, mut tokens) = (0.0, 0);
-    for pairs in &updates[0] {
-        let batch = collate(store, pairs, model.device())?;
-        nats += tch::no_grad(|| {
-            let logits = model.logits(&hidden_states(model, &batch, &Mode::evaluation()));
-            cross_entropy(&logits, &batch.targets, experiment.training.label_smoothing)
-                .smoothed
-                .double_value(&[])
-        });
-        tokens += batch.target_tokens;
-    }
-    Ok(json!({ "loss": nats / tokens as f64, "target_tokens": tokens }))
-}
-
-fn write(path: &Path, value: &Value) -> Result<()> {
-    std::fs::write(path, value.to_string()).map_err(Error::io("write", path))
 }

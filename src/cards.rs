@@ -24,6 +24,23 @@ pub fn list() -> Result<Vec<Card>> {
     text.lines().filter(|line| !line.trim().is_empty()).map(card).collect()
 }
 
+/// Name, memory and compute capability of each card, for people.
+///
+/// # Errors
+/// As [`list`].
+pub fn models() -> Result<Vec<String>> {
+    let text = ask("--query-gpu=name,memory.total,compute_cap")?;
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(model).collect())
+}
+
+/// `NVIDIA H100 80GB HBM3, 81559, 9.0`
+fn model(line: &str) -> String {
+    match line.split(',').map(str::trim).collect::<Vec<_>>()[..] {
+        [name, mib, capability] => format!("{name}, {mib} MiB, compute capability {capability}"),
+        _ => line.trim().to_string(),
+    }
+}
+
 /// Bytes that a process holds on the cards; absent if nobody tells, as in a container whose processes have other
 /// numbers outside.
 pub fn used_by(process: u32) -> Option<u64> {

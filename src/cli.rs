@@ -73,6 +73,10 @@ enum Command {
     ///
     /// Example: ablate bench experiments/demo.toml --updates 20
     Bench(commands::bench::Arguments),
+    /// Say what this machine offers for training, what is missing, and what to do about it.
+    ///
+    /// Example: ablate doctor --device cuda --check
+    Doctor(commands::doctor::Arguments),
     /// Write a finished run's model for another toolkit: safetensors, transformers or CTranslate2.
     ///
     /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
@@ -148,6 +152,7 @@ impl Cli {
             Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => commands::translate::run(arguments, &self.places),
             Command::Bench(arguments) => commands::bench::run(arguments, &self.places),
+            Command::Doctor(arguments) => commands::doctor::run(arguments),
             Command::Export(arguments) => commands::export::run(arguments, &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),
             Command::Compare(arguments) => commands::compare::run(arguments, &self.places),

@@ -3,8 +3,10 @@
 //! One binary serves CPU and GPU: it is linked to libtorch's CPU libraries only, and the CUDA
 //! libraries beside them are loaded at run time, before the first other call into libtorch.
 
+use crate::cards;
 use crate::config::schema::{DeviceChoice, RunConfig};
 use crate::error::{Error, Result};
+use crate::shim::card;
 use crate::telemetry::console::say;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -96,11 +98,18 @@ pub fn expected_name(choice: DeviceChoice) -> String {
 pub const LIBTORCH_VERSION: &str = "2.11.0";
 
 fn has_nvidia_driver() -> bool {
-    Path::new("/proc/driver/nvidia/version").exists()
+    nvidia_driver().is_some()
+}
+
+/// What the NVIDIA driver says of itself; absent if none is loaded.
+pub fn nvidia_driver() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    let line = text.lines().next().unwrap_or_default();
+    Some(line.trim_start_matches("NVRM version:").split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Loads libtorch's CUDA libraries; the reason if that fails.
-fn load_cuda() -> std::result::Result<(), String> {
+pub fn load_cuda() -> std::result::Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     let folder = libtorch_folder().ok_or("libtorch_cpu.so is not loaded from a file")?;
     let path = folder.join("libtorch_cuda.so");
@@ -117,17 +126,42 @@ fn load_cuda() -> std::result::Result<(), String> {
     if !tch::Cuda::is_available() {
         return Err("libtorch finds no usable GPU (is one visible in nvidia-smi, and not hidden by CUDA_VISIBLE_DEVICES?)".into());
     }
-    Ok(())
+    card::refuse_cudnn_attention().map_err(|error| error.to_string())
 }
 
 /// The folder that this process's libtorch_cpu.so was loaded from.
-fn libtorch_folder() -> Option<PathBuf> {
+pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let path = maps
         .lines()
         .filter_map(|line| line.find('/').map(|at| &line[at..]))
         .find(|p| p.ends_with("/libtorch_cpu.so"))?;
     Path::new(path).parent().map(Path::to_path_buf)
+}
+
+/// The version that the libtorch of this folder states: a file beside it in a libtorch, a module in a Python torch.
+pub fn libtorch_version(folder: &Path) -> Option<String> {
+    let torch = folder.parent()?;
+    if let Ok(text) = std::fs::read_to_string(torch.join("build-version")) {
+        return Some(text.trim().to_string());
+    }
+    let text = std::fs::read_to_string(torch.join("version.py")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
+    Some(line.trim_matches(['\'', '"']).to_string())
+}
+
+/// The widest vector instructions of the processor, which choose libtorch's kernels.
+pub fn vector_instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            return "AVX-512";
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            return "AVX2";
+        }
+    }
+    "no AVX2: libtorch takes its slowest kernels"
 }
 
 /// Tells glibc not to give freed memory back to the kernel between steps, which would fault
@@ -175,9 +209,30 @@ pub fn peak_memory() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
-/// Lets [`peak_memory`] begin anew: memory that was freed goes back to the system, and the kernel, where it can,
-/// forgets the most that was held.
-pub fn forget_peak_memory() {
+/// A process that uses a card holds so much of it before the first tensor: context, kernels, cuBLAS's workspace.
+pub const CONTEXT_BYTES: u64 = 600 << 20;
+
+/// The memory that tensors of this process take of a card, as libtorch counts it; absent elsewhere.
+pub fn card_memory(device: Device) -> Option<card::Memory> {
+    match device {
+        Device::Cuda(index) => card::memory(index).ok(),
+        _ => None,
+    }
+}
+
+/// The most that this process holds of a card, context included: what the driver says or, where it tells nobody, as
+/// in a container, what libtorch counts.
+pub fn held_on_card(device: Device) -> Option<u64> {
+    let counted = card_memory(device)?.reserved_peak + CONTEXT_BYTES;
+    Some(cards::used_by(std::process::id()).unwrap_or(counted))
+}
+
+/// Lets [`peak_memory`] and [`card_memory`] begin anew: memory that was freed goes back to the system, and the kernel,
+/// where it can, forgets the most that was held.
+pub fn forget_peak_memory(device: Device) {
+    if let Device::Cuda(index) = device {
+        let _ = card::forget_peak(index);
+    }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the allocator gives back pages that nobody uses.
     unsafe {

@@ -29,6 +29,7 @@ pub mod stopwatch;
 pub mod sweep;
 pub mod telemetry;
 pub mod train;
+pub mod transfer;
 pub mod tree;
 mod white_space;
 pub mod world;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("cards", 0, false),
     ("moses", 0, false),
     ("tree", 0, false),
+    ("transfer", 0, true),
     ("white_space", 0, false),
     ("world", 0, false),
     ("data", 1, false),

@@ -3,7 +3,7 @@
 use super::{Places, print, print_json};
 use crate::config::load_experiment;
 use crate::error::{Error, Result};
-use crate::experiment::bench::{Effort, Half, Report, Split, Training, bench};
+use crate::experiment::bench::{Effort, Half, Report, Split, Training, bench, export_updates};
 use crate::signal::StopFlag;
 use crate::telemetry::format::{bytes, quantity, thousands};
 use clap::Args;
@@ -37,6 +37,10 @@ pub struct Arguments {
     /// Each measurement ends early after so long, with what it has.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub seconds: f64,
+    /// Measure nothing: write the batches of these updates and the fresh weights for another program, and print the
+    /// loss that it has to find (scripts/bench/torch_peer.py).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "only"])]
+    pub export: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -52,6 +56,10 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
+    if let Some(folder) = &arguments.export {
+        let count = arguments.warmup + arguments.updates;
+        return print_json(&export_updates(&experiment, &places.data, folder, count)?);
+    }
     let Arguments { only, warmup, updates, sentences, passes, seconds, .. } = arguments;
     let effort = Effort { only, warmup, updates, sentences, passes, seconds };
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod clean;
 pub mod compare;
 pub mod completions;
+pub mod doctor;
 pub mod evalb;
 pub mod export;
 pub mod keep;

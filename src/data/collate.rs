@@ -5,6 +5,7 @@ use super::packing;
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
+use crate::transfer::{pinned, send};
 use tch::{Device, Tensor};
 
 /// One micro-batch as the model takes it.
@@ -38,8 +39,8 @@ pub struct Sentences {
 }
 
 impl Sentences {
-    fn on(&self, device: Device) -> Self {
-        Sentences { source: self.source.to_device(device), target: self.target.to_device(device) }
+    fn each(&self, work: impl Fn(&Tensor) -> Tensor) -> Self {
+        Sentences { source: work(&self.source), target: work(&self.target) }
     }
 }
 
@@ -60,13 +61,27 @@ impl Batch {
     /// The same batch on a device; nothing is copied where it is there already.
     pub fn on(&self, device: Device) -> Self {
         Batch {
-            source: self.source.to_device(device),
+            source: send(&self.source, device),
             source_lengths: self.source_lengths.clone(),
-            target_input: self.target_input.to_device(device),
-            sentences: self.sentences.as_ref().map(|sentences| sentences.on(device)),
-            positions: self.positions.to_device(device),
-            targets: self.targets.to_device(device),
+            target_input: send(&self.target_input, device),
+            sentences: self.sentences.as_ref().map(|sentences| sentences.each(|ids| send(ids, device))),
+            positions: send(&self.positions, device),
+            targets: send(&self.targets, device),
             ..*self
+        }
+    }
+
+    /// The same batch in memory from which a GPU copies while the processor goes on; as it is for other devices.
+    pub fn pinned(self, device: Device) -> Self {
+        Batch {
+            source: pinned(self.source, device),
+            target_input: pinned(self.target_input, device),
+            sentences: self
+                .sentences
+                .map(|sentences| sentences.each(|ids| pinned(ids.shallow_clone(), device))),
+            positions: pinned(self.positions, device),
+            targets: pinned(self.targets, device),
+            ..self
         }
     }
 }

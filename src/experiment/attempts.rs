@@ -1,13 +1,13 @@
 //! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs.
 
-use crate::cards;
-use crate::device::peak_memory;
+use crate::device::{held_on_card, peak_memory};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::results::cost::TrainingTime;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tch::Device;
 
 /// The name of the file in a run directory.
 pub const TIMING_JSON: &str = "timing.json";
@@ -107,10 +107,10 @@ impl Attempts {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
-            let on_card = effort.device.starts_with("cuda").then(|| cards::used_by(std::process::id()));
+            let card = effort.device.strip_prefix("cuda:").and_then(|index| index.parse().ok());
             attempt.effort = Some(Effort {
                 peak_memory_bytes: peak_memory(),
-                peak_device_bytes: on_card.flatten(),
+                peak_device_bytes: card.and_then(|index| held_on_card(Device::Cuda(index))),
                 ..effort
             });
         }

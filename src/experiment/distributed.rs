@@ -1,7 +1,7 @@
 //! A trial that several processes train together. Rank 0 runs it as one process would, and it alone has a run directory;
 //! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
 
-use super::{Finished, Trial, fresh, kind};
+use super::{Finished, Trial, fresh};
 use crate::config::{Experiment, RESULT_VERSION, identity, validate_vocabulary};
 use crate::data::{Split, prepare};
 use crate::device;
@@ -202,7 +202,8 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let vocabulary = data.tokenizers.sizes();
     validate_vocabulary(trial.experiment, vocabulary)?;
     let store = data.split(Split::Train)?;
-    let model = Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
+    let model =
+        Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
     let mut adam = Adam::build(training, model.weights());
     let ranks = &team.ranks;
     let (rank, size) = (ranks.rank(), ranks.size());

@@ -5,6 +5,7 @@ pub mod bench;
 mod claim;
 pub mod compared;
 pub mod distributed;
+pub mod doctor;
 mod evaluate;
 mod monitor;
 pub mod probe;
@@ -31,7 +32,6 @@ use crate::signal::StopFlag;
 use crate::telemetry::hparams::{HParamValue, Outcome};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
-use crate::train::Precision;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::trainer::Trainer;
@@ -43,7 +43,7 @@ use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tch::{Device, Kind};
+use tch::Device;
 
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
@@ -174,7 +174,7 @@ impl Trial<'_> {
         let stores = Stores::open(data)?;
         let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model =
-            Transformer::build(model_config, vocabulary, training.seed, kind(training.precision), device);
+            Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;
         let restored = heard(observer, |report| {
@@ -449,7 +449,7 @@ impl TrainedModel {
             &experiment.model,
             data.tokenizers.sizes(),
             experiment.training.seed,
-            kind(experiment.training.precision),
+            experiment.training.precision.kinds(),
             device,
         );
         Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(model.weights())?;
@@ -484,13 +484,6 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
         }
     }
     settings
-}
-
-fn kind(precision: Precision) -> Kind {
-    match precision {
-        Precision::Float32 => Kind::Float,
-        Precision::Float64 => Kind::Double,
-    }
 }
 
 fn provenance(device: Device) -> Provenance {

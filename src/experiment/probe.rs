@@ -1,6 +1,6 @@
 //! A few micro-batches of a trial, timed: what a plan knows before the first trial of a shape.
 
-use super::{kind, stand_in};
+use super::stand_in;
 use crate::config::{Experiment, validate_vocabulary};
 use crate::data::batch::epoch_batches;
 use crate::data::prepared::vocabulary_sizes;
@@ -53,7 +53,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
         None => stand_in::store(experiment, vocabulary)?,
     };
     let device = device::open(&experiment.run)?;
-    let model = Transformer::build(model_config, sizes, training.seed, kind(training.precision), device);
+    let model = Transformer::build(model_config, sizes, training.seed, training.precision.kinds(), device);
     let mut adam = Adam::build(training, model.weights());
     let mut batches = epoch_batches(&store, training.seed, 0, training.batching());
     let rows = model_config.rows(vocabulary);

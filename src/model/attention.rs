@@ -1,10 +1,11 @@
 //! Multi-head scaled dot-product attention (§3.2).
 
-use super::ModelConfig;
 use super::dropout::{Dropout, Mode};
 use super::init::{self, Attends};
 use super::linear::Linear;
+use super::mask::Mask;
 use super::weights::Scope;
+use super::{ModelConfig, fused_attention};
 use crate::shim::decoding;
 use tch::Tensor;
 
@@ -82,23 +83,14 @@ impl MultiHeadAttention {
     }
 
     /// # Shapes
-    /// `x` [B, T, D], `memory` of length S, `mask` that broadcasts to [B, H, T, S] and is
-    /// added to the scores (0 = may attend, -∞ = may not) → [B, T, D].
-    pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Option<&Tensor>, mode: &Mode) -> Tensor {
-        // Scaling the queries instead of the scores touches K numbers a position, not S.
-        let queries = self.split_heads(&self.query.forward(x), self.d_k) * (self.d_k as f64).powf(-0.5);
-        let scores = queries.matmul(&memory.keys.transpose(-2, -1));
-        let scores = match mask {
-            Some(mask) => scores + mask,
-            None => scores,
-        };
-        let weights = match x.size()[1] {
-            1 => softmax_of_short_rows(scores),
-            _ => scores.softmax(-1, None),
-        }; // [B, H, T, S]
-        mode.see(&weights);
-        let weights = self.dropout.forward(weights, mode);
-        let heads = weights.matmul(&memory.values); // [B, H, T, d_v]
+    /// `x` [B, T, D], `memory` of length S, `mask` for [B, H, T, S] → [B, T, D].
+    pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Mask, mode: &Mode) -> Tensor {
+        let queries = self.split_heads(&self.query.forward(x), self.d_k);
+        let heads = if !mode.watches() && fused_attention::serves(&queries, memory) {
+            fused_attention::attend(&queries, memory, mask, self.dropout.rate(), self.dropout.stream(mode))
+        } else {
+            plain(&queries, memory, mask, &self.dropout, mode)
+        }; // [B, H, T, d_v]
         let (batch, length) = (x.size()[0], x.size()[1]);
         self.output.forward(&heads.transpose(1, 2).reshape([batch, length, self.heads * self.d_v]))
     }
@@ -108,6 +100,27 @@ impl MultiHeadAttention {
         let (batch, length) = (x.size()[0], x.size()[1]);
         x.view([batch, length, self.heads, width]).transpose(1, 2)
     }
+}
+
+/// The definition: softmax(QKᵀ / √d_k + mask) V, operation by operation, with weights that can be watched.
+///
+/// # Shapes
+/// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
+pub(super) fn plain(queries: &Tensor, memory: &Memory, mask: Mask, dropout: &Dropout, mode: &Mode) -> Tensor {
+    let (length, d_k) = (queries.size()[2], queries.size()[3]);
+    // Scaling the queries instead of the scores touches K numbers a position, not S.
+    let queries = queries * (d_k as f64).powf(-0.5);
+    let scores = queries.matmul(&memory.keys.transpose(-2, -1));
+    let scores = match mask {
+        Mask::None => scores,
+        Mask::Added(added) | Mask::Causal(added) => scores + added,
+    };
+    let weights = match length {
+        1 => softmax_of_short_rows(scores),
+        _ => scores.softmax(-1, None),
+    }; // [B, H, T, S]
+    mode.see(&weights);
+    dropout.forward(weights, mode).matmul(&memory.values)
 }
 
 /// softmax over the last dimension, for one query a row, as in decoding. libtorch's own kernel takes rows that are no

@@ -3,6 +3,7 @@
 use super::attention::{Memory, MultiHeadAttention};
 use super::decoder::Decoder;
 use super::dropout::Mode;
+use super::mask::Mask;
 use super::transformer::Encoded;
 use crate::shim::decoding::{self, Position};
 use tch::Tensor;
@@ -142,7 +143,7 @@ impl DecoderCache {
                     Some(past) => past.append(&now),
                     None => now,
                 };
-                attention.forward(x, tokens.insert(grown), None, &Mode::evaluation())
+                attention.forward(x, tokens.insert(grown), Mask::None, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
@@ -169,7 +170,7 @@ impl DecoderCache {
     ) -> Tensor {
         match &self.form {
             Form::Copied { layers, source_mask } => {
-                attention.forward(x, &layers[layer].source, Some(source_mask), &Mode::evaluation())
+                attention.forward(x, &layers[layer].source, Mask::Added(source_mask), &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let owners = &lineage.sources;

@@ -6,6 +6,7 @@ use super::cache::DecoderCache;
 use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
+use super::mask::Mask;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
@@ -39,23 +40,25 @@ impl Decoder {
     ///
     /// # Shapes
     /// Embedded target shifted right [B, T, D], encoder output [B, S, D], source padding mask
-    /// [B, 1, 1, S], causal mask [1, 1, T, T] → [B, T, D]. Target padding needs no mask: it
-    /// stands after every real token, where the causal mask hides it.
+    /// [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask:
+    /// it stands after every real token, where the causal mask hides it.
     pub fn forward(
         &self,
         x: Tensor,
         encoded: &Tensor,
         source_mask: &Tensor,
-        causal: &Tensor,
+        own: Mask,
         mode: &Mode,
     ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.memory(encoded);
             layer.forward(&x, mode, |attends, x| match attends {
                 Attends::Itself => {
-                    layer.self_attention.forward(x, &layer.self_attention.memory(x), Some(causal), mode)
+                    layer.self_attention.forward(x, &layer.self_attention.memory(x), own, mode)
                 }
-                Attends::Encoder => layer.cross_attention.forward(x, &encoder, Some(source_mask), mode),
+                Attends::Encoder => {
+                    layer.cross_attention.forward(x, &encoder, Mask::Added(source_mask), mode)
+                }
             })
         });
         self.end.forward(last)

@@ -34,6 +34,16 @@ impl Mode {
         Mode { training: Some((seed, Cell::new(0))), attention: None }
     }
 
+    /// Whether this is a pass of training.
+    pub fn is_training(&self) -> bool {
+        self.training.is_some()
+    }
+
+    /// Whether the weights of attention layers are wanted.
+    pub(super) fn watches(&self) -> bool {
+        self.attention.is_some()
+    }
+
     /// Keeps the weights of an attention layer, if they are wanted.
     pub(super) fn see(&self, weights: &Tensor) {
         if let Some(seen) = &self.attention {
@@ -58,16 +68,22 @@ impl Dropout {
         Dropout { rate }
     }
 
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Takes the next place of the pass: the stream to draw from, where anything is to be dropped.
+    pub(super) fn stream(&self, mode: &Mode) -> Option<u64> {
+        let (seed, place) = mode.training.as_ref().filter(|_| self.rate > 0.0)?;
+        Some(mix(*seed ^ mix(place.replace(place.get() + 1))))
+    }
+
     /// # Shapes
     /// Any → the same.
     pub fn forward(&self, x: Tensor, mode: &Mode) -> Tensor {
-        let Some((seed, place)) = &mode.training else { return x };
-        if self.rate == 0.0 {
-            return x;
-        }
-        let stream = mix(*seed ^ mix(place.replace(place.get() + 1)));
+        let Some(stream) = self.stream(mode) else { return x };
         match x.device() {
-            Device::Cpu => &x * mask(&x, stream, self.rate),
+            Device::Cpu => self.on_cpu(x, stream),
             // On a GPU libtorch's own kernel is far faster than a mask made on the host.
             _ => {
                 tch::manual_seed(stream as i64);
@@ -75,43 +91,45 @@ impl Dropout {
             }
         }
     }
+
+    fn on_cpu(&self, x: Tensor, stream: u64) -> Tensor {
+        let scale = 1.0 / (1.0 - self.rate);
+        match x.kind() {
+            Kind::Float => &x * mask(&x, stream, self.rate, scale as f32),
+            Kind::Double => &x * mask(&x, stream, self.rate, scale),
+            // The scale is no bfloat16 number: rounded, it would shrink every output by up to 0.2 %.
+            Kind::BFloat16 => &x * mask(&x, stream, self.rate, BFLOAT16_ONE) * scale,
+            kind => unreachable!("layers compute in float32, float64 or bfloat16, not {kind:?}"),
+        }
+    }
 }
+
+/// The bits of 1 as a bfloat16: the upper half of a float32's.
+const BFLOAT16_ONE: u16 = (1f32.to_bits() >> 16) as u16;
 
 /// Numbers whose fate one 64-bit draw decides.
 const LANES: usize = 4;
 
-/// A tensor like `x` with 0 where a number is dropped and 1 / (1 - rate) elsewhere.
+/// A tensor like `x`, whose numbers are as wide as `T`, with 0 where a number is dropped and `kept` elsewhere.
 ///
 /// Number i looks at 16 bits of `mix(stream + i / 4)`, so the mask depends on neither the
 /// number of threads nor the order of execution. The rate is met to within 2^-17.
-fn mask(x: &Tensor, stream: u64, rate: f64) -> Tensor {
+fn mask<T: Copy + Default>(x: &Tensor, stream: u64, rate: f64, kept: T) -> Tensor {
     let threshold = (rate * 65_536.0).round() as u16;
-    let scale = 1.0 / (1.0 - rate);
     let mask = Tensor::empty(x.size(), (x.kind(), Device::Cpu));
-    let count = mask.numel();
-    // SAFETY: the tensor was just made: contiguous, of `count` numbers of its kind, and seen by nobody else.
-    unsafe {
-        match mask.kind() {
-            Kind::Float => {
-                let numbers = std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f32>(), count);
-                fill(numbers, stream, threshold, scale as f32);
-            }
-            Kind::Double => {
-                let numbers = std::slice::from_raw_parts_mut(mask.data_ptr().cast::<f64>(), count);
-                fill(numbers, stream, threshold, scale);
-            }
-            kind => unreachable!("weights are f32 or f64, not {kind:?}"),
-        }
-    }
+    assert_eq!(size_of::<T>(), mask.kind().elt_size_in_bytes());
+    // SAFETY: the tensor was just made: contiguous, of numbers as wide as T, and seen by nobody else.
+    let numbers = unsafe { std::slice::from_raw_parts_mut(mask.data_ptr().cast::<T>(), mask.numel()) };
+    fill(numbers, stream, threshold, kept);
     mask
 }
 
-fn fill<T: Copy + Default>(numbers: &mut [T], stream: u64, threshold: u16, scale: T) {
+fn fill<T: Copy + Default>(numbers: &mut [T], stream: u64, threshold: u16, kept: T) {
     for (index, lanes) in numbers.chunks_mut(LANES).enumerate() {
         let draw = mix(stream.wrapping_add(index as u64));
         for (lane, number) in lanes.iter_mut().enumerate() {
             let bits = (draw >> (16 * lane)) as u16;
-            *number = if bits >= threshold { scale } else { T::default() };
+            *number = if bits >= threshold { kept } else { T::default() };
         }
     }
 }
@@ -133,6 +151,16 @@ mod tests {
             assert!((zeros - rate).abs() < 0.005, "rate {rate}: {zeros} zeros");
             assert!((mean - 1.0).abs() < 0.02, "rate {rate}: mean {mean}");
         }
+    }
+
+    #[test]
+    fn bfloat16_drops_the_same_numbers_and_keeps_the_mean() {
+        let (narrow, wide) = (ones(200_000).to_kind(Kind::BFloat16), ones(200_000));
+        let drop = |x| Dropout::new(0.1).forward(x, &Mode::training(3));
+        let (narrow, wide) = (drop(narrow), drop(wide));
+        assert_eq!(narrow.kind(), Kind::BFloat16);
+        assert_eq!(narrow.eq(0.0), wide.eq(0.0));
+        assert_eq!(narrow, wide.to_kind(Kind::BFloat16));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::attention::MultiHeadAttention;
 use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
+use super::mask::Mask;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
@@ -51,9 +52,9 @@ impl EncoderLayer {
     }
 
     fn forward(&self, x: &Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
-        let x = self
-            .attention_residual
-            .forward(x, mode, |x| self.attention.forward(x, &self.attention.memory(x), Some(mask), mode));
+        let x = self.attention_residual.forward(x, mode, |x| {
+            self.attention.forward(x, &self.attention.memory(x), Mask::Added(mask), mode)
+        });
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
     }
 }

@@ -1,5 +1,6 @@
 //! Affine map of the last dimension: x Wᵀ + b.
 
+use super::kinds::like;
 use super::weights::{Scope, Start};
 use tch::Tensor;
 
@@ -21,6 +22,6 @@ impl Linear {
     /// # Shapes
     /// [.., in] → [.., out].
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref())
+        x.linear(&like(&self.weight, x), self.bias.as_ref().map(|bias| like(bias, x)))
     }
 }

@@ -3,7 +3,19 @@
 //! A mask holds 0 where attention is allowed and -∞ where it is not. exp(-∞) is exactly 0,
 //! so what is masked cannot change an output, not even in the last bit.
 
+use crate::transfer::{pinned, send};
 use tch::{Device, Kind, Tensor};
+
+/// What attention takes of a mask.
+#[derive(Debug, Clone, Copy)]
+pub enum Mask<'a> {
+    /// Everything may be seen.
+    None,
+    /// Added to the scores; broadcasts to [B, H, T, S].
+    Added(&'a Tensor),
+    /// The same, and it is [`causal`]'s: a kernel that knows the triangle need not read it.
+    Causal(&'a Tensor),
+}
 
 /// Hides padding from every query.
 ///
@@ -11,7 +23,7 @@ use tch::{Device, Kind, Tensor};
 /// `lengths`: real tokens of each sequence, all ≥ 1 → [B, 1, 1, S] with S = `width`.
 pub fn padding(lengths: &[i64], width: i64, kind: Kind, device: Device) -> Tensor {
     let positions = Tensor::arange(width, (Kind::Int64, device));
-    let lengths = Tensor::from_slice(lengths).to_device(device).unsqueeze(1);
+    let lengths = send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1);
     let hidden = positions.unsqueeze(0).ge_tensor(&lengths);
     minus_infinity_where(&hidden, kind).unsqueeze(1).unsqueeze(1)
 }

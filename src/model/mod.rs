@@ -12,7 +12,9 @@ pub mod embedding;
 pub mod encoder;
 pub mod feed_forward;
 pub mod flops;
+pub mod fused_attention;
 pub mod init;
+pub mod kinds;
 pub mod linear;
 pub mod mask;
 pub mod norm;
@@ -21,6 +23,7 @@ pub mod residual;
 pub mod transformer;
 pub mod weights;
 
+pub use kinds::Kinds;
 pub use transformer::{Encoded, PackedRows, Transformer};
 
 use schemars::JsonSchema;

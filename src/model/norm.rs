@@ -1,6 +1,7 @@
 //! Layer normalisation with trained scale and offset (`model.layer_norm_epsilon`).
 
 use super::ModelConfig;
+use super::kinds::like;
 use super::weights::{Scope, Start};
 use tch::Tensor;
 
@@ -25,8 +26,9 @@ impl LayerNorm {
     }
 
     /// # Shapes
-    /// [.., D] → [.., D].
+    /// [.., D] → [.., D]. Mean and variance of bfloat16 rows are computed in float32, inside libtorch's kernels.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(self.scale.size(), Some(&self.scale), Some(&self.offset), self.epsilon, false)
+        let (scale, offset) = (like(&self.scale, x), like(&self.offset, x));
+        x.layer_norm(scale.size(), Some(&scale), Some(&offset), self.epsilon, false)
     }
 }

@@ -5,9 +5,10 @@ use super::decoder::Decoder;
 use super::dropout::{Dropout, Mode};
 use super::embedding::Embeddings;
 use super::encoder::Encoder;
+use super::mask::Mask;
 use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
-use super::{ModelConfig, VocabularySizes, mask};
+use super::{Kinds, ModelConfig, VocabularySizes, kinds, mask};
 use tch::{Device, Kind, Tensor};
 
 /// Encoder, decoder, embeddings and softmax matrix.
@@ -20,7 +21,7 @@ pub struct Transformer {
     encoder: Encoder,
     decoder: Decoder,
     weights: Weights,
-    kind: Kind,
+    kinds: Kinds,
     device: Device,
 }
 
@@ -48,16 +49,19 @@ impl Transformer {
         config: &ModelConfig,
         vocabulary: impl Into<VocabularySizes>,
         seed: u64,
-        kind: Kind,
+        kinds: impl Into<Kinds>,
         device: Device,
     ) -> Self {
-        Transformer::declare(config, vocabulary.into(), Scope::seeded(seed, kind, device), kind, device)
+        let kinds = kinds.into();
+        let scope = Scope::seeded(seed, kinds.weights, device);
+        Transformer::declare(config, vocabulary.into(), scope, kinds, device)
     }
 
     /// Number of trained numbers of such a model, without building it.
     pub fn parameters(config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> u64 {
         let vocabulary = vocabulary.into();
-        let shapes = Transformer::declare(config, vocabulary, Scope::shapes_only(), Kind::Float, Device::Cpu);
+        let (scope, kinds) = (Scope::shapes_only(), Kinds::from(Kind::Float));
+        let shapes = Transformer::declare(config, vocabulary, scope, kinds, Device::Cpu);
         shapes.weights.parameters()
     }
 
@@ -65,7 +69,7 @@ impl Transformer {
         config: &ModelConfig,
         vocabulary: VocabularySizes,
         scope: Scope,
-        kind: Kind,
+        kinds: Kinds,
         device: Device,
     ) -> Self {
         Transformer {
@@ -76,7 +80,7 @@ impl Transformer {
             encoder: Encoder::build(&scope.child("encoder"), config),
             decoder: Decoder::build(&scope.child("decoder"), config),
             weights: scope.into_weights(),
-            kind,
+            kinds,
             device,
         }
     }
@@ -85,8 +89,14 @@ impl Transformer {
         &self.weights
     }
 
+    /// The kind of the weights, in which everything but training computes.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.kinds.weights
+    }
+
+    /// The kind that a pass computes in.
+    fn kind_of(&self, mode: &Mode) -> Kind {
+        if mode.is_training() { self.kinds.training } else { self.kinds.weights }
     }
 
     pub fn device(&self) -> Device {
@@ -101,8 +111,9 @@ impl Transformer {
     /// # Shapes
     /// Source ids [B, S] with the real length of each row (≥ 1) → [B, S, D].
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
-        let mask = mask::padding(lengths, source.size()[1], self.kind, self.device);
-        let x = self.source_position.add(self.embeddings.source(source), 0);
+        let kind = self.kind_of(mode);
+        let mask = mask::padding(lengths, source.size()[1], kind, self.device);
+        let x = self.source_position.add(self.embeddings.source(source), 0).to_kind(kind);
         let output = self.encoder.forward(self.dropout.forward(x, mode), &mask, mode);
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
@@ -112,9 +123,11 @@ impl Transformer {
     /// # Shapes
     /// Target ids shifted right [B, T] → [B, T, D].
     pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
-        let causal = mask::causal(target.size()[1], self.kind, self.device);
-        let x = self.target_position.add(self.embeddings.target(target), 0);
-        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, &causal, mode)
+        let kind = self.kind_of(mode);
+        let causal = mask::causal(target.size()[1], kind, self.device);
+        let x = self.target_position.add(self.embeddings.target(target), 0).to_kind(kind);
+        let own = Mask::Causal(&causal);
+        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, own, mode)
     }
 
     /// The decoder's output where rows hold several sentences: what each sentence would get in a row of its own.
@@ -122,14 +135,17 @@ impl Transformer {
     /// # Shapes
     /// Source ids [B, S], target ids shifted right [B, T] → [B, T, D].
     pub fn forward_packed(&self, source: PackedRows, target: PackedRows, mode: &Mode) -> Tensor {
+        let kind = self.kind_of(mode);
         let same = |queries: PackedRows, keys: PackedRows| {
-            mask::same_sentence(queries.sentences, keys.sentences, self.kind)
+            mask::same_sentence(queries.sentences, keys.sentences, kind)
         };
         let x = self.source_position.add_within(self.embeddings.source(source.ids), source.sentences);
-        let encoded = self.encoder.forward(self.dropout.forward(x, mode), &same(source, source), mode);
+        let x = self.dropout.forward(x.to_kind(kind), mode);
+        let encoded = self.encoder.forward(x, &same(source, source), mode);
         let x = self.target_position.add_within(self.embeddings.target(target.ids), target.sentences);
-        let causal = mask::causal(target.ids.size()[1], self.kind, self.device) + same(target, target);
-        self.decoder.forward(self.dropout.forward(x, mode), &encoded, &same(target, source), &causal, mode)
+        let x = self.dropout.forward(x.to_kind(kind), mode);
+        let own = mask::causal(target.ids.size()[1], kind, self.device) + same(target, target);
+        self.decoder.forward(x, &encoded, &same(target, source), Mask::Added(&own), mode)
     }
 
     /// A cache for decoding token by token.
@@ -151,7 +167,7 @@ impl Transformer {
     /// # Shapes
     /// [.., D] → [.., V].
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden.linear(self.embeddings.softmax(), None::<&Tensor>)
+        hidden.linear(&kinds::like(self.embeddings.softmax(), hidden), None::<&Tensor>)
     }
 
     /// What stands for a token in the source, [V, D].
@@ -163,7 +179,7 @@ impl Transformer {
     /// where word order is not encoded so.
     pub fn position_table(&self, count: i64) -> Option<Tensor> {
         let rows = self.position_limit().map_or(count, |limit| limit.min(count));
-        self.source_position.table(rows, self.kind, self.device)
+        self.source_position.table(rows, self.kind(), self.device)
     }
 
     /// The matrix before the softmax, [V, D].

@@ -5,7 +5,9 @@
 //! `guarded` of `shim.hpp`, and are declared and wrapped safely in a file beside this one. Only what libtorch_cpu and
 //! libc10 define may be used, so that the program is not tied to CUDA.
 
+pub mod card;
 pub mod decoding;
+pub mod many;
 pub mod nccl;
 pub mod process_group;
 

@@ -4,6 +4,7 @@
 
 use crate::cards::Card;
 use crate::config::schema::DeviceChoice;
+use crate::device::CONTEXT_BYTES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -11,8 +12,6 @@ use std::collections::BTreeMap;
 const MEASURED_MARGIN: f64 = 1.1;
 /// The estimate was fitted to processes on a CPU.
 const ESTIMATED_MARGIN: f64 = 1.3;
-/// A process that uses a card holds so much before the first tensor: context, kernels, cuBLAS's workspace.
-const CONTEXT_BYTES: f64 = 600.0 * 1024.0 * 1024.0;
 /// Trials at once on one card, at most: they share its processors, and each has a process on the CPU as well.
 const MOST: usize = 8;
 
@@ -30,7 +29,7 @@ impl Need {
     pub fn bytes(self) -> u64 {
         match self {
             Need::Measured(bytes) => (bytes as f64 * MEASURED_MARGIN) as u64,
-            Need::Estimated(bytes) => (bytes * ESTIMATED_MARGIN + CONTEXT_BYTES) as u64,
+            Need::Estimated(bytes) => (bytes * ESTIMATED_MARGIN) as u64 + CONTEXT_BYTES,
         }
     }
 }

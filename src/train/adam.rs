@@ -1,10 +1,12 @@
 //! Adam over named weights, with a state that can be saved (§5.3).
 //!
-//! Own, because tch's optimizer neither saves its moments nor tells the gradient's norm.
+//! Own, because tch's optimizer neither saves its moments nor tells the gradient's norm. On a GPU libtorch's fused
+//! kernels do the same for all weights at once.
 
 use super::TrainingConfig;
 use crate::model::weights::Weights;
-use tch::{Kind, Tensor};
+use crate::shim::many::{self, AdamStep};
+use tch::{Device, Kind, Tensor};
 
 /// First and second moments beside the weights they belong to.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ impl Adam {
     /// # Source
     /// Kingma and Ba 2015, algorithm 1.
     pub fn update(&mut self, weights: &Weights, step: u64, learning_rate: f64) {
+        if is_on_gpu(weights) {
+            return self.update_at_once(weights, step, learning_rate);
+        }
         let correction1 = 1.0 - self.beta1.powf(step as f64);
         let correction2 = 1.0 - self.beta2.powf(step as f64);
         tch::no_grad(|| {
@@ -67,28 +72,71 @@ impl Adam {
             }
         });
     }
+
+    /// The same by libtorch's fused kernel.
+    ///
+    /// # Panics
+    /// If memory runs out, as plain operations do.
+    fn update_at_once(&mut self, weights: &Weights, step: u64, learning_rate: f64) {
+        let (mut trained, mut gradients) = (Vec::new(), Vec::new());
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for ((_, weight), moments) in weights.named().iter().zip(&self.moments) {
+            let gradient = weight.grad();
+            if gradient.defined() {
+                trained.push(weight.shallow_clone());
+                gradients.push(gradient);
+                first.push(moments.first.shallow_clone());
+                second.push(moments.second.shallow_clone());
+            }
+        }
+        let Adam { beta1, beta2, epsilon, .. } = *self;
+        let settings = AdamStep { step, learning_rate, beta1, beta2, epsilon };
+        expect(many::fused_adam(&trained, &gradients, &first, &second, settings));
+    }
 }
 
-/// Euclidean norm of all gradients together.
-pub fn gradient_norm(weights: &Weights) -> f64 {
+fn is_on_gpu(weights: &Weights) -> bool {
+    weights.named().first().is_some_and(|(_, weight)| matches!(weight.device(), Device::Cuda(_)))
+}
+
+/// As tch does with what its own operations give back.
+fn expect<T>(result: crate::error::Result<T>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Euclidean norm of all gradients together, a scalar of float64 on their device.
+pub fn gradient_norm(weights: &Weights) -> Tensor {
+    if is_on_gpu(weights) {
+        let gradients: Vec<Tensor> = gradients(weights).collect();
+        return match gradients.is_empty() {
+            true => Tensor::from(0.0),
+            false => expect(many::joint_norm(&gradients)),
+        };
+    }
     tch::no_grad(|| {
         let squares: Vec<Tensor> = gradients(weights).map(|g| g.square().sum(Kind::Double)).collect();
-        if squares.is_empty() {
-            return 0.0;
+        match squares.is_empty() {
+            true => Tensor::from(0.0),
+            false => Tensor::stack(&squares, 0).sum(Kind::Double).sqrt(),
         }
-        Tensor::stack(&squares, 0).sum(Kind::Double).sqrt().double_value(&[])
     })
 }
 
 /// Scales all gradients down to a joint norm of at most `limit`, given their `norm`.
 pub fn clip(weights: &Weights, norm: f64, limit: f64) {
-    if norm > limit {
+    if norm > limit && is_on_gpu(weights) {
+        expect(many::scale(&gradients(weights).collect::<Vec<_>>(), limit / norm));
+    } else if norm > limit {
         tch::no_grad(|| gradients(weights).for_each(|mut g| g *= limit / norm));
     }
 }
 
-/// Sets all gradients to zero for the next update.
+/// Sets all gradients to zero for the next update; on a GPU there are none until its pass backward.
 pub fn zero_gradients(weights: &Weights) {
+    if is_on_gpu(weights) {
+        let weights: Vec<Tensor> = weights.named().iter().map(|(_, weight)| weight.shallow_clone()).collect();
+        return expect(many::forget_gradients(&weights));
+    }
     for (_, weight) in weights.named() {
         weight.shallow_clone().zero_grad();
     }
@@ -131,14 +179,54 @@ mod tests {
         }
     }
 
+    /// What only a GPU does otherwise: the kernels are there on a CPU as well.
+    #[test]
+    fn the_operations_for_all_weights_at_once_are_the_plain_ones() {
+        let model = |kind| {
+            let scope = Scope::seeded(5, kind, Device::Cpu);
+            for (name, shape) in [("a", vec![7, 3]), ("b", vec![5]), ("unused", vec![2])] {
+                let _ = scope.variable(name, &shape, Start::Normal { deviation: 0.3 });
+            }
+            scope.into_weights()
+        };
+        for (kind, tolerance) in [(Kind::Double, 1e-13), (Kind::Float, 1e-6)] {
+            let (plain, fused) = (model(kind), model(kind));
+            let config = TrainingConfig::default();
+            let (mut by_one, mut at_once) = (Adam::build(&config, &plain), Adam::build(&config, &fused));
+            for step in 1..=5 {
+                zero_gradients(&plain);
+                let all: Vec<Tensor> = fused.named().iter().map(|(_, w)| w.shallow_clone()).collect();
+                many::forget_gradients(&all).unwrap();
+                for weights in [&plain, &fused] {
+                    for (_, w) in &weights.named()[..2] {
+                        ((w * step as f64).sin() * w).sum(kind).backward();
+                    }
+                }
+                let gradients: Vec<Tensor> = gradients(&fused).collect();
+                assert_eq!(gradients.len(), 2);
+                let [a, b] = [gradient_norm(&plain), many::joint_norm(&gradients).unwrap()]
+                    .map(|norm| norm.double_value(&[]));
+                assert!((a / b - 1.0).abs() < tolerance, "{a} and {b}");
+                clip(&plain, a, 0.5 * a);
+                many::scale(&gradients, 0.5).unwrap();
+                by_one.update(&plain, step, 0.01);
+                at_once.update_at_once(&fused, step, 0.01);
+            }
+            for ((name, a), (_, b)) in plain.named().iter().zip(fused.named()) {
+                let gap = (a - b).abs().max().double_value(&[]);
+                assert!(gap < tolerance, "{kind:?} {name}: {gap:e}");
+            }
+        }
+    }
+
     #[test]
     fn clipping_scales_to_the_limit_and_leaves_small_gradients() {
         let (weights, w) = weight(2.0);
         (w.square()).sum(Kind::Double).backward();
-        assert_eq!(gradient_norm(&weights), 4.0);
+        assert_eq!(gradient_norm(&weights).double_value(&[]), 4.0);
         clip(&weights, 4.0, 5.0);
-        assert_eq!(gradient_norm(&weights), 4.0);
+        assert_eq!(gradient_norm(&weights).double_value(&[]), 4.0);
         clip(&weights, 4.0, 1.0);
-        assert!((gradient_norm(&weights) - 1.0).abs() < 1e-12);
+        assert!((gradient_norm(&weights).double_value(&[]) - 1.0).abs() < 1e-12);
     }
 }

@@ -4,9 +4,9 @@
 //! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
 //! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
 
+use super::TrainingConfig;
 use super::adam::Adam;
 use super::tensor_file::{read, read_state, verify, write};
-use super::{Precision, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::weights::Weights;
@@ -82,11 +82,7 @@ pub struct CheckpointBytes {
 
 /// What [`Checkpoints`] will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
 pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
-    let bytes = match config.precision {
-        Precision::Float32 => 4.0,
-        Precision::Float64 => 8.0,
-    };
-    let weights = bytes * parameters as f64;
+    let weights = (config.precision.kinds().weights.elt_size_in_bytes() as u64 * parameters) as f64;
     let saved = match config.checkpoint_interval_steps {
         0 => 1,
         interval => config.steps.div_ceil(interval) as usize,

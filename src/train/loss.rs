@@ -1,6 +1,8 @@
 //! Label-smoothed cross-entropy (§5.4) and the plain likelihood behind perplexity.
 
-use tch::{Kind, Tensor};
+use crate::model::kinds::{is_narrow, like, wide};
+use std::ops::AddAssign;
+use tch::{Device, Kind, Tensor};
 
 /// Sums over the target tokens of a batch, in nats.
 #[derive(Debug)]
@@ -9,6 +11,26 @@ pub struct Loss {
     pub smoothed: Tensor,
     /// Negative log-likelihood of the reference tokens; scalar.
     pub unsmoothed: Tensor,
+}
+
+impl Loss {
+    /// Of no token.
+    pub fn zero(device: Device) -> Self {
+        Loss::of(0.0, 0.0, device)
+    }
+
+    /// Of these values, in nats.
+    pub fn of(smoothed: f64, unsmoothed: f64, device: Device) -> Self {
+        let scalar = |value| Tensor::full([], value, (Kind::Double, device));
+        Loss { smoothed: scalar(smoothed), unsmoothed: scalar(unsmoothed) }
+    }
+}
+
+impl AddAssign for Loss {
+    fn add_assign(&mut self, more: Self) {
+        self.smoothed += more.smoothed;
+        self.unsmoothed += more.unsmoothed;
+    }
 }
 
 /// The definition: the reference token has probability 1 - ε, every other row of the softmax ε / (V - 1).
@@ -43,8 +65,19 @@ fn other_mass(smoothing: f64, classes: i64) -> f64 {
     if classes > 1 { smoothing / (classes - 1) as f64 } else { 0.0 }
 }
 
-/// Rows that go through the softmax at once: their scores stay in the processor's cache on a CPU.
+/// Rows that go through the softmax at once on a CPU: their scores stay in the processor's cache.
 pub const CHUNK_ROWS: i64 = 512;
+
+/// Scores that go through it at once on a GPU, where a chunk has to fill the card: about 1 GiB with what is made of them.
+const CHUNK_SCORES: i64 = 1 << 27;
+
+/// Rows that go through the softmax at once.
+fn chunk_rows(device: Device, classes: i64) -> i64 {
+    match device {
+        Device::Cpu => CHUNK_ROWS,
+        _ => (CHUNK_SCORES / classes).max(CHUNK_ROWS),
+    }
+}
 
 /// The same as [`cross_entropy`] of `hidden · matrixᵀ`, with its gradients, without keeping
 /// the N × V scores: they are made, used and dropped in chunks of rows.
@@ -57,8 +90,10 @@ pub struct LossGradient {
     pub matrix: Tensor,
 }
 
+/// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
+///
 /// # Shapes
-/// `hidden` [N, D], `matrix` [V, D], `targets` [N].
+/// `hidden` [N, D], `matrix` [V, D], `targets` [N]. Gradients have the kinds of what they are gradients of.
 pub fn projected_cross_entropy(
     hidden: &Tensor,
     matrix: &Tensor,
@@ -68,25 +103,28 @@ pub fn projected_cross_entropy(
     tch::no_grad(|| {
         let (rows, classes) = (hidden.size()[0], matrix.size()[0]);
         let other = other_mass(smoothing, classes);
-        let zero = || Tensor::zeros([], (Kind::Double, hidden.device()));
-        let mut loss = Loss { smoothed: zero(), unsmoothed: zero() };
+        let mut loss = Loss::zero(hidden.device());
         let mut matrix_gradient = matrix.zeros_like();
+        let matrix = like(matrix, hidden);
         let mut hidden_gradients = Vec::new();
-        for first in (0..rows).step_by(CHUNK_ROWS as usize) {
-            let count = CHUNK_ROWS.min(rows - first);
+        let at_once = chunk_rows(hidden.device(), classes);
+        for first in (0..rows).step_by(at_once as usize) {
+            let count = at_once.min(rows - first);
             let chunk = hidden.narrow(0, first, count);
             let references = targets.narrow(0, first, count);
-            let mut log_probabilities = chunk.linear(matrix, None::<&Tensor>).log_softmax(-1, None);
-            let part = of_log_probabilities(&log_probabilities, &references, smoothing);
-            loss.smoothed += part.smoothed;
-            loss.unsmoothed += part.unsmoothed;
-            // d/d logits = softmax - smoothed distribution.
-            let mut gradient = log_probabilities.exp_();
+            let scores = chunk.linear(&matrix, None::<&Tensor>);
+            let mut log_probabilities = wide(&scores).log_softmax(-1, None);
+            loss += of_log_probabilities(&log_probabilities, &references, smoothing);
+            // d/d scores = softmax - smoothed distribution. Narrow probabilities come sooner from the scores.
+            let mut gradient = match is_narrow(scores.kind()) {
+                true => scores.softmax(-1, None),
+                false => log_probabilities.exp_(),
+            };
             gradient -= other;
             let reference =
                 Tensor::full([count, 1], other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
             let gradient = gradient.scatter_add_(1, &references.unsqueeze(1), &reference);
-            hidden_gradients.push(gradient.matmul(matrix));
+            hidden_gradients.push(gradient.matmul(&matrix));
             matrix_gradient += gradient.tr().matmul(&chunk);
         }
         LossGradient { loss, hidden: Tensor::cat(&hidden_gradients, 0), matrix: matrix_gradient }

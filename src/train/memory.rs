@@ -3,9 +3,9 @@
 //! Counted for the process on a CPU. What autograd keeps follows from the graph that `model` builds; how
 //! far the sum is from measured peaks is in docs/performance.md.
 
+use super::TrainingConfig;
 use super::loss::CHUNK_ROWS;
 use super::workload::Workload;
-use super::{Precision, TrainingConfig};
 use crate::model::ModelConfig;
 use crate::model::flops::BatchShape;
 use serde::Serialize;
@@ -44,11 +44,11 @@ impl MemoryEstimate {
         rows: i64,
         workload: &Workload,
     ) -> Self {
-        let bytes = match training.precision {
-            Precision::Float32 => 4.0,
-            Precision::Float64 => 8.0,
-        };
+        let kinds = training.precision.kinds();
+        let [bytes, computed] = [kinds.weights, kinds.training].map(|kind| kind.elt_size_in_bytes() as f64);
         let weights = bytes * parameters as f64;
+        // Layers that compute in another kind keep their weights in it until the pass backward.
+        let casts = if computed == bytes { 0.0 } else { computed * parameters as f64 };
         let matrix = rows as f64 * model.d_model as f64;
         let activations = workload.largest(|shape| kept(model, shape));
         let most = workload.largest(|shape| working_set(model, rows, shape));
@@ -60,7 +60,7 @@ impl MemoryEstimate {
             weights,
             gradients: weights,
             moments: 2.0 * weights,
-            activations: GAPS * bytes * activations,
+            activations: GAPS * (computed * activations + casts),
             transient: GAPS * bytes * (most - activations).max(0.0),
             evaluation: bytes * 2.0 * scored * rows as f64,
         }
@@ -122,6 +122,7 @@ fn passing(model: &ModelConfig, rows: i64, shape: &BatchShape) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Precision;
 
     fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
         let (mut model, mut training) = (ModelConfig::default(), TrainingConfig::default());
@@ -135,6 +136,9 @@ mod tests {
         assert_eq!(plain.weights + plain.gradients + plain.moments, 16e6);
         let double = estimate(|_, training| training.precision = Precision::Float64);
         assert_eq!(double.total() - double.process, 2.0 * (plain.total() - plain.process));
+        let narrow = estimate(|_, training| training.precision = Precision::Bfloat16);
+        assert_eq!((narrow.weights, narrow.moments), (plain.weights, plain.moments));
+        assert!((0.5..0.6).contains(&(narrow.activations / plain.activations)));
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub mod trainer;
 pub mod workload;
 
 use crate::data::batch::Batching;
+use crate::model::Kinds;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 /// The `[training]` section. The defaults are the paper's base model (§5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,17 +67,30 @@ pub struct TrainingConfig {
     pub average_checkpoints: usize,
     /// Keep the weights of the best dev perplexity beside the latest.
     pub keep_best: bool,
-    /// Number format of weights and arithmetic.
+    /// Number format of training's arithmetic.
     pub precision: Precision,
 }
 
-/// Number format of weights and arithmetic.
+/// Number format of training's arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     Float32,
     /// For comparisons with other implementations.
     Float64,
+    /// Matrix products and activations of training in bfloat16; weights, gradients, Adam, the loss, and everything
+    /// outside training in float32. No loss scaling: bfloat16 has float32's exponents. For GPUs.
+    Bfloat16,
+}
+
+impl Precision {
+    pub fn kinds(self) -> Kinds {
+        match self {
+            Precision::Float32 => Kind::Float.into(),
+            Precision::Float64 => Kind::Double.into(),
+            Precision::Bfloat16 => Kinds { weights: Kind::Float, training: Kind::BFloat16 },
+        }
+    }
 }
 
 impl Default for TrainingConfig {

@@ -26,7 +26,7 @@ impl Share {
 #[derive(Debug)]
 pub struct Ready {
     /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
-    /// processor.
+    /// processor, pinned for a GPU.
     pub batches: Vec<(usize, Batch)>,
     /// Of all its micro-batches; see [`target_tokens`].
     pub target_tokens: usize,
@@ -40,11 +40,12 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins with the next update of `stream`.
+    /// Begins with the next update of `stream`. The batches are made for `device`, but not sent to it.
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
         mut stream: BatchStream<'env>,
         share: Share,
+        device: Device,
     ) -> Self {
         let (give, updates) = sync_channel(AHEAD);
         scope.spawn(move || {
@@ -53,8 +54,9 @@ impl Prefetch {
                 let (store, batching) = (stream.store(), stream.batching());
                 let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
                 let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
-                let batches =
-                    own.map(|(index, pairs)| Ok((index, batching.collate(store, pairs, Device::Cpu)?)));
+                let batches = own.map(|(index, pairs)| {
+                    Ok((index, batching.collate(store, pairs, Device::Cpu)?.pinned(device)))
+                });
                 let ready = batches.collect::<Result<Vec<_>>>();
                 let ready = ready.map(|batches| Ready { batches, target_tokens, place: stream.place() });
                 let failed = ready.is_err();
@@ -98,8 +100,8 @@ mod tests {
         let mut stream = BatchStream::start(&store, &config, &start).unwrap();
         std::thread::scope(|scope| {
             let start = || BatchStream::start(&store, &config, &start).unwrap();
-            let ahead = Prefetch::start(scope, start(), Share::ALL);
-            let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 });
+            let ahead = Prefetch::start(scope, start(), Share::ALL, Device::Cpu);
+            let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {
                 let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());

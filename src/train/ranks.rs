@@ -5,7 +5,8 @@
 
 use super::adam::Adam;
 use super::checkpoint::{Best, Progress};
-use super::step::Sums;
+use super::loss::Loss;
+use super::step::{Sums, fetch};
 use crate::error::{Error, Result};
 use crate::model::weights::Weights;
 use crate::shim::nccl::Cards;
@@ -183,10 +184,12 @@ impl Ranks {
         let Some(group) = &self.group else { return Ok(()) };
         let named = weights.named();
         let has_gradient = |(_, weight): &(String, Tensor)| f64::from(u8::from(weight.grad().defined()));
-        let own = [sums.smoothed, sums.unsmoothed, sums.source_tokens as f64];
+        let losses = fetch(&[&sums.loss.smoothed, &sums.loss.unsmoothed]);
+        let own = [losses[0], losses[1], sums.source_tokens as f64];
         let numbers: Vec<f64> = own.into_iter().chain(named.iter().map(has_gradient)).collect();
         let all = self.sum_numbers(&numbers)?;
-        (sums.smoothed, sums.unsmoothed, sums.source_tokens) = (all[0], all[1], all[2] as usize);
+        sums.loss = Loss::of(all[0], all[1], sums.loss.smoothed.device());
+        sums.source_tokens = all[2] as usize;
         let used = named.iter().zip(&all[own.len()..]).filter(|(_, ranks)| **ranks > 0.0);
         let mut gradients: Vec<Tensor> = used.map(|((_, weight), _)| gradient_or_zero(weight)).collect();
         // A bucket begins where the one before is full.

@@ -2,12 +2,13 @@
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
-use super::loss::projected_cross_entropy;
+use super::loss::{Loss, projected_cross_entropy};
 use super::schedule::learning_rate;
 use crate::data::collate::Batch;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::dropout::Mode;
+use crate::model::kinds::wide;
 use crate::model::{PackedRows, Transformer};
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
@@ -36,12 +37,10 @@ pub struct StepStats {
 }
 
 /// What the micro-batches of an update add up beside their gradients.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub struct Sums {
-    /// Smoothed cross-entropy, nats.
-    pub smoothed: f64,
-    /// Negative log-likelihood of the references, nats.
-    pub unsmoothed: f64,
+    /// On the device of the model.
+    pub loss: Loss,
     pub source_tokens: usize,
     /// Of the whole update, whoever computes it.
     pub target_tokens: usize,
@@ -100,14 +99,12 @@ impl Updates<'_> {
         adam::zero_gradients(model.weights());
         lap(Phase::Optimizer);
         let stream = derive(config.seed, Purpose::Dropout, step);
-        let mut sums = Sums { smoothed: 0.0, unsmoothed: 0.0, source_tokens: 0, target_tokens };
+        let mut sums = Sums { loss: Loss::zero(model.device()), source_tokens: 0, target_tokens };
         for (index, batch) in batches {
             let batch = batch.on(model.device());
             lap(Phase::Data);
             let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
-            let loss = backward(model, &batch, config.label_smoothing, target_tokens, &mode);
-            sums.smoothed += loss.0;
-            sums.unsmoothed += loss.1;
+            sums.loss += backward(model, &batch, config.label_smoothing, target_tokens, &mode);
             sums.source_tokens += batch.source_tokens;
         }
         sums
@@ -119,15 +116,18 @@ impl Updates<'_> {
     /// As for [`Updates::update`].
     pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
         let Updates { model, config, d_model, .. } = *self;
-        let Sums { smoothed, unsmoothed, source_tokens, target_tokens } = sums;
+        let Sums { loss, source_tokens, target_tokens } = sums;
         let weights = model.weights();
-        let loss = smoothed / target_tokens as f64;
-        if !(loss.is_finite() && unsmoothed / target_tokens as f64 <= bound(model)) {
+        let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
+        // The update's only wait for a GPU: what has diverged must not reach the weights.
+        let scalars = [&loss.smoothed, &loss.unsmoothed].into_iter().chain(&norm);
+        let numbers = fetch(&scalars.collect::<Vec<_>>());
+        let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / target_tokens as f64);
+        lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
+        if !(loss.is_finite() && unsmoothed_loss <= bound(model)) {
             return Err(Error::Diverged { step, loss });
         }
-        let gradient_norm =
-            (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
-        lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
+        let gradient_norm = numbers.get(2).copied();
         if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
             adam::clip(weights, norm, limit);
         }
@@ -137,7 +137,7 @@ impl Updates<'_> {
         Ok(StepStats {
             step,
             loss,
-            unsmoothed_loss: unsmoothed / target_tokens as f64,
+            unsmoothed_loss,
             target_tokens,
             source_tokens,
             gradient_norm,
@@ -146,21 +146,20 @@ impl Updates<'_> {
     }
 }
 
+/// The values of scalars of float64 on one device, in one transfer.
+pub(super) fn fetch(scalars: &[&Tensor]) -> Vec<f64> {
+    let host = Tensor::stack(scalars, 0).to_device(Device::Cpu);
+    Vec::try_from(host).expect("scalars of float64")
+}
+
 /// The loss beyond which training has exploded, nats per target token.
 fn bound(model: &Transformer) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln()
 }
 
-/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the sums of the
-/// smoothed and the unsmoothed loss.
-fn backward(
-    model: &Transformer,
-    batch: &Batch,
-    smoothing: f64,
-    update_tokens: usize,
-    mode: &Mode,
-) -> (f64, f64) {
+/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
+fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
     let hidden = hidden_states(model, batch, mode);
     lap(Phase::Forward);
     let found = projected_cross_entropy(
@@ -172,12 +171,12 @@ fn backward(
     lap(Phase::Loss);
     // The scores were left out of the graph; their gradients enter it as factors.
     let scale = 1.0 / update_tokens as f64;
-    let surrogate =
-        (hidden * found.hidden).sum(Kind::Double) + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+    // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
+    let surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
+        + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
     (surrogate * scale).backward();
-    let sums = (found.loss.smoothed.double_value(&[]), found.loss.unsmoothed.double_value(&[]));
     lap(Phase::Backward);
-    sums
+    found.loss
 }
 
 /// The decoder's output at the real target positions of a batch: padding is never projected.

@@ -58,8 +58,9 @@ impl Trainer<'_> {
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
         let share = Share { first: self.ranks.rank(), of: self.ranks.size() };
+        let device = self.model.device();
         std::thread::scope(|scope| {
-            self.train(adam, progress, &Prefetch::start(scope, stream, share), monitor)
+            self.train(adam, progress, &Prefetch::start(scope, stream, share, device), monitor)
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::common::gaps;
 use crate::compare::{self, Comparison, Quantity};
 use crate::fixtures::{self, set_weights, signed_tensor};
+use ablate::model::ModelConfig;
 use ablate::model::attention::MultiHeadAttention;
 use ablate::model::decoder::Decoder;
 use ablate::model::dropout::Mode;
@@ -10,11 +11,11 @@ use ablate::model::embedding::Embeddings;
 use ablate::model::encoder::Encoder;
 use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
+use ablate::model::mask::{self, Mask};
 use ablate::model::norm::LayerNorm;
 use ablate::model::position::PositionEncoding;
 use ablate::model::residual::Residual;
 use ablate::model::weights::{Scope, Start, Weights};
-use ablate::model::{ModelConfig, mask};
 use ablate::train::TrainingConfig;
 use ablate::train::adam::{self, Adam};
 use ablate::train::loss::{cross_entropy, projected_cross_entropy};
@@ -163,7 +164,7 @@ impl Compute<'_> {
                 let weights = ready(scope);
                 let seen = inputs.get("memory").unwrap_or(input("x"));
                 let mask = if case.lengths.is_some() { padding(seen) } else { causal(seen) };
-                let output = layer.forward(input("x"), &layer.memory(seen), Some(&mask), mode);
+                let output = layer.forward(input("x"), &layer.memory(seen), Mask::Added(&mask), mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::FeedForward => {
@@ -193,7 +194,13 @@ impl Compute<'_> {
                 let layer = Decoder::build(&scope, model);
                 let weights = ready(scope);
                 let (x, encoded) = (input("x"), input("encoded"));
-                let output = layer.forward(x.shallow_clone(), encoded, &padding(encoded), &causal(x), mode);
+                let output = layer.forward(
+                    x.shallow_clone(),
+                    encoded,
+                    &padding(encoded),
+                    Mask::Causal(&causal(x)),
+                    mode,
+                );
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::Embedding => self.embedding(scope, &inputs),
@@ -277,7 +284,7 @@ impl Compute<'_> {
                     signed_tensor(&format!("gradient.{update}.{path}"), &weight.size(), self.kind) * size;
                 (weight * gradient).sum(self.kind).backward();
             }
-            let norm = adam::gradient_norm(&weights);
+            let norm = adam::gradient_norm(&weights).double_value(&[]);
             if let Some(limit) = config.clip_norm {
                 adam::clip(&weights, norm, limit);
             }

@@ -6,19 +6,21 @@
 //! for the card.
 
 mod decoding;
+pub mod export;
 mod peak;
 mod training;
 
 pub use decoding::Decoding;
+pub use export::Exported;
 pub use peak::Peak;
 pub use training::Training;
 
 use super::stand_in;
-use super::{CHECKPOINTS, finished_run, kind, provenance};
+use super::{CHECKPOINTS, finished_run, provenance};
 use crate::config::{Experiment, validate_vocabulary};
 use crate::data::prepared::vocabulary_sizes;
 use crate::data::store::Store;
-use crate::data::{self, Corpus, Prepared, open, open_if_prepared};
+use crate::data::{self, Corpus, open, open_if_prepared};
 use crate::decode::DecodingConfig;
 use crate::device;
 use crate::error::{Error, Result};
@@ -104,19 +106,14 @@ pub fn bench(
     if let Some(run) = run {
         same_model(experiment, run)?;
     }
-    let prepared = match &experiment.data.recipe.corpus {
-        Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
-        _ => open_if_prepared(&experiment.data, data_root)?,
-    };
-    let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, prepared.as_ref()));
+    let Subject { store, sources, sizes, random_text } =
+        Subject::open(experiment, data_root, effort.sentences)?;
     let vocabulary = sizes.target;
-    validate_vocabulary(experiment, sizes)?;
-    let (store, sources) = texts(experiment, prepared.as_ref(), vocabulary, effort.sentences)?;
     let device = device::open(&experiment.run)?;
-    let kind = kind(training.precision);
-    let peak = Peak::measure(kind, device);
-    device::forget_peak_memory();
-    let model = Transformer::build(model_config, sizes, training.seed, kind, device);
+    let kinds = training.precision.kinds();
+    let peak = Peak::measure(kinds.training, device);
+    device::forget_peak_memory(device);
+    let model = Transformer::build(model_config, sizes, training.seed, kinds, device);
     let rows = model_config.rows(vocabulary);
     let trained = match effort.only {
         Some(Half::Decoding) => None,
@@ -139,7 +136,7 @@ pub fn bench(
         provenance: provenance(device),
         precision: training.precision,
         parameters: model.weights().parameters(),
-        random_text: prepared.is_none(),
+        random_text,
         peak,
         training: trained,
         fresh_weights: run.is_none(),
@@ -163,25 +160,58 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
     )))
 }
 
-/// Training pairs, and at most `count` sources to translate, spread evenly over the test set.
-fn texts(
+/// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
+///
+/// # Errors
+/// As [`bench`].
+pub fn export_updates(
     experiment: &Experiment,
-    prepared: Option<&Prepared>,
-    vocabulary: usize,
+    data_root: &Path,
+    folder: &Path,
     count: usize,
-) -> Result<(Store, Vec<Vec<u32>>)> {
-    let spread = |store: &Store| -> Vec<Vec<u32>> {
-        let count = count.min(store.len());
-        (0..count).map(|n| store.source(n * store.len() / count)).collect()
-    };
-    Ok(match prepared {
-        Some(text) => (text.split(data::Split::Train)?, spread(&text.split(data::Split::Test)?)),
-        None => {
-            let store = stand_in::store(experiment, vocabulary)?;
-            let sources = spread(&store);
-            (store, sources)
-        }
-    })
+) -> Result<Exported> {
+    let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
+    let device = device::open(&experiment.run)?;
+    let Experiment { model, training, .. } = experiment;
+    let model = Transformer::build(model, sizes, training.seed, training.precision.kinds(), device);
+    let updates = export::first_updates(&store, experiment, count)?;
+    export::export(folder, experiment, sizes, &store, &model, &updates)
+}
+
+/// What the measurements work on.
+struct Subject {
+    /// Training pairs.
+    store: Store,
+    /// To translate.
+    sources: Vec<Vec<u32>>,
+    sizes: VocabularySizes,
+    random_text: bool,
+}
+
+impl Subject {
+    /// The experiment's own text where it is prepared, and of its test set at most `count` sources, spread evenly;
+    /// else random text.
+    fn open(experiment: &Experiment, data_root: &Path, count: usize) -> Result<Self> {
+        let prepared = match &experiment.data.recipe.corpus {
+            Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
+            _ => open_if_prepared(&experiment.data, data_root)?,
+        };
+        let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, prepared.as_ref()));
+        validate_vocabulary(experiment, sizes)?;
+        let spread = |store: &Store| -> Vec<Vec<u32>> {
+            let count = count.min(store.len());
+            (0..count).map(|n| store.source(n * store.len() / count)).collect()
+        };
+        let (store, sources) = match &prepared {
+            Some(text) => (text.split(data::Split::Train)?, spread(&text.split(data::Split::Test)?)),
+            None => {
+                let store = stand_in::store(experiment, sizes.target)?;
+                let sources = spread(&store);
+                (store, sources)
+            }
+        };
+        Ok(Subject { store, sources, sizes, random_text: prepared.is_none() })
+    }
 }
 
 /// The number in the middle, or the mean of the two.

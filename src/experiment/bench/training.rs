@@ -1,7 +1,6 @@
 //! Updates as the trainer does them, timed one by one.
 
 use super::{Effort, Peak, Split, median};
-use crate::cards;
 use crate::config::Experiment;
 use crate::data::store::Store;
 use crate::device::{self, settle};
@@ -44,7 +43,7 @@ pub struct Training {
     pub peak_share: f64,
     /// The most that the process held at once.
     pub peak_memory_bytes: Option<u64>,
-    /// What the process holds on its card in the end, the matrices behind the peaks included.
+    /// The most that its tensors took of its card at once, as libtorch counts it.
     pub peak_device_bytes: Option<u64>,
     /// Seconds an update. A report costs its part of the log interval.
     pub split: Split,
@@ -213,10 +212,7 @@ pub fn measure(
         flops_per_second,
         peak_share: flops_per_second / peak.flops_per_second,
         peak_memory_bytes: device::peak_memory(),
-        peak_device_bytes: match model.device() {
-            Device::Cuda(_) => cards::used_by(std::process::id()),
-            _ => None,
-        },
+        peak_device_bytes: device::card_memory(model.device()).map(|memory| memory.peak),
         split: split(&watch.laps, log_interval),
     })
 }

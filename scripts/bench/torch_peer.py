@@ -1,0 +1,147 @@
+"""Python torch training what `ablate bench EXPERIMENT --export FOLDER` wrote: the same model, weights and batches.
+
+The model is `../torch_transformer.py`; needs torch alone. `../gpu-check` times it beside `ablate`.
+
+    torch_peer.py FOLDER [--device cuda]
+
+As a program it reads lines from standard input, `loss` (of the first update, without dropout, in float32), `eager`
+or `compiled` (a block of updates), and answers each with a line of JSON: so that one process, which compiles once,
+takes turns with others. The precision is the exported experiment's; bfloat16 is torch's autocast over float32
+weights. Batches are on the device before the clock starts, and the loss is fetched once an update.
+"""
+
+import argparse
+import json
+import struct
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch._dynamo
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from torch_transformer import PAD, Transformer, collate, cross_entropy, learning_rate  # noqa: E402
+
+# Graphs of one function before torch.compile would go on without compiling, in silence; its own limit is 8.
+RECOMPILE_LIMIT = 64
+
+
+def read_weights(path):
+    """The tensors of a safetensors file of float32, by name."""
+    data = bytearray(Path(path).read_bytes())
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] != "F32":
+            raise ValueError(f"{name} is {entry['dtype']}, not F32")
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        numbers = torch.frombuffer(data, dtype=torch.float32, offset=begin, count=(end - begin) // 4)
+        tensors[name] = numbers.reshape(entry["shape"])
+    return tensors
+
+
+class Peer:
+    """The exported model with its batches and an Adam, on a device."""
+
+    def __init__(self, folder, device="cpu"):
+        settings = json.loads((folder / "experiment.json").read_text())
+        self.settings, self.training, self.device = settings["model"], settings["training"], torch.device(device)
+        self.narrow = self.training["precision"] == "bfloat16"
+        batches = json.loads((folder / "batches.json").read_text())
+        tensors = [[collate(micro) for micro in update] for update in batches]
+        self.tokens = [sum(int((target != PAD).sum()) for _, _, target in update) for update in tensors]
+        on_device = lambda micro: tuple(tensor.to(self.device) for tensor in micro)  # noqa: E731
+        self.updates = [[on_device(micro) for micro in update] for update in tensors]
+        self.model = Transformer(self.settings, settings["vocabulary"]).to(self.device)
+        weights = read_weights(folder / "scored.weights.safetensors")
+        paths = dict(self.model.paths())
+        if paths.keys() != weights.keys():
+            raise RuntimeError(f"other variables: {paths.keys() ^ weights.keys()}")
+        with torch.no_grad():
+            for path, parameter in paths.items():
+                parameter.copy_(weights[path])
+        betas = (self.training["adam_beta1"], self.training["adam_beta2"])
+        epsilon = self.training["adam_epsilon"]
+        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, fused=True)
+        self.done, self.compiled, self.warm = 0, None, set()
+
+    def micro_batch(self, source, shifted, target):
+        """Sum of the smoothed loss of a micro-batch."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.narrow):
+            return cross_entropy(self.model(source, shifted), target, self.training["label_smoothing"])
+
+    def loss(self):
+        """Of the first update, smoothed, nats per target token, without dropout, in float32."""
+        self.model.eval()
+        smoothing = self.training["label_smoothing"]
+        with torch.no_grad():
+            nats = sum(cross_entropy(self.model(s, i).double(), t, smoothing).item() for s, i, t in self.updates[0])
+        return nats / self.tokens[0]
+
+    def block(self, variant, skip):
+        """All updates; milliseconds and target tokens of those behind the first `skip`."""
+        work = self.micro_batch
+        if variant == "compiled":
+            if self.compiled is None:
+                torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+                self.compiled = torch.compile(self.micro_batch, dynamic=True)
+            work = self.compiled
+        if variant not in self.warm:
+            self.warm.add(variant)
+            if variant == "compiled":
+                # Whatever a shape makes it compile is compiled before the clock starts.
+                self.block(variant, 0)
+        self.model.train()
+        milliseconds = []
+        for update, count in zip(self.updates, self.tokens):
+            begun = time.perf_counter()
+            self.adam.zero_grad()
+            total = 0.0
+            for micro in update:
+                loss = work(*micro) / count
+                loss.backward()
+                total = total + loss.detach()
+            self.done += 1
+            rate = learning_rate(
+                self.done,
+                self.settings["d_model"],
+                self.training["learning_rate_scale"],
+                self.training["warmup_steps"],
+            )
+            for group in self.adam.param_groups:
+                group["lr"] = rate
+            self.adam.step()
+            total = total.item()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            milliseconds.append(1e3 * (time.perf_counter() - begun))
+        return {"milliseconds": milliseconds[skip:], "target_tokens": self.tokens[skip:], "loss": total}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--warmup", type=int, default=3, help="updates of a block that are not timed")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    peer = Peer(arguments.folder, arguments.device)
+    for line in sys.stdin:
+        try:
+            task = line.strip()
+            answer = {"loss": peer.loss()} if task == "loss" else peer.block(task, arguments.warmup)
+            if arguments.device.startswith("cuda"):
+                answer["peak_bytes"] = torch.cuda.max_memory_allocated()
+        except Exception as error:  # noqa: BLE001 - the other side decides what a failure means
+            answer = {"error": f"{type(error).__name__}: {error}"[:2000]}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+//! A device's arithmetic beside float64 on the CPU: the output of the model, every gradient, ten updates.
+//!
+//! What runs is [`Updates`], with whatever kernels the device and the precision choose.
+
+use crate::data::collate::{Batch, collate};
+use crate::data::store::{Store, StoreWriter};
+use crate::error::Result;
+use crate::experiment::stand_in::Scratch;
+use crate::model::dropout::Mode;
+use crate::model::{ModelConfig, Norm, Transformer};
+use crate::train::adam::Adam;
+use crate::train::step::{Updates, hidden_states};
+use crate::train::{Precision, TrainingConfig};
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: usize = 203;
+/// Sentence pairs of a batch.
+const PAIRS: u32 = 24;
+const UPDATES: u64 = 10;
+
+/// How far a quantity is from float64's on the CPU, relative to the largest number of its tensor.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    /// Which of the two models: one that fused kernels take, one that they do not.
+    pub model: &'static str,
+    pub precision: Precision,
+    /// `output`, `gradients`, `losses`, `weights` or `dropout`.
+    pub quantity: &'static str,
+    /// The tensor or the update of the largest gap.
+    pub place: String,
+    pub gap: f64,
+    pub limit: f64,
+    pub holds: bool,
+}
+
+/// Largest gaps of outputs, gradients, losses and, after ten updates, weights. Absent: Adam turns the rounding of
+/// small gradients into whole steps, so weights say nothing.
+struct Limits {
+    output: f64,
+    gradients: f64,
+    losses: f64,
+    weights: Option<f64>,
+}
+
+fn limits(precision: Precision) -> Limits {
+    match precision {
+        Precision::Float64 => Limits { output: 1e-11, gradients: 1e-9, losses: 1e-9, weights: Some(1e-7) },
+        Precision::Float32 => Limits { output: 1e-4, gradients: 1e-3, losses: 1e-4, weights: None },
+        Precision::Bfloat16 => Limits { output: 0.05, gradients: 0.1, losses: 5e-3, weights: None },
+    }
+}
+
+/// Two models: heads that fused attention takes, and heads that it does not (d_k ≠ d_v), with the other norm.
+fn models() -> [(&'static str, ModelConfig); 2] {
+    let shared =
+        ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
+    [
+        ("post-norm, d_k = d_v = 16", shared.clone()),
+        ("pre-norm, d_k = 12, d_v = 16", ModelConfig { norm: Norm::Pre, d_k: Some(12), ..shared }),
+    ]
+}
+
+/// Compares `device` with float64 on the CPU, in each precision.
+///
+/// # Errors
+/// If no text can be written to compare on; gaps beyond their limits are no errors.
+pub fn compare(device: Device) -> Result<Vec<Gap>> {
+    let store = text()?;
+    let mut gaps = Vec::new();
+    for (name, config) in models() {
+        let expected = Course::run(&config, &store, Precision::Float64, Device::Cpu)?;
+        for precision in [Precision::Float64, Precision::Float32, Precision::Bfloat16] {
+            let found = Course::run(&config, &store, precision, device)?;
+            let limits = limits(precision);
+            let mut add = |quantity, (place, gap): (String, f64), limit| {
+                // NaN holds nothing.
+                gaps.push(Gap { model: name, precision, quantity, place, gap, limit, holds: gap <= limit });
+            };
+            add("output", largest(&found.output, &expected.output), limits.output);
+            add("gradients", largest(&found.gradients, &expected.gradients), limits.gradients);
+            add("losses", largest(&found.losses, &expected.losses), limits.losses);
+            if let Some(limit) = limits.weights {
+                add("weights", largest(&found.weights, &expected.weights), limit);
+            }
+            add("dropout", repetition(&config, &store, precision, device)?, 1e-6);
+        }
+    }
+    Ok(gaps)
+}
+
+/// Tensors by name.
+type Named = Vec<(String, Tensor)>;
+
+/// Everything that is compared, as float64 on the CPU.
+struct Course {
+    output: Named,
+    /// Of the first update.
+    gradients: Named,
+    losses: Named,
+    /// After the last update.
+    weights: Named,
+}
+
+impl Course {
+    fn run(config: &ModelConfig, store: &Store, precision: Precision, device: Device) -> Result<Self> {
+        let training = TrainingConfig { warmup_steps: 100, precision, ..Default::default() };
+        let model = Transformer::build(config, VOCABULARY, 1, precision.kinds(), device);
+        let first = batch(store, 0)?.on(device);
+        let hidden = tch::no_grad(|| hidden_states(&model, &first, &Mode::training(1)));
+        let mut adam = Adam::build(&training, model.weights());
+        let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
+        let (mut losses, mut gradients) = (Named::new(), Named::new());
+        for step in 1..=UPDATES {
+            let batches = [batch(store, step - 1)?, batch(store, step)?];
+            let stats = updates.update(&mut adam, &batches, step, false)?;
+            losses.push((format!("update {step}"), Tensor::from(stats.loss)));
+            if step == 1 {
+                gradients = of_weights(&model, Tensor::grad);
+            }
+        }
+        let output = vec![("hidden states".to_string(), on_host(&hidden))];
+        Ok(Course { output, gradients, losses, weights: of_weights(&model, Tensor::detach) })
+    }
+}
+
+/// What `take` makes of each weight. Biases of keys are left out: they add the same to all scores of a query, so
+/// their gradients are rounding alone.
+fn of_weights(model: &Transformer, take: impl Fn(&Tensor) -> Tensor) -> Named {
+    let compared = model.weights().named().iter().filter(|(name, _)| !name.ends_with("key.bias"));
+    compared.map(|(name, weight)| (name.clone(), on_host(&take(weight)))).collect()
+}
+
+fn on_host(tensor: &Tensor) -> Tensor {
+    tensor.detach().to_kind(Kind::Double).to_device(Device::Cpu).copy()
+}
+
+/// The largest gap and the tensor that has it; a gap that is no number is the largest of all.
+fn largest(found: &Named, expected: &Named) -> (String, f64) {
+    assert_eq!(found.len(), expected.len(), "the models are the same");
+    let gaps = found.iter().zip(expected).map(|((name, found), (_, expected))| {
+        let scale = expected.abs().max().double_value(&[]).max(1e-12);
+        (name.clone(), (found - expected).abs().max().double_value(&[]) / scale)
+    });
+    let size = |gap: f64| if gap.is_nan() { f64::INFINITY } else { gap };
+    gaps.max_by(|a, b| size(a.1).total_cmp(&size(b.1))).expect("something is compared")
+}
+
+/// How far the losses of one update with dropout are apart when it is done twice: dropout is a function of the seed.
+fn repetition(
+    config: &ModelConfig,
+    store: &Store,
+    precision: Precision,
+    device: Device,
+) -> Result<(String, f64)> {
+    let config =
+        ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..config.clone() };
+    let loss = || first_loss(&config, store, precision, device);
+    let (first, again) = (loss()?, loss()?);
+    Ok(("the loss of an update done twice".to_string(), (first / again - 1.0).abs()))
+}
+
+/// The loss of the first update of a fresh model.
+fn first_loss(config: &ModelConfig, store: &Store, precision: Precision, device: Device) -> Result<f64> {
+    let training = TrainingConfig { precision, ..Default::default() };
+    let model = Transformer::build(config, VOCABULARY, 1, precision.kinds(), device);
+    let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
+    let mut adam = Adam::build(&training, model.weights());
+    Ok(updates.update(&mut adam, &[batch(store, 0)?], 1, false)?.loss)
+}
+
+/// The loss of one update of a small model: whether training works at all.
+///
+/// # Errors
+/// If it does not.
+pub fn one_update(precision: Precision, device: Device) -> Result<f64> {
+    let [(_, config), _] = models();
+    first_loss(&config, &text()?, precision, device)
+}
+
+/// Pairs of 1 to 20 tokens by a rule, enough for all batches.
+fn text() -> Result<Store> {
+    let folder = Scratch::create()?;
+    let path = folder.path().join("pairs.store");
+    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32])?;
+    let sentence = |pair: u32, salt: u32| -> Vec<u32> {
+        let token =
+            |place: u32| 3 + (pair * 7919 + place * place * 31 + place * salt) % (VOCABULARY as u32 - 3);
+        (0..1 + (pair * salt) % 20).map(token).collect()
+    };
+    for pair in 0..PAIRS * (UPDATES as u32 + 1) {
+        writer.push(&sentence(pair, 13), &sentence(pair, 17))?;
+    }
+    writer.finish()?;
+    Store::open(&path, [0; 32])
+}
+
+fn batch(store: &Store, number: u64) -> Result<Batch> {
+    let first = number as u32 * PAIRS;
+    collate(store, &(first..first + PAIRS).collect::<Vec<_>>(), Device::Cpu)
+}

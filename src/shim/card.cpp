@@ -1,0 +1,41 @@
+// The memory of a GPU as libtorch's allocator counts it, memory that it copies from, and a choice of kernels.
+#include "shim.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+extern "C" {
+
+// Bytes of tensors now, the most at once, and the most that the allocator held for them.
+int ablate_card_memory(int index, int64_t* current, int64_t* peak, int64_t* reserved) {
+  return ablate::guarded([&] {
+    auto stats = at::accelerator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    // The first of each array counts blocks of all sizes together.
+    *current = stats.allocated_bytes[0].current;
+    *peak = stats.allocated_bytes[0].peak;
+    *reserved = stats.reserved_bytes[0].peak;
+  });
+}
+
+// The peaks begin anew.
+int ablate_forget_card_peak(int index) {
+  return ablate::guarded([&] {
+    at::accelerator::emptyCache();
+    at::accelerator::resetPeakStats(static_cast<c10::DeviceIndex>(index));
+  });
+}
+
+// The numbers in page-locked memory.
+int ablate_pin(const at::Tensor* tensor, at::Tensor** out) {
+  return ablate::guarded([&] { *out = new at::Tensor(tensor->pin_memory()); });
+}
+
+// cuDNN's attention plans anew for each shape of a batch, and shapes of sentences vary.
+int ablate_refuse_cudnn_attention() {
+  return ablate::guarded([&] { at::globalContext().setSDPUseCuDNN(false); });
+}
+
+}  // extern "C"

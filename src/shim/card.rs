@@ -1,0 +1,66 @@
+//! A GPU's memory as libtorch's allocator counts it, memory that it copies from, and a choice of kernels.
+
+use super::check;
+use crate::error::Result;
+use std::ffi::c_int;
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+unsafe extern "C" {
+    fn ablate_card_memory(index: c_int, current: *mut i64, peak: *mut i64, reserved: *mut i64) -> c_int;
+    fn ablate_forget_card_peak(index: c_int) -> c_int;
+    fn ablate_pin(tensor: *const C_tensor, out: *mut *mut C_tensor) -> c_int;
+    fn ablate_refuse_cudnn_attention() -> c_int;
+}
+
+/// Bytes of this process on a card, without CUDA's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// In tensors at this moment.
+    pub current: u64,
+    /// The most in tensors at once.
+    pub peak: u64,
+    /// The most that was taken of the card for them.
+    pub reserved_peak: u64,
+}
+
+/// # Errors
+/// If CUDA is not in use.
+pub fn memory(index: usize) -> Result<Memory> {
+    let (mut current, mut peak, mut reserved) = (0, 0, 0);
+    // SAFETY: the three are written before the call ends.
+    check(unsafe { ablate_card_memory(index as c_int, &mut current, &mut peak, &mut reserved) })?;
+    let [current, peak, reserved_peak] = [current, peak, reserved].map(|bytes: i64| bytes.max(0) as u64);
+    Ok(Memory { current, peak, reserved_peak })
+}
+
+/// Lets the peaks of [`memory`] begin anew.
+///
+/// # Errors
+/// If CUDA is not in use.
+pub fn forget_peak(index: usize) -> Result<()> {
+    // SAFETY: takes nothing but a number.
+    check(unsafe { ablate_forget_card_peak(index as c_int) })
+}
+
+/// The same numbers in page-locked memory, from which a card copies while the processor goes on.
+///
+/// # Errors
+/// If CUDA is not in use, or no such memory is left.
+pub fn pin(tensor: &Tensor) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: the tensor lives through the call; `out` is a new tensor after success.
+    unsafe {
+        check(ablate_pin(tensor.as_ptr(), &mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+/// Leaves cuDNN's attention out of libtorch's choice of kernels: it plans anew for each shape of a batch.
+///
+/// # Errors
+/// If libtorch refuses.
+pub fn refuse_cudnn_attention() -> Result<()> {
+    // SAFETY: sets a switch of libtorch's.
+    check(unsafe { ablate_refuse_cudnn_attention() })
+}

@@ -1,0 +1,117 @@
+//! Training in bfloat16 beside float32: the same gradients but for rounding, nearly the same loss, float32 weights.
+
+use ablate::data::collate::{Batch, collate};
+use ablate::data::store::{Store, StoreWriter};
+use ablate::model::dropout::Mode;
+use ablate::model::{ModelConfig, Norm, Transformer, Tying};
+use ablate::train::adam::Adam;
+use ablate::train::checkpoint::Progress;
+use ablate::train::likelihood::likelihood;
+use ablate::train::step::{Updates, hidden_states};
+use ablate::train::stream::BatchStream;
+use ablate::train::{Precision, TrainingConfig};
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: usize = 40;
+
+fn model_config() -> ModelConfig {
+    ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, ..Default::default() }
+}
+
+fn build(config: &ModelConfig, precision: Precision) -> Transformer {
+    tch::set_num_threads(1);
+    Transformer::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
+}
+
+/// Sentences of 2 to 9 tokens that are copied.
+fn copies(count: u32) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairs.store");
+    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
+    for n in 0..count {
+        let sentence: Vec<u32> = (0..2 + n % 8)
+            .map(|i| 3 + (n * 7919 + i * i * 31 + n / 3 * i) % (VOCABULARY as u32 - 3))
+            .collect();
+        writer.push(&sentence, &sentence).unwrap();
+    }
+    writer.finish().unwrap();
+    let store = Store::open(&path, [0; 32]).unwrap();
+    (folder, store)
+}
+
+fn batch(store: &Store) -> Batch {
+    collate(store, &(0..24).collect::<Vec<u32>>(), Device::Cpu).unwrap()
+}
+
+/// The largest gap of a tensor, relative to its largest number.
+fn gap(narrow: &Tensor, wide: &Tensor) -> f64 {
+    let scale = wide.abs().max().double_value(&[]).max(1e-9);
+    (narrow - wide).abs().max().double_value(&[]) / scale
+}
+
+#[test]
+fn gradients_are_those_of_float32_but_for_rounding() {
+    let (_folder, store) = copies(24);
+    let training = TrainingConfig { steps: 1, ..Default::default() };
+    for (norm, tying) in [(Norm::Post, Tying::All), (Norm::Pre, Tying::None)] {
+        // The masks of dropout are the same in both.
+        let config =
+            ModelConfig { norm, tying, attention_dropout: 0.1, activation_dropout: 0.1, ..model_config() };
+        let trained = |precision| {
+            let model = build(&config, precision);
+            let updates = Updates { model: &model, config: &training, d_model: 64, store: &store };
+            let mut adam = Adam::build(&training, model.weights());
+            let stats = updates.update(&mut adam, &[batch(&store)], 1, false).unwrap();
+            (model, stats.loss)
+        };
+        let ((narrow, narrow_loss), (wide, wide_loss)) =
+            (trained(Precision::Bfloat16), trained(Precision::Float32));
+        assert!((narrow_loss / wide_loss - 1.0).abs() < 2e-3, "{narrow_loss} and {wide_loss}");
+        for ((name, a), (_, b)) in narrow.weights().named().iter().zip(wide.weights().named()) {
+            assert_eq!((a.kind(), a.grad().kind()), (Kind::Float, Kind::Float), "{name}");
+            // A key's bias adds the same to all scores of a query: its gradient is rounding alone.
+            if !name.ends_with("key.bias") {
+                let gap = gap(&a.grad(), &b.grad());
+                assert!(gap < 0.06, "{norm:?}: gradient of {name} is {gap} apart");
+            }
+        }
+    }
+}
+
+#[test]
+fn passes_of_training_are_bfloat16_and_all_others_float32() {
+    let (_folder, store) = copies(24);
+    let (narrow, wide) =
+        (build(&model_config(), Precision::Bfloat16), build(&model_config(), Precision::Float32));
+    let batch = batch(&store);
+    assert_eq!(hidden_states(&narrow, &batch, &Mode::training(1)).kind(), Kind::BFloat16);
+    let outside = |model| hidden_states(model, &batch, &Mode::evaluation());
+    assert_eq!(outside(&narrow), outside(&wide));
+    assert_eq!(likelihood(&narrow, &store, 500).unwrap(), likelihood(&wide, &store, 500).unwrap());
+}
+
+#[test]
+fn training_reaches_the_loss_of_float32() {
+    let (_folder, store) = copies(1_500);
+    let training = TrainingConfig {
+        steps: 250,
+        batch_tokens: 500,
+        micro_batch_tokens: 300,
+        warmup_steps: 60,
+        ..Default::default()
+    };
+    let reached = |precision| {
+        let model = build(&model_config(), precision);
+        let mut adam = Adam::build(&training, model.weights());
+        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let mut stream = BatchStream::start(&store, &training, &start).unwrap();
+        let updates = Updates { model: &model, config: &training, d_model: 64, store: &store };
+        for step in 1..=training.steps {
+            updates.step(&mut adam, &stream.next_update(), step, false).unwrap();
+        }
+        likelihood(&model, &store, 1000).unwrap().loss()
+    };
+    let (narrow, wide) = (reached(Precision::Bfloat16), reached(Precision::Float32));
+    assert!(wide < 1.5, "float32 itself learned little: {wide}");
+    assert!(narrow < 1.05 * wide + 0.02, "{narrow} nats in bfloat16, {wide} in float32");
+}
