@@ -250,6 +250,58 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
     }
 }
 
+/// Beam search that stops when `beam` hypotheses are finished, a full pass for every prefix: the best one's tokens.
+fn stopping_early(model: &Transformer, source: &[u32], beam: usize, alpha: f64, limit: usize) -> Vec<u32> {
+    let mut open: Vec<(Vec<u32>, f64)> = vec![(Vec::new(), 0.0)];
+    let mut finished: Vec<(Vec<u32>, f64)> = Vec::new();
+    for length in 1..=limit {
+        let mut candidates: Vec<(Vec<u32>, u32, f64)> = Vec::new();
+        for (prefix, total) in &open {
+            let next = log_probabilities(model, source, prefix).pop().unwrap();
+            candidates
+                .extend((EOS..VOCABULARY as u32).map(|t| (prefix.clone(), t, total + next[t as usize])));
+        }
+        candidates.sort_by(|a, b| b.2.total_cmp(&a.2));
+        candidates.truncate(2 * beam);
+        open.clear();
+        for (prefix, token, total) in candidates {
+            match token {
+                EOS => finished.push((prefix, total / penalty(Gnmt, length, alpha))),
+                _ if open.len() < beam => open.push(([prefix, vec![token]].concat(), total)),
+                _ => {}
+            }
+        }
+        if finished.len() >= beam {
+            break;
+        }
+    }
+    if finished.is_empty() {
+        return open.swap_remove(0).0;
+    }
+    finished.sort_by(|a, b| b.1.total_cmp(&a.1));
+    finished.swap_remove(0).0
+}
+
+#[test]
+fn early_stopping_takes_the_best_of_the_first_finished() {
+    let mut differ = 0;
+    for (name, model) in models() {
+        for (beam, alpha) in [(2, 0.6), (3, 2.0), (4, 3.0)] {
+            let config = DecodingConfig { early_stopping: true, ..decoding(beam, alpha, 6) };
+            let stopped = run(&model, &config, &sources(), 1);
+            let certain = run(&model, &decoding(beam, alpha, 6), &sources(), 1);
+            for ((source, stopped), certain) in sources().iter().zip(stopped).zip(certain) {
+                if !source.is_empty() {
+                    let expected = stopping_early(&model, source, beam, alpha, source.len() + 6);
+                    assert_eq!(stopped[0].tokens, expected, "{name}, beam {beam}, {source:?}");
+                    differ += usize::from(stopped[0].tokens != certain[0].tokens);
+                }
+            }
+        }
+    }
+    assert!(differ > 0, "no search was ended early");
+}
+
 #[test]
 fn no_narrow_beam_ends_with_a_better_score_than_an_exhaustive_one() {
     let source = vec![5, 3];

@@ -35,7 +35,7 @@ struct Candidate {
 ///
 /// A hypothesis is given up when it can no longer beat the `n_best`-th finished one, whatever tokens follow, and a
 /// sentence's search ends when none is left, or at its limit. What it returns is the best of all hypotheses that a
-/// beam of this width finishes.
+/// beam of this width finishes, unless `decoding.early_stopping` ends it sooner.
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,
@@ -64,7 +64,7 @@ pub(super) fn search(
             let mut parents = sentence.advance(&best[first_row..first_row + width], config);
             sentence.drop_hopeless(config, limits[sentence.number], n_best);
             parents.truncate(sentence.open.len());
-            if sentence.is_done(limits[sentence.number]) {
+            if sentence.is_done(config, limits[sentence.number]) {
                 let number = sentence.number;
                 results[number] = sentence.into_best(config, n_best);
             } else {
@@ -152,11 +152,16 @@ impl Sentence {
         let Some(worst) = self.finished.get(n_best.min(config.beam) - 1) else { return };
         // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
         let can_win = |open: &Open| config.score(open.log_probability, limit + 1) > worst.score;
-        self.open.truncate(self.open.partition_point(can_win));
+        let winners = self.open.partition_point(can_win);
+        // Where finished ones are counted, those that lose count as well.
+        if winners == 0 || !config.early_stopping {
+            self.open.truncate(winners);
+        }
     }
 
-    fn is_done(&self, limit: usize) -> bool {
-        self.open.first().is_none_or(|best| best.tokens.len() >= limit)
+    fn is_done(&self, config: &DecodingConfig, limit: usize) -> bool {
+        config.early_stopping && self.finished.len() >= config.beam
+            || self.open.first().is_none_or(|best| best.tokens.len() >= limit)
     }
 
     /// The best finished hypotheses; if none finished within the limit, the open ones as they are.

@@ -22,6 +22,10 @@ pub struct DecodingConfig {
     pub length_penalty: f64,
     /// What the exponent is applied to.
     pub length_penalty_form: LengthPenaltyForm,
+    /// End the search of a sentence as soon as as many hypotheses are finished as the beam is wide; else only when no
+    /// other can win any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub early_stopping: bool,
     /// Output may be longer than the input by this many tokens.
     pub max_extra_length: usize,
     /// Padded source tokens times beam that are decoded at once.
@@ -34,6 +38,7 @@ impl Default for DecodingConfig {
             beam: 4,
             length_penalty: 0.6,
             length_penalty_form: LengthPenaltyForm::Gnmt,
+            early_stopping: false,
             max_extra_length: 50,
             batch_tokens: 8_192,
         }

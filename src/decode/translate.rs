@@ -5,7 +5,6 @@ use super::{DecodingConfig, beam, greedy};
 use crate::data::collate::pad_sources;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
-use crate::model::dropout::Mode;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 
@@ -83,7 +82,7 @@ fn search(
 ) -> Vec<Vec<Hypothesis>> {
     let (ids, lengths) = pad_sources(sources, model.device());
     lap(Phase::Data);
-    let encoded = model.encode(&ids, &lengths, &Mode::evaluation());
+    let encoded = model.read(&ids, &lengths);
     let limit = model.position_limit().unwrap_or(i64::MAX) as usize;
     let limits: Vec<usize> =
         sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();

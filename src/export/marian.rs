@@ -241,7 +241,11 @@ fn generation(run: &Run, rows: i64, positions: i64) -> serde_json::Value {
         "pad_token_id": PAD,
         "num_beams": decoding.beam,
         "length_penalty": decoding.length_penalty,
-        "early_stopping": if decoding.beam > 1 { json!("never") } else { json!(false) },
+        "early_stopping": match (decoding.beam, decoding.early_stopping) {
+            (1, _) => json!(false),
+            (_, true) => json!(true),
+            (_, false) => json!("never"),
+        },
         "max_new_tokens": longest,
         "suppress_tokens": never,
     })

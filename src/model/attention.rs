@@ -82,6 +82,28 @@ impl MultiHeadAttention {
         self.output.forward(&heads).unsqueeze(1)
     }
 
+    /// Attention of `x` to itself, on a CPU in float32 and without a graph; see [`decoding`].
+    ///
+    /// # Shapes
+    /// `x` [B, S, D] with the real length of each row → [B, S, D].
+    pub fn forward_rows(&self, x: &Tensor, lengths: &[i64]) -> Tensor {
+        let (batch, width, _) = x.size3().expect("rows of positions");
+        let each = |of: fn(usize, i64) -> i64| -> Vec<i64> {
+            let rows = lengths.iter().enumerate();
+            rows.flat_map(|(row, &length)| std::iter::repeat_n(of(row, length), width as usize)).collect()
+        };
+        let (owners, lengths) = (each(|row, _| row as i64), each(|_, length| length));
+        let projected = self.keys_and_values(x);
+        let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
+        let vectors: Vec<[Tensor; 2]> = (0..width).map(at).collect();
+        let owners = &owners[..];
+        let seen: Vec<decoding::Position> =
+            vectors.iter().map(|[keys, values]| decoding::Position { keys, values, owners }).collect();
+        let queries = self.query.forward(x).view([batch * width, self.heads * self.d_k]);
+        let heads = decoding::attend_once(&queries, &seen, &lengths, self.heads, (self.d_k, self.d_v));
+        self.output.forward(&heads.view([batch, width, self.heads * self.d_v]))
+    }
+
     /// # Shapes
     /// `x` [B, T, D], `memory` of length S, `mask` for [B, H, T, S] → [B, T, D].
     pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Mask, mode: &Mode) -> Tensor {

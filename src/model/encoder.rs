@@ -36,7 +36,24 @@ impl Encoder {
     /// # Shapes
     /// Embedded source [B, S, D], padding mask [B, 1, 1, S] → [B, S, D].
     pub fn forward(&self, x: Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
-        self.end.forward(self.layers.iter().fold(x, |x, layer| layer.forward(&x, mask, mode)))
+        self.end.forward(self.layers.iter().fold(x, |x, layer| {
+            let attend =
+                |x: &Tensor| layer.attention.forward(x, &layer.attention.memory(x), Mask::Added(mask), mode);
+            layer.forward(&x, mode, attend)
+        }))
+    }
+
+    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`](crate::shim::decoding).
+    ///
+    /// # Shapes
+    /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
+    pub fn read(&self, x: Tensor, lengths: &[i64]) -> Tensor {
+        let mode = Mode::evaluation();
+        self.end.forward(
+            self.layers
+                .iter()
+                .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths))),
+        )
     }
 }
 
@@ -51,10 +68,9 @@ impl EncoderLayer {
         }
     }
 
-    fn forward(&self, x: &Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
-        let x = self.attention_residual.forward(x, mode, |x| {
-            self.attention.forward(x, &self.attention.memory(x), Mask::Added(mask), mode)
-        });
+    /// `attend` gives what self-attention makes of its (maybe normalised) input.
+    fn forward(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let x = self.attention_residual.forward(x, mode, attend);
         self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
     }
 }

@@ -9,6 +9,7 @@ use super::mask::Mask;
 use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
 use super::{Kinds, ModelConfig, VocabularySizes, kinds, mask};
+use crate::shim::decoding;
 use tch::{Device, Kind, Tensor};
 
 /// Encoder, decoder, embeddings and softmax matrix.
@@ -118,6 +119,16 @@ impl Transformer {
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
 
+    /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
+    pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
+        if !decoding::takes(self.kind(), self.device) {
+            return self.encode(source, lengths, &Mode::evaluation());
+        }
+        let mask = mask::padding(lengths, source.size()[1], self.kind(), self.device);
+        let x = self.source_position.add(self.embeddings.source(source), 0);
+        Encoded { output: self.encoder.read(x, lengths), mask, lengths: lengths.to_vec() }
+    }
+
     /// The decoder's output for a known target, all positions at once.
     ///
     /// # Shapes
@@ -185,5 +196,34 @@ impl Transformer {
     /// The matrix before the softmax, [V, D].
     pub fn softmax_matrix(&self) -> &Tensor {
         self.embeddings.softmax()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Norm;
+
+    #[test]
+    fn reading_for_decoding_is_encoding() {
+        tch::set_num_threads(2);
+        let small = ModelConfig { layers: 2, d_model: 48, d_ff: 64, heads: 3, ..Default::default() };
+        let uneven = ModelConfig { d_k: Some(5), d_v: Some(18), norm: Norm::Pre, ..small.clone() };
+        for config in [small, uneven] {
+            let model = Transformer::build(&config, 11, 3, Kind::Float, Device::Cpu);
+            let source = Tensor::from_slice2(&[[4i64, 9, 3, 10, 2], [7, 5, 2, 0, 0], [6, 2, 0, 0, 0]]);
+            let lengths = [5, 3, 2];
+            tch::no_grad(|| {
+                let [read, encoded] =
+                    [model.read(&source, &lengths), model.encode(&source, &lengths, &Mode::evaluation())];
+                for (row, &length) in lengths.iter().enumerate() {
+                    let [read, encoded] =
+                        [&read, &encoded].map(|of| of.output.get(row as i64).narrow(0, 0, length));
+                    let gap = (read - encoded).abs().max().double_value(&[]);
+                    assert!(gap < 1e-5, "row {row}: {gap:e}");
+                }
+                assert_eq!(read.lengths, lengths);
+            });
+        }
     }
 }

@@ -1,4 +1,4 @@
-// Kernels of a decoding step on a CPU: attention of one query a row, and the most probable next tokens.
+// Kernels of decoding on a CPU: attention of one query a row, and the most probable next tokens.
 //
 // Callers have checked shapes, so nothing here can fail. Loops that compute are compiled for several instruction
 // sets, of which the processor's is chosen when the program is loaded.
@@ -38,42 +38,73 @@ inline float exponential(float x) {
   return x < -87.0f ? 0.0f : sum * scale;
 }
 
+// A vector register of the widest processors; on others the compiler takes several.
+constexpr int64_t LANES = 16;
+typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float Half __attribute__((vector_size(32)));
+typedef float Quarter __attribute__((vector_size(16)));
+
+inline int64_t whole_lanes(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+inline __attribute__((always_inline)) const Lanes& load(const float* from) {
+  return *reinterpret_cast<const Lanes*>(from);
+}
+
+inline __attribute__((always_inline)) float sum_of(const Lanes& lanes) {
+  const Half half = __builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15);
+  const Quarter quarter =
+      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
+
+// One row. `weights` has room for whole_lanes(positions) numbers.
 FOR_ALL_PROCESSORS
 void attend(const float* query, const float* const* keys, const float* const* values, int64_t positions,
             int64_t heads, int64_t d_k, int64_t d_v, float scale, float* weights, float* mixed) {
-  for (int64_t position = 0; position < positions; ++position) {
-    const float* key = keys[position];
-    for (int64_t head = 0; head < heads; ++head) {
-      float product = 0.0f;
-#pragma omp simd reduction(+ : product)
-      for (int64_t i = 0; i < d_k; ++i) product += query[head * d_k + i] * key[head * d_k + i];
-      weights[head * positions + position] = product * scale;
+  const int64_t padded = whole_lanes(positions);
+  for (int64_t head = 0; head < heads; ++head, query += d_k, mixed += d_v) {
+    float largest = -INFINITY;
+    for (int64_t position = 0; position < positions; ++position) {
+      const float* key = keys[position] + head * d_k;
+      Lanes products = {};
+      int64_t i = 0;
+      for (; i + LANES <= d_k; i += LANES) products += load(query + i) * load(key + i);
+      float product = sum_of(products);
+      for (; i < d_k; ++i) product += query[i] * key[i];
+      weights[position] = product * scale;
+      largest = weights[position] > largest ? weights[position] : largest;
     }
-  }
-  for (int64_t head = 0; head < heads; ++head) {
-    float* of_head = weights + head * positions;
-    float largest = of_head[0];
-#pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < positions; ++i) largest = of_head[i] > largest ? of_head[i] : largest;
+    // What is behind the last position weighs nothing, so that only whole vectors are computed.
+    for (int64_t position = positions; position < padded; ++position) weights[position] = -INFINITY;
     float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < positions; ++i) {
-      of_head[i] = exponential(of_head[i] - largest);
-      sum += of_head[i];
+    for (int64_t position = 0; position < padded; ++position) {
+      weights[position] = exponential(weights[position] - largest);
+      sum += weights[position];
     }
     const float share = 1.0f / sum;
-#pragma omp simd
-    for (int64_t i = 0; i < positions; ++i) of_head[i] *= share;
-  }
-  std::fill(mixed, mixed + heads * d_v, 0.0f);
-  for (int64_t position = 0; position < positions; ++position) {
-    const float* value = values[position];
-    for (int64_t head = 0; head < heads; ++head) {
-      const float weight = weights[head * positions + position];
-#pragma omp simd
-      for (int64_t i = 0; i < d_v; ++i) mixed[head * d_v + i] += weight * value[head * d_v + i];
+    int64_t i = 0;
+    for (; i + LANES <= d_v; i += LANES) {
+      Lanes total = {};
+      for (int64_t position = 0; position < positions; ++position) {
+        total += weights[position] * load(values[position] + head * d_v + i);
+      }
+      *reinterpret_cast<Lanes*>(mixed + i) = total * share;
+    }
+    for (; i < d_v; ++i) {
+      float total = 0.0f;
+      for (int64_t position = 0; position < positions; ++position) {
+        total += weights[position] * values[position][head * d_v + i];
+      }
+      mixed[i] = total * share;
     }
   }
+}
+
+// Asks for what a row will read, which is scattered over as many tensors as there are positions.
+inline void fetch(const float* from, int64_t count) {
+  for (int64_t i = 0; i < count; i += LANES) __builtin_prefetch(from + i);
 }
 
 constexpr int64_t BLOCK = 64;
@@ -122,13 +153,18 @@ void ablate_attend_once(const float* queries, const float* const* keys, const fl
 #pragma omp parallel num_threads(threads) if (rows > 1)
   {
     std::vector<const float*> key(longest), value(longest);
-    std::vector<float> weights(heads * longest);
+    std::vector<float> weights(whole_lanes(longest));
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t position = 0; position < lengths[row]; ++position) {
         const int64_t owner = owners[position][row];
         key[position] = keys[position] + owner * key_stride;
         value[position] = values[position] + owner * value_stride;
+      }
+      for (int64_t position = 0; row + 1 < rows && position < lengths[row + 1]; ++position) {
+        const int64_t owner = owners[position][row + 1];
+        fetch(keys[position] + owner * key_stride, heads * d_k);
+        fetch(values[position] + owner * value_stride, heads * d_v);
       }
       attend(queries + row * heads * d_k, key.data(), value.data(), lengths[row], heads, d_k, d_v, scale,
              weights.data(), out + row * heads * d_v);

@@ -1,4 +1,4 @@
-//! Decoding steps on a CPU in float32: attention of one query a row, and the most probable next tokens.
+//! Decoding on a CPU in float32: attention of one query a row, and the most probable next tokens.
 //!
 //! libtorch would need a dozen calls for each, and would copy what is attended to whenever hypotheses move.
 
@@ -171,7 +171,7 @@ mod tests {
     fn attention_is_the_softmax_of_products() {
         tch::set_num_threads(2);
         for (rows, positions, heads, d_k, d_v) in
-            [(5, 7, 4, 32, 32), (1, 1, 1, 3, 5), (3, 40, 2, 64, 16), (7, 9, 8, 1, 1)]
+            [(5, 7, 4, 32, 32), (1, 1, 1, 3, 5), (3, 40, 2, 64, 16), (7, 9, 8, 1, 1), (2, 17, 3, 37, 20)]
         {
             let queries = numbers(&[rows, heads * d_k]) * 3.0;
             let keys = numbers(&[positions, 6, heads * d_k]) * 2.0;
