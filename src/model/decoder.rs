@@ -53,20 +53,20 @@ impl Decoder {
     ///
     /// # Shapes
     /// Embedded target shifted right [B, T, D], encoder output [B, S, D], source padding mask
-    /// [B, 1, 1, S], causal mask [1, 1, T, T] → [B, T, D]. Target padding needs no mask: it
+    /// [B, 1, 1, S], causal mask for [B, H, T, T] → [B, T, D]. Target padding needs no mask: it
     /// stands after every real token, where the causal mask hides it.
     pub fn forward(
         &self,
         x: Tensor,
         encoded: &Tensor,
         source_mask: &Tensor,
-        causal: &Tensor,
+        causal: Mask,
         mode: &Mode,
     ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.memory(encoded);
             let itself = |x: &Tensor| layer.self_attention.memory(x);
-            layer.forward(&x, itself, &encoder, Mask::Causal(causal), source_mask, mode)
+            layer.forward(&x, itself, &encoder, causal, source_mask, mode)
         });
         self.end.forward(last)
     }

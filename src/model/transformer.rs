@@ -4,6 +4,7 @@ use super::decoder::{Decoder, DecoderCache};
 use super::dropout::{Dropout, Mode};
 use super::embedding::Embeddings;
 use super::encoder::Encoder;
+use super::mask::Mask;
 use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
 use super::{Kinds, ModelConfig, VocabularySizes, kinds, mask};
@@ -115,7 +116,8 @@ impl Transformer {
         let kind = self.kind_of(mode);
         let causal = mask::causal(target.size()[1], kind, self.device);
         let x = self.target_position.add(self.embeddings.target(target), 0).to_kind(kind);
-        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, &causal, mode)
+        let causal = Mask::Causal(&causal);
+        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, causal, mode)
     }
 
     /// A cache for decoding token by token.
