@@ -194,7 +194,13 @@ impl Compute<'_> {
                 let layer = Decoder::build(&scope, model);
                 let weights = ready(scope);
                 let (x, encoded) = (input("x"), input("encoded"));
-                let output = layer.forward(x.shallow_clone(), encoded, &padding(encoded), Mask::Causal(&causal(x)), mode);
+                let output = layer.forward(
+                    x.shallow_clone(),
+                    encoded,
+                    &padding(encoded),
+                    Mask::Causal(&causal(x)),
+                    mode,
+                );
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::Embedding => self.embedding(scope, &inputs),
