@@ -42,7 +42,7 @@ fn text(report: &Report) -> String {
         }
     }
     if !report.gaps.is_empty() {
-        out += "\nbeside float64 on the CPU, relative to the largest number of each tensor:\n";
+        out += "\nbeside float64 on the CPU, norm of the difference over the norm of each tensor:\n";
     }
     for gap in &report.gaps {
         let (precision, verdict) =

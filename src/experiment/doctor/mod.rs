@@ -65,7 +65,8 @@ pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
     }
     findings.extend(driver());
     // Before anything else asks libtorch for a GPU: once it has looked in vain, it never looks again.
-    let opened = device::open(&RunConfig { device: choice, ..RunConfig::default() });
+    // One thread: the models are small, and on a busy machine several would wait for each other.
+    let opened = device::open(&RunConfig { device: choice, threads: 1, ..RunConfig::default() });
     findings.extend(cuda(choice));
     findings.push(nccl());
     let (device, unusable) = match opened {
