@@ -165,7 +165,7 @@ fn training(device: Device) -> Result<Vec<Finding>> {
     let name = device::name(device);
     let (precision, attention) = match device {
         Device::Cpu => (
-            "float32; bfloat16 works and is slower unless the processor has AMX".to_string(),
+            "float32; bfloat16 is faster where the processor has AMX or AVX512-BF16, else slower".to_string(),
             "plain operations; on a CPU libtorch's fused kernel gains nothing for sentences".to_string(),
         ),
         _ => (
