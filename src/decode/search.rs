@@ -38,8 +38,8 @@ impl NextToken<'_> {
     /// Hidden [R, D] → R vectors of at most `count`.
     pub fn best(&self, hidden: &Tensor, count: usize) -> Vec<Vec<(f64, u32)>> {
         let logits = self.model.logits(hidden);
-        // Padding and `<s>` are the first ids.
-        let (count, first) = (count.min(self.vocabulary - 2), PAD.max(BOS) as usize + 1);
+        // Padding and `<s>` are the first two ids.
+        let (count, first) = (count.min(self.vocabulary - 2), BOS as usize + 1);
         if decoding::takes(logits.kind(), logits.device()) {
             let found = decoding::most_probable(&logits, first..self.vocabulary, count);
             let pairs: Vec<(f64, u32)> = found.log_probabilities.into_iter().zip(found.ids).collect();
