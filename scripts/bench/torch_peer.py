@@ -1,6 +1,7 @@
 """Python torch training what `ablate bench EXPERIMENT --export FOLDER` wrote: the same model, weights and batches.
 
-The model is `../torch_transformer.py`; needs torch alone. `../gpu-check` times it beside `ablate`.
+The model is `../torch_transformer.py`; needs torch alone. `../gpu-check` times it beside `ablate` on a card,
+`train_peers.py` on a processor.
 
     torch_peer.py FOLDER [--device cuda]
 
@@ -47,7 +48,7 @@ def read_weights(path):
 class Peer:
     """The exported model with its batches and an Adam, on a device."""
 
-    def __init__(self, folder, device="cpu"):
+    def __init__(self, folder, device="cpu", fused=True):
         settings = json.loads((folder / "experiment.json").read_text())
         self.settings, self.training, self.device = settings["model"], settings["training"], torch.device(device)
         self.narrow = self.training["precision"] == "bfloat16"
@@ -66,8 +67,8 @@ class Peer:
                 parameter.copy_(weights[path])
         betas = (self.training["adam_beta1"], self.training["adam_beta2"])
         epsilon = self.training["adam_epsilon"]
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, fused=True)
-        self.done, self.compiled, self.warm = 0, None, set()
+        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, fused=fused)
+        self.done, self.compiled = 0, None
 
     def micro_batch(self, source, shifted, target):
         """Sum of the smoothed loss of a micro-batch."""
@@ -82,19 +83,21 @@ class Peer:
             nats = sum(cross_entropy(self.model(s, i).double(), t, smoothing).item() for s, i, t in self.updates[0])
         return nats / self.tokens[0]
 
+    def warm_up(self, variant):
+        """Whatever a shape makes torch.compile compile is compiled before the clock starts."""
+        if variant != "compiled" or self.compiled is not None:
+            return
+        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+        self.compiled = torch.compile(self.micro_batch, dynamic=True)
+        self.model.train()
+        for update in self.updates:
+            for micro in update:
+                self.compiled(*micro).backward()
+
     def block(self, variant, skip):
         """All updates; milliseconds and target tokens of those behind the first `skip`."""
-        work = self.micro_batch
-        if variant == "compiled":
-            if self.compiled is None:
-                torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
-                self.compiled = torch.compile(self.micro_batch, dynamic=True)
-            work = self.compiled
-        if variant not in self.warm:
-            self.warm.add(variant)
-            if variant == "compiled":
-                # Whatever a shape makes it compile is compiled before the clock starts.
-                self.block(variant, 0)
+        self.warm_up(variant)
+        work = self.compiled if variant == "compiled" else self.micro_batch
         self.model.train()
         milliseconds = []
         for update, count in zip(self.updates, self.tokens):

@@ -27,9 +27,6 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-# Compiled graphs of one function before torch.compile would give up in silence; its own limit is 8.
-RECOMPILE_LIMIT = 64
-
 
 def keep_freed_memory():
     """What `keep_freed_memory` in src/device.rs asks of glibc."""
@@ -39,105 +36,42 @@ def keep_freed_memory():
             raise RuntimeError(f"mallopt({option}, {value}) was refused")
 
 
-class Peer:
+def torch_peer(arguments, settings):
     """The modules of torch, trained as `ablate` trains: same weights, same batches."""
+    import torch
+    import torch._dynamo
 
-    def __init__(self, arguments, settings):
-        import torch
+    from torch_peer import Peer
 
-        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-        from torch_transformer import PAD, Transformer, collate, cross_entropy, learning_rate
+    class Alternating(Peer):
+        """What `torch_peer.py` does, a block each time that it is asked to."""
 
-        self.warmup = arguments.warmup
-        experiment = json.loads((arguments.folder / "experiment.json").read_text())
-        model_config, training = experiment["model"], experiment["training"]
-        model_config.setdefault("embedding_rows", None)
-        batches = json.loads((arguments.folder / "batches.json").read_text())
-        self.updates = [[collate(micro) for micro in update] for update in batches]
-        self.tokens = [sum(int((t != PAD).sum()) for _, _, t in update) for update in self.updates]
-        self.model = Transformer(model_config, experiment["vocabulary"])
-        self.load(arguments.folder / "scored.weights.safetensors")
-        smoothing = training["label_smoothing"]
-        self.loss = lambda source, shifted, target: cross_entropy(self.model(source, shifted), target, smoothing)
-        self.first_loss = self.without_dropout(self.updates[0]) / self.tokens[0]
-        betas, epsilon = (training["adam_beta1"], training["adam_beta2"]), training["adam_epsilon"]
-        # As it comes, Adam chooses among its implementations itself.
-        choice = {"fused": True} if "fused" in settings else {}
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, **choice)
-        scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
-        rate = lambda done: learning_rate(done + 1, model_config["d_model"], scale, warmup)  # noqa: E731
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, rate)
-        self.model.train()
-        self.graphs = lambda: 0
-        if "compile" in settings:
-            self.compile(torch)
+        def __init__(self):
+            # As it comes, Adam chooses among its implementations itself.
+            super().__init__(arguments.folder, fused=True if "fused" in settings else None)
+            self.variant = "compiled" if "compile" in settings else "eager"
+            self.warm_up(self.variant)
 
-    def load(self, file):
-        import torch
-        from safetensors.torch import load_file
+        def graphs(self):
+            return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
-        weights, paths = load_file(file), dict(self.model.paths())
-        if paths.keys() != weights.keys():
-            raise RuntimeError(f"other variables: {paths.keys() ^ weights.keys()}")
-        with torch.no_grad():
-            for path, parameter in paths.items():
-                parameter.copy_(weights[path])
+        def ready(self):
+            return {"loss": self.loss(), "graphs": self.graphs()}
 
-    def without_dropout(self, update):
-        import torch
+        def block(self):
+            graphs = self.graphs()
+            found = super().block(self.variant, arguments.warmup)
+            found["recompilations"] = self.graphs() - graphs
+            # What is not in use goes back to the system, so that peers that wait leave room.
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
+            return found
 
-        self.model.eval()
-        with torch.no_grad():
-            return sum(self.loss(*batch).double().item() for batch in update)
-
-    def compile(self, torch):
-        """Compiles, and meets every shape once."""
-        import torch._dynamo
-
-        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
-        self.loss = torch.compile(self.loss, dynamic=True)
-        self.graphs = lambda: torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        for update in self.updates:
-            for batch in update:
-                self.loss(*batch).backward()
-        self.adam.zero_grad()
-
-    def ready(self):
-        return {"loss": self.first_loss, "graphs": self.graphs()}
-
-    def update(self, batches, tokens):
-        self.adam.zero_grad()
-        total = 0.0
-        for source, shifted, target in batches:
-            loss = self.loss(source, shifted, target) / tokens
-            loss.backward()
-            total += loss.item()
-        self.adam.step()
-        self.schedule.step()
-        return total
-
-    def block(self):
-        milliseconds, graphs = [], 0
-        for number, (batches, tokens) in enumerate(zip(self.updates, self.tokens)):
-            if number == self.warmup:
-                graphs = self.graphs()
-            begun = time.perf_counter()
-            loss = self.update(batches, tokens)
-            milliseconds.append(1e3 * (time.perf_counter() - begun))
-        skip = self.warmup
-        found = {"milliseconds": milliseconds[skip:], "target_tokens": self.tokens[skip:], "loss": loss}
-        found["recompilations"] = self.graphs() - graphs
-        # What is not in use goes back to the system, so that peers that wait leave room.
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        return found
+    return Alternating()
 
 
 class Peak:
     """The fastest of some products of two square matrices."""
-
-    def __init__(self, *_):
-        pass
 
     def ready(self):
         return {}
@@ -260,7 +194,7 @@ def joeynmt(arguments, answer):
 
 def packages(program):
     """What a peer imports, with versions."""
-    names = {"joeynmt": ["torch", "joeynmt"], "peak": ["torch"]}.get(program, ["torch", "numpy", "safetensors"])
+    names = {"joeynmt": ["torch", "joeynmt"]}.get(program, ["torch"])
     for name in names:
         # JoeyNMT's modules need more than the package that holds them.
         import_module("joeynmt.training" if name == "joeynmt" else name)
@@ -293,7 +227,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     if program == "joeynmt":
         return joeynmt(arguments, answer)
-    peer = (Peak if program == "peak" else Peer)(arguments, [program, *settings])
+    peer = Peak() if program == "peak" else torch_peer(arguments, [program, *settings])
     answer(peer.ready())
     for _ in sys.stdin:
         answer(peer.block())

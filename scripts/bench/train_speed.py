@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training speed of `ablate` on the CPU beside Python torch and JoeyNMT, in one alternating run.
 
-    python3 -m venv .venv && .venv/bin/pip install torch==2.11.0 numpy safetensors
+    python3 -m venv .venv && .venv/bin/pip install torch==2.11.0
     python3 -m venv .venv-joey && .venv-joey/bin/pip install torch==2.11.0 joeynmt==2.3.0 importlib_metadata
     cargo bench --bench train_speed --no-run          # prints the path of the benchmark's binary
     .venv/bin/python scripts/bench/train_speed.py --binary target/release/deps/train_speed-… \\
@@ -105,7 +105,7 @@ def versions(arguments):
         python = python_of(arguments, program)
         result = run([python, HERE / "train_peers.py", "--peer", program, "--packages"], capture_output=True)
         if result.returncode != 0:
-            wanted = INSTALL.get(program, "torch==2.11.0 numpy safetensors")
+            wanted = INSTALL.get(program, "torch==2.11.0")
             reason = result.stderr.strip().splitlines()[-1]
             sys.exit(f"{program}: {reason}\ninstall it ({python} -m pip install {wanted}) or choose other --peers")
         found[program] = json.loads(result.stdout)
