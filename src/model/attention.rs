@@ -129,7 +129,7 @@ impl MultiHeadAttention {
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
 pub(super) fn plain(queries: &Tensor, memory: &Memory, mask: Mask, dropout: &Dropout, mode: &Mode) -> Tensor {
-    let (length, d_k) = (queries.size()[2], queries.size()[3]);
+    let d_k = queries.size()[3];
     // Scaling the queries instead of the scores touches K numbers a position, not S.
     let queries = queries * (d_k as f64).powf(-0.5);
     let scores = queries.matmul(&memory.keys.transpose(-2, -1));
@@ -137,19 +137,7 @@ pub(super) fn plain(queries: &Tensor, memory: &Memory, mask: Mask, dropout: &Dro
         Mask::None => scores,
         Mask::Added(added) | Mask::Causal(added) => scores + added,
     };
-    let weights = match length {
-        1 => softmax_of_short_rows(scores),
-        _ => scores.softmax(-1, None),
-    }; // [B, H, T, S]
+    let weights = scores.softmax(-1, None); // [B, H, T, S]
     mode.see(&weights);
     dropout.forward(weights, mode).matmul(&memory.values)
-}
-
-/// softmax over the last dimension, for one query a row, as in decoding. libtorch's own kernel takes rows that are no
-/// multiple of its vectors number by number, which for rows as short as sentences costs several times as much.
-fn softmax_of_short_rows(scores: Tensor) -> Tensor {
-    let largest = scores.amax([-1], true);
-    let weights = (scores - largest).exp();
-    let sums = weights.sum_dim_intlist(-1, true, None);
-    weights / sums
 }
