@@ -33,14 +33,14 @@ pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -
     let mut random = rng(seed, Purpose::BatchOrder, epoch);
     let mut order: Vec<u32> = (0..store.len() as u32).collect();
     shuffle(&mut order, &mut random);
-    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    let lengths = |pair| store.lengths(pair);
     if let Some(row_length) = batching.packed_length {
         let mut rows = packing::fill_rows(&order, lengths, row_length);
         shuffle(&mut rows, &mut random);
         let rows_a_batch = (batching.tokens / row_length).max(1);
         // The side with more tokens fills the rows; of the other, the rows of a batch should hold alike.
         for window in rows.chunks_mut(rows_a_batch * PACKED_WINDOW) {
-            window.sort_by_cached_key(|row| packing::shape(std::slice::from_ref(row), lengths).source);
+            window.sort_by_cached_key(|row| packing::shape(std::iter::once(&row[..]), lengths).source);
         }
         let mut batches: Vec<Vec<u32>> = rows.chunks(rows_a_batch).map(<[_]>::concat).collect();
         shuffle(&mut batches, &mut random);
@@ -196,7 +196,7 @@ mod tests {
     fn packed_rows_hold_every_pair_once_and_almost_nothing_else() {
         let (_directory, store) = store(20_000);
         let batching = Batching { tokens: 2100, packed_length: Some(256) };
-        let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+        let lengths = |pair| store.lengths(pair);
         let batches = epoch_batches(&store, 1, 0, batching);
         let mut seen = batches.concat();
         seen.sort_unstable();
@@ -206,7 +206,7 @@ mod tests {
         for batch in &batches {
             let rows = packing::rows(batch, lengths, 256);
             assert!(rows.len() <= 8);
-            let shape = packing::shape(&rows, lengths);
+            let shape = packing::shape(rows.iter().map(Vec::as_slice), lengths);
             assert!(shape.source <= 256 && shape.target <= 256, "{shape:?}");
             padded += rows.len() * (shape.source + shape.target);
         }

@@ -123,9 +123,9 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
 /// # Panics
 /// As [`collate`].
 fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Result<Batch> {
-    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
+    let lengths = |pair| store.lengths(pair);
     let rows = packing::rows(indices, lengths, row_length);
-    let widths = packing::shape(&rows, lengths);
+    let widths = packing::shape(rows.iter().map(Vec::as_slice), lengths);
     assert!(!rows.is_empty(), "a batch has pairs");
     let side = |width: usize| (vec![i64::from(PAD); rows.len() * width], vec![0; rows.len() * width]);
     let ((mut source, mut source_sentences), (mut inputs, mut target_sentences)) =

@@ -137,3 +137,26 @@ impl Split {
         }
     }
 }
+
+/// What tests of several files begin with.
+#[cfg(test)]
+mod fixtures {
+    use super::{Corpus, DataConfig, FilePair, Recipe};
+
+    /// A small vocabulary on `corpus`, lower-cased.
+    pub fn config(corpus: Corpus) -> DataConfig {
+        let recipe = Recipe::new("tiny", "en", "de", corpus);
+        DataConfig {
+            lowercase: true,
+            merges: 50,
+            max_length: 60,
+            max_length_ratio: 3.0,
+            ..DataConfig::new(recipe)
+        }
+    }
+
+    /// The files `name.en` and `name.de`.
+    pub fn pair(name: &str) -> FilePair {
+        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
+    }
+}

@@ -84,8 +84,8 @@ pub fn rows(pairs: &[u32], lengths: impl Fn(u32) -> (usize, usize), row_length: 
 }
 
 /// The padded length of each side of these rows: that of the fullest one.
-pub fn shape(rows: &[Vec<u32>], lengths: impl Fn(u32) -> (usize, usize)) -> Fill {
-    rows.iter().fold(Fill::default(), |longest, row| {
+pub fn shape<'a>(rows: impl Iterator<Item = &'a [u32]>, lengths: impl Fn(u32) -> (usize, usize)) -> Fill {
+    rows.fold(Fill::default(), |longest, row| {
         let filled = row.iter().fold(Fill::default(), |sum, &pair| sum.with(Fill::of(lengths(pair))));
         Fill { source: longest.source.max(filled.source), target: longest.target.max(filled.target) }
     })
@@ -113,7 +113,7 @@ mod tests {
         let made = fill_rows(&[2, 3, 5, 8, 7], lengths, 10);
         assert_eq!(rows(&made.concat(), lengths, 10), made);
         assert_eq!(rows(&[2, 3, 5, 8, 12], lengths, 10), [vec![2, 3, 5], vec![8], vec![12]]);
-        assert_eq!(shape(&made, lengths), Fill { source: 10, target: 10 });
-        assert_eq!(shape(&[vec![7, 2]], lengths), Fill { source: 4, target: 9 });
+        assert_eq!(shape(made.iter().map(Vec::as_slice), lengths), Fill { source: 10, target: 10 });
+        assert_eq!(shape(std::iter::once(&[7, 2][..]), lengths), Fill { source: 4, target: 9 });
     }
 }

@@ -229,26 +229,12 @@ fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> R
 #[cfg(test)]
 mod tests {
     use super::super::cleaning_counts::CleaningCounts;
-    use super::super::{FilePair, FilePairs, FilesCorpus, GeneratedCorpus};
+    use super::super::fixtures::{config, pair};
+    use super::super::{FilePairs, FilesCorpus, GeneratedCorpus};
     use super::*;
-
-    fn config(corpus: Corpus) -> DataConfig {
-        let recipe = Recipe::new("tiny", "en", "de", corpus);
-        DataConfig {
-            lowercase: true,
-            merges: 50,
-            max_length: 60,
-            max_length_ratio: 3.0,
-            ..DataConfig::new(recipe)
-        }
-    }
 
     fn generated() -> DataConfig {
         config(Corpus::Generated(GeneratedCorpus { train: 50, dev: 5, test: 6, seed: 1 }))
-    }
-
-    fn pair(name: &str) -> FilePair {
-        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
     }
 
     /// A corpus of files, in a fresh folder.

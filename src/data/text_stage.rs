@@ -301,10 +301,11 @@ impl StagedLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::fixtures::{config, pair};
     use crate::data::prepare::prepare;
     use crate::data::recipe::{HeldOutLines, HeldOutSentences};
     use crate::data::tokenizer::EncodeCache;
-    use crate::data::{FilePairs, FilesCorpus, Prepared, Recipe};
+    use crate::data::{FilePairs, FilesCorpus, Prepared};
     use tempfile::TempDir;
 
     #[test]
@@ -338,10 +339,6 @@ mod tests {
         }));
     }
 
-    fn pair(name: &str) -> FilePair {
-        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
-    }
-
     /// A corpus of files, in a fresh folder.
     fn files() -> (DataConfig, TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -352,17 +349,7 @@ mod tests {
         }
         let [dev, test] = ["dev", "test"].map(|name| FilePairs(vec![pair(name)]));
         let corpus = FilesCorpus { train: vec![pair("train")], dev, test, hold_out: None };
-        let recipe = Recipe::new("tiny", "en", "de", Corpus::Files(corpus));
-        (
-            DataConfig {
-                lowercase: true,
-                merges: 50,
-                max_length: 60,
-                max_length_ratio: 3.0,
-                ..DataConfig::new(recipe)
-            },
-            folder,
-        )
+        (config(Corpus::Files(corpus)), folder)
     }
 
     fn prepared(config: &DataConfig, source: &TempDir) -> Prepared {

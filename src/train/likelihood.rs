@@ -50,8 +50,7 @@ impl Likelihood {
 /// A user error if a sentence is longer than a learned position table.
 pub fn likelihood(model: &Transformer, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
     let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
-    let lengths: Vec<(usize, usize)> =
-        (0..store.len()).map(|i| (store.source_length(i), store.target_length(i))).collect();
+    let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
     // Training drops long pairs; what a model is judged by is never dropped.
     let longest = lengths.iter().map(|&(source, target)| source.max(target)).max().unwrap_or(0);
     if let Some(limit) = model.position_limit()

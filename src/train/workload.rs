@@ -79,14 +79,16 @@ impl Workload {
 
 /// The shape that these pairs get as a batch.
 pub fn shape(store: &Store, pairs: &[u32], batching: Batching) -> BatchShape {
-    let lengths = |pair: u32| (store.source_length(pair as usize), store.target_length(pair as usize));
-    let rows = match batching.packed_length {
-        Some(row_length) => packing::rows(pairs, lengths, row_length),
-        None => pairs.iter().map(|&pair| vec![pair]).collect(),
+    let lengths = |pair| store.lengths(pair);
+    let (rows, widths) = match batching.packed_length {
+        Some(row_length) => {
+            let rows = packing::rows(pairs, lengths, row_length);
+            (rows.len(), packing::shape(rows.iter().map(Vec::as_slice), lengths))
+        }
+        None => (pairs.len(), packing::shape(pairs.chunks(1), lengths)),
     };
-    let widths = packing::shape(&rows, lengths);
     BatchShape {
-        pairs: rows.len() as u64,
+        pairs: rows as u64,
         source: widths.source as u64,
         target: widths.target as u64,
         scored: target_tokens(store, pairs) as u64,

@@ -121,6 +121,11 @@ impl Store {
         shard.range(Side::Target, pair).len()
     }
 
+    /// Numbers of source and target ids of a pair, by the index that batches have.
+    pub fn lengths(&self, pair: u32) -> (usize, usize) {
+        (self.source_length(pair as usize), self.target_length(pair as usize))
+    }
+
     /// Number of source ids of all pairs.
     pub fn source_tokens(&self) -> u64 {
         self.shards.iter().map(|shard| shard.header.source_ids).sum()
