@@ -35,13 +35,11 @@ pub fn open(config: &RunConfig) -> Result<Device> {
 /// As for [`open`].
 pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
     keep_freed_memory();
-    // A launcher may show each process its own card alone.
-    let card = |named: usize| if tch::Cuda::device_count() == 1 { named } else { named + local_rank };
     let device = match config.device {
         DeviceChoice::Cpu => Device::Cpu,
         DeviceChoice::Auto if !has_nvidia_driver() => Device::Cpu,
         DeviceChoice::Auto => match load_cuda() {
-            Ok(()) => Device::Cuda(card(0)),
+            Ok(()) => card(0, local_rank)?,
             Err(reason) => {
                 say(&format!(
                     "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
@@ -55,19 +53,26 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
                     "run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"
                 ))
             })?;
-            let (index, count) = (card(index), tch::Cuda::device_count());
-            if index as i64 >= count {
-                return Err(Error::user(format!(
-                    "run.device = \"cuda:{index}\", but the GPUs are numbered 0 to {}",
-                    count - 1
-                )));
-            }
-            Device::Cuda(index)
+            card(index, local_rank)?
         }
     };
     let threads = if config.threads == 0 { available_threads() } else { config.threads };
     tch::set_num_threads(threads as i32);
     Ok(device)
+}
+
+/// The card of one of several processes on a machine, counted on from the one that is named. A launcher may show each
+/// process its own card alone.
+fn card(named: usize, local_rank: usize) -> Result<Device> {
+    let count = tch::Cuda::device_count();
+    let index = if count == 1 { named } else { named + local_rank };
+    if index as i64 >= count {
+        return Err(Error::user(format!(
+            "this process would take card {index} (run.device and its rank on this machine), but the GPUs are numbered 0 to {}",
+            count - 1
+        )));
+    }
+    Ok(Device::Cuda(index))
 }
 
 /// Cores that this process may use.
@@ -101,9 +106,13 @@ fn has_nvidia_driver() -> bool {
     nvidia_driver().is_some()
 }
 
-/// What the NVIDIA driver says of itself; absent if none is loaded.
+/// What the NVIDIA driver says of itself; absent if none is loaded. Under WSL 2 and in some containers it says nothing,
+/// and only its device files show.
 pub fn nvidia_driver() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    let Ok(text) = std::fs::read_to_string("/proc/driver/nvidia/version") else {
+        let device = ["/dev/nvidiactl", "/dev/dxg"].into_iter().find(|file| Path::new(file).exists())?;
+        return Some(format!("present ({device}), version unknown"));
+    };
     let line = text.lines().next().unwrap_or_default();
     Some(line.trim_start_matches("NVRM version:").split_whitespace().collect::<Vec<_>>().join(" "))
 }

@@ -91,13 +91,17 @@ impl Error {
     }
 }
 
+/// How libtorch says that memory is not enough; the last is cuBLAS on a card that is full already.
+const OUT_OF_MEMORY: [&str; 4] =
+    ["out of memory", "can't allocate memory", "not enough memory", "cublas_status_alloc_failed"];
+
 impl Error {
     /// Sorts a message of libtorch's into out of memory or plain failure.
     pub fn from_torch_message(message: &str) -> Self {
         // libtorch appends its C++ stack below the first line.
         let first = message.lines().next().unwrap_or("libtorch failed").trim();
         let lower = first.to_ascii_lowercase();
-        if ["out of memory", "can't allocate memory", "not enough memory"].iter().any(|m| lower.contains(m)) {
+        if OUT_OF_MEMORY.iter().any(|text| lower.contains(text)) {
             Error::OutOfMemory(first.to_string())
         } else {
             Error::Failed(format!("libtorch: {first}"))

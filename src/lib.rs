@@ -2,6 +2,9 @@
 //!
 //! The map of the code is `docs/architecture.md`.
 
+// Both macros panic where nobody reads: `commands::print` and `telemetry::console::say` do not.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod cards;
 pub mod cli;
 pub mod color;

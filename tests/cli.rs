@@ -80,6 +80,32 @@ fn a_corpus_that_is_not_prepared_is_an_error_that_names_the_command() {
 }
 
 #[test]
+fn a_file_whose_name_cannot_be_a_label_needs_a_name() {
+    let workshop = Workshop::new();
+    workshop.write("tïny x.toml", common::EXPERIMENT);
+    let train = ["train", "tïny x.toml", "--set", "training.steps=2"];
+    let refused = workshop.run(&train).expect(2);
+    refused.says("its file's name").says("label = ").says("--name");
+    workshop
+        .run(&[&train[..], &["--name", "x y"]].concat())
+        .expect(2)
+        .says("--name \"x y\" is not a safe name");
+    workshop.run(&[&train[..], &["--name", "plain"]].concat()).expect(0);
+    assert!(workshop.text("results/plain/seed-1/config.toml").contains("label = \"plain\""));
+}
+
+#[test]
+fn dev_and_test_fit_into_learned_positions_before_training() {
+    let workshop = Workshop::new();
+    let sets = ["model.position=learned", "data.max_length=14", "model.learned_positions=19"];
+    let words: Vec<&str> =
+        ["train", "tiny.toml"].into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])).collect();
+    let refused = workshop.run(&words).expect(2);
+    refused.says("model.learned_positions = 19 is too few: the longest sentence of the dev set has");
+    assert!(!workshop.path("results/tiny/seed-1/metrics.csv").exists());
+}
+
+#[test]
 fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     let workshop = Workshop::new();
     workshop.run(&["train", "tiny.toml"]).expect(0);

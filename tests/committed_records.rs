@@ -62,6 +62,12 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     assert_eq!(ledger, workshop.text("results/small/ledger.jsonl"));
     let table = workshop.run(&["table", "small.toml", "--reuse-records", "evidence"]).expect(0);
     assert_eq!(outcome.out().trim(), table.out().trim());
+
+    // A table needs nothing but the records: its directory is made.
+    let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
+    assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
+    assert_eq!(workshop.text("none/yet/small/records.jsonl"), records);
+    assert!(workshop.path("none/yet/small/table.md").exists());
 }
 
 #[test]

@@ -206,6 +206,13 @@ fn set_arguments() {
     set_fails("model.heads", "\"model.heads\" sets nothing", "write section.key=value, as in model.heads=4");
     set_fails("model..heads=4", "\"model..heads\" is not a key", "keys are section.key, as in model.heads");
     set_fails("model.heads=three", "model.heads = \"three\" is a string", "expected an integer");
+    let seed = "expected an integer from 0 to 9223372036854775807";
+    set_fails("training.seed=-1", "training.seed = -1 is out of range", seed);
+    set_fails(
+        "training.seed=9223372036854775808",
+        "training.seed = 9223372036854775808 is out of range",
+        seed,
+    );
     set_fails("model.heads=0", "model.heads = 0 is out of range", "expected an integer from 1 to 16777216");
 }
 

@@ -250,12 +250,17 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
         "training.steps=400",
         "training.dev_interval_steps=5",
     ];
-    workshop.run(&words("early", &sets)).expect(0);
+    let early = workshop.run(&words("early", &sets)).expect(0);
     let record: serde_json::Value =
         serde_json::from_str(&workshop.text("early/tiny/seed-1/record.json")).unwrap();
     let steps = record["record"]["steps"].as_u64().unwrap();
     assert!(steps < 400 && steps.is_multiple_of(5), "{steps}");
     assert_eq!(record["record"]["averaged_steps"].as_array().unwrap().last().unwrap().as_u64(), Some(steps));
+    early.says(&format!(
+        "step {steps}: training ends early, of 400 updates; the dev loss was best at step {}, and \
+         training.early_stopping_patience = 2",
+        steps - 10
+    ));
     // Its last dev losses are no better than the best before.
     let metrics = workshop.text("early/tiny/seed-1/metrics.csv");
     let losses: Vec<f64> = metrics

@@ -2,8 +2,10 @@
 
 mod common;
 
+use ablate::results::layout::COLUMNS;
 use common::Workshop;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 const TABLE3: &str = r#"
 base = "tiny.toml"
@@ -98,16 +100,52 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     let sealed: Value =
         serde_json::from_str(&workshop.text("results/small/base/seed-1/record.json")).unwrap();
     let counted = sealed["record"]["training_flops"].as_f64().unwrap();
+    // A column is what a record can have: these two and the metrics, of which one is the best of what was measured in
+    // training.
+    let metrics = sealed["record"]["metrics"].as_object().unwrap().keys().map(String::as_str);
+    let others = ["parameters", "steps", "best/dev_perplexity"];
+    assert_eq!(metrics.chain(others).collect::<BTreeSet<_>>(), BTreeSet::from(COLUMNS));
     let planned =
         json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
             .clone();
     assert_eq!(planned.as_f64().unwrap(), counted);
     assert!(csv.starts_with("row,group,changes,finished,seeds,model.layers,"), "{csv}");
     assert!(
-        markdown.contains("not distinguishable")
+        markdown.contains("**not judged: below 5 BLEU**")
             && markdown.contains("Welch's t-test")
             && markdown.contains("fingerprint `")
     );
+}
+
+#[test]
+fn rows_that_only_decode_differently_have_the_paired_test_over_seeds() {
+    let sweep = format!(
+        "{}\n[[row]]\nlabel = \"greedy\"\nset = {{ \"decoding.beam\" = 1 }}\n",
+        TABLE3.replace("steps\" = 8 }", "steps\" = 8, \"training.dev_bleu_interval_steps\" = 0 }")
+    );
+    let workshop = workshop(&sweep);
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let comparison = |row: usize| table["rows"][row]["cells"][1]["comparison"].clone();
+    let names = |key: &str| table["significance"][key].as_array().unwrap().clone();
+    assert!(!names("paired").contains(&"A-h1".into()), "{table}");
+    // Barely trained models may score 0 with every seed, and then there is nothing to test.
+    match comparison(3)["seeds"].is_null() {
+        true => assert_eq!(comparison(3)["seeds_untested"], "no_spread"),
+        false => assert_eq!(comparison(3)["seeds"]["test"], "paired"),
+    }
+    let (paired, no_spread) = (names("paired"), names("no_spread"));
+    assert!(paired.contains(&"greedy".into()) || no_spread.contains(&"greedy".into()), "{table}");
+}
+
+#[test]
+fn a_table_that_cannot_be_written_is_shown_all_the_same() {
+    let workshop = workshop(TABLE3);
+    let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
+    // A file cannot take the place of a directory, whoever writes it.
+    std::fs::remove_file(workshop.path("results/small/table.md")).unwrap();
+    std::fs::create_dir(workshop.path("results/small/table.md")).unwrap();
+    let outcome = workshop.run(&["table", "small.toml"]).expect(1).says("its files are not written: cannot ");
+    assert_eq!(outcome.out(), shown);
 }
 
 #[test]

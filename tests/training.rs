@@ -287,6 +287,24 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
     assert_eq!(BatchStream::start(&empty, &TrainingConfig::default(), &START).unwrap_err().exit_code(), 2);
 }
 
+#[test]
+fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
+    let (_folder, store) = store(&[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
+    let start = |batch_tokens| {
+        let config = TrainingConfig { batch_tokens, ..Default::default() };
+        BatchStream::start(&store, &config, &START).map(|_| ())
+    };
+    assert!(start(1100).is_ok(), "11 tokens an epoch");
+    for batch_tokens in [1101, i64::MAX as usize] {
+        let error = start(batch_tokens).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let expected = format!(
+            "training.batch_tokens = {batch_tokens} is out of range: an epoch of the training text has 11 target tokens"
+        );
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
 /// What a test wants to happen in training, and what it saw.
 #[derive(Default)]
 struct Watch<'a> {

@@ -135,12 +135,16 @@ def main():
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     peer = Peer(arguments.folder, arguments.device)
+    on_card = arguments.device.startswith("cuda")
     for line in sys.stdin:
         try:
             task = line.strip()
+            if on_card:
+                torch.cuda.reset_peak_memory_stats()
             answer = {"loss": peer.loss()} if task == "loss" else peer.block(task, arguments.warmup)
-            if arguments.device.startswith("cuda"):
+            if on_card:
                 answer["peak_bytes"] = torch.cuda.max_memory_allocated()
+                torch.cuda.empty_cache()  # the card is the other program's now
         except Exception as error:  # noqa: BLE001 - the other side decides what a failure means
             answer = {"error": f"{type(error).__name__}: {error}"[:2000]}
         print(json.dumps(answer), flush=True)

@@ -26,6 +26,7 @@ use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::{collect, driver, plan};
+use crate::telemetry::console::say;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -317,12 +318,12 @@ impl Call<'_> {
         }
         let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
         table.notes.extend(collect::note_of_reused(trials, reused));
+        if !progress.is_json() {
+            print(&Tabulated::of(&table)?.terminal(screen()))?;
+        }
         collect::write(self.sweep_file, sweep_dir, &table, &records)?;
         if let Some(view) = view {
             view.conclude(&table);
-        }
-        if !progress.is_json() {
-            print(&Tabulated::of(&table)?.terminal(screen()))?;
         }
         progress.say(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
         Ok(())
@@ -333,18 +334,18 @@ impl Call<'_> {
 fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     let all = trials.len();
     if tally.halved > 0 {
-        eprintln!("halving let {} trials go no further", tally.halved);
+        say(&format!("halving let {} trials go no further", tally.halved));
     }
     if !tally.failed.is_empty() {
-        eprintln!("\nfailed:");
+        say("\nfailed:");
     }
     for (number, failure) in &tally.failed {
         let trial = &trials[*number];
         let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
-        eprintln!("{}", failure_text(&trial.row, trial.seed, failure, &log));
+        say(&failure_text(&trial.row, trial.seed, failure, &log));
     }
     if let Some(left) = &tally.left {
-        eprintln!("{left}; the same command looks after them and makes the table");
+        say(&format!("{left}; the same command looks after them and makes the table"));
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

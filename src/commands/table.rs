@@ -4,7 +4,6 @@ use super::sweep::Committed;
 use super::{OpenSweep, Places, print, screen};
 use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
-use crate::files;
 use crate::results::layout::Form;
 use crate::results::record::Record;
 use crate::results::render::Tabulated;
@@ -47,8 +46,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             ));
         }
         let Collected { sweep_dir, table, records, .. } = collected(file, &sets, &committed, places)?;
-        collect::write(file, &sweep_dir, &table, &records)?;
-        return show(&Tabulated::of(&table)?);
+        show(&Tabulated::of(&table)?)?;
+        return collect::write(file, &sweep_dir, &table, &records).map_err(not_kept);
     }
     let mut tables = Vec::new();
     for file in &files {
@@ -62,11 +61,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         tables.push(table);
     }
     let table = Tabulated::Systems(SystemTable::of(&tables.iter().collect::<Vec<_>>())?);
-    if let Some(folder) = out {
-        files::create_dir(&folder)?;
-        collect::write_tables(&folder, &table)?;
+    show(&table)?;
+    match out {
+        None => Ok(()),
+        Some(folder) => collect::write_tables(&folder, &table).map_err(not_kept),
     }
-    show(&table)
+}
+
+/// What is said below a table that could be shown but not written: a folder may be there to be read alone.
+fn not_kept(error: Error) -> Error {
+    Error::failed(format!("the table is shown, but its files are not written: {error}"))
 }
 
 /// What the runs of a sweep left.

@@ -9,6 +9,7 @@ use crate::sweep::collect::{self, run_dir};
 use crate::sweep::driver;
 use crate::sweep::expand::Trial;
 use crate::sweep::tensorboard::SweepView;
+use crate::telemetry::console::say;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -42,7 +43,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut view = SweepView::open(&spec, &sweep_dir, &trials);
     for (trial, run_dir) in &runs {
         if is_at_work(run_dir)? {
-            eprintln!("{}: a process is at work there, and writes its files itself", run_dir.display());
+            say(&format!("{}: a process is at work there, and writes its files itself", run_dir.display()));
             continue;
         }
         // What the run was trained with, which the sweep may since have changed.
@@ -56,6 +57,6 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         record.configuration_hash == configuration_hash(&trial.experiment)
     })?;
     view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
-    eprintln!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display());
+    say(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `ablate train`: one trial in this process.
 
-use super::{Places, print, print_json, stem};
+use super::{Places, print, print_json};
 use crate::config::load_experiment;
-use crate::config::validate::is_directory_name;
+use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Error, Result};
 use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::record::Record;
@@ -10,7 +10,7 @@ use crate::signal::StopFlag;
 use crate::telemetry::console::{TrainingProgress, say};
 use crate::world::World;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -29,15 +29,16 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let world = World::of_environment()?;
-    let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
+    let mut experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,
         (None, Some(label)) => label.clone(),
-        (None, None) => stem(&arguments.experiment)?,
+        (None, None) => return Err(no_label(&arguments.experiment)),
     };
     if !is_directory_name(&name) {
-        return Err(Error::user(format!("{name:?} cannot be a run's name; choose one with --name")));
+        return Err(Error::user(format!("--name {name:?} is not a safe name: {DIRECTORY_NAME_HELP}")));
     }
+    experiment.label.get_or_insert_with(|| name.clone());
     let run_dir = run_dir(&places.results, &name, experiment.training.seed);
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
     let trial = Trial {
@@ -66,8 +67,17 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     print(&summary(finished.record(), &run_dir))
 }
 
+/// The error for an experiment file that states no label and whose name cannot be one.
+fn no_label(file: &Path) -> Error {
+    Error::user(format!(
+        "{}: an experiment without a label is called by its file's name, and this one cannot be a label; \
+         state `label = \"…\"` in the file, or choose a name with --name\n  help: {DIRECTORY_NAME_HELP}",
+        file.display()
+    ))
+}
+
 /// The final scores, for people.
-pub fn summary(record: &Record, run_dir: &std::path::Path) -> String {
+pub fn summary(record: &Record, run_dir: &Path) -> String {
     let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
     format!(
         "dev   perplexity {}  BLEU {}\ntest  perplexity {}  BLEU {}\n{}\n{}\n",

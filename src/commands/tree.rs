@@ -3,6 +3,7 @@
 use super::{print, read_standard_input};
 use crate::error::{Error, Result};
 use crate::score::read_segments;
+use crate::telemetry::console::say;
 use crate::tree::{EXAMPLE, Tree};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 output.push('\n');
             }
             if let Some(first) = broken.first() {
-                eprintln!("{} of {sequences} sequences are no tree; the first: {first}", broken.len());
+                say(&format!("{} of {sequences} sequences are no tree; the first: {first}", broken.len()));
             }
             output
         }

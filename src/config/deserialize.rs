@@ -5,6 +5,7 @@ use super::tree::{Key, Node, Table, Value};
 use crate::error::{Diagnostic, Place, nearest};
 use serde::de::{self, IntoDeserializer, Visitor};
 use std::fmt;
+use std::num::IntErrorKind;
 
 /// Reads `table` as a `T`.
 ///
@@ -19,10 +20,20 @@ pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Resu
 /// What does not fit, as serde found it.
 #[derive(Debug)]
 enum Problem {
-    UnknownField { expected: &'static [&'static str] },
-    UnknownVariant { expected: &'static [&'static str] },
+    UnknownField {
+        expected: &'static [&'static str],
+    },
+    UnknownVariant {
+        expected: &'static [&'static str],
+    },
     Missing,
-    WrongType { expected: String },
+    WrongType {
+        expected: String,
+    },
+    /// An integer beyond those that the type holds.
+    OutOfRange {
+        accepted: String,
+    },
     Other(String),
 }
 
@@ -80,6 +91,12 @@ impl Mismatch {
             Problem::WrongType { expected } => {
                 Diagnostic::new(format!("{path} = {seen} is {kind}")).help(format!("expected {expected}"))
             }
+            Problem::OutOfRange { accepted } => {
+                // A `--set` makes a string of what TOML has no integer for.
+                let seen = seen.trim_matches('"');
+                Diagnostic::new(format!("{path} = {seen} is out of range"))
+                    .help(format!("expected {accepted}"))
+            }
             Problem::Other(message) => Diagnostic::new(format!("{path} = {seen}: {message}")),
         };
         diagnostic.at(self.place)
@@ -114,6 +131,30 @@ fn expectation(expected: &dyn de::Expected) -> String {
     }
 }
 
+/// The integers that a file can state for a type, if it is one of integers.
+fn integers(expected: &dyn de::Expected) -> Option<String> {
+    let (least, most) = match expected.to_string().as_str() {
+        // TOML's own integers end here.
+        "usize" | "u64" => (0, i64::MAX),
+        "u32" => (0, u32::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u8" => (0, u8::MAX.into()),
+        "isize" | "i64" => (i64::MIN, i64::MAX),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        _ => return None,
+    };
+    Some(format!("an integer from {least} to {most}"))
+}
+
+/// Whether a text is an integer that TOML has no room for.
+fn is_too_large(text: &str) -> bool {
+    let digits = text.replace('_', "");
+    let kind = digits.parse::<i64>().map_err(|error| *error.kind());
+    matches!(kind, Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow))
+}
+
 impl std::error::Error for Mismatch {}
 
 impl fmt::Display for Mismatch {
@@ -127,12 +168,20 @@ impl de::Error for Mismatch {
         Mismatch::new(Problem::Other(message.to_string()))
     }
 
-    fn invalid_type(_: de::Unexpected, expected: &dyn de::Expected) -> Self {
-        Mismatch::new(Problem::WrongType { expected: expectation(expected) })
+    fn invalid_type(seen: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        Mismatch::new(match (seen, integers(expected)) {
+            (de::Unexpected::Str(text), Some(accepted)) if is_too_large(text) => {
+                Problem::OutOfRange { accepted }
+            }
+            _ => Problem::WrongType { expected: expectation(expected) },
+        })
     }
 
     fn invalid_value(_: de::Unexpected, expected: &dyn de::Expected) -> Self {
-        Mismatch::new(Problem::WrongType { expected: expectation(expected) })
+        Mismatch::new(match integers(expected) {
+            Some(accepted) => Problem::OutOfRange { accepted },
+            None => Problem::WrongType { expected: expectation(expected) },
+        })
     }
 
     fn invalid_length(_: usize, expected: &dyn de::Expected) -> Self {
@@ -390,7 +439,16 @@ mod tests {
     #[test]
     fn mismatches_name_the_key_the_value_and_what_is_accepted() {
         fails("rate = 1\ncount = 1.0", "count = 1.0 is a float", "expected an integer, 0 or more", 2);
-        fails("rate = 1\ncount = -1", "count = -1 is an integer", "expected an integer, 0 or more", 2);
+        let range = "expected an integer from 0 to 9223372036854775807";
+        fails("rate = 1\ncount = -1", "count = -1 is out of range", range, 2);
+        let beyond = "9_223_372_036_854_775_808";
+        fails(
+            &format!("rate = 1\ncount = \"{beyond}\""),
+            &format!("count = {beyond} is out of range"),
+            range,
+            2,
+        );
+        fails("rate = 1\ncount = \"12\"", "count = \"12\" is a string", "expected an integer, 0 or more", 2);
         fails("rate = true", "rate = true is a boolean", "expected a number", 1);
         fails("rate = 2020-01-01", "rate = 2020-01-01 is a date or time", "expected a number", 1);
         fails("\ncount = 1", "rate is missing", "state rate; it has no default", 1);

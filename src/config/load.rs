@@ -3,7 +3,7 @@
 use super::deserialize::from_table;
 use super::schema::Experiment;
 use super::tree::{self, Key, Node, Table, Tree, Value};
-use super::validate::{validate, validate_data};
+use super::validate::{is_directory_name, validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::path::{Component, Path, PathBuf};
@@ -87,7 +87,7 @@ const KEY_HELP: &str = "keys are section.key, as in model.heads";
 
 /// Loads, merges and checks an experiment; `sets` are `section.key=value`, applied last.
 ///
-/// An experiment without a label gets the name of its file.
+/// An experiment without a label gets the name of its file, where that can be one.
 ///
 /// # Errors
 /// A file that cannot be read, or anything in it that is not accepted, at its place.
@@ -103,10 +103,10 @@ pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     let (text, name) = read(path)?;
     let start = Place { file: name, text: text.as_str().into(), span: 0..0 };
     let mut table = load_with_base(path, &text, &mut vec![identity_of(path)])?;
-    if table.get("label").is_none() {
-        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| is_directory_name(stem));
+    if let (None, Some(stem)) = (table.get("label"), stem) {
         let key = Key { name: "label".into(), place: start.clone() };
-        table.insert(key, Node { value: Value::String(stem), place: start.clone() });
+        table.insert(key, Node { value: Value::String(stem.into()), place: start.clone() });
     }
     let mut tree = Tree { table, start };
     apply_sets(&mut tree, sets)?;

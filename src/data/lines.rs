@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of a line at most; a sentence has a few hundred, and a file without line ends has no sentences.
 pub const LONGEST_LINE: usize = 1 << 20;
 
+/// What some programs write at the start of a file to say that it is UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// What makes a line no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
@@ -91,14 +94,17 @@ impl LineReader {
         }
     }
 
-    /// The line that [`LineReader::advance`] went to, without its end.
+    /// The line that [`LineReader::advance`] went to, without its end, and without the mark that a file may begin with.
     pub fn current(&self) -> std::result::Result<&str, Defect> {
         let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.too_long || line.len() > LONGEST_LINE {
             return Err(Defect::TooLong);
         }
-        std::str::from_utf8(line).map_err(|error| Defect::NotUtf8 { byte: error.valid_up_to() + 1 })
+        let text =
+            std::str::from_utf8(line).map_err(|error| Defect::NotUtf8 { byte: error.valid_up_to() + 1 })?;
+        // Some editors mark UTF-8 so. Inside a text the character is its own.
+        Ok(if self.lines == 1 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text })
     }
 
     /// A user error about the current line.
@@ -374,6 +380,20 @@ mod tests {
         let found = read("a", "x\u{2028}y\u{85}\r\n\r\r\n\nz".as_bytes(), None, None).unwrap();
         assert_eq!(found, ["x\u{2028}y\u{85}", "\r", "", "z"]);
         assert!(read("a", b"", None, None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_byte_order_mark_at_the_start_of_a_file_is_no_text() {
+        let mark = BYTE_ORDER_MARK;
+        let text = format!("{mark}{mark}a\tb\n{mark}c\td\n");
+        let found = |column| read("a", text.as_bytes(), None, column).unwrap();
+        assert_eq!(found(None), [format!("{mark}a\tb"), format!("{mark}c\td")]);
+        assert_eq!(found(Some(1)), [format!("{mark}a"), format!("{mark}c")]);
+        assert_eq!(read("a", format!("{mark}\r\nb").as_bytes(), None, None).unwrap(), ["", "b"]);
+        let tree = format!("{mark}(X (NN a))\n");
+        assert_eq!(read("a", tree.as_bytes(), Some(TextFormat::Trees), None).unwrap(), ["a"]);
+        // A byte is counted as the file has it.
+        assert_eq!(read("a", b"\xef\xbb\xbfx\xff\n", None, None).unwrap(), ["NotUtf8 { byte: 5 }"]);
     }
 
     #[test]

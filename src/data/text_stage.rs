@@ -111,12 +111,37 @@ impl Stage<'_> {
     fn evaluation(&mut self, split: Split) -> Result<Vec<SourceFile>> {
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
         let writer = if split == Split::Dev { &mut self.dev } else { &mut self.test };
-        for_each_pair(self.config, self.inputs, split, Tolerance::default(), &mut |_, _, pair| {
+        let mut filled = [false; 2];
+        let visit = &mut |_: Option<&FilePair>, _, pair: Pair| {
             let Pair::Text(source, target) = pair else { return Ok(()) };
+            filled = [filled[0] || !source.trim().is_empty(), filled[1] || !target.trim().is_empty()];
             let sides = [forms[0].apply(source), forms[1].apply(target)];
             cleaner.evaluate(&sides[0], &sides[1]);
             writer.push([&sides[0], &sides[1]], [&forms[0].reference(source), &forms[1].reference(target)])
-        })
+        };
+        let sources = for_each_pair(self.config, self.inputs, split, Tolerance::default(), visit)?;
+        self.refuse_blank(split, filled)?;
+        Ok(sources)
+    }
+
+    /// `filled` says on which sides any line of dev or test has text.
+    fn refuse_blank(&self, split: Split, filled: [bool; 2]) -> Result<()> {
+        let Corpus::Files(files) = &self.config.recipe.corpus else { return Ok(()) };
+        // Running text has no source.
+        let asked = [!self.config.recipe.is_running_text(), true];
+        let names = |pair: &FilePair| [pair.source.clone(), pair.target.clone()];
+        for side in [0, 1].into_iter().filter(|&side| asked[side] && !filled[side]) {
+            let paths = files.files(split).iter().map(|pair| self.inputs.path(&names(pair)[side]));
+            let paths: Vec<String> =
+                paths.map(|path| Ok(path?.display().to_string())).collect::<Result<_>>()?;
+            if !paths.is_empty() {
+                let (paths, name) = (paths.join(", "), split.name());
+                return Err(Error::user(format!(
+                    "{paths}: every line is empty; the {name} set needs text on both sides to measure anything"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Writes what cleaning keeps of the training text, to the split that each pair belongs to.
@@ -412,6 +437,43 @@ mod tests {
             .extend([Split::Dev, Split::Test].into_iter().flat_map(|split| data.text(split).unwrap().source));
         // Both pairs of a sentence are in one split, and there beside each other.
         assert!(sentences.chunks(2).all(|pair| pair[0] == pair[1]), "{sentences:?}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_changes_neither_text_nor_fingerprint() {
+        let (config, source) = files();
+        let fingerprint = |mark: &str| {
+            for (name, text) in
+                [("train.en", "A cat\n"), ("train.de", "Eine Katze\n"), ("dev.de", "ein Hund\n")]
+            {
+                std::fs::write(source.path().join(name), format!("{mark}{text}")).unwrap();
+            }
+            let root = tempfile::tempdir().unwrap();
+            let data = prepare(&config, root.path(), Some(source.path()), &mut |_: &str| {}).unwrap();
+            assert_eq!(data.text(Split::Dev).unwrap().target, ["ein hund"]);
+            data.fingerprint().to_string()
+        };
+        assert_eq!(fingerprint("\u{feff}"), fingerprint(""));
+    }
+
+    #[test]
+    fn dev_and_test_have_text_on_both_sides() {
+        for (name, refused) in [("dev.en", true), ("dev.de", true), ("test.de", true), ("", false)] {
+            let (config, source) = files();
+            for (file, text) in [("train.en", "A cat\n"), ("train.de", "Eine Katze\n")] {
+                std::fs::write(source.path().join(file), text).unwrap();
+            }
+            if refused {
+                std::fs::write(source.path().join(name), " \t\n").unwrap();
+            }
+            let root = source.path().join("data");
+            let error = prepare(&config, &root, Some(source.path()), &mut |_: &str| {}).err();
+            assert_eq!(error.is_some(), refused, "{name}");
+            if let Some(error) = error {
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains(&format!("{name}: every line is empty")), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ struct Open {
     log_probability: f64,
 }
 
-/// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` not counted.
+/// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` counted: what is
+/// that long without one is returned as it is.
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,

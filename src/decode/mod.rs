@@ -26,7 +26,7 @@ pub struct DecodingConfig {
     /// other can win any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub early_stopping: bool,
-    /// Output may be longer than the input by this many tokens.
+    /// Output may be longer than the input by this many tokens, its end of sentence among them.
     pub max_extra_length: usize,
     /// Padded source tokens times beam that are decoded at once.
     pub batch_tokens: usize,

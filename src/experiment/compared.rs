@@ -142,6 +142,7 @@ fn side(path: &Path, runs: &[Run]) -> Result<Side> {
     Ok(Side {
         name: path.display().to_string(),
         seeds: runs.iter().map(|run| run.record.seed).collect(),
+        trainings: runs.iter().map(|run| run.record.training_identity.clone()).collect(),
         settings: settings(&runs[0].experiment).into_iter().map(|(key, value)| (key, text(value))).collect(),
         metrics,
         parameters: runs[0].record.parameters,

@@ -34,6 +34,7 @@ use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Progress};
+use crate::train::stream::check_budget;
 use crate::train::trainer::Trainer;
 use crate::train::workload::Workload;
 use crate::{device, files};
@@ -154,7 +155,7 @@ impl Trial<'_> {
 
     fn occupied(&self) -> Error {
         Error::user(format!(
-            "{} holds a run with other settings or data; remove it, or choose another place with --results",
+            "{} holds a run with other settings or data; remove it, or choose another name or place (--name, --results)",
             self.run_dir.display()
         ))
     }
@@ -170,8 +171,10 @@ impl Trial<'_> {
         let Experiment { model: model_config, training, .. } = self.experiment;
         let vocabulary = data.tokenizers.sizes();
         validate_vocabulary(self.experiment, vocabulary)?;
-        // Damage in the data is found before the attempt begins.
+        // Damage in the data, and settings that do not suit it, are found before the attempt begins.
         let stores = Stores::open(data)?;
+        evaluate::check_lengths(model_config, &stores)?;
+        check_budget(&stores.train, training)?;
         let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model =
             Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);

@@ -12,7 +12,7 @@ use crate::files;
 use crate::model::Transformer;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
-use crate::train::checkpoint::{Progress, RunState};
+use crate::train::checkpoint::{Best, Progress, RunState};
 use crate::train::likelihood::likelihood;
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
@@ -149,6 +149,16 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.flush()?;
         self.evaluated(begun);
         Ok(())
+    }
+
+    fn ended_early(&mut self, step: u64, best: Best) -> Result<()> {
+        let training = &self.work.trial.experiment.training;
+        let patience = training.early_stopping_patience.unwrap_or_default();
+        self.observer.message(&format!(
+            "step {step}: training ends early, of {} updates; the dev loss was best at step {}, and \
+             training.early_stopping_patience = {patience}",
+            training.steps, best.step
+        ))
     }
 
     fn sync(&mut self) -> Result<RunState> {

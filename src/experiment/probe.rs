@@ -79,8 +79,10 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
             seconds = begun.elapsed().as_secs_f64();
         }
     }
+    device::settle(device);
     let begun = Instant::now();
     adam.update(model.weights(), u64::from(count) + 2, 0.0);
+    device::settle(device);
     let update = begun.elapsed().as_secs_f64();
     Ok(Measurement {
         device: device::name(device),

@@ -1,6 +1,6 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
-use super::evaluate::{score_translations, stored_hypotheses, translate_split};
+use super::evaluate::{atat_bleu, score_translations, stored_hypotheses, translate_split};
 use super::reuse::SCORED;
 use super::{TrainedModel, finished_run};
 use crate::config::identity;
@@ -42,9 +42,16 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         let name = split.name();
         let file = format!("hypotheses/{name}.txt");
         checks.file(run_dir, &file, &file);
-        let bleu =
-            score_translations(&experiment, &stored_hypotheses(run_dir, split)?, &data.text(split)?.target)?;
+        let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
+        let bleu = score_translations(&experiment, &hypotheses, &references)?;
         checks.metric(&format!("{name}/bleu"), bleu.score, 0.0);
+        // Records of before 2026-11-26 have none.
+        let atat = format!("{name}/atat");
+        if let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
+            && record.metrics.contains_key(&atat)
+        {
+            checks.metric(&atat, score, 0.0);
+        }
     }
     if decode {
         let TrainedModel { experiment, data, model } = TrainedModel::load(run_dir, data_root, &[])?;

@@ -5,7 +5,7 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
-use super::significance::{OverSeeds, OverSentences, over_sentences, welch};
+use super::significance::{OverSeeds, OverSentences, over_sentences, paired, welch};
 use super::table::Summary;
 use crate::error::{Error, Result};
 use crate::score::{
@@ -25,6 +25,8 @@ pub struct Side {
     pub name: String,
     /// In ascending order.
     pub seeds: Vec<u64>,
+    /// The training behind each seed. Runs of one training differ in decoding alone.
+    pub trainings: Vec<Option<String>>,
     /// Settings by key.
     pub settings: BTreeMap<String, String>,
     /// Recorded scores by tag, one for each seed.
@@ -112,7 +114,7 @@ pub struct ScorePair {
     pub difference: f64,
     /// Absent as `half_widths` is.
     pub sentences: Option<OverSentences>,
-    /// Absent where a side has one seed.
+    /// Absent where a side has one seed, or neither has spread.
     pub seeds: Option<OverSeeds>,
 }
 
@@ -170,7 +172,7 @@ pub fn compare(
         let both = [count(&bleu)?, count(&chrf)?];
         let metrics: [(&str, &dyn Metric); 2] = [("bleu", &bleu), ("chrf", &chrf)];
         for ((name, metric), counts) in metrics.into_iter().zip(&both) {
-            scores.push(score_pair(&format!("{split}/{name}"), metric, counts)?);
+            scores.push(score_pair(&format!("{split}/{name}"), metric, sides, counts)?);
         }
         counted.insert(split, both);
     }
@@ -225,7 +227,7 @@ fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
     Some(ScorePair {
         tag: tag.to_string(),
         difference: summaries[1].mean - summaries[0].mean,
-        seeds: welch(&summaries[0], &summaries[1]),
+        seeds: over_seeds(sides, &summaries),
         half_widths: None,
         sentences: None,
         summaries,
@@ -233,7 +235,12 @@ fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
 }
 
 /// A score that is counted sentence by sentence.
-fn score_pair(tag: &str, metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> Result<ScorePair> {
+fn score_pair(
+    tag: &str,
+    metric: &dyn Metric,
+    sides: &[Side; 2],
+    counts: &[Vec<Counts>; 2],
+) -> Result<ScorePair> {
     let summary = |seeds: &[Counts]| {
         let scores: Vec<f64> = seeds.iter().map(|counts| metric.score(&counts.sum())).collect();
         Summary::of(&scores).ok_or_else(|| Error::user("there are no translations to compare"))
@@ -248,9 +255,21 @@ fn score_pair(tag: &str, metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> Resu
         half_widths: Some([interval(&counts[0])?, interval(&counts[1])?]),
         difference: summaries[1].mean - summaries[0].mean,
         sentences: Some(over_sentences(metric, &counts[0], &counts[1])?),
-        seeds: welch(&summaries[0], &summaries[1]),
+        seeds: over_seeds(sides, &summaries),
         summaries,
     })
+}
+
+/// Whether both sides decode the same trainings, seed by seed, so that the luck of training is the same.
+fn same_trainings(sides: &[Side; 2]) -> bool {
+    let [a, b] = sides;
+    a.seeds == b.seeds && a.trainings == b.trainings && a.trainings.iter().all(Option::is_some)
+}
+
+fn over_seeds(sides: &[Side; 2], summaries: &[Summary; 2]) -> Option<OverSeeds> {
+    let [a, b] = summaries;
+    let found = if same_trainings(sides) { paired(&a.values, &b.values) } else { welch(a, b) };
+    found.ok()
 }
 
 /// The sentences that the systems differ in most.
@@ -346,11 +365,24 @@ fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) ->
 mod tests {
     use super::*;
 
+    #[test]
+    fn sides_of_the_same_trainings_are_paired_by_seed() {
+        let [a, b] = [[1.0, 5.0], [2.0, 7.0]].map(|values| Summary::of(&values).unwrap());
+        let lines: [&[&str]; 2] = [&["a"], &["b"]];
+        let mut sides = [side("one", &lines), side("two", &lines)];
+        let p = |sides: &[Side; 2]| over_seeds(sides, &[a.clone(), b.clone()]).unwrap().p;
+        assert!(p(&sides) > 0.5, "Welch's test drowns 1.0 and 2.0 in the seeds' spread");
+        sides[1].trainings = sides[0].trainings.clone();
+        // Of two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
+        assert!((p(&sides) - 2.0 * (1.0_f64 / 3.0).atan() / std::f64::consts::PI).abs() < 1e-9);
+    }
+
     fn side(name: &str, seeds: &[&[&str]]) -> Side {
         let lines = |lines: &&[&str]| lines.iter().map(|line| line.to_string()).collect();
         Side {
             name: name.into(),
             seeds: (1..=seeds.len() as u64).collect(),
+            trainings: (1..=seeds.len()).map(|seed| Some(format!("{name} {seed}"))).collect(),
             settings: BTreeMap::from([
                 ("model.heads".into(), name.len().to_string()),
                 ("model.layers".into(), "2".into()),

@@ -17,6 +17,11 @@ pub const TABLES: [&str; 4] = ["table2", "table2-en-de", "table2-en-fr", "table3
 const TABLE3_COLUMNS: [(&str, &str); 3] =
     [("parameters", "parameters_millions"), ("dev/perplexity", "perplexity"), ("dev/bleu", "bleu")];
 
+/// The recipe of the text that the paper trains and tests on, for a language pair.
+pub fn paper_recipe(pair: &str) -> String {
+    format!("wmt14-{pair}")
+}
+
 /// One published table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {

@@ -200,18 +200,19 @@ fn against_paper(table: &ResultTable) -> Sheet {
     let mut headings = vec![Heading::words("row")];
     let shown: Vec<usize> =
         (0..table.columns.len()).filter(|&index| table.columns[index].published).collect();
-    for &index in &shown {
-        let heading = heading(table.form, &table.columns[index].name);
-        headings.extend(
-            [format!("paper {heading}"), "here − paper".to_string()].map(|text| Heading::numbers(&text)),
-        );
+    let differs = |&index: &usize| table.rows.iter().any(|row| row.cells[index].against_published.is_some());
+    for index in &shown {
+        let heading = heading(table.form, &table.columns[*index].name);
+        headings.push(Heading::numbers(&format!("paper {heading}")));
+        headings.extend(differs(index).then(|| Heading::numbers("here − paper")));
     }
     let line = |row: &Row| {
         let mut cells = vec![row.layout.label.clone()];
-        for &index in &shown {
-            let cell = &row.cells[index];
+        for index in &shown {
+            let cell = &row.cells[*index];
             cells.push(cell.published.clone().unwrap_or_default());
-            cells.push(cell.against_published.map_or(String::new(), |difference| signed(difference, 2)));
+            let difference = || cell.against_published.map_or(String::new(), |found| signed(found, 2));
+            cells.extend(differs(index).then(difference));
         }
         Line { rule: false, cells: cells.into_iter().map(Text::plain).collect(), across: None }
     };
@@ -279,6 +280,14 @@ pub fn notes(table: &ResultTable) -> Vec<Note> {
     if table.form == Form::Table3 {
         notes.push(Note::text("A blank cell is as in the base row."));
     }
+    let published = |row: &&Row| row.finished > 0 && row.cells.iter().any(|cell| cell.published.is_some());
+    let set_against = |row: &Row| row.cells.iter().any(|cell| cell.against_published.is_some());
+    if table.rows.iter().filter(published).any(|row| !set_against(row)) {
+        notes.push(Note::text(
+            "paper: on WMT 2014. here − paper is formed on the same text alone (recipes wmt14-en-de and wmt14-en-fr), and \
+             in test BLEU from the score that the paper counts (test/atat).",
+        ));
+    }
     notes.extend(significance(&table.significance, table.base.as_deref()));
     if !table.verdicts.is_empty() {
         notes.push(Note::text(RULE));
@@ -290,7 +299,7 @@ pub fn notes(table: &ResultTable) -> Vec<Note> {
 /// How rows were compared with the base row, and where they were not.
 pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note> {
     let mut notes = Vec::new();
-    let Significance { randomization_trials, bootstrap_resamples, resampling_seed, missing } = significance;
+    let Significance { randomization_trials, bootstrap_resamples, resampling_seed, .. } = significance;
     if let (Some(trials), Some(resamples), Some(seed)) =
         (randomization_trials, bootstrap_resamples, resampling_seed)
     {
@@ -299,14 +308,35 @@ pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note
              seeds, after Holm's correction over the rows of a column. {OVER_SENTENCES} the same over sentences alone: \
              with one seed, the luck of training is unknown. Sentences: paired approximate randomisation \
              ({} trials, seed {seed}) of the mean BLEU over seeds, a sentence's translations by all seeds changing \
-             sides together; intervals by paired bootstrap ({} resamples). Seeds: Welch's t-test.",
+             sides together; intervals by paired bootstrap ({} resamples). Seeds: {}",
             base.unwrap_or("the base row"),
             thousands(u64::from(*trials)),
             thousands(u64::from(*resamples)),
+            seed_tests(significance),
         )));
     }
-    notes.extend(missing.iter().map(|why| Note::text(format!("significance not tested: {why}"))));
     notes
+        .extend(significance.missing.iter().map(|why| Note::text(format!("significance not tested: {why}"))));
+    notes
+}
+
+/// The test over seeds, and the rows that have another one or none.
+fn seed_tests(significance: &Significance) -> String {
+    let mut text = "Welch's t-test".to_string();
+    if !significance.paired.is_empty() {
+        text += &format!(
+            "; paired t-test of the differences by seed where both rows decode the same trainings: {}",
+            significance.paired.join(", ")
+        );
+    }
+    text.push('.');
+    if !significance.no_spread.is_empty() {
+        text += &format!(
+            " Where the seeds do not differ, there is no test over seeds and no mark: {}.",
+            significance.no_spread.join(", ")
+        );
+    }
+    text
 }
 
 /// Signature, data, code, and what to know of values and trials.

@@ -8,13 +8,17 @@
 //! - **Sentences**: paired approximate randomisation on the mean score over seeds; see
 //!   [`randomization_of_means`](crate::score::randomization_of_means). Seeds are paired in ascending order, and
 //!   of a row with more seeds than the other the last ones take no part in this test.
-//! - **Seeds**: Welch's t-test on the scores of the seeds, of all that finished. With one seed a side there is
-//!   no such test, and nothing may be concluded about training.
+//! - **Seeds**: Welch's t-test on the scores of the seeds, of all that finished. Where every seed of the row
+//!   decodes what the base row trained with the same seed, the luck of training is the same on both sides: there it
+//!   is the paired t-test on the differences by seed, and seeds that only the base row has take no part in any test.
+//!   With one seed a side there is no test over seeds, and nothing may be concluded about training. Neither is there
+//!   one where the seeds do not differ at all.
 //!
 //! The p-values of all rows of a column are one family, to which Holm's correction applies.
 //!
 //! # Source
-//! Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure"; Welch 1947, "The Generalization of
+//! Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure"; Student 1908, "The Probable Error of a
+//! Mean" (the paired test); Welch 1947, "The Generalization of
 //! 'Student's' Problem when Several Different Population Variances are Involved"; Berger 1982, "Multiparameter
 //! Hypothesis Testing and Acceptance Sampling" (intersection–union tests).
 
@@ -26,10 +30,13 @@ use crate::score::{
 };
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Differences with a corrected p-value up to this are called significant.
 pub const LEVEL: f64 = 0.05;
+
+/// Scores that differ by no more are equal: what is left is rounding.
+const ROUNDING: f64 = 1e-9;
 
 /// The columns whose translations are kept, and can be tested.
 pub const TESTED: [&str; 2] = ["dev/bleu", "test/bleu"];
@@ -42,6 +49,10 @@ pub struct Significance {
     /// Resamples of the intervals; absent if nothing was compared.
     pub bootstrap_resamples: Option<u32>,
     pub resampling_seed: Option<u64>,
+    /// The rows that decode what the base row trained, and have the paired test over seeds.
+    pub paired: Vec<String>,
+    /// The rows without a test over seeds because the seeds do not differ.
+    pub no_spread: Vec<String>,
     /// Why some or all rows were not compared.
     pub missing: Vec<String>,
 }
@@ -51,11 +62,13 @@ pub struct Significance {
 pub struct Comparison {
     /// The row compared with.
     pub base: String,
-    /// Of the mean scores over all seeds.
+    /// Of the mean scores over all seeds; with the paired test, over those of the row.
     pub difference: f64,
     pub sentences: OverSentences,
-    /// Absent where a side has one seed, or no spread.
+    /// Absent where there is no test over seeds.
     pub seeds: Option<OverSeeds>,
+    /// Why there is none.
+    pub seeds_untested: Option<Untested>,
     /// The larger of the p-values there are.
     pub p: f64,
     /// `p` after Holm's correction over the rows of the column.
@@ -75,12 +88,46 @@ pub struct OverSentences {
 /// Would models of other seeds differ on the same sentences?
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverSeeds {
-    /// Of Welch's t-test, two-sided.
+    pub test: SeedTest,
+    /// Two-sided.
     pub p: f64,
     /// Half the width of the 95 % interval of the difference.
     pub half_width: f64,
     pub degrees_of_freedom: f64,
 }
+
+/// A test over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedTest {
+    /// Welch's t-test of two means.
+    Welch,
+    /// The t-test of the differences by seed, of rows that decode the same trainings.
+    Paired,
+}
+
+/// Why there is no test over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Untested {
+    /// A side has one seed.
+    OneSeed,
+    /// There are several, and no spread to measure a difference by.
+    NoSpread,
+}
+
+impl Untested {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Untested::OneSeed => "one seed: the luck of training is unknown",
+            Untested::NoSpread => "the seeds do not differ: there is no test over seeds",
+        }
+    }
+}
+
+/// What a test over seeds found, or why there is none.
+type OfSeeds = std::result::Result<OverSeeds, Untested>;
 
 impl Comparison {
     /// Neither sentences nor seeds explain the difference. Never so where seeds were not tested.
@@ -88,9 +135,9 @@ impl Comparison {
         self.seeds.is_some() && self.p_corrected <= LEVEL
     }
 
-    /// Sentences do not explain the difference; seeds were not tested.
+    /// Sentences do not explain the difference; there is one seed.
     pub fn significant_over_sentences_alone(&self) -> bool {
-        self.seeds.is_none() && self.p_corrected <= LEVEL
+        self.seeds_untested == Some(Untested::OneSeed) && self.p_corrected <= LEVEL
     }
 }
 
@@ -151,9 +198,18 @@ impl ResultTable {
             randomization_trials: compared.then_some(RANDOMIZATION_TRIALS),
             bootstrap_resamples: compared.then_some(BOOTSTRAP_RESAMPLES),
             resampling_seed: compared.then_some(RESAMPLING_SEED),
+            paired: self
+                .rows_with(|found| found.seeds.as_ref().is_some_and(|seeds| seeds.test == SeedTest::Paired)),
+            no_spread: self.rows_with(|found| found.seeds_untested == Some(Untested::NoSpread)),
             missing,
         };
         Ok(())
+    }
+
+    /// The labels of the rows with such a comparison in some column.
+    fn rows_with(&self, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
+        let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
+        self.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
     }
 
     /// A row against its base row, not corrected yet; none if there is nothing to compare.
@@ -174,29 +230,71 @@ impl ResultTable {
         else {
             return Ok(None);
         };
-        compare(&base.layout.label, (their_scores, theirs), (our_scores, ours)).map(Some)
+        let label = &base.layout.label;
+        match of_same_trainings(base, row, column) {
+            None => compare(label, SeedTest::Welch, (their_scores, theirs), (our_scores, ours)),
+            Some(their_scores) => {
+                let theirs = of_same_seeds(base, row, theirs);
+                compare(label, SeedTest::Paired, (&their_scores, &theirs), (our_scores, ours))
+            }
+        }
+        .map(Some)
     }
 }
 
-/// One side against another; each has the scores of its seeds, and its translations' counts. The p-value is not
-/// corrected.
+/// The scores of the base row's trials whose trainings a row decodes, in the order of the row's; none unless each of
+/// its trials decodes one, that of the same seed.
+fn of_same_trainings(base: &Row, row: &Row, column: usize) -> Option<Summary> {
+    let theirs = &base.cells[column].summary.as_ref()?.values;
+    let ours = &row.cells[column].summary.as_ref()?.values;
+    // Where a trial lacks the score, it is not known which value is whose.
+    if theirs.len() != base.trainings.len() || ours.len() != row.trainings.len() {
+        return None;
+    }
+    let score = |training: &(u64, Option<String>)| {
+        training.1.as_ref()?;
+        let place = base.trainings.iter().position(|known| known == training)?;
+        Some(theirs[place])
+    };
+    Summary::of(&row.trainings.iter().map(score).collect::<Option<Vec<f64>>>()?)
+}
+
+/// Of the base row's counts, by ascending seed, those of the seeds that a row has.
+fn of_same_seeds(base: &Row, row: &Row, counts: &[Counts]) -> Vec<Counts> {
+    let seeds = |row: &Row| row.trainings.iter().map(|(seed, _)| *seed).collect::<BTreeSet<u64>>();
+    let (theirs, ours) = (seeds(base), seeds(row));
+    let both = theirs.iter().zip(counts).filter(|(seed, _)| ours.contains(seed));
+    both.map(|(_, counts)| counts.clone()).collect()
+}
+
+/// One side against another; each has the scores of its seeds, and its translations' counts. For the paired test,
+/// the scores of both are of the same seeds in the same order. The p-value is not corrected.
 ///
 /// # Errors
 /// A user error where the sides differ in their sentences, or one has none.
 pub fn compare(
     base: &str,
+    test: SeedTest,
     (their_scores, theirs): (&Summary, &[Counts]),
     (our_scores, ours): (&Summary, &[Counts]),
 ) -> Result<Comparison> {
     // How text became tokens is in the counts; what is left of the configuration are the defaults.
     let sentences = over_sentences(&BleuConfig::default(), theirs, ours)?;
-    let seeds = welch(their_scores, our_scores);
+    let tested = match test {
+        SeedTest::Welch => welch(their_scores, our_scores),
+        SeedTest::Paired => paired(&their_scores.values, &our_scores.values),
+    };
+    let (seeds, seeds_untested) = match tested {
+        Ok(seeds) => (Some(seeds), None),
+        Err(why) => (None, Some(why)),
+    };
     let p = seeds.as_ref().map_or(sentences.p, |seeds| seeds.p.max(sentences.p));
     Ok(Comparison {
         base: base.to_string(),
         difference: our_scores.mean - their_scores.mean,
         sentences,
         seeds,
+        seeds_untested,
         p,
         p_corrected: p,
     })
@@ -214,21 +312,47 @@ pub fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -
     Ok(OverSentences { pairs, p, half_width: interval.half_width })
 }
 
-/// Welch's t-test of two means; none where a side has one value, or neither has spread.
-pub fn welch(theirs: &Summary, ours: &Summary) -> Option<OverSeeds> {
-    let square = |side: &Summary| Some(side.deviation?.powi(2) / side.n as f64);
-    let (theirs_squared, ours_squared) = (square(theirs)?, square(ours)?);
-    let variance = theirs_squared + ours_squared;
-    if variance <= 0.0 {
-        return None;
+/// Welch's t-test of two means.
+///
+/// # Errors
+/// Where a side has one value, or neither has spread.
+pub fn welch(theirs: &Summary, ours: &Summary) -> OfSeeds {
+    let (Some(their_deviation), Some(our_deviation)) = (theirs.deviation, ours.deviation) else {
+        return Err(Untested::OneSeed);
+    };
+    if their_deviation.max(our_deviation) <= ROUNDING {
+        return Err(Untested::NoSpread);
     }
+    let square = |deviation: f64, side: &Summary| deviation.powi(2) / side.n as f64;
+    let (theirs_squared, ours_squared) = (square(their_deviation, theirs), square(our_deviation, ours));
+    let variance = theirs_squared + ours_squared;
     let share = |squared: f64, side: &Summary| squared.powi(2) / (side.n - 1) as f64;
     let degrees_of_freedom = variance.powi(2) / (share(theirs_squared, theirs) + share(ours_squared, ours));
-    let distribution = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
-    let t = (ours.mean - theirs.mean) / variance.sqrt();
-    Some(OverSeeds {
-        p: (2.0 * distribution.cdf(-t.abs())).min(1.0),
-        half_width: distribution.inverse_cdf(1.0 - LEVEL / 2.0) * variance.sqrt(),
+    t_test(SeedTest::Welch, ours.mean - theirs.mean, variance.sqrt(), degrees_of_freedom)
+}
+
+/// The paired t-test: do the differences of values that belong together have another mean than 0?
+///
+/// # Errors
+/// Where there is one pair, or the differences have no spread.
+pub fn paired(theirs: &[f64], ours: &[f64]) -> OfSeeds {
+    let differences: Vec<f64> = theirs.iter().zip(ours).map(|(theirs, ours)| ours - theirs).collect();
+    let Some(Summary { n, mean, deviation: Some(deviation), .. }) = Summary::of(&differences) else {
+        return Err(Untested::OneSeed);
+    };
+    if deviation <= ROUNDING {
+        return Err(Untested::NoSpread);
+    }
+    t_test(SeedTest::Paired, mean, deviation / (n as f64).sqrt(), (n - 1) as f64)
+}
+
+/// The test of a difference with its standard error.
+fn t_test(test: SeedTest, difference: f64, error: f64, degrees_of_freedom: f64) -> OfSeeds {
+    let distribution = StudentsT::new(0.0, 1.0, degrees_of_freedom).map_err(|_| Untested::NoSpread)?;
+    Ok(OverSeeds {
+        test,
+        p: (2.0 * distribution.cdf(-(difference / error).abs())).min(1.0),
+        half_width: distribution.inverse_cdf(1.0 - LEVEL / 2.0) * error,
         degrees_of_freedom,
     })
 }
@@ -249,6 +373,7 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::TrialOutcome;
     use super::super::table::tests::{finished, row, table3};
     use super::*;
     use crate::score::paired_randomization;
@@ -275,9 +400,32 @@ mod tests {
         // By numerical integration of Student's density with 50/17 degrees of freedom.
         assert!((found.p - 0.054_786_766).abs() < 1e-7, "{found:?}");
         assert!((found.half_width - 4.155_399_5).abs() < 1e-5, "{found:?}");
+        assert_eq!(found.test, SeedTest::Welch);
         let single = Summary::of(&[1.0]).unwrap();
-        let constant = Summary::of(&[1.0, 1.0]).unwrap();
-        assert_eq!((welch(&a, &single), welch(&constant, &constant)), (None, None));
+        assert_eq!(welch(&a, &single), Err(Untested::OneSeed));
+        // Three times 0.1 is not 0.3: the mean is off by rounding.
+        let constant = Summary::of(&[0.1, 0.1, 0.1]).unwrap();
+        assert_eq!(welch(&constant, &constant), Err(Untested::NoSpread));
+        assert!(welch(&constant, &a).is_ok());
+    }
+
+    #[test]
+    fn paired_t_test_is_that_of_the_textbook() {
+        // Student's own data (1908): hours of sleep gained by ten patients with each of two drugs. As published:
+        // mean difference 1.58, t = 4.0621, 9 degrees of freedom, p = 0.002833, interval 0.7001 to 2.4599.
+        let one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
+        let other = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
+        let found = paired(&one, &other).unwrap();
+        assert_eq!((found.test, found.degrees_of_freedom), (SeedTest::Paired, 9.0));
+        assert!((found.p - 0.002_832_89).abs() < 1e-7, "{found:?}");
+        assert!((found.half_width - 0.879_886).abs() < 1e-5, "{found:?}");
+        // With two pairs the distribution is Cauchy's: p = 1 - 2 atan(t) / π, and t = 3 of differences 1 and 2.
+        let found = paired(&[1.0, 5.0], &[2.0, 7.0]).unwrap();
+        let known = 1.0 - 2.0 * 3f64.atan() / std::f64::consts::PI;
+        assert!((found.p - known).abs() < 1e-9, "{found:?}");
+        assert_eq!(paired(&[1.0], &[2.0]), Err(Untested::OneSeed));
+        // The differences are equal but for rounding.
+        assert_eq!(paired(&[25.3, 24.3, 26.7], &[25.4, 24.4, 26.8]), Err(Untested::NoSpread));
     }
 
     /// Forty lines, of which every `n`th lacks a word in the middle.
@@ -293,16 +441,26 @@ mod tests {
         BleuConfig::default().score(&counts.sum())
     }
 
-    /// A table of these rows, each with translations of so many seeds.
+    /// A table of these rows, each with translations of so many seeds and with trainings of its own.
     fn compared(rows: &[(&str, Vec<Counts>)]) -> ResultTable {
+        compared_with(rows, |label, seed| format!("{label} {seed}"))
+    }
+
+    /// The same, each trial with a training.
+    fn compared_with(rows: &[(&str, Vec<Counts>)], training: impl Fn(&str, u64) -> String) -> ResultTable {
         let mut layout = table3(rows.iter().map(|(label, _)| row(label, None, &[])).collect());
         layout.columns = vec!["dev/bleu".into()];
+        layout.rows.iter_mut().for_each(|row| row.seeds = (1..=4).collect());
         let mut evidence = Evidence::default();
         let mut results = Vec::new();
         for (label, seeds) in rows {
-            results.extend(
-                seeds.iter().zip(1..).map(|(counts, seed)| finished(label, seed, 5.0, score(counts))),
-            );
+            results.extend(seeds.iter().zip(1..).map(|(counts, seed)| {
+                let mut result = finished(label, seed, 5.0, score(counts));
+                if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                    record.training_identity = Some(training(label, seed));
+                }
+                result
+            }));
             evidence.counts.insert((label.to_string(), "dev/bleu".to_string()), seeds.clone());
         }
         let mut table = ResultTable::new(&layout, &results).unwrap();
@@ -356,6 +514,54 @@ mod tests {
         assert_eq!(found.sentences.pairs, 2);
         let means = [&table.rows[1], &table.rows[0]].map(|row| row.cells[0].summary.as_ref().unwrap().mean);
         assert!(near(found.difference, means[0] - means[1]));
+    }
+
+    #[test]
+    fn rows_that_decode_the_same_trainings_are_paired_by_seed() {
+        // Seeds scatter more than decoding differs, and decoding helps with each of them.
+        let rows = [
+            ("base", vec![counts(2), counts(5), counts(13), counts(3)]),
+            ("decoding", vec![counts(3), counts(9), counts(20)]),
+            ("trained", vec![counts(3), counts(9), counts(20)]),
+        ];
+        let table = compared_with(&rows, |label, seed| match label {
+            "trained" => format!("other {seed}"),
+            _ => format!("shared {seed}"),
+        });
+        let [decoding, trained] = [1, 2].map(|row| table.rows[row].cells[0].comparison.clone().unwrap());
+        let scores = |row: usize| rows[row].1[..3].iter().map(score).collect::<Vec<_>>();
+        let by_hand = paired(&scores(0), &scores(1)).unwrap();
+        assert_eq!(decoding.seeds, Some(by_hand.clone()));
+        assert_eq!(trained.seeds.as_ref().unwrap().test, SeedTest::Welch);
+        assert!(by_hand.p < trained.seeds.as_ref().unwrap().p);
+        assert_eq!(table.significance.paired, ["decoding"]);
+        // The base's fourth seed has no partner.
+        let mean = |scores: Vec<f64>| scores.iter().sum::<f64>() / 3.0;
+        assert!(near(decoding.difference, mean(scores(1)) - mean(scores(0))), "{decoding:?}");
+        assert!(!near(decoding.difference, trained.difference));
+        // One seed of another training is enough for the unpaired test.
+        let table = compared_with(&rows, |label, seed| match (label, seed) {
+            ("decoding", 3) => "another".to_string(),
+            _ => format!("shared {seed}"),
+        });
+        let found = table.rows[1].cells[0].comparison.as_ref().unwrap();
+        assert_eq!(found.seeds.as_ref().unwrap().test, SeedTest::Welch);
+    }
+
+    #[test]
+    fn seeds_that_do_not_differ_are_not_one_seed() {
+        let same = |n: usize| vec![counts(n), counts(n)];
+        let table = compared(&[("base", same(9)), ("worse", same(2))]);
+        let found = table.rows[1].cells[0].comparison.as_ref().unwrap();
+        assert_eq!((&found.seeds, found.seeds_untested), (&None, Some(Untested::NoSpread)));
+        assert!(found.p_corrected <= LEVEL);
+        assert!(!found.significant() && !found.significant_over_sentences_alone());
+        assert_eq!(table.significance.no_spread, ["worse"]);
+        assert!(!Untested::NoSpread.text().contains("one seed"));
+        let single = compared(&[("base", vec![counts(9)]), ("worse", vec![counts(2)])]);
+        let found = single.rows[1].cells[0].comparison.as_ref().unwrap();
+        assert_eq!(found.seeds_untested, Some(Untested::OneSeed));
+        assert!(single.significance.no_spread.is_empty());
     }
 
     #[test]

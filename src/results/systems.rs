@@ -183,6 +183,7 @@ impl SystemTable {
             Heading::words("system"),
             Heading::words("pair"),
             Heading::numbers("BLEU"),
+            Heading::numbers("compounds split"),
             Heading::numbers("paper"),
             Heading::numbers("difference"),
         ];
@@ -193,6 +194,7 @@ impl SystemTable {
                 result.system.clone(),
                 pair.clone(),
                 format!("{mean:.2}"),
+                format!("{:.2}", result.bleu.as_published?),
                 result.bleu.published.clone()?,
                 signed(result.bleu.against_published?, 2),
             ];
@@ -213,7 +215,11 @@ impl SystemTable {
             ),
         ];
         if !self.published.is_empty() {
-            notes.push(Note::text("paper: as printed, on newstest2014."));
+            notes.push(Note::text(
+                "paper: as printed, on newstest2014, of Moses's tokens with compounds split at hyphens. Differences are \
+                 those of that BLEU, which on English to German is 0.7 to 1.5 above BLEU of 13a, and are formed on the \
+                 same text alone: the recipes wmt14-en-de and wmt14-en-fr.",
+            ));
         }
         for found in &self.significance {
             for note in significance(found, None) {

@@ -5,8 +5,10 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::cost::Cost;
-use super::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index};
-use super::published::PublishedRow;
+use super::layout::{
+    ATAT_COLUMN, Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
+};
+use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
 use super::verdict::Verdict;
@@ -68,6 +70,10 @@ pub struct Row {
     pub fingerprint: Option<String>,
     /// Trials that finished, of the seeds that the row should have; the values are theirs.
     pub finished: usize,
+    /// Seed and training of each trial that finished, in the order of the seeds. Trials of one training differ in
+    /// decoding alone; older records do not tell theirs.
+    #[serde(skip)]
+    pub trainings: Vec<(u64, Option<String>)>,
     /// What the training of one trial cost, on average.
     pub cost: Cost,
     /// One for each column.
@@ -83,8 +89,11 @@ pub struct Cell {
     pub best: bool,
     /// The paper's, as printed; parameters in millions.
     pub published: Option<String>,
-    /// Our mean minus the paper's value, in the unit that the paper prints.
+    /// Our mean minus the paper's value, in the unit that the paper prints and counted as the paper counts; only on the
+    /// paper's own text.
     pub against_published: Option<f64>,
+    /// The mean of which `against_published` is made, where that is another score than the column's.
+    pub as_published: Option<f64>,
     /// Against the base row; absent for the base row, for columns that are not tested and without translations
     /// to test.
     pub comparison: Option<Comparison>,
@@ -133,8 +142,8 @@ pub enum Better {
 /// Which values of a column are better; none of one that only describes, as `parameters` does.
 pub fn better(column: &str) -> Option<Better> {
     match column.rsplit('/').next()? {
-        "bleu" | "chrf" | "accuracy" => Some(Better::Higher),
-        "loss" | "perplexity" | "word_perplexity" | "ter" => Some(Better::Lower),
+        "bleu" | "atat" | "accuracy" => Some(Better::Higher),
+        "loss" | "perplexity" | "dev_perplexity" | "word_perplexity" => Some(Better::Lower),
         _ => None,
     }
 }
@@ -238,9 +247,12 @@ fn new_row(
     columns: &[&str],
 ) -> Row {
     let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
+    let summary_of = |name: &str| {
+        Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
+    };
+    let same_text = finished.iter().all(|record| record.data.recipe == paper_recipe(&row.pair));
     let cell = |name: &&str| {
-        let values: Vec<f64> = finished.iter().filter_map(|record| value(record, name)).collect();
-        let summary = Summary::of(&values);
+        let summary = summary_of(name);
         let of_pair = |paper: &'_ PublishedRow| match *name {
             TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
             name => paper.value(name).map(String::from),
@@ -248,14 +260,24 @@ fn new_row(
         let published = paper.and_then(of_pair);
         let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
         let unit = if *name == "parameters" { 1e-6 } else { 1.0 };
-        let against_published =
-            summary.as_ref().zip(printed).map(|(summary, printed)| summary.mean * unit - printed);
-        Cell { summary, best: false, published, against_published, comparison: None }
+        let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
+        // The scores on newstest2014 are of another BLEU, with compounds split.
+        let as_published = match *name {
+            TABLE2_COLUMN if published.is_some() => mean(summary_of(ATAT_COLUMN).as_ref()),
+            _ => None,
+        };
+        let ours = if *name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
+        let against_published = ours.zip(printed).filter(|_| same_text).map(|(ours, printed)| ours - printed);
+        Cell { summary, best: false, published, against_published, as_published, comparison: None }
     };
     Row {
         layout: row.clone(),
         fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
         finished: finished.len(),
+        trainings: ended
+            .iter()
+            .filter_map(|result| Some((result.seed, result.record()?.training_identity.clone())))
+            .collect(),
         cost: Cost::of(ended, &layout.peak_tflops),
         cells: columns.iter().map(cell).collect(),
     }
@@ -302,6 +324,7 @@ fn value(record: &Record, column: &str) -> Option<f64> {
 pub(super) mod tests {
     use super::super::hyperparameters::Hyperparameters;
     use super::super::published::Published;
+    use super::super::record::DataRecord;
     use super::super::record::tests::record;
     use super::*;
 
@@ -322,11 +345,13 @@ pub(super) mod tests {
         let metrics = [("dev/perplexity", perplexity), ("dev/bleu", bleu)];
         let record = Record {
             label: row.into(),
+            training_identity: Some(format!("{row} {seed}")),
             seed,
             parameters: 65_110_016,
             steps: 100_000,
             metrics: metrics.into_iter().map(|(tag, value)| (tag.to_string(), value)).collect(),
             signature: "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0".into(),
+            data: DataRecord { recipe: "wmt14-en-de".into(), ..record().data },
             ..record()
         };
         TrialResult {
@@ -395,6 +420,32 @@ pub(super) mod tests {
             (table.failures.len(), table.data.len(), &table.commits[..]),
             (1, 1, &["abc".to_string()][..])
         );
+    }
+
+    #[test]
+    fn only_what_the_paper_counts_on_the_papers_text_is_set_against_its_numbers() {
+        let (mut layout, mut results) = example();
+        layout.columns = ["dev/bleu", "test/bleu"].map(String::from).to_vec();
+        layout.published = Some(Published::named("table2-en-de").unwrap());
+        layout.rows.truncate(1);
+        let mut against = |change: &dyn Fn(&mut Record)| {
+            for result in &mut results {
+                if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                    change(record);
+                }
+            }
+            let kept: Vec<TrialResult> =
+                results.iter().filter(|result| result.row == "base").cloned().collect();
+            let table = ResultTable::new(&layout, &kept).unwrap();
+            let cell = &table.rows[0].cells[1];
+            assert_eq!(cell.published.as_deref(), Some("27.3"));
+            cell.against_published
+        };
+        // BLEU of other tokens is not what the paper printed.
+        assert_eq!(against(&|record| _ = record.metrics.insert("test/bleu".into(), 26.0)), None);
+        let with = against(&|record| _ = record.metrics.insert("test/atat".into(), 27.0));
+        assert!((with.unwrap() + 0.3).abs() < 1e-9, "{with:?}");
+        assert_eq!(against(&|record| record.data.recipe = "multi30k-en-de".into()), None);
     }
 
     #[test]

@@ -4,13 +4,21 @@
 //! The margin: the paper's Table 3 has one run a row, scored on 3,000 sentences. Runs of one configuration that
 //! differ in the seed alone were reported to spread by 0.04 to 0.3 BLEU (standard deviation), so two rows of the
 //! paper that lie less than 0.5 apart may stand in their order by chance, and no direction is read from them.
+//!
+//! Models that translate nothing are alike, whatever their settings: with a score below a floor, a row or its base
+//! row says nothing of a claim.
 
-use super::significance::Comparison;
+use super::significance::{Comparison, Untested};
 use super::table::{ResultTable, Row};
 use serde::Serialize;
 
 /// BLEU by which two printed values must differ for a direction to be read from them.
 pub const MARGIN: f64 = 0.5;
+
+/// BLEU below which a score says nothing of a translation: a model that puts out frequent words whatever the source
+/// says has some by chance, and the paper's rows have 23.7 and more. A verdict on perplexity, which has no such bottom,
+/// would have no floor.
+pub const FLOOR: f64 = 5.0;
 
 /// The score that verdicts are about: that of the paper's Table 3.
 pub const COLUMN: &str = "dev/bleu";
@@ -21,7 +29,8 @@ yes: every such row of the group differs from the base in that direction, p ≤ 
 no: some such row differs in the other direction, p ≤ 0.05. \
 A group without such a row claims that nothing changes: yes if the 95 % intervals over sentences and over seeds of every \
 row lie within ±0.5, no if both of some row lie beyond. \
-Otherwise, and always with one seed, the answer is: not distinguishable.";
+Otherwise, and always with one seed, the answer is: not distinguishable. \
+A row is not judged if it or its base is below 5 BLEU.";
 
 /// Whether a claim holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,6 +39,8 @@ pub enum Answer {
     Yes,
     No,
     NotDistinguishable,
+    /// A score is below the [`FLOOR`].
+    NotJudged,
 }
 
 impl Answer {
@@ -39,6 +50,7 @@ impl Answer {
             Answer::Yes => "yes",
             Answer::No => "no",
             Answer::NotDistinguishable => "not distinguishable",
+            Answer::NotJudged => "not judged: below 5 BLEU",
         }
     }
 }
@@ -61,7 +73,7 @@ pub struct RowVerdict {
     /// The paper's value minus its base's.
     pub paper_difference: f64,
     pub answer: Answer,
-    /// Why it is not distinguishable, if it is not.
+    /// Why it is neither yes nor no, if it is neither.
     pub why: Option<String>,
 }
 
@@ -85,7 +97,9 @@ impl ResultTable {
         let mut groups: Vec<Verdict> = Vec::new();
         for row in self.rows.iter().filter(|row| row.layout.label != base.layout.label) {
             let Some(value) = paper(row) else { continue };
-            let judged = judge_row(row, value - base_value, row.cells[column].comparison.as_ref());
+            let low =
+                [self.base_of(row).unwrap_or(base), row].into_iter().find_map(|row| too_low(row, column));
+            let judged = judge_row(row, value - base_value, low, row.cells[column].comparison.as_ref());
             let group = row.layout.group.clone().unwrap_or_else(|| row.layout.label.clone());
             match groups.iter_mut().find(|known| known.group == group) {
                 Some(known) => known.rows.push(judged),
@@ -109,12 +123,26 @@ fn decide(group: &mut Verdict) {
         Answer::No
     } else if answers().all(|answer| answer == Answer::Yes) {
         Answer::Yes
+    } else if answers().any(|answer| answer == Answer::NotJudged) {
+        Answer::NotJudged
     } else {
         Answer::NotDistinguishable
     };
 }
 
-fn judge_row(row: &Row, paper_difference: f64, found: Option<&Comparison>) -> RowVerdict {
+/// A row's score, in words, if it is below the floor.
+fn too_low(row: &Row, column: usize) -> Option<String> {
+    let mean = row.cells[column].summary.as_ref()?.mean;
+    (mean < FLOOR).then(|| format!("{} has {mean:.2}", row.layout.label))
+}
+
+/// Judges a row by what was found, unless a score is too low.
+fn judge_row(
+    row: &Row,
+    paper_difference: f64,
+    low: Option<String>,
+    found: Option<&Comparison>,
+) -> RowVerdict {
     // Printed values have one decimal: 25.3 - 25.8 is -0.5.
     let paper_difference = (paper_difference * 1e6).round() / 1e6;
     let claim = match paper_difference {
@@ -124,8 +152,11 @@ fn judge_row(row: &Row, paper_difference: f64, found: Option<&Comparison>) -> Ro
     };
     let open = |why: &str| (Answer::NotDistinguishable, Some(why.to_string()));
     let (answer, why) = match found {
+        _ if low.is_some() => (Answer::NotJudged, low),
         None => open("not compared"),
-        Some(Comparison { seeds: None, .. }) => open("one seed: the luck of training is unknown"),
+        Some(Comparison { seeds: None, seeds_untested, .. }) => {
+            open(seeds_untested.map_or("no test over seeds", Untested::text))
+        }
         Some(found @ Comparison { seeds: Some(seeds), difference, .. }) => match claim {
             Claim::Same => {
                 let half_widths = [found.sentences.half_width, seeds.half_width];
@@ -149,9 +180,13 @@ fn judge_row(row: &Row, paper_difference: f64, found: Option<&Comparison>) -> Ro
 #[cfg(test)]
 mod tests {
     use super::super::published::Published;
-    use super::super::significance::{OverSeeds, OverSentences};
+    use super::super::significance::{OverSeeds, OverSentences, SeedTest};
     use super::super::table::tests::{finished, row, table3};
     use super::*;
+
+    fn over_seeds(p: f64, half_width: f64) -> OverSeeds {
+        OverSeeds { test: SeedTest::Welch, p, half_width, degrees_of_freedom: 4.0 }
+    }
 
     /// A difference with its corrected p-value and its half-widths, the same over sentences and seeds.
     fn found(difference: f64, p: f64, half_width: f64) -> Comparison {
@@ -159,7 +194,8 @@ mod tests {
             base: "base".into(),
             difference,
             sentences: OverSentences { pairs: 3, p, half_width },
-            seeds: Some(OverSeeds { p, half_width, degrees_of_freedom: 4.0 }),
+            seeds: Some(over_seeds(p, half_width)),
+            seeds_untested: None,
             p,
             p_corrected: p,
         }
@@ -167,10 +203,16 @@ mod tests {
 
     /// A table of these rows of the paper, each with what was found.
     fn judged(rows: &[(&str, &str, Option<Comparison>)]) -> Vec<Verdict> {
+        judged_with(rows, |_| 25.0)
+    }
+
+    /// The same, each row with a score.
+    fn judged_with(rows: &[(&str, &str, Option<Comparison>)], bleu: impl Fn(&str) -> f64) -> Vec<Verdict> {
         let mut layouts = vec![row("base", None, &[])];
         layouts.extend(rows.iter().map(|(group, label, _)| row(label, Some(group), &[])));
         layouts.iter_mut().for_each(|row| row.paper = Some(row.label.clone()));
-        let results: Vec<_> = layouts.iter().map(|row| finished(&row.label, 1, 5.0, 25.0)).collect();
+        let results: Vec<_> =
+            layouts.iter().map(|row| finished(&row.label, 1, 5.0, bleu(&row.label))).collect();
         let mut layout = table3(layouts);
         layout.published = Some(Published::named("table3").unwrap());
         let mut table = ResultTable::new(&layout, &results).unwrap();
@@ -203,10 +245,51 @@ mod tests {
 
     #[test]
     fn one_seed_is_never_enough() {
-        let single = Some(Comparison { seeds: None, ..found(-9.0, 0.0001, 0.1) });
+        let single = Some(untested(Untested::OneSeed));
         let verdicts = judged(&[("A", "A-h1", single.clone()), ("E", "E-learned", single)]);
         assert!(verdicts.iter().all(|verdict| verdict.answer == Answer::NotDistinguishable));
         assert!(verdicts[0].rows[0].why.as_ref().unwrap().contains("one seed"));
+    }
+
+    fn untested(why: Untested) -> Comparison {
+        Comparison { seeds: None, seeds_untested: Some(why), ..found(-9.0, 0.0001, 0.1) }
+    }
+
+    #[test]
+    fn several_seeds_without_spread_are_not_called_one() {
+        let verdicts = judged(&[("A", "A-h1", Some(untested(Untested::NoSpread)))]);
+        assert_eq!(verdicts[0].answer, Answer::NotDistinguishable);
+        let why = verdicts[0].rows[0].why.as_ref().unwrap();
+        assert!(why.contains("the seeds do not differ") && !why.contains("one seed"), "{why}");
+    }
+
+    #[test]
+    fn models_that_translate_nothing_are_not_judged() {
+        assert!(Answer::NotJudged.text().contains(&format!("below {FLOOR} BLEU")));
+        assert!(RULE.contains(&format!("below {FLOOR} BLEU")));
+        let same = [("E", "E-learned", Some(found(0.0, 0.9, 0.1)))];
+        let lower = [("A", "A-h1", Some(found(-9.0, 0.001, 0.1)))];
+        // (rows, BLEU of the base, BLEU of the row, answer, why)
+        let cases = [
+            (&same, 25.0, 25.0, Answer::Yes, None),
+            (&same, 5.0, 5.0, Answer::Yes, None),
+            (&same, 0.3, 0.3, Answer::NotJudged, Some("base has 0.30")),
+            (&same, 25.0, 4.99, Answer::NotJudged, Some("E-learned has 4.99")),
+            (&lower, 25.0, 1.0, Answer::NotJudged, Some("A-h1 has 1.00")),
+            (&lower, 25.0, 16.0, Answer::Yes, None),
+        ];
+        for (rows, base, own, answer, why) in cases {
+            let verdict = judged_with(rows, |label| if label == "base" { base } else { own }).remove(0);
+            let row = &verdict.rows[0];
+            assert_eq!((verdict.answer, row.answer, row.why.as_deref()), (answer, answer, why));
+        }
+        // Of a group, one row that cannot be judged leaves the claim open; one that contradicts it decides.
+        let of_group = |second: Comparison| {
+            let rows = [("C", "C-N2", Some(found(-9.0, 0.001, 0.1))), ("C", "C-d256", Some(second))];
+            judged_with(&rows, |label| if label == "C-N2" { 1.0 } else { 25.0 }).remove(0).answer
+        };
+        assert_eq!(of_group(found(-2.0, 0.01, 0.1)), Answer::NotJudged);
+        assert_eq!(of_group(found(2.0, 0.01, 0.1)), Answer::No);
     }
 
     #[test]
@@ -220,7 +303,7 @@ mod tests {
         assert_eq!(learned(-0.9, 0.3), Answer::No);
         // Within by one interval alone.
         let mut one = found(0.1, 0.5, 0.2);
-        one.seeds = Some(OverSeeds { p: 0.5, half_width: 2.0, degrees_of_freedom: 1.0 });
+        one.seeds = Some(over_seeds(0.5, 2.0));
         assert_eq!(answers(&[("E", "E-learned", Some(one))])[0].1, Answer::NotDistinguishable);
     }
 

@@ -7,8 +7,9 @@
 use crate::error::{Error, Result};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const UNIQUE_ID_BYTES: usize = 128;
 
@@ -30,6 +31,9 @@ pub struct Cards {
     patience: Duration,
 }
 
+// SAFETY: NCCL lets any thread use a communicator, one at a time.
+unsafe impl Send for Cards {}
+
 impl Cards {
     pub const ID_BYTES: usize = UNIQUE_ID_BYTES;
 
@@ -50,21 +54,36 @@ impl Cards {
         Ok(id.0)
     }
 
-    /// Joins the group called `id` with this process's card.
+    /// Joins the group called `id` with this process's card, and adds up a first number with the others.
     ///
     /// # Errors
-    /// If NCCL is not there or does not come to terms with the other cards.
+    /// If NCCL is not there, does not come to terms with the other cards, or they have not all come when the patience
+    /// ends.
     pub fn join(rank: usize, size: usize, id: &[u8], card: usize, patience: Duration) -> Result<Self> {
-        let library = open()?;
         let id = UniqueId(id.try_into().map_err(|_| Error::failed("an id of NCCL's has 128 bytes"))?);
+        use_card(card)?;
+        // NCCL waits for ever for a rank that is gone, here and in the first sum, where it makes connections; so
+        // another thread waits for NCCL. If it waits in vain, it ends with the process.
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let connected = Cards::connect(rank, size, id, card, patience).and_then(|cards| {
+                cards.sum(&Tensor::zeros([1], (Kind::Float, Device::Cuda(card))), || Ok(()))?;
+                Ok(cards)
+            });
+            // Nobody listens any more if the patience has ended.
+            drop(sender.send(connected));
+        });
+        receiver.recv_timeout(patience).unwrap_or_else(|_| {
+            Err(Error::failed(format!("the cards of all ranks have not met in {} s", patience.as_secs())))
+        })
+    }
+
+    fn connect(rank: usize, size: usize, id: UniqueId, card: usize, patience: Duration) -> Result<Self> {
+        use_card(card)?;
+        let library = open()?;
         let mut communicator = std::ptr::null_mut();
-        // SAFETY: the declarations are CUDA's and NCCL's; the communicator is written where the call succeeds.
+        // SAFETY: the declaration is NCCL's; the communicator is written where the call succeeds.
         unsafe {
-            let set_device: Symbol<unsafe extern "C" fn(c_int) -> c_int> = cuda(c"cudaSetDevice")?;
-            let code = set_device(card as c_int);
-            if code != 0 {
-                return Err(Error::failed(format!("CUDA cannot use card {card} (error {code})")));
-            }
             let init: Symbol<unsafe extern "C" fn(*mut Communicator, c_int, UniqueId, c_int) -> c_int> =
                 symbol(&library, c"ncclCommInitRank")?;
             check(&library, init(&mut communicator, size as c_int, id, rank as c_int))?;
@@ -151,6 +170,19 @@ impl Cards {
                 abort(self.communicator);
             }
         }
+    }
+}
+
+/// Makes this the card of the calling thread, whose default stream is meant where no stream is named.
+fn use_card(card: usize) -> Result<()> {
+    // SAFETY: the declaration is CUDA's.
+    let code = unsafe {
+        let set_device: Symbol<unsafe extern "C" fn(c_int) -> c_int> = cuda(c"cudaSetDevice")?;
+        set_device(card as c_int)
+    };
+    match code {
+        0 => Ok(()),
+        code => Err(Error::failed(format!("CUDA cannot use card {card} (error {code})"))),
     }
 }
 

@@ -171,7 +171,8 @@ pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) ->
     (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
 }
 
-/// Writes `table.md`, `table.tex`, `table.csv`, `records.jsonl` and a copy of the sweep file.
+/// Writes `table.md`, `table.tex`, `table.csv`, `records.jsonl` and a copy of the sweep file. The directory need not
+/// be there: committed records may stand for all trials.
 pub fn write(
     sweep_file: &Path,
     sweep_dir: &Path,
@@ -188,8 +189,9 @@ pub fn write(
     files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
 }
 
-/// Writes `table.md`, `table.tex` and `table.csv` into a directory.
+/// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is made where it is not there.
 pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
+    files::create_dir(folder)?;
     files::write_atomically(&folder.join("table.md"), table.markdown().as_bytes())?;
     files::write_atomically(&folder.join("table.tex"), table.latex().as_bytes())?;
     files::write_atomically(&folder.join("table.csv"), table.csv()?.as_bytes())

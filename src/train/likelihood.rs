@@ -43,6 +43,15 @@ impl Likelihood {
     }
 }
 
+/// Tokens of the longest sentence of either side, without its end.
+pub fn longest_sentence(store: &Store) -> usize {
+    let longer = |pair| {
+        let (source, target) = store.lengths(pair);
+        source.max(target)
+    };
+    (0..store.len() as u32).map(longer).max().unwrap_or(0)
+}
+
 /// Teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
 /// `batch_tokens` padded tokens a side.
 ///
@@ -52,7 +61,7 @@ pub fn likelihood(model: &Transformer, store: &Store, batch_tokens: usize) -> Re
     let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
     let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
     // Training drops long pairs; what a model is judged by is never dropped.
-    let longest = lengths.iter().map(|&(source, target)| source.max(target)).max().unwrap_or(0);
+    let longest = longest_sentence(store);
     if let Some(limit) = model.position_limit()
         && longest as i64 + 1 > limit
     {

@@ -4,7 +4,7 @@ use super::TrainingConfig;
 use super::checkpoint::Progress;
 use crate::data::batch::{Batching, epoch_batches};
 use crate::data::store::Store;
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Result};
 
 /// An endless sequence of updates, a pure function of (seed, place).
 #[derive(Debug)]
@@ -22,11 +22,12 @@ impl<'a> BatchStream<'a> {
     /// Starts at `progress`, the beginning or a checkpoint's.
     ///
     /// # Errors
-    /// If there is no training pair.
+    /// If there is no training pair, or an update would never end; see [`check_budget`].
     pub fn start(store: &'a Store, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
         if store.is_empty() {
             return Err(Error::user("the training data holds no pair"));
         }
+        check_budget(store, config)?;
         let batches = epoch_batches(store, config.seed, progress.epoch, config.batching());
         Ok(BatchStream {
             store,
@@ -81,6 +82,27 @@ impl<'a> BatchStream<'a> {
     pub fn place(&self) -> (u64, usize) {
         (self.epoch, self.next)
     }
+}
+
+/// Epochs that an update may take at most. Small corpora are gone through several times an update; more than this is a
+/// mistake, and would keep one update busy for as long as it likes, deaf to signals.
+const MOST_EPOCHS: u64 = 100;
+
+/// Whether an update ends within a reasonable number of epochs of `store`.
+///
+/// # Errors
+/// A user error with the tokens of an epoch.
+pub fn check_budget(store: &Store, config: &TrainingConfig) -> Result<()> {
+    let epoch: u64 = (0..store.len()).map(|pair| store.target_length(pair) as u64 + 1).sum();
+    let (asked, most) = (config.batch_tokens as u64, epoch.saturating_mul(MOST_EPOCHS));
+    if store.is_empty() || asked <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "training.batch_tokens = {asked} is out of range: an epoch of the training text has {epoch} target tokens, and an update takes {MOST_EPOCHS} epochs at most"
+    );
+    let help = format!("use {most} or less; {epoch} make an update of every epoch");
+    Err(Diagnostic::new(message).help(help).into())
 }
 
 /// Target tokens of these pairs, end of sentence counted.

@@ -31,6 +31,11 @@ pub trait Monitor {
     /// Scores translations of the dev set.
     fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()>;
 
+    /// Training ends after update `step`, before the last one of the schedule, for want of a better dev loss than `best`.
+    fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
+        Ok(())
+    }
+
     /// Before a checkpoint: what was told so far must be on disk; gives what the checkpoint keeps of it.
     fn sync(&mut self) -> Result<RunState>;
 }
@@ -102,6 +107,9 @@ impl Trainer<'_> {
                 ranks.done_by_leader(|| monitor.dev_bleu(model, number))?;
             }
             let over = self.is_over(&progress);
+            if let (true, Some(best)) = (over && number < config.steps, progress.best) {
+                monitor.ended_early(number, best)?;
+            }
             let stopping = ranks.any(self.stop.is_raised())? && !over;
             if config.saves_at(number) || over || stopping || self.until == Some(number) {
                 ranks.done_by_leader(|| self.save(adam, &progress, monitor))?;

@@ -2,9 +2,9 @@
 //!
 //! What runs is [`Updates`], with whatever kernels the device and the precision choose.
 
-use crate::data::collate::{Batch, collate};
+use crate::data::collate::Batch;
 use crate::data::store::{Store, StoreWriter};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::stand_in::Scratch;
 use crate::model::dropout::Mode;
 use crate::model::{ModelConfig, Norm, Transformer};
@@ -12,6 +12,7 @@ use crate::train::adam::Adam;
 use crate::train::step::{Updates, hidden_states};
 use crate::train::{Precision, TrainingConfig};
 use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 203;
@@ -23,10 +24,10 @@ const UPDATES: u64 = 10;
 /// numbers say less: where rounding takes a unit of a feed-forward layer across 0, its whole gradient comes or goes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
-    /// Which of the two models: one that fused kernels take, one that they do not.
+    /// Which case: one that fused kernels take, the same with several sentences a row, one that they do not take.
     pub model: &'static str,
     pub precision: Precision,
-    /// `output`, `gradients`, `losses`, `weights` or `dropout`.
+    /// `output`, `gradients`, `losses`, `weights` or `dropout`; `updates` where they broke off.
     pub quantity: &'static str,
     /// The tensor or the update of the largest gap.
     pub place: String,
@@ -52,42 +53,83 @@ fn limits(precision: Precision) -> Limits {
     }
 }
 
-/// Two models: heads that fused attention takes, and heads that it does not (d_k ≠ d_v), with the other norm.
-fn models() -> [(&'static str, ModelConfig); 2] {
-    let shared =
+/// A model and how its sentences stand in rows.
+struct Case {
+    name: &'static str,
+    model: ModelConfig,
+    packed_length: Option<usize>,
+}
+
+/// Heads that fused attention takes, with and without several sentences a row, and heads that it does not take
+/// (d_k ≠ d_v), with the other norm.
+fn cases() -> [Case; 3] {
+    let plain =
         ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
+    let other = ModelConfig { norm: Norm::Pre, d_k: Some(12), ..plain.clone() };
     [
-        ("post-norm, d_k = d_v = 16", shared.clone()),
-        ("pre-norm, d_k = 12, d_v = 16", ModelConfig { norm: Norm::Pre, d_k: Some(12), ..shared }),
+        Case { name: "post-norm, d_k = d_v = 16", model: plain.clone(), packed_length: None },
+        Case { name: "the same, packed rows", model: plain, packed_length: Some(50) },
+        Case { name: "pre-norm, d_k = 12, d_v = 16", model: other, packed_length: None },
     ]
+}
+
+impl Case {
+    /// Training in this precision; gradients are clipped, so that their norm is compared, too.
+    fn training(&self, precision: Precision) -> TrainingConfig {
+        TrainingConfig {
+            warmup_steps: 100,
+            clip_norm: Some(0.1),
+            packed_length: self.packed_length,
+            precision,
+            ..Default::default()
+        }
+    }
 }
 
 /// Compares `device` with float64 on the CPU, in each precision.
 ///
 /// # Errors
-/// If no text can be written to compare on; gaps beyond their limits are no errors.
+/// If no text can be written to compare on. Gaps beyond their limits are no errors, and neither is a device that breaks
+/// off: its gap is no number, and its place says why.
 pub fn compare(device: Device) -> Result<Vec<Gap>> {
     let store = text()?;
     let mut gaps = Vec::new();
-    for (name, config) in models() {
-        let expected = Course::run(&config, &store, Precision::Float64, Device::Cpu)?;
+    for case in cases() {
+        let expected = Course::run(&case, &store, Precision::Float64, Device::Cpu)?;
         for precision in [Precision::Float64, Precision::Float32, Precision::Bfloat16] {
-            let found = Course::run(&config, &store, precision, device)?;
             let limits = limits(precision);
             let mut add = |quantity, (place, gap): (String, f64), limit| {
                 // NaN holds nothing.
-                gaps.push(Gap { model: name, precision, quantity, place, gap, limit, holds: gap <= limit });
+                let model = case.name;
+                gaps.push(Gap { model, precision, quantity, place, gap, limit, holds: gap <= limit });
             };
-            add("output", largest(&found.output, &expected.output), limits.output);
-            add("gradients", largest(&found.gradients, &expected.gradients), limits.gradients);
-            add("losses", largest(&found.losses, &expected.losses), limits.losses);
-            if let Some(limit) = limits.weights {
-                add("weights", largest(&found.weights, &expected.weights), limit);
+            match unless_it_breaks_off(|| Course::run(&case, &store, precision, device)) {
+                Ok(found) => {
+                    add("output", largest(&found.output, &expected.output), limits.output);
+                    add("gradients", largest(&found.gradients, &expected.gradients), limits.gradients);
+                    add("losses", largest(&found.losses, &expected.losses), limits.losses);
+                    if let Some(limit) = limits.weights {
+                        add("weights", largest(&found.weights, &expected.weights), limit);
+                    }
+                }
+                Err(reason) => add("updates", (reason, f64::NAN), limits.losses),
             }
-            add("dropout", repetition(&config, &store, precision, device)?, 1e-6);
+            let repeated = unless_it_breaks_off(|| repetition(&case, &store, precision, device));
+            add("dropout", repeated.unwrap_or_else(|reason| (reason, f64::NAN)), 1e-6);
         }
     }
     Ok(gaps)
+}
+
+/// What `work` gives, or why it did not, be it by a panic of libtorch's: the other comparisons are not to be lost.
+fn unless_it_breaks_off<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(panic) => Err(match panic.downcast_ref::<String>() {
+            Some(text) => Error::from_torch_message(text).to_string(),
+            None => "it panicked".to_string(),
+        }),
+    }
 }
 
 /// Tensors by name.
@@ -104,16 +146,17 @@ struct Course {
 }
 
 impl Course {
-    fn run(config: &ModelConfig, store: &Store, precision: Precision, device: Device) -> Result<Self> {
-        let training = TrainingConfig { warmup_steps: 100, precision, ..Default::default() };
-        let model = Transformer::build(config, VOCABULARY, 1, precision.kinds(), device);
-        let first = batch(store, 0)?.on(device);
+    fn run(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<Self> {
+        let training = case.training(precision);
+        let batch = |number| batch(store, &training, number);
+        let model = Transformer::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
+        let first = batch(0)?.on(device);
         let hidden = tch::no_grad(|| hidden_states(&model, &first, &Mode::training(1)));
         let mut adam = Adam::build(&training, model.weights());
-        let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
+        let updates = Updates { model: &model, config: &training, d_model: case.model.d_model, store };
         let (mut losses, mut gradients) = (Named::new(), Named::new());
         for step in 1..=UPDATES {
-            let batches = [batch(store, step - 1)?, batch(store, step)?];
+            let batches = [batch(step - 1)?, batch(step)?];
             let stats = updates.update(&mut adam, &batches, step, false)?;
             losses.push((format!("update {step}"), Tensor::from(stats.loss)));
             if step == 1 {
@@ -148,26 +191,22 @@ fn largest(found: &Named, expected: &Named) -> (String, f64) {
 }
 
 /// How far the losses of one update with dropout are apart when it is done twice: dropout is a function of the seed.
-fn repetition(
-    config: &ModelConfig,
-    store: &Store,
-    precision: Precision,
-    device: Device,
-) -> Result<(String, f64)> {
-    let config =
-        ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..config.clone() };
-    let loss = || first_loss(&config, store, precision, device);
+fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<(String, f64)> {
+    let model =
+        ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..case.model.clone() };
+    let case = Case { model, ..*case };
+    let loss = || first_loss(&case, store, precision, device);
     let (first, again) = (loss()?, loss()?);
     Ok(("the loss of an update done twice".to_string(), (first / again - 1.0).abs()))
 }
 
 /// The loss of the first update of a fresh model.
-fn first_loss(config: &ModelConfig, store: &Store, precision: Precision, device: Device) -> Result<f64> {
-    let training = TrainingConfig { precision, ..Default::default() };
-    let model = Transformer::build(config, VOCABULARY, 1, precision.kinds(), device);
-    let updates = Updates { model: &model, config: &training, d_model: config.d_model, store };
+fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<f64> {
+    let training = case.training(precision);
+    let model = Transformer::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
+    let updates = Updates { model: &model, config: &training, d_model: case.model.d_model, store };
     let mut adam = Adam::build(&training, model.weights());
-    Ok(updates.update(&mut adam, &[batch(store, 0)?], 1, false)?.loss)
+    Ok(updates.update(&mut adam, &[batch(store, &training, 0)?], 1, false)?.loss)
 }
 
 /// The loss of one update of a small model: whether training works at all.
@@ -175,8 +214,8 @@ fn first_loss(config: &ModelConfig, store: &Store, precision: Precision, device:
 /// # Errors
 /// If it does not.
 pub fn one_update(precision: Precision, device: Device) -> Result<f64> {
-    let [(_, config), _] = models();
-    first_loss(&config, &text()?, precision, device)
+    let [case, ..] = cases();
+    first_loss(&case, &text()?, precision, device)
 }
 
 /// Pairs of 1 to 20 tokens by a rule, enough for all batches.
@@ -196,7 +235,8 @@ fn text() -> Result<Store> {
     Store::open(&path, [0; 32])
 }
 
-fn batch(store: &Store, number: u64) -> Result<Batch> {
+fn batch(store: &Store, training: &TrainingConfig, number: u64) -> Result<Batch> {
     let first = number as u32 * PAIRS;
-    collate(store, &(first..first + PAIRS).collect::<Vec<_>>(), Device::Cpu)
+    let pairs: Vec<_> = (first..first + PAIRS).collect();
+    training.batching().collate(store, &pairs, Device::Cpu)
 }

@@ -85,12 +85,14 @@ fn notes(found: &SystemComparison) -> Vec<Note> {
         "Means over seeds; ±: half of the 95 % interval over sentences ({} bootstrap resamples). \
          p sentences: paired approximate randomisation ({} trials, seed {RESAMPLING_SEED}), a \
          sentence's translations by all seeds changing sides together. p seeds: Welch's t-test on the scores of the \
-         seeds. The systems differ if neither explains the difference.",
+         seeds, or the paired t-test where both decode the same trainings. The systems differ if neither explains the difference.",
         thousands(u64::from(BOOTSTRAP_RESAMPLES)),
         thousands(u64::from(RANDOMIZATION_TRIALS)),
     ))];
     if found.systems.iter().any(|system| system.seeds.len() == 1) {
         notes.push(Note::text("With one seed, the luck of training is unknown: no p over seeds."));
+    } else if found.scores.iter().any(|score| score.seeds.is_none()) {
+        notes.push(Note::text("Where the seeds do not differ, there is no p over seeds."));
     }
     for (name, signature) in ["BLEU:", "chrF:"].into_iter().zip(&found.signatures) {
         notes.push(Note { text: name.into(), verbatim: Some(signature.clone()) });

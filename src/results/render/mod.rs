@@ -124,7 +124,7 @@ impl<'a> Tabulated<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::published::Published;
-    use super::super::significance::{Comparison, OverSeeds, OverSentences, Significance};
+    use super::super::significance::{Comparison, OverSeeds, OverSentences, SeedTest, Significance};
     use super::super::table::tests::{example, finished, row, table3 as layout};
     use super::*;
 
@@ -139,7 +139,13 @@ mod tests {
             base: "base".into(),
             difference: -1.0,
             sentences: OverSentences { pairs: 3, p: 0.0099, half_width: 0.4321 },
-            seeds: Some(OverSeeds { p: 0.02, half_width: 0.91, degrees_of_freedom: 3.5 }),
+            seeds: Some(OverSeeds {
+                test: SeedTest::Welch,
+                p: 0.02,
+                half_width: 0.91,
+                degrees_of_freedom: 3.5,
+            }),
+            seeds_untested: None,
             p: 0.02,
             p_corrected: 0.04,
         });
@@ -148,6 +154,7 @@ mod tests {
             bootstrap_resamples: Some(1_000),
             resampling_seed: Some(12_345),
             missing: vec!["seed 3 of own_row is damaged".into()],
+            ..Significance::default()
         };
         table.judge();
         table
@@ -179,6 +186,18 @@ mod tests {
             "failed: A-h1, seed 2: diverged at step 300: the loss is NaN",
         ];
         holds(&text, &lines);
+    }
+
+    #[test]
+    fn a_note_says_which_rows_have_which_test_over_seeds() {
+        let mut table = table(Form::List);
+        let text = |table: &ResultTable| Tabulated::of(table).unwrap().markdown();
+        assert!(text(&table).contains("Seeds: Welch's t-test.\n"), "{}", text(&table));
+        table.significance.paired = vec!["beam1".into(), "beam9".into()];
+        table.significance.no_spread = vec!["own".into()];
+        let both = "Seeds: Welch's t-test; paired t-test of the differences by seed where both rows decode the same \
+                    trainings: beam1, beam9. Where the seeds do not differ, there is no test over seeds and no mark: own.";
+        assert!(text(&table).contains(both), "{}", text(&table));
     }
 
     #[test]

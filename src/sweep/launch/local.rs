@@ -45,7 +45,8 @@ impl Local {
             results: results.to_path_buf(),
             // Of all workers: the bytes of a trial must not depend on how many are left.
             threads: share(workers),
-            cores: Cores::split(places, share(places)),
+            // A trial on a card has threads beside `run.threads`, which wait for the card.
+            cores: setup.fleet.is_none().then(|| Cores::split(places, share(places))).flatten(),
             workers,
             places,
             free: (0..places).rev().collect(),

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::{Transformer, VocabularySizes};
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
+use crate::telemetry::console::say;
 use crate::train::checkpoint::checkpoint_bytes;
 use crate::train::memory::MemoryEstimate;
 use crate::train::workload::Workload;
@@ -186,7 +187,7 @@ impl<'a> Market<'a> {
             return Ok(known);
         }
         let name = experiment.label.as_deref().unwrap_or_default();
-        eprintln!("measuring {name} …");
+        say(&format!("measuring {name} …"));
         let mut experiment = experiment.clone();
         experiment.run.threads = threads;
         let found = probe::measure(&experiment, self.corpora.root())?;

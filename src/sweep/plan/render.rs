@@ -6,9 +6,15 @@ use crate::telemetry::format::{bytes, duration, scientific, thousands};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Narrower terminals do not show the disk of a row.
+/// Narrower terminals do not show the disk of a row, nor do others that need the room for text.
 const WIDE: u16 = 90;
+/// Empty characters behind each column, and with the separator between two.
+const PADDING: usize = 2;
+const GAP: usize = PADDING + 1;
+/// Characters that a label and what changes get at least.
+const LEAST: usize = 22;
 /// Trials of which the text says why they are not finished; `--json` has them all.
 const EXPLAINED: usize = 12;
 
@@ -23,29 +29,74 @@ pub fn render(plan: &Plan, width: u16) -> String {
 }
 
 fn table(plan: &Plan, width: u16) -> Table {
-    let wide = width >= WIDE;
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
     table.load_style(NOTHING.header_separator(rule).bottom_border(rule));
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     let headers = ["row", "done", "parameters", "FLOPs", "memory", "time", "disk", "what changes"];
+    let rows: Vec<[String; 8]> = plan.rows.iter().map(cells).collect();
+    let widest = |index: usize| {
+        let cells = rows.iter().map(|row| row[index].as_str()).chain([headers[index]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    // What columns of numbers leave to the two columns of text.
+    let left = |numbers: Range<usize>| {
+        let taken: usize = numbers.map(|index| widest(index) + GAP).sum();
+        usize::from(width).saturating_sub(taken + GAP + PADDING)
+    };
+    let share = |left| shares(left, [widest(0), widest(7)]);
+    let with_disk = left(1..7);
+    let wide = width >= WIDE && share(with_disk).iter().sum::<usize>() <= with_disk;
+    let [label, changes] = share(if wide { with_disk } else { left(1..6) });
     let shown = |index: usize| wide || index != 6;
     table.set_header(headers.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(_, name)| *name));
-    for row in &plan.rows {
-        let cells = cells(row).into_iter().enumerate().filter(|(index, _)| shown(*index));
+    for mut row in rows {
+        row[0] = wrap(&row[0], ",", label);
+        row[7] = wrap(&row[7], ", ", changes);
+        let cells = row.into_iter().enumerate().filter(|(index, _)| shown(*index));
         table.add_row(cells.map(|(_, cell)| cell));
     }
     let last = if wide { 7 } else { 6 };
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index < last {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+        column.set_padding((0, PADDING as u16));
+        column.set_constraint(ColumnConstraint::ContentWidth);
         if (1..last).contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table
+}
+
+/// How label and changes share `left` columns, by what they would like to have. Each gets [`LEAST`] at any rate, so
+/// that a table in too narrow a terminal is wide rather than long.
+fn shares(left: usize, [label, changes]: [usize; 2]) -> [usize; 2] {
+    if label + changes <= left {
+        return [label, changes];
+    }
+    let least = |wanted: usize| wanted.min(LEAST);
+    let label = label.min((left / 2).max(left.saturating_sub(changes))).max(least(label));
+    [label, changes.min(left.saturating_sub(label)).max(least(changes))]
+}
+
+/// Breaks `text` behind separators into lines of `width` characters, and inside a part only where it is longer:
+/// there at a blank or an equals sign, if it has one.
+fn wrap(text: &str, separator: &str, width: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for part in text.split_inclusive(separator) {
+        let length = |text: &str| text.trim_end().chars().count();
+        if !line.is_empty() && length(&(line.clone() + part)) > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        line += part;
+        while length(&line) > width {
+            let end = line.char_indices().nth(width).map_or(line.len(), |(end, _)| end);
+            let end = line[..end].rfind([' ', '=']).map_or(end, |at| at + 1);
+            let rest = line.split_off(end);
+            lines.push(std::mem::replace(&mut line, rest));
+        }
+    }
+    lines.push(line);
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }
 
 fn cells(row: &PlannedRow) -> [String; 8] {
@@ -216,4 +267,114 @@ fn explanation(trial: &PlannedTrial) -> Option<String> {
         step => format!(" at {} of {}", thousands(step), thousands(step + trial.updates_left)),
     };
     Some(format!("{} seed {}: {name}{at}: {why}", trial.row, trial.seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::plan::{Change, Price, Totals};
+    use crate::train::memory::MemoryEstimate;
+
+    fn price() -> Price {
+        let memory_estimate = MemoryEstimate {
+            process: 0.0,
+            weights: 0.0,
+            gradients: 0.0,
+            moments: 0.0,
+            activations: 0.0,
+            transient: 0.0,
+            evaluation: 0.0,
+        };
+        Price {
+            embedding_rows: 300,
+            bound: true,
+            parameters: 2_670_976,
+            updates: 300,
+            target_tokens: 2_000.0,
+            assumed: true,
+            training_flops: 9.9e12,
+            memory_estimate,
+            memory_bytes: 7e8,
+            memory_measured: false,
+            disk_bytes: 7.5e7,
+            disk_passing_bytes: 0.0,
+            rate: None,
+            probe_failure: None,
+        }
+    }
+
+    /// A row whose label is made of its changes, as factors make them.
+    fn row(changes: &[(&str, &str)]) -> PlannedRow {
+        let parts: Vec<String> = changes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let change =
+            |(key, value): &(&str, &str)| Change { key: format!("model.{key}"), value: value.to_string() };
+        PlannedRow {
+            row: parts.join(","),
+            group: None,
+            paper: None,
+            seeds: vec![1],
+            states: BTreeMap::new(),
+            changes: changes.iter().map(change).collect(),
+            price: price(),
+        }
+    }
+
+    #[test]
+    fn long_labels_and_changes_are_broken_and_the_table_keeps_its_width() {
+        let totals = Totals {
+            trials: 2,
+            finished: 0,
+            workers: 1,
+            flops_left: 0.0,
+            seconds_left: 0.0,
+            unknown_times: 2,
+            memory_bytes: 0.0,
+            memory_available_bytes: None,
+            disk_bytes_left: 0.0,
+            disk_free_bytes: None,
+        };
+        let long =
+            [("attention_dropout", "0.123456"), ("learned_positions", "128"), ("position", "\"learned\"")];
+        let rows = vec![row(&[("heads", "1")]), row(&long)];
+        let plan = Plan { rows, trials: Vec::new(), totals, unprepared: Vec::new() };
+        for width in [80, 100, 140, 200] {
+            let table = table(&plan, width).trim_fmt();
+            let widest = table.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width).max(100), "{widest} of {width}:\n{table}");
+            assert!(table.lines().count() <= 9, "{width}:\n{table}");
+            assert!(
+                width < 140 || table.contains("learned_positions = 128"),
+                "a setting stays whole:\n{table}"
+            );
+            assert!(table.contains("attention_dropout="), "{table}");
+        }
+    }
+
+    #[test]
+    fn label_and_changes_share_what_is_left() {
+        for (left, wanted, expected) in [
+            (80, [30, 40], [30, 40]),
+            (60, [50, 60], [30, 30]),
+            (60, [10, 90], [10, 50]),
+            (60, [90, 10], [50, 10]),
+            (20, [90, 90], [LEAST, LEAST]),
+            (0, [5, 12], [5, 12]),
+        ] {
+            assert_eq!(shares(left, wanted), expected, "{wanted:?} in {left}");
+        }
+    }
+
+    #[test]
+    fn lines_break_behind_separators_before_they_break_elsewhere() {
+        for (text, separator, width, expected) in [
+            ("a = 1, b = 2, c = 3", ", ", 13, "a = 1, b = 2,\nc = 3"),
+            ("one,two,three", ",", 8, "one,two,\nthree"),
+            ("abcdefgh,i", ",", 3, "abc\ndef\ngh,\ni"),
+            ("long_name = 12, b = 2", ", ", 11, "long_name =\n12, b = 2"),
+            ("äöü", ",", 2, "äö\nü"),
+            ("", ",", 5, ""),
+        ] {
+            assert_eq!(wrap(text, separator, width), expected, "{text} in {width}");
+        }
+    }
 }
