@@ -212,7 +212,7 @@ fn a_record_holds_until_something_it_speaks_of_changes() {
     workshop.run(&["train", "tiny.toml"]).expect(0);
     let run = "results/tiny/seed-1";
     let all = workshop.run(&["verify", run, "--decode"]).expect(0).out();
-    assert_eq!(all.matches("holds").count(), 12, "{all}");
+    assert_eq!(all.matches("holds").count(), 14, "{all}");
 
     let hypotheses = format!("{run}/hypotheses/test.txt");
     let text = workshop.text(&hypotheses);
