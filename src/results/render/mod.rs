@@ -282,7 +282,7 @@ mod tests {
         // An hour at the paper's 9.5 TFLOPS, which some attempt adds to.
         line("base  ", "> 3.4e16");
         // The paper's BLEU is the one with compounds split; the French rows are not of the paper's text.
-        line("base    en-de  27.12            27.50   27.3 ", "+0.20");
+        line("base    en-de  27.12      27.50   27.3 ", "+0.20");
         assert!(!text.contains("base    en-fr"), "{text}");
     }
 }
