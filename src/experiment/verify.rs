@@ -47,8 +47,8 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         checks.metric(&format!("{name}/bleu"), bleu.score, 0.0);
         // Records of before 2026-11-26 have none.
         let atat = format!("{name}/atat");
-        if let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
-            && record.metrics.contains_key(&atat)
+        if record.metrics.contains_key(&atat)
+            && let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
         {
             checks.metric(&atat, score, 0.0);
         }

@@ -5,7 +5,8 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
-use super::significance::{OverSeeds, OverSentences, over_sentences, paired, welch};
+use super::significance::{OverSentences, over_sentences};
+use super::t_test::{OverSeeds, paired, welch};
 use super::table::Summary;
 use crate::error::{Error, Result};
 use crate::score::{

@@ -13,5 +13,6 @@ pub mod render;
 pub mod sheet;
 pub mod significance;
 pub mod systems;
+pub mod t_test;
 pub mod table;
 pub mod verdict;

@@ -173,7 +173,7 @@ fn against_base(table: &ResultTable) -> Sheet {
     for (index, column) in table.columns.iter().enumerate() {
         let compared = table.rows.iter().filter_map(|row| Some((row, row.cells[index].comparison.as_ref()?)));
         for (nth, (row, found)) in compared.enumerate() {
-            let seeds = |of: fn(&super::significance::OverSeeds) -> String| {
+            let seeds = |of: fn(&super::t_test::OverSeeds) -> String| {
                 found.seeds.as_ref().map_or(EMPTY.to_string(), of)
             };
             let cells = [

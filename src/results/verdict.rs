@@ -8,7 +8,8 @@
 //! Models that translate nothing are alike, whatever their settings: with a score below a floor, a row or its base
 //! row says nothing of a claim.
 
-use super::significance::{Comparison, Untested};
+use super::significance::Comparison;
+use super::t_test::Untested;
 use super::table::{ResultTable, Row};
 use serde::Serialize;
 
@@ -180,7 +181,8 @@ fn judge_row(
 #[cfg(test)]
 mod tests {
     use super::super::published::Published;
-    use super::super::significance::{OverSeeds, OverSentences, SeedTest};
+    use super::super::significance::OverSentences;
+    use super::super::t_test::{OverSeeds, SeedTest};
     use super::super::table::tests::{finished, row, table3};
     use super::*;
 

@@ -124,7 +124,8 @@ impl<'a> Tabulated<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::published::Published;
-    use super::super::significance::{Comparison, OverSeeds, OverSentences, SeedTest, Significance};
+    use super::super::significance::{Comparison, OverSentences, Significance};
+    use super::super::t_test::{OverSeeds, SeedTest};
     use super::super::table::tests::{example, finished, row, table3 as layout};
     use super::*;
 
