@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set once SIGINT, SIGTERM or SIGUSR2 has come; looked at between steps.
+/// Set once SIGINT, SIGTERM or SIGUSR2 has come; looked at between micro-batches.
 #[derive(Debug, Clone)]
 pub struct StopFlag(Arc<AtomicBool>);
 

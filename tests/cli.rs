@@ -122,6 +122,7 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(translate(&source, &[]), workshop.text(format!("{run}/hypotheses/test.txt")));
     assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
     assert_eq!(translate("", &[]), "");
+    assert_eq!(translate(&format!("\u{feff}{source}"), &[]), translate(&source, &[]), "a byte-order mark");
     let two = translate("a\nb\n", &["--n-best", "2"]);
     for line in ["0", "1"] {
         let begins = format!("{line} ||| -");

@@ -250,7 +250,8 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
     }
 }
 
-/// Beam search that stops when `beam` hypotheses are finished, a full pass for every prefix: the best one's tokens.
+/// Beam search that stops when `beam` hypotheses are finished, each of which was among the `beam` best of its step; a
+/// full pass for every prefix. The best one's tokens.
 fn stopping_early(model: &Transformer, source: &[u32], beam: usize, alpha: f64, limit: usize) -> Vec<u32> {
     let mut open: Vec<(Vec<u32>, f64)> = vec![(Vec::new(), 0.0)];
     let mut finished: Vec<(Vec<u32>, f64)> = Vec::new();
@@ -264,8 +265,9 @@ fn stopping_early(model: &Transformer, source: &[u32], beam: usize, alpha: f64, 
         candidates.sort_by(|a, b| b.2.total_cmp(&a.2));
         candidates.truncate(2 * beam);
         open.clear();
-        for (prefix, token, total) in candidates {
+        for (rank, (prefix, token, total)) in candidates.into_iter().enumerate() {
             match token {
+                EOS if rank >= beam => {}
                 EOS => finished.push((prefix, total / penalty(Gnmt, length, alpha))),
                 _ if open.len() < beam => open.push(([prefix, vec![token]].concat(), total)),
                 _ => {}

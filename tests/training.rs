@@ -17,6 +17,7 @@ use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::{BatchStream, target_tokens};
 use ablate::train::trainer::{Monitor, Trainer};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
@@ -310,6 +311,8 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
 struct Watch<'a> {
     /// Raise the flag after this update.
     stop_at: Option<(u64, &'a StopFlag)>,
+    /// Raise the flag when the batches of this update are there.
+    stop_amid: Option<(u64, &'a StopFlag)>,
     /// Fail after this update, before any checkpoint of it: as if killed.
     killed_at: Option<u64>,
     /// Report this as the dev loss of this update.
@@ -319,6 +322,14 @@ struct Watch<'a> {
 }
 
 impl Monitor for Watch<'_> {
+    fn waited(&mut self, _wait: Duration) {
+        if let Some((step, flag)) = self.stop_amid
+            && step == self.steps.len() as u64 + 1
+        {
+            flag.raise();
+        }
+    }
+
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.steps.push(stats.clone());
         if let Some((step, flag)) = self.stop_at
@@ -511,6 +522,21 @@ fn a_run_that_was_stopped_anywhere_ends_byte_for_byte_as_the_uninterrupted_one()
             let before = files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| bytes);
             assert!(before == Some(&bytes), "stopped at {stopped_at}: {name} differs");
         }
+    }
+}
+
+#[test]
+fn an_update_that_a_stop_cuts_short_is_left_undone() {
+    let (_, average) = uninterrupted();
+    // Before the first update nothing is worth keeping, and after the fourth it is kept already.
+    for (amid, syncs) in [(1, 0), (4, 1), (5, 1), (6, 2)] {
+        let run = Run::new();
+        let stop = StopFlag::never();
+        let mut watch = Watch { stop_amid: Some((amid, &stop)), ..Default::default() };
+        let error = run.go(&stop, &mut watch, &mut Vec::new()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { step } if step == amid - 1), "{error}");
+        assert_eq!((watch.steps.len() as u64, watch.syncs), (amid - 1, syncs), "amid update {amid}");
+        assert_eq!(run.finish(&mut Vec::new()).unwrap(), average, "amid update {amid}");
     }
 }
 

@@ -56,10 +56,13 @@ def worker(arguments):
             max_batch_size=arguments.batch_tokens,
             batch_type="tokens",
             max_decoding_length=arguments.longest,
+            # As on our side: </s> counts in the length that scores are divided by, and may be the first token.
+            return_end_token=True,
+            min_decoding_length=0,
         )
         if number > 0:
             seconds.append(time.perf_counter() - begun)
-    ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0]] for result in results]
+    ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0] if token != "</s>"] for result in results]
     texts = [tokenizer.decode(line) for line in ids]
     lengths = [[len(source), len(line) + 1] for source, line in zip(sources, ids)]
     found = {"seconds": statistics.median(seconds), "texts": texts, "lengths": lengths}

@@ -98,11 +98,14 @@ fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
     text
 }
 
-/// All of standard input.
+/// All of standard input, as corpora are read: a byte-order mark at its start is no text.
 fn read_standard_input() -> Result<String> {
     use std::io::Read;
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
+    if let Some(after) = text.strip_prefix("\u{feff}".as_bytes()) {
+        text = after.to_vec();
+    }
     String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;

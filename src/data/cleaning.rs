@@ -123,8 +123,17 @@ impl<'a> Cleaner<'a> {
 
     /// Remembers a pair of dev or test, as the model sees it.
     pub fn evaluate(&mut self, source: &str, target: &str) {
-        let hashes = self.cleaning.drop_overlap.map(|overlap| overlap.hashes(source, target));
-        self.evaluation.extend(hashes.into_iter().flatten().flatten());
+        self.evaluation.extend(self.overlap().hashes(source, target).into_iter().flatten());
+    }
+
+    /// Whether dev or test hold the pair or, where overlap is to be dropped, what the recipe calls overlap.
+    fn is_evaluated(&self, source: &str, target: &str) -> bool {
+        let hashes = self.overlap().hashes(source, target);
+        hashes.into_iter().flatten().any(|hash| self.evaluation.contains(&hash))
+    }
+
+    fn overlap(&self) -> Overlap {
+        self.cleaning.drop_overlap.unwrap_or(Overlap::Pair)
     }
 
     /// The pair as the model sees it, if no step drops it. Counts it as read, and as dropped if it is.
@@ -178,18 +187,14 @@ impl<'a> Cleaner<'a> {
         if steps.drop_identical && source == target {
             return Err(|counts| &mut counts.identical);
         }
-        if let Some(overlap) = steps.drop_overlap
-            && overlap
-                .hashes(source, target)
-                .into_iter()
-                .flatten()
-                .any(|hash| self.evaluation.contains(&hash))
-        {
+        let shared = self.is_evaluated(source, target);
+        if shared && steps.drop_overlap.is_some() {
             return Err(|counts| &mut counts.overlap);
         }
         if steps.drop_duplicates && !self.seen.insert(hash_of(0, &[source, target])) {
             return Err(|counts| &mut counts.duplicate);
         }
+        self.counts.shared += usize::from(shared);
         Ok(sides)
     }
 
@@ -351,6 +356,23 @@ mod tests {
         assert_eq!(left(Overlap::Source), ["x|out", "out|held"]);
         assert_eq!(left(Overlap::Target), ["held|x", "out|held"]);
         assert_eq!(left(Overlap::Either), ["out|held"]);
+    }
+
+    #[test]
+    fn overlap_that_is_not_dropped_is_counted() {
+        let pairs = [("held", "out"), ("held", "x"), ("held", "out")];
+        let shared = |cleaning: &Cleaning| {
+            let forms = TextForm::both(&config(false)).unwrap();
+            let mut cleaner = Cleaner::new(cleaning, &forms);
+            cleaner.evaluate("held", "out");
+            for (source, target) in pairs {
+                cleaner.clean(Pair::Text(source, target));
+            }
+            (cleaner.counts.shared, cleaner.counts.overlap)
+        };
+        assert_eq!(shared(&Cleaning::default()), (2, 0));
+        assert_eq!(shared(&Cleaning { drop_duplicates: true, ..Default::default() }), (1, 0));
+        assert_eq!(shared(&Cleaning { drop_overlap: Some(Overlap::Pair), ..Default::default() }), (0, 2));
     }
 
     #[test]

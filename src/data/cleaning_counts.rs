@@ -41,6 +41,9 @@ pub struct CleaningCounts {
     /// Dropped: dev or test hold it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub overlap: usize,
+    /// Not dropped, though dev or test hold the same pair, because the recipe does not say what to do about it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shared: usize,
     /// Dropped: it came before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub duplicate: usize,
@@ -98,7 +101,8 @@ impl CleaningCounts {
         ]
     }
 
-    /// The steps that took something, one a line, with what was left after each.
+    /// The steps that took something, one a line, with what was left after each; then, if there is any, text that
+    /// should not be there.
     pub fn report(&self) -> Vec<String> {
         let mut left = self.read;
         let mut lines = vec![format!("{:<24}{:>12}{:>12}", "training pairs", "dropped", "left")];
@@ -106,6 +110,13 @@ impl CleaningCounts {
         for (_, what, taken) in self.steps().into_iter().filter(|step| step.2 > 0) {
             left -= taken;
             lines.push(format!("{what:<24}{taken:>12}{left:>12}"));
+        }
+        if self.shared > 0 {
+            let (are, them) = if self.shared == 1 { ("pair is", "it") } else { ("pairs are", "them") };
+            let count = self.shared;
+            lines.push(format!(
+                "{count} training {are} in dev or test, too; drop_overlap in the recipe's [cleaning] drops {them}"
+            ));
         }
         lines
     }
@@ -143,6 +154,18 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines[1].ends_with("10") && lines[2].contains("without text"), "{lines:?}");
         assert!(lines[3].ends_with("6"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_report_says_what_training_shares_with_dev_or_test() {
+        let last = |shared| {
+            CleaningCounts { read: 9, kept: 9, shared, ..Default::default() }.report().pop().unwrap()
+        };
+        assert!(last(0).starts_with("read"));
+        assert_eq!(
+            [last(1), last(2)].map(|line| line.split(';').next().unwrap().to_string()),
+            ["1 training pair is in dev or test, too", "2 training pairs are in dev or test, too"]
+        );
     }
 
     #[test]

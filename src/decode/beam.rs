@@ -121,12 +121,16 @@ impl Sentence {
         // Twice the beam: even if half of them end, the beam stays full.
         candidates.truncate(2 * config.beam);
         let (mut open, mut parents) = (Vec::new(), Vec::new());
-        for candidate in candidates {
+        // Which of those that end may finish: all of them, or those that are within the beam.
+        let finishing = if config.early_stopping { config.beam } else { 2 * config.beam };
+        for (rank, candidate) in candidates.into_iter().enumerate() {
             let mut tokens = self.open[candidate.row].tokens.clone();
             if is_end(candidate.token) {
-                let log_probability = candidate.log_probability;
-                let score = config.score(log_probability, tokens.len() + 1);
-                self.finish(Hypothesis { tokens, log_probability, score }, config.beam);
+                if rank < finishing {
+                    let log_probability = candidate.log_probability;
+                    let score = config.score(log_probability, tokens.len() + 1);
+                    self.finish(Hypothesis { tokens, log_probability, score }, config.beam);
+                }
             } else if open.len() < config.beam {
                 tokens.push(candidate.token);
                 open.push(Open { tokens, log_probability: candidate.log_probability });

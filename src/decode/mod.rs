@@ -22,8 +22,9 @@ pub struct DecodingConfig {
     pub length_penalty: f64,
     /// What the exponent is applied to.
     pub length_penalty_form: LengthPenaltyForm,
-    /// End the search of a sentence as soon as as many hypotheses are finished as the beam is wide; else only when no
-    /// other can win any more.
+    /// fairseq's, transformers' and CTranslate2's rule: a hypothesis that ends is finished if it is among the `beam`
+    /// best of its step, and a sentence's search is over as soon as as many are finished as the beam is wide. Else, as
+    /// the paper's code has it, among the 2·`beam` best, and over only when no other can win any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub early_stopping: bool,
     /// Output may be longer than the input by this many tokens, its end of sentence among them.

@@ -12,11 +12,13 @@ pub mod probe;
 mod reporting;
 pub mod reuse;
 mod stand_in;
+mod trained;
 pub mod verify;
 pub mod view;
 
 pub use claim::{claim, claimed_identity};
 pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
+pub use trained::{TrainedModel, finished_run};
 pub use verify::scored_weights_hold;
 
 use crate::config::{
@@ -396,68 +398,6 @@ pub fn is_at_work(run_dir: &Path) -> Result<bool> {
 /// Whether no process works in the run directory or, elsewhere, on the same trial.
 pub fn is_free(run_dir: &Path, results: &Path, identity: &str) -> Result<bool> {
     Ok(!is_at_work(run_dir)? && !files::is_locked(&results.join(LOCKS).join(identity))?)
-}
-
-/// The configuration, changed by `sets`, and the record of a finished run.
-///
-/// # Errors
-/// A user error if `run_dir` is no run directory or its trial is not finished.
-pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
-    let config = run_dir.join(CONFIG_FILE);
-    if config.exists() && !claim::is_sound(run_dir)? {
-        return Err(Error::user(format!(
-            "{} is damaged; the command that trained the run writes it anew",
-            config.display()
-        )));
-    }
-    if !config.exists() {
-        return Err(Error::user(format!(
-            "{} is not a run directory: it has no {CONFIG_FILE}",
-            run_dir.display()
-        )));
-    }
-    let Some(record) = Record::load(run_dir)? else {
-        return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
-    };
-    Ok((crate::config::load_experiment(&config, sets)?, record))
-}
-
-/// A finished run, ready to translate.
-pub struct TrainedModel {
-    pub experiment: Experiment,
-    pub data: Prepared,
-    pub model: Transformer,
-}
-
-impl TrainedModel {
-    /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
-    pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
-        let (experiment, record) = finished_run(run_dir, sets)?;
-        let data = prepare::open(&experiment.data, data_root)?;
-        // Another text can give a vocabulary of the same size, in which every id means something else.
-        if record.data.fingerprint != data.fingerprint() {
-            return Err(Error::user(format!(
-                "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); \
-                 prepare the text that it was trained on, or name its place with --data",
-                run_dir.display(),
-                data.directory().display(),
-                record.data.fingerprint,
-                data.fingerprint(),
-                record.data.vocabulary,
-                data.tokenizers.target().len()
-            )));
-        }
-        let device = device::open(&experiment.run)?;
-        let model = Transformer::build(
-            &experiment.model,
-            data.tokenizers.sizes(),
-            experiment.training.seed,
-            experiment.training.precision.kinds(),
-            device,
-        );
-        Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(model.weights())?;
-        Ok(TrainedModel { experiment, data, model })
-    }
 }
 
 /// The directory of `ablate train`: `<results>/<experiment>/seed-<n>`.

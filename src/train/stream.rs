@@ -85,7 +85,7 @@ impl<'a> BatchStream<'a> {
 }
 
 /// Epochs that an update may take at most. Small corpora are gone through several times an update; more than this is a
-/// mistake, and would keep one update busy for as long as it likes, deaf to signals.
+/// mistake, and would keep one update busy for as long as it likes.
 const MOST_EPOCHS: u64 = 100;
 
 /// Whether an update ends within a reasonable number of epochs of `store`.

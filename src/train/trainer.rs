@@ -58,8 +58,8 @@ impl Trainer<'_> {
     /// Trains from `progress` to the last update, which is always saved; gives the progress there.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, [`Error::Paused`] likewise at
-    /// `until`; [`Error::Diverged`]; [`Error::Peer`] if another rank failed or is lost.
+    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, within a micro-batch of that: the
+    /// update that is under way is left undone; [`Error::Paused`] likewise at `until`; [`Error::Diverged`]; [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
         let share = Share { first: self.ranks.rank(), of: self.ranks.size() };
@@ -78,6 +78,7 @@ impl Trainer<'_> {
     ) -> Result<Progress> {
         let Trainer { model, config, d_model, store, ranks, .. } = *self;
         let updates = Updates { model, config, d_model, store };
+        let mut saved = progress.step;
         while !self.is_over(&progress) {
             if self.until.is_some_and(|until| progress.step >= until) {
                 return Err(Error::Paused { step: progress.step });
@@ -89,7 +90,15 @@ impl Trainer<'_> {
             lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
             let batches = ready.batches.iter().map(|(index, batch)| (*index, batch));
-            let mut sums = updates.accumulate(batches, ready.target_tokens, number);
+            // What a stop cuts short is never added up: the flag, once raised, stays so.
+            let heeding = batches.take_while(|_| !self.stop.is_raised());
+            let mut sums = updates.accumulate(heeding, ready.target_tokens, number);
+            if ranks.any(self.stop.is_raised())? {
+                if progress.step > saved {
+                    self.save(adam, &progress, monitor)?;
+                }
+                return Err(Error::Interrupted { step: progress.step });
+            }
             ranks.add_up(model.weights(), &mut sums)?;
             let stats = updates.finish(adam, sums, number, norm)?;
             monitor.updated(&stats)?;
@@ -110,13 +119,9 @@ impl Trainer<'_> {
             if let (true, Some(best)) = (over && number < config.steps, progress.best) {
                 monitor.ended_early(number, best)?;
             }
-            let stopping = ranks.any(self.stop.is_raised())? && !over;
-            if config.saves_at(number) || over || stopping || self.until == Some(number) {
-                ranks.done_by_leader(|| self.save(adam, &progress, monitor))?;
-                ranks.note_saved(number);
-            }
-            if stopping {
-                return Err(Error::Interrupted { step: number });
+            if config.saves_at(number) || over || self.until == Some(number) {
+                self.save(adam, &progress, monitor)?;
+                saved = number;
             }
         }
         Ok(progress)
@@ -126,10 +131,15 @@ impl Trainer<'_> {
         self.config.is_over(progress.step, progress.best.map(|best| best.step))
     }
 
+    /// All ranks wait until rank 0 has saved.
     fn save(&self, adam: &Adam, progress: &Progress, monitor: &mut dyn Monitor) -> Result<()> {
-        let Some(checkpoints) = self.checkpoints else { return Ok(()) };
-        let run = monitor.sync()?;
-        checkpoints.save(self.model.weights(), adam, progress, run, self.config)
+        self.ranks.done_by_leader(|| {
+            let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+            let run = monitor.sync()?;
+            checkpoints.save(self.model.weights(), adam, progress, run, self.config)
+        })?;
+        self.ranks.note_saved(progress.step);
+        Ok(())
     }
 
     fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {
