@@ -45,6 +45,7 @@ FLOAT32_TOLERANCE = 1e-5
 SCORE_TOLERANCE = 1e-4
 # Shares of lines. Of the 2 × beam candidates of a step, ablate finishes every one that ends, the packages only
 # those among the first `beam`: ablate's search finds what theirs finds or better, up to the rounding of a choice.
+# With `decoding.early_stopping` all three follow one rule.
 DIFFERENT_LINES = 0.01
 WORSE_LINES = 0.002
 
@@ -236,9 +237,10 @@ def lines_of(path):
         return [line.rstrip("\r\n") for line in file]
 
 
-def ablate_translations(ablate, trained, lines, beam, penalty):
+def ablate_translations(ablate, trained, lines, beam, penalty, early_stopping):
     """(score, text) of each line."""
     sets = [f"decoding.length_penalty={penalty}", "decoding.length_penalty_form=power", f"decoding.beam={beam}"]
+    sets.append(f"decoding.early_stopping={str(early_stopping).lower()}")
     words = [word for set in sets for word in ("--set", set)]
     text = ablate.call("translate", trained, "--n-best", "1", *words, input="".join(f"{line}\n" for line in lines))
     rows = [row.split(" ||| ", 2) for row in text.split("\n")[:-1]]
@@ -250,8 +252,8 @@ def timed(name, count, started):
     detail(f"{name}: {count} target tokens in {seconds:.1f} s, {count / seconds:.0f} tokens/s")
 
 
-def hugging_face_translations(folder, lines, beam, penalty, longest):
-    """(score, text) of each line; the search goes on while an open hypothesis could still win."""
+def hugging_face_translations(folder, lines, beam, penalty, longest, early_stopping):
+    """(score, text) of each line; without `early_stopping` an open hypothesis that could still win is waited for."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.MarianMTModel.from_pretrained(folder).eval()
     found, count, started = {}, 0, time.monotonic()
@@ -263,7 +265,7 @@ def hugging_face_translations(folder, lines, beam, penalty, longest):
             **inputs,
             num_beams=beam,
             length_penalty=penalty,
-            early_stopping="never",
+            early_stopping=early_stopping or "never",
             max_new_tokens=longest,
             return_dict_in_generate=True,
             output_scores=True,
@@ -271,12 +273,12 @@ def hugging_face_translations(folder, lines, beam, penalty, longest):
         count += (outputs.sequences > EOS).sum().item() + len(part)  # one </s> a line, whatever follows it
         texts = tokenizer.batch_decode(outputs.sequences, skip_special_tokens=True)
         found.update(zip(part, zip(outputs.sequences_scores.tolist(), texts)))
-    timed(f"{HUGGING_FACE}, length penalty {penalty}", count, started)
+    timed(f"{HUGGING_FACE}, {search_name(penalty, early_stopping)}", count, started)
     return [found[at] for at in range(len(lines))]
 
 
-def ctranslate2_translations(folder, lines, beam, penalty, longest):
-    """(score, text) of each line; with a penalty the search waits for four times the beam's hypotheses."""
+def ctranslate2_translations(folder, lines, beam, penalty, longest, early_stopping):
+    """(score, text) of each line; without `early_stopping` four times as many hypotheses are waited for."""
     tokenizer = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     translator = ctranslate2.Translator(folder, device="cpu", compute_type="float32", intra_threads=1)
     sources = [tokenizer.encode(line).tokens for line in lines]
@@ -285,7 +287,7 @@ def ctranslate2_translations(folder, lines, beam, penalty, longest):
         sources,
         beam_size=beam,
         length_penalty=penalty,
-        patience=4,
+        patience=1 if early_stopping else 4,
         return_scores=True,
         # </s> then counts in the length, as it does for the others.
         return_end_token=True,
@@ -296,15 +298,19 @@ def ctranslate2_translations(folder, lines, beam, penalty, longest):
         max_decoding_length=longest,
     )
     ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0]] for result in results]
-    timed(f"{CTRANSLATE2}, length penalty {penalty}", sum(map(len, ids)), started)
+    timed(f"{CTRANSLATE2}, {search_name(penalty, early_stopping)}", sum(map(len, ids)), started)
     texts = [tokenizer.decode([id for id in row if id != EOS]) for row in ids]
     return [(result.scores[0], text) for result, text in zip(results, texts)]
 
 
-def compare_translations(checks, peer, penalty, ours, theirs):
+def search_name(penalty, early_stopping):
+    return f"length penalty {penalty}" + (", early stopping" if early_stopping else "")
+
+
+def compare_translations(checks, peer, search, ours, theirs):
     same = [(a, b) for (a, text), (b, other) in zip(ours, theirs) if text == other]
     different = [(at, a, b) for at, (a, b) in enumerate(zip(ours, theirs)) if a[1] != b[1]]
-    what = f"beam search, length penalty {penalty}"
+    what = f"beam search, {search}"
     size = f"{len(ours)} lines"
     checks.add(f"{what}: share of lines that differ", peer, size, len(different) / len(ours), DIFFERENT_LINES)
     gap = max((abs(a - b) for a, b in same), default=math.inf)
@@ -313,7 +319,7 @@ def compare_translations(checks, peer, penalty, ours, theirs):
     worse = sum(b[0] > a[0] + SCORE_TOLERANCE for _, a, b in different)
     checks.add(f"{what}: share of lines that score less than the peer's", peer, size, worse / len(ours), WORSE_LINES)
     detail(
-        f"{peer}, length penalty {penalty}: {len(different)} of {len(ours)} lines differ; "
+        f"{peer}, {search}: {len(different)} of {len(ours)} lines differ; "
         f"ablate's score is higher in {better}, lower in {worse}, equal in {len(different) - better - worse}"
     )
     for at, a, b in different:
@@ -336,12 +342,15 @@ def check_trained(checks, arguments, folder):
     stored = len(safetensors.torch.load_file(os.path.join(out["safetensors"], "model.safetensors")))
     checks.add("the printed program's list of weights", package("safetensors"), f"{stored} tensors", abs(names - stored))
     for penalty in arguments.length_penalty:
-        ours = ablate_translations(ablate, arguments.run, lines, arguments.beam, penalty)
-        settings = (lines, arguments.beam, penalty, arguments.longest)
-        theirs = hugging_face_translations(out["marian"], *settings)
-        compare_translations(checks, HUGGING_FACE, penalty, ours, theirs)
-        theirs = ctranslate2_translations(out["ctranslate2"], *settings)
-        compare_translations(checks, CTRANSLATE2, penalty, ours, theirs)
+        # Without a penalty CTranslate2 ends by a third rule: as soon as the best of the beam has ended.
+        for early_stopping in [False, True] if penalty > 0 else [False]:
+            search = search_name(penalty, early_stopping)
+            ours = ablate_translations(ablate, arguments.run, lines, arguments.beam, penalty, early_stopping)
+            settings = (lines, arguments.beam, penalty, arguments.longest, early_stopping)
+            theirs = hugging_face_translations(out["marian"], *settings)
+            compare_translations(checks, HUGGING_FACE, search, ours, theirs)
+            theirs = ctranslate2_translations(out["ctranslate2"], *settings)
+            compare_translations(checks, CTRANSLATE2, search, ours, theirs)
 
 
 def main():

@@ -32,8 +32,8 @@ fn signals_amid_a_save_or_a_translation_cost_nothing() {
     let whole = uninterrupted();
     let site =
         interrupted(&whole, &trial_fault("write *step-00000008.state.*", "term"), 75, "its state is saved");
-    // The save goes on, then one more step, and its state is saved.
-    assert_eq!(site.attempts(TRIALS[0]), [0, 9]);
+    // The save goes on, and nothing more is begun.
+    assert_eq!(site.attempts(TRIALS[0]), [0, 8]);
     let site =
         interrupted(&whole, &trial_fault("write *hypotheses/.dev.txt*", "term"), 75, "its state is saved");
     assert_eq!(site.attempts(TRIALS[0]), [0, 24]);

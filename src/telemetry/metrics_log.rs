@@ -148,9 +148,13 @@ pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<
 /// As [`read`], but lines that are damaged are left out, and counted.
 pub fn read_sound(path: &Path) -> Result<(Vec<Row>, usize)> {
     let bytes = files::read_if_exists(path)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let parsed: Vec<_> = whole.lines().filter(|line| *line != HEADER.join(",")).map(parse_line).collect();
+    let header = HEADER.join(",");
+    let end = bytes.iter().rposition(|&byte| byte == b'\n');
+    let lines = end.iter().flat_map(|&end| bytes[..end].split(|&byte| byte == b'\n'));
+    let parsed: Vec<_> = lines
+        .filter(|line| *line != header.as_bytes())
+        .map(|line| std::str::from_utf8(line).ok().and_then(parse_line))
+        .collect();
     let damaged = parsed.iter().filter(|row| row.is_none()).count();
     Ok((parsed.into_iter().flatten().collect(), damaged))
 }
@@ -336,7 +340,7 @@ mod tests {
         let path = directory.path().join("timing.csv");
         fs::write(
             &path,
-            b"step,tag,value\n1,time/step_ms,2.5\n2,time/step\xff_ms\n\n3,time/step_ms,2.0\n4,time",
+            b"step,tag,value\n1,time/step_ms,2.5\n2,time/step\xff_ms,2.25\n\n3,time/step_ms,2.0\n4,time",
         )
         .unwrap();
         let (rows, damaged) = read_sound(&path).unwrap();
