@@ -47,6 +47,9 @@ fn compile_shim(shim: &Path, libtorch: &Path) {
         .cargo_metadata(false)
         .std("c++17")
         .opt_level(3)
+        // Nothing looks at floating-point exceptions. If anything might, a loop with a choice in it, such as that of
+        // the exponential, would not be vectorised on processors without masks.
+        .flag("-fno-trapping-math")
         // Found beside libtorch's other libraries, which share it.
         .flag("-fopenmp")
         .debug(false)

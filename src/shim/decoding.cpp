@@ -10,6 +10,7 @@
 #include <vector>
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
+#define X86_64_LEVELS
 #define FOR_ALL_PROCESSORS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_ALL_PROCESSORS
@@ -38,38 +39,77 @@ inline float exponential(float x) {
   return x < -87.0f ? 0.0f : sum * scale;
 }
 
-// A vector register of the widest processors; on others the compiler takes several.
+// Sums have so many lanes, whatever a register holds, so that they are added up in the same order everywhere.
 constexpr int64_t LANES = 16;
-typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
-typedef float Half __attribute__((vector_size(32)));
-typedef float Quarter __attribute__((vector_size(16)));
 
 inline int64_t whole_lanes(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
-inline __attribute__((always_inline)) const Lanes& load(const float* from) {
-  return *reinterpret_cast<const Lanes*>(from);
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+typedef float Whole __attribute__((vector_size(64)));
+typedef float Half __attribute__((vector_size(32)));
+typedef float Quarter __attribute__((vector_size(16)));
+
+// The lanes in registers of the type Vector. A vector type that is wider than the processor's registers would go
+// through memory at every step.
+template <typename Vector>
+struct Lanes {
+  typedef Vector Unaligned __attribute__((aligned(4), may_alias));
+  static constexpr int64_t WIDTH = sizeof(Vector) / sizeof(float), PARTS = LANES / WIDTH;
+  Vector parts[PARTS] = {};
+
+  static ALWAYS_INLINE const Unaligned& load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+
+  ALWAYS_INLINE void add_products(const float* a, const float* b) {
+#pragma GCC unroll 4
+    for (int64_t part = 0; part < PARTS; ++part) parts[part] += load(a + part * WIDTH) * load(b + part * WIDTH);
+  }
+
+  ALWAYS_INLINE void add_scaled(float factor, const float* a) {
+#pragma GCC unroll 4
+    for (int64_t part = 0; part < PARTS; ++part) parts[part] += factor * load(a + part * WIDTH);
+  }
+
+  ALWAYS_INLINE void store_scaled(float factor, float* to) const {
+#pragma GCC unroll 4
+    for (int64_t part = 0; part < PARTS; ++part) {
+      *reinterpret_cast<Unaligned*>(to + part * WIDTH) = parts[part] * factor;
+    }
+  }
+};
+
+ALWAYS_INLINE float sum_of(const Quarter& sums) { return (sums[0] + sums[2]) + (sums[1] + sums[3]); }
+
+ALWAYS_INLINE float sum_of(const Half& sums) {
+  return sum_of(__builtin_shufflevector(sums, sums, 0, 1, 2, 3) + __builtin_shufflevector(sums, sums, 4, 5, 6, 7));
 }
 
-inline __attribute__((always_inline)) float sum_of(const Lanes& lanes) {
-  const Half half = __builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7) +
-                    __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15);
-  const Quarter quarter =
-      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+ALWAYS_INLINE float sum_of(const Whole& sums) {
+  return sum_of(__builtin_shufflevector(sums, sums, 0, 1, 2, 3, 4, 5, 6, 7) +
+                __builtin_shufflevector(sums, sums, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+ALWAYS_INLINE float sum_of(const Lanes<Whole>& lanes) { return sum_of(lanes.parts[0]); }
+
+ALWAYS_INLINE float sum_of(const Lanes<Half>& lanes) { return sum_of(lanes.parts[0] + lanes.parts[1]); }
+
+ALWAYS_INLINE float sum_of(const Lanes<Quarter>& lanes) {
+  return sum_of((lanes.parts[0] + lanes.parts[2]) + (lanes.parts[1] + lanes.parts[3]));
 }
 
 // One row. `weights` has room for whole_lanes(positions) numbers.
-FOR_ALL_PROCESSORS
-void attend(const float* query, const float* const* keys, const float* const* values, int64_t positions,
-            int64_t heads, int64_t d_k, int64_t d_v, float scale, float* weights, float* mixed) {
+template <typename Vector>
+ALWAYS_INLINE void attend_with(const float* query, const float* const* keys, const float* const* values,
+                               int64_t positions, int64_t heads, int64_t d_k, int64_t d_v, float scale,
+                               float* weights, float* mixed) {
   const int64_t padded = whole_lanes(positions);
   for (int64_t head = 0; head < heads; ++head, query += d_k, mixed += d_v) {
     float largest = -INFINITY;
     for (int64_t position = 0; position < positions; ++position) {
       const float* key = keys[position] + head * d_k;
-      Lanes products = {};
+      Lanes<Vector> products;
       int64_t i = 0;
-      for (; i + LANES <= d_k; i += LANES) products += load(query + i) * load(key + i);
+      for (; i + LANES <= d_k; i += LANES) products.add_products(query + i, key + i);
       float product = sum_of(products);
       for (; i < d_k; ++i) product += query[i] * key[i];
       weights[position] = product * scale;
@@ -86,11 +126,11 @@ void attend(const float* query, const float* const* keys, const float* const* va
     const float share = 1.0f / sum;
     int64_t i = 0;
     for (; i + LANES <= d_v; i += LANES) {
-      Lanes total = {};
+      Lanes<Vector> total;
       for (int64_t position = 0; position < positions; ++position) {
-        total += weights[position] * load(values[position] + head * d_v + i);
+        total.add_scaled(weights[position], values[position] + head * d_v + i);
       }
-      *reinterpret_cast<Lanes*>(mixed + i) = total * share;
+      total.store_scaled(share, mixed + i);
     }
     for (; i < d_v; ++i) {
       float total = 0.0f;
@@ -101,6 +141,33 @@ void attend(const float* query, const float* const* keys, const float* const* va
     }
   }
 }
+
+using Attend = void (*)(const float*, const float* const*, const float* const*, int64_t, int64_t, int64_t, int64_t, float,
+                        float*, float*);
+
+// `attend_with` for one kind of processor.
+#define ATTEND(name, Vector)                                                                                      \
+  void name(const float* query, const float* const* keys, const float* const* values, int64_t positions,          \
+            int64_t heads, int64_t d_k, int64_t d_v, float scale, float* weights, float* mixed) {                 \
+    attend_with<Vector>(query, keys, values, positions, heads, d_k, d_v, scale, weights, mixed);                  \
+  }
+
+ATTEND(attend_by_quarters, Quarter)
+#ifdef X86_64_LEVELS
+__attribute__((target("arch=x86-64-v3"))) ATTEND(attend_by_halves, Half)
+__attribute__((target("arch=x86-64-v4"))) ATTEND(attend_by_wholes, Whole)
+#endif
+
+Attend fastest_attend() {
+#ifdef X86_64_LEVELS
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return attend_by_wholes;
+  if (__builtin_cpu_supports("x86-64-v3")) return attend_by_halves;
+#endif
+  return attend_by_quarters;
+}
+
+const Attend attend = fastest_attend();
 
 // Asks for what a row will read, which is scattered over as many tensors as there are positions.
 inline void fetch(const float* from, int64_t count) {
