@@ -26,6 +26,7 @@ pub mod trial;
 pub mod verify;
 
 use crate::color;
+use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::results::record::Failure;
 use crate::results::render::Screen;
@@ -103,14 +104,12 @@ fn read_standard_input() -> Result<String> {
     use std::io::Read;
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
-    if let Some(after) = text.strip_prefix("\u{feff}".as_bytes()) {
-        text = after.to_vec();
-    }
-    String::from_utf8(text).map_err(|error| {
+    let text = String::from_utf8(text).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::user(format!("standard input, line {line}: not UTF-8"))
-    })
+    })?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
 }
 
 /// Prints one JSON document to standard output.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub const LONGEST_LINE: usize = 1 << 20;
 
 /// What some programs write at the start of a file to say that it is UTF-8.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What makes a line no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

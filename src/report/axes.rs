@@ -4,7 +4,7 @@ use super::{Report, Section, Trial, file_name, spoken};
 use crate::config::Experiment;
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::table::Summary;
+use crate::results::summary::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings by key, as text.

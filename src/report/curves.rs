@@ -4,7 +4,7 @@ use super::{Report, Section, Trial, file_name, heading, spoken};
 use crate::error::Result;
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::table::Summary;
+use crate::results::summary::Summary;
 use crate::telemetry::{METRICS_FILE, metrics_log};
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::compare::by_length;
-use crate::results::table::Summary;
+use crate::results::summary::Summary;
 use crate::score::Metric;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::figures::{Dot, Dots, dots};
 use crate::results::render::Tabulated;
 use crate::results::sheet::Note;
-use crate::results::table::Summary;
+use crate::results::summary::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 

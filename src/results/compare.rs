@@ -6,8 +6,8 @@
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
 use super::significance::{OverSentences, over_sentences};
+use super::summary::Summary;
 use super::t_test::{OverSeeds, paired, welch};
-use super::table::Summary;
 use crate::error::{Error, Result};
 use crate::score::{
     BOOTSTRAP_RESAMPLES, Bleu, BleuConfig, ChrfConfig, Counts, Metric, RESAMPLING_SEED, SentenceStatistics,

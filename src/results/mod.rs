@@ -12,6 +12,7 @@ pub mod record;
 pub mod render;
 pub mod sheet;
 pub mod significance;
+pub mod summary;
 pub mod systems;
 pub mod t_test;
 pub mod table;

@@ -3,7 +3,8 @@
 use super::hyperparameters::HEADINGS;
 use super::layout::Form;
 use super::significance::{Comparison, LEVEL, Significance};
-use super::table::{Cell, ResultTable, Row, Summary};
+use super::summary::Summary;
+use super::table::{Cell, ResultTable, Row};
 use super::verdict::{Claim, RULE};
 use crate::telemetry::format::thousands;
 use std::fmt::Write;

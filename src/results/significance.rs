@@ -20,8 +20,9 @@
 //! Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure"; Berger 1982, "Multiparameter Hypothesis Testing
 //! and Acceptance Sampling" (intersection–union tests). The tests over seeds: `t_test`.
 
+use super::summary::Summary;
 use super::t_test::{OverSeeds, SeedTest, Untested, paired, welch};
-use super::table::{ResultTable, Row, Summary};
+use super::table::{ResultTable, Row};
 use crate::error::Result;
 use crate::score::{
     BOOTSTRAP_RESAMPLES, BleuConfig, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED,

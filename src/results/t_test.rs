@@ -5,7 +5,7 @@
 //! when Several Different Population Variances are Involved".
 
 use super::significance::LEVEL;
-use super::table::Summary;
+use super::summary::Summary;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 

@@ -11,6 +11,7 @@ use super::layout::{
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
+use super::summary::Summary;
 use super::verdict::Verdict;
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -99,37 +100,12 @@ pub struct Cell {
     pub comparison: Option<Comparison>,
 }
 
-/// Mean and spread of a value over seeds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
-    pub n: usize,
-    pub mean: f64,
-    /// Sample standard deviation, with n - 1; absent for one value.
-    pub deviation: Option<f64>,
-    /// In the order of the seeds.
-    pub values: Vec<f64>,
-}
-
 /// A trial that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     pub row: String,
     pub seed: u64,
     pub reason: String,
-}
-
-impl Summary {
-    /// Of at least one value; `None` of none.
-    pub fn of(values: &[f64]) -> Option<Summary> {
-        let n = values.len();
-        if n == 0 {
-            return None;
-        }
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
-        Some(Summary { n, mean, deviation, values: values.to_vec() })
-    }
 }
 
 /// What a column ranks rows by.

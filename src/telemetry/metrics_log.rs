@@ -6,8 +6,7 @@
 use crate::error::{Error, Result};
 use crate::files;
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const HEADER: [&str; 3] = ["step", "tag", "value"];
@@ -106,11 +105,7 @@ impl MetricsLog {
 /// # Errors
 /// [`Error::User`] names the line if the file is not a metrics file.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
-    let mut bytes = match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(Error::io("read", path))?,
-    };
-    bytes.truncate(bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1));
+    let bytes = whole_lines(path)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
     let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
@@ -147,16 +142,22 @@ pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<
 
 /// As [`read`], but lines that are damaged are left out, and counted.
 pub fn read_sound(path: &Path) -> Result<(Vec<Row>, usize)> {
-    let bytes = files::read_if_exists(path)?.unwrap_or_default();
-    let header = HEADER.join(",");
-    let end = bytes.iter().rposition(|&byte| byte == b'\n');
-    let lines = end.iter().flat_map(|&end| bytes[..end].split(|&byte| byte == b'\n'));
-    let parsed: Vec<_> = lines
+    let (bytes, header) = (whole_lines(path)?, HEADER.join(","));
+    let parsed: Vec<_> = bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(|line| &line[..line.len() - 1])
         .filter(|line| *line != header.as_bytes())
         .map(|line| std::str::from_utf8(line).ok().and_then(parse_line))
         .collect();
     let damaged = parsed.iter().filter(|row| row.is_none()).count();
     Ok((parsed.into_iter().flatten().collect(), damaged))
+}
+
+/// What the file holds up to its last line end; nothing if it is missing.
+fn whole_lines(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = files::read_if_exists(path)?.unwrap_or_default();
+    bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    Ok(bytes)
 }
 
 fn parse_line(line: &str) -> Option<Row> {
@@ -197,6 +198,7 @@ fn failure(action: &'static str, path: &Path) -> impl FnOnce(csv::Error) -> Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn directory() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()

@@ -58,8 +58,9 @@ impl Trainer<'_> {
     /// Trains from `progress` to the last update, which is always saved; gives the progress there.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, within a micro-batch of that: the
-    /// update that is under way is left undone; [`Error::Paused`] likewise at `until`; [`Error::Diverged`]; [`Error::Peer`] if another rank failed or is lost.
+    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, within a micro-batch of that: the update
+    /// that is under way is left undone; [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
+    /// [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.store, self.config, &progress)?;
         let share = Share { first: self.ranks.rank(), of: self.ranks.size() };

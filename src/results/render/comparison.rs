@@ -2,7 +2,7 @@
 
 use super::super::compare::{Bucket, Rank, ScorePair, SentencePair, SystemComparison};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
-use super::super::table::Summary;
+use super::super::summary::Summary;
 use super::text::named;
 use super::{Screen, grid, paragraph};
 use crate::score::{BOOTSTRAP_RESAMPLES, RANDOMIZATION_TRIALS, RESAMPLING_SEED};

@@ -5,7 +5,7 @@ use super::charts::{CHARTED, groups_of, tag};
 use crate::config::configuration_hash;
 use crate::error::Result;
 use crate::results::record::Record;
-use crate::results::table::Summary;
+use crate::results::summary::Summary;
 use crate::sweep::collect::run_dir;
 use crate::sweep::expand::Trial;
 use crate::telemetry::METRICS_FILE;
