@@ -159,18 +159,19 @@ pub fn libtorch_version(folder: &Path) -> Option<String> {
     Some(line.trim_matches(['\'', '"']).to_string())
 }
 
-/// The widest vector instructions of the processor, which choose libtorch's kernels.
-pub fn vector_instructions() -> &'static str {
+/// The widest vector instructions of the processor, which choose libtorch's kernels, if they are AVX2 or more. Kernels
+/// for wider ones add up in another order, so they decide the last digits as well.
+pub fn vector_instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
         if std::is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
+            return Some("AVX-512");
         }
         if std::is_x86_feature_detected!("avx2") {
-            return "AVX2";
+            return Some("AVX2");
         }
     }
-    "no AVX2: libtorch takes its slowest kernels"
+    None
 }
 
 /// Tells glibc not to give freed memory back to the kernel between steps, which would fault
@@ -185,19 +186,24 @@ fn keep_freed_memory() {
     }
 }
 
-/// The processor's or the card's own name, as far as the system tells.
+/// What a device is: of a processor its name and vector instructions (`AMD EPYC, AVX2`), of a card its name, as far as
+/// the system tells.
 pub fn hardware(device: Device) -> String {
     match device {
-        Device::Cpu => std::fs::read_to_string("/proc/cpuinfo")
-            .ok()
-            .and_then(|text| {
-                let line = text.lines().find(|line| line.starts_with("model name"))?;
-                Some(line.split_once(':')?.1.trim().to_string())
-            })
-            .unwrap_or_else(|| std::env::consts::ARCH.to_string()),
+        Device::Cpu => match vector_instructions() {
+            Some(widest) => format!("{}, {widest}", processor()),
+            None => processor(),
+        },
         Device::Cuda(index) => gpu_name(index).unwrap_or_else(|| "NVIDIA GPU".to_string()),
         _ => "unknown".to_string(),
     }
+}
+
+/// The processor's own name, which virtual machines cut short: processors of several generations are an `AMD EPYC`.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    name.map_or(std::env::consts::ARCH.to_string(), |(_, name)| name.trim().to_string())
 }
 
 /// The driver lists its cards under /proc in PCI order, which is also CUDA's where

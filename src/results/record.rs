@@ -56,7 +56,7 @@ pub struct Provenance {
     pub libtorch: String,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// The processor's or the card's own name.
+    /// The card's name, or the processor's and its vector instructions: `AMD EPYC, AVX2`.
     pub device_name: String,
     pub threads: usize,
 }

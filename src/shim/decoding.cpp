@@ -158,16 +158,19 @@ __attribute__((target("arch=x86-64-v3"))) ATTEND(attend_by_halves, Half)
 __attribute__((target("arch=x86-64-v4"))) ATTEND(attend_by_wholes, Whole)
 #endif
 
-Attend fastest_attend() {
+// What this processor can run, the fastest first.
+std::vector<Attend> runnable() {
+  std::vector<Attend> found;
 #ifdef X86_64_LEVELS
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return attend_by_wholes;
-  if (__builtin_cpu_supports("x86-64-v3")) return attend_by_halves;
+  if (__builtin_cpu_supports("x86-64-v4")) found.push_back(attend_by_wholes);
+  if (__builtin_cpu_supports("x86-64-v3")) found.push_back(attend_by_halves);
 #endif
-  return attend_by_quarters;
+  found.push_back(attend_by_quarters);
+  return found;
 }
 
-const Attend attend = fastest_attend();
+const std::vector<Attend> attends = runnable();
 
 // Asks for what a row will read, which is scattered over as many tensors as there are positions.
 inline void fetch(const float* from, int64_t count) {
@@ -207,14 +210,18 @@ double sum_of_exponentials(const float* scores, int64_t columns, float largest) 
 
 extern "C" {
 
-// softmax(q Kᵀ · scale) V for each row and head.
+// How many variants of ablate_attend_once this processor can run.
+int ablate_attend_variants() { return static_cast<int>(attends.size()); }
+
+// softmax(q Kᵀ · scale) V for each row and head. Variant 0 is the fastest.
 //
 // queries [rows, heads·d_k]; out [rows, heads·d_v]. Row r sees positions 0 to lengths[r] - 1; what it sees at position
 // p is number owners[p][r] of the vectors that stand key_stride (value_stride) apart from keys[p] (values[p]) on.
 void ablate_attend_once(const float* queries, const float* const* keys, const float* const* values,
                         int64_t key_stride, int64_t value_stride, const int64_t* const* owners,
                         const int64_t* lengths, int64_t rows, int64_t heads, int64_t d_k, int64_t d_v, float scale,
-                        float* out, int threads) {
+                        float* out, int threads, int variant) {
+  const Attend attend = attends[variant];
   int64_t longest = 0;
   for (int64_t row = 0; row < rows; ++row) longest = std::max(longest, lengths[row]);
 #pragma omp parallel num_threads(threads) if (rows > 1)

@@ -5,6 +5,8 @@
 use tch::{Device, Kind, Tensor};
 
 unsafe extern "C" {
+    #[cfg(test)]
+    fn ablate_attend_variants() -> i32;
     fn ablate_attend_once(
         queries: *const f32,
         keys: *const *const f32,
@@ -20,6 +22,7 @@ unsafe extern "C" {
         scale: f32,
         out: *mut f32,
         threads: i32,
+        variant: i32,
     );
     fn ablate_most_probable(
         scores: *const f32,
@@ -58,6 +61,21 @@ pub struct Position<'a> {
 /// # Panics
 /// If a shape, kind or owner does not fit the others.
 pub fn attend_once(
+    queries: &Tensor,
+    positions: &[Position],
+    lengths: &[i64],
+    heads: i64,
+    (d_k, d_v): (i64, i64),
+) -> Tensor {
+    attend_once_by(FASTEST, queries, positions, lengths, heads, (d_k, d_v))
+}
+
+/// The variant of the kernel for the widest registers that the processor has.
+const FASTEST: i32 = 0;
+
+/// [`attend_once`] by one of the variants that the processor can run.
+fn attend_once_by(
+    variant: i32,
     queries: &Tensor,
     positions: &[Position],
     lengths: &[i64],
@@ -105,6 +123,7 @@ pub fn attend_once(
             (d_k as f32).powf(-0.5),
             out.data_ptr().cast::<f32>(),
             tch::get_num_threads(),
+            variant,
         );
     }
     out
@@ -168,8 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn attention_is_the_softmax_of_products() {
+    fn attention_is_the_softmax_of_products_in_registers_of_every_width() {
         tch::set_num_threads(2);
+        // SAFETY: it only counts.
+        let variants = unsafe { ablate_attend_variants() };
+        assert!(variants >= 1);
         for (rows, positions, heads, d_k, d_v) in
             [(5, 7, 4, 32, 32), (1, 1, 1, 3, 5), (3, 40, 2, 64, 16), (7, 9, 8, 1, 1), (2, 17, 3, 37, 20)]
         {
@@ -187,7 +209,9 @@ mod tests {
                 .zip(&owners)
                 .map(|((keys, values), owners)| Position { keys, values, owners })
                 .collect();
-            let found = attend_once(&queries, &seen, &lengths, heads, (d_k, d_v));
+            let found: Vec<Tensor> = (0..variants)
+                .map(|variant| attend_once_by(variant, &queries, &seen, &lengths, heads, (d_k, d_v)))
+                .collect();
             for row in 0..rows {
                 let length = lengths[row as usize];
                 let gather = |from: &Tensor, width: i64| {
@@ -198,8 +222,10 @@ mod tests {
                 let query = queries.get(row).view([heads, 1, d_k]);
                 let scores = query.matmul(&gather(&keys, d_k).transpose(1, 2)) / (d_k as f64).sqrt();
                 let expected = scores.softmax(-1, None).matmul(&gather(&values, d_v)).flatten(0, -1);
-                let gap = (found.get(row) - expected).abs().max().double_value(&[]);
-                assert!(gap < 1e-6, "row {row} of {rows}: {gap:e}");
+                for (variant, found) in found.iter().enumerate() {
+                    let gap = (found.get(row) - &expected).abs().max().double_value(&[]);
+                    assert!(gap < 1e-6, "variant {variant}, row {row} of {rows}: {gap:e}");
+                }
             }
         }
     }

@@ -106,8 +106,11 @@ fn libtorch() -> Finding {
 fn processor() -> Finding {
     let cores = device::available_threads();
     let cores = if cores == 1 { "1 core".to_string() } else { format!("{cores} cores") };
-    let widest = device::vector_instructions();
-    Finding::good("processor", format!("{}, {cores}, {widest}", device::hardware(Device::Cpu)))
+    let slow = match device::vector_instructions() {
+        None if cfg!(target_arch = "x86_64") => "; without AVX2 libtorch takes its slowest kernels",
+        _ => "",
+    };
+    Finding::good("processor", format!("{}, {cores}{slow}", device::hardware(Device::Cpu)))
 }
 
 fn driver() -> Vec<Finding> {
