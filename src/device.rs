@@ -201,9 +201,23 @@ pub fn hardware(device: Device) -> String {
 
 /// The processor's own name, which virtual machines cut short: processors of several generations are an `AMD EPYC`.
 fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
-    name.map_or(std::env::consts::ARCH.to_string(), |(_, name)| name.trim().to_string())
+    processor_says("model name").unwrap_or_else(|| std::env::consts::ARCH.to_string())
+}
+
+/// The instructions for products of bfloat16 that the processor has: with them bfloat16 may be faster than float32.
+pub fn bfloat16_instructions() -> Option<&'static str> {
+    let flags = processor_says("flags")?;
+    [("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")]
+        .into_iter()
+        .find(|(flag, _)| flags.split_whitespace().any(|word| word == *flag))
+        .map(|(_, name)| name)
+}
+
+/// What Linux says of the first processor under this name.
+fn processor_says(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let (_, value) = text.lines().find(|line| line.starts_with(name))?.split_once(':')?;
+    Some(value.trim().to_string())
 }
 
 /// The driver lists its cards under /proc in PCI order, which is also CUDA's where

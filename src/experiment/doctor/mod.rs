@@ -168,7 +168,10 @@ fn training(device: Device) -> Result<Vec<Finding>> {
     let name = device::name(device);
     let (precision, attention) = match device {
         Device::Cpu => (
-            "float32; bfloat16 is faster where the processor has AMX or AVX512-BF16, else slower".to_string(),
+            match device::bfloat16_instructions() {
+                Some(these) => format!("float32; with the processor's {these}, bfloat16 may be faster"),
+                None => "float32; without AMX and AVX512-BF16, bfloat16 is slower".to_string(),
+            },
             "plain operations; on a CPU libtorch's fused kernel gains nothing for sentences".to_string(),
         ),
         _ => (
