@@ -174,6 +174,15 @@ pub fn vector_instructions() -> Option<&'static str> {
     None
 }
 
+/// The instructions for products of bfloat16 that the processor has: with them bfloat16 may be faster than float32.
+pub fn bfloat16_instructions() -> Option<&'static str> {
+    let flags = stated("/proc/cpuinfo", "flags")?;
+    [("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")]
+        .into_iter()
+        .find(|(flag, _)| flags.split_whitespace().any(|word| word == *flag))
+        .map(|(_, name)| name)
+}
+
 /// Tells glibc not to give freed memory back to the kernel between steps, which would fault
 /// in the same pages again and again (measured: docs/performance.md).
 fn keep_freed_memory() {
@@ -201,23 +210,19 @@ pub fn hardware(device: Device) -> String {
 
 /// The processor's own name, which virtual machines cut short: processors of several generations are an `AMD EPYC`.
 fn processor() -> String {
-    processor_says("model name").unwrap_or_else(|| std::env::consts::ARCH.to_string())
+    stated("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_string())
 }
 
-/// The instructions for products of bfloat16 that the processor has: with them bfloat16 may be faster than float32.
-pub fn bfloat16_instructions() -> Option<&'static str> {
-    let flags = processor_says("flags")?;
-    [("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")]
-        .into_iter()
-        .find(|(flag, _)| flags.split_whitespace().any(|word| word == *flag))
-        .map(|(_, name)| name)
+/// What a file of the kernel or of a driver, of lines `name: value`, says first under a name.
+fn stated(file: impl AsRef<Path>, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_string())
 }
 
-/// What Linux says of the first processor under this name.
-fn processor_says(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let (_, value) = text.lines().find(|line| line.starts_with(name))?.split_once(':')?;
-    Some(value.trim().to_string())
+/// The bytes that such a file states in kB.
+fn stated_bytes(file: &str, name: &str) -> Option<u64> {
+    Some(stated(file, name)?.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 /// The driver lists its cards under /proc in PCI order, which is also CUDA's where
@@ -226,16 +231,12 @@ fn gpu_name(index: usize) -> Option<String> {
     let mut cards: Vec<_> =
         std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten().map(|e| e.path()).collect();
     cards.sort();
-    let text = std::fs::read_to_string(cards.get(index).or(cards.first())?.join("information")).ok()?;
-    let line = text.lines().find(|line| line.starts_with("Model"))?;
-    Some(line.split_once(':')?.1.trim().to_string())
+    stated(cards.get(index).or(cards.first())?.join("information"), "Model")
 }
 
 /// The most memory that this process has held at once, in bytes.
 pub fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    stated_bytes("/proc/self/status", "VmHWM")
 }
 
 /// A process that uses a card holds so much of it before the first tensor: context, kernels, cuBLAS's workspace.
@@ -280,9 +281,7 @@ pub fn settle(device: Device) {
 /// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
 /// what is left of the control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    let available = line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024;
+    let available = stated_bytes("/proc/meminfo", "MemAvailable")?;
     let group = |file| -> Option<u64> {
         std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse().ok()
     };
