@@ -56,6 +56,7 @@ pub(super) fn search(
         lap(Phase::Decoder);
         let best = next.best(&hidden, 2 * config.beam);
         lap(Phase::NextToken);
+        let owners_before = owners(&sentences);
         let (mut rows, mut tokens) = (Vec::new(), Vec::new());
         let mut going_on = Vec::new();
         let mut first_row = 0;
@@ -79,8 +80,8 @@ pub(super) fn search(
         }
         sentences = going_on;
         lap(Phase::Search);
-        // The source changes only when sentences leave or, after the first step, rows are multiplied.
-        let same_sources = rows.len() == first_row && same_groups(&rows, &sentences);
+        // A row's source changes only when sentences leave or, after the first step, rows are multiplied.
+        let same_sources = owners(&sentences) == owners_before;
         let in_place = same_sources && rows.iter().enumerate().all(|(place, &row)| place as i64 == row);
         if !in_place {
             cache.select(&rows, same_sources);
@@ -90,14 +91,9 @@ pub(super) fn search(
     }
 }
 
-/// Whether every row stays within the block of rows of its sentence, all blocks where they were.
-fn same_groups(rows: &[i64], sentences: &[Sentence]) -> bool {
-    let mut first = 0;
-    sentences.iter().all(|sentence| {
-        let block = first..first + sentence.open.len();
-        first = block.end;
-        rows[block.clone()].iter().all(|&row| block.contains(&(row as usize)))
-    })
+/// The number of the sentence that each row belongs to.
+fn owners(sentences: &[Sentence]) -> Vec<usize> {
+    sentences.iter().flat_map(|sentence| std::iter::repeat_n(sentence.number, sentence.open.len())).collect()
 }
 
 impl Sentence {

@@ -49,7 +49,7 @@ impl MultiHeadAttention {
             heads,
             d_k,
             d_v,
-            dropout: Dropout::new(config.attention_dropout),
+            dropout: Dropout::build(&scope.child("attention_dropout"), config.attention_dropout),
         }
     }
 

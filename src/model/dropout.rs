@@ -1,19 +1,19 @@
-//! Dropout whose masks are a function of (seed, place), not of a generator's state.
+//! Dropout whose masks are a function of (seed, path of the layer), not of a generator's state.
 //!
 //! # Source
 //! Srivastava et al. 2014; places as in Vaswani et al. 2017, §5.4.
 
-use crate::seed::mix;
-use std::cell::{Cell, RefCell};
+use super::weights::Scope;
+use crate::seed::{mix, place};
+use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
 /// Whether the model trains, is used or is watched; in training, the stream that dropout draws from.
 ///
-/// One `Mode` serves one pass through the model: each dropout layer that the pass
-/// meets takes the next place in the stream.
+/// One `Mode` serves one pass through the model.
 #[derive(Debug)]
 pub struct Mode {
-    training: Option<(u64, Cell<u64>)>,
+    training: Option<u64>,
     /// Of every attention layer met so far, if they are wanted.
     attention: Option<RefCell<Vec<Tensor>>>,
 }
@@ -31,7 +31,7 @@ impl Mode {
 
     /// Dropout drawn from `seed`; the same seed gives the same masks.
     pub fn training(seed: u64) -> Self {
-        Mode { training: Some((seed, Cell::new(0))), attention: None }
+        Mode { training: Some(seed), attention: None }
     }
 
     /// Whether this is a pass of training.
@@ -61,21 +61,30 @@ impl Mode {
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     rate: f64,
+    /// Which layer this is; see [`place`].
+    place: u64,
 }
 
 impl Dropout {
-    pub fn new(rate: f64) -> Self {
-        Dropout { rate }
+    /// The layer at this scope: its path, which no other layer may have, tells its masks from theirs.
+    pub fn build(scope: &Scope, rate: f64) -> Self {
+        Dropout { rate, place: place(scope.path()) }
+    }
+
+    /// A layer outside of any model.
+    #[cfg(test)]
+    pub(super) fn at(path: &str, rate: f64) -> Self {
+        Dropout { rate, place: place(path) }
     }
 
     pub(super) fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// Takes the next place of the pass: the stream to draw from, where anything is to be dropped.
+    /// The stream of this layer in this pass, where anything is to be dropped.
     pub(super) fn stream(&self, mode: &Mode) -> Option<u64> {
-        let (seed, place) = mode.training.as_ref().filter(|_| self.rate > 0.0)?;
-        Some(mix(*seed ^ mix(place.replace(place.get() + 1))))
+        let seed = mode.training.filter(|_| self.rate > 0.0)?;
+        Some(mix(seed ^ mix(self.place)))
     }
 
     /// # Shapes
@@ -145,7 +154,7 @@ mod tests {
     #[test]
     fn the_rate_is_met_and_the_mean_is_kept() {
         for rate in [0.1, 0.3, 0.5, 0.9] {
-            let dropped = Dropout::new(rate).forward(ones(200_000), &Mode::training(7));
+            let dropped = Dropout::at("dropout", rate).forward(ones(200_000), &Mode::training(7));
             let zeros = f64::try_from(dropped.eq(0.0).to_kind(Kind::Double).mean(Kind::Double)).unwrap();
             let mean = f64::try_from(dropped.mean(Kind::Double)).unwrap();
             assert!((zeros - rate).abs() < 0.005, "rate {rate}: {zeros} zeros");
@@ -156,7 +165,7 @@ mod tests {
     #[test]
     fn bfloat16_drops_the_same_numbers_and_keeps_the_mean() {
         let (narrow, wide) = (ones(200_000).to_kind(Kind::BFloat16), ones(200_000));
-        let drop = |x| Dropout::new(0.1).forward(x, &Mode::training(3));
+        let drop = |x| Dropout::at("dropout", 0.1).forward(x, &Mode::training(3));
         let (narrow, wide) = (drop(narrow), drop(wide));
         assert_eq!(narrow.kind(), Kind::BFloat16);
         assert_eq!(narrow.eq(0.0), wide.eq(0.0));
@@ -165,10 +174,10 @@ mod tests {
 
     #[test]
     fn places_and_seeds_give_different_masks_and_a_seed_the_same() {
-        let layer = Dropout::new(0.5);
         let draw = |seed| {
             let mode = Mode::training(seed);
-            [layer.forward(ones(64), &mode), layer.forward(ones(64), &mode)]
+            ["encoder.0.dropout", "encoder.1.dropout"]
+                .map(|path| Dropout::at(path, 0.5).forward(ones(64), &mode))
         };
         let ([first, second], [again, _], [other, _]) = (draw(1), draw(1), draw(2));
         assert_eq!(first, again);
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn evaluation_and_rate_zero_change_nothing() {
-        assert_eq!(Dropout::new(0.5).forward(ones(9), &Mode::evaluation()), ones(9));
-        assert_eq!(Dropout::new(0.0).forward(ones(9), &Mode::training(1)), ones(9));
+        assert_eq!(Dropout::at("dropout", 0.5).forward(ones(9), &Mode::evaluation()), ones(9));
+        assert_eq!(Dropout::at("dropout", 0.0).forward(ones(9), &Mode::training(1)), ones(9));
     }
 }

@@ -23,7 +23,7 @@ impl FeedForward {
         FeedForward {
             inner: Linear::build(&scope.child("inner"), d_model, d_ff, init::glorot(d_model, d_ff), true),
             outer: Linear::build(&scope.child("outer"), d_ff, d_model, init::glorot(d_ff, d_model), true),
-            dropout: Dropout::new(config.activation_dropout),
+            dropout: Dropout::build(&scope.child("activation_dropout"), config.activation_dropout),
         }
     }
 

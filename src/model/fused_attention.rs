@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_are_the_plain_paths() {
-        let nothing = Dropout::new(0.0);
+        let nothing = Dropout::at("dropout", 0.0);
         for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 2e-5), (Kind::BFloat16, 0.1)] {
             for masked in ["padding", "causal", "none"] {
                 let defined = results(kind, masked, |q, memory, mask| {

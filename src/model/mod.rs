@@ -113,7 +113,7 @@ pub enum Norm {
 }
 
 /// How weights start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialisation {
     /// The released code's: Glorot uniform with projections that it fuses (self-attention's

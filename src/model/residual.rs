@@ -20,7 +20,7 @@ impl Residual {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         Residual {
             norm: LayerNorm::build(&scope.child("norm"), config),
-            dropout: Dropout::new(config.dropout),
+            dropout: Dropout::build(&scope.child("dropout"), config.dropout),
             place: config.norm,
         }
     }

@@ -18,7 +18,8 @@ pub struct Transformer {
     embeddings: Embeddings,
     source_position: PositionEncoding,
     target_position: PositionEncoding,
-    dropout: Dropout,
+    source_dropout: Dropout,
+    target_dropout: Dropout,
     encoder: Encoder,
     decoder: Decoder,
     weights: Weights,
@@ -77,7 +78,8 @@ impl Transformer {
             embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary),
             source_position: PositionEncoding::build(&scope.child("source_position"), config),
             target_position: PositionEncoding::build(&scope.child("target_position"), config),
-            dropout: Dropout::new(config.dropout),
+            source_dropout: Dropout::build(&scope.child("source_dropout"), config.dropout),
+            target_dropout: Dropout::build(&scope.child("target_dropout"), config.dropout),
             encoder: Encoder::build(&scope.child("encoder"), config),
             decoder: Decoder::build(&scope.child("decoder"), config),
             weights: scope.into_weights(),
@@ -115,7 +117,7 @@ impl Transformer {
         let kind = self.kind_of(mode);
         let mask = mask::padding(lengths, source.size()[1], kind, self.device);
         let x = self.source_position.add(self.embeddings.source(source), 0).to_kind(kind);
-        let output = self.encoder.forward(self.dropout.forward(x, mode), &mask, mode);
+        let output = self.encoder.forward(self.source_dropout.forward(x, mode), &mask, mode);
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
 
@@ -138,7 +140,7 @@ impl Transformer {
         let causal = mask::causal(target.size()[1], kind, self.device);
         let x = self.target_position.add(self.embeddings.target(target), 0).to_kind(kind);
         let own = Mask::Causal(&causal);
-        self.decoder.forward(self.dropout.forward(x, mode), &encoded.output, &encoded.mask, own, mode)
+        self.decoder.forward(self.target_dropout.forward(x, mode), &encoded.output, &encoded.mask, own, mode)
     }
 
     /// The decoder's output where rows hold several sentences: what each sentence would get in a row of its own.
@@ -151,10 +153,10 @@ impl Transformer {
             mask::same_sentence(queries.sentences, keys.sentences, kind)
         };
         let x = self.source_position.add_within(self.embeddings.source(source.ids), source.sentences);
-        let x = self.dropout.forward(x.to_kind(kind), mode);
+        let x = self.source_dropout.forward(x.to_kind(kind), mode);
         let encoded = self.encoder.forward(x, &same(source, source), mode);
         let x = self.target_position.add_within(self.embeddings.target(target.ids), target.sentences);
-        let x = self.dropout.forward(x.to_kind(kind), mode);
+        let x = self.target_dropout.forward(x.to_kind(kind), mode);
         let own = mask::causal(target.ids.size()[1], kind, self.device) + same(target, target);
         self.decoder.forward(x, &encoded, &same(target, source), Mask::Added(&own), mode)
     }

@@ -65,8 +65,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The root for a model with fresh weights. The same seed gives the same values on every
-    /// device and, up to rounding, in every precision.
+    /// The root for a model with fresh weights. The same seed gives a variable of the same path the same values in
+    /// every model, on every device and, up to rounding, in every precision.
     pub fn seeded(seed: u64, kind: Kind, device: Device) -> Self {
         Scope::root(Source::Seeded { seed, kind, device })
     }
@@ -87,6 +87,11 @@ impl Scope {
         Scope { declared: Rc::clone(&self.declared), path }
     }
 
+    /// The path of this place, such as `encoder.2.self_attention`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Declares a variable and gives a handle to it.
     ///
     /// # Panics
@@ -98,8 +103,7 @@ impl Scope {
         let tensor = match declared.source {
             Source::ShapesOnly => Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false),
             Source::Seeded { seed, kind, device } => {
-                let index = declared.named.len() as u64;
-                let values = start_values(start, shape.iter().product::<i64>() as usize, seed, index);
+                let values = start_values(start, shape.iter().product::<i64>() as usize, seed, &path);
                 Tensor::from_slice(&values)
                     .view_(shape)
                     .to_kind(kind)
@@ -117,9 +121,10 @@ impl Scope {
     }
 }
 
-/// Computed in f64 and rounded once, so that precisions start alike.
-fn start_values(start: Start, count: usize, seed: u64, index: u64) -> Vec<f64> {
-    let mut rng = seed::rng(seed, Purpose::Initialisation, index);
+/// The first values of the variable `path`, a function of its seed, path and start alone: models that differ elsewhere
+/// start it alike. Computed in f64 and rounded once, so that precisions start alike.
+fn start_values(start: Start, count: usize, seed: u64, path: &str) -> Vec<f64> {
+    let mut rng = seed::rng(seed, Purpose::Initialisation, seed::place(path));
     match start {
         Start::Zeros => vec![0.0; count],
         Start::Ones => vec![1.0; count],
@@ -144,7 +149,7 @@ mod tests {
 
     #[test]
     fn normal_values_have_the_stated_deviation() {
-        let values = start_values(Start::Normal { deviation: 0.5 }, 20_001, 1, 0);
+        let values = start_values(Start::Normal { deviation: 0.5 }, 20_001, 1, "weight");
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
         assert_eq!(values.len(), 20_001);
@@ -153,11 +158,11 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_values_and_another_does_not() {
-        let draw = |seed, index| start_values(Start::Uniform { limit: 0.1 }, 100, seed, index);
-        assert_eq!(draw(3, 5), draw(3, 5));
-        assert_ne!(draw(3, 5), draw(4, 5));
-        assert_ne!(draw(3, 5), draw(3, 6));
-        assert!(draw(3, 5).iter().all(|v| v.abs() < 0.1));
+        let draw = |seed, path| start_values(Start::Uniform { limit: 0.1 }, 100, seed, path);
+        assert_eq!(draw(3, "key"), draw(3, "key"));
+        assert_ne!(draw(3, "key"), draw(4, "key"));
+        assert_ne!(draw(3, "key"), draw(3, "value"));
+        assert!(draw(3, "key").iter().all(|v| v.abs() < 0.1));
     }
 
     #[test]

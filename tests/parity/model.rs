@@ -10,6 +10,7 @@ use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
 use ablate::model::{ModelConfig, Transformer};
+use ablate::shim::decoding;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::likelihood::likelihood;
@@ -77,6 +78,7 @@ pub fn compare_all() {
             set_weights(model.weights());
             let mut work = Work { seen: &mut seen, name, case, store: &store, model: &model };
             work.outputs();
+            work.outputs_token_by_token();
             work.perplexity();
             work.updates();
         }
@@ -112,6 +114,23 @@ impl Work<'_> {
         let outputs = &self.case.outputs;
         self.tensor(Quantity::Output, "encoder", &Tensor::cat(&real, 0), &outputs["encoder"]);
         self.tensor(Quantity::Output, "logits", &logits, &outputs["logits"]);
+    }
+
+    /// The same logits as decoding makes them, a token a step; in float32 by its kernels.
+    fn outputs_token_by_token(&mut self) {
+        let model = self.model;
+        assert_eq!(decoding::takes(model.kind(), model.device()), model.kind() == Kind::Float);
+        let all: Vec<u32> = (0..self.store.len() as u32).collect();
+        let batch = collate(self.store, &all, Device::Cpu).unwrap();
+        let logits = tch::no_grad(|| {
+            let mut cache = model.start(&model.read(&batch.source, &batch.source_lengths));
+            let steps: Vec<Tensor> = (0..batch.target_input.size()[1])
+                .map(|place| model.step(&batch.target_input.narrow(1, place, 1), &mut cache))
+                .collect();
+            let hidden = Tensor::stack(&steps, 1).flatten(0, 1).index_select(0, &batch.positions);
+            model.logits(&hidden)
+        });
+        self.tensor(Quantity::Output, "logits, token by token", &logits, &self.case.outputs["logits"]);
     }
 
     /// Over every target token with one end of sentence each and no padding, whatever the batches.

@@ -1,0 +1,354 @@
+//! What the program computes, pinned to the digit: no change of results lands unnoticed.
+//!
+//! `tests/fixtures/golden/*.json` hold the values of one `RESULT_VERSION`. A change that means to alter results raises
+//! `RESULT_VERSION` and writes the files anew; one that adds cases adds theirs to the files:
+//!
+//! ```sh
+//! ABLATE_GOLDEN=write cargo test --release --test golden
+//! ```
+//!
+//! Writing never alters a value that is pinned for the same version. What each value is: docs/architecture.md, "What
+//! pins the results".
+
+mod common;
+
+use ablate::config::RESULT_VERSION;
+use ablate::data::batch::{Batching, epoch_batches};
+use ablate::data::store::{Store, StoreWriter};
+use ablate::decode::DecodingConfig;
+use ablate::decode::translate::translate;
+use ablate::error::Result;
+use ablate::model::dropout::{Dropout, Mode};
+use ablate::model::weights::Scope;
+use ablate::model::{Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::signal::StopFlag;
+use ablate::train::TrainingConfig;
+use ablate::train::adam::Adam;
+use ablate::train::checkpoint::{Progress, RunState};
+use ablate::train::likelihood::likelihood;
+use ablate::train::ranks::Ranks;
+use ablate::train::step::StepStats;
+use ablate::train::trainer::{Monitor, Trainer};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: usize = 13;
+
+/// Holds `computed`, by case, to what the file `section` has for it; see the head of this file.
+fn hold(section: &str, tolerance: f64, computed: Map<String, Value>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/golden/{section}.json"));
+    let write = std::env::var_os("ABLATE_GOLDEN").is_some_and(|word| word == "write");
+    let pinned: Value = match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).unwrap(),
+        Err(_) => json!({"result_version": 0, "cases": {}}),
+    };
+    let same_version = pinned["result_version"] == RESULT_VERSION;
+    let cases = pinned["cases"].as_object().unwrap();
+    let mut faults = Vec::new();
+    if same_version {
+        for (case, value) in cases {
+            match computed.get(case) {
+                Some(found) => differences(case, value, found, tolerance, &mut faults),
+                None => faults.push(format!("{case}: pinned, but no longer computed")),
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{section}: results of version {RESULT_VERSION} have changed. If that is meant, raise RESULT_VERSION \
+         (src/config/identity.rs), say why in CHANGELOG.md and write the values anew:\n{}",
+        faults.join("\n")
+    );
+    if write {
+        let lines: Vec<String> =
+            computed.iter().map(|(case, value)| format!("{}: {value}", json!(case))).collect();
+        let text =
+            format!("{{\"result_version\": {RESULT_VERSION}, \"cases\": {{\n{}\n}}}}\n", lines.join(",\n"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    assert!(
+        same_version,
+        "{section}: the pinned values are of another RESULT_VERSION than {RESULT_VERSION}: write them anew"
+    );
+    let new: Vec<&String> = computed.keys().filter(|case| !cases.contains_key(*case)).collect();
+    assert!(new.is_empty(), "{section}: not pinned yet, write them: {new:?}");
+}
+
+/// Appends a line for every place where `found` is not `pinned`; numbers may differ by the part `tolerance`.
+fn differences(place: &str, pinned: &Value, found: &Value, tolerance: f64, faults: &mut Vec<String>) {
+    match (pinned, found) {
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (index, (before, after)) in before.iter().zip(after).enumerate() {
+                differences(&format!("{place}[{index}]"), before, after, tolerance, faults);
+            }
+        }
+        (Value::Object(before), Value::Object(after)) if before.keys().eq(after.keys()) => {
+            for (key, before) in before {
+                differences(&format!("{place}.{key}"), before, &after[key], tolerance, faults);
+            }
+        }
+        (Value::Number(before), Value::Number(after)) => {
+            let [before, after] = [before, after].map(|number| number.as_f64().unwrap());
+            if (before - after).abs() > tolerance * before.abs() {
+                faults.push(format!("{place}: {before} was pinned, {after} is computed"));
+            }
+        }
+        _ if pinned == found => {}
+        _ => faults.push(format!("{place}: {pinned} was pinned, {found} is computed")),
+    }
+}
+
+#[test]
+fn differences_are_found_wherever_they_are() {
+    let found = |pinned: Value, found: Value| {
+        let mut faults = Vec::new();
+        differences("case", &pinned, &found, 1e-9, &mut faults);
+        faults.len()
+    };
+    assert_eq!(found(json!({"a": [1.0, "x"]}), json!({"a": [1.0 + 1e-12, "x"]})), 0);
+    assert_eq!(found(json!({"a": [1.0, "x"]}), json!({"a": [1.0 + 1e-8, "y"]})), 2);
+    assert_eq!(found(json!([1.0]), json!([1.0, 2.0])), 1);
+    assert_eq!(found(json!({"a": 1}), json!({"b": 1})), 1);
+    assert_eq!(found(json!([0.0]), json!([1e-30])), 1);
+}
+
+/// A multiplicative generator of this file alone: numbers below a bound.
+fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(2) + 1;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    }
+}
+
+/// A store of `count` pairs of 1 to `longest` tokens a side; the folder is removed with it.
+fn store(count: usize, longest: u64, seed: u64) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairs.store");
+    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
+    let mut draw = draws(seed);
+    let mut side =
+        || -> Vec<u32> { (0..1 + draw(longest)).map(|_| 3 + draw(VOCABULARY as u64 - 3) as u32).collect() };
+    for _ in 0..count {
+        writer.push(&side(), &side()).unwrap();
+    }
+    writer.finish().unwrap();
+    let store = Store::open(&path, [0; 32]).unwrap();
+    (folder, store)
+}
+
+#[test]
+fn orders_of_batches() {
+    let (_small_folder, small) = store(200, 12, 1);
+    let (_large_folder, large) = store(30_000, 30, 2);
+    let mut cases = Map::new();
+    for (name, store, tokens, packed_length) in [
+        ("small", &small, 60, None),
+        ("small, packed", &small, 60, Some(20)),
+        ("beyond 3,200 micro-batches", &large, 80, None),
+        ("beyond 3,200 micro-batches, packed", &large, 80, Some(40)),
+    ] {
+        for (seed, epoch) in [(1, 0), (1, 1), (2, 0)] {
+            let batches = epoch_batches(store, seed, epoch, Batching { tokens, packed_length });
+            assert_eq!(batches.len() > 3_200, name.starts_with("beyond"), "{name}: {}", batches.len());
+            let mut hash = blake3::Hasher::new();
+            for batch in &batches {
+                hash.update(&(batch.len() as u32).to_le_bytes());
+                for pair in batch {
+                    hash.update(&pair.to_le_bytes());
+                }
+            }
+            let hash = hash.finalize().to_hex().to_string();
+            let value = json!({"micro_batches": batches.len(), "first": batches[0], "blake3": hash});
+            cases.insert(format!("{name}, seed {seed}, epoch {epoch}"), value);
+        }
+    }
+    hold("batch_orders", 0.0, cases);
+}
+
+#[test]
+fn masks_of_dropout() {
+    let mut cases = Map::new();
+    for path in
+        ["source_dropout", "encoder.0.self_attention.dropout", "decoder.1.feed_forward.activation_dropout"]
+    {
+        for (seed, rate) in [(1, 0.1), (1, 0.5), (2, 0.5)] {
+            let layer = Dropout::build(&Scope::shapes_only().child(path), rate);
+            let ones = Tensor::ones([256], (Kind::Float, Device::Cpu));
+            let kept = layer.forward(ones, &Mode::training(seed)).gt(0.0);
+            let bits: Vec<bool> = kept.try_into().unwrap();
+            let bits: String = bits.into_iter().map(|kept| if kept { '1' } else { '0' }).collect();
+            cases.insert(format!("{path}, seed {seed}, rate {rate}"), bits.into());
+        }
+    }
+    hold("dropout_masks", 0.0, cases);
+}
+
+/// A small model with every kind of dropout, and what differs from it.
+fn models() -> Vec<(&'static str, ModelConfig)> {
+    let base = ModelConfig {
+        layers: 2,
+        d_model: 16,
+        d_ff: 24,
+        heads: 2,
+        dropout: 0.1,
+        attention_dropout: 0.1,
+        activation_dropout: 0.1,
+        learned_positions: 24,
+        ..Default::default()
+    };
+    vec![
+        ("post-norm", base.clone()),
+        ("pre-norm", ModelConfig { norm: Norm::Pre, ..base.clone() }),
+        ("learned positions", ModelConfig { position: Position::Learned, ..base.clone() }),
+        ("sines in halves", ModelConfig { position: Position::SinusoidalHalves, ..base.clone() }),
+        ("no positions", ModelConfig { position: Position::None, ..base.clone() }),
+        ("untied embeddings", ModelConfig { tying: Tying::None, ..base.clone() }),
+        ("tied decoder", ModelConfig { tying: Tying::Decoder, ..base.clone() }),
+        ("no attention biases", ModelConfig { attention_biases: false, ..base.clone() }),
+        ("Glorot for each", ModelConfig { initialisation: Initialisation::Glorot, ..base.clone() }),
+        ("three heads of other widths", ModelConfig { heads: 3, d_k: Some(4), d_v: Some(6), ..base.clone() }),
+        ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base }),
+    ]
+}
+
+fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Transformer {
+    tch::set_num_threads(1);
+    Transformer::build(config, VOCABULARY, seed, kind, Device::Cpu)
+}
+
+/// Writes the losses down.
+struct Losses(Vec<f64>);
+
+impl Monitor for Losses {
+    fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.0.extend([stats.loss, stats.unsmoothed_loss]);
+        Ok(())
+    }
+
+    fn wants_gradient_norm(&self, _: u64) -> bool {
+        false
+    }
+
+    fn dev_loss(&mut self, _: &Transformer, _: u64) -> Result<f64> {
+        Ok(1.0)
+    }
+
+    fn dev_bleu(&mut self, _: &Transformer, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<RunState> {
+        unreachable!("nothing is saved")
+    }
+}
+
+/// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
+/// at last the loss of another text.
+fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Transformer, Vec<f64>) {
+    let (_folder, store) = store(30, 8, 3);
+    let (_dev_folder, dev) = self::store(8, 8, 4);
+    let model = build(config, training.seed, training.precision.kinds().weights);
+    let mut adam = Adam::build(training, model.weights());
+    let mut losses = Losses(Vec::new());
+    let trainer = Trainer {
+        model: &model,
+        config: training,
+        d_model: config.d_model,
+        store: &store,
+        checkpoints: None,
+        ranks: &Ranks::alone(),
+        stop: &StopFlag::never(),
+        until: None,
+    };
+    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let end = trainer.run(&mut adam, start, &mut losses).unwrap();
+    assert!(end.epoch > 0);
+    losses.0.push(likelihood(&model, &dev, 40).unwrap().loss());
+    (model, losses.0)
+}
+
+fn training(packed_length: Option<usize>) -> TrainingConfig {
+    TrainingConfig {
+        seed: 5,
+        steps: 8,
+        batch_tokens: 60,
+        micro_batch_tokens: 40,
+        packed_length,
+        warmup_steps: 3,
+        learning_rate_scale: 0.5,
+        clip_norm: Some(1.0),
+        dev_interval_steps: 0,
+        checkpoint_interval_steps: 0,
+        precision: ablate::train::Precision::Float64,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn losses_of_updates_in_float64() {
+    let mut cases = Map::new();
+    for (name, config) in models() {
+        cases.insert(name.into(), losses(&config, &training(None)).1.into());
+        cases.insert(format!("{name}, packed"), losses(&config, &training(Some(20))).1.into());
+    }
+    hold("losses", 1e-9, cases);
+}
+
+#[test]
+fn first_values_of_weights() {
+    let mut cases = Map::new();
+    for (name, config) in models() {
+        let model = build(&config, 5, Kind::Double);
+        let mut first = Map::new();
+        for (path, variable) in model.weights().named() {
+            let numbers: Vec<f64> = variable.detach().flatten(0, -1).narrow(0, 0, 2).try_into().unwrap();
+            first.insert(path.clone(), numbers.into());
+        }
+        cases.insert(name.into(), first.into());
+    }
+    hold("weights", 1e-12, cases);
+}
+
+/// By a model's first weights, which are the same on every processor, but larger: what it says then depends on the
+/// source, and the best token is far enough from the next for any rounding.
+#[test]
+fn translations_in_float32() {
+    let mut draw = draws(6);
+    let mut sources: Vec<Vec<u32>> =
+        (0..12).map(|_| (0..1 + draw(8)).map(|_| 3 + draw(10) as u32).collect()).collect();
+    sources.push(Vec::new());
+    let mut cases = Map::new();
+    for (name, config) in models() {
+        let model = build(&config, 5, Kind::Float);
+        for (path, variable) in model.weights().named() {
+            if path.ends_with(".weight") {
+                let _ = tch::no_grad(|| variable.shallow_clone().g_mul_scalar_(3.0));
+            }
+        }
+        for (search, beam, length_penalty) in [("greedy", 1, 0.0), ("beam of 4", 4, 0.6)] {
+            let decoding = DecodingConfig {
+                beam,
+                length_penalty,
+                max_extra_length: 6,
+                batch_tokens: 150,
+                ..Default::default()
+            };
+            let stop = StopFlag::never();
+            let found = translate(&model, &decoding, VOCABULARY, &sources, 1, &stop, &mut |_| ()).unwrap();
+            let found: Vec<Value> = found
+                .into_iter()
+                .map(|mut best| best.swap_remove(0))
+                .map(|best| {
+                    let tokens: Vec<String> = best.tokens.iter().map(u32::to_string).collect();
+                    json!([tokens.join(" "), best.log_probability, best.score])
+                })
+                .collect();
+            cases.insert(format!("{name}, {search}"), found.into());
+        }
+    }
+    hold("translations", 1e-4, cases);
+}
