@@ -12,7 +12,7 @@ use ablate::data::prepare;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
 use ablate::experiment::bench::export::{export, first_updates};
-use ablate::model::Transformer;
+use ablate::model::{Network, Transformer};
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
 use ablate::train::step::Updates;
@@ -86,7 +86,7 @@ fn measure(
 ) -> Result<Value> {
     let config = &experiment.training;
     let mut adam = Adam::build(config, model.weights());
-    let all = Updates { model, config, d_model: experiment.model.d_model, store };
+    let all = Updates { model, config, store };
     let (mut milliseconds, mut tokens) = (Vec::new(), Vec::new());
     for (number, micro_batches) in (1..).zip(updates) {
         let begun = Instant::now();

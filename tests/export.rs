@@ -8,7 +8,7 @@ use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
 use ablate::model::dropout::Mode;
-use ablate::model::{ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Our count of operations against torch's own, exactly. Fixtures: `scripts/check_flops.py --write`.
 
 use ablate::model::ModelConfig;
-use ablate::model::flops::{BatchShape, forward};
+use ablate::model::cost::{BatchShape, Cost};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -25,8 +25,7 @@ fn operations_are_torchs_own_count() {
     let fixture: Fixture = serde_json::from_str(include_str!("fixtures/flops.json")).unwrap();
     assert!(fixture.cases.len() >= 7);
     for case in fixture.cases {
-        let rows = case.model.embedding_rows.unwrap_or(case.vocabulary);
-        let ours = forward(&case.model, rows, &case.shape);
+        let ours = Cost::of(&case.model, case.vocabulary as usize).forward(&case.shape);
         assert_eq!(ours.total(), case.forward as f64, "{}: forward", case.name);
         assert_eq!(ours.attention, case.attention as f64, "{}: attention", case.name);
         assert_eq!(ours.training() - ours.total(), case.backward as f64, "{}: backward", case.name);

@@ -20,7 +20,7 @@ use ablate::decode::translate::translate;
 use ablate::error::Result;
 use ablate::model::dropout::{Dropout, Mode};
 use ablate::model::weights::Scope;
-use ablate::model::{Initialisation, ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::model::{Initialisation, ModelConfig, Network, Norm, Position, Transformer, Tying};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
@@ -233,11 +233,11 @@ impl Monitor for Losses {
         false
     }
 
-    fn dev_loss(&mut self, _: &Transformer, _: u64) -> Result<f64> {
+    fn dev_loss(&mut self, _: &dyn Network, _: u64) -> Result<f64> {
         Ok(1.0)
     }
 
-    fn dev_bleu(&mut self, _: &Transformer, _: u64) -> Result<()> {
+    fn dev_bleu(&mut self, _: &dyn Network, _: u64) -> Result<()> {
         Ok(())
     }
 
@@ -257,7 +257,6 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Transformer, Vec<
     let trainer = Trainer {
         model: &model,
         config: training,
-        d_model: config.d_model,
         store: &store,
         checkpoints: None,
         ranks: &Ranks::alone(),

@@ -6,7 +6,9 @@ mod common;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
 use ablate::model::weights::Weights;
-use ablate::model::{Encoded, Initialisation, ModelConfig, Norm, PackedRows, Position, Transformer, Tying};
+use ablate::model::{
+    Encoded, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Transformer, Tying,
+};
 use ablate::results::published::Published;
 use ablate::shim::decoding;
 use ablate::sweep::expand::expand;
@@ -236,7 +238,7 @@ fn decoding_step_by_step_equals_decoding_at_once() {
         let target = ids(&TARGET);
         let (_, decoded) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &target);
         tch::no_grad(|| {
-            let mut cache = model.start(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
+            let mut cache = model.cache(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
             for place in 0..6 {
                 assert_eq!(cache.length(), place);
                 let step = model.step(&target.narrow(1, place, 1), &mut cache);
@@ -253,7 +255,7 @@ fn a_cache_follows_the_rows_that_are_kept() {
         let target = ids(&TARGET);
         let (_, decoded) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &target);
         tch::no_grad(|| {
-            let mut cache = model.start(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
+            let mut cache = model.cache(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
             for place in 0..2 {
                 let _ = model.step(&target.narrow(1, place, 1), &mut cache);
             }
@@ -349,8 +351,7 @@ fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
             let model = build(&config, 1);
             let training = TrainingConfig { seed, warmup_steps: 2, ..Default::default() };
             let mut adam = Adam::build(&training, model.weights());
-            let updates =
-                Updates { model: &model, config: &training, d_model: config.d_model, store: &store };
+            let updates = Updates { model: &model, config: &training, store: &store };
             let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1, false).unwrap();
             (stats.loss, bytes(model.weights()))
         };

@@ -3,11 +3,11 @@
 use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
-use ablate::model::{ModelConfig, Norm, Transformer, Tying};
+use ablate::model::{ModelConfig, Network, Norm, Transformer, Tying};
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::Progress;
 use ablate::train::likelihood::likelihood;
-use ablate::train::step::{Updates, hidden_states};
+use ablate::train::step::Updates;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
 use tch::{Device, Kind, Tensor};
@@ -60,7 +60,7 @@ fn gradients_are_those_of_float32_but_for_rounding() {
             ModelConfig { norm, tying, attention_dropout: 0.1, activation_dropout: 0.1, ..model_config() };
         let trained = |precision| {
             let model = build(&config, precision);
-            let updates = Updates { model: &model, config: &training, d_model: 64, store: &store };
+            let updates = Updates { model: &model, config: &training, store: &store };
             let mut adam = Adam::build(&training, model.weights());
             let stats = updates.update(&mut adam, &[batch(&store)], 1, false).unwrap();
             (model, stats.loss)
@@ -85,8 +85,8 @@ fn passes_of_training_are_bfloat16_and_all_others_float32() {
     let (narrow, wide) =
         (build(&model_config(), Precision::Bfloat16), build(&model_config(), Precision::Float32));
     let batch = batch(&store);
-    assert_eq!(hidden_states(&narrow, &batch, &Mode::training(1)).kind(), Kind::BFloat16);
-    let outside = |model| hidden_states(model, &batch, &Mode::evaluation());
+    assert_eq!(narrow.hidden(&batch, &Mode::training(1)).kind(), Kind::BFloat16);
+    let outside = |model: &Transformer| model.hidden(&batch, &Mode::evaluation());
     assert_eq!(outside(&narrow), outside(&wide));
     assert_eq!(likelihood(&narrow, &store, 500).unwrap(), likelihood(&wide, &store, 500).unwrap());
 }
@@ -106,7 +106,7 @@ fn training_reaches_the_loss_of_float32() {
         let mut adam = Adam::build(&training, model.weights());
         let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
         let mut stream = BatchStream::start(&store, &training, &start).unwrap();
-        let updates = Updates { model: &model, config: &training, d_model: 64, store: &store };
+        let updates = Updates { model: &model, config: &training, store: &store };
         for step in 1..=training.steps {
             updates.step(&mut adam, &stream.next_update(), step, false).unwrap();
         }

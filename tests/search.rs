@@ -10,7 +10,7 @@ use ablate::decode::{
     LengthPenaltyForm::{self, Gnmt, Power},
 };
 use ablate::model::dropout::Mode;
-use ablate::model::{ModelConfig, Norm, Position, Transformer, Tying};
+use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
 use ablate::shim::decoding as kernels;
 use ablate::signal::StopFlag;
 use common::gaps::{self, Largest};

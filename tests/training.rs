@@ -6,7 +6,7 @@ use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::error::{Error, Result};
 use ablate::model::weights::Weights;
-use ablate::model::{ModelConfig, Position, Transformer};
+use ablate::model::{ModelConfig, Network, Position, Transformer};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
@@ -83,7 +83,7 @@ fn a_batch_is_learned_by_heart() {
     let mut adam = Adam::build(&config, model.weights());
     let mut loss = f64::NAN;
     for number in 1..=1000 {
-        loss = Updates { model: &model, config: &config, d_model: 32, store: &store }
+        loss = Updates { model: &model, config: &config, store: &store }
             .step(&mut adam, &[vec![0, 1, 2, 3]], number, false)
             .unwrap()
             .loss;
@@ -109,7 +109,7 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let mut adam = Adam::build(&config, model.weights());
     let mut stream = BatchStream::start(&store, &config, &START).unwrap();
     for number in 1..=config.steps {
-        Updates { model: &model, config: &config, d_model: 64, store: &store }
+        Updates { model: &model, config: &config, store: &store }
             .step(&mut adam, &stream.next_update(), number, false)
             .unwrap();
     }
@@ -131,7 +131,7 @@ fn micro_batches_add_up_to_the_gradient_of_one_batch() {
     let gradients = |micro_batches: &[Vec<u32>]| {
         let model = build(&small(), 1, Kind::Double);
         let mut adam = Adam::build(&config, model.weights());
-        let stats = Updates { model: &model, config: &config, d_model: 16, store: &store }
+        let stats = Updates { model: &model, config: &config, store: &store }
             .step(&mut adam, micro_batches, 1, true)
             .unwrap();
         let gradients: Vec<(String, Vec<f64>)> =
@@ -194,7 +194,7 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
     assert!((found.perplexity() - (unsmoothed / 10.0).exp()).abs() < 1e-10);
     assert_eq!(likelihood(&model, &store, 1).unwrap().tokens, found.tokens);
     let mut adam = Adam::build(&config, model.weights());
-    let stats = Updates { model: &model, config: &config, d_model: 16, store: &store }
+    let stats = Updates { model: &model, config: &config, store: &store }
         .step(&mut adam, &[vec![0, 1, 2]], 1, false)
         .unwrap();
     assert_eq!((stats.target_tokens, stats.source_tokens), (10, 4 + 2 + 3));
@@ -228,7 +228,7 @@ fn packed_rows_train_as_padded_ones() {
     let trained = |packed_length| {
         let model = build(&small(), 4, Kind::Double);
         let config = TrainingConfig { packed_length, micro_batch_tokens: 2000, ..Default::default() };
-        let updates = Updates { model: &model, config: &config, d_model: 16, store: &store };
+        let updates = Updates { model: &model, config: &config, store: &store };
         let mut adam = Adam::build(&config, model.weights());
         let all: Vec<u32> = (0..60).collect();
         let losses: Vec<f64> = (1..=5)
@@ -347,7 +347,7 @@ impl Monitor for Watch<'_> {
         step.is_multiple_of(2)
     }
 
-    fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64> {
+    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64> {
         assert_eq!(model.kind(), Kind::Float);
         Ok(match self.dev_loss {
             Some((at, loss)) if at == step => loss,
@@ -355,7 +355,7 @@ impl Monitor for Watch<'_> {
         })
     }
 
-    fn dev_bleu(&mut self, _: &Transformer, _: u64) -> Result<()> {
+    fn dev_bleu(&mut self, _: &dyn Network, _: u64) -> Result<()> {
         Ok(())
     }
 
@@ -420,7 +420,6 @@ impl Run {
         let trainer = Trainer {
             model: &model,
             config: &self.config,
-            d_model: self.model.d_model,
             store: &self.store,
             checkpoints: Some(&checkpoints),
             ranks: &Ranks::alone(),

@@ -45,7 +45,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let sources: Vec<Vec<u32>> = text.lines().map(|line| data.encode_source(line, &mut cache)).collect();
     let stop = StopFlag::never();
     let found = translate(
-        &model,
+        &*model,
         &experiment.decoding,
         data.tokenizers.target().len(),
         &sources,

@@ -4,8 +4,8 @@
 //! same way everywhere: by score, then by the older hypothesis, then by the smaller token.
 
 use super::DecodingConfig;
-use super::search::{Hypothesis, NextToken, is_end, row_index};
-use crate::model::Encoded;
+use super::search::{Hypothesis, NextToken, is_end};
+use crate::model::Stepper;
 use crate::stopwatch::{Phase, lap};
 
 /// The search of one sentence.
@@ -39,7 +39,7 @@ struct Candidate {
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,
-    encoded: &Encoded,
+    mut stepper: Box<dyn Stepper + '_>,
     limits: &[usize],
     n_best: usize,
 ) -> Vec<Vec<Hypothesis>> {
@@ -48,11 +48,9 @@ pub(super) fn search(
     let mut sentences: Vec<Sentence> = (0..limits.len())
         .map(|number| Sentence { number, open: vec![start.clone()], finished: Vec::new() })
         .collect();
-    let mut cache = next.model.start(encoded);
-    lap(Phase::Encoder);
     let mut inputs = next.begin(sentences.len());
     loop {
-        let hidden = next.model.step(&inputs, &mut cache);
+        let hidden = stepper.step(&inputs);
         lap(Phase::Decoder);
         let best = next.best(&hidden, 2 * config.beam);
         lap(Phase::NextToken);
@@ -84,9 +82,9 @@ pub(super) fn search(
         let same_sources = owners(&sentences) == owners_before;
         let in_place = same_sources && rows.iter().enumerate().all(|(place, &row)| place as i64 == row);
         if !in_place {
-            cache.select(&rows, same_sources);
+            stepper.select(&rows, same_sources);
         }
-        inputs = row_index(&tokens, encoded).unsqueeze(1);
+        inputs = next.inputs(&tokens);
         lap(Phase::Cache);
     }
 }

@@ -1,8 +1,8 @@
 //! Greedy search: the most probable token at every step (`decoding.beam = 1`).
 
 use super::DecodingConfig;
-use super::search::{Hypothesis, NextToken, is_end, row_index};
-use crate::model::Encoded;
+use super::search::{Hypothesis, NextToken, is_end};
+use crate::model::Stepper;
 use crate::stopwatch::{Phase, lap};
 use tch::Tensor;
 
@@ -19,18 +19,16 @@ struct Open {
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,
-    encoded: &Encoded,
+    mut stepper: Box<dyn Stepper + '_>,
     limits: &[usize],
 ) -> Vec<Vec<Hypothesis>> {
     let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); limits.len()];
     let mut open: Vec<Open> = (0..limits.len())
         .map(|sentence| Open { sentence, tokens: Vec::new(), log_probability: 0.0 })
         .collect();
-    let mut cache = next.model.start(encoded);
-    lap(Phase::Encoder);
     let mut inputs = next.begin(open.len());
     while !open.is_empty() {
-        let hidden = next.model.step(&inputs, &mut cache);
+        let hidden = stepper.step(&inputs);
         lap(Phase::Decoder);
         let best = next.best(&hidden, 1);
         lap(Phase::NextToken);
@@ -54,12 +52,12 @@ pub(super) fn search(
         }
         lap(Phase::Search);
         if kept.len() < best_rows(&inputs) && !kept.is_empty() {
-            cache.select(&kept_rows, false);
+            stepper.select(&kept_rows, false);
         }
         open = kept;
         let last: Vec<i64> =
             open.iter().map(|s| i64::from(*s.tokens.last().expect("an open sentence has tokens"))).collect();
-        inputs = row_index(&last, encoded).unsqueeze(1);
+        inputs = next.inputs(&last);
         lap(Phase::Cache);
     }
     found

@@ -1,7 +1,7 @@
 //! What greedy and beam search share: hypotheses, their scores, the next token's probabilities.
 
 use crate::data::tokenizer::{BOS, EOS, PAD};
-use crate::model::{Encoded, Transformer};
+use crate::model::Network;
 use crate::shim::decoding;
 use tch::Tensor;
 
@@ -18,7 +18,7 @@ pub struct Hypothesis {
 
 /// The model as a search sees it: hidden state to log-probabilities of allowed tokens.
 pub(super) struct NextToken<'a> {
-    pub model: &'a Transformer,
+    pub model: &'a dyn Network,
     pub vocabulary: usize,
 }
 
@@ -26,6 +26,11 @@ impl NextToken<'_> {
     /// The first input of every row: `<s>`.
     pub fn begin(&self, rows: usize) -> Tensor {
         Tensor::full([rows as i64, 1], i64::from(BOS), (tch::Kind::Int64, self.model.device()))
+    }
+
+    /// The next input of every row: its last token.
+    pub fn inputs(&self, tokens: &[i64]) -> Tensor {
+        Tensor::from_slice(tokens).to_device(self.model.device()).unsqueeze(1)
     }
 
     /// The `count` most probable allowed tokens of each row, best first: log-probabilities and ids. Of equally
@@ -81,11 +86,6 @@ fn flat<T: tch::kind::Element + Copy + Default>(tensor: &Tensor) -> Vec<T> {
     let count = numbers.len();
     tensor.to_device(tch::Device::Cpu).contiguous().copy_data(&mut numbers, count);
     numbers
-}
-
-/// Ids that name rows of a batch, on the model's device.
-pub(super) fn row_index(rows: &[i64], encoded: &Encoded) -> Tensor {
-    Tensor::from_slice(rows).to_device(encoded.output.device())
 }
 
 pub(super) fn is_end(token: u32) -> bool {

@@ -4,7 +4,7 @@ use super::search::{Hypothesis, NextToken};
 use super::{DecodingConfig, beam, greedy};
 use crate::data::collate::pad_sources;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::{Generator, Network};
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 
@@ -14,9 +14,9 @@ use crate::stopwatch::{Phase, lap};
 /// `vocabulary` is the number of ids that may be produced. `done` hears of every finished batch's size.
 ///
 /// # Errors
-/// A user error if a source is longer than a learned position table; [`Error::Stopped`] if the stop flag is raised.
+/// A user error if the model has no decoder or a source is longer than it takes; [`Error::Stopped`] if the stop flag is raised.
 pub fn translate(
-    model: &Transformer,
+    model: &dyn Network,
     config: &DecodingConfig,
     vocabulary: usize,
     sources: &[Vec<u32>],
@@ -24,7 +24,7 @@ pub fn translate(
     stop: &StopFlag,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Hypothesis>>> {
-    if let Some(limit) = model.position_limit()
+    if let Some(limit) = model.longest()
         && let Some(at) = sources.iter().position(|s| s.len() as i64 + 1 > limit)
     {
         return Err(Error::user(format!(
@@ -34,6 +34,9 @@ pub fn translate(
             limit - 1
         )));
     }
+    let Some(generator) = model.generator() else {
+        return Err(Error::user("this model only reads: it has no decoder that could translate"));
+    };
     let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); sources.len()];
     let empty = Hypothesis { tokens: Vec::new(), log_probability: 0.0, score: 0.0 };
     let mut order: Vec<usize> = (0..sources.len()).filter(|&i| !sources[i].is_empty()).collect();
@@ -49,7 +52,7 @@ pub fn translate(
         }
         let ids: Vec<Vec<i64>> =
             batch.iter().map(|&i| sources[i].iter().map(|&t| i64::from(t)).collect()).collect();
-        let hypotheses = tch::no_grad(|| search(model, config, vocabulary, &ids, n_best));
+        let hypotheses = tch::no_grad(|| search(model, generator, config, vocabulary, &ids, n_best));
         for (&index, hypotheses) in batch.iter().zip(hypotheses) {
             found[index] = hypotheses;
         }
@@ -74,7 +77,8 @@ fn batches<'a>(order: &'a [usize], sources: &[Vec<u32>], config: &DecodingConfig
 }
 
 fn search(
-    model: &Transformer,
+    model: &dyn Network,
+    generator: &dyn Generator,
     config: &DecodingConfig,
     vocabulary: usize,
     sources: &[Vec<i64>],
@@ -82,15 +86,16 @@ fn search(
 ) -> Vec<Vec<Hypothesis>> {
     let (ids, lengths) = pad_sources(sources, model.device());
     lap(Phase::Data);
-    let encoded = model.read(&ids, &lengths);
-    let limit = model.position_limit().unwrap_or(i64::MAX) as usize;
+    let stepper = generator.start(&ids, &lengths);
+    lap(Phase::Encoder);
+    let limit = model.longest().unwrap_or(i64::MAX) as usize;
     let limits: Vec<usize> =
         sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();
     let next = NextToken { model, vocabulary };
     if config.beam == 1 {
-        greedy::search(&next, config, &encoded, &limits)
+        greedy::search(&next, config, stepper, &limits)
     } else {
-        beam::search(&next, config, &encoded, &limits, n_best)
+        beam::search(&next, config, stepper, &limits, n_best)
     }
 }
 

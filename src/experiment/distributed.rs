@@ -6,8 +6,8 @@ use crate::config::{Experiment, RESULT_VERSION, identity, validate_vocabulary};
 use crate::data::{Split, prepare};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
 use crate::model::weights::Weights;
+use crate::model::{self, Network};
 use crate::signal::StopFlag;
 use crate::telemetry::console::say;
 use crate::telemetry::observer::Observer;
@@ -202,8 +202,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let vocabulary = data.tokenizers.sizes();
     validate_vocabulary(trial.experiment, vocabulary)?;
     let store = data.split(Split::Train)?;
-    let model =
-        Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
+    let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
     let mut adam = Adam::build(training, model.weights());
     let ranks = &team.ranks;
     let (rank, size) = (ranks.rank(), ranks.size());
@@ -214,9 +213,8 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let progress = team.share(model.weights(), &adam, fresh())?;
     say(&format!("rank {rank} of {size}: training from step {}", progress.step));
     let trainer = Trainer {
-        model: &model,
+        model: &*model,
         config: training,
-        d_model: model_config.d_model,
         store: &store,
         checkpoints: None,
         ranks,
@@ -240,11 +238,11 @@ impl Monitor for Silent {
         false
     }
 
-    fn dev_loss(&mut self, _: &Transformer, _: u64) -> Result<f64> {
+    fn dev_loss(&mut self, _: &dyn Network, _: u64) -> Result<f64> {
         Err(Error::failed("only rank 0 measures the dev loss"))
     }
 
-    fn dev_bleu(&mut self, _: &Transformer, _: u64) -> Result<()> {
+    fn dev_bleu(&mut self, _: &dyn Network, _: u64) -> Result<()> {
         Err(Error::failed("only rank 0 translates"))
     }
 

@@ -8,7 +8,7 @@ use crate::decode::DecodingConfig;
 use crate::decode::translate::translate;
 use crate::error::{Diagnostic, Error, Result};
 use crate::files;
-use crate::model::{ModelConfig, Position, Transformer};
+use crate::model::{ModelConfig, Network, Position};
 use crate::results::record::Record;
 use crate::results::render::markdown;
 use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_segments};
@@ -71,7 +71,7 @@ pub(super) fn final_scores(
     trial: &Trial,
     data: &Prepared,
     stores: &Stores,
-    model: &Transformer,
+    model: &dyn Network,
     observer: &mut dyn Observer,
     stop: &StopFlag,
 ) -> Result<Scores> {
@@ -113,7 +113,7 @@ pub(super) fn translate_split(
     experiment: &Experiment,
     data: &Prepared,
     store: &Store,
-    model: &Transformer,
+    model: &dyn Network,
     split: Split,
     stop: &StopFlag,
 ) -> Result<Translated> {
@@ -140,7 +140,7 @@ pub(super) fn dev_samples(
     experiment: &Experiment,
     data: &Prepared,
     store: &Store,
-    model: &Transformer,
+    model: &dyn Network,
     count: usize,
 ) -> Result<String> {
     let text = data.text(Split::Dev)?;

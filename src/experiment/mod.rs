@@ -28,7 +28,8 @@ use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::cost::Cost;
+use crate::model::{self, Network};
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::hparams::{HParamValue, Outcome};
@@ -178,8 +179,7 @@ impl Trial<'_> {
         evaluate::check_lengths(model_config, &stores)?;
         check_budget(&stores.train, training)?;
         let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
-        let model =
-            Transformer::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
+        let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;
         let restored = heard(observer, |report| {
@@ -210,7 +210,7 @@ impl Trial<'_> {
             data,
             stores: &stores,
             identity,
-            model: &model,
+            model: &*model,
             checkpoints: &checkpoints,
             team,
             stop,
@@ -246,7 +246,7 @@ struct Work<'a> {
     data: &'a Prepared,
     stores: &'a Stores,
     identity: &'a str,
-    model: &'a Transformer,
+    model: &'a dyn Network,
     checkpoints: &'a Checkpoints,
     team: &'a Team,
     stop: &'a StopFlag,
@@ -270,7 +270,6 @@ impl Work<'_> {
         let trainer = Trainer {
             model: self.model,
             config: training,
-            d_model: experiment.model.d_model,
             store: &stores.train,
             checkpoints: Some(self.checkpoints),
             ranks: &self.team.ranks,
@@ -329,8 +328,8 @@ impl Work<'_> {
     /// Operations of an update, forward and backward, on average over the first epoch.
     fn flops_of_update(&self) -> Result<f64> {
         let Experiment { model, training, .. } = self.trial.experiment;
-        let rows = model.rows(self.data.tokenizers.target().len());
-        Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
+        let cost = Cost::of(model, self.data.tokenizers.sizes());
+        Ok(Workload::of_store(&self.stores.train, training)?.flops(&cost))
     }
 }
 

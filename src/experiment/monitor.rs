@@ -9,7 +9,7 @@ use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::Result;
 use crate::files;
-use crate::model::Transformer;
+use crate::model::Network;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::checkpoint::{Best, Progress, RunState};
@@ -53,7 +53,7 @@ impl<'a> RunMonitor<'a> {
     }
 
     /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
-    fn samples(&mut self, model: &Transformer, step: u64) -> Result<()> {
+    fn samples(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let Experiment { run, training, .. } = self.work.trial.experiment;
         let whole = training.dev_bleu_interval_steps;
         let last = step == training.steps;
@@ -103,7 +103,7 @@ impl Monitor for RunMonitor<'_> {
             || step == self.work.trial.experiment.training.steps
     }
 
-    fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64> {
+    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64> {
         let begun = Instant::now();
         let found =
             likelihood(model, &self.work.stores.dev, self.work.trial.experiment.training.micro_batch_tokens)?;
@@ -128,7 +128,7 @@ impl Monitor for RunMonitor<'_> {
         Ok(found.loss())
     }
 
-    fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
         let translated = translate_split(
             self.work.trial.experiment,

@@ -7,7 +7,8 @@ use crate::data::prepared::vocabulary_sizes;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::{Transformer, VocabularySizes};
+use crate::model::cost::Cost;
+use crate::model::{self, VocabularySizes};
 use crate::train::adam::Adam;
 use crate::train::memory::working_set;
 use crate::train::step::Updates;
@@ -53,16 +54,16 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
         None => stand_in::store(experiment, vocabulary)?,
     };
     let device = device::open(&experiment.run)?;
-    let model = Transformer::build(model_config, sizes, training.seed, training.precision.kinds(), device);
+    let model = model::build(model_config, sizes, training.seed, training.precision.kinds(), device);
     let mut adam = Adam::build(training, model.weights());
     let mut batches = epoch_batches(&store, training.seed, 0, training.batching());
-    let rows = model_config.rows(vocabulary);
-    let size = |pairs: &Vec<u32>| working_set(model_config, rows, &shape(&store, pairs, training.batching()));
+    let cost = Cost::of(model_config, sizes);
+    let size = |pairs: &Vec<u32>| working_set(&cost, &shape(&store, pairs, training.batching()));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
         .ok_or_else(|| Error::user("the training data holds no pair"))?;
     batches.swap(0, largest);
-    let updates = Updates { model: &model, config: training, d_model: model_config.d_model, store: &store };
+    let updates = Updates { model: &*model, config: training, store: &store };
     let step = |adam: &mut Adam, number: usize| {
         let pairs = std::slice::from_ref(&batches[number % batches.len()]);
         updates.step(adam, pairs, number as u64 + 1, false).map(|stats| stats.target_tokens)

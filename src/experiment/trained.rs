@@ -6,7 +6,7 @@ use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::{self, Network};
 use crate::results::record::Record;
 use crate::train::checkpoint::Checkpoints;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
 pub struct TrainedModel {
     pub experiment: Experiment,
     pub data: Prepared,
-    pub model: Transformer,
+    pub model: Box<dyn Network>,
 }
 
 impl TrainedModel {
@@ -61,7 +61,7 @@ impl TrainedModel {
             )));
         }
         let device = device::open(&experiment.run)?;
-        let model = Transformer::build(
+        let model = model::build(
             &experiment.model,
             data.tokenizers.sizes(),
             experiment.training.seed,

@@ -57,9 +57,9 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         let TrainedModel { experiment, data, model } = TrainedModel::load(run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
-            let found = likelihood(&model, &store, experiment.training.micro_batch_tokens)?;
+            let found = likelihood(&*model, &store, experiment.training.micro_batch_tokens)?;
             checks.metric(&format!("{name}/perplexity"), found.perplexity(), PERPLEXITY_TOLERANCE);
-            let translated = translate_split(&experiment, &data, &store, &model, split, &StopFlag::never())?;
+            let translated = translate_split(&experiment, &data, &store, &*model, split, &StopFlag::never())?;
             let stored = stored_hypotheses(run_dir, split)?;
             let other =
                 translated.hypotheses.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str());

@@ -15,16 +15,13 @@ pub struct AttentionMaps {
     pub cross: Vec<Tensor>,
 }
 
-impl Transformer {
-    /// The weights with which the model reads `source` and, at each position of `target`, says what comes next.
-    ///
-    /// # Shapes
-    /// Source ids [1, S] with `</s>`, target ids shifted right [1, T].
-    pub fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+impl AttentionMaps {
+    /// As [`Network::attention_maps`](super::Network::attention_maps) has it.
+    pub(super) fn of(model: &Transformer, source: &Tensor, target: &Tensor) -> Self {
         tch::no_grad(|| {
             let (reading, writing) = (Mode::watching(), Mode::watching());
-            let encoded = self.encode(source, &[source.size()[1]], &reading);
-            let _ = self.decode(target, &encoded, &writing);
+            let encoded = model.encode(source, &[source.size()[1]], &reading);
+            let _ = model.decode(target, &encoded, &writing);
             let of_sentence = |weights: Tensor| weights.squeeze_dim(0);
             let encoder = reading.into_attention().into_iter().map(of_sentence).collect();
             let (mut decoder, mut cross) = (Vec::new(), Vec::new());
@@ -40,7 +37,7 @@ impl Transformer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ModelConfig, Norm};
+    use crate::model::{ModelConfig, Network, Norm};
     use tch::{Device, Kind};
 
     const D: i64 = 8;

@@ -6,17 +6,18 @@
 pub mod attention;
 pub mod attention_map;
 mod cache;
+pub mod cost;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;
 pub mod feed_forward;
-pub mod flops;
 pub mod fused_attention;
 pub mod init;
 pub mod kinds;
 pub mod linear;
 pub mod mask;
+pub mod network;
 pub mod norm;
 pub mod position;
 pub mod residual;
@@ -24,6 +25,7 @@ pub mod transformer;
 pub mod weights;
 
 pub use kinds::Kinds;
+pub use network::{Generator, Network, Stepper, build};
 pub use transformer::{Encoded, PackedRows, Transformer};
 
 use schemars::JsonSchema;

@@ -1,14 +1,17 @@
 //! The whole model (§3, figure 1).
 
+use super::attention_map::AttentionMaps;
 use super::cache::DecoderCache;
 use super::decoder::Decoder;
 use super::dropout::{Dropout, Mode};
 use super::embedding::Embeddings;
 use super::encoder::Encoder;
 use super::mask::Mask;
+use super::network::{Generator, Network, Stepper};
 use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
-use super::{Kinds, ModelConfig, VocabularySizes, kinds, mask};
+use super::{Kinds, ModelConfig, VocabularySizes, mask};
+use crate::data::collate::Batch;
 use crate::shim::decoding;
 use tch::{Device, Kind, Tensor};
 
@@ -88,27 +91,9 @@ impl Transformer {
         }
     }
 
-    pub fn weights(&self) -> &Weights {
-        &self.weights
-    }
-
-    /// The kind of the weights, in which everything but training computes.
-    pub fn kind(&self) -> Kind {
-        self.kinds.weights
-    }
-
     /// The kind that a pass computes in.
     fn kind_of(&self, mode: &Mode) -> Kind {
         if mode.is_training() { self.kinds.training } else { self.kinds.weights }
-    }
-
-    pub fn device(&self) -> Device {
-        self.device
-    }
-
-    /// The longest source or target that has a position; absent: any.
-    pub fn position_limit(&self) -> Option<i64> {
-        self.source_position.limit()
     }
 
     /// # Shapes
@@ -162,7 +147,7 @@ impl Transformer {
     }
 
     /// A cache for decoding token by token.
-    pub fn start(&self, encoded: &Encoded) -> DecoderCache {
+    pub fn cache(&self, encoded: &Encoded) -> DecoderCache {
         DecoderCache::start(&self.decoder, encoded)
     }
 
@@ -174,30 +159,82 @@ impl Transformer {
         let x = self.target_position.add(self.embeddings.target(ids), cache.length());
         self.decoder.step(x, cache).squeeze_dim(1)
     }
+}
 
-    /// Scores of every embedding row before the softmax.
-    ///
-    /// # Shapes
-    /// [.., D] → [.., V].
-    pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden.linear(&kinds::like(self.embeddings.softmax(), hidden), None::<&Tensor>)
+impl Network for Transformer {
+    fn weights(&self) -> &Weights {
+        &self.weights
     }
 
-    /// What stands for a token in the source, [V, D].
-    pub fn source_embedding(&self) -> &Tensor {
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        self.kinds.weights
+    }
+
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
+        let hidden = match &batch.sentences {
+            None => {
+                let encoded = self.encode(&batch.source, &batch.source_lengths, mode);
+                self.decode(&batch.target_input, &encoded, mode)
+            }
+            Some(sentences) => self.forward_packed(
+                PackedRows { ids: &batch.source, sentences: &sentences.source },
+                PackedRows { ids: &batch.target_input, sentences: &sentences.target },
+                mode,
+            ),
+        };
+        hidden.flatten(0, 1).index_select(0, &batch.positions)
+    }
+
+    fn softmax_matrix(&self) -> &Tensor {
+        self.embeddings.softmax()
+    }
+
+    fn longest(&self) -> Option<i64> {
+        self.source_position.limit()
+    }
+
+    fn source_embedding(&self) -> &Tensor {
         self.embeddings.source_matrix()
     }
 
-    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. None
-    /// where word order is not encoded so.
-    pub fn position_table(&self, count: i64) -> Option<Tensor> {
-        let rows = self.position_limit().map_or(count, |limit| limit.min(count));
+    fn position_table(&self, count: i64) -> Option<Tensor> {
+        let rows = self.longest().map_or(count, |limit| limit.min(count));
         self.source_position.table(rows, self.kind(), self.device)
     }
 
-    /// The matrix before the softmax, [V, D].
-    pub fn softmax_matrix(&self) -> &Tensor {
-        self.embeddings.softmax()
+    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+        AttentionMaps::of(self, source, target)
+    }
+
+    fn generator(&self) -> Option<&dyn Generator> {
+        Some(self)
+    }
+}
+
+impl Generator for Transformer {
+    fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
+        let cache = self.cache(&self.read(source, lengths));
+        Box::new(CachedDecoding { model: self, cache })
+    }
+}
+
+/// Decoding with the keys and values of the source and of all tokens so far.
+struct CachedDecoding<'a> {
+    model: &'a Transformer,
+    cache: DecoderCache,
+}
+
+impl Stepper for CachedDecoding<'_> {
+    fn step(&mut self, ids: &Tensor) -> Tensor {
+        self.model.step(ids, &mut self.cache)
+    }
+
+    fn select(&mut self, rows: &[i64], same_sources: bool) {
+        self.cache.select(rows, same_sources);
     }
 }
 

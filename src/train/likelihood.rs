@@ -1,12 +1,11 @@
 //! How probable a model finds known translations: perplexity and accuracy.
 
 use super::loss::cross_entropy;
-use super::step::hidden_states;
 use crate::data::batch::sorted_batches;
 use crate::data::collate::collate;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::Network;
 use crate::model::dropout::Mode;
 use tch::Kind;
 
@@ -57,12 +56,12 @@ pub fn longest_sentence(store: &Store) -> usize {
 ///
 /// # Errors
 /// A user error if a sentence is longer than a learned position table.
-pub fn likelihood(model: &Transformer, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
+pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
     let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
     let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
     // Training drops long pairs; what a model is judged by is never dropped.
     let longest = longest_sentence(store);
-    if let Some(limit) = model.position_limit()
+    if let Some(limit) = model.longest()
         && longest as i64 + 1 > limit
     {
         return Err(Error::user(format!(
@@ -74,7 +73,7 @@ pub fn likelihood(model: &Transformer, store: &Store, batch_tokens: usize) -> Re
     for pairs in sorted_batches(&lengths, batch_tokens) {
         let batch = collate(store, &pairs, model.device())?;
         tch::no_grad(|| {
-            let logits = model.logits(&hidden_states(model, &batch, &Mode::evaluation()));
+            let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
             let loss = cross_entropy(&logits, &batch.targets, 0.0);
             total.nats += loss.unsmoothed.double_value(&[]);
             let right = logits.argmax(-1, false).eq_tensor(&batch.targets).sum(Kind::Int64);

@@ -6,8 +6,7 @@
 use super::TrainingConfig;
 use super::loss::CHUNK_ROWS;
 use super::workload::Workload;
-use crate::model::ModelConfig;
-use crate::model::flops::BatchShape;
+use crate::model::cost::{BatchShape, Cost};
 use serde::Serialize;
 
 /// The process with libtorch loaded and nothing computed.
@@ -36,22 +35,16 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// Of a model with `parameters` trained numbers and `rows` softmax rows.
-    pub fn of_training(
-        model: &ModelConfig,
-        training: &TrainingConfig,
-        parameters: u64,
-        rows: i64,
-        workload: &Workload,
-    ) -> Self {
+    pub fn of_training(cost: &Cost, training: &TrainingConfig, workload: &Workload) -> Self {
+        let (parameters, rows) = (cost.parameters(), cost.softmax_rows());
         let kinds = training.precision.kinds();
         let [bytes, computed] = [kinds.weights, kinds.training].map(|kind| kind.elt_size_in_bytes() as f64);
         let weights = bytes * parameters as f64;
         // Layers that compute in another kind keep their weights in it until the pass backward.
         let casts = if computed == bytes { 0.0 } else { computed * parameters as f64 };
-        let matrix = rows as f64 * model.d_model as f64;
-        let activations = workload.largest(|shape| kept(model, shape));
-        let most = workload.largest(|shape| working_set(model, rows, shape));
+        let matrix = rows as f64 * cost.width() as f64;
+        let activations = workload.largest(|shape| cost.kept(shape));
+        let most = workload.largest(|shape| working_set(cost, shape));
         // Adam holds three copies of one matrix when no activation is left.
         let most = most.max(3.0 * matrix);
         let scored = training.micro_batch_tokens as f64;
@@ -78,56 +71,30 @@ impl MemoryEstimate {
 }
 
 /// Numbers that a micro-batch needs at once beside weights, gradients and moments, in training.
-pub fn working_set(model: &ModelConfig, rows: i64, shape: &BatchShape) -> f64 {
-    kept(model, shape) + passing(model, rows, shape)
-}
-
-/// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
-fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
-    let (heads, d_model, d_ff) = (model.heads as f64, model.d_model as f64, model.d_ff as f64);
-    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
-    let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
-    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
-    let attention = |queries: f64, keys: f64, scores: f64| {
-        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
-    };
-    // The norm's input and output, and the mask.
-    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
-    let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
-    let encoder =
-        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
-    let decoder = attention(targets, targets, pairs * target * target)
-        + attention(targets, sources, pairs * target * source)
-        + targets * (3.0 * residual + feed_forward);
-    let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
-    // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+pub fn working_set(cost: &Cost, shape: &BatchShape) -> f64 {
+    cost.kept(shape) + passing(cost, shape)
 }
 
 /// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss.
-fn passing(model: &ModelConfig, rows: i64, shape: &BatchShape) -> f64 {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let longer = source.max(target);
-    let layer = pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer;
+fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
+    let scored = shape.scored as f64;
     // Scores and probabilities of a chunk of rows; the matrix's gradient and two more of its size.
-    let loss = (rows as f64) * (2.0 * scored.min(CHUNK_ROWS as f64) + 3.0 * model.d_model as f64);
-    layer.max(loss)
+    let loss =
+        (cost.softmax_rows() as f64) * (2.0 * scored.min(CHUNK_ROWS as f64) + 3.0 * cost.width() as f64);
+    cost.passing(shape).max(loss)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelConfig;
     use crate::train::Precision;
 
     fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
         let (mut model, mut training) = (ModelConfig::default(), TrainingConfig::default());
         change(&mut model, &mut training);
-        MemoryEstimate::of_training(&model, &training, 1_000_000, 5_000, &Workload::assumed(&training, 100))
+        let workload = Workload::assumed(&training, 100);
+        MemoryEstimate::of_training(&Cost::of(&model, 5_000), &training, &workload)
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::schedule::learning_rate;
 use crate::data::collate::Batch;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
+use crate::model::Network;
 use crate::model::dropout::Mode;
 use crate::model::kinds::wide;
-use crate::model::{PackedRows, Transformer};
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
@@ -48,9 +48,8 @@ pub struct Sums {
 
 /// What all updates of a training have in common.
 pub struct Updates<'a> {
-    pub model: &'a Transformer,
+    pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
-    pub d_model: i64,
     pub store: &'a Store,
 }
 
@@ -115,7 +114,7 @@ impl Updates<'_> {
     /// # Errors
     /// As for [`Updates::update`].
     pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
-        let Updates { model, config, d_model, .. } = *self;
+        let Updates { model, config, .. } = *self;
         let Sums { loss, source_tokens, target_tokens } = sums;
         let weights = model.weights();
         let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
@@ -131,7 +130,7 @@ impl Updates<'_> {
         if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
             adam::clip(weights, norm, limit);
         }
-        let learning_rate = learning_rate(config, d_model, step);
+        let learning_rate = learning_rate(config, model.width(), step);
         adam.update(weights, step, learning_rate);
         lap(Phase::Optimizer);
         Ok(StepStats {
@@ -153,14 +152,14 @@ pub(super) fn fetch(scalars: &[&Tensor]) -> Vec<f64> {
 }
 
 /// The loss beyond which training has exploded, nats per target token.
-fn bound(model: &Transformer) -> f64 {
+fn bound(model: &dyn Network) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln()
 }
 
 /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
-fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
-    let hidden = hidden_states(model, batch, mode);
+fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
+    let hidden = model.hidden(batch, mode);
     lap(Phase::Forward);
     let found = projected_cross_entropy(
         &hidden.detach(),
@@ -177,23 +176,4 @@ fn backward(model: &Transformer, batch: &Batch, smoothing: f64, update_tokens: u
     (surrogate * scale).backward();
     lap(Phase::Backward);
     found.loss
-}
-
-/// The decoder's output at the real target positions of a batch: padding is never projected.
-///
-/// # Shapes
-/// → [N, D].
-pub fn hidden_states(model: &Transformer, batch: &Batch, mode: &Mode) -> Tensor {
-    let hidden = match &batch.sentences {
-        None => {
-            let encoded = model.encode(&batch.source, &batch.source_lengths, mode);
-            model.decode(&batch.target_input, &encoded, mode)
-        }
-        Some(sentences) => model.forward_packed(
-            PackedRows { ids: &batch.source, sentences: &sentences.source },
-            PackedRows { ids: &batch.target_input, sentences: &sentences.target },
-            mode,
-        ),
-    };
-    hidden.flatten(0, 1).index_select(0, &batch.positions)
 }

@@ -9,7 +9,7 @@ use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
-use crate::model::Transformer;
+use crate::model::Network;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 use std::time::{Duration, Instant};
@@ -26,10 +26,10 @@ pub trait Monitor {
     fn wants_gradient_norm(&self, step: u64) -> bool;
 
     /// The dev loss, in nats per target token, unsmoothed.
-    fn dev_loss(&mut self, model: &Transformer, step: u64) -> Result<f64>;
+    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64>;
 
     /// Scores translations of the dev set.
-    fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()>;
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()>;
 
     /// Training ends after update `step`, before the last one of the schedule, for want of a better dev loss than `best`.
     fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
@@ -42,9 +42,8 @@ pub trait Monitor {
 
 /// One model in training.
 pub struct Trainer<'a> {
-    pub model: &'a Transformer,
+    pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
-    pub d_model: i64,
     pub store: &'a Store,
     /// Absent on a rank that does not lead.
     pub checkpoints: Option<&'a Checkpoints>,
@@ -77,8 +76,8 @@ impl Trainer<'_> {
         data: &Prefetch,
         monitor: &mut dyn Monitor,
     ) -> Result<Progress> {
-        let Trainer { model, config, d_model, store, ranks, .. } = *self;
-        let updates = Updates { model, config, d_model, store };
+        let Trainer { model, config, store, ranks, .. } = *self;
+        let updates = Updates { model, config, store };
         let mut saved = progress.step;
         while !self.is_over(&progress) {
             if self.until.is_some_and(|until| progress.step >= until) {

@@ -7,8 +7,7 @@ use crate::data::batch::Batching;
 use crate::data::packing;
 use crate::data::store::Store;
 use crate::error::Result;
-use crate::model::ModelConfig;
-use crate::model::flops::{BatchShape, forward};
+use crate::model::cost::{BatchShape, Cost};
 
 /// Tokens of a sentence where no text is there to count, end of sentence included: about the mean of
 /// WMT 2014's training text in BPE.
@@ -67,8 +66,8 @@ impl Workload {
     }
 
     /// Operations of an update, forward and backward, on average.
-    pub fn flops(&self, model: &ModelConfig, rows: i64) -> f64 {
-        self.shapes.iter().map(|shape| forward(model, rows, shape).training()).sum::<f64>() / self.updates
+    pub fn flops(&self, cost: &Cost) -> f64 {
+        self.shapes.iter().map(|shape| cost.forward(shape).training()).sum::<f64>() / self.updates
     }
 
     /// The largest `cost` of a micro-batch.

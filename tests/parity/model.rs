@@ -9,12 +9,12 @@ use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::dropout::Mode;
-use ablate::model::{ModelConfig, Transformer};
+use ablate::model::{ModelConfig, Network, Transformer};
 use ablate::shim::decoding;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::likelihood::likelihood;
-use ablate::train::step::{Updates, hidden_states};
+use ablate::train::step::Updates;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -107,7 +107,7 @@ impl Work<'_> {
         let batch = collate(self.store, &all, Device::Cpu).unwrap();
         let (encoded, logits) = tch::no_grad(|| {
             let encoded = self.model.encode(&batch.source, &batch.source_lengths, &mode).output;
-            (encoded, self.model.logits(&hidden_states(self.model, &batch, &mode)))
+            (encoded, self.model.logits(&self.model.hidden(&batch, &mode)))
         });
         let real: Vec<Tensor> =
             (0..).zip(&batch.source_lengths).map(|(row, &n)| encoded.get(row).narrow(0, 0, n)).collect();
@@ -123,7 +123,7 @@ impl Work<'_> {
         let all: Vec<u32> = (0..self.store.len() as u32).collect();
         let batch = collate(self.store, &all, Device::Cpu).unwrap();
         let logits = tch::no_grad(|| {
-            let mut cache = model.start(&model.read(&batch.source, &batch.source_lengths));
+            let mut cache = model.cache(&model.read(&batch.source, &batch.source_lengths));
             let steps: Vec<Tensor> = (0..batch.target_input.size()[1])
                 .map(|place| model.step(&batch.target_input.narrow(1, place, 1), &mut cache))
                 .collect();
@@ -156,9 +156,8 @@ impl Work<'_> {
         let names: Vec<&String> = weights.iter().map(|(path, _)| path).collect();
         assert_eq!(names.len(), self.case.gradients.len(), "{case}: {names:?}");
         for (number, theirs) in (1..).zip(&self.case.updates) {
-            let ours = Updates { model, config, d_model: self.case.model.d_model, store }
-                .step(&mut adam, &micro_batches, number, true)
-                .unwrap();
+            let ours =
+                Updates { model, config, store }.step(&mut adam, &micro_batches, number, true).unwrap();
             let norm = ours.gradient_norm.unwrap();
             let after = |quantity| if number == 1 { quantity } else { Quantity::Trained };
             for (quantity, what, ours, theirs) in [

@@ -6,7 +6,7 @@ use crate::decode::search::Hypothesis;
 use crate::decode::translate::translate;
 use crate::device::settle;
 use crate::error::Result;
-use crate::model::Transformer;
+use crate::model::Network;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, Stopwatch};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct Decoding {
 }
 
 pub fn measure(
-    model: &Transformer,
+    model: &dyn Network,
     config: &DecodingConfig,
     vocabulary: usize,
     sources: &[Vec<u32>],

@@ -9,10 +9,9 @@ use crate::error::{Error, Result};
 use crate::experiment::COMMIT;
 use crate::files;
 use crate::model::dropout::Mode;
-use crate::model::{Transformer, VocabularySizes};
+use crate::model::{Network, VocabularySizes};
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::loss::cross_entropy;
-use crate::train::step::hidden_states;
 use crate::train::stream::BatchStream;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -46,7 +45,7 @@ pub fn export(
     experiment: &Experiment,
     sizes: VocabularySizes,
     store: &Store,
-    model: &Transformer,
+    model: &dyn Network,
     updates: &[Vec<Vec<u32>>],
 ) -> Result<Exported> {
     files::create_dir(folder)?;
@@ -72,7 +71,7 @@ pub fn export(
     for pairs in &updates[0] {
         let batch = collate(store, pairs, model.device())?;
         nats += tch::no_grad(|| {
-            let logits = model.logits(&hidden_states(model, &batch, &Mode::evaluation()));
+            let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
             let loss = cross_entropy(&logits, &batch.targets, experiment.training.label_smoothing);
             loss.smoothed.double_value(&[])
         });

@@ -24,7 +24,8 @@ use crate::data::{self, Corpus, open, open_if_prepared};
 use crate::decode::DecodingConfig;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::{Transformer, VocabularySizes};
+use crate::model::cost::Cost;
+use crate::model::{self, VocabularySizes};
 use crate::results::record::Provenance;
 use crate::signal::StopFlag;
 use crate::stopwatch::Phase;
@@ -113,11 +114,18 @@ pub fn bench(
     let kinds = training.precision.kinds();
     let peak = Peak::measure(kinds.training, device);
     device::forget_peak_memory(device);
-    let model = Transformer::build(model_config, sizes, training.seed, kinds, device);
-    let rows = model_config.rows(vocabulary);
+    let model = model::build(model_config, sizes, training.seed, kinds, device);
     let trained = match effort.only {
         Some(Half::Decoding) => None,
-        _ => Some(training::measure(experiment, &store, &model, rows, &peak, effort, stop)?),
+        _ => Some(training::measure(
+            experiment,
+            &store,
+            &*model,
+            &Cost::of(model_config, sizes),
+            &peak,
+            effort,
+            stop,
+        )?),
     };
     if let Some(run) = run {
         Checkpoints::open(&run.join(CHECKPOINTS))?.load_scored(model.weights())?;
@@ -130,7 +138,7 @@ pub fn bench(
     };
     for beam in beams {
         let config = DecodingConfig { beam, ..decoding.clone() };
-        found.push(decoding::measure(&model, &config, vocabulary, &sources, effort, stop)?);
+        found.push(decoding::measure(&*model, &config, vocabulary, &sources, effort, stop)?);
     }
     Ok(Report {
         provenance: provenance(device),
@@ -173,9 +181,9 @@ pub fn export_updates(
     let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let device = device::open(&experiment.run)?;
     let Experiment { model, training, .. } = experiment;
-    let model = Transformer::build(model, sizes, training.seed, training.precision.kinds(), device);
+    let model = model::build(model, sizes, training.seed, training.precision.kinds(), device);
     let updates = export::first_updates(&store, experiment, count)?;
-    export::export(folder, experiment, sizes, &store, &model, &updates)
+    export::export(folder, experiment, sizes, &store, &*model, &updates)
 }
 
 /// What the measurements work on.

@@ -7,8 +7,8 @@ use crate::device::{self, settle};
 use crate::error::{Error, Result};
 use crate::experiment::reporting::Interval;
 use crate::experiment::stand_in::Scratch;
-use crate::model::flops::forward;
-use crate::model::{ModelConfig, Transformer};
+use crate::model::Network;
+use crate::model::cost::Cost;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, Split as Laps, Stopwatch, lap};
 use crate::telemetry::Telemetry;
@@ -130,11 +130,11 @@ impl Monitor for Watch<'_> {
         self.stage == Stage::Split || step.is_multiple_of(self.log_interval)
     }
 
-    fn dev_loss(&mut self, _: &Transformer, step: u64) -> Result<f64> {
+    fn dev_loss(&mut self, _: &dyn Network, step: u64) -> Result<f64> {
         Err(Error::failed(format!("the benchmark has no evaluation, but step {step} asked for one")))
     }
 
-    fn dev_bleu(&mut self, model: &Transformer, step: u64) -> Result<()> {
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         self.dev_loss(model, step).map(drop)
     }
 
@@ -146,8 +146,8 @@ impl Monitor for Watch<'_> {
 pub fn measure(
     experiment: &Experiment,
     store: &Store,
-    model: &Transformer,
-    rows: i64,
+    model: &dyn Network,
+    cost: &Cost,
     peak: &Peak,
     effort: &Effort,
     stop: &StopFlag,
@@ -181,7 +181,6 @@ pub fn measure(
     let trainer = Trainer {
         model,
         config: &config,
-        d_model: experiment.model.d_model,
         store,
         checkpoints: Some(&checkpoints),
         ranks: &Ranks::alone(),
@@ -194,7 +193,7 @@ pub fn measure(
         Err(Error::Paused { .. }) | Ok(_) => {}
         Err(error) => return Err(error),
     }
-    let flops = flops_of(&watch.rates, store, &config, &experiment.model, rows)?;
+    let flops = flops_of(&watch.rates, store, &config, cost)?;
     let over = |value: &dyn Fn(&Timed) -> f64| median(watch.rates.iter().map(value).collect());
     let flops_per_second =
         median(watch.rates.iter().zip(&flops).map(|(update, flops)| flops / update.seconds).collect());
@@ -218,23 +217,14 @@ pub fn measure(
 }
 
 /// Operations of each of these updates, whose batches are a pure function of their place.
-fn flops_of(
-    updates: &[Timed],
-    store: &Store,
-    config: &TrainingConfig,
-    model: &ModelConfig,
-    rows: i64,
-) -> Result<Vec<f64>> {
+fn flops_of(updates: &[Timed], store: &Store, config: &TrainingConfig, cost: &Cost) -> Result<Vec<f64>> {
     let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
     let mut stream = BatchStream::start(store, config, &start)?;
     let mut batches = (1..).map(|step| (step, stream.next_update()));
     let of = |update: &Timed| {
         let found = batches.find(|(step, _)| *step == update.step);
         found.map_or(0.0, |(_, pairs)| {
-            pairs
-                .iter()
-                .map(|pairs| forward(model, rows, &shape(store, pairs, config.batching())).training())
-                .sum()
+            pairs.iter().map(|pairs| cost.forward(&shape(store, pairs, config.batching())).training()).sum()
         })
     };
     Ok(updates.iter().map(of).collect())

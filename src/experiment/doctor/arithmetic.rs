@@ -7,9 +7,9 @@ use crate::data::store::{Store, StoreWriter};
 use crate::error::{Error, Result};
 use crate::experiment::stand_in::Scratch;
 use crate::model::dropout::Mode;
-use crate::model::{ModelConfig, Norm, Transformer};
+use crate::model::{self, ModelConfig, Network, Norm};
 use crate::train::adam::Adam;
-use crate::train::step::{Updates, hidden_states};
+use crate::train::step::Updates;
 use crate::train::{Precision, TrainingConfig};
 use serde::Serialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -149,28 +149,28 @@ impl Course {
     fn run(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<Self> {
         let training = case.training(precision);
         let batch = |number| batch(store, &training, number);
-        let model = Transformer::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
+        let model = model::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
         let first = batch(0)?.on(device);
-        let hidden = tch::no_grad(|| hidden_states(&model, &first, &Mode::training(1)));
+        let hidden = tch::no_grad(|| model.hidden(&first, &Mode::training(1)));
         let mut adam = Adam::build(&training, model.weights());
-        let updates = Updates { model: &model, config: &training, d_model: case.model.d_model, store };
+        let updates = Updates { model: &*model, config: &training, store };
         let (mut losses, mut gradients) = (Named::new(), Named::new());
         for step in 1..=UPDATES {
             let batches = [batch(step - 1)?, batch(step)?];
             let stats = updates.update(&mut adam, &batches, step, false)?;
             losses.push((format!("update {step}"), Tensor::from(stats.loss)));
             if step == 1 {
-                gradients = of_weights(&model, Tensor::grad);
+                gradients = of_weights(&*model, Tensor::grad);
             }
         }
         let output = vec![("hidden states".to_string(), on_host(&hidden))];
-        Ok(Course { output, gradients, losses, weights: of_weights(&model, Tensor::detach) })
+        Ok(Course { output, gradients, losses, weights: of_weights(&*model, Tensor::detach) })
     }
 }
 
 /// What `take` makes of each weight. Biases of keys are left out: they add the same to all scores of a query, so
 /// their gradients are rounding alone.
-fn of_weights(model: &Transformer, take: impl Fn(&Tensor) -> Tensor) -> Named {
+fn of_weights(model: &dyn Network, take: impl Fn(&Tensor) -> Tensor) -> Named {
     let compared = model.weights().named().iter().filter(|(name, _)| !name.ends_with("key.bias"));
     compared.map(|(name, weight)| (name.clone(), on_host(&take(weight)))).collect()
 }
@@ -203,8 +203,8 @@ fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) 
 /// The loss of the first update of a fresh model.
 fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<f64> {
     let training = case.training(precision);
-    let model = Transformer::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
-    let updates = Updates { model: &model, config: &training, d_model: case.model.d_model, store };
+    let model = model::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
+    let updates = Updates { model: &*model, config: &training, store };
     let mut adam = Adam::build(&training, model.weights());
     Ok(updates.update(&mut adam, &[batch(store, &training, 0)?], 1, false)?.loss)
 }

@@ -15,7 +15,7 @@ pub fn record(work: &Work, dev: &Translated) -> Result<Attention> {
     for (index, translation) in dev.tokens.iter().enumerate().take(run.attention_sentences) {
         let source: Vec<u32> = store.source(index).into_iter().chain([EOS]).collect();
         let mut target: Vec<u32> = [BOS].into_iter().chain(translation.iter().copied()).collect();
-        target.truncate(work.model.position_limit().map_or(usize::MAX, |limit| limit as usize));
+        target.truncate(work.model.longest().map_or(usize::MAX, |limit| limit as usize));
         let found = work.model.attention_maps(&ids(&source, work), &ids(&target, work));
         let mut maps = Vec::new();
         for (kind, layers) in [

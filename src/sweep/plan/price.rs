@@ -7,7 +7,8 @@ use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Corpus, Prepared, Split, prepare};
 use crate::device::expected_name;
 use crate::error::Result;
-use crate::model::{Transformer, VocabularySizes};
+use crate::model::VocabularySizes;
+use crate::model::cost::Cost;
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
 use crate::telemetry::console::say;
@@ -96,11 +97,10 @@ impl<'a> Market<'a> {
         let Experiment { model, training, .. } = experiment;
         let corpus = self.corpora.of(experiment)?;
         let vocabulary = VocabularySizes::from(vocabulary_sizes(&experiment.data, corpus.as_deref()));
-        let embedding_rows = model.rows(vocabulary.target);
-        let parameters = Transformer::parameters(model, vocabulary);
+        let cost = Cost::of(model, vocabulary);
+        let (embedding_rows, parameters) = (cost.softmax_rows(), cost.parameters());
         let workload = self.workload(experiment, corpus.as_deref())?;
-        let memory_estimate =
-            MemoryEstimate::of_training(model, training, parameters, embedding_rows, &workload);
+        let memory_estimate = MemoryEstimate::of_training(&cost, training, &workload);
         let found = self.rate(experiment, corpus.as_deref())?;
         let (rate, probe_failure) = match found {
             Some(Ok(rate)) => (Some(rate), None),
@@ -127,7 +127,7 @@ impl<'a> Market<'a> {
             updates: training.steps,
             target_tokens: workload.target_tokens(),
             assumed: corpus.is_none(),
-            training_flops: training.steps as f64 * workload.flops(model, embedding_rows),
+            training_flops: training.steps as f64 * workload.flops(&cost),
             memory_estimate,
             memory_bytes: measured.unwrap_or(memory_estimate.total()),
             memory_measured: measured.is_some(),

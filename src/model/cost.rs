@@ -1,10 +1,11 @@
-//! The floating-point operations that a batch costs, from the shapes of its matrix products.
+//! What a model costs, by its configuration alone: trained numbers, operations, and what autograd keeps.
 //!
-//! Counted are matrix products alone, a multiplication and its addition as two operations: what torch's
+//! Of operations, counted are matrix products alone, a multiplication and its addition as two operations: what torch's
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
-use super::ModelConfig;
+use super::transformer::Transformer;
+use super::{ModelConfig, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -46,9 +47,51 @@ impl ForwardFlops {
     }
 }
 
-/// One pass forward of a batch through a model whose softmax has `rows` rows. Padding is computed, so it
-/// counts; a position that the causal mask hides is computed as well.
-pub fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+/// The cost of a model of one configuration and vocabulary.
+#[derive(Debug, Clone)]
+pub struct Cost<'a> {
+    config: &'a ModelConfig,
+    vocabulary: VocabularySizes,
+}
+
+impl<'a> Cost<'a> {
+    pub fn of(config: &'a ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
+        Cost { config, vocabulary: vocabulary.into() }
+    }
+
+    /// Number of trained numbers; shared matrices count once.
+    pub fn parameters(&self) -> u64 {
+        Transformer::parameters(self.config, self.vocabulary)
+    }
+
+    /// Rows of the matrix before the softmax: V.
+    pub fn softmax_rows(&self) -> i64 {
+        self.config.rows(self.vocabulary.target)
+    }
+
+    /// Columns of the matrix before the softmax: D.
+    pub fn width(&self) -> i64 {
+        self.config.d_model
+    }
+
+    /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
+    /// as well.
+    pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
+        forward(self.config, self.softmax_rows(), shape)
+    }
+
+    /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
+    pub fn kept(&self, shape: &BatchShape) -> f64 {
+        kept(self.config, shape)
+    }
+
+    /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
+    pub fn passing(&self, shape: &BatchShape) -> f64 {
+        passing(self.config, shape)
+    }
+}
+
+fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
@@ -66,6 +109,37 @@ pub fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFl
         feed_forward: layers * 4.0 * d_model * d_ff * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
     }
+}
+
+fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target, scored] =
+        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+    let (sources, targets) = (pairs * source, pairs * target);
+    let (heads, d_model, d_ff) = (model.heads as f64, model.d_model as f64, model.d_ff as f64);
+    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
+    let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
+    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
+    let attention = |queries: f64, keys: f64, scores: f64| {
+        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
+    };
+    // The norm's input and output, and the mask.
+    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
+    let encoder =
+        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
+    let decoder = attention(targets, targets, pairs * target * target)
+        + attention(targets, sources, pairs * target * source)
+        + targets * (3.0 * residual + feed_forward);
+    let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
+    // Hidden states of the scored positions, and their gradient in pieces and whole.
+    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+}
+
+fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let longer = source.max(target);
+    pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
+        + 3.0 * model.heads as f64 * pairs * longer * longer
 }
 
 #[cfg(test)]

@@ -1,0 +1,96 @@
+//! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
+//! with it. [`build`] is the only place that chooses an architecture.
+
+use super::attention_map::AttentionMaps;
+use super::dropout::Mode;
+use super::transformer::Transformer;
+use super::weights::Weights;
+use super::{Kinds, ModelConfig, VocabularySizes, kinds};
+use crate::data::collate::Batch;
+use std::fmt::Debug;
+use tch::{Device, Kind, Tensor};
+
+/// A model in training or in use.
+pub trait Network: Debug {
+    fn weights(&self) -> &Weights;
+
+    fn device(&self) -> Device;
+
+    /// The number format of the weights, in which everything but training computes.
+    fn kind(&self) -> Kind;
+
+    /// The hidden states at the scored positions of a batch: padding is never projected.
+    ///
+    /// # Shapes
+    /// → [N, D], in the order of `batch.positions`.
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor;
+
+    /// The matrix before the softmax, [V, D].
+    fn softmax_matrix(&self) -> &Tensor;
+
+    /// Scores of every row of the softmax matrix.
+    ///
+    /// # Shapes
+    /// [.., D] → [.., V].
+    fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden.linear(&kinds::like(self.softmax_matrix(), hidden), None::<&Tensor>)
+    }
+
+    /// The width that the learning rate follows (§5.3): D.
+    fn width(&self) -> i64 {
+        self.softmax_matrix().size()[1]
+    }
+
+    /// The longest sequence that the model takes, end of sentence counted; none: any.
+    fn longest(&self) -> Option<i64>;
+
+    /// What stands for a token in the source, [V, D].
+    fn source_embedding(&self) -> &Tensor;
+
+    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. None
+    /// where word order is not encoded so.
+    fn position_table(&self, count: i64) -> Option<Tensor>;
+
+    /// The weights with which the model reads `source` and, at each position of `target`, says what comes next.
+    ///
+    /// # Shapes
+    /// Source ids [1, S] with `</s>`, target ids shifted right [1, T].
+    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps;
+
+    /// The model as one that writes; none if it only reads.
+    fn generator(&self) -> Option<&dyn Generator>;
+}
+
+/// A model that writes a sequence token by token.
+pub trait Generator {
+    /// Reads the sources and gets ready for the first token; nothing is kept for a pass backward.
+    ///
+    /// # Shapes
+    /// Source ids [B, S] with the real length of each row (≥ 1) → a stepper of B rows.
+    fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a>;
+}
+
+/// What writing remembers between two tokens; its content is the model's own.
+pub trait Stepper {
+    /// The hidden state behind the next token of each row.
+    ///
+    /// # Shapes
+    /// Ids [R, 1] → [R, D].
+    fn step(&mut self, ids: &Tensor) -> Tensor;
+
+    /// Keeps the rows that `rows` names, in that order; a row may be named more than once.
+    ///
+    /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
+    fn select(&mut self, rows: &[i64], same_sources: bool);
+}
+
+/// A model with fresh weights drawn from `seed`.
+pub fn build(
+    config: &ModelConfig,
+    vocabulary: impl Into<VocabularySizes>,
+    seed: u64,
+    kinds: impl Into<Kinds>,
+    device: Device,
+) -> Box<dyn Network> {
+    Box::new(Transformer::build(config, vocabulary, seed, kinds, device))
+}
