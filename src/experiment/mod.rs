@@ -18,8 +18,8 @@ pub mod verify;
 pub mod view;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
-pub use trained::{TrainedModel, finished_run};
+pub use evaluate::{bleu_config, recorded_hypotheses, score_translations};
+pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
 use crate::config::{
@@ -31,6 +31,7 @@ use crate::data::{Split, store::Store};
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
+use crate::results::recorded;
 use crate::signal::StopFlag;
 use crate::telemetry::hparams::{HParamValue, Outcome};
 use crate::telemetry::observer::Observer;
@@ -308,8 +309,9 @@ impl Work<'_> {
         }
         self.show(trained.step, &scores.dev, telemetry)?;
         telemetry.sync()?;
-        let mut checksums = scores.checksums;
-        checksums.insert("weights".into(), weights);
+        let mut checksums = recorded::checksums(self.trial.run_dir)?;
+        checksums.extend(scores.checksums);
+        checksums.insert(WEIGHTS.into(), weights);
         let record = Record {
             identity: self.owner.identity.clone(),
             training_identity: self.owner.training_identity.clone(),
@@ -343,6 +345,9 @@ impl Work<'_> {
         Ok(Workload::of_store(&self.stores.train, training)?.flops(model, rows))
     }
 }
+
+/// The scored weights among the checksums of a record.
+const WEIGHTS: &str = "weights";
 
 /// Where training begins.
 fn fresh() -> Progress {

@@ -40,7 +40,8 @@ pub struct Record {
     pub metrics: BTreeMap<String, f64>,
     /// How BLEU was computed.
     pub signature: String,
-    /// blake3 of the scored weights' bytes and of each file under `hypotheses/`.
+    /// blake3 of the scored weights' bytes, of each file under `hypotheses/`, and of the
+    /// [`SHOWN_FILES`](super::recorded::SHOWN_FILES) that the run has.
     pub checksums: BTreeMap<String, String>,
     /// The resolved configuration.
     pub configuration: serde_json::Value,
