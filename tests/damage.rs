@@ -166,6 +166,121 @@ fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
     assert_eq!(attempts(&other), [0]);
 }
 
+/// Puts the checkpoints of another run in place of those of `run`, or only the files whose names contain `what`.
+fn take_checkpoints(workshop: &Workshop, from: &str, run: &str, what: &str) {
+    for (path, bytes) in files_below(&workshop.path(format!("{from}/checkpoints"))) {
+        if path.to_string_lossy().contains(what) {
+            let name = path.file_name().unwrap();
+            std::fs::write(workshop.path(format!("{run}/checkpoints")).join(name), bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn checkpoints_of_another_trial_are_refused_and_told() {
+    const OTHER: &str = "results/tiny/seed-2";
+    let workshop = finished();
+    workshop.run(&["train", "tiny.toml", "--set", "training.seed=2"]).expect(0);
+    let saved = files_below(&workshop.path(RUN));
+    let restore = || saved.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+
+    // All of them, in a run that is not finished: nothing is trained, and nothing is removed.
+    std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
+    take_checkpoints(&workshop, OTHER, RUN, "");
+    let before = files_below(&workshop.path(format!("{RUN}/checkpoints")));
+    let refused = workshop.run(&["train", "tiny.toml"]).expect(2);
+    assert!(
+        refused.err().contains("step-00000040.state.safetensors was saved by another trial"),
+        "{}",
+        refused.err()
+    );
+    assert!(refused.err().contains("or remove the run's directory"), "{}", refused.err());
+    assert!(before == files_below(&workshop.path(format!("{RUN}/checkpoints"))));
+    assert_eq!(attempts(&workshop), [0]);
+
+    // One that only the average needs.
+    restore();
+    std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
+    take_checkpoints(&workshop, OTHER, RUN, "step-00000028.weights");
+    workshop
+        .run(&["train", "tiny.toml"])
+        .expect(2)
+        .says("step-00000028.weights.safetensors was saved by another");
+
+    // In a finished run; and with scored weights, configuration and record of the other.
+    restore();
+    workshop.run(&["verify", RUN]).expect(0);
+    take_checkpoints(&workshop, OTHER, RUN, "step-");
+    let found = workshop.run(&["verify", RUN]).expect(1).out();
+    assert!(
+        found.contains("DIFFERS  checkpoints: step-00000028.weights.safetensors was saved by another"),
+        "{found}"
+    );
+    take_checkpoints(&workshop, OTHER, RUN, "scored");
+    workshop.run(&["translate", RUN]).expect(1).says("scored.weights.safetensors is not as recorded");
+    workshop
+        .run(&["export", RUN, "--format", "safetensors", "--out", "out"])
+        .expect(1)
+        .says("not as recorded");
+    assert!(!workshop.path("out").exists());
+    restore();
+    workshop.write(&format!("{RUN}/config.toml"), &workshop.text(format!("{OTHER}/config.toml")));
+    workshop.run(&["verify", RUN]).expect(2).says("config.toml and record.json are of different trials");
+    restore();
+    workshop
+        .write(&format!("{RUN}/hypotheses/test.txt"), &workshop.text(format!("{OTHER}/hypotheses/test.txt")));
+    workshop.run(&["score", RUN]).expect(1).says("test.txt is not as recorded");
+    restore();
+    std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
+    workshop.run(&["train", "tiny.toml"]).expect(0).says("going on from step 40");
+    let record = saved.iter().find(|(path, _)| path.ends_with("record.json")).unwrap();
+    assert!(record.1 == workshop.read(format!("{RUN}/record.json")));
+}
+
+#[test]
+fn a_run_whose_checkpoints_are_gone_is_not_begun_anew() {
+    let workshop = finished();
+    std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
+    for (path, _) in files_below(&workshop.path(format!("{RUN}/checkpoints"))) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let metrics = workshop.text(format!("{RUN}/metrics.csv"));
+    let refused = workshop.run(&["train", "tiny.toml"]).expect(1);
+    assert!(
+        refused.err().contains("metrics.csv goes to step 40, and the first checkpoint is saved at step 7")
+    );
+    assert!(refused.err().contains("put its checkpoints back, or remove"), "{}", refused.err());
+    assert_eq!(metrics, workshop.text(format!("{RUN}/metrics.csv")));
+    std::fs::remove_file(workshop.path(format!("{RUN}/metrics.csv"))).unwrap();
+    workshop.run(&["train", "tiny.toml"]).expect(1).says("timing.json says that it stood at step 40");
+    assert_eq!(attempts(&workshop), [0]);
+}
+
+#[test]
+fn every_file_that_is_shown_of_a_finished_run_is_verified() {
+    let workshop = finished();
+    workshop.run(&["verify", RUN]).expect(0);
+    for file in [
+        "metrics.csv",
+        "views.jsonl",
+        "attention.json",
+        "positions.json",
+        "projector/vectors.tsv",
+        "projector/labels.tsv",
+        "projector_config.pbtxt",
+    ] {
+        let whole = workshop.text(format!("{RUN}/{file}"));
+        change(&workshop, file, |bytes| flip(bytes));
+        let found = workshop.run(&["verify", RUN]).expect(1).says("does not hold").out();
+        assert!(found.contains(&format!("DIFFERS  {file}: its content changed")), "{found}");
+        std::fs::remove_file(workshop.path(format!("{RUN}/{file}"))).unwrap();
+        let found = workshop.run(&["verify", RUN]).expect(1).out();
+        assert!(found.contains(&format!("DIFFERS  {file}: it is missing")), "{found}");
+        workshop.write(&format!("{RUN}/{file}"), &whole);
+    }
+    workshop.run(&["verify", RUN]).expect(0);
+}
+
 #[test]
 fn damaged_data_is_named_before_anything_is_trained() {
     let other = stopped(18);

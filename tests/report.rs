@@ -111,15 +111,65 @@ fn what_cannot_be_reported_is_refused() {
 }
 
 #[test]
-fn attention_that_the_run_kept_is_drawn() {
-    let workshop = swept();
-    let attention = r#"{"version": 1, "sentences": [{"source": ["dogs", "</s>"], "target": ["<s>", "Hunde"],
-        "maps": [{"kind": "cross", "layer": 1, "head": 2, "weights": [[0.25, 0.75], [1.0, 0.0]]}]}]}"#;
-    workshop.write("results/s/layers=1/seed-1/attention.json", attention);
+fn what_the_run_kept_is_drawn_and_what_was_changed_is_refused() {
+    let workshop = Workshop::new();
+    let sweep = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 4, \"training.dev_interval_steps\" = 2, \
+                 \"run.attention_heads\" = [2] }\n";
+    workshop.write("s.toml", sweep);
+    workshop.run(&["sweep", "s.toml"]).expect(0);
     workshop.run(&["report", "s.toml", "--figures", "figures"]).expect(0);
     let page = workshop.text("results/s/report.html");
     assert!(page.contains("encoder–decoder, layer 1, head 2"), "{page}");
-    assert!(workshop.path("figures/attention-layers-1-cross-layer-1-head-2.png").exists());
-    workshop.write("results/s/layers=1/seed-1/attention.json", "{}");
-    workshop.run(&["report", "s.toml"]).expect(1).says("attention.json cannot be used");
+    assert!(!page.contains("nothing tells whether"), "{page}");
+    assert!(workshop.path("figures/attention-base-cross-layer-1-head-2.png").exists());
+    let status = || {
+        let text = workshop.run(&["status", "s.toml", "--json"]).expect(0).out();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["trials"][0]["train_loss"].clone()
+    };
+    assert!(status().is_number());
+
+    let run = "results/s/base/seed-1";
+    let change = |file: &str, from: &str, to: &str| {
+        let text = workshop.text(format!("{run}/{file}"));
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{file}");
+        workshop.write(&format!("{run}/{file}"), &changed);
+        text
+    };
+    let events = |workshop: &Workshop| {
+        let entries = std::fs::read_dir(workshop.path(run)).unwrap().map(|entry| entry.unwrap());
+        let events = entries.filter(|entry| entry.file_name().to_string_lossy().contains("tfevents"));
+        events.map(|entry| std::fs::read(entry.path()).unwrap()).collect::<Vec<_>>()
+    };
+    let shown = events(&workshop);
+    for (file, from, to) in [
+        ("metrics.csv", "2,dev/perplexity,", "2,dev/perplexity,1"),
+        ("attention.json", "[1.0,", "[0.5,"),
+        ("positions.json", "[[0.0,", "[[0.5,"),
+        ("views.jsonl", "dev/samples", "dev/sample"),
+    ] {
+        let whole = change(file, from, to);
+        let told = format!("{file} is not as recorded (its content changed)");
+        workshop.run(&["tensorboard", "s.toml"]).expect(1).says(&told);
+        assert!(shown == events(&workshop), "nothing is written anew");
+        if file == "metrics.csv" || file == "attention.json" {
+            workshop.run(&["report", "s.toml"]).expect(1).says(&told);
+        }
+        assert_eq!(status().is_number(), file != "metrics.csv", "{file}");
+        workshop.write(&format!("{run}/{file}"), &whole);
+    }
+
+    // A record of an earlier version, and one of another seed.
+    let path = workshop.path(run);
+    let record = ablate::results::record::Record::load(&path).unwrap().unwrap();
+    let mut old = record.clone();
+    old.checksums.retain(|name, _| name == "weights" || name.starts_with("hypotheses/"));
+    old.save(&path).unwrap();
+    workshop.run(&["report", "s.toml"]).expect(0);
+    assert!(workshop.text("results/s/report.html").contains("1 of the records are of an earlier version"));
+    workshop.run(&["tensorboard", "s.toml"]).expect(0).says("1 runs were recorded by an earlier version");
+    let verified = workshop.run(&["verify", run]).expect(0).out();
+    assert!(verified.contains("unknown  metrics.csv: the record is of an earlier version"), "{verified}");
+    ablate::results::record::Record { seed: 2, ..record }.save(&path).unwrap();
+    workshop.run(&["table", "s.toml"]).expect(2).says("holds no finished trial");
 }

@@ -208,6 +208,15 @@ fn rows_that_only_decode_differently_share_one_training() {
     assert_eq!(bytes(&shared, run), bytes(&alone, run));
     assert_ne!(record_but_label(&shared, run), record_but_label(&shared, "results/small/base/seed-1"));
     assert_eq!(events(&shared, "reused"), ["greedy"]);
+
+    // Curves that were changed are not taken along.
+    std::fs::remove_dir_all(shared.path(run)).unwrap();
+    let curves = shared.text("results/small/base/seed-1/metrics.csv");
+    shared
+        .write("results/small/base/seed-1/metrics.csv", &curves.replacen(",train/loss,", ",train/loss,1", 1));
+    let again = shared.run(&["sweep", "small.toml"]).expect(0).says("it is trained anew");
+    again.says("base/seed-1/metrics.csv is not as recorded");
+    assert_eq!(bytes(&shared, run), bytes(&alone, run));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ablate::model::{ModelConfig, Network, Position, Transformer};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::{Checkpoints, Progress, RunState};
+use ablate::train::checkpoint::{Checkpoints, Owner, Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
 use ablate::train::step::{StepStats, Updates};
@@ -361,7 +361,8 @@ impl Monitor for Watch<'_> {
 
     fn sync(&mut self) -> Result<RunState> {
         self.syncs += 1;
-        Ok(RunState { identity: "a trial".into(), metrics: "step,tag,value\n".into() })
+        let owner = Owner { identity: "a trial".into(), training_identity: Some("a training".into()) };
+        Ok(RunState { owner, metrics: "step,tag,value\n".into() })
     }
 }
 
@@ -415,6 +416,7 @@ impl Run {
             model.weights(),
             &adam,
             &self.config.averaged_steps(self.config.steps),
+            &|_| true,
             &mut |note| notes.push(note.to_string()),
         )?;
         let trainer = Trainer {
@@ -633,7 +635,7 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
     let whole = std::fs::read(&path).unwrap();
     let model = build(&run.model, 1, Kind::Float);
     let adam = Adam::build(&run.config, model.weights());
-    let restore = || run.checkpoints().restore(model.weights(), &adam, &[], &mut |_| ());
+    let restore = || run.checkpoints().restore(model.weights(), &adam, &[], &|_| true, &mut |_| ());
     let state = restore().unwrap().unwrap();
     assert_eq!(state.progress.step, 4);
     let text = "\\\"progress\\\"";
@@ -678,7 +680,7 @@ fn a_checkpoint_of_another_model_is_refused() {
     let mut notes = Vec::new();
     assert!(
         run.checkpoints()
-            .restore(other.weights(), &adam, &[], &mut |note| notes.push(note.to_string()))
+            .restore(other.weights(), &adam, &[], &|_| true, &mut |note| notes.push(note.to_string()))
             .is_err()
     );
     assert!(notes.iter().all(|note| note.contains("the model wants")), "{notes:?}");

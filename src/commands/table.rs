@@ -2,7 +2,7 @@
 
 use super::sweep::Committed;
 use super::{OpenSweep, Places, print, screen};
-use crate::config::{configuration_hash, identity};
+use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::results::layout::Form;
 use crate::results::record::Record;
@@ -91,10 +91,7 @@ pub(super) fn collected(
     places: &Places,
 ) -> Result<Collected> {
     let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(file, sets, places)?;
-    // The settings of a record are its own; that they are the sweep's shows in the configuration's hash.
-    let mut records = collect::records(&sweep_dir, &trials, |trial, record| {
-        record.configuration_hash == configuration_hash(&trial.experiment)
-    })?;
+    let mut records = collect::records(&sweep_dir, &trials, collect::is_of)?;
     let mut corpora = Corpora::new(&places.data);
     let mut reused = BTreeMap::new();
     for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {

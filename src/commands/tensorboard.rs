@@ -1,10 +1,10 @@
 //! `ablate tensorboard`: TensorBoard's files of a sweep anew, from its run directories.
 
 use super::{OpenSweep, Places};
-use crate::config::{configuration_hash, load_experiment};
 use crate::error::{Error, Result};
 use crate::experiment::view::is_run;
-use crate::experiment::{CONFIG_FILE, is_at_work};
+use crate::experiment::{is_at_work, run_configuration};
+use crate::results::record::Record;
 use crate::sweep::collect::{self, run_dir};
 use crate::sweep::driver;
 use crate::sweep::expand::Trial;
@@ -25,7 +25,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, trials, dir: sweep_dir } =
         OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
-    let mut runs = Vec::new();
+    let (mut runs, mut uncovered) = (Vec::new(), 0);
     for trial in &trials {
         let run_dir = run_dir(&sweep_dir, trial);
         if is_run(&run_dir)? {
@@ -40,6 +40,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         )));
     }
     let _lock = driver::lock(&sweep_dir)?;
+    // What was changed since it was recorded is refused before any file is written.
+    for (_, run_dir) in &runs {
+        if let Some(record) = Record::load(run_dir)? {
+            record.check_shown_files(run_dir)?;
+            uncovered += usize::from(!record.covers_shown_files());
+        }
+    }
     let mut view = SweepView::open(&spec, &sweep_dir, &trials);
     for (trial, run_dir) in &runs {
         if is_at_work(run_dir)? {
@@ -47,16 +54,20 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             continue;
         }
         // What the run was trained with, which the sweep may since have changed.
-        let experiment = load_experiment(&run_dir.join(CONFIG_FILE), &[])?;
+        let experiment = run_configuration(run_dir, &[])?;
         let trial = Trial { experiment, ..(*trial).clone() };
         view.begin(&trial, run_dir);
         view.rewrite(&trial, run_dir);
     }
     runs.iter().for_each(|(trial, _)| view.end(trial));
-    let records = collect::records(&sweep_dir, &trials, |trial, record| {
-        record.configuration_hash == configuration_hash(&trial.experiment)
-    })?;
+    let records = collect::records(&sweep_dir, &trials, collect::is_of)?;
     view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
+    if uncovered > 0 {
+        say(&format!(
+            "{uncovered} runs were recorded by an earlier version, without checksums of their curves and pictures: nothing \
+             tells whether these are as the runs wrote them"
+        ));
+    }
     say(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
     Ok(())
 }

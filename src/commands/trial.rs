@@ -1,9 +1,8 @@
 //! `ablate trial`: one trial of a sweep. The sweep starts it and reads its standard output.
 
 use super::Places;
-use crate::config::load_experiment;
 use crate::error::{Error, Result};
-use crate::experiment::{CONFIG_FILE, Trial};
+use crate::experiment::{Trial, run_configuration};
 use crate::signal::StopFlag;
 use crate::sweep::progress::EventPipe;
 use crate::telemetry::console::TrainingProgress;
@@ -21,7 +20,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
-    let experiment = load_experiment(&arguments.run_dir.join(CONFIG_FILE), &[])?;
+    let experiment = run_configuration(&arguments.run_dir, &[])?;
     let label = experiment.label.clone().unwrap_or_default();
     let trial = Trial {
         experiment: &experiment,

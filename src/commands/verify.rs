@@ -2,7 +2,7 @@
 
 use super::{Places, print, print_json};
 use crate::error::{Error, Result};
-use crate::experiment::verify::{Check, verify};
+use crate::experiment::verify::{Check, Outcome, verify};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -22,22 +22,27 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let checks = verify(&arguments.run, &places.data, arguments.decode)?;
     if arguments.json {
-        let one =
-            |check: &Check| json!({"what": check.what, "holds": check.found.is_none(), "found": check.found});
-        let holds = checks.iter().all(|check| check.found.is_none());
+        // Whether a thing holds is null where nothing tells.
+        let one = |Check { what, outcome }: &Check| match outcome {
+            Outcome::Holds => json!({"what": what, "holds": true, "found": null}),
+            Outcome::Differs(found) => json!({"what": what, "holds": false, "found": found}),
+            Outcome::Unknown(why) => json!({"what": what, "holds": null, "found": why}),
+        };
+        let holds = !checks.iter().any(differs);
         print_json(&json!({"holds": holds, "checks": checks.iter().map(one).collect::<Vec<_>>()}))?;
     }
     let mut text = String::new();
-    for check in &checks {
-        text += &match &check.found {
-            None => format!("holds    {}\n", check.what),
-            Some(found) => format!("DIFFERS  {}: {found}\n", check.what),
+    for Check { what, outcome } in &checks {
+        text += &match outcome {
+            Outcome::Holds => format!("holds    {what}\n"),
+            Outcome::Differs(found) => format!("DIFFERS  {what}: {found}\n"),
+            Outcome::Unknown(why) => format!("unknown  {what}: {why}\n"),
         };
     }
     if !arguments.json {
         print(&text)?;
     }
-    let failed = checks.iter().filter(|check| check.found.is_some()).count();
+    let failed = checks.iter().filter(|check| differs(check)).count();
     match failed {
         0 => Ok(()),
         _ => Err(Error::failed(format!(
@@ -46,4 +51,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             arguments.run.display()
         ))),
     }
+}
+
+fn differs(check: &Check) -> bool {
+    matches!(check.outcome, Outcome::Differs(_))
 }

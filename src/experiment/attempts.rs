@@ -1,4 +1,5 @@
-//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs.
+//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs, so
+//! the record has no checksum of it; each attempt has its own, because costs and plans rest on these times.
 
 use crate::device::{held_on_card, peak_memory};
 use crate::error::{Error, Result};
@@ -32,9 +33,23 @@ pub struct Attempt {
     pub from_step: u64,
     /// `finished`, or the message it ended with.
     pub outcome: Option<String>,
+    /// The update whose state it left when it finished or was stopped in order. Attempts of before 2026-11-28 do not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_step: Option<u64>,
     /// What it took; absent as `ended` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
+    /// blake3 of all of the above as compact JSON. Absent in attempts of before 2026-11-28.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl Attempt {
+    fn own_checksum(&self) -> serde_json::Result<String> {
+        let text = serde_json::to_string(&Attempt { checksum: None, ..self.clone() })?;
+        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
 }
 
 /// What an attempt took of the machine, for the plans of later trials.
@@ -91,7 +106,9 @@ impl Attempts {
             ended: None,
             from_step,
             outcome: None,
+            saved_step: None,
             effort: None,
+            checksum: None,
         });
         attempts.save(report);
         attempts
@@ -102,11 +119,18 @@ impl Attempts {
         self.attempts.first().map_or(0.0, |attempt| attempt.started)
     }
 
-    /// Notes how this process's attempt ended, and what it took until then.
-    pub fn end(&mut self, outcome: &str, effort: Effort, report: &mut dyn FnMut(&str)) {
+    /// Notes how this process's attempt ended, the update whose state it left, and what it took until then.
+    pub fn end(
+        &mut self,
+        outcome: &str,
+        saved_step: Option<u64>,
+        effort: Effort,
+        report: &mut dyn FnMut(&str),
+    ) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(now());
             attempt.outcome = Some(outcome.to_string());
+            attempt.saved_step = saved_step;
             let card = effort.device.strip_prefix("cuda:").and_then(|index| index.parse().ok());
             attempt.effort = Some(Effort {
                 peak_memory_bytes: peak_memory(),
@@ -117,19 +141,45 @@ impl Attempts {
         self.save(report);
     }
 
-    fn save(&self, report: &mut dyn FnMut(&str)) {
-        let text = serde_json::to_string_pretty(&self.attempts).map_err(|e| Error::failed(e.to_string()));
+    fn save(&mut self, report: &mut dyn FnMut(&str)) {
+        let text = self.sealed().map_err(|e| Error::failed(e.to_string()));
         let saved = text.and_then(|text| files::write_atomically(&self.path, (text + "\n").as_bytes()));
         if let Err(error) = saved {
             report(&format!("{error}; the times of this attempt are not recorded"));
         }
+    }
+
+    /// The file's text, in which this process's attempt has its checksum.
+    fn sealed(&mut self) -> serde_json::Result<String> {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.checksum = Some(attempt.own_checksum()?);
+        }
+        serde_json::to_string_pretty(&self.attempts)
     }
 }
 
 /// The attempts so far; none if there is no file.
 fn read(path: &Path) -> Result<Vec<Attempt>> {
     let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
-    serde_json::from_slice(&bytes).map_err(|e| Error::failed(format!("{} is damaged ({e})", path.display())))
+    let damaged = |why: String| Error::failed(format!("{} is damaged ({why})", path.display()));
+    let attempts: Vec<Attempt> = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+    for (number, attempt) in (1..).zip(&attempts) {
+        let checksum = attempt.own_checksum().map_err(|e| damaged(e.to_string()))?;
+        if attempt.checksum.as_ref().is_some_and(|stated| *stated != checksum) {
+            return Err(damaged(format!("the checksum of attempt {number} does not hold")));
+        }
+    }
+    Ok(attempts)
+}
+
+/// Whether every attempt at the trial in `run_dir` has a checksum, which holds; none if there is no file.
+///
+/// # Errors
+/// If the file is damaged.
+pub fn verify(run_dir: &Path) -> Result<Option<bool>> {
+    let path = run_dir.join(TIMING_JSON);
+    let attempts = read(&path)?;
+    Ok(path.exists().then(|| attempts.iter().all(|attempt| attempt.checksum.is_some())))
 }
 
 /// How long the updates of a finished trial of so many `steps` took; none if no attempt tells.
@@ -180,7 +230,7 @@ mod tests {
     fn attempts_add_up_and_the_first_start_stays() {
         let folder = tempfile::tempdir().unwrap();
         let (mut first, _) = attempt(folder.path());
-        first.end("stopped", Effort::default(), &mut |note| panic!("{note}"));
+        first.end("stopped", Some(9), Effort::default(), &mut |note| panic!("{note}"));
         let (second, notes) = attempt(folder.path());
         assert_eq!((second.attempts.len(), second.first_start()), (2, first.first_start()));
         assert!(notes.is_empty());
@@ -203,12 +253,35 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_was_changed_is_no_time() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(verify(folder.path()).unwrap(), None);
+        let (mut first, _) = attempt(folder.path());
+        let effort =
+            Effort { updates: 9, training_seconds: 12.5, threads: 1, processes: 1, ..Effort::default() };
+        first.end("finished", Some(9), effort, &mut |note| panic!("{note}"));
+        assert!(training_time(folder.path(), 9).is_some_and(|time| !time.incomplete));
+        assert_eq!(verify(folder.path()).unwrap(), Some(true));
+        let path = folder.path().join(TIMING_JSON);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("12.5", "1.5")).unwrap();
+        assert_eq!(training_time(folder.path(), 9), None);
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("attempt 1 does not hold"));
+        // An attempt of an earlier version has no checksum.
+        let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+        old[0].as_object_mut().unwrap().remove("checksum").unwrap();
+        std::fs::write(&path, old.to_string()).unwrap();
+        assert!(training_time(folder.path(), 9).is_some());
+        assert_eq!(verify(folder.path()).unwrap(), Some(false));
+    }
+
+    #[test]
     fn a_file_that_cannot_be_written_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (mut attempts, notes) = attempt(&folder.path().join("missing"));
         assert!(notes[0].contains("missing/timing.json"), "{notes:?}");
         let mut notes = Vec::new();
-        attempts.end("finished", Effort::default(), &mut |note| notes.push(note.to_string()));
+        attempts.end("finished", None, Effort::default(), &mut |note| notes.push(note.to_string()));
         assert_eq!(notes.len(), 1);
     }
 }

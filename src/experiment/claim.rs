@@ -38,7 +38,7 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     }
     match Checkpoints::owner(&run_dir.join(CHECKPOINTS))? {
         None => Ok(None),
-        Some(Some(identity)) => Ok(Some(identity)),
+        Some(Some(owner)) => Ok(Some(owner.identity)),
         // Removing the file is how a user says that the checkpoints are the trial's.
         Some(None) if bytes.is_none() => Ok(None),
         Some(None) => Err(Error::user(format!(

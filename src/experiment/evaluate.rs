@@ -194,14 +194,9 @@ impl Translated {
 /// # Errors
 /// A user error if the file is missing, and a failure if it is not as recorded.
 pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Split) -> Result<Vec<String>> {
-    let name = format!("hypotheses/{}.txt", split.name());
-    let path = run_dir.join(&name);
     let hypotheses = stored_hypotheses(run_dir, split)?;
-    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    match record.checksums.get(&name) {
-        Some(recorded) if *recorded == blake3::hash(&bytes).to_hex().as_str() => Ok(hypotheses),
-        _ => Err(Error::failed(format!("{} is not as recorded", path.display()))),
-    }
+    record.check_file(run_dir, &format!("hypotheses/{}.txt", split.name()))?;
+    Ok(hypotheses)
 }
 
 /// As many sentences as have a hypothesis, as a Markdown table.
@@ -215,8 +210,8 @@ fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]
     table
 }
 
-/// Reading hypotheses of a run back, for scoring it again.
-pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
+/// The hypotheses of a run as they are now.
+pub(super) fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
     let path = run_dir.join("hypotheses").join(format!("{}.txt", split.name()));
     if !path.exists() {
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));

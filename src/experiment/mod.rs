@@ -10,6 +10,7 @@ mod evaluate;
 mod monitor;
 pub mod probe;
 mod reporting;
+mod resume;
 pub mod reuse;
 mod stand_in;
 mod trained;
@@ -17,8 +18,8 @@ pub mod verify;
 pub mod view;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{bleu_config, recorded_hypotheses, score_translations, stored_hypotheses};
-pub use trained::{TrainedModel, finished_run};
+pub use evaluate::{bleu_config, recorded_hypotheses, score_translations};
+pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
 use crate::config::{
@@ -31,12 +32,13 @@ use crate::error::{Error, Result};
 use crate::model::cost::Cost;
 use crate::model::{self, Network};
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
+use crate::results::recorded;
 use crate::signal::StopFlag;
 use crate::telemetry::hparams::{HParamValue, Outcome};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::adam::Adam;
-use crate::train::checkpoint::{Checkpoints, Progress};
+use crate::train::checkpoint::{Checkpoints, Owner, Progress};
 use crate::train::stream::check_budget;
 use crate::train::trainer::Trainer;
 use crate::train::workload::Workload;
@@ -116,7 +118,8 @@ impl Trial<'_> {
         let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
         team.agree(self.experiment, data.fingerprint())?;
         self.claim(&identity, observer)?;
-        let record = self.execute(&data, &identity, team, observer, stop)?;
+        let training_identity = Some(training_identity(self.experiment, data.fingerprint()));
+        let record = self.execute(&data, &Owner { identity, training_identity }, team, observer, stop)?;
         // A failure that is told beside a record does no harm.
         let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
         Ok(Finished::Now(record))
@@ -166,7 +169,7 @@ impl Trial<'_> {
     fn execute(
         &self,
         data: &Prepared,
-        identity: &str,
+        owner: &Owner,
         team: &Team,
         observer: &mut dyn Observer,
         stop: &StopFlag,
@@ -178,12 +181,15 @@ impl Trial<'_> {
         let stores = Stores::open(data)?;
         evaluate::check_lengths(model_config, &stores)?;
         check_budget(&stores.train, training)?;
+        resume::refuse_lost_checkpoints(self.run_dir, training)?;
         let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;
         let restored = heard(observer, |report| {
-            checkpoints.restore(model.weights(), &adam, &training.averaged_steps(training.steps), report)
+            let averaged = training.averaged_steps(training.steps);
+            let is_own = |other: &Owner| resume::trains_the_same(owner, other, self.results);
+            checkpoints.restore(model.weights(), &adam, &averaged, &is_own, report)
         })?;
         let resume_step = restored.as_ref().map(|state| state.progress.step);
         if let Some(step) = resume_step {
@@ -209,7 +215,7 @@ impl Trial<'_> {
             trial: self,
             data,
             stores: &stores,
-            identity,
+            owner,
             model: &*model,
             checkpoints: &checkpoints,
             team,
@@ -232,8 +238,13 @@ impl Trial<'_> {
             Err(_) => telemetry.session_end(Outcome::Failure),
         }
         let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
+        let saved_step = match &outcome {
+            Ok(record) => Some(record.steps),
+            Err(Error::Interrupted { step } | Error::Paused { step }) => Some(*step),
+            Err(_) => None,
+        };
         heard(observer, |report| {
-            attempts.end(&ending, effort, report);
+            attempts.end(&ending, saved_step, effort, report);
             Ok(())
         })?;
         outcome
@@ -245,7 +256,7 @@ struct Work<'a> {
     trial: &'a Trial<'a>,
     data: &'a Prepared,
     stores: &'a Stores,
-    identity: &'a str,
+    owner: &'a Owner,
     model: &'a dyn Network,
     checkpoints: &'a Checkpoints,
     team: &'a Team,
@@ -297,11 +308,12 @@ impl Work<'_> {
         }
         self.show(trained.step, &scores.dev, telemetry)?;
         telemetry.sync()?;
-        let mut checksums = scores.checksums;
-        checksums.insert("weights".into(), weights);
+        let mut checksums = recorded::checksums(self.trial.run_dir)?;
+        checksums.extend(scores.checksums);
+        checksums.insert(WEIGHTS.into(), weights);
         let record = Record {
-            identity: self.identity.to_string(),
-            training_identity: Some(training_identity(experiment, self.data.fingerprint())),
+            identity: self.owner.identity.clone(),
+            training_identity: self.owner.training_identity.clone(),
             configuration_hash: configuration_hash(experiment),
             label: self.trial.label.to_string(),
             seed: training.seed,
@@ -332,6 +344,9 @@ impl Work<'_> {
         Ok(Workload::of_store(&self.stores.train, training)?.flops(&cost))
     }
 }
+
+/// The scored weights among the checksums of a record.
+const WEIGHTS: &str = "weights";
 
 /// Where training begins.
 fn fresh() -> Progress {

@@ -164,6 +164,6 @@ impl Monitor for RunMonitor<'_> {
     fn sync(&mut self) -> Result<RunState> {
         self.telemetry.sync()?;
         let metrics = files::read_to_string(&self.work.trial.run_dir.join(METRICS_FILE))?;
-        Ok(RunState { identity: self.work.identity.to_string(), metrics })
+        Ok(RunState { owner: self.work.owner.clone(), metrics })
     }
 }

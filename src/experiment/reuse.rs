@@ -9,6 +9,7 @@ use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::metrics_log::{self, MetricsLog};
 use crate::telemetry::view_log::{self, ViewLog};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE};
+use crate::train::checkpoint::{Checkpoints, Owner};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +53,22 @@ pub fn take_over(other: &Path, run_dir: &Path, experiment: &Experiment, label: &
 /// and its curves. Decoding and scoring are left to do.
 ///
 /// # Errors
-/// If the curves cannot be read or a file cannot be written. A damaged checkpoint is found by who uses it.
+/// If the curves or the checkpoints are not those of `other`'s record, or a file cannot be written. A damaged
+/// checkpoint is found by who uses it.
 pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
+    let record = Record::load(other)?
+        .ok_or_else(|| Error::failed(format!("{} is not there", other.join(RECORD_FILE).display())))?;
+    [METRICS_FILE, VIEWS_FILE].iter().try_for_each(|file| record.check_file(other, file))?;
+    if let Some(Some(Owner { identity, training_identity: Some(training) })) =
+        Checkpoints::owner(&other.join(CHECKPOINTS))?
+        && identity != record.identity
+        && Some(training) != record.training_identity
+    {
+        return Err(Error::failed(format!(
+            "{} holds checkpoints of another trial than {RECORD_FILE} beside it",
+            other.join(CHECKPOINTS).display()
+        )));
+    }
     let rows = metrics_log::read(&other.join(METRICS_FILE))?;
     let end = rows.iter().map(|row| row.step).max();
     let mut curves = MetricsLog::create(&run_dir.join(METRICS_FILE))?;

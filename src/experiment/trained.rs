@@ -1,21 +1,24 @@
 //! What a finished run left: its configuration and record, and the model that it scored.
 
-use super::{CHECKPOINTS, CONFIG_FILE, claim};
+use super::reuse::SCORED;
+use super::{CHECKPOINTS, CONFIG_FILE, WEIGHTS, claim, claimed_identity};
 use crate::config::{Experiment, load_experiment};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::model::weights::Weights;
 use crate::model::{self, Network};
-use crate::results::record::Record;
+use crate::results::record::{RECORD_FILE, Record};
+use crate::results::recorded::FileState;
 use crate::train::checkpoint::Checkpoints;
 use std::path::Path;
 
-/// The configuration, changed by `sets`, and the record of a finished run.
+/// The configuration of a run, changed by `sets`.
 ///
 /// # Errors
-/// A user error if `run_dir` is no run directory or its trial is not finished.
-pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
+/// A user error if `run_dir` is no run directory or its configuration is not as the program wrote it.
+pub fn run_configuration(run_dir: &Path, sets: &[String]) -> Result<Experiment> {
     let config = run_dir.join(CONFIG_FILE);
     if config.exists() && !claim::is_sound(run_dir)? {
         return Err(Error::user(format!(
@@ -29,10 +32,44 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
             run_dir.display()
         )));
     }
+    load_experiment(&config, sets)
+}
+
+/// The configuration, changed by `sets`, and the record of a finished run.
+///
+/// # Errors
+/// A user error if `run_dir` is no run directory, its trial is not finished, or configuration and record are of
+/// different trials.
+pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
+    let experiment = run_configuration(run_dir, sets)?;
     let Some(record) = Record::load(run_dir)? else {
         return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
     };
-    Ok((load_experiment(&config, sets)?, record))
+    if claimed_identity(run_dir)?.is_some_and(|claimed| claimed != record.identity) {
+        return Err(Error::user(format!(
+            "{0}: {CONFIG_FILE} and {RECORD_FILE} are of different trials; put the run's own files back, or remove {0} \
+             and train again",
+            run_dir.display()
+        )));
+    }
+    Ok((experiment, record))
+}
+
+/// Loads the weights that the scores of a finished run are of, which must be those that its record has the checksum
+/// of.
+///
+/// # Errors
+/// A failure if they are not as recorded or do not fit the model.
+pub(super) fn load_scored(run_dir: &Path, record: &Record, weights: &Weights) -> Result<()> {
+    let path = run_dir.join(SCORED);
+    if let FileState::Differs(why) = record.file_state(WEIGHTS, &path)? {
+        return Err(Error::failed(format!(
+            "{} is not as recorded ({why}); see `ablate verify {}`",
+            path.display(),
+            run_dir.display()
+        )));
+    }
+    Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(weights)
 }
 
 /// A finished run, ready to translate.
@@ -68,7 +105,7 @@ impl TrainedModel {
             experiment.training.precision.kinds(),
             device,
         );
-        Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(model.weights())?;
+        load_scored(run_dir, &record, model.weights())?;
         Ok(TrainedModel { experiment, data, model })
     }
 }

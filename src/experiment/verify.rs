@@ -2,13 +2,14 @@
 
 use super::evaluate::{atat_bleu, score_translations, stored_hypotheses, translate_split};
 use super::reuse::SCORED;
-use super::{TrainedModel, finished_run};
+use super::{CHECKPOINTS, TrainedModel, WEIGHTS, attempts, finished_run};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::files;
 use crate::results::record::Record;
+use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
+use crate::train::checkpoint::{Checkpoints, Owner};
 use crate::train::likelihood::likelihood;
 use std::path::Path;
 
@@ -17,8 +18,24 @@ use std::path::Path;
 pub struct Check {
     /// What was looked at: `test/bleu`, `hypotheses/dev.txt`.
     pub what: String,
-    /// What was found instead; absent if the record holds.
-    pub found: Option<String>,
+    pub outcome: Outcome,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Holds,
+    /// What was found instead.
+    Differs(String),
+    /// Why nothing says whether it holds.
+    Unknown(String),
+}
+
+impl Outcome {
+    /// Differs as `found` tells; holds if nothing was found.
+    fn of(found: Option<String>) -> Outcome {
+        found.map_or(Outcome::Holds, Outcome::Differs)
+    }
 }
 
 /// Perplexities computed again may differ by so much, relatively: matrix kernels vary with the
@@ -33,15 +50,18 @@ const PERPLEXITY_TOLERANCE: f64 = 1e-5;
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
     let data = prepare::open(&experiment.data, data_root)?;
-    let mut checks = Checks { record: &record, done: Vec::new() };
-    checks.add("data", data.verify().err().map(|error| error.to_string()));
+    let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
+    checks.add("data", Outcome::of(data.verify().err().map(|error| error.to_string())));
     checks.same("fingerprint", &record.data.fingerprint, data.fingerprint());
     checks.same("identity", &record.identity, &identity(&experiment, data.fingerprint()));
-    checks.file(run_dir, "weights", SCORED);
+    checks.file(WEIGHTS, SCORED)?;
+    SHOWN_FILES.iter().try_for_each(|file| checks.file(file, file))?;
+    checks.times();
+    checks.checkpoints()?;
     for split in [Split::Dev, Split::Test] {
         let name = split.name();
         let file = format!("hypotheses/{name}.txt");
-        checks.file(run_dir, &file, &file);
+        checks.file(&file, &file)?;
         let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
         let bleu = score_translations(&experiment, &hypotheses, &references)?;
         checks.metric(&format!("{name}/bleu"), bleu.score, 0.0);
@@ -53,7 +73,9 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
             checks.metric(&atat, score, 0.0);
         }
     }
-    if decode {
+    if decode && !scored_weights_hold(run_dir)? {
+        checks.add("decoded again", Outcome::Unknown("not done: the weights are not as recorded".into()));
+    } else if decode {
         let TrainedModel { experiment, data, model } = TrainedModel::load(run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
@@ -66,7 +88,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
             let other = other.count();
             let found =
                 (other > 0).then(|| format!("{other} of {} lines decode to something else", stored.len()));
-            checks.add(&format!("{name} decoded again"), found);
+            checks.add(&format!("{name} decoded again"), Outcome::of(found));
         }
     }
     Ok(checks.done)
@@ -78,35 +100,78 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
 /// If the record does not verify or a file cannot be read.
 pub fn scored_weights_hold(run_dir: &Path) -> Result<bool> {
     let Some(record) = Record::load(run_dir)? else { return Ok(false) };
-    let Some(bytes) = files::read_if_exists(&run_dir.join(SCORED))? else { return Ok(false) };
-    Ok(record.checksums.get("weights").is_some_and(|stated| blake3::hash(&bytes).to_hex().as_str() == stated))
+    Ok(record.file_state(WEIGHTS, &run_dir.join(SCORED))? == FileState::AsRecorded)
 }
 
 struct Checks<'a> {
+    run_dir: &'a Path,
     record: &'a Record,
     done: Vec<Check>,
 }
 
 impl Checks<'_> {
-    fn add(&mut self, what: &str, found: Option<String>) {
-        self.done.push(Check { what: what.to_string(), found });
+    fn add(&mut self, what: &str, outcome: Outcome) {
+        self.done.push(Check { what: what.to_string(), outcome });
     }
 
     fn same(&mut self, what: &str, recorded: &str, found: &str) {
-        self.add(what, (recorded != found).then(|| format!("{found}, recorded as {recorded}")));
+        let found = (recorded != found).then(|| format!("{found}, recorded as {recorded}"));
+        self.add(what, Outcome::of(found));
     }
 
-    /// The blake3 of a file against the checksum called `name`.
-    fn file(&mut self, run_dir: &Path, name: &str, file: &str) {
-        let found = match (std::fs::read(run_dir.join(file)), self.record.checksums.get(name)) {
-            (Err(error), _) => Some(format!("{file} cannot be read: {error}")),
-            (_, None) => Some("the record has no checksum of it".to_string()),
-            (Ok(bytes), Some(recorded)) => {
-                let found = blake3::hash(&bytes).to_hex().to_string();
-                (found != *recorded).then(|| format!("the content of {file} changed"))
+    /// A file against the checksum called `name`; nothing is said of one that the run does not have.
+    fn file(&mut self, name: &str, file: &str) -> Result<()> {
+        let path = self.run_dir.join(file);
+        let outcome = match self.record.file_state(name, &path)? {
+            FileState::AsRecorded if !path.exists() => return Ok(()),
+            FileState::AsRecorded => Outcome::Holds,
+            FileState::Differs(why) => Outcome::Differs(why),
+            FileState::NotCovered => {
+                Outcome::Unknown("the record is of an earlier version and has no checksum of it".into())
             }
         };
-        self.add(name, found);
+        self.add(name, outcome);
+        Ok(())
+    }
+
+    /// The times of the attempts against their own checksums.
+    fn times(&mut self) {
+        let outcome = match attempts::verify(self.run_dir) {
+            Ok(None) => return,
+            Ok(Some(true)) => Outcome::Holds,
+            Ok(Some(false)) => Outcome::Unknown("an attempt of an earlier version has no checksum".into()),
+            Err(error) => Outcome::Differs(error.to_string()),
+        };
+        self.add(attempts::TIMING_JSON, outcome);
+    }
+
+    /// Checkpoints that are still there: whether this trial saved them, or one of the same training.
+    fn checkpoints(&mut self) -> Result<()> {
+        let Record { identity, training_identity, .. } = self.record;
+        let owners = Checkpoints::owners(&self.run_dir.join(CHECKPOINTS))?;
+        let mut outcome = (!owners.is_empty()).then_some(Outcome::Holds);
+        for (path, owner) in owners {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match owner {
+                Ok(Some(owner)) if owner.identity == *identity => {}
+                Ok(Some(Owner { training_identity: Some(training), .. }))
+                    if Some(&training) == training_identity.as_ref() => {}
+                Ok(Some(Owner { identity, training_identity: Some(_) })) => {
+                    outcome =
+                        Some(Outcome::Differs(format!("{name} was saved by another trial, {identity:.16}…")));
+                    break;
+                }
+                Ok(Some(Owner { identity, training_identity: None })) => {
+                    outcome = Some(Outcome::Unknown(format!(
+                        "{name} was saved by the trial {identity:.16}…, whose training it does not state"
+                    )));
+                }
+                Ok(None) => outcome = Some(Outcome::Unknown(format!("{name} does not state its trial"))),
+                Err(error) => outcome = Some(Outcome::Unknown(error.to_string())),
+            }
+        }
+        outcome.into_iter().for_each(|outcome| self.add(CHECKPOINTS, outcome));
+        Ok(())
     }
 
     /// A score within a relative tolerance of the recorded one.
@@ -116,6 +181,6 @@ impl Checks<'_> {
             Some(recorded) if (found - recorded).abs() <= tolerance * recorded.abs() => None,
             Some(recorded) => Some(format!("{found}, recorded as {recorded}")),
         };
-        self.add(tag, outcome);
+        self.add(tag, Outcome::of(outcome));
     }
 }

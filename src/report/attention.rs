@@ -3,7 +3,7 @@
 use super::{Report, Section, file_name};
 use crate::error::Result;
 use crate::figures::{Heatmap, Matrix, heatmap};
-use crate::results::attention::{Attention, AttentionKind};
+use crate::results::attention::{ATTENTION_FILE, Attention, AttentionKind};
 
 /// Maps of one row, at most: a page of them shows nothing.
 const MOST_MAPS: usize = 12;
@@ -11,7 +11,10 @@ const MOST_MAPS: usize = 12;
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Attention");
     for row in report.rows() {
-        let Some(trial) = row.iter().find(|trial| trial.record.is_some()) else { continue };
+        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record?))) else {
+            continue;
+        };
+        record.check_file(&trial.run_dir, ATTENTION_FILE)?;
         let Some(attention) = Attention::load(&trial.run_dir)? else { continue };
         let Some(sentence) = attention.sentences.first() else { continue };
         let mut maps = String::new();

@@ -14,7 +14,9 @@ const TAGS: [&str; 2] = ["dev/perplexity", "dev/bleu"];
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Learning curves");
     let mut known: BTreeMap<(&str, u64), Vec<metrics_log::Row>> = BTreeMap::new();
-    for trial in report.trials.iter().filter(|trial| trial.record.is_some()) {
+    for trial in &report.trials {
+        let Some(record) = trial.record else { continue };
+        record.check_file(&trial.run_dir, METRICS_FILE)?;
         let rows = metrics_log::read(&trial.run_dir.join(METRICS_FILE))?;
         known.insert((trial.row, trial.seed), rows);
     }

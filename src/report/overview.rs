@@ -164,7 +164,16 @@ pub fn provenance(report: &Report) -> Section {
         let values: Vec<String> = values.iter().map(|value| format!("<dd>{}</dd>", escaped(value))).collect();
         let _ = writeln!(section.body, "<dt>{name}</dt>{}", values.concat());
     }
-    section.body += "</dl>\n<details><summary>Every trial with its identity</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th class=\"number\">seed</th><th class=\"number\">updates</th><th>identity</th></tr></thead><tbody>\n";
+    section.body += "</dl>\n";
+    let records = report.trials.iter().filter_map(|trial| trial.record);
+    let uncovered = records.filter(|record| !record.covers_shown_files()).count();
+    if uncovered > 0 {
+        section.paragraph(&format!(
+            "{uncovered} of the records are of an earlier version and have no checksums of curves and attention: nothing \
+             tells whether these are as the runs wrote them."
+        ));
+    }
+    section.body += "<details><summary>Every trial with its identity</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th class=\"number\">seed</th><th class=\"number\">updates</th><th>identity</th></tr></thead><tbody>\n";
     for trial in &report.trials {
         let Some(record) = trial.record else { continue };
         let _ = writeln!(

@@ -9,6 +9,7 @@ pub mod layout;
 pub mod position;
 pub mod published;
 pub mod record;
+pub mod recorded;
 pub mod render;
 pub mod sheet;
 pub mod significance;

@@ -40,7 +40,8 @@ pub struct Record {
     pub metrics: BTreeMap<String, f64>,
     /// How BLEU was computed.
     pub signature: String,
-    /// blake3 of the scored weights' bytes and of each file under `hypotheses/`.
+    /// blake3 of the scored weights' bytes, of each file under `hypotheses/`, and of the
+    /// [`SHOWN_FILES`](super::recorded::SHOWN_FILES) that the run has.
     pub checksums: BTreeMap<String, String>,
     /// The resolved configuration.
     pub configuration: serde_json::Value,
@@ -117,6 +118,26 @@ struct Sealed {
     record: Record,
 }
 
+/// A record as a line of `records.jsonl`. The checksum is that of `record.json`, under the label of the line.
+#[derive(Serialize, Deserialize)]
+struct SealedLine {
+    #[serde(flatten)]
+    record: Record,
+    /// Lines of before 2026-11-28 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+/// What the checksum of a line of `records.jsonl` says of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    Holds,
+    /// The record is not the one that was written.
+    Broken,
+    /// There is no checksum.
+    Absent,
+}
+
 impl Record {
     /// Writes `record.json` into the run directory, atomically.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
@@ -144,9 +165,23 @@ impl Record {
         Ok(Some(sealed.record))
     }
 
-    /// One line of JSON, as in `records.jsonl`.
+    /// One line of JSON with a checksum, as in `records.jsonl`.
     pub fn to_line(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(|e| Error::failed(format!("cannot write a record: {e}")))
+        let checksum = self.checksum();
+        let sealed = checksum.map(|checksum| SealedLine { record: self.clone(), checksum: Some(checksum) });
+        let line = sealed.and_then(|sealed| serde_json::to_string(&sealed));
+        line.map_err(|e| Error::failed(format!("cannot write a record: {e}")))
+    }
+
+    /// The record of a line, and what its checksum says.
+    pub fn from_line(line: &str) -> serde_json::Result<(Record, Seal)> {
+        let SealedLine { record, checksum } = serde_json::from_str(line)?;
+        let seal = match checksum {
+            None => Seal::Absent,
+            Some(checksum) if checksum == record.checksum()? => Seal::Holds,
+            Some(_) => Seal::Broken,
+        };
+        Ok((record, seal))
     }
 
     fn checksum(&self) -> serde_json::Result<String> {
@@ -168,7 +203,7 @@ impl Failure {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub fn record() -> Record {
@@ -234,6 +269,28 @@ pub(super) mod tests {
             }
             flipped[bit / 8] ^= 1 << (bit % 8);
         }
+    }
+
+    #[test]
+    fn no_cut_and_no_flipped_bit_of_a_line_passes_for_the_record() {
+        let line = record().to_line().unwrap();
+        assert_eq!(Record::from_line(&line).unwrap(), (record(), Seal::Holds));
+        for length in 0..line.len() {
+            assert!(Record::from_line(&line[..length]).is_err(), "{length}");
+        }
+        let mut absent = 0;
+        let mut flipped = line.clone().into_bytes();
+        for bit in 0..flipped.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            match std::str::from_utf8(&flipped).map(Record::from_line) {
+                // In the name of the key `checksum`: such a line is refused as one without.
+                Ok(Ok((_, Seal::Absent))) => absent += 1,
+                Ok(Ok((found, Seal::Holds))) => assert_eq!(found, record(), "bit {bit}"),
+                _ => {}
+            }
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(absent <= 8 * "checksum".len(), "{absent}");
     }
 
     #[test]

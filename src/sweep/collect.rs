@@ -5,7 +5,7 @@ use super::committed::{Committed, RECORDS_FILE};
 use super::expand::Trial;
 use super::layout::layout;
 use super::spec::SweepSpec;
-use crate::config::Experiment;
+use crate::config::{Experiment, configuration_hash};
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
@@ -37,6 +37,11 @@ pub fn records(
         found.filter(|record| wanted(trial, record))
     };
     Ok(trials.iter().map(record).collect())
+}
+
+/// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
+pub fn is_of(trial: &Trial, record: &Record) -> bool {
+    record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
 }
 
 /// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has

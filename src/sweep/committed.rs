@@ -3,7 +3,7 @@
 use crate::config::{Experiment, configuration_hash, identity};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::results::record::Record;
+use crate::results::record::{Record, Seal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -44,8 +44,9 @@ impl CommittedRecords {
     /// first counts.
     ///
     /// # Errors
-    /// A user error for a path without records, and for a line that is no record or whose identity is not that
-    /// of the configuration, seed and data that it states.
+    /// A user error for a path without records, for a line that is no record, whose checksum does not hold or, of
+    /// today's version, is missing, and for one whose identity is not that of the configuration, seed and data that
+    /// it states.
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut records = CommittedRecords::default();
         for path in paths {
@@ -85,8 +86,11 @@ impl CommittedRecords {
                     file.display()
                 ))
             };
-            let record: Record =
-                serde_json::from_str(text).map_err(|error| wrong(format!("not a record ({error})")))?;
+            let (record, seal) =
+                Record::from_line(text).map_err(|error| wrong(format!("not a record ({error})")))?;
+            if seal == Seal::Broken {
+                return Err(wrong("the record was changed: its checksum does not hold".into()));
+            }
             // A record of another version of the format or of the results belongs to no trial of today.
             let Ok(experiment) = serde_json::from_value::<Experiment>(record.configuration.clone()) else {
                 continue;
@@ -98,6 +102,14 @@ impl CommittedRecords {
                 || experiment.training.seed != record.seed
             {
                 return Err(wrong("its identity is not that of its configuration, seed and data".into()));
+            }
+            if seal == Seal::Absent {
+                return Err(Error::user(format!(
+                    "--reuse-records {}:{line}: the record has no checksum, so that nothing tells whether it is as a sweep \
+                     wrote it; where its runs still are, `ablate table` writes the file anew, else leave it out and train \
+                     again",
+                    file.display()
+                )));
             }
             let committed = Committed { file: file.to_path_buf(), line, record };
             self.by_identity.entry(committed.record.identity.clone()).or_insert(committed);
@@ -137,7 +149,7 @@ mod tests {
     fn file(folder: &Path, change: impl Fn(&mut Record)) -> PathBuf {
         let mut lines = String::new();
         for line in demo().1 {
-            let mut record: Record = serde_json::from_str(&line).unwrap();
+            let (mut record, _) = Record::from_line(&line).unwrap();
             let experiment: Experiment = serde_json::from_value(record.configuration.clone()).unwrap();
             record.configuration_hash = configuration_hash(&experiment);
             record.identity = identity(&experiment, &record.data.fingerprint);
@@ -179,6 +191,31 @@ mod tests {
         std::fs::write(&cut, &demo().1[0][..100]).unwrap();
         let error = CommittedRecords::read(&[cut]).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("not a record"), "{error}");
+
+        let sound = std::fs::read_to_string(file(folder.path(), |_| ())).unwrap();
+        let with = |text: String| {
+            std::fs::write(folder.path().join(RECORDS_FILE), text).unwrap();
+            CommittedRecords::read(&[folder.path().to_path_buf()])
+        };
+        let score = sound.split("\"test/bleu\":").nth(1).unwrap().split(',').next().unwrap();
+        let error =
+            with(sound.replacen(&format!("\"test/bleu\":{score}"), "\"test/bleu\":99.9", 1)).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("records.jsonl:1: the record was changed"), "{error}");
+        let bare = |line: &str| {
+            let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value.as_object_mut().unwrap().remove("checksum").unwrap();
+            value.to_string()
+        };
+        let lines: Vec<&str> = sound.lines().collect();
+        let error = with(format!("{}\n{}\n", lines[0], bare(lines[1]))).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("records.jsonl:2: the record has no checksum"), "{error}");
+        // One of another version is of no trial of today, with a checksum or without.
+        let other =
+            std::fs::read_to_string(file(folder.path(), |record| record.configuration_hash = "c".into()));
+        let bare: Vec<String> = other.unwrap().lines().map(bare).collect();
+        assert!(with(bare.join("\n")).unwrap().by_identity.is_empty());
         let empty = tempfile::tempdir().unwrap();
         let error = CommittedRecords::read(&[empty.path().to_path_buf()]).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("there is no records.jsonl"), "{error}");

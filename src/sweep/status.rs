@@ -163,16 +163,16 @@ impl TrialStatus {
         };
         match status.state.state {
             StateKind::Finished => {
-                let metrics = Record::load(&status.run_dir).ok().flatten().map(|record| record.metrics);
-                let metrics = metrics.unwrap_or_default();
-                status.dev_loss = metrics.get("dev/loss").copied();
-                status.dev_bleu = metrics.get("dev/bleu").copied();
-                status.test_bleu = metrics.get("test/bleu").copied();
-                status.measure();
+                let record = Record::load(&status.run_dir).ok().flatten();
+                let score = |tag: &str| record.as_ref()?.metrics.get(tag).copied();
+                status.dev_loss = score("dev/loss");
+                status.dev_bleu = score("dev/bleu");
+                status.test_bleu = score("test/bleu");
+                status.measure(record.as_ref());
             }
-            StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(),
+            StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(None),
             StateKind::Failed => {
-                status.measure();
+                status.measure(None);
                 status.failure = Failure::load(&status.run_dir);
             }
             // What the directory holds is not this trial's, or nobody knows.
@@ -181,10 +181,12 @@ impl TrialStatus {
         Ok(status)
     }
 
-    /// Reads the curves and the attempts of the run. What cannot be read is not known.
-    fn measure(&mut self) {
+    /// Reads the curves and the attempts of the run. What cannot be read, or is not as the record of a finished run
+    /// says, is not known.
+    fn measure(&mut self, record: Option<&Record>) {
         let rows = |file| read_sound(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
-        let metrics = rows(METRICS_FILE);
+        let sound = record.is_none_or(|record| record.check_file(&self.run_dir, METRICS_FILE).is_ok());
+        let metrics = if sound { rows(METRICS_FILE) } else { Vec::new() };
         let last = |rows: &[Row], tag| rows.iter().rfind(|row| row.tag == tag).map(|row| row.value);
         self.train_loss = last(&metrics, "train/loss");
         self.dev_loss = self.dev_loss.or_else(|| last(&metrics, "dev/loss"));

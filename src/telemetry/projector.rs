@@ -9,9 +9,9 @@ use crate::files;
 use std::fmt::Write;
 use std::path::Path;
 
-const CONFIG: &str = "projector_config.pbtxt";
-const VECTORS: &str = "projector/vectors.tsv";
-const LABELS: &str = "projector/labels.tsv";
+pub const PROJECTOR_CONFIG: &str = "projector_config.pbtxt";
+pub const PROJECTOR_VECTORS: &str = "projector/vectors.tsv";
+pub const PROJECTOR_LABELS: &str = "projector/labels.tsv";
 
 /// Vectors of one length, each with what is known about it.
 pub struct Projection<'a> {
@@ -42,13 +42,13 @@ pub fn write(run_dir: &Path, projection: &Projection) -> Result<()> {
     let text: String =
         [columns.join("\t")].into_iter().chain(lines).flat_map(|line| [line, "\n".into()]).collect();
     files::create_dir(&run_dir.join("projector"))?;
-    files::write_atomically(&run_dir.join(VECTORS), vectors.as_bytes())?;
-    files::write_atomically(&run_dir.join(LABELS), text.as_bytes())?;
+    files::write_atomically(&run_dir.join(PROJECTOR_VECTORS), vectors.as_bytes())?;
+    files::write_atomically(&run_dir.join(PROJECTOR_LABELS), text.as_bytes())?;
     let config = format!(
-        "embeddings {{\n  tensor_name: \"{name}\"\n  tensor_path: \"{VECTORS}\"\n  metadata_path: \"{LABELS}\"\n}}\n"
+        "embeddings {{\n  tensor_name: \"{name}\"\n  tensor_path: \"{PROJECTOR_VECTORS}\"\n  metadata_path: \"{PROJECTOR_LABELS}\"\n}}\n"
     );
     // Last, for it is what TensorBoard looks for.
-    files::write_atomically(&run_dir.join(CONFIG), config.as_bytes())
+    files::write_atomically(&run_dir.join(PROJECTOR_CONFIG), config.as_bytes())
 }
 
 #[cfg(test)]
@@ -69,8 +69,12 @@ mod tests {
             labels: &labels,
         };
         write(run, &projection).unwrap();
-        assert_eq!(read_to_string(run.join(VECTORS)).unwrap(), "0.5000\t-1.0000\n0.3333\t0.0000\n");
-        assert_eq!(read_to_string(run.join(LABELS)).unwrap(), "token\tcount\nthe\t12\ndo@@\t3\n");
-        assert!(read_to_string(run.join(CONFIG)).unwrap().contains("tensor_path: \"projector/vectors.tsv\""));
+        assert_eq!(read_to_string(run.join(PROJECTOR_VECTORS)).unwrap(), "0.5000\t-1.0000\n0.3333\t0.0000\n");
+        assert_eq!(read_to_string(run.join(PROJECTOR_LABELS)).unwrap(), "token\tcount\nthe\t12\ndo@@\t3\n");
+        assert!(
+            read_to_string(run.join(PROJECTOR_CONFIG))
+                .unwrap()
+                .contains("tensor_path: \"projector/vectors.tsv\"")
+        );
     }
 }

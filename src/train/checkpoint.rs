@@ -3,10 +3,11 @@
 //! `step-N.weights.safetensors` holds the weights under their paths and is all that using a model
 //! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
 //! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
+//! All of them state the trial that saved them, so that a run never goes on from what another run computed.
 
 use super::TrainingConfig;
 use super::adam::Adam;
-use super::tensor_file::{read, read_state, verify, write};
+use super::tensor_file::{Accept, Statement, read, read_statement, verify, write};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::weights::Weights;
@@ -35,11 +36,21 @@ pub struct Best {
     pub dev_loss: f64,
 }
 
+/// The trial that saved a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// See `config::identity`.
+    pub identity: String,
+    /// See `config::training_identity`. Absent in checkpoints of before 2026-11-28.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_identity: Option<String>,
+}
+
 /// What a training state keeps for the run that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
-    /// Of the trial; see `config::identity`.
-    pub identity: String,
+    #[serde(flatten)]
+    pub owner: Owner,
     /// The run's `metrics.csv` so far. A checkpoint does not rely on files that others write.
     pub metrics: String,
 }
@@ -139,50 +150,66 @@ impl Checkpoints {
         run: RunState,
         config: &TrainingConfig,
     ) -> Result<()> {
-        write(&self.weights_path(progress.step), &named_weights(weights), None)?;
-        let state = State { progress: progress.clone(), run: Some(run) };
-        write(&self.state_path(progress.step), &named_moments(weights, adam), Some(state))?;
+        let of_weights = Statement { owner: Some(run.owner.clone()), ..Statement::default() };
+        write(&self.weights_path(progress.step), &named_weights(weights), of_weights)?;
+        let state = Statement { progress: Some(progress.clone()), run: Some(run), owner: None };
+        write(&self.state_path(progress.step), &named_moments(weights, adam), state)?;
         self.drop_older(config)
     }
 
     /// Saves the weights alone as the best so far.
     pub fn save_best(&self, weights: &Weights) -> Result<()> {
-        write(&self.best_path(), &named_weights(weights), None).map(|_| ())
+        write(&self.best_path(), &named_weights(weights), Statement::default()).map(|_| ())
     }
 
     /// Saves the weights that the final scores are of; gives the file's blake3.
     pub fn save_scored(&self, weights: &Weights) -> Result<String> {
-        write(&self.scored_path(), &named_weights(weights), None)
+        write(&self.scored_path(), &named_weights(weights), Statement::default())
     }
 
-    /// Loads the weights that the final scores are of.
+    /// Loads the weights that the final scores are of. That they are those of the record is for the caller to check.
     pub fn load_scored(&self, weights: &Weights) -> Result<()> {
         self.load_weights(&self.scored_path(), weights)
     }
 
     /// Loads the newest step that verifies into `weights` and `adam`. `averaged` are the steps whose weights
     /// the final average will need: those before the step must verify too, because going on would not make
-    /// them again. Damaged files are reported through `report`; those of later steps are removed.
+    /// them again. `is_own` tells whether the trial may go on from what an owner saved. Damaged files are reported
+    /// through `report`; those of later steps are removed.
     ///
     /// # Errors
-    /// If there are checkpoints but none verifies: a run never starts afresh unasked.
+    /// A user error if a checkpoint was saved by a trial that is not its own: nothing is removed then. A failure if
+    /// there are checkpoints but none verifies: a run never starts afresh unasked.
     pub fn restore(
         &self,
         weights: &Weights,
         adam: &Adam,
         averaged: &[u64],
+        is_own: &dyn Fn(&Owner) -> bool,
         report: &mut dyn FnMut(&str),
     ) -> Result<Option<State>> {
+        let accept: Accept = &|path, statement| match statement.owner() {
+            Some(owner) if !is_own(owner) => Err(foreign(path, owner)),
+            _ => Ok(()),
+        };
         files::remove_leftovers(&self.folder)?;
         let mut steps = self.steps(STATE)?;
         // The first save may have been cut between its two files; more weights than that had states once.
         let found = !steps.is_empty() || self.steps(WEIGHTS)?.len() > 1;
         while let Some(step) = steps.pop() {
-            match self.load(step, weights, adam, averaged) {
+            match self.load(step, weights, adam, averaged, accept) {
                 Ok(state) => {
+                    if state.run.is_none() {
+                        report(&format!(
+                            "the checkpoint of step {step} is of an early version and does not state its trial; it \
+                             is taken for this one's"
+                        ));
+                    }
                     self.remove_after(step)?;
                     return Ok(Some(state));
                 }
+                // Whole files of another trial: going on from earlier ones would only hide that they are here.
+                Err(error @ Error::User(_)) => return Err(error),
                 Err(error) => {
                     report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
                 }
@@ -198,30 +225,53 @@ impl Checkpoints {
         Ok(None)
     }
 
-    fn load(&self, step: u64, weights: &Weights, adam: &Adam, averaged: &[u64]) -> Result<State> {
-        let state = read(&self.state_path(step), &named_moments(weights, adam))?.ok_or_else(|| {
-            Error::failed(format!("{} states no progress", self.state_path(step).display()))
-        })?;
+    fn load(
+        &self,
+        step: u64,
+        weights: &Weights,
+        adam: &Adam,
+        averaged: &[u64],
+        accept: Accept,
+    ) -> Result<State> {
+        let path = self.state_path(step);
+        let Statement { progress, run, .. } = read(&path, &named_moments(weights, adam), accept)?;
+        let progress =
+            progress.ok_or_else(|| Error::failed(format!("{} states no progress", path.display())))?;
         let named = named_weights(weights);
-        read(&self.weights_path(step), &named)?;
-        averaged
-            .iter()
-            .filter(|&&earlier| earlier < step)
-            .try_for_each(|&earlier| verify(&self.weights_path(earlier), &named))
-            .map_err(|error| Error::failed(format!("{error}; the final average needs it")))?;
-        Ok(state)
+        read(&self.weights_path(step), &named, accept)?;
+        for &earlier in averaged.iter().filter(|&&earlier| earlier < step) {
+            verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error {
+                Error::User(_) => error,
+                _ => Error::failed(format!("{error}; the final average needs it")),
+            })?;
+        }
+        Ok(State { progress, run })
     }
 
-    /// The identity of the trial that the newest state which verifies was saved by. Outer `None` if there are
-    /// no states at all; inner `None` if none verifies and says.
-    pub fn owner(folder: &Path) -> Result<Option<Option<String>>> {
+    /// The files of steps in `folder` in order of their names, with the trial that saved each: none if the file does
+    /// not state it, an error if the file does not verify.
+    pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| is_training_file(path));
+        paths.sort();
+        let owner = |path: &PathBuf| read_statement(path).map(|statement| statement.owner().cloned());
+        Ok(paths.into_iter().map(|path| (path.clone(), owner(&path))).collect())
+    }
+
+    /// The trial that the newest state which verifies was saved by. Outer `None` if there are no states at all; inner
+    /// `None` if none verifies and says.
+    pub fn owner(folder: &Path) -> Result<Option<Option<Owner>>> {
         let checkpoints = Checkpoints { folder: folder.to_path_buf() };
         if !folder.is_dir() {
             return Ok(None);
         }
         let steps = checkpoints.steps(STATE)?;
-        let identity = |step: &u64| read_state(&checkpoints.state_path(*step)).ok()??.run;
-        let found = steps.iter().rev().find_map(identity).map(|run| run.identity);
+        let owner = |step: &u64| read_statement(&checkpoints.state_path(*step)).ok()?.owner().cloned();
+        let found = steps.iter().rev().find_map(owner);
         Ok((!steps.is_empty()).then_some(found))
     }
 
@@ -237,7 +287,7 @@ impl Checkpoints {
         let zeros = |(_, t): &(String, Tensor)| Tensor::zeros(t.size(), (Kind::Double, Device::Cpu));
         let mut sums: Vec<Tensor> = named.iter().map(zeros).collect();
         for &step in steps {
-            read(&self.weights_path(step), &named)?;
+            read(&self.weights_path(step), &named, ANY)?;
             tch::no_grad(|| {
                 for (sum, (_, weight)) in sums.iter_mut().zip(&named) {
                     *sum += weight.to_device(Device::Cpu).to_kind(Kind::Double);
@@ -253,7 +303,7 @@ impl Checkpoints {
     }
 
     fn load_weights(&self, path: &Path, weights: &Weights) -> Result<()> {
-        read(path, &named_weights(weights)).map(|_| ())
+        read(path, &named_weights(weights), ANY).map(|_| ())
     }
 
     /// Steps that have a file with this ending, ascending.
@@ -303,6 +353,20 @@ impl Checkpoints {
     }
 }
 
+/// For files that this process has written or checked.
+const ANY: Accept = &|_, _| Ok(());
+
+fn foreign(path: &Path, owner: &Owner) -> Error {
+    let folder = path.parent().unwrap_or(path);
+    Error::user(format!(
+        "{} was saved by another trial (identity {:.16}…), so that this one cannot go on from it; put the checkpoints \
+         of this trial back into {}, or remove the run's directory to train again from the start",
+        path.display(),
+        owner.identity,
+        folder.display()
+    ))
+}
+
 fn remove(path: &Path) -> Result<()> {
     std::fs::remove_file(path).map_err(Error::io("remove", path))
 }
@@ -348,7 +412,8 @@ mod tests {
             let checkpoints = Checkpoints::open(folder.path()).unwrap();
             for step in (1..=steps).filter(|&step| config.saves_at(step)) {
                 let progress = Progress { step, epoch: 0, micro_batch: 0, best: None };
-                let run = RunState { identity: "own".into(), metrics: "step,tag,value\n".into() };
+                let owner = Owner { identity: "own".into(), training_identity: None };
+                let run = RunState { owner, metrics: "step,tag,value\n".into() };
                 checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
             }
             if keep_best {

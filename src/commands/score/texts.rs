@@ -2,7 +2,7 @@
 
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
-use crate::experiment::{finished_run, stored_hypotheses};
+use crate::experiment::{finished_run, recorded_hypotheses};
 use crate::score::{STANDARD_INPUT, read_segments};
 use crate::white_space::trim_end;
 use std::collections::BTreeMap;
@@ -70,7 +70,8 @@ impl Given {
     /// The stored translations of finished runs, of one split or of both.
     ///
     /// # Errors
-    /// A user error where a run is not finished, or was tested on other sentences than the first.
+    /// A user error where a run is not finished, or was tested on other sentences than the first; a failure where its
+    /// translations are not as recorded.
     pub fn runs(runs: &[PathBuf], split: Option<Split>, data_root: &Path) -> Result<Given> {
         let splits = split.map_or(vec![Split::Dev, Split::Test], |split| vec![split]);
         let mut sets: Vec<Set> = Vec::new();
@@ -92,7 +93,7 @@ impl Given {
                 }
                 let set = &mut sets[number];
                 same = same && set.references[0] == references;
-                set.hypotheses.push(stored_hypotheses(run, split)?);
+                set.hypotheses.push(recorded_hypotheses(run, &record, split)?);
                 let recorded = ["perplexity", "word_perplexity"].into_iter().filter_map(|name| {
                     Some((name, *record.metrics.get(&format!("{}/{name}", split.name()))?))
                 });

@@ -16,7 +16,8 @@ pub use peak::Peak;
 pub use training::Training;
 
 use super::stand_in;
-use super::{CHECKPOINTS, finished_run, provenance};
+use super::trained::load_scored;
+use super::{finished_run, provenance};
 use crate::config::{Experiment, validate_vocabulary};
 use crate::data::prepared::vocabulary_sizes;
 use crate::data::store::Store;
@@ -30,7 +31,6 @@ use crate::results::record::Provenance;
 use crate::signal::StopFlag;
 use crate::stopwatch::Phase;
 use crate::train::Precision;
-use crate::train::checkpoint::Checkpoints;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -128,7 +128,7 @@ pub fn bench(
         )?),
     };
     if let Some(run) = run {
-        Checkpoints::open(&run.join(CHECKPOINTS))?.load_scored(model.weights())?;
+        load_scored(run, &finished_run(run, &[])?.1, model.weights())?;
     }
     let mut found = Vec::new();
     let beams = match effort.only {

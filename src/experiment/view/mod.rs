@@ -17,10 +17,12 @@ use super::{CONFIG_FILE, Trial, Work, attempts, settings};
 use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
-use crate::results::position::Positions;
+use crate::results::attention::ATTENTION_FILE;
+use crate::results::position::{POSITIONS_FILE, Positions};
 use crate::results::record::Record;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
+use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log, recorded_events};
 use std::path::Path;
 
@@ -50,6 +52,10 @@ impl Work<'_> {
         if run.sample_sentences > 0 {
             telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
         }
+        // What an earlier attempt showed with other settings is not this run's.
+        [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
+            .iter()
+            .try_for_each(|file| files::remove(&run_dir.join(file)))?;
         if run.attention_sentences > 0 {
             attention::record(self, dev)?.save(run_dir)?;
             if let Some(table) = self.model.position_table(POSITIONS) {
@@ -69,8 +75,12 @@ impl Work<'_> {
 /// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io), and pictures that cannot be drawn.
+/// [`Error::Io`](crate::error::Error::Io), pictures that cannot be drawn, and files of a finished run that are not as
+/// recorded.
 pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
+    if let Ok(Some(record)) = Record::load(run_dir) {
+        record.check_shown_files(run_dir)?;
+    }
     let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
     let mut events = recorded_events(run_dir, u64::MAX)?;
     events.session_start(&session(experiment, label, run_dir, started)?)?;

@@ -11,7 +11,6 @@ mod spread;
 use super::collect;
 use super::expand::Trial;
 use super::spec::SweepSpec;
-use crate::config::configuration_hash;
 use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
 use crate::results::render::Tabulated;
@@ -121,9 +120,7 @@ impl<'a> SweepView<'a> {
 
 /// The values so far. The last table comes from [`SweepView::conclude`].
 fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
-    let records = collect::records(sweep_dir, trials, |trial, record| {
-        record.configuration_hash == configuration_hash(&trial.experiment)
-    })?;
+    let records = collect::records(sweep_dir, trials, collect::is_of)?;
     let table = collect::values(spec, sweep_dir, trials, &records)?;
     if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
 }

@@ -2,11 +2,10 @@
 
 use super::MEAN;
 use super::charts::{CHARTED, groups_of, tag};
-use crate::config::configuration_hash;
 use crate::error::Result;
 use crate::results::record::Record;
 use crate::results::summary::Summary;
-use crate::sweep::collect::run_dir;
+use crate::sweep::collect::{is_of, run_dir};
 use crate::sweep::expand::Trial;
 use crate::telemetry::METRICS_FILE;
 use crate::telemetry::metrics_log::{self, Row};
@@ -15,13 +14,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Writes the row's mean anew from its finished seeds; nothing if there is none.
+///
+/// # Errors
+/// If the curves of a seed are not as recorded, or a file cannot be read or written.
 pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
     let seeds: Vec<&Trial> = trials.iter().filter(|trial| trial.row == row).collect();
     let mut curves = Vec::new();
     for trial in &seeds {
         let run_dir = run_dir(sweep_dir, trial);
         let record = Record::load(&run_dir).ok().flatten();
-        if record.is_some_and(|record| record.configuration_hash == configuration_hash(&trial.experiment)) {
+        if let Some(record) = record.filter(|record| is_of(trial, record)) {
+            record.check_file(&run_dir, METRICS_FILE)?;
             curves.push(metrics_log::read_sound(&run_dir.join(METRICS_FILE))?.0);
         }
     }
