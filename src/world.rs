@@ -237,6 +237,7 @@ mod tests {
             ("RANK", "", "WORLD_SIZE is set but RANK is not"),
             ("WORLD_SIZE", "0", "WORLD_SIZE = \"0\" is not"),
             ("WORLD_SIZE", "two", "WORLD_SIZE = \"two\" is not"),
+            ("WORLD_SIZE", "4294967295", "at least 1, 2000000 at most"),
             ("WORLD_SIZE", "", "RANK is set but WORLD_SIZE is not"),
             ("MASTER_ADDR", "", "RANK is set but MASTER_ADDR is not"),
             ("MASTER_ADDR", " ", "MASTER_ADDR is empty"),
