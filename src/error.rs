@@ -1,10 +1,18 @@
 //! The one error type: what the user reads, and the exit code that scripts read.
 
+use std::any::Any;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Shorthand for results with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// The exit code of [`Error::OutOfMemory`].
+pub const OUT_OF_MEMORY_CODE: u8 = 4;
+/// What to do where memory runs out.
+pub const MEMORY_REMEDY: &str =
+    "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
 
 /// Everything that can end a command early.
 ///
@@ -21,7 +29,7 @@ pub enum Error {
     #[error("{0}")]
     Failed(String),
     /// The operating system refused an operation on a file.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {source}{}", remedy(.source))]
     Io {
         /// What was attempted, as a verb: "read", "create".
         action: &'static str,
@@ -34,7 +42,7 @@ pub enum Error {
     )]
     Diverged { step: u64, loss: f64 },
     /// The device has no memory left.
-    #[error("out of memory: {0}; lower training.micro_batch_tokens or decoding.batch_tokens")]
+    #[error("out of memory: {0}; {remedy}", remedy = MEMORY_REMEDY)]
     OutOfMemory(String),
     /// A signal asked to stop; the state is saved and the same command goes on.
     #[error("stopped by a signal at step {step}; the same command goes on from there")]
@@ -78,9 +86,11 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::User(_) | Error::Config(_) => 2,
+            // Mapping a file, for one, takes memory that the system may not have.
+            Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => OUT_OF_MEMORY_CODE,
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
-            Error::OutOfMemory(_) => 4,
+            Error::OutOfMemory(_) => OUT_OF_MEMORY_CODE,
             Error::Peer { code, .. } => *code,
             Error::Interrupted { .. }
             | Error::Paused { .. }
@@ -91,9 +101,32 @@ impl Error {
     }
 }
 
-/// How libtorch says that memory is not enough; the last is cuBLAS on a card that is full already.
-const OUT_OF_MEMORY: [&str; 4] =
-    ["out of memory", "can't allocate memory", "not enough memory", "cublas_status_alloc_failed"];
+/// What to do about an error of the operating system's whose own words do not tell.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::FileTooLarge => {
+            "; this process may not write larger files here (`ulimit -f` shows its limit, file systems have theirs)"
+        }
+        _ => "",
+    }
+}
+
+/// How libtorch, CUDA's libraries, C++ and Rust say that memory is not enough, or that so much could not even be
+/// counted; in lower case.
+const OUT_OF_MEMORY: [&str; 11] = [
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "could not allocate memory",
+    "not enough memory",
+    // Of cuBLAS, cuDNN and others, on a card that is full already.
+    "status_alloc_failed",
+    "bad_alloc",
+    "size calculation overflowed",
+    "stride calculation overflowed",
+    "integer multiplication overflow",
+    "capacity overflow",
+];
 
 impl Error {
     /// Sorts a message of libtorch's into out of memory or plain failure.
@@ -102,10 +135,24 @@ impl Error {
         let first = message.lines().next().unwrap_or("libtorch failed").trim();
         let lower = first.to_ascii_lowercase();
         if OUT_OF_MEMORY.iter().any(|text| lower.contains(text)) {
-            Error::OutOfMemory(first.to_string())
+            // What stands before it is the name and line of a C++ file.
+            let said = first.find("DefaultCPUAllocator: ").map_or(first, |at| &first[at..]);
+            Error::OutOfMemory(said.to_string())
         } else {
             Error::Failed(format!("libtorch: {first}"))
         }
+    }
+
+    /// The error behind a panic for lack of memory: libtorch's plain operations panic there, and so do collections of
+    /// Rust's that would be larger than any memory. Other panics are bugs.
+    pub fn from_panic(panic: &(dyn Any + Send)) -> Option<Self> {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied())?;
+        // tch's error, as `unwrap` shows it, has its message in quotes.
+        let text = text.split_once("Torch(\"").map_or(text, |(_, message)| message);
+        let text = text.split("\\n").next().unwrap_or(text).trim_end_matches("\")");
+        let error = Error::from_torch_message(text);
+        matches!(error, Error::OutOfMemory(_)).then_some(error)
     }
 }
 
@@ -222,5 +269,35 @@ mod tests {
     fn messages_of_libtorch_are_sorted_by_memory() {
         assert_eq!(Error::from_torch_message("CUDA out of memory. Tried…\n at x").exit_code(), 4);
         assert_eq!(Error::from_torch_message("shape mismatch").exit_code(), 1);
+        for told in ["std::bad_alloc", "Storage size calculation overflowed with sizes=[4, 5]"] {
+            assert_eq!(Error::from_torch_message(told).exit_code(), 4, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_panic_for_lack_of_memory_is_an_error_and_no_other_panic_is() {
+        let zeros = || tch::Tensor::zeros([1 << 60], (tch::Kind::Int8, tch::Device::Cpu));
+        let panic = std::panic::catch_unwind(zeros).unwrap_err();
+        let error = Error::from_panic(&*panic).unwrap();
+        assert_eq!(error.exit_code(), 4);
+        let told = format!(
+            "out of memory: DefaultCPUAllocator: can't allocate memory: you tried to allocate {} bytes",
+            1u64 << 60
+        );
+        assert!(error.to_string().starts_with(&told), "{error}");
+        assert!(error.to_string().ends_with(&format!("; {MEMORY_REMEDY}")), "{error}");
+        let panic = std::panic::catch_unwind(|| Vec::<u64>::with_capacity(usize::MAX)).unwrap_err();
+        assert_eq!(Error::from_panic(&*panic).unwrap().exit_code(), 4);
+        for bug in ["index out of bounds", "attempt to multiply with overflow"] {
+            assert!(Error::from_panic(&bug.to_string()).is_none(), "{bug}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_for_lack_of_memory_has_the_exit_code_of_that() {
+        let refused = |code| Error::io("map", "a")(std::io::Error::from_raw_os_error(code));
+        assert_eq!([libc::ENOMEM, libc::ENOSPC].map(|code| refused(code).exit_code()), [4, 1]);
+        assert!(refused(libc::EFBIG).to_string().contains("cannot map a: File too large"));
+        assert!(refused(libc::EFBIG).to_string().contains("`ulimit -f` shows its limit"));
     }
 }

@@ -2,21 +2,28 @@
 
 use ablate::color;
 use ablate::error::Error;
+use ablate::memory::Allocator;
 use ablate::telemetry::console::say;
+use ablate::{shim, signal};
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
 fn main() -> ExitCode {
+    signal::refuse_writes_beyond_limits();
+    shim::end_where_memory_runs_out();
     let cli = ablate::cli::Cli::from_command_line();
     // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
     std::panic::set_hook(Box::new(|panic| {
-        if out_of_memory(panic.payload()).is_none() {
+        if Error::from_panic(panic.payload()).is_none() {
             say(&format!(
                 "{panic}\nThis is a bug in ablate; please report it with the command and its files."
             ));
         }
     }));
     let outcome =
-        std::panic::catch_unwind(|| cli.run()).unwrap_or_else(|panic| match out_of_memory(&*panic) {
+        std::panic::catch_unwind(|| cli.run()).unwrap_or_else(|panic| match Error::from_panic(&*panic) {
             Some(error) => Err(error),
             None => std::process::exit(101),
         });
@@ -27,11 +34,4 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// The error behind a panic of libtorch's for lack of memory.
-fn out_of_memory(panic: &(dyn std::any::Any + Send)) -> Option<Error> {
-    let text = panic.downcast_ref::<String>()?;
-    let error = Error::from_torch_message(text);
-    matches!(error, Error::OutOfMemory(_)).then_some(error)
 }

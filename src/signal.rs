@@ -1,22 +1,28 @@
 //! Signals that ask to stop: once means checkpoint and stop, twice means now.
 //!
-//! SIGUSR2 is a cluster's warning that time will be over soon. It only ever asks: SIGTERM may follow while the
-//! checkpoint is being written, and what follows that is SIGKILL anyway.
+//! Some only ever ask, because more follows while the checkpoint is being written: SIGUSR2, a cluster's warning that
+//! time will be over soon; SIGXCPU, the kernel's (`ulimit -St`), every second; SIGHUP, where the terminal is closed or the
+//! connection lost, from the kernel and once more from the shell. `nohup` has SIGHUP ignored, and it stays so.
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2, SIGXCPU};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set once SIGINT, SIGTERM or SIGUSR2 has come; looked at between micro-batches.
+/// Signals the second of which ends the process at once.
+const URGENT: [i32; 2] = [SIGINT, SIGTERM];
+/// Signals that only ask.
+const WARNINGS: [i32; 3] = [SIGUSR2, SIGXCPU, SIGHUP];
+
+/// Set once a signal has come that asks to stop; looked at between micro-batches.
 #[derive(Debug, Clone)]
 pub struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
     /// Listens to the signals from now on. A second SIGINT or SIGTERM ends the process at once with 128 + n.
     pub fn listen() -> std::io::Result<Self> {
-        let flag = StopFlag::on(SIGUSR2)?;
+        let flag = StopFlag::on(&WARNINGS)?;
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in URGENT {
             // Registered first, so that it acts only when an earlier signal has asked.
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
             signal_hook::flag::register(signal, Arc::clone(&asked))?;
@@ -26,10 +32,14 @@ impl StopFlag {
         Ok(flag)
     }
 
-    /// A flag that this signal sets, however often it comes.
-    pub fn on(signal: i32) -> std::io::Result<Self> {
+    /// A flag that each of these signals sets, however often it comes; SIGHUP only if it was not ignored before.
+    pub fn on(signals: &[i32]) -> std::io::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+        for &signal in signals {
+            if signal != SIGHUP || !is_ignored(signal) {
+                signal_hook::flag::register(signal, Arc::clone(&flag))?;
+            }
+        }
         Ok(StopFlag(flag))
     }
 
@@ -59,11 +69,26 @@ fn change_mask(how: i32) {
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut set);
-        for signal in [SIGINT, SIGTERM, SIGUSR2] {
+        for signal in URGENT.into_iter().chain(WARNINGS) {
             libc::sigaddset(&mut set, signal);
         }
         libc::pthread_sigmask(how, &set, std::ptr::null_mut());
     }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: the call fills the structure where it succeeds, and an all-zero one is valid.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Lets a write beyond the largest size that a file may have (`ulimit -f`) fail as on a full disk, with an error that
+/// names the file. SIGXFSZ would end the process without a word.
+pub fn refuse_writes_beyond_limits() {
+    // SAFETY: no handler is set that could run.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 #[cfg(test)]
@@ -74,8 +99,9 @@ mod tests {
     fn a_warning_is_not_the_first_of_two_signals() {
         let flag = StopFlag::listen().unwrap();
         assert!(!flag.is_raised());
-        // What a cluster does: warnings, and the end of its patience while the state is being saved.
-        for signal in [SIGUSR2, SIGUSR2, SIGTERM] {
+        // What a cluster does, and a shell that ends: warnings, and the end of its patience while the state is being
+        // saved.
+        for signal in WARNINGS.into_iter().chain([SIGUSR2, SIGTERM]) {
             signal_hook::low_level::raise(signal).unwrap();
         }
         assert!(flag.is_raised());

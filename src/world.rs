@@ -31,6 +31,8 @@ const LAUNCH: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 const PATIENCE: &str = "ABLATE_PEER_TIMEOUT";
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(1800);
+/// The largest number that a variable may have: so many seconds are 23 days, and in milliseconds still an `int` of C's.
+const LARGEST: usize = 2_000_000;
 
 impl World {
     /// What this process's environment says; none if it trains alone.
@@ -73,7 +75,8 @@ impl World {
         })?;
         // Steps on one machine should not meet at one port.
         let serial = |name| variable(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        let port = 20_000 + (serial("SLURM_JOB_ID").wrapping_mul(31) + serial("SLURM_STEP_ID")) % 10_000;
+        let serial = serial("SLURM_JOB_ID").wrapping_mul(31).wrapping_add(serial("SLURM_STEP_ID"));
+        let port = 20_000 + serial % 10_000;
         let (rank, local_rank) =
             (number(variable, "SLURM_PROCID", 0)?, number(variable, "SLURM_LOCALID", 0)?);
         World::at(variable, rank, size, local_rank, Some((host, port as u16)))
@@ -132,14 +135,12 @@ fn slurm_tasks(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<usize
     }
 }
 
-/// The number that a variable has.
+/// The number that a variable has. None is larger than c10d could count ranks and milliseconds.
 fn number(variable: &dyn Fn(&str) -> Option<String>, name: &str, least: usize) -> Result<usize> {
     let text = variable(name).ok_or_else(|| Error::user(format!("{name} is not set, but is needed here")))?;
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|&number| number >= least && number <= u32::MAX as usize)
-        .ok_or_else(|| Error::user(format!("{name} = {text:?} is not a whole number of at least {least}")))
+    text.trim().parse().ok().filter(|number| (least..=LARGEST).contains(number)).ok_or_else(|| {
+        Error::user(format!("{name} = {text:?} is not a whole number of at least {least}, {LARGEST} at most"))
+    })
 }
 
 /// The first machine of a list as Slurm writes it: of `gpu[03-05,9],cpu1`, gpu03.
@@ -236,6 +237,7 @@ mod tests {
             ("RANK", "", "WORLD_SIZE is set but RANK is not"),
             ("WORLD_SIZE", "0", "WORLD_SIZE = \"0\" is not"),
             ("WORLD_SIZE", "two", "WORLD_SIZE = \"two\" is not"),
+            ("WORLD_SIZE", "4294967295", "at least 1, 2000000 at most"),
             ("WORLD_SIZE", "", "RANK is set but WORLD_SIZE is not"),
             ("MASTER_ADDR", "", "RANK is set but MASTER_ADDR is not"),
             ("MASTER_ADDR", " ", "MASTER_ADDR is empty"),

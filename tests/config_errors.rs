@@ -92,6 +92,12 @@ fn ranges_and_combinations() {
         "expected an integer from 1 to 16777216",
     );
     experiment_fails(
+        "[model]\nheads = 4194304\nd_k = 8\nd_v = 1",
+        4,
+        "model.d_k = 8 of 4194304 heads is out of range",
+        "expected heads times model.d_k to be 16777216 at most",
+    );
+    experiment_fails(
         "[decoding]\nbeam = 0",
         3,
         "decoding.beam = 0 is out of range",

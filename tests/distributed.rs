@@ -232,6 +232,27 @@ fn a_rank_that_says_nothing_is_given_up() {
     ranks.wait().remove(0).expect(1).says("rank 0 of 2 has lost rank 1 (");
 }
 
+/// Another program at the address, or a rank that hangs before it answers.
+#[test]
+fn a_meeting_place_that_says_nothing_is_given_up() {
+    let workshop = Workshop::new();
+    workshop.run(&["prepare", "tiny.toml"]).expect(0);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = train(&workshop, &[]);
+    command.envs([("RANK", "1"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "127.0.0.1")]);
+    command
+        .env("MASTER_PORT", silent.local_addr().unwrap().port().to_string())
+        .env("ABLATE_PEER_TIMEOUT", "2");
+    let begun = Instant::now();
+    let ranks = Ranks(vec![command.spawn().unwrap()]);
+    ranks
+        .expect(1)
+        .remove(0)
+        .says("rank 1 of 2 could not meet the others at 127.0.0.1:")
+        .says("no rank answered in 2 s");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn ranks_that_differ_or_diverge_end_alike() {
     let workshop = Workshop::new();

@@ -5,6 +5,8 @@ mod fault;
 
 use common::Outcome;
 use fault::{Fault, Place, Site, TRIALS, assert_same};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 fn trial_fault(pattern: &'static str, what: &'static str) -> Fault {
     Fault { place: Place { process: "trial", name: "", pattern }, at: 1, what }
@@ -40,6 +42,55 @@ fn signals_amid_a_save_or_a_translation_cost_nothing() {
     // The second signal ends the process at once, here with a checkpoint half written.
     let site = interrupted(&whole, &trial_fault("sync *step-00000008.state.*", "twice"), 1, "exit code 143");
     assert_eq!(site.attempts(TRIALS[0]), [0, 4]);
+}
+
+/// The command with what the process that starts it makes of SIGHUP, whatever the tests themselves were started by.
+fn starting_with(mut command: Command, hangup: libc::sighandler_t) -> Command {
+    // SAFETY: the one call between fork and exec touches no memory.
+    unsafe {
+        command.pre_exec(move || {
+            libc::signal(libc::SIGHUP, hangup);
+            Ok(())
+        });
+    }
+    command
+}
+
+#[test]
+fn a_closed_terminal_saves_the_state_and_nohup_goes_on() {
+    let whole = uninterrupted();
+    let train = |site: &Site| {
+        let set = ["--set", "training.steps=24", "--set", "training.checkpoint_interval_steps=4"];
+        let mut command = site.workshop.command(&[&["train", "tiny.toml"], &set[..]].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let pattern = "write *step-00000008.state.*";
+    let fault = Fault { place: Place { process: "train", name: "", pattern }, at: 1, what: "hangup" };
+    let site = Site::with_data_of(&whole);
+    let mut closed = starting_with(site.faulty(train(&site), &fault), libc::SIG_DFL);
+    Outcome(closed.output().unwrap())
+        .expect(75)
+        .says("stopped by a signal at step 8; the same command goes on");
+    assert!(site.struck().is_some());
+    Outcome(train(&site).output().unwrap()).expect(0).says("going on from step 8");
+    let other = Site::with_data_of(&whole);
+    let mut nohup = starting_with(other.faulty(train(&other), &fault), libc::SIG_IGN);
+    Outcome(nohup.output().unwrap()).expect(0);
+    assert!(other.struck().is_some());
+    for file in ["record.json", "metrics.csv", "checkpoints/scored.weights.safetensors"] {
+        let path = format!("results/tiny/seed-1/{file}");
+        assert!(site.workshop.read(&path) == other.workshop.read(&path), "{file} differs");
+    }
+    // Of a sweep, the driver alone hears of it, and has its trials save their states.
+    let site = Site::with_data_of(&whole);
+    let place = Place { process: "sweep", name: "", pattern: "write *ledger.jsonl" };
+    let fault = Fault { place, at: 1, what: "hangup" };
+    let mut closed = starting_with(site.faulty(site.sweep(), &fault), libc::SIG_DFL);
+    Outcome(closed.output().unwrap()).expect(75).says("every running trial saves a checkpoint first");
+    assert!(site.struck().is_some());
+    Outcome(site.sweep().output().unwrap()).expect(0);
+    assert_same(&whole, &site, "a closed terminal");
 }
 
 #[test]

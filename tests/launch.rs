@@ -90,6 +90,35 @@ fn a_job_that_slurm_ends_saves_its_state_and_is_submitted_again() {
 }
 
 #[test]
+fn a_signal_of_a_person_to_a_job_saves_its_state() {
+    let cluster = long();
+    let driver = cluster.start(&[]);
+    cluster.wait_for_step(RUN, 10);
+    // `scancel --signal=INT --batch`: to the keeper alone.
+    signal(cluster.keeper("11_0"), libc::SIGINT);
+    Outcome(driver.wait_with_output().unwrap()).expect(0).says("had to stop; it goes on");
+    let attempts = cluster.attempts(RUN);
+    assert!(attempts.len() == 2 && attempts[1] >= 10, "{attempts:?}");
+}
+
+#[test]
+fn a_place_of_any_name_is_given_to_slurm_as_it_is_or_refused() {
+    let cluster = Cluster::new(&SWEEP.replace("= 30", "= 4"));
+    cluster.sweep(&["--results", "50%jobs, it's $HOME"]).expect(0);
+    let folder = cluster.workshop.path("50%jobs, it's $HOME/small");
+    assert!(folder.join("base/seed-1/record.json").exists());
+    let log = folder.join(".slurm/1.log");
+    assert!(log.exists(), "{:?}", cluster.trace("sbatch"));
+    assert!(cluster.trace("sbatch")[0].contains("/50%%jobs, it's $HOME/small/.slurm/1.log"));
+    for (place, why) in [("a\ntouch ran\n", "a control character"), ("a\\b", "a backslash")] {
+        cluster.sweep(&["--results", place]).expect(2).says("cannot be given to Slurm").says(why);
+        assert!(!cluster.workshop.path(place).exists());
+    }
+    cluster.sweep(&["--data", "a\nb"]).expect(2).says("choose another place with --results or --data");
+    assert!(!cluster.workshop.path("ran").exists() && !cluster.workshop.path("a\nb").exists());
+}
+
+#[test]
 fn a_job_that_vanishes_is_lost_and_tried_again_by_the_same_policy() {
     let cluster = long();
     let driver = cluster.start(&[]);

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("shim", 0, true),
     ("signal", 0, false),
     ("stopwatch", 0, false),
+    ("memory", 0, false),
     ("mkl", 0, false),
     ("cards", 0, false),
     ("moses", 0, false),

@@ -128,7 +128,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
     }
     let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
-    arguments.launcher.check(&slurm)?;
+    arguments.launcher.check(&slurm, &sweep_dir, &places.data)?;
     files::create_dir(&sweep_dir)?;
     let _lock = driver::lock(&sweep_dir)?;
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;

@@ -197,6 +197,11 @@ impl Checks<'_> {
     /// heads must divide d_model where a head's width follows from both.
     fn heads(&self, model: &ModelConfig) -> Checked {
         let ModelConfig { d_model, heads, .. } = *model;
+        for (key, width) in [("model.d_k", model.d_k), ("model.d_v", model.d_v)] {
+            let Some(width) = width else { continue };
+            let accepted = format!("heads times {key} to be {LARGEST_SIZE} at most");
+            self.require(heads * width <= LARGEST_SIZE, key, format!("{width} of {heads} heads"), &accepted)?;
+        }
         if (model.d_k.is_some() && model.d_v.is_some()) || d_model % heads == 0 {
             return Ok(());
         }

@@ -11,11 +11,19 @@ pub mod many;
 pub mod nccl;
 pub mod process_group;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use std::ffi::{CStr, c_char, c_int};
 
 unsafe extern "C" {
     fn ablate_last_error() -> *const c_char;
+    fn ablate_end_where_memory_runs_out(code: c_int);
+}
+
+/// Ends the process with the exit code of [`Error::OutOfMemory`] where a thread of a C++ library's runs out of memory and
+/// nobody catches its exception. It would end by SIGABRT otherwise.
+pub fn end_where_memory_runs_out() {
+    // SAFETY: the call sets a handler of the C++ runtime and does nothing else.
+    unsafe { ablate_end_where_memory_runs_out(OUT_OF_MEMORY_CODE.into()) }
 }
 
 /// What a function of the shim gave back: nothing, or the error that it left for this thread.

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::world::World;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::net::{ToSocketAddrs, UdpSocket};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
@@ -29,12 +31,18 @@ unsafe extern "C" {
 /// Names the network interface to use, as for torch's own processes.
 const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
 
+/// What c10d may take beyond the patience to say itself which rank it misses.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// This process's place among several that do the same operations in the same order. Dropping it closes the connections,
 /// which the others notice at once.
 #[derive(Debug)]
 pub struct ProcessGroup {
     handle: *mut c_void,
 }
+
+// SAFETY: c10d lets any thread use a group, one at a time.
+unsafe impl Send for ProcessGroup {}
 
 impl ProcessGroup {
     /// Meets the other ranks where `world` says. No rank waits longer than its patience for another, neither here nor
@@ -43,6 +51,26 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank does not come in time or the address cannot be used.
     pub fn join(world: &World) -> Result<Self> {
+        // c10d waits for ever for an answer of what listens at the address, be it no rank at all; so another thread waits
+        // for c10d. If it waits in vain, it ends with the process.
+        let (sender, receiver) = channel();
+        let meeting = world.clone();
+        std::thread::Builder::new()
+            .spawn(move || drop(sender.send(ProcessGroup::connect(&meeting))))
+            .map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
+        match receiver.recv_timeout(world.patience + GRACE) {
+            Ok(joined) => joined,
+            Err(RecvTimeoutError::Timeout) => Err(Error::failed(format!(
+                "no rank answered in {} s; what listens there may be another program, or a rank that hangs",
+                world.patience.as_secs()
+            ))),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::failed("the thread that meets the others ended"))
+            }
+        }
+    }
+
+    fn connect(world: &World) -> Result<Self> {
         let World { rank, size, ref host, port, served, restarts, patience, .. } = *world;
         let (own, is_interface) = match std::env::var(INTERFACE) {
             Ok(name) => (name, true),
@@ -131,7 +159,7 @@ fn address_towards(host: &str, port: u16) -> Result<String> {
 mod tests {
     use super::*;
     use std::net::TcpListener;
-    use std::time::Duration;
+    use std::time::Instant;
     use tch::Kind;
 
     fn free_port() -> u16 {
@@ -184,6 +212,12 @@ mod tests {
         let alone = world(0, 2, free_port(), Duration::from_millis(300));
         let error = ProcessGroup::join(&alone).unwrap_err();
         assert_eq!(error.exit_code(), 1);
+        let begun = Instant::now();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let beside = World { rank: 1, port: silent.local_addr().unwrap().port(), ..alone.clone() };
+        let error = ProcessGroup::join(&beside).unwrap_err();
+        assert!(error.to_string().contains("no rank answered in"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         let nowhere = World { host: "no such host".into(), ..alone };
         assert_eq!(ProcessGroup::join(&nowhere).unwrap_err().exit_code(), 2);
     }

@@ -3,6 +3,7 @@
 use super::stream::{BatchStream, target_tokens};
 use crate::data::collate::Batch;
 use crate::error::Result;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 use tch::Device;
@@ -36,7 +37,8 @@ pub struct Ready {
 
 /// The updates of a stream, in its order. The thread behind it ends when this is dropped.
 pub struct Prefetch {
-    updates: Receiver<Result<Ready>>,
+    /// A panic ends the thread that asks for the update: its message says that memory ran out, if it did.
+    updates: Receiver<std::thread::Result<Result<Ready>>>,
 }
 
 impl Prefetch {
@@ -50,16 +52,8 @@ impl Prefetch {
         let (give, updates) = sync_channel(AHEAD);
         scope.spawn(move || {
             loop {
-                let pairs = stream.next_update();
-                let (store, batching) = (stream.store(), stream.batching());
-                let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
-                let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
-                let batches = own.map(|(index, pairs)| {
-                    Ok((index, batching.collate(store, pairs, Device::Cpu)?.pinned(device)))
-                });
-                let ready = batches.collect::<Result<Vec<_>>>();
-                let ready = ready.map(|batches| Ready { batches, target_tokens, place: stream.place() });
-                let failed = ready.is_err();
+                let ready = catch_unwind(AssertUnwindSafe(|| make_ready(&mut stream, share, device)));
+                let failed = !matches!(ready, Ok(Ok(_)));
                 if give.send(ready).is_err() || failed {
                     break;
                 }
@@ -72,9 +66,25 @@ impl Prefetch {
     ///
     /// # Errors
     /// Those of [`collate`].
+    ///
+    /// # Panics
+    /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
     pub fn next_update(&self) -> Result<Ready> {
-        self.updates.recv().expect("the thread ends with an error or when nobody listens")
+        let ready = self.updates.recv().expect("the thread ends with an error or when nobody listens");
+        ready.unwrap_or_else(|panic| resume_unwind(panic))
     }
+}
+
+/// The next update of `stream`, as far as it is in the share.
+fn make_ready(stream: &mut BatchStream, share: Share, device: Device) -> Result<Ready> {
+    let pairs = stream.next_update();
+    let (store, batching) = (stream.store(), stream.batching());
+    let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
+    let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
+    let batches = own
+        .map(|(index, pairs)| Ok((index, batching.collate(store, pairs, Device::Cpu)?.pinned(device))))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Ready { batches, target_tokens, place: stream.place() })
 }
 
 #[cfg(test)]

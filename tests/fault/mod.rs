@@ -224,7 +224,7 @@ fn shim() -> &'static Path {
         let built = Command::new("c++")
             .args(["-std=c++17", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
             .args([&library, &source])
-            .arg("-ldl")
+            .args(["-ldl", "-pthread"])
             .output()
             .unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));

@@ -11,6 +11,8 @@
 //   enospc   the call writes half of its bytes and fails for lack of space; the next works again
 //   term     sends itself SIGTERM before the call
 //   twice    sends itself SIGTERM twice before the call
+//   hangup   sends itself SIGHUP three times before the call
+//   throw    a thread of its own throws std::bad_alloc before the call, which nobody catches
 //   full     the same as enospc, and every later call that needs space fails until FAULT_MARK is removed
 //
 // FAULT_CLOCK shifts the wall clock of every process by so many seconds.
@@ -25,10 +27,12 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <new>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <thread>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,6 +122,11 @@ Fault crossing(const char *call, const char *path, bool needs_space) {
     if (twice) kill(getpid(), SIGTERM);
     return Fault::None;
   }
+  if (!strcmp(kind, "hangup")) {
+    for (int times = 0; times < 3; ++times) kill(getpid(), SIGHUP);
+    return Fault::None;
+  }
+  if (!strcmp(kind, "throw")) std::thread([] { throw std::bad_alloc(); }).join();
   if (!strcmp(kind, "before")) return Fault::Before;
   if (!strcmp(kind, "half")) return Fault::Half;
   if (!strcmp(kind, "after")) return Fault::After;

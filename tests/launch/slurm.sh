@@ -71,7 +71,8 @@ case "$(basename "$0")" in
       job=$cluster/${array}_$element
       mkdir "$job"
       echo "$name" > "$job/name"
-      echo "$output" > "$job/output"
+      # As Slurm reads the name: %j is the job's number, %% a percent sign.
+      echo "$output" | sed "s/%%/\x01/g; s/%j/$((array + element))/g; s/\x01/%/g" > "$job/output"
       cp "$script" "$job/script"
       become "$job" PENDING
     done

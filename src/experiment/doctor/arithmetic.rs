@@ -125,9 +125,10 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
 fn unless_it_breaks_off<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
-        Err(panic) => Err(match panic.downcast_ref::<String>() {
-            Some(text) => Error::from_torch_message(text).to_string(),
-            None => "it panicked".to_string(),
+        Err(panic) => Err(match (Error::from_panic(&*panic), panic.downcast_ref::<String>()) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(text)) => Error::from_torch_message(text).to_string(),
+            (None, None) => "it panicked".to_string(),
         }),
     }
 }

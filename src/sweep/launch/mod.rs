@@ -91,11 +91,11 @@ impl LauncherKind {
     /// Checks that trials can be launched, before anything is written.
     ///
     /// # Errors
-    /// A user error: settings that cannot be, programs that are missing.
-    pub fn check(self, slurm: &SlurmSpec) -> Result<()> {
+    /// A user error: settings and paths that cannot be, programs that are missing.
+    pub fn check(self, slurm: &SlurmSpec, sweep_dir: &Path, data_root: &Path) -> Result<()> {
         match self {
             LauncherKind::Local => Ok(()),
-            LauncherKind::Slurm => Slurm::check(slurm),
+            LauncherKind::Slurm => Slurm::check(slurm, sweep_dir, data_root),
         }
     }
 

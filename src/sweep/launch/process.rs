@@ -1,7 +1,7 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
 use super::Ending;
-use crate::error::{Error, Result};
+use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::LOG_FILE;
 use crate::results::record::FailureKind;
 use std::fs::File;
@@ -99,9 +99,11 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
         (Some(75), _) => return Ending::Stopped,
         (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
         (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
-        (Some(4), _) => (FailureKind::OutOfMemory, "out of memory".to_string()),
-        // Memory that runs out outside libtorch's operations: Rust's allocator aborts, C++ terminates.
-        (_, Some(libc::SIGABRT)) if lines.contains("memory allocation of") || lines.contains("bad_alloc") => {
+        (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => {
+            (FailureKind::OutOfMemory, "out of memory".to_string())
+        }
+        // Where memory does not suffice for the libraries, the process ends before its first line of code runs.
+        (_, Some(libc::SIGABRT)) if lines.contains("std::bad_alloc") => {
             (FailureKind::OutOfMemory, "out of memory".to_string())
         }
         (Some(code), _) => (FailureKind::Failed, format!("failed with exit code {code}")),
@@ -144,7 +146,8 @@ mod tests {
         assert_eq!(reason(4 << 8), "out of memory");
         assert_eq!(reason(101 << 8), "failed with exit code 101");
         assert_eq!(reason(11), "killed by signal 11");
-        std::fs::write(folder.path().join(LOG_FILE), "memory allocation of 99 bytes failed\n").unwrap();
+        std::fs::write(folder.path().join(LOG_FILE), "terminate called after throwing 'std::bad_alloc'\n")
+            .unwrap();
         let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path());
         assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
     }

@@ -2,7 +2,7 @@
 
 use super::history::{Rate, RateSource};
 use crate::config::{Experiment, to_toml};
-use crate::error::{Error, Result};
+use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::probe::Measurement;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -41,7 +41,7 @@ fn read(output: &Output) -> std::result::Result<Rate, String> {
     let log = String::from_utf8_lossy(&output.stderr);
     let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
     Err(match (output.status.code(), output.status.signal()) {
-        (Some(4), _) => "out of memory".to_string(),
+        (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => "out of memory".to_string(),
         (None, Some(libc::SIGKILL)) => "killed by signal 9, perhaps for lack of memory".to_string(),
         (None, Some(signal)) => format!("killed by signal {signal}: {last}"),
         _ => last.strip_prefix("error: ").unwrap_or(last).to_string(),

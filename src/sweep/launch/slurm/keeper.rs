@@ -88,8 +88,10 @@ impl Job {
 /// If the job is no job, if files cannot be read or written, or if the trial fails.
 pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<()> {
     // First of all: until then the script ignores the one, and the other ends the process.
-    let warned = StopFlag::on(libc::SIGUSR2).map_err(Error::io("listen to", "signals"))?;
-    let told = StopFlag::on(libc::SIGTERM).map_err(Error::io("listen to", "signals"))?;
+    let listen = |signals: &[i32]| StopFlag::on(signals).map_err(Error::io("listen to", "signals"));
+    let warned = listen(&[libc::SIGUSR2])?;
+    // People may send the others: `scancel --signal=INT --batch`.
+    let told = listen(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
     let job = Job::of_environment()?;
     let id = client::id(job.array, job.element);
     let submission = Submission::load(submission_file)?.filter(|submission| !submission.settled);

@@ -8,6 +8,7 @@ mod client;
 mod judge;
 pub mod keeper;
 mod queue;
+mod script;
 pub mod spec;
 mod submission;
 
@@ -69,12 +70,15 @@ struct Flight {
 }
 
 impl Slurm {
-    /// Checks the settings, and whether Slurm's programs are there.
+    /// Checks the settings, whether jobs can be told where everything is, and whether Slurm's programs are there.
     ///
     /// # Errors
     /// A user error that says what to do.
-    pub fn check(spec: &SlurmSpec) -> Result<()> {
+    pub fn check(spec: &SlurmSpec, sweep_dir: &Path, data_root: &Path) -> Result<()> {
         spec.check()?;
+        script::log_name(&absolute(sweep_dir)?)?;
+        script::shell_word(&absolute(data_root)?)?;
+        script::shell_word(&this_program()?)?;
         client::find()
     }
 
@@ -85,8 +89,6 @@ impl Slurm {
     pub fn open(setup: &Setup) -> Result<Self> {
         let Setup { sweep_dir, data_root, results, threads, .. } = *setup;
         let cpus = setup.slurm.cpus.unwrap_or(threads).max(1);
-        // Jobs start elsewhere.
-        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
         let mut slurm = Slurm {
             spec: SlurmSpec { cpus: Some(cpus), ..setup.slurm.clone() },
             sweep_dir: sweep_dir.to_path_buf(),
@@ -186,28 +188,18 @@ impl Slurm {
         let element = |order| Element::new(&self.sweep_dir, order);
         let elements = orders.iter().map(element).collect::<Result<Vec<_>>>()?;
         let mut submission = Submission::create(&self.sweep_dir, elements)?;
-        let at = |ending| std::path::absolute(submission.path(&self.sweep_dir, ending));
-        let paths = (at("json"), at("sh"), at("log"));
-        let (Ok(file), Ok(script), Ok(log)) = paths else {
-            return Err(Error::failed(format!("cannot find {}", self.sweep_dir.display())));
-        };
+        let at = |ending| absolute(&submission.path(&self.sweep_dir, ending));
+        let (file, script, log) = (at("json")?, at("sh")?, at("log")?);
         let throttle = self.spec.max_running.map_or_else(String::new, |most| format!("%{most}"));
         let mut options = vec![
             format!("--job-name={}", submission.name),
             format!("--array=0-{}{throttle}", orders.len() - 1),
-            format!("--output={}", log.display()),
+            format!("--output={}", script::log_name(&log)?),
             "--open-mode=append".to_string(),
             "--requeue".to_string(),
         ];
         options.extend(self.spec.options());
-        let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
-        let paths = [&program, &self.data_root, &self.results, &file].map(|path| quoted(path));
-        let [program, data, results, file] = paths;
-        // SIGUSR2 must not end the job before the program is there to hear it.
-        let text = format!(
-            "#!/bin/sh\n# sbatch {}\ntrap '' USR2\nexec {program} --data {data} --results {results} keep {file}\n",
-            options.join(" ")
-        );
+        let text = script::text(&options, &this_program()?, &self.data_root, &self.results, &file)?;
         files::write_atomically(&script, text.as_bytes())?;
         let outcome = client::submit(&options, &script);
         submission.array = match outcome {
@@ -410,22 +402,18 @@ fn news(events: &Path, heard: &mut u64) -> Vec<TrialEvent> {
     text[..whole].lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// A path as one word of a shell's.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+/// A path that means the same where a job starts.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(Error::io("find", "this program"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_with_quotes_and_blanks_is_one_word() {
-        let path = Path::new("it's a place/$HOME");
-        let output =
-            std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(path))).output();
-        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), path.display().to_string());
-    }
 
     #[test]
     fn events_are_told_once_and_from_the_start_when_a_trial_starts_again() {

@@ -54,6 +54,9 @@ impl Default for SlurmSpec {
     }
 }
 
+/// Seconds between two questions to Slurm, at most.
+const LONGEST_POLL: f64 = 86_400.0;
+
 /// Options of sbatch that the launcher sets itself.
 const OWN: [&str; 12] = [
     "--array",
@@ -86,8 +89,12 @@ impl SlurmSpec {
         if self.warn_seconds == 0 || self.warn_seconds > 65535 {
             return refuse(format!("warn_seconds = {} is outside of 1 to 65535", self.warn_seconds));
         }
-        if !self.poll_seconds.is_finite() || self.poll_seconds <= 0.0 {
-            return refuse(format!("poll_seconds = {} is no time; use a number above 0", self.poll_seconds));
+        // NaN is neither.
+        if !(self.poll_seconds > 0.0 && self.poll_seconds <= LONGEST_POLL) {
+            return refuse(format!(
+                "poll_seconds = {} is out of range; use a number above 0, {LONGEST_POLL} (a day) at most",
+                self.poll_seconds
+            ));
         }
         let texts = [
             ("partition", &self.partition),
@@ -96,7 +103,8 @@ impl SlurmSpec {
             ("memory", &self.memory),
         ];
         for (key, text) in texts {
-            if text.as_ref().is_some_and(|text| text.is_empty() || text.contains(char::is_whitespace)) {
+            let blank = |letter: char| letter.is_whitespace() || letter.is_control();
+            if text.as_ref().is_some_and(|text| text.is_empty() || text.contains(blank)) {
                 return refuse(format!(
                     "{key} = {text:?} is no word that sbatch could read",
                     text = text.as_deref().unwrap_or_default()
@@ -169,7 +177,10 @@ mod tests {
         assert!(refused(SlurmSpec { cpus: Some(0), ..plain() }).starts_with("slurm.cpus = 0"));
         assert!(refused(SlurmSpec { max_running: Some(0), ..plain() }).contains("max_running"));
         assert!(refused(SlurmSpec { warn_seconds: 70_000, ..plain() }).contains("warn_seconds = 70000"));
-        assert!(refused(SlurmSpec { poll_seconds: -1.0, ..plain() }).contains("poll_seconds"));
+        for seconds in [-1.0, 0.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(refused(SlurmSpec { poll_seconds: seconds, ..plain() }).contains("poll_seconds"));
+        }
+        assert!(refused(SlurmSpec { account: Some("a\u{1}".into()), ..plain() }).contains("account"));
         assert!(refused(SlurmSpec { memory: Some("8 G".into()), ..plain() }).contains("memory = \"8 G\""));
         assert!(refused(SlurmSpec { options: vec!["-p x".into()], ..plain() }).contains("\"-p x\""));
         let own = SlurmSpec { options: vec!["--array=0-3".into()], ..plain() };
