@@ -29,6 +29,7 @@ use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
+use common::variants::choices;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -187,8 +188,9 @@ fn masks_of_dropout() {
     hold("dropout_masks", 0.0, cases);
 }
 
-/// A small model with every kind of dropout, and what differs from it.
-fn models() -> Vec<(&'static str, ModelConfig)> {
+/// A small model with every kind of dropout, what differs from it, and each choice of `[model]` that none of these
+/// makes.
+fn models() -> Vec<(String, ModelConfig)> {
     let base = ModelConfig {
         layers: 2,
         d_model: 16,
@@ -200,7 +202,7 @@ fn models() -> Vec<(&'static str, ModelConfig)> {
         learned_positions: 24,
         ..Default::default()
     };
-    vec![
+    let mut models: Vec<(String, ModelConfig)> = [
         ("post-norm", base.clone()),
         ("pre-norm", ModelConfig { norm: Norm::Pre, ..base.clone() }),
         ("learned positions", ModelConfig { position: Position::Learned, ..base.clone() }),
@@ -211,8 +213,16 @@ fn models() -> Vec<(&'static str, ModelConfig)> {
         ("no attention biases", ModelConfig { attention_biases: false, ..base.clone() }),
         ("Glorot for each", ModelConfig { initialisation: Initialisation::Glorot, ..base.clone() }),
         ("three heads of other widths", ModelConfig { heads: 3, d_k: Some(4), d_v: Some(6), ..base.clone() }),
-        ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base }),
+        ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base.clone() }),
     ]
+    .map(|(name, config)| (name.to_string(), config))
+    .into();
+    for choice in choices() {
+        if !models.iter().any(|(_, config)| choice.is_made_in(config)) {
+            models.push((choice.to_string(), choice.made_in(&base)));
+        }
+    }
+    models
 }
 
 fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Transformer {
@@ -291,7 +301,7 @@ fn training(packed_length: Option<usize>) -> TrainingConfig {
 fn losses_of_updates_in_float64() {
     let mut cases = Map::new();
     for (name, config) in models() {
-        cases.insert(name.into(), losses(&config, &training(None)).1.into());
+        cases.insert(name.clone(), losses(&config, &training(None)).1.into());
         cases.insert(format!("{name}, packed"), losses(&config, &training(Some(20))).1.into());
     }
     hold("losses", 1e-9, cases);
@@ -307,7 +317,7 @@ fn first_values_of_weights() {
             let numbers: Vec<f64> = variable.detach().flatten(0, -1).narrow(0, 0, 2).try_into().unwrap();
             first.insert(path.clone(), numbers.into());
         }
-        cases.insert(name.into(), first.into());
+        cases.insert(name, first.into());
     }
     hold("weights", 1e-12, cases);
 }

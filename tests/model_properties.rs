@@ -18,6 +18,7 @@ use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
 use ablate::train::step::Updates;
 use common::every;
+use common::variants::single_and_paired;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -45,28 +46,13 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// The product of all axes, named.
+/// Each shape of heads with every choice and every pair of choices, named.
 fn variants() -> Vec<(String, ModelConfig)> {
-    let mut variants = Vec::new();
-    for (shape, config) in head_shapes() {
-        for position in every!(Position: Sinusoidal, SinusoidalHalves, Learned, None) {
-            for tying in every!(Tying: All, Decoder, None) {
-                for norm in every!(Norm: Post, Pre) {
-                    for initialisation in every!(Initialisation: Tensor2tensor, Glorot) {
-                        for attention_biases in [true, false] {
-                            let name = format!(
-                                "{shape}, {position:?}, tying {tying:?}, {norm:?}, {initialisation:?}, biases {attention_biases}"
-                            );
-                            let axes =
-                                ModelConfig { position, tying, norm, initialisation, ..config.clone() };
-                            variants.push((name, ModelConfig { attention_biases, ..axes }));
-                        }
-                    }
-                }
-            }
-        }
-    }
-    variants
+    let of = |(shape, config): (&str, ModelConfig)| {
+        let named = |(name, config)| (format!("{shape}, {name}"), config);
+        single_and_paired(&config).into_iter().map(named).collect::<Vec<_>>()
+    };
+    head_shapes().into_iter().flat_map(of).collect()
 }
 
 fn build(config: &ModelConfig, seed: u64) -> Transformer {
@@ -84,7 +70,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, Transformer)> {
     [Kind::Double, Kind::Float].into_iter().flat_map(|kind| {
         assert_eq!(decoding::takes(kind, Device::Cpu), kind == Kind::Float);
         let wanted = move |config: &ModelConfig| {
-            kind == Kind::Double || config.initialisation == Initialisation::Glorot
+            kind == Kind::Double || config.initialisation == Initialisation::Tensor2tensor
         };
         variants().into_iter().filter(move |(_, config)| wanted(config)).map(move |(name, config)| {
             let model = noisy_in(kind, &config);
@@ -329,7 +315,7 @@ fn rows_that_share_a_variable_share_its_first_bytes() {
                 }
             }
         }
-        assert!(found > 1_000, "{shape}: {found} variables were compared");
+        assert!(found > 500, "{shape}: {found} variables were compared");
     }
 }
 
@@ -343,7 +329,8 @@ fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
     writer.finish().unwrap();
     let store = Store::open(&path, [0; 32]).unwrap();
     // The weights start as given.
-    let one_start = |(_, config): &(String, ModelConfig)| config.initialisation == Initialisation::Glorot;
+    let one_start =
+        |(_, config): &(String, ModelConfig)| config.initialisation == Initialisation::Tensor2tensor;
     for (name, config) in variants().into_iter().filter(one_start) {
         let config = ModelConfig { dropout: 0.2, attention_dropout: 0.2, activation_dropout: 0.2, ..config };
         // Equal weights at first, so that what differs is made in training.

@@ -11,8 +11,9 @@
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
 
 use super::tensors::{Linear, Norm, Tensors};
-use super::{Files, Run, json_bytes, reading_tokenizer, refusal};
+use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::error::{Error, Result};
+use crate::model::implementations::Implementations;
 use crate::model::{self, ModelConfig, Position, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
@@ -25,30 +26,9 @@ const SPECIFICATION: &str = "TransformerSpec";
 const REVISION: u32 = 7;
 
 pub fn check(model: &ModelConfig) -> Result<()> {
-    // Every setting, so that a new one does not compile before somebody has decided what becomes of it.
-    let ModelConfig {
-        heads,
-        // The files express these as they are.
-        layers: _,
-        d_model: _,
-        d_ff: _,
-        d_k: _,
-        d_v: _,
-        position: _,
-        learned_positions: _,
-        tying: _,
-        norm: _,
-        layer_norm_epsilon: _,
-        attention_biases: _,
-        embedding_rows: _,
-        embedding_multiple: _,
-        // Of training alone.
-        dropout: _,
-        attention_dropout: _,
-        activation_dropout: _,
-        initialisation: _,
-    } = model;
-    if i16::try_from(*heads).is_err() {
+    let heads = model.heads;
+    serves(NAME, Implementations::of(model).ctranslate2, REMEDY)?;
+    if i16::try_from(heads).is_err() {
         let setting = format!("model.heads = {heads}");
         return Err(refusal(NAME, &setting, &format!("its limit is {}", i16::MAX), REMEDY));
     }

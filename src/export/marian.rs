@@ -15,10 +15,11 @@
 //! model again (it takes them for Marian's own), so a fine-tuned copy needs them put back.
 
 use super::tensors::{Linear, Norm, Tensors, safetensors_file};
-use super::{Files, Run, json_bytes, reading_tokenizer, refusal};
+use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
-use crate::model::{self, ModelConfig, Tying};
+use crate::model::implementations::Implementations;
+use crate::model::{ModelConfig, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -29,35 +30,8 @@ const NAME: &str = "a MarianMTModel";
 const REMEDY: &str = "use --format ctranslate2 or safetensors";
 
 pub fn check(model: &ModelConfig) -> Result<()> {
-    // Every setting, so that a new one does not compile before somebody has decided what becomes of it.
-    let ModelConfig {
-        norm,
-        d_model,
-        heads,
-        d_k: _,
-        d_v: _,
-        // Sizes and numbers that the configuration or the weights express as they are.
-        layers: _,
-        d_ff: _,
-        layer_norm_epsilon: _,
-        attention_biases: _,
-        position: _,
-        learned_positions: _,
-        tying: _,
-        embedding_rows: _,
-        embedding_multiple: _,
-        // Of training alone.
-        dropout: _,
-        attention_dropout: _,
-        activation_dropout: _,
-        initialisation: _,
-    } = model;
-    match norm {
-        model::Norm::Post => {}
-        model::Norm::Pre => {
-            return Err(refusal(NAME, "model.norm = \"pre\"", "it normalises after each sub-layer", REMEDY));
-        }
-    }
+    let ModelConfig { d_model, heads, .. } = model;
+    serves(NAME, Implementations::of(model).marian, REMEDY)?;
     if d_model % heads != 0 {
         let setting = format!("model.heads = {heads}");
         return Err(refusal(NAME, &setting, &format!("heads must divide model.d_model = {d_model}"), REMEDY));

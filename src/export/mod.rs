@@ -13,6 +13,7 @@ use crate::data::staging::{Staging, write_durably};
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
+use crate::model::implementations::Serves;
 use crate::model::weights::Weights;
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -116,6 +117,11 @@ impl Format {
             }
         }
     }
+}
+
+/// Refuses what a format has no place for.
+fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
+    found.map_err(|unknown| refusal(format, unknown.setting, unknown.known, remedy))
 }
 
 /// A refusal: `setting` as the user wrote it, and what the format would hold.

@@ -1,6 +1,7 @@
 //! Multi-head scaled dot-product attention (§3.2).
 
 use super::dropout::{Dropout, Mode};
+use super::implementations::Implementations;
 use super::init::{self, Attends};
 use super::linear::Linear;
 use super::mask::Mask;
@@ -25,6 +26,8 @@ pub struct MultiHeadAttention {
     d_k: i64,
     d_v: i64,
     dropout: Dropout,
+    /// Whether libtorch's fused kernel computes this attention.
+    may_fuse: bool,
 }
 
 /// Projected keys [B, H, S, K] and values [B, H, S, d_v] that queries attend to.
@@ -50,6 +53,7 @@ impl MultiHeadAttention {
             d_k,
             d_v,
             dropout: Dropout::build(&scope.child("attention_dropout"), config.attention_dropout),
+            may_fuse: Implementations::of(config).fused_attention.is_ok(),
         }
     }
 
@@ -108,7 +112,7 @@ impl MultiHeadAttention {
     /// `x` [B, T, D], `memory` of length S, `mask` for [B, H, T, S] → [B, T, D].
     pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Mask, mode: &Mode) -> Tensor {
         let queries = self.split_heads(&self.query.forward(x), self.d_k);
-        let heads = if !mode.watches() && fused_attention::serves(&queries, memory) {
+        let heads = if self.may_fuse && !mode.watches() && fused_attention::serves(&queries, memory) {
             fused_attention::attend(&queries, memory, mask, self.dropout.rate(), self.dropout.stream(mode))
         } else {
             plain(&queries, memory, mask, &self.dropout, mode)

@@ -5,7 +5,7 @@ use super::decoder::Decoder;
 use super::dropout::Mode;
 use super::mask::Mask;
 use super::transformer::Encoded;
-use crate::shim::decoding::{self, Position};
+use crate::shim::decoding::Position;
 use tch::Tensor;
 
 /// Keys and values of the tokens decoded so far, and of the encoder's output, layer by layer.
@@ -20,7 +20,7 @@ pub struct DecoderCache {
 enum Form {
     /// Every row has its own copies: libtorch's operations, on any device.
     Copied { layers: Vec<CopiedLayer>, source_mask: Tensor },
-    /// Nothing is ever copied, rows know whose vectors they attend to: the kernels of [`decoding`].
+    /// Nothing is ever copied, rows know whose vectors they attend to: the kernels of [`decoding`](crate::shim::decoding).
     Traced { layers: Vec<TracedLayer>, lineage: Lineage },
 }
 
@@ -55,7 +55,7 @@ impl DecoderCache {
     /// Without any token; the encoder's output is projected once for all steps.
     pub(super) fn start(decoder: &Decoder, encoded: &Encoded) -> Self {
         let (kind, device) = (encoded.output.kind(), encoded.output.device());
-        if decoding::takes(kind, device) {
+        if decoder.uses_kernels(kind, device) {
             Self::traced(decoder, encoded)
         } else {
             Self::copied(decoder, encoded)

@@ -5,17 +5,21 @@ use super::attention::MultiHeadAttention;
 use super::cache::DecoderCache;
 use super::dropout::Mode;
 use super::feed_forward::FeedForward;
+use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::Mask;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
-use tch::Tensor;
+use crate::shim::decoding;
+use tch::{Device, Kind, Tensor};
 
 /// `model.layers` layers of causal self-attention, attention to the encoder, and feed-forward network.
 #[derive(Debug)]
 pub struct Decoder {
     layers: Vec<DecoderLayer>,
     end: StackEnd,
+    /// Whether the kernels of decoding on a CPU compute this model.
+    may_use_kernels: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,7 @@ impl Decoder {
         Decoder {
             layers: (0..config.layers).map(|i| DecoderLayer::build(&scope.child(i), config)).collect(),
             end: StackEnd::build(scope, config),
+            may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
         }
     }
 
@@ -62,6 +67,11 @@ impl Decoder {
             })
         });
         self.end.forward(last)
+    }
+
+    /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
+    pub(super) fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
+        self.may_use_kernels && decoding::takes(kind, device)
     }
 
     /// The attention to the encoder of each layer.

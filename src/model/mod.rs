@@ -13,6 +13,7 @@ pub mod embedding;
 pub mod encoder;
 pub mod feed_forward;
 pub mod fused_attention;
+pub mod implementations;
 pub mod init;
 pub mod kinds;
 pub mod linear;

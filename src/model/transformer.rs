@@ -12,7 +12,6 @@ use super::position::PositionEncoding;
 use super::weights::{Scope, Weights};
 use super::{Kinds, ModelConfig, VocabularySizes, mask};
 use crate::data::collate::Batch;
-use crate::shim::decoding;
 use tch::{Device, Kind, Tensor};
 
 /// Encoder, decoder, embeddings and softmax matrix.
@@ -108,7 +107,7 @@ impl Transformer {
 
     /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
     pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
-        if !decoding::takes(self.kind(), self.device) {
+        if !self.decoder.uses_kernels(self.kind(), self.device) {
             return self.encode(source, lengths, &Mode::evaluation());
         }
         let mask = mask::padding(lengths, source.size()[1], self.kind(), self.device);

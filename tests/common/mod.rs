@@ -6,6 +6,7 @@ pub mod gaps;
 pub mod corpora;
 pub mod server;
 pub mod texts;
+pub mod variants;
 
 use serde::de::DeserializeOwned;
 use std::io::Write;

@@ -1,0 +1,132 @@
+//! The one gate of fast paths: which other implementations compute what a configuration defines.
+//!
+//! The definition is libtorch's plain operations, layer by layer. A variant that another implementation does not know must
+//! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
+//! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
+
+use super::{Initialisation, ModelConfig, Norm, Position, Tying};
+
+/// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
+pub type Serves = Result<(), Unknown>;
+
+/// A setting that an implementation does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown {
+    /// The setting as a user writes it.
+    pub setting: &'static str,
+    /// What the implementation does instead.
+    pub known: &'static str,
+}
+
+/// What each implementation beside the definition makes of a configuration.
+///
+/// Sizes that one does not take, such as wide heads, are its own matter: it refuses or passes them on itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Implementations {
+    /// libtorch's fused attention on a GPU ([`fused_attention`](super::fused_attention)).
+    pub fused_attention: Serves,
+    /// The kernels of decoding on a CPU ([`decoding`](crate::shim::decoding)).
+    pub decoding_kernels: Serves,
+    /// A `MarianMTModel` of Hugging Face transformers.
+    pub marian: Serves,
+    /// A `TransformerSpec` of CTranslate2.
+    pub ctranslate2: Serves,
+}
+
+impl Implementations {
+    /// Every implementation serves.
+    const ALL: Self = Implementations {
+        fused_attention: Ok(()),
+        decoding_kernels: Ok(()),
+        marian: Ok(()),
+        ctranslate2: Ok(()),
+    };
+
+    pub fn of(config: &ModelConfig) -> Self {
+        let ModelConfig {
+            position,
+            tying,
+            norm,
+            initialisation,
+            // Biases that are absent are zeros.
+            attention_biases: _,
+            // Sizes.
+            layers: _,
+            d_model: _,
+            d_ff: _,
+            heads: _,
+            d_k: _,
+            d_v: _,
+            learned_positions: _,
+            embedding_rows: _,
+            embedding_multiple: _,
+            layer_norm_epsilon: _,
+            // Of training by the definition alone; the fused kernel draws its own masks of attention.
+            dropout: _,
+            attention_dropout: _,
+            activation_dropout: _,
+        } = config;
+        of_position(*position)
+            .and(of_tying(*tying))
+            .and(of_norm(*norm))
+            .and(of_initialisation(*initialisation))
+    }
+
+    /// What serves both; of two unknown settings the first is told.
+    fn and(self, other: Self) -> Self {
+        Implementations {
+            fused_attention: self.fused_attention.and(other.fused_attention),
+            decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
+            marian: self.marian.and(other.marian),
+            ctranslate2: self.ctranslate2.and(other.ctranslate2),
+        }
+    }
+}
+
+fn of_position(position: Position) -> Implementations {
+    match position {
+        // All of them are added to the embeddings, before any attention.
+        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => {
+            Implementations::ALL
+        }
+    }
+}
+
+fn of_tying(tying: Tying) -> Implementations {
+    match tying {
+        Tying::All | Tying::Decoder | Tying::None => Implementations::ALL,
+    }
+}
+
+fn of_norm(norm: Norm) -> Implementations {
+    match norm {
+        Norm::Post => Implementations::ALL,
+        Norm::Pre => Implementations {
+            marian: Err(Unknown {
+                setting: "model.norm = \"pre\"",
+                known: "it normalises after each sub-layer",
+            }),
+            ..Implementations::ALL
+        },
+    }
+}
+
+fn of_initialisation(initialisation: Initialisation) -> Implementations {
+    match initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_setting_rules_out_the_others_do_not_bring_back() {
+        let config = ModelConfig { norm: Norm::Pre, position: Position::None, ..Default::default() };
+        let found = Implementations::of(&config);
+        assert_eq!(found.marian.unwrap_err().setting, "model.norm = \"pre\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+    }
+}

@@ -1,0 +1,84 @@
+//! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
+
+use ablate::config::json_schema;
+use ablate::model::ModelConfig;
+use serde_json::{Value, json};
+
+/// A setting and one of its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    pub key: String,
+    pub value: Value,
+}
+
+impl Choice {
+    /// `config` with this choice made.
+    pub fn made_in(&self, config: &ModelConfig) -> ModelConfig {
+        let mut tree = serde_json::to_value(config).unwrap();
+        tree[&self.key] = self.value.clone();
+        serde_json::from_value(tree).unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
+    pub fn is_made_in(&self, config: &ModelConfig) -> bool {
+        serde_json::to_value(config).unwrap()[&self.key] == self.value
+    }
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} = {}", self.key, self.value)
+    }
+}
+
+/// Every value of every setting of `[model]` that offers a choice; sizes and rates are none.
+pub fn choices() -> Vec<Choice> {
+    let schema = json_schema::experiment().to_value();
+    let definition = |name: &str| &schema["definitions"][name];
+    let mut found = Vec::new();
+    for (key, property) in definition("ModelConfig")["properties"].as_object().unwrap() {
+        let reference = property["$ref"].as_str().or_else(|| property["allOf"][0]["$ref"].as_str());
+        let values = match reference {
+            Some(reference) => values(key, definition(reference.rsplit('/').next().unwrap())),
+            None if property["type"] == "boolean" => vec![json!(true), json!(false)],
+            None if ["integer", "number"].iter().any(|kind| is_of(property, kind)) => continue,
+            None => panic!("model.{key}: neither a number nor a choice: {property}"),
+        };
+        found.extend(values.into_iter().map(|value| Choice { key: key.clone(), value }));
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+fn is_of(property: &Value, kind: &str) -> bool {
+    property["type"] == kind || property["type"].as_array().is_some_and(|kinds| kinds.contains(&kind.into()))
+}
+
+fn values(key: &str, choice: &Value) -> Vec<Value> {
+    if let Some(values) = choice["enum"].as_array() {
+        return values.clone();
+    }
+    let of = |variant: &Value| match (&variant["const"], &variant["enum"]) {
+        (Value::Null, Value::Null) => panic!("model.{key}: state here an example of {variant}"),
+        (Value::Null, several) => several.as_array().unwrap().clone(),
+        (one, _) => vec![one.clone()],
+    };
+    choice["oneOf"]
+        .as_array()
+        .unwrap_or_else(|| panic!("model.{key}: {choice}"))
+        .iter()
+        .flat_map(of)
+        .collect()
+}
+
+/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named.
+pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let others: Vec<Choice> = choices().into_iter().filter(|choice| !choice.is_made_in(base)).collect();
+    let mut found = vec![("plain".to_string(), base.clone())];
+    for (index, first) in others.iter().enumerate() {
+        found.push((first.to_string(), first.made_in(base)));
+        for second in others[index + 1..].iter().filter(|second| second.key != first.key) {
+            found.push((format!("{first}, {second}"), second.made_in(&first.made_in(base))));
+        }
+    }
+    found
+}
