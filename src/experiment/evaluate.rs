@@ -11,7 +11,7 @@ use crate::files;
 use crate::model::{ModelConfig, Position, Transformer};
 use crate::results::record::Record;
 use crate::results::render::markdown;
-use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_segments};
+use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
 use crate::train::likelihood::{likelihood, longest_sentence};
@@ -221,7 +221,7 @@ pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<
     if !path.exists() {
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
     }
-    read_segments(&path)
+    read_own_segments(&path)
 }
 
 #[cfg(test)]
