@@ -118,7 +118,7 @@ pub(super) fn translate_split(
     stop: &StopFlag,
 ) -> Result<Translated> {
     let text = data.text(split)?;
-    let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
+    let sources = data.sources_to_translate(store, store.len());
     let found = translate(
         model,
         &experiment.decoding,
@@ -145,7 +145,7 @@ pub(super) fn dev_samples(
 ) -> Result<String> {
     let text = data.text(Split::Dev)?;
     let config = DecodingConfig { beam: 1, ..experiment.decoding.clone() };
-    let sources: Vec<Vec<u32>> = (0..count.min(store.len())).map(|i| store.source(i)).collect();
+    let sources = data.sources_to_translate(store, count);
     let vocabulary = data.tokenizers.target().len();
     // Too little work to be stopped in: the training loop looks at the flag right after it.
     let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
