@@ -22,6 +22,7 @@ pub mod files;
 mod mkl;
 pub mod model;
 pub mod moses;
+pub mod printable;
 pub mod report;
 pub mod results;
 pub mod score;

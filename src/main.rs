@@ -1,8 +1,7 @@
 //! The command `ablate`.
 
-use ablate::color;
 use ablate::error::Error;
-use ablate::telemetry::console::say;
+use ablate::telemetry::console::{say, say_error};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&color::error(&error.to_string(), color::on_stderr()));
+            say_error(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
@@ -34,4 +33,26 @@ fn out_of_memory(panic: &(dyn std::any::Any + Send)) -> Option<Error> {
     let text = panic.downcast_ref::<String>()?;
     let error = Error::from_torch_message(text);
     matches!(error, Error::OutOfMemory(_)).then_some(error)
+}
+
+/// Without a working directory, libtorch's matrix library ends the process while the program is loaded, with a message about
+/// a file of its own. The functions in this section run before that.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static CHECK_WORKING_DIRECTORY: extern "C" fn() = check_working_directory;
+
+#[cfg(target_os = "linux")]
+extern "C" fn check_working_directory() {
+    const MESSAGE: &str = "error: the working directory does not exist any more; change to one that does, and give the command again\n";
+    let mut buffer = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the buffer is as long as stated, and so is the message. Nothing of Rust's runtime is needed, which has not
+    // started.
+    unsafe {
+        let found = libc::getcwd(buffer.as_mut_ptr().cast(), buffer.len());
+        if found.is_null() && *libc::__errno_location() == libc::ENOENT {
+            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+            libc::_exit(2);
+        }
+    }
 }
