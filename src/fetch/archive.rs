@@ -11,8 +11,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
-use zip::SUPPORTED_COMPRESSION_METHODS;
+use zip::CompressionMethod;
 use zip::result::ZipError;
+
+/// How members of a zip may be compressed. The crate's own list holds those alone that it writes as well.
+const ZIP_METHODS: [CompressionMethod; 5] = [
+    CompressionMethod::Stored,
+    CompressionMethod::Deflated,
+    CompressionMethod::Bzip2,
+    CompressionMethod::Lzma,
+    CompressionMethod::Xz,
+];
 
 /// Names of members that an error lists at most.
 const LISTED: usize = 12;
@@ -150,12 +159,11 @@ impl Extraction<'_> {
                 if encrypted {
                     return Err(self.unknown(&format!("member {member:?} is encrypted")));
                 }
-                if !SUPPORTED_COMPRESSION_METHODS.contains(&method) {
-                    let known: Vec<String> =
-                        SUPPORTED_COMPRESSION_METHODS.iter().map(|method| method.to_string()).collect();
+                if !ZIP_METHODS.contains(&method) {
+                    let known = ZIP_METHODS.map(|method| method.to_string()).join(", ");
                     return Err(self.unknown(&format!(
-                        "member {member:?} is compressed as {method}, which is not among the methods that can be read ({})",
-                        known.join(", ")
+                        "member {member:?} is compressed as {method}, which is not among the methods that can be read \
+                         ({known})"
                     )));
                 }
                 let mut entry = archive.by_index(index).map_err(|error| self.unreadable_zip(error))?;
@@ -363,7 +371,7 @@ pub(crate) mod tests {
     #[test]
     fn zip_members_of_other_methods_are_read_or_named() {
         let options = zip::write::SimpleFileOptions::default();
-        for method in [zip::CompressionMethod::Bzip2, zip::CompressionMethod::Xz] {
+        for method in [CompressionMethod::Bzip2, CompressionMethod::Xz] {
             let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
             writer.start_file("d/a.en", options.compression_method(method)).unwrap();
             writer.write_all(b"one\n").unwrap();
