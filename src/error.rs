@@ -1,5 +1,6 @@
 //! The one error type: what the user reads, and the exit code that scripts read.
 
+use crate::printable;
 use std::any::Any;
 use std::fmt;
 use std::io::ErrorKind;
@@ -220,10 +221,14 @@ impl fmt::Display for Diagnostic {
         let start = place.text[..place.span.start].rfind('\n').map_or(0, |i| i + 1);
         let line = place.text[start..].lines().next().unwrap_or("");
         if !line.trim().is_empty() {
-            let before = place.text[start..place.span.start].chars().count();
+            // A tab takes one column, as the caret below it.
+            let shown = |text: &str| printable::line(&text.replace('\t', " ")).into_owned();
+            let columns = |text: &str| shown(text).chars().count();
+            let before = columns(&place.text[start..place.span.start]);
             let within = place.span.end.min(start + line.len()).max(place.span.start);
-            let width = place.text[place.span.start..within].chars().count().max(1);
+            let width = columns(&place.text[place.span.start..within]).max(1);
             let margin = " ".repeat(number.to_string().len());
+            let line = shown(line);
             write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
         }
         self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
@@ -257,6 +262,15 @@ mod tests {
             shown,
             "a.toml:2: unknown key model.headz\n 2 | headz = 8\n   | ^^^^^\n  help: did you mean \"heads\"?"
         );
+    }
+
+    #[test]
+    fn the_caret_stands_below_its_place_whatever_the_line_holds() {
+        let text: std::sync::Arc<str> = "\t\u{1b}[2J = 8 # \u{9b}\n".into();
+        let at = text.find('8').unwrap();
+        let place = Place { file: "a.toml".into(), text, span: at..at + 1 };
+        let shown = Diagnostic::new("no").at(Some(place)).to_string();
+        assert_eq!(shown, "a.toml:1: no\n 1 |  \\u001b[2J = 8 # \\u009b\n   |              ^");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod memory;
 mod mkl;
 pub mod model;
 pub mod moses;
+pub mod printable;
 pub mod report;
 pub mod results;
 pub mod score;

@@ -1,9 +1,8 @@
 //! The command `ablate`.
 
-use ablate::color;
 use ablate::error::Error;
 use ablate::memory::Allocator;
-use ablate::telemetry::console::say;
+use ablate::telemetry::console::{say, say_error};
 use ablate::{shim, signal};
 use std::process::ExitCode;
 
@@ -30,8 +29,30 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&color::error(&error.to_string(), color::on_stderr()));
+            say_error(&error.to_string());
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Without a working directory, libtorch's matrix library ends the process while the program is loaded, with a message about
+/// a file of its own. The functions in this section run before that.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static CHECK_WORKING_DIRECTORY: extern "C" fn() = check_working_directory;
+
+#[cfg(target_os = "linux")]
+extern "C" fn check_working_directory() {
+    const MESSAGE: &str = "error: the working directory does not exist any more; change to one that does, and give the command again\n";
+    let mut buffer = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the buffer is as long as stated, and so is the message. Nothing of Rust's runtime is needed, which has not
+    // started.
+    unsafe {
+        let found = libc::getcwd(buffer.as_mut_ptr().cast(), buffer.len());
+        if found.is_null() && *libc::__errno_location() == libc::ENOENT {
+            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+            libc::_exit(2);
         }
     }
 }

@@ -110,3 +110,33 @@ fn cleaning_takes_what_it_is_told_to() {
     );
     assert_eq!(document["counts"]["train"]["kept"], 2);
 }
+
+/// One document of WMT's XML since 2021, with two sentences.
+const WMT_XML: &str = "<?xml version='1.0' encoding='utf-8'?>\n<dataset id=\"x\">\n<doc origlang=\"en\" id=\"d\">\n\
+    <src lang=\"en\"><p>\n<seg id=\"1\">cats &amp; dogs</seg>\n<seg id=\"2\">one tree</seg></p></src>\n\
+    <ref lang=\"de\" translator=\"A\"><p>\n<seg id=\"1\">Katzen &amp; Hunde</seg>\n<seg id=\"2\">ein Baum</seg></p></ref>\n\
+    <hyp lang=\"de\" system=\"S\"><p>\n<seg id=\"1\">Katzen</seg>\n<seg id=\"2\">Baum</seg></p></hyp>\n</doc></dataset>\n";
+
+#[test]
+fn xml_of_both_sides_is_told_apart_or_refused() {
+    let workshop = workshop();
+    workshop.write("text/news.xml", WMT_XML);
+    let recipe = |test: &str| {
+        let files = FILES.replace("source = \"test.en\"\ntarget = \"test.de\"\n", test);
+        workshop.write("mine.toml", &format!("{CONFIG}{files}"));
+    };
+    recipe("source = \"news.xml\"\ntarget = \"test.de\"\n");
+    workshop
+        .run(&PREPARE)
+        .expect(2)
+        .says("news.xml:4: <src> belongs to WMT's XML")
+        .says("format = \"wmt_xml\"");
+    assert!(left_in_data(&workshop).is_empty());
+    recipe("source = \"news.xml\"\ntarget = \"news.xml\"\nformat = \"wmt_xml\"\npairs = 2\n");
+    let outcome = workshop.run(&PREPARE).expect(0);
+    let lines = |side: &str| workshop.text(format!("{}/test.{side}.txt", outcome.out().trim()));
+    assert_eq!(
+        (lines("source"), lines("target")),
+        ("cats & dogs\none tree\n".into(), "Katzen & Hunde\nein Baum\n".into())
+    );
+}

@@ -122,6 +122,10 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(translate(&source, &[]), workshop.text(format!("{run}/hypotheses/test.txt")));
     assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
     assert_eq!(translate("", &[]), "");
+    // A line of blanks is no sentence either, although the tokenizer has tokens for it.
+    let lines = [" ", "\t  \u{3000}", "", "a"].map(|line| format!("{line}\n")).concat();
+    let blank: Vec<String> = translate(&lines, &[]).lines().map(String::from).collect();
+    assert!(blank[..3].iter().all(String::is_empty) && blank.len() == 4, "{blank:?}");
     assert_eq!(translate(&format!("\u{feff}{source}"), &[]), translate(&source, &[]), "a byte-order mark");
     let two = translate("a\nb\n", &["--n-best", "2"]);
     for line in ["0", "1"] {

@@ -4,7 +4,11 @@ mod common;
 
 use ablate::cli::Cli;
 use clap::{Command, CommandFactory, Parser};
-use common::Workshop;
+use common::{Outcome, Workshop};
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command as Process, Stdio};
 
 /// Every command that is shown, with the words that call it.
 fn commands() -> Vec<(Vec<String>, Command)> {
@@ -116,4 +120,85 @@ fn json_says_what_the_text_says() {
     workshop.write(&format!("{run}/hypotheses/test.txt"), "changed\n");
     let changed = workshop.run(&["verify", run, "--json"]).code();
     assert_ne!(changed, Some(0));
+}
+
+#[test]
+fn a_working_directory_that_is_gone_is_named() {
+    let workshop = Workshop::new();
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\"";
+    for words in [&["--version"][..], &["train", "tiny.toml"]] {
+        let mut command = Process::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_ablate")]).args(words).current_dir(workshop.path(""));
+        let outcome = Outcome(command.output().unwrap()).expect(2);
+        assert_eq!(outcome.err().lines().count(), 1, "{}", outcome.err());
+        outcome.says("error: the working directory does not exist any more");
+    }
+}
+
+#[test]
+fn a_directory_whose_name_is_not_utf8_is_named_where_a_path_leads_from_it() {
+    let workshop = Workshop::new();
+    let name = std::ffi::OsStr::from_bytes(b"n\xff");
+    let folder = workshop.path(name);
+    std::fs::create_dir(&folder).unwrap();
+    let experiment = workshop.text("tiny.toml");
+    for (file, text) in [
+        ("base.toml", experiment.as_str()),
+        ("e.toml", "base = \"base.toml\"\n"),
+        ("s.toml", "base = \"base.toml\"\nseeds = [1]\n"),
+        ("i.toml", "base = \"../tiny.toml\"\ninclude = [\"part.toml\"]\nseeds = [1]\n"),
+    ] {
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+    for (words, file) in [("train", "e.toml"), ("sweep", "s.toml"), ("sweep", "i.toml")] {
+        let mut command = workshop.command(&[words]);
+        let outcome = Outcome(command.arg(std::path::Path::new(name).join(file)).output().unwrap()).expect(2);
+        outcome
+            .says("whose name is not UTF-8")
+            .says("give the directory a name in UTF-8, or call ablate inside of it");
+    }
+    // Inside of it all is well.
+    let mut command = workshop.command(&["sweep", "s.toml", "--plan"]);
+    Outcome(command.current_dir(&folder).output().unwrap()).expect(0);
+}
+
+/// What a terminal gets of the standard output or error of `ablate` with this input.
+fn on_a_terminal(workshop: &Workshop, words: &[&str], input: &[u8]) -> String {
+    let (mut master, mut slave) = (0, 0);
+    let null = std::ptr::null_mut();
+    // SAFETY: both numbers are there to be written, and become files that are closed once.
+    let (mut terminal, output) = unsafe {
+        assert_eq!(libc::openpty(&mut master, &mut slave, null, null.cast(), null.cast()), 0);
+        (std::fs::File::from_raw_fd(master), std::fs::File::from_raw_fd(slave))
+    };
+    let mut command = workshop.command(words);
+    command.stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+    let mut child = command.spawn().unwrap();
+    // The command holds the terminal's other end as long as it is there.
+    drop(command);
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let mut shown = Vec::new();
+    // Linux ends with an error what nobody writes to any more.
+    let _ = terminal.read_to_end(&mut shown);
+    child.wait().unwrap();
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+#[test]
+fn a_terminal_gets_no_control_characters_of_others() {
+    let workshop = Workshop::new();
+    let text = "a\u{1b}]0;b\u{7}c\u{9b}2Jd\n";
+    let words = ["moses", "normalize", "-l", "en"];
+    let raw = workshop.run_with_input(&words, text.as_bytes()).expect(0).out();
+    assert!(raw.contains("\u{1b}]0;b\u{7}c\u{9b}2Jd"), "a pipe gets every byte: {raw:?}");
+    let shown = on_a_terminal(&workshop, &words, text.as_bytes());
+    assert!(shown.contains("a\\u001b]0;b\\u0007c\\u009b2Jd"), "{shown:?}");
+    assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{shown:?}");
+    // Lines of files that errors repeat, into pipes as well.
+    workshop.write("e.toml", "label = \"a\u{1b}[2Jb\"\n");
+    let said = workshop.run(&["train", "e.toml"]).expect(2).err();
+    assert!(said.contains("label = \"a\\u001b[2Jb\"") && !said.contains('\u{1b}'), "{said:?}");
+    workshop.write("e.toml", "label = \"a\\u001B[2Jb\"\n[data]\nrecipe = \"\\u009Bx\"\n");
+    let said = workshop.run(&["train", "e.toml"]).expect(2).err();
+    assert!(!said.contains(|character: char| character.is_control() && character != '\n'), "{said:?}");
 }

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 /// Patient where nothing is to be waited for, quick where it is.
 const POLICY: Policy = Policy {
     attempts: 3,
+    most_attempts: 20,
+    most_bytes: 1 << 20,
     pause: Duration::from_millis(1),
     connect: Duration::from_secs(60),
     silence: Duration::from_secs(60),
@@ -135,7 +137,10 @@ fn a_server_without_ranges_is_asked_anew() {
 fn attempts_that_bring_nothing_run_out() {
     let server = Server::start(|request, number| ranged(request, number).cut(0));
     let said = Desk::new().fails(&[pinned(server.url("/a"))]);
-    assert!(said.contains("3 times in a row") && said.contains("--source DIR"), "{said}");
+    assert!(
+        said.contains("3 attempts in a row brought nothing new") && said.contains("--source DIR"),
+        "{said}"
+    );
     assert_eq!(server.requests().len(), 3);
 }
 
@@ -192,6 +197,106 @@ fn a_file_that_changed_meanwhile_is_not_mixed_with_the_old_one() {
     });
     Desk::new().gets_it(&[Mirror::at(&server.url("/a"))]);
     assert!(server.requests().iter().all(|request| request.from.is_none()));
+}
+
+#[test]
+fn a_part_of_another_version_is_not_joined_to_the_first() {
+    // Servers that do not look at If-Range. Nothing but what they say of the part tells that the file has changed.
+    type Described = fn(Reply, bool) -> Reply;
+    let describe: [(&str, Described); 4] = [
+        ("another ETag", |reply, new| reply.header(if new { "ETag: \"new\"" } else { "ETag: \"old\"" })),
+        ("no ETag", |reply, new| if new { reply } else { reply.header("ETag: \"old\"") }),
+        ("a weak ETag", |reply, new| reply.header(if new { "ETag: W/\"old\"" } else { "ETag: \"old\"" })),
+        ("another date", |reply, new| {
+            let day = if new { 2 } else { 1 };
+            reply.header(&format!("Last-Modified: Thu, 0{day} Jan 2026 00:00:00 GMT"))
+        }),
+    ];
+    for (what, described) in describe {
+        let desk = Desk::new();
+        let server = Server::start(move |request, number| match number {
+            0 => described(Reply::ranged(request, &[7; 100_000]), false).cut(30_000),
+            _ => described(Reply::ranged(request, &file()), true),
+        });
+        let said = desk.gets_it(&[Mirror::at(&server.url("/a"))]);
+        assert!(said.contains("has changed") && said.contains("starting anew"), "{what}: {said}");
+        assert!(desk.lock().contains(SHA256), "{what}: {}", desk.lock());
+    }
+    // The size tells as well, and then no checksum is needed to find out.
+    let server = Server::start(|request, number| match number {
+        0 => Reply::ranged(request, &[7; 90_000]).header("ETag: \"one\"").cut(30_000),
+        _ => ranged(request, number),
+    });
+    let said = Desk::new().gets_it(&[Mirror::at(&server.url("/a"))]);
+    assert!(said.contains("has changed"), "{said}");
+}
+
+#[test]
+fn a_later_call_does_not_join_two_versions_either() {
+    let desk = Desk::new();
+    let server = Server::start(|request, number| match number {
+        0 => Reply::ranged(request, &[7; 100_000]).header("ETag: \"old\"").cut(30_000),
+        1 | 2 => Reply::new(503, b""),
+        _ => Reply::ranged(request, &file()).header("ETag: \"new\""),
+    });
+    let mirror = Mirror::at(&server.url("/a"));
+    desk.fails(std::slice::from_ref(&mirror));
+    assert!(desk.gets_it(&[mirror]).contains("has changed"));
+}
+
+#[test]
+fn a_server_that_never_goes_on_where_it_was_cut_is_given_up_for_the_next_mirror() {
+    // From the beginning it sends a part, and in place of the rest something else.
+    let server = Server::start(|request, number| match (request.target.as_str(), request.from) {
+        ("/bad/a", None) => ranged(request, number).cut(30_000),
+        ("/bad/a", Some(_)) => {
+            Reply::new(206, &file()[10..]).header("Content-Range: bytes 10-99999/100000").cut(30_000)
+        }
+        _ => ranged(request, number),
+    });
+    let (found, said) = Desk::new().obtain(&[pinned(server.url("/bad/a")), pinned(server.url("/a"))]);
+    assert_eq!(found.unwrap(), file());
+    assert!(said.contains("3 attempts in a row brought nothing new"), "{said}");
+    assert_eq!(server.requests().len(), 4);
+    // A byte more each time is no end either.
+    let server = Server::start(|request, number| ranged(request, number).cut(1));
+    let said = Desk::new().fails(&[pinned(server.url("/a"))]);
+    assert!(said.contains("given up after 20 attempts"), "{said}");
+}
+
+#[test]
+fn a_server_that_sends_without_end_is_given_up_for_the_next_mirror() {
+    let server = Server::start(|request, number| match request.target.as_str() {
+        "/endless/a" => Reply::new(200, &[7; 100_000]).endless(),
+        _ => ranged(request, number),
+    });
+    let desk = Desk::new();
+    let said = desk.gets_it(&[Mirror::at(&server.url("/endless/a")), Mirror::at(&server.url("/a"))]);
+    assert!(said.contains("more than 1048576 bytes") && said.contains("state bytes = "), "{said}");
+    // A size that is stated counts, and the server's own statement as well.
+    let server = Server::start(|_, _| Reply::new(200, &[7; 2 << 20]));
+    assert_eq!(Desk::new().obtain(&[Mirror::at(&server.url("/b"))]).0.unwrap().len(), 2 << 20);
+}
+
+#[test]
+fn name_and_password_of_an_address_go_to_the_server_and_nowhere_else() {
+    let desk = Desk::new();
+    let server = Server::start(|request, number| match request.target.as_str() {
+        "/a" if number > 0 => ranged(request, number),
+        "/a" => Reply::new(503, b""),
+        _ => Reply::new(404, b""),
+    });
+    let with = |path: &str| server.url(path).replace("://", "://me:secret@");
+    let said = desk.gets_it(&[Mirror::at(&with("/a"))]);
+    // As Python's base64 has "me:secret".
+    let authorization = "Basic bWU6c2VjcmV0";
+    assert!(server.requests().iter().all(|one| one.authorization.as_deref() == Some(authorization)));
+    assert!(said.contains(&server.url("/a")), "{said}");
+    let failed = desk.obtain(&[Mirror::at(&with("/gone"))]);
+    let failed = format!("{}{}", failed.0.unwrap_err(), failed.1);
+    let everywhere = [said, failed, desk.lock(), desk.files().join("\n")].join("\n");
+    assert!(!everywhere.contains("secret") && !everywhere.contains("me:"), "{everywhere}");
+    assert!(desk.lock().contains(&format!("[\"{}\"]", server.url("/a"))), "{}", desk.lock());
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //! An input that makes a reader panic is written to `ABLATE_FUZZ_OUT`, or shown.
 
 use ablate::config::load_experiment;
-use ablate::data::lines::TextReader;
 use ablate::data::recipe::{Side, TextFormat};
+use ablate::data::sentences::TextReader;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::data::tokenizer::{EncodeCache, Tokenizer};
 use ablate::error::{Error, Result};
@@ -362,6 +362,19 @@ fn sgm() {
     let read = |path: &Path| read_sentences(path, None, Side::Source);
     let seeds = seeds.map(|text| text.as_bytes().to_vec()).to_vec();
     Target { name: "sgm", file: "test.sgm", seeds, repair: unchanged, read: &read }.run();
+}
+
+#[test]
+fn wmt_xml() {
+    let seeds = [
+        "<?xml version='1.0' encoding='utf-8'?>\n<dataset id=\"x\">\n<doc origlang=\"en\" id=\"a\">\n<src lang=\"en\"><p>\n\
+         <seg id=\"1\">One &amp; two</seg>\n<seg id=\"2\">x&#228;</seg></p></src>\n<ref lang=\"de\" translator=\"A\">\n\
+         <seg id=\"1\">Eins</seg></ref></doc></dataset>\n",
+        "<!DOCTYPE d [<!ENTITY e \"f\">]><d><doc><src><seg id='1'>&e;</seg></src><ref><seg id='1'><![CDATA[<]]></seg></ref></doc></d>",
+    ];
+    let read = |path: &Path| read_sentences(path, Some(TextFormat::WmtXml), Side::Target);
+    let seeds = seeds.map(|text| text.as_bytes().to_vec()).to_vec();
+    Target { name: "wmt_xml", file: "test.xml", seeds, repair: unchanged, read: &read }.run();
 }
 
 #[test]

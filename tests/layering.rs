@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("mkl", 0, false),
     ("cards", 0, false),
     ("moses", 0, false),
+    ("printable", 0, false),
     ("tree", 0, false),
     ("transfer", 0, true),
     ("white_space", 0, false),

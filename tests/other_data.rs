@@ -8,7 +8,11 @@ use common::{EXPERIMENT, Workshop};
 fn write_corpus(workshop: &Workshop, ending: &str) {
     for (split, lines) in [("train", 40), ("dev", 3), ("test", 3)] {
         for language in ["en", "de"] {
-            let line = |n: usize| format!("{language}{} word{ending} number {n}\n", n % 7);
+            let line = |n: usize| match (split, language, n) {
+                // A source of blanks, as cleaning would not leave in the training text.
+                ("dev" | "test", "en", 1) => " \t \n".to_string(),
+                _ => format!("{language}{} word{ending} number {n}\n", n % 7),
+            };
             workshop.write(&format!("{split}.{language}"), &(0..lines).map(line).collect::<String>());
         }
     }
@@ -29,6 +33,10 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
     write_corpus(&workshop, "s");
     workshop.run(&["prepare", "files.toml", "--source", "."]).expect(0);
     workshop.run(&["train", "files.toml"]).expect(0);
+    for split in ["dev", "test"] {
+        let translations = workshop.text(format!("results/files/seed-1/hypotheses/{split}.txt"));
+        assert_eq!(translations.split('\n').nth(1), Some(""), "blank in, blank out: {translations:?}");
+    }
     let translate =
         || workshop.run_with_input(&["translate", "results/files/seed-1"], b"en1 words number 3\n");
     translate().expect(0);

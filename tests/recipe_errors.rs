@@ -125,6 +125,32 @@ fn files_of_a_split_are_a_table_or_several() {
 }
 
 #[test]
+fn wmts_xml_is_one_file_of_both_sides() {
+    let recipe = |test: &str| {
+        let test = format!("[[corpus.files.test]]\nsource = \"c.xml\"\n{test}");
+        Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{DEV}{test}"))])
+    };
+    let format = "format = \"wmt_xml\"\n";
+    for accepted in ["", "translator = \"A\"\n"] {
+        let folder = recipe(&format!("target = \"c.xml\"\n{format}{accepted}"));
+        load_data(&folder.path("r.toml"), &[]).unwrap();
+    }
+    fails(recipe("target = \"c.xml\"\n"), "are both \"c.xml\"", "format = \"wmt_xml\"");
+    fails(recipe(&format!("target = \"d.xml\"\n{format}")), "come from one file", "as source and as target");
+    let column = format!("target = \"c.xml\"\nsource_column = 1\n{format}");
+    fails(recipe(&column), "come from one file", "without columns");
+    let translator = "target = \"d.xml\"\ntranslator = \"A\"\n";
+    fails(recipe(translator), "translator has no effect", "format = \"wmt_xml\"");
+}
+
+#[test]
+fn a_password_in_an_address_is_not_repeated() {
+    let more = "[[origin.downloads]]\nmembers = { \"a.en\" = \"a.en\" }\nmirrors = [{ url = \"http://me:secret@h/a.7z\" }]";
+    let (_, _, said, _) = parts(&recipe(more), load_data(&recipe(more).path("r.toml"), &[]));
+    assert!(said.contains("http://h/a.7z") && !said.contains("secret"), "{said}");
+}
+
+#[test]
 fn moses_needs_languages_that_it_knows() {
     let text = format!("{HEAD}{TRAIN}{DEV}{TEST}[moses]\n").replace("\"de\"", "\"cs\"");
     fails(Folder::with(&[("r.toml", &text)]), "no Moses rules for language \"cs\"", "leave [moses] out");

@@ -293,3 +293,42 @@ fn runs_are_scored_and_compared_as_files_are() {
     let outcome = workshop.run(&["score", runs[0], "results/other/seed-1"]).expect(2);
     assert_eq!(outcome.says("have translated different texts").out(), "");
 }
+
+#[test]
+fn a_byte_order_mark_at_the_start_of_a_file_is_no_text() {
+    let workshop = workshop();
+    let score = |hypotheses: &str, references: &str| {
+        json(&workshop, &["--hyp", hypotheses, "--ref", references])["bleu"]["score"].clone()
+    };
+    let expected = score("hyp", "ref");
+    for name in ["hyp", "ref"] {
+        workshop.write(&format!("{name}.marked"), &format!("\u{feff}{}", workshop.text(name)));
+    }
+    assert_eq!([score("hyp.marked", "ref"), score("hyp", "ref.marked")], [expected.clone(), expected]);
+    workshop.write("gold", "\u{feff}(S (NN a))\n");
+    workshop.run(&["evalb", "gold", "gold"]).expect(0);
+}
+
+#[test]
+fn segments_of_sgml_are_scored_and_not_its_tags() {
+    let workshop = workshop();
+    let sgml = |name: &str| {
+        let text = workshop.text(name);
+        let segments = (1..).zip(text.lines()).map(|(n, line)| format!("<seg id=\"{n}\">{line}</seg>\n"));
+        format!("<refset setid=\"x\">\n<doc>\n{}</doc>\n</refset>\n", segments.collect::<String>())
+    };
+    workshop.write("ref.sgm", &sgml("ref"));
+    workshop.write("hyp.xml", &sgml("hyp"));
+    let score = |hypotheses: &str, references: &str| {
+        json(&workshop, &["--hyp", hypotheses, "--ref", references])["bleu"]["score"].clone()
+    };
+    let expected = score("hyp", "ref");
+    assert_eq!([score("hyp", "ref.sgm"), score("hyp.xml", "ref.sgm")], [expected.clone(), expected]);
+    let score = |references: &str| workshop.run(&["score", "--hyp", "hyp", "--ref", references]);
+    workshop
+        .write("new.xml", "<dataset>\n<doc>\n<ref lang=\"en\"><seg id=\"1\">a</seg></ref></doc></dataset>\n");
+    score("new.xml").expect(2).says("new.xml:3: <ref> belongs to WMT's XML since 2021");
+    workshop.write("lines.sgm", "a\nb\n");
+    score("lines.sgm").expect(2).says("lines.sgm: there is no <seg>");
+    score("none.sgm").expect(2).says("none.sgm: there is no such file");
+}

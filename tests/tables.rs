@@ -3,7 +3,7 @@
 mod common;
 
 use ablate::results::layout::COLUMNS;
-use common::Workshop;
+use common::{Outcome, Workshop};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -146,6 +146,30 @@ fn a_table_that_cannot_be_written_is_shown_all_the_same() {
     std::fs::create_dir(workshop.path("results/small/table.md")).unwrap();
     let outcome = workshop.run(&["table", "small.toml"]).expect(1).says("its files are not written: cannot ");
     assert_eq!(outcome.out(), shown);
+}
+
+#[test]
+fn a_table_that_cannot_be_shown_is_written_all_the_same() {
+    let workshop = workshop(TABLE3);
+    let paths = FILES.map(|file| workshop.path(format!("results/small/{file}")));
+    for words in [&["table", "small.toml"][..], &["table", "small.toml", "--json"], &["sweep", "small.toml"]]
+    {
+        paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        let mut command = workshop.command(words);
+        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let outcome = Outcome(
+            command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(),
+        );
+        outcome.expect(1).says("cannot write standard output: No space left on device");
+        assert!(paths.iter().all(|path| path.is_file()), "{words:?}");
+    }
+    // Events are told while the sweep runs, which goes on without them.
+    let mut command = workshop.command(&["sweep", "small.toml", "--json"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let outcome =
+        Outcome(command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap());
+    let said = outcome.expect(0).err();
+    assert_eq!(said.matches("warning: cannot write events to standard output").count(), 1, "{said}");
 }
 
 #[test]

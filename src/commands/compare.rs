@@ -1,6 +1,6 @@
 //! `ablate compare`: two systems side by side.
 
-use super::{Places, print, screen};
+use super::{Places, print, print_styled, screen};
 use crate::error::{Error, Result};
 use crate::experiment::compared::Compared;
 use crate::results::compare::{Question, Rank, compare};
@@ -40,5 +40,5 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             text.map_err(|error| Error::failed(format!("cannot write a comparison as JSON: {error}")))?;
         return print(&(text + "\n"));
     }
-    print(&render::comparison(&found, screen()))
+    print_styled(&render::comparison(&found, screen()))
 }

@@ -28,6 +28,7 @@ pub mod verify;
 use crate::color;
 use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
+use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
 use crate::sweep::expand::{Trial, expand};
@@ -70,8 +71,14 @@ fn stem(path: &Path) -> Result<String> {
     }
 }
 
-/// Prints a result to standard output. A reader that stopped reading, as `head` does, is not an error.
+/// Prints a result to standard output: its bytes, but on a terminal with control characters shown.
 fn print(text: &str) -> Result<()> {
+    print_styled(&printable::on_stdout(text))
+}
+
+/// Prints a table, which may be bold in parts, and shows control characters itself. A reader that stopped reading, as `head`
+/// does, is not an error.
+fn print_styled(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

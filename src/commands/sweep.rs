@@ -1,6 +1,6 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{OpenSweep, Places, failure_text, print, screen, terminal_width};
+use super::{OpenSweep, Places, failure_text, print, print_styled, screen, terminal_width};
 use crate::cards;
 use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
@@ -318,15 +318,18 @@ impl Call<'_> {
         }
         let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
         table.notes.extend(collect::note_of_reused(trials, reused));
-        if !progress.is_json() {
-            print(&Tabulated::of(&table)?.terminal(screen()))?;
-        }
-        collect::write(self.sweep_file, sweep_dir, &table, &records)?;
+        // Kept first: standard output may be full. What cannot be kept is shown all the same.
+        let kept = collect::write(self.sweep_file, sweep_dir, &table, &records);
+        let shown = match progress.is_json() {
+            true => Ok(()),
+            false => print_styled(&Tabulated::of(&table)?.terminal(screen())),
+        };
+        kept?;
         if let Some(view) = view {
             view.conclude(&table);
         }
         progress.say(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
-        Ok(())
+        shown
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, print, screen};
+use super::{OpenSweep, Places, print, print_styled, screen};
 use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::results::layout::Form;
@@ -38,7 +38,10 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { sweep: files, committed, sets, out, json } = arguments;
     let committed = CommittedRecords::read(&committed.reuse_records)?;
-    let show = |table: &Tabulated| print(&if json { table.json()? } else { table.terminal(screen()) });
+    let show = |table: &Tabulated| match json {
+        true => print(&table.json()?),
+        false => print_styled(&table.terminal(screen())),
+    };
     if let [file] = &files[..] {
         if out.is_some() {
             return Err(Error::user(
@@ -46,8 +49,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             ));
         }
         let Collected { sweep_dir, table, records, .. } = collected(file, &sets, &committed, places)?;
+        // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
+        let kept = collect::write(file, &sweep_dir, &table, &records);
         show(&Tabulated::of(&table)?)?;
-        return collect::write(file, &sweep_dir, &table, &records).map_err(not_kept);
+        return kept.map_err(not_kept);
     }
     let mut tables = Vec::new();
     for file in &files {
@@ -61,11 +66,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         tables.push(table);
     }
     let table = Tabulated::Systems(SystemTable::of(&tables.iter().collect::<Vec<_>>())?);
+    let kept = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &table));
     show(&table)?;
-    match out {
-        None => Ok(()),
-        Some(folder) => collect::write_tables(&folder, &table).map_err(not_kept),
-    }
+    kept.map_err(not_kept)
 }
 
 /// What is said below a table that could be shown but not written: a folder may be there to be read alone.

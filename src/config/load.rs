@@ -166,8 +166,18 @@ pub fn load_table(path: &Path) -> Result<(Table, Place)> {
 ///
 /// The `..` of a relative path are worked out where that leads to the same file, so that
 /// messages stay short.
-pub fn relative_to(place: &Place, named: &str) -> PathBuf {
-    let joined = Path::new(&place.file).parent().unwrap_or(Path::new("")).join(named);
+///
+/// # Errors
+/// The file lies in a directory whose name is not UTF-8: a place has the name as it is shown, with other characters.
+pub fn relative_to(place: &Place, named: &str) -> Result<PathBuf> {
+    let directory = Path::new(&place.file).parent().unwrap_or(Path::new(""));
+    if place.file.contains(char::REPLACEMENT_CHARACTER) && !directory.is_dir() {
+        let message =
+            format!("{named:?} cannot be found from {}, whose name is not UTF-8", directory.display());
+        let help = "give the directory a name in UTF-8, or call ablate inside of it";
+        return Err(Diagnostic::new(message).at(Some(place.clone())).help(help).into());
+    }
+    let joined = directory.join(named);
     let mut short = PathBuf::new();
     for part in joined.components() {
         let inside = matches!(short.components().next_back(), Some(Component::Normal(_)));
@@ -180,8 +190,8 @@ pub fn relative_to(place: &Place, named: &str) -> PathBuf {
     }
     // A symbolic link on the way makes `a/link/..` differ from `a`.
     match (short.canonicalize(), joined.canonicalize()) {
-        (Ok(a), Ok(b)) if a == b => short,
-        _ => joined,
+        (Ok(a), Ok(b)) if a == b => Ok(short),
+        _ => Ok(joined),
     }
 }
 
@@ -261,7 +271,7 @@ fn resolve_recipe(table: &mut Table) -> Result<()> {
 /// The path that a node holds, relative to its own file.
 fn path_in(node: &Node, key: &str) -> Result<PathBuf> {
     match &node.value {
-        Value::String(named) if !named.is_empty() => Ok(relative_to(&node.place, named)),
+        Value::String(named) if !named.is_empty() => relative_to(&node.place, named),
         _ => Err(Diagnostic::new(format!("{key} = {} is not a path", node.excerpt()))
             .at(Some(node.place.clone()))
             .help("expected the path of a TOML file, as a string")

@@ -171,18 +171,18 @@ impl Checks<'_> {
             }
         }
         for mirror in &download.mirrors {
-            let url = &mirror.url;
+            let (url, shown) = (&mirror.url, mirror.public_url());
             let http = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             if http.is_none_or(|rest| rest.split('/').next().is_none_or(str::is_empty))
                 || mirror.file_name().is_empty()
             {
                 return mistake(
-                    format!(".mirrors: {url:?} is no address of a file"),
+                    format!(".mirrors: {shown:?} is no address of a file"),
                     "expected http://… or https://…",
                 );
             }
             if !download.members.is_empty() && !is_archive(mirror.file_name()) {
-                let message = format!(".mirrors: {url:?} is no archive, but members are asked of it");
+                let message = format!(".mirrors: {shown:?} is no archive, but members are asked of it");
                 return mistake(
                     message,
                     "expected a name in .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
@@ -214,9 +214,20 @@ impl Checks<'_> {
         for (side, column) in [("source_column", pair.source_column), ("target_column", pair.target_column)] {
             column.map_or(Ok(()), |column| self.count(&format!("{key}.{side}"), column))?;
         }
-        if let Some(format @ (TextFormat::Trees | TextFormat::Running)) = pair.format {
+        if pair.translator.is_some() && pair.format != Some(TextFormat::WmtXml) {
+            let key = format!("{key}.translator");
+            let message = format!("{key} has no effect on files of this format");
+            let help = "leave it out, or state format = \"wmt_xml\" for WMT's XML since 2021";
+            return Err(self.mistake(&key, message, help));
+        }
+        let of_one_file = pair.format.and_then(|format| match format {
+            TextFormat::Trees => Some("trees come"),
+            TextFormat::Running => Some("running text comes"),
+            TextFormat::WmtXml => Some("both sides of WMT's XML come"),
+            TextFormat::Lines | TextFormat::Segments | TextFormat::IwsltTags => None,
+        });
+        if let Some(what) = of_one_file {
             if pair.source != pair.target || pair.source_column.is_some() || pair.target_column.is_some() {
-                let what = if format == TextFormat::Trees { "trees come" } else { "running text comes" };
                 let message =
                     format!("{key}: {what} from one file, not from {:?} and {:?}", pair.source, pair.target);
                 let help = "state the file as source and as target, without columns";
@@ -227,7 +238,7 @@ impl Checks<'_> {
             return Err(self.mistake(
                 &format!("{key}.target"),
                 message,
-                "state the columns of a file of both sides",
+                "state the columns of a file of both sides, or format = \"wmt_xml\" for WMT's XML since 2021",
             ));
         }
         if let Some(sample) = pair.sample {

@@ -2,8 +2,9 @@
 
 use super::FilePair;
 use super::inputs::Inputs;
-use super::lines::{Defect, SourceFile, TextReader};
+use super::lines::{Defect, SourceFile};
 use super::recipe::Side;
+use super::sentences::TextReader;
 use crate::error::{Error, Result};
 
 /// What two files hold at one place.
@@ -47,7 +48,10 @@ pub fn read_pairs(
     tolerance: Tolerance,
     mut visit: impl FnMut(Pair) -> Result<()>,
 ) -> Result<[SourceFile; 2]> {
-    let open = |name: &str, column, side| TextReader::open(inputs.path(name)?, pair.format, column, side);
+    let open = |name: &str, column, side| {
+        let reader = TextReader::open(inputs.path(name)?, pair.format, column, side)?;
+        Ok::<_, Error>(reader.of_translator(pair.translator.as_deref()))
+    };
     let mut source = open(&pair.source, pair.source_column, Side::Source)?;
     let mut target = open(&pair.target, pair.target_column, Side::Target)?;
     loop {

@@ -18,6 +18,7 @@ pub mod pieces;
 pub mod prepare;
 pub mod prepared;
 pub mod recipe;
+pub mod sentences;
 pub mod staging;
 pub mod store;
 pub mod synthetic;
@@ -25,6 +26,7 @@ pub mod text;
 pub mod text_stage;
 pub mod tokenizer;
 pub mod tokenizers;
+mod wmt_xml;
 
 pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};

@@ -8,6 +8,7 @@ use super::tokenizer::{EncodeCache, Tokenizer, largest_vocabulary};
 use super::tokenizers::{self, Tokenizers, file_names};
 use super::{DataConfig, Split, Vocabulary};
 use crate::error::{Error, Result};
+use crate::white_space::words;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -168,9 +169,21 @@ impl Prepared {
         })
     }
 
-    /// Token ids of a line of the source language.
+    /// Token ids of a line of the source language; none of a line without text.
     pub fn encode_source(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
-        self.tokenizers.source().encode(&self.forms[0].apply(line), cache)
+        match words(line).next() {
+            Some(_) => self.tokenizers.source().encode(&self.forms[0].apply(line), cache),
+            None => Vec::new(),
+        }
+    }
+
+    /// Token ids of the first `count` sources of a split, as they are to be translated: none of a line without text, for
+    /// which the tokenizer has tokens of blanks.
+    pub fn sources_to_translate(&self, store: &Store, count: usize) -> Vec<Vec<u32>> {
+        let tokenizer = self.tokenizers.source();
+        let blank = |ids: &[u32]| words(&tokenizer.decode(ids)).next().is_none();
+        let sources = (0..count.min(store.len())).map(|pair| store.source(pair));
+        sources.map(|ids| if blank(&ids) { Vec::new() } else { ids }).collect()
     }
 
     /// The text that a model's ids stand for: one line, detokenised where the corpus was tokenised.

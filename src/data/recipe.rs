@@ -218,7 +218,7 @@ pub struct FilePair {
     pub source_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target_url: Option<String>,
-    /// How the files hold their sentences; absent: by their names, `segments` for .sgm, .sgml and .xml.
+    /// How the files hold their sentences. By default their names tell: `segments` for .sgm, .sgml and .xml.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<TextFormat>,
     /// Of files with several tab-separated columns: that of the source side, from 1.
@@ -227,6 +227,9 @@ pub struct FilePair {
     /// As `source_column`, for the target side, which may be in the same file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target_column: Option<usize>,
+    /// Of WMT's XML: whose reference is the target side, where the file has several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub translator: Option<String>,
     /// Of a training corpus: take this share of its pairs, chosen by number; absent: all.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sample: Option<f64>,
@@ -244,6 +247,7 @@ impl FilePair {
             format: None,
             source_column: None,
             target_column: None,
+            translator: None,
             sample: None,
         }
     }
@@ -257,6 +261,9 @@ pub enum TextFormat {
     Lines,
     /// Between `<seg …>` and `</seg>`, as in WMT's SGML and IWSLT's XML test sets. Entities stay as they are.
     Segments,
+    /// WMT's XML since 2021: `<src>` and `<ref>` of every document in one file, which is both source and target. Entities
+    /// are decoded, and segments without a reference left out, as sacreBLEU does.
+    WmtXml,
     /// One a line among lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`, `<talkid>` or
     /// `<keywords>` are dropped, the tags of title and description removed.
     IwsltTags,

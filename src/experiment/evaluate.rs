@@ -11,7 +11,7 @@ use crate::files;
 use crate::model::{ModelConfig, Network, Position};
 use crate::results::record::Record;
 use crate::results::render::markdown;
-use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_segments};
+use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
 use crate::train::likelihood::{likelihood, longest_sentence};
@@ -118,7 +118,7 @@ pub(super) fn translate_split(
     stop: &StopFlag,
 ) -> Result<Translated> {
     let text = data.text(split)?;
-    let sources: Vec<Vec<u32>> = (0..store.len()).map(|i| store.source(i)).collect();
+    let sources = data.sources_to_translate(store, store.len());
     let found = translate(
         model,
         &experiment.decoding,
@@ -145,7 +145,7 @@ pub(super) fn dev_samples(
 ) -> Result<String> {
     let text = data.text(Split::Dev)?;
     let config = DecodingConfig { beam: 1, ..experiment.decoding.clone() };
-    let sources: Vec<Vec<u32>> = (0..count.min(store.len())).map(|i| store.source(i)).collect();
+    let sources = data.sources_to_translate(store, count);
     let vocabulary = data.tokenizers.target().len();
     // Too little work to be stopped in: the training loop looks at the flag right after it.
     let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
@@ -216,7 +216,7 @@ pub(super) fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Resu
     if !path.exists() {
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
     }
-    read_segments(&path)
+    read_own_segments(&path)
 }
 
 #[cfg(test)]

@@ -11,6 +11,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use zip::CompressionMethod;
+use zip::result::ZipError;
+
+/// How members of a zip may be compressed. The crate's own list holds those alone that it writes as well.
+const ZIP_METHODS: [CompressionMethod; 5] = [
+    CompressionMethod::Stored,
+    CompressionMethod::Deflated,
+    CompressionMethod::Bzip2,
+    CompressionMethod::Lzma,
+    CompressionMethod::Xz,
+];
 
 /// Names of members that an error lists at most.
 const LISTED: usize = 12;
@@ -84,6 +95,26 @@ impl Extraction<'_> {
         self.refuse(&why)
     }
 
+    /// As [`Self::unreadable`], of a zip.
+    fn unreadable_zip(&self, error: ZipError) -> Error {
+        match error {
+            ZipError::Io(error) => self.unreadable(error),
+            ZipError::UnsupportedArchive(why) => {
+                self.unknown(&format!("the archive has an unknown form ({why})"))
+            }
+            other => {
+                self.refuse(&format!("the archive is damaged or ends too early ({other}); fetch it again"))
+            }
+        }
+    }
+
+    /// The error for what is whole, but nothing that this program can read.
+    fn unknown(&self, what: &str) -> Error {
+        self.refuse(&format!(
+            "{what}; unpack it with another program and give the folder of its files with --source DIR"
+        ))
+    }
+
     fn open(&self) -> Result<(File, u64)> {
         let file = File::open(self.archive).map_err(Error::io("read", self.archive))?;
         let size = file.metadata().map_err(Error::io("read", self.archive))?.len();
@@ -115,21 +146,27 @@ impl Extraction<'_> {
 
     fn zip(&mut self) -> Result<()> {
         let (file, _) = self.open()?;
-        let damaged = |this: &Self, error: zip::result::ZipError| match error {
-            zip::result::ZipError::Io(error) => this.unreadable(error),
-            other => {
-                this.refuse(&format!("the archive is damaged or ends too early ({other}); fetch it again"))
-            }
-        };
-        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(self, error))?;
+        let mut archive =
+            zip::ZipArchive::new(BufReader::new(file)).map_err(|error| self.unreadable_zip(error))?;
         for index in 0..archive.len() {
             let member = {
-                let entry = archive.by_index_raw(index).map_err(|error| damaged(self, error))?;
+                let entry = archive.by_index_raw(index).map_err(|error| self.unreadable_zip(error))?;
                 let path = String::from_utf8_lossy(entry.name_raw()).into_owned();
-                self.wanted(&path, entry.is_dir(), entry.is_file() && !entry.is_symlink())?
+                let member = self.wanted(&path, entry.is_dir(), entry.is_file() && !entry.is_symlink())?;
+                member.map(|member| (member, entry.compression(), entry.encrypted()))
             };
-            if let Some(member) = member {
-                let mut entry = archive.by_index(index).map_err(|error| damaged(self, error))?;
+            if let Some((member, method, encrypted)) = member {
+                if encrypted {
+                    return Err(self.unknown(&format!("member {member:?} is encrypted")));
+                }
+                if !ZIP_METHODS.contains(&method) {
+                    let known = ZIP_METHODS.map(|method| method.to_string()).join(", ");
+                    return Err(self.unknown(&format!(
+                        "member {member:?} is compressed as {method}, which is not among the methods that can be read \
+                         ({known})"
+                    )));
+                }
+                let mut entry = archive.by_index(index).map_err(|error| self.unreadable_zip(error))?;
                 let (size, packed) = (entry.size(), entry.compressed_size());
                 self.write(member, size, &mut Guard::new(&mut entry, packed))?;
             }
@@ -321,6 +358,40 @@ pub(crate) mod tests {
             let said = extracted(&name, &bytes, &["d/a.de", "d/a.fr"]).unwrap_err();
             assert!(said.contains("no member \"d/a.fr\" (did you mean \"d/a."), "{said}");
             assert!(said.contains("d/other"), "{said}");
+        }
+    }
+
+    /// `zipfile` of Python 3.11 with `ZIP_LZMA`: `d/a.en` with `one\n`.
+    const LZMA: &str = "\
+        504b03043f0002000e00000021009fa817f8170000000400000006000000642f612e656e090405005d0000800000379b88cc\
+        fbd707fffffbc54000504b01023f033f0002000e00000021009fa817f8170000000400000006000000000000000000000080\
+        0100000000642f612e656e504b05060000000001000100340000003b0000000000\
+        ";
+
+    #[test]
+    fn zip_members_of_other_methods_are_read_or_named() {
+        let options = zip::write::SimpleFileOptions::default();
+        for method in [CompressionMethod::Bzip2, CompressionMethod::Xz] {
+            let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+            writer.start_file("d/a.en", options.compression_method(method)).unwrap();
+            writer.write_all(b"one\n").unwrap();
+            let bytes = writer.finish().unwrap().into_inner();
+            assert_eq!(extracted("a.zip", &bytes, &["d/a.en"]).unwrap(), [b"one\n"], "{method}");
+        }
+        let hex = LZMA.trim();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let lzma: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        assert_eq!(extracted("a.zip", &lzma, &["d/a.en"]).unwrap(), [b"one\n"]);
+        // The method and the flags of the member, in its own header and in the directory.
+        let changed = |at: usize, value: u8| {
+            let mut bytes = zip(&[("d/a.en", b"one\n")]);
+            let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+            (bytes[at], bytes[directory + at + 2]) = (value, value);
+            extracted("a.zip", &bytes, &["d/a.en"]).unwrap_err()
+        };
+        for (said, what) in [(changed(8, 9), "compressed as Deflate64"), (changed(6, 1), "is encrypted")] {
+            assert!(said.contains(what) && said.contains("member \"d/a.en\""), "{said}");
+            assert!(said.contains("unpack it with another program") && !said.contains("damaged"), "{said}");
         }
     }
 

@@ -93,6 +93,12 @@ pub fn damage(name: &str, error: &io::Error) -> Option<String> {
         return Some(error.to_string());
     }
     let compression = Compression::of(name)?.name();
+    if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::OutOfMemory) {
+        return Some(format!(
+            "the {compression} data cannot be read by this program ({error}); decompress the file with another one, \
+             and fetch it again if that finds it damaged"
+        ));
+    }
     Some(format!("the {compression} data is damaged or ends too early ({error}); fetch the file again"))
 }
 
@@ -153,6 +159,10 @@ impl<R: BufRead> ZstdFrames<R> {
                         return Err(ErrorKind::UnexpectedEof.into());
                     }
                 }
+                Err(
+                    error @ (FrameDecoderError::WindowSizeTooBig { .. }
+                    | FrameDecoderError::DictNotProvided { .. }),
+                ) => return Err(io::Error::new(ErrorKind::Unsupported, error.to_string())),
                 Err(error) => return Err(damaged(error)),
             }
         }
@@ -246,6 +256,14 @@ mod tests {
         }
         // As large, but a file of its own size.
         assert_eq!(read("plain", &zeros).unwrap().len(), zeros.len());
+    }
+
+    #[test]
+    fn what_takes_too_much_memory_is_not_called_damaged() {
+        // A frame of zstd with a window of 2 GiB, as `zstd --long=31` writes it.
+        let error = read("a.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00]).unwrap_err();
+        let said = damage("a.zst", &error).unwrap();
+        assert!(said.contains("decompress the file with another one"), "{said}");
     }
 
     #[test]

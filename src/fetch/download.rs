@@ -18,8 +18,12 @@ use ureq::Agent;
 /// How patiently to ask.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// Attempts in a row that bring nothing, before the next mirror is asked.
+    /// Attempts in a row that bring nothing new, before the next mirror is asked.
     pub attempts: u32,
+    /// Attempts in all, before the next mirror is asked.
+    pub most_attempts: u32,
+    /// Bytes to take of a file whose size neither the recipe nor the server states.
+    pub most_bytes: u64,
     /// Pause before the second attempt; it doubles from one to the next.
     pub pause: Duration,
     /// Time to connect.
@@ -32,6 +36,8 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             attempts: 5,
+            most_attempts: 1000,
+            most_bytes: 32 << 30,
             pause: Duration::from_secs(1),
             connect: Duration::from_secs(30),
             silence: Duration::from_secs(60),
@@ -95,8 +101,9 @@ impl Cache {
                 Ok(found) => return Ok(found),
                 Err(Trouble::Local(error)) => return Err(error),
                 Err(Trouble::Passing(why) | Trouble::Refused(why)) => {
-                    progress.say(&format!("{}: {why}", mirror.url));
-                    reasons += &format!("\n  {}: {why}", mirror.url);
+                    let line = format!("{}: {why}", mirror.public_url());
+                    progress.say(&line);
+                    reasons += &format!("\n  {line}");
                 }
             }
         }
@@ -108,7 +115,8 @@ impl Cache {
 
     /// Where a file from this address lies.
     fn place(&self, mirror: &Mirror) -> PathBuf {
-        let address = mirror.url.split_once("://").map_or(mirror.url.as_str(), |(_, rest)| rest);
+        let url = mirror.public_url();
+        let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         let safe = |part: &str| -> String {
             let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
             let name: String = part.chars().map(plain).collect();
@@ -146,10 +154,10 @@ impl Cache {
         let place = self.place(mirror);
         files::create_dir(place.parent().unwrap_or(&self.folder))?;
         let stated = lock.pinned(mirror);
-        let part = Part::of(&place);
+        let (part, url) = (Part::of(&place), mirror.public_url());
         progress.say(&match part.len() {
-            0 => format!("fetching {}", mirror.url),
-            have => format!("fetching {}, from byte {have} on", mirror.url),
+            0 => format!("fetching {url}"),
+            have => format!("fetching {url}, from byte {have} on"),
         });
         let mut resumed = part.len() > 0;
         loop {
@@ -174,7 +182,7 @@ impl Cache {
                 };
                 return Err(Trouble::Refused(format!("another file than stated: {why}{advice}")));
             }
-            progress.say(&format!("{}: {why}; starting anew", mirror.url));
+            progress.say(&format!("{url}: {why}; starting anew"));
         }
     }
 
@@ -185,22 +193,32 @@ impl Cache {
         part: &Part,
         progress: &mut dyn Progress,
     ) -> std::result::Result<bool, Trouble> {
-        let wanted = Wanted { bytes: mirror.bytes, pinned: mirror.is_pinned() };
+        let wanted =
+            Wanted { bytes: mirror.bytes, pinned: mirror.is_pinned(), at_most: self.policy.most_bytes };
         let (mut failures, mut pause, mut several) = (0, self.policy.pause, false);
+        // What a beginning anew fetches a second time is no progress.
+        let mut longest = part.len();
+        let mut attempt = 0;
         loop {
-            let before = part.len();
+            attempt += 1;
             match transfer(&self.agent, &mirror.url, part, wanted, progress) {
                 Ok(()) => return Ok(several),
                 Err(Trouble::Passing(why)) => {
                     several = true;
-                    if part.len() > before {
+                    if part.len() > longest {
+                        longest = part.len();
                         (failures, pause) = (0, self.policy.pause);
                     }
                     failures += 1;
                     if failures >= self.policy.attempts {
-                        return Err(Trouble::Passing(format!("{why}, {failures} times in a row")));
+                        return Err(Trouble::Passing(format!(
+                            "{why}; {failures} attempts in a row brought nothing new"
+                        )));
                     }
-                    progress.say(&format!("{}: {why}; trying again", mirror.url));
+                    if attempt >= self.policy.most_attempts {
+                        return Err(Trouble::Passing(format!("{why}; given up after {attempt} attempts")));
+                    }
+                    progress.say(&format!("{}: {why}; trying again", mirror.public_url()));
                     std::thread::sleep(pause);
                     pause *= 2;
                 }
@@ -250,7 +268,7 @@ pub fn check_given<'a>(path: &Path, mirrors: impl Iterator<Item = &'a Mirror>) -
     for mirror in mirrors {
         match digests.contradiction(mirror) {
             None => return Ok(Checked { path: path.into(), sha256: digests.sha256 }),
-            Some(why) => reasons += &format!("\n  {}: {why}", mirror.url),
+            Some(why) => reasons += &format!("\n  {}: {why}", mirror.public_url()),
         }
     }
     Err(Error::user(format!(

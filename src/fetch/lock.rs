@@ -51,7 +51,7 @@ impl LockFile {
 
     /// `mirror` with what is recorded of it, where it states no checksum itself.
     pub fn pinned(&self, mirror: &Mirror) -> Mirror {
-        match self.entries.get(&mirror.url) {
+        match self.entry(mirror) {
             Some(entry) if !mirror.is_pinned() => {
                 Mirror { bytes: Some(entry.bytes), sha256: Some(entry.sha256.clone()), ..mirror.clone() }
             }
@@ -59,13 +59,18 @@ impl LockFile {
         }
     }
 
+    /// What is recorded of a mirror. Earlier versions recorded addresses with their passwords.
+    fn entry(&self, mirror: &Mirror) -> Option<&Entry> {
+        self.entries.get(&mirror.public_url()).or_else(|| self.entries.get(&mirror.url))
+    }
+
     /// Records a first download, durably; an address that is recorded or pinned already stays as it is.
     pub fn record(&mut self, mirror: &Mirror, found: &Digests) -> Result<()> {
-        if mirror.is_pinned() || self.entries.contains_key(&mirror.url) {
+        if mirror.is_pinned() || self.entry(mirror).is_some() {
             return Ok(());
         }
         let entry = Entry { bytes: found.bytes, sha256: found.sha256.clone() };
-        self.entries.insert(mirror.url.clone(), entry);
+        self.entries.insert(mirror.public_url(), entry);
         let text = toml::to_string(&self.entries).map_err(|error| Error::failed(error.to_string()))?;
         files::write_atomically(&self.path, format!("{HEADER}\n{text}").as_bytes())
     }
@@ -95,6 +100,22 @@ mod tests {
         assert_eq!((again.bytes, again.sha256.as_deref()), (Some(3), Some("aa")));
         // What a recipe states counts more than what was recorded.
         assert_eq!(lock.pinned(&mirror(Some("cc"))), mirror(Some("cc")));
+    }
+
+    #[test]
+    fn an_address_is_recorded_without_its_password_and_found_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Mirror { url: "http://me:secret@h/a.tgz".into(), ..mirror(None) };
+        let digests = Digests { bytes: 3, sha256: "aa".into(), md5: String::new() };
+        let mut lock = LockFile::open(folder.path()).unwrap();
+        lock.record(&secret, &digests).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(LOCK_FILE)).unwrap();
+        assert!(text.contains("http://h/a.tgz") && !text.contains("secret"), "{text}");
+        // As earlier versions wrote it.
+        std::fs::write(folder.path().join(LOCK_FILE), text.replace("://", "://me:secret@")).unwrap();
+        let lock = LockFile::open(folder.path()).unwrap();
+        assert_eq!(lock.pinned(&secret).sha256.as_deref(), Some("aa"));
+        assert_eq!(lock.pinned(&mirror(None)), mirror(None));
     }
 
     #[test]

@@ -57,9 +57,42 @@ impl Mirror {
         Mirror { url: url.into(), bytes: None, sha256: None, md5: None }
     }
 
+    /// The address without the name and password that it may hold, for messages and paths.
+    pub fn public_url(&self) -> String {
+        without_credentials(&self.url)
+    }
+
     /// The file's name: the last part of the address's path.
     pub fn file_name(&self) -> &str {
         let path = self.url.split(['?', '#']).next().unwrap_or_default();
         path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// An address without `user:password@`.
+pub fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_left_out_of_an_address_and_nothing_else_is() {
+        for (url, public) in [
+            ("https://me:se@cret@example.org:8080/a@b?c=d@e", "https://example.org:8080/a@b?c=d@e"),
+            ("http://token@example.org", "http://example.org"),
+            ("http://example.org/@/a", "http://example.org/@/a"),
+            ("http://example.org?a@b", "http://example.org?a@b"),
+            ("no address", "no address"),
+        ] {
+            assert_eq!(without_credentials(url), public);
+        }
     }
 }

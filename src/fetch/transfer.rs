@@ -46,6 +46,32 @@ struct Notes {
     validator: Option<String>,
 }
 
+impl Notes {
+    /// What the headers of an answer with the whole file say.
+    fn of(headers: &HeaderMap, total: Option<u64>) -> Self {
+        let validator = text(headers, header::ETAG)
+            .filter(|tag| !tag.starts_with("W/"))
+            .or_else(|| text(headers, header::LAST_MODIFIED));
+        Notes { total, validator }
+    }
+
+    /// Whether an answer with a part belongs to the file that these notes are of. The server was asked for the part only
+    /// if the file is still the same (`If-Range`), but some servers do not look at that.
+    ///
+    /// A server must repeat the file's `ETag` (RFC 9110, §15.3.7). Where it repeats neither that nor the date, only a
+    /// checksum (`pinned`) could tell two versions apart.
+    fn is_of_the_same_file(&self, headers: &HeaderMap, total: Option<u64>, pinned: bool) -> bool {
+        if let (Some(noted), Some(total)) = (self.total, total)
+            && noted != total
+        {
+            return false;
+        }
+        let Some(noted) = &self.validator else { return pinned };
+        let name = if noted.starts_with('"') { header::ETAG } else { header::LAST_MODIFIED };
+        text(headers, name).map_or(pinned, |repeated| repeated == *noted)
+    }
+}
+
 impl Part {
     /// The part of the file that will be at `place`.
     pub fn of(place: &Path) -> Self {
@@ -91,6 +117,8 @@ pub struct Wanted {
     pub bytes: Option<u64>,
     /// A checksum will tell whether parts of two versions were mixed.
     pub pinned: bool,
+    /// Bytes to take where neither the recipe nor the server states how many there are.
+    pub at_most: u64,
 }
 
 /// Brings the part to its end, from where it is.
@@ -118,13 +146,21 @@ pub fn transfer(
     let (status, headers) = (response.status(), response.headers());
     let (start, total) = match status {
         StatusCode::OK => (0, number(headers, header::CONTENT_LENGTH)),
-        StatusCode::PARTIAL_CONTENT => match content_range(headers) {
-            Some((Some(start), total)) if start == have => (have, total.or(notes.total)),
-            _ => {
+        StatusCode::PARTIAL_CONTENT => {
+            let (first, total) = content_range(headers).unwrap_or_default();
+            let why = match () {
+                () if first != Some(have) => "the server sent another part than was asked for",
+                () if !notes.is_of_the_same_file(headers, total, wanted.pinned) => {
+                    "the file on the server has changed since its first part was fetched"
+                }
+                () => "",
+            };
+            if !why.is_empty() {
                 part.remove()?;
-                return Err(Trouble::Passing("the server sent another part than was asked for".into()));
+                return Err(Trouble::Passing(format!("{why}; starting anew")));
             }
-        },
+            (have, total.or(notes.total))
+        }
         StatusCode::RANGE_NOT_SATISFIABLE => {
             let total = content_range(headers).and_then(|(_, total)| total).or(notes.total);
             if have > 0 && total.or(wanted.bytes) == Some(have) {
@@ -152,23 +188,21 @@ pub fn transfer(
         return Err(Trouble::Refused(format!("the file there has {total} bytes instead of {bytes}")));
     }
     let total = total.or(wanted.bytes);
-    let validator = text(headers, header::ETAG)
-        .filter(|tag| !tag.starts_with("W/"))
-        .or_else(|| text(headers, header::LAST_MODIFIED));
     if start == 0 {
         part.remove()?;
-        part.note(&Notes { total, validator })?;
+        part.note(&Notes::of(headers, total))?;
     }
     check_space(part, start, total)?;
-    receive(response.into_body().into_reader(), part, start, total, progress)
+    receive(response.into_body().into_reader(), part, start, total, wanted.at_most, progress)
 }
 
-/// Appends what comes to the part; it must end at `total` bytes, if that is known.
+/// Appends what comes to the part; it must end at `total` bytes, and before `at_most` if that is not known.
 fn receive(
     mut body: impl Read,
     part: &Part,
     start: u64,
     total: Option<u64>,
+    at_most: u64,
     progress: &mut dyn Progress,
 ) -> std::result::Result<(), Trouble> {
     let mut file = OpenOptions::new()
@@ -185,13 +219,16 @@ fn receive(
             Ok(0) => break Ok(()),
             Ok(read) => {
                 have += read as u64;
-                if total.is_some_and(|total| have > total) {
+                if have > total.unwrap_or(at_most) {
                     drop(file);
                     part.remove()?;
-                    return Err(Trouble::Refused(format!(
-                        "the server sent more than {} bytes",
-                        total.unwrap_or(0)
-                    )));
+                    return Err(Trouble::Refused(match total {
+                        Some(total) => format!("the server sent more than {total} bytes"),
+                        None => format!(
+                            "the server sent more than {at_most} bytes without stating how many there are; if the file \
+                             is so large, state bytes = … beside its address in the recipe"
+                        ),
+                    }));
                 }
                 file.write_all(&buffer[..read]).map_err(Error::io("write", &part.path))?;
                 progress.bytes(&name, have, total);
@@ -231,7 +268,11 @@ fn check_space(part: &Part, start: u64, total: Option<u64>) -> Result<()> {
 
 /// Which failures of a request are worth another attempt.
 fn explain(error: ureq::Error) -> Trouble {
-    let text = error.to_string();
+    let text = match &error {
+        // Its text repeats the address, with the password that may be in it.
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => "the address cannot be read".to_string(),
+        error => error.to_string(),
+    };
     match error {
         ureq::Error::Io(_)
         | ureq::Error::Timeout(_)

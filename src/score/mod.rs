@@ -34,7 +34,7 @@ pub use resampling::{
     BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
     paired_randomization,
 };
-pub use segments::{STANDARD_INPUT, read_segments};
+pub use segments::{STANDARD_INPUT, read_own_segments, read_segments};
 pub use signature::Signature;
 pub use smoothing::Smoothing;
 pub use ter::TerConfig;

@@ -13,7 +13,11 @@ pub const STANDARD_INPUT: &str = "-";
 /// With these bytes gzip data begins, and no UTF-8 text.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The segments of a UTF-8 file, or of standard input if `path` is [`STANDARD_INPUT`]; gzip data is unpacked.
+/// The mark that some programs write at the start of UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The segments of a UTF-8 file, or of standard input if `path` is [`STANDARD_INPUT`]; gzip data is unpacked. A
+/// byte-order mark at the start of the file is no text.
 ///
 /// As in sacreBLEU 2.6.0 (`utils.py`, `smart_open`), lines end at `\n` alone, a last line without
 /// `\n` counts, and white space at line ends is dropped, so that `\r\n` reads like `\n` while a
@@ -22,7 +26,19 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// # Errors
 /// A user error that names file and line for text that is not UTF-8, and the file where it is missing, a
 /// directory, broken gzip, or called `.gz` and no gzip; an I/O error where it cannot be read.
+///
+/// # Deviation
+/// sacreBLEU takes the mark for a part of the first word.
 pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let mut segments = read_own_segments(path)?;
+    if let Some(rest) = segments.first().and_then(|first| first.strip_prefix(BYTE_ORDER_MARK)) {
+        segments[0] = rest.to_string();
+    }
+    Ok(segments)
+}
+
+/// As [`read_segments`], of a file that this program has written without a mark: one that it begins with is text.
+pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
     let (name, bytes) = match path.as_os_str() == STANDARD_INPUT {
         true => ("standard input".to_string(), read_standard_input()?),
@@ -99,6 +115,16 @@ mod tests {
         let text = "a\u{2028}b \u{1f}\r\n\n c\rd\u{85}e\u{1e}f\n";
         let (_directory, path) = written("text", text.as_bytes());
         assert_eq!(read_segments(&path).unwrap(), ["a\u{2028}b", "", " c\rd\u{85}e\u{1e}f"]);
+    }
+
+    #[test]
+    fn one_byte_order_mark_at_the_start_of_a_file_is_no_text() {
+        let text = "\u{feff}\u{feff}a\n\u{feff}b\n".as_bytes();
+        for bytes in [text.to_vec(), gzip(text)] {
+            let (_directory, path) = written("text", &bytes);
+            assert_eq!(read_segments(&path).unwrap(), ["\u{feff}a", "\u{feff}b"]);
+            assert_eq!(read_own_segments(&path).unwrap(), ["\u{feff}\u{feff}a", "\u{feff}b"]);
+        }
     }
 
     #[test]

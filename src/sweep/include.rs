@@ -39,7 +39,7 @@ impl Chain {
 /// # Errors
 /// There is no such file, it includes itself, or something in it is not accepted.
 pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> Result<Part> {
-    let path = relative_to(place, named);
+    let path = relative_to(place, named)?;
     if !path.is_file() {
         let message = format!("include: there is no file {}", path.display());
         return Err(mistake(message, place, "the path is relative to the file that names it"));

@@ -8,8 +8,9 @@ use super::ledger::Kind;
 use super::plan::makespan;
 use super::state::StateKind;
 use crate::error::Result;
+use crate::printable;
 use crate::results::record::Failure;
-use crate::telemetry::console::{seconds_left, state, terminal_size};
+use crate::telemetry::console::{say, seconds_left, state, terminal_size};
 use crate::telemetry::format::duration;
 use crate::telemetry::observer::{Observer, Report};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,8 @@ pub struct SweepProgress<'a> {
     screen: Option<Screen>,
     /// Events go to standard output.
     json: bool,
+    /// Whether an event could not be written.
+    untold: AtomicBool,
 }
 
 /// The board on a terminal.
@@ -111,7 +115,14 @@ impl<'a> SweepProgress<'a> {
             Screen { bars, board }
         });
         let lines = (0..trials.len()).map(|number| line(trials, number, Stage::Queued)).collect();
-        SweepProgress { trials, workers, lines: Mutex::new(lines), screen, json }
+        SweepProgress {
+            trials,
+            workers,
+            lines: Mutex::new(lines),
+            screen,
+            json,
+            untold: AtomicBool::new(false),
+        }
     }
 
     /// Notes what a trial is at that this call does not run.
@@ -130,8 +141,8 @@ impl<'a> SweepProgress<'a> {
         }
         // Where stderr is gone there is nobody to tell.
         let _ = match &self.screen {
-            Some(screen) => screen.bars.println(line),
-            None => writeln!(std::io::stderr(), "{line}"),
+            Some(screen) => screen.bars.println(printable::lines(line)),
+            None => writeln!(std::io::stderr(), "{}", printable::lines(line)),
         };
     }
 
@@ -140,11 +151,23 @@ impl<'a> SweepProgress<'a> {
         self.json
     }
 
+    /// Says once that events cannot be written, for another reason than that nobody reads them.
+    fn warn_once(&self, told: std::io::Result<()>) {
+        if let Err(error) = told
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+            && !self.untold.swap(true, Ordering::Relaxed)
+        {
+            say(&format!("warning: cannot write events to standard output: {error}; the sweep goes on"));
+        }
+    }
+
     /// Prints an event for programs. A reader that is gone does not end the sweep.
     pub fn tell(&self, event: &SweepEvent) {
         if self.json {
             let mut out = std::io::stdout().lock();
-            let _ = writeln!(out, "{}", event.to_line()).and_then(|()| out.flush());
+            let line = event.to_line() + "\n";
+            let told = out.write_all(printable::on_stdout(&line).as_bytes()).and_then(|()| out.flush());
+            self.warn_once(told);
         }
     }
 

@@ -137,7 +137,7 @@ impl SweepSpec {
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         Ok(SweepSpec {
             name,
-            base: relative_to(&base_place, &base),
+            base: relative_to(&base_place, &base)?,
             base_place,
             seeds,
             set: settings(tree.get("set"), "set", &[])?,

@@ -3,6 +3,7 @@
 use super::format;
 use super::observer::{Observer, Report};
 use crate::error::Result;
+use crate::{color, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -50,7 +51,7 @@ impl TrainingProgress {
     /// Prints a line, above the bar if there is one.
     fn show(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(printable::lines(text)),
             None => say(text),
         }
     }
@@ -112,9 +113,18 @@ pub fn terminal_size() -> Option<(usize, usize)> {
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
-/// Prints a line to stderr. Where that is gone, or a file on a full disk, there is nobody to tell;
-/// `eprintln!` would panic.
+/// Prints a line to stderr, control characters shown.
 pub fn say(line: &str) {
+    write_line(&printable::lines(line));
+}
+
+/// Prints an error to stderr, in colour where that is wanted.
+pub fn say_error(message: &str) {
+    write_line(&color::error(&printable::lines(message), color::on_stderr()));
+}
+
+/// Where stderr is gone, or a file on a full disk, there is nobody to tell; `eprintln!` would panic.
+fn write_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -16,6 +16,7 @@ pub struct Request {
     pub from: Option<usize>,
     pub if_range: Option<String>,
     pub accept_encoding: Option<String>,
+    pub authorization: Option<String>,
 }
 
 /// What it gets.
@@ -31,13 +32,24 @@ pub struct Reply {
     silent: bool,
     /// Bytes at a time, with a pause between.
     drip: Option<usize>,
+    /// The body is sent again and again.
+    endless: bool,
 }
 
 impl Reply {
     pub fn new(status: u16, body: &[u8]) -> Self {
         let length = Some(body.len());
         let body = body.to_vec();
-        Reply { status, headers: Vec::new(), body, length, cut: None, silent: false, drip: None }
+        Reply {
+            status,
+            headers: Vec::new(),
+            body,
+            length,
+            cut: None,
+            silent: false,
+            drip: None,
+            endless: false,
+        }
     }
 
     /// The whole file, or what the request's range asks of it.
@@ -80,6 +92,12 @@ impl Reply {
         self
     }
 
+    /// Without a length, until the client leaves.
+    pub fn endless(mut self) -> Self {
+        self.endless = true;
+        self.length(None)
+    }
+
     fn send(&self, stream: &mut TcpStream, stop: &AtomicBool) -> std::io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Whatever\r\nConnection: close\r\n", self.status);
         self.headers.iter().for_each(|header| head += &format!("{header}\r\n"));
@@ -93,6 +111,9 @@ impl Reply {
             if self.drip.is_some() {
                 std::thread::sleep(Duration::from_millis(2));
             }
+        }
+        while self.endless && !stop.load(Ordering::Relaxed) {
+            stream.write_all(sent)?;
         }
         while self.silent && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(10));
@@ -174,6 +195,7 @@ fn serve(
                 }
                 "if-range" => request.if_range = Some(value.into()),
                 "accept-encoding" => request.accept_encoding = Some(value.into()),
+                "authorization" => request.authorization = Some(value.into()),
                 _ => {}
             }
         }

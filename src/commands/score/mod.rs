@@ -24,10 +24,10 @@ pub struct Arguments {
     /// Of runs: dev or test. By default both.
     #[arg(long, value_name = "SPLIT", value_parser = evaluated_split, conflicts_with_all = ["hyp", "references"])]
     pub split: Option<Split>,
-    /// Translations, one a line; plain or gzip, - for standard input. The first of several systems is the baseline.
+    /// Translations, one a line, or .sgm; plain or gzip, - for standard input. The first of several systems is the baseline.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "references")]
     pub hyp: Vec<PathBuf>,
-    /// References, one a line; plain or gzip, - for standard input. Several are alternatives.
+    /// References, one a line, or .sgm; plain or gzip, - for standard input. Several are alternatives.
     #[arg(long = "ref", value_name = "FILE", num_args = 1.., requires = "hyp")]
     pub references: Vec<PathBuf>,
     /// What to score with, separated by commas. By default bleu; of runs into a language of Moses's also atat.

@@ -1,5 +1,7 @@
 //! What is scored: files, or the translations that runs have left.
 
+use crate::data::recipe::{Side, TextFormat};
+use crate::data::sentences::TextReader;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::{finished_run, recorded_hypotheses};
@@ -45,11 +47,11 @@ impl Given {
         if paths().filter(|path| path.as_os_str() == STANDARD_INPUT).count() > 1 {
             return Err(Error::user("- stands for standard input, which can be read once only"));
         }
-        let read = |paths: &[PathBuf]| paths.iter().map(read_segments).collect::<Result<Vec<_>>>();
+        let read_all = |paths: &[PathBuf]| paths.iter().map(|path| read(path)).collect::<Result<Vec<_>>>();
         let set = Set {
             split: None,
-            hypotheses: read(hypotheses)?,
-            references: read(references)?,
+            hypotheses: read_all(hypotheses)?,
+            references: read_all(references)?,
             recorded: vec![BTreeMap::new(); hypotheses.len()],
         };
         let expected = set.references[0].len();
@@ -108,6 +110,29 @@ impl Given {
             }
         }
         Ok(Given { systems: shown(runs), sets, of_runs })
+    }
+}
+
+/// The lines of a file; of `.sgm`, `.sgml` and `.xml` the segments, as corpora are read.
+fn read(path: &Path) -> Result<Vec<String>> {
+    if path.as_os_str() == STANDARD_INPUT || TextFormat::of_name(path) != TextFormat::Segments {
+        return read_segments(path);
+    }
+    if !path.is_file() {
+        return Err(Error::user(format!("{}: there is no such file", path.display())));
+    }
+    let mut reader = TextReader::open(path, Some(TextFormat::Segments), None, Side::Target)?;
+    let mut segments = Vec::new();
+    while reader.advance()? {
+        segments.push(reader.current().map_err(|defect| reader.lines().defect(defect))?.to_string());
+    }
+    match segments.is_empty() {
+        true => Err(Error::user(format!(
+            "{}: there is no <seg>; files that are called .sgm, .sgml or .xml must hold segments; give one of lines \
+             another name",
+            path.display()
+        ))),
+        false => Ok(segments),
     }
 }
 

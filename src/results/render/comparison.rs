@@ -5,6 +5,7 @@ use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, sign
 use super::super::summary::Summary;
 use super::text::named;
 use super::{Screen, grid, paragraph};
+use crate::printable;
 use crate::score::{BOOTSTRAP_RESAMPLES, RANDOMIZATION_TRIALS, RESAMPLING_SEED};
 use crate::telemetry::format::thousands;
 
@@ -27,7 +28,7 @@ fn systems(found: &SystemComparison) -> String {
         let parameters = thousands(system.parameters);
         format!(
             "{letter}  {}: {plural} {}; {parameters} parameters; commit {}\n",
-            system.name,
+            printable::line(&system.name),
             seeds.join(", "),
             system.commits.join(", ")
         )

@@ -38,9 +38,9 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     let mut records = vec![header];
     for row in &table.rows {
         let mut record = vec![
-            row.layout.label.clone(),
-            row.layout.group.clone().unwrap_or_default(),
-            changes(row, |_| true),
+            words(&row.layout.label),
+            words(row.layout.group.as_deref().unwrap_or_default()),
+            words(&changes(row, |_| true)),
             row.finished.to_string(),
             row.layout.seeds.len().to_string(),
         ];
@@ -99,9 +99,9 @@ pub fn systems(table: &SystemTable) -> Result<String> {
     for (pair, result) in table.systems.iter().flat_map(|system| &system.results) {
         let summary = result.bleu.summary.as_ref();
         let mut record = vec![
-            result.system.clone(),
-            pair.clone(),
-            result.row.clone(),
+            words(&result.system),
+            words(pair),
+            words(&result.row),
             result.finished.to_string(),
             result.wanted.to_string(),
             number(summary.map(|s| s.mean)),
@@ -131,6 +131,15 @@ fn comparison(cell: &Cell) -> [String; 6] {
     ]
 }
 
+/// A cell that is a text. Spreadsheets take one that begins with these characters for a formula and compute it; an
+/// apostrophe before it says that it is none.
+fn words(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{text}"),
+        false => text.to_string(),
+    }
+}
+
 fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
@@ -143,4 +152,21 @@ fn text(records: &[Vec<String>]) -> Result<String> {
     }
     let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_no_formulas_and_numbers_stay_numbers() {
+        for formula in ["=1+1", "+x", "-2", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert_eq!(words(formula), format!("'{formula}"));
+        }
+        assert_eq!(
+            (words("heads=4"), words("a-b"), words("")),
+            ("heads=4".into(), "a-b".into(), String::new())
+        );
+        assert_eq!((number(Some(-0.5)), number(None)), ("-0.5".into(), String::new()));
+    }
 }

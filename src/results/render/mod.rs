@@ -231,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_neither_obeyed_by_a_terminal_nor_computed_by_a_spreadsheet() {
+        let mut table = table(Form::List);
+        table.rows[0].layout.label = "=1+1\u{1b}[2J".into();
+        table.rows[0].layout.group = Some("@a\u{9b}31m\n".into());
+        let tabulated = Tabulated::of(&table).unwrap();
+        let text = tabulated.terminal(Screen { width: 200, bold: false });
+        assert!(text.contains("=1+1\\u001b[2J") && text.contains("@a\\u009b31m\\u000a"), "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        let csv = tabulated.csv().unwrap();
+        assert!(csv.contains("\n'=1+1\u{1b}[2J,\"'@a"), "{csv}");
+        assert!(csv.contains(",-0.3000000000000007,") && csv.contains(",-1,0.4321,"), "{csv}");
+    }
+
+    #[test]
     fn a_terminal_of_80_columns_holds_every_form() {
         for form in [Form::List, Form::Table3] {
             let text = shown(form, 80);

@@ -1,6 +1,7 @@
 //! Tables and notes as lines of text for a terminal.
 
 use super::super::sheet::{Line, Note, Sheet};
+use crate::printable;
 
 /// What a text is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub fn natural_width(sheet: &Sheet) -> usize {
 
 /// A table, wider than the screen only if the columns that do not wrap are.
 pub fn grid(sheet: &Sheet, screen: Screen) -> String {
+    let sheet = &printed(sheet);
     let mut widths = widths(sheet);
     let excess = natural_width(sheet).saturating_sub(usize::from(screen.width));
     if let Some(wraps) = sheet.headings.iter().position(|heading| heading.wraps) {
@@ -63,6 +65,22 @@ pub fn grid(sheet: &Sheet, screen: Screen) -> String {
         out += &block_of(&cells, &own, &alignments(sheet, line), screen);
     }
     out + &rule
+}
+
+/// The sheet with control characters shown: labels and groups are the user's, and anything.
+fn printed(sheet: &Sheet) -> Sheet {
+    let mut sheet = sheet.clone();
+    let Sheet { title, headings, lines } = &mut sheet;
+    let cells = lines.iter_mut().flat_map(|line| {
+        let across = line.across.iter_mut().map(|(_, _, text)| text);
+        line.cells.iter_mut().map(|cell| &mut cell.text).chain(across)
+    });
+    for text in std::iter::once(title).chain(headings.iter_mut().map(|one| &mut one.text)).chain(cells) {
+        if let std::borrow::Cow::Owned(shown) = printable::line(text) {
+            *text = shown;
+        }
+    }
+    sheet
 }
 
 /// A note, wrapped.
@@ -152,10 +170,10 @@ pub fn named(name: &str, text: &str, screen: Screen) -> String {
         .collect()
 }
 
-/// Lines of at most `width` characters, broken at blanks where there are any.
+/// Lines of at most `width` characters, broken at blanks where there are any; control characters are shown.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    for word in printable::line(text).split(' ') {
         let mut word: Vec<char> = word.chars().collect();
         let used = lines.last().map_or(0, |line| line.chars().count());
         if used > 0 && used + 1 + word.len() > width {
@@ -183,6 +201,7 @@ mod tests {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("position=sinusoidal, x=1", 12), ["position=sin", "usoidal, x=1"]);
         assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("a\u{1b}[2J b\r", 40), ["a\\u001b[2J b\\u000d"]);
         let screen = Screen { width: 32, bold: false };
         let lines = "  source    one two three four\n            five\n";
         assert_eq!(named("source", "one two three four five", screen), lines);

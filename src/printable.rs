@@ -1,0 +1,60 @@
+//! Text of others on its way to a terminal: control characters are shown instead of obeyed.
+//!
+//! Labels, corpora, names of files and messages may hold sequences that move the cursor, change the window's title or
+//! write to the clipboard. Each control character becomes `\u001b` and the like, as JSON writes it, so that a JSON
+//! document means the same as before.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+/// `text` with its control characters shown, but for line feeds and tabs.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| character.is_control() && !matches!(character, '\n' | '\t'))
+}
+
+/// `text` with all of its control characters shown, so that it stays in its line and as wide as its characters.
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, char::is_control)
+}
+
+/// What standard output gets of `text`: every byte, unless it is a terminal.
+pub fn on_stdout(text: &str) -> Cow<'_, str> {
+    if std::io::stdout().is_terminal() { lines(text) } else { Cow::Borrowed(text) }
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match is_escaped(character) {
+            // A string takes everything.
+            true => _ = write!(shown, "\\u{:04x}", u32::from(character)),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_all_else_stays() {
+        let text = "a\u{1b}]0;title\u{7}\tb\r\nc\u{9b}31m\u{7f} ü\u{200d}🦀";
+        assert_eq!(lines(text), "a\\u001b]0;title\\u0007\tb\\u000d\nc\\u009b31m\\u007f ü\u{200d}🦀");
+        assert_eq!(line("a\tb\nc"), "a\\u0009b\\u000ac");
+        assert!(matches!(lines("plain\n"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_json_document_means_the_same() {
+        let value = serde_json::json!({ "label": "a\u{1b}[2J\u{9b}\u{7f}" });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&lines(&text)).unwrap(), value);
+        assert!(!lines(&text).contains('\u{9b}'));
+    }
+}
