@@ -19,6 +19,7 @@ pub mod export;
 pub mod fetch;
 pub mod figures;
 pub mod files;
+pub mod folders;
 mod mkl;
 pub mod model;
 pub mod moses;

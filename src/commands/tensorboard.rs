@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::experiment::view::is_run;
 use crate::experiment::{CONFIG_FILE, is_at_work};
 use crate::sweep::collect::{self, run_dir};
-use crate::sweep::driver;
 use crate::sweep::expand::Trial;
 use crate::sweep::tensorboard::SweepView;
+use crate::sweep::{directory, driver};
 use crate::telemetry::console::say;
 use clap::Args;
 use std::path::PathBuf;
@@ -39,6 +39,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             arguments.sweep.display()
         )));
     }
+    directory::check(&sweep_dir)?;
     let _lock = driver::lock(&sweep_dir)?;
     let mut view = SweepView::open(&spec, &sweep_dir, &trials);
     for (trial, run_dir) in &runs {

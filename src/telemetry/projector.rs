@@ -12,6 +12,8 @@ use std::path::Path;
 const CONFIG: &str = "projector_config.pbtxt";
 const VECTORS: &str = "projector/vectors.tsv";
 const LABELS: &str = "projector/labels.tsv";
+/// The page's files in a run directory.
+pub const FILES: [&str; 3] = [CONFIG, VECTORS, LABELS];
 
 /// Vectors of one length, each with what is known about it.
 pub struct Projection<'a> {
