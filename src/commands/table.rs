@@ -9,10 +9,11 @@ use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
-use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::Trial;
+use crate::sweep::collect;
+use crate::telemetry::console::say;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let Collected { sweep_dir, table, records, .. } = collected(file, &sets, &committed, places)?;
+        let Collected { sweep_dir, table, trials, records } = collected(file, &sets, &committed, places)?;
         show(&Tabulated::of(&table)?)?;
-        return collect::write(file, &sweep_dir, &table, &records).map_err(not_kept);
+        let notes = collect::write(file, &sweep_dir, &table, &trials, &records).map_err(not_kept)?;
+        notes.iter().for_each(|note| say(&format!("warning: {note}")));
+        return Ok(());
     }
     let mut tables = Vec::new();
     for file in &files {
@@ -103,13 +106,16 @@ pub(super) fn collected(
         reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
     }
     reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
+    let damaged = collect::damaged_records(&sweep_dir, &trials);
     if records.iter().all(Option::is_none) {
+        let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
         return Err(Error::user(format!(
-            "{} holds no finished trial of this sweep; run `ablate sweep {}`",
+            "{} holds no finished trial of this sweep; run `ablate sweep {}`{damaged}",
             sweep_dir.display(),
             file.display()
         )));
     }
+    damaged.iter().for_each(|damage| say(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
     Ok(Collected { sweep_dir, table, trials, records })

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod policy;
 pub mod progress;
 pub mod queue;
+mod record_file;
 pub mod scheduler;
 pub mod schema;
 pub mod selection;
