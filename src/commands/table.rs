@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, print, screen};
+use super::{OpenSweep, Places, check_output, print, screen};
 use crate::config::{configuration_hash, identity};
 use crate::error::{Error, Result};
 use crate::results::layout::Form;
@@ -12,7 +12,7 @@ use crate::results::table::ResultTable;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::Trial;
-use crate::sweep::collect;
+use crate::sweep::{collect, directory};
 use crate::telemetry::console::say;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -52,6 +52,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         notes.iter().for_each(|note| say(&format!("warning: {note}")));
         return Ok(());
     }
+    if let Some(folder) = &out {
+        check_tables(folder)?;
+    }
     let mut tables = Vec::new();
     for file in &files {
         let Collected { table, .. } = collected(file, &sets, &committed, places)?;
@@ -69,6 +72,14 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         None => Ok(()),
         Some(folder) => collect::write_tables(&folder, &table).map_err(not_kept),
     }
+}
+
+/// Refuses a folder with files of the tables' names that `ablate table` has not written.
+fn check_tables(folder: &Path) -> Result<()> {
+    let own = directory::has_own_tables(folder)?;
+    directory::TABLES
+        .iter()
+        .try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))
 }
 
 /// What is said below a table that could be shown but not written: a folder may be there to be read alone.
