@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,8 +20,15 @@ const TEMPORARY: &str = ".tmp";
 ///
 /// # Errors
 /// [`Error::Io`]; the file at `path` is then unchanged and the temporary one removed,
-/// unless only the last step failed, that of making the new name durable.
+/// unless only the last step failed, that of making the new name durable. A user error for a device, a pipe or a
+/// socket, which a file must not replace.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path.symlink_metadata().is_ok_and(|about| is_special(&about)) {
+        return Err(Error::user(format!(
+            "{} is a device, a pipe or a socket, which is never replaced by a file; choose another place",
+            path.display()
+        )));
+    }
     let temporary = temporary_beside(path);
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -31,6 +39,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Whether something is neither a file nor a directory nor a symbolic link.
+pub fn is_special(about: &fs::Metadata) -> bool {
+    !(about.is_file() || about.is_dir() || about.is_symlink())
 }
 
 /// Gives a file another name in the same directory, replacing a file of that name, durably.
@@ -56,22 +69,60 @@ pub fn create_dir(path: &Path) -> Result<()> {
     missing.into_iter().try_for_each(|created| sync_dir(parent(created)))
 }
 
-/// Removes what writers that were killed left of [`write_atomically`] in a directory. For directories
-/// whose one writer is the caller: the temporary file of another would go too.
-pub fn remove_leftovers(directory: &Path) -> Result<()> {
+/// Creates a directory as [`create_dir`] does, and gives each that is new the rights of the one above it: where a
+/// group shares a results directory, the group can use what is made in it, whatever the umask of its members.
+pub fn create_shared_dir(path: &Path) -> Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    create_dir(path)?;
+    missing.into_iter().rev().for_each(share);
+    Ok(())
+}
+
+/// Gives a file or directory of this user's the rights that the directory around it gives to its group and to all,
+/// if those may write there. What cannot be changed stays as it is: whoever needs it is told then.
+pub fn share(path: &Path) {
+    let (Ok(about), Ok(around)) = (path.symlink_metadata(), fs::metadata(parent(path))) else { return };
+    let same_group = about.gid() == around.gid()
+        || around.mode() & 0o020 != 0 && std::os::unix::fs::chown(path, None, Some(around.gid())).is_ok();
+    let mut rights = 0;
+    if same_group && around.mode() & 0o020 != 0 {
+        rights |= around.mode() & 0o2070;
+    }
+    if around.mode() & 0o002 != 0 {
+        rights |= around.mode() & 0o1007;
+    }
+    if !about.is_dir() {
+        rights &= 0o066;
+    }
+    if !about.is_symlink() && rights & !about.mode() != 0 {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(about.mode() & 0o7777 | rights));
+    }
+}
+
+/// Removes what writers that were killed left of [`write_atomically`] in a directory, of the files that `own` names.
+/// For directories whose one writer is the caller: the temporary file of another would go too.
+pub fn remove_leftovers(directory: &Path, own: impl Fn(&str) -> bool) -> Result<()> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
         let name = entry.file_name();
-        if name.to_str().is_some_and(is_leftover) {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && name.to_str().and_then(name_of_temporary).is_some_and(&own) {
             remove(&entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Whether a name is that of a temporary file of [`write_atomically`].
-pub fn is_leftover(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(TEMPORARY)
+/// The name of the file that a temporary file of [`write_atomically`] was to become; none for any other name.
+pub fn name_of_temporary(name: &str) -> Option<&str> {
+    let (target, numbers) = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
+    (!target.is_empty() && is_process_and_count(numbers)).then_some(target)
+}
+
+/// Whether a text is `PROCESS-COUNT`, as in the names of temporary files and directories.
+pub fn is_process_and_count(text: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('-').is_some_and(|(process, count)| number(process) && number(count))
 }
 
 /// The content of a file; `None` if there is none.
@@ -118,13 +169,11 @@ impl Lock {
 /// `None` if somebody else holds it. The lock is advisory: it keeps out only those who ask for it.
 ///
 /// The file stays when the lock is released: removing it would let two processes lock two files of one name.
+///
+/// Where a group shares the directory it shares the lock: the file gets the directory's rights, and one of another
+/// user that may only be read can be locked as well.
 pub fn lock(path: &Path) -> Result<Option<Lock>> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
+    let file = open_lock(path).map_err(Error::io("open", path))?;
     for pause in LOOKS {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Lock { file })),
@@ -133,6 +182,22 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
         }
     }
     Ok(None)
+}
+
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    match File::options().write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            match File::options().write(true).create_new(true).open(path) {
+                // Another process was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    File::options().write(true).open(path)
+                }
+                made => made.inspect(|_| share(path)),
+            }
+        }
+        found => found,
+    }
 }
 
 /// Pauses between the tries of [`lock`], for those who only look whether it is held.
@@ -264,14 +329,60 @@ mod tests {
     #[test]
     fn leftovers_of_killed_writers_are_removed_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
-        for name in [".state.12-0.tmp", ".lock", "state", "state.tmp"] {
+        let foreign =
+            [".lock", "state", "state.tmp", ".mine.tmp", ".state.tmp", ".state.1.tmp", ".mine.12-0.tmp"];
+        for name in foreign.iter().chain(&[".state.12-0.tmp"]) {
             fs::write(directory.path().join(name), name).unwrap();
         }
-        remove_leftovers(directory.path()).unwrap();
+        fs::create_dir(directory.path().join(".state.12-1.tmp")).unwrap();
+        remove_leftovers(directory.path(), |name| name == "state").unwrap();
         let mut left: Vec<_> =
             fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".lock", "state", "state.tmp"]);
+        let mut expected = [&foreign[..], &[".state.12-1.tmp"]].concat();
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn a_pipe_is_never_replaced_by_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: mkfifo reads the name alone.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let error = write_atomically(&path, b"x").unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("never replaced"), "{error}");
+        assert!(is_special(&path.symlink_metadata().unwrap()));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_made_for_all_has_the_rights_of_the_directory_around_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let results = directory.path().join("results");
+        fs::create_dir(&results).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().mode() & 0o7777;
+        for (around, rights) in [(0o2775, 0o2070), (0o1777, 0o1007), (0o755, 0)] {
+            fs::set_permissions(&results, fs::Permissions::from_mode(around)).unwrap();
+            let _ = fs::remove_dir_all(results.join(".locks"));
+            let folder = results.join(".locks/deeper");
+            create_shared_dir(&folder).unwrap();
+            drop(lock(&folder.join("identity")).unwrap());
+            let found = [mode(&folder) & rights, mode(&folder.join("identity")) & rights & 0o066];
+            assert_eq!(found, [rights, rights & 0o066], "{around:o}");
+            assert!(rights & 0o002 != 0 || mode(&folder.join("identity")) & 0o002 == 0, "{around:o}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_may_only_be_read_can_be_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        let held = lock(&path).unwrap();
+        assert!(held.is_some() && lock(&path).unwrap().is_none());
     }
 
     #[test]

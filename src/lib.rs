@@ -19,6 +19,7 @@ pub mod export;
 pub mod fetch;
 pub mod figures;
 pub mod files;
+pub mod folders;
 pub mod memory;
 mod mkl;
 pub mod model;

@@ -72,7 +72,7 @@ fn what_goes_leaves_a_finished_sweep_that_verifies_and_lends_its_runs() {
     let workshop = finished();
     let table = workshop.read("results/small/table.md");
     workshop.write(&format!("{BASE}/record.json.damaged"), "{");
-    workshop.write(&format!("{BASE}/checkpoints/.step-1.9-0.tmp"), "part");
+    workshop.write(&format!("{BASE}/checkpoints/.step-00000007.state.safetensors.9-0.tmp"), "part");
     workshop.write(&format!("{BASE}/events-0000000001.tmp"), "part");
     workshop.write("results/small/.table.md.9-0.tmp", "part");
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
@@ -104,7 +104,8 @@ fn runs_that_the_sweep_does_not_have_any_more_go_once_no_record_states_them() {
     assert!(workshop.path(WIDE).exists());
     workshop.run(&["sweep", "small.toml"]).expect(0);
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
-    assert!(shown.out().contains("that the sweep no longer has"), "{}", shown.out());
+    assert!(shown.out().contains("superseded runs"), "{}", shown.out());
+    assert!(!workshop.path("results/.superseded/small/wide").exists());
     assert!(!workshop.path("results/small/wide").exists());
     assert!(workshop.path(format!("{BASE}/record.json")).exists());
 }

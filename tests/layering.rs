@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("seed", 0, false),
     ("figures", 0, false),
     ("files", 0, false),
+    ("folders", 0, false),
     ("fetch", 0, false),
     ("shim", 0, true),
     ("signal", 0, false),

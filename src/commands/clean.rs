@@ -3,7 +3,7 @@
 use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
 use crate::sweep::clean::{Found, Item, Request, find, remove};
-use crate::sweep::driver;
+use crate::sweep::{directory, driver};
 use crate::telemetry::console::say;
 use crate::telemetry::format::bytes;
 use clap::Args;
@@ -28,9 +28,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if !sweep_dir.is_dir() {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
     }
+    // The lock would already be a file in a folder of the user's.
+    if !directory::is_recognised(&sweep_dir)? {
+        return Err(Error::user(format!(
+            "{} is not the directory of a sweep: it has no ledger, records or runs of this program; nothing is removed. \
+             Is --results right?",
+            sweep_dir.display()
+        )));
+    }
     let _lock = driver::lock(&sweep_dir)?;
-    let request =
-        Request { results: &places.results, sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials };
+    let request = Request { sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials };
     let found = find(&request)?;
     print(&text(&found))?;
     if found.items.is_empty() {

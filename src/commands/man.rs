@@ -1,11 +1,11 @@
 //! `ablate man`: the manual's pages, from the definitions of the command line.
 
-use super::print;
+use super::{check_output, print};
 use crate::error::{Error, Result};
 use crate::files;
 use clap::{Args, Command};
 use clap_mangen::Man;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -23,22 +23,31 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
         let (_, page) = page(&command)?;
         return print(&String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))?);
     };
+    let mut pages = Vec::new();
+    add_pages(&command, &mut pages)?;
+    let pages: Vec<(PathBuf, Vec<u8>)> =
+        pages.into_iter().map(|(name, page)| (folder.join(name), page)).collect();
+    pages.iter().try_for_each(|(path, _)| check_output(path, "a page of this manual", is_own))?;
     files::create_dir(&folder)?;
     let mut written = String::new();
-    write(&command, &folder, &mut written)?;
+    for (path, page) in pages {
+        files::write_atomically(&path, &page)?;
+        written += &format!("{}\n", path.display());
+    }
     print(&written)
 }
 
-/// The pages of a command and of those below it.
-fn write(command: &Command, folder: &Path, written: &mut String) -> Result<()> {
-    let (name, page) = page(command)?;
-    let path = folder.join(name);
-    files::write_atomically(&path, &page)?;
-    *written += &format!("{}\n", path.display());
-    command
-        .get_subcommands()
-        .filter(|below| !below.is_hide_set())
-        .try_for_each(|below| write(below, folder, written))
+/// The pages of a command and of those below it, each with the name of its file.
+fn add_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    pages.push(page(command)?);
+    let mut below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    below.try_for_each(|below| add_pages(below, pages))
+}
+
+/// Whether a file is a page of this manual, of any version.
+fn is_own(page: &[u8]) -> bool {
+    let title = b".TH ablate";
+    page.windows(title.len()).any(|window| window == title)
 }
 
 /// A page with the name of its file.

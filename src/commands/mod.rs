@@ -28,6 +28,7 @@ pub mod verify;
 use crate::color;
 use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
@@ -117,6 +118,32 @@ fn read_standard_input() -> Result<String> {
         Error::user(format!("standard input, line {line}: not UTF-8"))
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
+}
+
+/// Refuses to write to a path where something is that this program has not made: `is_own` tells by its content. What is
+/// called `what` is replaced, and so is an empty file.
+///
+/// # Errors
+/// A user error that names what is there.
+fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> Result<()> {
+    let refused = |why: &str| Err(Error::user(format!("{} {why}", path.display())));
+    let about = match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        about => about.map_err(Error::io("look at", path))?,
+    };
+    if about.is_dir() {
+        return refused("is a directory; name a file");
+    }
+    if about.is_symlink() {
+        return refused("is a symbolic link, which would be replaced; name the file itself");
+    }
+    if files::is_special(&about) {
+        return refused("is a device, a pipe or a socket; name a file");
+    }
+    if about.len() == 0 || is_own(&std::fs::read(path).map_err(Error::io("read", path))?) {
+        return Ok(());
+    }
+    refused(&format!("is there already and is not {what}; choose another name, or remove it first"))
 }
 
 /// Prints one JSON document to standard output.

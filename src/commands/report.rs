@@ -1,13 +1,15 @@
 //! `ablate report`: a sweep as one web page, from its run directories.
 
 use super::table::collected;
-use super::{Places, print, stem};
-use crate::error::{Error, Result};
+use super::{Places, check_output, print, stem};
+use crate::error::Result;
+use crate::figures::svg;
 use crate::files;
-use crate::report::{Made, Report, Trial};
+use crate::report::{self, Made, Report, Trial};
 use crate::results::record::Failure;
 use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
+use crate::sweep::directory::REPORT;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -33,13 +35,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { sweep: file, sets, out, figures } = arguments;
     let name = stem(&file)?;
     let sweep_dir = places.results.join(&name);
-    let out = out.unwrap_or_else(|| sweep_dir.join("report.html"));
-    if out.is_dir() {
-        return Err(Error::user(format!(
-            "{} is a directory; name a file, as in --out report.html",
-            out.display()
-        )));
-    }
+    let out = out.unwrap_or_else(|| sweep_dir.join(REPORT));
+    check_output(&out, "a report of ablate", report::is_own)?;
     // Committed records have no runs to read from.
     let found = collected(&file, &sets, &CommittedRecords::default(), places)?;
     let trials = found.trials.iter().zip(&found.records).map(|(trial, record)| {
@@ -65,6 +62,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         data_root: &places.data,
     };
     let Made { html, figures: drawn } = report.make()?;
+    if let Some(folder) = &figures {
+        drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
+    }
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::create_dir(folder)?;
     }
@@ -83,4 +83,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         }
     }
     print(&written)
+}
+
+/// Refuses to replace a figure that no report has made. A PNG is known by the SVG beside it, which is written first.
+fn check_figure(path: &Path) -> Result<()> {
+    let svg = path.with_extension("svg");
+    check_output(&svg, "a figure of ablate", svg::is_own)?;
+    check_output(&path.with_extension("png"), "a figure of ablate with its SVG beside it", |_| svg.exists())
 }

@@ -5,6 +5,7 @@ use crate::cards;
 use crate::config::schema::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
+use crate::experiment::run_files::check_vacant;
 use crate::files;
 use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
@@ -25,7 +26,7 @@ use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
-use crate::sweep::{collect, driver, plan};
+use crate::sweep::{collect, directory, driver, place, plan};
 use crate::telemetry::console::say;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ pub struct Committed {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir } =
         OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
+    directory::check(&sweep_dir)?;
+    trials.iter().try_for_each(|trial| check_vacant(&collect::run_dir(&sweep_dir, trial)))?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
     if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
@@ -234,6 +237,7 @@ impl Call<'_> {
                 None => progress.set(job.trial, StateKind::NeverStarted.into(), "not asked for"),
             }
         }
+        self.move_strangers()?;
         self.note_reused(&reused)?;
         let from = match reused.len() {
             0 => String::new(),
@@ -273,6 +277,24 @@ impl Call<'_> {
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(&identities, &reused, view.as_mut())?;
         Ok(tally)
+    }
+
+    /// Moves the runs of rows and seeds away that the sweep no longer has, and says so.
+    fn move_strangers(&self) -> Result<()> {
+        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+        for moved in place::move_strangers(sweep_dir, trials)? {
+            let to = moved.to.display().to_string();
+            progress
+                .say(&format!("{}: the sweep no longer has it; the run is in {to}", moved.from.display()));
+            Ledger::open(sweep_dir)?.note(&ledger::Event {
+                event: ledger::Kind::Superseded,
+                row: &moved.row,
+                seed: moved.seed,
+                identity: &moved.identity,
+                reason: Some(&to),
+            })?;
+        }
+        Ok(())
     }
 
     /// Tells whoever watches, and the ledger once, which trials committed records stand for.
@@ -319,12 +341,14 @@ impl Call<'_> {
         let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
         table.notes.extend(collect::note_of_reused(trials, reused));
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
-        let kept = collect::write(self.sweep_file, sweep_dir, &table, &records);
+        let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
         let shown = match progress.is_json() {
             true => Ok(()),
             false => print_styled(&Tabulated::of(&table)?.terminal(screen())),
         };
-        kept?;
+        for note in kept? {
+            progress.say(&format!("warning: {note}"));
+        }
         if let Some(view) = view {
             view.conclude(&table);
         }

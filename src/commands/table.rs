@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, print, print_styled, screen};
+use super::{OpenSweep, Places, check_output, print, print_styled, screen};
 use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::results::layout::Form;
@@ -9,10 +9,11 @@ use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
-use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::Trial;
+use crate::sweep::{collect, directory};
+use crate::telemetry::console::say;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,11 +49,15 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let Collected { sweep_dir, table, records, .. } = collected(file, &sets, &committed, places)?;
+        let Collected { sweep_dir, table, trials, records } = collected(file, &sets, &committed, places)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
-        let kept = collect::write(file, &sweep_dir, &table, &records);
+        let kept = collect::write(file, &sweep_dir, &table, &trials, &records);
         show(&Tabulated::of(&table)?)?;
-        return kept.map_err(not_kept);
+        kept.map_err(not_kept)?.iter().for_each(|note| say(&format!("warning: {note}")));
+        return Ok(());
+    }
+    if let Some(folder) = &out {
+        check_tables(folder)?;
     }
     let mut tables = Vec::new();
     for file in &files {
@@ -69,6 +74,14 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let kept = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &table));
     show(&table)?;
     kept.map_err(not_kept)
+}
+
+/// Refuses a folder with files of the tables' names that `ablate table` has not written.
+fn check_tables(folder: &Path) -> Result<()> {
+    let own = directory::has_own_tables(folder)?;
+    directory::TABLES
+        .iter()
+        .try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))
 }
 
 /// What is said below a table that could be shown but not written: a folder may be there to be read alone.
@@ -103,13 +116,16 @@ pub(super) fn collected(
         reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
     }
     reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
+    let damaged = collect::damaged_records(&sweep_dir, &trials);
     if records.iter().all(Option::is_none) {
+        let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
         return Err(Error::user(format!(
-            "{} holds no finished trial of this sweep; run `ablate sweep {}`",
+            "{} holds no finished trial of this sweep; run `ablate sweep {}`{damaged}",
             sweep_dir.display(),
             file.display()
         )));
     }
+    damaged.iter().for_each(|damage| say(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
     Ok(Collected { sweep_dir, table, trials, records })

@@ -6,9 +6,9 @@ use crate::experiment::view::is_run;
 use crate::experiment::{is_at_work, run_configuration};
 use crate::results::record::Record;
 use crate::sweep::collect::{self, run_dir};
-use crate::sweep::driver;
 use crate::sweep::expand::Trial;
 use crate::sweep::tensorboard::SweepView;
+use crate::sweep::{directory, driver};
 use crate::telemetry::console::say;
 use clap::Args;
 use std::path::PathBuf;
@@ -39,6 +39,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             arguments.sweep.display()
         )));
     }
+    directory::check(&sweep_dir)?;
     let _lock = driver::lock(&sweep_dir)?;
     // What was changed since it was recorded is refused before any file is written.
     for (_, run_dir) in &runs {

@@ -1,6 +1,7 @@
 //! Directories that appear complete or not at all: written beside their place, synced, renamed.
 
 use crate::error::{Error, Result};
+use crate::files::is_process_and_count;
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -51,7 +52,10 @@ impl Staging {
     fn remove_abandoned(root: &Path, prefix: &str) -> Result<()> {
         for entry in std::fs::read_dir(root).map_err(Error::io("read", root))? {
             let entry = entry.map_err(Error::io("read", root))?;
-            if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            let name = entry.file_name();
+            let numbers = name.to_str().and_then(|name| name.strip_prefix(prefix));
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_folder || !numbers.is_some_and(is_process_and_count) {
                 continue;
             }
             let lock_file = entry.path().join(LOCK);
@@ -147,7 +151,14 @@ mod tests {
         let abandoned = root.path().join(".a.1-0");
         std::fs::create_dir(&abandoned).unwrap();
         File::create(abandoned.join(LOCK)).unwrap();
+        // A folder of the user's with a file of that name.
+        let foreign = root.path().join(".a.backup");
+        std::fs::create_dir(&foreign).unwrap();
+        File::create(foreign.join(LOCK)).unwrap();
         drop(Staging::create(&place).unwrap());
-        assert_eq!((abandoned.exists(), living.path().exists()), (false, true));
+        assert_eq!(
+            [abandoned.as_path(), living.path(), foreign.as_path()].map(|path| path.exists()),
+            [false, true, true]
+        );
     }
 }

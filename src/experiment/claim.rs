@@ -56,6 +56,17 @@ pub(super) fn is_sound(run_dir: &Path) -> Result<bool> {
     Ok(bytes.as_deref().and_then(stated_identity).is_some())
 }
 
+/// The identity that a `config.toml` states whose checksum holds; none for files of version 0.1.0, which have none.
+pub(super) fn sealed_identity(bytes: &[u8]) -> Option<String> {
+    let line = bytes.split(|&byte| byte == b'\n').next()?;
+    stated_identity(bytes).filter(|identity| line.len() > IDENTITY_LINE.len() + identity.len())
+}
+
+/// Whether a `config.toml` begins as [`claim`] begins it, sound or not.
+pub(super) fn looks_claimed(bytes: &[u8]) -> bool {
+    bytes.starts_with(IDENTITY_LINE.as_bytes())
+}
+
 /// The identity that an undamaged `config.toml` states.
 fn stated_identity(bytes: &[u8]) -> Option<String> {
     let line_end = bytes.iter().position(|&byte| byte == b'\n')?;
@@ -93,7 +104,9 @@ mod tests {
 
     #[test]
     fn a_claim_comes_back_and_the_file_loads_as_an_experiment() {
-        let (folder, _, identity) = claimed();
+        let (folder, bytes, identity) = claimed();
+        assert_eq!(sealed_identity(&bytes).as_ref(), Some(&identity));
+        assert!(looks_claimed(&bytes) && !looks_claimed(b"[model]\n"));
         assert_eq!(claimed_identity(folder.path()).unwrap(), Some(identity));
         assert!(is_sound(folder.path()).unwrap());
         crate::config::load_experiment(&folder.path().join(CONFIG_FILE), &[]).unwrap();
@@ -118,6 +131,7 @@ mod tests {
         let identity = "0123456789abcdef".repeat(4);
         let text = format!("# trial {identity}\n\n[model]\n");
         assert_eq!(stated_identity(text.as_bytes()), Some(identity));
+        assert_eq!(sealed_identity(text.as_bytes()), None);
         assert_eq!(stated_identity(b"# trial 12\n\n[model]\n"), None);
     }
 

@@ -17,6 +17,14 @@ use crate::telemetry::observer::Observer;
 use crate::train::likelihood::{likelihood, longest_sentence};
 use std::collections::BTreeMap;
 
+/// The folder of the translations in a run directory.
+pub(super) const HYPOTHESES: &str = "hypotheses";
+
+/// Where a run keeps its translations of a split, below its directory.
+pub(super) fn hypotheses_file(split: Split) -> String {
+    format!("{HYPOTHESES}/{}.txt", split.name())
+}
+
 /// What a finished trial is judged by.
 pub struct Scores {
     pub dev: Translated,
@@ -78,7 +86,7 @@ pub(super) fn final_scores(
     let mut metrics = BTreeMap::new();
     let mut checksums = BTreeMap::new();
     let mut on_dev = None;
-    let folder = trial.run_dir.join("hypotheses");
+    let folder = trial.run_dir.join(HYPOTHESES);
     files::create_dir(&folder)?;
     for (split, store) in [(Split::Dev, &stores.dev), (Split::Test, &stores.test)] {
         let name = split.name();
@@ -96,9 +104,8 @@ pub(super) fn final_scores(
         observer.message(&format!("{name}: perplexity {:.3}, {}", found.perplexity(), translated.bleu))?;
         let mut text = translated.hypotheses.join("\n");
         text.push('\n');
-        checksums
-            .insert(format!("hypotheses/{name}.txt"), blake3::hash(text.as_bytes()).to_hex().to_string());
-        files::write_atomically(&folder.join(format!("{name}.txt")), text.as_bytes())?;
+        checksums.insert(hypotheses_file(split), blake3::hash(text.as_bytes()).to_hex().to_string());
+        files::write_atomically(&trial.run_dir.join(hypotheses_file(split)), text.as_bytes())?;
         if split == Split::Dev {
             on_dev = Some(translated);
         }
@@ -195,7 +202,7 @@ impl Translated {
 /// A user error if the file is missing, and a failure if it is not as recorded.
 pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Split) -> Result<Vec<String>> {
     let hypotheses = stored_hypotheses(run_dir, split)?;
-    record.check_file(run_dir, &format!("hypotheses/{}.txt", split.name()))?;
+    record.check_file(run_dir, &hypotheses_file(split))?;
     Ok(hypotheses)
 }
 
@@ -211,8 +218,8 @@ fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]
 }
 
 /// The hypotheses of a run as they are now.
-pub(super) fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
-    let path = run_dir.join("hypotheses").join(format!("{}.txt", split.name()));
+pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
+    let path = run_dir.join(hypotheses_file(split));
     if !path.exists() {
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
     }

@@ -12,6 +12,7 @@ pub mod probe;
 mod reporting;
 mod resume;
 pub mod reuse;
+pub mod run_files;
 mod stand_in;
 mod trained;
 pub mod verify;
@@ -57,6 +58,12 @@ pub const CONFIG_FILE: &str = "config.toml";
 pub const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
+/// How the last job of a trial ended, when it ran as a job of Slurm.
+pub const ENDING_FILE: &str = "ending.json";
+/// What a trial tells while it runs as a job of Slurm.
+pub const EVENTS_FILE: &str = "events.jsonl";
+/// A record that did not verify, set aside.
+pub const DAMAGED_RECORD: &str = "record.json.damaged";
 
 /// The commit that this binary was built from; see `build.rs`.
 pub const COMMIT: &str = env!("ABLATE_COMMIT");
@@ -104,6 +111,7 @@ impl Trial<'_> {
     fn run_in(&self, team: &Team, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
         let data = prepare::open(&self.experiment.data, self.data_root)?;
         let identity = identity(self.experiment, data.fingerprint());
+        run_files::check_vacant(self.run_dir)?;
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
         let _lock = lock_run(self.run_dir)?.ok_or_else(busy)?;
@@ -132,7 +140,7 @@ impl Trial<'_> {
             other => return other,
         };
         let path = self.run_dir.join(RECORD_FILE);
-        let aside = path.with_extension("json.damaged");
+        let aside = self.run_dir.join(DAMAGED_RECORD);
         observer.message(&format!(
             "{error}; it is kept as {}, and the trial is scored again from its last checkpoint",
             aside.display()
@@ -387,7 +395,7 @@ impl Stores {
 }
 
 /// Held while a process works in a run directory.
-const LOCK_FILE: &str = ".lock";
+pub const LOCK_FILE: &str = ".lock";
 /// Below the results directory: a lock for each trial at work, named by its identity.
 const LOCKS: &str = ".locks";
 
@@ -395,8 +403,17 @@ const LOCKS: &str = ".locks";
 /// once; `None` if somebody holds it.
 pub fn lock_trial(results: &Path, identity: &str) -> Result<Option<files::Lock>> {
     let folder = results.join(LOCKS);
-    files::create_dir(&folder)?;
-    files::lock(&folder.join(identity))
+    files::create_shared_dir(&folder)?;
+    // One of this user's that was made before it was to be shared.
+    files::share(&folder);
+    files::lock(&folder.join(identity)).map_err(|error| match error {
+        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Error::user(format!(
+            "{} belongs to another user and cannot be written; its owner opens it to the group with `chmod -R g+rwX`, \
+             or choose another place with --results",
+            folder.display()
+        )),
+        other => other,
+    })
 }
 
 /// The lock of a run directory that is there; `None` if a process works in it.

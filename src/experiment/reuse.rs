@@ -1,7 +1,10 @@
 //! What another run has done already: a finished run of the same trial is taken over whole, one that
 //! only decodes otherwise lends its training.
 
-use super::{CHECKPOINTS, CONFIG_FILE, LOCK_FILE, LOG_FILE, claim, is_final};
+use super::run_files::{Contents, is_temporary};
+use super::{
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, claim, is_final,
+};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::files;
@@ -16,37 +19,56 @@ use std::path::{Path, PathBuf};
 /// The weights that the scores of a finished run are of, below its directory.
 pub(super) const SCORED: &str = "checkpoints/scored.weights.safetensors";
 
-/// Makes `run_dir` the run `other` under a label of its own. An unfinished run in it is given up.
+/// The record of a finished run whose files are as it states.
 ///
 /// # Errors
-/// If `other` is not what its record says, or a file cannot be written: `run_dir` is then not finished.
-pub fn take_over(other: &Path, run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
-    let damaged = |file: &str| Error::failed(format!("{} is not as recorded", other.join(file).display()));
-    let mut record = Record::load(other)?.ok_or_else(|| damaged(RECORD_FILE))?;
+/// If they are not, or there is no record.
+pub fn verified_record(run_dir: &Path) -> Result<Record> {
+    let damaged = |file: &str| Error::failed(format!("{} is not as recorded", run_dir.join(file).display()));
+    let record = Record::load(run_dir)?.ok_or_else(|| damaged(RECORD_FILE))?;
     for (name, checksum) in &record.checksums {
         let file = if name == "weights" { SCORED } else { name };
-        let bytes = fs::read(other.join(file)).map_err(Error::io("read", other.join(file)))?;
-        if blake3::hash(&bytes).to_hex().as_str() != checksum {
+        if blake3::hash(&read(&run_dir.join(file))?).to_hex().as_str() != checksum {
             return Err(damaged(file));
         }
     }
-    if run_dir.exists() {
-        fs::remove_dir_all(run_dir).map_err(Error::io("remove", run_dir))?;
-    }
+    Ok(record)
+}
+
+/// Makes `run_dir`, in which nothing but a claim may be, the run `other` of this `record` under a label of its own.
+/// What `other` holds beside the run's own files is not taken.
+///
+/// # Errors
+/// If a file cannot be read or written: `run_dir` is then not finished.
+pub fn take_over(
+    other: &Path,
+    record: Record,
+    run_dir: &Path,
+    experiment: &Experiment,
+    label: &str,
+) -> Result<()> {
     files::create_dir(run_dir)?;
     claim(run_dir, experiment, &record.identity)?;
-    for entry in entries(other)? {
-        let name = entry.file_name().unwrap_or_default();
-        let own =
-            [CONFIG_FILE, RECORD_FILE, FAILURE_FILE, LOG_FILE, LOCK_FILE].iter().any(|file| name == *file);
-        if entry.is_dir() {
-            link_folder(&entry, &run_dir.join(name))?;
-        } else if !own {
-            files::write_atomically(&run_dir.join(name), &read(&entry)?)?;
+    // Of this run they say nothing, or are written below.
+    let left_out = [
+        CONFIG_FILE,
+        RECORD_FILE,
+        DAMAGED_RECORD,
+        FAILURE_FILE,
+        LOG_FILE,
+        LOCK_FILE,
+        EVENTS_FILE,
+        ENDING_FILE,
+    ];
+    for file in own_files(other)? {
+        let name = file.strip_prefix(other).unwrap_or(&file);
+        if name.components().count() > 1 {
+            link(&file, &run_dir.join(name))?;
+        } else if !left_out.iter().any(|left_out| name == Path::new(left_out)) {
+            files::write_atomically(&run_dir.join(name), &read(&file)?)?;
         }
     }
-    record.label = label.to_string();
-    record.save(run_dir)
+    Record { label: label.to_string(), ..record }.save(run_dir)
 }
 
 /// Gives `run_dir`, which was claimed but has no checkpoint yet, the training of `other`: its checkpoints
@@ -83,7 +105,12 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     let mut log = ViewLog::create(&run_dir.join(VIEWS_FILE))?;
     views.iter().filter(|view| !is_final(&view.tag)).try_for_each(|view| log.record(view))?;
     log.sync()?;
-    link_folder(&other.join(CHECKPOINTS), &run_dir.join(CHECKPOINTS))?;
+    files::create_dir(&run_dir.join(CHECKPOINTS))?;
+    for file in own_files(other)? {
+        if file.parent() == Some(&other.join(CHECKPOINTS)) && file != other.join(SCORED) {
+            link(&file, &run_dir.join(file.strip_prefix(other).unwrap_or(&file)))?;
+        }
+    }
     files::remove(&run_dir.join(SCORED))
 }
 
@@ -93,27 +120,21 @@ pub fn has_checkpoint(run_dir: &Path) -> bool {
     entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(".state.safetensors"))
 }
 
-/// The files of a folder under a second name each, or copies where that cannot be: checkpoints and
-/// hypotheses are replaced, never changed.
-fn link_folder(from: &Path, to: &Path) -> Result<()> {
-    files::create_dir(to)?;
-    for file in entries(from)?.iter().filter(|path| path.is_file()) {
-        let target = to.join(file.file_name().unwrap_or_default());
-        files::remove(&target)?;
-        if fs::hard_link(file, &target).is_err() {
-            files::write_atomically(&target, &read(file)?)?;
-        }
-    }
-    files::sync_dir(to)
+/// The files that a run has made, without temporary ones.
+fn own_files(run_dir: &Path) -> Result<Vec<PathBuf>> {
+    let own = Contents::of(run_dir)?.own;
+    Ok(own.into_iter().filter(|file| !is_temporary(file)).collect())
 }
 
-/// What a folder holds, without temporary files.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io("list", folder)));
-    let kept =
-        |path: &Result<PathBuf>| path.as_ref().map_or(true, |p| p.extension().is_none_or(|e| e != "tmp"));
-    paths.filter(kept).collect()
+/// A file under a second name, or a copy where that cannot be: checkpoints and hypotheses are replaced, never changed.
+fn link(file: &Path, target: &Path) -> Result<()> {
+    let folder = target.parent().unwrap_or(target);
+    files::create_dir(folder)?;
+    files::remove(target)?;
+    if fs::hard_link(file, target).is_err() {
+        files::write_atomically(target, &read(file)?)?;
+    }
+    files::sync_dir(folder)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -3,8 +3,7 @@
 use crate::config::Experiment;
 use crate::data::store::{Store, StoreWriter};
 use crate::data::tokenizer::EOS;
-use crate::error::Result;
-use crate::files;
+use crate::error::{Error, Result};
 use crate::seed::{Purpose, rng};
 use rand_chacha::rand_core::Rng;
 use std::path::{Path, PathBuf};
@@ -47,10 +46,16 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     pub fn create() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("ablate-{}-{number}", std::process::id()));
-        files::create_dir(&folder)?;
-        Ok(Scratch(folder))
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let folder = std::env::temp_dir().join(format!("ablate-{}-{number}", std::process::id()));
+            // The folder is removed in the end: one that is there already is not this process's.
+            match std::fs::create_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                made => made.map_err(Error::io("create", &folder))?,
+            }
+            return Ok(Scratch(folder));
+        }
     }
 
     pub fn path(&self) -> &Path {

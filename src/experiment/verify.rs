@@ -1,6 +1,6 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
-use super::evaluate::{atat_bleu, score_translations, stored_hypotheses, translate_split};
+use super::evaluate::{atat_bleu, hypotheses_file, score_translations, stored_hypotheses, translate_split};
 use super::reuse::SCORED;
 use super::{CHECKPOINTS, TrainedModel, WEIGHTS, attempts, finished_run};
 use crate::config::identity;
@@ -60,7 +60,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     checks.checkpoints()?;
     for split in [Split::Dev, Split::Test] {
         let name = split.name();
-        let file = format!("hypotheses/{name}.txt");
+        let file = hypotheses_file(split);
         checks.file(&file, &file)?;
         let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
         let bleu = score_translations(&experiment, &hypotheses, &references)?;

@@ -26,6 +26,9 @@ const ZIP_METHODS: [CompressionMethod; 5] = [
 /// Names of members that an error lists at most.
 const LISTED: usize = 12;
 
+/// What temporary files of members are named by.
+pub(super) const MEMBER: &str = "member";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Tar(Option<Compression>),
@@ -199,7 +202,7 @@ impl Extraction<'_> {
 
     /// Writes a member of `size` bytes under a temporary name.
     fn write(&mut self, path: String, size: u64, data: &mut dyn Read) -> Result<()> {
-        let temporary = self.folder.join(format!(".{}.tmp", self.written.len()));
+        let temporary = files::temporary_beside(&self.folder.join(MEMBER));
         let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
         self.written.insert(path.clone(), temporary.clone());
         let mut buffer = vec![0; 1 << 16];

@@ -3,7 +3,7 @@
 //! A file lies below the folder of downloads at host and path of its address; members of archives below
 //! `members/` and the archive's sha256.
 
-use super::archive::{extract, inside, is_archive};
+use super::archive::{MEMBER, extract, inside, is_archive};
 use super::checksum::Digests;
 use super::lock::LockFile;
 use super::progress::Progress;
@@ -251,7 +251,7 @@ impl Cache {
         if !missing.is_empty() {
             progress.say(&format!("unpacking {}", archive.path.display()));
             files::create_dir(&folder)?;
-            files::remove_leftovers(&folder)?;
+            files::remove_leftovers(&folder, |name| name == MEMBER)?;
             extract(&archive.path, &missing, &folder)?;
         }
         Ok(places)

@@ -10,6 +10,11 @@ use std::fmt::Write;
 /// Pixels of the largest drawing, 400 MB of memory.
 const MOST_PIXELS: u64 = 100_000_000;
 
+/// How a file begins.
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+/// Bytes in which the attributes of a file's root begin.
+const HEAD: usize = 1000;
+
 /// A picture. Lengths are CSS pixels, 96 an inch; y grows downwards.
 ///
 /// Colours are attributes, for light pages; the classes beside them let style sheets give those for dark ones.
@@ -79,7 +84,7 @@ impl Svg {
         );
         let paper = rectangle(0.0, 0.0, self.width, self.height).fill(Paint::Paper);
         let style = Element { text: style, ..element("style") };
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.write(&[style, paper]))
+        format!("{DECLARATION}{}", self.write(&[style, paper]))
     }
 
     /// Part of a web page that has the font and [`dark_rules`] in its style sheet.
@@ -122,6 +127,15 @@ impl Svg {
         let bytes = pixels.encode_png().map_err(|error| failed(error.to_string()))?;
         Ok(Png { width, height, bytes })
     }
+}
+
+/// Whether a file was written by [`Svg::to_text`].
+pub fn is_own(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let head = String::from_utf8_lossy(head);
+    let root = head.strip_prefix(DECLARATION).and_then(|rest| rest.lines().next());
+    let family = format!("font-family=\"{}\" role=\"img\"", escaped(font::FAMILY));
+    root.is_some_and(|root| root.starts_with("<svg ") && root.contains(&family))
 }
 
 /// Rules of a style sheet that give these paints their colours on dark pages.

@@ -12,6 +12,8 @@ mod page;
 mod samples;
 mod texts;
 
+pub use page::is_own;
+
 use crate::config::Experiment;
 use crate::error::Result;
 use crate::figures::Svg;

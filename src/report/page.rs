@@ -9,17 +9,23 @@ use std::fmt::Write;
 
 pub use crate::figures::svg::escaped;
 
+/// How a page begins, and how its title ends: by these it is known again.
+const BEGINNING: &str = "<!DOCTYPE html>";
+const TITLE_END: &str = " – ablate</title>";
+/// Bytes in which the title ends; names of sweeps are those of files.
+const HEAD: usize = 4096;
+
 /// The whole page: one file that loads nothing.
 pub fn page(report: &Report, sections: &[Section]) -> String {
     let shown: Vec<&Section> = sections.iter().filter(|section| !section.body.is_empty()).collect();
     let name = escaped(report.name);
     let dark = dark_rules(&Paint::themed());
     let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "{BEGINNING}\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; font-src data:\">\n\
-         <title>{name} – ablate</title>\n<style>\n{}{}@media (prefers-color-scheme:dark){{\n{dark}}}\n</style>\n</head>\n<body>\n",
+         <title>{name}{TITLE_END}\n<style>\n{}{}@media (prefers-color-scheme:dark){{\n{dark}}}\n</style>\n</head>\n<body>\n",
         font::style_sheet(&[Weight::Regular, Weight::Bold]),
         include_str!("page.css"),
     );
@@ -37,6 +43,13 @@ pub fn page(report: &Report, sections: &[Section]) -> String {
         let _ = write!(out, "<section id=\"s{index}\">\n<h2>{title}</h2>\n{}</section>\n", section.body);
     }
     out + "</main>\n</body>\n</html>\n"
+}
+
+/// Whether a file is a page of a report.
+pub fn is_own(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    head.starts_with(BEGINNING.as_bytes())
+        && head.windows(TITLE_END.len()).any(|window| window == TITLE_END.as_bytes())
 }
 
 /// What the sweep is about: the comment at the top of its file, up to where it turns into commands.

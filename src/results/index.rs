@@ -1,6 +1,7 @@
 //! Where the finished runs below a results directory are, by what they are: no trial is trained twice.
 
 use super::record::{RECORD_FILE, Record};
+use crate::files;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,10 @@ impl Index {
             }
         } else if depth > 0 {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            let below = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+            // A run that is being copied is not whole.
+            let complete = |name: &str| files::name_of_temporary(name).is_none();
+            let named = entries.filter(|entry| entry.file_name().to_str().is_none_or(complete));
+            let below = named.map(|entry| entry.path()).filter(|path| path.is_dir());
             below.for_each(|path| self.enter(&path, depth - 1, known));
         }
     }

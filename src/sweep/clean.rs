@@ -1,27 +1,35 @@
 //! `ablate clean`: what a sweep's directory holds that nobody needs any more.
 //!
-//! Nothing is found that a process works in, that git tracks, that a trial of the sweep would take over, or that
+//! A run goes only if a checksum proves it to be one, under a name that the program gives, and of its directory only
+//! the files that a run makes (`experiment/run_files`). Symbolic links are never followed. Nothing is found that a
+//! process works in, that git tracks or cannot be asked about, that a trial of the sweep would take over, or that
 //! holds the run of a record in `records.jsonl`. What a finished run keeps is enough for `ablate verify --decode`,
 //! `translate`, `export` and for being taken over by others.
 
 use super::collect::run_dir;
 use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
+use super::directory;
 use super::expand::Trial;
 use super::launch::slurm;
+use super::place::{is_run, is_run_name, is_superseded_name, superseded};
 use super::state::{StateKind, TrialState};
-use super::tensorboard::MEAN;
+use super::tensorboard::remove_mean;
+use super::tracked::Tracked;
 use crate::config::{identity, training_identity};
-use crate::error::{Error, Result};
-use crate::experiment::{CHECKPOINTS, claimed_identity, is_at_work, lock_run, scored_weights_hold};
-use crate::files::{self, is_leftover};
-use crate::results::record::Record;
+use crate::error::Result;
+use crate::experiment::run_files::{Contents, is_temporary, proven_identity};
+use crate::experiment::{
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, LOCK_FILE, is_at_work, lock_run, scored_weights_hold,
+};
+use crate::files::{self, name_of_temporary};
+use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
+use crate::results::record::{RECORD_FILE, Record};
 use crate::train::checkpoint::is_training_file;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Something that can go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +37,7 @@ pub struct Item {
     pub kind: Kind,
     /// A run directory, or the files of one kind in a directory.
     pub path: PathBuf,
-    /// Of a directory: these files in it; none: all of it.
+    /// What goes of it; no directories.
     pub files: Vec<PathBuf>,
     pub bytes: u64,
 }
@@ -93,7 +101,6 @@ impl Found {
 
 /// A sweep and where its runs are.
 pub struct Request<'a> {
-    pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
     pub trials: &'a [Trial],
@@ -110,8 +117,6 @@ struct Needs {
     unknown: bool,
     /// Identities in `records.jsonl`.
     evidence: BTreeSet<String>,
-    /// What git tracks below the results directory.
-    tracked: BTreeSet<PathBuf>,
 }
 
 /// Looks for what can go. Changes nothing.
@@ -119,39 +124,42 @@ struct Needs {
 /// # Errors
 /// A directory that cannot be read; a corpus that is there and damaged.
 pub fn find(request: &Request) -> Result<Found> {
-    let needs = Needs::read(request)?;
-    let mut found = Found::default();
-    let superseded =
-        request.results.join(".superseded").join(request.sweep_dir.file_name().unwrap_or_default());
-    for run in runs_below(&superseded)? {
-        found.run(Kind::Superseded, &run, &needs)?;
+    let mut search =
+        Search { needs: Needs::read(request)?, tracked: Tracked::of_environment(), found: Found::default() };
+    if request.sweep_dir.is_symlink() {
+        search.keep(request.sweep_dir, LINK);
+        return Ok(search.found);
     }
-    for run in runs_below(request.sweep_dir)? {
-        if !needs.trials.iter().any(|(own, ..)| *own == run) {
-            found.run(Kind::Orphan, &run, &needs)?;
-        }
+    let superseded = superseded(request.sweep_dir);
+    match superseded.parent() {
+        Some(folder) if folder.is_symlink() => search.keep(folder, LINK),
+        _ => search.runs(Kind::Superseded, &superseded)?,
     }
-    for (run, state, training) in &needs.trials {
-        if run.is_dir() && !is_at_work(run)? {
+    search.runs(Kind::Orphan, request.sweep_dir)?;
+    let trials = std::mem::take(&mut search.needs.trials);
+    for (run, state, training) in &trials {
+        let row = run.parent().unwrap_or(run);
+        // What is no run, or behind a link, is not looked into.
+        if is_real_dir(row) && proven_identity(run).is_some() && !is_at_work(run)? {
             if *state == StateKind::Finished {
-                found.checkpoints(run, training.as_deref(), &needs)?;
+                search.checkpoints(run, training.as_deref())?;
             }
-            found.rubbish(run, &needs)?;
+            search.rubbish(run)?;
         }
     }
-    let submissions = slurm::folder(request.sweep_dir);
-    let settled = slurm::settled_files(request.sweep_dir)?;
-    found.files(Kind::Submissions, &submissions, settled.into_iter(), &needs);
-    let mut folders = vec![request.sweep_dir.to_path_buf()];
-    for parent in [request.sweep_dir, &superseded] {
-        folders.extend(entries(parent)?.into_iter().filter(|path| path.is_dir()));
+    if is_real_dir(&slurm::folder(request.sweep_dir)) {
+        let settled = slurm::settled_files(request.sweep_dir)?;
+        search.files(Kind::Submissions, &slurm::folder(request.sweep_dir), settled);
     }
-    for folder in folders {
-        let leftovers = entries(&folder)?.into_iter().filter(|path| is_temporary(path));
-        found.files(Kind::Temporary, &folder, leftovers, &needs);
-    }
+    let leftovers = entries(request.sweep_dir)?.into_iter().filter(|path| ends_as_rubbish(path)).collect();
+    search.own_files(Kind::Temporary, request.sweep_dir, leftovers, |path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        is_temporary(path) && name_of_temporary(name).is_none_or(directory::is_own)
+    });
+    let mut found = search.found;
     found.items.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
     found.kept.sort();
+    found.kept.dedup();
     Ok(found)
 }
 
@@ -164,7 +172,6 @@ impl Needs {
             trainings: BTreeSet::new(),
             unknown: false,
             evidence: evidence(&request.sweep_dir.join(RECORDS_FILE))?,
-            tracked: tracked(request.results),
         };
         for trial in request.trials {
             let experiment = &trial.experiment;
@@ -183,102 +190,158 @@ impl Needs {
         Ok(needs)
     }
 
-    /// Why a whole run must stay.
-    fn keep(&self, run: &Path) -> Result<Option<String>> {
-        let why = |text: &str| Ok(Some(text.to_string()));
+    /// Why the whole run of `owner` must stay.
+    fn keep(&self, run: &Path, owner: &str) -> Result<Option<&'static str>> {
         if is_at_work(run)? {
-            return why("a process is at work in it");
+            return Ok(Some("a process is at work in it"));
         }
-        if self.tracks(run) {
-            return why("git tracks a file in it");
-        }
-        let record = Record::load(run).ok().flatten();
-        let owner = match &record {
-            Some(record) => Some(record.identity.clone()),
-            None => claimed_identity(run).ok().flatten(),
-        };
-        let training = record.and_then(|record| record.training_identity);
-        if owner.as_ref().is_some_and(|owner| self.evidence.contains(owner)) {
-            return why("records.jsonl states its record; run the sweep first, which writes that file anew");
+        if self.evidence.contains(owner) {
+            return Ok(Some(
+                "records.jsonl states its record; run the sweep first, which writes that file anew",
+            ));
         }
         if self.unknown {
-            return why("a trial may take it over: its corpus is not prepared, so that nobody can tell");
+            return Ok(Some("a trial may take it over: its corpus is not prepared, so that nobody can tell"));
         }
-        let wanted = owner.is_some_and(|owner| self.identities.contains(&owner))
+        let record = Record::load(run).ok().flatten();
+        let training = record.and_then(|record| record.training_identity);
+        let wanted = self.identities.contains(owner)
             || training.is_some_and(|training| self.trainings.contains(&training));
-        if wanted {
-            return why("a trial of the sweep takes it over");
-        }
-        Ok(None)
-    }
-
-    fn tracks(&self, path: &Path) -> bool {
-        self.tracked.iter().any(|tracked| tracked.starts_with(path))
+        Ok(wanted.then_some("a trial of the sweep takes it over"))
     }
 }
 
-impl Found {
-    /// A whole run that is not one of the sweep's, unless somebody needs it.
-    fn run(&mut self, kind: Kind, run: &Path, needs: &Needs) -> Result<()> {
-        if let Some(why) = needs.keep(run)? {
-            self.kept.push((run.to_path_buf(), why));
+/// A search at work.
+struct Search {
+    needs: Needs,
+    tracked: Tracked,
+    found: Found,
+}
+
+impl Search {
+    fn keep(&mut self, path: &Path, why: impl Into<String>) {
+        self.found.kept.push((path.to_path_buf(), why.into()));
+    }
+
+    /// The runs `<folder>/<row>/seed-<n>…` of no trial.
+    fn runs(&mut self, kind: Kind, folder: &Path) -> Result<()> {
+        if folder.is_symlink() {
+            self.keep(folder, LINK);
+        }
+        for row in entries(folder)? {
+            if row.is_symlink() && row.is_dir() {
+                self.keep(&row, LINK);
+            }
+            for run in entries(&row)? {
+                let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                // A copy to another file system that was cut short has the name of a temporary file.
+                let name = name_of_temporary(&name).unwrap_or(&name);
+                let own = self.needs.trials.iter().any(|(own, ..)| *own == run);
+                if !own && name.starts_with("seed-") && run.is_dir() {
+                    self.run(kind, &run, name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A run that is not one of the sweep's, unless somebody needs it.
+    fn run(&mut self, kind: Kind, run: &Path, name: &str) -> Result<()> {
+        if run.is_symlink() {
+            self.keep(run, LINK);
             return Ok(());
         }
-        let mut files = Vec::new();
-        all_files(run, &mut files)?;
-        let bytes = bytes(&files);
-        self.items.push(Item { kind, path: run.to_path_buf(), files, bytes });
+        let Some(owner) = proven_identity(run) else {
+            self.keep(run, "no checksum proves that it is a run of this program");
+            return Ok(());
+        };
+        let given = match kind {
+            Kind::Superseded => is_superseded_name(name, &owner),
+            _ => is_run_name(name),
+        };
+        let why = match self.needs.keep(run, &owner)? {
+            _ if !given => Some("its name is not one that the program gives to a run".to_string()),
+            Some(why) => Some(why.to_string()),
+            None => self.tracked.keeps(run),
+        };
+        if let Some(why) = why {
+            self.keep(run, why);
+            return Ok(());
+        }
+        let Contents { own, foreign, .. } = Contents::of(run)?;
+        foreign.iter().for_each(|path| self.keep(path, FOREIGN));
+        let bytes = bytes(&own);
+        self.found.items.push(Item { kind, path: run.to_path_buf(), files: own, bytes });
         Ok(())
     }
 
     /// The checkpoints of a finished trial that no later use of it reads.
-    fn checkpoints(&mut self, run: &Path, training: Option<&str>, needs: &Needs) -> Result<()> {
+    fn checkpoints(&mut self, run: &Path, training: Option<&str>) -> Result<()> {
         let folder = run.join(CHECKPOINTS);
-        let files = entries(&folder)?.into_iter().filter(|path| is_training_file(path));
-        let files: Vec<PathBuf> = files.collect();
+        let is_training = |path: &PathBuf| {
+            is_real_file(path)
+                && path.file_name().and_then(|name| name.to_str()).is_some_and(is_training_file)
+        };
+        let files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(is_training).collect();
         if files.is_empty() {
             return Ok(());
         }
-        let why = match training {
-            Some(training) if needs.trainings.contains(training) => {
-                "a trial of the sweep takes its training over"
+        match training {
+            Some(training) if self.needs.trainings.contains(training) => {
+                self.keep(&folder, "a trial of the sweep takes its training over");
             }
             // They could make scores and record again.
-            _ if !scored_weights_hold(run)? => "its scored weights are not as recorded; see `ablate verify`",
-            _ => {
-                self.files(Kind::Checkpoints, &folder, files.into_iter(), needs);
-                return Ok(());
+            _ if !scored_weights_hold(run)? => {
+                self.keep(&folder, "its scored weights are not as recorded; see `ablate verify`");
             }
-        };
-        self.kept.push((folder, why.to_string()));
+            _ => self.files(Kind::Checkpoints, &folder, files),
+        }
         Ok(())
     }
 
     /// What was set aside and what killed writers left in a run of the sweep.
-    fn rubbish(&mut self, run: &Path, needs: &Needs) -> Result<()> {
-        for folder in [run.to_path_buf(), run.join(CHECKPOINTS), run.join("hypotheses")] {
-            let all = entries(&folder)?;
-            let damaged = all.iter().filter(|path| path.extension().is_some_and(|end| end == "damaged"));
-            self.files(Kind::Damaged, &folder, damaged.cloned(), needs);
-            self.files(Kind::Temporary, &folder, all.into_iter().filter(|path| is_temporary(path)), needs);
+    fn rubbish(&mut self, run: &Path) -> Result<()> {
+        let Contents { own, foreign, folders } = Contents::of(run)?;
+        for path in foreign.iter().filter(|path| ends_as_rubbish(path)) {
+            self.keep(path, FOREIGN);
+        }
+        let damaged = run.join(DAMAGED_RECORD);
+        self.files(Kind::Damaged, run, own.iter().filter(|path| **path == damaged).cloned().collect());
+        for folder in [run.to_path_buf()].iter().chain(&folders) {
+            let inside = own.iter().filter(|path| path.parent() == Some(folder) && is_temporary(path));
+            self.files(Kind::Temporary, folder, inside.cloned().collect());
         }
         Ok(())
     }
 
+    /// Those of the files in a folder that the program makes; the others are named.
+    fn own_files(&mut self, kind: Kind, folder: &Path, files: Vec<PathBuf>, is_own: impl Fn(&Path) -> bool) {
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|path| is_real_file(path) && is_own(path));
+        foreign.iter().for_each(|path| self.keep(path, FOREIGN));
+        self.files(kind, folder, own);
+    }
+
     /// Files of one kind in a folder, if there are any that git does not track.
-    fn files(&mut self, kind: Kind, folder: &Path, files: impl Iterator<Item = PathBuf>, needs: &Needs) {
-        let files: Vec<PathBuf> = files.filter(|file| !needs.tracks(file)).collect();
-        if !files.is_empty() {
-            let bytes = bytes(&files);
-            self.items.push(Item { kind, path: folder.to_path_buf(), files, bytes });
+    fn files(&mut self, kind: Kind, folder: &Path, files: Vec<PathBuf>) {
+        let mut free = Vec::new();
+        for file in files {
+            match self.tracked.keeps(&file) {
+                Some(why) => self.keep(&file, why),
+                None => free.push(file),
+            }
+        }
+        if !free.is_empty() {
+            let bytes = bytes(&free);
+            self.found.items.push(Item { kind, path: folder.to_path_buf(), files: free, bytes });
         }
     }
 }
 
 /// Removes what was found. `report` is told what has to stay after all because a process began to work in it.
 ///
-/// A run goes in one step: it gets the name of a temporary directory first, so that no half of it is ever taken
-/// for a run.
+/// Of a run the record goes first and `config.toml` last: whatever is left of a removal that was cut short is no
+/// finished run, lends no training, and can be told to be a run's by the next call.
 pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
     for item in &found.items {
         let run = match item.kind {
@@ -286,97 +349,67 @@ pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
             Kind::Checkpoints => item.path.parent().unwrap_or(&item.path),
             // Found in runs where nobody is at work, and in the sweep's own directory, whose lock is ours.
             Kind::Submissions | Kind::Damaged | Kind::Temporary => {
-                item.files.iter().try_for_each(|path| remove_path(path))?;
+                remove_files(&item.files)?;
                 continue;
             }
         };
-        if !run.is_dir() {
+        if proven_identity(run).is_none() {
             continue;
         }
         let Some(_lock) = lock_run(run)? else {
             report(&format!("{} stays: a process has begun to work in it", run.display()));
             continue;
         };
-        match item.kind {
-            Kind::Checkpoints => {
-                // States first: weights without states lend no training.
-                let states = |path: &&PathBuf| path.to_string_lossy().contains(".state.");
-                item.files.iter().filter(states).try_for_each(|path| files::remove(path))?;
-                item.files.iter().try_for_each(|path| files::remove(path))?;
-                files::sync_dir(&item.path)?;
-            }
-            _ => {
-                let aside = files::temporary_beside(run);
-                files::rename(run, &aside)?;
-                remove_path(&aside)?;
-                run.parent().map_or(Ok(()), remove_empty_row)?;
-            }
+        let mut files = item.files.clone();
+        files.sort_by_key(|path| order(path));
+        remove_files(&files)?;
+        if item.kind == Kind::Checkpoints {
+            files::sync_dir(&item.path)?;
+            continue;
         }
+        // The lock that was just taken may have made its file.
+        remove_files(&[run.join(LOCK_FILE)])?;
+        Contents::of(run)?.folders.iter().try_for_each(|folder| remove_if_empty(folder))?;
+        remove_if_empty(run)?;
+        run.parent().map_or(Ok(()), remove_empty_row)?;
     }
     Ok(())
 }
 
-/// Removes a row's folder, with the mean that TensorBoard shows of it, once its last seed is gone.
+/// Which of a run's files goes first. States before weights: weights without states lend no training.
+fn order(path: &Path) -> u8 {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match name {
+        RECORD_FILE => 0,
+        name if name.contains(".state.") => 1,
+        CONFIG_FILE => 3,
+        _ => 2,
+    }
+}
+
+/// Removes files; what has become something else since it was found stays.
+fn remove_files(paths: &[PathBuf]) -> Result<()> {
+    paths.iter().filter(|path| is_real_file(path)).try_for_each(|path| files::remove(path))
+}
+
+/// Removes a row's folder, with the mean that TensorBoard shows of it, once its last run is gone.
 fn remove_empty_row(row: &Path) -> Result<()> {
     if entries(row)?.iter().any(|path| is_run(path)) {
         return Ok(());
     }
-    let mean = row.join(MEAN);
-    if mean.is_dir() {
-        remove_path(&mean)?;
-    }
+    remove_mean(row)?;
     // Whatever else lies there is somebody's own.
-    let _ = std::fs::remove_dir(row);
-    Ok(())
+    remove_if_empty(row)
 }
 
-fn remove_path(path: &Path) -> Result<()> {
-    match path.is_dir() {
-        true => std::fs::remove_dir_all(path).map_err(Error::io("remove", path)),
-        false => files::remove(path),
-    }
-}
+/// Why what is behind a symbolic link stays.
+const LINK: &str = "a symbolic link, which is not followed";
+/// Why a file stays that the program has not made.
+const FOREIGN: &str = "no file that this program makes";
 
-fn is_run(path: &Path) -> bool {
-    path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"))
-}
-
-/// Run directories `<folder>/<row>/seed-<n>…`.
-fn runs_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut runs = Vec::new();
-    for row in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        runs.extend(entries(&row)?.into_iter().filter(|path| is_run(path)));
-    }
-    Ok(runs)
-}
-
-fn is_temporary(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    let name = name.to_string_lossy();
-    is_leftover(&name) || (name.starts_with("events-") && name.ends_with(".tmp"))
-}
-
-/// What a folder holds, in order; nothing if it is not there.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let list = Error::io("list", folder);
-    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
-    let mut paths: Vec<PathBuf> = entries.map_err(list)?.into_iter().map(|entry| entry.path()).collect();
-    paths.sort();
-    Ok(paths)
-}
-
-/// All files in a folder and below.
-fn all_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for path in entries(folder)? {
-        match path.is_dir() && !path.is_symlink() {
-            true => all_files(&path, found)?,
-            false => found.push(path),
-        }
-    }
-    Ok(())
+/// Whether a name ends as those of files do that could go.
+fn ends_as_rubbish(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "tmp" || end == "damaged")
 }
 
 fn bytes(files: &[PathBuf]) -> u64 {
@@ -392,13 +425,4 @@ fn evidence(file: &Path) -> Result<BTreeSet<String>> {
     let bytes = files::read_if_exists(file)?.unwrap_or_default();
     let lines = bytes.split(|&byte| byte == b'\n');
     Ok(lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()).map(|line| line.identity).collect())
-}
-
-/// The files below a folder that git tracks; none where git or a repository is not there.
-fn tracked(folder: &Path) -> BTreeSet<PathBuf> {
-    let output = Command::new("git").arg("-C").arg(folder).args(["ls-files", "-z", "."]).output();
-    let listed = output.map(|output| if output.status.success() { output.stdout } else { Vec::new() });
-    let listed = listed.unwrap_or_default();
-    let names = listed.split(|&byte| byte == 0).filter(|name| !name.is_empty());
-    names.map(|name| folder.join(String::from_utf8_lossy(name).as_ref())).collect()
 }

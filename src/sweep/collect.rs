@@ -2,8 +2,10 @@
 //! translations are compared with, and so can be repeated at any time.
 
 use super::committed::{Committed, RECORDS_FILE};
+use super::directory;
 use super::expand::Trial;
 use super::layout::layout;
+use super::record_file;
 use super::spec::SweepSpec;
 use crate::config::{Experiment, configuration_hash};
 use crate::data::{self, Prepared, Split};
@@ -26,7 +28,7 @@ pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
 }
 
 /// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record
-/// is of the trial; others are left out, and so are damaged ones, which the trial's next start reports.
+/// is of the trial; others are left out, and so are damaged ones: [`table`] names them.
 pub fn records(
     sweep_dir: &Path,
     trials: &[Trial],
@@ -56,7 +58,46 @@ pub fn table(
     let mut table = values(spec, sweep_dir, trials, records)?;
     table.compare(&evidence(&table, sweep_dir, data_root, trials, records))?;
     table.judge();
+    table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
     Ok(table)
+}
+
+/// What a table says of trials that it has no values of, although there is something of them: a record that does not
+/// verify, a run of other settings, a record without a run, or other seeds of the row. Failures are told elsewhere.
+fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Option<String>> {
+    let standing = record_file::labels(sweep_dir)?;
+    let mut missing = Vec::new();
+    for (trial, _) in trials.iter().zip(records).filter(|(_, record)| record.is_none()) {
+        let (row, seed) = (&trial.row, trial.seed);
+        let others =
+            || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
+        let why = match damage_of(&run_dir(sweep_dir, trial)) {
+            Err(damage) => damage,
+            Ok(_) if Failure::load(&run_dir(sweep_dir, trial)).is_some() => continue,
+            Ok(Some(_)) => "its run has other settings or data".to_string(),
+            Ok(None) if standing.contains(&(row.clone(), seed)) => {
+                format!("it has no finished run, and {RECORDS_FILE} its record, which --reuse-records takes")
+            }
+            Ok(None) if others() => "not finished".to_string(),
+            Ok(None) => continue,
+        };
+        missing.push(format!("{row} seed {seed} ({why})"));
+    }
+    Ok((!missing.is_empty()).then(|| format!("not in the table: {}", missing.join("; "))))
+}
+
+/// The record in a run directory, or what is wrong with it, in words without the directory.
+fn damage_of(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
+    Record::load(run_dir).map_err(|error| error.to_string().replace(&format!("{}/", run_dir.display()), ""))
+}
+
+/// The records of trials that do not verify, in words.
+pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
+    trials
+        .iter()
+        .filter_map(|trial| Record::load(&run_dir(sweep_dir, trial)).err())
+        .map(|e| e.to_string())
+        .collect()
 }
 
 /// The values alone, for a table that is made again after every trial.
@@ -176,28 +217,36 @@ pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) ->
     (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
 }
 
-/// Writes `table.md`, `table.tex`, `table.csv`, `records.jsonl` and a copy of the sweep file. The directory need not
-/// be there: committed records may stand for all trials.
+/// Writes `records.jsonl`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep file; gives what is to be told
+/// of the records. The directory need not be there: committed records may stand for all trials.
+///
+/// # Errors
+/// A user error for a directory with files of these names that no sweep made.
 pub fn write(
     sweep_file: &Path,
     sweep_dir: &Path,
     table: &ResultTable,
+    trials: &[Trial],
     records: &[Option<Record>],
-) -> Result<()> {
+) -> Result<Vec<String>> {
+    directory::check(sweep_dir)?;
+    files::create_dir(sweep_dir)?;
+    // First of all: by them the directory is recognised.
+    let notes = record_file::update(sweep_dir, trials, records)?;
     write_tables(sweep_dir, &Tabulated::of(table)?)?;
-    let mut lines = String::new();
-    for record in records.iter().flatten() {
-        lines += &record.to_line()?;
-        lines.push('\n');
-    }
-    files::write_atomically(&sweep_dir.join(RECORDS_FILE), lines.as_bytes())?;
-    files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
+    files::write_atomically(
+        &sweep_dir.join(directory::SWEEP_COPY),
+        files::read_to_string(sweep_file)?.as_bytes(),
+    )?;
+    Ok(notes)
 }
 
 /// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is made where it is not there.
 pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
     files::create_dir(folder)?;
-    files::write_atomically(&folder.join("table.md"), table.markdown().as_bytes())?;
-    files::write_atomically(&folder.join("table.tex"), table.latex().as_bytes())?;
-    files::write_atomically(&folder.join("table.csv"), table.csv()?.as_bytes())
+    let texts = [table.latex(), table.markdown(), table.csv()?];
+    for (name, text) in directory::TABLES.iter().zip(texts) {
+        files::write_atomically(&folder.join(name), text.as_bytes())?;
+    }
+    Ok(())
 }

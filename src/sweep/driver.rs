@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Held by the driver of a sweep, in the sweep's directory. The kernel releases it when the process ends, however
 /// it ends: a lock is never stale.
-const LOCK_FILE: &str = ".lock";
+pub const LOCK_FILE: &str = ".lock";
 
 /// The process that holds a sweep's lock, as it says itself in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,17 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     Ok(lock)
 }
 
+/// Whether a lock's file is signed by a driver, of now or earlier.
+pub fn is_signed(text: &[u8]) -> bool {
+    serde_json::from_slice::<Driver>(text).is_ok()
+}
+
+/// Whether a lock's file may be a driver's that could not sign it in whole.
+pub fn may_be_ours(text: &[u8]) -> bool {
+    let begin = b"{\"host\":";
+    text.starts_with(begin) || begin.starts_with(text)
+}
+
 /// Whether a driver is at work in the directory of a sweep, and who it is if it said so.
 pub fn at_work(sweep_dir: &Path) -> Result<Option<Option<Driver>>> {
     let path = sweep_dir.join(LOCK_FILE);
@@ -72,6 +83,9 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {} on", std::process::id())), "{error}");
         drop(held);
         assert_eq!(at_work(folder.path()).unwrap(), None);
+        let text = std::fs::read(folder.path().join(LOCK_FILE)).unwrap();
+        assert!(is_signed(&text) && (0..text.len()).all(|length| may_be_ours(&text[..length])));
+        assert!(!is_signed(b"{}") && !may_be_ours(b"mine"));
         // What the last one wrote, or damage, is in nobody's way.
         std::fs::write(folder.path().join(LOCK_FILE), "{\"host\":").unwrap();
         let _held = lock(folder.path()).unwrap();

@@ -10,6 +10,7 @@ use super::progress::{SweepProgress, TrialProgress};
 use super::queue::{Job, Next, Queue, Task};
 use super::tensorboard::SweepView;
 use crate::error::Result;
+use crate::experiment::run_files::check_vacant;
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
 use crate::results::record::{Failure, FailureKind, Record};
@@ -343,9 +344,20 @@ impl Site<'_, '_> {
             self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
         }
         self.index.refresh(results);
-        let (other, what) = match place::reuse(&self.index, run_dir, trial, &task.job) {
+        let (other, what) = match place::reuse(&self.index, run_dir, trial, &task.job, threads) {
             Ok(Reuse::Nothing) => return Ok(false),
-            Ok(Reuse::Whole(other)) => (other, "the same trial finished in"),
+            Ok(Reuse::Whole { other, moved }) => {
+                if let Some(place) = moved {
+                    self.scheduler.progress.say(&format!(
+                        "{}: the unfinished run is in {}",
+                        run_dir.display(),
+                        place.display()
+                    ));
+                    self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
+                }
+                (other, "the same trial finished in")
+            }
+            Ok(Reuse::Begun(other)) => (other, "goes on with the run that had been moved to"),
             Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
             Err(error) => {
                 self.scheduler.progress.say(&format!("{name}: {error}; it is trained anew"));
@@ -384,7 +396,10 @@ impl Site<'_, '_> {
 
     fn failed(&mut self, task: &Task, order: &Order, took: &str, failure: Failure) -> Result<()> {
         let Order { name, run_dir, .. } = order;
-        failure.save(run_dir)?;
+        // What is no run, or another sweep's, is not written into.
+        if check_vacant(run_dir).is_ok() && !place::is_behind_link(run_dir) {
+            failure.save(run_dir)?;
+        }
         let log = run_dir.join(crate::experiment::LOG_FILE);
         let again = self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halted;
         let kind = if again { Kind::Retried } else { Kind::Failed };

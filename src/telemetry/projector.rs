@@ -12,6 +12,8 @@ use std::path::Path;
 pub const PROJECTOR_CONFIG: &str = "projector_config.pbtxt";
 pub const PROJECTOR_VECTORS: &str = "projector/vectors.tsv";
 pub const PROJECTOR_LABELS: &str = "projector/labels.tsv";
+/// The page's files in a run directory.
+pub const FILES: [&str; 3] = [PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS];
 
 /// Vectors of one length, each with what is known about it.
 pub struct Projection<'a> {

@@ -25,6 +25,9 @@ use tensorboard_rs::record_writer::RecordWriter;
 /// whose name contains `tfevents`, in the order of names.
 const PREFIX: &str = "events.out.tfevents.";
 const SUFFIX: &str = ".ablate";
+/// The same around the generation of a file that is not complete yet.
+const TEMPORARY_PREFIX: &str = "events-";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Writes events to a file of its own.
 ///
@@ -82,7 +85,7 @@ impl EventWriter {
         let old = own_files(dir)?;
         let generation = last_generation(dir)?.map_or(1, |last| last.saturating_add(1));
         let path = dir.join(format!("{PREFIX}{generation:010}{SUFFIX}"));
-        let temporary = dir.join(format!("events-{generation:010}.tmp"));
+        let temporary = dir.join(format!("{TEMPORARY_PREFIX}{generation:010}{TEMPORARY_SUFFIX}"));
 
         let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
         let second = file.try_clone().map_err(Error::io("open", &temporary))?;
@@ -149,6 +152,23 @@ impl EventWriter {
     }
 }
 
+/// Whether a name is that of a file which this writer makes.
+pub fn is_own_file(name: &str) -> bool {
+    numbered(name, PREFIX, SUFFIX).is_some() || is_temporary(name)
+}
+
+/// Whether a name is that of a file which this writer has not completed.
+pub fn is_temporary(name: &str) -> bool {
+    numbered(name, TEMPORARY_PREFIX, TEMPORARY_SUFFIX).is_some()
+}
+
+/// The generation between two parts of a name: ten digits.
+fn numbered(name: &str, prefix: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let ten = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    ten.then(|| digits.parse().ok()).flatten()
+}
+
 /// Removes the files that a writer left in the directory, for a run that starts anew without TensorBoard.
 pub(super) fn remove_files(dir: &Path) -> Result<()> {
     own_files(dir)?.iter().try_for_each(|(_, path)| files::remove(path))
@@ -182,8 +202,7 @@ fn key(event: &Event) -> Option<(u64, String)> {
 fn own_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut files: Vec<_> = names(dir)?
         .into_iter()
-        .filter(|name| name.ends_with(SUFFIX))
-        .filter_map(|name| Some((generation(&name)?, dir.join(name))))
+        .filter_map(|name| Some((numbered(&name, PREFIX, SUFFIX)?, dir.join(name))))
         .collect();
     files.sort();
     Ok(files)
@@ -310,11 +329,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let dir = directory.path();
         let foreign = dir.join("events.out.tfevents.1763717539.host.12.0");
-        fs::write(&foreign, "").unwrap();
+        let copy = dir.join("events.out.tfevents.0000000001.copy.ablate");
+        [&foreign, &copy].iter().for_each(|path| fs::write(path, "x").unwrap());
         let writer = EventWriter::create(dir).unwrap();
         assert!(writer.path > foreign);
         drop(EventWriter::create(dir).unwrap());
-        assert!(foreign.exists());
+        assert!([&foreign, &copy].iter().all(|path| fs::read(path).unwrap() == b"x"));
         assert_eq!(fs::metadata(&writer.path).unwrap().len(), 0);
     }
 

@@ -71,15 +71,32 @@ pub struct Checkpoints {
 
 const WEIGHTS: &str = ".weights.safetensors";
 const STATE: &str = ".state.safetensors";
+const BEST: &str = "best.weights.safetensors";
+const SCORED: &str = "scored.weights.safetensors";
 
 /// Training states that are kept, so that one damaged file does not cost the run.
 const KEPT_STATES: usize = 2;
 
-/// Whether a file is one of a step's, which only going on and averaging need: a state, or weights that are neither
-/// the scored nor the best ones.
-pub fn is_training_file(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.starts_with("step-") && (name.ends_with(WEIGHTS) || name.ends_with(STATE))
+/// Whether a name is that of a file of a step, which only going on and averaging need: a state, or weights that are
+/// neither the scored nor the best ones.
+pub fn is_training_file(name: &str) -> bool {
+    step_of(name, WEIGHTS).or(step_of(name, STATE)).is_some()
+}
+
+/// Whether a name is that of a file which [`Checkpoints`] makes.
+pub fn is_checkpoint_file(name: &str) -> bool {
+    is_training_file(name) || [BEST, SCORED].contains(&name)
+}
+
+/// The name of a step's file with this ending.
+fn step_file(step: u64, ending: &str) -> String {
+    format!("step-{step:08}{ending}")
+}
+
+/// The step of a file with this ending; none if the name is no such file's.
+fn step_of(name: &str, ending: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.strip_suffix(ending)?.parse().ok()?;
+    (step_file(step, ending) == name).then_some(step)
 }
 
 /// Bytes that the checkpoints of one run take.
@@ -125,19 +142,19 @@ impl Checkpoints {
     }
 
     fn weights_path(&self, step: u64) -> PathBuf {
-        self.folder.join(format!("step-{step:08}.weights.safetensors"))
+        self.folder.join(step_file(step, WEIGHTS))
     }
 
     fn state_path(&self, step: u64) -> PathBuf {
-        self.folder.join(format!("step-{step:08}.state.safetensors"))
+        self.folder.join(step_file(step, STATE))
     }
 
     fn best_path(&self) -> PathBuf {
-        self.folder.join("best.weights.safetensors")
+        self.folder.join(BEST)
     }
 
     fn scored_path(&self) -> PathBuf {
-        self.folder.join("scored.weights.safetensors")
+        self.folder.join(SCORED)
     }
 
     /// Saves everything that going on needs, then drops what nobody needs any more.
@@ -192,7 +209,7 @@ impl Checkpoints {
             Some(owner) if !is_own(owner) => Err(foreign(path, owner)),
             _ => Ok(()),
         };
-        files::remove_leftovers(&self.folder)?;
+        files::remove_leftovers(&self.folder, is_checkpoint_file)?;
         let mut steps = self.steps(STATE)?;
         // The first save may have been cut between its two files; more weights than that had states once.
         let found = !steps.is_empty() || self.steps(WEIGHTS)?.len() > 1;
@@ -256,7 +273,9 @@ impl Checkpoints {
         }
         let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.retain(|path| is_training_file(path));
+        let own =
+            |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_training_file);
+        paths.retain(own);
         paths.sort();
         let owner = |path: &PathBuf| read_statement(path).map(|statement| statement.owner().cloned());
         Ok(paths.into_iter().map(|path| (path.clone(), owner(&path))).collect())
@@ -311,9 +330,7 @@ impl Checkpoints {
         let mut steps = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(Error::io("list", &self.folder))? {
             let name = entry.map_err(Error::io("list", &self.folder))?.file_name();
-            let step =
-                name.to_str().and_then(|n| n.strip_prefix("step-")).and_then(|n| n.strip_suffix(ending));
-            steps.extend(step.and_then(|s| s.parse::<u64>().ok()));
+            steps.extend(name.to_str().and_then(|name| step_of(name, ending)));
         }
         steps.sort_unstable();
         Ok(steps)
@@ -391,6 +408,17 @@ fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
 mod tests {
     use super::*;
     use crate::model::weights::{Scope, Start};
+
+    #[test]
+    fn files_of_other_names_are_no_checkpoints() {
+        for name in ["step-00000007.state.safetensors", "step-123456789.weights.safetensors"] {
+            assert!(is_training_file(name) && is_checkpoint_file(name), "{name}");
+        }
+        assert!(is_checkpoint_file(BEST) && is_checkpoint_file(SCORED) && !is_training_file(SCORED));
+        for name in ["step-7.state.safetensors", "step-mine.weights.safetensors", "my.weights.safetensors"] {
+            assert!(!is_checkpoint_file(name), "{name}");
+        }
+    }
 
     #[test]
     fn the_space_that_checkpoints_take_is_foretold() {

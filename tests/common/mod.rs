@@ -105,7 +105,8 @@ impl Workshop {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ablate"));
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env_remove("ABLATE_DATA").env_remove("ABLATE_RESULTS");
+        // A hook of git's sets the last one.
+        command.env_remove("ABLATE_DATA").env_remove("ABLATE_RESULTS").env_remove("GIT_DIR");
         command
     }
 

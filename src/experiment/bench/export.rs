@@ -36,10 +36,33 @@ pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Re
     Ok((0..count).map(|_| stream.next_update()).collect())
 }
 
-/// Writes `batches.json` (updates of micro-batches of pairs), `experiment.json` and `scored.weights.safetensors`.
+/// The files of an export; by the first one it is known again, which is written first.
+const FILES: [&str; 3] = ["experiment.json", "batches.json", "scored.weights.safetensors"];
+
+/// Refuses a folder with files of these names that no export has made, as the checkpoints of a run.
 ///
 /// # Errors
-/// If `folder` cannot be written.
+/// A user error that names them.
+pub fn check_place(folder: &Path) -> Result<()> {
+    let settings = files::read_if_exists(&folder.join(FILES[0])).ok().flatten().unwrap_or_default();
+    let settings: Value = serde_json::from_slice(&settings).unwrap_or_default();
+    let own = ["model", "training", "vocabulary", "commit"].iter().all(|key| settings.get(key).is_some());
+    let taken: Vec<&str> =
+        FILES.into_iter().filter(|name| folder.join(name).symlink_metadata().is_ok()).collect();
+    if own || taken.is_empty() {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{} holds {}, which no export of `ablate bench` has made; choose another directory for --export",
+        folder.display(),
+        taken.join(", ")
+    )))
+}
+
+/// Writes `experiment.json`, `batches.json` (updates of micro-batches of pairs) and `scored.weights.safetensors`.
+///
+/// # Errors
+/// If `folder` cannot be written. It was looked at by [`check_place`].
 pub fn export(
     folder: &Path,
     experiment: &Experiment,
@@ -49,11 +72,6 @@ pub fn export(
     updates: &[Vec<Vec<u32>>],
 ) -> Result<Exported> {
     files::create_dir(folder)?;
-    Checkpoints::open(folder)?.save_scored(model.weights())?;
-    let pair = |&i: &u32| json!([store.source(i as usize), store.target(i as usize)]);
-    let batch = |pairs: &Vec<u32>| pairs.iter().map(pair).collect::<Value>();
-    let batches: Value = updates.iter().map(|update| update.iter().map(batch).collect::<Value>()).collect();
-    write(&folder.join("batches.json"), &batches)?;
     let mut settings = serde_json::to_value(&experiment.model).map_err(|e| Error::failed(e.to_string()))?;
     settings["d_k"] = experiment.model.d_k().into();
     settings["d_v"] = experiment.model.d_v().into();
@@ -66,7 +84,12 @@ pub fn export(
         "parameters": model.weights().parameters(),
         "commit": COMMIT,
     });
-    write(&folder.join("experiment.json"), &settings)?;
+    write(&folder.join(FILES[0]), &settings)?;
+    let pair = |&i: &u32| json!([store.source(i as usize), store.target(i as usize)]);
+    let batch = |pairs: &Vec<u32>| pairs.iter().map(pair).collect::<Value>();
+    let batches: Value = updates.iter().map(|update| update.iter().map(batch).collect::<Value>()).collect();
+    write(&folder.join(FILES[1]), &batches)?;
+    Checkpoints::open(folder)?.save_scored(model.weights())?;
     let (mut nats, mut tokens) = (0.0, 0);
     for pairs in &updates[0] {
         let batch = collate(store, pairs, model.device())?;
@@ -81,5 +104,29 @@ pub fn export(
 }
 
 fn write(path: &Path, value: &Value) -> Result<()> {
-    std::fs::write(path, value.to_string()).map_err(Error::io("write", path))
+    files::write_atomically(path, value.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_replaces_an_earlier_one_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        check_place(&path("absent")).unwrap();
+        std::fs::write(path("notes.txt"), "mine").unwrap();
+        check_place(folder.path()).unwrap();
+        for name in FILES {
+            std::fs::write(path(name), "{}").unwrap();
+            let error = check_place(folder.path()).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains(name), "{error}");
+            std::fs::remove_file(path(name)).unwrap();
+        }
+        let settings = json!({"model": {}, "training": {}, "vocabulary": 9, "commit": "abc"});
+        std::fs::write(path(FILES[0]), settings.to_string()).unwrap();
+        std::fs::write(path(FILES[1]), "[]").unwrap();
+        check_place(folder.path()).unwrap();
+    }
 }

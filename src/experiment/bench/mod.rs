@@ -178,6 +178,7 @@ pub fn export_updates(
     folder: &Path,
     count: usize,
 ) -> Result<Exported> {
+    export::check_place(folder)?;
     let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let device = device::open(&experiment.run)?;
     let Experiment { model, training, .. } = experiment;

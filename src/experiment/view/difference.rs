@@ -7,7 +7,8 @@ use crate::files;
 use crate::telemetry::hparams::HParamValue;
 use std::path::Path;
 
-const DIFFERENCE_FILE: &str = "difference.md";
+/// The name of the file in a run directory.
+pub(in crate::experiment) const DIFFERENCE_FILE: &str = "difference.md";
 
 /// Writes into a run directory how `experiment` differs from that of the row called `base_label`.
 pub fn write_difference(

@@ -4,7 +4,7 @@
 //! `positions.json`), so that TensorBoard's files can be made again from there.
 
 mod attention;
-mod difference;
+pub(super) mod difference;
 mod embedding;
 mod histogram;
 mod picture;

@@ -2,9 +2,17 @@
 
 use super::super::sheet::{Heading, Line, Note, Sheet, Text};
 
+/// How every file begins.
+const MADE_BY: &str = "% Made by `ablate table`.";
+
+/// Whether a file is one of these.
+pub fn is_own(text: &[u8]) -> bool {
+    text.starts_with(MADE_BY.as_bytes())
+}
+
 /// One `table` a sheet; the notes stand below the first.
 pub fn document(sheets: &[Sheet], notes: &[Note], caption: &str) -> String {
-    let mut out = String::from("% Made by `ablate table`. Needs \\usepackage{booktabs}.\n");
+    let mut out = format!("{MADE_BY} Needs \\usepackage{{booktabs}}.\n");
     for (index, sheet) in sheets.iter().enumerate() {
         let (caption, notes) = if index == 0 { (caption, notes) } else { (sheet.title.as_str(), &[][..]) };
         out += &float(sheet, caption, notes);

@@ -4,7 +4,7 @@
 
 mod comparison;
 mod csv;
-mod latex;
+pub mod latex;
 pub mod markdown;
 mod text;
 

@@ -13,21 +13,34 @@ use super::expand::Trial;
 use super::spec::SweepSpec;
 use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
+use crate::files;
+use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::say;
-use crate::telemetry::tensorboard::EventWriter;
+use crate::telemetry::tensorboard::{self, EventWriter};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The directory of a row's mean, beside those of its seeds.
-pub(super) const MEAN: &str = "mean";
+const MEAN: &str = "mean";
 
 /// At least this long, and [`SHARE`] times as long as it takes, lies between two rewrites of means and table: with
 /// many trials they take a while, and the trials must not wait for them.
 const INTERVAL: Duration = Duration::from_secs(2);
 const SHARE: u32 = 100;
+
+/// Removes the mean of a row that has no runs any more. What else lies there stays.
+pub fn remove_mean(row: &Path) -> Result<()> {
+    let mean = row.join(MEAN);
+    let own = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        is_real_file(path) && name.is_some_and(tensorboard::is_own_file)
+    };
+    entries(&mean)?.iter().filter(|path| own(path)).try_for_each(|path| files::remove(path))?;
+    if is_real_dir(&mean) { remove_if_empty(&mean) } else { Ok(()) }
+}
 
 /// Writes what TensorBoard shows of a sweep.
 pub struct SweepView<'a> {

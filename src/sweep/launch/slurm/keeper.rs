@@ -9,7 +9,7 @@ use super::client;
 use super::submission::{Submission, sweep_dir};
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
-use crate::experiment::{LOG_FILE, claimed_identity};
+use crate::experiment::{ENDING_FILE, EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::launch::{Ending, process};
@@ -21,10 +21,6 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// How the last job of a trial ended, in its run directory.
-const ENDING_FILE: &str = "ending.json";
-/// What the trial tells while it runs, in its run directory.
-pub const EVENTS_FILE: &str = "events.jsonl";
 /// How often the keeper looks after its trial.
 const TICK: Duration = Duration::from_millis(20);
 

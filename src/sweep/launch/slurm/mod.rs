@@ -14,7 +14,7 @@ mod submission;
 
 use super::{Ending, Launcher, Order, Setup, Update, process};
 use crate::error::{Error, Result};
-use crate::experiment::{CHECKPOINTS, LOG_FILE, claimed_identity};
+use crate::experiment::{CHECKPOINTS, EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
 use crate::sweep::progress::TrialEvent;
@@ -265,7 +265,7 @@ impl Slurm {
                 }
                 Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
             }
-            let events = flight.order.run_dir.join(keeper::EVENTS_FILE);
+            let events = flight.order.run_dir.join(EVENTS_FILE);
             updates.extend(
                 news(&events, &mut flight.heard).into_iter().map(|event| Update::Heard(trial, event)),
             );

@@ -1,0 +1,100 @@
+//! What git tracks. Where git cannot be asked, everything counts as tracked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repositories that were asked so far.
+#[derive(Debug, Default)]
+pub struct Tracked {
+    /// What git tracks of each, or why that is not known. By the directory with `.git`, without symbolic links.
+    repositories: BTreeMap<PathBuf, Result<BTreeSet<PathBuf>, String>>,
+    /// `GIT_DIR` names a repository whose files may be anywhere.
+    elsewhere: bool,
+}
+
+impl Tracked {
+    /// With the repository that this process's environment may name.
+    pub fn of_environment() -> Self {
+        Tracked { elsewhere: std::env::var_os("GIT_DIR").is_some(), ..Tracked::default() }
+    }
+
+    /// Why a file, or a directory with all below, must stay; none if git tracks nothing of it.
+    pub fn keeps(&mut self, path: &Path) -> Option<String> {
+        if self.elsewhere {
+            return Some(
+                "GIT_DIR is set, so that its repository is not known; unset it to remove this".into(),
+            );
+        }
+        // Of a link the link itself is tracked.
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let place = match folder.canonicalize() {
+            Ok(folder) => folder.join(path.file_name().unwrap_or_default()),
+            Err(error) => return Some(format!("its place cannot be found: {error}")),
+        };
+        let root = place.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
+        let asked = self.repositories.entry(root.to_path_buf()).or_insert_with(|| ask("git", root));
+        match asked {
+            Ok(tracked) if tracked.iter().any(|file| file.starts_with(&place)) => {
+                Some("git tracks it, or a file in it".into())
+            }
+            Ok(_) => None,
+            Err(why) => Some(format!("git cannot be asked whether it tracks this: {why}")),
+        }
+    }
+}
+
+/// The files of the repository in `root` that git tracks.
+fn ask(git: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
+    let output = Command::new(git)
+        .arg("-C")
+        .arg(root)
+        .args(["ls-files", "-z", "--full-name", "."])
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        // Where this repository is damaged, git must not answer for one around it.
+        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root))
+        .output()
+        .map_err(|error| format!("cannot start git: {error}"))?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr);
+        return Err(message.lines().next().unwrap_or("git failed without a message").to_string());
+    }
+    let names = output.stdout.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    Ok(names.map(|name| root.join(OsStr::from_bytes(name))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_cannot_say_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("runs/record.json");
+        std::fs::create_dir(folder.path().join("runs")).unwrap();
+        std::fs::write(&file, "{}").unwrap();
+        let git = |words: &[&str]| {
+            let done = Command::new("git").arg("-C").arg(folder.path()).args(words).output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+        };
+        git(&["init", "-q"]);
+        assert_eq!(Tracked::default().keeps(&file), None);
+        git(&["add", "-f", "runs/record.json"]);
+        for path in [&file, &folder.path().join("runs")] {
+            assert!(Tracked::default().keeps(path).unwrap().contains("git tracks it"));
+        }
+        assert_eq!(Tracked::default().keeps(&folder.path().join("run")), None);
+
+        let missing = ask("no-such-git", folder.path()).unwrap_err();
+        assert!(missing.contains("cannot start git"), "{missing}");
+        std::fs::write(folder.path().join(".git/HEAD"), "damaged").unwrap();
+        let why = Tracked::default().keeps(&file).unwrap();
+        assert!(why.contains("git cannot be asked whether it tracks this: fatal"), "{why}");
+        let elsewhere = &mut Tracked { elsewhere: true, ..Tracked::default() };
+        assert!(elsewhere.keeps(&file).unwrap().contains("GIT_DIR is set"));
+    }
+}
