@@ -1,5 +1,6 @@
 //! What a finished run left: its configuration and record, and the model that it scored.
 
+use super::limits::DataLimits;
 use super::{CHECKPOINTS, CONFIG_FILE, claim};
 use crate::config::{Experiment, load_experiment};
 use crate::data::prepare;
@@ -60,6 +61,7 @@ impl TrainedModel {
                 data.tokenizers.target().len()
             )));
         }
+        DataLimits::of(&experiment.data, Some(&data))?.check_vocabulary(&experiment)?;
         let device = device::open(&experiment.run)?;
         let model = Transformer::build(
             &experiment.model,
