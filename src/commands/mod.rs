@@ -30,7 +30,7 @@ use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::results::record::Failure;
 use crate::results::render::Screen;
-use crate::sweep::expand::{Trial, expand};
+use crate::sweep::expand::{Purpose, Trial, expand_for};
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -55,9 +55,9 @@ struct OpenSweep {
 
 impl OpenSweep {
     /// Reads a sweep file with the settings of `--set`. The directory need not be there.
-    fn load(file: &Path, sets: &[String], places: &Places) -> Result<Self> {
+    fn load(purpose: Purpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
         let spec = SweepSpec::load(file)?;
-        let trials = expand(&spec, sets)?;
+        let trials = expand_for(purpose, &spec, sets)?;
         Ok(OpenSweep { spec, trials, dir: places.results.join(stem(file)?) })
     }
 }

@@ -8,6 +8,7 @@ use crate::report::{Made, Report, Trial};
 use crate::results::record::Failure;
 use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
+use crate::sweep::label::REPORT_FILE;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { sweep: file, sets, out, figures } = arguments;
     let name = stem(&file)?;
     let sweep_dir = places.results.join(&name);
-    let out = out.unwrap_or_else(|| sweep_dir.join("report.html"));
+    let out = out.unwrap_or_else(|| sweep_dir.join(REPORT_FILE));
     if out.is_dir() {
         return Err(Error::user(format!(
             "{} is a directory; name a file, as in --out report.html",

@@ -12,7 +12,7 @@ use crate::results::table::ResultTable;
 use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
-use crate::sweep::expand::Trial;
+use crate::sweep::expand::{Purpose, Trial};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ pub(super) fn collected(
     committed: &CommittedRecords,
     places: &Places,
 ) -> Result<Collected> {
-    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(file, sets, places)?;
+    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(Purpose::Show, file, sets, places)?;
     // The settings of a record are its own; that they are the sweep's shows in the configuration's hash.
     let mut records = collect::records(&sweep_dir, &trials, |trial, record| {
         record.configuration_hash == configuration_hash(&trial.experiment)

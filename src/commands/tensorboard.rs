@@ -7,7 +7,7 @@ use crate::experiment::view::is_run;
 use crate::experiment::{CONFIG_FILE, is_at_work};
 use crate::sweep::collect::{self, run_dir};
 use crate::sweep::driver;
-use crate::sweep::expand::Trial;
+use crate::sweep::expand::{Purpose, Trial};
 use crate::sweep::tensorboard::SweepView;
 use crate::telemetry::console::say;
 use clap::Args;
@@ -24,7 +24,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, trials, dir: sweep_dir } =
-        OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(Purpose::Show, &arguments.sweep, &arguments.sets, places)?;
     let mut runs = Vec::new();
     for trial in &trials {
         let run_dir = run_dir(&sweep_dir, trial);

@@ -20,6 +20,11 @@ use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The copy of the sweep's file beside its results.
+pub const SWEEP_FILE: &str = "sweep.toml";
+/// The tables beside them.
+pub const TABLE_FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
+
 /// Where a trial of the sweep in `sweep_dir` lives.
 pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
     sweep_dir.join(&trial.row).join(format!("seed-{}", trial.seed))
@@ -186,13 +191,15 @@ pub fn write(
         lines.push('\n');
     }
     files::write_atomically(&sweep_dir.join(RECORDS_FILE), lines.as_bytes())?;
-    files::write_atomically(&sweep_dir.join("sweep.toml"), files::read_to_string(sweep_file)?.as_bytes())
+    files::write_atomically(&sweep_dir.join(SWEEP_FILE), files::read_to_string(sweep_file)?.as_bytes())
 }
 
 /// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is made where it is not there.
 pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
     files::create_dir(folder)?;
-    files::write_atomically(&folder.join("table.md"), table.markdown().as_bytes())?;
-    files::write_atomically(&folder.join("table.tex"), table.latex().as_bytes())?;
-    files::write_atomically(&folder.join("table.csv"), table.csv()?.as_bytes())
+    let contents = [table.markdown(), table.latex(), table.csv()?];
+    TABLE_FILES
+        .into_iter()
+        .zip(contents)
+        .try_for_each(|(name, content)| files::write_atomically(&folder.join(name), content.as_bytes()))
 }

@@ -10,6 +10,7 @@ pub mod corpora;
 pub mod devices;
 pub mod draw;
 pub mod driver;
+pub mod effect;
 pub mod event;
 pub mod expand;
 pub mod factor;

@@ -74,7 +74,7 @@ impl Slurm {
     /// # Errors
     /// A user error that says what to do.
     pub fn check(spec: &SlurmSpec) -> Result<()> {
-        spec.check()?;
+        spec.check(&|_| None)?;
         client::find()
     }
 
