@@ -7,11 +7,12 @@
 
 mod common;
 
-use ablate::config::{Experiment, load_experiment, validate_vocabulary};
+use ablate::config::{Experiment, load_experiment};
 use ablate::data::prepare;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
 use ablate::experiment::bench::export::{export, first_updates};
+use ablate::experiment::limits::DataLimits;
 use ablate::model::{Network, Transformer};
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
@@ -56,7 +57,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         return Err(Error::user("training.precision must be float32: that is what is measured"));
     }
     let data = prepare::open(&experiment.data, &arguments.data)?;
-    validate_vocabulary(&experiment, data.tokenizers.sizes())?;
+    DataLimits::of(&experiment.data, Some(&data))?.check(&experiment)?;
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
     let updates = first_updates(&store, &experiment, arguments.warmup + arguments.updates)?;

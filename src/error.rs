@@ -82,6 +82,17 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
+    /// The same, of a configuration's mistake that has no place yet with this one.
+    pub fn at(self, place: &Place) -> Self {
+        match self {
+            Error::Config(mut diagnostic) => {
+                diagnostic.place.get_or_insert_with(|| place.clone());
+                Error::Config(diagnostic)
+            }
+            other => other,
+        }
+    }
+
     /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
     /// 75 to be started again: stopped with its state saved, or busy elsewhere.
     pub fn exit_code(&self) -> u8 {
@@ -228,11 +239,27 @@ impl fmt::Display for Diagnostic {
             let within = place.span.end.min(start + line.len()).max(place.span.start);
             let width = columns(&place.text[place.span.start..within]).max(1);
             let margin = " ".repeat(number.to_string().len());
-            let line = shown(line);
+            let (line, before) = excerpt(&shown(line), before);
+            let width = width.min(line.chars().count().saturating_sub(before).max(1));
             write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
         }
         self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
+}
+
+/// A line around its character number `at`, cut where it is too long to be read, and the number of that character in
+/// what is left.
+fn excerpt(line: &str, at: usize) -> (String, usize) {
+    const LONGEST: usize = 160;
+    const BEFORE: usize = 60;
+    if line.chars().nth(LONGEST).is_none() {
+        return (line.to_string(), at);
+    }
+    let skipped = at.saturating_sub(BEFORE);
+    let start = if skipped > 0 { "…" } else { "" };
+    let kept: String = line.chars().skip(skipped).take(LONGEST).collect();
+    let end = if line.chars().nth(skipped + LONGEST).is_some() { "…" } else { "" };
+    (format!("{start}{kept}{end}"), at - skipped + start.chars().count())
 }
 
 /// The candidate nearest to `word`, if one is near enough to be what was meant.
@@ -271,6 +298,17 @@ mod tests {
         let place = Place { file: "a.toml".into(), text, span: at..at + 1 };
         let shown = Diagnostic::new("no").at(Some(place)).to_string();
         assert_eq!(shown, "a.toml:1: no\n 1 |  \\u001b[2J = 8 # \\u009b\n   |              ^");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_mistake_is_shown() {
+        let text: std::sync::Arc<str> = format!("{}x = 1, y = 2{}", "a".repeat(500), "b".repeat(500)).into();
+        let place = Place { file: "a.toml".into(), text, span: 507..508 };
+        let shown = Diagnostic::new("m").at(Some(place)).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let column = lines[2].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[1].chars().nth(column), Some('y'), "{shown}");
+        assert!(lines[1].chars().count() < 180 && lines[1].ends_with('…'), "{shown}");
     }
 
     #[test]

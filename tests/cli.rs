@@ -134,6 +134,10 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
         assert!((1..=2).contains(&count), "line {line}: {two}");
     }
     workshop.run(&["translate", run, "--n-best", "9"]).expect(2).says("use 1 to 2");
+    let wide = workshop.run(&["translate", run, "--beam", "1000"]).expect(2);
+    wide.says("decoding.beam = 1000 is more than the vocabulary's");
+    let set = workshop.run(&["translate", run, "--set", "training.steps=9"]).expect(2);
+    set.says("training.steps cannot change how a trained model translates");
 
     let record: serde_json::Value =
         serde_json::from_slice(&workshop.read(format!("{run}/record.json"))).unwrap();

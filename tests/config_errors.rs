@@ -103,7 +103,12 @@ fn ranges_and_combinations() {
         "decoding.beam = 0 is out of range",
         "expected 1 (greedy) to 1024",
     );
-    experiment_fails("[training]\nsteps = 0", 3, "training.steps = 0 is out of range", "expected 1 or more");
+    experiment_fails(
+        "[training]\nsteps = 0",
+        3,
+        "training.steps = 0 is out of range",
+        "expected an integer from 1 to 1099511627776",
+    );
     experiment_fails(
         "[training]\nclip_norm = inf",
         3,

@@ -196,3 +196,61 @@ fn a_probe_measures_what_has_never_run() {
     assert!(broken.contains("!  base: cannot be trained here: "), "{broken}");
     assert!(broken.contains("TOO MUCH: use fewer --workers"), "{broken}");
 }
+
+/// A sweep of two rows, of which the later one sets `setting`.
+fn later_row(workshop: &Workshop, setting: &str) {
+    let rows = format!("[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"later\"\nset = {{ {setting} }}\n");
+    workshop.write("later.toml", &format!("base = \"tiny.toml\"\nseeds = [1]\n{rows}"));
+}
+
+#[test]
+fn every_row_is_held_to_the_prepared_text_before_anything_starts() {
+    let workshop = Workshop::new();
+    let plan = ["sweep", "later.toml", "--plan"];
+    // More rows than any vocabulary needs without merges, fewer than this text's.
+    later_row(&workshop, "\"model.embedding_rows\" = 520");
+    workshop.run(&plan).expect(0);
+    let few = workshop.run(&["sweep", "later.toml"]).expect(2);
+    few.says("later.toml:6: row \"later\": model.embedding_rows = 520 is less than the vocabulary's");
+    workshop.run(&plan).expect(2).says("row \"later\": model.embedding_rows = 520");
+    for (setting, says) in [
+        ("\"decoding.beam\" = 1000", "decoding.beam = 1000 is more than the vocabulary's"),
+        ("\"training.batch_tokens\" = 100000000", "training.batch_tokens = 100000000 is out of range"),
+        (
+            "\"data.max_length\" = 30, \"model.position\" = \"learned\", \"model.learned_positions\" = 35",
+            "model.learned_positions = 35 is too few",
+        ),
+        (
+            "\"data.max_length_ratio\" = 8.5",
+            "rows \"base\" and \"later\" compute the same: data.max_length_ratio",
+        ),
+    ] {
+        later_row(&workshop, setting);
+        // The first of them prepares the texts.
+        workshop.run(&["sweep", "later.toml"]).expect(2).says(says).says("later.toml:6: ");
+        workshop.run(&plan).expect(2).says(says);
+    }
+    workshop
+        .run(&["train", "tiny.toml", "--set", "decoding.beam=1000"])
+        .expect(2)
+        .says("decoding.beam = 1000");
+    workshop.write("long.toml", "base = \"tiny.toml\"\ntraining.batch_tokens = 100000000\n");
+    workshop.run(&["probe", "long.toml"]).expect(2).says("training.batch_tokens = 100000000");
+    workshop.run(&["bench", "long.toml"]).expect(2).says("training.batch_tokens = 100000000");
+    assert!(!workshop.path("results").exists());
+}
+
+#[test]
+fn a_plan_is_of_the_trials_that_are_asked_for() {
+    let workshop = workshop();
+    let only = |words: &[&str]| {
+        let plan = json(&workshop, words);
+        let trials = plan["trials"].as_array().unwrap().clone();
+        let name = |trial: &Value| format!("{}/{}", trial["row"].as_str().unwrap(), trial["seed"]);
+        (trials.iter().map(name).collect::<Vec<_>>().join(" "), plan["totals"]["trials"].as_u64().unwrap())
+    };
+    assert_eq!(only(&["--only", "base"]), ("base/1 base/2".into(), 2));
+    assert_eq!(only(&["--only", "no-positions/seed-2"]), ("no-positions/2".into(), 1));
+    assert_eq!(only(&["--only", "failed"]), (String::new(), 0));
+    workshop.run(&["sweep", "small.toml", "--plan", "--only", "failed"]).expect(0);
+}

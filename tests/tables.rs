@@ -426,3 +426,32 @@ fn what_does_not_compare_is_refused() {
         .expect(0);
     workshop.run(&["compare", base, "results/merges/seed-1"]).expect(0);
 }
+
+#[test]
+fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
+    let sweep = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 4, \"training.dev_bleu_interval_steps\" = 2 }\n\
+                 [[row]]\nlabel = \"base\"\n\
+                 [[row]]\nlabel = \"lowercased\"\nset = { \"data.lowercase\" = true }\n";
+    let workshop = workshop(sweep);
+    let markdown = workshop.text("results/small/table.md");
+    for expected in [
+        "BLEU of different signatures does not compare.",
+        "BLEU of base: `nrefs:1|case:mixed|",
+        "BLEU of lowercased: `nrefs:1|case:lc|",
+        "significance not tested: no base row was trained on the data of lowercased",
+    ] {
+        assert!(markdown.contains(expected), "no {expected:?} in\n{markdown}");
+    }
+    let csv = workshop.text("results/small/table.csv");
+    let signatures: Vec<&str> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert!(signatures[0] == "BLEU signature" && signatures[2].contains("|case:lc|"), "{csv}");
+    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    assert_eq!(table["signature"], Value::Null);
+    assert!(table["rows"][1]["signature"].as_str().unwrap().contains("|case:lc|"));
+    let page = workshop.run(&["report", "small.toml", "--out", "r.html"]).expect(0);
+    assert!(
+        workshop.text("r.html").contains("Scored otherwise, and left out: lowercased."),
+        "{}",
+        page.err()
+    );
+}

@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "HALF")]
     pub only: Option<Half>,
     /// Updates before the clock starts.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
     pub warmup: usize,
     /// Updates that are timed, and as many again for the split.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     pub passes: usize,
     /// Each measurement ends early after so long, with what it has.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = duration)]
     pub seconds: f64,
     /// Measure nothing: write the batches of these updates and the fresh weights for another program, and print the
     /// loss that it has to find (scripts/bench/torch_peer.py).
@@ -46,10 +46,28 @@ pub struct Arguments {
     pub json: bool,
 }
 
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+/// Most updates, sentences or passes: more than anybody waits for.
+const MOST: usize = 1_000_000;
+
+fn count(text: &str) -> std::result::Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("at least 1".to_string()),
-        Ok(count) => Ok(count),
+        Ok(count) if count <= MOST => Ok(count),
+        Ok(_) => Err(format!("at most {MOST}")),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    match count(text)? {
+        0 => Err("at least 1".to_string()),
+        count => Ok(count),
+    }
+}
+
+fn duration(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
+        Ok(_) => Err("expected a number from 0 to 1000000".to_string()),
         Err(error) => Err(format!("{error}")),
     }
 }

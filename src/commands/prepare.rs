@@ -7,6 +7,7 @@ use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
 use crate::error::{Error, Result, nearest};
 use crate::fetch::Progress;
+use crate::sweep::settings::{mistake, of_sets};
 use crate::telemetry::console::say;
 use crate::telemetry::format;
 use clap::Args;
@@ -43,6 +44,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return list(&arguments.recipes);
     };
     let file = named(&what, &arguments.recipes)?;
+    check_settings(&arguments.sets)?;
     let data = load_data(&file, &arguments.sets)?;
     let mut console = Console::new();
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
@@ -50,6 +52,17 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     match arguments.json {
         true => print_json(&document(&prepared)?),
         false => print(&format!("{}\n", prepared.directory().display())),
+    }
+}
+
+/// Whether every `--set` says something about the text.
+fn check_settings(sets: &[String]) -> Result<()> {
+    match of_sets(sets)?.into_iter().find(|setting| !setting.key.starts_with("data.")) {
+        None => Ok(()),
+        Some(setting) => {
+            let message = format!("{} does not change what is prepared", setting.key);
+            Err(mistake(message, &setting.place, "expected keys of [data], as in data.merges=8000"))
+        }
     }
 }
 

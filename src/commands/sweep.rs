@@ -11,13 +11,14 @@ use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
 use crate::sweep::board::Stage;
 use crate::sweep::committed::{self, CommittedRecords};
+use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::{self, Fleet, Need};
 use crate::sweep::event::SweepEvent;
-use crate::sweep::expand::Trial;
+use crate::sweep::expand::{Purpose, Trial};
 use crate::sweep::launch::slurm::spec::SlurmSpec;
 use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
-use crate::sweep::policy::Policy;
+use crate::sweep::policy::{MOST_WORKERS, Policy};
 use crate::sweep::progress::SweepProgress;
 use crate::sweep::queue::Job;
 use crate::sweep::scheduler::{Scheduler, Tally};
@@ -57,7 +58,7 @@ pub struct Arguments {
     /// Cards to spread the trials over, several on one as its memory allows: cuda:0,cuda:1, or cuda for all.
     #[arg(long, value_name = "CARDS", value_delimiter = ',')]
     pub devices: Vec<String>,
-    /// Run these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
+    /// Run, or plan, these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
     /// included. May be repeated.
     #[arg(long, value_name = "WHAT")]
     pub only: Vec<String>,
@@ -88,7 +89,7 @@ pub struct Committed {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir } =
-        OpenSweep::load(&arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(Purpose::Train, &arguments.sweep, &arguments.sets, places)?;
     directory::check(&sweep_dir)?;
     trials.iter().try_for_each(|trial| check_vacant(&collect::run_dir(&sweep_dir, trial)))?;
     // A cluster gives its jobs their cards itself.
@@ -107,9 +108,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         trials.iter_mut().for_each(|trial| trial.experiment.run.device = DeviceChoice::Cuda(0));
     }
     let workers = arguments.workers.or(spec.workers);
-    if workers == Some(0) {
-        return Err(Error::user("--workers 0 would run nothing; use 1 or more"));
+    if let Some(workers) = workers.filter(|workers| !(1..=MOST_WORKERS).contains(workers)) {
+        return Err(Error::user(format!(
+            "--workers {workers} is out of range: expected 1 to {MOST_WORKERS}"
+        )));
     }
+    Policy { max_trials: arguments.max_trials, max_hours: arguments.max_hours, ..Policy::default() }
+        .check_values(&|_| None)?;
+    let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
+    slurm.check(&|_| None)?;
+    let only = Selection::parse(&arguments.only, &trials)?;
+    let mut corpora = Corpora::new(&places.data);
+    corpora.check(&trials)?;
     let fleet = devices.map(|names| fleet(&names, &trials, places)).transpose()?;
     // Without a number: as many as the cards hold, or one.
     let fitting = || fleet.as_ref().map_or(1, |fleet| fleet.capacity(0..trials.len()));
@@ -122,6 +132,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             sweep_dir: &sweep_dir,
             data_root: &places.data,
             committed: &committed,
+            only: &only,
             workers,
             probe: arguments.probe,
         })?;
@@ -130,18 +141,20 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if arguments.detach && arguments.launcher == LauncherKind::Local {
         return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
     }
-    let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
     arguments.launcher.check(&slurm, &sweep_dir, &places.data)?;
-    files::create_dir(&sweep_dir)?;
-    let _lock = driver::lock(&sweep_dir)?;
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
+    // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
+    let early = sweep_dir.is_dir().then(|| driver::lock(&sweep_dir)).transpose()?;
+    corpora.prepare(&trials)?;
+    corpora.check(&trials)?;
+    files::create_dir(&sweep_dir)?;
+    let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
     let policy = Policy {
         max_trials: arguments.max_trials.or(spec.policy.max_trials),
         max_hours: arguments.max_hours.or(spec.policy.max_hours),
         fail_fast: arguments.fail_fast,
         ..spec.policy.clone()
     };
-    policy.check(&trials)?;
     let progress = SweepProgress::new(&trials, workers, arguments.json);
     let scheduler = Scheduler {
         results: &places.results,
@@ -153,7 +166,6 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         stop: &stop,
         detach: arguments.detach,
     };
-    let only = Selection::parse(&arguments.only, &trials)?;
     let call = Call {
         spec: &spec,
         sweep_file: &arguments.sweep,

@@ -1,12 +1,13 @@
 //! `ablate train`: one trial in this process.
 
 use super::{Places, print, print_json};
-use crate::config::load_experiment;
+use crate::config::load::{apply_sets, load_experiment_tree};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Error, Result};
 use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
+use crate::sweep::effect::check_experiment;
 use crate::telemetry::console::{TrainingProgress, say};
 use crate::world::World;
 use clap::Args;
@@ -29,7 +30,11 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let world = World::of_environment()?;
-    let mut experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
+    let file = load_experiment_tree(&arguments.experiment, &[])?;
+    let mut tree = file.clone();
+    apply_sets(&mut tree, &arguments.sets)?;
+    let mut experiment = tree.experiment()?;
+    check_experiment(&file, &arguments.sets, &experiment)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,
         (None, Some(label)) => label.clone(),

@@ -7,6 +7,7 @@ use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::experiment::TrainedModel;
 use crate::signal::StopFlag;
+use crate::sweep::settings::{mistake, of_sets};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -24,12 +25,13 @@ pub struct Arguments {
     /// Print a JSON object a line: source, and translations with their scores, best first.
     #[arg(long)]
     pub json: bool,
-    /// Change another setting: section.key=value. May be repeated.
+    /// Change another setting of `[decoding]` or `[run]`: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    check_settings(&arguments.sets)?;
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
@@ -71,4 +73,20 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         }
     }
     print(&output)
+}
+
+/// Whether every `--set` can change something of a model that is trained already.
+fn check_settings(sets: &[String]) -> Result<()> {
+    let changes = |key: &str| key.starts_with("decoding.") || key.starts_with("run.");
+    match of_sets(sets)?.into_iter().find(|setting| !changes(&setting.key)) {
+        None => Ok(()),
+        Some(setting) => {
+            let message = format!("{} cannot change how a trained model translates", setting.key);
+            Err(mistake(
+                message,
+                &setting.place,
+                "expected keys of [decoding] or [run], as in decoding.beam=4",
+            ))
+        }
+    }
 }

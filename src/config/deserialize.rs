@@ -278,6 +278,19 @@ impl<'de> de::Deserializer<'de> for At<'_> {
         chosen.map_err(|error| error.at(self.0))
     }
 
+    /// A table, and no array of values in the order of fields, which serde would take too: `model = []` for defaults.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        if let Value::Array(_) = self.0.value {
+            return Err(<Mismatch as de::Error>::invalid_type(de::Unexpected::Seq, &visitor).at(self.0));
+        }
+        self.deserialize_any(visitor)
+    }
+
     /// A value that is read elsewhere.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         visitor.visit_unit()
@@ -285,7 +298,7 @@ impl<'de> de::Deserializer<'de> for At<'_> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
+        unit_struct seq tuple tuple_struct map identifier
     }
 }
 
@@ -387,10 +400,10 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mismatch> {
-        de::Deserializer::deserialize_any(At(self.content), visitor)
+        de::Deserializer::deserialize_struct(At(self.content), "", fields, visitor)
             .map_err(|error| error.under(self.key.name.clone()))
     }
 }
@@ -398,7 +411,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tree::parse;
+    use crate::config::parse::parse;
     use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Deserialize)]

@@ -1,15 +1,19 @@
 //! Loading experiment files: inheritance (`base`), recipes named by path, `--set`.
 
 use super::deserialize::from_table;
+use super::parse::{DEEPEST, parse, parse_value};
 use super::schema::Experiment;
-use super::tree::{self, Key, Node, Table, Tree, Value};
+use super::tree::{Key, Node, Table, Tree, Value};
 use super::validate::{is_directory_name, validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::path::{Component, Path, PathBuf};
 
 /// What a `--set` is called in messages.
-const SET: &str = "--set";
+pub const SET: &str = "--set";
+
+/// Most files in a chain of bases, or of includes; what reads them calls itself for each.
+pub const LONGEST_CHAIN: usize = 32;
 
 impl Tree {
     /// Reads the tree as an experiment and checks it.
@@ -69,17 +73,38 @@ impl Tree {
         Ok(from_table(&self.table, &self.start)?)
     }
 
-    /// Puts a value at a dotted key; `place` is where the key was written.
+    /// Puts a value at a dotted key; `place` is where the key was written. A table for a section changes the keys that
+    /// it names and leaves the others, as a section of a file does.
     ///
     /// A string for `data.recipe` is a path relative to the file that `node` was written in.
     pub fn set(&mut self, key: &str, place: &Place, node: Node) -> Result<()> {
         let path: Vec<&str> = key.split('.').map(str::trim).collect();
-        if path.iter().any(|part| part.is_empty()) {
-            let message = format!("{key:?} is not a key");
+        if path.len() > DEEPEST {
+            let message = format!("{} is not a key: it has more than {DEEPEST} parts", excerpt(key));
             return Err(Diagnostic::new(message).at(Some(place.clone())).help(KEY_HELP).into());
         }
-        self.table.set(&path, place, node)?;
+        if path.iter().any(|part| part.is_empty()) {
+            let message = format!("{} is not a key", excerpt(key));
+            return Err(Diagnostic::new(message).at(Some(place.clone())).help(KEY_HELP).into());
+        }
+        match (path.as_slice(), &node.value) {
+            ([section], Value::Table(_)) => {
+                let mut over = Table::default();
+                over.insert(Key { name: section.to_string(), place: place.clone() }, node);
+                self.table.merge(over);
+            }
+            _ => self.table.set(&path, place, node)?,
+        }
         resolve_recipe(&mut self.table)
+    }
+}
+
+/// A text in quotes, cut where a message would become unreadable.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 
@@ -139,17 +164,25 @@ pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
 /// An argument of another form, or a value that is broken TOML.
 pub fn apply_sets(tree: &mut Tree, sets: &[String]) -> Result<()> {
     for argument in sets {
-        let whole = Place { file: SET.into(), text: argument.as_str().into(), span: 0..argument.len() };
-        let Some((key, value)) = argument.split_once('=') else {
-            let message = format!("{argument:?} sets nothing");
-            let help = "write section.key=value, as in model.heads=4";
-            return Err(Diagnostic::new(message).at(Some(whole)).help(help).into());
-        };
-        let node = tree::parse_value(SET, argument, argument.len() - value.len()..argument.len())?;
-        let place = Place { span: 0..key.len(), ..whole };
-        tree.set(key.trim(), &place, node)?;
+        let (key, value) = parse_set(argument)?;
+        tree.set(&key.name, &key.place, value)?;
     }
     Ok(())
+}
+
+/// Reads a `section.key=value` argument.
+///
+/// # Errors
+/// An argument of another form, or a value that is broken TOML.
+pub fn parse_set(argument: &str) -> Result<(Key, Node)> {
+    let whole = Place { file: SET.into(), text: argument.into(), span: 0..argument.len() };
+    let Some((key, value)) = argument.split_once('=') else {
+        let message = format!("{} sets nothing", excerpt(argument));
+        let help = "write section.key=value, as in model.heads=4";
+        return Err(Diagnostic::new(message).at(Some(whole)).help(help).into());
+    };
+    let node = parse_value(SET, argument, argument.len() - value.len()..argument.len())?;
+    Ok((Key { name: key.trim().to_string(), place: Place { span: 0..key.len(), ..whole } }, node))
 }
 
 /// Reads a TOML file into a table, with its name in messages.
@@ -158,7 +191,7 @@ pub fn apply_sets(tree: &mut Tree, sets: &[String]) -> Result<()> {
 /// The file cannot be read, or is not TOML.
 pub fn load_table(path: &Path) -> Result<(Table, Place)> {
     let (text, name) = read(path)?;
-    let table = tree::parse(&name, &text)?;
+    let table = parse(&name, &text)?;
     Ok((table, Place { file: name, text: text.into(), span: 0..0 }))
 }
 
@@ -220,7 +253,7 @@ fn identity_of(path: &Path) -> PathBuf {
 
 /// Parses a file and lays it over its bases; `chain` holds the files on the way here.
 fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<Table> {
-    let mut table = tree::parse(&path.display().to_string(), text)?;
+    let mut table = parse(&path.display().to_string(), text)?;
     resolve_recipe(&mut table)?;
     let Some(base) = table.remove("base") else {
         return Ok(table);
@@ -233,6 +266,11 @@ fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<T
     if chain.contains(&identity) {
         let message = format!("base = {} leads back to a file that inherits from this one", base.excerpt());
         return Err(mistake(message, "remove one `base` of the circle"));
+    }
+    if chain.len() == LONGEST_CHAIN {
+        let message =
+            format!("base = {}: more than {LONGEST_CHAIN} files inherit one from another", base.excerpt());
+        return Err(mistake(message, "state in one file what the first of them state"));
     }
     let text = std::fs::read_to_string(&base_path).map_err(|error| {
         let message = format!("base = {}: cannot read {}: {error}", base.excerpt(), base_path.display());
@@ -264,7 +302,7 @@ fn resolve_recipe(table: &mut Table) -> Result<()> {
             .at(Some(recipe.place.clone()))
             .help("a recipe is a TOML file, its path relative to the file that names it")
     })?;
-    recipe.value = Value::Table(tree::parse(&path.display().to_string(), &text)?);
+    recipe.value = Value::Table(parse(&path.display().to_string(), &text)?);
     Ok(())
 }
 

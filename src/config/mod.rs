@@ -1,14 +1,17 @@
 //! Experiment files: what a TOML file means.
 //!
-//! A file is parsed into a [`tree`] that remembers places, laid over its bases and changed
+//! A file is parsed ([`parse`]) into a [`tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`schema`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same, [`json_schema`] tells
+//! ([`validate`]). [`identity`] says when two configurations are the same, [`effect`] which settings change
+//! nothing, [`json_schema`] tells
 //! editors what a file may hold.
 
 pub mod deserialize;
+pub mod effect;
 pub mod identity;
 pub mod json_schema;
 pub mod load;
+pub mod parse;
 pub mod schema;
 pub mod tree;
 pub mod validate;
@@ -18,4 +21,4 @@ pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_
 pub use load::{load_data, load_experiment, load_experiment_tree};
 pub use schema::{DeviceChoice, Experiment, RunConfig};
 pub use tree::Tree;
-pub use validate::{validate, validate_vocabulary};
+pub use validate::validate;

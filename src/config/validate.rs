@@ -8,7 +8,7 @@ use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::{ModelConfig, Position, Tying, VocabularySizes};
+use crate::model::{ModelConfig, Position, Tying};
 use crate::train::TrainingConfig;
 use std::fmt::Display;
 
@@ -23,6 +23,13 @@ const MOST_LAYERS: usize = 1 << 10;
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
+/// Most updates, and most tokens of a batch: far more than anybody trains, and still numbers that add and multiply.
+const MOST_STEPS: u64 = 1 << 40;
+const MOST_TOKENS: u64 = 1 << 40;
+/// Most checkpoints in an average.
+const MOST_AVERAGED: u64 = 10_000;
+/// The largest exponent of the length penalty: beyond it, penalties are infinite and all hypotheses score alike.
+const LARGEST_PENALTY: f64 = 100.0;
 /// Padding, beginning and end of a sentence: the least that a vocabulary holds.
 const SPECIAL_TOKENS: i64 = 3;
 
@@ -59,31 +66,6 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
 /// A value that is not accepted, at its place in `tree`.
 pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
     Ok(Checks { tree }.data(data)?)
-}
-
-/// Checks what only the prepared data can tell: `sizes` are the numbers of tokens that exist, special ones included.
-///
-/// # Errors
-/// The embedding has fewer rows than there are tokens, or the beam is wider than that.
-pub fn validate_vocabulary(experiment: &Experiment, sizes: impl Into<VocabularySizes>) -> Result<()> {
-    let sizes = sizes.into();
-    let vocabulary_size = sizes.source.max(sizes.target);
-    if let Some(rows) = experiment.model.embedding_rows
-        && usize::try_from(rows).is_ok_and(|rows| rows < vocabulary_size)
-    {
-        let message =
-            format!("model.embedding_rows = {rows} is less than the vocabulary's {vocabulary_size} tokens");
-        let help = format!("use {vocabulary_size} or more, leave it out, or lower data.merges");
-        return Err(Diagnostic::new(message).help(help).into());
-    }
-    let beam = experiment.decoding.beam;
-    let vocabulary_size = sizes.target;
-    if beam > vocabulary_size {
-        let message =
-            format!("decoding.beam = {beam} is more than the vocabulary's {vocabulary_size} tokens");
-        return Err(Diagnostic::new(message).help(format!("use {vocabulary_size} or less")).into());
-    }
-    Ok(())
 }
 
 /// Whether a label can be a directory's name on every system, and needs no quoting.
@@ -135,6 +117,10 @@ impl Checks<'_> {
         self.require(value >= 1, key, value, "1 or more")
     }
 
+    fn one_to(&self, key: &str, value: u64, most: u64) -> Checked {
+        self.require((1..=most).contains(&value), key, value, &format!("an integer from 1 to {most}"))
+    }
+
     /// A share in [0, 1): dropout, label smoothing, Adam's betas. NaN is outside.
     pub(super) fn share(&self, key: &str, value: f64) -> Checked {
         self.require((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
@@ -153,6 +139,15 @@ impl Checks<'_> {
         model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k))?;
         model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v))?;
         self.heads(model)?;
+        for (key, width) in [("model.d_k", model.d_k()), ("model.d_v", model.d_v())] {
+            let all = model.heads.saturating_mul(width);
+            let accepted = format!(
+                "{} or less: with model.heads = {} all heads together have {all}, more than {LARGEST_SIZE}",
+                LARGEST_SIZE / model.heads,
+                model.heads
+            );
+            self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
+        }
         self.share("model.dropout", model.dropout)?;
         self.share("model.attention_dropout", model.attention_dropout)?;
         self.share("model.activation_dropout", model.activation_dropout)?;
@@ -261,8 +256,9 @@ impl Checks<'_> {
     }
 
     fn training(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
-        self.at_least_one("training.steps", training.steps)?;
-        self.at_least_one("training.batch_tokens", training.batch_tokens as u64)?;
+        self.one_to("training.steps", training.steps, MOST_STEPS)?;
+        self.one_to("training.batch_tokens", training.batch_tokens as u64, MOST_TOKENS)?;
+        self.one_to("training.micro_batch_tokens", training.micro_batch_tokens as u64, MOST_TOKENS)?;
         let longest = data.max_length.saturating_add(1);
         if training.micro_batch_tokens < longest {
             let message = format!(
@@ -299,16 +295,17 @@ impl Checks<'_> {
                 return Err(self.mistake("training.early_stopping_patience", message, help));
             }
         }
-        self.at_least_one("training.average_checkpoints", training.average_checkpoints as u64)
+        self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED)
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {
         let beam = format!("1 (greedy) to {WIDEST_BEAM}");
         self.require((1..=WIDEST_BEAM).contains(&decoding.beam), "decoding.beam", decoding.beam, &beam)?;
         let alpha = decoding.length_penalty;
-        let holds = alpha.is_finite() && alpha >= 0.0;
-        self.require(holds, "decoding.length_penalty", alpha, "a finite number, 0 (none) or more")?;
-        self.at_least_one("decoding.batch_tokens", decoding.batch_tokens as u64)?;
+        let holds = (0.0..=LARGEST_PENALTY).contains(&alpha);
+        let accepted = format!("a number from 0 (none) to {LARGEST_PENALTY}");
+        self.require(holds, "decoding.length_penalty", alpha, &accepted)?;
+        self.one_to("decoding.batch_tokens", decoding.batch_tokens as u64, MOST_TOKENS)?;
         let extra = decoding.max_extra_length;
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &accepted)

@@ -1,8 +1,9 @@
 //! A trial that several processes train together. Rank 0 runs it as one process would, and it alone has a run directory;
 //! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
 
+use super::limits::DataLimits;
 use super::{Finished, Trial, fresh};
-use crate::config::{Experiment, RESULT_VERSION, identity, validate_vocabulary};
+use crate::config::{Experiment, RESULT_VERSION, identity};
 use crate::data::{Split, prepare};
 use crate::device;
 use crate::error::{Error, Result};
@@ -199,8 +200,8 @@ pub fn follow(trial: &Trial, world: &World, stop: &StopFlag) -> Result<()> {
 fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<()> {
     let Experiment { model: model_config, training, .. } = trial.experiment;
     let data = prepare::open(&trial.experiment.data, trial.data_root)?;
+    DataLimits::of(&trial.experiment.data, Some(&data))?.check(trial.experiment)?;
     let vocabulary = data.tokenizers.sizes();
-    validate_vocabulary(trial.experiment, vocabulary)?;
     let store = data.split(Split::Train)?;
     let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
     let mut adam = Adam::build(training, model.weights());

@@ -6,15 +6,15 @@ use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::decode::DecodingConfig;
 use crate::decode::translate::translate;
-use crate::error::{Diagnostic, Error, Result};
+use crate::error::{Error, Result};
 use crate::files;
-use crate::model::{ModelConfig, Network, Position};
+use crate::model::Network;
 use crate::results::record::Record;
 use crate::results::render::markdown;
 use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
 use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
-use crate::train::likelihood::{likelihood, longest_sentence};
+use crate::train::likelihood::likelihood;
 use std::collections::BTreeMap;
 
 /// The folder of the translations in a run directory.
@@ -44,34 +44,6 @@ pub struct Translated {
     pub tokens: Vec<Vec<u32>>,
     pub references: Vec<String>,
     pub bleu: Bleu,
-}
-
-/// Whether every sentence of dev and test, which nothing drops, has a place among learned positions. Known before training.
-///
-/// # Errors
-/// A user error that names the split and the positions that it needs.
-pub(super) fn check_lengths(model: &ModelConfig, stores: &Stores) -> Result<()> {
-    if model.position != Position::Learned {
-        return Ok(());
-    }
-    [(Split::Dev, &stores.dev), (Split::Test, &stores.test)]
-        .into_iter()
-        .try_for_each(|(split, store)| check_length(model.learned_positions, split, store))
-}
-
-fn check_length(positions: i64, split: Split, store: &Store) -> Result<()> {
-    let longest = longest_sentence(store);
-    let needed = longest + 1;
-    if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
-        return Ok(());
-    }
-    let message = format!(
-        "model.learned_positions = {positions} is too few: the longest sentence of the {} set has {longest} tokens, which with its end make {needed}",
-        split.name()
-    );
-    let help =
-        format!("use {needed} or more; what a model is judged by is never dropped, unlike training pairs");
-    Err(Diagnostic::new(message).help(help).into())
 }
 
 /// Perplexity and BLEU on dev and test; writes `hypotheses/{dev,test}.txt`.
@@ -229,23 +201,6 @@ pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::store::StoreWriter;
-
-    #[test]
-    fn learned_positions_are_enough_for_the_longest_side_and_its_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test");
-        let mut writer = StoreWriter::create(&path, 10, [0; 32]).unwrap();
-        writer.push(&[3; 4], &[5; 8]).unwrap();
-        writer.push(&[3; 5], &[5; 2]).unwrap();
-        writer.finish().unwrap();
-        let store = Store::open(&path, [0; 32]).unwrap();
-        assert!(check_length(9, Split::Test, &store).is_ok());
-        let error = check_length(8, Split::Test, &store).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        let expected = "model.learned_positions = 8 is too few: the longest sentence of the test set has 8 tokens, which with its end make 9";
-        assert!(error.to_string().contains(expected), "{error}");
-    }
 
     #[test]
     fn sentences_stand_side_by_side_whatever_they_hold() {

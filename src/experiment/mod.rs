@@ -7,6 +7,7 @@ pub mod compared;
 pub mod distributed;
 pub mod doctor;
 mod evaluate;
+pub mod limits;
 mod monitor;
 pub mod probe;
 mod reporting;
@@ -23,9 +24,7 @@ pub use evaluate::{bleu_config, recorded_hypotheses, score_translations};
 pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
-use crate::config::{
-    Experiment, configuration_hash, identity, shape_hash, training_identity, validate_vocabulary,
-};
+use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
@@ -40,12 +39,12 @@ use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Checkpoints, Owner, Progress};
-use crate::train::stream::check_budget;
 use crate::train::trainer::Trainer;
 use crate::train::workload::Workload;
 use crate::{device, files};
 use attempts::{Attempts, Effort};
 use distributed::Team;
+use limits::DataLimits;
 use monitor::RunMonitor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,6 +109,7 @@ impl Trial<'_> {
     /// The same as the first of several processes.
     fn run_in(&self, team: &Team, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
         let data = prepare::open(&self.experiment.data, self.data_root)?;
+        DataLimits::of(&self.experiment.data, Some(&data))?.check(self.experiment)?;
         let identity = identity(self.experiment, data.fingerprint());
         run_files::check_vacant(self.run_dir)?;
         files::create_dir(self.run_dir)?;
@@ -184,11 +184,8 @@ impl Trial<'_> {
     ) -> Result<Record> {
         let Experiment { model: model_config, training, .. } = self.experiment;
         let vocabulary = data.tokenizers.sizes();
-        validate_vocabulary(self.experiment, vocabulary)?;
-        // Damage in the data, and settings that do not suit it, are found before the attempt begins.
+        // Damage in the data is found before the attempt begins.
         let stores = Stores::open(data)?;
-        evaluate::check_lengths(model_config, &stores)?;
-        check_budget(&stores.train, training)?;
         resume::refuse_lost_checkpoints(self.run_dir, training)?;
         let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);

@@ -1,14 +1,14 @@
 //! A few micro-batches of a trial, timed: what a plan knows before the first trial of a shape.
 
+use super::limits::DataLimits;
 use super::stand_in;
-use crate::config::{Experiment, validate_vocabulary};
+use crate::config::Experiment;
 use crate::data::batch::epoch_batches;
-use crate::data::prepared::vocabulary_sizes;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::model;
 use crate::model::cost::Cost;
-use crate::model::{self, VocabularySizes};
 use crate::train::adam::Adam;
 use crate::train::memory::working_set;
 use crate::train::step::Updates;
@@ -45,9 +45,10 @@ const SECONDS: f64 = 5.0;
 pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let Experiment { model: model_config, training, .. } = experiment;
     let data = open_if_prepared(&experiment.data, data_root)?;
-    let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, data.as_ref()));
+    let limits = DataLimits::of(&experiment.data, data.as_ref())?;
+    limits.check(experiment)?;
+    let sizes = limits.vocabulary(experiment);
     let vocabulary = sizes.target;
-    validate_vocabulary(experiment, sizes)?;
     let synthetic = data.is_none();
     let store = match &data {
         Some(data) => data.split(Split::Train)?,

@@ -1,5 +1,6 @@
 //! What a finished run left: its configuration and record, and the model that it scored.
 
+use super::limits::DataLimits;
 use super::reuse::SCORED;
 use super::{CHECKPOINTS, CONFIG_FILE, WEIGHTS, claim, claimed_identity};
 use crate::config::{Experiment, load_experiment};
@@ -97,6 +98,7 @@ impl TrainedModel {
                 data.tokenizers.target().len()
             )));
         }
+        DataLimits::of(&experiment.data, Some(&data))?.check_vocabulary(&experiment)?;
         let device = device::open(&experiment.run)?;
         let model = model::build(
             &experiment.model,

@@ -6,6 +6,7 @@
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
@@ -54,6 +55,8 @@ enum Source {
 #[derive(Debug)]
 struct Declared {
     named: Vec<(String, Tensor)>,
+    /// The paths among them.
+    taken: HashSet<String>,
     source: Source,
 }
 
@@ -77,7 +80,7 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared { named: Vec::new(), source };
+        let declared = Declared { named: Vec::new(), taken: HashSet::new(), source };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -99,7 +102,7 @@ impl Scope {
     pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         let path = self.child(name).path;
         let mut declared = self.declared.borrow_mut();
-        assert!(declared.named.iter().all(|(taken, _)| *taken != path), "variable {path} declared twice");
+        assert!(declared.taken.insert(path.clone()), "variable {path} declared twice");
         let tensor = match declared.source {
             Source::ShapesOnly => Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false),
             Source::Seeded { seed, kind, device } => {

@@ -1,6 +1,6 @@
 //! The score against every setting that rows vary while they share all others.
 
-use super::{Report, Section, Trial, file_name, spoken};
+use super::{Report, Section, Trial, file_name, signature, spoken};
 use crate::config::Experiment;
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -26,12 +26,12 @@ pub fn section(report: &Report) -> Section {
         .collect();
     let base = rows.iter().position(|row| Some(row[0].row) == report.base());
     for key in varying {
-        // Rows that are equal but for this key are a line.
-        let mut lines: BTreeMap<Settings, Vec<usize>> = BTreeMap::new();
+        // Rows that are equal but for this key, and scored alike, are a line.
+        let mut lines: BTreeMap<(Settings, Option<&str>), Vec<usize>> = BTreeMap::new();
         for (index, one) in settings.iter().enumerate() {
             let mut rest = one.clone();
             rest.remove(key);
-            lines.entry(rest).or_default().push(index);
+            lines.entry((rest, signature(rows[index]))).or_default().push(index);
         }
         let value = |index: usize| settings[index].get(key).cloned().unwrap_or_else(|| UNSET.to_string());
         let mut lines: Vec<Vec<usize>> = lines.into_values().filter(|line| line.len() > 1).collect();
@@ -136,6 +136,7 @@ fn name(line: &[usize], settings: &[Settings], key: &str, lines: &[Vec<usize>]) 
 }
 
 fn point(row: &[Trial], score: &str, x: f64) -> Option<Point> {
+    signature(row)?;
     let finished = row.iter().filter_map(|trial| trial.record);
     let values: Vec<f64> = finished.filter_map(|record| record.metrics.get(score).copied()).collect();
     let Summary { mean, deviation, .. } = Summary::of(&values)?;

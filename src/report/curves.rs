@@ -1,6 +1,6 @@
 //! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
 
-use super::{Report, Section, Trial, file_name, heading, spoken};
+use super::{Report, Section, Trial, file_name, heading, signature, spoken};
 use crate::error::Result;
 use crate::figures::mark::Look;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -22,9 +22,13 @@ pub fn section(report: &Report) -> Result<Section> {
     }
     for tag in TAGS {
         for (name, rows) in report.charts() {
+            // BLEU of another signature than the first row's does not belong into one picture with it.
+            let first = rows.iter().find_map(|row| signature(row));
+            let alike = |row: &[Trial]| tag != "dev/bleu" || signature(row) == first;
             let series: Vec<Series> = rows
                 .iter()
                 .enumerate()
+                .filter(|(_, row)| alike(row))
                 .map(|(index, row)| Series {
                     name: row[0].row.to_string(),
                     look: Look(index),
@@ -45,6 +49,12 @@ pub fn section(report: &Report) -> Result<Section> {
                 series,
             });
             section.figure(&file_name(&["curves", tag, &name]), drawn);
+            let unlike =
+                rows.iter().filter(|row| !alike(row) && row.iter().any(|trial| trial.record.is_some()));
+            let unlike: Vec<&str> = unlike.map(|row| row[0].row).collect();
+            if !unlike.is_empty() {
+                section.paragraph(&format!("Scored otherwise, and left out: {}.", unlike.join(", ")));
+            }
         }
     }
     Ok(section)

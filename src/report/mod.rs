@@ -133,6 +133,13 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The signature that the BLEU of all finished trials of a row share.
+fn signature<'a>(row: &[Trial<'a>]) -> Option<&'a str> {
+    let mut all = row.iter().filter_map(|trial| Some(trial.record?.signature.as_str()));
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
+}
+
 /// Rows beside the base row in one picture: as many as have colours of their own.
 const MOST_LINES: usize = 6;
 

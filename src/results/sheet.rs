@@ -293,7 +293,31 @@ pub fn notes(table: &ResultTable) -> Vec<Note> {
     if !table.verdicts.is_empty() {
         notes.push(Note::text(RULE));
     }
+    notes.extend(signatures(&[table]));
     notes.extend(provenance(table));
+    notes
+}
+
+/// How the BLEU of the rows of these tables was computed: one signature, or several with the rows of each.
+pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
+    let mut found: Vec<(&String, Vec<&str>)> = Vec::new();
+    for row in tables.iter().flat_map(|table| &table.rows) {
+        let Some(signature) = &row.signature else { continue };
+        match found.iter_mut().find(|(known, _)| *known == signature) {
+            Some((_, rows)) => rows.push(&row.layout.label),
+            None => found.push((signature, vec![&row.layout.label])),
+        }
+    }
+    let several = found.len() > 1 || tables.iter().any(|table| table.signature.is_none());
+    let note = |(signature, rows): (&String, Vec<&str>)| Note {
+        text: if several { format!("BLEU of {}:", rows.join(", ")) } else { "BLEU:".to_string() },
+        verbatim: Some(signature.clone()),
+    };
+    let mut notes: Vec<Note> = Vec::new();
+    if found.len() > 1 {
+        notes.push(Note::text("BLEU of different signatures does not compare."));
+    }
+    notes.extend(found.into_iter().map(note));
     notes
 }
 
@@ -340,12 +364,9 @@ fn seed_tests(significance: &Significance) -> String {
     text
 }
 
-/// Signature, data, code, and what to know of values and trials.
+/// Data, code, and what to know of values and trials.
 pub fn provenance(table: &ResultTable) -> Vec<Note> {
     let mut notes = Vec::new();
-    if let Some(signature) = &table.signature {
-        notes.push(Note { text: "BLEU:".into(), verbatim: Some(signature.clone()) });
-    }
     for data in &table.data {
         let fingerprint = data.fingerprint.get(..16).unwrap_or(&data.fingerprint);
         notes.push(Note {

@@ -112,12 +112,23 @@ impl ResultTable {
         if self.base_row().is_none() && self.rows.len() > 1 {
             missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
         }
-        let elsewhere =
-            self.rows.iter().filter(|row| row.fingerprint.is_some() && self.base_of(row).is_none());
-        if self.base_row().is_some_and(|base| base.fingerprint.is_some()) {
-            let labels: Vec<&str> = elsewhere.map(|row| row.layout.label.as_str()).collect();
-            if !labels.is_empty() {
-                missing.push(format!("no base row was trained on the data of {}", labels.join(", ")));
+        if let Some(base) = self.base_row().filter(|base| base.fingerprint.is_some()) {
+            let apart =
+                self.rows.iter().filter(|row| row.fingerprint.is_some() && self.base_of(row).is_none());
+            let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
+                let same_text = |other: &&Row| {
+                    other.layout.system == base.layout.system && other.fingerprint == row.fingerprint
+                };
+                self.rows.iter().any(|other| same_text(&other))
+            });
+            let labels = |rows: Vec<&Row>| {
+                rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ")
+            };
+            if !elsewhere.is_empty() {
+                missing.push(format!("no base row was trained on the data of {}", labels(elsewhere)));
+            }
+            if !otherwise.is_empty() {
+                missing.push(format!("no base row was scored as {}", labels(otherwise)));
             }
         }
         let mut compared = false;

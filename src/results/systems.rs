@@ -6,7 +6,9 @@
 use super::cost::Cost;
 use super::layout::TABLE2_COLUMN;
 use super::published::{Published, PublishedRow};
-use super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, provenance, signed, significance, value};
+use super::sheet::{
+    EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value,
+};
 use super::significance::Significance;
 use super::table::{Cell, ResultTable};
 use crate::error::{Error, Result};
@@ -44,6 +46,8 @@ pub struct SystemResult {
     pub row: String,
     pub finished: usize,
     pub wanted: usize,
+    /// Of `bleu`; absent where the trials do not share one.
+    pub signature: Option<String>,
     pub bleu: Cell,
     pub cost: Cost,
 }
@@ -63,20 +67,11 @@ impl SystemTable {
     /// Of the rows of one or several sweeps.
     ///
     /// # Errors
-    /// A user error for two rows that are one system on one pair, or for scores of different signatures.
+    /// A user error for two rows that are one system on one pair.
     pub fn of(tables: &[&ResultTable]) -> Result<SystemTable> {
         let (mut pairs, mut systems): (Vec<String>, Vec<System>) = (Vec::new(), Vec::new());
-        let mut notes: Vec<Note> = Vec::new();
-        let mut signature: Option<&String> = None;
+        let mut notes: Vec<Note> = signatures(tables);
         for table in tables {
-            if let (Some(one), Some(other)) = (signature, &table.signature)
-                && one != other
-            {
-                return Err(Error::user(format!(
-                    "the sweeps mix two BLEU signatures: {one} and {other}; score all of them anew with one setting"
-                )));
-            }
-            signature = signature.or(table.signature.as_ref());
             let Some(column) = table.columns.iter().position(|column| column.name == TABLE2_COLUMN) else {
                 return Err(Error::user(format!(
                     "the layout of Table 2 shows {TABLE2_COLUMN}: add it to table.columns"
@@ -91,6 +86,7 @@ impl SystemTable {
                     row: row.layout.label.clone(),
                     finished: row.finished,
                     wanted: row.layout.seeds.len(),
+                    signature: row.signature.clone(),
                     bleu: row.cells[column].clone(),
                     cost: row.cost.clone(),
                 };

@@ -13,7 +13,7 @@ use super::record::Record;
 use super::significance::{Comparison, Significance};
 use super::summary::Summary;
 use super::verdict::Verdict;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ pub struct ResultTable {
     pub verdicts: Vec<Verdict>,
     /// In the order of rows, then of seeds.
     pub failures: Vec<Failure>,
-    /// The signature that all scores share.
+    /// The signature that all BLEU scores share; absent where there is none, or several: then rows have their own.
     pub signature: Option<String>,
     /// The corpora that finished trials saw.
     pub data: Vec<Data>,
@@ -69,6 +69,9 @@ pub struct Row {
     pub layout: RowLayout,
     /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
     pub fingerprint: Option<String>,
+    /// The signature of the BLEU of all finished trials; rows of another one do not compare in BLEU. Absent where
+    /// none finished, and where they do not share one: then the row has no mean of BLEU.
+    pub signature: Option<String>,
     /// Trials that finished, of the seeds that the row should have; the values are theirs.
     pub finished: usize,
     /// Seed and training of each trial that finished, in the order of the seeds. Trials of one training differ in
@@ -115,6 +118,11 @@ pub enum Better {
     Lower,
 }
 
+/// Whether a column's values are BLEU, and mean something by their signature alone.
+pub fn has_signature(column: &str) -> bool {
+    matches!(column.rsplit('/').next(), Some("bleu" | "atat"))
+}
+
 /// Which values of a column are better; none of one that only describes, as `parameters` does.
 pub fn better(column: &str) -> Option<Better> {
     match column.rsplit('/').next()? {
@@ -128,8 +136,7 @@ impl ResultTable {
     /// Lays out the results; trials without one are still to be run.
     ///
     /// # Errors
-    /// A result that the layout has no place for, two of one trial, an unknown published
-    /// row, or scores of different signatures.
+    /// A result that the layout has no place for, two of one trial, or an unknown published row.
     pub fn new(layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
         let by_trial = index(layout, results)?;
         let names = column_names(layout);
@@ -141,7 +148,7 @@ impl ResultTable {
             significance: Significance::default(),
             verdicts: Vec::new(),
             failures: Vec::new(),
-            signature: one_signature(results)?,
+            signature: one(&distinct(results, |record| record.signature.clone())),
             data: distinct(results, |record| Data {
                 recipe: record.data.recipe.clone(),
                 fingerprint: record.data.fingerprint.clone(),
@@ -169,6 +176,7 @@ impl ResultTable {
                 }
             }
             let row = new_row(layout, row, &ended, paper, &names);
+            table.notes.extend(mixed(&row, &ended));
             for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
                 column.published |= cell.published.is_some();
             }
@@ -183,12 +191,13 @@ impl ResultTable {
         self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
     }
 
-    /// The row that `row` is compared with: the base row, or the same system on the row's own data.
+    /// The row that `row` is compared with: the base row, or the same system on the row's own data, scored alike.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
         let mut candidates = self.rows.iter().filter(|other| {
             row.fingerprint.is_some()
                 && other.fingerprint == row.fingerprint
+                && other.signature == row.signature
                 && other.layout.system == base.layout.system
         });
         candidates.next()
@@ -197,17 +206,20 @@ impl ResultTable {
     fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
             let Some(better) = better(&self.columns[column].name) else { continue };
-            let mut best: BTreeMap<Option<String>, f64> = BTreeMap::new();
+            let scored = has_signature(&self.columns[column].name);
+            // Rows that compare.
+            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| scored));
+            let mut best: BTreeMap<_, f64> = BTreeMap::new();
             for row in &self.rows {
                 let Some(summary) = &row.cells[column].summary else { continue };
-                let so_far = best.entry(row.fingerprint.clone()).or_insert(summary.mean);
+                let so_far = best.entry(kind(row)).or_insert(summary.mean);
                 *so_far = match better {
                     Better::Higher => so_far.max(summary.mean),
                     Better::Lower => so_far.min(summary.mean),
                 };
             }
             for row in &mut self.rows {
-                let best = best.get(&row.fingerprint);
+                let best = best.get(&kind(row));
                 let cell = &mut row.cells[column];
                 cell.best = cell.summary.as_ref().is_some_and(|summary| Some(&summary.mean) == best);
             }
@@ -223,10 +235,18 @@ fn new_row(
     columns: &[&str],
 ) -> Row {
     let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
+    let signatures = distinct_of(&finished, |record| record.signature.clone());
     let summary_of = |name: &str| {
+        if has_signature(name) && signatures.len() > 1 {
+            return None;
+        }
         Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
     };
-    let same_text = finished.iter().all(|record| record.data.recipe == paper_recipe(&row.pair));
+    // The paper's text has capitals, and its scores count them.
+    let same_text = |record: &&Record| {
+        record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
+    };
+    let same_text = finished.iter().all(same_text);
     let cell = |name: &&str| {
         let summary = summary_of(name);
         let of_pair = |paper: &'_ PublishedRow| match *name {
@@ -249,6 +269,7 @@ fn new_row(
     Row {
         layout: row.clone(),
         fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
+        signature: one(&signatures),
         finished: finished.len(),
         trainings: ended
             .iter()
@@ -261,22 +282,42 @@ fn new_row(
 
 /// What finished trials have, each once, sorted.
 fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T> {
-    let all: BTreeSet<T> = results.iter().filter_map(TrialResult::record).map(of).collect();
-    all.into_iter().collect()
+    distinct_of(&results.iter().filter_map(TrialResult::record).collect::<Vec<_>>(), of)
 }
 
-fn one_signature(results: &[TrialResult]) -> Result<Option<String>> {
-    let mut finished = results.iter().filter_map(|result| Some((result, &result.record()?.signature)));
-    let Some((first, signature)) = finished.next() else {
-        return Ok(None);
-    };
-    match finished.find(|(_, other)| *other != signature) {
-        None => Ok(Some(signature.clone())),
-        Some((second, other)) => Err(Error::user(format!(
-            "the results mix two BLEU signatures: {signature} (row {:?}, seed {}) and {other} (row {:?}, seed {}); score all of them anew with one setting before tabulating",
-            first.row, first.seed, second.row, second.seed
-        ))),
+fn distinct_of<T: Ord>(records: &[&Record], of: impl Fn(&Record) -> T) -> Vec<T> {
+    records.iter().map(|record| of(record)).collect::<BTreeSet<T>>().into_iter().collect()
+}
+
+/// The only one of some.
+fn one(all: &[String]) -> Option<String> {
+    match all {
+        [only] => Some(only.clone()),
+        _ => None,
     }
+}
+
+/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one.
+fn mixed(row: &Row, ended: &[&TrialResult]) -> Option<String> {
+    if row.signature.is_some() || row.finished == 0 {
+        return None;
+    }
+    let score = |result: &&TrialResult| {
+        let record = result.record()?;
+        let scores: Vec<String> = record
+            .metrics
+            .iter()
+            .filter(|(tag, _)| tag.ends_with("/bleu"))
+            .map(|(tag, score)| format!("{tag} {score:.2}"))
+            .collect();
+        Some(format!("seed {} has {} of {}", result.seed, scores.join(", "), record.signature))
+    };
+    let scores: Vec<String> = ended.iter().filter_map(score).collect();
+    Some(format!(
+        "{} has no mean BLEU, because its seeds were not scored alike: {}",
+        row.layout.label,
+        scores.join("; ")
+    ))
 }
 
 fn failure(result: &TrialResult) -> Option<Failure> {
@@ -451,14 +492,46 @@ pub(super) mod tests {
         );
     }
 
-    #[test]
-    fn different_signatures_are_not_mixed() {
-        let (layout, mut results) = example();
-        if let TrialOutcome::Finished { record, .. } = &mut results[1].outcome {
-            record.signature = "tok:none".into();
+    fn with_signature(results: &mut [TrialResult], row: &str, seed: u64, signature: &str) {
+        for result in results.iter_mut().filter(|result| result.row == row && result.seed == seed) {
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.signature = signature.into();
+            }
         }
-        let error = ResultTable::new(&layout, &results).unwrap_err().to_string();
-        assert!(error.contains("two BLEU signatures") && error.contains("score all of them anew"), "{error}");
+    }
+
+    #[test]
+    fn rows_of_different_signatures_are_kept_apart() {
+        let (layout, mut results) = example();
+        with_signature(&mut results, "A-h1", 1, "nrefs:1|case:lc|tok:13a");
+        let table = ResultTable::new(&layout, &results).unwrap();
+        assert_eq!(table.signature, None);
+        let [base, other] = [&table.rows[0], &table.rows[1]];
+        assert!(base.signature.as_ref().unwrap().contains("case:mixed"));
+        assert_eq!(other.signature.as_deref(), Some("nrefs:1|case:lc|tok:13a"));
+        assert_eq!(table.base_of(other), None);
+        // Each the best of its kind in BLEU; perplexities compare.
+        assert!(base.cells[3].best && other.cells[3].best);
+        assert!(base.cells[2].best && !other.cells[2].best);
+        // The paper's scores count capitals.
+        assert!(base.cells[3].against_published.is_some());
+        assert_eq!(other.cells[3].against_published, None);
+        assert!(table.notes.is_empty(), "{:?}", table.notes);
+    }
+
+    #[test]
+    fn a_row_whose_seeds_were_not_scored_alike_has_no_mean_and_says_so() {
+        let (layout, mut results) = example();
+        with_signature(&mut results, "base", 2, "later");
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let base = &table.rows[0];
+        assert_eq!((&base.signature, &base.cells[3].summary, base.cells[3].best), (&None, &None, false));
+        assert!(base.cells[2].summary.is_some());
+        let note = &table.notes[0];
+        assert!(
+            note.starts_with("base has no mean BLEU") && note.contains("seed 2 has dev/bleu 25.00 of later"),
+            "{note}"
+        );
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::config::tree::Tree;
 use crate::error::{Error, Place, Result};
 use std::collections::BTreeSet;
 
+/// Most factors of a section: even with one value each they make every label longer.
+const MOST_FACTORS: usize = 100;
+
 /// One way through a section: a row, and a choice of every factor that applies.
 #[derive(Debug, Clone)]
 pub struct Combination<'a> {
@@ -94,6 +97,14 @@ impl Ground<'_> {
 /// Too many combinations, a key set twice, a condition on what does not exist or never
 /// happens, or nothing left.
 pub fn combinations<'a>(section: &'a Section, ground: &Ground) -> Result<Vec<Combination<'a>>> {
+    if section.rows.len() > MOST_COMBINATIONS {
+        return Err(too_many(&section.place));
+    }
+    if section.factors.len() > MOST_FACTORS {
+        let message = format!("{} axes, zips and draws multiply the rows", section.factors.len());
+        let help = format!("expected at most {MOST_FACTORS}");
+        return Err(mistake(message, &section.place, help));
+    }
     check_conditions(section, ground)?;
     let labels = Labels::new(&section.factors);
     let mut combinations: Vec<Combination> = match section.rows.as_slice() {

@@ -1,11 +1,14 @@
 //! From a sweep file to its trials: combinations × seeds, each a checked experiment.
 
 use super::combine::{Combination, Ground, about_row, combinations, too_many};
+use super::effect::Effects;
 use super::factor::MOST_COMBINATIONS;
+use super::label;
 use super::layout::{check_base, check_table};
-use super::settings::{Setting, mistake};
+use super::settings::{Setting, check_sets, mistake};
 use super::spec::{Section, SweepSpec};
 use crate::config::configuration_hash;
+use crate::config::effect::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
 use crate::config::schema::Experiment;
 use crate::config::tree::{Node, Tree, Value};
@@ -28,19 +31,40 @@ pub struct Trial {
     pub changes: Vec<(String, String)>,
     /// Resolved and checked; its label is the row's, its seed the trial's.
     pub experiment: Experiment,
+    /// Where the row is stated.
+    pub place: Place,
 }
 
-/// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`,
-/// applied to every trial last.
+/// What trials are wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be planned or trained: nothing may be trained for nothing or have no place.
+    Train,
+    /// To be shown: what an earlier version of the program has trained has results to look at, whatever rules came since.
+    Show,
+}
+
+/// All trials of a sweep that is to be trained, row by row, seeds innermost. `sets` are `section.key=value`, applied to
+/// every trial last.
 ///
 /// # Errors
 /// Anything in the sweep, its base or a trial that is not accepted, at its place; for a
 /// trial the message names the row.
 pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+    expand_for(Purpose::Train, spec, sets)
+}
+
+/// [`expand`] for either purpose.
+///
+/// # Errors
+/// As for [`expand`]; of trials to be shown, not what only a training has to be kept from.
+pub fn expand_for(purpose: Purpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     check(spec)?;
+    check_sets(sets)?;
     let base = load_base(spec)?;
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = Known::default();
+    let mut effects = Effects::default();
     for section in &spec.sections {
         let mut tree = base.clone();
         for Setting { key, place, value } in spec.set.iter().chain(&section.set) {
@@ -56,7 +80,12 @@ pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
             let label = combination.label();
             let mut experiment = tree.experiment().map_err(|error| about_row(error, &label))?;
             experiment.label = Some(label.clone());
-            known.add(&experiment, &label, &place_of(combination, section))?;
+            let place = place_of(combination, section);
+            known.add(&experiment, &label, &place)?;
+            if purpose == Purpose::Train {
+                effects.add(&experiment, combination, &tree)?;
+                known.add_to_train(&experiment, &label, &place)?;
+            }
             let row = combination.row;
             let trial = Trial {
                 group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
@@ -66,11 +95,17 @@ pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
                 system: system(&label, section),
                 row: label,
                 experiment,
+                place,
             };
             trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
         }
+        effects.end_section(&section.set)?;
     }
+    effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
+    if purpose == Purpose::Train {
+        spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
+    }
     Ok(trials)
 }
 
@@ -107,31 +142,60 @@ fn place_of(combination: &Combination, section: &Section) -> Place {
     }
 }
 
-/// The rows so far. No two may have one label, for it names a directory, and no two may be the
-/// same configuration, for one would be trained for nothing.
+/// The rows so far. No two may have one label, for it names a directory, and no two may be the same configuration or
+/// compute the same, for one would be trained for nothing.
 #[derive(Default)]
 struct Known {
     labels: HashMap<String, Place>,
+    /// The same by label without capitals: some file systems do not tell them apart.
+    plain_labels: HashMap<String, (String, Place)>,
     /// Labels by configuration.
     configurations: HashMap<String, String>,
+    /// Labels and experiments by what has an effect.
+    effects: HashMap<String, (String, Experiment)>,
 }
 
 impl Known {
     fn add(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
         if let Some(other) = self.labels.insert(label.to_string(), place.clone()) {
             let message = format!("two rows are labelled {label:?}");
-            let help = format!("labels name directories: change one; the other is {}", at(&other, place));
-            return Err(mistake(message, place, help));
+            return Err(mistake(message, place, one_label(&other, place)));
         }
-        if let Some(help) = super::label::mend(label) {
+        if let Some(help) = label::mend(label) {
             return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
         }
-        let other = self.configurations.insert(configuration_hash(experiment), label.to_string());
-        let Some(other) = other else {
-            return Ok(());
-        };
-        let message = format!("rows {other:?} and {label:?} are the same configuration");
-        let help = match self.labels.get(&other) {
+        match self.configurations.insert(configuration_hash(experiment), label.to_string()) {
+            None => Ok(()),
+            Some(other) => {
+                let message = format!("rows {other:?} and {label:?} are the same configuration");
+                Err(mistake(message, place, self.one_row(&other, label, place)))
+            }
+        }
+    }
+
+    /// What a row that is to be trained has to keep to beside [`Known::add`].
+    fn add_to_train(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
+        if let Some(why) = label::reserved(label) {
+            let message = format!("no row can be labelled {label:?}: {why}");
+            return Err(mistake(message, place, "choose another label"));
+        }
+        let plain = label.to_ascii_lowercase();
+        if let Some((other, other_place)) = self.plain_labels.insert(plain, (label.into(), place.clone())) {
+            let message = format!("the labels {other:?} and {label:?} differ in capitals alone");
+            return Err(mistake(message, place, one_label(&other_place, place)));
+        }
+        let before = self.effects.insert(effect_hash(experiment), (label.to_string(), experiment.clone()));
+        let Some((other, before)) = before else { return Ok(()) };
+        let message = format!(
+            "rows {other:?} and {label:?} compute the same: {}, in which they differ, has no effect here",
+            differences(&before, experiment).join(", ")
+        );
+        Err(mistake(message, place, self.one_row(&other, label, place)))
+    }
+
+    /// What to do about two rows of which one is too many.
+    fn one_row(&self, other: &str, label: &str, place: &Place) -> String {
+        match self.labels.get(other) {
             Some(first) if first != place => {
                 format!("remove one, or change what sets it apart; the other is {}", at(first, place))
             }
@@ -140,9 +204,13 @@ impl Known {
                     .to_string()
             }
             _ => "remove one, or change what sets it apart".to_string(),
-        };
-        Err(mistake(message, place, help))
+        }
     }
+}
+
+/// What to do about two labels that stand for one directory.
+fn one_label(other: &Place, place: &Place) -> String {
+    format!("labels name directories: change one; the other is {}", at(other, place))
 }
 
 /// A place in few words, seen from another.

@@ -4,9 +4,12 @@ use super::file::PartFile;
 use super::settings::mistake;
 use super::spec::{Row, Section, item_places, read_rows, read_sections};
 use crate::config::deserialize::from_table;
-use crate::config::load::{load_table, relative_to};
+use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
 use crate::error::{Place, Result};
 use std::path::{Path, PathBuf};
+
+/// Most files that a sweep includes in all: two that include two others each, and so on, would never be read to the end.
+const MOST_FILES: usize = 1_000;
 
 /// What an included file brings.
 #[derive(Debug, Default)]
@@ -19,12 +22,14 @@ pub struct Part {
 #[derive(Debug)]
 pub struct Chain {
     files: Vec<PathBuf>,
+    /// Files that were included so far.
+    included: usize,
 }
 
 impl Chain {
     /// Starts at a sweep file.
     pub fn new(sweep: &Path) -> Chain {
-        Chain { files: vec![sweep.to_path_buf()] }
+        Chain { files: vec![sweep.to_path_buf()], included: 0 }
     }
 
     fn holds(&self, file: &Path) -> bool {
@@ -37,7 +42,7 @@ impl Chain {
 /// are those of sections that state none.
 ///
 /// # Errors
-/// There is no such file, it includes itself, or something in it is not accepted.
+/// There is no such file, it includes itself, there are too many of them, or something in it is not accepted.
 pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> Result<Part> {
     let path = relative_to(place, named)?;
     if !path.is_file() {
@@ -49,6 +54,15 @@ pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> 
         names.push(path.display().to_string());
         let message = format!("include = {named:?} leads back to a file that includes this one");
         return Err(mistake(message, place, format!("remove one of the circle: {}", names.join(" -> "))));
+    }
+    chain.included += 1;
+    if chain.included > MOST_FILES {
+        let message = format!("include = {named:?}: the sweep includes more than {MOST_FILES} files");
+        return Err(mistake(message, place, "each mention counts: name every file once"));
+    }
+    if chain.files.len() == LONGEST_CHAIN {
+        let message = format!("include = {named:?}: more than {LONGEST_CHAIN} files include one another");
+        return Err(mistake(message, place, "name the last of them in the sweep's own file"));
     }
     let (tree, start) = load_table(&path)?;
     let PartFile { include: included, row, section } = from_table(&tree, &start)?;

@@ -1,5 +1,6 @@
 //! Labels of rows: short, and safe as names of directories.
 
+use super::directory;
 use super::factor::{Choice, Factor};
 use super::settings::Setting;
 use crate::config::tree::{Key, Node, Value};
@@ -7,6 +8,9 @@ use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 
 /// What a row is called if nothing gives it a name.
 pub const PLAIN: &str = "base";
+
+/// The word of `--only` that stands for the trials that failed.
+pub const FAILED: &str = "failed";
 
 /// Words keys for labels: the last part, unless two keys of the section share it.
 #[derive(Debug)]
@@ -63,6 +67,24 @@ pub fn mend(label: &str) -> Option<String> {
     }
 }
 
+/// What else a name stands for in the directory of a sweep, so that no row can have it, in any mixture of capitals: some
+/// file systems take those for the same. None if a row can.
+pub fn reserved(label: &str) -> Option<&'static str> {
+    let name = label.to_ascii_lowercase();
+    if directory::is_own(&name)
+        || name.contains("tfevents")
+        || (name.starts_with("events-") && name.ends_with(".tmp"))
+    {
+        Some("the sweep writes a file of this name beside its rows")
+    } else if name.strip_prefix("seed-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some("directories of this name hold the runs of a row")
+    } else if name == FAILED {
+        Some("--only takes this word for the trials that failed")
+    } else {
+        None
+    }
+}
+
 fn last(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
@@ -86,7 +108,7 @@ fn value(node: &Node) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tree::parse_value;
+    use crate::config::parse::parse_value;
 
     fn written(text: &str) -> String {
         value(&parse_value("a.toml", text, 0..text.len()).unwrap())
@@ -106,6 +128,36 @@ mod tests {
         assert_eq!(mend("a/b").as_deref(), Some(DIRECTORY_NAME_HELP));
         assert!(mend(&"x".repeat(201)).unwrap().contains("has 201 characters"));
         assert_eq!(mend(&"x".repeat(200)), None);
+    }
+
+    #[test]
+    fn names_that_the_sweeps_directory_needs_itself_are_no_rows() {
+        let own = [
+            "table.md",
+            "table.tex",
+            "Table.CSV",
+            "records.jsonl",
+            "ledger.jsonl",
+            "sweep.toml",
+            "report.html",
+            "events.out.tfevents.0000000001.ablate",
+            "events-3.tmp",
+            "seed-1",
+            "SEED-",
+            "failed",
+        ];
+        own.iter().for_each(|label| assert!(reserved(label).is_some(), "{label}"));
+        let free = [
+            "base",
+            "table",
+            "mean",
+            "table.md,norm=pre",
+            "seed-one",
+            "events",
+            "record.json",
+            "checkpoints",
+        ];
+        free.iter().for_each(|label| assert_eq!(reserved(label), None, "{label}"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod directory;
 pub mod draw;
 pub mod driver;
+pub mod effect;
 pub mod event;
 pub mod expand;
 pub mod factor;

@@ -3,10 +3,17 @@
 //! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
 
 use super::expand::Trial;
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Place, Result};
 use crate::results::record::FailureKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Most trials that run at once.
+pub const MOST_WORKERS: usize = 10_000;
+/// Most hours of one call: more than a hundred years, and still a time that clocks can add.
+const MOST_HOURS: f64 = 1e6;
+/// Most attempts at one trial.
+const MOST_ATTEMPTS: u32 = 1_000;
 
 /// The rules that a driver follows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,34 +29,63 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Checks what the sweep and the command line say together.
+    /// Checks the values one by one; `place` gives where a key of the sweep's file was written.
     ///
     /// # Errors
-    /// A user error that names the key.
-    pub fn check(&self, trials: &[Trial]) -> Result<()> {
-        let refuse = |what: String| Err(Error::user(what));
+    /// The first that is not accepted.
+    pub fn check_values(
+        &self,
+        place: &dyn Fn(&[&str]) -> Option<Place>,
+    ) -> std::result::Result<(), Diagnostic> {
+        let refuse = |path: &[&str], value: String, accepted: String| {
+            let message = format!("{} = {value} is out of range", path.join("."));
+            Err(Diagnostic::new(message).at(place(path)).help(format!("expected {accepted}")))
+        };
         if self.max_trials == Some(0) {
-            return refuse("max_trials = 0 would run nothing; use 1 or more".into());
+            return refuse(&["max_trials"], "0".into(), "1 or more".into());
         }
-        if let Some(hours) = self.max_hours.filter(|hours| !hours.is_finite() || *hours <= 0.0) {
-            return refuse(format!("max_hours = {hours} is no time to work in; use a number above 0"));
+        if let Some(hours) = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS)) {
+            let accepted = format!("a number above 0, at most {MOST_HOURS}");
+            return refuse(&["max_hours"], format!("{hours:?}"), accepted);
         }
-        if self.retry.attempts == 0 {
-            return refuse("retry.attempts = 0 would run nothing; use 1 or more".into());
+        let attempts = self.retry.attempts;
+        if !(1..=MOST_ATTEMPTS).contains(&attempts) {
+            return refuse(&["retry", "attempts"], attempts.to_string(), format!("1 to {MOST_ATTEMPTS}"));
         }
-        let Some(Halving { first, factor }) = self.halving else { return Ok(()) };
-        if factor < 2 {
-            return refuse(format!("halving.factor = {factor} lets every trial go on; use 2 or more"));
+        match &self.halving {
+            Some(Halving { factor, .. }) if *factor < 2 => refuse(
+                &["halving", "factor"],
+                factor.to_string(),
+                "2 or more: else every trial goes on".into(),
+            ),
+            Some(Halving { first: 0, .. }) => refuse(&["halving", "first"], "0".into(), "1 or more".into()),
+            _ => Ok(()),
         }
+    }
+
+    /// Checks the comparisons of halving against the trials that it compares.
+    ///
+    /// # Errors
+    /// A mistake at `place` that names the row.
+    pub fn check_halving(&self, trials: &[Trial], place: Place) -> Result<()> {
+        let Some(halving) = &self.halving else { return Ok(()) };
+        let first = halving.first;
         for trial in trials {
             let interval = trial.experiment.training.dev_interval_steps;
-            if first == 0 || interval == 0 || !first.is_multiple_of(interval) {
-                return refuse(format!(
-                    "halving.first = {first} is no step at which row {:?} measures its dev loss; use a multiple \
-                     of its training.dev_interval_steps = {interval}",
+            if interval == 0 || !first.is_multiple_of(interval) {
+                let message = format!(
+                    "halving.first = {first} is no step at which row {:?} measures its dev loss",
                     trial.row
-                ));
+                );
+                let help = format!("use a multiple of its training.dev_interval_steps = {interval}");
+                return Err(Diagnostic::new(message).at(Some(place)).help(help).into());
             }
+        }
+        if trials.iter().all(|trial| halving.rungs(trial.experiment.training.steps).is_empty()) {
+            let longest = trials.iter().map(|trial| trial.experiment.training.steps).max().unwrap_or(0);
+            let message = format!("halving.first = {first} compares nothing: no row has more updates");
+            let help = format!("use less than {longest}, or remove [halving]");
+            return Err(Diagnostic::new(message).at(Some(place)).help(help).into());
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! `--only`: which of a sweep's unfinished trials one call runs.
 
 use super::expand::Trial;
+use super::label::FAILED;
+use super::state::StateKind;
 use crate::error::{Error, Result, nearest};
 use crate::results::record::Failure;
 
@@ -25,9 +27,9 @@ impl Selection {
         for word in words {
             match word.as_str() {
                 name if known(name) => selection.names.push(name.to_string()),
-                "failed" => selection.failed = true,
+                FAILED => selection.failed = true,
                 other => {
-                    let guess = nearest(other, rows.iter().copied().chain(["failed"]));
+                    let guess = nearest(other, rows.iter().copied().chain([FAILED]));
                     let guess = guess.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                     return Err(Error::user(format!(
                         "--only {other:?} names no row of the sweep, no ROW/seed-N and is not `failed`{guess}"
@@ -46,6 +48,16 @@ impl Selection {
             return failure.is_none_or(|failure| !failure.kind.repeats());
         }
         self.names.iter().any(|name| names(trial, name)) || (self.failed && failure.is_some())
+    }
+}
+
+impl Selection {
+    /// Whether a plan shows a trial in this state.
+    pub fn plans(&self, trial: &Trial, state: StateKind) -> bool {
+        let everything = self.names.is_empty() && !self.failed;
+        everything
+            || self.names.iter().any(|name| names(trial, name))
+            || (self.failed && state == StateKind::Failed)
     }
 }
 

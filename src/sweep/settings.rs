@@ -1,7 +1,9 @@
 //! Changes of an experiment as a sweep file writes them: `{ "model.heads" = 1 }`.
 
+use crate::config::load::{SET, parse_set};
 use crate::config::tree::{Node, Table, Value};
 use crate::error::{Diagnostic, Error, Place, Result};
+use std::collections::HashSet;
 
 /// One change of the base: a dotted key and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,25 +32,10 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
         let help = format!("expected a table of changes: {what} = {{ \"model.heads\" = 1 }}");
         return Err(mistake(message, &node.place, help));
     };
-    let mut settings: Vec<Setting> = Vec::new();
-    for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
-        match &value.value {
-            Value::Table(section) if !key.name.contains('.') => {
-                settings.extend(section.iter().map(|(inner, value)| Setting {
-                    key: format!("{}.{}", key.name, inner.name),
-                    place: inner.place.clone(),
-                    value: value.clone(),
-                }));
-            }
-            _ => settings.push(Setting {
-                key: key.name.clone(),
-                place: key.place.clone(),
-                value: value.clone(),
-            }),
-        }
-    }
-    for (i, setting) in settings.iter().enumerate() {
-        if settings[..i].iter().any(|earlier| earlier.key == setting.key) {
+    let settings = flat(table, words);
+    let mut stated = HashSet::new();
+    for setting in &settings {
+        if !stated.insert(setting.key.as_str()) {
             let message = format!("{what} states {} twice", setting.key);
             return Err(mistake(message, &setting.place, "remove one of them"));
         }
@@ -68,6 +55,65 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
         }
     }
     Ok(settings)
+}
+
+/// The entries of a table with dotted keys: of `{ model = { heads = 1 } }`, `model.heads`.
+fn flat(table: &Table, words: &[&str]) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
+        match &value.value {
+            Value::Table(section) if !key.name.contains('.') => {
+                settings.extend(section.iter().map(|(inner, value)| Setting {
+                    key: format!("{}.{}", key.name, inner.name),
+                    place: inner.place.clone(),
+                    value: value.clone(),
+                }));
+            }
+            _ => settings.push(Setting {
+                key: key.name.clone(),
+                place: key.place.clone(),
+                value: value.clone(),
+            }),
+        }
+    }
+    for setting in &mut settings {
+        // Blanks around the parts of a key mean nothing, and must not hide which key it is.
+        setting.key = setting.key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
+    }
+    settings
+}
+
+/// The settings of `--set` arguments.
+///
+/// # Errors
+/// An argument of another form, or a value that is broken TOML.
+pub fn of_sets(sets: &[String]) -> Result<Vec<Setting>> {
+    let mut settings = Vec::new();
+    for argument in sets {
+        settings.extend(flat(&table_of_set(argument)?.0, &[]));
+    }
+    Ok(settings)
+}
+
+/// A `--set` as a table of one entry, and its place.
+fn table_of_set(argument: &str) -> Result<(Table, Place)> {
+    let (key, value) = parse_set(argument)?;
+    let place = key.place.clone();
+    let mut table = Table::default();
+    table.insert(key, value);
+    Ok((table, place))
+}
+
+/// Checks the `--set` of a sweep as if they stood in its file: what a file may not change would change nothing here.
+///
+/// # Errors
+/// As for [`settings`], at the argument.
+pub fn check_sets(sets: &[String]) -> Result<()> {
+    for argument in sets {
+        let (table, place) = table_of_set(argument)?;
+        settings(Some(&Node { value: Value::Table(table), place }), SET, &[])?;
+    }
+    Ok(())
 }
 
 /// The items of an array that must not be empty; `name` is its key in messages.

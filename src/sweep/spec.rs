@@ -1,17 +1,19 @@
 //! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
+use super::combine::too_many;
 use super::condition::Condition;
-use super::factor::{Factor, factors};
+use super::factor::{Factor, MOST_COMBINATIONS, factors};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::label;
 use super::launch::slurm::spec::SlurmSpec;
-use super::policy::Policy;
+use super::policy::{MOST_WORKERS, Policy};
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
 use crate::config::load::{load_table, relative_to};
 use crate::config::tree::{Node, Table, Value};
 use crate::error::{Place, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// A sweep as its file states it; [`expand`](super::expand::expand) makes trials of it.
@@ -110,10 +112,15 @@ impl SweepSpec {
         } = from_table(&tree, &start)?;
         let base_place = place_of(&tree, "base", &start);
         check_seeds(&seeds, tree.get("seeds"))?;
-        if workers == Some(0) {
-            let help = "expected 1 or more; leave it out to let the command decide";
-            return Err(mistake("workers = 0 runs nothing", &place_of(&tree, "workers", &start), help));
+        if let Some(workers) = workers.filter(|workers| !(1..=MOST_WORKERS).contains(workers)) {
+            let help = format!("expected 1 to {MOST_WORKERS}; leave it out to let the command decide");
+            let message = format!("workers = {workers} is out of range");
+            return Err(mistake(message, &place_of(&tree, "workers", &start), help));
         }
+        let policy = Policy { max_trials, max_hours, retry, halving, fail_fast: false };
+        let place = |path: &[&str]| tree.at(path).map(|node| node.place.clone());
+        policy.check_values(&place)?;
+        slurm.check(&|key| place(&["slurm", key]))?;
         let mut sections = read_sections(section, &tree, &seeds)?;
         let mut top = Section {
             label: None,
@@ -145,7 +152,7 @@ impl SweepSpec {
             table,
             workers,
             devices,
-            policy: Policy { max_trials, max_hours, retry, halving, fail_fast: false },
+            policy,
             slurm,
             start,
             places: tree,
@@ -246,8 +253,12 @@ fn check_seeds(seeds: &[u64], node: Option<&Node>) -> Result<()> {
         let help = "state at least one, as in seeds = [1, 2, 3]";
         return Err(mistake("seeds = [] leaves nothing to run", place, help));
     }
-    for (i, (seed, item)) in seeds.iter().zip(items).enumerate() {
-        if seeds[..i].contains(seed) {
+    if seeds.len() > MOST_COMBINATIONS {
+        return Err(too_many(place));
+    }
+    let mut stated = HashSet::new();
+    for (seed, item) in seeds.iter().zip(items) {
+        if !stated.insert(seed) {
             return Err(mistake(format!("seeds states {seed} twice"), &item.place, "remove one of them"));
         }
     }

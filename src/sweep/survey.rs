@@ -42,7 +42,6 @@ impl Scheduler<'_> {
                 Some(known) => known.clone(),
                 None => {
                     let data = data::open(&experiment.data, self.data_root)?;
-                    crate::config::validate_vocabulary(experiment, data.tokenizers.sizes())?;
                     fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
                 }
             };

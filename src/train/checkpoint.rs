@@ -110,11 +110,8 @@ pub struct CheckpointBytes {
 
 /// What [`Checkpoints`] will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
 pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
-    let weights = (config.precision.kinds().weights.elt_size_in_bytes() as u64 * parameters) as f64;
-    let saved = match config.checkpoint_interval_steps {
-        0 => 1,
-        interval => config.steps.div_ceil(interval) as usize,
-    };
+    let weights = config.precision.kinds().weights.elt_size_in_bytes() as f64 * parameters as f64;
+    let saved = usize::try_from(config.scheduled_checkpoints()).unwrap_or(usize::MAX);
     let states = saved.min(KEPT_STATES);
     // The latest states are of steps that the average takes too; the scored weights are one more file.
     let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);

@@ -138,6 +138,11 @@ impl TrainingConfig {
             || self.early_stopping_patience.zip(waited).is_some_and(|(patience, waited)| waited >= patience)
     }
 
+    /// Checkpoints that the schedule has in a training that does not end early.
+    pub fn scheduled_checkpoints(&self) -> u64 {
+        self.steps.saturating_sub(1).checked_div(self.checkpoint_interval_steps).unwrap_or(0) + 1
+    }
+
     /// The updates whose weights are averaged for the final scores of a training of `end` updates,
     /// ascending: the last `average_checkpoints` that the schedule has, fewer if it has fewer.
     pub fn averaged_steps(&self, end: u64) -> Vec<u64> {
@@ -163,6 +168,8 @@ mod tests {
             };
             let seen = config.averaged_steps(steps);
             assert!(seen.iter().all(|&s| config.saves_at(s)));
+            let saved = (1..=steps).filter(|&step| config.saves_at(step)).count() as u64;
+            assert_eq!(config.scheduled_checkpoints(), saved);
             seen
         };
         assert_eq!(averaged(100, 10, 3), [80, 90, 100]);

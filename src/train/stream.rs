@@ -27,7 +27,7 @@ impl<'a> BatchStream<'a> {
         if store.is_empty() {
             return Err(Error::user("the training data holds no pair"));
         }
-        check_budget(store, config)?;
+        check_budget(store.len(), store.target_tokens() + store.len() as u64, config)?;
         let batches = epoch_batches(store, config.seed, progress.epoch, config.batching());
         Ok(BatchStream {
             store,
@@ -88,19 +88,15 @@ impl<'a> BatchStream<'a> {
 /// mistake, and would keep one update busy for as long as it likes.
 const MOST_EPOCHS: u64 = 100;
 
-/// Whether an update ends within a reasonable number of epochs of `store`.
+/// Whether an update ends within a reasonable number of epochs of a text of so many pairs and target tokens, ends of
+/// sentences counted.
 ///
 /// # Errors
 /// A user error with the tokens of an epoch.
-pub fn check_budget(store: &Store, config: &TrainingConfig) -> Result<()> {
+pub fn check_budget(pairs: usize, epoch: u64, config: &TrainingConfig) -> Result<()> {
     let asked = config.batch_tokens as u64;
-    // A pair has a token at least, its end: as good as always that is enough to know, and no length is read.
-    if store.is_empty() || asked <= (store.len() as u64).saturating_mul(MOST_EPOCHS) {
-        return Ok(());
-    }
-    let epoch: u64 = (0..store.len()).map(|pair| store.target_length(pair) as u64 + 1).sum();
     let most = epoch.saturating_mul(MOST_EPOCHS);
-    if asked <= most {
+    if pairs == 0 || asked <= most {
         return Ok(());
     }
     let message = format!(

@@ -28,6 +28,16 @@ impl Folder {
         self.0.path().join(name)
     }
 
+    /// Expects these files in the folder, by name, and nothing else.
+    #[track_caller]
+    pub fn expect_only(&self, names: &[&str]) {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut found: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        found.sort();
+        assert_eq!(found, names);
+    }
+
     pub fn experiment(text: &str, sets: &[&str]) -> (Folder, Result<(), Error>) {
         let folder = Folder::with(&[("e.toml", text)]);
         let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();

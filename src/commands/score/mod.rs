@@ -85,7 +85,7 @@ pub struct Arguments {
     #[arg(long)]
     pub paired_ar: bool,
     /// Draws of intervals and tests. By default 1000 of a bootstrap, 10000 of a randomisation.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub resamples: Option<u32>,
     /// Seed of the draws. By default 12345.
     #[arg(long, value_name = "N")]

@@ -15,11 +15,11 @@ pub use export::Exported;
 pub use peak::Peak;
 pub use training::Training;
 
+use super::limits::DataLimits;
 use super::stand_in;
 use super::trained::load_scored;
 use super::{finished_run, provenance};
-use crate::config::{Experiment, validate_vocabulary};
-use crate::data::prepared::vocabulary_sizes;
+use crate::config::Experiment;
 use crate::data::store::Store;
 use crate::data::{self, Corpus, open, open_if_prepared};
 use crate::decode::DecodingConfig;
@@ -205,8 +205,9 @@ impl Subject {
             Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
             _ => open_if_prepared(&experiment.data, data_root)?,
         };
-        let sizes = VocabularySizes::from(vocabulary_sizes(&experiment.data, prepared.as_ref()));
-        validate_vocabulary(experiment, sizes)?;
+        let limits = DataLimits::of(&experiment.data, prepared.as_ref())?;
+        limits.check(experiment)?;
+        let sizes = limits.vocabulary(experiment);
         let spread = |store: &Store| -> Vec<Vec<u32>> {
             let count = count.min(store.len());
             (0..count).map(|n| store.source(n * store.len() / count)).collect()

@@ -35,6 +35,9 @@ pub fn rows(table: &ResultTable) -> Result<String> {
             header.extend(what.map(|what| format!("{name} {what}")));
         }
     }
+    // Where all rows share a signature, it stands below the other forms of the table.
+    let unlike = table.signature.is_none() && table.rows.iter().any(|row| row.finished > 0);
+    header.extend(unlike.then(|| "BLEU signature".to_string()));
     let mut records = vec![header];
     for row in &table.rows {
         let mut record = vec![
@@ -68,6 +71,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
                 record.extend(comparison(cell));
             }
         }
+        record.extend(unlike.then(|| row.signature.clone().unwrap_or_default()));
         records.push(record);
     }
     text(&records)
@@ -96,7 +100,13 @@ pub fn systems(table: &SystemTable) -> Result<String> {
         "test/bleu p (Holm)",
     ];
     let mut records = vec![header.map(String::from).to_vec()];
-    for (pair, result) in table.systems.iter().flat_map(|system| &system.results) {
+    let results = || table.systems.iter().flat_map(|system| &system.results);
+    let mut finished =
+        results().filter(|(_, result)| result.finished > 0).map(|(_, result)| &result.signature);
+    let first = finished.next();
+    let unlike = first.is_some_and(|first| first.is_none() || finished.any(|other| other != first));
+    records[0].extend(unlike.then(|| "BLEU signature".to_string()));
+    for (pair, result) in results() {
         let summary = result.bleu.summary.as_ref();
         let mut record = vec![
             words(&result.system),
@@ -113,6 +123,7 @@ pub fn systems(table: &SystemTable) -> Result<String> {
             result.cost.incomplete.to_string(),
         ];
         record.extend(comparison(&result.bleu));
+        record.extend(unlike.then(|| result.signature.clone().unwrap_or_default()));
         records.push(record);
     }
     text(&records)

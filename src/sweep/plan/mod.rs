@@ -17,6 +17,7 @@ use super::collect::run_dir;
 use super::committed::CommittedRecords;
 use super::devices::Need;
 use super::expand::Trial;
+use super::selection::Selection;
 use super::state::{StateKind, TrialState};
 use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     pub data_root: &'a Path,
     /// Records that stand for trials.
     pub committed: &'a CommittedRecords,
+    /// The trials that were asked for; others are left out.
+    pub only: &'a Selection,
     pub workers: usize,
     /// Measure, in processes of their own, the shapes of which no earlier run tells.
     pub probe: bool,
@@ -150,6 +153,9 @@ pub fn plan(request: &Request) -> Result<Plan> {
                 }
                 None => shared.spare(trial, identity, fingerprint, &run_dir, state),
             };
+        }
+        if !request.only.plans(trial, state.state) {
+            continue;
         }
         let row = match rows.last_mut().filter(|row| row.row == trial.row) {
             Some(row) => row,

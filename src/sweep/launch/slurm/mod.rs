@@ -75,7 +75,7 @@ impl Slurm {
     /// # Errors
     /// A user error that says what to do.
     pub fn check(spec: &SlurmSpec, sweep_dir: &Path, data_root: &Path) -> Result<()> {
-        spec.check()?;
+        spec.check(&|_| None)?;
         script::log_name(&absolute(sweep_dir)?)?;
         script::shell_word(&absolute(data_root)?)?;
         script::shell_word(&this_program()?)?;

@@ -1,8 +1,9 @@
 //! The `[slurm]` table of a sweep file: what each trial asks the cluster for.
 
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Place};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::ops::RangeInclusive;
 
 /// What `--launcher slurm` asks Slurm for, for each trial. What is absent is the cluster's default.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -54,8 +55,13 @@ impl Default for SlurmSpec {
     }
 }
 
-/// Seconds between two questions to Slurm, at most.
-const LONGEST_POLL: f64 = 86_400.0;
+/// Most processors, and most graphics processors, of one job.
+const MOST_CPUS: usize = 1 << 12;
+const MOST_GPUS: u32 = 1 << 10;
+/// Most jobs that run at once.
+const MOST_RUNNING: usize = 1_000_000;
+/// From what a controller can bear to a day.
+const POLL_SECONDS: RangeInclusive<f64> = 0.01..=86_400.0;
 
 /// Options of sbatch that the launcher sets itself.
 const OWN: [&str; 12] = [
@@ -74,27 +80,33 @@ const OWN: [&str; 12] = [
 ];
 
 impl SlurmSpec {
-    /// Checks the values.
+    /// Checks the values; `place` gives where a key of the table was written.
     ///
     /// # Errors
-    /// A user error that names the key.
-    pub fn check(&self) -> Result<()> {
-        let refuse = |what: String| Err(Error::user(format!("slurm.{what}")));
-        if self.cpus == Some(0) {
-            return refuse("cpus = 0 is no place to train in; use 1 or more".into());
+    /// The first that is not accepted.
+    pub fn check(&self, place: &dyn Fn(&str) -> Option<Place>) -> std::result::Result<(), Diagnostic> {
+        let refuse = |key: &str, message: String, help: &str| {
+            Err(Diagnostic::new(format!("slurm.{message}")).at(place(key)).help(help))
+        };
+        let counts = [
+            ("cpus", self.cpus, MOST_CPUS),
+            ("max_running", self.max_running, MOST_RUNNING),
+            ("warn_seconds", Some(self.warn_seconds as usize), 65_535),
+        ];
+        for (key, count, most) in counts {
+            if let Some(count) = count.filter(|count| !(1..=most).contains(count)) {
+                let help = format!("expected 1 to {most}");
+                return refuse(key, format!("{key} = {count} is out of range"), &help);
+            }
         }
-        if self.max_running == Some(0) {
-            return refuse("max_running = 0 would run nothing; use 1 or more".into());
+        if self.gpus > MOST_GPUS {
+            let help = format!("expected 0 (none) to {MOST_GPUS}");
+            return refuse("gpus", format!("gpus = {} is out of range", self.gpus), &help);
         }
-        if self.warn_seconds == 0 || self.warn_seconds > 65535 {
-            return refuse(format!("warn_seconds = {} is outside of 1 to 65535", self.warn_seconds));
-        }
-        // NaN is neither.
-        if !(self.poll_seconds > 0.0 && self.poll_seconds <= LONGEST_POLL) {
-            return refuse(format!(
-                "poll_seconds = {} is out of range; use a number above 0, {LONGEST_POLL} (a day) at most",
-                self.poll_seconds
-            ));
+        if !POLL_SECONDS.contains(&self.poll_seconds) {
+            let help = format!("expected {} to {} seconds", POLL_SECONDS.start(), POLL_SECONDS.end());
+            let message = format!("poll_seconds = {:?} is out of range", self.poll_seconds);
+            return refuse("poll_seconds", message, &help);
         }
         let texts = [
             ("partition", &self.partition),
@@ -102,24 +114,29 @@ impl SlurmSpec {
             ("time", &self.time),
             ("memory", &self.memory),
         ];
+        let broken =
+            |text: &&String| text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control());
         for (key, text) in texts {
-            let blank = |letter: char| letter.is_whitespace() || letter.is_control();
-            if text.as_ref().is_some_and(|text| text.is_empty() || text.contains(blank)) {
-                return refuse(format!(
-                    "{key} = {text:?} is no word that sbatch could read",
-                    text = text.as_deref().unwrap_or_default()
-                ));
+            if let Some(text) = text.as_ref().filter(broken) {
+                return refuse(
+                    key,
+                    format!("{key} = {text:?} is no word that sbatch could read"),
+                    "write it without blanks",
+                );
             }
         }
         for option in &self.options {
             let name = option.split('=').next().unwrap_or_default();
             if !option.starts_with("--") || option.contains(char::is_control) {
-                return refuse(format!(
-                    "options holds {option:?}; expected long options as in [\"--qos=low\", \"--exclusive\"]"
-                ));
+                let help = "expected long options, as in [\"--qos=low\", \"--exclusive\"]";
+                return refuse("options", format!("options holds {option:?}"), help);
             }
             if OWN.contains(&name) {
-                return refuse(format!("options holds {name}, which ablate sets itself; leave it out"));
+                return refuse(
+                    "options",
+                    format!("options holds {name}, which ablate sets itself"),
+                    "leave it out",
+                );
             }
         }
         Ok(())
@@ -160,7 +177,7 @@ mod tests {
             options: vec!["--qos=low".into()],
             ..SlurmSpec::default()
         };
-        full.check().unwrap();
+        full.check(&|_| None).unwrap();
         let options = full.options().join(" ");
         assert!(options.contains("--partition=gpu --time=4:00:00 --mem=8G --gpus=1"), "{options}");
         assert!(options.ends_with("--qos=low"), "{options}");
@@ -168,18 +185,16 @@ mod tests {
 
     #[test]
     fn values_that_cannot_be_are_refused_by_name() {
-        let refused = |spec: SlurmSpec| {
-            let error = spec.check().unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            error.to_string()
-        };
+        let refused = |spec: SlurmSpec| spec.check(&|_| None).unwrap_err().to_string();
         let plain = SlurmSpec::default;
         assert!(refused(SlurmSpec { cpus: Some(0), ..plain() }).starts_with("slurm.cpus = 0"));
         assert!(refused(SlurmSpec { max_running: Some(0), ..plain() }).contains("max_running"));
         assert!(refused(SlurmSpec { warn_seconds: 70_000, ..plain() }).contains("warn_seconds = 70000"));
-        for seconds in [-1.0, 0.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert!(refused(SlurmSpec { poll_seconds: seconds, ..plain() }).contains("poll_seconds"));
+        for poll_seconds in [-1.0, 0.0, f64::NAN, f64::INFINITY, 9.3e18, 1e-300] {
+            assert!(refused(SlurmSpec { poll_seconds, ..plain() }).contains("slurm.poll_seconds = "));
         }
+        assert!(refused(SlurmSpec { gpus: u32::MAX, ..plain() }).contains("slurm.gpus = 4294967295"));
+        assert!(refused(SlurmSpec { cpus: Some(usize::MAX), ..plain() }).contains("slurm.cpus = "));
         assert!(refused(SlurmSpec { account: Some("a\u{1}".into()), ..plain() }).contains("account"));
         assert!(refused(SlurmSpec { memory: Some("8 G".into()), ..plain() }).contains("memory = \"8 G\""));
         assert!(refused(SlurmSpec { options: vec!["-p x".into()], ..plain() }).contains("\"-p x\""));

@@ -1,0 +1,103 @@
+//! Settings that change nothing, stated in a sweep or in an experiment: refused before anything is trained.
+
+use super::combine::{Combination, about_row};
+use super::settings::{Setting, of_sets};
+use crate::config::effect::{Idle, idle, is_default};
+use crate::config::schema::Experiment;
+use crate::config::tree::Tree;
+use crate::error::{Diagnostic, Error, Place, Result};
+use std::collections::BTreeMap;
+
+/// Settings without effect by their keys.
+type Found = BTreeMap<&'static str, Idle>;
+
+/// What has had no effect in any row so far.
+///
+/// A key that a row or a factor states must have an effect in that very row. One that is stated for several rows (by the
+/// sweep's or a section's `set`, by `--set`) must have one in some of them; and so must one that the base states, unless
+/// only what the sweep sets has taken its effect away, as fewer updates do for a try.
+#[derive(Debug, Default)]
+pub struct Effects {
+    everywhere: Option<Found>,
+    in_section: Option<Found>,
+}
+
+impl Effects {
+    /// Takes in a row.
+    ///
+    /// # Errors
+    /// A key that the row states and that has no effect in it.
+    pub fn add(&mut self, experiment: &Experiment, combination: &Combination, tree: &Tree) -> Result<()> {
+        let found = idle(experiment);
+        for idle in &found {
+            if combination.changes().any(|setting| setting.key == idle.key) {
+                return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
+            }
+        }
+        let found = out_of_range(found);
+        for so_far in [&mut self.everywhere, &mut self.in_section] {
+            match so_far {
+                None => *so_far = Some(found.clone()),
+                Some(so_far) => so_far.retain(|key, _| found.contains_key(key)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a section, which sets `settings`.
+    ///
+    /// # Errors
+    /// A key of them without an effect in any of its rows.
+    pub fn end_section(&mut self, settings: &[Setting]) -> Result<()> {
+        check_settings(settings, &self.in_section.take().unwrap_or_default())
+    }
+
+    /// Ends the sweep, which sets `settings` and, by `--set`, `sets`, on the experiment `base`.
+    ///
+    /// # Errors
+    /// A key that is stated for all rows without an effect in any.
+    pub fn end(self, settings: &[Setting], sets: &[String], base: &Tree) -> Result<()> {
+        let found = self.everywhere.unwrap_or_default();
+        check_settings(settings, &found)?;
+        check_file(base, sets, &found)
+    }
+}
+
+/// Checks an experiment that is trained by itself, stated by its `file` and by `sets`.
+///
+/// # Errors
+/// A key that the file or a `--set` states and that has no effect.
+pub fn check_experiment(file: &Tree, sets: &[String], experiment: &Experiment) -> Result<()> {
+    check_file(file, sets, &out_of_range(idle(experiment)))
+}
+
+fn out_of_range(found: Vec<Idle>) -> Found {
+    found.into_iter().filter(|idle| !idle.off).map(|idle| (idle.key, idle)).collect()
+}
+
+/// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.
+/// A file that states the default there states nothing: a run's own configuration does so.
+fn check_file(file: &Tree, sets: &[String], found: &Found) -> Result<()> {
+    check_settings(&of_sets(sets)?, found)?;
+    let Ok(alone) = file.read() else { return Ok(()) };
+    for idle in idle(&alone) {
+        let stated = place(&idle, file).filter(|_| !is_default(&alone, idle.key));
+        if let (true, Some(place)) = (found.contains_key(idle.key), stated) {
+            return Err(mistake(&idle, Some(place)));
+        }
+    }
+    Ok(())
+}
+
+fn check_settings(settings: &[Setting], found: &Found) -> Result<()> {
+    let stated = settings.iter().find_map(|setting| Some((setting, found.get(setting.key.as_str())?)));
+    stated.map_or(Ok(()), |(setting, idle)| Err(mistake(idle, Some(setting.value.place.clone()))))
+}
+
+fn place(idle: &Idle, tree: &Tree) -> Option<Place> {
+    tree.place(&idle.key.split('.').collect::<Vec<_>>())
+}
+
+fn mistake(idle: &Idle, place: Option<Place>) -> Error {
+    Diagnostic::new(idle.message.as_str()).at(place).help(idle.help.as_str()).into()
+}
