@@ -202,6 +202,8 @@ mod tests {
     fn a_rank_that_left_is_an_error_and_no_wait() {
         let found = ranks(2, |rank, group| {
             let mut tensor = Tensor::ones([3], (Kind::Float, Device::Cpu));
+            // A rank must not leave before the others have joined.
+            group.sum(&mut tensor).unwrap();
             (rank == 0).then(|| group.sum(&mut tensor).unwrap_err().to_string())
         });
         assert!(found[0].as_ref().unwrap().contains("by peer"), "{found:?}");
