@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from torch_transformer import MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
+from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/model"
 VOCABULARY = 11
@@ -42,26 +42,6 @@ PAIRS = [
 # after ten updates they are still equal to 1e-9.
 TRAINING = {"label_smoothing": 0.1, "learning_rate_scale": 0.02, "warmup_steps": 4}
 ADAM = {"adam_beta1": 0.9, "adam_beta2": 0.98, "adam_epsilon": 1e-9}
-
-# What differs from MODEL and TRAINING.
-CASES = {
-    "base": {"layers": 2},
-    "one_head": {"heads": 1},
-    "d_k_not_d_v": {"d_k": 3, "d_v": 5},
-    "heads_not_d_model": {"heads": 3, "d_k": 4, "d_v": 4},
-    "learned": {"position": "learned"},
-    "halves": {"position": "sinusoidal_halves"},
-    "no_positions": {"position": "none"},
-    "untied": {"tying": "none"},
-    "decoder_tied": {"tying": "decoder"},
-    "pre_norm": {"norm": "pre", "layers": 2},
-    "no_biases": {"attention_biases": False},
-    "padded_rows": {"embedding_rows": 16},
-    "no_smoothing": {"label_smoothing": 0.0},
-    "more_smoothing": {"label_smoothing": 0.2},
-    "epsilon": {"layer_norm_epsilon": 1e-3, "tying": "none", "norm": "pre", "position": "learned"},
-}
-
 
 def uniforms(name, count):
     """`count` numbers in [0, 1) of the variable `name`."""

@@ -34,6 +34,25 @@ MODEL = {
     "embedding_multiple": None,
 }
 
+# What differs from MODEL, and from TRAINING of `make_parity_fixtures.py`, in each golden file that it writes.
+CASES = {
+    "base": {"layers": 2},
+    "one_head": {"heads": 1},
+    "d_k_not_d_v": {"d_k": 3, "d_v": 5},
+    "heads_not_d_model": {"heads": 3, "d_k": 4, "d_v": 4},
+    "learned": {"position": "learned"},
+    "halves": {"position": "sinusoidal_halves"},
+    "no_positions": {"position": "none"},
+    "untied": {"tying": "none"},
+    "decoder_tied": {"tying": "decoder"},
+    "pre_norm": {"norm": "pre", "layers": 2},
+    "no_biases": {"attention_biases": False},
+    "padded_rows": {"embedding_rows": 16},
+    "no_smoothing": {"label_smoothing": 0.0},
+    "more_smoothing": {"label_smoothing": 0.2},
+    "epsilon": {"layer_norm_epsilon": 1e-3, "tying": "none", "norm": "pre", "position": "learned"},
+}
+
 
 def sinusoids(kind, length, d_model):
     """[length, d_model]: §3.5's interleaved table, or tensor2tensor's with sines before cosines."""
@@ -63,6 +82,10 @@ class Positions(nn.Module):
         return x + table[: x.size(1)]
 
 
+def norm(model):
+    return nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"])
+
+
 class Attention(nn.Module):
     """Projections, softmax(QKᵀ/√d_k)V over heads, and the norm of the connection around it."""
 
@@ -76,7 +99,7 @@ class Attention(nn.Module):
         self.key = nn.Linear(d_model, self.heads * d_k, bias=biases)
         self.value = nn.Linear(d_model, self.heads * d_v, bias=biases)
         self.output = nn.Linear(self.heads * d_v, d_model, bias=biases)
-        self.norm = nn.LayerNorm(d_model, eps=model["layer_norm_epsilon"])
+        self.norm = norm(model)
         self.rate = model["attention_dropout"]
 
     def split(self, x):
@@ -99,7 +122,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner = nn.Linear(model["d_model"], model["d_ff"])
         self.outer = nn.Linear(model["d_ff"], model["d_model"])
-        self.norm = nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"])
+        self.norm = norm(model)
         self.dropout = nn.Dropout(model["activation_dropout"])
 
     def forward(self, x):
@@ -137,7 +160,7 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Layer(model, decoder) for _ in range(model["layers"]))
         pre = model["norm"] == "pre"
-        self.norm = nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"]) if pre else nn.Identity()
+        self.norm = norm(model) if pre else nn.Identity()
 
     def forward(self, x, **context):
         for layer in self.layers:

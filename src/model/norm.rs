@@ -10,15 +10,15 @@ use tch::Tensor;
 /// # Source
 /// Ba et al. 2016; used by Vaswani et al. 2017, §3.1.
 #[derive(Debug)]
-pub struct LayerNorm {
+pub struct Normalisation {
     scale: Tensor,
     offset: Tensor,
     epsilon: f64,
 }
 
-impl LayerNorm {
+impl Normalisation {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
-        LayerNorm {
+        Normalisation {
             scale: scope.variable("scale", &[config.d_model], Start::Ones),
             offset: scope.variable("offset", &[config.d_model], Start::Zeros),
             epsilon: config.layer_norm_epsilon,

@@ -3,7 +3,7 @@
 //! The only place that knows where normalisation stands.
 
 use super::dropout::{Dropout, Mode};
-use super::norm::LayerNorm;
+use super::norm::Normalisation;
 use super::weights::Scope;
 use super::{ModelConfig, Norm};
 use tch::Tensor;
@@ -11,7 +11,7 @@ use tch::Tensor;
 /// Adds a sub-layer's output to its input and normalises.
 #[derive(Debug)]
 pub struct Residual {
-    norm: LayerNorm,
+    norm: Normalisation,
     dropout: Dropout,
     place: Norm,
 }
@@ -19,13 +19,13 @@ pub struct Residual {
 impl Residual {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         Residual {
-            norm: LayerNorm::build(&scope.child("norm"), config),
+            norm: Normalisation::build(&scope.child("norm"), config),
             dropout: Dropout::build(&scope.child("dropout"), config.dropout),
             place: config.norm,
         }
     }
 
-    /// Post: LayerNorm(x + Dropout(f(x))). Pre: x + Dropout(f(LayerNorm(x))).
+    /// Post: Norm(x + Dropout(f(x))). Pre: x + Dropout(f(Norm(x))).
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D], and so for `sublayer`.
@@ -40,14 +40,14 @@ impl Residual {
 /// What follows the last layer of a stack: a norm if the layers normalise first, else nothing.
 #[derive(Debug)]
 pub struct StackEnd {
-    norm: Option<LayerNorm>,
+    norm: Option<Normalisation>,
 }
 
 impl StackEnd {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let norm = match config.norm {
             Norm::Post => None,
-            Norm::Pre => Some(LayerNorm::build(&scope.child("norm"), config)),
+            Norm::Pre => Some(Normalisation::build(&scope.child("norm"), config)),
         };
         StackEnd { norm }
     }

@@ -12,7 +12,7 @@ use ablate::model::encoder::Encoder;
 use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
-use ablate::model::norm::LayerNorm;
+use ablate::model::norm::Normalisation;
 use ablate::model::position::PositionEncoding;
 use ablate::model::residual::Residual;
 use ablate::model::weights::{Scope, Start, Weights};
@@ -173,7 +173,7 @@ impl Compute<'_> {
                 differentiate(vec![("output", layer.forward(input("x"), mode))], &inputs, &weights)
             }
             Layer::LayerNorm => {
-                let layer = LayerNorm::build(&scope, model);
+                let layer = Normalisation::build(&scope, model);
                 let weights = ready(scope);
                 differentiate(vec![("output", layer.forward(input("x")))], &inputs, &weights)
             }
