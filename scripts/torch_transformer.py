@@ -28,6 +28,7 @@ MODEL = {
     "learned_positions": 16,
     "tying": "all",
     "norm": "post",
+    "norm_kind": "layer",
     "layer_norm_epsilon": 1e-6,
     "attention_biases": True,
     "embedding_rows": None,
@@ -51,6 +52,8 @@ CASES = {
     "no_smoothing": {"label_smoothing": 0.0},
     "more_smoothing": {"label_smoothing": 0.2},
     "epsilon": {"layer_norm_epsilon": 1e-3, "tying": "none", "norm": "pre", "position": "learned"},
+    "rms_norm": {"norm_kind": "rms"},
+    "rms_pre_norm": {"norm_kind": "rms", "norm": "pre", "layers": 2},
 }
 
 
@@ -83,7 +86,8 @@ class Positions(nn.Module):
 
 
 def norm(model):
-    return nn.LayerNorm(model["d_model"], eps=model["layer_norm_epsilon"])
+    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[model["norm_kind"]]
+    return kind(model["d_model"], eps=model["layer_norm_epsilon"])
 
 
 class Attention(nn.Module):

@@ -22,6 +22,7 @@ use ablate::model::dropout::{Dropout, Mode};
 use ablate::model::weights::Scope;
 use ablate::model::{Initialisation, ModelConfig, Network, Norm, Position, Transformer, Tying};
 use ablate::signal::StopFlag;
+use ablate::sweep::committed::CommittedRecords;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::{Progress, RunState};
@@ -29,7 +30,6 @@ use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
-use ablate::sweep::committed::CommittedRecords;
 use common::Workshop;
 use common::variants::choices;
 use serde_json::{Map, Value, json};
@@ -387,7 +387,8 @@ fn the_committed_records_of_this_version_agree() {
     let workshop = Workshop::new();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/demo.toml");
     let mut words = vec!["train", demo.to_str().unwrap(), "--name", "demo"];
-    let sets = ["training.steps=100", "training.average_checkpoints=1", "decoding.beam=1", "run.device=\"cpu\""];
+    let sets =
+        ["training.steps=100", "training.average_checkpoints=1", "decoding.beam=1", "run.device=\"cpu\""];
     words.extend(sets.iter().chain(&["decoding.max_extra_length=0"]).flat_map(|set| ["--set", set]));
     workshop.run(&words).expect(0);
     let curve = |text: &str| -> Vec<(String, f64)> {
@@ -402,7 +403,10 @@ fn the_committed_records_of_this_version_agree() {
     for ((place, before), (other, after)) in recorded.iter().zip(&again) {
         assert_eq!(place, other);
         // Processors round differently, and a hundred updates enlarge it.
-        assert!((before - after).abs() < 2e-3 * before.abs(), "{place}: {before} is recorded, {after} comes out");
+        assert!(
+            (before - after).abs() < 2e-3 * before.abs(),
+            "{place}: {before} is recorded, {after} comes out"
+        );
     }
     assert_eq!(recorded.len(), again.len());
 }

@@ -4,7 +4,7 @@
 //! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
-use super::{Initialisation, ModelConfig, Norm, Position, Tying};
+use super::{Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
 pub type Serves = Result<(), Unknown>;
@@ -47,6 +47,7 @@ impl Implementations {
             position,
             tying,
             norm,
+            norm_kind,
             initialisation,
             // Biases that are absent are zeros.
             attention_biases: _,
@@ -69,6 +70,7 @@ impl Implementations {
         of_position(*position)
             .and(of_tying(*tying))
             .and(of_norm(*norm))
+            .and(of_norm_kind(*norm_kind))
             .and(of_initialisation(*initialisation))
     }
 
@@ -111,6 +113,19 @@ fn of_norm(norm: Norm) -> Implementations {
     }
 }
 
+fn of_norm_kind(kind: NormKind) -> Implementations {
+    match kind {
+        NormKind::Layer => Implementations::ALL,
+        NormKind::Rms => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"rms\"",
+                known: "its norms subtract the mean and have an offset",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
+    }
+}
+
 fn of_initialisation(initialisation: Initialisation) -> Implementations {
     match initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
@@ -123,9 +138,10 @@ mod tests {
 
     #[test]
     fn what_one_setting_rules_out_the_others_do_not_bring_back() {
-        let config = ModelConfig { norm: Norm::Pre, position: Position::None, ..Default::default() };
+        let config = ModelConfig { norm: Norm::Pre, norm_kind: NormKind::Rms, ..Default::default() };
         let found = Implementations::of(&config);
         assert_eq!(found.marian.unwrap_err().setting, "model.norm = \"pre\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
     }

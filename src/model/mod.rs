@@ -62,9 +62,12 @@ pub struct ModelConfig {
     pub learned_positions: i64,
     /// Which of the matrices of embeddings and softmax are one (§3.4).
     pub tying: Tying,
-    /// Where layer normalisation stands (§3.1).
+    /// Where normalisation stands (§3.1).
     pub norm: Norm,
-    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
+    /// What normalisation computes.
+    pub norm_kind: NormKind,
+    /// Added to the variance, or to the mean square, before its root is taken. tensor2tensor's 1e-6; libtorch's own
+    /// default is 1e-5.
     pub layer_norm_epsilon: f64,
     /// Biases of the attention projections. Not printed in the paper, but its parameter counts need them.
     pub attention_biases: bool,
@@ -105,7 +108,7 @@ pub enum Tying {
     None,
 }
 
-/// Where layer normalisation stands.
+/// Where normalisation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
@@ -113,6 +116,16 @@ pub enum Norm {
     Post,
     /// x + Dropout(Sublayer(LayerNorm(x))), and one more norm after each stack.
     Pre,
+}
+
+/// What normalisation computes of a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// (x - mean) / √(variance + epsilon) · scale + offset: the paper's (Ba et al. 2016).
+    Layer,
+    /// x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
+    Rms,
 }
 
 /// How weights start.
@@ -142,6 +155,7 @@ impl Default for ModelConfig {
             learned_positions: 1024,
             tying: Tying::All,
             norm: Norm::Post,
+            norm_kind: NormKind::Layer,
             layer_norm_epsilon: 1e-6,
             attention_biases: true,
             initialisation: Initialisation::Tensor2tensor,
