@@ -55,9 +55,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
 }
 
-/// Whether every `--set` says something about the text.
+/// Whether every `--set` says something about the text. The tying does by what it rules out: an experiment with separate
+/// vocabularies must state another than the default.
 fn check_settings(sets: &[String]) -> Result<()> {
-    match of_sets(sets)?.into_iter().find(|setting| !setting.key.starts_with("data.")) {
+    let concerns_text = |key: &str| key.starts_with("data.") || key == "model.tying";
+    match of_sets(sets)?.into_iter().find(|setting| !concerns_text(&setting.key)) {
         None => Ok(()),
         Some(setting) => {
             let message = format!("{} does not change what is prepared", setting.key);
