@@ -53,6 +53,9 @@ CASES = {
     "more_smoothing": {"label_smoothing": 0.2},
     "epsilon": {"layer_norm_epsilon": 1e-3, "tying": "none", "norm": "pre", "position": "learned"},
     "rms_norm": {"norm_kind": "rms"},
+    "rotary": {"position": "rotary", "layers": 2},
+    "alibi": {"position": "alibi", "layers": 2},
+    "alibi_three_heads": {"position": "alibi", "heads": 3, "d_k": 4, "d_v": 4, "norm": "pre"},
     "rms_pre_norm": {"norm_kind": "rms", "norm": "pre", "layers": 2},
 }
 
@@ -74,12 +77,12 @@ class Positions(nn.Module):
         self.kind = model["position"]
         if self.kind == "learned":
             self.weight = nn.Parameter(torch.empty(model["learned_positions"], model["d_model"]))
-        elif self.kind != "none":
+        elif self.kind.startswith("sinusoidal"):
             table = sinusoids(self.kind, longest, model["d_model"]).to(torch.get_default_dtype())
             self.register_buffer("table", table, persistent=False)
 
     def forward(self, x):
-        if self.kind == "none":
+        if self.kind in ("none", "rotary", "alibi"):
             return x
         table = self.weight if self.kind == "learned" else self.table
         return x + table[: x.size(1)]
@@ -90,10 +93,28 @@ def norm(model):
     return kind(model["d_model"], eps=model["layer_norm_epsilon"])
 
 
+def rotate(x):
+    """[B, H, T, K]: RoFormer's turning of the planes (2i, 2i + 1) by position · 10000^(-2i/K), as complex numbers."""
+    length, d_k = x.shape[-2:]
+    turns = torch.outer(torch.arange(length, dtype=x.dtype), 10_000.0 ** (-torch.arange(0, d_k, 2, dtype=x.dtype) / d_k))
+    planes = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(planes * torch.polar(torch.ones_like(turns), turns)).flatten(-2)
+
+
+def alibi(heads, length):
+    """[H, T, T]: ALiBi's penalty, with the slopes of the authors' code, on both sides of a query."""
+    power = 2 ** math.floor(math.log2(heads))
+    slopes = [2 ** (-8 * (h + 1) / power) for h in range(power)]
+    slopes += [2 ** (-4 * (h + 1) / power) for h in range(0, 2 * (heads - power), 2)]
+    places = torch.arange(length)
+    distance = (places[None, :] - places[:, None]).abs().to(torch.get_default_dtype())
+    return -torch.tensor(slopes)[:, None, None] * distance
+
+
 class Attention(nn.Module):
     """Projections, softmax(QKᵀ/√d_k)V over heads, and the norm of the connection around it."""
 
-    def __init__(self, model):
+    def __init__(self, model, own=True):
         super().__init__()
         d_model, self.heads = model["d_model"], model["heads"]
         d_k = model["d_k"] or d_model // self.heads
@@ -105,14 +126,22 @@ class Attention(nn.Module):
         self.output = nn.Linear(self.heads * d_v, d_model, bias=biases)
         self.norm = norm(model)
         self.rate = model["attention_dropout"]
+        self.position = model["position"] if own else "none"
 
     def split(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, x, memory, mask=None, causal=False):
+        queries, keys = self.split(self.query(x)), self.split(self.key(memory))
+        if self.position == "rotary":
+            queries, keys = rotate(queries), rotate(keys)
+        if self.position == "alibi":
+            seen = torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril() if causal else mask
+            mask = alibi(self.heads, x.size(1)).masked_fill(~seen, -math.inf)
+            causal = False
         mixed = F.scaled_dot_product_attention(
-            self.split(self.query(x)),
-            self.split(self.key(memory)),
+            queries,
+            keys,
             self.split(self.value(memory)),
             attn_mask=mask,
             is_causal=causal,
@@ -140,7 +169,7 @@ class Layer(nn.Module):
         super().__init__()
         self.self_attention = Attention(model)
         if decoder:
-            self.cross_attention = Attention(model)
+            self.cross_attention = Attention(model, own=False)
         self.feed_forward = FeedForward(model)
         self.dropout = nn.Dropout(model["dropout"])
         self.pre = model["norm"] == "pre"

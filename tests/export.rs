@@ -8,23 +8,15 @@ use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
 use ablate::model::dropout::Mode;
-use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
+use ablate::model::{ModelConfig, Network, Norm, NormKind, Position, Transformer, Tying};
+use common::every;
+use common::variants::single_and_paired;
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 const FORMATS: [Format; 3] = [Format::Safetensors, Format::Marian, Format::Ctranslate2];
-
-/// Every value of an enum without fields; one that is not listed is an error of the compiler's.
-macro_rules! every {
-    ($type:ident: $($value:ident),+) => {{
-        const fn listed(value: $type) -> $type {
-            match value { $($type::$value => value),+ }
-        }
-        [$(listed($type::$value)),+]
-    }};
-}
 
 fn small() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
@@ -98,64 +90,64 @@ fn doubles(path: &Path) -> BTreeMap<String, Tensor> {
 
 #[test]
 fn every_format_writes_or_refuses_every_variant() {
-    for position in every!(Position: Sinusoidal, SinusoidalHalves, Learned, None) {
-        for tying in every!(Tying: All, Decoder, None) {
-            for norm in every!(Norm: Post, Pre) {
-                let shapes =
-                    [(2, None, None, true), (2, Some(3), Some(1), false), (3, Some(5), Some(2), true)];
-                // Heads do not meet positions and tying: their product would only take time.
-                let plain = position == Position::Sinusoidal && tying == Tying::All;
-                for (heads, d_k, d_v, attention_biases) in shapes.into_iter().take(if plain { 3 } else { 1 })
-                {
-                    let config = ModelConfig {
-                        position,
-                        tying,
-                        norm,
-                        heads,
-                        d_k,
-                        d_v,
-                        attention_biases,
-                        embedding_rows: Some(600),
-                        ..small()
-                    };
-                    for format in every!(Format: Safetensors, Marian, Ctranslate2) {
-                        let (root, out, .., result) = exported(format, &config);
-                        let holds = format != Format::Marian || (norm == Norm::Post && heads == 2);
-                        assert_eq!(result.is_ok(), holds, "{format:?} {config:?}: {result:?}");
-                        let expected: &[&str] = match format {
-                            _ if !holds => &[],
-                            Format::Safetensors => &["config.toml", "model.safetensors", "tokenizer.json"],
-                            Format::Marian => &[
-                                "config.json",
-                                "config.toml",
-                                "generation_config.json",
-                                "model.safetensors",
-                                "tokenizer.json",
-                                "tokenizer_config.json",
-                            ],
-                            Format::Ctranslate2 => &[
-                                "config.json",
-                                "config.toml",
-                                "model.bin",
-                                "shared_vocabulary.json",
-                                "tokenizer.json",
-                            ],
-                        };
-                        match holds {
-                            true => assert_eq!(names(&out), expected),
-                            false => assert!(names(root.path()).is_empty(), "something was written"),
-                        }
-                    }
+    let rows = ModelConfig { embedding_rows: Some(600), ..small() };
+    let mut models = single_and_paired(&rows);
+    for (heads, d_k, d_v, attention_biases) in [(2, Some(3), Some(1), false), (3, Some(5), Some(2), true)] {
+        let config = ModelConfig { heads, d_k, d_v, attention_biases, ..rows.clone() };
+        models.push((format!("{heads} heads"), config));
+    }
+    let mut held = BTreeMap::new();
+    for (name, config) in models {
+        for format in every!(Format: Safetensors, Marian, Ctranslate2) {
+            let (root, out, .., result) = exported(format, &config);
+            let holds = match (format, &result) {
+                (_, Ok(())) => true,
+                (Format::Safetensors, Err(error)) => panic!("{name}: {error}"),
+                (_, Err(error)) => {
+                    assert!(
+                        error.exit_code() == 2 && error.to_string().starts_with("model."),
+                        "{name}: {error}"
+                    );
+                    false
                 }
+            };
+            *held.entry(format!("{format:?} {holds}")).or_insert(0) += 1;
+            let expected: &[&str] = match format {
+                Format::Safetensors => &["config.toml", "model.safetensors", "tokenizer.json"],
+                Format::Marian => &[
+                    "config.json",
+                    "config.toml",
+                    "generation_config.json",
+                    "model.safetensors",
+                    "tokenizer.json",
+                    "tokenizer_config.json",
+                ],
+                Format::Ctranslate2 => {
+                    &["config.json", "config.toml", "model.bin", "shared_vocabulary.json", "tokenizer.json"]
+                }
+            };
+            match holds {
+                true => assert_eq!(names(&out), expected, "{name}"),
+                false => assert!(names(root.path()).is_empty(), "{name}: something was written"),
             }
         }
     }
+    assert_eq!(held.len(), 5, "each of the two both holds and refuses: {held:?}");
 }
 
 #[test]
 fn a_refusal_names_the_setting_its_value_and_the_way_out() {
     for (config, texts) in [
         (ModelConfig { norm: Norm::Pre, ..small() }, ["model.norm = \"pre\"", "ctranslate2"]),
+        (
+            ModelConfig { norm_kind: NormKind::Rms, ..small() },
+            ["model.norm_kind = \"rms\"", "subtract the mean"],
+        ),
+        (
+            ModelConfig { position: Position::Rotary, ..small() },
+            ["model.position = \"rotary\"", "embeddings"],
+        ),
+        (ModelConfig { position: Position::Alibi, ..small() }, ["model.position = \"alibi\"", "embeddings"]),
         (ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small() }, ["model.heads = 3", "d_model = 8"]),
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
         (ModelConfig { d_v: Some(6), ..small() }, ["model.d_v = 6", "4 wide"]),

@@ -251,7 +251,15 @@ impl Checks<'_> {
                 let help = format!("use {needed} or more, or lower data.max_length");
                 Err(self.mistake("model.learned_positions", message, help))
             }
-            Position::None => Ok(()),
+            Position::Rotary => {
+                let d_k = experiment.model.d_k();
+                let message =
+                    format!("d_k = {d_k} is odd, and model.position = \"rotary\" turns pairs of numbers");
+                let key = if experiment.model.d_k.is_some() { "model.d_k" } else { "model.position" };
+                let wrong = || self.mistake(key, message, "expected heads of an even width");
+                if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
+            }
+            Position::Alibi | Position::None => Ok(()),
         }
     }
 

@@ -162,9 +162,7 @@ impl Writer<'_> {
             ["encoder", "decoder"].map(|stack| format!("{stack}/position_encodings/encodings"));
         match self.config.position {
             Position::Learned => self.tensor(source, &self.tensors.positions("source"))?,
-            Position::Sinusoidal | Position::SinusoidalHalves | Position::None => {
-                self.alias(&source, &target)
-            }
+            _ => self.alias(&source, &target),
         }
         self.tensor(target, &self.tensors.positions("target"))
     }

@@ -2,7 +2,7 @@
 
 use super::{Run, TABLE_POSITIONS};
 use crate::error::{Error, Result};
-use crate::model::position::PositionEncoding;
+use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, Tying};
 use crate::train::tensor_file::bytes_of;
@@ -108,10 +108,12 @@ impl<'a> Tensors<'a> {
     pub fn positions(&self, side: &str) -> Tensor {
         match self.config.position {
             Position::Learned => self.get(&format!("{side}_position.weight")),
-            Position::Sinusoidal | Position::SinusoidalHalves | Position::None => {
+            _ => {
                 let shape = [1, TABLE_POSITIONS, self.config.d_model];
                 let nothing = Tensor::zeros(shape, (Kind::Double, Device::Cpu));
-                PositionEncoding::build(&Scope::shapes_only(), self.config).add(nothing, 0).squeeze_dim(0)
+                PositionEncoding::build(&Scope::shapes_only(), self.config)
+                    .on_embeddings(nothing, Places::From(0))
+                    .squeeze_dim(0)
             }
         }
     }

@@ -5,6 +5,7 @@ use super::implementations::Implementations;
 use super::init::{self, Attends};
 use super::linear::Linear;
 use super::mask::Mask;
+use super::position::{AttentionPositions, Places};
 use super::weights::Scope;
 use super::{ModelConfig, fused_attention};
 use crate::shim::decoding;
@@ -26,6 +27,7 @@ pub struct MultiHeadAttention {
     d_k: i64,
     d_v: i64,
     dropout: Dropout,
+    positions: AttentionPositions,
     /// Whether libtorch's fused kernel computes this attention.
     may_fuse: bool,
 }
@@ -53,6 +55,7 @@ impl MultiHeadAttention {
             d_k,
             d_v,
             dropout: Dropout::build(&scope.child("attention_dropout"), config.attention_dropout),
+            positions: AttentionPositions::build(config, attends),
             may_fuse: Implementations::of(config).fused_attention.is_ok(),
         }
     }
@@ -61,27 +64,36 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// [B, S, D] → [B, H, S, K] and [B, H, S, d_v].
-    pub fn memory(&self, x: &Tensor) -> Memory {
-        Memory {
-            keys: self.split_heads(&self.key.forward(x), self.d_k),
-            values: self.split_heads(&self.value.forward(x), self.d_v),
-        }
+    pub fn memory(&self, x: &Tensor, places: Places) -> Memory {
+        let [keys, values] = self.keys_and_values(x, places);
+        Memory { keys: self.split_heads(&keys, self.d_k), values: self.split_heads(&values, self.d_v) }
     }
 
     /// The same before they are split into heads.
     ///
     /// # Shapes
     /// [B, S, D] → [B, S, H·K] and [B, S, H·d_v].
-    pub fn keys_and_values(&self, x: &Tensor) -> [Tensor; 2] {
-        [self.key.forward(x), self.value.forward(x)]
+    pub fn keys_and_values(&self, x: &Tensor, places: Places) -> [Tensor; 2] {
+        [self.positions.on_queries_and_keys(self.key.forward(x), places), self.value.forward(x)]
     }
 
-    /// One query a row to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
+    /// [B, T, D] → [B, T, H·K].
+    fn queries(&self, x: &Tensor, places: Places) -> Tensor {
+        self.positions.on_queries_and_keys(self.query.forward(x), places)
+    }
+
+    /// One query a row, at `place`, to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
     ///
     /// # Shapes
     /// `x` [R, 1, D] → [R, 1, D].
-    pub fn forward_once(&self, x: &Tensor, seen: &[decoding::Position], lengths: &[i64]) -> Tensor {
-        let queries = self.query.forward(x).squeeze_dim(1);
+    pub fn forward_once(
+        &self,
+        x: &Tensor,
+        place: i64,
+        seen: &[decoding::Position],
+        lengths: &[i64],
+    ) -> Tensor {
+        let queries = self.queries(x, Places::From(place)).squeeze_dim(1);
         let heads = decoding::attend_once(&queries, seen, lengths, self.heads, (self.d_k, self.d_v));
         self.output.forward(&heads).unsqueeze(1)
     }
@@ -97,21 +109,34 @@ impl MultiHeadAttention {
             rows.flat_map(|(row, &length)| std::iter::repeat_n(of(row, length), width as usize)).collect()
         };
         let (owners, lengths) = (each(|row, _| row as i64), each(|_, length| length));
-        let projected = self.keys_and_values(x);
+        let projected = self.keys_and_values(x, Places::From(0));
         let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
         let vectors: Vec<[Tensor; 2]> = (0..width).map(at).collect();
         let owners = &owners[..];
         let seen: Vec<decoding::Position> =
             vectors.iter().map(|[keys, values]| decoding::Position { keys, values, owners }).collect();
-        let queries = self.query.forward(x).view([batch * width, self.heads * self.d_k]);
+        let queries = self.queries(x, Places::From(0)).view([batch * width, self.heads * self.d_k]);
         let heads = decoding::attend_once(&queries, &seen, &lengths, self.heads, (self.d_k, self.d_v));
         self.output.forward(&heads.view([batch, width, self.heads * self.d_v]))
     }
 
+    /// Attention of `x`, whose tokens stand at `places`, to what stands at `seen`.
+    ///
     /// # Shapes
     /// `x` [B, T, D], `memory` of length S, `mask` for [B, H, T, S] → [B, T, D].
-    pub fn forward(&self, x: &Tensor, memory: &Memory, mask: Mask, mode: &Mode) -> Tensor {
-        let queries = self.split_heads(&self.query.forward(x), self.d_k);
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        places: Places,
+        memory: &Memory,
+        seen: Places,
+        mask: Mask,
+        mode: &Mode,
+    ) -> Tensor {
+        let queries = self.split_heads(&self.queries(x, places), self.d_k);
+        let bias = self.positions.on_scores((places, x.size()[1]), (seen, memory.keys.size()[2]), &queries);
+        let masked = bias.map(|bias| mask.with(bias));
+        let mask = masked.as_ref().map_or(mask, Mask::Added);
         let heads = if self.may_fuse && !mode.watches() && fused_attention::serves(&queries, memory) {
             fused_attention::attend(&queries, memory, mask, self.dropout.rate(), self.dropout.stream(mode))
         } else {

@@ -4,6 +4,7 @@ use super::attention::{Memory, MultiHeadAttention};
 use super::decoder::Decoder;
 use super::dropout::Mode;
 use super::mask::Mask;
+use super::position::Places;
 use super::transformer::Encoded;
 use crate::shim::decoding::Position;
 use tch::Tensor;
@@ -66,7 +67,7 @@ impl DecoderCache {
         let layer = |attention: &MultiHeadAttention| CopiedLayer {
             tokens: None,
             // Laid out head by head, so that no step has to do it again.
-            source: attention.memory(&encoded.output).contiguous(),
+            source: attention.memory(&encoded.output, Places::From(0)).contiguous(),
         };
         let layers = decoder.cross_attentions().map(layer).collect();
         DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
@@ -74,7 +75,7 @@ impl DecoderCache {
 
     fn traced(decoder: &Decoder, encoded: &Encoded) -> Self {
         let layer = |attention: &MultiHeadAttention| {
-            let projected = attention.keys_and_values(&encoded.output);
+            let projected = attention.keys_and_values(&encoded.output, Places::From(0));
             let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
             TracedLayer { tokens: Vec::new(), source: (0..encoded.output.size()[1]).map(at).collect() }
         };
@@ -135,25 +136,31 @@ impl DecoderCache {
         attention: &MultiHeadAttention,
         x: &Tensor,
     ) -> Tensor {
+        // The cache has grown by this token already.
+        let place = self.length - 1;
         match &mut self.form {
             Form::Copied { layers, .. } => {
                 let tokens = &mut layers[layer].tokens;
-                let now = attention.memory(x);
+                let now = attention.memory(x, Places::From(place));
                 let grown = match tokens.take() {
                     Some(past) => past.append(&now),
                     None => now,
                 };
-                attention.forward(x, tokens.insert(grown), Mask::None, &Mode::evaluation())
+                let (here, from_the_first) = (Places::From(place), Places::From(0));
+                let memory = tokens.insert(grown);
+                attention.forward(x, here, memory, from_the_first, Mask::None, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
-                tokens.push(attention.keys_and_values(x).map(|vectors| vectors.squeeze_dim(1)));
+                tokens.push(
+                    attention.keys_and_values(x, Places::From(place)).map(|vectors| vectors.squeeze_dim(1)),
+                );
                 let seen: Vec<Position> = tokens
                     .iter()
                     .zip(&lineage.ancestors)
                     .map(|([keys, values], owners)| Position { keys, values, owners })
                     .collect();
-                attention.forward_once(x, &seen, &vec![self.length; lineage.sources.len()])
+                attention.forward_once(x, place, &seen, &vec![self.length; lineage.sources.len()])
             }
         }
     }
@@ -170,7 +177,9 @@ impl DecoderCache {
     ) -> Tensor {
         match &self.form {
             Form::Copied { layers, source_mask } => {
-                attention.forward(x, &layers[layer].source, Mask::Added(source_mask), &Mode::evaluation())
+                let (here, source) = (Places::From(self.length - 1), Places::From(0));
+                let (memory, mask) = (&layers[layer].source, Mask::Added(source_mask));
+                attention.forward(x, here, memory, source, mask, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let owners = &lineage.sources;
@@ -179,7 +188,7 @@ impl DecoderCache {
                     .iter()
                     .map(|[keys, values]| Position { keys, values, owners })
                     .collect();
-                attention.forward_once(x, &seen, &lineage.source_lengths)
+                attention.forward_once(x, self.length - 1, &seen, &lineage.source_lengths)
             }
         }
     }

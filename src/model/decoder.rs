@@ -8,6 +8,7 @@ use super::feed_forward::FeedForward;
 use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::Mask;
+use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use crate::shim::decoding;
@@ -44,25 +45,30 @@ impl Decoder {
     /// All positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D], encoder output [B, S, D], source padding mask
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding mask
     /// [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask:
     /// it stands after every real token, where the causal mask hides it.
     pub fn forward(
         &self,
         x: Tensor,
+        places: Places,
         encoded: &Tensor,
         source_mask: &Tensor,
         own: Mask,
         mode: &Mode,
     ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
-            let encoder = layer.cross_attention.memory(encoded);
+            // Positions of the source mean nothing to the target's.
+            let source = Places::From(0);
+            let encoder = layer.cross_attention.memory(encoded, source);
             layer.forward(&x, mode, |attends, x| match attends {
                 Attends::Itself => {
-                    layer.self_attention.forward(x, &layer.self_attention.memory(x), own, mode)
+                    let memory = layer.self_attention.memory(x, places);
+                    layer.self_attention.forward(x, places, &memory, places, own, mode)
                 }
                 Attends::Encoder => {
-                    layer.cross_attention.forward(x, &encoder, Mask::Added(source_mask), mode)
+                    let mask = Mask::Added(source_mask);
+                    layer.cross_attention.forward(x, places, &encoder, source, mask, mode)
                 }
             })
         });

@@ -6,6 +6,7 @@ use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
 use super::mask::Mask;
+use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
@@ -34,11 +35,13 @@ impl Encoder {
     }
 
     /// # Shapes
-    /// Embedded source [B, S, D], padding mask [B, 1, 1, S] → [B, S, D].
-    pub fn forward(&self, x: Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
+    /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
+    pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
         self.end.forward(self.layers.iter().fold(x, |x, layer| {
-            let attend =
-                |x: &Tensor| layer.attention.forward(x, &layer.attention.memory(x), Mask::Added(mask), mode);
+            let attend = |x: &Tensor| {
+                let memory = layer.attention.memory(x, places);
+                layer.attention.forward(x, places, &memory, places, Mask::Added(mask), mode)
+            };
             layer.forward(&x, mode, attend)
         }))
     }

@@ -91,7 +91,22 @@ fn of_position(position: Position) -> Implementations {
         Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => {
             Implementations::ALL
         }
+        // Queries and keys are turned before any kernel sees them.
+        Position::Rotary => without_toolkits("model.position = \"rotary\""),
+        Position::Alibi => Implementations {
+            decoding_kernels: Err(Unknown {
+                setting: "model.position = \"alibi\"",
+                known: "their scores are products alone",
+            }),
+            ..without_toolkits("model.position = \"alibi\"")
+        },
     }
+}
+
+/// What neither Marian nor CTranslate2's Transformer knows of positions.
+fn without_toolkits(setting: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known: "it adds positions to the embeddings" });
+    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
 }
 
 fn of_tying(tying: Tying) -> Implementations {

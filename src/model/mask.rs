@@ -17,6 +17,16 @@ pub enum Mask<'a> {
     Causal(&'a Tensor),
 }
 
+impl Mask<'_> {
+    /// What is added to the scores where `bias` [.., H, T, S] is as well.
+    pub fn with(self, bias: Tensor) -> Tensor {
+        match self {
+            Mask::None => bias,
+            Mask::Added(added) | Mask::Causal(added) => bias + added,
+        }
+    }
+}
+
 /// Hides padding from every query.
 ///
 /// # Shapes

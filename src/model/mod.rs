@@ -92,6 +92,10 @@ pub enum Position {
     SinusoidalHalves,
     /// A trained vector for each position.
     Learned,
+    /// Queries and keys of self-attention are turned by angles that grow with the position (Su et al. 2021).
+    Rotary,
+    /// Scores of self-attention are lowered by the distance, for each head at its own rate (Press et al. 2022).
+    Alibi,
     /// None: attention sees a bag of words.
     None,
 }

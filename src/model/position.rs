@@ -1,12 +1,38 @@
-//! Position encodings (§3.5), chosen by `model.position`.
+//! How word order enters (§3.5), chosen by `model.position`: three hooks, which every sequence meets and of which a
+//! variant uses one.
+//!
+//! - on the embeddings: [`PositionEncoding::on_embeddings`];
+//! - on the queries and keys of self-attention: [`AttentionPositions::on_queries_and_keys`];
+//! - on its scores: [`AttentionPositions::on_scores`].
 
-use super::init;
+use super::init::{self, Attends};
 use super::weights::Scope;
 use super::{ModelConfig, Position};
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
-/// Adds word order to embeddings.
+/// Where the tokens of a sequence stand.
+#[derive(Debug, Clone, Copy)]
+pub enum Places<'a> {
+    /// At `first`, `first + 1`, … in every row.
+    From(i64),
+    /// Counted anew within each sentence of rows that hold several: the numbers of the sentences [B, T], 0 for padding.
+    Within(&'a Tensor),
+}
+
+impl Places<'_> {
+    /// The position of each of `length` tokens: [1, T], or [B, T] where sentences are counted.
+    fn numbers(self, length: i64, device: Device) -> Tensor {
+        match self {
+            Places::From(first) => {
+                Tensor::arange_start(first, first + length, (Kind::Int64, device)).unsqueeze(0)
+            }
+            Places::Within(sentences) => positions_within(sentences),
+        }
+    }
+}
+
+/// What is added to embeddings.
 #[derive(Debug)]
 pub enum PositionEncoding {
     /// A fixed table, made longer when a longer sequence comes.
@@ -31,36 +57,30 @@ impl PositionEncoding {
                     init::embedding(config),
                 ),
             },
-            Position::None => PositionEncoding::None,
+            Position::Rotary | Position::Alibi | Position::None => PositionEncoding::None,
         }
     }
 
-    /// Adds the encodings of positions `first`, `first + 1`, …
+    /// The first hook: adds the encoding of each token's position.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D].
     ///
     /// # Panics
-    /// If a learned table is shorter than `first` + T; [`PositionEncoding::limit`] tells.
-    pub fn add(&self, x: Tensor, first: i64) -> Tensor {
+    /// If a learned table is shorter than a sequence; [`PositionEncoding::limit`] tells.
+    pub fn on_embeddings(&self, x: Tensor, places: Places) -> Tensor {
         let length = x.size()[1];
-        match self.at_least(first + length, &x) {
-            Some(table) => x + table.narrow(0, first, length),
-            None => x,
-        }
-    }
-
-    /// Adds the encodings of positions 0, 1, … within each sentence of rows that hold several.
-    ///
-    /// # Shapes
-    /// [B, T, D] and the numbers of the sentences [B, T], 0 for padding → [B, T, D].
-    ///
-    /// # Panics
-    /// If a learned table is shorter than a sentence.
-    pub fn add_within(&self, x: Tensor, sentences: &Tensor) -> Tensor {
-        match self.at_least(x.size()[1], &x) {
-            Some(table) => x + Tensor::embedding(&table, &positions_within(sentences), -1, false, false),
-            None => x,
+        match places {
+            Places::From(first) => match self.at_least(first + length, &x) {
+                Some(table) => x + table.narrow(0, first, length),
+                None => x,
+            },
+            Places::Within(_) => match self.at_least(length, &x) {
+                Some(table) => {
+                    x + Tensor::embedding(&table, &places.numbers(length, table.device()), -1, false, false)
+                }
+                None => x,
+            },
         }
     }
 
@@ -99,6 +119,94 @@ impl PositionEncoding {
             _ => None,
         }
     }
+}
+
+/// What word order does inside of an attention layer. Between two sequences, as in attention to the encoder, positions
+/// have no common axis, and nothing is done.
+#[derive(Debug)]
+pub struct AttentionPositions {
+    kind: Position,
+    heads: i64,
+}
+
+impl AttentionPositions {
+    pub fn build(config: &ModelConfig, attends: Attends) -> Self {
+        let kind = match attends {
+            Attends::Itself => config.position,
+            Attends::Encoder => Position::None,
+        };
+        AttentionPositions { kind, heads: config.heads }
+    }
+
+    /// The second hook: turns queries, or keys, by their position.
+    ///
+    /// # Shapes
+    /// [B, T, H·K] → [B, T, H·K].
+    ///
+    /// # Source
+    /// Su et al. 2021, eq. 34: numbers 2i and 2i + 1 of a head are a plane, turned by position · 10000^(-2i/K).
+    pub fn on_queries_and_keys(&self, x: Tensor, places: Places) -> Tensor {
+        match self.kind {
+            Position::Rotary => {
+                let (batch, length, width) = x.size3().expect("rows of positions");
+                let d_k = width / self.heads;
+                let angles =
+                    places.numbers(length, x.device()).to_kind(Kind::Double).view([-1, length, 1, 1])
+                        * frequencies(d_k).to_device(x.device());
+                let (cosine, sine) = (angles.cos().to_kind(x.kind()), angles.sin().to_kind(x.kind()));
+                let planes = x.view([batch, length, self.heads, d_k / 2, 2]);
+                let (first, second) = (planes.select(-1, 0), planes.select(-1, 1));
+                let turned = [&first * &cosine - &second * &sine, first * sine + second * cosine];
+                Tensor::stack(&turned, -1).view([batch, length, width])
+            }
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Alibi
+            | Position::None => x,
+        }
+    }
+
+    /// The third hook: what is added to the scores, in the kind of `like`; none if nothing is.
+    ///
+    /// # Shapes
+    /// Places of T queries and S keys → [1 or B, H, T, S].
+    ///
+    /// # Source
+    /// Press et al. 2022, §3: -slope · distance, with a slope for each head.
+    ///
+    /// # Deviation
+    /// The paper has causal attention alone; an encoder is given the same penalty on both sides.
+    pub fn on_scores(&self, queries: (Places, i64), keys: (Places, i64), like: &Tensor) -> Option<Tensor> {
+        match self.kind {
+            Position::Alibi => {
+                let numbers = |(places, length): (Places, i64)| places.numbers(length, like.device());
+                let distance = (numbers(queries).unsqueeze(2) - numbers(keys).unsqueeze(1)).abs();
+                let slopes =
+                    Tensor::from_slice(&slopes(self.heads)).view([-1, 1, 1]).to_device(like.device());
+                Some((distance.unsqueeze(1).to_kind(Kind::Double) * -slopes).to_kind(like.kind()))
+            }
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Rotary
+            | Position::None => None,
+        }
+    }
+}
+
+/// 10000^(-2i/d_k) for each plane i: [K / 2].
+fn frequencies(d_k: i64) -> Tensor {
+    let values: Vec<f64> = (0..d_k / 2).map(|i| 10_000f64.powf(-2.0 * i as f64 / d_k as f64)).collect();
+    Tensor::from_slice(&values)
+}
+
+/// The slope of each head: 2^(-8h/H) for h from 1 to H where H is a power of two; else those of the power of two below,
+/// and between them every other one of the next power, as in the authors' code.
+fn slopes(heads: i64) -> Vec<f64> {
+    let of_power = |count: i64| (1..=count).map(move |h| 2f64.powf(-8.0 * h as f64 / count as f64));
+    let power = 1 << heads.ilog2();
+    of_power(power).chain(of_power(2 * power).step_by(2)).take(heads as usize).collect()
 }
 
 /// How far each position is from the beginning of its sentence; padding has 0 everywhere.
@@ -157,7 +265,8 @@ mod tests {
         let encoding =
             PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 6, ..Default::default() });
         let zeros = || Tensor::zeros([1, 1, 6], (Kind::Double, Device::Cpu));
-        let row: Vec<f64> = Vec::try_from(encoding.add(zeros(), 5).flatten(0, -1)).unwrap();
+        let row: Vec<f64> =
+            Vec::try_from(encoding.on_embeddings(zeros(), Places::From(5)).flatten(0, -1)).unwrap();
         let third = 5.0 / 10_000f64.powf(2.0 / 6.0);
         let two_thirds = 5.0 / 10_000f64.powf(4.0 / 6.0);
         let expected = [5f64.sin(), 5f64.cos(), third.sin(), third.cos(), two_thirds.sin(), two_thirds.cos()];
@@ -171,10 +280,10 @@ mod tests {
         let encoding =
             PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 8, ..Default::default() });
         let zeros = |n| Tensor::zeros([1, n, 8], (Kind::Float, Device::Cpu));
-        let before = encoding.add(zeros(10), 0);
-        let _ = encoding.add(zeros(500), 0);
-        assert_eq!(before, encoding.add(zeros(10), 0));
-        assert_eq!(encoding.add(zeros(4), 6), before.narrow(1, 6, 4));
+        let before = encoding.on_embeddings(zeros(10), Places::From(0));
+        let _ = encoding.on_embeddings(zeros(500), Places::From(0));
+        assert_eq!(before, encoding.on_embeddings(zeros(10), Places::From(0)));
+        assert_eq!(encoding.on_embeddings(zeros(4), Places::From(6)), before.narrow(1, 6, 4));
     }
 
     #[test]
@@ -185,8 +294,49 @@ mod tests {
         let encoding =
             PositionEncoding::build(&Scope::shapes_only(), &ModelConfig { d_model: 8, ..Default::default() });
         let zeros = |rows, length| Tensor::zeros([rows, length, 8], (Kind::Double, Device::Cpu));
-        let table = encoding.add(zeros(1, 8), 0).squeeze_dim(0);
-        let added = encoding.add_within(zeros(2, 8), &sentences).view([16, 8]);
+        let table = encoding.on_embeddings(zeros(1, 8), Places::From(0)).squeeze_dim(0);
+        let added = encoding.on_embeddings(zeros(2, 8), Places::Within(&sentences)).view([16, 8]);
         assert_eq!(added, table.index_select(0, &Tensor::from_slice(&positions)));
+    }
+
+    /// The product of a turned query and a turned key depends on how far apart they stand, and on nothing else of them.
+    #[test]
+    fn turned_products_depend_on_the_distance_alone() {
+        let config = ModelConfig { position: Position::Rotary, heads: 2, d_model: 12, ..Default::default() };
+        let positions = AttentionPositions::build(&config, Attends::Itself);
+        let numbers = |by: f64| (Tensor::arange(12, (Kind::Double, Device::Cpu)) * by).sin().view([1, 1, 12]);
+        let product = |query: i64, key: i64| {
+            let turned = |x, place| positions.on_queries_and_keys(x, Places::From(place));
+            (turned(numbers(0.7), query) * turned(numbers(1.3), key)).sum(Kind::Double).double_value(&[])
+        };
+        assert!((product(3, 1) - product(10, 8)).abs() < 1e-12);
+        assert!((product(3, 1) - product(3, 2)).abs() > 1e-3);
+        // At the first position nothing is turned, and the first plane turns by a radian a position.
+        let first = positions.on_queries_and_keys(numbers(0.7), Places::From(0));
+        assert_eq!(first, numbers(0.7));
+        let [x, y] = [0, 1].map(|i| numbers(0.7).double_value(&[0, 0, i]));
+        let turned = positions.on_queries_and_keys(numbers(0.7), Places::From(1)).double_value(&[0, 0, 0]);
+        assert!((turned - (x * 1f64.cos() - y * 1f64.sin())).abs() < 1e-15);
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_authors_code() {
+        assert_eq!(slopes(8), [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]);
+        let of_three = [0.0625, 0.00390625, 0.25];
+        assert_eq!(slopes(3), of_three);
+        let config = ModelConfig { position: Position::Alibi, heads: 8, ..Default::default() };
+        let like = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+        let of = |attends| {
+            AttentionPositions::build(&config, attends).on_scores(
+                (Places::From(2), 1),
+                (Places::From(0), 4),
+                &like,
+            )
+        };
+        let bias = of(Attends::Itself).unwrap();
+        assert_eq!(bias.size(), [1, 8, 1, 4]);
+        let first: Vec<f64> = bias.to_kind(Kind::Double).get(0).get(0).get(0).try_into().unwrap();
+        assert_eq!(first, [-1.0, -0.5, 0.0, -0.5]);
+        assert!(of(Attends::Encoder).is_none());
     }
 }

@@ -8,7 +8,7 @@ use super::embedding::Embeddings;
 use super::encoder::Encoder;
 use super::mask::Mask;
 use super::network::{Generator, Network, Stepper};
-use super::position::PositionEncoding;
+use super::position::{Places, PositionEncoding};
 use super::weights::{Scope, Weights};
 use super::{Kinds, ModelConfig, VocabularySizes, mask};
 use crate::data::collate::Batch;
@@ -100,8 +100,9 @@ impl Transformer {
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
         let kind = self.kind_of(mode);
         let mask = mask::padding(lengths, source.size()[1], kind, self.device);
-        let x = self.source_position.add(self.embeddings.source(source), 0).to_kind(kind);
-        let output = self.encoder.forward(self.source_dropout.forward(x, mode), &mask, mode);
+        let x =
+            self.source_position.on_embeddings(self.embeddings.source(source), Places::From(0)).to_kind(kind);
+        let output = self.encoder.forward(self.source_dropout.forward(x, mode), Places::From(0), &mask, mode);
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
 
@@ -111,7 +112,7 @@ impl Transformer {
             return self.encode(source, lengths, &Mode::evaluation());
         }
         let mask = mask::padding(lengths, source.size()[1], self.kind(), self.device);
-        let x = self.source_position.add(self.embeddings.source(source), 0);
+        let x = self.source_position.on_embeddings(self.embeddings.source(source), Places::From(0));
         Encoded { output: self.encoder.read(x, lengths), mask, lengths: lengths.to_vec() }
     }
 
@@ -122,9 +123,11 @@ impl Transformer {
     pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
         let kind = self.kind_of(mode);
         let causal = mask::causal(target.size()[1], kind, self.device);
-        let x = self.target_position.add(self.embeddings.target(target), 0).to_kind(kind);
+        let x =
+            self.target_position.on_embeddings(self.embeddings.target(target), Places::From(0)).to_kind(kind);
         let own = Mask::Causal(&causal);
-        self.decoder.forward(self.target_dropout.forward(x, mode), &encoded.output, &encoded.mask, own, mode)
+        let x = self.target_dropout.forward(x, mode);
+        self.decoder.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
     }
 
     /// The decoder's output where rows hold several sentences: what each sentence would get in a row of its own.
@@ -136,13 +139,14 @@ impl Transformer {
         let same = |queries: PackedRows, keys: PackedRows| {
             mask::same_sentence(queries.sentences, keys.sentences, kind)
         };
-        let x = self.source_position.add_within(self.embeddings.source(source.ids), source.sentences);
+        let (read, written) = (Places::Within(source.sentences), Places::Within(target.sentences));
+        let x = self.source_position.on_embeddings(self.embeddings.source(source.ids), read);
         let x = self.source_dropout.forward(x.to_kind(kind), mode);
-        let encoded = self.encoder.forward(x, &same(source, source), mode);
-        let x = self.target_position.add_within(self.embeddings.target(target.ids), target.sentences);
+        let encoded = self.encoder.forward(x, read, &same(source, source), mode);
+        let x = self.target_position.on_embeddings(self.embeddings.target(target.ids), written);
         let x = self.target_dropout.forward(x.to_kind(kind), mode);
         let own = mask::causal(target.ids.size()[1], kind, self.device) + same(target, target);
-        self.decoder.forward(x, &encoded, &same(target, source), Mask::Added(&own), mode)
+        self.decoder.forward(x, written, &encoded, &same(target, source), Mask::Added(&own), mode)
     }
 
     /// A cache for decoding token by token.
@@ -155,7 +159,7 @@ impl Transformer {
     /// # Shapes
     /// Ids [R, 1] → [R, D].
     pub fn step(&self, ids: &Tensor, cache: &mut DecoderCache) -> Tensor {
-        let x = self.target_position.add(self.embeddings.target(ids), cache.length());
+        let x = self.target_position.on_embeddings(self.embeddings.target(ids), Places::From(cache.length()));
         self.decoder.step(x, cache).squeeze_dim(1)
     }
 }

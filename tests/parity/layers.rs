@@ -13,7 +13,7 @@ use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
 use ablate::model::norm::Normalisation;
-use ablate::model::position::PositionEncoding;
+use ablate::model::position::{Places, PositionEncoding};
 use ablate::model::residual::Residual;
 use ablate::model::weights::{Scope, Start, Weights};
 use ablate::train::TrainingConfig;
@@ -23,6 +23,9 @@ use ablate::train::schedule::learning_rate;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Kind, Tensor};
+
+/// Rows that begin at the first position.
+const FIRST: Places = Places::From(0);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,7 +167,14 @@ impl Compute<'_> {
                 let weights = ready(scope);
                 let seen = inputs.get("memory").unwrap_or(input("x"));
                 let mask = if case.lengths.is_some() { padding(seen) } else { causal(seen) };
-                let output = layer.forward(input("x"), &layer.memory(seen), Mask::Added(&mask), mode);
+                let output = layer.forward(
+                    input("x"),
+                    FIRST,
+                    &layer.memory(seen, FIRST),
+                    FIRST,
+                    Mask::Added(&mask),
+                    mode,
+                );
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::FeedForward => {
@@ -187,7 +197,7 @@ impl Compute<'_> {
                 let layer = Encoder::build(&scope, model);
                 let weights = ready(scope);
                 let x = input("x");
-                let output = layer.forward(x.shallow_clone(), &padding(x), mode);
+                let output = layer.forward(x.shallow_clone(), FIRST, &padding(x), mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::Decoder => {
@@ -196,6 +206,7 @@ impl Compute<'_> {
                 let (x, encoded) = (input("x"), input("encoded"));
                 let output = layer.forward(
                     x.shallow_clone(),
+                    FIRST,
                     encoded,
                     &padding(encoded),
                     Mask::Causal(&causal(x)),
@@ -233,8 +244,8 @@ impl Compute<'_> {
             Tensor::stack(&rows, 0)
         };
         let outputs = vec![
-            ("source", source.add(embeddings.source(&ids(&case.source)), 0)),
-            ("target", target.add(embeddings.target(&ids(&case.target)), 3)),
+            ("source", source.on_embeddings(embeddings.source(&ids(&case.source)), FIRST)),
+            ("target", target.on_embeddings(embeddings.target(&ids(&case.target)), Places::From(3))),
             ("scores", inputs["x"].linear(embeddings.softmax(), None::<&Tensor>)),
         ];
         differentiate(outputs, inputs, &weights)
