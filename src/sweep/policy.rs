@@ -56,7 +56,7 @@ impl Policy {
             Some(Halving { factor, .. }) if *factor < 2 => refuse(
                 &["halving", "factor"],
                 factor.to_string(),
-                "2 or more: else every trial goes on".into(),
+                "2 or more: with 1 every trial would continue".into(),
             ),
             Some(Halving { first: 0, .. }) => refuse(&["halving", "first"], "0".into(), "1 or more".into()),
             _ => Ok(()),
@@ -74,7 +74,7 @@ impl Policy {
             let interval = trial.experiment.training.dev_interval_steps;
             if interval == 0 || !first.is_multiple_of(interval) {
                 let message = format!(
-                    "halving.first = {first} is no step at which row {:?} measures its dev loss",
+                    "halving.first = {first} is not a step at which row {:?} measures its dev loss",
                     trial.row
                 );
                 let help = format!("use a multiple of its training.dev_interval_steps = {interval}");
