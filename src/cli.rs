@@ -5,13 +5,13 @@ use crate::commands::{self, Places};
 use crate::error::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Trains, decodes and scores Transformers from TOML files, and tabulates their ablations.
+/// Train, decode and score Transformers that TOML files describe, and print tables of their ablations.
 #[derive(Debug, Parser)]
 #[command(name = "ablate", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     places: Places,
-    /// When to use colour and bold.
+    /// When to use colours and bold text.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     color: ColorChoice,
     #[command(subcommand)]
@@ -20,40 +20,40 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fetch a corpus, clean it and turn it into tokens, once; goes on where it was stopped.
+    /// Download a corpus, clean it and turn it into tokens. Done once; continues after an interruption.
     ///
     /// Example: ablate prepare wmt14-en-de
     ///
     /// Example: ablate prepare experiments/multi30k/tiny.toml --source ~/multi30k
     Prepare(commands::prepare::Arguments),
-    /// Train, decode and score one experiment; goes on where it was stopped.
+    /// Train, decode and score one experiment. Continues after an interruption.
     ///
-    /// Several processes train it together where RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set (by torchrun, or
-    /// by hand; LOCAL_RANK chooses the card), or where srun started several tasks. ABLATE_PEER_TIMEOUT is how many
-    /// seconds one that hangs is waited for, 1800 by default.
+    /// Several processes train one model together if RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set (by torchrun
+    /// or by hand; LOCAL_RANK chooses the GPU), or if srun started several tasks. ABLATE_PEER_TIMEOUT is the number of
+    /// seconds to wait for a process that does not answer, 1800 by default.
     ///
     /// Example: ablate train experiments/demo.toml --set model.layers=1
     Train(commands::train::Arguments),
-    /// Run all trials of a sweep and print its table; does nothing twice.
+    /// Run all trials of a sweep and print its table. Finished trials are not trained again.
     ///
     /// Example: ablate sweep sweeps/demo.toml --workers 2
     Sweep(commands::sweep::Arguments),
-    /// What every trial of a sweep is at: while it runs, after it ended, from another terminal.
+    /// Show the state of every trial of a sweep, while it runs or afterwards, also from another terminal.
     ///
     /// Example: ablate status sweeps/demo.toml
     Status(commands::status::Arguments),
-    /// Show what a sweep's directory holds that nobody needs any more, and remove it with --yes.
+    /// List files of a sweep that are no longer needed, and remove them after confirmation or with --yes.
     ///
-    /// Superseded runs, runs of rows that the sweep no longer has, training states of finished trials, damaged
-    /// files that were set aside, temporary files. Records, scores, translations and scored weights stay.
+    /// These are superseded runs, runs of rows that the sweep no longer has, training states of finished trials,
+    /// damaged files that were set aside, and temporary files. Records, scores, translations and scored weights stay.
     ///
     /// Example: ablate clean sweeps/demo.toml --yes
     Clean(commands::clean::Arguments),
-    /// Score a finished run, or any translations against references.
+    /// Score finished runs, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
     Score(commands::score::Arguments),
-    /// Score parse trees against the right ones: labelled-bracket F1, as EVALB has it.
+    /// Score parse trees against reference trees: labelled-bracket F1, computed as by EVALB.
     ///
     /// Example: ablate evalb gold.tree parsed.tree
     Evalb(commands::evalb::Arguments),
@@ -61,7 +61,7 @@ enum Command {
     ///
     /// Example: ablate moses tokenize --language de < out.de
     Moses(commands::moses::Arguments),
-    /// Constituency trees to words and sequences, and back.
+    /// Convert constituency trees to words and sequences, and back.
     ///
     /// Example: ablate tree sequence < dev.tree
     Tree(commands::tree::Arguments),
@@ -69,11 +69,11 @@ enum Command {
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(commands::translate::Arguments),
-    /// Measure how fast an experiment trains and decodes here, where the time goes, and what the device could do.
+    /// Measure the speed of training and decoding on this machine, how the time is spent, and the peak of the device.
     ///
     /// Example: ablate bench experiments/demo.toml --updates 20
     Bench(commands::bench::Arguments),
-    /// Say what this machine offers for training, what is missing, and what to do about it.
+    /// Report what this machine offers for training, what is missing, and how to correct it.
     ///
     /// Example: ablate doctor --device cuda --check
     Doctor(commands::doctor::Arguments),
@@ -84,7 +84,7 @@ enum Command {
     ///
     /// Example: ablate export results/tiny/seed-1 --format ctranslate2 --out tiny-ct2
     Export(commands::export::Arguments),
-    /// Print a sweep's table again, from what its trials left, and write it as Markdown, LaTeX and CSV.
+    /// Print the table of a sweep again from its run directories, and write it as Markdown, LaTeX and CSV.
     ///
     /// Example: ablate table sweeps/demo.toml
     Table(commands::table::Arguments),
@@ -92,25 +92,26 @@ enum Command {
     ///
     /// Example: ablate compare results/demo/base results/demo/one-layer
     Compare(commands::compare::Arguments),
-    /// Write a sweep's report: one web page with tables, figures and what they rest on; opens offline.
+    /// Write the report of a sweep: one web page with tables, figures and provenance, which opens offline.
     ///
     /// Example: ablate report sweeps/demo.toml --figures figures
     Report(commands::report::Arguments),
-    /// Write a sweep's TensorBoard files anew, from what its trials left.
+    /// Write the TensorBoard files of a sweep again from its run directories.
     ///
-    /// A sweep writes them as it runs; this is for runs of earlier versions, or where they were removed.
+    /// A sweep writes these files while it runs. Use this command for runs of earlier versions, or if the files were
+    /// removed.
     ///
     /// Example: ablate tensorboard sweeps/demo.toml
     Tensorboard(commands::tensorboard::Arguments),
-    /// Check whether the record of a finished run still holds.
+    /// Check whether the record of a finished run still agrees with its files and scores.
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
     Verify(commands::verify::Arguments),
-    /// Print the JSON Schema of experiment, sweep or recipe files, for editors.
+    /// Print the JSON Schema of experiment, sweep or recipe files, which editors use to complete and check keys.
     ///
     /// Example: ablate schema sweep > docs/schema/sweep.json
     Schema(commands::schema::Arguments),
-    /// Print a script that completes commands and options in a shell.
+    /// Print a script with which a shell completes commands and options.
     ///
     /// Example: ablate completions bash > ~/.local/share/bash-completion/completions/ablate
     Completions(commands::completions::Arguments),
@@ -118,13 +119,13 @@ enum Command {
     ///
     /// Example: ablate man --out ~/.local/share/man/man1
     Man(commands::man::Arguments),
-    /// One trial of a sweep, as the sweep's own processes run it.
+    /// Run one trial of a sweep; started by the sweep.
     #[command(hide = true)]
     Trial(commands::trial::Arguments),
-    /// One trial of a sweep, as a job of Slurm's runs it.
+    /// Run one trial of a sweep in a Slurm job; started by the sweep.
     #[command(hide = true)]
     Keep(commands::keep::Arguments),
-    /// Time and memory of a few micro-batches, as a plan measures them.
+    /// Measure time and memory of a few micro-batches; started by a plan.
     #[command(hide = true)]
     Probe(commands::probe::Arguments),
 }

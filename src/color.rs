@@ -10,7 +10,7 @@ pub enum ColorChoice {
     /// On terminals, unless NO_COLOR is set or TERM is dumb
     #[default]
     Auto,
-    /// Also into files and pipes
+    /// Always, also in files and pipes
     Always,
     Never,
 }

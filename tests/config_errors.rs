@@ -20,9 +20,9 @@ fn set_fails(set: &str, message: &str, help: &str) {
 }
 
 const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
+    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple";
-const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
+const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 #[test]
 fn keys_sections_types_and_names() {
@@ -118,7 +118,7 @@ fn ranges_and_combinations() {
     experiment_fails(
         "[training]\nmicro_batch_tokens = 50",
         3,
-        "training.micro_batch_tokens = 50 is less than 51, so the longest pairs (data.max_length = 50 and the end of the sentence) fit into no batch",
+        "training.micro_batch_tokens = 50 is less than 51, so the longest pairs (data.max_length = 50 and the end of the sentence) do not fit into a batch",
         "use 51 or more, or lower data.max_length",
     );
     experiment_fails(
@@ -143,7 +143,7 @@ fn ranges_and_combinations() {
         "[model]\nembedding_rows = 2",
         3,
         "model.embedding_rows = 2 is out of range",
-        "expected 3 to 16777216: the special tokens alone are 3",
+        "expected 3 to 16777216: the special tokens alone need 3",
     );
     experiment_fails(
         "[model]\nembedding_multiple = 0",
@@ -154,7 +154,7 @@ fn ranges_and_combinations() {
     experiment_fails(
         "[model]\nembedding_rows = 64\nembedding_multiple = 8",
         4,
-        "model.embedding_multiple = 8 and model.embedding_rows = 64 both state the rows",
+        "model.embedding_multiple = 8 and model.embedding_rows = 64 both set the number of rows",
         "leave one of them out",
     );
     experiment_fails("label = \"a b\"", 2, "label = \"a b\" is not a safe name", SAFE);
@@ -175,7 +175,7 @@ fn bases_recipes_and_syntax() {
     let (file, line, message, help) = parts(&folder, load_experiment(&folder.path("a.toml"), &[]));
     assert_eq!((file.as_str(), line), ("b.toml", 2));
     assert_eq!(message, "base = \"a.toml\" leads back to a file that inherits from this one");
-    assert_eq!(help, "remove one `base` of the circle");
+    assert_eq!(help, "these files inherit from each other in a circle; remove one `base`");
 
     let (folder, result) = Folder::experiment("\n[model\nheads = 4", &[]);
     let (file, line, message, _) = parts(&folder, result);
@@ -189,7 +189,7 @@ fn bases_recipes_and_syntax() {
     let (folder, result) = Folder::experiment("[model]\nheads = 4", &[]);
     let (file, line, message, help) = parts(&folder, result);
     assert_eq!((file.as_str(), line, message.as_str()), ("e.toml", 1, "section [data] is missing"));
-    assert!(help.starts_with("an experiment names its text: [data] with recipe"), "{help}");
+    assert!(help.starts_with("add [data] with recipe"), "{help}");
 
     let folder = Folder::with(&[
         ("bad.toml", "name = \"x\"\n\nlanguage = \"en\""),

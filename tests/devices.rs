@@ -74,8 +74,8 @@ fn cards_that_are_not_there_are_a_mistake() {
     let workshop = workshop(TWO);
     let words = |devices| ["sweep", "small.toml", "--devices", devices];
     run(&workshop, &words("cuda:2"), None).expect(2).says("there is no cuda:2; cuda:0 to cuda:1 are visible");
-    run(&workshop, &words("cuda:1"), Some("1")).expect(2).says("cuda:0 alone is visible");
-    run(&workshop, &words("cpu"), None).expect(2).says("\"cpu\" is no card");
+    run(&workshop, &words("cuda:1"), Some("1")).expect(2).says("only cuda:0 is visible");
+    run(&workshop, &words("cpu"), None).expect(2).says("\"cpu\" is not a GPU");
     run(&workshop, &words("cuda:0,cuda:0"), None).expect(2).says("twice");
     workshop.write("bin/nvidia-smi", "#!/bin/sh\necho No devices were found\nexit 6\n");
     run(&workshop, &words("cuda"), None).expect(2).says("cannot be listed").says("No devices were found");

@@ -515,7 +515,7 @@ fn words_of_the_command_are_refused_before_anything_is_written() {
         (&["--max-hours", "1e300"], "max_hours = 1"),
         (&["--plan", "--workers", "0"], "--workers 0 is out of range"),
         (&["--workers", "18446744073709551615"], "is out of range"),
-        (&["--plan", "--only", "bas"], "--only \"bas\" names no row"),
+        (&["--plan", "--only", "bas"], "--only \"bas\" is neither a row"),
         (&["--plan", "--set", "training.seed=77"], "training.seed, which the sweep's seeds replace"),
         (&["--set", "label=x"], "\"label\", which is no key"),
     ] {

@@ -50,12 +50,12 @@ fn what_does_not_go_with_running_text_is_refused() {
     let workshop = Workshop::new();
     let listed = RECIPE.replace("train = [", "train = [{ source = \"c.en\", target = \"c.de\" }, ");
     for (recipe, problem) in [
-        (listed, "running text does not go with files of pairs"),
-        (format!("{RECIPE}[cleaning]\nmax_words = 3\n"), "running text does not go with cleaning"),
-        (format!("{RECIPE}[moses]\n"), "running text does not go with Moses's tokens"),
+        (listed, "running text cannot be combined with files of pairs"),
+        (format!("{RECIPE}[cleaning]\nmax_words = 3\n"), "running text cannot be combined with cleaning"),
+        (format!("{RECIPE}[moses]\n"), "running text cannot be combined with Moses's tokens"),
         (
             RECIPE.replacen("format = \"running\" }", "format = \"running\", sample = 0.5 }", 1),
-            "does not go with a sample",
+            "cannot be combined with a sample",
         ),
         (RECIPE.replacen("target = \"a.txt\"", "target = \"b.txt\"", 1), "running text comes from one file"),
     ] {

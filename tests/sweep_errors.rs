@@ -9,9 +9,9 @@ use common::folder::{Folder, parts};
 
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
 const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, layer_norm_epsilon, attention_biases, \
+    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple";
-const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
+const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 #[track_caller]
 fn sweep_fails(text: &str, line: usize, message: &str, help: &str) {
@@ -84,7 +84,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ \"model.d_k\" = 64 }}"),
         6,
         "rows \"a\" and \"b\" are the same configuration",
-        "remove one, or change what sets it apart; the other is in line 4",
+        "remove one, or change a setting that has an effect; the other is in line 4",
     );
     sweep_fails(&format!("{SWEEP}[[row]]\nlabel = \"a/b\""), 4, "label \"a/b\" is not a safe name", SAFE);
     sweep_fails(
@@ -134,43 +134,43 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[[row]]\nlabel = \"a\"\npaper = \"base\""),
         5,
         "row \"a\": paper = \"base\", but the sweep names no published table",
-        "add paper = \"table3\" under [table], or remove the row's",
+        "add paper = \"table3\" under [table], or remove `paper` from the row",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\nbase = \"bas\"\n[[row]]\nlabel = \"base\""),
         4,
-        "table.base = \"bas\" is no row of the sweep",
+        "table.base = \"bas\" is not a row of the sweep",
         "did you mean \"base\"? accepted: base",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table3\"\npaper = \"table2-en-de\""),
         5,
         "layout = \"table3\" cannot show \"table2-en-de\"",
-        "expected paper = \"table3\", or none",
+        "expected paper = \"table3\", or no `paper`",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table2\"\npaper = \"table3\""),
         5,
         "layout = \"table2\" cannot show \"table3\"",
-        "expected paper = \"table2\", or none",
+        "expected paper = \"table2\", or no `paper`",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\npaper = \"table2\""),
         4,
-        "paper = \"table2\" has a score for each language pair, a list has one",
+        "paper = \"table2\" has a score for each language pair, but layout = \"list\" shows one",
         "name \"table2-en-de\" or \"table2-en-fr\", or add layout = \"table2\"",
     );
     sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table2\"\ncolumns = [\"dev/bleu\"]"),
         5,
-        "layout = \"table2\" shows test/bleu and the cost of training alone",
-        "remove columns, or the layout",
+        "layout = \"table2\" shows only test/bleu and the cost of training",
+        "remove `columns`, or the layout",
     );
     sweep_fails(
         &format!("{SWEEP}[table.peak_tflops]\n\"a card\" = 1.5\n\"a processor\" = 0.0"),
         5,
-        "table.peak_tflops: 0 for \"a processor\" is no rate",
-        "expected 10¹² operations a second, above 0: 0.05",
+        "table.peak_tflops: 0 for \"a processor\" is not a valid rate",
+        "expected 10¹² operations per second, a number above 0 such as 0.05",
     );
     let (folder, result) = Folder::sweep(&format!(
         "{SWEEP}[table]\npaper = \"table3\"\n[[row]]\nlabel = \"a\"\npaper = \"A-h2\""
@@ -185,8 +185,8 @@ fn zips() {
     fails(
         "[[zip]]\n\"model.d_model\" = [64, 128]\n\"model.d_k\" = [8, 16, 32]",
         5,
-        "zip: model.d_k has 3 values and model.d_model 2",
-        "the keys of a zip advance together: give them equally many; independent ones belong under [axes]",
+        "zip: model.d_k has 3 values, but model.d_model has 2",
+        "the keys of a zip advance together: give each the same number of values; keys that vary independently belong under [axes]",
     );
     fails(
         "[[zip]]\n\"model.heads\" = []",
@@ -203,20 +203,20 @@ fn zips() {
     fails(
         "[[zip]]\nlabels = [\"a\"]",
         3,
-        "zip names no key",
+        "zip has no keys",
         "state arrays of equal length, as in \"model.heads\" = [2, 4]",
     );
     fails(
         "[[zip]]\n\"model.heads\" = [2, 4]\nlabels = [\"a\"]",
         5,
         "zip: there are 1 labels for 2 steps",
-        "give one for each step, or none",
+        "give one label for each step, or leave `labels` out",
     );
     fails(
         "[[zip]]\n\"model.heads\" = [2, 4]\nlables = [\"a\", \"b\"]",
         5,
-        "zip states \"lables\", which is no key of an experiment's section",
-        "keys are section.key, as in model.heads; beside them stands only labels, when",
+        "zip sets \"lables\", which is not a key of an experiment",
+        "keys are section.key, as in model.heads; besides such keys only labels, when is accepted",
     );
     fails(
         "[[zip]]\n\"model.headz\" = [2, 4]",
@@ -305,7 +305,7 @@ fn random_draws() {
     fails(
         &draw("{ log_uniform = [0, 1] }"),
         6,
-        &format!("{name}: log_uniform = [0, 1] starts at 0"),
+        &format!("{name}: log_uniform = [0, 1] has the lower bound 0"),
         "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0",
     );
     for wrong in ["[1.0]", "[0.0, inf]", "[0.0, nan]", "[1.0, 2.0, 3.0]", "[-1e308, 1e308]"] {
@@ -329,11 +329,11 @@ fn random_draws() {
         "to draw from these, write { choice = [0.5, 1.0] }",
     );
     fails(&draw("0.5"), 6, &format!("{name} = 0.5 is a float"), KINDS);
-    fails(&draw("{}"), 6, &format!("{name} = {{}} is no distribution"), KINDS);
+    fails(&draw("{}"), 6, &format!("{name} = {{}} is not a distribution"), KINDS);
     fails(
         &draw("{ uniform = [0, 1], choice = [2] }"),
         6,
-        &format!("{name} = {{ uniform = [0, 1], choice = [2] }} is no distribution"),
+        &format!("{name} = {{ uniform = [0, 1], choice = [2] }} is not a distribution"),
         KINDS,
     );
     fails(
@@ -357,8 +357,8 @@ fn random_draws() {
     fails(
         &random(""),
         3,
-        "random draws no key",
-        "state what to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }",
+        "[random] has no key to draw",
+        "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }",
     );
     fails(
         "random = 4",
@@ -379,7 +379,7 @@ fn random_draws() {
         &random("\"model.tying\" = { choice = [\"all\", \"none\"] }"),
         3,
         "rows \"draw-001\" and \"draw-002\" are the same configuration",
-        "draws repeat each other: lower the count, change the seed or draw another key too; few values belong under [axes]",
+        "draws repeat each other: lower the count, change the seed or draw another key too; list a few values under [axes]",
     );
 }
 
@@ -524,7 +524,7 @@ fn sections() {
         "[[section]]\nlabel = \"A\"\n[[section]]\nlabel = \"B\"\nseeds = [9]",
         6,
         "rows \"A\" and \"B\" are the same configuration",
-        "remove one, or change what sets it apart; the other is in line 4",
+        "remove one, or change a setting that has an effect; the other is in line 4",
     );
     // What stands outside of the sections is a section of its own: this excludes nothing of A.
     fails(
@@ -605,7 +605,11 @@ fn includes() {
     assert_eq!(message, "include = \"./a.toml\" leads back to a file that includes this one");
     let chain: Vec<&str> = help.split(" -> ").map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(chain[1..], ["a.toml", "b.toml", "a.toml"], "{help}");
-    assert!(help.starts_with("remove one of the circle: ") && chain[0] == "s.toml", "{help}");
+    assert!(
+        help.starts_with("these files include each other in a circle; remove one `include`: ")
+            && chain[0] == "s.toml",
+        "{help}"
+    );
 
     // Places point into the included file.
     assert_eq!(

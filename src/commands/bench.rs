@@ -13,32 +13,33 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Experiment file, or the config.toml of a run.
     pub experiment: PathBuf,
-    /// Decode with the scored weights of this finished run, whose translations have ordinary lengths.
+    /// Directory of a finished run. Its scored weights are used for decoding, so that translations have ordinary
+    /// lengths.
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
     /// Change a setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Leave the other half out.
+    /// Measure only this half.
     #[arg(long, value_enum, value_name = "HALF")]
     pub only: Option<Half>,
-    /// Updates before the clock starts.
+    /// Number of updates before the measurement starts.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
     pub warmup: usize,
-    /// Updates that are timed, and as many again for the split.
+    /// Number of updates to time. The split into phases takes as many again.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     pub updates: usize,
-    /// Sentences of the test set that are translated.
+    /// Number of test sentences to translate.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
     pub sentences: usize,
-    /// Passes over them that are timed.
+    /// Number of times to translate them.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     pub passes: usize,
-    /// Each measurement ends early after so long, with what it has.
+    /// Longest duration of each measurement, in seconds. A longer one ends early and reports what it has measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = duration)]
     pub seconds: f64,
-    /// Measure nothing: write the batches of these updates and the fresh weights for another program, and print the
-    /// loss that it has to find (scripts/bench/torch_peer.py).
+    /// Do not measure. Write the batches of these updates and the initial weights into this directory for another
+    /// program, and print the loss that it must compute (scripts/bench/torch_peer.py).
     #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "only"])]
     pub export: Option<PathBuf>,
     /// Print one JSON document.

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// Remove it, without asking.
+    /// Remove the files without asking.
     #[arg(long)]
     pub yes: bool,
-    /// Settings that the sweep was run with.
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }

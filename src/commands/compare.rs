@@ -13,18 +13,18 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// A finished run, or a row of a sweep with all its seeds: results/SWEEP/ROW.
     pub a: PathBuf,
-    /// What to compare it with; differences are B minus A.
+    /// The run or row to compare with A. Differences are B minus A.
     pub b: PathBuf,
-    /// The set that sentences and lengths are shown of.
+    /// Set whose sentences and lengths are shown.
     #[arg(long, value_name = "SET", default_value = "test", value_parser = ["dev", "test"])]
     pub split: String,
-    /// Sentences to show that A translates better, and as many that B does.
+    /// Number of sentences to show that A translates better, and of sentences that B translates better.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub sentences: usize,
-    /// The score that sentences are ranked by.
+    /// Score by which sentences are ranked.
     #[arg(long, value_enum, default_value_t = Rank::Chrf)]
     pub by: Rank,
-    /// Print one JSON document, with everything at full precision.
+    /// Print one JSON document with all numbers at full precision.
     #[arg(long)]
     pub json: bool,
 }

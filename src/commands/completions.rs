@@ -7,7 +7,7 @@ use clap_complete::{Shell, generate};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The shell that is to complete.
+    /// Name of the shell.
     pub shell: Shell,
 }
 

@@ -8,14 +8,14 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// auto, cpu, cuda or cuda:N; exit code 2 if it cannot be used.
+    /// Device to look at: auto, cpu, cuda or cuda:N. The exit code is 2 if it cannot be used.
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
-    /// Compare the device's arithmetic with float64 on the CPU: outputs, every gradient, ten updates, in every
-    /// precision; exit code 1 if it is off. Takes seconds.
+    /// Compare the arithmetic of the device with float64 on the CPU: outputs, every gradient and ten updates, in every
+    /// precision. The exit code is 1 if a difference is too large. Takes seconds.
     #[arg(long)]
     pub check: bool,
-    /// Print one JSON document; the exit code is the same.
+    /// Print one JSON document. The exit code does not change.
     #[arg(long)]
     pub json: bool,
 }

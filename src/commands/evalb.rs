@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Right trees in Penn Treebank form, one a line; plain or .gz.
+    /// File of reference trees in Penn Treebank form, one tree per line, plain or .gz.
     pub gold: PathBuf,
-    /// Trees to score: line n belongs to line n of the right ones; an empty line is a sentence without a tree.
+    /// File of trees to score. Line n is compared with line n of the reference trees. An empty line is a sentence
+    /// without a tree.
     pub test: PathBuf,
     /// Print one JSON object instead of lines.
     #[arg(long)]

@@ -12,10 +12,11 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Directory of a finished run.
     pub run: PathBuf,
-    /// What to write. A setting that a format has no place for is refused by name, before anything is written.
+    /// Format to write. If the format cannot represent a setting of the run, the command names the setting and writes
+    /// nothing.
     #[arg(long, value_enum)]
     pub format: Format,
-    /// Directory to make; one that holds something is left alone.
+    /// Directory to create. A directory that is not empty is refused.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Write the page of every command into this directory, as `man` looks for them: ablate-train.1. Without it,
-    /// the first page is printed.
+    /// Directory for the pages of all commands, named as `man` expects them (ablate-train.1). Without it, the page of
+    /// `ablate` is printed.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

@@ -13,30 +13,30 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Bring quotation marks, dashes and blanks into one form.
+    /// Normalise quotation marks, dashes and spaces.
     ///
     /// Example: ablate moses normalize --language de < train.de
     Normalize {
         #[command(flatten)]
         text: Text,
-        /// Which rules: punct (normalize-punctuation.perl) or unicode (replace-unicode-punctuation.perl).
+        /// Rules to apply: punct (normalize-punctuation.perl) or unicode (replace-unicode-punctuation.perl).
         #[arg(long, value_name = "NAME", default_value = "punct")]
         rules: Normalization,
     },
-    /// Set words and signs apart by blanks.
+    /// Separate words and punctuation by spaces.
     ///
     /// Example: ablate moses tokenize --language de --split-hyphens < train.de
     Tokenize {
         #[command(flatten)]
         text: Text,
-        /// Make hyphens between letters or digits tokens, @-@.
+        /// Turn hyphens between letters or digits into tokens of their own, @-@.
         #[arg(long)]
         split_hyphens: bool,
-        /// Leave signs as they are that Moses would write as entities, such as &apos;.
+        /// Do not write special characters as entities, such as &apos;.
         #[arg(long)]
         no_escape: bool,
     },
-    /// Join tokens to text again.
+    /// Join tokens to text.
     ///
     /// Example: ablate moses detokenize --language de < out.tok.de
     Detokenize {

@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Experiment file, recipe file, or the name of a recipe.
     #[arg(required_unless_present = "list")]
     pub what: Option<PathBuf>,
-    /// Folder that holds the corpus's files or archives; by default they are downloaded.
+    /// Directory with the files or archives of the corpus. By default they are downloaded.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// Change a setting: section.key=value. May be repeated.
@@ -31,10 +31,10 @@ pub struct Arguments {
     /// Print the manifest as JSON: counts of every cleaning step, files with their checksums, the fingerprint.
     #[arg(long)]
     pub json: bool,
-    /// Show the recipes there are, and prepare nothing.
+    /// List the available recipes and prepare nothing.
     #[arg(long, conflicts_with_all = ["what", "source", "sets", "json"])]
     pub list: bool,
-    /// Directory of the recipes that are called by name.
+    /// Directory of the recipes that can be given by name.
     #[arg(long, value_name = "DIR", default_value = "experiments/recipes", env = "ABLATE_RECIPES")]
     pub recipes: PathBuf,
 }

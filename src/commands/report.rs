@@ -20,10 +20,10 @@ const PNG_SCALE: f32 = 2.0;
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// Settings that the sweep was run with.
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Where the page goes. By default report.html beside the sweep's runs.
+    /// File to write. By default report.html beside the runs of the sweep.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Also write every figure into this directory, as SVG and PNG.

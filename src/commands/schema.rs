@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Which files.
+    /// Kind of file.
     pub kind: Kind,
 }
 

@@ -16,10 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// One JSON document.
+    /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-    /// Settings that the sweep is run with.
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }

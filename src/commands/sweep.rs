@@ -37,38 +37,41 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// Print what is done, what is left and what it costs; start nothing.
+    /// Print which trials are finished, which are left and what they cost. Starts no training.
     #[arg(long)]
     pub plan: bool,
-    /// With --plan: time some micro-batches of what has not run here yet.
+    /// With --plan: measure the time of a few micro-batches for models that have not run on this machine yet.
     #[arg(long, requires = "plan")]
     pub probe: bool,
-    /// For programs: with --plan one JSON document, else an event a line on standard output in place of the table.
+    /// Print JSON for programs: with --plan one document, otherwise one event per line on standard output instead of
+    /// the table.
     #[arg(long)]
     pub json: bool,
-    /// Where trials run: on this machine, or as jobs of Slurm with what the sweep's [slurm] asks for.
+    /// Where trials run: on this machine, or as Slurm jobs with the resources of the sweep's [slurm].
     #[arg(long, value_enum, default_value_t = LauncherKind::Local)]
     pub launcher: LauncherKind,
-    /// With --launcher slurm: submit what can be submitted and leave; the same command looks after it later.
+    /// With --launcher slurm: submit jobs and return without waiting. The same command finds the jobs later.
     #[arg(long, conflicts_with = "plan")]
     pub detach: bool,
-    /// Trials that run at once; with --launcher slurm in place of the sweep's `max_running`.
+    /// Number of trials that run at the same time. With --launcher slurm it replaces the sweep's `max_running`.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// Cards to spread the trials over, several on one as its memory allows: cuda:0,cuda:1, or cuda for all.
+    /// GPUs over which the trials are spread, several on one GPU if its memory allows it: cuda:0,cuda:1, or cuda for
+    /// all.
     #[arg(long, value_name = "CARDS", value_delimiter = ',')]
     pub devices: Vec<String>,
-    /// Run, or plan, these only: a row, `ROW/seed-N`, or `failed` for trials that failed, those that would fail again
-    /// included. May be repeated.
+    /// Run, or plan, only these trials: a row, `ROW/seed-N`, or `failed` for all trials that failed, including those
+    /// that are not tried again otherwise. May be repeated.
     #[arg(long, value_name = "WHAT")]
     pub only: Vec<String>,
-    /// Stop the sweep, in order, at the first trial that fails for good.
+    /// Stop the sweep when a trial has failed and is not tried again. Running trials save their state.
     #[arg(long)]
     pub fail_fast: bool,
-    /// Start at most so many trials; in place of the sweep's `max_trials`.
+    /// Largest number of trials to start. Replaces the sweep's `max_trials`.
     #[arg(long, value_name = "N")]
     pub max_trials: Option<usize>,
-    /// Stop, in order, after so many hours; in place of the sweep's `max_hours`.
+    /// Number of hours after which running trials save their state and the sweep stops. Replaces the sweep's
+    /// `max_hours`.
     #[arg(long, value_name = "H")]
     pub max_hours: Option<f64>,
     #[command(flatten)]
@@ -81,8 +84,8 @@ pub struct Arguments {
 /// Records that stand for trials.
 #[derive(Debug, Args)]
 pub struct Committed {
-    /// Take the records of the same trials (records.jsonl, or all below a directory) instead of training them. May
-    /// be repeated.
+    /// Take the records of identical trials from this records.jsonl, or from all such files below a directory, instead
+    /// of training them. May be repeated.
     #[arg(long, value_name = "FILE or DIR")]
     pub reuse_records: Vec<PathBuf>,
 }

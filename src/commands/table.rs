@@ -20,18 +20,18 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Sweep file. Several make one table of systems by language pairs, if each has layout = "table2".
+    /// Sweep file. Several files, each with layout = "table2", give one table of systems by language pairs.
     #[arg(required = true)]
     pub sweep: Vec<PathBuf>,
     #[command(flatten)]
     pub committed: Committed,
-    /// Settings that the sweep was run with.
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Write the table of several sweeps into this directory. One sweep's is written beside its runs.
+    /// Directory for the table of several sweeps. The table of one sweep is written beside its runs.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print one JSON document, with everything at full precision.
+    /// Print one JSON document with all numbers at full precision.
     #[arg(long)]
     pub json: bool,
 }

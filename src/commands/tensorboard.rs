@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
-    /// Settings that the sweep was run with.
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }

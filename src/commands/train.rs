@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Change a setting: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// The run's name below the results directory; by default the experiment's.
+    /// Name of the run's directory below the results directory. By default the name of the experiment.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Print the record of the run as one JSON document.

@@ -16,13 +16,14 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Directory of a finished run.
     pub run: PathBuf,
-    /// Hypotheses kept a step; 1 is greedy search. By default the experiment's.
+    /// Number of hypotheses that the search keeps at each step. 1 is greedy search. By default that of the experiment.
     #[arg(long, value_name = "N")]
     pub beam: Option<usize>,
-    /// Print up to so many finished hypotheses a line, best first, as `line ||| score ||| text`, lines counted from 0.
+    /// Number of finished hypotheses to print for each line, best first, as `line ||| score ||| text`. Lines are
+    /// counted from 0.
     #[arg(long, value_name = "N")]
     pub n_best: Option<usize>,
-    /// Print a JSON object a line: source, and translations with their scores, best first.
+    /// Print one JSON object per line: the source, and its translations with their scores, best first.
     #[arg(long)]
     pub json: bool,
     /// Change another setting of `[decoding]` or `[run]`: section.key=value. May be repeated.

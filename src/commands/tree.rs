@@ -16,21 +16,21 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Step {
-    /// Print the words of each tree: what a parser reads.
+    /// Print the words of each tree, which are the input of a parser.
     ///
     /// Example: ablate tree words < dev.tree > dev.words
     Words,
-    /// Print each tree as a sequence: what a parser writes.
+    /// Print each tree as a sequence, which is the output of a parser.
     ///
     /// Traces, functions and tags are left out, as in Vinyals et al. 2015: (S (NP XX XX )NP (VP XX )VP )S
     ///
     /// Example: ablate tree sequence < dev.tree > dev.sequences
     Sequence,
-    /// Print the tree that each sequence stands for, an empty line where it stands for none.
+    /// Print the tree that each sequence represents, or an empty line if it represents none.
     ///
     /// Example: ablate tree restore --like dev.tree < parsed.sequences > parsed.tree
     Restore {
-        /// Trees whose words and tags stand in the place of XX, one a line, in the order of the sequences.
+        /// File of trees, one per line, in the order of the sequences. Their words and tags replace XX.
         #[arg(long, value_name = "FILE")]
         like: PathBuf,
     },

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Directory of a finished run.
     pub run: PathBuf,
-    /// Also translate and predict dev and test again with the stored weights.
+    /// Also compute translations and losses of dev and test again with the stored weights, and compare them.
     #[arg(long)]
     pub decode: bool,
-    /// Print one JSON document; the exit code is the same.
+    /// Print one JSON document. The exit code does not change.
     #[arg(long)]
     pub json: bool,
 }

@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 
 /// The schema of experiment files.
 pub fn experiment() -> Schema {
-    let mut schema = root::<Experiment>("An experiment: data, model, training, decoding.");
+    let mut schema = root::<Experiment>("An experiment: its data, model, training, decoding and logging.");
     let base = json!({
-        "description": "The experiment that this one changes: a path relative to this file.",
+        "description": "Path of the experiment from which this one inherits, relative to this file.",
         "type": "string",
     });
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -32,12 +32,12 @@ pub fn experiment() -> Schema {
 
 /// The schema of recipe files.
 pub fn recipe() -> Schema {
-    let mut schema = root::<Recipe>("A recipe: where a corpus comes from.");
+    let mut schema = root::<Recipe>("A recipe: the files of a corpus and how they are cleaned and split.");
     let mut generator = SchemaSettings::draft07().into_generator();
     let mut settings = properties::<DataConfig>(&mut generator);
     settings.remove("recipe");
     let mut data = Schema::try_from(json!({
-        "description": "Settings of [data] for experiments that do not state them.",
+        "description": "Default values of [data] settings for experiments that use this recipe.",
         "type": "object",
         "properties": settings,
         "additionalProperties": false,
@@ -114,7 +114,7 @@ mod tests {
         let heads = schema.pointer("/definitions/ModelConfig/properties/heads").unwrap();
         assert_eq!(heads["default"], 8);
         assert_eq!(heads["type"], "integer");
-        assert_eq!(heads["description"], "Attention heads: the paper's h.");
+        assert_eq!(heads["description"], "Number of attention heads: the paper's h.");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Tree {
                     let mistake =
                         Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
                     return Err(mistake
-                        .help("[data] in a recipe holds merges, lowercase and the like")
+                        .help("[data] in a recipe may set merges, vocabulary, lowercase, max_length and max_length_ratio")
                         .into());
                 }
                 if data.get(&key.name).is_none() {
@@ -63,8 +63,7 @@ impl Tree {
 
     fn typed(&self) -> Result<Experiment> {
         if self.table.get("data").is_none() {
-            let help =
-                "an experiment names its text: [data] with recipe = \"…/recipes/generated.toml\", or a base";
+            let help = "add [data] with recipe = \"…/recipes/generated.toml\", or inherit it with `base`";
             return Err(Diagnostic::new("section [data] is missing")
                 .at(Some(self.start.clone()))
                 .help(help)
@@ -265,12 +264,12 @@ fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<T
     let identity = identity_of(&base_path);
     if chain.contains(&identity) {
         let message = format!("base = {} leads back to a file that inherits from this one", base.excerpt());
-        return Err(mistake(message, "remove one `base` of the circle"));
+        return Err(mistake(message, "these files inherit from each other in a circle; remove one `base`"));
     }
     if chain.len() == LONGEST_CHAIN {
         let message =
-            format!("base = {}: more than {LONGEST_CHAIN} files inherit one from another", base.excerpt());
-        return Err(mistake(message, "state in one file what the first of them state"));
+            format!("base = {}: more than {LONGEST_CHAIN} files inherit from each other", base.excerpt());
+        return Err(mistake(message, "shorten the chain: put the settings of several files into one"));
     }
     let text = std::fs::read_to_string(&base_path).map_err(|error| {
         let message = format!("base = {}: cannot read {}: {error}", base.excerpt(), base_path.display());

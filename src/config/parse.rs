@@ -67,7 +67,7 @@ impl Source {
         let reason = error.message().lines().collect::<Vec<_>>().join("; ");
         Diagnostic::new(format!("not valid TOML: {reason}"))
             .at(span.map(|span| self.place(self.on_characters(span))))
-            .help("strings stand in quotes; a line is `key = value` or `[section]`")
+            .help("strings need quotes; a line is `key = value` or `[section]`")
     }
 
     fn key(&self, key: &toml_edit::Key, around: &Range<usize>) -> Key {
@@ -102,7 +102,7 @@ impl Source {
         if depth <= DEEPEST {
             return Ok(());
         }
-        Err(Diagnostic::new(format!("more than {DEEPEST} tables and arrays stand one inside another"))
+        Err(Diagnostic::new(format!("more than {DEEPEST} tables and arrays are nested"))
             .at(Some(self.place(self.on_characters(span.clone()))))
             .help("no key of a configuration is nested like this"))
     }
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn nesting_and_numbers_of_keys_have_limits_that_are_told() {
         const PARTS: &str = "a key has more than 32 parts";
-        const NESTED: &str = "more than 32 tables and arrays stand one inside another";
+        const NESTED: &str = "more than 32 tables and arrays are nested";
         let refused = |text: &str| parse("a.toml", text).unwrap_err();
         let key = |parts: usize| vec!["a"; parts].join(".");
         for text in

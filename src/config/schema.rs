@@ -11,50 +11,53 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What people call it; absent: the file's name. Not part of a trial's identity.
+    /// Name of the experiment. If absent, the name of the file. Not part of a trial's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Which text, and how it becomes tokens.
+    /// The text and how it is turned into tokens.
     pub data: DataConfig,
     /// Sizes and variants of the Transformer.
     #[serde(default)]
     pub model: ModelConfig,
-    /// Optimizer, schedule, checkpoints.
+    /// Optimizer, learning rate schedule, batches and checkpoints.
     #[serde(default)]
     pub training: TrainingConfig,
     /// The search for translations.
     #[serde(default)]
     pub decoding: DecodingConfig,
-    /// Device, threads and logs; changes no result.
+    /// Device, threads and logs. These settings change no result.
     #[serde(default)]
     pub run: RunConfig,
 }
 
-/// The `[run]` section: where and how visibly a trial runs. Not part of a trial's identity.
+/// The `[run]` section: the device of a trial and what it logs. Not part of a trial's identity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+    /// Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
     pub device: DeviceChoice,
-    /// CPU threads; 0: all cores.
+    /// Number of CPU threads. 0 uses all cores.
     pub threads: usize,
-    /// Updates between lines of the log and points in TensorBoard.
+    /// Number of updates between two lines of the log, which are also points in TensorBoard.
     pub log_interval_steps: u64,
     /// Write TensorBoard files.
     pub tensorboard: bool,
-    /// The first so many dev sentences are translated at every measurement of the dev loss, to be read; 0: none.
+    /// Number of dev sentences to translate and log whenever the dev loss is measured. 0 translates none.
     pub sample_sentences: usize,
-    /// Updates between histograms of weights and gradients, and once at the end; 0: none.
+    /// Number of updates between two histograms of weights and gradients; the end of training also has one. 0 records
+    /// none.
     pub histogram_interval_steps: u64,
-    /// The first so many dev sentences have their attention recorded at the end; 0: none.
+    /// Number of dev sentences whose attention weights are recorded at the end. 0 records none.
     pub attention_sentences: usize,
-    /// Layers whose attention is recorded, from 1; those that the model lacks are passed over; absent: all.
+    /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
+    /// ignored. If absent, all layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_layers: Option<Vec<usize>>,
-    /// Heads whose attention is recorded, likewise; absent: all.
+    /// Numbers of the heads whose attention is recorded, counted from 1. Numbers that the model does not have are
+    /// ignored. If absent, all heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_heads: Option<Vec<usize>>,
-    /// The so many most frequent tokens go to TensorBoard's projector with their embeddings; 0: none.
+    /// Number of most frequent tokens whose embeddings are exported to TensorBoard's projector. 0 exports none.
     pub projector_tokens: usize,
 }
 
@@ -75,7 +78,7 @@ impl Default for RunConfig {
     }
 }
 
-/// Which device a trial runs on.
+/// The device that a trial runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^(auto|cpu|cuda|cuda:[0-9]+)$"))]

@@ -76,7 +76,7 @@ pub fn is_directory_name(label: &str) -> bool {
 
 /// What [`is_directory_name`] accepts, for messages.
 pub const DIRECTORY_NAME_HELP: &str =
-    "it names a directory: use letters, digits and . _ = + , - and start with none of . -";
+    "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 pub(super) struct Checks<'a> {
     tree: &'a Tree,
@@ -155,7 +155,7 @@ impl Checks<'_> {
         self.size("model.learned_positions", model.learned_positions)?;
         if let Some(rows) = model.embedding_rows {
             let accepted =
-                format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone are {SPECIAL_TOKENS}");
+                format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone need {SPECIAL_TOKENS}");
             let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
@@ -167,8 +167,9 @@ impl Checks<'_> {
             None => Ok(()),
             Some(rows) => {
                 let key = "model.embedding_multiple";
-                let message =
-                    format!("{key} = {multiple} and model.embedding_rows = {rows} both state the rows");
+                let message = format!(
+                    "{key} = {multiple} and model.embedding_rows = {rows} both set the number of rows"
+                );
                 Err(self.mistake(key, message, "leave one of them out"))
             }
         }
@@ -270,7 +271,7 @@ impl Checks<'_> {
         let longest = data.max_length.saturating_add(1);
         if training.micro_batch_tokens < longest {
             let message = format!(
-                "training.micro_batch_tokens = {} is less than {longest}, so the longest pairs (data.max_length = {} and the end of the sentence) fit into no batch",
+                "training.micro_batch_tokens = {} is less than {longest}, so the longest pairs (data.max_length = {} and the end of the sentence) do not fit into a batch",
                 training.micro_batch_tokens, data.max_length
             );
             let help = format!("use {longest} or more, or lower data.max_length");

@@ -44,7 +44,7 @@ impl Checks<'_> {
     fn files(&self, files: &FilesCorpus) -> Checked {
         let key = "data.recipe.corpus.files";
         if files.train.is_empty() {
-            let message = format!("{key}.train = [] names no text to train on");
+            let message = format!("{key}.train = [] has no text to train on");
             let help = "state at least one [[corpus.files.train]] with source and target";
             return Err(self.mistake(&format!("{key}.train"), message, help));
         }
@@ -98,8 +98,8 @@ impl Checks<'_> {
         match refused.into_iter().find(|(found, ..)| *found) {
             None => Ok(()),
             Some((_, key, what)) => {
-                let message = format!("running text does not go with {what}");
-                let help = "a recipe with format = \"running\" has such files alone, for train, dev and test, taken whole";
+                let message = format!("running text cannot be combined with {what}");
+                let help = "if a file has format = \"running\", all files of the recipe must have it, and each is used whole";
                 Err(self.mistake(&format!("data.recipe.{key}"), message, help))
             }
         }
@@ -157,13 +157,13 @@ impl Checks<'_> {
         }
         if download.mirrors.is_empty() {
             return mistake(
-                ".mirrors = [] holds no address".into(),
+                ".mirrors = [] has no address".into(),
                 "expected at least { url = \"https://…\" }",
             );
         }
         for member in download.members.values() {
             if inside(member).is_none_or(|path| path != *member || path.is_empty()) {
-                let message = format!(".members: {member:?} is no path in an archive");
+                let message = format!(".members: {member:?} is not a path in an archive");
                 return mistake(
                     message,
                     "expected a relative path without \".\" and \"..\", as in \"dev/a.en\"",
@@ -177,12 +177,13 @@ impl Checks<'_> {
                 || mirror.file_name().is_empty()
             {
                 return mistake(
-                    format!(".mirrors: {shown:?} is no address of a file"),
+                    format!(".mirrors: {shown:?} is not the address of a file"),
                     "expected http://… or https://…",
                 );
             }
             if !download.members.is_empty() && !is_archive(mirror.file_name()) {
-                let message = format!(".mirrors: {shown:?} is no archive, but members are asked of it");
+                let message =
+                    format!(".mirrors: {shown:?} is not an archive, but `members` names files in it");
                 return mistake(
                     message,
                     "expected a name in .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
@@ -192,7 +193,7 @@ impl Checks<'_> {
                 let holds =
                     |text: &String| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
                 if let Some(wrong) = value.as_ref().filter(|text| !holds(text)) {
-                    let message = format!(".mirrors: {name} = {wrong:?} is no checksum");
+                    let message = format!(".mirrors: {name} = {wrong:?} is not a checksum");
                     return mistake(message, &format!("expected {digits} hexadecimal digits"));
                 }
             }

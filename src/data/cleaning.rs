@@ -19,63 +19,64 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// The `[cleaning]` section of a recipe; every step is left out unless it is stated.
+/// The `[cleaning]` section of a recipe: rules that drop training pairs. Every rule is off unless it is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cleaning {
-    /// Drop pairs with a side that is not UTF-8; otherwise such a file is refused.
+    /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
     #[serde(skip_serializing_if = "is_false")]
     pub drop_not_utf8: bool,
-    /// What to do about characters of Unicode's category C, tabs and soft hyphens among them.
+    /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_characters: Option<ControlCharacters>,
-    /// Drop pairs with a longer side, in characters. Without it, a line of more than a megabyte is refused.
+    /// Drop pairs with a side of more characters than this. If absent, a line of more than a megabyte is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_characters: Option<usize>,
-    /// Drop pairs with a side of fewer words. Words are what blanks separate, after Moses's tokeniser if it runs.
+    /// Drop pairs with a side of fewer words than this. Words are separated by spaces, after Moses's tokeniser if it
+    /// runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_words: Option<usize>,
-    /// Drop pairs with a side of more words.
+    /// Drop pairs with a side of more words than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_words: Option<usize>,
-    /// Drop pairs with a longer word, in characters.
+    /// Drop pairs with a word of more characters than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_word_characters: Option<usize>,
-    /// Drop pairs whose sides differ in words by more than this factor.
+    /// Drop pairs whose numbers of words differ by more than this factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_word_ratio: Option<f64>,
     /// Drop pairs whose sides are the same text.
     #[serde(skip_serializing_if = "is_false")]
     pub drop_identical: bool,
-    /// Drop pairs that dev or test hold too.
+    /// Drop training pairs that are also in the dev or the test set, wholly or by one side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_overlap: Option<Overlap>,
-    /// Drop pairs that came before.
+    /// Drop pairs that repeat an earlier pair.
     #[serde(skip_serializing_if = "is_false")]
     pub drop_duplicates: bool,
 }
 
-/// What is done about control characters in training pairs.
+/// What to do with control characters in training pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlCharacters {
-    /// Each becomes a blank.
+    /// Replace each by a space.
     Blank,
-    /// The pair is dropped.
+    /// Drop the pair.
     Drop,
 }
 
-/// What a training pair shares with dev or test.
+/// Which part of a training pair must not be in the dev or the test set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
-    /// Both sides of one pair.
+    /// The pair: both sides equal those of one dev or test pair.
     Pair,
-    /// The source side of one.
+    /// The source side.
     Source,
-    /// The target side of one.
+    /// The target side.
     Target,
-    /// The source side of one, or the target side of one.
+    /// The source side or the target side.
     Either,
 }
 

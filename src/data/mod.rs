@@ -35,27 +35,29 @@ pub use recipe::{Corpus, FilePair, FilePairs, FilesCorpus, GeneratedCorpus, Hold
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The `[data]` section: which text, and how it becomes tokens.
+/// The `[data]` section: the text and how it is turned into tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Where the text comes from. In an experiment file this may be the path of a recipe
-    /// file, relative to the file that names it; the loader puts the recipe in its place.
+    /// The corpus. An experiment file may give the path of a recipe file, relative to the experiment file; the recipe
+    /// is then read from there.
     #[schemars(schema_with = "recipe_or_path")]
     pub recipe: Recipe,
-    /// Lower-case every side of every split, after Moses's rules and before cleaning.
+    /// Whether to lower-case both sides of every split, after Moses's rules and before cleaning.
     #[serde(default = "defaults::lowercase")]
     pub lowercase: bool,
-    /// Joint BPE merges, learned on the training pairs only (paper §5.1: a shared vocabulary of about 37,000).
+    /// Number of BPE merges, learned on the training pairs only. The paper has a shared vocabulary of about 37,000
+    /// tokens (§5.1).
     #[serde(default = "defaults::merges")]
     pub merges: usize,
-    /// One BPE for both sides, or one each.
+    /// Whether both sides share one BPE vocabulary or each has its own.
     #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
     pub vocabulary: Vocabulary,
-    /// Training pairs with more BPE tokens than this on a side are dropped; of running text, the tokens of a block.
+    /// Training pairs with more BPE tokens than this on either side are dropped. For running text, the number of tokens
+    /// of a block.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
-    /// Training pairs whose sides differ in tokens by more than this factor are dropped.
+    /// Training pairs whose numbers of tokens differ by more than this factor are dropped.
     #[serde(default = "defaults::max_length_ratio")]
     pub max_length_ratio: f64,
 }
@@ -74,16 +76,17 @@ impl DataConfig {
     }
 }
 
-/// Which tokens the two sides have.
+/// Whether both sides share one BPE vocabulary or each has its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 // Recipes state it too, whose schema has none of this one's definitions.
 #[schemars(inline)]
 pub enum Vocabulary {
-    /// The same: merges are learned on both sides together (paper §5.1).
+    /// One vocabulary for both sides: merges are learned on both sides together (paper §5.1).
     #[default]
     Shared,
-    /// Their own: `merges` are learned on each side alone. No matrix of the encoder can then be one of the decoder's.
+    /// A vocabulary for each side: `merges` merges are learned on each side alone. The source embedding can then not be
+    /// shared with the target embedding (`model.tying`).
     Separate,
 }
 

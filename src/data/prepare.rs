@@ -77,9 +77,9 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
 pub fn how_to_prepare(recipe: &Recipe) -> &'static str {
     match recipe.is_public() {
         true => {
-            "`ablate prepare EXPERIMENT`, which downloads it, or with --source DIR, where DIR holds its files"
+            "`ablate prepare EXPERIMENT`, which downloads it; with --source DIR it takes files that you have"
         }
-        false => "`ablate prepare EXPERIMENT --source DIR`, where DIR holds its files",
+        false => "`ablate prepare EXPERIMENT --source DIR`, where DIR has its files",
     }
 }
 

@@ -10,24 +10,25 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A corpus: `experiments/recipes/*.toml`.
+/// A corpus, as in `experiments/recipes/*.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Short name, part of the data directory's name.
+    /// Short name of the corpus. The name of the prepared directory begins with it.
     pub name: String,
     /// ISO 639-1 code of the source language.
     pub source_language: String,
     /// ISO 639-1 code of the target language.
     pub target_language: String,
+    /// The text: generated, or read from files.
     pub corpus: Corpus,
-    /// Which training pairs are left out, by their text.
+    /// Rules that drop training pairs because of their text.
     #[serde(default, skip_serializing_if = "Cleaning::is_default")]
     pub cleaning: Cleaning,
-    /// Moses's text processing; absent: raw text.
+    /// Moses's text processing. If absent, the text is used as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moses: Option<Moses>,
-    /// Where the files come from. Not a part of what the corpus is: no record, hash or comparison holds it.
+    /// Where the files come from. It is not part of the corpus: records and hashes do not contain it.
     #[serde(default, skip_serializing)]
     pub origin: Origin,
 }
@@ -71,15 +72,15 @@ impl Recipe {
     }
 }
 
-/// Where a corpus comes from: for people, and for `ablate prepare`.
+/// Where the files of a corpus come from, and under which licence.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Origin {
-    /// One line about the corpus.
+    /// A line that describes the corpus.
     pub title: String,
-    /// What its authors state about its use.
+    /// Licence of the corpus, as its authors state it.
     pub licence: String,
-    /// What `ablate prepare` fetches, unless it is given `--source`.
+    /// Files that `ablate prepare` downloads unless `--source` is given.
     pub downloads: Vec<Download>,
 }
 
@@ -90,23 +91,27 @@ impl PartialEq for Origin {
     }
 }
 
-/// Where a recipe's text comes from.
+/// The text of a recipe: generated, or read from files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Corpus {
-    /// Written by this project, from a seed: no download.
+    /// A corpus that this program generates from a seed, without a download.
     Generated(GeneratedCorpus),
-    /// Parallel text files, fetched from their addresses or found in `--source DIR`.
+    /// Parallel text files, which are downloaded or found in `--source DIR`.
     Files(FilesCorpus),
 }
 
-/// Sizes of the generated corpus, in sentence pairs. The splits share no source sentence.
+/// A generated corpus: its sizes in sentence pairs, and its seed. No source sentence is in two splits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratedCorpus {
+    /// Number of training pairs.
     pub train: usize,
+    /// Number of dev pairs.
     pub dev: usize,
+    /// Number of test pairs.
     pub test: usize,
+    /// Seed of the generated sentences.
     pub seed: u64,
 }
 
@@ -114,15 +119,17 @@ pub struct GeneratedCorpus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesCorpus {
-    /// Several training corpora are concatenated in order.
+    /// Files of the training set. Several pairs of files are concatenated in this order.
     pub train: Vec<FilePair>,
-    /// One pair of files, or several, which are concatenated; absent if `hold_out` makes the split.
+    /// Files of the dev set: one pair of files, or several, which are concatenated. Absent if `hold_out` makes the dev
+    /// set.
     #[serde(default, skip_serializing_if = "FilePairs::is_empty")]
     pub dev: FilePairs,
-    /// As `dev`.
+    /// Files of the test set: one pair of files, or several, which are concatenated. Absent if `hold_out` makes the
+    /// test set.
     #[serde(default, skip_serializing_if = "FilePairs::is_empty")]
     pub test: FilePairs,
-    /// Takes dev or test out of the cleaned training text.
+    /// Moves pairs of the cleaned training text to the dev or the test set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<HoldOut>,
 }
@@ -138,41 +145,42 @@ impl FilesCorpus {
     }
 }
 
-/// Which pairs of the cleaned training text become dev or test instead.
+/// Which pairs of the cleaned training text move to the dev or the test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldOut {
-    /// By number.
+    /// Choose pairs by their number.
     Lines(HeldOutLines),
-    /// By sentence.
+    /// Choose sentences, with all of their pairs.
     Sentences(HeldOutSentences),
 }
 
-/// Every n-th pair of the cleaned text, counted from 1 over all training files.
+/// Moves every n-th pair of the cleaned text, counted from 1 over all training files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeldOutLines {
-    /// Pairs whose number this divides are the dev set.
+    /// Pairs whose number is a multiple of this go to the dev set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<u64>,
-    /// Pairs whose number this divides, and `dev` does not, are the test set.
+    /// Pairs whose number is a multiple of this, and not of `dev`, go to the test set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<u64>,
 }
 
-/// All pairs of some sentences, so that no sentence of this side is in two splits. Which ones is a function of the
+/// Moves all pairs of some sentences, so that no sentence of `side` is in two splits. The choice is a function of the
 /// sentence and `seed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeldOutSentences {
-    /// The side whose sentences are not to be shared.
+    /// The side whose sentences must not be in two splits.
     pub side: Side,
-    /// Share of the sentences that go to the dev set.
+    /// Share of the sentences that go to the dev set, from 0 to 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dev: f64,
-    /// Share of the sentences that go to the test set.
+    /// Share of the sentences that go to the test set, from 0 to 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub test: f64,
+    /// Seed of the choice.
     pub seed: u64,
 }
 
@@ -180,7 +188,7 @@ fn is_zero(share: &f64) -> bool {
     *share == 0.0
 }
 
-/// A side of a pair.
+/// One side of a sentence pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -201,36 +209,39 @@ impl HoldOut {
     }
 }
 
-/// The two sides of one parallel text: line n of one translates line n of the other.
+/// The two files of one parallel text: line n of one file translates line n of the other.
 ///
-/// Names are looked for with any ending of compressed files (`.gz`, `.bz2`, `.xz`, `.zst`) and without, and in
-/// the archives of the recipe's downloads.
+/// A file may be compressed, with the ending `.gz`, `.bz2`, `.xz` or `.zst` after its name, and may be a member of an
+/// archive that the recipe downloads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePair {
+    /// Name of the file of the source side.
     pub source: String,
+    /// Name of the file of the target side.
     pub target: String,
-    /// Number of lines, checked when stated.
+    /// Number of lines. If it is given, preparation checks it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pairs: Option<usize>,
-    /// Public address of each side, for people and for the downloader.
+    /// Public address of the source file, from which it is downloaded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source_url: Option<String>,
+    /// Public address of the target file, from which it is downloaded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target_url: Option<String>,
-    /// How the files hold their sentences. By default their names tell: `segments` for .sgm, .sgml and .xml.
+    /// Format of the files. If absent, `segments` for .sgm, .sgml and .xml files and `lines` for others.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<TextFormat>,
-    /// Of files with several tab-separated columns: that of the source side, from 1.
+    /// For files with tab-separated columns: number of the column of the source side, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source_column: Option<usize>,
-    /// As `source_column`, for the target side, which may be in the same file.
+    /// For files with tab-separated columns: number of the column of the target side, which may be in the same file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target_column: Option<usize>,
-    /// Of WMT's XML: whose reference is the target side, where the file has several.
+    /// For WMT's XML: name of the translator whose reference is the target side, if the file has several references.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub translator: Option<String>,
-    /// Of a training corpus: take this share of its pairs, chosen by number; absent: all.
+    /// For training files: share of the pairs to use, chosen by their number. If absent, all pairs are used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sample: Option<f64>,
 }
@@ -253,25 +264,25 @@ impl FilePair {
     }
 }
 
-/// How a file holds its sentences.
+/// Format of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TextFormat {
-    /// One a line.
+    /// One sentence per line.
     Lines,
-    /// Between `<seg …>` and `</seg>`, as in WMT's SGML and IWSLT's XML test sets. Entities stay as they are.
+    /// Sentences between `<seg …>` and `</seg>`, as in WMT's SGML and IWSLT's XML test sets. Entities are not decoded.
     Segments,
-    /// WMT's XML since 2021: `<src>` and `<ref>` of every document in one file, which is both source and target. Entities
-    /// are decoded, and segments without a reference left out, as sacreBLEU does.
+    /// WMT's XML since 2021: one file, which is both source and target, has `<src>` and `<ref>` of every document.
+    /// Entities are decoded and segments without a reference are left out, as sacreBLEU does.
     WmtXml,
-    /// One a line among lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`, `<talkid>` or
-    /// `<keywords>` are dropped, the tags of title and description removed.
+    /// One sentence per line between lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`,
+    /// `<talkid>` or `<keywords>` are dropped, and the tags of title and description are removed.
     IwsltTags,
-    /// Constituency trees in Penn Treebank form, which may span lines. The source side is a tree's words, the target
-    /// side the tree as a sequence (`ablate tree sequence`); both come from one file.
+    /// Constituency trees in Penn Treebank form, which may span several lines. The source side is the words of a tree,
+    /// the target side the tree as a sequence (`ablate tree sequence`); both come from one file.
     Trees,
-    /// Running text for a language model: the source side is empty, the target side are blocks of `data.max_length`
-    /// tokens that follow each other, line ends included. All files of a recipe are, or none.
+    /// Running text for a language model: the source side is empty, and the target side is consecutive blocks of
+    /// `data.max_length` tokens, including the ends of lines. Either all files of a recipe have this format or none.
     Running,
 }
 

@@ -16,13 +16,13 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Moses {
-    /// Bring punctuation into one form first.
+    /// Whether and how to normalise punctuation first.
     pub normalize: Normalization,
-    /// Set words and signs apart by blanks.
+    /// Whether to separate words and punctuation by spaces.
     pub tokenize: bool,
-    /// Make hyphens between letters or digits tokens, `@-@` (Moses's `-a`).
+    /// Whether a hyphen between letters or digits becomes a token of its own, `@-@` (Moses's `-a`).
     pub split_hyphens: bool,
-    /// Write the signs that mean something to Moses as entities, such as `&apos;`.
+    /// Whether to write characters that are special to Moses as entities, such as `&apos;`.
     pub escape: bool,
 }
 

@@ -5,17 +5,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The form of the length penalty, whose exponent is `decoding.length_penalty`.
+/// Formula of the length penalty. Its exponent alpha is `decoding.length_penalty`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LengthPenaltyForm {
-    /// ((5 + length) / 6)^alpha: the paper's.
+    /// ((5 + length) / 6)^alpha, as in the paper.
     ///
     /// # Source
     /// Wu et al. 2016, eq. 14; Vaswani et al. 2017, §6.1, with alpha 0.6.
     Gnmt,
-    /// length^alpha: what fairseq, Hugging Face `transformers` and CTranslate2 divide by. With 1, the mean
-    /// log-probability of a token.
+    /// length^alpha, as in fairseq, Hugging Face `transformers` and CTranslate2. With alpha = 1, the score is the mean
+    /// log-probability per token.
     Power,
 }
 

@@ -16,20 +16,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecodingConfig {
-    /// Hypotheses kept a step; 1 is greedy search.
+    /// Number of hypotheses that the search keeps at each step. 1 is greedy search.
     pub beam: usize,
-    /// Alpha, the exponent of the length penalty; 0 ranks by the log-probability alone.
+    /// Exponent alpha of the length penalty. With 0, hypotheses are ranked by log-probability alone.
     pub length_penalty: f64,
-    /// What the exponent is applied to.
+    /// Formula of the length penalty.
     pub length_penalty_form: LengthPenaltyForm,
-    /// fairseq's, transformers' and CTranslate2's rule: a hypothesis that ends is finished if it is among the `beam`
-    /// best of its step, and a sentence's search is over as soon as as many are finished as the beam is wide. Else, as
-    /// the paper's code has it, among the 2·`beam` best, and over only when no other can win any more.
+    /// Which rule ends the search. If true, the rule of fairseq, transformers and CTranslate2: a hypothesis that ends
+    /// is finished if it is among the best `beam` candidates of its step, and the search for a sentence ends as soon as
+    /// `beam` hypotheses are finished. If false, the rule of the paper's code: a hypothesis that ends is finished if it
+    /// is among the best 2·`beam` candidates, and the search ends when no unfinished hypothesis can become the best.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub early_stopping: bool,
-    /// Output may be longer than the input by this many tokens, its end of sentence among them.
+    /// Number of tokens, including the end of sentence, by which a translation may be longer than its source.
     pub max_extra_length: usize,
-    /// Padded source tokens times beam that are decoded at once.
+    /// Limit of a decoding batch: number of source tokens with padding, times `beam`.
     pub batch_tokens: usize,
 }
 

@@ -40,7 +40,7 @@ impl Compared {
         let [one, other] = [&runs[0][0], &runs[1][0]];
         if one.record.signature != other.record.signature {
             return Err(Error::user(format!(
-                "{} and {} are scored differently, {} and {}: their scores do not compare",
+                "{} and {} are scored differently, {} and {}: their scores cannot be compared",
                 paths[0].display(),
                 paths[1].display(),
                 one.record.signature,

@@ -58,9 +58,9 @@ impl DataLimits {
         self.check_vocabulary(experiment)?;
         let Some(texts) = &self.texts else { return Ok(()) };
         if texts.pairs == 0 {
-            let message = "the training text holds no pair";
+            let message = "the training text has no sentence pairs";
             return Err(Diagnostic::new(message)
-                .help("look at data.max_length and [cleaning] of the recipe")
+                .help("check data.max_length and [cleaning] of the recipe")
                 .into());
         }
         if experiment.model.position == Position::Learned {
@@ -112,7 +112,7 @@ fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
         split.name()
     );
     let help =
-        format!("use {needed} or more; what a model is judged by is never dropped, unlike training pairs");
+        format!("use {needed} or more; dev and test sentences are never dropped, unlike training pairs");
     Err(Diagnostic::new(message).help(help).into())
 }
 
@@ -183,6 +183,6 @@ mod tests {
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
         let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], pairs: 0, target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
-        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("holds no pair"));
+        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
     }
 }

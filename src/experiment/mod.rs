@@ -155,7 +155,7 @@ impl Trial<'_> {
             Some(owner) if owner != identity => return Err(self.occupied()),
             Some(_) if claim::is_sound(self.run_dir)? => return Ok(()),
             Some(_) => observer.message(&format!(
-                "{} is damaged and written anew; the run's own files say that it is this trial's",
+                "{} is damaged and is written anew; other files of the run show that it belongs to this trial",
                 self.run_dir.join(CONFIG_FILE).display()
             ))?,
             None => {}

@@ -62,7 +62,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let size = |pairs: &Vec<u32>| working_set(&cost, &shape(&store, pairs, training.batching()));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
-        .ok_or_else(|| Error::user("the training data holds no pair"))?;
+        .ok_or_else(|| Error::user("the training data has no sentence pairs"))?;
     batches.swap(0, largest);
     let updates = Updates { model: &*model, config: training, store: &store };
     let step = |adam: &mut Adam, number: usize| {

@@ -19,34 +19,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One file to fetch: a text, or an archive of texts.
+/// One file to download: a text, or an archive of texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Download {
-    /// What the corpus calls the file, if it is itself a text; else the names are in `members`.
+    /// Name of the file in the recipe, if the file is a text and not an archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Of an archive: the corpus's names of its texts, each with the member's path in the archive.
+    /// For an archive: the name of each text in the recipe, with the path of the text in the archive.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, String>,
-    /// Addresses of the same content, the preferred first. Archives may be packed differently.
+    /// Addresses of the same content, the preferred one first. Archives may be packed differently.
     pub mirrors: Vec<Mirror>,
 }
 
-/// An address and what is known of the file there. A checksum that is not known is left out: the first
-/// download records it.
+/// An address, with size and checksum of the file there. If the checksum is absent, the first download records it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
-    /// http or https.
+    /// Address of the file, http or https.
     pub url: String,
-    /// Size of the file.
+    /// Size of the file in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// 64 hexadecimal digits.
+    /// SHA-256 checksum of the file, 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// 32 hexadecimal digits, where publishers state nothing better.
+    /// MD5 checksum of the file, 32 hexadecimal digits, if no SHA-256 checksum is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
 }

@@ -36,59 +36,62 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Layers of the encoder, and of the decoder: the paper's N.
+    /// Number of layers of the encoder, and of the decoder: the paper's N.
     pub layers: usize,
-    /// Width of the residual stream.
+    /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
     pub d_model: i64,
-    /// Width of the feed-forward layers inside.
+    /// Inner width of the feed-forward sub-layers: the paper's d_ff.
     pub d_ff: i64,
-    /// Attention heads: the paper's h.
+    /// Number of attention heads: the paper's h.
     pub heads: i64,
-    /// Width of a head's queries and keys; absent: d_model / heads.
+    /// Width of the queries and keys of a head: the paper's d_k. If absent, d_model / heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_k: Option<i64>,
-    /// Width of a head's values; absent: d_model / heads.
+    /// Width of the values of a head: the paper's d_v. If absent, d_model / heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_v: Option<i64>,
     /// Dropout on sub-layer outputs and on the sums of embeddings and positions: P_drop (§5.4).
     pub dropout: f64,
     /// Dropout on attention weights. The paper lists none; tensor2tensor added 0.1 later.
     pub attention_dropout: f64,
-    /// Dropout after the feed-forward activation. As for attention weights.
+    /// Dropout after the activation of the feed-forward sub-layers. The paper lists none; tensor2tensor added 0.1
+    /// later.
     pub activation_dropout: f64,
-    /// How word order enters (§3.5).
+    /// How the model encodes word order (§3.5).
     pub position: Position,
-    /// Rows of each learned position table; unused by other encodings.
+    /// Number of positions of each learned position table. Other position encodings ignore it.
     pub learned_positions: i64,
-    /// Which of the matrices of embeddings and softmax are one (§3.4).
+    /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
     pub tying: Tying,
-    /// Where normalisation stands (§3.1).
+    /// Where normalisation is applied (§3.1).
     pub norm: Norm,
-    /// What normalisation computes.
+    /// The kind of normalisation.
     pub norm_kind: NormKind,
-    /// Added to the variance, or to the mean square, before its root is taken. tensor2tensor's 1e-6; libtorch's own
-    /// default is 1e-5.
+    /// Number that normalisation adds to the variance, or to the mean square, before it takes the root. The default is
+    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
     pub layer_norm_epsilon: f64,
-    /// Biases of the attention projections. Not printed in the paper, but its parameter counts need them.
+    /// Whether the attention projections have biases. The paper does not mention them, but its parameter counts include
+    /// them.
     pub attention_biases: bool,
-    /// How weights start.
+    /// How weights are initialised.
     pub initialisation: Initialisation,
-    /// Rows of the embedding matrices, at least the vocabulary's size; absent: exactly that.
-    /// The rows above the vocabulary take part in the softmax and are never decoded.
+    /// Number of rows of the embedding matrices, at least the size of the vocabulary. If absent, exactly the size of
+    /// the vocabulary. Rows beyond the vocabulary take part in the softmax and are never decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_rows: Option<i64>,
-    /// Instead of `embedding_rows`: the vocabulary's size, raised to a multiple of this, as fast matrix products like it.
+    /// Alternative to `embedding_rows`: the size of the vocabulary is rounded up to a multiple of this number, which
+    /// makes matrix products faster on GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
 }
 
-/// How word order enters (§3.5).
+/// How the model encodes word order (§3.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
     /// The paper's formula: sine in even columns, cosine in odd ones.
     Sinusoidal,
-    /// tensor2tensor's: sines in the first half, cosines in the second, exponent i / (d/2 - 1).
+    /// tensor2tensor's formula: sines in the first half of the columns, cosines in the second, exponent i / (d/2 - 1).
     SinusoidalHalves,
     /// A trained vector for each position.
     Learned,
@@ -96,50 +99,50 @@ pub enum Position {
     Rotary,
     /// Scores of self-attention are lowered by the distance, for each head at its own rate (Press et al. 2022).
     Alibi,
-    /// None: attention sees a bag of words.
+    /// No position encoding: attention does not know the order of the words.
     None,
 }
 
-/// Which of the three matrices of embeddings and softmax are one (§3.4).
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
-    /// Source embedding = target embedding = softmax: the paper's.
+    /// Source embedding, target embedding and softmax share one matrix, as in the paper.
     All,
-    /// Target embedding = softmax.
+    /// Target embedding and softmax share one matrix; the source embedding has its own.
     Decoder,
-    /// Three matrices.
+    /// All three matrices are separate.
     None,
 }
 
-/// Where normalisation stands.
+/// Where normalisation is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
-    /// LayerNorm(x + Dropout(Sublayer(x))): the paper's (§3.1).
+    /// Normalisation after each sub-layer, LayerNorm(x + Dropout(Sublayer(x))), as in the paper (§3.1).
     Post,
-    /// x + Dropout(Sublayer(LayerNorm(x))), and one more norm after each stack.
+    /// Normalisation before each sub-layer, x + Dropout(Sublayer(LayerNorm(x))), and one more after each stack.
     Pre,
 }
 
-/// What normalisation computes of a vector.
+/// The kind of normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NormKind {
-    /// (x - mean) / √(variance + epsilon) · scale + offset: the paper's (Ba et al. 2016).
+    /// Layer normalisation, (x - mean) / √(variance + epsilon) · scale + offset, as in the paper (Ba et al. 2016).
     Layer,
-    /// x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
+    /// Root-mean-square normalisation, x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
     Rms,
 }
 
-/// How weights start.
+/// How weights are initialised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialisation {
-    /// The released code's: Glorot uniform with projections that it fuses (self-attention's
-    /// query, key, value; cross-attention's key, value) counted as one matrix.
+    /// Initialisation of the released code: Glorot uniform, where projections that the code fuses (query, key and value
+    /// of self-attention; key and value of cross-attention) count as one matrix.
     Tensor2tensor,
-    /// Glorot uniform for each projection by itself.
+    /// Glorot uniform, where every projection is a matrix of its own.
     Glorot,
 }
 

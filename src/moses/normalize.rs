@@ -18,17 +18,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// What is done to punctuation before a text is tokenised.
+/// How Moses normalises punctuation before it tokenises a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
-    /// `normalize-punctuation.perl`.
+    /// The rules of `normalize-punctuation.perl`.
     #[default]
     Punct,
-    /// `replace-unicode-punctuation.perl`: full-width signs and some quotation marks become ASCII. In
-    /// tensor2tensor's `get_ende_bleu.sh` since 2018, for the hypothesis alone.
+    /// The rules of `replace-unicode-punctuation.perl`: full-width characters and some quotation marks become ASCII.
+    /// tensor2tensor's `get_ende_bleu.sh` applies them since 2018, to the hypothesis alone.
     Unicode,
-    /// Nothing, as in `get_ende_bleu.sh` when the paper appeared.
+    /// No normalisation, as in `get_ende_bleu.sh` when the paper appeared.
     None,
 }
 

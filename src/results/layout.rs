@@ -41,16 +41,17 @@ pub const TABLE2_COLUMN: &str = "test/bleu";
 /// The score that Table 2 prints: BLEU of Moses's tokens, compounds split.
 pub const ATAT_COLUMN: &str = "test/atat";
 
-/// How a table is laid out.
+/// Layout of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// A row a line: what changed, and the columns asked for.
+    /// One line per row of the sweep: the changed settings, then `columns`.
     #[default]
     List,
-    /// As the paper's Table 2: systems, BLEU of each language pair, training cost in FLOPs.
+    /// The form of the paper's Table 2: systems, BLEU of each language pair, training cost in FLOPs.
     Table2,
-    /// As the paper's Table 3: the hyper-parameters, blank where they are the base's, then the columns.
+    /// The form of the paper's Table 3: the hyper-parameters, blank where they equal those of the base row, then
+    /// `columns`.
     Table3,
 }
 

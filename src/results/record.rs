@@ -86,20 +86,21 @@ pub struct Failure {
     pub attempts: u32,
 }
 
-/// The classes of failure that a retry policy tells apart.
+/// The kinds of failure that `[retry]` distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// Settings or data that no attempt can train.
+    /// Settings or data are wrong, so that every attempt fails.
     BadConfiguration,
-    /// The loss is not a number, or beyond all bounds.
+    /// The training diverged: the loss is NaN or far too large.
     Diverged,
+    /// Memory was not enough.
     OutOfMemory,
-    /// A signal that the sweep did not send.
+    /// The process was ended by a signal that the sweep did not send.
     Killed,
-    /// Gone without a trace: no exit status, no record.
+    /// The process or job disappeared without an exit status and without a record.
     Lost,
-    /// Everything else: a full disk, a broken file, a bug.
+    /// Any other failure, such as a full disk, a damaged file or a bug.
     Failed,
 }
 

@@ -89,7 +89,7 @@ impl CommittedRecords {
             let (record, seal) =
                 Record::from_line(text).map_err(|error| wrong(format!("not a record ({error})")))?;
             if seal == Seal::Broken {
-                return Err(wrong("the record was changed: its checksum does not hold".into()));
+                return Err(wrong("the record was changed: its checksum is wrong".into()));
             }
             // A record of another version of the format or of the results belongs to no trial of today.
             let Ok(experiment) = serde_json::from_value::<Experiment>(record.configuration.clone()) else {

@@ -138,7 +138,7 @@ impl<'a> Watch<'a> {
         let Condition { what, text, place, entries } = self.condition;
         let missed = entries.iter().zip(&self.seen).find(|(_, seen)| !seen.is_empty());
         let help = match missed {
-            None => "no combination is left to look at".to_string(),
+            None => "no combination is left".to_string(),
             Some((Entry { key, accepted, .. }, seen)) => {
                 let near = accepted
                     .iter()

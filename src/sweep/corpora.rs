@@ -84,12 +84,12 @@ impl<'a> Corpora<'a> {
                 continue;
             };
             let message = format!(
-                "rows {:?} and {:?} compute the same: {}, in which they differ, leave the prepared text as it is",
+                "rows {:?} and {:?} compute the same: {}, their only difference, does not change the prepared text",
                 other.row,
                 trial.row,
                 differences(&other.experiment, &trial.experiment).join(", ")
             );
-            return Err(mistake(message, &trial.place, "remove one, or change what sets it apart"));
+            return Err(mistake(message, &trial.place, "remove one, or change a setting that has an effect"));
         }
         Ok(())
     }

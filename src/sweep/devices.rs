@@ -151,7 +151,7 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
             Ok(DeviceChoice::Cuda(number)) => vec![number],
             _ => {
                 return Err(Error::user(format!(
-                    "devices: {name:?} is no card; use \"cuda:0\", \"cuda:1\", … or \"cuda\" for all of them, and \
+                    "devices: {name:?} is not a GPU; use \"cuda:0\", \"cuda:1\", … or \"cuda\" for all of them, and \
                      run.device for the CPU"
                 )));
             }
@@ -161,8 +161,8 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
                 return Err(Error::user(format!(
                     "devices: there is no {name}; {} visible here",
                     match known.len() {
-                        0 => "no card is".to_string(),
-                        1 => "cuda:0 alone is".to_string(),
+                        0 => "no GPU is".to_string(),
+                        1 => "only cuda:0 is".to_string(),
                         count => format!("cuda:0 to cuda:{} are", count - 1),
                     }
                 )));
@@ -179,7 +179,7 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
         }
     }
     match seats.is_empty() {
-        true => Err(Error::user("devices names no card that is there; leave it out to run on run.device")),
+        true => Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device")),
         false => Ok(seats),
     }
 }
@@ -274,12 +274,12 @@ mod tests {
             assert!(code == 2 && told.contains(part), "{code} {told}");
         };
         wrong(&["cuda:3"], None, "cuda:0 to cuda:2 are visible here");
-        wrong(&["cuda:1"], Some("0"), "cuda:0 alone is visible");
-        wrong(&["cuda:0"], Some(""), "no card is visible");
+        wrong(&["cuda:1"], Some("0"), "only cuda:0 is visible");
+        wrong(&["cuda:0"], Some(""), "no GPU is visible");
         wrong(&["cuda:0", "cuda"], None, "cuda:0 twice");
         wrong(&["cpu"], None, "run.device for the CPU");
-        wrong(&["gpu"], None, "\"gpu\" is no card");
-        wrong(&["cuda"], Some(""), "no card that is there");
+        wrong(&["gpu"], None, "\"gpu\" is not a GPU");
+        wrong(&["cuda"], Some(""), "there is none");
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub fn random(node: &Node) -> Result<Factor> {
         keys.push((key, place, value.place, distribution, when));
     }
     if keys.is_empty() {
-        let help = "state what to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }";
-        return Err(mistake("random draws no key", &node.place, help));
+        let help = "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }";
+        return Err(mistake("[random] has no key to draw", &node.place, help));
     }
     keys.sort_by_key(|(_, place, ..)| place.span.start);
     let choices = (0..count).map(|number| {
@@ -101,7 +101,11 @@ fn distribution(key: &str, node: &Node) -> Result<(Distribution, Option<Conditio
     let stated = [uniform.is_some(), log_uniform.is_some(), integer.is_some(), choice.is_some()];
     let when = Condition::when(table.get("when"))?;
     if stated.iter().filter(|&&stated| stated).count() != 1 {
-        return Err(mistake(format!("{name} = {} is no distribution", node.excerpt()), &node.place, KINDS));
+        return Err(mistake(
+            format!("{name} = {} is not a distribution", node.excerpt()),
+            &node.place,
+            KINDS,
+        ));
     }
     let place = |kind: &str| place_of(table, kind, &node.place);
     let distribution = if let Some(values) = uniform {
@@ -110,7 +114,7 @@ fn distribution(key: &str, node: &Node) -> Result<(Distribution, Option<Conditio
     } else if let Some(values) = log_uniform {
         let (low, high) = bounds(&name, "log_uniform", &values, &place("log_uniform"))?;
         if low <= 0.0 {
-            let message = format!("{name}: log_uniform = [{low}, {high}] starts at {low}");
+            let message = format!("{name}: log_uniform = [{low}, {high}] has the lower bound {low}");
             let help = "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0";
             return Err(mistake(message, &place("log_uniform"), help));
         }

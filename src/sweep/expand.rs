@@ -176,18 +176,18 @@ impl Known {
     /// What a row that is to be trained has to keep to beside [`Known::add`].
     fn add_to_train(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
         if let Some(why) = label::reserved(label) {
-            let message = format!("no row can be labelled {label:?}: {why}");
+            let message = format!("a row cannot be labelled {label:?}: {why}");
             return Err(mistake(message, place, "choose another label"));
         }
         let plain = label.to_ascii_lowercase();
         if let Some((other, other_place)) = self.plain_labels.insert(plain, (label.into(), place.clone())) {
-            let message = format!("the labels {other:?} and {label:?} differ in capitals alone");
+            let message = format!("the labels {other:?} and {label:?} differ only in upper and lower case");
             return Err(mistake(message, place, one_label(&other_place, place)));
         }
         let before = self.effects.insert(effect_hash(experiment), (label.to_string(), experiment.clone()));
         let Some((other, before)) = before else { return Ok(()) };
         let message = format!(
-            "rows {other:?} and {label:?} compute the same: {}, in which they differ, has no effect here",
+            "rows {other:?} and {label:?} compute the same: {}, their only difference, has no effect here",
             differences(&before, experiment).join(", ")
         );
         Err(mistake(message, place, self.one_row(&other, label, place)))
@@ -197,13 +197,13 @@ impl Known {
     fn one_row(&self, other: &str, label: &str, place: &Place) -> String {
         match self.labels.get(other) {
             Some(first) if first != place => {
-                format!("remove one, or change what sets it apart; the other is {}", at(first, place))
+                format!("remove one, or change a setting that has an effect; the other is {}", at(first, place))
             }
             _ if label.contains("draw-") => {
-                "draws repeat each other: lower the count, change the seed or draw another key too; few values belong under [axes]"
+                "draws repeat each other: lower the count, change the seed or draw another key too; list a few values under [axes]"
                     .to_string()
             }
-            _ => "remove one, or change what sets it apart".to_string(),
+            _ => "remove one, or change a setting that has an effect".to_string(),
         }
     }
 }

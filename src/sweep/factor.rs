@@ -95,15 +95,15 @@ fn zip(table: &Table, node: &Node) -> Result<Factor> {
             && others.len() != values.len()
         {
             let (key, other) = (&setting.key, &first.key);
-            let message = format!("zip: {key} has {} values and {other} {}", values.len(), others.len());
-            let help = "the keys of a zip advance together: give them equally many; independent ones belong under [axes]";
+            let message = format!("zip: {key} has {} values, but {other} has {}", values.len(), others.len());
+            let help = "the keys of a zip advance together: give each the same number of values; keys that vary independently belong under [axes]";
             return Err(mistake(message, &setting.place, help));
         }
         columns.push((setting, values));
     }
     let Some(length) = columns.first().map(|(_, values)| values.len()) else {
         let help = "state arrays of equal length, as in \"model.heads\" = [2, 4]";
-        return Err(mistake("zip names no key", &node.place, help));
+        return Err(mistake("zip has no keys", &node.place, help));
     };
     let ZipFile { labels } = from_table(table, &node.place)?;
     if let Some(labels) = &labels
@@ -111,7 +111,7 @@ fn zip(table: &Table, node: &Node) -> Result<Factor> {
     {
         let message = format!("zip: there are {} labels for {length} steps", labels.len());
         let place = place_of(table, "labels", &node.place);
-        return Err(mistake(message, &place, "give one for each step, or none"));
+        return Err(mistake(message, &place, "give one label for each step, or leave `labels` out"));
     }
     let choices = (0..length).map(|step| {
         let label = labels.as_ref().map(|labels| labels[step].clone());

@@ -17,55 +17,57 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sweep")]
 pub struct SweepFile {
-    /// The experiment that every row changes: a path relative to this file.
+    /// Path of the experiment that every row changes, relative to this file.
     pub base: String,
-    /// Each row is trained once with each, unless its section has its own.
+    /// Seeds: each row is trained once with each of them, unless its section has its own seeds.
     #[schemars(length(min = 1))]
     pub seeds: Vec<u64>,
-    /// Trials that run at once; absent: the command decides.
+    /// Number of trials that run at the same time. If absent, the command decides.
     #[schemars(range(min = 1))]
     pub workers: Option<usize>,
-    /// Cards that trials are spread over: "cuda:0", … or "cuda" for all; absent: each has its `run.device`.
+    /// GPUs over which the trials are spread: "cuda:0", … or "cuda" for all. If absent, each trial uses its
+    /// `run.device`.
     #[schemars(length(min = 1))]
     pub devices: Option<Vec<String>>,
-    /// Trials that one call of the command starts, at most; absent: all.
+    /// Largest number of trials that one call of the command starts. If absent, there is no limit.
     #[schemars(range(min = 1))]
     pub max_trials: Option<usize>,
-    /// Hours after which one call stops its trials, which save their state; absent: never.
+    /// Number of hours after which one call of the command stops its trials, which save their state. If absent, there
+    /// is no limit.
     pub max_hours: Option<f64>,
-    /// Which failures are tried again.
+    /// After which failures a trial is tried again, and how often.
     #[serde(default)]
     pub retry: Retry,
-    /// Compare trials on the way and let only the best go on.
+    /// Compares unfinished trials and lets only the best continue (successive halving).
     pub halving: Option<Halving>,
-    /// What each trial asks for with `--launcher slurm`.
+    /// What each trial requests from Slurm with `--launcher slurm`.
     #[serde(default)]
     pub slurm: SlurmSpec,
-    /// Files of rows and sections to add to these, relative to this file.
+    /// Paths of files with further rows and sections, relative to this file.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Changes of every row, made before the section's and the row's own.
+    /// Settings of every row. Settings of a section or of a row override them.
     #[serde(default)]
     pub set: Changes,
-    /// Named rows.
+    /// Rows, each with a label and its settings.
     #[serde(default)]
     pub row: Vec<RowFile>,
-    /// Sets of changes of which each row takes one: a row for each.
+    /// A list of sets of settings: each row is combined with each set.
     #[serde(default)]
     pub point: Vec<PointFile>,
-    /// Keys whose values advance together: a row for each step.
+    /// Several keys whose values advance together: each row is combined with each step.
     #[serde(default)]
     pub zip: Vec<Zip>,
-    /// Keys and the values that each takes: a row for each combination.
+    /// Keys with their values: each row is combined with each value of each key.
     #[serde(default)]
     pub axes: Axes,
-    /// Values drawn at random: a row for each draw.
+    /// Values drawn at random: each row is combined with each draw.
     #[serde(default)]
     pub random: Option<Random>,
-    /// Combinations to leave out.
+    /// Conditions: combinations that match one of them are removed.
     #[serde(default)]
     pub exclude: Vec<Conditions>,
-    /// Further rows, with factors of their own.
+    /// Sections: further rows, with factors of their own.
     #[serde(default)]
     pub section: Vec<SectionFile>,
     /// How results are shown.
@@ -73,37 +75,37 @@ pub struct SweepFile {
     pub table: TableSpec,
 }
 
-/// Rows and what multiplies them, apart from those of other sections.
+/// A group of rows with factors of its own.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Section")]
 pub struct SectionFile {
-    /// The first part of its rows' labels.
+    /// First part of the labels of the section's rows.
     pub label: String,
-    /// The letter of the paper's row group; absent: the label.
+    /// Letter of the row group in the paper's table. If absent, the label.
     pub group: Option<String>,
-    /// Absent: the sweep's.
+    /// Seeds of the section's rows. If absent, those of the sweep.
     #[schemars(length(min = 1))]
     pub seeds: Option<Vec<u64>>,
-    /// Changes of every row of the section, made before the row's own.
+    /// Settings of every row of the section. Settings of a row override them.
     #[serde(default)]
     pub set: Changes,
-    /// Named rows.
+    /// Rows, each with a label and its settings.
     #[serde(default)]
     pub row: Vec<RowFile>,
-    /// Sets of changes of which each row takes one: a row for each.
+    /// A list of sets of settings: each row is combined with each set.
     #[serde(default)]
     pub point: Vec<PointFile>,
-    /// Keys whose values advance together: a row for each step.
+    /// Several keys whose values advance together: each row is combined with each step.
     #[serde(default)]
     pub zip: Vec<Zip>,
-    /// Keys and the values that each takes: a row for each combination.
+    /// Keys with their values: each row is combined with each value of each key.
     #[serde(default)]
     pub axes: Axes,
-    /// Values drawn at random: a row for each draw.
+    /// Values drawn at random: each row is combined with each draw.
     #[serde(default)]
     pub random: Option<Random>,
-    /// Combinations to leave out.
+    /// Conditions: combinations that match one of them are removed.
     #[serde(default)]
     pub exclude: Vec<Conditions>,
 }
@@ -113,44 +115,44 @@ pub struct SectionFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Part")]
 pub struct PartFile {
-    /// Files of rows and sections to add to these, relative to this file.
+    /// Paths of files with further rows and sections, relative to this file.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Named rows.
+    /// Rows, each with a label and its settings.
     #[serde(default)]
     pub row: Vec<RowFile>,
-    /// Further rows, with factors of their own.
+    /// Sections: further rows, with factors of their own.
     #[serde(default)]
     pub section: Vec<SectionFile>,
 }
 
-/// A named set of changes.
+/// A row: a label and its settings.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Row")]
 pub struct RowFile {
-    /// Names the row's directory.
+    /// Label of the row, which also names its directory.
     pub label: String,
-    /// The letter of the paper's row group.
+    /// Letter of the row group in the paper's table.
     pub group: Option<String>,
-    /// The row of the published table that this one repeats.
+    /// Row of the published table that this row repeats.
     pub paper: Option<String>,
-    /// What the row changes.
+    /// Settings of the row: keys of the experiment with their values.
     #[serde(default)]
     pub set: Changes,
-    /// Only combinations that match are rows.
+    /// Condition: combinations of this row that do not match are removed.
     #[serde(default)]
     pub when: Option<Conditions>,
 }
 
-/// One of several sets of changes.
+/// One of several sets of settings.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Point")]
 pub struct PointFile {
-    /// Its part of the row's label; absent: made of its changes.
+    /// Part of the row's label. If absent, it is made from the settings.
     pub label: Option<String>,
-    /// What the point changes.
+    /// Settings of the point: keys of the experiment with their values.
     #[serde(default)]
     pub set: Changes,
 }
@@ -159,9 +161,9 @@ pub struct PointFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AxisFile {
-    /// The values that it takes in turn.
+    /// Values of the key.
     pub values: Unread,
-    /// It applies to combinations that match; the others go on without it.
+    /// Condition: the factor applies only to combinations that match; the others keep their value.
     #[serde(default)]
     pub when: Option<Unread>,
 }
@@ -180,7 +182,7 @@ pub struct RandomFile {
     pub count: usize,
 }
 
-/// What a key's values are drawn from: one of four, and on which condition.
+/// How values of a key are drawn: exactly one of `uniform`, `log_uniform`, `integer` and `choice`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(
@@ -193,19 +195,19 @@ pub struct RandomFile {
     ])
 )]
 pub struct DistributionFile {
-    /// Numbers between two bounds.
+    /// Numbers between a lower and an upper bound.
     #[schemars(length(equal = 2))]
     pub uniform: Option<Vec<f64>>,
-    /// Numbers between two bounds above 0, each order of magnitude as likely.
+    /// Numbers between a lower and an upper bound, both above 0. Every order of magnitude is equally likely.
     #[schemars(length(equal = 2))]
     pub log_uniform: Option<Vec<f64>>,
-    /// Integers from a lower to an upper bound, both included.
+    /// Integers from a lower to an upper bound, including both.
     #[schemars(length(equal = 2))]
     pub integer: Option<Vec<i64>>,
-    /// One of these values, each as likely.
+    /// One of these values, all equally likely.
     #[schemars(length(min = 1))]
     pub choice: Option<Values>,
-    /// It is drawn for combinations that match; the others go on without it.
+    /// Condition: the value is drawn only for combinations that match; the others keep their value.
     #[serde(default)]
     pub when: Option<Conditions>,
 }
@@ -215,16 +217,16 @@ pub struct DistributionFile {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Table")]
 pub struct TableSpec {
-    /// How results are laid out.
+    /// Layout of the table.
     pub layout: Form,
-    /// A published table to print beside ours: "table2", "table2-en-de", "table2-en-fr" or "table3".
+    /// Published table whose values are printed beside ours: "table2", "table2-en-de", "table2-en-fr" or "table3".
     pub paper: Option<String>,
-    /// Columns in order; empty: the usual ones.
+    /// Columns of the table, in order. If empty, the default columns.
     pub columns: Vec<String>,
-    /// Label of the row that others are compared with; absent: the row that repeats the paper's base, else the
-    /// one labelled "base".
+    /// Label of the row with which the others are compared. If absent, the row with paper = "base", else the row
+    /// labelled "base".
     pub base: Option<String>,
-    /// Floating-point operations a second at the device's peak, in 10¹²: of a card, or of one thread of a
-    /// processor, by the name that records have. The paper's cards are known.
+    /// Peak speed of devices in 10¹² floating-point operations per second, of a GPU or of one thread of a processor.
+    /// The keys are the device names that records contain. The GPUs of the paper are built in.
     pub peak_tflops: BTreeMap<String, f64>,
 }

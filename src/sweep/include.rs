@@ -53,16 +53,27 @@ pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> 
         let mut names: Vec<String> = chain.files.iter().map(|file| file.display().to_string()).collect();
         names.push(path.display().to_string());
         let message = format!("include = {named:?} leads back to a file that includes this one");
-        return Err(mistake(message, place, format!("remove one of the circle: {}", names.join(" -> "))));
+        return Err(mistake(
+            message,
+            place,
+            format!(
+                "these files include each other in a circle; remove one `include`: {}",
+                names.join(" -> ")
+            ),
+        ));
     }
     chain.included += 1;
     if chain.included > MOST_FILES {
         let message = format!("include = {named:?}: the sweep includes more than {MOST_FILES} files");
-        return Err(mistake(message, place, "each mention counts: name every file once"));
+        return Err(mistake(
+            message,
+            place,
+            "a file counts each time that it is included: include every file once",
+        ));
     }
     if chain.files.len() == LONGEST_CHAIN {
         let message = format!("include = {named:?}: more than {LONGEST_CHAIN} files include one another");
-        return Err(mistake(message, place, "name the last of them in the sweep's own file"));
+        return Err(mistake(message, place, "include the last of them in the sweep file itself"));
     }
     let (tree, start) = load_table(&path)?;
     let PartFile { include: included, row, section } = from_table(&tree, &start)?;

@@ -67,7 +67,7 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let mut labels: Vec<&str> = trials.iter().map(|trial| trial.row.as_str()).collect();
     labels.dedup();
     let place = spec.place(&["table", "base"], None);
-    Err(mistake(format!("table.base = {base:?} is no row of the sweep"), &place, accepted(base, &labels)))
+    Err(mistake(format!("table.base = {base:?} is not a row of the sweep"), &place, accepted(base, &labels)))
 }
 
 /// Layout, columns, published rows and peaks that the sweep names.
@@ -79,8 +79,12 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
     for (device, tflops) in &spec.table.peak_tflops {
         if !(tflops.is_finite() && *tflops > 0.0) {
             let place = spec.place(&["table", "peak_tflops", device], None);
-            let message = format!("table.peak_tflops: {tflops} for {device:?} is no rate");
-            return Err(mistake(message, &place, "expected 10¹² operations a second, above 0: 0.05"));
+            let message = format!("table.peak_tflops: {tflops} for {device:?} is not a valid rate");
+            return Err(mistake(
+                message,
+                &place,
+                "expected 10¹² operations per second, a number above 0 such as 0.05",
+            ));
         }
     }
     let published = spec.table.paper.as_deref().map(Published::named).transpose();
@@ -96,7 +100,7 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
             (Some(label), None) => {
                 let message =
                     format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
-                let help = "add paper = \"table3\" under [table], or remove the row's";
+                let help = "add paper = \"table3\" under [table], or remove `paper` from the row";
                 return Err(mistake(message, &row.paper_place, help));
             }
             (None, _) => {}
@@ -126,20 +130,21 @@ fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
     match (form, name) {
         (Form::Table3, Some(name)) if name != "table3" => {
             let message = format!("layout = \"table3\" cannot show {name:?}");
-            Err(mistake(message, &place("paper"), "expected paper = \"table3\", or none"))
+            Err(mistake(message, &place("paper"), "expected paper = \"table3\", or no `paper`"))
         }
         (Form::Table2, Some("table3")) => {
             let message = "layout = \"table2\" cannot show \"table3\"";
-            Err(mistake(message, &place("paper"), "expected paper = \"table2\", or none"))
+            Err(mistake(message, &place("paper"), "expected paper = \"table2\", or no `paper`"))
         }
         (Form::List, Some("table2")) => {
-            let message = "paper = \"table2\" has a score for each language pair, a list has one";
+            let message =
+                "paper = \"table2\" has a score for each language pair, but layout = \"list\" shows one";
             let help = "name \"table2-en-de\" or \"table2-en-fr\", or add layout = \"table2\"";
             Err(mistake(message, &place("paper"), help))
         }
         (Form::Table2, _) if !spec.table.columns.is_empty() => {
-            let message = format!("layout = \"table2\" shows {TABLE2_COLUMN} and the cost of training alone");
-            Err(mistake(message, &place("columns"), "remove columns, or the layout"))
+            let message = format!("layout = \"table2\" shows only {TABLE2_COLUMN} and the cost of training");
+            Err(mistake(message, &place("columns"), "remove `columns`, or the layout"))
         }
         _ => Ok(()),
     }

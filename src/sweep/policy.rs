@@ -15,7 +15,7 @@ const MOST_HOURS: f64 = 1e6;
 /// Most attempts at one trial.
 const MOST_ATTEMPTS: u32 = 1_000;
 
-/// The rules that a driver follows.
+/// Rules of a sweep about failures, budgets and halving.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Trials that one call of the command starts, at most; absent: all.
@@ -56,7 +56,7 @@ impl Policy {
             Some(Halving { factor, .. }) if *factor < 2 => refuse(
                 &["halving", "factor"],
                 factor.to_string(),
-                "2 or more: else every trial goes on".into(),
+                "2 or more: with 1 every trial would continue".into(),
             ),
             Some(Halving { first: 0, .. }) => refuse(&["halving", "first"], "0".into(), "1 or more".into()),
             _ => Ok(()),
@@ -74,7 +74,7 @@ impl Policy {
             let interval = trial.experiment.training.dev_interval_steps;
             if interval == 0 || !first.is_multiple_of(interval) {
                 let message = format!(
-                    "halving.first = {first} is no step at which row {:?} measures its dev loss",
+                    "halving.first = {first} is not a step at which row {:?} measures its dev loss",
                     trial.row
                 );
                 let help = format!("use a multiple of its training.dev_interval_steps = {interval}");
@@ -91,13 +91,13 @@ impl Policy {
     }
 }
 
-/// The `[retry]` section.
+/// The `[retry]` section: after which failures a trial is tried again, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
-    /// Attempts at one trial in one call of the command, the first included.
+    /// Number of attempts at one trial in one call of the command, including the first.
     pub attempts: u32,
-    /// The failures after which a trial is tried again: those that need not repeat themselves.
+    /// Kinds of failure after which a trial is tried again. The default has those that may not happen again.
     pub on: Vec<FailureKind>,
 }
 
@@ -116,16 +116,17 @@ impl Retry {
 
 /// The `[halving]` section: asynchronous successive halving on the dev loss.
 ///
-/// At the steps `first`, `first` · `factor`, … trials pause, and only the best 1/`factor` of those that got
-/// so far go on, from where they paused: a trial that finishes has the same bytes as without halving.
+/// Trials pause at the steps `first`, `first` · `factor`, … Of the trials that reached a step, only the best 1/`factor`
+/// continue, from where they paused. A trial that finishes has the same bytes as without halving.
 ///
 /// # Source
 /// Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Halving {
-    /// Updates at the first comparison; a multiple of `training.dev_interval_steps`.
+    /// Number of updates before the first comparison, a multiple of `training.dev_interval_steps`.
     pub first: u64,
+    /// One of this many trials continues after a comparison; also the ratio of one comparison's step to the one before.
     #[serde(default = "usual_factor")]
     pub factor: u64,
 }

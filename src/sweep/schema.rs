@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 
 /// The schema of sweep files.
 pub fn sweep() -> Schema {
-    root::<SweepFile>("A sweep: rows of changes to a base experiment, each trained with each seed.")
+    root::<SweepFile>("A sweep: rows that change settings of a base experiment, each trained with each seed.")
 }
 
 /// The schema of files that sweeps include.
 pub fn part() -> Schema {
-    root::<PartFile>("Rows and sections for sweeps to include.")
+    root::<PartFile>("Rows and sections that sweeps can include.")
 }
 
 /// A part of a sweep file that is read from the tree: to serde it is a value of type `$reads`,
@@ -73,7 +73,7 @@ marker!(
     /// `{ "section.key" = [value, value], labels = ["a", "b"], when = … }`
     Zip reads BTreeMap<String, IgnoredAny>, |generator, name| {
         let labels = json!({
-            "description": "Parts of the rows' labels, one for each step; absent: made of the changes.",
+            "description": "Parts of the rows' labels, one for each step. If absent, they are made from the settings.",
             "type": "array",
             "items": { "type": "string" },
         });
@@ -85,9 +85,9 @@ marker!(
 marker!(
     /// `{ seed = 1, count = 20, "section.key" = { uniform = [0.0, 0.3] } }`
     Random reads IgnoredAny, |generator, name| {
-        let seed = json!({ "description": "The draws are a function of it.", "type": "integer", "minimum": 0 });
+        let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
         let count = json!({
-            "description": "Draws; a higher count keeps those that were there.",
+            "description": "Number of draws. A higher number keeps the earlier draws.",
             "type": "integer",
             "minimum": 1,
         });

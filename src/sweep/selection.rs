@@ -32,7 +32,7 @@ impl Selection {
                     let guess = nearest(other, rows.iter().copied().chain([FAILED]));
                     let guess = guess.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                     return Err(Error::user(format!(
-                        "--only {other:?} names no row of the sweep, no ROW/seed-N and is not `failed`{guess}"
+                        "--only {other:?} is neither a row of the sweep, nor ROW/seed-N, nor `failed`{guess}"
                     )));
                 }
             }

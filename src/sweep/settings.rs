@@ -40,11 +40,10 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
             return Err(mistake(message, &setting.place, "remove one of them"));
         }
         if !setting.key.contains('.') {
-            let message =
-                format!("{what} states {:?}, which is no key of an experiment's section", setting.key);
+            let message = format!("{what} sets {:?}, which is not a key of an experiment", setting.key);
             let words = match words {
                 [] => String::new(),
-                words => format!("; beside them stands only {}", words.join(", ")),
+                words => format!("; besides such keys only {} is accepted", words.join(", ")),
             };
             let help = format!("keys are section.key, as in model.heads{words}");
             return Err(mistake(message, &setting.place, help));

@@ -26,60 +26,64 @@ use tch::Kind;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
-    /// Seed of weights, dropout and batch order; a sweep's `seeds` replace it.
+    /// Seed of weights, dropout and batch order. The `seeds` of a sweep replace it.
     pub seed: u64,
-    /// Optimizer updates.
+    /// Number of optimizer updates.
     pub steps: u64,
-    /// Target tokens without padding that an update sees, to within one micro-batch.
+    /// Number of target tokens of one update, without padding, to within one micro-batch.
     pub batch_tokens: usize,
-    /// Padded tokens a side that go through the model at once; gradients accumulate up to `batch_tokens`.
+    /// Number of tokens per side, with padding, that the model processes at once. Gradients are accumulated over
+    /// micro-batches up to `batch_tokens`.
     pub micro_batch_tokens: usize,
-    /// Tokens a side of a row into which sentences are packed one behind the other, each attending to itself alone;
-    /// absent: a sentence a row, padded, in batches of like lengths.
+    /// Packs several sentences into one row of at most this many tokens per side; attention stays within each sentence.
+    /// If absent, each row holds one sentence with padding, and batches hold sentences of similar length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed_length: Option<usize>,
-    /// Factor on the paper's learning rate (§5.3).
+    /// Factor by which the paper's learning rate is multiplied (§5.3).
     pub learning_rate_scale: f64,
-    /// Updates in which the learning rate rises (§5.3).
+    /// Number of updates during which the learning rate rises (§5.3).
     pub warmup_steps: u64,
-    /// Decay of Adam's mean of gradients (§5.3).
+    /// Adam's beta 1: decay of the running mean of the gradients (§5.3).
     pub adam_beta1: f64,
-    /// Decay of Adam's mean of squared gradients (§5.3).
+    /// Adam's beta 2: decay of the running mean of the squared gradients (§5.3).
     pub adam_beta2: f64,
-    /// Added to Adam's divisor (§5.3).
+    /// Adam's epsilon: number that is added to the divisor (§5.3).
     pub adam_epsilon: f64,
-    /// Probability mass moved from the reference token to the others: epsilon_ls (§5.4).
+    /// Probability that label smoothing moves from the reference token to the others: epsilon_ls (§5.4).
     pub label_smoothing: f64,
-    /// Largest gradient norm; absent: no clipping.
+    /// Largest gradient norm; larger gradients are scaled down to it. If absent, gradients are not clipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Measurements of the dev loss without a new best after which training ends, as if `steps` were
-    /// that update; absent: it never ends early.
+    /// Number of measurements of the dev loss without a new best after which training ends early, as if `steps` were
+    /// that update. If absent, training never ends early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping_patience: Option<u64>,
-    /// Updates between perplexities on the dev set; 0: only at the end.
+    /// Number of updates between two measurements of loss and perplexity on the dev set. 0 measures them only at the
+    /// end.
     pub dev_interval_steps: u64,
-    /// Updates between BLEU scores on the dev set; 0: only at the end.
+    /// Number of updates between two BLEU scores on the dev set. 0 computes BLEU only at the end.
     pub dev_bleu_interval_steps: u64,
-    /// Updates between checkpoints; the end is always one.
+    /// Number of updates between two checkpoints. The end of training always has one.
     pub checkpoint_interval_steps: u64,
-    /// The weights that are scored: the mean of the last so many checkpoints; 1: the last alone.
+    /// Number of last checkpoints whose mean gives the weights that are scored. 1 scores the last checkpoint.
     pub average_checkpoints: usize,
-    /// Keep the weights of the best dev perplexity beside the latest.
+    /// Whether to keep the weights with the best dev perplexity in addition to the latest.
     pub keep_best: bool,
-    /// Number format of training's arithmetic.
+    /// Number format in which training computes.
     pub precision: Precision,
 }
 
-/// Number format of training's arithmetic.
+/// Number format in which training computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    /// 32-bit floating point.
     Float32,
-    /// For comparisons with other implementations.
+    /// 64-bit floating point, for comparisons with other implementations.
     Float64,
-    /// Matrix products and activations of training in bfloat16; weights, gradients, Adam, the loss, and everything
-    /// outside training in float32. No loss scaling: bfloat16 has float32's exponents. For GPUs.
+    /// bfloat16 for the matrix products and activations of training; float32 for weights, gradients, Adam, the loss,
+    /// and everything outside training. The loss is not scaled, because bfloat16 has the exponent range of float32. For
+    /// GPUs.
     Bfloat16,
 }
 

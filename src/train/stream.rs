@@ -25,7 +25,7 @@ impl<'a> BatchStream<'a> {
     /// If there is no training pair, or an update would never end; see [`check_budget`].
     pub fn start(store: &'a Store, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
         if store.is_empty() {
-            return Err(Error::user("the training data holds no pair"));
+            return Err(Error::user("the training data has no sentence pairs"));
         }
         check_budget(store.len(), store.target_tokens() + store.len() as u64, config)?;
         let batches = epoch_batches(store, config.seed, progress.epoch, config.batching());

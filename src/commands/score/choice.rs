@@ -16,9 +16,9 @@ pub enum MetricName {
     Bleu,
     Chrf,
     Ter,
-    /// BLEU of Moses's multi-bleu.perl, on tokenised text.
+    /// BLEU as computed by Moses's multi-bleu.perl on tokenised text.
     MultiBleu,
-    /// The same after splitting compounds at hyphens, as for the paper's English-German figures.
+    /// multi-bleu after splitting compounds at hyphens, as for the paper's English-German figures.
     Atat,
 }
 

@@ -200,7 +200,7 @@ pub fn how_to_prepare(experiment: &Experiment) -> String {
     let name = &experiment.data.recipe.name;
     match &experiment.data.recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => format!("{name}: first {}", prepare::how_to_prepare(&experiment.data.recipe)),
+        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
     }
 }
 

@@ -5,34 +5,36 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
 
-/// What `--launcher slurm` asks Slurm for, for each trial. What is absent is the cluster's default.
+/// What `--launcher slurm` requests from Slurm for each trial. The default of an absent key is the cluster's.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Slurm")]
 pub struct SlurmSpec {
-    /// Partitions, separated by commas.
+    /// Names of partitions, separated by commas.
     pub partition: Option<String>,
-    /// The account that pays.
+    /// Name of the account to which jobs are charged.
     pub account: Option<String>,
-    /// Time limit of a job, as sbatch reads it: "90" minutes, "4:00:00" hours, "2-00:00:00" days. A trial that
-    /// needs longer goes on in the next job.
+    /// Time limit of a job in sbatch's form: "90" (minutes), "4:00:00" (hours), "2-00:00:00" (days). A trial that needs
+    /// longer continues in the next job.
     pub time: Option<String>,
-    /// Processors, and the trial's threads where `run.threads` leaves them open; absent: as many as `run.threads`.
+    /// Number of processors of a job. If `run.threads` is 0, it is also the number of threads of the trial. If absent,
+    /// the value of `run.threads`.
     #[schemars(range(min = 1))]
     pub cpus: Option<usize>,
-    /// Memory of a job: "8G".
+    /// Memory of a job, such as "8G".
     pub memory: Option<String>,
-    /// Graphics processors of a job; 0 asks for none.
+    /// Number of GPUs of a job. 0 requests none.
     pub gpus: u32,
-    /// Further options of sbatch: ["--qos=low", "--constraint=a100"].
+    /// Further options of sbatch, such as ["--qos=low", "--constraint=a100"].
     pub options: Vec<String>,
-    /// Jobs that run at once, at most; absent: all.
+    /// Largest number of jobs that run at the same time. If absent, there is no limit.
     #[schemars(range(min = 1))]
     pub max_running: Option<usize>,
-    /// Seconds before the time limit at which a trial saves its state and leaves; Slurm may take up to 60 more.
+    /// Number of seconds before the time limit at which a trial saves its state and ends. Slurm may send the signal up
+    /// to 60 seconds earlier.
     #[schemars(range(min = 1, max = 65535))]
     pub warn_seconds: u32,
-    /// How often the driver asks Slurm how the jobs are.
+    /// Number of seconds between two requests to Slurm for the state of the jobs.
     pub poll_seconds: f64,
 }
 
