@@ -9,6 +9,7 @@ use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
 use ablate::model::dropout::Mode;
 use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
+use common::{every, learn_tokenizer};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,22 +17,12 @@ use tch::{Device, Kind, Tensor};
 
 const FORMATS: [Format; 3] = [Format::Safetensors, Format::Marian, Format::Ctranslate2];
 
-/// Every value of an enum without fields; one that is not listed is an error of the compiler's.
-macro_rules! every {
-    ($type:ident: $($value:ident),+) => {{
-        const fn listed(value: $type) -> $type {
-            match value { $($type::$value => value),+ }
-        }
-        [$(listed($type::$value)),+]
-    }};
-}
-
 fn small() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
 }
 
 fn tokenizer() -> Tokenizer {
-    Tokenizer::learn(["the cat sat on the mat", "the hat"].into_iter(), 20)
+    learn_tokenizer(["the cat sat on the mat", "the hat"], 20)
 }
 
 /// A model with noise on every variable, so that no bias is 0 and no scale 1.

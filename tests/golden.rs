@@ -275,7 +275,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Transformer, Vec<
         stop: &StopFlag::never(),
         until: None,
     };
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let start = Progress::default();
     let end = trainer.run(&mut adam, start, &mut losses).unwrap();
     assert!(end.epoch > 0);
     losses.0.push(likelihood(&model, &dev, 40).unwrap().loss());

@@ -104,7 +104,7 @@ fn training_reaches_the_loss_of_float32() {
     let reached = |precision| {
         let model = build(&model_config(), precision);
         let mut adam = Adam::build(&training, model.weights());
-        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let start = Progress::default();
         let mut stream = BatchStream::start(&store, &training, &start).unwrap();
         let updates = Updates { model: &model, config: &training, store: &store };
         for step in 1..=training.steps {

@@ -21,7 +21,6 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
-const START: Progress = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
 
 type Pair = (Vec<u32>, Vec<u32>);
 
@@ -107,7 +106,7 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let model_config = ModelConfig { d_model: 64, d_ff: 64, heads: 4, dropout: 0.0, ..small() };
     let model = build(&model_config, 1, Kind::Float);
     let mut adam = Adam::build(&config, model.weights());
-    let mut stream = BatchStream::start(&store, &config, &START).unwrap();
+    let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
     for number in 1..=config.steps {
         Updates { model: &model, config: &config, store: &store }
             .step(&mut adam, &stream.next_update(), number, false)
@@ -257,7 +256,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         let epochs: Vec<Vec<u32>> =
             (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, config.batching())).collect();
         let largest = epochs.iter().map(|batch| target_tokens(&store, batch)).max().unwrap();
-        let mut stream = BatchStream::start(&store, &config, &START).unwrap();
+        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
         let mut taken: Vec<Vec<u32>> = Vec::new();
         let mut places = Vec::new();
         while taken.len() < epochs.len() {
@@ -273,7 +272,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         }
         assert_eq!(taken[..epochs.len()], epochs, "the order is not the epochs'");
         for (before, (epoch, micro_batch)) in places {
-            let progress = Progress { epoch, micro_batch, ..START };
+            let progress = Progress { epoch, micro_batch, ..Default::default() };
             let mut stream = BatchStream::start(&store, &config, &progress).unwrap();
             let next = stream.next_update();
             let known = next.len().min(taken.len() - before);
@@ -285,7 +284,10 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         }
     }
     let (_empty_folder, empty) = self::store(&[]);
-    assert_eq!(BatchStream::start(&empty, &TrainingConfig::default(), &START).unwrap_err().exit_code(), 2);
+    assert_eq!(
+        BatchStream::start(&empty, &TrainingConfig::default(), &Progress::default()).unwrap_err().exit_code(),
+        2
+    );
 }
 
 #[test]
@@ -293,7 +295,7 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
     let (_folder, store) = store(&[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
     let start = |batch_tokens| {
         let config = TrainingConfig { batch_tokens, ..Default::default() };
-        BatchStream::start(&store, &config, &START).map(|_| ())
+        BatchStream::start(&store, &config, &Progress::default()).map(|_| ())
     };
     assert!(start(1100).is_ok(), "11 tokens an epoch");
     for batch_tokens in [1101, i64::MAX as usize] {
@@ -428,7 +430,7 @@ impl Run {
             stop,
             until: None,
         };
-        trainer.run(&mut adam, restored.map_or(START, |state| state.progress), watch)?;
+        trainer.run(&mut adam, restored.map_or_else(Progress::default, |state| state.progress), watch)?;
         checkpoints.load_average(model.weights(), &self.config.averaged_steps(self.config.steps))?;
         checkpoints.save_scored(model.weights())?;
         Ok(all_values(model.weights()))
