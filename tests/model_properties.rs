@@ -16,8 +16,8 @@ use ablate::sweep::spec::SweepSpec;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
-use ablate::train::step::Updates;
 use common::every;
+use common::updates::StoreUpdates;
 use common::variants::single_and_paired;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -338,8 +338,8 @@ fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
             let model = build(&config, 1);
             let training = TrainingConfig { seed, warmup_steps: 2, ..Default::default() };
             let mut adam = Adam::build(&training, model.weights());
-            let updates = Updates { model: &model, config: &training, store: &store };
-            let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1, false).unwrap();
+            let updates = StoreUpdates { model: &model, config: &training, store: &store };
+            let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1).unwrap();
             (stats.loss, bytes(model.weights()))
         };
         let first = train(1);

@@ -1,5 +1,7 @@
 //! Training as a whole: it learns, it adds up, it can be stopped anywhere, and damage is found.
 
+mod common;
+
 use ablate::data::batch::epoch_batches;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
@@ -13,9 +15,10 @@ use ablate::train::adam::Adam;
 use ablate::train::checkpoint::{Checkpoints, Owner, Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
-use ablate::train::step::{StepStats, Updates};
+use ablate::train::step::StepStats;
 use ablate::train::stream::{BatchStream, target_tokens};
 use ablate::train::trainer::{Monitor, Trainer};
+use common::updates::StoreUpdates;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
@@ -82,8 +85,8 @@ fn a_batch_is_learned_by_heart() {
     let mut adam = Adam::build(&config, model.weights());
     let mut loss = f64::NAN;
     for number in 1..=1000 {
-        loss = Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, &[vec![0, 1, 2, 3]], number, false)
+        loss = StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, &[vec![0, 1, 2, 3]], number)
             .unwrap()
             .loss;
     }
@@ -108,8 +111,8 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let mut adam = Adam::build(&config, model.weights());
     let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
     for number in 1..=config.steps {
-        Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, &stream.next_update(), number, false)
+        StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, &stream.next_update(), number)
             .unwrap();
     }
     let unseen = sentences(100, 8, 4);
@@ -130,8 +133,8 @@ fn micro_batches_add_up_to_the_gradient_of_one_batch() {
     let gradients = |micro_batches: &[Vec<u32>]| {
         let model = build(&small(), 1, Kind::Double);
         let mut adam = Adam::build(&config, model.weights());
-        let stats = Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, micro_batches, 1, true)
+        let stats = StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, micro_batches, 1)
             .unwrap();
         let gradients: Vec<(String, Vec<f64>)> =
             model.weights().named().iter().map(|(path, t)| (path.clone(), values(&t.grad()))).collect();
@@ -193,8 +196,8 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
     assert!((found.perplexity() - (unsmoothed / 10.0).exp()).abs() < 1e-10);
     assert_eq!(likelihood(&model, &store, 1).unwrap().tokens, found.tokens);
     let mut adam = Adam::build(&config, model.weights());
-    let stats = Updates { model: &model, config: &config, store: &store }
-        .step(&mut adam, &[vec![0, 1, 2]], 1, false)
+    let stats = StoreUpdates { model: &model, config: &config, store: &store }
+        .step(&mut adam, &[vec![0, 1, 2]], 1)
         .unwrap();
     assert_eq!((stats.target_tokens, stats.source_tokens), (10, 4 + 2 + 3));
     assert!((stats.loss - smoothed / 10.0).abs() < 1e-12, "{stats:?}, {smoothed}");
@@ -227,11 +230,11 @@ fn packed_rows_train_as_padded_ones() {
     let trained = |packed_length| {
         let model = build(&small(), 4, Kind::Double);
         let config = TrainingConfig { packed_length, micro_batch_tokens: 2000, ..Default::default() };
-        let updates = Updates { model: &model, config: &config, store: &store };
+        let updates = StoreUpdates { model: &model, config: &config, store: &store };
         let mut adam = Adam::build(&config, model.weights());
         let all: Vec<u32> = (0..60).collect();
         let losses: Vec<f64> = (1..=5)
-            .map(|number| updates.step(&mut adam, std::slice::from_ref(&all), number, true).unwrap())
+            .map(|number| updates.step(&mut adam, std::slice::from_ref(&all), number).unwrap())
             .flat_map(|stats| [stats.loss, stats.unsmoothed_loss, stats.gradient_norm.unwrap()])
             .collect();
         (losses, all_values(model.weights()))

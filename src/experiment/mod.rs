@@ -14,6 +14,7 @@ mod reporting;
 mod resume;
 pub mod reuse;
 pub mod run_files;
+pub mod single_update;
 mod stand_in;
 mod trained;
 pub mod verify;

@@ -1,19 +1,18 @@
 //! What the tests of the program share: small experiments, and how to run `ablate`.
 #![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
 
-pub mod gaps;
-
 pub mod corpora;
+pub mod folder;
+pub mod gaps;
 pub mod server;
 pub mod texts;
+pub mod updates;
 pub mod variants;
 
 use ablate::data::bpe::PieceCounts;
 use ablate::data::tokenizer::Tokenizer;
 use serde::de::DeserializeOwned;
 use std::io::Write;
-pub mod folder;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
