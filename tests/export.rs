@@ -7,7 +7,7 @@ use ablate::config::Experiment;
 use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
 use common::{every, learn_tokenizer};
 use safetensors::SafeTensors;

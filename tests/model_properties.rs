@@ -4,7 +4,7 @@
 mod common;
 
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{
     Encoded, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Transformer, Tying,

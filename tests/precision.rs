@@ -4,7 +4,7 @@ mod common;
 
 use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, Transformer, Tying};
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::Progress;

@@ -177,7 +177,7 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
             Tensor::from_slice(&ids).unsqueeze(0)
         };
         tch::no_grad(|| {
-            let mode = ablate::model::dropout::Mode::evaluation();
+            let mode = ablate::model::mode::Mode::evaluation();
             let encoded = model.encode(&as_ids(source, None, Some(2)), &[source.len() as i64 + 1], &mode);
             let hidden = model.decode(&as_ids(target, Some(1), None), &encoded, &mode);
             let log_p = model.logits(&hidden).log_softmax(-1, None).squeeze_dim(0);

@@ -3,11 +3,11 @@
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
 use super::cache::DecoderCache;
-use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use crate::shim::decoding;
@@ -56,10 +56,10 @@ impl Decoder {
         mode: &Mode,
     ) -> Tensor {
         let last = self.layers.iter().fold(x, |x, layer| {
-            let encoder = layer.cross_attention.memory(encoded);
+            let encoder = layer.cross_attention.keys_and_values(encoded);
             layer.forward(&x, mode, |attends, x| match attends {
                 Attends::Itself => {
-                    layer.self_attention.forward(x, &layer.self_attention.memory(x), own, mode)
+                    layer.self_attention.forward(x, &layer.self_attention.keys_and_values(x), own, mode)
                 }
                 Attends::Encoder => {
                     layer.cross_attention.forward(x, &encoder, Mask::Added(source_mask), mode)

@@ -2,10 +2,10 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
-use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
@@ -37,8 +37,9 @@ impl Encoder {
     /// Embedded source [B, S, D], padding mask [B, 1, 1, S] → [B, S, D].
     pub fn forward(&self, x: Tensor, mask: &Tensor, mode: &Mode) -> Tensor {
         self.end.forward(self.layers.iter().fold(x, |x, layer| {
-            let attend =
-                |x: &Tensor| layer.attention.forward(x, &layer.attention.memory(x), Mask::Added(mask), mode);
+            let attend = |x: &Tensor| {
+                layer.attention.forward(x, &layer.attention.keys_and_values(x), Mask::Added(mask), mode)
+            };
             layer.forward(&x, mode, attend)
         }))
     }

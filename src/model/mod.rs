@@ -18,6 +18,7 @@ pub mod init;
 pub mod kinds;
 pub mod linear;
 pub mod mask;
+pub mod mode;
 pub mod network;
 pub mod norm;
 pub mod position;

@@ -6,12 +6,12 @@ use crate::fixtures::{self, set_weights, signed_tensor};
 use ablate::model::ModelConfig;
 use ablate::model::attention::MultiHeadAttention;
 use ablate::model::decoder::Decoder;
-use ablate::model::dropout::Mode;
 use ablate::model::embedding::Embeddings;
 use ablate::model::encoder::Encoder;
 use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
+use ablate::model::mode::Mode;
 use ablate::model::norm::Normalisation;
 use ablate::model::position::PositionEncoding;
 use ablate::model::residual::Residual;
@@ -164,7 +164,8 @@ impl Compute<'_> {
                 let weights = ready(scope);
                 let seen = inputs.get("memory").unwrap_or(input("x"));
                 let mask = if case.lengths.is_some() { padding(seen) } else { causal(seen) };
-                let output = layer.forward(input("x"), &layer.memory(seen), Mask::Added(&mask), mode);
+                let output =
+                    layer.forward(input("x"), &layer.keys_and_values(seen), Mask::Added(&mask), mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::FeedForward => {

@@ -9,7 +9,7 @@ use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Transformer};
 use ablate::shim::decoding;
 use ablate::train::TrainingConfig;

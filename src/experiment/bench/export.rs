@@ -8,7 +8,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::experiment::COMMIT;
 use crate::files;
-use crate::model::dropout::Mode;
+use crate::model::mode::Mode;
 use crate::model::{Network, VocabularySizes};
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::loss::cross_entropy;

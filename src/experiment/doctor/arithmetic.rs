@@ -7,7 +7,7 @@ use crate::data::store::{Store, StoreWriter};
 use crate::error::{Error, Result};
 use crate::experiment::single_update::single_update;
 use crate::experiment::stand_in::Scratch;
-use crate::model::dropout::Mode;
+use crate::model::mode::Mode;
 use crate::model::{self, ModelConfig, Network, Norm};
 use crate::train::adam::Adam;
 use crate::train::step::Updates;
