@@ -13,6 +13,7 @@ use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
 use ablate::experiment::bench::export::{export, first_updates};
 use ablate::experiment::limits::DataLimits;
+use ablate::experiment::single_update::single_update;
 use ablate::model::{Network, Transformer};
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tch::Kind;
+use tch::{Device, Kind};
 
 #[derive(Parser)]
 struct Arguments {
@@ -87,12 +88,14 @@ fn measure(
 ) -> Result<Value> {
     let config = &experiment.training;
     let mut adam = Adam::build(config, model.weights());
-    let all = Updates { model, config, store };
+    let all = Updates { model, config };
     let (mut milliseconds, mut tokens) = (Vec::new(), Vec::new());
     for (number, micro_batches) in (1..).zip(updates) {
         let begun = Instant::now();
+        let batches = micro_batches.iter().map(|pairs| config.batching().collate(store, pairs, Device::Cpu));
+        let batches = batches.collect::<Result<Vec<_>>>()?;
         // The loss that the update returns is on the host, so a GPU has done its work.
-        let stats = all.step(&mut adam, micro_batches, number, false)?;
+        let stats = single_update(&all, &mut adam, &batches, number)?;
         if number as usize > warmup {
             milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
             tokens.push(stats.target_tokens);

@@ -7,10 +7,10 @@ use ablate::config::Experiment;
 use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, NormKind, Position, Transformer, Tying};
-use common::every;
 use common::variants::single_and_paired;
+use common::{every, learn_tokenizer};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn small() -> ModelConfig {
 }
 
 fn tokenizer() -> Tokenizer {
-    Tokenizer::learn(["the cat sat on the mat", "the hat"].into_iter(), 20)
+    learn_tokenizer(["the cat sat on the mat", "the hat"], 20)
 }
 
 /// A model with noise on every variable, so that no bias is 0 and no scale 1.

@@ -6,6 +6,8 @@
 //! `scripts/fuzz` lets targets run for minutes from a seed of its own (`ABLATE_FUZZ_SECONDS`, `ABLATE_FUZZ_SEED`).
 //! An input that makes a reader panic is written to `ABLATE_FUZZ_OUT`, or shown.
 
+mod common;
+
 use ablate::config::load_experiment;
 use ablate::data::recipe::{Side, TextFormat};
 use ablate::data::sentences::TextReader;
@@ -14,8 +16,9 @@ use ablate::data::tokenizer::{EncodeCache, Tokenizer};
 use ablate::error::{Error, Result};
 use ablate::fetch::archive::extract;
 use ablate::seed::{Purpose, rng};
-use ablate::sweep::expand::expand;
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
+use common::learn_tokenizer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::collections::HashSet;
@@ -260,7 +263,7 @@ fn store() {
 #[test]
 fn tokenizer() {
     let text = ["the cat sat on the mat", "die Katze saß auf der Matte, 30 mal!"];
-    let seeds = [0, 5, 40].map(|merges| Tokenizer::learn(text.into_iter(), merges).to_json().into_bytes());
+    let seeds = [0, 5, 40].map(|merges| learn_tokenizer(text, merges).to_json().into_bytes());
     let read = |path: &Path| {
         let bytes = std::fs::read(path).unwrap();
         let Ok(json) = String::from_utf8(bytes) else { return Err(Error::user("not UTF-8")) };
@@ -348,7 +351,7 @@ fn sweep() {
     let seeds = committed("sweeps").iter().map(on_base).collect();
     let read = |path: &Path| {
         let spec = SweepSpec::load(path)?;
-        expand(&spec, &[]).map(|_| ())
+        expand(TrialPurpose::Train, &spec, &[]).map(|_| ())
     };
     Target { name: "sweep", file: "some.toml", seeds, repair: unchanged, read: &read }.run();
 }

@@ -18,7 +18,8 @@ use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::error::Result;
-use ablate::model::dropout::{Dropout, Mode};
+use ablate::model::dropout::Dropout;
+use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
 use ablate::model::{Initialisation, ModelConfig, Network, Norm, Position, Transformer, Tying};
 use ablate::signal::StopFlag;
@@ -275,7 +276,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Transformer, Vec<
         stop: &StopFlag::never(),
         until: None,
     };
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let start = Progress::default();
     let end = trainer.run(&mut adam, start, &mut losses).unwrap();
     assert!(end.epoch > 0);
     losses.0.push(likelihood(&model, &dev, 40).unwrap().loss());

@@ -4,20 +4,20 @@
 mod common;
 
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{
     Encoded, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Transformer, Tying,
 };
 use ablate::results::published::Published;
 use ablate::shim::decoding;
-use ablate::sweep::expand::expand;
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
-use ablate::train::step::Updates;
 use common::every;
+use common::updates::StoreUpdates;
 use common::variants::single_and_paired;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -343,8 +343,8 @@ fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
             let model = build(&config, 1);
             let training = TrainingConfig { seed, warmup_steps: 2, ..Default::default() };
             let mut adam = Adam::build(&training, model.weights());
-            let updates = Updates { model: &model, config: &training, store: &store };
-            let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1, false).unwrap();
+            let updates = StoreUpdates { model: &model, config: &training, store: &store };
+            let stats = updates.step(&mut adam, &[vec![0], vec![1]], 1).unwrap();
             (stats.loss, bytes(model.weights()))
         };
         let first = train(1);
@@ -529,7 +529,7 @@ fn counting_agrees_with_building() {
 #[test]
 fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
     let sweep = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/table3.toml");
-    let trials = expand(&SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
+    let trials = expand(TrialPurpose::Train, &SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
     let published = Published::named("table3").unwrap();
     let mut compared = Vec::new();
     for trial in &trials {

@@ -1,15 +1,17 @@
 //! Training in bfloat16 beside float32: the same gradients but for rounding, nearly the same loss, float32 weights.
 
+mod common;
+
 use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, Transformer, Tying};
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::Progress;
 use ablate::train::likelihood::likelihood;
-use ablate::train::step::Updates;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
+use common::updates::StoreUpdates;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 40;
@@ -60,9 +62,9 @@ fn gradients_are_those_of_float32_but_for_rounding() {
             ModelConfig { norm, tying, attention_dropout: 0.1, activation_dropout: 0.1, ..model_config() };
         let trained = |precision| {
             let model = build(&config, precision);
-            let updates = Updates { model: &model, config: &training, store: &store };
+            let updates = StoreUpdates { model: &model, config: &training, store: &store };
             let mut adam = Adam::build(&training, model.weights());
-            let stats = updates.update(&mut adam, &[batch(&store)], 1, false).unwrap();
+            let stats = updates.step_on(&mut adam, &[batch(&store)], 1).unwrap();
             (model, stats.loss)
         };
         let ((narrow, narrow_loss), (wide, wide_loss)) =
@@ -104,11 +106,11 @@ fn training_reaches_the_loss_of_float32() {
     let reached = |precision| {
         let model = build(&model_config(), precision);
         let mut adam = Adam::build(&training, model.weights());
-        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let start = Progress::default();
         let mut stream = BatchStream::start(&store, &training, &start).unwrap();
-        let updates = Updates { model: &model, config: &training, store: &store };
+        let updates = StoreUpdates { model: &model, config: &training, store: &store };
         for step in 1..=training.steps {
-            updates.step(&mut adam, &stream.next_update(), step, false).unwrap();
+            updates.step(&mut adam, &stream.next_update(), step).unwrap();
         }
         likelihood(&model, &store, 1000).unwrap().loss()
     };

@@ -9,7 +9,7 @@ use ablate::decode::{
     DecodingConfig,
     LengthPenaltyForm::{self, Gnmt, Power},
 };
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
 use ablate::shim::decoding as kernels;
 use ablate::signal::StopFlag;

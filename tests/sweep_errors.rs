@@ -3,7 +3,7 @@
 mod common;
 
 use ablate::error::Error;
-use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::expand::{Trial, TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use common::folder::{Folder, parts};
 
@@ -575,7 +575,7 @@ fn long_labels() {
 fn included(files: &[(&str, &str)]) -> (String, usize, String, String) {
     let folder = Folder::with(files);
     let trials: Result<Vec<Trial>, Error> =
-        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]));
     parts(&folder, trials)
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::expand::{Trial, TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use common::folder::Folder;
 
@@ -319,7 +319,7 @@ fn included_files_bring_rows_and_sections() {
             "base = \"base.toml\"\nseeds = [3]\ninclude = [\"parts/a.toml\"]\n[[row]]\nlabel = \"own\"\n[[section]]\nlabel = \"Z\"\nset = { \"model.layers\" = 4 }\n[axes]\n\"model.norm\" = [\"pre\"]\n",
         ),
     ]);
-    let trials = expand(&SweepSpec::load(&folder.path("s.toml")).unwrap(), &[]).unwrap();
+    let trials = expand(TrialPurpose::Train, &SweepSpec::load(&folder.path("s.toml")).unwrap(), &[]).unwrap();
     let named: Vec<(&str, u64)> = trials.iter().map(|trial| (trial.row.as_str(), trial.seed)).collect();
     assert_eq!(
         named,
@@ -345,7 +345,7 @@ fn set_arguments_hold_before_conditions_are_looked_at() {
         ),
     )]);
     let spec = SweepSpec::load(&folder.path("s.toml")).unwrap();
-    let trials = expand(&spec, &["model.norm=pre".to_string()]).unwrap();
+    let trials = expand(TrialPurpose::Train, &spec, &["model.norm=pre".to_string()]).unwrap();
     assert_eq!(shown(&trials), ["layers=2: model.layers = 2", "layers=3: model.layers = 3"]);
-    assert!(expand(&spec, &[]).is_err());
+    assert!(expand(TrialPurpose::Train, &spec, &[]).is_err());
 }

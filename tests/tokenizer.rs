@@ -7,7 +7,7 @@ mod common;
 use ablate::data::tokenizer::{EncodeCache, Tokenizer};
 use ablate::seed::{Purpose, rng};
 use common::corpora::{directory_of_texts, lines_of};
-use common::fixture;
+use common::{fixture, learn_tokenizer};
 use rand::RngExt;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ struct Encoded {
 const SPECIALS: u32 = 3;
 
 fn learned(Fixture { text, asked_merges, .. }: &Fixture) -> Tokenizer {
-    Tokenizer::learn(text.iter().map(String::as_str), *asked_merges)
+    learn_tokenizer(text.iter().map(String::as_str), *asked_merges)
 }
 
 #[track_caller]

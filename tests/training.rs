@@ -1,5 +1,7 @@
 //! Training as a whole: it learns, it adds up, it can be stopped anywhere, and damage is found.
 
+mod common;
+
 use ablate::data::batch::epoch_batches;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
@@ -13,15 +15,15 @@ use ablate::train::adam::Adam;
 use ablate::train::checkpoint::{Checkpoints, Owner, Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
-use ablate::train::step::{StepStats, Updates};
+use ablate::train::step::StepStats;
 use ablate::train::stream::{BatchStream, target_tokens};
 use ablate::train::trainer::{Monitor, Trainer};
+use common::updates::StoreUpdates;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
-const START: Progress = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
 
 type Pair = (Vec<u32>, Vec<u32>);
 
@@ -83,8 +85,8 @@ fn a_batch_is_learned_by_heart() {
     let mut adam = Adam::build(&config, model.weights());
     let mut loss = f64::NAN;
     for number in 1..=1000 {
-        loss = Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, &[vec![0, 1, 2, 3]], number, false)
+        loss = StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, &[vec![0, 1, 2, 3]], number)
             .unwrap()
             .loss;
     }
@@ -107,10 +109,10 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let model_config = ModelConfig { d_model: 64, d_ff: 64, heads: 4, dropout: 0.0, ..small() };
     let model = build(&model_config, 1, Kind::Float);
     let mut adam = Adam::build(&config, model.weights());
-    let mut stream = BatchStream::start(&store, &config, &START).unwrap();
+    let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
     for number in 1..=config.steps {
-        Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, &stream.next_update(), number, false)
+        StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, &stream.next_update(), number)
             .unwrap();
     }
     let unseen = sentences(100, 8, 4);
@@ -131,8 +133,8 @@ fn micro_batches_add_up_to_the_gradient_of_one_batch() {
     let gradients = |micro_batches: &[Vec<u32>]| {
         let model = build(&small(), 1, Kind::Double);
         let mut adam = Adam::build(&config, model.weights());
-        let stats = Updates { model: &model, config: &config, store: &store }
-            .step(&mut adam, micro_batches, 1, true)
+        let stats = StoreUpdates { model: &model, config: &config, store: &store }
+            .step(&mut adam, micro_batches, 1)
             .unwrap();
         let gradients: Vec<(String, Vec<f64>)> =
             model.weights().named().iter().map(|(path, t)| (path.clone(), values(&t.grad()))).collect();
@@ -175,7 +177,7 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
             Tensor::from_slice(&ids).unsqueeze(0)
         };
         tch::no_grad(|| {
-            let mode = ablate::model::dropout::Mode::evaluation();
+            let mode = ablate::model::mode::Mode::evaluation();
             let encoded = model.encode(&as_ids(source, None, Some(2)), &[source.len() as i64 + 1], &mode);
             let hidden = model.decode(&as_ids(target, Some(1), None), &encoded, &mode);
             let log_p = model.logits(&hidden).log_softmax(-1, None).squeeze_dim(0);
@@ -194,8 +196,8 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
     assert!((found.perplexity() - (unsmoothed / 10.0).exp()).abs() < 1e-10);
     assert_eq!(likelihood(&model, &store, 1).unwrap().tokens, found.tokens);
     let mut adam = Adam::build(&config, model.weights());
-    let stats = Updates { model: &model, config: &config, store: &store }
-        .step(&mut adam, &[vec![0, 1, 2]], 1, false)
+    let stats = StoreUpdates { model: &model, config: &config, store: &store }
+        .step(&mut adam, &[vec![0, 1, 2]], 1)
         .unwrap();
     assert_eq!((stats.target_tokens, stats.source_tokens), (10, 4 + 2 + 3));
     assert!((stats.loss - smoothed / 10.0).abs() < 1e-12, "{stats:?}, {smoothed}");
@@ -228,11 +230,11 @@ fn packed_rows_train_as_padded_ones() {
     let trained = |packed_length| {
         let model = build(&small(), 4, Kind::Double);
         let config = TrainingConfig { packed_length, micro_batch_tokens: 2000, ..Default::default() };
-        let updates = Updates { model: &model, config: &config, store: &store };
+        let updates = StoreUpdates { model: &model, config: &config, store: &store };
         let mut adam = Adam::build(&config, model.weights());
         let all: Vec<u32> = (0..60).collect();
         let losses: Vec<f64> = (1..=5)
-            .map(|number| updates.step(&mut adam, std::slice::from_ref(&all), number, true).unwrap())
+            .map(|number| updates.step(&mut adam, std::slice::from_ref(&all), number).unwrap())
             .flat_map(|stats| [stats.loss, stats.unsmoothed_loss, stats.gradient_norm.unwrap()])
             .collect();
         (losses, all_values(model.weights()))
@@ -257,7 +259,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         let epochs: Vec<Vec<u32>> =
             (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, config.batching())).collect();
         let largest = epochs.iter().map(|batch| target_tokens(&store, batch)).max().unwrap();
-        let mut stream = BatchStream::start(&store, &config, &START).unwrap();
+        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
         let mut taken: Vec<Vec<u32>> = Vec::new();
         let mut places = Vec::new();
         while taken.len() < epochs.len() {
@@ -273,7 +275,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         }
         assert_eq!(taken[..epochs.len()], epochs, "the order is not the epochs'");
         for (before, (epoch, micro_batch)) in places {
-            let progress = Progress { epoch, micro_batch, ..START };
+            let progress = Progress { epoch, micro_batch, ..Default::default() };
             let mut stream = BatchStream::start(&store, &config, &progress).unwrap();
             let next = stream.next_update();
             let known = next.len().min(taken.len() - before);
@@ -285,7 +287,10 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         }
     }
     let (_empty_folder, empty) = self::store(&[]);
-    assert_eq!(BatchStream::start(&empty, &TrainingConfig::default(), &START).unwrap_err().exit_code(), 2);
+    assert_eq!(
+        BatchStream::start(&empty, &TrainingConfig::default(), &Progress::default()).unwrap_err().exit_code(),
+        2
+    );
 }
 
 #[test]
@@ -293,7 +298,7 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
     let (_folder, store) = store(&[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
     let start = |batch_tokens| {
         let config = TrainingConfig { batch_tokens, ..Default::default() };
-        BatchStream::start(&store, &config, &START).map(|_| ())
+        BatchStream::start(&store, &config, &Progress::default()).map(|_| ())
     };
     assert!(start(1100).is_ok(), "11 tokens an epoch");
     for batch_tokens in [1101, i64::MAX as usize] {
@@ -428,7 +433,7 @@ impl Run {
             stop,
             until: None,
         };
-        trainer.run(&mut adam, restored.map_or(START, |state| state.progress), watch)?;
+        trainer.run(&mut adam, restored.map_or_else(Progress::default, |state| state.progress), watch)?;
         checkpoints.load_average(model.weights(), &self.config.averaged_steps(self.config.steps))?;
         checkpoints.save_scored(model.weights())?;
         Ok(all_values(model.weights()))

@@ -3,7 +3,7 @@
 use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
 use crate::sweep::clean::{Found, Item, Request, find, remove};
-use crate::sweep::expand::Purpose;
+use crate::sweep::expand::TrialPurpose;
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::say;
 use crate::telemetry::format::bytes;
@@ -25,7 +25,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { trials, dir: sweep_dir, .. } =
-        OpenSweep::load(Purpose::Show, &arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     if !sweep_dir.is_dir() {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
     }

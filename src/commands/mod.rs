@@ -32,7 +32,7 @@ use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
-use crate::sweep::expand::{Purpose, Trial, expand_for};
+use crate::sweep::expand::{Trial, TrialPurpose, expand};
 use crate::sweep::spec::SweepSpec;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -57,9 +57,9 @@ struct OpenSweep {
 
 impl OpenSweep {
     /// Reads a sweep file with the settings of `--set`. The directory need not be there.
-    fn load(purpose: Purpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
+    fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
         let spec = SweepSpec::load(file)?;
-        let trials = expand_for(purpose, &spec, sets)?;
+        let trials = expand(purpose, &spec, sets)?;
         Ok(OpenSweep { spec, trials, dir: places.results.join(stem(file)?) })
     }
 }

@@ -3,7 +3,7 @@
 use super::{OpenSweep, Places, failure_text, print};
 use crate::error::Result;
 use crate::sweep::board;
-use crate::sweep::expand::Purpose;
+use crate::sweep::expand::TrialPurpose;
 use crate::sweep::status::Status;
 use crate::telemetry::console::terminal_size;
 use crate::telemetry::format::duration;
@@ -26,7 +26,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, trials, dir } =
-        OpenSweep::load(Purpose::Show, &arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     let status = Status::read(&spec.name, &dir, &places.data, &trials)?;
     print(&if arguments.json { status.to_json()? } else { text(&status) })
 }

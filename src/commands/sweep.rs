@@ -14,7 +14,7 @@ use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::{self, Fleet, Need};
 use crate::sweep::event::SweepEvent;
-use crate::sweep::expand::{Purpose, Trial};
+use crate::sweep::expand::{Trial, TrialPurpose};
 use crate::sweep::launch::slurm::spec::SlurmSpec;
 use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
@@ -92,7 +92,7 @@ pub struct Committed {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir } =
-        OpenSweep::load(Purpose::Train, &arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
     directory::check(&sweep_dir)?;
     trials.iter().try_for_each(|trial| check_vacant(&collect::run_dir(&sweep_dir, trial)))?;
     // A cluster gives its jobs their cards itself.

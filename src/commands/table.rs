@@ -11,7 +11,7 @@ use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
-use crate::sweep::expand::{Purpose, Trial};
+use crate::sweep::expand::{Trial, TrialPurpose};
 use crate::sweep::{collect, directory};
 use crate::telemetry::console::say;
 use clap::Args;
@@ -106,7 +106,7 @@ pub(super) fn collected(
     committed: &CommittedRecords,
     places: &Places,
 ) -> Result<Collected> {
-    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(Purpose::Show, file, sets, places)?;
+    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
     let mut records = collect::records(&sweep_dir, &trials, collect::is_of)?;
     let mut corpora = Corpora::new(&places.data);
     let mut reused = BTreeMap::new();

@@ -6,7 +6,7 @@ use crate::experiment::view::is_run;
 use crate::experiment::{is_at_work, run_configuration};
 use crate::results::record::Record;
 use crate::sweep::collect::{self, run_dir};
-use crate::sweep::expand::{Purpose, Trial};
+use crate::sweep::expand::{Trial, TrialPurpose};
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::say;
@@ -24,7 +24,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, trials, dir: sweep_dir } =
-        OpenSweep::load(Purpose::Show, &arguments.sweep, &arguments.sets, places)?;
+        OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     let (mut runs, mut uncovered) = (Vec::new(), 0);
     for trial in &trials {
         let run_dir = run_dir(&sweep_dir, trial);

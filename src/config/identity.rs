@@ -79,12 +79,9 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
 fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
-    let model = &mut same.model;
-    let width = model.d_model.checked_div(model.heads);
-    model.d_k = model.d_k.filter(|&d_k| Some(d_k) != width);
-    model.d_v = model.d_v.filter(|&d_v| Some(d_v) != width);
-    if model.position != Position::Learned {
-        model.learned_positions = 0;
+    same.model = experiment.model.with_default_head_widths_omitted();
+    if same.model.position != Position::Learned {
+        same.model.learned_positions = 0;
     }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {

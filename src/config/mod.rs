@@ -18,7 +18,5 @@ pub mod validate;
 mod validate_recipe;
 
 pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
-pub use load::{load_data, load_experiment, load_experiment_tree};
+pub use load::{load_data, load_experiment};
 pub use schema::{DeviceChoice, Experiment, RunConfig};
-pub use tree::Tree;
-pub use validate::validate;

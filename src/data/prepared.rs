@@ -193,13 +193,6 @@ impl Prepared {
         self.forms[1].restore(text)
     }
 
-    /// The text that the ids of blocks stand for, from the beginning of a line on: the lines of a language model's
-    /// corpus with their ends.
-    pub fn running_text(&self, ids: &[u32]) -> String {
-        // Each line was encoded with one blank before it, of which decoding takes the first.
-        self.tokenizers.target().decode(ids).replace("\n ", "\n")
-    }
-
     /// Compares every file with the manifest.
     ///
     /// # Errors

@@ -48,14 +48,7 @@ pub struct EncodeCache {
 }
 
 impl Tokenizer {
-    /// Learns at most `merges` merges from `lines`. The same lines in any order give the same tokenizer.
-    pub fn learn<'a>(lines: impl Iterator<Item = &'a str>, merges: usize) -> Self {
-        let mut counts = PieceCounts::default();
-        lines.for_each(|line| counts.add(line));
-        Self::from_counts(&counts, merges)
-    }
-
-    /// As [`Tokenizer::learn`], from pieces that are counted already.
+    /// Learns at most `merges` merges from the pieces of a text. The same lines in any order give the same tokenizer.
     pub fn from_counts(counts: &PieceCounts, merges: usize) -> Self {
         Self::from_merges(learn(counts, merges))
     }
@@ -262,7 +255,9 @@ mod tests {
     ];
 
     fn tokenizer() -> Tokenizer {
-        Tokenizer::learn(TEXT.into_iter(), 60)
+        let mut counts = PieceCounts::default();
+        TEXT.iter().for_each(|line| counts.add(line));
+        Tokenizer::from_counts(&counts, 60)
     }
 
     fn comes_back(tokenizer: &Tokenizer, line: &str) {

@@ -2,7 +2,7 @@
 //! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
 
 use super::limits::DataLimits;
-use super::{Finished, Trial, fresh};
+use super::{Finished, Trial};
 use crate::config::{Experiment, RESULT_VERSION, identity};
 use crate::data::{Split, prepare};
 use crate::device;
@@ -211,7 +211,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
         say(&format!("rank {rank} of {size}: nothing is left to train"));
         return Ok(());
     }
-    let progress = team.share(model.weights(), &adam, fresh())?;
+    let progress = team.share(model.weights(), &adam, Progress::default())?;
     say(&format!("rank {rank} of {size}: training from step {}", progress.step));
     let trainer = Trainer {
         model: &*model,

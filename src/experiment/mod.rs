@@ -14,13 +14,14 @@ mod reporting;
 mod resume;
 pub mod reuse;
 pub mod run_files;
+pub mod single_update;
 mod stand_in;
 mod trained;
 pub mod verify;
 pub mod view;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{bleu_config, recorded_hypotheses, score_translations};
+pub use evaluate::{bleu_config, recorded_hypotheses};
 pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
@@ -215,7 +216,7 @@ impl Trial<'_> {
             self.run_dir,
             attempts.first_start(),
         )?);
-        let progress = restored.map_or_else(fresh, |state| state.progress);
+        let progress = restored.map_or_else(Progress::default, |state| state.progress);
         let work = Work {
             trial: self,
             data,
@@ -353,11 +354,6 @@ impl Work<'_> {
 /// The scored weights among the checksums of a record.
 const WEIGHTS: &str = "weights";
 
-/// Where training begins.
-fn fresh() -> Progress {
-    Progress { step: 0, epoch: 0, micro_batch: 0, best: None }
-}
-
 /// Whether a value of the last update is one of the final scores, measured once training is over.
 fn is_final(tag: &str) -> bool {
     tag.ends_with("/bleu") || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
@@ -435,9 +431,7 @@ pub fn run_dir(results: &Path, name: &str, seed: u64) -> PathBuf {
 
 /// Every setting that can change a result but the seed, by key, with absent ones resolved.
 pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
-    let mut resolved = experiment.clone();
-    resolved.model.d_k = Some(experiment.model.d_k());
-    resolved.model.d_v = Some(experiment.model.d_v());
+    let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let mut settings = BTreeMap::new();
     let value = serde_json::to_value(&resolved).unwrap_or_default();
     for section in ["data", "model", "training", "decoding"] {

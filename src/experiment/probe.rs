@@ -1,6 +1,7 @@
 //! A few micro-batches of a trial, timed: what a plan knows before the first trial of a shape.
 
 use super::limits::DataLimits;
+use super::single_update::single_update;
 use super::stand_in;
 use crate::config::Experiment;
 use crate::data::batch::epoch_batches;
@@ -16,6 +17,7 @@ use crate::train::workload::shape;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
+use tch::Device;
 
 /// What the probe found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,10 +66,11 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
         .ok_or_else(|| Error::user("the training data has no sentence pairs"))?;
     batches.swap(0, largest);
-    let updates = Updates { model: &*model, config: training, store: &store };
+    let updates = Updates { model: &*model, config: training };
     let step = |adam: &mut Adam, number: usize| {
-        let pairs = std::slice::from_ref(&batches[number % batches.len()]);
-        updates.step(adam, pairs, number as u64 + 1, false).map(|stats| stats.target_tokens)
+        let pairs = &batches[number % batches.len()];
+        let batch = training.batching().collate(&store, pairs, Device::Cpu)?;
+        single_update(&updates, adam, &[batch], number as u64 + 1).map(|stats| stats.target_tokens)
     };
     let begun = Instant::now();
     let (mut tokens, mut count) = (step(&mut adam, 0)?, 1);

@@ -36,11 +36,6 @@ impl Scale {
         Scale { least, most, from, to, logarithmic }
     }
 
-    /// The same axis from a given value on, without room.
-    pub fn starting_at(self, least: f64) -> Scale {
-        Scale { least, ..self }
-    }
-
     pub fn place(&self, value: f64) -> f64 {
         let share = match self.logarithmic {
             true => (value.ln() - self.least.ln()) / (self.most.ln() - self.least.ln()),

@@ -60,11 +60,6 @@ impl Svg {
         Svg { width: width.ceil(), height: height.ceil(), title: title.to_string(), elements: Vec::new() }
     }
 
-    /// What the picture shows.
-    pub fn title(&self) -> &str {
-        &self.title
-    }
-
     /// Draws on top of what is there.
     pub fn add(&mut self, element: Element) {
         self.elements.push(element);
@@ -179,11 +174,6 @@ pub fn line(x1: f64, y1: f64, x2: f64, y2: f64) -> Element {
 /// A line or area by the commands of SVG's path data.
 pub fn path(data: &str) -> Element {
     element("path").attribute("d", data).attribute("fill", "none")
-}
-
-/// Elements that are moved, named or hidden together.
-pub fn group(children: Vec<Element>) -> Element {
-    Element { children, ..element("g") }
 }
 
 /// A line of text whose baseline is at `y`.

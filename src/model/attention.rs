@@ -1,10 +1,11 @@
 //! Multi-head scaled dot-product attention (§3.2).
 
-use super::dropout::{Dropout, Mode};
+use super::dropout::Dropout;
 use super::implementations::Implementations;
 use super::init::{self, Attends};
 use super::linear::Linear;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::position::{AttentionPositions, Places};
 use super::weights::Scope;
 use super::{ModelConfig, fused_attention};
@@ -34,7 +35,7 @@ pub struct MultiHeadAttention {
 
 /// Projected keys [B, H, S, K] and values [B, H, S, d_v] that queries attend to.
 #[derive(Debug)]
-pub struct Memory {
+pub struct KeysAndValues {
     pub keys: Tensor,
     pub values: Tensor,
 }
@@ -64,16 +65,16 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// [B, S, D] → [B, H, S, K] and [B, H, S, d_v].
-    pub fn memory(&self, x: &Tensor, places: Places) -> Memory {
-        let [keys, values] = self.keys_and_values(x, places);
-        Memory { keys: self.split_heads(&keys, self.d_k), values: self.split_heads(&values, self.d_v) }
+    pub fn keys_and_values(&self, x: &Tensor, places: Places) -> KeysAndValues {
+        let [keys, values] = self.unsplit_keys_and_values(x, places);
+        KeysAndValues { keys: self.split_heads(&keys, self.d_k), values: self.split_heads(&values, self.d_v) }
     }
 
     /// The same before they are split into heads.
     ///
     /// # Shapes
     /// [B, S, D] → [B, S, H·K] and [B, S, H·d_v].
-    pub fn keys_and_values(&self, x: &Tensor, places: Places) -> [Tensor; 2] {
+    pub fn unsplit_keys_and_values(&self, x: &Tensor, places: Places) -> [Tensor; 2] {
         [self.positions.on_queries_and_keys(self.key.forward(x), places), self.value.forward(x)]
     }
 
@@ -109,7 +110,7 @@ impl MultiHeadAttention {
             rows.flat_map(|(row, &length)| std::iter::repeat_n(of(row, length), width as usize)).collect()
         };
         let (owners, lengths) = (each(|row, _| row as i64), each(|_, length| length));
-        let projected = self.keys_and_values(x, Places::From(0));
+        let projected = self.unsplit_keys_and_values(x, Places::From(0));
         let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
         let vectors: Vec<[Tensor; 2]> = (0..width).map(at).collect();
         let owners = &owners[..];
@@ -123,24 +124,27 @@ impl MultiHeadAttention {
     /// Attention of `x`, whose tokens stand at `places`, to what stands at `seen`.
     ///
     /// # Shapes
-    /// `x` [B, T, D], `memory` of length S, `mask` for [B, H, T, S] → [B, T, D].
+    /// `x` [B, T, D], `attended` of length S, `mask` for [B, H, T, S] → [B, T, D].
     pub fn forward(
         &self,
         x: &Tensor,
         places: Places,
-        memory: &Memory,
+        attended: &KeysAndValues,
         seen: Places,
         mask: Mask,
         mode: &Mode,
     ) -> Tensor {
         let queries = self.split_heads(&self.queries(x, places), self.d_k);
-        let bias = self.positions.on_scores((places, x.size()[1]), (seen, memory.keys.size()[2]), &queries);
+        let bias = self.positions.on_scores((places, x.size()[1]), (seen, attended.keys.size()[2]), &queries);
         let masked = bias.map(|bias| mask.with(bias));
         let mask = masked.as_ref().map_or(mask, Mask::Added);
-        let heads = if self.may_fuse && !mode.watches() && fused_attention::serves(&queries, memory) {
-            fused_attention::attend(&queries, memory, mask, self.dropout.rate(), self.dropout.stream(mode))
+        let heads = if self.may_fuse
+            && !mode.records_attention()
+            && fused_attention::serves(&queries, attended)
+        {
+            fused_attention::attend(&queries, attended, mask, self.dropout.rate(), self.dropout.stream(mode))
         } else {
-            plain(&queries, memory, mask, &self.dropout, mode)
+            plain(&queries, attended, mask, &self.dropout, mode)
         }; // [B, H, T, d_v]
         let (batch, length) = (x.size()[0], x.size()[1]);
         self.output.forward(&heads.transpose(1, 2).reshape([batch, length, self.heads * self.d_v]))
@@ -157,16 +161,22 @@ impl MultiHeadAttention {
 ///
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
-pub(super) fn plain(queries: &Tensor, memory: &Memory, mask: Mask, dropout: &Dropout, mode: &Mode) -> Tensor {
+pub(super) fn plain(
+    queries: &Tensor,
+    attended: &KeysAndValues,
+    mask: Mask,
+    dropout: &Dropout,
+    mode: &Mode,
+) -> Tensor {
     let d_k = queries.size()[3];
     // Scaling the queries instead of the scores touches K numbers a position, not S.
     let queries = queries * (d_k as f64).powf(-0.5);
-    let scores = queries.matmul(&memory.keys.transpose(-2, -1));
+    let scores = queries.matmul(&attended.keys.transpose(-2, -1));
     let scores = match mask {
         Mask::None => scores,
         Mask::Added(added) | Mask::Causal(added) => scores + added,
     };
     let weights = scores.softmax(-1, None); // [B, H, T, S]
-    mode.see(&weights);
-    dropout.forward(weights, mode).matmul(&memory.values)
+    mode.record_attention(&weights);
+    dropout.forward(weights, mode).matmul(&attended.values)
 }

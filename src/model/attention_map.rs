@@ -1,6 +1,6 @@
 //! What a trained model attends to: the weights softmax(QKᵀ / √d_k) of one sentence pair (§3.2.1, appendix).
 
-use super::dropout::Mode;
+use super::mode::Mode;
 use super::transformer::Transformer;
 use tch::Tensor;
 
@@ -19,7 +19,7 @@ impl AttentionMaps {
     /// As [`Network::attention_maps`](super::Network::attention_maps) has it.
     pub(super) fn of(model: &Transformer, source: &Tensor, target: &Tensor) -> Self {
         tch::no_grad(|| {
-            let (reading, writing) = (Mode::watching(), Mode::watching());
+            let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
             let encoded = model.encode(source, &[source.size()[1]], &reading);
             let _ = model.decode(target, &encoded, &writing);
             let of_sentence = |weights: Tensor| weights.squeeze_dim(0);
@@ -116,7 +116,7 @@ mod tests {
         let model = model(Norm::Pre);
         let (source, target) = pair();
         let output = |mode: &Mode| model.decode(&target, &model.encode(&source, &[4], mode), mode);
-        assert_eq!(output(&Mode::watching()), output(&Mode::evaluation()));
+        assert_eq!(output(&Mode::recording_attention()), output(&Mode::evaluation()));
         let training = Mode::training(1);
         let _ = output(&training);
         assert!(training.into_attention().is_empty());

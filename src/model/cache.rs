@@ -1,9 +1,9 @@
 //! What decoding token by token remembers: keys and values of the tokens so far and of the source.
 
-use super::attention::{Memory, MultiHeadAttention};
+use super::attention::{KeysAndValues, MultiHeadAttention};
 use super::decoder::Decoder;
-use super::dropout::Mode;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::position::Places;
 use super::transformer::Encoded;
 use crate::shim::decoding::Position;
@@ -28,8 +28,8 @@ enum Form {
 #[derive(Debug)]
 struct CopiedLayer {
     /// Absent before the first token.
-    tokens: Option<Memory>,
-    source: Memory,
+    tokens: Option<KeysAndValues>,
+    source: KeysAndValues,
 }
 
 /// Projections as they come out of the matrix products, a pair of keys [N, H·K] and values [N, H·d_v] a position.
@@ -67,7 +67,7 @@ impl DecoderCache {
         let layer = |attention: &MultiHeadAttention| CopiedLayer {
             tokens: None,
             // Laid out head by head, so that no step has to do it again.
-            source: attention.memory(&encoded.output, Places::From(0)).contiguous(),
+            source: attention.keys_and_values(&encoded.output, Places::From(0)).contiguous(),
         };
         let layers = decoder.cross_attentions().map(layer).collect();
         DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
@@ -75,7 +75,7 @@ impl DecoderCache {
 
     fn traced(decoder: &Decoder, encoded: &Encoded) -> Self {
         let layer = |attention: &MultiHeadAttention| {
-            let projected = attention.keys_and_values(&encoded.output, Places::From(0));
+            let projected = attention.unsplit_keys_and_values(&encoded.output, Places::From(0));
             let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
             TracedLayer { tokens: Vec::new(), source: (0..encoded.output.size()[1]).map(at).collect() }
         };
@@ -101,7 +101,7 @@ impl DecoderCache {
             Form::Copied { layers, source_mask } => {
                 let rows = Tensor::from_slice(rows).to_device(source_mask.device());
                 for layer in layers {
-                    layer.tokens = layer.tokens.take().map(|memory| memory.select(&rows));
+                    layer.tokens = layer.tokens.take().map(|tokens| tokens.select(&rows));
                     if !same_sources {
                         layer.source = layer.source.select(&rows);
                     }
@@ -141,7 +141,7 @@ impl DecoderCache {
         match &mut self.form {
             Form::Copied { layers, .. } => {
                 let tokens = &mut layers[layer].tokens;
-                let now = attention.memory(x, Places::From(place));
+                let now = attention.keys_and_values(x, Places::From(place));
                 let grown = match tokens.take() {
                     Some(past) => past.append(&now),
                     None => now,
@@ -153,7 +153,9 @@ impl DecoderCache {
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
                 tokens.push(
-                    attention.keys_and_values(x, Places::From(place)).map(|vectors| vectors.squeeze_dim(1)),
+                    attention
+                        .unsplit_keys_and_values(x, Places::From(place))
+                        .map(|vectors| vectors.squeeze_dim(1)),
                 );
                 let seen: Vec<Position> = tokens
                     .iter()
@@ -194,22 +196,22 @@ impl DecoderCache {
     }
 }
 
-impl Memory {
-    /// This memory with `next` behind it: lengths add up.
-    fn append(&self, next: &Memory) -> Memory {
-        Memory {
+impl KeysAndValues {
+    /// These keys and values followed by those of `next`: lengths add up.
+    fn append(&self, next: &KeysAndValues) -> KeysAndValues {
+        KeysAndValues {
             keys: Tensor::cat(&[&self.keys, &next.keys], 2),
             values: Tensor::cat(&[&self.values, &next.values], 2),
         }
     }
 
     /// The rows of the batch that `rows` names, in its order.
-    fn select(&self, rows: &Tensor) -> Memory {
-        Memory { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
+    fn select(&self, rows: &Tensor) -> KeysAndValues {
+        KeysAndValues { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
     }
 
-    fn contiguous(&self) -> Memory {
-        Memory { keys: self.keys.contiguous(), values: self.values.contiguous() }
+    fn contiguous(&self) -> KeysAndValues {
+        KeysAndValues { keys: self.keys.contiguous(), values: self.values.contiguous() }
     }
 }
 

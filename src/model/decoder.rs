@@ -3,11 +3,11 @@
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
 use super::cache::DecoderCache;
-use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
@@ -60,11 +60,11 @@ impl Decoder {
         let last = self.layers.iter().fold(x, |x, layer| {
             // Positions of the source mean nothing to the target's.
             let source = Places::From(0);
-            let encoder = layer.cross_attention.memory(encoded, source);
+            let encoder = layer.cross_attention.keys_and_values(encoded, source);
             layer.forward(&x, mode, |attends, x| match attends {
                 Attends::Itself => {
-                    let memory = layer.self_attention.memory(x, places);
-                    layer.self_attention.forward(x, places, &memory, places, own, mode)
+                    let own_keys = layer.self_attention.keys_and_values(x, places);
+                    layer.self_attention.forward(x, places, &own_keys, places, own, mode)
                 }
                 Attends::Encoder => {
                     let mask = Mask::Added(source_mask);

@@ -3,59 +3,10 @@
 //! # Source
 //! Srivastava et al. 2014; places as in Vaswani et al. 2017, §5.4.
 
+use super::mode::Mode;
 use super::weights::Scope;
 use crate::seed::{mix, place};
-use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
-
-/// Whether the model trains, is used or is watched; in training, the stream that dropout draws from.
-///
-/// One `Mode` serves one pass through the model.
-#[derive(Debug)]
-pub struct Mode {
-    training: Option<u64>,
-    /// Of every attention layer met so far, if they are wanted.
-    attention: Option<RefCell<Vec<Tensor>>>,
-}
-
-impl Mode {
-    /// No dropout.
-    pub fn evaluation() -> Self {
-        Mode { training: None, attention: None }
-    }
-
-    /// As [`evaluation`](Self::evaluation), and the weights of every attention layer are kept.
-    pub fn watching() -> Self {
-        Mode { training: None, attention: Some(RefCell::default()) }
-    }
-
-    /// Dropout drawn from `seed`; the same seed gives the same masks.
-    pub fn training(seed: u64) -> Self {
-        Mode { training: Some(seed), attention: None }
-    }
-
-    /// Whether this is a pass of training.
-    pub fn is_training(&self) -> bool {
-        self.training.is_some()
-    }
-
-    /// Whether the weights of attention layers are wanted.
-    pub(super) fn watches(&self) -> bool {
-        self.attention.is_some()
-    }
-
-    /// Keeps the weights of an attention layer, if they are wanted.
-    pub(super) fn see(&self, weights: &Tensor) {
-        if let Some(seen) = &self.attention {
-            seen.borrow_mut().push(weights.shallow_clone());
-        }
-    }
-
-    /// The attention weights kept, in the order in which the pass met the layers.
-    pub(super) fn into_attention(self) -> Vec<Tensor> {
-        self.attention.map_or_else(Vec::new, RefCell::into_inner)
-    }
-}
 
 /// Sets each number to 0 with probability `rate` and scales the others by 1 / (1 - rate).
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +34,7 @@ impl Dropout {
 
     /// The stream of this layer in this pass, where anything is to be dropped.
     pub(super) fn stream(&self, mode: &Mode) -> Option<u64> {
-        let seed = mode.training.filter(|_| self.rate > 0.0)?;
+        let seed = mode.dropout_seed().filter(|_| self.rate > 0.0)?;
         Some(mix(seed ^ mix(self.place)))
     }
 

@@ -2,10 +2,10 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
-use super::dropout::Mode;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
@@ -39,8 +39,8 @@ impl Encoder {
     pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
         self.end.forward(self.layers.iter().fold(x, |x, layer| {
             let attend = |x: &Tensor| {
-                let memory = layer.attention.memory(x, places);
-                layer.attention.forward(x, places, &memory, places, Mask::Added(mask), mode)
+                let attended = layer.attention.keys_and_values(x, places);
+                layer.attention.forward(x, places, &attended, places, Mask::Added(mask), mode)
             };
             layer.forward(&x, mode, attend)
         }))

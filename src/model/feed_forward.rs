@@ -1,7 +1,8 @@
 //! Position-wise feed-forward network (§3.3).
 
-use super::dropout::{Dropout, Mode};
+use super::dropout::Dropout;
 use super::linear::Linear;
+use super::mode::Mode;
 use super::weights::Scope;
 use super::{ModelConfig, init};
 use tch::Tensor;

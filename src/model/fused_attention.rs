@@ -4,7 +4,7 @@
 //! libtorch's choice: flash attention where the mask is absent or causal and numbers have 16 bits, the
 //! memory-efficient one else.
 
-use super::attention::Memory;
+use super::attention::KeysAndValues;
 use super::mask::Mask;
 use tch::{Device, Kind, Tensor};
 
@@ -16,12 +16,12 @@ const WIDEST: i64 = 128;
 
 /// Whether the kernels take these heads: on a GPU, keys and values of one width that is neither odd nor large, and
 /// no float64. On a CPU the plain path is as fast for sentences (docs/performance.md).
-pub fn serves(queries: &Tensor, memory: &Memory) -> bool {
+pub fn serves(queries: &Tensor, attended: &KeysAndValues) -> bool {
     let width = |x: &Tensor| x.size()[3];
     let d_k = width(queries);
     queries.device() != Device::Cpu
         && matches!(queries.kind(), Kind::Float | Kind::BFloat16)
-        && d_k == width(&memory.values)
+        && d_k == width(&attended.values)
         && d_k % MULTIPLE == 0
         && d_k <= WIDEST
 }
@@ -31,7 +31,13 @@ pub fn serves(queries: &Tensor, memory: &Memory) -> bool {
 ///
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
-pub fn attend(queries: &Tensor, memory: &Memory, mask: Mask, rate: f64, stream: Option<u64>) -> Tensor {
+pub fn attend(
+    queries: &Tensor,
+    attended: &KeysAndValues,
+    mask: Mask,
+    rate: f64,
+    stream: Option<u64>,
+) -> Tensor {
     if let Some(stream) = stream {
         tch::manual_seed(stream as i64);
     }
@@ -43,8 +49,8 @@ pub fn attend(queries: &Tensor, memory: &Memory, mask: Mask, rate: f64, stream: 
     };
     Tensor::scaled_dot_product_attention(
         queries,
-        &memory.keys,
-        &memory.values,
+        &attended.keys,
+        &attended.values,
         added,
         rate,
         causal,
@@ -72,8 +78,9 @@ pub fn kernels(kind: Kind, device: Device) -> String {
 mod tests {
     use super::*;
     use crate::model::attention::plain;
-    use crate::model::dropout::{Dropout, Mode};
+    use crate::model::dropout::Dropout;
     use crate::model::mask;
+    use crate::model::mode::Mode;
 
     fn leaf(shape: [i64; 4], kind: Kind, by: f64) -> Tensor {
         let count = shape.iter().product::<i64>();
@@ -82,11 +89,13 @@ mod tests {
     }
 
     /// Output and the gradients of queries, keys and values, all as one row of float64.
-    fn results(kind: Kind, masked: &str, attend: impl Fn(&Tensor, &Memory, Mask) -> Tensor) -> Tensor {
+    fn results(kind: Kind, masked: &str, attend: impl Fn(&Tensor, &KeysAndValues, Mask) -> Tensor) -> Tensor {
         let (length, sources) = (7, if masked == "padding" { 9 } else { 7 });
         let queries = leaf([3, 2, length, 8], kind, 0.7);
-        let memory =
-            Memory { keys: leaf([3, 2, sources, 8], kind, 1.1), values: leaf([3, 2, sources, 8], kind, 1.9) };
+        let attended = KeysAndValues {
+            keys: leaf([3, 2, sources, 8], kind, 1.1),
+            values: leaf([3, 2, sources, 8], kind, 1.9),
+        };
         let padding = mask::padding(&[sources, 4, 1], sources, kind, Device::Cpu);
         let causal = mask::causal(length, kind, Device::Cpu);
         let mask = match masked {
@@ -94,11 +103,11 @@ mod tests {
             "causal" => Mask::Causal(&causal),
             _ => Mask::None,
         };
-        let output = attend(&queries, &memory, mask);
+        let output = attend(&queries, &attended, mask);
         let weights = (Tensor::arange(output.numel() as i64, (Kind::Double, Device::Cpu)) * 0.3).cos();
         (output.to_kind(Kind::Double) * weights.view(output.size().as_slice())).sum(Kind::Double).backward();
         let row = |x: &Tensor| x.detach().to_kind(Kind::Double).flatten(0, -1);
-        Tensor::cat(&[&output, &queries.grad(), &memory.keys.grad(), &memory.values.grad()].map(row), 0)
+        Tensor::cat(&[&output, &queries.grad(), &attended.keys.grad(), &attended.values.grad()].map(row), 0)
     }
 
     #[test]
@@ -106,10 +115,10 @@ mod tests {
         let nothing = Dropout::at("dropout", 0.0);
         for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 2e-5), (Kind::BFloat16, 0.1)] {
             for masked in ["padding", "causal", "none"] {
-                let defined = results(kind, masked, |q, memory, mask| {
-                    plain(q, memory, mask, &nothing, &Mode::evaluation())
+                let defined = results(kind, masked, |q, attended, mask| {
+                    plain(q, attended, mask, &nothing, &Mode::evaluation())
                 });
-                let fused = results(kind, masked, |q, memory, mask| attend(q, memory, mask, 0.0, None));
+                let fused = results(kind, masked, |q, attended, mask| attend(q, attended, mask, 0.0, None));
                 let gap = (&defined - &fused).abs().max().double_value(&[]);
                 assert!(gap < tolerance, "{kind:?}, {masked}: {gap:e}");
             }
@@ -120,7 +129,7 @@ mod tests {
     #[test]
     fn dropout_is_a_function_of_the_stream() {
         let draw = |stream| {
-            results(Kind::Float, "padding", |q, memory, mask| attend(q, memory, mask, 0.5, Some(stream)))
+            results(Kind::Float, "padding", |q, attended, mask| attend(q, attended, mask, 0.5, Some(stream)))
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
@@ -128,10 +137,10 @@ mod tests {
 
     #[test]
     fn the_cpu_and_float64_take_the_plain_path() {
-        let memory = Memory {
+        let attended = KeysAndValues {
             keys: leaf([1, 1, 2, 8], Kind::Float, 1.0),
             values: leaf([1, 1, 2, 8], Kind::Float, 1.0),
         };
-        assert!(!serves(&leaf([1, 1, 2, 8], Kind::Float, 1.0), &memory));
+        assert!(!serves(&leaf([1, 1, 2, 8], Kind::Float, 1.0), &attended));
     }
 }

@@ -18,6 +18,7 @@ pub mod init;
 pub mod kinds;
 pub mod linear;
 pub mod mask;
+pub mod mode;
 pub mod network;
 pub mod norm;
 pub mod position;
@@ -202,6 +203,20 @@ impl ModelConfig {
     /// Width of a head's values.
     pub fn d_v(&self) -> i64 {
         self.d_v.unwrap_or(self.d_model / self.heads)
+    }
+
+    /// The same model with both widths of a head stated. Also accepts a configuration that was not checked: with 0 heads
+    /// the widths stay as they are.
+    pub fn with_head_widths_stated(&self) -> Self {
+        let default = self.d_model.checked_div(self.heads);
+        ModelConfig { d_k: self.d_k.or(default), d_v: self.d_v.or(default), ..self.clone() }
+    }
+
+    /// The same model without a stated width of a head that is the default, d_model / heads.
+    pub fn with_default_head_widths_omitted(&self) -> Self {
+        let default = self.d_model.checked_div(self.heads);
+        let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
+        ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
     }
 
     /// Rows of the embedding matrices for a vocabulary of this size.

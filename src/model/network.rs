@@ -2,7 +2,7 @@
 //! with it. [`build`] is the only place that chooses an architecture.
 
 use super::attention_map::AttentionMaps;
-use super::dropout::Mode;
+use super::mode::Mode;
 use super::transformer::Transformer;
 use super::weights::Weights;
 use super::{Kinds, ModelConfig, VocabularySizes, kinds};

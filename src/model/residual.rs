@@ -2,7 +2,8 @@
 //!
 //! The only place that knows where normalisation stands.
 
-use super::dropout::{Dropout, Mode};
+use super::dropout::Dropout;
+use super::mode::Mode;
 use super::norm::Normalisation;
 use super::weights::Scope;
 use super::{ModelConfig, Norm};

@@ -3,10 +3,11 @@
 use super::attention_map::AttentionMaps;
 use super::cache::DecoderCache;
 use super::decoder::Decoder;
-use super::dropout::{Dropout, Mode};
+use super::dropout::Dropout;
 use super::embedding::Embeddings;
 use super::encoder::Encoder;
 use super::mask::Mask;
+use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::position::{Places, PositionEncoding};
 use super::weights::{Scope, Weights};

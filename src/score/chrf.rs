@@ -10,7 +10,7 @@ use super::metric::{Counts, Metric, check_lines};
 use super::ngram::Interner;
 use super::signature::Signature;
 use crate::error::{Error, Result};
-use crate::white_space::is_white_space;
+use crate::white_space::{is_white_space, words};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -158,7 +158,7 @@ impl Metric for ChrfConfig {
 /// Words between white space. An ASCII punctuation mark at the end of one is split off or, if there
 /// is none, one at its start.
 fn for_each_word(segment: &str, mut visit: impl FnMut(&str)) {
-    for word in segment.split(is_white_space).filter(|word| !word.is_empty()) {
+    for word in words(segment) {
         let mut characters = word.chars();
         let (first, last) = (characters.next(), characters.next_back());
         let is_punctuation = |c: Option<char>| c.is_some_and(|c| c.is_ascii_punctuation());

@@ -103,14 +103,8 @@ fn mean_score(metric: &dyn Metric, row: &[u64], corpora: usize) -> f64 {
 mod tests {
     use super::super::{TerConfig, confidence, paired_randomization};
     use super::*;
+    use crate::score::resampling::tests::counts;
     use std::slice::from_ref;
-
-    /// Edits of so many sentences of ten words.
-    fn counts(edits: &[u64]) -> Counts {
-        let mut counts = Counts::with_capacity(2, edits.len());
-        edits.iter().for_each(|&edits| counts.push(&[edits, 10]));
-        counts
-    }
 
     /// Edits that scatter like those of real systems, `more` of them in every other sentence.
     fn scattered(more: u64, sentences: u64) -> Counts {

@@ -190,12 +190,12 @@ fn check(baseline: &Counts, system: &Counts, resamples: u32) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::score::TerConfig;
 
-    /// Edits of so many sentences of ten words.
-    fn counts(edits: &[u64]) -> Counts {
+    /// The counts of sentences of ten words each, with these numbers of edits.
+    pub(in super::super) fn counts(edits: &[u64]) -> Counts {
         let mut counts = Counts::with_capacity(2, edits.len());
         edits.iter().for_each(|&edits| counts.push(&[edits, 10]));
         counts

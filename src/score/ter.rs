@@ -12,7 +12,7 @@ use super::ngram::Interner;
 use super::signature::Signature;
 use super::tokenize_tercom::TercomTokenizer;
 use crate::error::Result;
-use crate::white_space::{is_white_space, trim_end};
+use crate::white_space::{trim_end, words};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
@@ -37,10 +37,6 @@ impl TerConfig {
         let once = self.tokenizer.normalize(trim_end(segment));
         self.hypothesis(&words(&once).collect::<Vec<_>>().join(" "), interner)
     }
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_white_space).filter(|word| !word.is_empty())
 }
 
 impl Metric for TerConfig {

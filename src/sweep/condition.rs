@@ -160,11 +160,8 @@ impl<'a> Watch<'a> {
 /// # Errors
 /// An unknown key or a value of another type.
 pub fn resolve(tree: &Tree) -> Result<Experiment> {
-    let mut experiment = tree.read()?;
-    let model = &mut experiment.model;
-    let width = model.d_model.checked_div(model.heads);
-    model.d_k = model.d_k.or(width);
-    model.d_v = model.d_v.or(width);
+    let mut experiment: Experiment = tree.read()?;
+    experiment.model = experiment.model.with_head_widths_stated();
     Ok(experiment)
 }
 

@@ -37,28 +37,19 @@ pub struct Trial {
 
 /// What trials are wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum TrialPurpose {
     /// To be planned or trained: nothing may be trained for nothing or have no place.
     Train,
     /// To be shown: what an earlier version of the program has trained has results to look at, whatever rules came since.
     Show,
 }
 
-/// All trials of a sweep that is to be trained, row by row, seeds innermost. `sets` are `section.key=value`, applied to
-/// every trial last.
+/// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied to every trial last.
 ///
 /// # Errors
-/// Anything in the sweep, its base or a trial that is not accepted, at its place; for a
-/// trial the message names the row.
-pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
-    expand_for(Purpose::Train, spec, sets)
-}
-
-/// [`expand`] for either purpose.
-///
-/// # Errors
-/// As for [`expand`]; of trials to be shown, not what only a training has to be kept from.
-pub fn expand_for(purpose: Purpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+/// Anything in the sweep, its base or a trial that is not accepted for this purpose, at its place; for a trial the message
+/// names the row.
+pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     check(spec)?;
     check_sets(sets)?;
     let base = load_base(spec)?;
@@ -82,7 +73,7 @@ pub fn expand_for(purpose: Purpose, spec: &SweepSpec, sets: &[String]) -> Result
             experiment.label = Some(label.clone());
             let place = place_of(combination, section);
             known.add(&experiment, &label, &place)?;
-            if purpose == Purpose::Train {
+            if purpose == TrialPurpose::Train {
                 effects.add(&experiment, combination, &tree)?;
                 known.add_to_train(&experiment, &label, &place)?;
             }
@@ -103,7 +94,7 @@ pub fn expand_for(purpose: Purpose, spec: &SweepSpec, sets: &[String]) -> Result
     }
     effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
-    if purpose == Purpose::Train {
+    if purpose == TrialPurpose::Train {
         spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
     }
     Ok(trials)

@@ -25,8 +25,6 @@ pub struct SweepSpec {
     pub base: PathBuf,
     /// The value of `base`, for messages.
     pub base_place: Place,
-    /// Each row is trained once with each, unless its section has its own.
-    pub seeds: Vec<u64>,
     /// Changes of every row, made before the section's and the row's own.
     pub set: Vec<Setting>,
     /// What stands outside of `[[section]]` comes first, as a section without a label.
@@ -146,7 +144,6 @@ impl SweepSpec {
             name,
             base: relative_to(&base_place, &base)?,
             base_place,
-            seeds,
             set: settings(tree.get("set"), "set", &[])?,
             sections,
             table,

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// Where training stands after an update.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where training stands after an update; by default, before the first one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Updates done.
     pub step: u64,
@@ -436,7 +436,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = Checkpoints::open(folder.path()).unwrap();
             for step in (1..=steps).filter(|&step| config.saves_at(step)) {
-                let progress = Progress { step, epoch: 0, micro_batch: 0, best: None };
+                let progress = Progress { step, ..Default::default() };
                 let owner = Owner { identity: "own".into(), training_identity: None };
                 let run = RunState { owner, metrics: "step,tag,value\n".into() };
                 checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();

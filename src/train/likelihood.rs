@@ -6,7 +6,7 @@ use crate::data::collate::collate;
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::model::dropout::Mode;
+use crate::model::mode::Mode;
 use tch::Kind;
 
 /// Sums over every target token of a set, end of sentence counted, padding not.

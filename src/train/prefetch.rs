@@ -19,10 +19,6 @@ pub struct Share {
     pub of: usize,
 }
 
-impl Share {
-    pub const ALL: Share = Share { first: 0, of: 1 };
-}
-
 /// What an update needs.
 #[derive(Debug)]
 pub struct Ready {
@@ -106,11 +102,11 @@ mod tests {
         writer.finish().unwrap();
         let store = Store::open(&path, [0; 32]).unwrap();
         let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
-        let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+        let start = Progress::default();
         let mut stream = BatchStream::start(&store, &config, &start).unwrap();
         std::thread::scope(|scope| {
             let start = || BatchStream::start(&store, &config, &start).unwrap();
-            let ahead = Prefetch::start(scope, start(), Share::ALL, Device::Cpu);
+            let ahead = Prefetch::start(scope, start(), Share { first: 0, of: 1 }, Device::Cpu);
             let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {

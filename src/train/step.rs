@@ -1,15 +1,15 @@
-//! One update: forward, loss, backward over its micro-batches, then Adam.
+//! One update in two halves: forward, loss and backward over its micro-batches, then Adam. Between them the trainer adds up
+//! what several processes have computed.
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
 use super::loss::{Loss, projected_cross_entropy};
 use super::schedule::learning_rate;
 use crate::data::collate::Batch;
-use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::model::dropout::Mode;
 use crate::model::kinds::wide;
+use crate::model::mode::Mode;
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
@@ -50,42 +50,9 @@ pub struct Sums {
 pub struct Updates<'a> {
     pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
-    pub store: &'a Store,
 }
 
 impl Updates<'_> {
-    /// Does update number `step`, from 1, on the pairs of `micro_batches`.
-    ///
-    /// # Errors
-    /// As for [`Updates::update`].
-    pub fn step(
-        &self,
-        adam: &mut Adam,
-        micro_batches: &[Vec<u32>],
-        step: u64,
-        measure_norm: bool,
-    ) -> Result<StepStats> {
-        let batching = self.config.batching();
-        let batches = micro_batches.iter().map(|pairs| batching.collate(self.store, pairs, Device::Cpu));
-        self.update(adam, &batches.collect::<Result<Vec<_>>>()?, step, measure_norm)
-    }
-
-    /// Does update number `step`, from 1, on batches that are made already, wherever they are.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
-    pub fn update(
-        &self,
-        adam: &mut Adam,
-        batches: &[Batch],
-        step: u64,
-        measure_norm: bool,
-    ) -> Result<StepStats> {
-        let target_tokens = batches.iter().map(|batch| batch.target_tokens).sum();
-        let sums = self.accumulate(batches.iter().enumerate(), target_tokens, step);
-        self.finish(adam, sums, step, measure_norm)
-    }
-
     /// Gradients and losses of micro-batches of update `step`, each with its number in the update. They need not be all
     /// of the `target_tokens` that the update has.
     pub fn accumulate<'b>(
@@ -94,7 +61,7 @@ impl Updates<'_> {
         target_tokens: usize,
         step: u64,
     ) -> Sums {
-        let Updates { model, config, .. } = *self;
+        let Updates { model, config } = *self;
         adam::zero_gradients(model.weights());
         lap(Phase::Optimizer);
         let stream = derive(config.seed, Purpose::Dropout, step);
@@ -109,12 +76,12 @@ impl Updates<'_> {
         sums
     }
 
-    /// Ends update `step`, whose gradients are all there.
+    /// Ends update `step`, whose gradients are all there: measures, clips, and lets Adam change the weights.
     ///
     /// # Errors
-    /// As for [`Updates::update`].
+    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
     pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
-        let Updates { model, config, .. } = *self;
+        let Updates { model, config } = *self;
         let Sums { loss, source_tokens, target_tokens } = sums;
         let weights = model.weights();
         let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));

@@ -76,8 +76,8 @@ impl Trainer<'_> {
         data: &Prefetch,
         monitor: &mut dyn Monitor,
     ) -> Result<Progress> {
-        let Trainer { model, config, store, ranks, .. } = *self;
-        let updates = Updates { model, config, store };
+        let Trainer { model, config, ranks, .. } = *self;
+        let updates = Updates { model, config };
         let mut saved = progress.step;
         while !self.is_over(&progress) {
             if self.until.is_some_and(|until| progress.step >= until) {

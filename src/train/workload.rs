@@ -33,8 +33,7 @@ impl Workload {
     /// # Errors
     /// If there is no training pair.
     pub fn of_store(store: &Store, config: &TrainingConfig) -> Result<Self> {
-        let mut stream =
-            BatchStream::start(store, config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })?;
+        let mut stream = BatchStream::start(store, config, &Progress::default())?;
         let (mut shapes, mut updates, mut last) = (Vec::new(), 0, 0);
         let short = |updates| updates < LONG_EPOCH;
         while stream.place().0 == 0 && updates < config.steps && (short(updates) || stream.left() > 2 * last)
@@ -127,9 +126,7 @@ mod tests {
         };
         let batching = config.batching();
         let workload = Workload::of_store(&store, &config).unwrap();
-        let mut stream =
-            BatchStream::start(&store, &config, &Progress { step: 0, epoch: 0, micro_batch: 0, best: None })
-                .unwrap();
+        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
         for pairs in stream.next_update() {
             let batch = batching.collate(&store, &pairs, Device::Cpu).unwrap();
             let shape = shape(&store, &pairs, batching);

@@ -2,7 +2,7 @@
 
 use ablate::config::load_experiment;
 use ablate::error::{Diagnostic, Error};
-use ablate::sweep::expand::{Trial, expand};
+use ablate::sweep::expand::{Trial, TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -47,7 +47,8 @@ impl Folder {
 
     pub fn sweep(text: &str) -> (Folder, Result<Vec<Trial>, Error>) {
         let folder = Folder::with(&[("s.toml", text)]);
-        let trials = SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
+        let trials =
+            SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]));
         (folder, trials)
     }
 }

@@ -1,17 +1,18 @@
 //! What the tests of the program share: small experiments, and how to run `ablate`.
 #![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
 
-pub mod gaps;
-
 pub mod corpora;
+pub mod folder;
+pub mod gaps;
 pub mod server;
 pub mod texts;
+pub mod updates;
 pub mod variants;
 
+use ablate::data::bpe::PieceCounts;
+use ablate::data::tokenizer::Tokenizer;
 use serde::de::DeserializeOwned;
 use std::io::Write;
-pub mod folder;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -21,6 +22,13 @@ pub fn fixture<T: DeserializeOwned>(name: &str) -> T {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}; a script writes it"))
+}
+
+/// The tokenizer with at most `merges` merges that is learned from `lines`.
+pub fn learn_tokenizer<'a>(lines: impl IntoIterator<Item = &'a str>, merges: usize) -> Tokenizer {
+    let mut counts = PieceCounts::default();
+    lines.into_iter().for_each(|line| counts.add(line));
+    Tokenizer::from_counts(&counts, merges)
 }
 
 /// A folder with a small experiment on the generated corpus, in which `ablate` runs.

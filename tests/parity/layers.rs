@@ -6,12 +6,12 @@ use crate::fixtures::{self, set_weights, signed_tensor};
 use ablate::model::ModelConfig;
 use ablate::model::attention::MultiHeadAttention;
 use ablate::model::decoder::Decoder;
-use ablate::model::dropout::Mode;
 use ablate::model::embedding::Embeddings;
 use ablate::model::encoder::Encoder;
 use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
+use ablate::model::mode::Mode;
 use ablate::model::norm::Normalisation;
 use ablate::model::position::{Places, PositionEncoding};
 use ablate::model::residual::Residual;
@@ -170,7 +170,7 @@ impl Compute<'_> {
                 let output = layer.forward(
                     input("x"),
                     FIRST,
-                    &layer.memory(seen, FIRST),
+                    &layer.keys_and_values(seen, FIRST),
                     FIRST,
                     Mask::Added(&mask),
                     mode,

@@ -4,17 +4,17 @@
 //! number by number is in [`layers`](crate::layers).
 
 use crate::common::gaps;
+use crate::common::updates::StoreUpdates;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
-use ablate::model::dropout::Mode;
+use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Transformer};
 use ablate::shim::decoding;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::likelihood::likelihood;
-use ablate::train::step::Updates;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -156,8 +156,7 @@ impl Work<'_> {
         let names: Vec<&String> = weights.iter().map(|(path, _)| path).collect();
         assert_eq!(names.len(), self.case.gradients.len(), "{case}: {names:?}");
         for (number, theirs) in (1..).zip(&self.case.updates) {
-            let ours =
-                Updates { model, config, store }.step(&mut adam, &micro_batches, number, true).unwrap();
+            let ours = StoreUpdates { model, config, store }.step(&mut adam, &micro_batches, number).unwrap();
             let norm = ours.gradient_norm.unwrap();
             let after = |quantity| if number == 1 { quantity } else { Quantity::Trained };
             for (quantity, what, ours, theirs) in [

@@ -8,7 +8,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::experiment::COMMIT;
 use crate::files;
-use crate::model::dropout::Mode;
+use crate::model::mode::Mode;
 use crate::model::{Network, VocabularySizes};
 use crate::train::checkpoint::{Checkpoints, Progress};
 use crate::train::loss::cross_entropy;
@@ -31,7 +31,7 @@ pub struct Exported {
 /// # Errors
 /// As [`BatchStream::start`].
 pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Result<Vec<Vec<Vec<u32>>>> {
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let start = Progress::default();
     let mut stream = BatchStream::start(store, &experiment.training, &start)?;
     Ok((0..count).map(|_| stream.next_update()).collect())
 }
@@ -72,11 +72,8 @@ pub fn export(
     updates: &[Vec<Vec<u32>>],
 ) -> Result<Exported> {
     files::create_dir(folder)?;
-    let mut settings = serde_json::to_value(&experiment.model).map_err(|e| Error::failed(e.to_string()))?;
-    settings["d_k"] = experiment.model.d_k().into();
-    settings["d_v"] = experiment.model.d_v().into();
     let settings = json!({
-        "model": settings,
+        "model": experiment.model.with_head_widths_stated(),
         "training": experiment.training,
         "vocabulary": sizes.target,
         "threads": tch::get_num_threads(),

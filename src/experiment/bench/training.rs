@@ -188,7 +188,7 @@ pub fn measure(
         until: None,
     };
     let mut adam = Adam::build(&config, model.weights());
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let start = Progress::default();
     match trainer.run(&mut adam, start, &mut watch) {
         Err(Error::Paused { .. }) | Ok(_) => {}
         Err(error) => return Err(error),
@@ -218,7 +218,7 @@ pub fn measure(
 
 /// Operations of each of these updates, whose batches are a pure function of their place.
 fn flops_of(updates: &[Timed], store: &Store, config: &TrainingConfig, cost: &Cost) -> Result<Vec<f64>> {
-    let start = Progress { step: 0, epoch: 0, micro_batch: 0, best: None };
+    let start = Progress::default();
     let mut stream = BatchStream::start(store, config, &start)?;
     let mut batches = (1..).map(|step| (step, stream.next_update()));
     let of = |update: &Timed| {

@@ -5,8 +5,9 @@
 use crate::data::collate::Batch;
 use crate::data::store::{Store, StoreWriter};
 use crate::error::{Error, Result};
+use crate::experiment::single_update::single_update;
 use crate::experiment::stand_in::Scratch;
-use crate::model::dropout::Mode;
+use crate::model::mode::Mode;
 use crate::model::{self, ModelConfig, Network, Norm};
 use crate::train::adam::Adam;
 use crate::train::step::Updates;
@@ -154,11 +155,11 @@ impl Course {
         let first = batch(0)?.on(device);
         let hidden = tch::no_grad(|| model.hidden(&first, &Mode::training(1)));
         let mut adam = Adam::build(&training, model.weights());
-        let updates = Updates { model: &*model, config: &training, store };
+        let updates = Updates { model: &*model, config: &training };
         let (mut losses, mut gradients) = (Named::new(), Named::new());
         for step in 1..=UPDATES {
             let batches = [batch(step - 1)?, batch(step)?];
-            let stats = updates.update(&mut adam, &batches, step, false)?;
+            let stats = single_update(&updates, &mut adam, &batches, step)?;
             losses.push((format!("update {step}"), Tensor::from(stats.loss)));
             if step == 1 {
                 gradients = of_weights(&*model, Tensor::grad);
@@ -205,9 +206,9 @@ fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) 
 fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<f64> {
     let training = case.training(precision);
     let model = model::build(&case.model, VOCABULARY, 1, precision.kinds(), device);
-    let updates = Updates { model: &*model, config: &training, store };
+    let updates = Updates { model: &*model, config: &training };
     let mut adam = Adam::build(&training, model.weights());
-    Ok(updates.update(&mut adam, &[batch(store, &training, 0)?], 1, false)?.loss)
+    Ok(single_update(&updates, &mut adam, &[batch(store, &training, 0)?], 1)?.loss)
 }
 
 /// The loss of one update of a small model: whether training works at all.

@@ -9,7 +9,6 @@ mod price;
 mod probe;
 mod render;
 
-pub use history::{Rate, RateSource};
 pub use price::{Price, makespan};
 pub use render::render;
 

@@ -68,7 +68,8 @@ pub fn layout(trials: &[Trial]) -> Vec<Category> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::{expand::expand, spec::SweepSpec};
+    use crate::sweep::expand::{TrialPurpose, expand};
+    use crate::sweep::spec::SweepSpec;
     use std::path::Path;
 
     fn trials(sweep: &str) -> Vec<Trial> {
@@ -76,7 +77,7 @@ mod tests {
         let path = folder.path().join("s.toml");
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/demo.toml");
         std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
-        expand(&SweepSpec::load(&path).unwrap(), &[]).unwrap()
+        expand(TrialPurpose::Train, &SweepSpec::load(&path).unwrap(), &[]).unwrap()
     }
 
     #[test]

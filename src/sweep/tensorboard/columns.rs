@@ -78,7 +78,8 @@ mod tests {
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/demo.toml");
         std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
         let spec = SweepSpec::load(&path).unwrap();
-        let trials = crate::sweep::expand::expand(&spec, &[]).unwrap();
+        let trials =
+            crate::sweep::expand::expand(crate::sweep::expand::TrialPurpose::Train, &spec, &[]).unwrap();
         summary(&spec, &trials).hparams
     }
 
