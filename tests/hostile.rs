@@ -309,7 +309,7 @@ fn labels_that_no_row_can_have() {
     rows_refused("[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"a\"\nset = { model.layers = 2 }", "\"a\"");
     rows_refused(
         "[[row]]\nlabel = \"Wide\"\n[[row]]\nlabel = \"wide\"\nset = { model.layers = 2 }",
-        "capitals",
+        "upper and lower case",
     );
     rows_refused("[[section]]\nlabel = \"table.md\"", "table.md");
     rows_refused("[[point]]\nlabel = \"sweep.toml\"", "sweep.toml");
@@ -496,10 +496,7 @@ fn depth_length_and_number_have_limits() {
     let deep = format!("{} = 1", vec!["a"; 300_000].join("."));
     experiment_refused(&deep, "more than 32 parts");
     experiment_refused(&format!("x = {}", "[".repeat(100_000)), "TOML");
-    experiment_refused(
-        &format!("x = {}1{}", "{ a.a.a.a = ".repeat(60), " }".repeat(60)),
-        "one inside another",
-    );
+    experiment_refused(&format!("x = {}1{}", "{ a.a.a.a = ".repeat(60), " }".repeat(60)), "are nested");
     let seeds: Vec<String> = (0..1_000_000).map(|n| n.to_string()).collect();
     sweep_refused(&format!("base = \"base.toml\"\nseeds = [{}]", seeds.join(",")), "more than 10000 trials");
     let keys: String = (0..100_000).map(|n| format!("\"model.k{n}\" = 1\n")).collect();
@@ -523,7 +520,7 @@ fn words_of_the_command_are_refused_before_anything_is_written() {
         (&["--workers", "18446744073709551615"], "is out of range"),
         (&["--plan", "--only", "bas"], "--only \"bas\" is neither a row"),
         (&["--plan", "--set", "training.seed=77"], "training.seed, which the sweep's seeds replace"),
-        (&["--set", "label=x"], "\"label\", which is no key"),
+        (&["--set", "label=x"], "\"label\", which is not a key"),
     ] {
         workshop.run(&[&["sweep", "s.toml"], words].concat()).expect(2).says(says);
     }

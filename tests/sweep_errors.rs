@@ -414,7 +414,7 @@ fn conditions() {
     fails(
         &heads("{}"),
         5,
-        "when names no key",
+        "when has no key",
         "state a value, as in when = { \"model.position\" = \"learned\" }",
     );
     fails(
@@ -483,7 +483,7 @@ fn exclusions() {
     fails(
         axes,
         6,
-        "exclude names no key",
+        "exclude has no key",
         "state a value, as in exclude = { \"model.position\" = \"learned\" }",
     );
     fails("exclude = [3]", 3, "exclude[0] = 3 is an integer", "expected a table");

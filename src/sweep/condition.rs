@@ -47,7 +47,7 @@ impl Condition {
         let entries = settings(Some(node), what, &[])?.into_iter().map(entry).collect::<Result<Vec<_>>>()?;
         if entries.is_empty() {
             let help = format!("state a value, as in {what} = {{ \"model.position\" = \"learned\" }}");
-            return Err(mistake(format!("{what} names no key"), &node.place, help));
+            return Err(mistake(format!("{what} has no key"), &node.place, help));
         }
         Ok(Condition { what, text: node.excerpt(), place: node.place.clone(), entries })
     }
