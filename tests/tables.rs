@@ -2,7 +2,8 @@
 
 mod common;
 
-use ablate::results::layout::COLUMNS;
+use ablate::results::layout::columns;
+use ablate::results::metric::METRICS;
 use common::{Outcome, Workshop};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -102,9 +103,9 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     let counted = sealed["record"]["training_flops"].as_f64().unwrap();
     // A column is what a record can have: these two and the metrics, of which one is the best of what was measured in
     // training.
-    let metrics = sealed["record"]["metrics"].as_object().unwrap().keys().map(String::as_str);
-    let others = ["parameters", "steps", "best/dev_perplexity"];
-    assert_eq!(metrics.chain(others).collect::<BTreeSet<_>>(), BTreeSet::from(COLUMNS));
+    let metrics = sealed["record"]["metrics"].as_object().unwrap().keys().cloned();
+    let others = ["parameters", "steps", "best/dev_perplexity"].map(String::from);
+    assert_eq!(metrics.chain(others).collect::<BTreeSet<_>>(), BTreeSet::from_iter(columns(&METRICS)));
     let planned =
         json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
             .clone();

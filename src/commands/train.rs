@@ -5,6 +5,7 @@ use crate::config::load::{apply_sets, load_experiment_tree};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Error, Result};
 use crate::experiment::{Finished, Trial, distributed, run_dir};
+use crate::results::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU, TEST_PERPLEXITY};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::sweep::effect::check_experiment;
@@ -86,10 +87,10 @@ pub fn summary(record: &Record, run_dir: &Path) -> String {
     let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
     format!(
         "dev   perplexity {}  BLEU {}\ntest  perplexity {}  BLEU {}\n{}\n{}\n",
-        value("dev/perplexity"),
-        value("dev/bleu"),
-        value("test/perplexity"),
-        value("test/bleu"),
+        value(DEV_PERPLEXITY),
+        value(DEV_BLEU),
+        value(TEST_PERPLEXITY),
+        value(TEST_BLEU),
         record.signature,
         run_dir.display()
     )

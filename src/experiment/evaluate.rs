@@ -9,6 +9,7 @@ use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Network;
+use crate::results::metric::{ACCURACY, ATAT, BLEU, LOSS, PERPLEXITY, WORD_PERPLEXITY, tag};
 use crate::results::record::Record;
 use crate::results::render::markdown;
 use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
@@ -66,13 +67,15 @@ pub(super) fn final_scores(
         let found = likelihood(model, store, trial.experiment.training.micro_batch_tokens)?;
         let translated = translate_split(trial.experiment, data, store, model, split, stop)?;
         let words: usize = translated.references.iter().map(|line| line.split_whitespace().count() + 1).sum();
-        metrics.insert(format!("{name}/loss"), found.loss());
-        metrics.insert(format!("{name}/perplexity"), found.perplexity());
-        metrics.insert(format!("{name}/word_perplexity"), found.perplexity_per(words));
-        metrics.insert(format!("{name}/accuracy"), found.accuracy());
-        metrics.insert(format!("{name}/bleu"), translated.bleu.score);
-        let atat = atat_bleu(trial.experiment, &translated.hypotheses, &translated.references)?;
-        metrics.extend(atat.map(|score| (format!("{name}/atat"), score)));
+        let measured = [
+            (LOSS, Some(found.loss())),
+            (PERPLEXITY, Some(found.perplexity())),
+            (WORD_PERPLEXITY, Some(found.perplexity_per(words))),
+            (ACCURACY, Some(found.accuracy())),
+            (BLEU, Some(translated.bleu.score)),
+            (ATAT, atat_bleu(trial.experiment, &translated.hypotheses, &translated.references)?),
+        ];
+        metrics.extend(measured.into_iter().filter_map(|(metric, value)| Some((tag(name, metric), value?))));
         observer.message(&format!("{name}: perplexity {:.3}, {}", found.perplexity(), translated.bleu))?;
         let mut text = translated.hypotheses.join("\n");
         text.push('\n');

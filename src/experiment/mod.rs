@@ -32,6 +32,7 @@ use crate::data::{Split, store::Store};
 use crate::error::{Error, Result};
 use crate::model::cost::Cost;
 use crate::model::{self, Network};
+use crate::results::metric::{BEST_DEV_PERPLEXITY, DEV_BLEU, final_tag};
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
@@ -302,15 +303,15 @@ impl Work<'_> {
         effort.scoring_seconds = Some(begun.elapsed().as_secs_f64());
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
-            telemetry.metric(trained.step, &format!("final/{}", tag.replace('/', "_")), *value)?;
+            telemetry.metric(trained.step, &final_tag(tag), *value)?;
             // The curves end in the final scores, where training itself measured nothing of the kind.
             if is_final(tag) {
                 telemetry.metric(trained.step, tag, *value)?;
             }
         }
         if let Some(best) = trained.best {
-            metrics.insert("best/dev_perplexity".into(), best.dev_loss.exp());
-            telemetry.metric(trained.step, "best/dev_perplexity", best.dev_loss.exp())?;
+            metrics.insert(BEST_DEV_PERPLEXITY.into(), best.dev_loss.exp());
+            telemetry.metric(trained.step, BEST_DEV_PERPLEXITY, best.dev_loss.exp())?;
         }
         self.show(trained.step, &scores.dev, telemetry)?;
         telemetry.sync()?;
@@ -356,7 +357,7 @@ const WEIGHTS: &str = "weights";
 
 /// Whether a value of the last update is one of the final scores, measured once training is over.
 fn is_final(tag: &str) -> bool {
-    tag.ends_with("/bleu") || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
+    tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
 /// Tells an observer what `work` reports, once it is done.

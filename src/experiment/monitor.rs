@@ -10,6 +10,7 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Network;
+use crate::results::metric::{DEV_ACCURACY, DEV_BLEU, DEV_LOSS, DEV_PERPLEXITY};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::checkpoint::{Best, Progress, RunState};
@@ -107,10 +108,10 @@ impl Monitor for RunMonitor<'_> {
         let begun = Instant::now();
         let found =
             likelihood(model, &self.work.stores.dev, self.work.trial.experiment.training.micro_batch_tokens)?;
-        self.telemetry.metric(step, "dev/loss", found.loss())?;
-        self.observer.metric(step, "dev/loss", found.loss())?;
-        self.telemetry.metric(step, "dev/perplexity", found.perplexity())?;
-        self.telemetry.metric(step, "dev/accuracy", found.accuracy())?;
+        self.telemetry.metric(step, DEV_LOSS, found.loss())?;
+        self.observer.metric(step, DEV_LOSS, found.loss())?;
+        self.telemetry.metric(step, DEV_PERPLEXITY, found.perplexity())?;
+        self.telemetry.metric(step, DEV_ACCURACY, found.accuracy())?;
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
@@ -138,8 +139,8 @@ impl Monitor for RunMonitor<'_> {
             Split::Dev,
             self.work.stop,
         )?;
-        self.telemetry.metric(step, "dev/bleu", translated.bleu.score)?;
-        self.observer.metric(step, "dev/bleu", translated.bleu.score)?;
+        self.telemetry.metric(step, DEV_BLEU, translated.bleu.score)?;
+        self.observer.metric(step, DEV_BLEU, translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
         let count = self.work.trial.experiment.run.sample_sentences;
         if count > 0 {

@@ -1,6 +1,7 @@
 //! The report of a log interval: loss, learning rate, speed, memory.
 
 use crate::error::Result;
+use crate::results::metric::{PERPLEXITY, TRAIN, TRAIN_LOSS, tag};
 use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
 use crate::train::step::StepStats;
@@ -45,8 +46,8 @@ impl Interval {
         let seconds = self.since.elapsed().as_secs_f64();
         let perplexity = stats.unsmoothed_loss.exp();
         let tokens_per_second = self.tokens as f64 / seconds;
-        telemetry.metric(step, "train/loss", stats.loss)?;
-        telemetry.metric(step, "train/perplexity", perplexity)?;
+        telemetry.metric(step, TRAIN_LOSS, stats.loss)?;
+        telemetry.metric(step, &tag(TRAIN, PERPLEXITY), perplexity)?;
         telemetry.metric(step, "train/lr", stats.learning_rate)?;
         if let Some(norm) = stats.gradient_norm {
             telemetry.metric(step, "train/grad_norm", norm)?;

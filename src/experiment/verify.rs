@@ -6,6 +6,7 @@ use super::{CHECKPOINTS, TrainedModel, WEIGHTS, attempts, finished_run};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;
+use crate::results::metric::{ATAT, BLEU, PERPLEXITY, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
@@ -64,9 +65,9 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         checks.file(&file, &file)?;
         let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
         let bleu = score_translations(&experiment, &hypotheses, &references)?;
-        checks.metric(&format!("{name}/bleu"), bleu.score, 0.0);
+        checks.metric(&tag(name, BLEU), bleu.score, 0.0);
         // Records of before 2026-11-26 have none.
-        let atat = format!("{name}/atat");
+        let atat = tag(name, ATAT);
         if record.metrics.contains_key(&atat)
             && let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
         {
@@ -80,7 +81,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
             let found = likelihood(&*model, &store, experiment.training.micro_batch_tokens)?;
-            checks.metric(&format!("{name}/perplexity"), found.perplexity(), PERPLEXITY_TOLERANCE);
+            checks.metric(&tag(name, PERPLEXITY), found.perplexity(), PERPLEXITY_TOLERANCE);
             let translated = translate_split(&experiment, &data, &store, &*model, split, &StopFlag::never())?;
             let stored = stored_hypotheses(run_dir, split)?;
             let other =

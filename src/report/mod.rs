@@ -17,6 +17,7 @@ pub use page::is_own;
 use crate::config::Experiment;
 use crate::error::Result;
 use crate::figures::Svg;
+use crate::results::metric::{DEV_BLEU, METRICS, TEST_BLEU, find};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ impl<'a> Report<'a> {
         let sections = [
             overview::section(self)?,
             axes::section(self),
-            curves::section(self)?,
+            curves::section(self, &METRICS)?,
             lengths::section(self, &texts)?,
             samples::section(self, &texts)?,
             attention::section(self)?,
@@ -104,7 +105,7 @@ impl<'a> Report<'a> {
         let has = |tag: &str| {
             self.trials.iter().filter_map(|trial| trial.record).any(|record| record.metrics.contains_key(tag))
         };
-        if has("test/bleu") { "test/bleu" } else { "dev/bleu" }
+        if has(TEST_BLEU) { TEST_BLEU } else { DEV_BLEU }
     }
 
     /// Rows that belong into one picture: the base row, then at most [`MOST_LINES`] of a group, with the picture's
@@ -168,23 +169,17 @@ impl Section {
     }
 }
 
-/// The same at the beginning of a line.
-fn heading(tag: &str) -> String {
-    let words = spoken(tag);
-    let mut characters = words.chars();
-    match (words.starts_with("chrF"), characters.next()) {
-        (false, Some(first)) => first.to_uppercase().chain(characters).collect(),
-        _ => words,
-    }
+/// A tag as people say it: `dev/bleu` is BLEU (dev).
+fn spoken(tag: &str) -> String {
+    find(&METRICS, tag).map_or_else(|| tag.to_string(), |(metric, set)| metric.on(set))
 }
 
-/// A tag as people say it: `test/bleu` is BLEU (test).
-fn spoken(tag: &str) -> String {
-    match tag.split_once('/') {
-        Some((split, "bleu")) => format!("BLEU ({split})"),
-        Some((split, "chrf")) => format!("chrF ({split})"),
-        Some((split, name)) => format!("{} ({split})", name.replace('_', " ")),
-        None => tag.to_string(),
+/// Words at the beginning of a line; names with capitals of their own, as chrF, stay as they are.
+fn heading(words: &str) -> String {
+    let mut characters = words.chars();
+    match (words.contains(char::is_uppercase), characters.next()) {
+        (false, Some(first)) => first.to_uppercase().chain(characters).collect(),
+        _ => words.to_string(),
     }
 }
 
@@ -211,7 +206,7 @@ mod tests {
         assert_eq!(file_name(&["curves", ""]), "curves");
         assert_eq!(spoken("dev/word_perplexity"), "word perplexity (dev)");
         assert_eq!(
-            ["dev/perplexity", "test/bleu", "test/chrf"].map(heading),
+            ["perplexity (dev)", "BLEU (test)", "chrF (test)"].map(heading),
             ["Perplexity (dev)", "BLEU (test)", "chrF (test)"]
         );
     }

@@ -5,6 +5,7 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
+use super::metric::{BLEU, DEV, LOSS, TEST, tag};
 use super::significance::{OverSentences, over_sentences};
 use super::summary::Summary;
 use super::t_test::{OverSeeds, paired, welch};
@@ -171,9 +172,9 @@ pub fn compare(
             Ok([of(&sides[0])?, of(&sides[1])?])
         };
         let both = [count(&bleu)?, count(&chrf)?];
-        let metrics: [(&str, &dyn Metric); 2] = [("bleu", &bleu), ("chrf", &chrf)];
+        let metrics: [(&str, &dyn Metric); 2] = [(BLEU, &bleu), ("chrf", &chrf)];
         for ((name, metric), counts) in metrics.into_iter().zip(&both) {
-            scores.push(score_pair(&format!("{split}/{name}"), metric, sides, counts)?);
+            scores.push(score_pair(&tag(split, name), metric, sides, counts)?);
         }
         counted.insert(split, both);
     }
@@ -206,9 +207,7 @@ pub fn compare(
 
 /// Recorded scores to show beside what is counted anew.
 fn shown(tag: &str) -> bool {
-    (tag.starts_with("dev/") || tag.starts_with("test/"))
-        && !tag.ends_with("/bleu")
-        && !tag.ends_with("/loss")
+    tag.split_once('/').is_some_and(|(set, name)| matches!(set, DEV | TEST) && !matches!(name, BLEU | LOSS))
 }
 
 fn configuration(sides: &[Side; 2]) -> Vec<Changed> {

@@ -2,6 +2,7 @@
 
 use super::cost::TrainingTime;
 use super::hyperparameters::Hyperparameters;
+use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, on_sets};
 use super::published::Published;
 use super::record::Record;
 use crate::error::{Error, Result};
@@ -9,37 +10,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The columns that a sweep may show: all numbers that a record can have. Its metrics are the final scores on dev and
-/// test and, where training measured it, the best perplexity on dev; `atat` is there where Moses knows the target language.
-pub const COLUMNS: [&str; 15] = [
-    "parameters",
-    "steps",
-    "best/dev_perplexity",
-    "dev/loss",
-    "dev/perplexity",
-    "dev/word_perplexity",
-    "dev/accuracy",
-    "dev/bleu",
-    "dev/atat",
-    "test/loss",
-    "test/perplexity",
-    "test/word_perplexity",
-    "test/accuracy",
-    "test/bleu",
-    "test/atat",
-];
+/// The columns of a table that are not metrics.
+const COUNTS: [&str; 2] = ["parameters", "steps"];
 
-/// The columns of a sweep that names none.
-pub const USUAL_COLUMNS: [&str; 5] = ["parameters", "steps", "dev/perplexity", "dev/bleu", "test/bleu"];
+/// The columns that a sweep may show: all numbers that a record can have.
+pub fn columns(metrics: &[Metric]) -> Vec<String> {
+    with_counts(metrics, |metric| metric.recorded)
+}
+
+fn with_counts(metrics: &[Metric], sets: impl Fn(&Metric) -> &'static [&'static str]) -> Vec<String> {
+    let tags = on_sets(metrics, sets).into_iter().map(|(metric, set)| metric.tag(set));
+    COUNTS.map(String::from).into_iter().chain(tags).collect()
+}
 
 /// The columns of Table 3 after its hyper-parameters.
-pub const TABLE3_COLUMNS: [&str; 3] = ["dev/perplexity", "dev/bleu", "parameters"];
+const TABLE3_COLUMNS: [&str; 3] = [DEV_PERPLEXITY, DEV_BLEU, "parameters"];
 
 /// The score in Table 2.
-pub const TABLE2_COLUMN: &str = "test/bleu";
-
-/// The score that Table 2 prints: BLEU of Moses's tokens, compounds split.
-pub const ATAT_COLUMN: &str = "test/atat";
+pub const TABLE2_COLUMN: &str = TEST_BLEU;
 
 /// Layout of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +47,7 @@ pub enum Form {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     pub form: Form,
-    /// Of [`COLUMNS`]; empty: those usual for the form.
+    /// Of [`columns`]; empty: those usual for the form.
     pub columns: Vec<String>,
     pub published: Option<Published>,
     /// The label of the row that others are compared with.
@@ -114,12 +102,12 @@ impl TrialResult {
 }
 
 /// The columns that the layout asks for, or those usual for its form.
-pub(super) fn column_names(layout: &Layout) -> Vec<&str> {
+pub(super) fn column_names(metrics: &[Metric], layout: &Layout) -> Vec<String> {
     match (layout.columns.as_slice(), layout.form) {
-        ([], Form::List) => USUAL_COLUMNS.to_vec(),
-        ([], Form::Table3) => TABLE3_COLUMNS.to_vec(),
-        ([], Form::Table2) => vec![TABLE2_COLUMN],
-        (columns, _) => columns.iter().map(String::as_str).collect(),
+        ([], Form::List) => with_counts(metrics, |metric| metric.usual),
+        ([], Form::Table3) => TABLE3_COLUMNS.map(String::from).to_vec(),
+        ([], Form::Table2) => vec![TABLE2_COLUMN.to_string()],
+        (columns, _) => columns.to_vec(),
     }
 }
 

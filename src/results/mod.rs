@@ -6,6 +6,7 @@ pub mod cost;
 pub mod hyperparameters;
 pub mod index;
 pub mod layout;
+pub mod metric;
 pub mod position;
 pub mod published;
 pub mod record;

@@ -4,6 +4,7 @@
 //! Configuration: a sweep's `table.paper` names the table, a row's `paper` its row. The
 //! values are kept as printed, so that 5.00 does not become 5.
 
+use super::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU};
 use crate::error::{Diagnostic, nearest};
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ pub const TABLES: [&str; 4] = ["table2", "table2-en-de", "table2-en-fr", "table3
 
 /// Columns of a published table that have a column of ours beside them: (ours, the file's).
 const TABLE3_COLUMNS: [(&str, &str); 3] =
-    [("parameters", "parameters_millions"), ("dev/perplexity", "perplexity"), ("dev/bleu", "bleu")];
+    [("parameters", "parameters_millions"), (DEV_PERPLEXITY, "perplexity"), (DEV_BLEU, "bleu")];
 
 /// The recipe of the text that the paper trains and tests on, for a language pair.
 pub fn paper_recipe(pair: &str) -> String {
@@ -68,8 +69,8 @@ impl Published {
     pub fn named(name: &str) -> Result<Published> {
         let (text, columns): (&str, &[(&'static str, &str)]) = match name {
             "table2" => (include_str!("published/table2.csv"), &[]),
-            "table2-en-de" => (include_str!("published/table2.csv"), &[("test/bleu", "bleu_en_de")]),
-            "table2-en-fr" => (include_str!("published/table2.csv"), &[("test/bleu", "bleu_en_fr")]),
+            "table2-en-de" => (include_str!("published/table2.csv"), &[(TEST_BLEU, "bleu_en_de")]),
+            "table2-en-fr" => (include_str!("published/table2.csv"), &[(TEST_BLEU, "bleu_en_fr")]),
             "table3" => (include_str!("published/table3.csv"), &TABLE3_COLUMNS),
             _ => return Err(unknown("published table", name, TABLES)),
         };

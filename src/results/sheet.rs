@@ -2,9 +2,10 @@
 
 use super::hyperparameters::HEADINGS;
 use super::layout::Form;
+use super::metric::TEST_ATAT;
 use super::significance::{Comparison, LEVEL, Significance};
 use super::summary::Summary;
-use super::table::{Cell, ResultTable, Row};
+use super::table::{Cell, Column, ResultTable, Row};
 use super::verdict::{Claim, RULE};
 use crate::telemetry::format::thousands;
 use std::fmt::Write;
@@ -91,9 +92,7 @@ pub fn list(table: &ResultTable) -> Sheet {
     sheet.headings.push(Heading::words("row"));
     sheet.headings.push(Heading { wraps: true, ..Heading::words("what changed") });
     sheet.headings.push(Heading::numbers("n"));
-    sheet
-        .headings
-        .extend(table.columns.iter().map(|column| Heading::numbers(&heading(Form::List, &column.name))));
+    sheet.headings.extend(table.columns.iter().map(|column| Heading::numbers(&heading(Form::List, column))));
     for (index, row) in table.rows.iter().enumerate() {
         let mut cells = Vec::new();
         cells.extend(grouped.then(|| Text::plain(letter(row))));
@@ -131,7 +130,7 @@ pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
     sheet.headings.extend(with_count.then(|| Heading::numbers("n")));
     let columns = table.columns.iter().map(|column| Heading {
         latex: (column.name == "parameters").then_some("params $\\times 10^6$"),
-        ..Heading::numbers(&heading(Form::Table3, &column.name))
+        ..Heading::numbers(&heading(Form::Table3, column))
     });
     sheet.headings.extend(columns);
     for (index, row) in table.rows.iter().enumerate() {
@@ -203,7 +202,7 @@ fn against_paper(table: &ResultTable) -> Sheet {
         (0..table.columns.len()).filter(|&index| table.columns[index].published).collect();
     let differs = |&index: &usize| table.rows.iter().any(|row| row.cells[index].against_published.is_some());
     for index in &shown {
-        let heading = heading(table.form, &table.columns[*index].name);
+        let heading = heading(table.form, &table.columns[*index]);
         headings.push(Heading::numbers(&format!("paper {heading}")));
         headings.extend(differs(index).then(|| Heading::numbers("here − paper")));
     }
@@ -284,10 +283,10 @@ pub fn notes(table: &ResultTable) -> Vec<Note> {
     let published = |row: &&Row| row.finished > 0 && row.cells.iter().any(|cell| cell.published.is_some());
     let set_against = |row: &Row| row.cells.iter().any(|cell| cell.against_published.is_some());
     if table.rows.iter().filter(published).any(|row| !set_against(row)) {
-        notes.push(Note::text(
+        notes.push(Note::text(format!(
             "paper: on WMT 2014. here − paper is formed on the same text alone (recipes wmt14-en-de and wmt14-en-fr), and \
-             in test BLEU from the score that the paper counts (test/atat).",
-        ));
+             in test BLEU from the score that the paper counts ({TEST_ATAT}).",
+        )));
     }
     notes.extend(significance(&table.significance, table.base.as_deref()));
     if !table.verdicts.is_empty() {
@@ -389,16 +388,13 @@ pub fn provenance(table: &ResultTable) -> Vec<Note> {
 }
 
 /// The heading of a column.
-fn heading(form: Form, column: &str) -> String {
-    match (form, column) {
-        (Form::List, "parameters") => "parameters ×10⁶".to_string(),
-        (_, "parameters") => "params ×10⁶".to_string(),
-        (Form::List, column) => column.to_string(),
-        (_, column) => match column.split_once('/') {
-            Some((split, "perplexity")) => format!("PPL ({split})"),
-            Some((split, "bleu")) => format!("BLEU ({split})"),
-            _ => column.to_string(),
-        },
+fn heading(form: Form, column: &Column) -> String {
+    let abbreviation = column.metric.and_then(|metric| metric.abbreviation);
+    match (form, column.name.as_str(), abbreviation.zip(column.name.split_once('/'))) {
+        (Form::List, "parameters", _) => "parameters ×10⁶".to_string(),
+        (_, "parameters", _) => "params ×10⁶".to_string(),
+        (Form::Table2 | Form::Table3, _, Some((short, (set, _)))) => format!("{short} ({set})"),
+        (_, name, _) => name.to_string(),
     }
 }
 
@@ -441,16 +437,11 @@ pub fn changes(row: &Row, wanted: impl Fn(&str) -> bool) -> String {
 
 /// The texts of a row's values.
 fn values(table: &ResultTable, row: &Row) -> Vec<Text> {
-    table
-        .columns
-        .iter()
-        .zip(&row.cells)
-        .map(|(column, cell)| value(&column.name, cell, row.finished))
-        .collect()
+    table.columns.iter().zip(&row.cells).map(|(column, cell)| value(column, cell, row.finished)).collect()
 }
 
 /// Mean, spread, and the mark of significance.
-pub fn value(column: &str, cell: &Cell, finished: usize) -> Text {
+pub fn value(column: &Column, cell: &Cell, finished: usize) -> Text {
     let Some(summary) = &cell.summary else { return Text::plain(EMPTY) };
     Text { text: rounded(column, summary, finished) + mark(cell.comparison.as_ref()), bold: cell.best }
 }
@@ -464,17 +455,15 @@ fn mark(comparison: Option<&Comparison>) -> &'static str {
 }
 
 /// Mean ± deviation with the digits that the column is read at.
-fn rounded(column: &str, summary: &Summary, finished: usize) -> String {
-    let (scale, digits) = match column.rsplit('/').next() {
-        Some("parameters") => (1e-6, 2),
-        Some("steps") => (1.0, 0),
-        Some("loss" | "accuracy") => (1.0, 4),
-        _ => (1.0, 2),
+fn rounded(column: &Column, summary: &Summary, finished: usize) -> String {
+    let (scale, digits) = match column.metric {
+        Some(metric) => (1.0, metric.digits),
+        None if column.name == "parameters" => (1e-6, 2),
+        None => (1.0, 0),
     };
     let mut text = format!("{:.digits$}", summary.mean * scale);
     // Counts are equal in all trials of a row, and then have no spread to show.
-    let shown =
-        summary.deviation.filter(|deviation| !matches!(column, "parameters" | "steps") || *deviation != 0.0);
+    let shown = summary.deviation.filter(|deviation| column.metric.is_some() || *deviation != 0.0);
     if let Some(deviation) = shown {
         let _ = write!(text, " ± {:.digits$}", deviation * scale);
     }

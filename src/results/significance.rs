@@ -34,9 +34,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Differences with a corrected p-value up to this are called significant.
 pub const LEVEL: f64 = 0.05;
 
-/// The columns whose translations are kept, and can be tested.
-pub const TESTED: [&str; 2] = ["dev/bleu", "test/bleu"];
-
 /// How rows were compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Significance {
@@ -103,7 +100,7 @@ pub struct Evidence {
 }
 
 impl ResultTable {
-    /// Compares every row with its base row, in the columns that are [`TESTED`].
+    /// Compares every row with its base row, in the columns that are [tested](super::metric::Metric::tested).
     ///
     /// # Errors
     /// None that evidence of one set of sentences can cause.
@@ -133,15 +130,14 @@ impl ResultTable {
         }
         let mut compared = false;
         for column in 0..self.columns.len() {
-            let name = self.columns[column].name.clone();
-            if !TESTED.contains(&name.as_str()) {
+            if !self.columns[column].is_tested() {
                 continue;
             }
             let found = std::thread::scope(|scope| {
                 let rows: Vec<_> = self
                     .rows
                     .iter()
-                    .map(|row| scope.spawn(|| self.comparison(row, column, &name, evidence)))
+                    .map(|row| scope.spawn(|| self.comparison(row, column, evidence)))
                     .collect();
                 rows.into_iter()
                     .map(|row| row.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -176,17 +172,12 @@ impl ResultTable {
     }
 
     /// A row against its base row, not corrected yet; none if there is nothing to compare.
-    fn comparison(
-        &self,
-        row: &Row,
-        column: usize,
-        name: &str,
-        evidence: &Evidence,
-    ) -> Result<Option<Comparison>> {
+    fn comparison(&self, row: &Row, column: usize, evidence: &Evidence) -> Result<Option<Comparison>> {
         let Some(base) = self.base_of(row).filter(|base| base.layout.label != row.layout.label) else {
             return Ok(None);
         };
-        let counts = |row: &Row| evidence.counts.get(&(row.layout.label.clone(), name.to_string()));
+        let name = &self.columns[column].name;
+        let counts = |row: &Row| evidence.counts.get(&(row.layout.label.clone(), name.clone()));
         let (Some(theirs), Some(ours)) = (counts(base), counts(row)) else { return Ok(None) };
         let (Some(their_scores), Some(our_scores)) =
             (&base.cells[column].summary, &row.cells[column].summary)

@@ -5,12 +5,13 @@
 
 use super::cost::Cost;
 use super::layout::TABLE2_COLUMN;
+use super::metric::METRICS;
 use super::published::{Published, PublishedRow};
 use super::sheet::{
     EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value,
 };
 use super::significance::Significance;
-use super::table::{Cell, ResultTable};
+use super::table::{Cell, Column, ResultTable};
 use crate::error::{Error, Result};
 use crate::telemetry::format::scientific;
 use serde::Serialize;
@@ -132,6 +133,7 @@ impl SystemTable {
         headings.extend(over_pairs("BLEU"));
         headings.extend(over_pairs("FLOPs by count"));
         headings.extend(over_pairs("FLOPs by time"));
+        let column = Column::new(&METRICS, TABLE2_COLUMN);
         let mut lines = Vec::new();
         let mut kind: Option<&str> = None;
         for system in &self.published {
@@ -152,7 +154,7 @@ impl SystemTable {
             let mut cells = vec![Text::plain(system.name.clone())];
             for pair in &self.pairs {
                 cells.push(on(pair).map_or(Text::default(), |result| {
-                    let mut text = value(TABLE2_COLUMN, &result.bleu, result.finished);
+                    let mut text = value(&column, &result.bleu, result.finished);
                     if result.finished != result.wanted {
                         text.text += &format!(" ({}/{})", result.finished, result.wanted);
                     }

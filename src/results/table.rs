@@ -5,9 +5,8 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::cost::Cost;
-use super::layout::{
-    ATAT_COLUMN, Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
-};
+use super::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index};
+use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
@@ -56,8 +55,11 @@ pub struct Data {
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
-    /// One of [`COLUMNS`](super::layout::COLUMNS).
+    /// One of [`columns`](super::layout::columns).
     pub name: String,
+    /// Absent where the column is a count, as `parameters`.
+    #[serde(skip)]
+    pub metric: Option<Metric>,
     /// Some row has a published value here.
     pub published: bool,
 }
@@ -111,24 +113,20 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// What a column ranks rows by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    Higher,
-    Lower,
-}
+impl Column {
+    pub fn new(metrics: &[Metric], name: &str) -> Column {
+        let metric = find(metrics, name).map(|(metric, _)| *metric);
+        Column { name: name.to_string(), metric, published: false }
+    }
 
-/// Whether a column's values are BLEU, and mean something by their signature alone.
-pub fn has_signature(column: &str) -> bool {
-    matches!(column.rsplit('/').next(), Some("bleu" | "atat"))
-}
+    /// See [`Metric::has_signature`].
+    fn has_signature(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.has_signature)
+    }
 
-/// Which values of a column are better; none of one that only describes, as `parameters` does.
-pub fn better(column: &str) -> Option<Better> {
-    match column.rsplit('/').next()? {
-        "bleu" | "atat" | "accuracy" => Some(Better::Higher),
-        "loss" | "perplexity" | "dev_perplexity" | "word_perplexity" => Some(Better::Lower),
-        _ => None,
+    /// See [`Metric::tested`].
+    pub fn is_tested(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.tested)
     }
 }
 
@@ -138,11 +136,16 @@ impl ResultTable {
     /// # Errors
     /// A result that the layout has no place for, two of one trial, or an unknown published row.
     pub fn new(layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
+        ResultTable::of(&METRICS, layout, results)
+    }
+
+    /// [`new`](Self::new) with another table of metrics.
+    pub fn of(metrics: &[Metric], layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
         let by_trial = index(layout, results)?;
-        let names = column_names(layout);
+        let names = column_names(metrics, layout);
         let mut table = ResultTable {
             form: layout.form,
-            columns: names.iter().map(|name| Column { name: name.to_string(), published: false }).collect(),
+            columns: names.iter().map(|name| Column::new(metrics, name)).collect(),
             rows: Vec::new(),
             base: layout.base.clone(),
             significance: Significance::default(),
@@ -175,7 +178,7 @@ impl ResultTable {
                     table.notes.push(note);
                 }
             }
-            let row = new_row(layout, row, &ended, paper, &names);
+            let row = new_row(layout, row, &ended, paper, &table.columns);
             table.notes.extend(mixed(&row, &ended));
             for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
                 column.published |= cell.published.is_some();
@@ -205,10 +208,9 @@ impl ResultTable {
 
     fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
-            let Some(better) = better(&self.columns[column].name) else { continue };
-            let scored = has_signature(&self.columns[column].name);
+            let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
             // Rows that compare.
-            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| scored));
+            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
             let mut best: BTreeMap<_, f64> = BTreeMap::new();
             for row in &self.rows {
                 let Some(summary) = &row.cells[column].summary else { continue };
@@ -232,12 +234,12 @@ fn new_row(
     row: &RowLayout,
     ended: &[&TrialResult],
     paper: Option<&PublishedRow>,
-    columns: &[&str],
+    columns: &[Column],
 ) -> Row {
     let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
     let signatures = distinct_of(&finished, |record| record.signature.clone());
-    let summary_of = |name: &str| {
-        if has_signature(name) && signatures.len() > 1 {
+    let summary_of = |name: &str, has_signature: bool| {
+        if has_signature && signatures.len() > 1 {
             return None;
         }
         Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
@@ -247,22 +249,23 @@ fn new_row(
         record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
     };
     let same_text = finished.iter().all(same_text);
-    let cell = |name: &&str| {
-        let summary = summary_of(name);
-        let of_pair = |paper: &'_ PublishedRow| match *name {
+    let cell = |column: &Column| {
+        let name = column.name.as_str();
+        let summary = summary_of(name, column.has_signature());
+        let of_pair = |paper: &'_ PublishedRow| match name {
             TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
             name => paper.value(name).map(String::from),
         };
         let published = paper.and_then(of_pair);
         let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
-        let unit = if *name == "parameters" { 1e-6 } else { 1.0 };
+        let unit = if name == "parameters" { 1e-6 } else { 1.0 };
         let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
         // The scores on newstest2014 are of another BLEU, with compounds split.
-        let as_published = match *name {
-            TABLE2_COLUMN if published.is_some() => mean(summary_of(ATAT_COLUMN).as_ref()),
+        let as_published = match name {
+            TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true).as_ref()),
             _ => None,
         };
-        let ours = if *name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
+        let ours = if name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
         let against_published = ours.zip(printed).filter(|_| same_text).map(|(ours, printed)| ours - printed);
         Cell { summary, best: false, published, against_published, as_published, comparison: None }
     };
@@ -304,12 +307,8 @@ fn mixed(row: &Row, ended: &[&TrialResult]) -> Option<String> {
     }
     let score = |result: &&TrialResult| {
         let record = result.record()?;
-        let scores: Vec<String> = record
-            .metrics
-            .iter()
-            .filter(|(tag, _)| tag.ends_with("/bleu"))
-            .map(|(tag, score)| format!("{tag} {score:.2}"))
-            .collect();
+        let score = |tag| Some(format!("{tag} {:.2}", record.metrics.get(tag)?));
+        let scores: Vec<String> = [DEV_BLEU, TEST_BLEU].into_iter().filter_map(score).collect();
         Some(format!("seed {} has {} of {}", result.seed, scores.join(", "), record.signature))
     };
     let scores: Vec<String> = ended.iter().filter_map(score).collect();
@@ -338,7 +337,7 @@ fn value(record: &Record, column: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::hyperparameters::Hyperparameters;
     use super::super::published::Published;
     use super::super::record::DataRecord;

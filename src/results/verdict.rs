@@ -8,6 +8,7 @@
 //! Models that translate nothing are alike, whatever their settings: with a score below a floor, a row or its base
 //! row says nothing of a claim.
 
+use super::metric::DEV_BLEU;
 use super::significance::Comparison;
 use super::t_test::Untested;
 use super::table::{ResultTable, Row};
@@ -22,7 +23,7 @@ pub const MARGIN: f64 = 0.5;
 pub const FLOOR: f64 = 5.0;
 
 /// The score that verdicts are about: that of the paper's Table 3.
-pub const COLUMN: &str = "dev/bleu";
+pub const COLUMN: &str = DEV_BLEU;
 
 /// The rule, for people.
 pub const RULE: &str = "Verdicts: the paper claims a direction for a row whose BLEU (dev) lies 0.5 or more from its base. \

@@ -14,9 +14,10 @@ use crate::experiment::attempts::training_time;
 use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::files;
 use crate::results::layout::{TrialOutcome, TrialResult};
+use crate::results::metric::{BLEU, tag};
 use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
-use crate::results::significance::{Evidence, TESTED};
+use crate::results::significance::Evidence;
 use crate::results::table::ResultTable;
 use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
@@ -139,8 +140,8 @@ fn evidence(
         trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
     finished.sort_by_key(|(trial, _)| trial.seed);
     for split in [Split::Dev, Split::Test] {
-        let column = format!("{}/bleu", split.name());
-        if !TESTED.contains(&column.as_str()) || table.columns.iter().all(|known| known.name != column) {
+        let column = tag(split.name(), BLEU);
+        if !table.columns.iter().any(|known| known.name == column && known.is_tested()) {
             continue;
         }
         for (trial, record) in &finished {

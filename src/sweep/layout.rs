@@ -6,7 +6,8 @@ use super::settings::mistake;
 use super::spec::SweepSpec;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::layout::{COLUMNS, Form, Layout, RowLayout, TABLE2_COLUMN};
+use crate::results::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
+use crate::results::metric::METRICS;
 use crate::results::published::Published;
 
 /// How the results of these trials are laid out in a table.
@@ -110,10 +111,12 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
 }
 
 fn check_columns(spec: &SweepSpec) -> Result<()> {
+    let known = columns(&METRICS);
     for (i, column) in spec.table.columns.iter().enumerate() {
         let place = spec.place(&["table", "columns"], Some(i));
-        if !COLUMNS.contains(&column.as_str()) {
-            return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &COLUMNS)));
+        if !known.contains(column) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
         }
         if spec.table.columns[..i].contains(column) {
             return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));

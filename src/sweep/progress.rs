@@ -9,6 +9,7 @@ use super::plan::makespan;
 use super::state::StateKind;
 use crate::error::Result;
 use crate::printable;
+use crate::results::metric::{DEV_BLEU, TEST_BLEU};
 use crate::results::record::Failure;
 use crate::telemetry::console::{say, seconds_left, state, terminal_size};
 use crate::telemetry::format::duration;
@@ -206,7 +207,7 @@ impl<'a> SweepProgress<'a> {
         self.tell(&SweepEvent::TrialFinished { trial: self.name(number), metrics });
         self.change(number, |line| {
             (line.stage, line.step) = (Stage::Finished, line.steps);
-            line.bleu = metrics.get("test/bleu").copied();
+            line.bleu = metrics.get(TEST_BLEU).copied();
         });
     }
 
@@ -296,7 +297,7 @@ impl TrialProgress<'_> {
             TrialEvent::Report(report) => self.report(trial, report),
             TrialEvent::Metric { step, tag, value } => {
                 self.sweep.tell(&SweepEvent::TrialMetric { trial, step: *step, tag, value: *value });
-                if tag == "dev/bleu" {
+                if tag == DEV_BLEU {
                     self.sweep.change(self.number, |line| line.bleu = Some(*value));
                 }
             }

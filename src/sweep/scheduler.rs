@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
+use crate::results::metric::{DEV_LOSS, TEST_BLEU};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::duration;
@@ -457,7 +458,7 @@ fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
 /// The dev loss that the run measured at an update.
 fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).ok()?;
-    rows.into_iter().find(|row| row.step == step && row.tag == "dev/loss").map(|row| row.value)
+    rows.into_iter().find(|row| row.step == step && row.tag == DEV_LOSS).map(|row| row.value)
 }
 
 /// The final scores by tag; none if there is no sound record.
@@ -466,5 +467,5 @@ fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
 }
 
 fn scores(metrics: &BTreeMap<String, f64>) -> String {
-    metrics.get("test/bleu").map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
+    metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }

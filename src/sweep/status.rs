@@ -15,6 +15,7 @@ use super::state::{StateKind, TrialState};
 use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, attempts};
+use crate::results::metric::{DEV_BLEU, DEV_LOSS, TEST_BLEU, TRAIN_LOSS};
 use crate::results::record::{Failure, Record};
 use crate::telemetry::console::seconds_left;
 use crate::telemetry::metrics_log::{Row, read_sound};
@@ -165,9 +166,9 @@ impl TrialStatus {
             StateKind::Finished => {
                 let record = Record::load(&status.run_dir).ok().flatten();
                 let score = |tag: &str| record.as_ref()?.metrics.get(tag).copied();
-                status.dev_loss = score("dev/loss");
-                status.dev_bleu = score("dev/bleu");
-                status.test_bleu = score("test/bleu");
+                status.dev_loss = score(DEV_LOSS);
+                status.dev_bleu = score(DEV_BLEU);
+                status.test_bleu = score(TEST_BLEU);
                 status.measure(record.as_ref());
             }
             StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(None),
@@ -188,9 +189,9 @@ impl TrialStatus {
         let sound = record.is_none_or(|record| record.check_file(&self.run_dir, METRICS_FILE).is_ok());
         let metrics = if sound { rows(METRICS_FILE) } else { Vec::new() };
         let last = |rows: &[Row], tag| rows.iter().rfind(|row| row.tag == tag).map(|row| row.value);
-        self.train_loss = last(&metrics, "train/loss");
-        self.dev_loss = self.dev_loss.or_else(|| last(&metrics, "dev/loss"));
-        self.dev_bleu = self.dev_bleu.or_else(|| last(&metrics, "dev/bleu"));
+        self.train_loss = last(&metrics, TRAIN_LOSS);
+        self.dev_loss = self.dev_loss.or_else(|| last(&metrics, DEV_LOSS));
+        self.dev_bleu = self.dev_bleu.or_else(|| last(&metrics, DEV_BLEU));
         let attempts = attempts::load(&self.run_dir);
         self.attempts = attempts.len();
         let Some(attempt) = attempts.last() else { return };

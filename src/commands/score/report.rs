@@ -61,9 +61,8 @@ impl Report {
         }
         for set in given.sets.iter().filter(|_| arguments.metrics.is_empty()) {
             for (system, recorded) in set.recorded.iter().enumerate() {
-                for (name, value) in recorded {
-                    let unit = if *name == "perplexity" { "BPE token" } else { "word" };
-                    text += &format!("{}perplexity {value:.4} per {unit}\n", shown(set, system));
+                for (metric, value) in recorded {
+                    text += &format!("{}perplexity {value:.4} {}\n", shown(set, system), metric.unit);
                 }
             }
         }
@@ -84,7 +83,7 @@ impl Report {
                 }
                 if arguments.metrics.is_empty() {
                     let recorded = set.recorded[system].iter();
-                    object.extend(recorded.map(|(name, value)| (name.to_string(), json!(value))));
+                    object.extend(recorded.map(|(metric, value)| (metric.name.to_string(), json!(value))));
                 }
                 if given.systems.len() > 1 {
                     let key = if given.of_runs.is_some() { "run" } else { "file" };

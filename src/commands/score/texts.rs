@@ -5,9 +5,9 @@ use crate::data::sentences::TextReader;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::{finished_run, recorded_hypotheses};
+use crate::results::metric::{METRICS, Metric, PERPLEXITY, WORD_PERPLEXITY};
 use crate::score::{STANDARD_INPUT, read_segments};
 use crate::white_space::trim_end;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One or two sets of sentences, each translated by the same systems.
@@ -27,7 +27,7 @@ pub(super) struct Set {
     pub hypotheses: Vec<Vec<String>>,
     pub references: Vec<Vec<String>>,
     /// What the systems' records say: `perplexity` and `word_perplexity`.
-    pub recorded: Vec<BTreeMap<&'static str, f64>>,
+    pub recorded: Vec<Vec<(&'static Metric, f64)>>,
 }
 
 /// What runs that can be compared have in common.
@@ -52,7 +52,7 @@ impl Given {
             split: None,
             hypotheses: read_all(hypotheses)?,
             references: read_all(references)?,
-            recorded: vec![BTreeMap::new(); hypotheses.len()],
+            recorded: vec![vec![]; hypotheses.len()],
         };
         let expected = set.references[0].len();
         for (path, lines) in paths().zip(set.hypotheses.iter().chain(&set.references)) {
@@ -96,9 +96,10 @@ impl Given {
                 let set = &mut sets[number];
                 same = same && set.references[0] == references;
                 set.hypotheses.push(recorded_hypotheses(run, &record, split)?);
-                let recorded = ["perplexity", "word_perplexity"].into_iter().filter_map(|name| {
-                    Some((name, *record.metrics.get(&format!("{}/{name}", split.name()))?))
-                });
+                let perplexities =
+                    METRICS.iter().filter(|metric| [PERPLEXITY, WORD_PERPLEXITY].contains(&metric.name));
+                let recorded = perplexities
+                    .filter_map(|metric| Some((metric, *record.metrics.get(&metric.tag(split.name()))?)));
                 set.recorded.push(recorded.collect());
             }
             if !same {

@@ -1,6 +1,7 @@
 //! Two systems side by side, as text for a terminal.
 
 use super::super::compare::{Bucket, Rank, ScorePair, SentencePair, SystemComparison};
+use super::super::metric::{METRICS, find};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
 use super::super::summary::Summary;
 use super::text::named;
@@ -56,7 +57,7 @@ fn configuration(found: &SystemComparison) -> Sheet {
 fn scores(found: &SystemComparison) -> Sheet {
     let mut headings = vec![Heading::words("score")];
     headings.extend(["A", "B", "B − A", "p sentences", "p seeds"].map(Heading::numbers));
-    let digits = |tag: &str| if tag.ends_with("/accuracy") { 4 } else { 2 };
+    let digits = |tag: &str| find(&METRICS, tag).map_or(2, |(metric, _)| metric.digits);
     let mean = |summary: &Summary, half_width: Option<f64>, digits: usize| {
         let width = half_width.map_or(String::new(), |half_width| format!(" ± {half_width:.digits$}"));
         format!("{:.digits$}{width}", summary.mean)

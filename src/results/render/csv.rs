@@ -1,11 +1,15 @@
 //! Tables as CSV, at full precision.
 
 use super::super::hyperparameters::HEADINGS;
-use super::super::layout::Form;
+use super::super::layout::{Form, TABLE2_COLUMN};
 use super::super::sheet::changes;
 use super::super::systems::SystemTable;
 use super::super::table::{Cell, ResultTable};
 use crate::error::{Error, Result};
+
+/// What is told of a comparison, behind the name of its column; see [`comparison`].
+const COMPARISON: [&str; 6] =
+    ["minus base", "half width (sentences)", "half width (seeds)", "p (sentences)", "p (seeds)", "p (Holm)"];
 
 /// A line a row. The columns of a test are there if some row was tested.
 pub fn rows(table: &ResultTable) -> Result<String> {
@@ -24,15 +28,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
             header.extend([format!("{name} paper{unit}"), format!("{name} minus paper{unit}")]);
         }
         if *tested {
-            let what = [
-                "minus base",
-                "half width (sentences)",
-                "half width (seeds)",
-                "p (sentences)",
-                "p (seeds)",
-                "p (Holm)",
-            ];
-            header.extend(what.map(|what| format!("{name} {what}")));
+            header.extend(COMPARISON.map(|what| format!("{name} {what}")));
         }
     }
     // Where all rows share a signature, it stands below the other forms of the table.
@@ -79,27 +75,13 @@ pub fn rows(table: &ResultTable) -> Result<String> {
 
 /// A line a system and language pair.
 pub fn systems(table: &SystemTable) -> Result<String> {
-    let header = [
-        "system",
-        "pair",
-        "row",
-        "finished",
-        "seeds",
-        "test/bleu",
-        "test/bleu sd",
-        "test/bleu paper",
-        "test/bleu minus paper",
-        "training FLOPs (count)",
-        "training FLOPs (time x peak)",
-        "training FLOPs (time x peak) incomplete",
-        "test/bleu minus base",
-        "test/bleu half width (sentences)",
-        "test/bleu half width (seeds)",
-        "test/bleu p (sentences)",
-        "test/bleu p (seeds)",
-        "test/bleu p (Holm)",
-    ];
-    let mut records = vec![header.map(String::from).to_vec()];
+    let mut header = ["system", "pair", "row", "finished", "seeds", TABLE2_COLUMN].map(String::from).to_vec();
+    header.extend(["sd", "paper", "minus paper"].map(|what| format!("{TABLE2_COLUMN} {what}")));
+    header.extend(
+        ["(count)", "(time x peak)", "(time x peak) incomplete"].map(|how| format!("training FLOPs {how}")),
+    );
+    header.extend(COMPARISON.map(|what| format!("{TABLE2_COLUMN} {what}")));
+    let mut records = vec![header];
     let results = || table.systems.iter().flat_map(|system| &system.results);
     let mut finished =
         results().filter(|(_, result)| result.finished > 0).map(|(_, result)| &result.signature);
@@ -167,7 +149,24 @@ fn text(records: &[Vec<String>]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::metric::tests::with_chrf;
+    use super::super::super::table::tests::example;
     use super::*;
+
+    #[test]
+    fn a_further_metric_of_the_table_is_a_column() {
+        let (mut layout, results) = example();
+        layout.columns.clear();
+        let usual = |table: ResultTable| {
+            let text = rows(&table).unwrap();
+            let names = text.lines().next().unwrap().split(',').filter(|name| name.contains('/'));
+            names.filter(|name| !name.contains(' ')).map(String::from).collect::<Vec<_>>()
+        };
+        let table = ResultTable::new(&layout, &results).unwrap();
+        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "test/bleu"]);
+        let table = ResultTable::of(&with_chrf(), &layout, &results).unwrap();
+        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "dev/chrf", "test/bleu", "test/chrf"]);
+    }
 
     #[test]
     fn texts_are_no_formulas_and_numbers_stay_numbers() {

@@ -1,18 +1,19 @@
 //! The charts of TensorBoard's Custom Scalars page: for each group of the table the curves of its rows beside
 //! those of the rows that belong to none, and at the end every seed.
 
+use crate::results::metric::{Metric, on_sets};
 use crate::sweep::expand::Trial;
 use crate::telemetry::layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
-/// What is charted, and what it is called. TensorBoard (2.21) shows the last one first.
-pub const CHARTED: [(&str, &str); 5] = [
-    ("train/loss", "training loss"),
-    ("dev/loss", "dev loss"),
-    ("test/bleu", "test BLEU"),
-    ("dev/bleu", "dev BLEU"),
-    ("dev/perplexity", "dev perplexity"),
-];
+/// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last one first: what tables show
+/// comes in their order, the rest behind it.
+pub fn charted(metrics: &[Metric]) -> Vec<(String, String)> {
+    let charted = on_sets(metrics, |metric| metric.charted).into_iter();
+    let (usual, others): (Vec<_>, Vec<_>) = charted.partition(|(metric, set)| metric.usual.contains(set));
+    let named = |(metric, set): (&Metric, &str)| (metric.tag(set), metric.of_set(set));
+    others.into_iter().chain(usual.into_iter().rev()).map(named).collect()
+}
 
 /// The group of all rows in a sweep without groups.
 const ALL: &str = "all rows";
@@ -39,10 +40,11 @@ pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
 }
 
 /// The page.
-pub fn layout(trials: &[Trial]) -> Vec<Category> {
+pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
+    let charted = charted(metrics);
     let seeds: BTreeSet<u64> = trials.iter().map(|trial| trial.seed).collect();
     let of_group = |group: &str| {
-        let chart = |(metric, title): (&str, &str)| {
+        let chart = |(metric, title): &(String, String)| {
             let curves = match seeds.len() {
                 1 => Curves::Tags(format!("^{}$", regex::escape(&tag(group, metric, "mean")))),
                 _ => Curves::Band {
@@ -51,23 +53,24 @@ pub fn layout(trials: &[Trial]) -> Vec<Category> {
                     upper: tag(group, metric, "upper"),
                 },
             };
-            Chart { title: title.to_string(), curves }
+            Chart { title: title.clone(), curves }
         };
         let kind = if seeds.len() == 1 { "" } else { ": mean ± standard deviation over seeds" };
         let name = if group == ALL { ALL.to_string() } else { format!("group {group}") };
-        Category { title: format!("{name}{kind}"), charts: CHARTED.map(chart).to_vec() }
+        Category { title: format!("{name}{kind}"), charts: charted.iter().map(chart).collect() }
     };
-    let every = CHARTED.map(|(metric, title)| Chart {
-        title: title.to_string(),
+    let every = charted.iter().map(|(metric, title)| Chart {
+        title: title.clone(),
         curves: Curves::Tags(format!("^{}$", regex::escape(metric))),
     });
-    let every = Category { title: "every seed".to_string(), charts: every.to_vec() };
+    let every = Category { title: "every seed".to_string(), charts: every.collect() };
     groups(trials).into_iter().map(of_group).chain([every]).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::metric::{METRICS, tests::with_chrf};
     use crate::sweep::expand::{TrialPurpose, expand};
     use crate::sweep::spec::SweepSpec;
     use std::path::Path;
@@ -81,13 +84,21 @@ mod tests {
     }
 
     #[test]
+    fn what_tables_show_is_shown_first_and_a_further_metric_behind_those_before_it() {
+        let tags = |metrics: &[Metric]| charted(metrics).into_iter().map(|(tag, _)| tag).collect::<Vec<_>>();
+        assert_eq!(tags(&METRICS), ["train/loss", "dev/loss", "test/bleu", "dev/bleu", "dev/perplexity"]);
+        assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/bleu", "dev/chrf"]);
+    }
+
+    #[test]
     fn each_group_has_its_charts_and_rows_without_one_are_in_all() {
         let trials = trials(
             "seeds = [1, 2]\n[[row]]\nlabel = \"base\"\n\
              [[row]]\nlabel = \"h1\"\ngroup = \"A\"\nset = { \"model.heads\" = 1 }\n\
              [[row]]\nlabel = \"deep\"\ngroup = \"C (size)\"\nset = { \"model.layers\" = 3 }\n",
         );
-        let titles: Vec<String> = layout(&trials).into_iter().map(|category| category.title).collect();
+        let titles: Vec<String> =
+            layout(&METRICS, &trials).into_iter().map(|category| category.title).collect();
         assert_eq!(titles.len(), 3);
         assert!(titles[0].starts_with("group A: mean") && titles[1].starts_with("group C (size): mean"));
         assert_eq!(titles[2], "every seed");
@@ -100,7 +111,7 @@ mod tests {
         let trials = trials(
             "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n",
         );
-        let layout = layout(&trials);
+        let layout = layout(&METRICS, &trials);
         assert_eq!(layout[0].title, "all rows");
         let Curves::Tags(pattern) = &layout[0].charts[4].curves else { panic!("{layout:?}") };
         let pattern = regex::Regex::new(pattern).unwrap();

@@ -1,13 +1,14 @@
 //! The columns of TensorBoard's HParams page: the settings that vary, and the scores.
 
 use crate::experiment::settings;
+use crate::results::metric::{BEST, Metric, final_tag, on_sets};
 use crate::sweep::expand::Trial;
 use crate::sweep::spec::SweepSpec;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
 
 /// The page of a sweep.
-pub fn summary(spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
+pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
     let drawn = drawn_keys(spec);
     let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
     let keys: BTreeSet<&String> = all.iter().flat_map(|settings| settings.keys()).collect();
@@ -29,17 +30,16 @@ pub fn summary(spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
         column.differs |= all.iter().any(|settings| !settings.contains_key(key));
         hparams.extend(column.differs.then_some(column));
     }
-    let metric = |tag: &str, title: &str| MetricColumn { tag: tag.into(), title: title.into() };
+    let column = |(metric, set): (&Metric, &str)| {
+        let tag = metric.tag(set);
+        // The best of a training is written under its own tag, which has one value alone.
+        MetricColumn { tag: if set == BEST { tag } else { final_tag(&tag) }, title: metric.of_set(set) }
+    };
     ExperimentSummary {
         name: spec.name.clone(),
         description: format!("{} trials of the sweep {}", trials.len(), spec.name),
         hparams,
-        metrics: vec![
-            metric("final/test_bleu", "test BLEU"),
-            metric("final/dev_bleu", "dev BLEU"),
-            metric("final/dev_perplexity", "dev perplexity"),
-            metric("best/dev_perplexity", "best dev perplexity"),
-        ],
+        metrics: on_sets(metrics, |metric| metric.hparams).into_iter().rev().map(column).collect(),
     }
 }
 
@@ -69,10 +69,11 @@ fn interval(domain: HParamDomain) -> HParamDomain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::metric::{METRICS, tests::with_chrf};
     use HParamValue::{Number, Text};
     use std::path::Path;
 
-    fn columns(sweep: &str) -> Vec<HParamColumn> {
+    fn of(metrics: &[Metric], sweep: &str) -> ExperimentSummary {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/demo.toml");
@@ -80,7 +81,27 @@ mod tests {
         let spec = SweepSpec::load(&path).unwrap();
         let trials =
             crate::sweep::expand::expand(crate::sweep::expand::TrialPurpose::Train, &spec, &[]).unwrap();
-        summary(&spec, &trials).hparams
+        summary(metrics, &spec, &trials)
+    }
+
+    fn columns(sweep: &str) -> Vec<HParamColumn> {
+        of(&METRICS, sweep).hparams
+    }
+
+    #[test]
+    fn the_scores_are_those_of_the_table_of_metrics() {
+        let scores = |metrics: &[Metric]| {
+            let found = of(metrics, "seeds = [1]\n[[row]]\nlabel = \"base\"\n").metrics;
+            found.into_iter().map(|column| (column.tag, column.title)).collect::<Vec<_>>()
+        };
+        let shown = [
+            ("final/test_bleu", "test BLEU"),
+            ("final/dev_bleu", "dev BLEU"),
+            ("final/dev_perplexity", "dev perplexity"),
+            ("best/dev_perplexity", "best dev perplexity"),
+        ];
+        assert_eq!(scores(&METRICS), shown.map(|(tag, title)| (tag.into(), title.into())));
+        assert!(scores(&with_chrf()).contains(&("final/test_chrf".into(), "test chrF".into())));
     }
 
     #[test]

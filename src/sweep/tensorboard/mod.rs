@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
 use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
+use crate::results::metric::METRICS;
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::say;
@@ -67,8 +68,8 @@ impl<'a> SweepView<'a> {
     pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &'a [Trial]) -> Self {
         let begin = || {
             let mut events = EventWriter::create(sweep_dir)?;
-            events.experiment(&columns::summary(spec, trials))?;
-            events.layout(&charts::layout(trials))?;
+            events.experiment(&columns::summary(&METRICS, spec, trials))?;
+            events.layout(&charts::layout(&METRICS, trials))?;
             events.sync()?;
             Ok(Root { events, ended: None })
         };

@@ -1,8 +1,9 @@
 //! A row's mean over its seeds, with one standard deviation to both sides, as a run of TensorBoard's.
 
 use super::MEAN;
-use super::charts::{CHARTED, groups_of, tag};
+use super::charts::{charted, groups_of, tag};
 use crate::error::Result;
+use crate::results::metric::METRICS;
 use crate::results::record::Record;
 use crate::results::summary::Summary;
 use crate::sweep::collect::{is_of, run_dir};
@@ -29,14 +30,14 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
         }
     }
     let (Some(first), false) = (seeds.first(), curves.is_empty()) else { return Ok(()) };
-    let groups = groups_of(first, trials);
+    let (groups, charted) = (groups_of(first, trials), charted(&METRICS));
     let mut events = EventWriter::create(&sweep_dir.join(row).join(MEAN))?;
     for (step, metric, summary) in means(&curves) {
         // The mean of one would only hide its seed.
         if seeds.len() > 1 {
             events.scalar(&metric, step, summary.mean)?;
         }
-        if !CHARTED.iter().any(|(charted, _)| *charted == metric) {
+        if !charted.iter().any(|(tag, _)| *tag == metric) {
             continue;
         }
         for group in &groups {
