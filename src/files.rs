@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,6 +39,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Opens a file of the program's own in place, never through a symbolic link: what stands behind a link is the user's.
+///
+/// # Errors
+/// As the options say, and if `path` is a symbolic link.
+pub fn open_own(options: &mut fs::OpenOptions, path: &Path) -> std::io::Result<File> {
+    options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => std::io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is a symbolic link, and ablate writes through none; replace it by a file",
+        ),
+        _ => error,
+    })
 }
 
 /// Whether something is neither a file nor a directory nor a symbolic link.
@@ -185,13 +199,13 @@ pub fn lock(path: &Path) -> Result<Option<Lock>> {
 }
 
 fn open_lock(path: &Path) -> std::io::Result<File> {
-    match File::options().write(true).open(path) {
+    match open_own(File::options().write(true), path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            match File::options().write(true).create_new(true).open(path) {
+            match open_own(File::options().write(true).create_new(true), path) {
                 // Another process was faster.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    File::options().write(true).open(path)
+                    open_own(File::options().write(true), path)
                 }
                 made => made.inspect(|_| share(path)),
             }

@@ -348,3 +348,65 @@ fn outputs_replace_nothing_but_earlier_outputs() {
     mine(&workshop, "tables/table.csv");
     workshop.run(&both).expect(2).says("table.csv is there already and is not a table of ablate");
 }
+
+/// A file that the program writes in place, and not by a new one that takes its name.
+#[test]
+fn nothing_is_written_through_a_link() {
+    let workshop = swept();
+    let linked = |name: &str| {
+        let _ = std::fs::remove_file(workshop.path(name));
+        symlink(workshop.path("precious.txt"), workshop.path(name)).unwrap();
+    };
+    // Without a last line end: a torn line of a ledger would be cut.
+    std::fs::write(workshop.path("precious.txt"), "mine: precious.txt").unwrap();
+    for name in [".lock", "ledger.jsonl"] {
+        let path = format!("results/small/{name}");
+        let kept = workshop.read(&path);
+        linked(&path);
+        for words in [&["sweep", "small.toml"][..], &["tensorboard", "small.toml"]] {
+            workshop.run(words).expect(2).says("is a symbolic link, and ablate writes through none");
+        }
+        if name == ".lock" {
+            let outcome = workshop.run(&["clean", "small.toml", "--yes"]);
+            assert_ne!(outcome.code(), Some(0), "{}", outcome.out());
+        }
+        assert_mine(&workshop, "precious.txt");
+        std::fs::remove_file(workshop.path(&path)).unwrap();
+        std::fs::write(workshop.path(&path), kept).unwrap();
+    }
+    for folder in ["results/small", BASE] {
+        let events =
+            names(&workshop.path(folder)).into_iter().find(|name| name.contains("tfevents")).unwrap();
+        linked(&format!("{folder}/{events}"));
+    }
+    workshop.run(&["tensorboard", "small.toml"]).expect(0);
+    assert_mine(&workshop, "precious.txt");
+    // The log of a run that is begun again.
+    std::fs::remove_file(workshop.path(format!("{BASE}/record.json"))).unwrap();
+    linked(&format!("{BASE}/log.txt"));
+    let outcome = workshop.run(&["sweep", "small.toml"]);
+    assert_ne!(outcome.code(), Some(0));
+    assert!(outcome.err().contains("writes through none"), "{}", outcome.err());
+    assert_mine(&workshop, "precious.txt");
+}
+
+#[test]
+fn a_place_that_no_row_can_have_is_found_before_anything_is_trained() {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", SWEEP);
+    let wide = workshop.path("results/small/wide");
+    std::fs::create_dir_all(workshop.path("results/small/base")).unwrap();
+    let refused = |words: &str| {
+        for plan in [&["sweep", "small.toml", "--plan"][..], &["sweep", "small.toml"]] {
+            workshop.run(plan).expect(2).says(words);
+        }
+        assert!(names(&workshop.path("results/small/base")).is_empty(), "something was trained");
+        std::fs::remove_file(&wide).unwrap();
+    };
+    std::fs::write(&wide, "a file").unwrap();
+    refused("is no directory, and the runs of row \"wide\"");
+    symlink("/nowhere", &wide).unwrap();
+    refused("is no directory, and the runs of row \"wide\"");
+    symlink("base", &wide).unwrap();
+    refused("share one directory");
+}

@@ -94,6 +94,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir } =
         OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
     directory::check(&sweep_dir)?;
+    directory::check_rows(&sweep_dir, trials.iter().map(|trial| trial.row.as_str()))?;
     trials.iter().try_for_each(|trial| check_vacant(&collect::run_dir(&sweep_dir, trial)))?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);

@@ -10,7 +10,8 @@ use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file};
 use crate::results::record::Record;
 use crate::results::render::latex;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The copy of the sweep's file.
 pub const SWEEP_COPY: &str = "sweep.toml";
@@ -69,6 +70,13 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
             sweep_dir.display()
         )));
     }
+    // Of the files that are written in place, the program writes through no link.
+    if let Some(name) = [LOCK_FILE, LEDGER_FILE].into_iter().find(|name| sweep_dir.join(name).is_symlink()) {
+        return Err(Error::user(format!(
+            "{} is a symbolic link, and ablate writes through none; replace it by a file",
+            sweep_dir.join(name).display()
+        )));
+    }
     if !sweep_dir.exists() || is_recognised(sweep_dir)? {
         return Ok(());
     }
@@ -90,6 +98,38 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
         sweep_dir.display(),
         taken.join(", ")
     )))
+}
+
+/// Refuses rows whose place is taken by something that is no directory, or is the place of another row.
+///
+/// # Errors
+/// A user error that names the row.
+pub fn check_rows<'a>(sweep_dir: &Path, rows: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut places: BTreeMap<PathBuf, &str> = BTreeMap::new();
+    for row in rows {
+        let path = sweep_dir.join(row);
+        if path.symlink_metadata().is_err() {
+            continue;
+        }
+        if !path.is_dir() {
+            return Err(Error::user(format!(
+                "{} is no directory, and the runs of row {row:?} go into one of that name; move it away, or choose \
+                 another label",
+                path.display()
+            )));
+        }
+        let place = path.canonicalize().map_err(Error::io("read", &path))?;
+        match places.get(&place) {
+            Some(other) if *other != row => {
+                return Err(Error::user(format!(
+                    "the rows {other:?} and {row:?} share one directory, {}, by a symbolic link; remove the link",
+                    place.display()
+                )));
+            }
+            _ => drop(places.insert(place, row)),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

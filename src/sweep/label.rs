@@ -71,10 +71,7 @@ pub fn mend(label: &str) -> Option<String> {
 /// file systems take those for the same. None if a row can.
 pub fn reserved(label: &str) -> Option<&'static str> {
     let name = label.to_ascii_lowercase();
-    if directory::is_own(&name)
-        || name.contains("tfevents")
-        || (name.starts_with("events-") && name.ends_with(".tmp"))
-    {
+    if directory::is_own(&name) || name.contains("tfevents") || name.ends_with(".tmp") {
         Some("the sweep writes a file of this name beside its rows")
     } else if name.strip_prefix("seed-").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) {
         Some("directories of this name hold the runs of a row")

@@ -98,7 +98,8 @@ impl Ledger {
         let path = sweep_dir.join(LEDGER_FILE);
         let io = |action| Error::io(action, &path);
         let mut options = File::options();
-        let mut file = options.read(true).append(true).create(true).open(&path).map_err(io("open"))?;
+        let mut file =
+            files::open_own(options.read(true).append(true).create(true), &path).map_err(io("open"))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read"))?;
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at as u64 + 1);

@@ -87,7 +87,9 @@ impl EventWriter {
         let path = dir.join(format!("{PREFIX}{generation:010}{SUFFIX}"));
         let temporary = dir.join(format!("{TEMPORARY_PREFIX}{generation:010}{TEMPORARY_SUFFIX}"));
 
-        let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
+        let emptied =
+            |path: &Path| files::open_own(File::options().write(true).create(true).truncate(true), path);
+        let file = emptied(&temporary).map_err(Error::io("create", &temporary))?;
         let second = file.try_clone().map_err(Error::io("open", &temporary))?;
         let mut writer = EventWriter {
             path,
@@ -103,7 +105,7 @@ impl EventWriter {
         writer.sync()?;
         files::rename(&temporary, &writer.path)?;
         for (_, path) in old {
-            File::create(&path).map_err(Error::io("empty", &path))?;
+            emptied(&path).map_err(Error::io("empty", &path))?;
         }
         Ok(writer)
     }
@@ -203,6 +205,8 @@ fn own_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut files: Vec<_> = names(dir)?
         .into_iter()
         .filter_map(|name| Some((numbered(&name, PREFIX, SUFFIX)?, dir.join(name))))
+        // What stands behind a link is not ours to empty.
+        .filter(|(_, path)| !path.is_symlink())
         .collect();
     files.sort();
     Ok(files)

@@ -3,6 +3,7 @@
 use super::Ending;
 use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::LOG_FILE;
+use crate::files;
 use crate::results::record::FailureKind;
 use std::fs::File;
 use std::io::Write;
@@ -75,7 +76,7 @@ pub fn spawn(
 
 fn open_log(run_dir: &Path) -> Result<File> {
     let path = run_dir.join(LOG_FILE);
-    File::options().append(true).create(true).open(&path).map_err(Error::io("open", &path))
+    files::open_own(File::options().append(true).create(true), &path).map_err(Error::io("open", &path))
 }
 
 /// Adds a line of the driver's to a run's log.

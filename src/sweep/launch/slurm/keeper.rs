@@ -108,7 +108,8 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     log.say(&format!("job {id} on {}, restart {}", host(), job.restarts));
     let before = super::saved_step(&run_dir)?;
     let events = run_dir.join(EVENTS_FILE);
-    let events = File::create(&events).map_err(Error::io("create", &events))?;
+    let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
+    let events = emptied.map_err(Error::io("create", &events))?;
     let mut child = process::spawn(&run_dir, data_root, results, element.until, None, &[], events.into())?;
     let mut passed_on = false;
     let status: ExitStatus = loop {
@@ -156,7 +157,8 @@ struct Log(File);
 impl Log {
     fn open(run_dir: &Path) -> Result<Self> {
         let path = run_dir.join(LOG_FILE);
-        File::options().append(true).create(true).open(&path).map(Log).map_err(Error::io("open", &path))
+        let file = files::open_own(File::options().append(true).create(true), &path);
+        file.map(Log).map_err(Error::io("open", &path))
     }
 
     /// A line that cannot be written is left out: a full disk must not end a trial for its log.
