@@ -90,7 +90,12 @@ fn written(value: f64, digits: usize) -> String {
 pub fn plain(value: f64) -> String {
     match value.abs() {
         size if size == 0.0 || (0.01..1e6).contains(&size) => number(value).replace('-', "−"),
-        _ => format!("{value:e}").replace('-', "−"),
+        _ => {
+            let text = format!("{value:.2e}");
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let digits = digits.trim_end_matches('0').trim_end_matches('.');
+            format!("{digits}e{exponent}").replace('-', "−")
+        }
     }
 }
 
@@ -101,6 +106,14 @@ mod tests {
     fn texts(values: [f64; 2], logarithmic: bool) -> Vec<String> {
         let scale = Scale::around(values, logarithmic, (0.0, 100.0));
         scale.ticks().into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn a_value_of_any_size_has_few_characters() {
+        assert_eq!(plain(0.0016514232489941287), "1.65e−3");
+        assert_eq!(plain(-2e-3), "−2e−3");
+        assert_eq!(plain(1.0 / 3.0 * 1e7), "3.33e6");
+        assert_eq!(plain(27.25), "27.25");
     }
 
     #[test]
