@@ -7,7 +7,7 @@ use crate::cards;
 use crate::config::schema::{DeviceChoice, RunConfig};
 use crate::error::{Error, Result};
 use crate::shim::card;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -41,7 +41,7 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
         DeviceChoice::Auto => match load_cuda() {
             Ok(()) => card(0, local_rank)?,
             Err(reason) => {
-                say(&format!(
+                print_message(&format!(
                     "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
                 ));
                 Device::Cpu

@@ -2,7 +2,7 @@
 //!
 //! The map of the code is `docs/architecture.md`.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::say` do not.
+// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod cards;

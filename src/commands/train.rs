@@ -8,7 +8,7 @@ use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
 use crate::sweep::effect::check_experiment;
-use crate::telemetry::console::{TrainingProgress, say};
+use crate::telemetry::console::{TrainingProgress, print_message};
 use crate::world::World;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     };
     drop(observer);
     if let Finished::Before(_) = &finished {
-        say(&format!("{} is finished already; nothing to do", run_dir.display()));
+        print_message(&format!("{} is finished already; nothing to do", run_dir.display()));
     }
     if arguments.json {
         return print_json(finished.record());

@@ -152,7 +152,7 @@ impl Known {
             let message = format!("two rows are labelled {label:?}");
             return Err(mistake(message, place, one_label(&other, place)));
         }
-        if let Some(help) = label::mend(label) {
+        if let Some(help) = label::label_problem(label) {
             return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
         }
         match self.configurations.insert(configuration_hash(experiment), label.to_string()) {

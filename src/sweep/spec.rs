@@ -236,7 +236,7 @@ fn exclusions(table: &Table) -> Result<Vec<Condition>> {
 }
 
 fn check_label(label: &str, place: &Place) -> Result<()> {
-    match label::mend(label) {
+    match label::label_problem(label) {
         Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
         None => Ok(()),
     }

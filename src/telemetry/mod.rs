@@ -18,7 +18,7 @@ pub mod view_log;
 use crate::error::Result;
 use crate::figures::Png;
 use crate::files;
-use console::say;
+use console::print_message;
 use hparams::{Outcome, Session};
 use metrics_log::MetricsLog;
 use observer::{Observer, Report};
@@ -55,7 +55,7 @@ impl Telemetry {
         let (metrics, (timing, damaged), (views, torn)) = match resume_step {
             Some(step) => (
                 MetricsLog::resume(&path(METRICS_FILE), step)?,
-                MetricsLog::salvage(&path(TIMING_FILE), step)?,
+                MetricsLog::resume_without_damaged(&path(TIMING_FILE), step)?,
                 ViewLog::resume(&path(VIEWS_FILE), step)?,
             ),
             None => (
@@ -66,7 +66,10 @@ impl Telemetry {
         };
         for (name, damaged) in [(TIMING_FILE, damaged), (VIEWS_FILE, torn)] {
             if damaged > 0 {
-                say(&format!("warning: {damaged} damaged lines of {} are left out", path(name).display()));
+                print_message(&format!(
+                    "warning: {damaged} damaged lines of {} are left out",
+                    path(name).display()
+                ));
             }
         }
         let events = match (tensorboard, resume_step) {
@@ -165,14 +168,14 @@ impl Observer for Telemetry {
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old one is then still there.
 pub fn recorded_events(run_dir: &Path, step: u64) -> Result<EventWriter> {
-    let (mut points, _) = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?;
-    points.extend(metrics_log::read_sound(&run_dir.join(TIMING_FILE))?.0);
+    let (mut points, _) = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?;
+    points.extend(metrics_log::read_undamaged(&run_dir.join(TIMING_FILE))?.0);
     let (views, _) = view_log::read(&run_dir.join(VIEWS_FILE))?;
     EventWriter::resume(run_dir, step, &points, &views)
 }
 
 fn report_loss(error: &crate::error::Error) {
-    say(&format!(
+    print_message(&format!(
         "warning: {error}; training goes on without TensorBoard, and the next start fills the gap from {METRICS_FILE}"
     ));
 }

@@ -84,7 +84,7 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
     let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
     let mut events = recorded_events(run_dir, u64::MAX)?;
     events.session_start(&session(experiment, label, run_dir, started)?)?;
-    let step = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
+    let step = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
     for (tag, picture) in picture::pictures(run_dir)? {
         events.image(step, &tag, &picture)?;
     }

@@ -17,7 +17,7 @@ use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use crate::telemetry::tensorboard::{self, EventWriter};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -72,14 +72,14 @@ impl<'a> SweepView<'a> {
             events.sync()?;
             Ok(Root { events, ended: None })
         };
-        let root = heard(begin());
+        let root = warn_on_error(begin());
         SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 
     /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
     pub fn begin(&self, trial: &Trial, run_dir: &Path) {
         let base = base(self.trials);
-        heard(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
+        warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
     /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
@@ -108,7 +108,7 @@ impl<'a> SweepView<'a> {
     /// Writes to the sweep's own file, which is given up after an error.
     fn write(&mut self, write: impl FnOnce(&mut Root) -> Result<()>) {
         if let Some(root) = &mut self.root
-            && heard(write(root)).is_none()
+            && warn_on_error(write(root)).is_none()
         {
             self.root = None;
         }
@@ -116,14 +116,14 @@ impl<'a> SweepView<'a> {
 
     fn write_means(&mut self) {
         for row in std::mem::take(&mut self.behind) {
-            heard(spread::write(self.sweep_dir, self.trials, row));
+            warn_on_error(spread::write(self.sweep_dir, self.trials, row));
         }
     }
 
     /// Writes a run's own file anew from its directory, as after a crash that left no end.
     pub fn rewrite(&self, trial: &Trial, run_dir: &Path) {
         if trial.experiment.run.tensorboard {
-            heard(is_run(run_dir).and_then(|is_run| match is_run {
+            warn_on_error(is_run(run_dir).and_then(|is_run| match is_run {
                 true => rewrite_events(run_dir, &trial.experiment, &trial.row),
                 false => Ok(()),
             }));
@@ -160,6 +160,7 @@ fn base(trials: &[Trial]) -> &Trial {
     named.unwrap_or_else(|| trials.first().expect("a sweep has trials"))
 }
 
-fn heard<T>(outcome: Result<T>) -> Option<T> {
-    outcome.map_err(|error| say(&format!("warning: TensorBoard's files: {error}"))).ok()
+/// Prints an error as a warning: TensorBoard's files are no reason to end a sweep.
+fn warn_on_error<T>(outcome: Result<T>) -> Option<T> {
+    outcome.map_err(|error| print_message(&format!("warning: TensorBoard's files: {error}"))).ok()
 }
