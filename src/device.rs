@@ -4,7 +4,7 @@
 //! libraries beside them are loaded at run time, before the first other call into libtorch.
 
 use crate::cards;
-use crate::config::schema::{DeviceChoice, RunConfig};
+use crate::config::experiment::{DeviceChoice, RunConfig};
 use crate::error::{Error, Result};
 use crate::shim::card;
 use crate::telemetry::console::print_message;

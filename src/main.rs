@@ -1,7 +1,7 @@
 //! The command `ablate`.
 
+use ablate::allocator::Allocator;
 use ablate::error::Error;
-use ablate::memory::Allocator;
 use ablate::telemetry::console::{print_error, print_message};
 use ablate::{shim, signal};
 use std::process::ExitCode;

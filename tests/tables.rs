@@ -2,7 +2,7 @@
 
 mod common;
 
-use ablate::results::layout::COLUMNS;
+use ablate::results::table_layout::COLUMNS;
 use common::{Outcome, Workshop};
 use serde_json::Value;
 use std::collections::BTreeSet;

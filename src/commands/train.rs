@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
-use crate::sweep::effect::check_experiment;
+use crate::sweep::idle_check::check_experiment;
 use crate::telemetry::console::{TrainingProgress, print_message};
 use crate::world::World;
 use clap::Args;

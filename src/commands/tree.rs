@@ -1,10 +1,10 @@
 //! `ablate tree`: constituency trees to what a parser reads and writes, and back.
 
 use super::{print, read_standard_input};
+use crate::constituency_tree::{EXAMPLE, Tree};
 use crate::error::{Error, Result};
 use crate::score::read_segments;
 use crate::telemetry::console::print_message;
-use crate::tree::{EXAMPLE, Tree};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

@@ -5,9 +5,9 @@
 
 use super::archive::{MEMBER, extract, inside, is_archive};
 use super::checksum::Digests;
+use super::download_attempt::{AttemptError, Part, Wanted, transfer};
 use super::lock::LockFile;
 use super::progress::Progress;
-use super::transfer::{AttemptError, Part, Wanted, transfer};
 use super::{Download, Mirror};
 use crate::error::{Error, Result};
 use crate::files;

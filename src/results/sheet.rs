@@ -1,10 +1,10 @@
 //! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
 
 use super::hyperparameters::HEADINGS;
-use super::layout::Form;
 use super::significance::{Comparison, LEVEL, Significance};
 use super::summary::Summary;
 use super::table::{Cell, ResultTable, Row};
+use super::table_layout::Form;
 use super::verdict::{Claim, RULE};
 use crate::telemetry::format::thousands;
 use std::fmt::Write;

@@ -4,14 +4,14 @@
 //!
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
-use super::cost::Cost;
-use super::layout::{
-    ATAT_COLUMN, Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
-};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
 use super::summary::Summary;
+use super::table_layout::{
+    ATAT_COLUMN, Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
+};
+use super::training_cost::Cost;
 use super::verdict::Verdict;
 use crate::error::Result;
 use serde::Serialize;
@@ -56,7 +56,7 @@ pub struct Data {
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
-    /// One of [`COLUMNS`](super::layout::COLUMNS).
+    /// One of [`COLUMNS`](super::table_layout::COLUMNS).
     pub name: String,
     /// Some row has a published value here.
     pub published: bool,

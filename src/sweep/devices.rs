@@ -3,7 +3,7 @@
 //! A trial sees one card alone, as `cuda:0`: its record does not depend on which of equal cards it had.
 
 use crate::cards::Card;
-use crate::config::schema::DeviceChoice;
+use crate::config::experiment::DeviceChoice;
 use crate::device::CONTEXT_BYTES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;

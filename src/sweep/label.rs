@@ -3,7 +3,7 @@
 use super::directory;
 use super::factor::{Choice, Factor};
 use super::settings::Setting;
-use crate::config::tree::{Key, Node, Value};
+use crate::config::toml_tree::{Key, Node, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 
 /// What a row is called if nothing gives it a name.

@@ -3,8 +3,8 @@
 
 use super::collect::run_dir;
 use super::expand::Trial;
-use super::queue::Job;
 use super::tensorboard::remove_mean;
+use super::trial_queue::Job;
 use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, proven_identity};

@@ -4,15 +4,15 @@
 //! rates to `timing.csv`, texts and histograms to `views.jsonl`, all of them to TensorBoard. The text files are
 //! the record and their errors are errors; TensorBoard's files are a view of them, and training goes on without.
 
+pub mod chart_layout;
 pub mod console;
-mod event;
 pub mod format;
 pub mod hparams;
-pub mod layout;
 pub mod metrics_log;
 pub mod observer;
 pub mod projector;
-pub mod tensorboard;
+mod tensorboard_event;
+pub mod tensorboard_file;
 pub mod view_log;
 
 use crate::error::Result;
@@ -23,7 +23,7 @@ use hparams::{Outcome, Session};
 use metrics_log::MetricsLog;
 use observer::{Observer, Report};
 use std::path::Path;
-use tensorboard::EventWriter;
+use tensorboard_file::EventWriter;
 use view_log::{Content, Histogram, View, ViewLog};
 
 /// Values that equal runs share, in a run directory.
@@ -75,7 +75,7 @@ impl Telemetry {
         let events = match (tensorboard, resume_step) {
             (true, Some(step)) => recorded_events(run_dir, step).map(Some),
             (true, None) => EventWriter::create(run_dir).map(Some),
-            (false, None) => tensorboard::remove_files(run_dir).map(|()| None),
+            (false, None) => tensorboard_file::remove_files(run_dir).map(|()| None),
             (false, Some(_)) => Ok(None),
         };
         let tensorboard = events.unwrap_or_else(|error| {
@@ -203,10 +203,16 @@ mod tests {
             })
             .collect();
         assert_eq!(files.len(), 1, "{files:?}");
-        let events = event::read(&files[0]).unwrap();
+        let events = tensorboard_event::read(&files[0]).unwrap();
         events[2..]
             .iter()
-            .map(|e| (event::step(e), event::tag(e).unwrap().to_string(), event::scalar_value(e).unwrap()))
+            .map(|e| {
+                (
+                    tensorboard_event::step(e),
+                    tensorboard_event::tag(e).unwrap().to_string(),
+                    tensorboard_event::scalar_value(e).unwrap(),
+                )
+            })
             .collect()
     }
 

@@ -1,10 +1,10 @@
 //! Tables as CSV, at full precision.
 
 use super::super::hyperparameters::HEADINGS;
-use super::super::layout::Form;
 use super::super::sheet::changes;
 use super::super::systems::SystemTable;
 use super::super::table::{Cell, ResultTable};
+use super::super::table_layout::Form;
 use crate::error::{Error, Result};
 
 /// A line a row. The columns of a test are there if some row was tested.

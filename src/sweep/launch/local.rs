@@ -5,7 +5,7 @@ use super::{Launcher, Order, Setup, Update};
 use crate::device::available_threads;
 use crate::error::Result;
 use crate::sweep::devices::CardPool;
-use crate::sweep::progress::TrialEvent;
+use crate::sweep::progress_display::TrialEvent;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

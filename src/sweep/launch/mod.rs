@@ -6,13 +6,13 @@ pub mod slurm;
 
 use super::devices::CardPool;
 use super::ledger::Kind;
-use super::progress::TrialEvent;
+use super::progress_display::TrialEvent;
 use crate::error::Result;
 use crate::results::record::FailureKind;
 use local::Local;
 use serde::{Deserialize, Serialize};
 use slurm::Slurm;
-use slurm::spec::SlurmSpec;
+use slurm::slurm_spec::SlurmSpec;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

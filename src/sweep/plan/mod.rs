@@ -6,7 +6,7 @@
 
 mod history;
 mod price;
-mod probe;
+mod probe_process;
 mod render;
 
 pub use price::{Price, makespan};

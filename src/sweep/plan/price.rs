@@ -1,7 +1,7 @@
 //! What a trial costs: parameters, operations, memory, disk, time.
 
 use super::history::{History, Key, Rate, RateSource};
-use super::probe;
+use super::probe_process;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Corpus, Prepared, Split, prepare};
@@ -13,7 +13,7 @@ use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
 use crate::train::checkpoint::checkpoint_bytes;
-use crate::train::memory::MemoryEstimate;
+use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::workload::Workload;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -190,7 +190,7 @@ impl<'a> CostEstimator<'a> {
         print_message(&format!("measuring {name} …"));
         let mut experiment = experiment.clone();
         experiment.run.threads = threads;
-        let found = probe::measure(&experiment, self.corpora.root())?;
+        let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
     }
 }

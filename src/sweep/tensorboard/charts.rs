@@ -2,7 +2,7 @@
 //! those of the rows that belong to none, and at the end every seed.
 
 use crate::sweep::expand::Trial;
-use crate::telemetry::layout::{Category, Chart, Curves};
+use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
 /// What is charted, and what it is called. TensorBoard (2.21) shows the last one first.

@@ -18,7 +18,7 @@ use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::print_message;
-use crate::telemetry::tensorboard::{self, EventWriter};
+use crate::telemetry::tensorboard_file::{self, EventWriter};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub fn remove_mean(row: &Path) -> Result<()> {
     let mean = row.join(MEAN);
     let own = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        is_real_file(path) && name.is_some_and(tensorboard::is_own_file)
+        is_real_file(path) && name.is_some_and(tensorboard_file::is_own_file)
     };
     entries(&mean)?.iter().filter(|path| own(path)).try_for_each(|path| files::remove(path))?;
     if is_real_dir(&mean) { remove_if_empty(&mean) } else { Ok(()) }

@@ -9,7 +9,7 @@ use crate::sweep::collect::{is_of, run_dir};
 use crate::sweep::expand::Trial;
 use crate::telemetry::METRICS_FILE;
 use crate::telemetry::metrics_log::{self, Row};
-use crate::telemetry::tensorboard::EventWriter;
+use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -6,8 +6,8 @@ use super::settings::mistake;
 use super::spec::SweepSpec;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::layout::{COLUMNS, Form, Layout, RowLayout, TABLE2_COLUMN};
 use crate::results::published::Published;
+use crate::results::table_layout::{COLUMNS, Form, Layout, RowLayout, TABLE2_COLUMN};
 
 /// How the results of these trials are laid out in a table.
 ///

@@ -2,8 +2,8 @@
 //! programs.
 
 use super::board::{self, Line, Stage};
-use super::event::{SweepEvent, TrialName};
 use super::expand::Trial;
+use super::json_event::{SweepEvent, TrialName};
 use super::ledger::Kind;
 use super::plan::makespan;
 use super::state::StateKind;
