@@ -11,7 +11,7 @@ use ablate::config::{Experiment, load_experiment};
 use ablate::data::prepare;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
-use ablate::experiment::bench::export::{export, first_updates};
+use ablate::experiment::bench::peer_export::{export, first_updates};
 use ablate::experiment::limits::DataLimits;
 use ablate::experiment::single_update::single_update;
 use ablate::model::{Network, Transformer};

@@ -4,10 +4,10 @@
 //! libraries beside them are loaded at run time, before the first other call into libtorch.
 
 use crate::cards;
-use crate::config::schema::{DeviceChoice, RunConfig};
+use crate::config::experiment::{DeviceChoice, RunConfig};
 use crate::error::{Error, Result};
 use crate::shim::card;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -41,7 +41,7 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
         DeviceChoice::Auto => match load_cuda() {
             Ok(()) => card(0, local_rank)?,
             Err(reason) => {
-                say(&format!(
+                print_message(&format!(
                     "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
                 ));
                 Device::Cpu

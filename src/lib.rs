@@ -2,14 +2,16 @@
 //!
 //! The map of the code is `docs/architecture.md`.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::say` do not.
+// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod allocator;
 pub mod cards;
 pub mod cli;
 pub mod color;
 pub mod commands;
 pub mod config;
+pub mod constituency_tree;
 pub mod data;
 pub mod decode;
 pub mod device;
@@ -20,10 +22,10 @@ pub mod fetch;
 pub mod figures;
 pub mod files;
 pub mod folders;
-pub mod memory;
 mod mkl;
 pub mod model;
 pub mod moses;
+pub mod pinned_memory;
 pub mod printable;
 pub mod report;
 pub mod results;
@@ -35,7 +37,5 @@ pub mod stopwatch;
 pub mod sweep;
 pub mod telemetry;
 pub mod train;
-pub mod transfer;
-pub mod tree;
 mod white_space;
 pub mod world;

@@ -1,8 +1,8 @@
 //! The command `ablate`.
 
+use ablate::allocator::Allocator;
 use ablate::error::Error;
-use ablate::memory::Allocator;
-use ablate::telemetry::console::{say, say_error};
+use ablate::telemetry::console::{print_error, print_message};
 use ablate::{shim, signal};
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
     std::panic::set_hook(Box::new(|panic| {
         if Error::from_panic(panic.payload()).is_none() {
-            say(&format!(
+            print_message(&format!(
                 "{panic}\nThis is a bug in ablate; please report it with the command and its files."
             ));
         }
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say_error(&error.to_string());
+            print_error(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

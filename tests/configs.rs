@@ -3,8 +3,8 @@
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
 use ablate::results::published::Published;
 use ablate::sweep::expand::{Trial, TrialPurpose, expand};
-use ablate::sweep::layout::layout;
 use ablate::sweep::spec::SweepSpec;
+use ablate::sweep::table_section::layout;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Folder or file below `src/`, its layer, and whether it may use `tch`. The longest match counts.
 const LAYERS: &[(&str, u32, bool)] = &[
+    ("allocator", 0, false),
+    ("cards", 0, false),
     ("color", 0, false),
     ("error", 0, false),
     ("seed", 0, false),
@@ -14,13 +16,11 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("shim", 0, true),
     ("signal", 0, false),
     ("stopwatch", 0, false),
-    ("memory", 0, false),
     ("mkl", 0, false),
-    ("cards", 0, false),
     ("moses", 0, false),
     ("printable", 0, false),
-    ("tree", 0, false),
-    ("transfer", 0, true),
+    ("constituency_tree", 0, false),
+    ("pinned_memory", 0, true),
     ("white_space", 0, false),
     ("world", 0, false),
     ("data", 1, false),

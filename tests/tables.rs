@@ -2,8 +2,8 @@
 
 mod common;
 
-use ablate::results::layout::columns;
 use ablate::results::metric::METRICS;
+use ablate::results::table_layout::columns;
 use common::{Outcome, Workshop};
 use serde_json::Value;
 use std::collections::BTreeSet;

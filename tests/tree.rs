@@ -3,8 +3,8 @@
 
 mod common;
 
+use ablate::constituency_tree::Tree;
 use ablate::data::Split;
-use ablate::tree::Tree;
 use common::Workshop;
 use common::corpora::{directory_of_texts, lines_of};
 

@@ -223,7 +223,7 @@ def peak(arguments, folder):
 
 
 def flops(model, vocabulary, micro_batch):
-    """Of forward and backward; the formulas of src/model/flops.rs."""
+    """Of forward and backward; the formulas of src/model/cost.rs."""
     sources, targets = (1 + max(len(pair[side]) for pair in micro_batch) for side in (0, 1))
     pairs, scored = len(micro_batch), sum(len(target) + 1 for _, target in micro_batch)
     multiple = model.get("embedding_multiple") or 1

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::sweep::clean::{Found, Item, Request, find, remove};
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::{directory, driver};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use crate::telemetry::format::bytes;
 use clap::Args;
 use std::io::{BufRead, IsTerminal, Write};
@@ -45,11 +45,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return Ok(());
     }
     if !arguments.yes && !asked()? {
-        say("nothing was removed; --yes removes it");
+        print_message("nothing was removed; --yes removes it");
         return Ok(());
     }
-    remove(&found, &mut |line| say(line))?;
-    say("removed");
+    remove(&found, &mut |line| print_message(line))?;
+    print_message("removed");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::compared::Compared;
 use crate::results::compare::{Question, Rank, compare};
 use crate::results::render;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { a, b, split, sentences, by, json } = arguments;
     let Compared { sides, texts, lowercase, left_out } = Compared::load([&a, &b], &places.data)?;
-    left_out.iter().for_each(|note| say(note));
+    left_out.iter().for_each(|note| print_message(note));
     let found = compare(&sides, &texts, &Question { split, sentences, rank: by, lowercase })?;
     if json {
         let text = serde_json::to_string_pretty(&found);

@@ -4,7 +4,7 @@ use super::Places;
 use crate::error::Result;
 use crate::experiment::{TrainedModel, finished_run};
 use crate::export::{Format, Run, check_place, export};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -36,6 +36,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         weights: model.weights(),
     };
     export(format, &trained, &out)?;
-    say(format!("wrote {}; in Python:\n\n{}", out.display(), format.example(&out, &experiment)).trim_end());
+    print_message(
+        format!("wrote {}; in Python:\n\n{}", out.display(), format.example(&out, &experiment)).trim_end(),
+    );
     Ok(())
 }

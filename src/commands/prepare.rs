@@ -8,7 +8,7 @@ use crate::data::{Corpus, Recipe};
 use crate::error::{Error, Result, nearest};
 use crate::fetch::Progress;
 use crate::sweep::settings::{mistake, of_sets};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use crate::telemetry::format;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
@@ -209,10 +209,10 @@ impl Console {
 }
 
 impl Progress for Console {
-    fn say(&mut self, line: &str) {
+    fn message(&mut self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
+            Some(bar) => bar.suspend(|| print_message(line)),
+            None => print_message(line),
         }
     }
 
@@ -227,7 +227,7 @@ impl Progress for Console {
         } else if self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             let of = total.map(|total| format!(" of {}", format::bytes(total as f64))).unwrap_or_default();
-            say(&format!("{what}: {}{of}", format::bytes(done as f64)));
+            print_message(&format!("{what}: {}{of}", format::bytes(done as f64)));
         }
     }
 }

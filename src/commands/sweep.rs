@@ -2,7 +2,7 @@
 
 use super::{OpenSweep, Places, failure_text, print, print_styled, screen, terminal_width};
 use crate::cards;
-use crate::config::schema::DeviceChoice;
+use crate::config::experiment::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::experiment::run_files::check_vacant;
@@ -12,23 +12,23 @@ use crate::signal::StopFlag;
 use crate::sweep::board::Stage;
 use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::Corpora;
-use crate::sweep::devices::{self, Fleet, Need};
-use crate::sweep::event::SweepEvent;
+use crate::sweep::devices::{self, CardPool, Need};
 use crate::sweep::expand::{Trial, TrialPurpose};
-use crate::sweep::launch::slurm::spec::SlurmSpec;
+use crate::sweep::json_event::SweepEvent;
+use crate::sweep::launch::slurm::slurm_spec::SlurmSpec;
 use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::{MOST_WORKERS, Policy};
-use crate::sweep::progress::SweepProgress;
-use crate::sweep::queue::Job;
+use crate::sweep::progress_display::SweepProgress;
 use crate::sweep::scheduler::{Scheduler, Tally};
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
+use crate::sweep::trial_queue::Job;
 use crate::sweep::{collect, directory, driver, place, plan};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -124,9 +124,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let only = Selection::parse(&arguments.only, &trials)?;
     let mut corpora = Corpora::new(&places.data);
     corpora.check(&trials)?;
-    let fleet = devices.map(|names| fleet(&names, &trials, places)).transpose()?;
+    let pool = devices.map(|names| pool(&names, &trials, places)).transpose()?;
     // Without a number: as many as the cards hold, or one.
-    let fitting = || fleet.as_ref().map_or(1, |fleet| fleet.capacity(0..trials.len()));
+    let fitting = || pool.as_ref().map_or(1, |pool| pool.capacity(0..trials.len()));
     let workers = workers.unwrap_or_else(fitting);
     let committed = CommittedRecords::read(&arguments.committed.reuse_records)?;
     if arguments.plan {
@@ -177,7 +177,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         launcher: arguments.launcher,
         slurm,
         workers,
-        fleet,
+        pool,
         only,
         committed,
     };
@@ -200,16 +200,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 }
 
 /// The cards called `names` with what the trials take of them.
-fn fleet(names: &[String], trials: &[Trial], places: &Places) -> Result<Fleet> {
+fn pool(names: &[String], trials: &[Trial], places: &Places) -> Result<CardPool> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let cards = cards::list().map_err(|error| {
         Error::user(format!(
             "devices: the cards of this machine cannot be listed: {error}; is its driver installed?"
         ))
     })?;
-    let seats = devices::resolve(names, &cards, visible.as_deref())?;
+    let loads = devices::resolve(names, &cards, visible.as_deref())?;
     let needs = plan::card_needs(trials, &places.results, &places.data)?;
-    Ok(Fleet::new(seats, needs.into_iter().map(Need::bytes).collect()))
+    Ok(CardPool::new(loads, needs.into_iter().map(Need::bytes).collect()))
 }
 
 /// One call of the command.
@@ -220,7 +220,7 @@ struct Call<'a> {
     launcher: LauncherKind,
     slurm: SlurmSpec,
     workers: usize,
-    fleet: Option<Fleet>,
+    pool: Option<CardPool>,
     only: Selection,
     committed: CommittedRecords,
 }
@@ -253,14 +253,14 @@ impl Call<'_> {
                 None => progress.set(job.trial, StateKind::NeverStarted.into(), "not asked for"),
             }
         }
-        self.move_strangers()?;
+        self.move_unlisted_runs()?;
         self.note_reused(&reused)?;
         let from = match reused.len() {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
         let (mut tally, mut view) = if jobs.is_empty() {
-            progress.say(&match finished_before == all {
+            progress.message(&match finished_before == all {
                 true => format!("all {all} trials are finished already{from}; nothing to train"),
                 false => format!(
                     "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
@@ -275,10 +275,10 @@ impl Call<'_> {
                 workers,
                 trials: jobs.len(),
                 threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
-                fleet: self.fleet.as_ref(),
+                pool: self.pool.as_ref(),
                 slurm: &self.slurm,
             })?;
-            progress.say(&format!(
+            progress.message(&format!(
                 "{all} trials, {finished_before} finished already{from}; {} to run, {}",
                 jobs.len(),
                 launcher.describe()
@@ -296,12 +296,14 @@ impl Call<'_> {
     }
 
     /// Moves the runs of rows and seeds away that the sweep no longer has, and says so.
-    fn move_strangers(&self) -> Result<()> {
+    fn move_unlisted_runs(&self) -> Result<()> {
         let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
-        for moved in place::move_strangers(sweep_dir, trials)? {
+        for moved in place::move_unlisted_runs(sweep_dir, trials)? {
             let to = moved.to.display().to_string();
-            progress
-                .say(&format!("{}: the sweep no longer has it; the run is in {to}", moved.from.display()));
+            progress.message(&format!(
+                "{}: the sweep no longer has it; the run is in {to}",
+                moved.from.display()
+            ));
             Ledger::open(sweep_dir)?.note(&ledger::Event {
                 event: ledger::Kind::Superseded,
                 row: &moved.row,
@@ -322,7 +324,8 @@ impl Call<'_> {
         };
         for (&number, found) in reused {
             let (trial, place) = (&trials[number], found.place());
-            progress.say(&format!("{} seed {}: the record in {place} stands for it", trial.row, trial.seed));
+            progress
+                .message(&format!("{} seed {}: the record in {place} stands for it", trial.row, trial.seed));
             progress.note(number, ledger::Kind::Recorded, Some(&place));
             progress.set(number, StateKind::Recorded.into(), &format!("by {place}"));
             let identity = &found.record.identity;
@@ -363,12 +366,12 @@ impl Call<'_> {
             false => print_styled(&Tabulated::of(&table)?.terminal(screen())),
         };
         for note in kept? {
-            progress.say(&format!("warning: {note}"));
+            progress.message(&format!("warning: {note}"));
         }
         if let Some(view) = view {
             view.conclude(&table);
         }
-        progress.say(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
+        progress.message(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
         shown
     }
 }
@@ -377,18 +380,18 @@ impl Call<'_> {
 fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     let all = trials.len();
     if tally.halved > 0 {
-        say(&format!("halving let {} trials go no further", tally.halved));
+        print_message(&format!("halving let {} trials go no further", tally.halved));
     }
     if !tally.failed.is_empty() {
-        say("\nfailed:");
+        print_message("\nfailed:");
     }
     for (number, failure) in &tally.failed {
         let trial = &trials[*number];
         let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
-        say(&failure_text(&trial.row, trial.seed, failure, &log));
+        print_message(&failure_text(&trial.row, trial.seed, failure, &log));
     }
     if let Some(left) = &tally.left {
-        say(&format!("{left}; the same command looks after them and makes the table"));
+        print_message(&format!("{left}; the same command looks after them and makes the table"));
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(

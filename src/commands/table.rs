@@ -4,16 +4,16 @@ use super::sweep::Committed;
 use super::{OpenSweep, Places, check_output, print, print_styled, screen};
 use crate::config::identity;
 use crate::error::{Error, Result};
-use crate::results::layout::Form;
 use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
+use crate::results::table_layout::Form;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::{Trial, TrialPurpose};
 use crate::sweep::{collect, directory};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
         let kept = collect::write(file, &sweep_dir, &table, &trials, &records);
         show(&Tabulated::of(&table)?)?;
-        kept.map_err(not_kept)?.iter().for_each(|note| say(&format!("warning: {note}")));
+        kept.map_err(not_kept)?.iter().for_each(|note| print_message(&format!("warning: {note}")));
         return Ok(());
     }
     if let Some(folder) = &out {
@@ -125,7 +125,7 @@ pub(super) fn collected(
             file.display()
         )));
     }
-    damaged.iter().for_each(|damage| say(&format!("warning: {damage}; its trial is left out")));
+    damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
     Ok(Collected { sweep_dir, table, trials, records })

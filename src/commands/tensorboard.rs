@@ -9,7 +9,7 @@ use crate::sweep::collect::{self, run_dir};
 use crate::sweep::expand::{Trial, TrialPurpose};
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::{directory, driver};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -51,7 +51,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut view = SweepView::open(&spec, &sweep_dir, &trials);
     for (trial, run_dir) in &runs {
         if is_at_work(run_dir)? {
-            say(&format!("{}: a process is at work there, and writes its files itself", run_dir.display()));
+            print_message(&format!(
+                "{}: a process is at work there, and writes its files itself",
+                run_dir.display()
+            ));
             continue;
         }
         // What the run was trained with, which the sweep may since have changed.
@@ -64,11 +67,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let records = collect::records(&sweep_dir, &trials, collect::is_of)?;
     view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
     if uncovered > 0 {
-        say(&format!(
+        print_message(&format!(
             "{uncovered} runs were recorded by an earlier version, without checksums of their curves and pictures: nothing \
              tells whether these are as the runs wrote them"
         ));
     }
-    say(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
+    print_message(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
     Ok(())
 }

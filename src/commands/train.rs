@@ -8,8 +8,8 @@ use crate::experiment::{Finished, Trial, distributed, run_dir};
 use crate::results::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU, TEST_PERPLEXITY};
 use crate::results::record::Record;
 use crate::signal::StopFlag;
-use crate::sweep::effect::check_experiment;
-use crate::telemetry::console::{TrainingProgress, say};
+use crate::sweep::idle_check::check_experiment;
+use crate::telemetry::console::{TrainingProgress, print_message};
 use crate::world::World;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     };
     drop(observer);
     if let Finished::Before(_) = &finished {
-        say(&format!("{} is finished already; nothing to do", run_dir.display()));
+        print_message(&format!("{} is finished already; nothing to do", run_dir.display()));
     }
     if arguments.json {
         return print_json(finished.record());

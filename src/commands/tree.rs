@@ -1,10 +1,10 @@
 //! `ablate tree`: constituency trees to what a parser reads and writes, and back.
 
 use super::{print, read_standard_input};
+use crate::constituency_tree::{EXAMPLE, Tree};
 use crate::error::{Error, Result};
 use crate::score::read_segments;
-use crate::telemetry::console::say;
-use crate::tree::{EXAMPLE, Tree};
+use crate::telemetry::console::print_message;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -63,7 +63,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 output.push('\n');
             }
             if let Some(first) = broken.first() {
-                say(&format!("{} of {sequences} sequences are no tree; the first: {first}", broken.len()));
+                print_message(&format!(
+                    "{} of {sequences} sequences are no tree; the first: {first}",
+                    broken.len()
+                ));
             }
             output
         }

@@ -4,7 +4,7 @@ use super::Places;
 use crate::error::{Error, Result};
 use crate::experiment::{Trial, run_configuration};
 use crate::signal::StopFlag;
-use crate::sweep::progress::EventPipe;
+use crate::sweep::progress_display::EventPipe;
 use crate::telemetry::console::TrainingProgress;
 use clap::Args;
 use std::path::PathBuf;

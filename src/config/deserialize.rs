@@ -1,7 +1,7 @@
-//! From a [`tree`](super::tree) to typed configuration, with errors that name the file, the
+//! From a [`tree`](super::toml_tree) to typed configuration, with errors that name the file, the
 //! line, the whole key, the value seen, what is accepted and the nearest name.
 
-use super::tree::{Key, Node, Table, Value};
+use super::toml_tree::{Key, Node, Table, Value};
 use crate::error::{Diagnostic, Place, nearest};
 use serde::de::{self, IntoDeserializer, Visitor};
 use std::fmt;

@@ -3,7 +3,7 @@
 //! Settings at their defaults are left out, so that an option added later leaves the identities of
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
-use super::schema::Experiment;
+use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;

@@ -1,7 +1,7 @@
 //! JSON Schema of the files, from the types that read them: editors complete and check keys
 //! with it. Draft 7, which the TOML language servers understand.
 
-use super::schema::{Experiment, RunConfig};
+use super::experiment::{Experiment, RunConfig};
 use crate::data::{DataConfig, Recipe};
 use crate::decode::DecodingConfig;
 use crate::model::ModelConfig;

@@ -1,9 +1,9 @@
 //! Loading experiment files: inheritance (`base`), recipes named by path, `--set`.
 
 use super::deserialize::from_table;
+use super::experiment::Experiment;
 use super::parse::{DEEPEST, parse, parse_value};
-use super::schema::Experiment;
-use super::tree::{Key, Node, Table, Tree, Value};
+use super::toml_tree::{Key, Node, Table, Tree, Value};
 use super::validate::{is_directory_name, validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};

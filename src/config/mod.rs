@@ -7,16 +7,16 @@
 //! editors what a file may hold.
 
 pub mod deserialize;
-pub mod effect;
+pub mod experiment;
 pub mod identity;
+pub mod idle_settings;
 pub mod json_schema;
 pub mod load;
 pub mod parse;
-pub mod schema;
-pub mod tree;
+pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;
 
+pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
 pub use load::{load_data, load_experiment};
-pub use schema::{DeviceChoice, Experiment, RunConfig};

@@ -1,6 +1,6 @@
-//! From TOML text to a [`tree`](super::tree), and the limits of what is read.
+//! From TOML text to a [`tree`](super::toml_tree), and the limits of what is read.
 
-use super::tree::{Key, Node, Table, Value};
+use super::toml_tree::{Key, Node, Table, Value};
 use crate::error::{Diagnostic, Place};
 use std::ops::Range;
 use std::sync::Arc;

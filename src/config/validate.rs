@@ -2,8 +2,8 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
-use super::schema::{Experiment, RunConfig};
-use super::tree::Tree;
+use super::experiment::{Experiment, RunConfig};
+use super::toml_tree::Tree;
 use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;

@@ -11,7 +11,7 @@
 use super::cleaning_counts::CleaningCounts;
 use super::corpus::{Pair, Tolerance};
 use super::lines::Defect;
-use super::text::TextForm;
+use super::text_form::TextForm;
 use crate::white_space::words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use super::packing;
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
-use crate::transfer::{pinned, send};
+use crate::pinned_memory::{pinned, send};
 use tch::{Device, Tensor};
 
 /// One micro-batch as the model takes it.

@@ -22,7 +22,7 @@ pub mod sentences;
 pub mod staging;
 pub mod store;
 pub mod synthetic;
-pub mod text;
+pub mod text_form;
 pub mod text_stage;
 pub mod tokenizer;
 pub mod tokenizers;

@@ -41,17 +41,17 @@ pub fn prepare(
         let staging = Staging::create(&directory)?;
         build(config, &inputs, staging.path(), usual_threads(), progress)?;
         if staging.publish(&directory)? {
-            progress.say(&format!("prepared {}", directory.display()));
+            progress.message(&format!("prepared {}", directory.display()));
             return Prepared::load(&directory, config);
         }
-        progress.say("another process was faster; using what it prepared");
+        progress.message("another process was faster; using what it prepared");
     }
     let prepared = Prepared::load(&directory, config)?;
     prepared.verify()?;
     if let (Corpus::Files(_), Some(_)) = (&config.recipe.corpus, source) {
         check_sources(config, &Inputs::find(&config.recipe, source, root, progress)?, &prepared)?;
     }
-    progress.say(&format!("already prepared: {}", directory.display()));
+    progress.message(&format!("already prepared: {}", directory.display()));
     Ok(prepared)
 }
 
@@ -112,12 +112,12 @@ fn build(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let name = &config.recipe.name;
-    progress.say(&format!("reading and cleaning the text of {name}"));
+    progress.message(&format!("reading and cleaning the text of {name}"));
     let text = StagedText::write(config, inputs, directory)?;
     if text.counts.read == 0 {
         return Err(Error::user(format!("{name}: the recipe has no training pairs")));
     }
-    progress.say(&format!("learning {} merges", config.merges));
+    progress.message(&format!("learning {} merges", config.merges));
     let tokenizers = match config.vocabulary {
         Vocabulary::Shared => Tokenizers::new(None, learn(&text, config.merges, threads, [true, true])?),
         Vocabulary::Separate => {
@@ -130,7 +130,7 @@ fn build(
         write_durably(&directory.join(name), json.as_bytes())?;
     }
 
-    progress.say(&match tokenizers.source_alone() {
+    progress.message(&match tokenizers.source_alone() {
         None => format!("encoding with {} tokens", tokenizers.target().len()),
         Some(source) => format!("encoding with {} and {} tokens", source.len(), tokenizers.target().len()),
     });
@@ -146,13 +146,13 @@ fn build(
     let dev_shards = encoder.encode_evaluation(Split::Dev)?;
     let test_shards = encoder.encode_evaluation(Split::Test)?;
     match config.recipe.is_running_text() {
-        true => progress.say(&format!(
+        true => progress.message(&format!(
             "train {} lines, {} tokens in {} blocks; dev {} lines, test {} lines",
             train.read, tokens.1, train.kept, text.dev, text.test
         )),
         false => {
-            train.report().iter().for_each(|line| progress.say(line));
-            progress.say(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
+            train.report().iter().for_each(|line| progress.message(line));
+            progress.message(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
         }
     }
     for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {

@@ -3,7 +3,7 @@
 use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
 use super::store::{Hash, Store, shard_path};
-use super::text::TextForm;
+use super::text_form::TextForm;
 use super::tokenizer::{EncodeCache, Tokenizer, largest_vocabulary};
 use super::tokenizers::{self, Tokenizers, file_names};
 use super::{DataConfig, Split, Vocabulary};

@@ -4,7 +4,7 @@
 
 use super::Split;
 use super::cleaning::Cleaning;
-use super::text::Moses;
+use super::text_form::Moses;
 use crate::fetch::Download;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};

@@ -3,9 +3,9 @@
 use super::lines::{Defect, LONGEST_LINE, LineReader, SourceFile};
 use super::recipe::{Side, TextFormat};
 use super::wmt_xml;
+use crate::constituency_tree::{EXAMPLE, Tree};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::tree::{EXAMPLE, Tree};
 use crate::white_space::words;
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use super::inputs::Inputs;
 use super::lines::SourceFile;
 use super::prepared::text_names;
 use super::recipe::Side;
-use super::text::TextForm;
+use super::text_form::TextForm;
 use super::{Corpus, DataConfig, FilePair, HoldOut, Split, synthetic};
 use crate::error::{Error, Result};
 use crate::seed::{Purpose, uniform};

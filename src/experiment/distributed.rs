@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::weights::Weights;
 use crate::model::{self, Network};
 use crate::signal::StopFlag;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use crate::telemetry::observer::Observer;
 use crate::train::adam::Adam;
 use crate::train::checkpoint::{Progress, RunState};
@@ -28,21 +28,21 @@ pub(super) struct Team {
     /// This one's, opened already; absent for one process alone.
     pub device: Option<Device>,
     /// What the others know of this one.
-    told: Cell<Told>,
+    announced: Cell<Announced>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Announced {
     Nothing,
     /// That it is ready to train, but not from where.
-    Standing,
+    State,
     /// All that they wait for.
     Everything,
 }
 
 /// How a rank stands before training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Standing {
+enum RankState {
     Ready(Marks),
     /// The record is there: nothing is left to train.
     Finished,
@@ -86,13 +86,13 @@ impl Marks {
 impl Team {
     /// One process.
     pub fn alone() -> Self {
-        Team { ranks: Ranks::alone(), device: None, told: Cell::new(Told::Everything) }
+        Team { ranks: Ranks::alone(), device: None, announced: Cell::new(Announced::Everything) }
     }
 
     fn join(world: &World, device: Option<Device>) -> Result<Self> {
         let World { rank, size, host, port, .. } = world;
-        say(&format!("rank {rank} of {size}: waiting for the others at {host}:{port}"));
-        Ok(Team { ranks: Ranks::join(world)?, device, told: Cell::new(Told::Nothing) })
+        print_message(&format!("rank {rank} of {size}: waiting for the others at {host}:{port}"));
+        Ok(Team { ranks: Ranks::join(world)?, device, announced: Cell::new(Announced::Nothing) })
     }
 
     /// Compares what this rank is about to train with the others, all of which must come here. Whether there is
@@ -103,20 +103,20 @@ impl Team {
     pub fn agree(&self, experiment: &Experiment, fingerprint: &str) -> Result<bool> {
         match self.device {
             None => Ok(true),
-            Some(device) => self.compare(&Standing::Ready(Marks::of(experiment, fingerprint, device))),
+            Some(device) => self.compare(&RankState::Ready(Marks::of(experiment, fingerprint, device))),
         }
     }
 
-    fn compare(&self, own: &Standing) -> Result<bool> {
-        self.told.set(Told::Standing);
+    fn compare(&self, own: &RankState) -> Result<bool> {
+        self.announced.set(Announced::State);
         let text = serde_json::to_string(own).map_err(|error| Error::failed(error.to_string()))?;
         let texts = self.ranks.gather(&text)?;
-        let all: serde_json::Result<Vec<Standing>> =
+        let all: serde_json::Result<Vec<RankState>> =
             texts.iter().map(|text| serde_json::from_str(text)).collect();
         let all = all.map_err(|_| Error::failed("another rank runs another version of ablate"))?;
         let outcome = verdict(&all, self.ranks.rank());
         if !matches!(outcome, Ok(true)) {
-            self.told.set(Told::Everything);
+            self.announced.set(Announced::Everything);
         }
         outcome
     }
@@ -124,7 +124,7 @@ impl Team {
     /// Gives every rank the weights, moments and progress of rank 0.
     pub fn share(&self, weights: &Weights, adam: &Adam, progress: Progress) -> Result<Progress> {
         let Some(device) = self.device else { return Ok(progress) };
-        self.told.set(Told::Everything);
+        self.announced.set(Announced::Everything);
         self.ranks.done_by_leader(|| Ok(()))?;
         self.ranks.use_cards(device)?;
         self.ranks.share(weights, adam, progress)
@@ -132,39 +132,39 @@ impl Team {
 
     /// Tells the others how this rank ended, as far as they wait for it.
     fn end<T>(&self, outcome: Result<T>) -> Result<T> {
-        let standing = match &outcome {
-            Ok(_) => Standing::Finished,
-            Err(error) => Standing::failed(error),
+        let state = match &outcome {
+            Ok(_) => RankState::Finished,
+            Err(error) => RankState::failed(error),
         };
         // What comes of telling does not matter: this rank has an outcome of its own.
-        match (self.told.replace(Told::Everything), standing) {
-            (Told::Nothing, standing) => drop(self.compare(&standing)),
-            (Told::Standing, Standing::Failed { code, .. }) => drop(self.ranks.announce(0.0, code)),
+        match (self.announced.replace(Announced::Everything), state) {
+            (Announced::Nothing, state) => drop(self.compare(&state)),
+            (Announced::State, RankState::Failed { code, .. }) => drop(self.ranks.announce(0.0, code)),
             _ => {}
         }
         outcome
     }
 }
 
-impl Standing {
+impl RankState {
     fn failed(error: &Error) -> Self {
         const LONGEST: usize = 300;
-        Standing::Failed { code: error.exit_code(), text: error.to_string().chars().take(LONGEST).collect() }
+        RankState::Failed { code: error.exit_code(), text: error.to_string().chars().take(LONGEST).collect() }
     }
 }
 
 /// What follows from how all stand, for the rank `own`: whether there is something to train.
-fn verdict(all: &[Standing], own: usize) -> Result<bool> {
+fn verdict(all: &[RankState], own: usize) -> Result<bool> {
     let size = all.len();
-    for (rank, standing) in all.iter().enumerate() {
-        if let Standing::Failed { code, text } = standing {
+    for (rank, state) in all.iter().enumerate() {
+        if let RankState::Failed { code, text } = state {
             let message = format!("rank {own} of {size} ends because rank {rank} cannot begin: {text}");
             return Err(Error::Peer { message, code: *code });
         }
     }
-    let Some(Standing::Ready(first)) = all.first() else { return Ok(false) };
-    for (rank, standing) in all.iter().enumerate() {
-        if let Standing::Ready(marks) = standing
+    let Some(RankState::Ready(first)) = all.first() else { return Ok(false) };
+    for (rank, state) in all.iter().enumerate() {
+        if let RankState::Ready(marks) = state
             && let Some((what, leading, other)) = first.difference(marks)
         {
             return Err(Error::user(format!(
@@ -208,11 +208,11 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let ranks = &team.ranks;
     let (rank, size) = (ranks.rank(), ranks.size());
     if !team.agree(trial.experiment, data.fingerprint())? {
-        say(&format!("rank {rank} of {size}: nothing is left to train"));
+        print_message(&format!("rank {rank} of {size}: nothing is left to train"));
         return Ok(());
     }
     let progress = team.share(model.weights(), &adam, Progress::default())?;
-    say(&format!("rank {rank} of {size}: training from step {}", progress.step));
+    print_message(&format!("rank {rank} of {size}: training from step {}", progress.step));
     let trainer = Trainer {
         model: &*model,
         config: training,
@@ -223,7 +223,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
         until: trial.until,
     };
     let trained = trainer.run(&mut adam, progress, &mut Silent)?;
-    say(&format!("rank {rank} of {size}: done at step {}; rank 0 goes on to score", trained.step));
+    print_message(&format!("rank {rank} of {size}: done at step {}; rank 0 goes on to score", trained.step));
     Ok(())
 }
 
@@ -263,9 +263,9 @@ mod tests {
 
     #[test]
     fn ranks_train_only_what_is_the_same() {
-        let ready = Standing::Ready(marks());
+        let ready = RankState::Ready(marks());
         assert!(verdict(&[ready.clone(), ready.clone()], 1).unwrap());
-        for (other, told) in [
+        for (other, announced) in [
             (Marks { data: "e".into(), ..marks() }, "differ in their data: d on rank 0, e on rank 1"),
             (Marks { configuration: "x".into(), ..marks() }, "differ in their configuration"),
             // Another version hashes configurations otherwise.
@@ -273,9 +273,9 @@ mod tests {
             (Marks { device: "a card".into(), ..marks() }, "kind of device"),
         ] {
             for own in 0..2 {
-                let error = verdict(&[ready.clone(), Standing::Ready(other.clone())], own).unwrap_err();
+                let error = verdict(&[ready.clone(), RankState::Ready(other.clone())], own).unwrap_err();
                 assert_eq!(error.exit_code(), 2);
-                assert!(error.to_string().contains(told), "{error}");
+                assert!(error.to_string().contains(announced), "{error}");
             }
         }
     }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_rank_that_cannot_begin_ends_all_with_its_reason_and_exit_code() {
         let standings =
-            [Standing::Ready(marks()), Standing::failed(&Error::Busy("somebody is at it".into()))];
+            [RankState::Ready(marks()), RankState::failed(&Error::Busy("somebody is at it".into()))];
         let error = verdict(&standings, 0).unwrap_err();
         assert_eq!(error.exit_code(), 75);
         assert_eq!(error.to_string(), "rank 0 of 2 ends because rank 1 cannot begin: somebody is at it");
@@ -291,6 +291,6 @@ mod tests {
 
     #[test]
     fn a_finished_trial_leaves_nothing_to_train() {
-        assert!(!verdict(&[Standing::Finished, Standing::Ready(marks())], 1).unwrap());
+        assert!(!verdict(&[RankState::Finished, RankState::Ready(marks())], 1).unwrap());
     }
 }

@@ -117,7 +117,7 @@ impl Trial<'_> {
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
         let _lock = lock_run(self.run_dir)?.ok_or_else(busy)?;
-        if let Some(record) = self.sound_record(observer)? {
+        if let Some(record) = self.undamaged_record(observer)? {
             if record.identity != identity {
                 return Err(self.occupied());
             }
@@ -136,7 +136,7 @@ impl Trial<'_> {
     }
 
     /// The record, if the trial is finished. A damaged one is set aside where checkpoints can make it again.
-    fn sound_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
+    fn undamaged_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
         let error = match Record::load(self.run_dir) {
             Err(error) if Checkpoints::owner(&self.checkpoints())?.is_some() => error,
             other => return other,
@@ -193,7 +193,7 @@ impl Trial<'_> {
         let model = model::build(model_config, vocabulary, training.seed, training.precision.kinds(), device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;
-        let restored = heard(observer, |report| {
+        let restored = forward_messages(observer, |report| {
             let averaged = training.averaged_steps(training.steps);
             let is_own = |other: &Owner| resume::trains_the_same(owner, other, self.results);
             checkpoints.restore(model.weights(), &adam, &averaged, &is_own, report)
@@ -203,10 +203,11 @@ impl Trial<'_> {
             observer.message(&format!("going on from step {step}"))?;
         }
         observer.begin(resume_step.unwrap_or(0))?;
-        let mut attempts =
-            heard(observer, |report| Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report)))?;
+        let mut attempts = forward_messages(observer, |report| {
+            Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report))
+        })?;
         if let Some(run) = restored.as_ref().and_then(|state| state.run.as_ref()) {
-            heard(observer, |report| {
+            forward_messages(observer, |report| {
                 metrics_log::restore(&self.run_dir.join(METRICS_FILE), &run.metrics, report)
             })?;
         }
@@ -250,7 +251,7 @@ impl Trial<'_> {
             Err(Error::Interrupted { step } | Error::Paused { step }) => Some(*step),
             Err(_) => None,
         };
-        heard(observer, |report| {
+        forward_messages(observer, |report| {
             attempts.end(&ending, saved_step, effort, report);
             Ok(())
         })?;
@@ -360,8 +361,11 @@ fn is_final(tag: &str) -> bool {
     tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
-/// Tells an observer what `work` reports, once it is done.
-fn heard<T>(observer: &mut dyn Observer, work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>) -> Result<T> {
+/// Passes the messages of `work` on to an observer, once the work is done.
+fn forward_messages<T>(
+    observer: &mut dyn Observer,
+    work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>,
+) -> Result<T> {
     let mut notes = Vec::new();
     let outcome = work(&mut |note| notes.push(note.to_string()));
     notes.iter().try_for_each(|note| observer.message(note))?;

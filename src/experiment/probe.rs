@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model;
 use crate::model::cost::Cost;
 use crate::train::adam::Adam;
-use crate::train::memory::working_set;
+use crate::train::memory_estimate::working_set;
 use crate::train::step::Updates;
 use crate::train::workload::shape;
 use serde::{Deserialize, Serialize};

@@ -50,7 +50,7 @@ pub(super) fn refuse_lost_checkpoints(run_dir: &Path, training: &TrainingConfig)
 /// What shows that a training state was saved; none if the run may have been stopped before its first one.
 fn sign_of_a_state(run_dir: &Path, training: &TrainingConfig) -> Result<Option<String>> {
     let first = (1..=training.steps).find(|&step| training.saves_at(step)).unwrap_or(training.steps);
-    let (rows, _) = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?;
+    let (rows, _) = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?;
     // Values of an update are recorded before its checkpoint is saved, and the final scores after the last one.
     let later = rows.iter().filter(|row| row.step > first || row.tag.starts_with("final/"));
     if let Some(step) = later.map(|row| row.step).max() {

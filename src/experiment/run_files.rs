@@ -15,10 +15,10 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::{self, name_of_temporary};
 use crate::folders::{entries, is_real_dir, is_real_file};
-use crate::results::attention::ATTENTION_FILE;
-use crate::results::position::POSITIONS_FILE;
+use crate::results::attention_file::ATTENTION_FILE;
+use crate::results::positions_file::POSITIONS_FILE;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
-use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorboard};
+use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorboard_file};
 use crate::train::checkpoint::is_checkpoint_file;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ pub fn is_own(path: &Path) -> bool {
     let name = name_of_temporary(name).unwrap_or(name);
     let path = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
     match folder {
-        "" => FILES.contains(&name) || tensorboard::is_own_file(name),
+        "" => FILES.contains(&name) || tensorboard_file::is_own_file(name),
         CHECKPOINTS => is_checkpoint_file(name),
         HYPOTHESES => [Split::Dev, Split::Test].iter().any(|&split| hypotheses_file(split) == path),
         _ => projector::FILES.contains(&path.as_str()),
@@ -66,7 +66,7 @@ pub fn is_own(path: &Path) -> bool {
 /// Whether a name is that of a file which its writer has not completed.
 pub fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name_of_temporary(name).is_some() || tensorboard::is_temporary(name)
+    name_of_temporary(name).is_some() || tensorboard_file::is_temporary(name)
 }
 
 /// What a run directory holds. Nothing is looked for behind symbolic links.

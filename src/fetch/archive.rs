@@ -4,7 +4,7 @@
 //! its end. Refused are paths that lead outside, links and other things that are no files, members that come
 //! twice, and bombs.
 
-use super::compression::{Compression, Guard, damage, plain_name};
+use super::compression::{Compression, SizeLimit, damage, plain_name};
 use crate::error::{Error, Result, nearest};
 use crate::files;
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ impl Extraction<'_> {
         let (file, size) = self.open()?;
         let file = BufReader::with_capacity(1 << 16, file);
         let input: Box<dyn Read> = match compression {
-            Some(compression) => Box::new(Guard::new(compression.reader(file), size)),
+            Some(compression) => Box::new(SizeLimit::new(compression.reader(file), size)),
             None => Box::new(file),
         };
         let mut archive = tar::Archive::new(input);
@@ -171,7 +171,7 @@ impl Extraction<'_> {
                 }
                 let mut entry = archive.by_index(index).map_err(|error| self.unreadable_zip(error))?;
                 let (size, packed) = (entry.size(), entry.compressed_size());
-                self.write(member, size, &mut Guard::new(&mut entry, packed))?;
+                self.write(member, size, &mut SizeLimit::new(&mut entry, packed))?;
             }
         }
         Ok(())

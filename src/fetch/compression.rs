@@ -79,7 +79,7 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let input = BufReader::with_capacity(1 << 16, file);
     Ok(match Compression::of(&name) {
-        Some(compression) => Box::new(Guard::new(compression.reader(input), size)),
+        Some(compression) => Box::new(SizeLimit::new(compression.reader(input), size)),
         None => Box::new(input),
     })
 }
@@ -89,7 +89,7 @@ pub fn damage(name: &str, error: &io::Error) -> Option<String> {
     if error.raw_os_error().is_some() {
         return None;
     }
-    if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) {
+    if error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) {
         return Some(error.to_string());
     }
     let compression = Compression::of(name)?.name();
@@ -103,31 +103,33 @@ pub fn damage(name: &str, error: &io::Error) -> Option<String> {
 }
 
 /// Passes bytes on until they are many more than a file of text can hold.
-pub struct Guard<R> {
+pub struct SizeLimit<R> {
     input: R,
     left: u64,
 }
 
-impl<R> Guard<R> {
+impl<R> SizeLimit<R> {
     /// For what is read from `compressed` bytes.
     pub fn new(input: R, compressed: u64) -> Self {
-        Guard { input, left: compressed.saturating_mul(LARGEST_RATIO).max(ALWAYS_ALLOWED) }
+        SizeLimit { input, left: compressed.saturating_mul(LARGEST_RATIO).max(ALWAYS_ALLOWED) }
     }
 }
 
-impl<R: Read> Read for Guard<R> {
+impl<R: Read> Read for SizeLimit<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.left =
-            self.left.checked_sub(read as u64).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, Bomb))?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, TooLarge))?;
         Ok(read)
     }
 }
 
-/// The error of [`Guard`].
+/// The error of [`SizeLimit`].
 #[derive(Debug, thiserror::Error)]
 #[error("it expands to more than {LARGEST_RATIO} times its size, as no text does; refused")]
-pub struct Bomb;
+pub struct TooLarge;
 
 /// Frames of zstd, one after the other; their checksums are compared.
 struct ZstdFrames<R> {

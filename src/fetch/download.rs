@@ -5,9 +5,9 @@
 
 use super::archive::{MEMBER, extract, inside, is_archive};
 use super::checksum::Digests;
+use super::download_attempt::{AttemptError, Part, Wanted, transfer};
 use super::lock::LockFile;
 use super::progress::Progress;
-use super::transfer::{Part, Trouble, Wanted, transfer};
 use super::{Download, Mirror};
 use crate::error::{Error, Result};
 use crate::files;
@@ -99,10 +99,10 @@ impl Cache {
         for mirror in &download.mirrors {
             match self.ask_mirror(mirror, &mut lock, progress) {
                 Ok(found) => return Ok(found),
-                Err(Trouble::Local(error)) => return Err(error),
-                Err(Trouble::Passing(why) | Trouble::Refused(why)) => {
+                Err(AttemptError::Local(error)) => return Err(error),
+                Err(AttemptError::Passing(why) | AttemptError::Refused(why)) => {
                     let line = format!("{}: {why}", mirror.public_url());
-                    progress.say(&line);
+                    progress.message(&line);
                     reasons += &format!("\n  {line}");
                 }
             }
@@ -138,7 +138,7 @@ impl Cache {
         match digests.contradiction(mirror) {
             None => Ok(Some(Checked { path, sha256: digests.sha256 })),
             Some(why) => {
-                progress.say(&format!("{}: {why}; fetching it again", path.display()));
+                progress.message(&format!("{}: {why}; fetching it again", path.display()));
                 files::remove(&path)?;
                 Ok(None)
             }
@@ -150,12 +150,12 @@ impl Cache {
         mirror: &Mirror,
         lock: &mut LockFile,
         progress: &mut dyn Progress,
-    ) -> std::result::Result<Checked, Trouble> {
+    ) -> std::result::Result<Checked, AttemptError> {
         let place = self.place(mirror);
         files::create_dir(place.parent().unwrap_or(&self.folder))?;
         let stated = lock.pinned(mirror);
         let (part, url) = (Part::of(&place), mirror.public_url());
-        progress.say(&match part.len() {
+        progress.message(&match part.len() {
             0 => format!("fetching {url}"),
             have => format!("fetching {url}, from byte {have} on"),
         });
@@ -180,9 +180,9 @@ impl Cache {
                 } else {
                     String::new()
                 };
-                return Err(Trouble::Refused(format!("another file than stated: {why}{advice}")));
+                return Err(AttemptError::Refused(format!("another file than stated: {why}{advice}")));
             }
-            progress.say(&format!("{url}: {why}; starting anew"));
+            progress.message(&format!("{url}: {why}; starting anew"));
         }
     }
 
@@ -192,7 +192,7 @@ impl Cache {
         mirror: &Mirror,
         part: &Part,
         progress: &mut dyn Progress,
-    ) -> std::result::Result<bool, Trouble> {
+    ) -> std::result::Result<bool, AttemptError> {
         let wanted =
             Wanted { bytes: mirror.bytes, pinned: mirror.is_pinned(), at_most: self.policy.most_bytes };
         let (mut failures, mut pause, mut several) = (0, self.policy.pause, false);
@@ -203,7 +203,7 @@ impl Cache {
             attempt += 1;
             match transfer(&self.agent, &mirror.url, part, wanted, progress) {
                 Ok(()) => return Ok(several),
-                Err(Trouble::Passing(why)) => {
+                Err(AttemptError::Passing(why)) => {
                     several = true;
                     if part.len() > longest {
                         longest = part.len();
@@ -211,14 +211,16 @@ impl Cache {
                     }
                     failures += 1;
                     if failures >= self.policy.attempts {
-                        return Err(Trouble::Passing(format!(
+                        return Err(AttemptError::Passing(format!(
                             "{why}; {failures} attempts in a row brought nothing new"
                         )));
                     }
                     if attempt >= self.policy.most_attempts {
-                        return Err(Trouble::Passing(format!("{why}; given up after {attempt} attempts")));
+                        return Err(AttemptError::Passing(format!(
+                            "{why}; given up after {attempt} attempts"
+                        )));
                     }
-                    progress.say(&format!("{}: {why}; trying again", mirror.public_url()));
+                    progress.message(&format!("{}: {why}; trying again", mirror.public_url()));
                     std::thread::sleep(pause);
                     pause *= 2;
                 }
@@ -249,7 +251,7 @@ impl Cache {
         let missing: Vec<&str> =
             pairs.filter(|(_, place)| !place.is_file()).map(|(member, _)| *member).collect();
         if !missing.is_empty() {
-            progress.say(&format!("unpacking {}", archive.path.display()));
+            progress.message(&format!("unpacking {}", archive.path.display()));
             files::create_dir(&folder)?;
             files::remove_leftovers(&folder, |name| name == MEMBER)?;
             extract(&archive.path, &missing, &folder)?;

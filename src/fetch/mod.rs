@@ -8,9 +8,9 @@ pub mod archive;
 pub mod checksum;
 pub mod compression;
 pub mod download;
+mod download_attempt;
 pub mod lock;
 pub mod progress;
-mod transfer;
 
 pub use download::{Cache, Policy};
 pub use progress::Progress;

@@ -3,7 +3,7 @@
 /// Hears of the work as it goes on.
 pub trait Progress {
     /// A line about what begins, or what was found.
-    fn say(&mut self, line: &str);
+    fn message(&mut self, line: &str);
 
     /// `done` of `total` bytes of `what` are there; called often. `total` is absent where nobody said it.
     fn bytes(&mut self, what: &str, done: u64, total: Option<u64>) {
@@ -12,7 +12,7 @@ pub trait Progress {
 }
 
 impl<F: FnMut(&str)> Progress for F {
-    fn say(&mut self, line: &str) {
+    fn message(&mut self, line: &str) {
         self(line);
     }
 }

@@ -2,7 +2,7 @@
 //! the length of sentences. Each line is named at its end.
 
 use super::font::{self, Weight};
-use super::mark::Look;
+use super::mark::SeriesStyle;
 use super::paint::Paint;
 use super::scale::{Scale, plain};
 use super::svg::{Anchor, Svg, line, number, path, text};
@@ -36,7 +36,7 @@ pub enum Horizontal {
 pub struct Series {
     /// Empty if the line is alone in its picture.
     pub name: String,
-    pub look: Look,
+    pub look: SeriesStyle,
     /// By ascending `x`.
     pub points: Vec<Point>,
 }
@@ -215,7 +215,7 @@ fn spread(
         }
         if point.values.len() > 1 {
             for value in &point.values {
-                let mark = Look(0).mark(x + 9.0, vertical.place(*value), 2.0).fill(paint);
+                let mark = SeriesStyle(0).mark(x + 9.0, vertical.place(*value), 2.0).fill(paint);
                 svg.add(mark.attribute("fill-opacity", "0.6"));
             }
         }
@@ -293,7 +293,7 @@ mod tests {
         };
         let series = |i: usize| Series {
             name: format!("row {i}"),
-            look: Look(i),
+            look: SeriesStyle(i),
             points: (0..20).map(|x| point(x, i)).collect(),
         };
         Chart {

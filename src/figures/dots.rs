@@ -1,7 +1,7 @@
 //! One value a row, with its spread: the names at the left, the values from left to right.
 
 use super::font::{self, Weight};
-use super::mark::Look;
+use super::mark::SeriesStyle;
 use super::paint::Paint;
 use super::scale::{Scale, plain};
 use super::svg::{Anchor, Svg, line, rectangle, text};
@@ -91,7 +91,7 @@ pub fn dots(plot: &Dots) -> Svg {
         svg.add(if is_base { name.bold() } else { name });
         svg.add(text(right - MARGIN, y + 0.36 * FONT, FONT, Anchor::End, &row.words));
         let Some(mean) = row.mean else { continue };
-        let look = Look(if is_base { 0 } else { 1 });
+        let look = SeriesStyle(if is_base { 0 } else { 1 });
         if let Some(spread) = row.spread {
             let (low, high) = (scale.place(mean - spread), scale.place(mean + spread));
             svg.add(line(low, y, high, y).stroke(look.paint(), 2.0));
@@ -101,7 +101,7 @@ pub fn dots(plot: &Dots) -> Svg {
         }
         if row.values.len() > 1 {
             for value in &row.values {
-                let mark = Look(0).mark(scale.place(*value), y - 7.5, 2.0).fill(look.paint());
+                let mark = SeriesStyle(0).mark(scale.place(*value), y - 7.5, 2.0).fill(look.paint());
                 svg.add(mark.attribute("fill-opacity", "0.7"));
             }
         }

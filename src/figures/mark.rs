@@ -5,9 +5,9 @@ use super::svg::{Element, number, path};
 
 /// The look of series `i`; 0 is what the others are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look(pub usize);
+pub struct SeriesStyle(pub usize);
 
-impl Look {
+impl SeriesStyle {
     pub fn paint(self) -> Paint {
         // Colours repeat without the first.
         Paint::Series(if self.0 == 0 { 0 } else { 1 + (self.0 - 1) % (SERIES - 1) })

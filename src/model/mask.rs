@@ -3,7 +3,7 @@
 //! A mask holds 0 where attention is allowed and -∞ where it is not. exp(-∞) is exactly 0,
 //! so what is masked cannot change an output, not even in the last bit.
 
-use crate::transfer::{pinned, send};
+use crate::pinned_memory::{pinned, send};
 use tch::{Device, Kind, Tensor};
 
 /// What attention takes of a mask.

@@ -2,7 +2,7 @@
 
 use super::{Report, Section, Trial, file_name, signature, spoken};
 use crate::config::Experiment;
-use crate::figures::mark::Look;
+use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ pub fn section(report: &Report) -> Section {
                 let mut points: Vec<Point> =
                     line.iter().filter_map(|&index| point(rows[index], report.score(), x(index))).collect();
                 points.sort_by(|a, b| a.x.total_cmp(&b.x));
-                Series { name: name(line, &settings, key, &lines), look: Look(nth), points }
+                Series { name: name(line, &settings, key, &lines), look: SeriesStyle(nth), points }
             })
             .filter(|series| series.points.len() > 1)
             .collect();

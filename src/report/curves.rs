@@ -2,7 +2,7 @@
 
 use super::{Report, Section, Trial, file_name, heading, signature};
 use crate::error::Result;
-use crate::figures::mark::Look;
+use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::metric::{DEV, Metric};
 use crate::results::summary::Summary;
@@ -31,7 +31,7 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
                 .filter(|(_, row)| alike(row))
                 .map(|(index, row)| Series {
                     name: row[0].row.to_string(),
-                    look: Look(index),
+                    look: SeriesStyle(index),
                     points: curve(row, &known, &tag),
                 })
                 .filter(|series| series.points.len() > 1)

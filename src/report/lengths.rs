@@ -4,7 +4,7 @@ use super::texts::Texts;
 use super::{Report, Section, file_name, spoken};
 use crate::error::Result;
 use crate::experiment::{bleu_config, recorded_hypotheses};
-use crate::figures::mark::Look;
+use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::compare::by_length;
 use crate::results::summary::Summary;
@@ -45,7 +45,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
                 Some(Point { x: bucket as f64, y: mean, spread: deviation, values })
             };
             let points = scores.into_iter().enumerate().filter_map(point).collect();
-            series.push(Series { name: row[0].row.to_string(), look: Look(index), points });
+            series.push(Series { name: row[0].row.to_string(), look: SeriesStyle(index), points });
         }
         let place = |(words, lines): &([usize; 2], Vec<usize>)| {
             let [shortest, longest] = words;

@@ -3,7 +3,7 @@
 //! The page is one file that needs nothing else, and a function of the run directories: no clock, no path of this
 //! machine, no order of files enters it.
 
-mod attention;
+mod attention_section;
 mod axes;
 mod curves;
 mod lengths;
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
             curves::section(self, &METRICS)?,
             lengths::section(self, &texts)?,
             samples::section(self, &texts)?,
-            attention::section(self)?,
+            attention_section::section(self)?,
             overview::settings(self),
             overview::failures(self),
             overview::provenance(self),

@@ -1,13 +1,11 @@
 //! What is kept of runs, and how it is shown.
 
-pub mod attention;
+pub mod attention_file;
 pub mod compare;
-pub mod cost;
 pub mod hyperparameters;
 pub mod index;
-pub mod layout;
 pub mod metric;
-pub mod position;
+pub mod positions_file;
 pub mod published;
 pub mod record;
 pub mod recorded;
@@ -18,4 +16,6 @@ pub mod summary;
 pub mod systems;
 pub mod t_test;
 pub mod table;
+pub mod table_layout;
+pub mod training_cost;
 pub mod verdict;

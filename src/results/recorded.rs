@@ -3,8 +3,8 @@
 //! Curves, reports and TensorBoard read them only after a comparison, so that nothing is shown that the run did not
 //! write. Times are not among them: they differ between equal runs.
 
-use super::attention::ATTENTION_FILE;
-use super::position::POSITIONS_FILE;
+use super::attention_file::ATTENTION_FILE;
+use super::positions_file::POSITIONS_FILE;
 use super::record::Record;
 use crate::error::{Error, Result};
 use crate::files;

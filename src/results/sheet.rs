@@ -1,11 +1,11 @@
 //! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
 
 use super::hyperparameters::HEADINGS;
-use super::layout::Form;
 use super::metric::TEST_ATAT;
 use super::significance::{Comparison, LEVEL, Significance};
 use super::summary::Summary;
 use super::table::{Cell, Column, ResultTable, Row};
+use super::table_layout::Form;
 use super::verdict::{Claim, RULE};
 use crate::telemetry::format::thousands;
 use std::fmt::Write;

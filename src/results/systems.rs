@@ -3,8 +3,6 @@
 //! A system is what rows of several pairs share: the label, without the section's. So two pairs may come from two
 //! sections of one sweep, or from two sweeps with the same labels.
 
-use super::cost::Cost;
-use super::layout::TABLE2_COLUMN;
 use super::metric::METRICS;
 use super::published::{Published, PublishedRow};
 use super::sheet::{
@@ -12,6 +10,8 @@ use super::sheet::{
 };
 use super::significance::Significance;
 use super::table::{Cell, Column, ResultTable};
+use super::table_layout::TABLE2_COLUMN;
+use super::training_cost::Cost;
 use crate::error::{Error, Result};
 use crate::telemetry::format::scientific;
 use serde::Serialize;

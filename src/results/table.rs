@@ -4,13 +4,15 @@
 //!
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
-use super::cost::Cost;
-use super::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index};
 use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
 use super::summary::Summary;
+use super::table_layout::{
+    Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
+};
+use super::training_cost::Cost;
 use super::verdict::Verdict;
 use crate::error::Result;
 use serde::Serialize;
@@ -55,7 +57,7 @@ pub struct Data {
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
-    /// One of [`columns`](super::layout::columns).
+    /// One of [`columns`](super::table_layout::columns).
     pub name: String,
     /// Absent where the column is a count, as `parameters`.
     #[serde(skip)]

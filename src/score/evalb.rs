@@ -9,7 +9,7 @@
 //! Where gold and test disagree on their words, EVALB counts an error and goes on. So does this; EVALB's repair of
 //! quotation marks with different tags is left out, so such a sentence is an error too.
 
-use crate::tree::{Part, TRACE, Tree, plain};
+use crate::constituency_tree::{Part, TRACE, Tree, plain};
 use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Add;

@@ -144,7 +144,7 @@ pub fn find(request: &Request) -> Result<Found> {
             if *state == StateKind::Finished {
                 search.checkpoints(run, training.as_deref())?;
             }
-            search.rubbish(run)?;
+            search.leftovers(run)?;
         }
     }
     if is_real_dir(&slurm::folder(request.sweep_dir)) {
@@ -300,7 +300,7 @@ impl Search {
     }
 
     /// What was set aside and what killed writers left in a run of the sweep.
-    fn rubbish(&mut self, run: &Path) -> Result<()> {
+    fn leftovers(&mut self, run: &Path) -> Result<()> {
         let Contents { own, foreign, folders } = Contents::of(run)?;
         for path in foreign.iter().filter(|path| ends_as_rubbish(path)) {
             self.keep(path, FOREIGN);

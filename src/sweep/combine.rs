@@ -5,9 +5,9 @@ use super::factor::{Choice, Factor, MOST_COMBINATIONS};
 use super::label::{self, Labels};
 use super::settings::{Setting, mistake};
 use super::spec::{Row, Section};
+use crate::config::experiment::Experiment;
 use crate::config::load::apply_sets;
-use crate::config::schema::Experiment;
-use crate::config::tree::Tree;
+use crate::config::toml_tree::Tree;
 use crate::error::{Error, Place, Result};
 use std::collections::BTreeSet;
 

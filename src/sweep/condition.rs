@@ -5,8 +5,8 @@
 //! program's defaults, has its value too.
 
 use super::settings::{Setting, items, mistake, settings};
-use crate::config::schema::Experiment;
-use crate::config::tree::{Node, Tree, Value};
+use crate::config::experiment::Experiment;
+use crate::config::toml_tree::{Node, Tree, Value};
 use crate::error::{Place, Result, nearest};
 use std::collections::BTreeSet;
 

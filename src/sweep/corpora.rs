@@ -4,7 +4,7 @@ use super::combine::about_row;
 use super::expand::Trial;
 use super::settings::mistake;
 use crate::config::Experiment;
-use crate::config::effect::{differences, effect_hash};
+use crate::config::idle_settings::{differences, effect_hash};
 use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe};
 use crate::error::{Error, Result};
 use crate::experiment::limits::DataLimits;

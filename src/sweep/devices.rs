@@ -3,7 +3,7 @@
 //! A trial sees one card alone, as `cuda:0`: its record does not depend on which of equal cards it had.
 
 use crate::cards::Card;
-use crate::config::schema::DeviceChoice;
+use crate::config::experiment::DeviceChoice;
 use crate::device::CONTEXT_BYTES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Need {
 
 /// A card that the sweep may use, with the trials that it has there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seats {
+pub struct CardLoad {
     /// As the user named it.
     pub device: usize,
     /// What `CUDA_VISIBLE_DEVICES` must say.
@@ -47,7 +47,7 @@ pub struct Seats {
     pub taken: Vec<u64>,
 }
 
-impl Seats {
+impl CardLoad {
     /// What is left for further trials.
     fn left(&self) -> u64 {
         self.free_bytes.saturating_sub(self.taken.iter().sum())
@@ -67,42 +67,42 @@ impl Seats {
 
 /// The cards of a sweep at work: which trial is where.
 #[derive(Debug, Clone)]
-pub struct Fleet {
-    seats: Vec<Seats>,
+pub struct CardPool {
+    loads: Vec<CardLoad>,
     /// Of every trial of the sweep, by number.
     needs: Vec<u64>,
     /// The card of each trial at work.
     places: BTreeMap<usize, usize>,
 }
 
-impl Fleet {
-    pub fn new(seats: Vec<Seats>, needs: Vec<u64>) -> Self {
-        Fleet { seats, needs, places: BTreeMap::new() }
+impl CardPool {
+    pub fn new(loads: Vec<CardLoad>, needs: Vec<u64>) -> Self {
+        CardPool { loads, needs, places: BTreeMap::new() }
     }
 
     /// How many of these trials can be at work at once, counted with the largest; at least 1.
     pub fn capacity(&self, trials: impl Iterator<Item = usize>) -> usize {
         let needs: Vec<u64> = trials.map(|trial| self.needs[trial]).collect();
-        capacity(&self.seats, &needs).max(1)
+        capacity(&self.loads, &needs).max(1)
     }
 
     /// Whether a card has room for the trial.
     pub fn has_room(&self, trial: usize) -> bool {
-        choose(&self.seats, self.needs[trial]).is_some()
+        choose(&self.loads, self.needs[trial]).is_some()
     }
 
     /// Gives the trial a card; none if it has to wait.
-    pub fn enter(&mut self, trial: usize) -> Option<&Seats> {
-        let number = choose(&self.seats, self.needs[trial])?;
-        self.seats[number].taken.push(self.needs[trial]);
+    pub fn enter(&mut self, trial: usize) -> Option<&CardLoad> {
+        let number = choose(&self.loads, self.needs[trial])?;
+        self.loads[number].taken.push(self.needs[trial]);
         self.places.insert(trial, number);
-        self.seats.get(number)
+        self.loads.get(number)
     }
 
     /// The trial is over.
     pub fn leave(&mut self, trial: usize) {
         let Some(number) = self.places.remove(&trial) else { return };
-        let taken = &mut self.seats[number].taken;
+        let taken = &mut self.loads[number].taken;
         if let Some(at) = taken.iter().position(|&need| need == self.needs[trial]) {
             taken.swap_remove(at);
         }
@@ -111,20 +111,20 @@ impl Fleet {
 
 /// The card for a trial that needs so many bytes: the one with the most memory left, the first of equals; none if
 /// it has to wait. Pure: the driver keeps count.
-pub fn choose(seats: &[Seats], need: u64) -> Option<usize> {
-    let fitting = (0..seats.len()).filter(|&number| seats[number].fits(need));
-    fitting.min_by_key(|&number| (std::cmp::Reverse(seats[number].left()), number))
+pub fn choose(loads: &[CardLoad], need: u64) -> Option<usize> {
+    let fitting = (0..loads.len()).filter(|&number| loads[number].fits(need));
+    fitting.min_by_key(|&number| (std::cmp::Reverse(loads[number].left()), number))
 }
 
 /// How many trials of these needs, the largest ones, run at once on the cards.
-pub fn capacity(seats: &[Seats], needs: &[u64]) -> usize {
-    let mut seats = seats.to_vec();
+pub fn capacity(loads: &[CardLoad], needs: &[u64]) -> usize {
+    let mut loads = loads.to_vec();
     let mut needs = needs.to_vec();
     needs.sort_unstable_by(|a, b| b.cmp(a));
     let mut count = 0;
     for need in needs {
-        let Some(number) = choose(&seats, need) else { break };
-        seats[number].taken.push(need);
+        let Some(number) = choose(&loads, need) else { break };
+        loads[number].taken.push(need);
         count += 1;
     }
     count
@@ -135,7 +135,7 @@ pub fn capacity(seats: &[Seats], needs: &[u64]) -> usize {
 ///
 /// # Errors
 /// A user error for another name, a card that is not there, or one named twice.
-pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Result<Vec<Seats>> {
+pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Result<Vec<CardLoad>> {
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
         Some(list) => {
@@ -144,7 +144,7 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
             list.split(',').map_while(|name| named(name.trim())).collect()
         }
     };
-    let mut seats: Vec<Seats> = Vec::new();
+    let mut loads: Vec<CardLoad> = Vec::new();
     for name in names {
         let numbers = match DeviceChoice::try_from(name.clone()) {
             Ok(DeviceChoice::Cuda(_)) if name == "cuda" => (0..known.len()).collect(),
@@ -167,10 +167,10 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
                     }
                 )));
             };
-            if seats.iter().any(|seat| seat.device == number) {
+            if loads.iter().any(|seat| seat.device == number) {
                 return Err(Error::user(format!("devices names cuda:{number} twice; remove one of them")));
             }
-            seats.push(Seats {
+            loads.push(CardLoad {
                 device: number,
                 visible: card.uuid.clone(),
                 free_bytes: card.free_bytes,
@@ -178,9 +178,9 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
             });
         }
     }
-    match seats.is_empty() {
+    match loads.is_empty() {
         true => Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device")),
-        false => Ok(seats),
+        false => Ok(loads),
     }
 }
 
@@ -194,17 +194,17 @@ mod tests {
         Card { index, uuid: format!("GPU-{index}"), total_bytes: 80 * GIB, free_bytes: free * GIB }
     }
 
-    fn seats(free: &[u64]) -> Vec<Seats> {
+    fn loads(free: &[u64]) -> Vec<CardLoad> {
         let cards: Vec<Card> = free.iter().enumerate().map(|(index, &free)| card(index, free)).collect();
         resolve(&["cuda".into()], &cards, None).unwrap()
     }
 
     /// Where trials of these sizes go, one after another.
     fn packed(free: &[u64], needs: &[u64]) -> Vec<Option<usize>> {
-        let mut seats = seats(free);
+        let mut loads = loads(free);
         let mut place = |need: &u64| {
-            let chosen = choose(&seats, need * GIB);
-            chosen.into_iter().for_each(|number| seats[number].taken.push(need * GIB));
+            let chosen = choose(&loads, need * GIB);
+            chosen.into_iter().for_each(|number| loads[number].taken.push(need * GIB));
             chosen
         };
         needs.iter().map(&mut place).collect()
@@ -227,25 +227,25 @@ mod tests {
 
     #[test]
     fn capacity_counts_the_largest_trials() {
-        assert_eq!(capacity(&seats(&[10, 10]), &[4 * GIB; 9]), 4);
-        assert_eq!(capacity(&seats(&[10, 10]), &[4 * GIB; 3]), 3);
-        assert_eq!(capacity(&seats(&[10]), &[GIB, GIB, 9 * GIB]), 2);
-        assert_eq!(capacity(&seats(&[10]), &[99 * GIB, GIB]), 1);
-        assert_eq!(capacity(&seats(&[80]), &[]), 0);
+        assert_eq!(capacity(&loads(&[10, 10]), &[4 * GIB; 9]), 4);
+        assert_eq!(capacity(&loads(&[10, 10]), &[4 * GIB; 3]), 3);
+        assert_eq!(capacity(&loads(&[10]), &[GIB, GIB, 9 * GIB]), 2);
+        assert_eq!(capacity(&loads(&[10]), &[99 * GIB, GIB]), 1);
+        assert_eq!(capacity(&loads(&[80]), &[]), 0);
     }
 
     #[test]
     fn a_trial_that_is_over_makes_room_for_one_that_waits() {
-        let mut fleet = Fleet::new(seats(&[10, 10]), [6, 6, 5, 4].map(|need| need * GIB).to_vec());
-        assert_eq!((fleet.capacity(0..4), fleet.capacity(2..4)), (2, 2));
-        assert_eq!(fleet.enter(0).unwrap().device, 0);
-        assert_eq!(fleet.enter(1).unwrap().device, 1);
-        assert!(!fleet.has_room(2) && fleet.enter(2).is_none() && fleet.has_room(3));
-        fleet.leave(1);
-        assert_eq!(fleet.enter(2).unwrap().device, 1);
-        fleet.leave(1); // twice does no harm
-        assert_eq!(fleet.enter(3).unwrap().device, 1);
-        assert_eq!(fleet.seats[1].taken, [5 * GIB, 4 * GIB]);
+        let mut pool = CardPool::new(loads(&[10, 10]), [6, 6, 5, 4].map(|need| need * GIB).to_vec());
+        assert_eq!((pool.capacity(0..4), pool.capacity(2..4)), (2, 2));
+        assert_eq!(pool.enter(0).unwrap().device, 0);
+        assert_eq!(pool.enter(1).unwrap().device, 1);
+        assert!(!pool.has_room(2) && pool.enter(2).is_none() && pool.has_room(3));
+        pool.leave(1);
+        assert_eq!(pool.enter(2).unwrap().device, 1);
+        pool.leave(1); // twice does no harm
+        assert_eq!(pool.enter(3).unwrap().device, 1);
+        assert_eq!(pool.loads[1].taken, [5 * GIB, 4 * GIB]);
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         let named = |names: &[&str], visible: Option<&str>| {
             let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
             resolve(&names, &cards, visible)
-                .map(|seats| seats.iter().map(|seat| seat.visible.clone()).collect::<Vec<_>>())
+                .map(|loads| loads.iter().map(|seat| seat.visible.clone()).collect::<Vec<_>>())
                 .map_err(|error| (error.exit_code(), error.to_string()))
         };
         assert_eq!(named(&["cuda:2", "cuda:0"], None).unwrap(), ["GPU-2", "GPU-0"]);
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_trial_sees_its_card_alone() {
-        let [order, visible] = seats(&[1, 2])[1].environment();
+        let [order, visible] = loads(&[1, 2])[1].environment();
         assert_eq!(order, ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()));
         assert_eq!(visible, ("CUDA_VISIBLE_DEVICES", "GPU-1".into()));
     }

@@ -8,7 +8,7 @@ use super::factor::{Change, Choice, Factor, MOST_COMBINATIONS};
 use super::file::{DistributionFile, RandomFile};
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
-use crate::config::tree::{Node, Value};
+use crate::config::toml_tree::{Node, Value};
 use crate::error::{Error, Place, Result};
 use crate::seed::{Purpose, derive};
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::files::{self, Lock};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,7 +41,7 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     // Whose lock it is helps people; that it is held is what counts.
     let text = serde_json::to_string(&driver).map_err(|error| Error::failed(error.to_string()))?;
     if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
-        say(&format!("warning: {error}; others will not be told who is at work here"));
+        print_message(&format!("warning: {error}; others will not be told who is at work here"));
     }
     Ok(lock)
 }

@@ -1,17 +1,17 @@
 //! From a sweep file to its trials: combinations × seeds, each a checked experiment.
 
 use super::combine::{Combination, Ground, about_row, combinations, too_many};
-use super::effect::Effects;
 use super::factor::MOST_COMBINATIONS;
+use super::idle_check::Effects;
 use super::label;
-use super::layout::{check_base, check_table};
 use super::settings::{Setting, check_sets, mistake};
 use super::spec::{Section, SweepSpec};
+use super::table_section::{check_base, check_table};
 use crate::config::configuration_hash;
-use crate::config::effect::{differences, effect_hash};
+use crate::config::experiment::Experiment;
+use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
-use crate::config::schema::Experiment;
-use crate::config::tree::{Node, Tree, Value};
+use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Place, Result};
 use std::collections::HashMap;
@@ -152,7 +152,7 @@ impl Known {
             let message = format!("two rows are labelled {label:?}");
             return Err(mistake(message, place, one_label(&other, place)));
         }
-        if let Some(help) = label::mend(label) {
+        if let Some(help) = label::label_problem(label) {
             return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
         }
         match self.configurations.insert(configuration_hash(experiment), label.to_string()) {

@@ -5,7 +5,7 @@ use super::draw::random;
 use super::file::{AxisFile, PointFile, ZipFile};
 use super::settings::{Setting, items, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
-use crate::config::tree::{Node, Table, Value};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
 
 /// More combinations than this are a slip of an axis, not a plan.

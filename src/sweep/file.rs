@@ -2,12 +2,12 @@
 //!
 //! Tables of settings (`set`, `axes`, …) hold keys of the experiment whose places matter; they
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
-//! [`schema`](super::schema).
+//! [`schema`](super::file_schema).
 
-use super::launch::slurm::spec::SlurmSpec;
+use super::file_schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
+use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{Halving, Retry};
-use super::schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
-use crate::results::layout::Form;
+use crate::results::table_layout::Form;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::directory;
 use super::factor::{Choice, Factor};
 use super::settings::Setting;
-use crate::config::tree::{Key, Node, Value};
+use crate::config::toml_tree::{Key, Node, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 
 /// What a row is called if nothing gives it a name.
@@ -54,8 +54,8 @@ pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     if label.is_empty() { PLAIN.to_string() } else { label }
 }
 
-/// How to mend a label that cannot name a directory; none if it can.
-pub fn mend(label: &str) -> Option<String> {
+/// Why a label cannot name a directory, with what to do; none if it can.
+pub fn label_problem(label: &str) -> Option<String> {
     const LONGEST: usize = 200;
     if is_directory_name(label) {
         None
@@ -121,10 +121,10 @@ mod tests {
 
     #[test]
     fn a_label_that_can_name_no_directory_gets_advice() {
-        assert_eq!(mend("wide,heads=4"), None);
-        assert_eq!(mend("a/b").as_deref(), Some(DIRECTORY_NAME_HELP));
-        assert!(mend(&"x".repeat(201)).unwrap().contains("has 201 characters"));
-        assert_eq!(mend(&"x".repeat(200)), None);
+        assert_eq!(label_problem("wide,heads=4"), None);
+        assert_eq!(label_problem("a/b").as_deref(), Some(DIRECTORY_NAME_HELP));
+        assert!(label_problem(&"x".repeat(201)).unwrap().contains("has 201 characters"));
+        assert_eq!(label_problem(&"x".repeat(200)), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -125,7 +125,10 @@ impl Ledger {
         line.push('\n');
         let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(error) = log.append(line.as_bytes()).map_err(Error::io("write", &self.path)) {
-            say(&format!("warning: {error}; the sweep goes on without this line: {}", line.trim_end()));
+            print_message(&format!(
+                "warning: {error}; the sweep goes on without this line: {}",
+                line.trim_end()
+            ));
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 
 use super::collect::run_dir;
 use super::expand::Trial;
-use super::queue::Job;
 use super::tensorboard::remove_mean;
+use super::trial_queue::Job;
 use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, proven_identity};
@@ -132,7 +132,7 @@ pub struct Moved {
 ///
 /// # Errors
 /// If a directory cannot be listed or moved.
-pub fn move_strangers(sweep_dir: &Path, trials: &[Trial]) -> Result<Vec<Moved>> {
+pub fn move_unlisted_runs(sweep_dir: &Path, trials: &[Trial]) -> Result<Vec<Moved>> {
     let mut moved = Vec::new();
     for folder in entries(sweep_dir)?.into_iter().filter(|path| is_real_dir(path)) {
         let Some(row) = folder.file_name().and_then(|name| name.to_str()).map(String::from) else { continue };

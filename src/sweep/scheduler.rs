@@ -6,9 +6,9 @@ use super::launch::{Ending, Launcher, Order, Update};
 use super::ledger::{Event, Kind, Ledger};
 use super::place::{self, Reuse};
 use super::policy::Policy;
-use super::progress::{SweepProgress, TrialProgress};
-use super::queue::{Job, Next, Queue, Task};
+use super::progress_display::{SweepProgress, TrialProgress};
 use super::tensorboard::SweepView;
+use super::trial_queue::{Job, Next, Queue, Task};
 use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
 use crate::experiment::{claimed_identity, is_free};
@@ -64,7 +64,7 @@ impl<'a> Scheduler<'a> {
         launcher: &mut dyn Launcher,
         view: &mut SweepView<'a>,
     ) -> Result<Tally> {
-        let mut site = Site {
+        let mut active = ActiveSweep {
             scheduler: self,
             launcher,
             view,
@@ -75,12 +75,12 @@ impl<'a> Scheduler<'a> {
             tally: Tally { finished: finished_before, ..Tally::default() },
             halted: false,
         };
-        let outcome = site.work();
+        let outcome = active.work();
         if outcome.is_err() {
-            site.wind_up();
+            active.stop_after_error();
         }
         outcome?;
-        let Site { queue, mut tally, .. } = site;
+        let ActiveSweep { queue, mut tally, .. } = active;
         tally.halved = queue.halved();
         if let Some(left) = &mut tally.left
             && queue.waiting() > 0
@@ -95,7 +95,7 @@ impl<'a> Scheduler<'a> {
 }
 
 /// A running sweep.
-struct Site<'s, 'a> {
+struct ActiveSweep<'s, 'a> {
     scheduler: &'s Scheduler<'a>,
     launcher: &'s mut dyn Launcher,
     view: &'s mut SweepView<'a>,
@@ -125,7 +125,7 @@ impl Attempt<'_> {
     }
 }
 
-impl Site<'_, '_> {
+impl ActiveSweep<'_, '_> {
     /// Task after task until there is none.
     fn work(&mut self) -> Result<()> {
         let begun = Instant::now();
@@ -143,7 +143,7 @@ impl Site<'_, '_> {
                 if matches!(update, Update::Ended(..)) {
                     ask_at = Some(Instant::now());
                 }
-                self.take_in(update)?;
+                self.handle_update(update)?;
             }
             if self.scheduler.detach && !self.halted {
                 self.tally.left = self.launcher.leave();
@@ -152,13 +152,13 @@ impl Site<'_, '_> {
         }
     }
 
-    fn take_in(&mut self, update: Update) -> Result<()> {
+    fn handle_update(&mut self, update: Update) -> Result<()> {
         match update {
-            Update::Said(what) => self.scheduler.progress.say(&what),
+            Update::Message(text) => self.scheduler.progress.message(&text),
             Update::Noted(trial, kind, what) => {
                 let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
                 if kind == Kind::Requeued {
-                    self.scheduler.progress.say(&format!("{}: {what}", attempt.order.name));
+                    self.scheduler.progress.message(&format!("{}: {what}", attempt.order.name));
                     attempt.display = None;
                 }
                 self.note(&self.running[&trial].task, kind, Some(&what))?;
@@ -169,9 +169,9 @@ impl Site<'_, '_> {
                     attempt.display = Some(self.scheduler.progress.start(trial));
                 }
             }
-            Update::Heard(trial, event) => {
+            Update::Event(trial, event) => {
                 let display = self.running.get_mut(&trial).and_then(|attempt| attempt.display.as_mut());
-                display.into_iter().for_each(|display| display.hear(&event));
+                display.into_iter().for_each(|display| display.handle_event(&event));
             }
             Update::Ended(trial, ending) => self.end(trial, ending)?,
         }
@@ -219,9 +219,9 @@ impl Site<'_, '_> {
             self.tally.stopped = Some(what);
             self.forget_running();
         } else {
-            self.scheduler
-                .progress
-                .say("stopping: every running trial saves a checkpoint first (once more to stop at once)");
+            self.scheduler.progress.message(
+                "stopping: every running trial saves a checkpoint first (once more to stop at once)",
+            );
             self.halt("a signal");
         }
     }
@@ -234,7 +234,7 @@ impl Site<'_, '_> {
     }
 
     /// Ends the sweep after an error, which is what will be reported.
-    fn wind_up(&mut self) {
+    fn stop_after_error(&mut self) {
         self.halted = true;
         if self.launcher.leave().is_some() {
             return self.forget_running();
@@ -243,7 +243,7 @@ impl Site<'_, '_> {
         while !self.running.is_empty() {
             let Ok(updates) = self.launcher.updates(TICK) else { return };
             for update in updates {
-                let _ = self.take_in(update);
+                let _ = self.handle_update(update);
             }
         }
     }
@@ -301,7 +301,7 @@ impl Site<'_, '_> {
                 self.note(&task, Kind::Finished, None)?;
                 let metrics = final_metrics(&order.run_dir);
                 self.scheduler.progress.finished(order.trial, &metrics);
-                self.scheduler.progress.say(&format!(
+                self.scheduler.progress.message(&format!(
                     "{}: finished in {took}{}",
                     order.name,
                     scores(&metrics)
@@ -313,12 +313,12 @@ impl Site<'_, '_> {
             Ending::Stopped => self.stopped(&task, &order, &took)?,
             Ending::Requeued(why) => {
                 self.note(&task, Kind::Requeued, Some(&why))?;
-                self.scheduler.progress.say(&format!("{}: {why}; it goes on", order.name));
+                self.scheduler.progress.message(&format!("{}: {why}; it goes on", order.name));
                 self.queue.requeue(&task);
             }
             Ending::Left(why) => {
                 self.note(&task, Kind::Stopped, Some(&why))?;
-                self.scheduler.progress.say(&format!("{}: {why}", order.name));
+                self.scheduler.progress.message(&format!("{}: {why}", order.name));
                 self.queue.settle(&task);
                 self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
             }
@@ -337,7 +337,7 @@ impl Site<'_, '_> {
         let Order { name, run_dir, .. } = order;
         let threads = self.launcher.threads();
         if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
-            self.scheduler.progress.say(&format!(
+            self.scheduler.progress.message(&format!(
                 "{}: its settings or data changed; the old run is in {}",
                 run_dir.display(),
                 place.display()
@@ -345,30 +345,30 @@ impl Site<'_, '_> {
             self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
         }
         self.index.refresh(results);
-        let (other, what) = match place::reuse(&self.index, run_dir, trial, &task.job, threads) {
+        let (other, what, finished) = match place::reuse(&self.index, run_dir, trial, &task.job, threads) {
             Ok(Reuse::Nothing) => return Ok(false),
             Ok(Reuse::Whole { other, moved }) => {
                 if let Some(place) = moved {
-                    self.scheduler.progress.say(&format!(
+                    self.scheduler.progress.message(&format!(
                         "{}: the unfinished run is in {}",
                         run_dir.display(),
                         place.display()
                     ));
                     self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
                 }
-                (other, "the same trial finished in")
+                (other, "the same trial finished in", true)
             }
-            Ok(Reuse::Begun(other)) => (other, "goes on with the run that had been moved to"),
-            Ok(Reuse::Training(other)) => (other, "goes on from the training of"),
+            Ok(Reuse::Begun(other)) => (other, "goes on with the run that had been moved to", false),
+            Ok(Reuse::Training(other)) => (other, "goes on from the training of", false),
             Err(error) => {
-                self.scheduler.progress.say(&format!("{name}: {error}; it is trained anew"));
+                self.scheduler.progress.message(&format!("{name}: {error}; it is trained anew"));
                 place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
                 return Ok(false);
             }
         };
-        self.scheduler.progress.say(&format!("{name}: {what} {}", other.display()));
+        self.scheduler.progress.message(&format!("{name}: {what} {}", other.display()));
         self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
-        Ok(what.starts_with("the same"))
+        Ok(finished)
     }
 
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
@@ -378,12 +378,12 @@ impl Site<'_, '_> {
             self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
             self.scheduler
                 .progress
-                .say(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+                .message(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
             self.queue.pause(task, dev_loss);
             return Ok(());
         }
         self.note(task, Kind::Stopped, None)?;
-        self.scheduler.progress.say(&format!("{name}: stopped after {took}, its state is saved"));
+        self.scheduler.progress.message(&format!("{name}: stopped after {took}, its state is saved"));
         if self.halted || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
             self.queue.settle(task);
             let stopped = &mut self.tally.stopped;
@@ -406,7 +406,7 @@ impl Site<'_, '_> {
         let kind = if again { Kind::Retried } else { Kind::Failed };
         self.note(task, kind, Some(&failure.reason))?;
         self.scheduler.progress.failed(order.trial, &failure, &log, again);
-        self.scheduler.progress.say(&format!(
+        self.scheduler.progress.message(&format!(
             "{name}: {} after {took}{}; {}\n    {}",
             failure.reason,
             if again { ", to be tried again" } else { "" },

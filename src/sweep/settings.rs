@@ -1,7 +1,7 @@
 //! Changes of an experiment as a sweep file writes them: `{ "model.heads" = 1 }`.
 
 use crate::config::load::{SET, parse_set};
-use crate::config::tree::{Node, Table, Value};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::HashSet;
 

@@ -6,12 +6,12 @@ use super::factor::{Factor, MOST_COMBINATIONS, factors};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::label;
-use super::launch::slurm::spec::SlurmSpec;
+use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::deserialize::from_table;
 use crate::config::load::{load_table, relative_to};
-use crate::config::tree::{Node, Table, Value};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -236,7 +236,7 @@ fn exclusions(table: &Table) -> Result<Vec<Condition>> {
 }
 
 fn check_label(label: &str, place: &Place) -> Result<()> {
-    match label::mend(label) {
+    match label::label_problem(label) {
         Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
         None => Ok(()),
     }

@@ -18,7 +18,7 @@ use crate::experiment::{LOG_FILE, attempts};
 use crate::results::metric::{DEV_BLEU, DEV_LOSS, TEST_BLEU, TRAIN_LOSS};
 use crate::results::record::{Failure, Record};
 use crate::telemetry::console::seconds_left;
-use crate::telemetry::metrics_log::{Row, read_sound};
+use crate::telemetry::metrics_log::{Row, read_undamaged};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -185,7 +185,7 @@ impl TrialStatus {
     /// Reads the curves and the attempts of the run. What cannot be read, or is not as the record of a finished run
     /// says, is not known.
     fn measure(&mut self, record: Option<&Record>) {
-        let rows = |file| read_sound(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
+        let rows = |file| read_undamaged(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
         let sound = record.is_none_or(|record| record.check_file(&self.run_dir, METRICS_FILE).is_ok());
         let metrics = if sound { rows(METRICS_FILE) } else { Vec::new() };
         let last = |rows: &[Row], tag| rows.iter().rfind(|row| row.tag == tag).map(|row| row.value);

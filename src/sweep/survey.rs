@@ -1,8 +1,8 @@
 //! What is finished and what is to be done, before anything starts.
 
 use super::collect::run_dir;
-use super::queue::Job;
 use super::scheduler::Scheduler;
+use super::trial_queue::Job;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::error::{Error, Result};

@@ -42,9 +42,13 @@ impl TrainingProgress {
                 bar.set_message(state(report, left));
                 bar.set_position(report.step);
             }
-            None => {
-                say(&format!("{}  step {}/{}  {}", self.label, report.step, self.steps, state(report, left)))
-            }
+            None => print_message(&format!(
+                "{}  step {}/{}  {}",
+                self.label,
+                report.step,
+                self.steps,
+                state(report, left)
+            )),
         }
     }
 
@@ -52,7 +56,7 @@ impl TrainingProgress {
     fn show(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(printable::lines(text)),
-            None => say(text),
+            None => print_message(text),
         }
     }
 }
@@ -114,12 +118,12 @@ pub fn terminal_size() -> Option<(usize, usize)> {
 }
 
 /// Prints a line to stderr, control characters shown.
-pub fn say(line: &str) {
+pub fn print_message(line: &str) {
     write_line(&printable::lines(line));
 }
 
 /// Prints an error to stderr, in colour where that is wanted.
-pub fn say_error(message: &str) {
+pub fn print_error(message: &str) {
     write_line(&color::error(&printable::lines(message), color::on_stderr()));
 }
 

@@ -6,8 +6,8 @@
 //! # Source
 //! TensorBoard, `plugins/hparams/{api,plugin_data}.proto`.
 
-use super::event;
-use super::tensorboard::EventWriter;
+use super::tensorboard_event;
+use super::tensorboard_file::EventWriter;
 use crate::error::Result;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
@@ -120,7 +120,7 @@ impl EventWriter {
         let mut experiment = Experiment::new();
         experiment.set_name(summary.name.clone());
         experiment.set_description(summary.description.clone());
-        experiment.set_time_created_secs(event::now());
+        experiment.set_time_created_secs(tensorboard_event::now());
         experiment.set_hparam_infos(summary.hparams.iter().map(hparam_info).collect());
         experiment.set_metric_infos(summary.metrics.iter().map(metric_info).collect());
         self.hparams(EXPERIMENT_TAG, HParamsPluginData_oneof_data::experiment(experiment))
@@ -144,14 +144,17 @@ impl EventWriter {
             Outcome::Success => Status::STATUS_SUCCESS,
             Outcome::Failure => Status::STATUS_FAILURE,
         });
-        info.set_end_time_secs(event::now());
+        info.set_end_time_secs(tensorboard_event::now());
         self.hparams(SESSION_END_TAG, HParamsPluginData_oneof_data::session_end_info(info))
     }
 
     fn hparams(&mut self, tag: &str, data: HParamsPluginData_oneof_data) -> Result<()> {
         let mut content = HParamsPluginData::new();
         content.data = Some(data);
-        self.write(&event::summary(0, event::plugin_value(tag, "hparams", event::encode(&content)?)))
+        self.write(&tensorboard_event::summary(
+            0,
+            tensorboard_event::plugin_value(tag, "hparams", tensorboard_event::encode(&content)?),
+        ))
     }
 }
 
@@ -221,12 +224,12 @@ mod tests {
             .filter(|path| std::fs::metadata(path).unwrap().len() > 0)
             .collect();
         assert_eq!(files.len(), 1);
-        let events = event::read(&files[0]).unwrap();
+        let events = tensorboard_event::read(&files[0]).unwrap();
         let parse = |event: &tensorboard_proto::event::Event| {
             let plugin = event.get_summary().get_value()[0].get_metadata().get_plugin_data().clone();
             assert_eq!(plugin.get_plugin_name(), "hparams");
             let content = HParamsPluginData::parse_from_bytes(plugin.get_content()).unwrap();
-            (event::tag(event).unwrap().to_string(), content)
+            (tensorboard_event::tag(event).unwrap().to_string(), content)
         };
         events[2..].iter().map(parse).collect()
     }

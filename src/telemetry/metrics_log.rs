@@ -53,8 +53,8 @@ impl MetricsLog {
 
     /// As [`resume`](Self::resume), for values that are not the record: damaged lines are left out, and
     /// their number is given.
-    pub fn salvage(path: &Path, step: u64) -> Result<(Self, usize)> {
-        let (mut rows, damaged) = read_sound(path)?;
+    pub fn resume_without_damaged(path: &Path, step: u64) -> Result<(Self, usize)> {
+        let (mut rows, damaged) = read_undamaged(path)?;
         rows.retain(|row| row.step <= step);
         Ok((Self::start(path, &rows)?, damaged))
     }
@@ -141,7 +141,7 @@ pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<
 }
 
 /// As [`read`], but lines that are damaged are left out, and counted.
-pub fn read_sound(path: &Path) -> Result<(Vec<Row>, usize)> {
+pub fn read_undamaged(path: &Path) -> Result<(Vec<Row>, usize)> {
     let (bytes, header) = (whole_lines(path)?, HEADER.join(","));
     let parsed: Vec<_> = bytes
         .split_inclusive(|&byte| byte == b'\n')
@@ -345,9 +345,9 @@ mod tests {
             b"step,tag,value\n1,time/step_ms,2.5\n2,time/step\xff_ms,2.25\n\n3,time/step_ms,2.0\n4,time",
         )
         .unwrap();
-        let (rows, damaged) = read_sound(&path).unwrap();
+        let (rows, damaged) = read_undamaged(&path).unwrap();
         assert_eq!((rows.len(), damaged), (2, 2));
-        let (_, damaged) = MetricsLog::salvage(&path, 1).unwrap();
+        let (_, damaged) = MetricsLog::resume_without_damaged(&path, 1).unwrap();
         assert_eq!(damaged, 2);
         assert_eq!(fs::read_to_string(&path).unwrap(), "step,tag,value\n1,time/step_ms,2.5\n");
     }

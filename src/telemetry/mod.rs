@@ -4,26 +4,26 @@
 //! rates to `timing.csv`, texts and histograms to `views.jsonl`, all of them to TensorBoard. The text files are
 //! the record and their errors are errors; TensorBoard's files are a view of them, and training goes on without.
 
+pub mod chart_layout;
 pub mod console;
-mod event;
 pub mod format;
 pub mod hparams;
-pub mod layout;
 pub mod metrics_log;
 pub mod observer;
 pub mod projector;
-pub mod tensorboard;
+mod tensorboard_event;
+pub mod tensorboard_file;
 pub mod view_log;
 
 use crate::error::Result;
 use crate::figures::Png;
 use crate::files;
-use console::say;
+use console::print_message;
 use hparams::{Outcome, Session};
 use metrics_log::MetricsLog;
 use observer::{Observer, Report};
 use std::path::Path;
-use tensorboard::EventWriter;
+use tensorboard_file::EventWriter;
 use view_log::{Content, Histogram, View, ViewLog};
 
 /// Values that equal runs share, in a run directory.
@@ -55,7 +55,7 @@ impl Telemetry {
         let (metrics, (timing, damaged), (views, torn)) = match resume_step {
             Some(step) => (
                 MetricsLog::resume(&path(METRICS_FILE), step)?,
-                MetricsLog::salvage(&path(TIMING_FILE), step)?,
+                MetricsLog::resume_without_damaged(&path(TIMING_FILE), step)?,
                 ViewLog::resume(&path(VIEWS_FILE), step)?,
             ),
             None => (
@@ -66,13 +66,16 @@ impl Telemetry {
         };
         for (name, damaged) in [(TIMING_FILE, damaged), (VIEWS_FILE, torn)] {
             if damaged > 0 {
-                say(&format!("warning: {damaged} damaged lines of {} are left out", path(name).display()));
+                print_message(&format!(
+                    "warning: {damaged} damaged lines of {} are left out",
+                    path(name).display()
+                ));
             }
         }
         let events = match (tensorboard, resume_step) {
             (true, Some(step)) => recorded_events(run_dir, step).map(Some),
             (true, None) => EventWriter::create(run_dir).map(Some),
-            (false, None) => tensorboard::remove_files(run_dir).map(|()| None),
+            (false, None) => tensorboard_file::remove_files(run_dir).map(|()| None),
             (false, Some(_)) => Ok(None),
         };
         let tensorboard = events.unwrap_or_else(|error| {
@@ -165,14 +168,14 @@ impl Observer for Telemetry {
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old one is then still there.
 pub fn recorded_events(run_dir: &Path, step: u64) -> Result<EventWriter> {
-    let (mut points, _) = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?;
-    points.extend(metrics_log::read_sound(&run_dir.join(TIMING_FILE))?.0);
+    let (mut points, _) = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?;
+    points.extend(metrics_log::read_undamaged(&run_dir.join(TIMING_FILE))?.0);
     let (views, _) = view_log::read(&run_dir.join(VIEWS_FILE))?;
     EventWriter::resume(run_dir, step, &points, &views)
 }
 
 fn report_loss(error: &crate::error::Error) {
-    say(&format!(
+    print_message(&format!(
         "warning: {error}; training goes on without TensorBoard, and the next start fills the gap from {METRICS_FILE}"
     ));
 }
@@ -200,10 +203,16 @@ mod tests {
             })
             .collect();
         assert_eq!(files.len(), 1, "{files:?}");
-        let events = event::read(&files[0]).unwrap();
+        let events = tensorboard_event::read(&files[0]).unwrap();
         events[2..]
             .iter()
-            .map(|e| (event::step(e), event::tag(e).unwrap().to_string(), event::scalar_value(e).unwrap()))
+            .map(|e| {
+                (
+                    tensorboard_event::step(e),
+                    tensorboard_event::tag(e).unwrap().to_string(),
+                    tensorboard_event::scalar_value(e).unwrap(),
+                )
+            })
             .collect()
     }
 

@@ -6,7 +6,7 @@ pub mod adam;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
-pub mod memory;
+pub mod memory_estimate;
 pub mod prefetch;
 pub mod ranks;
 pub mod schedule;

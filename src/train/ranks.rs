@@ -110,10 +110,10 @@ impl Ranks {
         if self.leads() {
             let outcome = work();
             let code = outcome.as_ref().map_or_else(Error::exit_code, |_| 0);
-            let heard = self.announce(*outcome.as_ref().unwrap_or(&0.0), code);
+            let announced = self.announce(*outcome.as_ref().unwrap_or(&0.0), code);
             // Rank 0's own error says more than that the others are gone, too.
             let value = outcome?;
-            return heard.map(|_| value);
+            return announced.map(|_| value);
         }
         match self.announce(0.0, 0)? {
             (value, 0) => Ok(value),

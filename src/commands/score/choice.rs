@@ -1,7 +1,7 @@
 //! Which metric, and how: from options to what [`crate::score`] computes.
 
 use super::Arguments;
-use super::texts::RunText;
+use super::input::RunText;
 use crate::error::{Error, Result};
 use crate::moses::Language;
 use crate::score::{

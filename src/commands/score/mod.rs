@@ -1,8 +1,8 @@
 //! `ablate score`: BLEU, chrF, TER and multi-BLEU of runs and of files, with tests of significance.
 
 mod choice;
-mod report;
-mod texts;
+mod input;
+mod output;
 
 use super::{Places, print};
 use crate::data::Split;
@@ -11,9 +11,9 @@ use crate::moses::{Language, Normalization};
 use crate::score::Smoothing;
 use choice::{MetricName, TokenizerName};
 use clap::Args;
-use report::Report;
+use input::Given;
+use output::Report;
 use std::path::PathBuf;
-use texts::Given;
 
 /// What to score, and how. The options of a metric are those of sacreBLEU's command line.
 #[derive(Debug, Args)]

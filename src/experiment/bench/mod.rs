@@ -5,15 +5,15 @@
 //! with the stopwatch off; the split then over updates and a pass of its own, because on a GPU every lap waits
 //! for the card.
 
-mod decoding;
-pub mod export;
+mod decoding_speed;
 mod peak;
-mod training;
+pub mod peer_export;
+mod training_speed;
 
-pub use decoding::Decoding;
-pub use export::Exported;
+pub use decoding_speed::Decoding;
 pub use peak::Peak;
-pub use training::Training;
+pub use peer_export::Exported;
+pub use training_speed::Training;
 
 use super::limits::DataLimits;
 use super::stand_in;
@@ -117,7 +117,7 @@ pub fn bench(
     let model = model::build(model_config, sizes, training.seed, kinds, device);
     let trained = match effort.only {
         Some(Half::Decoding) => None,
-        _ => Some(training::measure(
+        _ => Some(training_speed::measure(
             experiment,
             &store,
             &*model,
@@ -138,7 +138,7 @@ pub fn bench(
     };
     for beam in beams {
         let config = DecodingConfig { beam, ..decoding.clone() };
-        found.push(decoding::measure(&*model, &config, vocabulary, &sources, effort, stop)?);
+        found.push(decoding_speed::measure(&*model, &config, vocabulary, &sources, effort, stop)?);
     }
     Ok(Report {
         provenance: provenance(device),
@@ -178,13 +178,13 @@ pub fn export_updates(
     folder: &Path,
     count: usize,
 ) -> Result<Exported> {
-    export::check_place(folder)?;
+    peer_export::check_place(folder)?;
     let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let device = device::open(&experiment.run)?;
     let Experiment { model, training, .. } = experiment;
     let model = model::build(model, sizes, training.seed, training.precision.kinds(), device);
-    let updates = export::first_updates(&store, experiment, count)?;
-    export::export(folder, experiment, sizes, &store, &*model, &updates)
+    let updates = peer_export::first_updates(&store, experiment, count)?;
+    peer_export::export(folder, experiment, sizes, &store, &*model, &updates)
 }
 
 /// What the measurements work on.

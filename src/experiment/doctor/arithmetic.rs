@@ -104,7 +104,7 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
                 let model = case.name;
                 gaps.push(Gap { model, precision, quantity, place, gap, limit, holds: gap <= limit });
             };
-            match unless_it_breaks_off(|| Course::run(&case, &store, precision, device)) {
+            match result_or_reason(|| Course::run(&case, &store, precision, device)) {
                 Ok(found) => {
                     add("output", largest(&found.output, &expected.output), limits.output);
                     add("gradients", largest(&found.gradients, &expected.gradients), limits.gradients);
@@ -115,7 +115,7 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
                 }
                 Err(reason) => add("updates", (reason, f64::NAN), limits.losses),
             }
-            let repeated = unless_it_breaks_off(|| repetition(&case, &store, precision, device));
+            let repeated = result_or_reason(|| repetition(&case, &store, precision, device));
             add("dropout", repeated.unwrap_or_else(|reason| (reason, f64::NAN)), 1e-6);
         }
     }
@@ -123,7 +123,7 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
 }
 
 /// What `work` gives, or why it did not, be it by a panic of libtorch's: the other comparisons are not to be lost.
-fn unless_it_breaks_off<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+fn result_or_reason<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
         Err(panic) => Err(match (Error::from_panic(&*panic), panic.downcast_ref::<String>()) {

@@ -3,11 +3,11 @@
 //! Everything is kept in the run directory in a form of its own (`views.jsonl`, `attention.json`,
 //! `positions.json`), so that TensorBoard's files can be made again from there.
 
-mod attention;
+mod attention_view;
 pub(super) mod difference;
-mod embedding;
 mod histogram;
 mod picture;
+mod projector_view;
 
 pub use difference::write_difference;
 pub(super) use histogram::histograms;
@@ -17,8 +17,8 @@ use super::{CONFIG_FILE, Trial, Work, attempts, settings};
 use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
-use crate::results::attention::ATTENTION_FILE;
-use crate::results::position::{POSITIONS_FILE, Positions};
+use crate::results::attention_file::ATTENTION_FILE;
+use crate::results::positions_file::{POSITIONS_FILE, Positions};
 use crate::results::record::Record;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
@@ -57,13 +57,13 @@ impl Work<'_> {
             .iter()
             .try_for_each(|file| files::remove(&run_dir.join(file)))?;
         if run.attention_sentences > 0 {
-            attention::record(self, dev)?.save(run_dir)?;
+            attention_view::record(self, dev)?.save(run_dir)?;
             if let Some(table) = self.model.position_table(POSITIONS) {
-                Positions { vectors: attention::rows(&table) }.save(run_dir)?;
+                Positions { vectors: attention_view::rows(&table) }.save(run_dir)?;
             }
         }
         if run.projector_tokens > 0 {
-            embedding::project(self)?;
+            projector_view::project(self)?;
         }
         for (tag, picture) in picture::pictures(run_dir)? {
             telemetry.image(step, &tag, &picture);
@@ -84,7 +84,7 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
     let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
     let mut events = recorded_events(run_dir, u64::MAX)?;
     events.session_start(&session(experiment, label, run_dir, started)?)?;
-    let step = metrics_log::read_sound(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
+    let step = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
     for (tag, picture) in picture::pictures(run_dir)? {
         events.image(step, &tag, &picture)?;
     }

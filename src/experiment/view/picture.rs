@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::figures::{Heatmap, Image, Matrix, Png, heatmap, image};
-use crate::results::attention::{Attention, AttentionKind, AttentionMap, Sentence};
-use crate::results::position::Positions;
+use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
+use crate::results::positions_file::Positions;
 use std::path::Path;
 
 /// Every picture with its tag.

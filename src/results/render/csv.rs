@@ -1,10 +1,10 @@
 //! Tables as CSV, at full precision.
 
 use super::super::hyperparameters::HEADINGS;
-use super::super::layout::{Form, TABLE2_COLUMN};
 use super::super::sheet::changes;
 use super::super::systems::SystemTable;
 use super::super::table::{Cell, ResultTable};
+use super::super::table_layout::{Form, TABLE2_COLUMN};
 use crate::error::{Error, Result};
 
 /// What is told of a comparison, behind the name of its column; see [`comparison`].

@@ -11,10 +11,10 @@ mod text;
 pub use comparison::comparison;
 pub use text::{Screen, grid, paragraph};
 
-use super::layout::Form;
 use super::sheet::{Note, Sheet, details, list, notes, table3};
 use super::systems::SystemTable;
 use super::table::ResultTable;
+use super::table_layout::Form;
 use crate::error::{Error, Result};
 
 /// What is written of one or several sweeps.
@@ -276,11 +276,14 @@ mod tests {
         layout.published = Some(Published::named("table2").unwrap());
         let mut results = vec![finished("de,base", 1, 5.0, 25.0), finished("fr,base", 1, 5.0, 25.0)];
         for result in &mut results {
-            if let super::super::layout::TrialOutcome::Finished { record, time } = &mut result.outcome {
+            if let super::super::table_layout::TrialOutcome::Finished { record, time } = &mut result.outcome {
                 record.metrics.insert("test/bleu".into(), 27.125);
                 record.metrics.insert("test/atat".into(), 27.5);
                 record.provenance.device_name = "Tesla P100-PCIE-16GB".into();
-                *time = Some(super::super::cost::TrainingTime { unit_seconds: 3600.0, incomplete: true });
+                *time = Some(super::super::training_cost::TrainingTime {
+                    unit_seconds: 3600.0,
+                    incomplete: true,
+                });
             }
         }
         let table = ResultTable::new(&layout, &results).unwrap();

@@ -4,8 +4,8 @@ use super::process::{self, Cores};
 use super::{Launcher, Order, Setup, Update};
 use crate::device::available_threads;
 use crate::error::Result;
-use crate::sweep::devices::Fleet;
-use crate::sweep::progress::TrialEvent;
+use crate::sweep::devices::CardPool;
+use crate::sweep::progress_display::TrialEvent;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub struct Local {
     /// Process number and place of each running trial.
     running: BTreeMap<usize, (u32, usize)>,
     /// The cards that trials are spread over, if there are any.
-    fleet: Option<Fleet>,
+    pool: Option<CardPool>,
     told: (Sender<Update>, Receiver<Update>),
 }
 
@@ -46,12 +46,12 @@ impl Local {
             // Of all workers: the bytes of a trial must not depend on how many are left.
             threads: share(workers),
             // A trial on a card has threads beside `run.threads`, which wait for the card.
-            cores: setup.fleet.is_none().then(|| Cores::split(places, share(places))).flatten(),
+            cores: setup.pool.is_none().then(|| Cores::split(places, share(places))).flatten(),
             workers,
             places,
             free: (0..places).rev().collect(),
             running: BTreeMap::new(),
-            fleet: setup.fleet.cloned(),
+            pool: setup.pool.cloned(),
             told: channel(),
         }
     }
@@ -60,7 +60,7 @@ impl Local {
 impl Local {
     /// The environment that shows the trial its card alone, which its log names.
     fn environment(&mut self, order: &Order) -> Result<Vec<(&'static str, String)>> {
-        let Some(card) = self.fleet.as_mut().and_then(|fleet| fleet.enter(order.trial)) else {
+        let Some(card) = self.pool.as_mut().and_then(|pool| pool.enter(order.trial)) else {
             return Ok(Vec::new());
         };
         process::log(&order.run_dir, &format!("on cuda:{}, {}", card.device, card.visible))?;
@@ -82,7 +82,7 @@ impl Launcher for Local {
     }
 
     fn has_room(&self, trial: usize) -> bool {
-        self.fleet.as_ref().is_none_or(|fleet| fleet.has_room(trial))
+        self.pool.as_ref().is_none_or(|pool| pool.has_room(trial))
     }
 
     fn start(&mut self, order: Order) -> Result<()> {
@@ -107,7 +107,7 @@ impl Launcher for Local {
             let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
             for line in lines.map_while(|line| line.ok()) {
                 if let Ok(event) = serde_json::from_str::<TrialEvent>(&line) {
-                    let _ = tell.send(Update::Heard(order.trial, event));
+                    let _ = tell.send(Update::Event(order.trial, event));
                 }
             }
             let ending = process::classify(child.wait().ok(), &order.run_dir);
@@ -124,7 +124,7 @@ impl Launcher for Local {
                 && let Some((_, place)) = self.running.remove(trial)
             {
                 self.free.push(place);
-                self.fleet.iter_mut().for_each(|fleet| fleet.leave(*trial));
+                self.pool.iter_mut().for_each(|pool| pool.leave(*trial));
             }
         }
         Ok(updates)

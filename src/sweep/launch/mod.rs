@@ -4,15 +4,15 @@ pub mod local;
 pub mod process;
 pub mod slurm;
 
-use super::devices::Fleet;
+use super::devices::CardPool;
 use super::ledger::Kind;
-use super::progress::TrialEvent;
+use super::progress_display::TrialEvent;
 use crate::error::Result;
 use crate::results::record::FailureKind;
 use local::Local;
 use serde::{Deserialize, Serialize};
 use slurm::Slurm;
-use slurm::spec::SlurmSpec;
+use slurm::slurm_spec::SlurmSpec;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,13 +33,13 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
     /// For people, of no trial in particular.
-    Said(String),
+    Message(String),
     /// For the ledger.
     Noted(usize, Kind, String),
     /// It begins to run.
     Begun(usize),
     /// Its process tells how far it is.
-    Heard(usize, TrialEvent),
+    Event(usize, TrialEvent),
     /// It is over, and its place is free.
     Ended(usize, Ending),
 }
@@ -83,7 +83,7 @@ pub struct Setup<'a> {
     /// Threads that trials state; 0 leaves them open.
     pub threads: usize,
     /// The cards that trials on this machine are spread over, if there are any.
-    pub fleet: Option<&'a Fleet>,
+    pub pool: Option<&'a CardPool>,
     pub slurm: &'a SlurmSpec,
 }
 

@@ -6,7 +6,7 @@
 
 mod history;
 mod price;
-mod probe;
+mod probe_process;
 mod render;
 
 pub use price::{Price, makespan};
@@ -25,7 +25,7 @@ use crate::experiment::reuse::has_checkpoint;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use history::History;
-use price::{Market, how_to_prepare};
+use price::{CostEstimator, how_to_prepare};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,12 +130,13 @@ impl Plan {
 pub fn plan(request: &Request) -> Result<Plan> {
     let workers = request.workers.max(1);
     let threads = (available_threads() / workers).max(1);
-    let mut market = Market::new(request.data_root, History::scan(request.results), threads, request.probe);
+    let mut estimator =
+        CostEstimator::new(request.data_root, History::scan(request.results), threads, request.probe);
     let (mut rows, mut trials, mut unprepared) = (Vec::<PlannedRow>::new(), Vec::new(), Vec::new());
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
-        let corpus = market.corpora.of(experiment)?;
+        let corpus = estimator.corpora.of(experiment)?;
         let hint = how_to_prepare(experiment);
         if corpus.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
@@ -150,7 +151,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
                     let why = format!("the record in {} stands for it", found.place());
                     TrialState::new(StateKind::Recorded, experiment.training.steps, why)
                 }
-                None => shared.spare(trial, identity, fingerprint, &run_dir, state),
+                None => shared.state_with_reuse(trial, identity, fingerprint, &run_dir, state),
             };
         }
         if !request.only.plans(trial, state.state) {
@@ -159,7 +160,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
         let row = match rows.last_mut().filter(|row| row.row == trial.row) {
             Some(row) => row,
             None => {
-                rows.push(new_row(trial, market.price(experiment)?));
+                rows.push(new_row(trial, estimator.price(experiment)?));
                 let last = rows.len() - 1;
                 &mut rows[last]
             }
@@ -177,8 +178,8 @@ pub fn plan(request: &Request) -> Result<Plan> {
 /// # Errors
 /// A corpus that is there and damaged.
 pub fn card_needs(trials: &[Trial], results: &Path, data_root: &Path) -> Result<Vec<Need>> {
-    let mut market = Market::new(data_root, History::scan(results), 1, false);
-    trials.iter().map(|trial| market.need(&trial.experiment)).collect()
+    let mut estimator = CostEstimator::new(data_root, History::scan(results), 1, false);
+    trials.iter().map(|trial| estimator.need(&trial.experiment)).collect()
 }
 
 /// What other trials have done for one, or will have.
@@ -189,8 +190,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// The state of a trial, seeing that nothing is trained twice.
-    fn spare(
+    /// The state of a trial, given that finished runs and trainings are reused.
+    fn state_with_reuse(
         &mut self,
         trial: &Trial,
         identity: &str,

@@ -1,7 +1,7 @@
 //! What a trial costs: parameters, operations, memory, disk, time.
 
 use super::history::{History, Key, Rate, RateSource};
-use super::probe;
+use super::probe_process;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Corpus, Prepared, Split, prepare};
@@ -11,9 +11,9 @@ use crate::model::VocabularySizes;
 use crate::model::cost::Cost;
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use crate::train::checkpoint::checkpoint_bytes;
-use crate::train::memory::MemoryEstimate;
+use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::workload::Workload;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -68,8 +68,8 @@ impl Price {
 /// What metrics.csv, timing.csv and TensorBoard's file grow by with every report.
 const LOG_BYTES: f64 = 750.0;
 
-/// Where prices come from. Measures every shape once.
-pub struct Market<'a> {
+/// Estimates what trials cost. Measures every shape once.
+pub struct CostEstimator<'a> {
     pub corpora: Corpora<'a>,
     pub history: History,
     /// Threads of a worker where the experiment states none.
@@ -80,9 +80,9 @@ pub struct Market<'a> {
     probes: BTreeMap<Key, std::result::Result<Rate, String>>,
 }
 
-impl<'a> Market<'a> {
+impl<'a> CostEstimator<'a> {
     pub fn new(data_root: &'a Path, history: History, threads: usize, probe: bool) -> Self {
-        Market {
+        CostEstimator {
             corpora: Corpora::new(data_root),
             history,
             threads,
@@ -187,10 +187,10 @@ impl<'a> Market<'a> {
             return Ok(known);
         }
         let name = experiment.label.as_deref().unwrap_or_default();
-        say(&format!("measuring {name} …"));
+        print_message(&format!("measuring {name} …"));
         let mut experiment = experiment.clone();
         experiment.run.threads = threads;
-        let found = probe::measure(&experiment, self.corpora.root())?;
+        let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
     }
 }

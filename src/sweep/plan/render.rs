@@ -273,7 +273,7 @@ fn explanation(trial: &PlannedTrial) -> Option<String> {
 mod tests {
     use super::*;
     use crate::sweep::plan::{Change, Price, Totals};
-    use crate::train::memory::MemoryEstimate;
+    use crate::train::memory_estimate::MemoryEstimate;
 
     fn price() -> Price {
         let memory_estimate = MemoryEstimate {

@@ -3,7 +3,7 @@
 
 use crate::results::metric::{Metric, on_sets};
 use crate::sweep::expand::Trial;
-use crate::telemetry::layout::{Category, Chart, Curves};
+use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
 /// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last one first: what tables show

@@ -18,8 +18,8 @@ use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
 use crate::results::metric::METRICS;
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
-use crate::telemetry::console::say;
-use crate::telemetry::tensorboard::{self, EventWriter};
+use crate::telemetry::console::print_message;
+use crate::telemetry::tensorboard_file::{self, EventWriter};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub fn remove_mean(row: &Path) -> Result<()> {
     let mean = row.join(MEAN);
     let own = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        is_real_file(path) && name.is_some_and(tensorboard::is_own_file)
+        is_real_file(path) && name.is_some_and(tensorboard_file::is_own_file)
     };
     entries(&mean)?.iter().filter(|path| own(path)).try_for_each(|path| files::remove(path))?;
     if is_real_dir(&mean) { remove_if_empty(&mean) } else { Ok(()) }
@@ -73,14 +73,14 @@ impl<'a> SweepView<'a> {
             events.sync()?;
             Ok(Root { events, ended: None })
         };
-        let root = heard(begin());
+        let root = warn_on_error(begin());
         SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 
     /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
     pub fn begin(&self, trial: &Trial, run_dir: &Path) {
         let base = base(self.trials);
-        heard(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
+        warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
     /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
@@ -109,7 +109,7 @@ impl<'a> SweepView<'a> {
     /// Writes to the sweep's own file, which is given up after an error.
     fn write(&mut self, write: impl FnOnce(&mut Root) -> Result<()>) {
         if let Some(root) = &mut self.root
-            && heard(write(root)).is_none()
+            && warn_on_error(write(root)).is_none()
         {
             self.root = None;
         }
@@ -117,14 +117,14 @@ impl<'a> SweepView<'a> {
 
     fn write_means(&mut self) {
         for row in std::mem::take(&mut self.behind) {
-            heard(spread::write(self.sweep_dir, self.trials, row));
+            warn_on_error(spread::write(self.sweep_dir, self.trials, row));
         }
     }
 
     /// Writes a run's own file anew from its directory, as after a crash that left no end.
     pub fn rewrite(&self, trial: &Trial, run_dir: &Path) {
         if trial.experiment.run.tensorboard {
-            heard(is_run(run_dir).and_then(|is_run| match is_run {
+            warn_on_error(is_run(run_dir).and_then(|is_run| match is_run {
                 true => rewrite_events(run_dir, &trial.experiment, &trial.row),
                 false => Ok(()),
             }));
@@ -161,6 +161,7 @@ fn base(trials: &[Trial]) -> &Trial {
     named.unwrap_or_else(|| trials.first().expect("a sweep has trials"))
 }
 
-fn heard<T>(outcome: Result<T>) -> Option<T> {
-    outcome.map_err(|error| say(&format!("warning: TensorBoard's files: {error}"))).ok()
+/// Prints an error as a warning: TensorBoard's files are no reason to end a sweep.
+fn warn_on_error<T>(outcome: Result<T>) -> Option<T> {
+    outcome.map_err(|error| print_message(&format!("warning: TensorBoard's files: {error}"))).ok()
 }

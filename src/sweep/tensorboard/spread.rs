@@ -10,7 +10,7 @@ use crate::sweep::collect::{is_of, run_dir};
 use crate::sweep::expand::Trial;
 use crate::telemetry::METRICS_FILE;
 use crate::telemetry::metrics_log::{self, Row};
-use crate::telemetry::tensorboard::EventWriter;
+use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
         let record = Record::load(&run_dir).ok().flatten();
         if let Some(record) = record.filter(|record| is_of(trial, record)) {
             record.check_file(&run_dir, METRICS_FILE)?;
-            curves.push(metrics_log::read_sound(&run_dir.join(METRICS_FILE))?.0);
+            curves.push(metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0);
         }
     }
     let (Some(first), false) = (seeds.first(), curves.is_empty()) else { return Ok(()) };

@@ -13,7 +13,7 @@ use crate::experiment::{ENDING_FILE, EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::launch::{Ending, process};
-use crate::telemetry::console::say;
+use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write;
@@ -92,7 +92,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let id = client::id(job.array, job.element);
     let submission = Submission::load(submission_file)?.filter(|submission| !submission.settled);
     let Some(submission) = submission else {
-        say(&format!("job {id}: nobody waits for it any more; it does nothing"));
+        print_message(&format!("job {id}: nobody waits for it any more; it does nothing"));
         return Ok(());
     };
     let Some(element) = submission.elements.get(job.element) else {
@@ -100,12 +100,12 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     };
     let run_dir = sweep_dir(submission_file)?.join(&element.run);
     if claimed_identity(&run_dir)?.as_deref() != Some(&element.identity) {
-        say(&format!("job {id}: {} is another trial's by now; it does nothing", run_dir.display()));
+        print_message(&format!("job {id}: {} is another trial's by now; it does nothing", run_dir.display()));
         return Ok(());
     }
     Left::forget(&run_dir)?;
     let mut log = Log::open(&run_dir)?;
-    log.say(&format!("job {id} on {}, restart {}", host(), job.restarts));
+    log.message(&format!("job {id} on {}, restart {}", host(), job.restarts));
     let before = super::saved_step(&run_dir)?;
     let events = run_dir.join(EVENTS_FILE);
     let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
@@ -119,7 +119,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
         if !passed_on && (warned.is_raised() || told.is_raised()) {
             // Where Slurm sends SIGTERM to all of a job, a second one from here would end the trial at once.
             process::signal(child.id(), libc::SIGUSR2);
-            log.say(&format!(
+            log.message(&format!(
                 "Slurm {}; the trial saves its state",
                 if told.is_raised() { "ends the job" } else { "warns that the job's time is over" }
             ));
@@ -135,9 +135,9 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     // Before the call: Slurm ends this process amid it.
     left.save(&run_dir)?;
     if requeue {
-        log.say(&format!("job {id} goes back into the queue"));
+        log.message(&format!("job {id} goes back into the queue"));
         if let Err(error) = client::requeue(&id) {
-            log.say(&format!("{error}; the driver submits the trial again"));
+            log.message(&format!("{error}; the driver submits the trial again"));
             left.requeued = false;
             left.save(&run_dir)?;
         }
@@ -162,7 +162,7 @@ impl Log {
     }
 
     /// A line that cannot be written is left out: a full disk must not end a trial for its log.
-    fn say(&mut self, line: &str) {
+    fn message(&mut self, line: &str) {
         let _ = writeln!(self.0, "{line}");
     }
 }

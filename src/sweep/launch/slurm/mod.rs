@@ -7,9 +7,9 @@
 mod client;
 mod judge;
 pub mod keeper;
-mod queue;
 mod script;
-pub mod spec;
+pub mod slurm_spec;
+mod squeue;
 mod submission;
 
 use super::{Ending, Launcher, Order, Setup, Update, process};
@@ -17,14 +17,14 @@ use crate::error::{Error, Result};
 use crate::experiment::{CHECKPOINTS, EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
-use crate::sweep::progress::TrialEvent;
+use crate::sweep::progress_display::TrialEvent;
 use crate::train::checkpoint::Checkpoints;
 use client::Job;
 use judge::{Verdict, judge};
 use keeper::Left;
-use queue::{Place, jobs};
-pub use queue::{Queued, queue};
-use spec::SlurmSpec;
+use slurm_spec::SlurmSpec;
+use squeue::{Place, jobs};
+pub use squeue::{Queued, queue};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -46,27 +46,27 @@ pub struct Slurm {
     /// Jobs of earlier drivers that nobody has asked for yet.
     found: Vec<Place>,
     /// The trials that were asked for and have a job, by number.
-    flights: BTreeMap<usize, Flight>,
+    submitted: BTreeMap<usize, SubmittedTrial>,
     /// When to ask squeue again.
     poll_at: Instant,
     /// To be told with the next updates.
-    told: Vec<Update>,
-    /// squeue could not tell the last time, and the user knows.
-    deaf: bool,
+    pending_updates: Vec<Update>,
+    /// The last call of squeue failed, and the user was told.
+    squeue_failing: bool,
     /// Elements that an array may have, once it is known.
     largest_array: Option<usize>,
 }
 
 /// A trial with its job.
-struct Flight {
+struct SubmittedTrial {
     order: Order,
     place: Place,
     /// Whether it ran when it was last looked at.
     running: bool,
     /// How often in a row squeue knew nothing of it, or that it is over, and no file said how it ended.
     misses: u32,
-    /// How much of its events is told.
-    heard: u64,
+    /// Bytes of its file of events that were read.
+    events_read: u64,
 }
 
 impl Slurm {
@@ -97,10 +97,10 @@ impl Slurm {
             waiting: Vec::new(),
             submissions: BTreeMap::new(),
             found: Vec::new(),
-            flights: BTreeMap::new(),
+            submitted: BTreeMap::new(),
             poll_at: Instant::now(),
-            told: Vec::new(),
-            deaf: false,
+            pending_updates: Vec::new(),
+            squeue_failing: false,
             largest_array: None,
         };
         slurm.find_jobs()?;
@@ -150,11 +150,11 @@ impl Slurm {
     /// Trials that may be submitted now, so that no more than `max_running` run at once: an array keeps to that by
     /// itself, and further ones wait until none of its jobs does.
     fn room(&self) -> usize {
-        let running = self.flights.values().filter(|flight| flight.running).count();
+        let running = self.submitted.values().filter(|trial_job| trial_job.running).count();
         match self.spec.max_running {
             None => usize::MAX,
-            Some(_) if self.flights.is_empty() => usize::MAX,
-            Some(_) if running < self.flights.len() => 0,
+            Some(_) if self.submitted.is_empty() => usize::MAX,
+            Some(_) if running < self.submitted.len() => 0,
             Some(most) => most.saturating_sub(running),
         }
     }
@@ -169,15 +169,16 @@ impl Slurm {
             let submission = self.submit_array(&orders)?;
             let (number, array) = (submission.number, submission.array.unwrap_or_default());
             self.submissions.insert(number, submission);
-            updates.push(Update::Said(format!("job {array} of Slurm: {count} trials")));
+            updates.push(Update::Message(format!("job {array} of Slurm: {count} trials")));
             for (at, order) in orders.into_iter().enumerate() {
                 updates.push(Update::Noted(
                     order.trial,
                     Kind::Submitted,
                     format!("job {}", client::id(array, at)),
                 ));
-                let flight = Flight { order, place: (number, at), running: false, misses: 0, heard: 0 };
-                self.flights.insert(flight.order.trial, flight);
+                let trial_job =
+                    SubmittedTrial { order, place: (number, at), running: false, misses: 0, events_read: 0 };
+                self.submitted.insert(trial_job.order.trial, trial_job);
             }
         }
         Ok(updates)
@@ -224,31 +225,31 @@ impl Slurm {
 
     /// Looks after every job.
     fn poll(&mut self) -> Result<Vec<Update>> {
-        if self.flights.is_empty() {
+        if self.submitted.is_empty() {
             return Ok(Vec::new());
         }
         let jobs = match jobs(self.submissions.values()) {
             Ok(jobs) => jobs,
             // Nothing follows from a controller that does not answer.
-            Err(error) if !std::mem::replace(&mut self.deaf, true) => {
-                return Ok(vec![Update::Said(format!("warning: {error}; asking again until it answers"))]);
+            Err(error) if !std::mem::replace(&mut self.squeue_failing, true) => {
+                return Ok(vec![Update::Message(format!("warning: {error}; asking again until it answers"))]);
             }
             Err(_) => return Ok(Vec::new()),
         };
-        self.deaf = false;
+        self.squeue_failing = false;
         let mut updates = Vec::new();
         let mut over = Vec::new();
-        for (&trial, flight) in &mut self.flights {
-            let Flight { order, place, .. } = &*flight;
+        for (&trial, trial_job) in &mut self.submitted {
+            let SubmittedTrial { order, place, .. } = &*trial_job;
             let (submission, at) = (&self.submissions[&place.0], place.1);
             let from = submission.elements[at].from;
             let job = jobs.get(place);
             let left = Left::load(&order.run_dir, submission, at);
             let verdict =
-                judge(job, left.as_ref(), flight.misses, || Ok(saved_step(&order.run_dir)? > from))?;
-            flight.misses = if matches!(verdict, Verdict::Unclear) { flight.misses + 1 } else { 0 };
+                judge(job, left.as_ref(), trial_job.misses, || Ok(saved_step(&order.run_dir)? > from))?;
+            trial_job.misses = if matches!(verdict, Verdict::Unclear) { trial_job.misses + 1 } else { 0 };
             match verdict {
-                Verdict::Queued if std::mem::take(&mut flight.running) => {
+                Verdict::Queued if std::mem::take(&mut trial_job.running) => {
                     let id = job.map(Job::id).unwrap_or_default();
                     updates.push(Update::Noted(
                         trial,
@@ -256,18 +257,21 @@ impl Slurm {
                         format!("job {id} is back in the queue"),
                     ));
                 }
-                Verdict::Running if !std::mem::replace(&mut flight.running, true) => {
+                Verdict::Running if !std::mem::replace(&mut trial_job.running, true) => {
                     updates.push(Update::Begun(trial));
                 }
                 Verdict::Over(ending) => {
-                    let logs = [submission.path(&self.sweep_dir, "log"), flight.order.run_dir.join(LOG_FILE)];
+                    let logs =
+                        [submission.path(&self.sweep_dir, "log"), trial_job.order.run_dir.join(LOG_FILE)];
                     over.push((trial, explained(ending, &logs)));
                 }
                 Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
             }
-            let events = flight.order.run_dir.join(EVENTS_FILE);
+            let events = trial_job.order.run_dir.join(EVENTS_FILE);
             updates.extend(
-                news(&events, &mut flight.heard).into_iter().map(|event| Update::Heard(trial, event)),
+                new_events(&events, &mut trial_job.events_read)
+                    .into_iter()
+                    .map(|event| Update::Event(trial, event)),
             );
         }
         for (trial, ending) in over {
@@ -279,10 +283,11 @@ impl Slurm {
 
     /// A trial's job is over and its ending told.
     fn settle(&mut self, trial: usize) -> Result<()> {
-        let Some(flight) = self.flights.remove(&trial) else { return Ok(()) };
-        Left::forget(&flight.order.run_dir)?;
-        let number = flight.place.0;
-        let others = self.flights.values().map(|flight| flight.place).chain(self.found.iter().copied());
+        let Some(trial_job) = self.submitted.remove(&trial) else { return Ok(()) };
+        Left::forget(&trial_job.order.run_dir)?;
+        let number = trial_job.place.0;
+        let others =
+            self.submitted.values().map(|trial_job| trial_job.place).chain(self.found.iter().copied());
         if !others.into_iter().any(|place| place.0 == number)
             && let Some(mut submission) = self.submissions.remove(&number)
         {
@@ -295,7 +300,7 @@ impl Slurm {
     /// The numbers of the trials' jobs.
     fn ids(&self) -> Vec<String> {
         let array = |place: &Place| Some(client::id(self.submissions.get(&place.0)?.array?, place.1));
-        self.flights.values().filter_map(|flight| array(&flight.place)).collect()
+        self.submitted.values().filter_map(|trial_job| array(&trial_job.place)).collect()
     }
 }
 
@@ -321,8 +326,8 @@ impl Launcher for Slurm {
         match self.found(&order.run_dir, &order.identity) {
             Some(place) => {
                 self.found.retain(|other| *other != place);
-                let flight = Flight { order, place, running: false, misses: 0, heard: 0 };
-                self.flights.insert(flight.order.trial, flight);
+                let trial_job = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
+                self.submitted.insert(trial_job.order.trial, trial_job);
             }
             None => self.waiting.push(order),
         }
@@ -330,7 +335,7 @@ impl Launcher for Slurm {
     }
 
     fn updates(&mut self, patience: Duration) -> Result<Vec<Update>> {
-        let mut updates = std::mem::take(&mut self.told);
+        let mut updates = std::mem::take(&mut self.pending_updates);
         updates.extend(self.submit()?);
         if self.poll_at <= Instant::now() {
             updates.extend(self.poll()?);
@@ -345,9 +350,9 @@ impl Launcher for Slurm {
     fn stop(&mut self) {
         let unsubmitted = std::mem::take(&mut self.waiting).into_iter();
         let never = |order: Order| Update::Ended(order.trial, Ending::Left("was not submitted".to_string()));
-        self.told.extend(unsubmitted.map(never));
+        self.pending_updates.extend(unsubmitted.map(never));
         if let Err(error) = client::cancel(&self.ids()) {
-            self.told.push(Update::Said(format!("warning: {error}; the jobs go on")));
+            self.pending_updates.push(Update::Message(format!("warning: {error}; the jobs go on")));
         }
         self.poll_at = Instant::now();
     }
@@ -355,7 +360,7 @@ impl Launcher for Slurm {
     fn leave(&mut self) -> Option<String> {
         let arrays: Vec<String> =
             self.submissions.values().filter_map(|s| Some(s.array?.to_string())).collect();
-        let (count, waiting) = (self.flights.len(), self.waiting.len());
+        let (count, waiting) = (self.submitted.len(), self.waiting.len());
         let more = if waiting > 0 { format!("; {waiting} more wait for these") } else { String::new() };
         let stop = match arrays.is_empty() {
             true => String::new(),
@@ -382,15 +387,15 @@ fn saved_step(run_dir: &Path) -> Result<u64> {
     Ok(Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
 }
 
-/// What a trial has told since it was last listened to; `heard` bytes are known.
-fn news(events: &Path, heard: &mut u64) -> Vec<TrialEvent> {
+/// The events that a trial has written since the last call. `events_read` counts the bytes of the file that were read.
+fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
     let mut text = String::new();
     let read = File::open(events).and_then(|mut file| {
         // A trial that starts again begins its file anew.
-        if file.metadata()?.len() < *heard {
-            *heard = 0;
+        if file.metadata()?.len() < *events_read {
+            *events_read = 0;
         }
-        file.seek(SeekFrom::Start(*heard))?;
+        file.seek(SeekFrom::Start(*events_read))?;
         file.read_to_string(&mut text)
     });
     if read.is_err() {
@@ -398,7 +403,7 @@ fn news(events: &Path, heard: &mut u64) -> Vec<TrialEvent> {
     }
     // The last line may be half there.
     let whole = text.rfind('\n').map_or(0, |at| at + 1);
-    *heard += whole as u64;
+    *events_read += whole as u64;
     text[..whole].lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -419,13 +424,16 @@ mod tests {
     fn events_are_told_once_and_from_the_start_when_a_trial_starts_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let mut heard = 0;
-        assert!(news(&path, &mut heard).is_empty());
+        let mut events_read = 0;
+        assert!(new_events(&path, &mut events_read).is_empty());
         std::fs::write(&path, "{\"begin\":3}\n{\"message\":\"a\"}\n{\"mess").unwrap();
-        assert_eq!(news(&path, &mut heard), [TrialEvent::Begin(3), TrialEvent::Message("a".into())]);
+        assert_eq!(
+            new_events(&path, &mut events_read),
+            [TrialEvent::Begin(3), TrialEvent::Message("a".into())]
+        );
         std::fs::write(&path, "{\"begin\":3}\n{\"message\":\"a\"}\n{\"message\":\"b\"}\n").unwrap();
-        assert_eq!(news(&path, &mut heard), [TrialEvent::Message("b".into())]);
+        assert_eq!(new_events(&path, &mut events_read), [TrialEvent::Message("b".into())]);
         std::fs::write(&path, "{\"begin\":9}\n").unwrap();
-        assert_eq!(news(&path, &mut heard), [TrialEvent::Begin(9)]);
+        assert_eq!(new_events(&path, &mut events_read), [TrialEvent::Begin(9)]);
     }
 }

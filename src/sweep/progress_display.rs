@@ -2,8 +2,8 @@
 //! programs.
 
 use super::board::{self, Line, Stage};
-use super::event::{SweepEvent, TrialName};
 use super::expand::Trial;
+use super::json_event::{SweepEvent, TrialName};
 use super::ledger::Kind;
 use super::plan::makespan;
 use super::state::StateKind;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::printable;
 use crate::results::metric::{DEV_BLEU, TEST_BLEU};
 use crate::results::record::Failure;
-use crate::telemetry::console::{say, seconds_left, state, terminal_size};
+use crate::telemetry::console::{print_message, seconds_left, state, terminal_size};
 use crate::telemetry::format::duration;
 use crate::telemetry::observer::{Observer, Report};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -85,7 +85,7 @@ pub struct SweepProgress<'a> {
     /// Events go to standard output.
     json: bool,
     /// Whether an event could not be written.
-    untold: AtomicBool,
+    write_failed: AtomicBool,
 }
 
 /// The board on a terminal.
@@ -101,7 +101,7 @@ pub struct TrialProgress<'a> {
     number: usize,
     start_step: u64,
     started: Instant,
-    said: Instant,
+    last_line: Instant,
 }
 
 impl<'a> SweepProgress<'a> {
@@ -122,7 +122,7 @@ impl<'a> SweepProgress<'a> {
             lines: Mutex::new(lines),
             screen,
             json,
-            untold: AtomicBool::new(false),
+            write_failed: AtomicBool::new(false),
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a> SweepProgress<'a> {
     }
 
     /// Prints a line for people, above the board.
-    pub fn say(&self, line: &str) {
+    pub fn message(&self, line: &str) {
         if self.json {
             self.tell(&SweepEvent::Message { text: line });
         }
@@ -156,9 +156,11 @@ impl<'a> SweepProgress<'a> {
     fn warn_once(&self, told: std::io::Result<()>) {
         if let Err(error) = told
             && error.kind() != std::io::ErrorKind::BrokenPipe
-            && !self.untold.swap(true, Ordering::Relaxed)
+            && !self.write_failed.swap(true, Ordering::Relaxed)
         {
-            say(&format!("warning: cannot write events to standard output: {error}; the sweep goes on"));
+            print_message(&format!(
+                "warning: cannot write events to standard output: {error}; the sweep goes on"
+            ));
         }
     }
 
@@ -228,7 +230,7 @@ impl<'a> SweepProgress<'a> {
         self.tell(&SweepEvent::TrialStarted { trial: self.name(number) });
         self.change(number, |line| (line.stage, line.note) = (Stage::Running, String::new()));
         let now = Instant::now();
-        TrialProgress { sweep: self, number, start_step: 0, started: now, said: now }
+        TrialProgress { sweep: self, number, start_step: 0, started: now, last_line: now }
     }
 
     /// Takes the board away, so that what follows stands below what was said.
@@ -286,7 +288,7 @@ fn headline(lines: &[Line], workers: usize) -> String {
 
 impl TrialProgress<'_> {
     /// Shows what the trial told.
-    pub fn hear(&mut self, event: &TrialEvent) {
+    pub fn handle_event(&mut self, event: &TrialEvent) {
         let trial = self.sweep.name(self.number);
         match event {
             TrialEvent::Begin(step) => {
@@ -329,10 +331,10 @@ impl TrialProgress<'_> {
             line.note = String::new();
         });
         // A terminal has the board, a program the events.
-        if self.sweep.screen.is_none() && !self.sweep.json && self.said.elapsed() >= QUIET {
-            self.said = Instant::now();
+        if self.sweep.screen.is_none() && !self.sweep.json && self.last_line.elapsed() >= QUIET {
+            self.last_line = Instant::now();
             let (row, seed) = (trial.row, trial.seed);
-            self.sweep.say(&format!("{row} seed {seed}  step {step}/{steps}  {}", state(report, left)));
+            self.sweep.message(&format!("{row} seed {seed}  step {step}/{steps}  {}", state(report, left)));
         }
     }
 }

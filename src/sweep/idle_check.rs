@@ -2,9 +2,9 @@
 
 use super::combine::{Combination, about_row};
 use super::settings::{Setting, of_sets};
-use crate::config::effect::{Idle, idle, is_default};
-use crate::config::schema::Experiment;
-use crate::config::tree::Tree;
+use crate::config::experiment::Experiment;
+use crate::config::idle_settings::{Idle, idle, is_default};
+use crate::config::toml_tree::Tree;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::BTreeMap;
 

@@ -6,9 +6,9 @@ use super::settings::mistake;
 use super::spec::SweepSpec;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 use crate::results::metric::METRICS;
 use crate::results::published::Published;
+use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 
 /// How the results of these trials are laid out in a table.
 ///

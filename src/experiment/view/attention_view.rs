@@ -4,7 +4,7 @@ use crate::data::tokenizer::{BOS, EOS, Tokenizer};
 use crate::error::Result;
 use crate::experiment::Work;
 use crate::experiment::evaluate::Translated;
-use crate::results::attention::{Attention, AttentionKind, AttentionMap, Sentence};
+use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
 use tch::{Kind, Tensor};
 
 /// The maps that `[run]` asks for.

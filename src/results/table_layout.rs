@@ -1,10 +1,10 @@
 //! What a table is made of: how the sweep wants it, and what came of its trials.
 
-use super::cost::TrainingTime;
 use super::hyperparameters::Hyperparameters;
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, on_sets};
 use super::published::Published;
 use super::record::Record;
+use super::training_cost::TrainingTime;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

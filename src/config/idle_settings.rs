@@ -1,8 +1,8 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
+use super::experiment::{Experiment, RunConfig};
 use super::identity::configuration_hash;
-use super::schema::{Experiment, RunConfig};
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, Position};
 use crate::train::TrainingConfig;

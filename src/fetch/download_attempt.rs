@@ -16,7 +16,7 @@ use ureq::http::{HeaderMap, StatusCode, header};
 
 /// Why an attempt did not bring the whole file.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum AttemptError {
     /// Worth another attempt, which goes on where this one stopped.
     Passing(String),
     /// This address will not give the file.
@@ -25,9 +25,9 @@ pub enum Trouble {
     Local(Error),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
-        Trouble::Local(error)
+        AttemptError::Local(error)
     }
 }
 
@@ -128,7 +128,7 @@ pub fn transfer(
     part: &Part,
     wanted: Wanted,
     progress: &mut dyn Progress,
-) -> std::result::Result<(), Trouble> {
+) -> std::result::Result<(), AttemptError> {
     let notes = part.notes()?;
     if part.len() > 0 && notes.validator.is_none() && !wanted.pinned {
         // Nothing could tell whether the rest belongs to what is there.
@@ -157,7 +157,7 @@ pub fn transfer(
             };
             if !why.is_empty() {
                 part.remove()?;
-                return Err(Trouble::Passing(format!("{why}; starting anew")));
+                return Err(AttemptError::Passing(format!("{why}; starting anew")));
             }
             (have, total.or(notes.total))
         }
@@ -167,25 +167,25 @@ pub fn transfer(
                 return Ok(());
             }
             part.remove()?;
-            return Err(Trouble::Passing(
+            return Err(AttemptError::Passing(
                 "the server has less than was fetched before; starting anew".into(),
             ));
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(Trouble::Passing(format!("the server answered {status}")));
+            return Err(AttemptError::Passing(format!("the server answered {status}")));
         }
         status if status.is_server_error() => {
-            return Err(Trouble::Passing(format!("the server answered {status}")));
+            return Err(AttemptError::Passing(format!("the server answered {status}")));
         }
-        status => return Err(Trouble::Refused(format!("the server answered {status}"))),
+        status => return Err(AttemptError::Refused(format!("the server answered {status}"))),
     };
     if text(headers, header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")) {
-        return Err(Trouble::Refused("the server sent a web page instead of the file".into()));
+        return Err(AttemptError::Refused("the server sent a web page instead of the file".into()));
     }
     if let (Some(total), Some(bytes)) = (total, wanted.bytes)
         && total != bytes
     {
-        return Err(Trouble::Refused(format!("the file there has {total} bytes instead of {bytes}")));
+        return Err(AttemptError::Refused(format!("the file there has {total} bytes instead of {bytes}")));
     }
     let total = total.or(wanted.bytes);
     if start == 0 {
@@ -204,7 +204,7 @@ fn receive(
     total: Option<u64>,
     at_most: u64,
     progress: &mut dyn Progress,
-) -> std::result::Result<(), Trouble> {
+) -> std::result::Result<(), AttemptError> {
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
@@ -222,7 +222,7 @@ fn receive(
                 if have > total.unwrap_or(at_most) {
                     drop(file);
                     part.remove()?;
-                    return Err(Trouble::Refused(match total {
+                    return Err(AttemptError::Refused(match total {
                         Some(total) => format!("the server sent more than {total} bytes"),
                         None => format!(
                             "the server sent more than {at_most} bytes without stating how many there are; if the file \
@@ -239,9 +239,9 @@ fn receive(
     sync(&file, &part.path)?;
     let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
     match end {
-        Err(error) => Err(Trouble::Passing(format!("cut off after {have}{of} bytes ({error})"))),
+        Err(error) => Err(AttemptError::Passing(format!("cut off after {have}{of} bytes ({error})"))),
         Ok(()) if total.is_some_and(|total| have < total) => {
-            Err(Trouble::Passing(format!("the server stopped after {have}{of} bytes")))
+            Err(AttemptError::Passing(format!("the server stopped after {have}{of} bytes")))
         }
         Ok(()) => Ok(()),
     }
@@ -267,7 +267,7 @@ fn check_space(part: &Part, start: u64, total: Option<u64>) -> Result<()> {
 }
 
 /// Which failures of a request are worth another attempt.
-fn explain(error: ureq::Error) -> Trouble {
+fn explain(error: ureq::Error) -> AttemptError {
     let text = match &error {
         // Its text repeats the address, with the password that may be in it.
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => "the address cannot be read".to_string(),
@@ -278,8 +278,8 @@ fn explain(error: ureq::Error) -> Trouble {
         | ureq::Error::Timeout(_)
         | ureq::Error::ConnectionFailed
         | ureq::Error::HostNotFound
-        | ureq::Error::Protocol(_) => Trouble::Passing(text),
-        _ => Trouble::Refused(text),
+        | ureq::Error::Protocol(_) => AttemptError::Passing(text),
+        _ => AttemptError::Refused(text),
     }
 }
 

@@ -8,8 +8,8 @@
 //! removed, never goes on to the next (2.21, `directory_watcher.py`). Nothing is ever appended to a file of
 //! an earlier process, whose end may be torn.
 
-use super::event;
 use super::metrics_log::Row;
+use super::tensorboard_event;
 use super::view_log::{Content, View};
 use crate::error::{Error, Result};
 use crate::figures::Png;
@@ -64,18 +64,18 @@ impl EventWriter {
         // Every file is complete when it gets its name, so the newest says it all. An older one beside it
         // is left from a change-over that was interrupted, and its events are in the newest.
         let old = match own_files(dir)?.last() {
-            Some((_, newest)) => event::read(newest)?,
+            Some((_, newest)) => tensorboard_event::read(newest)?,
             None => Vec::new(),
         };
         let mut events = Vec::new();
         for row in points.iter().filter(|row| row.step <= step) {
-            events.push(event::scalar(row.step, &row.tag, row.value));
+            events.push(tensorboard_event::scalar(row.step, &row.tag, row.value));
         }
         for view in views.iter().filter(|view| view.step <= step) {
             events.push(view_event(view)?);
         }
         // Stable: values of one step stay in the order in which they were recorded.
-        events.sort_by_key(event::step);
+        events.sort_by_key(tensorboard_event::step);
         keep_times(&mut events, &old);
         Self::take_over(dir, &events)
     }
@@ -97,8 +97,8 @@ impl EventWriter {
             file: second,
             kept: events.iter().filter_map(key).collect(),
         };
-        writer.write(&event::file_version())?;
-        writer.write(&event::session_start())?;
+        writer.write(&tensorboard_event::file_version())?;
+        writer.write(&tensorboard_event::session_start())?;
         for event in events {
             writer.write(event)?;
         }
@@ -115,7 +115,7 @@ impl EventWriter {
     /// What the file already held when the run was resumed is not written again: a run that was stopped
     /// after its checkpoint repeats the values of the checkpoint's step.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
-        if self.has(step, tag) { Ok(()) } else { self.write(&event::scalar(step, tag, value)) }
+        if self.has(step, tag) { Ok(()) } else { self.write(&tensorboard_event::scalar(step, tag, value)) }
     }
 
     /// Writes a text or a histogram, as [`scalar`](Self::scalar) writes a point.
@@ -125,12 +125,12 @@ impl EventWriter {
 
     /// Writes a text that no log of the run has, which TensorBoard shows as Markdown.
     pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
-        self.write(&event::text(step, tag, markdown)?)
+        self.write(&tensorboard_event::text(step, tag, markdown)?)
     }
 
     /// Writes a picture.
     pub fn image(&mut self, step: u64, tag: &str, picture: &Png) -> Result<()> {
-        self.write(&event::image(step, tag, picture))
+        self.write(&tensorboard_event::image(step, tag, picture))
     }
 
     /// Hands all events to the operating system, so that a running TensorBoard sees them.
@@ -146,7 +146,7 @@ impl EventWriter {
 
     /// Appends one record.
     pub(super) fn write(&mut self, event: &Event) -> Result<()> {
-        self.records.write(&event::encode(event)?).map_err(Error::io("write", &self.path))
+        self.records.write(&tensorboard_event::encode(event)?).map_err(Error::io("write", &self.path))
     }
 
     fn has(&self, step: u64, tag: &str) -> bool {
@@ -191,13 +191,13 @@ fn keep_times(events: &mut [Event], old: &[Event]) {
 
 fn view_event(view: &View) -> Result<Event> {
     match &view.content {
-        Content::Text(markdown) => event::text(view.step, &view.tag, markdown),
-        Content::Histogram(histogram) => Ok(event::histogram(view.step, &view.tag, histogram)),
+        Content::Text(markdown) => tensorboard_event::text(view.step, &view.tag, markdown),
+        Content::Histogram(histogram) => Ok(tensorboard_event::histogram(view.step, &view.tag, histogram)),
     }
 }
 
 fn key(event: &Event) -> Option<(u64, String)> {
-    Some((event::step(event), event::tag(event)?.to_string()))
+    Some((tensorboard_event::step(event), tensorboard_event::tag(event)?.to_string()))
 }
 
 /// Generation and path of this writer's files in the directory, oldest first.
@@ -246,11 +246,14 @@ mod tests {
         let mut files = own_files(dir).unwrap();
         let (_, newest) = files.pop().unwrap();
         assert!(files.iter().all(|(_, path)| fs::metadata(path).unwrap().len() == 0));
-        let events = event::read(&newest).unwrap();
+        let events = tensorboard_event::read(&newest).unwrap();
         assert_eq!(events[0].get_file_version(), "brain.Event:2");
         assert!(events[1].has_session_log());
-        let value = |event| event::scalar_value(event).unwrap_or_default();
-        events[2..].iter().map(|e| (event::step(e), event::tag(e).unwrap().to_string(), value(e))).collect()
+        let value = |event| tensorboard_event::scalar_value(event).unwrap_or_default();
+        events[2..]
+            .iter()
+            .map(|e| (tensorboard_event::step(e), tensorboard_event::tag(e).unwrap().to_string(), value(e)))
+            .collect()
     }
 
     fn log_steps(writer: &mut EventWriter, steps: impl Iterator<Item = u64>) {
@@ -313,7 +316,7 @@ mod tests {
         let dir = directory.path();
         let mut writer = EventWriter::create(dir).unwrap();
         for (step, seconds) in [(1, 1000.0), (4, 4000.0)] {
-            let mut event = event::scalar(step, "train/loss", 10.0 / step as f64);
+            let mut event = tensorboard_event::scalar(step, "train/loss", 10.0 / step as f64);
             event.set_wall_time(seconds);
             writer.write(&event).unwrap();
         }
@@ -322,8 +325,9 @@ mod tests {
         let mut found = scalars(dir);
         found.sort_by_key(|(step, tag, _)| (*step, tag.clone()));
         assert_eq!(found, expected(1..=5));
-        let events = event::read(&own_files(dir).unwrap().pop().unwrap().1).unwrap();
-        let times: Vec<_> = events[2..].iter().map(|e| (event::step(e), e.get_wall_time())).collect();
+        let events = tensorboard_event::read(&own_files(dir).unwrap().pop().unwrap().1).unwrap();
+        let times: Vec<_> =
+            events[2..].iter().map(|e| (tensorboard_event::step(e), e.get_wall_time())).collect();
         assert!(times.is_sorted(), "{times:?}");
         assert_eq!((times[0], times[times.len() - 1]), ((1, 1000.0), (5, 4000.0)));
     }

@@ -4,7 +4,7 @@
 //! Vaswani et al. 2017, §6.1 and its footnote: training time × number of GPUs × the single-precision
 //! operations a second that each is assumed to sustain. By count: [`model::flops`](crate::model::flops).
 
-use super::layout::{TrialOutcome, TrialResult};
+use super::table_layout::{TrialOutcome, TrialResult};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

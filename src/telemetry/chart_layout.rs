@@ -3,8 +3,8 @@
 //! # Source
 //! TensorBoard, `plugins/custom_scalar/{layout.proto,metadata.py}`.
 
-use super::event;
-use super::tensorboard::EventWriter;
+use super::tensorboard_event;
+use super::tensorboard_file::EventWriter;
 use crate::error::Result;
 use protobuf::RepeatedField;
 use tensorboard_proto::layout as proto;
@@ -38,9 +38,9 @@ impl EventWriter {
     pub fn layout(&mut self, categories: &[Category]) -> Result<()> {
         let mut layout = proto::Layout::new();
         layout.set_category(categories.iter().map(category).collect());
-        let mut value = event::plugin_value(LAYOUT_TAG, "custom_scalars", Vec::new());
-        value.set_tensor(event::strings(vec![event::encode(&layout)?]));
-        self.write(&event::summary(0, value))
+        let mut value = tensorboard_event::plugin_value(LAYOUT_TAG, "custom_scalars", Vec::new());
+        value.set_tensor(tensorboard_event::strings(vec![tensorboard_event::encode(&layout)?]));
+        self.write(&tensorboard_event::summary(0, value))
     }
 }
 

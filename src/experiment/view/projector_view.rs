@@ -1,6 +1,6 @@
 //! The embeddings of the most frequent tokens, for TensorBoard's projector.
 
-use super::attention::numbers;
+use super::attention_view::numbers;
 use crate::error::Result;
 use crate::experiment::Work;
 use crate::model::Tying;

@@ -3,7 +3,7 @@
 use super::{Report, Section, file_name};
 use crate::error::Result;
 use crate::figures::{Heatmap, Matrix, heatmap};
-use crate::results::attention::{ATTENTION_FILE, Attention, AttentionKind};
+use crate::results::attention_file::{ATTENTION_FILE, Attention, AttentionKind};
 
 /// Maps of one row, at most: a page of them shows nothing.
 const MOST_MAPS: usize = 12;

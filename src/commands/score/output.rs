@@ -2,7 +2,7 @@
 
 use super::Arguments;
 use super::choice::metrics;
-use super::texts::{Given, Set};
+use super::input::{Given, Set};
 use crate::error::{Error, Result};
 use crate::score::{
     BOOTSTRAP_RESAMPLES, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
