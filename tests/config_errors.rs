@@ -4,6 +4,7 @@ mod common;
 
 use ablate::config::load_experiment;
 use common::folder::{Folder, parts};
+use common::variants::{MODEL_KEYS, accepted_values};
 
 #[track_caller]
 fn experiment_fails(text: &str, line: usize, message: &str, help: &str) {
@@ -19,9 +20,6 @@ fn set_fails(set: &str, message: &str, help: &str) {
     assert_eq!((file.as_str(), said.as_str(), helped.as_str()), ("--set", message, help));
 }
 
-const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple";
 const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 #[test]
@@ -55,7 +53,7 @@ fn keys_sections_types_and_names() {
         "[model]\nposition = \"sinusoid\"",
         3,
         "model.position = \"sinusoid\" is not known",
-        "did you mean \"sinusoidal\"? accepted: \"sinusoidal\", \"sinusoidal_halves\", \"learned\", \"none\"",
+        &format!("did you mean \"sinusoidal\"? accepted: {}", accepted_values("position")),
     );
     experiment_fails(
         "[run]\ndevice = \"gpu\"",

@@ -6,11 +6,9 @@ use ablate::error::Error;
 use ablate::sweep::expand::{Trial, TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use common::folder::{Folder, parts};
+use common::variants::MODEL_KEYS;
 
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
-const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple";
 const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 #[track_caller]

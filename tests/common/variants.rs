@@ -4,6 +4,17 @@ use ablate::config::json_schema;
 use ablate::model::ModelConfig;
 use serde_json::{Value, json};
 
+/// What an error says of a key of `[model]` that is unknown.
+pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
+    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
+    initialisation, embedding_rows, embedding_multiple";
+
+/// The values of a choice of `[model]`, as an error lists them.
+pub fn accepted_values(key: &str) -> String {
+    let values = choices().into_iter().filter(|choice| choice.key == key);
+    values.map(|choice| choice.value.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// A setting and one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
