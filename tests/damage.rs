@@ -92,7 +92,7 @@ fn a_finished_run_with_a_damaged_configuration_gets_it_back() {
     let other = finished();
     change(&other, "config.toml", |bytes| flip(bytes));
     other.run(&["verify", RUN]).expect(2).says("config.toml is damaged");
-    other.run(&["train", "tiny.toml"]).expect(0).says("config.toml is damaged and written anew");
+    other.run(&["train", "tiny.toml"]).expect(0).says("config.toml is damaged and is written anew");
     assert_same(&whole, &other, "a changed configuration");
     assert_eq!(attempts(&other), [0]);
 }
@@ -103,8 +103,8 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
     type Damage = fn(&mut Vec<u8>);
     let cases: [(&str, Damage, &str); 6] = [
         // In the identity on the first line: it must not pass for another trial's run.
-        ("config.toml", |bytes| bytes[20] ^= 1, "config.toml is damaged and written anew"),
-        ("config.toml", |bytes| bytes.truncate(30), "config.toml is damaged and written anew"),
+        ("config.toml", |bytes| bytes[20] ^= 1, "config.toml is damaged and is written anew"),
+        ("config.toml", |bytes| bytes.truncate(30), "config.toml is damaged and is written anew"),
         ("metrics.csv", |bytes| bytes[40] ^= 1, "metrics.csv is damaged and restored from the checkpoint"),
         (
             "metrics.csv",
