@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Workshop;
+use common::{Workshop, names};
 use std::path::Path;
 
 const SWEEP: &str = r#"
@@ -21,12 +21,8 @@ set = { "model.d_ff" = 24 }
 const BASE: &str = "results/small/base/seed-1";
 const WIDE: &str = "results/small/wide/seed-1";
 
-/// A finished sweep.
 fn finished() -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", SWEEP);
-    workshop.run(&["sweep", "small.toml"]).expect(0);
-    workshop
+    Workshop::swept(SWEEP)
 }
 
 /// Every file below a folder with its content, but for locks.
@@ -45,14 +41,6 @@ fn everything(workshop: &Workshop) -> Vec<(String, Vec<u8>)> {
     enter(&workshop.path("results"), &mut found);
     found.sort();
     found
-}
-
-fn names(workshop: &Workshop, folder: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(workshop.path(folder)).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -80,9 +68,11 @@ fn what_goes_leaves_a_finished_sweep_that_verifies_and_lends_its_runs() {
         assert!(shown.out().contains(kind), "{}", shown.out());
     }
     let kept = ["best.weights.safetensors", "scored.weights.safetensors"];
-    assert_eq!(names(&workshop, &format!("{BASE}/checkpoints")), kept);
-    assert!(!names(&workshop, BASE).iter().any(|name| name.ends_with(".tmp") || name.ends_with(".damaged")));
-    assert!(!names(&workshop, "results/small").iter().any(|name| name.ends_with(".tmp")));
+    assert_eq!(names(&workshop.path(&format!("{BASE}/checkpoints"))), kept);
+    assert!(
+        !names(&workshop.path(BASE)).iter().any(|name| name.ends_with(".tmp") || name.ends_with(".damaged"))
+    );
+    assert!(!names(&workshop.path("results/small")).iter().any(|name| name.ends_with(".tmp")));
 
     workshop.run(&["verify", BASE, "--decode"]).expect(0);
     workshop.run(&["sweep", "small.toml"]).expect(0).says("all 2 trials are finished already");
@@ -139,10 +129,10 @@ fn what_others_need_or_are_at_stays() {
 
     // Scored weights that are not what the record says: the checkpoints could make them again.
     workshop.write(&format!("{BASE}/checkpoints/scored.weights.safetensors"), "damaged");
-    let before = names(&workshop, &format!("{BASE}/checkpoints"));
+    let before = names(&workshop.path(&format!("{BASE}/checkpoints")));
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("not as recorded"), "{}", shown.out());
-    assert_eq!(before, names(&workshop, &format!("{BASE}/checkpoints")));
+    assert_eq!(before, names(&workshop.path(&format!("{BASE}/checkpoints"))));
 
     // A run in which a process is at work.
     workshop.write(&format!("{WIDE}/record.json.damaged"), "{");

@@ -20,9 +20,7 @@ set = { "model.d_ff" = 24 }
 
 /// A sweep that has run, and its records alone in a directory called `evidence/small`.
 fn with_evidence() -> (Workshop, String) {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", SWEEP);
-    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let workshop = Workshop::swept(SWEEP);
     let records = workshop.text("results/small/records.jsonl");
     std::fs::create_dir_all(workshop.path("evidence/small")).unwrap();
     workshop.write("evidence/small/records.jsonl", &records);

@@ -10,7 +10,7 @@ use ablate::export::{Format, Run, check_place, export};
 use ablate::model::mode::Mode;
 use ablate::model::{ModelConfig, Network, Norm, NormKind, Position, Transformer, Tying};
 use common::variants::single_and_paired;
-use common::{every, learn_tokenizer};
+use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,14 +63,6 @@ fn exported(
     };
     let result = export(format, &run, &out);
     (root, out, experiment, model, result)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 fn json(path: &Path) -> serde_json::Value {

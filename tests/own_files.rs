@@ -4,9 +4,9 @@
 mod common;
 
 use ablate::experiment::run_files::Contents;
-use common::Workshop;
+use common::{Workshop, names};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const SWEEP: &str = r#"
 base = "tiny.toml"
@@ -24,10 +24,7 @@ set = { "model.d_ff" = 24 }
 const BASE: &str = "results/small/base/seed-1";
 
 fn swept() -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", SWEEP);
-    workshop.run(&["sweep", "small.toml"]).expect(0);
-    workshop
+    Workshop::swept(SWEEP)
 }
 
 fn without_wide() -> String {
@@ -45,13 +42,6 @@ fn mine(workshop: &Workshop, name: &str) -> PathBuf {
 #[track_caller]
 fn assert_mine(workshop: &Workshop, name: &str) {
     assert_eq!(workshop.text(name), format!("mine: {name}"));
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn add_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()
     below.try_for_each(|below| add_pages(below, pages))
 }
 
-/// Whether a file is a page of this manual, of any version.
+/// Returns whether `page` is a page of this manual, of any version of the program.
 fn is_own(page: &[u8]) -> bool {
     let title = b".TH ablate";
     page.windows(title.len()).any(|window| window == title)

@@ -7,7 +7,7 @@ use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
 use crate::error::{Error, Result, nearest};
 use crate::fetch::Progress;
-use crate::sweep::settings::{mistake, of_sets};
+use crate::sweep::settings;
 use crate::telemetry::console::print_message;
 use crate::telemetry::format;
 use clap::Args;
@@ -44,7 +44,13 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return list(&arguments.recipes);
     };
     let file = named(&what, &arguments.recipes)?;
-    check_settings(&arguments.sets)?;
+    // The tying concerns the text by what it rules out: separate vocabularies need another than the default.
+    settings::require(
+        &arguments.sets,
+        |key| key.starts_with("data.") || key == "model.tying",
+        "does not change what is prepared",
+        "expected keys of [data], as in data.merges=8000",
+    )?;
     let data = load_data(&file, &arguments.sets)?;
     let mut console = Console::new();
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
@@ -52,19 +58,6 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     match arguments.json {
         true => print_json(&document(&prepared)?),
         false => print(&format!("{}\n", prepared.directory().display())),
-    }
-}
-
-/// Whether every `--set` says something about the text. The tying does by what it rules out: an experiment with separate
-/// vocabularies must state another than the default.
-fn check_settings(sets: &[String]) -> Result<()> {
-    let concerns_text = |key: &str| key.starts_with("data.") || key == "model.tying";
-    match of_sets(sets)?.into_iter().find(|setting| !concerns_text(&setting.key)) {
-        None => Ok(()),
-        Some(setting) => {
-            let message = format!("{} does not change what is prepared", setting.key);
-            Err(mistake(message, &setting.place, "expected keys of [data], as in data.merges=8000"))
-        }
     }
 }
 

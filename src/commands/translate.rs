@@ -7,7 +7,7 @@ use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::experiment::TrainedModel;
 use crate::signal::StopFlag;
-use crate::sweep::settings::{mistake, of_sets};
+use crate::sweep::settings;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -32,7 +32,12 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    check_settings(&arguments.sets)?;
+    settings::require(
+        &arguments.sets,
+        |key| key.starts_with("decoding.") || key.starts_with("run."),
+        "cannot change how a trained model translates",
+        "expected keys of [decoding] or [run], as in decoding.beam=4",
+    )?;
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
@@ -74,20 +79,4 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         }
     }
     print(&output)
-}
-
-/// Whether every `--set` can change something of a model that is trained already.
-fn check_settings(sets: &[String]) -> Result<()> {
-    let changes = |key: &str| key.starts_with("decoding.") || key.starts_with("run.");
-    match of_sets(sets)?.into_iter().find(|setting| !changes(&setting.key)) {
-        None => Ok(()),
-        Some(setting) => {
-            let message = format!("{} cannot change how a trained model translates", setting.key);
-            Err(mistake(
-                message,
-                &setting.place,
-                "expected keys of [decoding] or [run], as in decoding.beam=4",
-            ))
-        }
-    }
 }

@@ -30,6 +30,23 @@ pub struct Experiment {
     pub run: RunConfig,
 }
 
+#[cfg(test)]
+impl Experiment {
+    /// An experiment of defaults on a small generated corpus.
+    pub(crate) fn of_generated_text() -> Self {
+        use crate::data::{Corpus, GeneratedCorpus, Recipe};
+        let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
+        Experiment {
+            label: None,
+            data: DataConfig::new(Recipe::new("g", "en", "de", corpus)),
+            model: Default::default(),
+            training: Default::default(),
+            decoding: Default::default(),
+            run: Default::default(),
+        }
+    }
+}
+
 /// The `[run]` section: the device of a trial and what it logs. Not part of a trial's identity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -174,25 +174,13 @@ fn write_canonical(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{DataConfig, FilePairs, FilesCorpus, GeneratedCorpus, Recipe};
+    use crate::data::{FilePairs, FilesCorpus};
 
     fn generated() -> Experiment {
-        let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
-        let recipe = Recipe::new("g", "en", "de", corpus);
-        Experiment {
-            label: None,
-            data: DataConfig {
-                lowercase: false,
-                merges: 10,
-                max_length: 20,
-                max_length_ratio: 9.0,
-                ..DataConfig::new(recipe)
-            },
-            model: Default::default(),
-            training: Default::default(),
-            decoding: Default::default(),
-            run: Default::default(),
-        }
+        let mut experiment = Experiment::of_generated_text();
+        let data = &mut experiment.data;
+        (data.lowercase, data.merges, data.max_length, data.max_length_ratio) = (false, 10, 20, 9.0);
+        experiment
     }
 
     fn changed(change: impl Fn(&mut Experiment)) -> Experiment {

@@ -15,7 +15,7 @@ pub struct Idle {
     pub key: &'static str,
     /// Why, with the values that make it so.
     pub message: String,
-    /// What would have an effect.
+    /// The advice: a change of the settings with which the key has an effect.
     pub help: String,
     /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
     /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
@@ -105,7 +105,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
     })
 }
 
-/// Whether a key has its default.
+/// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
         model: ModelConfig::default(),
@@ -172,18 +172,9 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
-        let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
-        let mut experiment = Experiment {
-            label: None,
-            data: DataConfig::new(Recipe::new("g", "en", "de", corpus)),
-            model: Default::default(),
-            training: Default::default(),
-            decoding: Default::default(),
-            run: Default::default(),
-        };
+        let mut experiment = Experiment::of_generated_text();
         experiment.training.steps = 20;
         experiment.training.checkpoint_interval_steps = 10;
         experiment.training.average_checkpoints = 2;

@@ -1,10 +1,9 @@
 //! Experiment files: what a TOML file means.
 //!
-//! A file is parsed ([`parse`]) into a [`tree`] that remembers places, laid over its bases and changed
-//! by `--set` ([`load`]), read as the typed [`schema`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same, [`effect`] which settings change
-//! nothing, [`json_schema`] tells
-//! editors what a file may hold.
+//! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
+//! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
+//! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
+//! nothing, [`json_schema`] tells editors what a file may hold.
 
 pub mod deserialize;
 pub mod experiment;
@@ -12,6 +11,7 @@ pub mod identity;
 pub mod idle_settings;
 pub mod json_schema;
 pub mod load;
+mod mismatch;
 pub mod parse;
 pub mod toml_tree;
 pub mod validate;

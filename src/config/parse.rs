@@ -219,7 +219,7 @@ fn end_of_line(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| at + length)
 }
 
-/// What lies behind the string that begins at `at`. One that is not closed ends with its line, or with the text where
+/// Returns the place behind the string that begins at `at`. A string that is not closed ends with its line, or with the text where
 /// it may have several lines.
 fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let quote = bytes[at];

@@ -119,18 +119,10 @@ fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Corpus, GeneratedCorpus, Recipe};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
-        let corpus = Corpus::Generated(GeneratedCorpus { train: 10, dev: 2, test: 2, seed: 1 });
-        let mut experiment = Experiment {
-            label: None,
-            data: DataConfig { merges: 100, ..DataConfig::new(Recipe::new("g", "en", "de", corpus)) },
-            model: Default::default(),
-            training: Default::default(),
-            decoding: Default::default(),
-            run: Default::default(),
-        };
+        let mut experiment = Experiment::of_generated_text();
+        experiment.data.merges = 100;
         change(&mut experiment);
         experiment
     }

@@ -79,9 +79,10 @@ fn curve(row: &[Trial], known: &BTreeMap<(&str, u64), Vec<metrics_log::Row>>, ta
 mod tests {
     use super::*;
     use crate::config::load_experiment;
+    use crate::results::examples::example;
     use crate::results::metric::{METRICS, tests::with_chrf};
     use crate::results::record::tests::record;
-    use crate::results::table::{ResultTable, tests::example};
+    use crate::results::table::ResultTable;
     use std::fs;
     use std::path::Path;
 

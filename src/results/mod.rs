@@ -2,6 +2,8 @@
 
 pub mod attention_file;
 pub mod compare;
+#[cfg(test)]
+pub(crate) mod examples;
 pub mod hyperparameters;
 pub mod index;
 pub mod metric;

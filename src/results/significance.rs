@@ -282,7 +282,7 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::{finished, row, table3};
+    use super::super::examples::{finished, row, table3};
     use super::super::table_layout::TrialOutcome;
     use super::*;
     use crate::score::paired_randomization;

@@ -2,7 +2,7 @@
 //!
 //! # Source
 //! Vaswani et al. 2017, §6.1 and its footnote: training time × number of GPUs × the single-precision
-//! operations a second that each is assumed to sustain. By count: [`model::flops`](crate::model::flops).
+//! operations a second that each is assumed to sustain. By count: [`model::cost`](crate::model::cost).
 
 use super::table_layout::{TrialOutcome, TrialResult};
 use serde::Serialize;
@@ -78,7 +78,7 @@ fn peak(device: &str, stated: &BTreeMap<String, f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::finished;
+    use super::super::examples::finished;
     use super::*;
 
     fn trial(device: &str, flops: Option<f64>, seconds: Option<f64>) -> TrialResult {

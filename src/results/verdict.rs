@@ -181,10 +181,10 @@ fn judge_row(
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::{finished, row, table3};
     use super::super::published::Published;
     use super::super::significance::OverSentences;
     use super::super::t_test::{OverSeeds, SeedTest};
-    use super::super::table::tests::{finished, row, table3};
     use super::*;
 
     fn over_seeds(p: f64, half_width: f64) -> OverSeeds {

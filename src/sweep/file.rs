@@ -2,7 +2,7 @@
 //!
 //! Tables of settings (`set`, `axes`, …) hold keys of the experiment whose places matter; they
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
-//! [`schema`](super::file_schema).
+//! [`file_schema`](super::file_schema).
 
 use super::file_schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
 use super::launch::slurm::slurm_spec::SlurmSpec;

@@ -56,6 +56,17 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
     Ok(settings)
 }
 
+/// Requires that every `--set` changes a key that `concerns` the command.
+///
+/// # Errors
+/// The first setting that does not, with what it fails to do (`message`) and the keys that are accepted (`help`).
+pub fn require(sets: &[String], concerns: impl Fn(&str) -> bool, message: &str, help: &str) -> Result<()> {
+    match of_sets(sets)?.into_iter().find(|setting| !concerns(&setting.key)) {
+        None => Ok(()),
+        Some(setting) => Err(mistake(format!("{} {message}", setting.key), &setting.place, help)),
+    }
+}
+
 /// The entries of a table with dotted keys: of `{ model = { heads = 1 } }`, `model.heads`.
 fn flat(table: &Table, words: &[&str]) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();

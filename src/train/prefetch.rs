@@ -61,7 +61,7 @@ impl Prefetch {
     /// The next update, as soon as it is ready.
     ///
     /// # Errors
-    /// Those of [`collate`].
+    /// Those of [`Batching::collate`](crate::data::batch::Batching::collate).
     ///
     /// # Panics
     /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.

@@ -92,6 +92,14 @@ impl Workshop {
         workshop
     }
 
+    /// A workshop in which the sweep `text` has run, as `small.toml`.
+    pub fn swept(text: &str) -> Self {
+        let workshop = Workshop::new();
+        workshop.write("small.toml", text);
+        workshop.run(&["sweep", "small.toml"]).expect(0);
+        workshop
+    }
+
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -173,4 +181,13 @@ impl Outcome {
         assert!(self.err().contains(text), "no {text:?} in stderr:\n{}", self.err());
         self
     }
+}
+
+/// The names in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

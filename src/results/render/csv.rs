@@ -149,8 +149,8 @@ fn text(records: &[Vec<String>]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::examples::example;
     use super::super::super::metric::tests::with_chrf;
-    use super::super::super::table::tests::example;
     use super::*;
 
     #[test]

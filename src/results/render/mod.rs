@@ -123,10 +123,10 @@ impl<'a> Tabulated<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::{example, finished, row, table3 as layout};
     use super::super::published::Published;
     use super::super::significance::{Comparison, OverSentences, Significance};
     use super::super::t_test::{OverSeeds, SeedTest};
-    use super::super::table::tests::{example, finished, row, table3 as layout};
     use super::*;
 
     /// The example's table, whose second row was compared with the first.

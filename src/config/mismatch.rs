@@ -1,0 +1,193 @@
+//! What does not fit when a file is read as a type, and how a user is told: the key, the value seen, what is accepted.
+
+use super::toml_tree::Node;
+use crate::error::{Diagnostic, Place, nearest};
+use serde::de;
+use std::fmt;
+use std::num::IntErrorKind;
+
+/// What does not fit, as serde found it.
+#[derive(Debug)]
+pub(super) enum Problem {
+    UnknownField {
+        expected: &'static [&'static str],
+    },
+    UnknownVariant {
+        expected: &'static [&'static str],
+    },
+    Missing,
+    WrongType {
+        expected: String,
+    },
+    /// An integer beyond those that the type holds.
+    OutOfRange {
+        accepted: String,
+    },
+    Other(String),
+}
+
+/// A [`Problem`] and where in the tree it is; the place and path fill as it travels up.
+#[derive(Debug)]
+pub(super) struct Mismatch {
+    problem: Problem,
+    /// Keys from the outermost, reversed.
+    path: Vec<String>,
+    /// The value seen.
+    pub seen: Option<(String, &'static str)>,
+    pub place: Option<Place>,
+}
+
+impl Mismatch {
+    pub fn new(problem: Problem) -> Self {
+        Mismatch { problem, path: Vec::new(), seen: None, place: None }
+    }
+
+    /// The mismatch with the value that it is about, unless it has one from further inside.
+    pub fn at(mut self, node: &Node) -> Self {
+        if self.place.is_none() {
+            self.place = Some(node.place.clone());
+            self.seen = Some((node.excerpt(), node.kind()));
+        }
+        self
+    }
+
+    /// The mismatch below one more key.
+    pub fn under(mut self, key: impl Into<String>) -> Self {
+        self.path.push(key.into());
+        self
+    }
+
+    /// The error that a user reads.
+    pub fn diagnostic(self) -> Diagnostic {
+        let mut names = self.path;
+        names.reverse();
+        let path = names.iter().enumerate().fold(String::new(), |path, (i, name)| match i {
+            0 => name.clone(),
+            _ if name.starts_with('[') => path + name,
+            _ => path + "." + name,
+        });
+        let last = names.last().map_or("", String::as_str);
+        let (seen, kind) = self.seen.unwrap_or_default();
+        let section = names.len() == 1 && kind == "a table";
+        let diagnostic = match self.problem {
+            Problem::UnknownField { expected } => {
+                let what = if section { format!("section [{path}]") } else { format!("key {path}") };
+                Diagnostic::new(format!("unknown {what}")).help(accepted(last, expected, false))
+            }
+            Problem::UnknownVariant { expected } => Diagnostic::new(format!("{path} = {seen} is not known"))
+                .help(accepted(seen.trim_matches('"'), expected, true)),
+            Problem::Missing => {
+                Diagnostic::new(format!("{path} is missing")).help(format!("state {path}; it has no default"))
+            }
+            Problem::WrongType { expected } => {
+                Diagnostic::new(format!("{path} = {seen} is {kind}")).help(format!("expected {expected}"))
+            }
+            Problem::OutOfRange { accepted } => {
+                // A `--set` makes a string of what TOML has no integer for.
+                let seen = seen.trim_matches('"');
+                Diagnostic::new(format!("{path} = {seen} is out of range"))
+                    .help(format!("expected {accepted}"))
+            }
+            Problem::Other(message) => Diagnostic::new(format!("{path} = {seen}: {message}")),
+        };
+        diagnostic.at(self.place)
+    }
+}
+
+/// "did you mean ...? accepted: ...".
+fn accepted(word: &str, names: &[&str], quote: bool) -> String {
+    let show = |name: &str| if quote { format!("{name:?}") } else { name.to_string() };
+    let list = names.iter().map(|name| show(name)).collect::<Vec<_>>().join(", ");
+    match nearest(word, names.iter().copied()) {
+        Some(name) => format!("did you mean {name:?}? accepted: {list}"),
+        None => format!("accepted: {list}"),
+    }
+}
+
+/// What serde calls an expected value, in TOML's words.
+fn expectation(expected: &dyn de::Expected) -> String {
+    let rust = expected.to_string();
+    match rust.as_str() {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "an integer, 0 or more".to_string(),
+        "isize" | "i64" | "i32" | "i16" | "i8" => "an integer".to_string(),
+        "f64" | "f32" => "a number".to_string(),
+        "a boolean" => "true or false".to_string(),
+        "a sequence" => "an array".to_string(),
+        "a map" => "a table".to_string(),
+        "string or map" => "a name, or a table with one name as its key".to_string(),
+        "newtype variant" | "struct variant" => "a table under this name".to_string(),
+        text if text.starts_with("struct ") => "a table".to_string(),
+        text if text.starts_with("enum ") => "a name, or a table with one name as its key".to_string(),
+        text => text.to_string(),
+    }
+}
+
+/// The integers that a file can state for a type, if it is one of integers.
+fn integers(expected: &dyn de::Expected) -> Option<String> {
+    let (least, most) = match expected.to_string().as_str() {
+        // TOML's own integers end here.
+        "usize" | "u64" => (0, i64::MAX),
+        "u32" => (0, u32::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u8" => (0, u8::MAX.into()),
+        "isize" | "i64" => (i64::MIN, i64::MAX),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        _ => return None,
+    };
+    Some(format!("an integer from {least} to {most}"))
+}
+
+/// Whether a text is an integer that TOML has no room for.
+fn is_too_large(text: &str) -> bool {
+    let digits = text.replace('_', "");
+    let kind = digits.parse::<i64>().map_err(|error| *error.kind());
+    matches!(kind, Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow))
+}
+
+impl std::error::Error for Mismatch {}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:?}", self.problem)
+    }
+}
+
+impl de::Error for Mismatch {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Mismatch::new(Problem::Other(message.to_string()))
+    }
+
+    fn invalid_type(seen: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        Mismatch::new(match (seen, integers(expected)) {
+            (de::Unexpected::Str(text), Some(accepted)) if is_too_large(text) => {
+                Problem::OutOfRange { accepted }
+            }
+            _ => Problem::WrongType { expected: expectation(expected) },
+        })
+    }
+
+    fn invalid_value(_: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        Mismatch::new(match integers(expected) {
+            Some(accepted) => Problem::OutOfRange { accepted },
+            None => Problem::WrongType { expected: expectation(expected) },
+        })
+    }
+
+    fn invalid_length(_: usize, expected: &dyn de::Expected) -> Self {
+        Mismatch::new(Problem::WrongType { expected: expectation(expected) })
+    }
+
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Mismatch::new(Problem::UnknownField { expected })
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Mismatch::new(Problem::UnknownVariant { expected })
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Mismatch::new(Problem::Missing).under(field)
+    }
+}
