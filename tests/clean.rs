@@ -68,7 +68,7 @@ fn what_goes_leaves_a_finished_sweep_that_verifies_and_lends_its_runs() {
         assert!(shown.out().contains(kind), "{}", shown.out());
     }
     let kept = ["best.weights.safetensors", "scored.weights.safetensors"];
-    assert_eq!(names(&workshop.path(&format!("{BASE}/checkpoints"))), kept);
+    assert_eq!(names(&workshop.path(format!("{BASE}/checkpoints"))), kept);
     assert!(
         !names(&workshop.path(BASE)).iter().any(|name| name.ends_with(".tmp") || name.ends_with(".damaged"))
     );
@@ -129,10 +129,10 @@ fn what_others_need_or_are_at_stays() {
 
     // Scored weights that are not what the record says: the checkpoints could make them again.
     workshop.write(&format!("{BASE}/checkpoints/scored.weights.safetensors"), "damaged");
-    let before = names(&workshop.path(&format!("{BASE}/checkpoints")));
+    let before = names(&workshop.path(format!("{BASE}/checkpoints")));
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("not as recorded"), "{}", shown.out());
-    assert_eq!(before, names(&workshop.path(&format!("{BASE}/checkpoints"))));
+    assert_eq!(before, names(&workshop.path(format!("{BASE}/checkpoints"))));
 
     // A run in which a process is at work.
     workshop.write(&format!("{WIDE}/record.json.damaged"), "{");
