@@ -13,6 +13,8 @@ const LOCK: &str = "lock";
 /// A directory beside the final one, gone again unless it is published.
 pub struct Staging {
     path: PathBuf,
+    /// Whether `path` is still ours to remove: after publishing, another process may have made one of that name.
+    is_ours: bool,
     /// Says to other processes that this directory is not abandoned.
     _lock: File,
 }
@@ -39,7 +41,7 @@ impl Staging {
             // of the same name since. Where locks are not supported, none is ever found abandoned.
             let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
             if !taken && is_at(&lock, &lock_file) {
-                return Ok(Staging { path, _lock: lock });
+                return Ok(Staging { path, is_ours: true, _lock: lock });
             }
         }
     }
@@ -71,12 +73,15 @@ impl Staging {
     }
 
     /// Renames to `directory`; false where that exists already, made by a faster process.
-    pub fn publish(self, directory: &Path) -> Result<bool> {
+    pub fn publish(mut self, directory: &Path) -> Result<bool> {
         let lock = self.path.join(LOCK);
         std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
         sync_directory(&self.path)?;
         match std::fs::rename(&self.path, directory) {
-            Ok(()) => sync_directory(parent(directory)).map(|()| true),
+            Ok(()) => {
+                self.is_ours = false;
+                sync_directory(parent(directory)).map(|()| true)
+            }
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
                 Ok(false)
             }
@@ -87,8 +92,10 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // Published directories are elsewhere by now; for others this is the clean-up, and it may fail.
-        _ = std::fs::remove_dir_all(&self.path);
+        if self.is_ours {
+            // The clean-up may fail: the next attempt removes what is left.
+            _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -141,6 +148,24 @@ mod tests {
         assert!(!second.publish(&place).unwrap());
         assert_eq!(std::fs::read(place.join("file")).unwrap(), b"first");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn who_has_published_removes_nothing_of_the_next_ones() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("a");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (place, root) = (&place, &root);
+                scope.spawn(move || {
+                    for count in 0..200 {
+                        let staging = Staging::create(place).unwrap();
+                        write_durably(&staging.path().join("file"), b"text").unwrap();
+                        assert!(staging.publish(&root.path().join(format!("{thread}-{count}"))).unwrap());
+                    }
+                });
+            }
+        });
     }
 
     #[test]
