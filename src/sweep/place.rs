@@ -199,8 +199,8 @@ pub fn reuse(index: &Index, run_dir: &Path, trial: &Trial, job: &Job, threads: u
         return Ok(Reuse::Begun(begun));
     }
     if let Some(other) = index.same_training(&job.training)
-        && !reuse::has_checkpoint(run_dir)
-        && reuse::has_checkpoint(other)
+        && !run_files::has_checkpoint(run_dir)
+        && run_files::has_checkpoint(other)
     {
         reuse::take_training(other, run_dir)?;
         return Ok(Reuse::Training(other.to_path_buf()));
@@ -228,7 +228,7 @@ fn begun(run_dir: &Path, identity: &str) -> Result<Option<PathBuf>> {
         if name.starts_with(&format!("{own}-"))
             && is_superseded_name(&name, identity)
             && proven_identity(&path).as_deref() == Some(identity)
-            && reuse::has_checkpoint(&path)
+            && run_files::has_checkpoint(&path)
             && !is_at_work(&path)?
         {
             return Ok(Some(path));

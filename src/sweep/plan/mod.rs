@@ -21,7 +21,7 @@ use super::state::{StateKind, TrialState};
 use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::{Error, Result};
-use crate::experiment::reuse::has_checkpoint;
+use crate::experiment::run_files::has_checkpoint;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use history::History;
