@@ -4,7 +4,7 @@
 use crate::device::{held_on_card, peak_memory};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::results::training_cost::TrainingTime;
+use crate::results::trial_result::TrainingTime;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

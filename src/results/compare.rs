@@ -5,10 +5,12 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
+use super::comparison::OverSeeds;
+use super::comparison::OverSentences;
 use super::metric::{BLEU, DEV, LOSS, TEST, tag};
-use super::significance::{OverSentences, over_sentences};
+use super::significance::over_sentences;
 use super::summary::Summary;
-use super::t_test::{OverSeeds, paired, welch};
+use super::t_test::{paired, welch};
 use crate::error::{Error, Result};
 use crate::score::{
     BOOTSTRAP_RESAMPLES, Bleu, BleuConfig, ChrfConfig, Counts, Metric, RESAMPLING_SEED, SentenceStatistics,

@@ -4,7 +4,8 @@ use super::hyperparameters::Hyperparameters;
 use super::published::Published;
 use super::record::tests::record;
 use super::record::{DataRecord, Record};
-use super::table_layout::{Form, Layout, RowLayout, TrialOutcome, TrialResult};
+use super::table_layout::{Form, Layout, RowLayout};
+use super::trial_result::{TrialOutcome, TrialResult};
 use std::collections::BTreeMap;
 
 pub fn row(label: &str, group: Option<&str>, changes: &[(&str, &str)]) -> RowLayout {

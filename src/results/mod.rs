@@ -2,10 +2,12 @@
 
 pub mod attention_file;
 pub mod compare;
+pub mod comparison;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod hyperparameters;
 pub mod index;
+pub mod judge;
 pub mod metric;
 pub mod positions_file;
 pub mod published;
@@ -20,4 +22,5 @@ pub mod t_test;
 pub mod table;
 pub mod table_layout;
 pub mod training_cost;
+pub mod trial_result;
 pub mod verdict;

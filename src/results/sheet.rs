@@ -1,8 +1,8 @@
 //! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
 
+use super::comparison::{Comparison, LEVEL, Significance};
 use super::hyperparameters::HEADINGS;
 use super::metric::TEST_ATAT;
-use super::significance::{Comparison, LEVEL, Significance};
 use super::summary::Summary;
 use super::table::{Cell, Column, ResultTable, Row};
 use super::table_layout::Form;
@@ -173,7 +173,7 @@ fn against_base(table: &ResultTable) -> Sheet {
     for (index, column) in table.columns.iter().enumerate() {
         let compared = table.rows.iter().filter_map(|row| Some((row, row.cells[index].comparison.as_ref()?)));
         for (nth, (row, found)) in compared.enumerate() {
-            let seeds = |of: fn(&super::t_test::OverSeeds) -> String| {
+            let seeds = |of: fn(&super::comparison::OverSeeds) -> String| {
                 found.seeds.as_ref().map_or(EMPTY.to_string(), of)
             };
             let cells = [

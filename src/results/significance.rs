@@ -20,75 +20,16 @@
 //! Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure"; Berger 1982, "Multiparameter Hypothesis Testing
 //! and Acceptance Sampling" (intersection–union tests). The tests over seeds: `t_test`.
 
+use super::comparison::{Comparison, OverSentences, SeedTest, Significance, Untested};
 use super::summary::Summary;
-use super::t_test::{OverSeeds, SeedTest, Untested, paired, welch};
+use super::t_test::{paired, welch};
 use super::table::{ResultTable, Row};
 use crate::error::Result;
 use crate::score::{
     BOOTSTRAP_RESAMPLES, BleuConfig, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED,
     confidence_of_difference, randomization_of_means,
 };
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Differences with a corrected p-value up to this are called significant.
-pub const LEVEL: f64 = 0.05;
-
-/// How rows were compared.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Significance {
-    /// Trials of approximate randomisation; absent if nothing was compared.
-    pub randomization_trials: Option<u32>,
-    /// Resamples of the intervals; absent if nothing was compared.
-    pub bootstrap_resamples: Option<u32>,
-    pub resampling_seed: Option<u64>,
-    /// The rows that decode what the base row trained, and have the paired test over seeds.
-    pub paired: Vec<String>,
-    /// The rows without a test over seeds because the seeds do not differ.
-    pub no_spread: Vec<String>,
-    /// Why some or all rows were not compared.
-    pub missing: Vec<String>,
-}
-
-/// One row against another in one score: this minus the other.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
-    /// The row compared with.
-    pub base: String,
-    /// Of the mean scores over all seeds; with the paired test, over those of the row.
-    pub difference: f64,
-    pub sentences: OverSentences,
-    /// Absent where there is no test over seeds.
-    pub seeds: Option<OverSeeds>,
-    /// Why there is none.
-    pub seeds_untested: Option<Untested>,
-    /// The larger of the p-values there are.
-    pub p: f64,
-    /// `p` after Holm's correction over the rows of the column.
-    pub p_corrected: f64,
-}
-
-/// Would the same models differ on other sentences?
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct OverSentences {
-    /// Seeds of each side that take part.
-    pub pairs: usize,
-    pub p: f64,
-    /// Half the width of the 95 % interval of the difference, by paired bootstrap.
-    pub half_width: f64,
-}
-
-impl Comparison {
-    /// Neither sentences nor seeds explain the difference. Never so where seeds were not tested.
-    pub fn significant(&self) -> bool {
-        self.seeds.is_some() && self.p_corrected <= LEVEL
-    }
-
-    /// Sentences do not explain the difference; there is one seed.
-    pub fn significant_over_sentences_alone(&self) -> bool {
-        self.seeds_untested == Some(Untested::OneSeed) && self.p_corrected <= LEVEL
-    }
-}
 
 /// What BLEU counts in the kept translations, sentence by sentence: by row and column, one for each seed in
 /// ascending order.
@@ -99,101 +40,100 @@ pub struct Evidence {
     pub missing: Vec<String>,
 }
 
-impl ResultTable {
-    /// Compares every row with its base row, in the columns that are [tested](super::metric::Metric::tested).
-    ///
-    /// # Errors
-    /// None that evidence of one set of sentences can cause.
-    pub fn compare(&mut self, evidence: &Evidence) -> Result<()> {
-        let mut missing = evidence.missing.clone();
-        if self.base_row().is_none() && self.rows.len() > 1 {
-            missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
-        }
-        if let Some(base) = self.base_row().filter(|base| base.fingerprint.is_some()) {
-            let apart =
-                self.rows.iter().filter(|row| row.fingerprint.is_some() && self.base_of(row).is_none());
-            let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
-                let same_text = |other: &&Row| {
-                    other.layout.system == base.layout.system && other.fingerprint == row.fingerprint
-                };
-                self.rows.iter().any(|other| same_text(&other))
-            });
-            let labels = |rows: Vec<&Row>| {
-                rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ")
+/// Compares every row with its base row, in the columns that are [tested](super::metric::Metric::tested).
+///
+/// # Errors
+/// None that evidence of one set of sentences can cause.
+pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> {
+    let mut missing = evidence.missing.clone();
+    if table.base_row().is_none() && table.rows.len() > 1 {
+        missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
+    }
+    if let Some(base) = table.base_row().filter(|base| base.fingerprint.is_some()) {
+        let apart = table.rows.iter().filter(|row| row.fingerprint.is_some() && table.base_of(row).is_none());
+        let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
+            let same_text = |other: &&Row| {
+                other.layout.system == base.layout.system && other.fingerprint == row.fingerprint
             };
-            if !elsewhere.is_empty() {
-                missing.push(format!("no base row was trained on the data of {}", labels(elsewhere)));
-            }
-            if !otherwise.is_empty() {
-                missing.push(format!("no base row was scored as {}", labels(otherwise)));
-            }
+            table.rows.iter().any(|other| same_text(&other))
+        });
+        let labels =
+            |rows: Vec<&Row>| rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ");
+        if !elsewhere.is_empty() {
+            missing.push(format!("no base row was trained on the data of {}", labels(elsewhere)));
         }
-        let mut compared = false;
-        for column in 0..self.columns.len() {
-            if !self.columns[column].is_tested() {
-                continue;
-            }
-            let found = std::thread::scope(|scope| {
-                let rows: Vec<_> = self
-                    .rows
-                    .iter()
-                    .map(|row| scope.spawn(|| self.comparison(row, column, evidence)))
-                    .collect();
-                rows.into_iter()
-                    .map(|row| row.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                    .collect::<Result<Vec<_>>>()
-            })?;
-            let corrected = holm(&found.iter().flatten().map(|comparison| comparison.p).collect::<Vec<_>>());
-            compared |= !corrected.is_empty();
-            let mut corrected = corrected.into_iter();
-            for (row, comparison) in self.rows.iter_mut().zip(found) {
-                row.cells[column].comparison = comparison.map(|comparison| Comparison {
-                    p_corrected: corrected.next().unwrap_or(1.0),
-                    ..comparison
-                });
-            }
+        if !otherwise.is_empty() {
+            missing.push(format!("no base row was scored as {}", labels(otherwise)));
         }
-        self.significance = Significance {
-            randomization_trials: compared.then_some(RANDOMIZATION_TRIALS),
-            bootstrap_resamples: compared.then_some(BOOTSTRAP_RESAMPLES),
-            resampling_seed: compared.then_some(RESAMPLING_SEED),
-            paired: self
-                .rows_with(|found| found.seeds.as_ref().is_some_and(|seeds| seeds.test == SeedTest::Paired)),
-            no_spread: self.rows_with(|found| found.seeds_untested == Some(Untested::NoSpread)),
-            missing,
-        };
-        Ok(())
     }
+    let mut compared = false;
+    for column in 0..table.columns.len() {
+        if !table.columns[column].is_tested() {
+            continue;
+        }
+        let found = std::thread::scope(|scope| {
+            let rows: Vec<_> = table
+                .rows
+                .iter()
+                .map(|row| scope.spawn(|| comparison(table, row, column, evidence)))
+                .collect();
+            rows.into_iter()
+                .map(|row| row.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let corrected = holm(&found.iter().flatten().map(|comparison| comparison.p).collect::<Vec<_>>());
+        compared |= !corrected.is_empty();
+        let mut corrected = corrected.into_iter();
+        for (row, comparison) in table.rows.iter_mut().zip(found) {
+            row.cells[column].comparison = comparison
+                .map(|comparison| Comparison { p_corrected: corrected.next().unwrap_or(1.0), ..comparison });
+        }
+    }
+    table.significance = Significance {
+        randomization_trials: compared.then_some(RANDOMIZATION_TRIALS),
+        bootstrap_resamples: compared.then_some(BOOTSTRAP_RESAMPLES),
+        resampling_seed: compared.then_some(RESAMPLING_SEED),
+        paired: rows_with(table, |found| {
+            found.seeds.as_ref().is_some_and(|seeds| seeds.test == SeedTest::Paired)
+        }),
+        no_spread: rows_with(table, |found| found.seeds_untested == Some(Untested::NoSpread)),
+        missing,
+    };
+    Ok(())
+}
 
-    /// The labels of the rows with such a comparison in some column.
-    fn rows_with(&self, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
-        let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
-        self.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
-    }
+/// The labels of the rows with such a comparison in some column.
+fn rows_with(table: &ResultTable, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
+    let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
+    table.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
+}
 
-    /// A row against its base row, not corrected yet; none if there is nothing to compare.
-    fn comparison(&self, row: &Row, column: usize, evidence: &Evidence) -> Result<Option<Comparison>> {
-        let Some(base) = self.base_of(row).filter(|base| base.layout.label != row.layout.label) else {
-            return Ok(None);
-        };
-        let name = &self.columns[column].name;
-        let counts = |row: &Row| evidence.counts.get(&(row.layout.label.clone(), name.clone()));
-        let (Some(theirs), Some(ours)) = (counts(base), counts(row)) else { return Ok(None) };
-        let (Some(their_scores), Some(our_scores)) =
-            (&base.cells[column].summary, &row.cells[column].summary)
-        else {
-            return Ok(None);
-        };
-        let label = &base.layout.label;
-        match of_same_trainings(base, row, column) {
-            None => compare(label, SeedTest::Welch, (their_scores, theirs), (our_scores, ours)),
-            Some(their_scores) => {
-                let theirs = of_same_seeds(base, row, theirs);
-                compare(label, SeedTest::Paired, (&their_scores, &theirs), (our_scores, ours))
-            }
+/// A row against its base row, not corrected yet; none if there is nothing to compare.
+fn comparison(
+    table: &ResultTable,
+    row: &Row,
+    column: usize,
+    evidence: &Evidence,
+) -> Result<Option<Comparison>> {
+    let Some(base) = table.base_of(row).filter(|base| base.layout.label != row.layout.label) else {
+        return Ok(None);
+    };
+    let name = &table.columns[column].name;
+    let counts = |row: &Row| evidence.counts.get(&(row.layout.label.clone(), name.clone()));
+    let (Some(theirs), Some(ours)) = (counts(base), counts(row)) else { return Ok(None) };
+    let (Some(their_scores), Some(our_scores)) = (&base.cells[column].summary, &row.cells[column].summary)
+    else {
+        return Ok(None);
+    };
+    let label = &base.layout.label;
+    match of_same_trainings(base, row, column) {
+        None => compare(label, SeedTest::Welch, (their_scores, theirs), (our_scores, ours)),
+        Some(their_scores) => {
+            let theirs = of_same_seeds(base, row, theirs);
+            compare(label, SeedTest::Paired, (&their_scores, &theirs), (our_scores, ours))
         }
-        .map(Some)
     }
+    .map(Some)
 }
 
 /// The scores of the base row's trials whose trainings a row decodes, in the order of the row's; none unless each of
@@ -282,8 +222,9 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::comparison::LEVEL;
     use super::super::examples::{finished, row, table3};
-    use super::super::table_layout::TrialOutcome;
+    use super::super::trial_result::TrialOutcome;
     use super::*;
     use crate::score::paired_randomization;
 
@@ -336,7 +277,7 @@ mod tests {
             evidence.counts.insert((label.to_string(), "dev/bleu".to_string()), seeds.clone());
         }
         let mut table = ResultTable::new(&layout, &results).unwrap();
-        table.compare(&evidence).unwrap();
+        compare_rows(&mut table, &evidence).unwrap();
         table
     }
 
@@ -442,7 +383,7 @@ mod tests {
         assert!(table.significance.missing[0].contains("base = \"LABEL\""));
         table.base = Some("one".into());
         let missing = vec!["not prepared".to_string()];
-        table.compare(&Evidence { missing: missing.clone(), ..Evidence::default() }).unwrap();
+        compare_rows(&mut table, &Evidence { missing: missing.clone(), ..Evidence::default() }).unwrap();
         assert_eq!((table.significance.missing, table.rows[1].cells[0].comparison.clone()), (missing, None));
         assert_eq!(table.significance.randomization_trials, None);
     }

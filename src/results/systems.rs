@@ -3,12 +3,12 @@
 //! A system is what rows of several pairs share: the label, without the section's. So two pairs may come from two
 //! sections of one sweep, or from two sweeps with the same labels.
 
+use super::comparison::Significance;
 use super::metric::METRICS;
 use super::published::{Published, PublishedRow};
 use super::sheet::{
     EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value,
 };
-use super::significance::Significance;
 use super::table::{Cell, Column, ResultTable};
 use super::table_layout::TABLE2_COLUMN;
 use super::training_cost::Cost;

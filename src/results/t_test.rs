@@ -4,54 +4,12 @@
 //! Student 1908, "The Probable Error of a Mean" (the paired test); Welch 1947, "The Generalization of 'Student's' Problem
 //! when Several Different Population Variances are Involved".
 
-use super::significance::LEVEL;
+use super::comparison::{LEVEL, OverSeeds, SeedTest, Untested};
 use super::summary::Summary;
-use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Scores that differ by no more are equal: what is left is rounding.
 const ROUNDING: f64 = 1e-9;
-
-/// Would models of other seeds differ on the same sentences?
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct OverSeeds {
-    pub test: SeedTest,
-    /// Two-sided.
-    pub p: f64,
-    /// Half the width of the 95 % interval of the difference.
-    pub half_width: f64,
-    pub degrees_of_freedom: f64,
-}
-
-/// A test over seeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SeedTest {
-    /// Welch's t-test of two means.
-    Welch,
-    /// The t-test of the differences by seed, of rows that decode the same trainings.
-    Paired,
-}
-
-/// Why there is no test over seeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Untested {
-    /// A side has one seed.
-    OneSeed,
-    /// There are several, and no spread to measure a difference by.
-    NoSpread,
-}
-
-impl Untested {
-    /// In words.
-    pub fn text(self) -> &'static str {
-        match self {
-            Untested::OneSeed => "one seed: the luck of training is unknown",
-            Untested::NoSpread => "the seeds do not differ: there is no test over seeds",
-        }
-    }
-}
 
 /// What a test over seeds found, or why there is none.
 pub type OfSeeds = std::result::Result<OverSeeds, Untested>;

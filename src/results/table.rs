@@ -4,15 +4,14 @@
 //!
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
+use super::comparison::{Comparison, Significance};
 use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
-use super::significance::{Comparison, Significance};
 use super::summary::Summary;
-use super::table_layout::{
-    Form, Layout, RowLayout, TABLE2_COLUMN, TrialOutcome, TrialResult, column_names, index,
-};
+use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, column_names, index};
 use super::training_cost::Cost;
+use super::trial_result::{TrialOutcome, TrialResult};
 use super::verdict::Verdict;
 use crate::error::Result;
 use serde::Serialize;

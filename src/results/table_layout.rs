@@ -1,10 +1,9 @@
-//! What a table is made of: how the sweep wants it, and what came of its trials.
+//! How a sweep wants its table.
 
 use super::hyperparameters::Hyperparameters;
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, on_sets};
 use super::published::Published;
-use super::record::Record;
-use super::training_cost::TrainingTime;
+use super::trial_result::TrialResult;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,31 +73,6 @@ pub struct RowLayout {
     pub hyperparameters: Hyperparameters,
     /// Every seed that the row should have.
     pub seeds: Vec<u64>,
-}
-
-/// What one trial came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrialResult {
-    pub row: String,
-    pub seed: u64,
-    pub outcome: TrialOutcome,
-}
-
-/// How a trial ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TrialOutcome {
-    Finished { record: Box<Record>, time: Option<TrainingTime> },
-    Failed { reason: String },
-}
-
-impl TrialResult {
-    /// What is kept of the trial, if it finished.
-    pub fn record(&self) -> Option<&Record> {
-        match &self.outcome {
-            TrialOutcome::Finished { record, .. } => Some(record),
-            TrialOutcome::Failed { .. } => None,
-        }
-    }
 }
 
 /// The columns that the layout asks for, or those usual for its form.

@@ -4,21 +4,12 @@
 //! Vaswani et al. 2017, §6.1 and its footnote: training time × number of GPUs × the single-precision
 //! operations a second that each is assumed to sustain. By count: [`model::cost`](crate::model::cost).
 
-use super::table_layout::{TrialOutcome, TrialResult};
+use super::trial_result::{TrialOutcome, TrialResult};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Operations a second that the paper assumes of cards, in 10¹², by a word of their names.
 const PAPERS_TFLOPS: [(&str, f64); 4] = [("K80", 2.8), ("K40", 3.7), ("M40", 6.0), ("P100", 9.5)];
-
-/// How long the updates of a trial took.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrainingTime {
-    /// Seconds of every card, or of every thread of a processor, added up. Without evaluations.
-    pub unit_seconds: f64,
-    /// Some attempt was killed before it could tell its time: the trial took longer.
-    pub incomplete: bool,
-}
 
 /// What the training of one trial of a row cost: means over its finished trials.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -79,6 +70,7 @@ fn peak(device: &str, stated: &BTreeMap<String, f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::examples::finished;
+    use super::super::trial_result::TrainingTime;
     use super::*;
 
     fn trial(device: &str, flops: Option<f64>, seconds: Option<f64>) -> TrialResult {

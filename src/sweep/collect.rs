@@ -13,12 +13,13 @@ use crate::error::Result;
 use crate::experiment::attempts::training_time;
 use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::files;
+use crate::results::judge::judge;
 use crate::results::metric::{BLEU, tag};
 use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
-use crate::results::significance::Evidence;
+use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
-use crate::results::table_layout::{TrialOutcome, TrialResult};
+use crate::results::trial_result::{TrialOutcome, TrialResult};
 use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,8 +48,9 @@ pub fn table(
     records: &[Option<Record>],
 ) -> Result<ResultTable> {
     let mut table = values(spec, sweep_dir, trials, records)?;
-    table.compare(&evidence(&table, sweep_dir, data_root, trials, records))?;
-    table.judge();
+    let evidence = evidence(&table, sweep_dir, data_root, trials, records);
+    compare_rows(&mut table, &evidence)?;
+    judge(&mut table);
     table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
     Ok(table)
 }
