@@ -13,7 +13,7 @@ use crate::signal::StopFlag;
 use crate::telemetry::console::print_message;
 use crate::telemetry::observer::Observer;
 use crate::train::adam::Adam;
-use crate::train::checkpoint::{Progress, RunState};
+use crate::train::run_state::{Progress, RunState};
 use crate::train::step::StepStats;
 use crate::train::trainer::{Monitor, Trainer};
 use crate::world::World;

@@ -7,7 +7,8 @@ use crate::results::index::Index;
 use crate::results::record::Record;
 use crate::telemetry::{METRICS_FILE, metrics_log};
 use crate::train::TrainingConfig;
-use crate::train::checkpoint::{Checkpoints, Owner};
+use crate::train::checkpoint::Checkpoints;
+use crate::train::run_state::Owner;
 use std::path::Path;
 
 /// Whether the trial `own` may go on from what `other` saved: it is the same trial, or one that only decodes

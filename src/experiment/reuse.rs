@@ -14,7 +14,8 @@ use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::metrics_log::{self, MetricsLog};
 use crate::telemetry::view_log::{self, ViewLog};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE};
-use crate::train::checkpoint::{Checkpoints, Owner};
+use crate::train::checkpoint::Checkpoints;
+use crate::train::run_state::Owner;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -11,8 +11,9 @@ use crate::results::metric::{ATAT, BLEU, PERPLEXITY, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
-use crate::train::checkpoint::{Checkpoints, Owner};
+use crate::train::checkpoint::Checkpoints;
 use crate::train::likelihood::likelihood;
+use crate::train::run_state::Owner;
 use std::path::Path;
 
 /// One thing that a record says, and whether it is so.

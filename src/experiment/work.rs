@@ -7,7 +7,8 @@ use crate::data::{Split, store::Store};
 use crate::error::Result;
 use crate::model::Network;
 use crate::signal::StopFlag;
-use crate::train::checkpoint::{Checkpoints, Owner};
+use crate::train::checkpoint::Checkpoints;
+use crate::train::run_state::Owner;
 use std::path::Path;
 
 /// A trial with everything that it works on.

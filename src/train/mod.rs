@@ -9,6 +9,7 @@ pub mod loss;
 pub mod memory_estimate;
 pub mod prefetch;
 pub mod ranks;
+pub mod run_state;
 pub mod schedule;
 pub mod step;
 pub mod stream;

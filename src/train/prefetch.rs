@@ -89,7 +89,7 @@ mod tests {
     use crate::data::collate::collate;
     use crate::data::store::{Store, StoreWriter};
     use crate::train::TrainingConfig;
-    use crate::train::checkpoint::Progress;
+    use crate::train::run_state::Progress;
 
     #[test]
     fn updates_come_in_the_order_of_the_stream_with_its_places() {

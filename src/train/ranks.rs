@@ -4,8 +4,8 @@
 //! added up over all of them; what only one should do, measuring and saving, rank 0 does while the others wait.
 
 use super::adam::Adam;
-use super::checkpoint::{Best, Progress};
 use super::loss::Loss;
+use super::run_state::{Best, Progress};
 use super::step::{Sums, fetch};
 use crate::error::{Error, Result};
 use crate::model::weights::Weights;

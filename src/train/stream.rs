@@ -1,7 +1,7 @@
 //! Which pairs each update sees: epochs of micro-batches, taken up to the token budget.
 
 use super::TrainingConfig;
-use super::checkpoint::Progress;
+use super::run_state::Progress;
 use crate::data::batch::{Batching, epoch_batches};
 use crate::data::store::Store;
 use crate::error::{Diagnostic, Error, Result};

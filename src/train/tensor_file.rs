@@ -2,7 +2,7 @@
 //!
 //! The metadata is one JSON text under the key `ablate`.
 
-use super::checkpoint::{Owner, Progress, RunState};
+use super::run_state::{Owner, Progress, RunState};
 use crate::error::{Error, Result};
 use crate::files;
 use safetensors::{Dtype, SafeTensors, View};

@@ -2,9 +2,10 @@
 
 use super::TrainingConfig;
 use super::adam::Adam;
-use super::checkpoint::{Best, Checkpoints, Progress, RunState};
+use super::checkpoint::Checkpoints;
 use super::prefetch::{Prefetch, Share};
 use super::ranks::Ranks;
+use super::run_state::{Best, Progress, RunState};
 use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
 use crate::data::store::Store;

@@ -1,7 +1,7 @@
 //! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
 
 use super::TrainingConfig;
-use super::checkpoint::Progress;
+use super::run_state::Progress;
 use super::stream::{BatchStream, target_tokens};
 use crate::data::batch::Batching;
 use crate::data::packing;
