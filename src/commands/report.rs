@@ -61,7 +61,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         table: &found.table,
         data_root: &places.data,
     };
-    let Made { html, figures: drawn } = report.make()?;
+    let Made { html, figures: drawn } = report::make(&report)?;
     if let Some(folder) = &figures {
         drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
     }

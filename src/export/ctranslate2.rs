@@ -10,8 +10,8 @@
 //! # Source
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
 
+use super::run::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors};
-use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
 use crate::model::{self, ModelConfig, Position, Tying};

@@ -14,8 +14,8 @@
 //! Positions are stored tables, so any encoding fits. transformers leaves them out when it saves the
 //! model again (it takes them for Marian's own), so a fine-tuned copy needs them put back.
 
+use super::run::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors, safetensors_file};
-use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;

@@ -5,18 +5,18 @@
 
 mod ctranslate2;
 mod marian;
+mod run;
 mod safetensors;
 mod tensors;
 
+pub use run::Run;
+
 use crate::config::{Experiment, to_toml};
 use crate::data::staging::{Staging, write_durably};
-use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
-use crate::model::implementations::Serves;
-use crate::model::weights::Weights;
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use run::Files;
 use std::path::Path;
 
 /// What can be written.
@@ -30,25 +30,6 @@ pub enum Format {
     /// A model of CTranslate2. Holds every model, in float32.
     Ctranslate2,
 }
-
-/// A trained model and what it is the model of.
-pub struct Run<'a> {
-    pub experiment: &'a Experiment,
-    /// Of the trial; see `config::identity`.
-    pub identity: &'a str,
-    /// Of both sides, or of the target side.
-    pub tokenizer: &'a Tokenizer,
-    /// Of the source side, where it has its own.
-    pub source_tokenizer: Option<&'a Tokenizer>,
-    pub weights: &'a Weights,
-}
-
-/// The name and the content of a file of the written directory.
-type Files = Vec<(&'static str, Vec<u8>)>;
-
-/// Positions that the written tables of fixed encodings cover: as many as Hugging Face and
-/// CTranslate2 allow a source by default. A learned table keeps its own length.
-const TABLE_POSITIONS: i64 = 1024;
 
 /// Writes `run` to the directory `out`, which appears complete or not at all.
 ///
@@ -117,60 +98,4 @@ impl Format {
             }
         }
     }
-}
-
-/// Refuses what a format has no place for.
-fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
-    found.map_err(|unknown| refusal(format, unknown.setting, unknown.known, remedy))
-}
-
-/// A refusal: `setting` as the user wrote it, and what the format would hold.
-fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Error {
-    Error::user(format!("{setting} does not fit into {format}: {allowed}; {remedy}"))
-}
-
-/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, and with
-/// `ends` puts `</s>` behind a line, as the model expects of a source.
-///
-/// # Deviation
-/// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>> {
-    if run.experiment.data.recipe.moses.is_some() {
-        let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
-        let remedy = "export safetensors, and put `ablate moses` around what loads it";
-        return Err(refusal(format, "data.recipe.moses", allowed, remedy));
-    }
-    if run.source_tokenizer.is_some() {
-        let remedy = "export safetensors";
-        return Err(refusal(
-            format,
-            "data.vocabulary = \"separate\"",
-            "it is written with one vocabulary",
-            remedy,
-        ));
-    }
-    let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
-    let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
-    if run.experiment.data.lowercase {
-        let normalizers = json!([{"type": "Lowercase"}, tokenizer["normalizer"].take()]);
-        tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
-    }
-    if ends {
-        let line = json!({"Sequence": {"id": "A", "type_id": 0}});
-        let end = json!({"SpecialToken": {"id": "</s>", "type_id": 0}});
-        tokenizer["post_processor"] = json!({
-            "type": "TemplateProcessing",
-            "single": [line, end],
-            "pair": [line, {"Sequence": {"id": "B", "type_id": 0}}, end],
-            "special_tokens": {"</s>": {"id": "</s>", "ids": [crate::data::tokenizer::EOS], "tokens": ["</s>"]}},
-        });
-    }
-    Ok(format!("{tokenizer}\n").into_bytes())
-}
-
-/// As text that ends in a line feed.
-fn json_bytes(value: &Value) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }

@@ -3,8 +3,8 @@
 //! `model.safetensors` tells in its metadata what it is a model of: `identity`, `configuration` (JSON)
 //! and `tokenizer` (the whole `tokenizer.json`). Shared matrices are stored once; `model.tying` tells the rest.
 
+use super::run::{Files, Run};
 use super::tensors::safetensors_file;
-use super::{Files, Run};
 use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};
 use crate::error::{Error, Result};
 

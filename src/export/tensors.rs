@@ -1,6 +1,6 @@
 //! What the formats share: weights by path in float64, position tables, heads of another width.
 
-use super::{Run, TABLE_POSITIONS};
+use super::run::{Run, TABLE_POSITIONS};
 use crate::error::{Error, Result};
 use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;

@@ -1,7 +1,9 @@
 //! What heads of the base row's first seed look at, where the run kept it.
 
-use super::{Report, Section, file_name};
+use super::section::{Figure, Section, file_name};
+use super::subject::Report;
 use crate::error::Result;
+use crate::figures::svg::escaped;
 use crate::figures::{Heatmap, Matrix, heatmap};
 use crate::results::attention_file::{ATTENTION_FILE, Attention, AttentionKind};
 
@@ -35,12 +37,12 @@ pub fn section(report: &Report) -> Result<Section> {
             });
             maps += &drawn.inline();
             let file = file_name(&["attention", trial.row, &title.replace("encoder–decoder", "cross")]);
-            section.figures.push(super::Figure { file, svg: drawn });
+            section.figures.push(Figure { file, svg: drawn });
         }
         let open = if Some(trial.row) == report.base() { " open" } else { "" };
         section.body += &format!(
             "<details{open}><summary>{}, seed {}</summary>\n<div class=\"maps\">\n{maps}</div></details>\n",
-            super::page::escaped(trial.row),
+            escaped(trial.row),
             trial.seed
         );
     }

@@ -1,6 +1,7 @@
 //! The score against every setting that rows vary while they share all others.
 
-use super::{Report, Section, Trial, file_name, signature, spoken};
+use super::section::{Section, file_name, spoken};
+use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};

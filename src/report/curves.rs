@@ -1,6 +1,7 @@
 //! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
 
-use super::{Report, Section, Trial, file_name, heading, signature};
+use super::section::{Section, file_name, heading};
+use super::subject::{Report, Trial, signature};
 use crate::error::Result;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};

@@ -1,7 +1,8 @@
 //! BLEU of short and of long sentences.
 
+use super::section::{Section, file_name, spoken};
+use super::subject::Report;
 use super::texts::Texts;
-use super::{Report, Section, file_name, spoken};
 use crate::error::Result;
 use crate::experiment::{bleu_config, recorded_hypotheses};
 use crate::figures::mark::SeriesStyle;

@@ -1,8 +1,11 @@
 //! The sections without curves: the result, settings, failures, provenance, how to make it again.
 
-use super::page::{escaped, sheet};
-use super::{Report, Section, Trial, axes, spoken};
+use super::axes;
+use super::page::sheet;
+use super::section::{Section, spoken};
+use super::subject::{Report, Trial};
 use crate::error::Result;
+use crate::figures::svg::escaped;
 use crate::figures::{Dot, Dots, dots};
 use crate::results::render::Tabulated;
 use crate::results::sheet::Note;

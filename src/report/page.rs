@@ -1,13 +1,12 @@
 //! The page around the sections.
 
-use super::{Report, Section};
+use super::section::Section;
+use super::subject::Report;
 use crate::figures::font::{self, Weight};
 use crate::figures::paint::Paint;
-use crate::figures::svg::dark_rules;
+use crate::figures::svg::{dark_rules, escaped};
 use crate::results::sheet::{Line, Sheet, Text};
 use std::fmt::Write;
-
-pub use crate::figures::svg::escaped;
 
 /// How a page begins, and how its title ends: by these it is known again.
 const BEGINNING: &str = "<!DOCTYPE html>";

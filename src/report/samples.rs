@@ -1,10 +1,11 @@
 //! The same sentences translated by every row.
 
-use super::page::escaped;
+use super::section::Section;
+use super::subject::Report;
 use super::texts::Texts;
-use super::{Report, Section};
 use crate::error::Result;
 use crate::experiment::recorded_hypotheses;
+use crate::figures::svg::escaped;
 use std::collections::HashMap;
 use std::fmt::Write;
 

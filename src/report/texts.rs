@@ -1,6 +1,6 @@
 //! The sentences that trials were scored on, as far as their corpora are prepared.
 
-use super::Report;
+use super::subject::Report;
 use crate::data::prepared::ParallelText;
 use crate::data::{self, Split};
 use crate::results::metric::TEST_BLEU;

@@ -1,82 +1,58 @@
 //! Which metric, and how: from options to what [`crate::score`] computes.
 
-use super::Arguments;
+use super::arguments::{Arguments, MetricName, TokenizerName};
 use super::input::RunText;
 use crate::error::{Error, Result};
 use crate::moses::Language;
 use crate::score::{
     BleuConfig, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, TerConfig, TercomTokenizer, Tokenization,
 };
-use clap::ValueEnum;
-use std::str::FromStr;
 
-/// A metric, as the command line and JSON call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MetricName {
-    Bleu,
-    Chrf,
-    Ter,
-    /// BLEU as computed by Moses's multi-bleu.perl on tokenised text.
-    MultiBleu,
-    /// multi-bleu after splitting compounds at hyphens, as for the paper's English-German figures.
-    Atat,
-}
-
-impl MetricName {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            MetricName::Bleu => "bleu",
-            MetricName::Chrf => "chrf",
-            MetricName::Ter => "ter",
-            MetricName::MultiBleu => "multi-bleu",
-            MetricName::Atat => "atat",
+/// A metric with the options that act on it.
+///
+/// # Errors
+/// A user error where options contradict each other.
+fn metric(name: MetricName, arguments: &Arguments, of_runs: Option<&RunText>) -> Result<Box<dyn Metric>> {
+    let lowercase = arguments.lowercase || of_runs.is_some_and(|text| text.lowercase);
+    Ok(match name {
+        MetricName::Bleu => Box::new(BleuConfig {
+            tokenizer: match arguments.tokenize {
+                Some(TokenizerName::Moses) => {
+                    return Err(Error::user(
+                        "--tokenize moses is for --metric multi-bleu and atat; score bleu in a call of its own",
+                    ));
+                }
+                Some(TokenizerName::SacreBleu(tokenizer)) => tokenizer,
+                None => Tokenization::default(),
+            },
+            lowercase,
+            smoothing: arguments.smooth.unwrap_or_default(),
+            effective_order: arguments.effective_order,
+        }),
+        MetricName::Chrf => {
+            let default = ChrfConfig::default();
+            Box::new(ChrfConfig {
+                word_order: arguments.chrf_word_order.unwrap_or(default.word_order),
+                beta: arguments.chrf_beta.unwrap_or(default.beta),
+                lowercase,
+                whitespace: arguments.chrf_whitespace,
+                ..default
+            })
         }
-    }
-
-    /// # Errors
-    /// A user error where options contradict each other.
-    fn metric(self, arguments: &Arguments, of_runs: Option<&RunText>) -> Result<Box<dyn Metric>> {
-        let lowercase = arguments.lowercase || of_runs.is_some_and(|text| text.lowercase);
-        Ok(match self {
-            MetricName::Bleu => Box::new(BleuConfig {
-                tokenizer: match arguments.tokenize {
-                    Some(TokenizerName::Moses) => {
-                        return Err(Error::user(
-                            "--tokenize moses is for --metric multi-bleu and atat; score bleu in a call of its own",
-                        ));
-                    }
-                    Some(TokenizerName::SacreBleu(tokenizer)) => tokenizer,
-                    None => Tokenization::default(),
-                },
-                lowercase,
-                smoothing: arguments.smooth.unwrap_or_default(),
-                effective_order: arguments.effective_order,
-            }),
-            MetricName::Chrf => {
-                let default = ChrfConfig::default();
-                Box::new(ChrfConfig {
-                    word_order: arguments.chrf_word_order.unwrap_or(default.word_order),
-                    beta: arguments.chrf_beta.unwrap_or(default.beta),
-                    lowercase,
-                    whitespace: arguments.chrf_whitespace,
-                    ..default
-                })
-            }
-            MetricName::Ter => Box::new(TerConfig {
-                tokenizer: TercomTokenizer {
-                    normalized: arguments.ter_normalized,
-                    no_punct: arguments.ter_no_punct,
-                    asian_support: arguments.ter_asian_support,
-                    case_sensitive: arguments.ter_case_sensitive,
-                },
-            }),
-            MetricName::MultiBleu | MetricName::Atat => Box::new(MultiBleuConfig {
-                moses: moses_tokens(arguments, of_runs)?,
-                compound_split: self == MetricName::Atat,
-                lowercase,
-            }),
-        })
-    }
+        MetricName::Ter => Box::new(TerConfig {
+            tokenizer: TercomTokenizer {
+                normalized: arguments.ter_normalized,
+                no_punct: arguments.ter_no_punct,
+                asian_support: arguments.ter_asian_support,
+                case_sensitive: arguments.ter_case_sensitive,
+            },
+        }),
+        MetricName::MultiBleu | MetricName::Atat => Box::new(MultiBleuConfig {
+            moses: moses_tokens(arguments, of_runs)?,
+            compound_split: name == MetricName::Atat,
+            lowercase,
+        }),
+    })
 }
 
 /// The metrics asked for, by the names that they have in the output.
@@ -94,7 +70,7 @@ pub(super) fn metrics(
         ([], _) => vec![MetricName::Bleu],
         (names, _) => names.to_vec(),
     };
-    let metrics = names.iter().map(|name| Ok((name.name(), name.metric(arguments, of_runs)?)));
+    let metrics = names.iter().map(|name| Ok((name.name(), metric(*name, arguments, of_runs)?)));
     let metrics = metrics.collect::<Result<_>>()?;
     every_option_acts(arguments, &names)?;
     Ok(metrics)
@@ -131,24 +107,6 @@ fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A tokeniser, as the command line calls it.
-#[derive(Debug, Clone, Copy)]
-pub enum TokenizerName {
-    SacreBleu(Tokenization),
-    Moses,
-}
-
-impl FromStr for TokenizerName {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "moses" => Ok(TokenizerName::Moses),
-            _ => name.parse().map(TokenizerName::SacreBleu),
-        }
-    }
 }
 
 /// How multi-BLEU tokenises, if it does. What runs have translated is raw text.

@@ -1,6 +1,6 @@
 //! Scores of every system on every set, as text and as JSON.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::choice::metrics;
 use super::input::{Given, Set};
 use crate::error::{Error, Result};

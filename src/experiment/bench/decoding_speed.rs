@@ -1,6 +1,6 @@
 //! Translations as `ablate translate` makes them, timed pass by pass over the same sentences.
 
-use super::{Effort, Split, median};
+use super::measure::{Effort, Split, median};
 use crate::decode::DecodingConfig;
 use crate::decode::search::Hypothesis;
 use crate::decode::translate::translate;

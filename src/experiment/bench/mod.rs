@@ -6,11 +6,13 @@
 //! for the card.
 
 mod decoding_speed;
+mod measure;
 mod peak;
 pub mod peer_export;
 mod training_speed;
 
 pub use decoding_speed::Decoding;
+pub use measure::{Effort, Half, Split};
 pub use peak::Peak;
 pub use peer_export::Exported;
 pub use training_speed::Training;
@@ -30,35 +32,9 @@ use crate::model::cost::Cost;
 use crate::model::{self, VocabularySizes};
 use crate::results::record::Provenance;
 use crate::signal::StopFlag;
-use crate::stopwatch::Phase;
 use crate::train::Precision;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
-
-/// The half of the work that alone is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Half {
-    Training,
-    Decoding,
-}
-
-/// How much is measured.
-#[derive(Debug, Clone)]
-pub struct Effort {
-    /// Absent: both.
-    pub only: Option<Half>,
-    /// Updates before the clock starts.
-    pub warmup: usize,
-    /// Updates that are timed, and as many again for the split.
-    pub updates: usize,
-    /// Sentences that are translated.
-    pub sentences: usize,
-    /// Passes over them that are timed.
-    pub passes: usize,
-    /// After so many seconds each of these ends early, with one update or pass at least.
-    pub seconds: f64,
-}
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -75,21 +51,6 @@ pub struct Report {
     pub fresh_weights: bool,
     /// Greedy search, then the experiment's beam if that is wider.
     pub decoding: Vec<Decoding>,
-}
-
-/// Where the time goes: seconds by phase, and their sum.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Split {
-    pub phases: BTreeMap<Phase, f64>,
-    pub total: f64,
-    /// The share of the time on a clock of its own that the phases add up to, before anything is scaled.
-    pub accounted: f64,
-}
-
-impl Split {
-    fn of(phases: BTreeMap<Phase, f64>, accounted: f64) -> Self {
-        Split { total: phases.values().sum(), phases, accounted }
-    }
 }
 
 /// Measures `experiment`: the device's peaks, training on fresh weights, decoding with the scored weights of
@@ -222,27 +183,5 @@ impl Subject {
             }
         };
         Ok(Subject { store, sources, sizes, random_text: prepared.is_none() })
-    }
-}
-
-/// The number in the middle, or the mean of the two.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(vec![5.0, 1.0, 9.0]), 5.0);
-        assert_eq!(median(vec![4.0, 1.0, 9.0, 5.0]), 4.5);
     }
 }

@@ -1,6 +1,7 @@
 //! Updates as the trainer does them, timed one by one.
 
-use super::{Effort, Peak, Split, median};
+use super::measure::{Effort, Split, median};
+use super::peak::Peak;
 use crate::config::Experiment;
 use crate::data::store::Store;
 use crate::device::{self, settle};
@@ -14,8 +15,9 @@ use crate::stopwatch::{Phase, Split as Laps, Stopwatch, lap};
 use crate::telemetry::Telemetry;
 use crate::train::TrainingConfig;
 use crate::train::adam::Adam;
-use crate::train::checkpoint::{Checkpoints, Progress, RunState};
+use crate::train::checkpoint::Checkpoints;
 use crate::train::ranks::Ranks;
+use crate::train::run_state::{Progress, RunState};
 use crate::train::step::StepStats;
 use crate::train::stream::BatchStream;
 use crate::train::trainer::{Monitor, Trainer};
