@@ -2,9 +2,10 @@
 
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
 use ablate::results::published::Published;
-use ablate::sweep::expand::{Trial, TrialPurpose, expand};
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::table_section::layout;
+use ablate::sweep::trial::Trial;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {

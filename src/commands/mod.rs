@@ -32,8 +32,9 @@ use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
-use crate::sweep::expand::{Trial, TrialPurpose, expand};
+use crate::sweep::expand::{TrialPurpose, expand};
 use crate::sweep::spec::SweepSpec;
+use crate::sweep::trial::Trial;
 use clap::Args;
 use std::path::{Path, PathBuf};
 

@@ -7,9 +7,9 @@ use crate::figures::svg;
 use crate::files;
 use crate::report::{self, Made, Report, Trial};
 use crate::results::record::Failure;
-use crate::sweep::collect;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
+use crate::sweep::trial::run_dir;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     // Committed records have no runs to read from.
     let found = collected(&file, &sets, &CommittedRecords::default(), places)?;
     let trials = found.trials.iter().zip(&found.records).map(|(trial, record)| {
-        let run_dir = collect::run_dir(&sweep_dir, trial);
+        let run_dir = run_dir(&sweep_dir, trial);
         Trial {
             row: &trial.row,
             group: trial.group.as_deref(),

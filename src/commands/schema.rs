@@ -28,8 +28,8 @@ pub enum Kind {
 pub fn run(arguments: Arguments) -> Result<()> {
     let schema = match arguments.kind {
         Kind::Experiment => json_schema::experiment(),
-        Kind::Sweep => sweep::file_schema::sweep(),
-        Kind::Part => sweep::file_schema::part(),
+        Kind::Sweep => sweep::file::sweep_schema(),
+        Kind::Part => sweep::file::part_schema(),
         Kind::Recipe => json_schema::recipe(),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::failed(error.to_string()))?;

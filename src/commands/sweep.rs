@@ -13,10 +13,11 @@ use crate::sweep::board::Stage;
 use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::{self, CardPool, Need};
-use crate::sweep::expand::{Trial, TrialPurpose};
+use crate::sweep::expand::TrialPurpose;
 use crate::sweep::json_event::SweepEvent;
+use crate::sweep::launch::LauncherKind;
+use crate::sweep::launch::launcher::Setup;
 use crate::sweep::launch::slurm::slurm_spec::SlurmSpec;
-use crate::sweep::launch::{LauncherKind, Setup};
 use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::policy::{MOST_WORKERS, Policy};
 use crate::sweep::progress_display::SweepProgress;
@@ -26,6 +27,7 @@ use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
+use crate::sweep::trial::{Trial, run_dir};
 use crate::sweep::trial_queue::Job;
 use crate::sweep::{collect, directory, driver, place, plan};
 use crate::telemetry::console::print_message;
@@ -95,7 +97,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
     directory::check(&sweep_dir)?;
     directory::check_rows(&sweep_dir, trials.iter().map(|trial| trial.row.as_str()))?;
-    trials.iter().try_for_each(|trial| check_vacant(&collect::run_dir(&sweep_dir, trial)))?;
+    trials.iter().try_for_each(|trial| check_vacant(&run_dir(&sweep_dir, trial)))?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
     if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
@@ -387,7 +389,7 @@ fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
     }
     for (number, failure) in &tally.failed {
         let trial = &trials[*number];
-        let log = collect::run_dir(sweep_dir, trial).join(LOG_FILE);
+        let log = run_dir(sweep_dir, trial).join(LOG_FILE);
         print_message(&failure_text(&trial.row, trial.seed, failure, &log));
     }
     if let Some(left) = &tally.left {

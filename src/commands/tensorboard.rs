@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::experiment::view::is_run;
 use crate::experiment::{is_at_work, run_configuration};
 use crate::results::record::Record;
-use crate::sweep::collect::{self, run_dir};
-use crate::sweep::expand::{Trial, TrialPurpose};
+use crate::sweep::collect;
+use crate::sweep::expand::TrialPurpose;
 use crate::sweep::tensorboard::SweepView;
+use crate::sweep::trial::{Trial, is_of, run_dir};
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -64,7 +65,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         view.rewrite(&trial, run_dir);
     }
     runs.iter().for_each(|(trial, _)| view.end(trial));
-    let records = collect::records(&sweep_dir, &trials, collect::is_of)?;
+    let records = collect::records(&sweep_dir, &trials, is_of)?;
     view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
     if uncovered > 0 {
         print_message(&format!(

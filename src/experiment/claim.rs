@@ -4,7 +4,7 @@
 //! A damaged line must not pass for another trial's: the run would be moved away and trained again.
 //! Files of version 0.1.0 have no checksum.
 
-use super::{CHECKPOINTS, CONFIG_FILE};
+use super::run_paths::{CHECKPOINTS, CONFIG_FILE};
 use crate::config::{Experiment, to_toml};
 use crate::error::{Error, Result};
 use crate::files;

@@ -1,6 +1,9 @@
 //! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
 
-use super::{CONFIG_FILE, finished_run, recorded_hypotheses, settings};
+use super::evaluate::recorded_hypotheses;
+use super::run_paths::CONFIG_FILE;
+use super::settings::settings;
+use super::trained::finished_run;
 use crate::config::Experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};

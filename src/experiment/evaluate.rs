@@ -1,6 +1,7 @@
 //! The scores of a trained model: perplexity, translations, BLEU.
 
-use super::{Stores, Trial};
+use super::run_paths::{HYPOTHESES, hypotheses_file};
+use super::work::Work;
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
@@ -17,14 +18,6 @@ use crate::signal::StopFlag;
 use crate::telemetry::observer::Observer;
 use crate::train::likelihood::likelihood;
 use std::collections::BTreeMap;
-
-/// The folder of the translations in a run directory.
-pub(super) const HYPOTHESES: &str = "hypotheses";
-
-/// Where a run keeps its translations of a split, below its directory.
-pub(super) fn hypotheses_file(split: Split) -> String {
-    format!("{HYPOTHESES}/{}.txt", split.name())
-}
 
 /// What a finished trial is judged by.
 pub struct Scores {
@@ -48,24 +41,18 @@ pub struct Translated {
 }
 
 /// Perplexity and BLEU on dev and test; writes `hypotheses/{dev,test}.txt`.
-pub(super) fn final_scores(
-    trial: &Trial,
-    data: &Prepared,
-    stores: &Stores,
-    model: &dyn Network,
-    observer: &mut dyn Observer,
-    stop: &StopFlag,
-) -> Result<Scores> {
+pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
+    let Work { experiment, run_dir, data, stores, model, stop, .. } = *work;
     let mut metrics = BTreeMap::new();
     let mut checksums = BTreeMap::new();
     let mut on_dev = None;
-    let folder = trial.run_dir.join(HYPOTHESES);
+    let folder = run_dir.join(HYPOTHESES);
     files::create_dir(&folder)?;
     for (split, store) in [(Split::Dev, &stores.dev), (Split::Test, &stores.test)] {
         let name = split.name();
         observer.message(&format!("decoding {name}: {} sentences", store.len()))?;
-        let found = likelihood(model, store, trial.experiment.training.micro_batch_tokens)?;
-        let translated = translate_split(trial.experiment, data, store, model, split, stop)?;
+        let found = likelihood(model, store, experiment.training.micro_batch_tokens)?;
+        let translated = translate_split(experiment, data, store, model, split, stop)?;
         let words: usize = translated.references.iter().map(|line| line.split_whitespace().count() + 1).sum();
         let measured = [
             (LOSS, Some(found.loss())),
@@ -73,19 +60,19 @@ pub(super) fn final_scores(
             (WORD_PERPLEXITY, Some(found.perplexity_per(words))),
             (ACCURACY, Some(found.accuracy())),
             (BLEU, Some(translated.bleu.score)),
-            (ATAT, atat_bleu(trial.experiment, &translated.hypotheses, &translated.references)?),
+            (ATAT, atat_bleu(experiment, &translated.hypotheses, &translated.references)?),
         ];
         metrics.extend(measured.into_iter().filter_map(|(metric, value)| Some((tag(name, metric), value?))));
         observer.message(&format!("{name}: perplexity {:.3}, {}", found.perplexity(), translated.bleu))?;
         let mut text = translated.hypotheses.join("\n");
         text.push('\n');
         checksums.insert(hypotheses_file(split), blake3::hash(text.as_bytes()).to_hex().to_string());
-        files::write_atomically(&trial.run_dir.join(hypotheses_file(split)), text.as_bytes())?;
+        files::write_atomically(&run_dir.join(hypotheses_file(split)), text.as_bytes())?;
         if split == Split::Dev {
             on_dev = Some(translated);
         }
     }
-    let signature = bleu_config(trial.experiment).signature(1).to_string();
+    let signature = bleu_config(experiment).signature(1).to_string();
     let dev = on_dev.ok_or_else(|| Error::failed("the dev set was not translated"))?;
     Ok(Scores { dev, metrics, signature, checksums })
 }

@@ -1,10 +1,10 @@
 //! What a trial measures and tells while it trains.
 
-use super::Work;
 use super::attempts::Effort;
 use super::evaluate::{dev_samples, translate_split};
 use super::reporting::Interval;
 use super::view;
+use super::work::Work;
 use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::Result;
@@ -55,14 +55,14 @@ impl<'a> RunMonitor<'a> {
 
     /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
     fn samples(&mut self, model: &dyn Network, step: u64) -> Result<()> {
-        let Experiment { run, training, .. } = self.work.trial.experiment;
+        let Experiment { run, training, .. } = self.work.experiment;
         let whole = training.dev_bleu_interval_steps;
         let last = step == training.steps;
         if run.sample_sentences == 0 || (whole > 0 && step.is_multiple_of(whole) && !last) {
             return Ok(());
         }
-        let Work { trial, data, stores, .. } = self.work;
-        let text = dev_samples(trial.experiment, data, &stores.dev, model, run.sample_sentences)?;
+        let Work { experiment, data, stores, .. } = *self.work;
+        let text = dev_samples(experiment, data, &stores.dev, model, run.sample_sentences)?;
         self.telemetry.text(step, SAMPLES, &text)
     }
 
@@ -88,7 +88,7 @@ impl Monitor for RunMonitor<'_> {
         if self.wants_gradient_norm(stats.step) {
             self.interval.report(stats, self.telemetry, self.observer)?;
         }
-        let Experiment { run, training, .. } = self.work.trial.experiment;
+        let Experiment { run, training, .. } = self.work.experiment;
         let interval = run.histogram_interval_steps;
         if interval > 0 && (stats.step.is_multiple_of(interval) || stats.step == training.steps) {
             let begun = Instant::now();
@@ -100,14 +100,14 @@ impl Monitor for RunMonitor<'_> {
 
     /// Every report has it.
     fn wants_gradient_norm(&self, step: u64) -> bool {
-        step.is_multiple_of(self.work.trial.experiment.run.log_interval_steps.max(1))
-            || step == self.work.trial.experiment.training.steps
+        step.is_multiple_of(self.work.experiment.run.log_interval_steps.max(1))
+            || step == self.work.experiment.training.steps
     }
 
     fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64> {
         let begun = Instant::now();
         let found =
-            likelihood(model, &self.work.stores.dev, self.work.trial.experiment.training.micro_batch_tokens)?;
+            likelihood(model, &self.work.stores.dev, self.work.experiment.training.micro_batch_tokens)?;
         self.telemetry.metric(step, DEV_LOSS, found.loss())?;
         self.observer.metric(step, DEV_LOSS, found.loss())?;
         self.telemetry.metric(step, DEV_PERPLEXITY, found.perplexity())?;
@@ -132,7 +132,7 @@ impl Monitor for RunMonitor<'_> {
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
         let translated = translate_split(
-            self.work.trial.experiment,
+            self.work.experiment,
             self.work.data,
             &self.work.stores.dev,
             model,
@@ -142,7 +142,7 @@ impl Monitor for RunMonitor<'_> {
         self.telemetry.metric(step, DEV_BLEU, translated.bleu.score)?;
         self.observer.metric(step, DEV_BLEU, translated.bleu.score)?;
         self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
-        let count = self.work.trial.experiment.run.sample_sentences;
+        let count = self.work.experiment.run.sample_sentences;
         if count > 0 {
             self.telemetry.text(step, SAMPLES, &translated.samples(count))?;
         }
@@ -153,7 +153,7 @@ impl Monitor for RunMonitor<'_> {
     }
 
     fn ended_early(&mut self, step: u64, best: Best) -> Result<()> {
-        let training = &self.work.trial.experiment.training;
+        let training = &self.work.experiment.training;
         let patience = training.early_stopping_patience.unwrap_or_default();
         self.observer.message(&format!(
             "step {step}: training ends early, of {} updates; the dev loss was best at step {}, and \
@@ -164,7 +164,7 @@ impl Monitor for RunMonitor<'_> {
 
     fn sync(&mut self) -> Result<RunState> {
         self.telemetry.sync()?;
-        let metrics = files::read_to_string(&self.work.trial.run_dir.join(METRICS_FILE))?;
+        let metrics = files::read_to_string(&self.work.run_dir.join(METRICS_FILE))?;
         Ok(RunState { owner: self.work.owner.clone(), metrics })
     }
 }

@@ -1,6 +1,7 @@
 //! From where a trial goes on: which checkpoints are its own, and whether some are gone.
 
-use super::{CHECKPOINTS, attempts};
+use super::attempts;
+use super::run_paths::CHECKPOINTS;
 use crate::error::{Error, Result};
 use crate::results::index::Index;
 use crate::results::record::Record;

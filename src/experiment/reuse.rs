@@ -1,13 +1,15 @@
 //! What another run has done already: a finished run of the same trial is taken over whole, one that
 //! only decodes otherwise lends its training.
 
+use super::claim::claim;
 use super::run_files::{Contents, is_temporary};
-use super::{
-    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, claim, is_final,
+use super::run_paths::{
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, SCORED, WEIGHTS,
 };
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::results::metric::is_final_score;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::metrics_log::{self, MetricsLog};
 use crate::telemetry::view_log::{self, ViewLog};
@@ -15,9 +17,6 @@ use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE};
 use crate::train::checkpoint::{Checkpoints, Owner};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The weights that the scores of a finished run are of, below its directory.
-pub(super) const SCORED: &str = "checkpoints/scored.weights.safetensors";
 
 /// The record of a finished run whose files are as it states.
 ///
@@ -27,7 +26,7 @@ pub fn verified_record(run_dir: &Path) -> Result<Record> {
     let damaged = |file: &str| Error::failed(format!("{} is not as recorded", run_dir.join(file).display()));
     let record = Record::load(run_dir)?.ok_or_else(|| damaged(RECORD_FILE))?;
     for (name, checksum) in &record.checksums {
-        let file = if name == "weights" { SCORED } else { name };
+        let file = if name == WEIGHTS { SCORED } else { name };
         if blake3::hash(&read(&run_dir.join(file))?).to_hex().as_str() != checksum {
             return Err(damaged(file));
         }
@@ -94,7 +93,7 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     let rows = metrics_log::read(&other.join(METRICS_FILE))?;
     let end = rows.iter().map(|row| row.step).max();
     let mut curves = MetricsLog::create(&run_dir.join(METRICS_FILE))?;
-    for row in rows.iter().filter(|row| Some(row.step) != end || !is_final(&row.tag)) {
+    for row in rows.iter().filter(|row| Some(row.step) != end || !is_final_score(&row.tag)) {
         curves.record(row.step, &row.tag, row.value)?;
     }
     curves.sync()?;
@@ -103,7 +102,7 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     }
     let (views, _) = view_log::read(&other.join(VIEWS_FILE))?;
     let mut log = ViewLog::create(&run_dir.join(VIEWS_FILE))?;
-    views.iter().filter(|view| !is_final(&view.tag)).try_for_each(|view| log.record(view))?;
+    views.iter().filter(|view| !is_final_score(&view.tag)).try_for_each(|view| log.record(view))?;
     log.sync()?;
     files::create_dir(&run_dir.join(CHECKPOINTS))?;
     for file in own_files(other)? {
@@ -112,12 +111,6 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
         }
     }
     files::remove(&run_dir.join(SCORED))
-}
-
-/// Whether the run has a training state to go on from.
-pub fn has_checkpoint(run_dir: &Path) -> bool {
-    let entries = fs::read_dir(run_dir.join(CHECKPOINTS)).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(".state.safetensors"))
 }
 
 /// The files that a run has made, without temporary ones.

@@ -4,13 +4,12 @@
 //! holds the list against what runs make (`tests/own_files.rs`).
 
 use super::attempts::TIMING_JSON;
-use super::evaluate::{HYPOTHESES, hypotheses_file};
-use super::reuse::has_checkpoint;
-use super::view::difference::DIFFERENCE_FILE;
-use super::{
-    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, claim,
-    claimed_identity,
+use super::claim::{self, claimed_identity};
+use super::run_paths::{
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, HYPOTHESES, LOCK_FILE, LOG_FILE,
+    hypotheses_file,
 };
+use super::view::difference::DIFFERENCE_FILE;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::{self, name_of_temporary};
@@ -20,6 +19,7 @@ use crate::results::positions_file::POSITIONS_FILE;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorboard_file};
 use crate::train::checkpoint::is_checkpoint_file;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of fixed names right in a run directory.
@@ -124,6 +124,12 @@ pub fn proven_identity(run_dir: &Path) -> Option<String> {
     })
 }
 
+/// Whether the run has a training state to go on from.
+pub fn has_checkpoint(run_dir: &Path) -> bool {
+    let entries = fs::read_dir(run_dir.join(CHECKPOINTS)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(".state.safetensors"))
+}
+
 /// Refuses a directory that holds something but no run: a run in it would replace files that are not its own.
 ///
 /// # Errors
@@ -154,7 +160,7 @@ pub fn check_vacant(run_dir: &Path) -> Result<()> {
         return Ok(());
     }
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(run_dir).map_err(Error::io("list", run_dir))? {
+    for entry in fs::read_dir(run_dir).map_err(Error::io("list", run_dir))? {
         let entry = entry.map_err(Error::io("list", run_dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         // What a process leaves that was killed before it had claimed the directory.
@@ -171,7 +177,6 @@ pub fn check_vacant(run_dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     fn claimed(folder: &Path) -> String {

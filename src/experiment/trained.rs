@@ -1,8 +1,8 @@
 //! What a finished run left: its configuration and record, and the model that it scored.
 
+use super::claim::{self, claimed_identity};
 use super::limits::DataLimits;
-use super::reuse::SCORED;
-use super::{CHECKPOINTS, CONFIG_FILE, WEIGHTS, claim, claimed_identity};
+use super::run_paths::{CHECKPOINTS, CONFIG_FILE, SCORED, WEIGHTS};
 use crate::config::{Experiment, load_experiment};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;

@@ -1,8 +1,9 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
-use super::evaluate::{atat_bleu, hypotheses_file, score_translations, stored_hypotheses, translate_split};
-use super::reuse::SCORED;
-use super::{CHECKPOINTS, TrainedModel, WEIGHTS, attempts, finished_run};
+use super::attempts;
+use super::evaluate::{atat_bleu, score_translations, stored_hypotheses, translate_split};
+use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS, hypotheses_file};
+use super::trained::{TrainedModel, finished_run};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;

@@ -175,6 +175,11 @@ pub fn final_tag(tag: &str) -> String {
     format!("final/{}", tag.replace('/', "_"))
 }
 
+/// Whether the metric of this tag is measured once training is over, as a score of the finished model.
+pub fn is_final_score(tag: &str) -> bool {
+    tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
+}
+
 /// The metric of a tag, and the set; none of what is not a metric, as `steps`.
 pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a str)> {
     let (set, name) = tag.split_once('/')?;

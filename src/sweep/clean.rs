@@ -6,16 +6,15 @@
 //! holds the run of a record in `records.jsonl`. What a finished run keeps is enough for `ablate verify --decode`,
 //! `translate`, `export` and for being taken over by others.
 
-use super::collect::run_dir;
 use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
 use super::directory;
-use super::expand::Trial;
 use super::launch::slurm;
 use super::place::{is_run, is_run_name, is_superseded_name, superseded};
 use super::state::{StateKind, TrialState};
-use super::tensorboard::remove_mean;
+use super::tensorboard::mean_directory::remove_mean;
 use super::tracked::Tracked;
+use super::trial::{Trial, run_dir};
 use crate::config::{identity, training_identity};
 use crate::error::Result;
 use crate::experiment::run_files::{Contents, is_temporary, proven_identity};

@@ -3,11 +3,11 @@
 
 use super::committed::{Committed, RECORDS_FILE};
 use super::directory;
-use super::expand::Trial;
 use super::record_file;
 use super::spec::SweepSpec;
 use super::table_section::layout;
-use crate::config::{Experiment, configuration_hash};
+use super::trial::{Trial, run_dir};
+use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
@@ -21,12 +21,7 @@ use crate::results::table::ResultTable;
 use crate::results::table_layout::{TrialOutcome, TrialResult};
 use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// Where a trial of the sweep in `sweep_dir` lives.
-pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
-    sweep_dir.join(&trial.row).join(format!("seed-{}", trial.seed))
-}
+use std::path::Path;
 
 /// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record
 /// is of the trial; others are left out, and so are damaged ones: [`table`] names them.
@@ -40,11 +35,6 @@ pub fn records(
         found.filter(|record| wanted(trial, record))
     };
     Ok(trials.iter().map(record).collect())
-}
-
-/// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
-pub fn is_of(trial: &Trial, record: &Record) -> bool {
-    record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
 }
 
 /// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has

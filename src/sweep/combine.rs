@@ -1,14 +1,14 @@
 //! A section's combinations: its rows times its factors, where conditions let them apply.
 
 use super::condition::{Condition, Watch, resolve};
-use super::factor::{Choice, Factor, MOST_COMBINATIONS};
+use super::factor::{Choice, Factor, MOST_COMBINATIONS, too_many};
 use super::label::{self, Labels};
+use super::section::{Row, Section};
 use super::settings::{Setting, mistake};
-use super::spec::{Row, Section};
 use crate::config::experiment::Experiment;
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
 /// Most factors of a section: even with one value each they make every label longer.
@@ -229,12 +229,6 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
         keys.contains(key) || tree.place(&path).is_some()
     };
     conditions.into_iter().try_for_each(|condition| condition.check(&tree, stated))
-}
-
-/// More trials than anybody means to run.
-pub fn too_many(place: &Place) -> Error {
-    let message = format!("the sweep has more than {MOST_COMBINATIONS} trials");
-    mistake(message, place, "shorten an axis, lower the count of draws, or split the sweep")
 }
 
 /// Puts the row's name before a message.

@@ -1,8 +1,8 @@
 //! The prepared corpora that the trials of a sweep use, each opened once.
 
 use super::combine::about_row;
-use super::expand::Trial;
 use super::settings::mistake;
+use super::trial::Trial;
 use crate::config::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
 use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe};

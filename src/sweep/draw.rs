@@ -5,7 +5,8 @@
 
 use super::condition::Condition;
 use super::factor::{Change, Choice, Factor, MOST_COMBINATIONS};
-use super::file::{DistributionFile, RandomFile};
+use super::file::RandomFile;
+use super::marker::DistributionFile;
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Value};

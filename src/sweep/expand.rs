@@ -1,12 +1,14 @@
 //! From a sweep file to its trials: combinations × seeds, each a checked experiment.
 
-use super::combine::{Combination, Ground, about_row, combinations, too_many};
-use super::factor::MOST_COMBINATIONS;
+use super::combine::{Combination, Ground, about_row, combinations};
+use super::factor::{MOST_COMBINATIONS, too_many};
 use super::idle_check::Effects;
 use super::label;
+use super::section::Section;
 use super::settings::{Setting, check_sets, mistake};
-use super::spec::{Section, SweepSpec};
+use super::spec::SweepSpec;
 use super::table_section::{check_base, check_table};
+use super::trial::Trial;
 use crate::config::configuration_hash;
 use crate::config::experiment::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
@@ -15,25 +17,6 @@ use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::error::{Place, Result};
 use std::collections::HashMap;
-
-/// One row with one seed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trial {
-    /// The row's label, the section's and the choices' parts included: the name of its directory.
-    pub row: String,
-    /// The same without the section's label: rows of several sections may share it.
-    pub system: String,
-    pub group: Option<String>,
-    /// The row of the published table that this one repeats.
-    pub paper: Option<String>,
-    pub seed: u64,
-    /// What sets the row apart from the others, as (key, value in TOML).
-    pub changes: Vec<(String, String)>,
-    /// Resolved and checked; its label is the row's, its seed the trial's.
-    pub experiment: Experiment,
-    /// Where the row is stated.
-    pub place: Place,
-}
 
 /// What trials are wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,26 @@
 //!
 //! Tables of settings (`set`, `axes`, …) hold keys of the experiment whose places matter; they
 //! are read from the tree by [`settings`](super::settings) and only marked here, see
-//! [`file_schema`](super::file_schema).
+//! [`marker`](super::marker).
 
-use super::file_schema::{Axes, Changes, Conditions, Random, Unread, Values, Zip};
 use super::launch::slurm::slurm_spec::SlurmSpec;
+use super::marker::{Axes, Changes, Conditions, Random, Unread, Zip};
 use super::policy::{Halving, Retry};
+use crate::config::json_schema::root;
 use crate::results::table_layout::Form;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// The schema of sweep files.
+pub fn sweep_schema() -> Schema {
+    root::<SweepFile>("A sweep: rows that change settings of a base experiment, each trained with each seed.")
+}
+
+/// The schema of files that sweeps include.
+pub fn part_schema() -> Schema {
+    root::<PartFile>("Rows and sections that sweeps can include.")
+}
 
 /// A sweep: rows of changes to a base experiment, each trained once with each seed.
 #[derive(Deserialize, JsonSchema)]
@@ -180,36 +191,6 @@ pub struct ZipFile {
 pub struct RandomFile {
     pub seed: u64,
     pub count: usize,
-}
-
-/// How values of a key are drawn: exactly one of `uniform`, `log_uniform`, `integer` and `choice`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(
-    rename = "Distribution",
-    extend("oneOf" = [
-        { "required": ["uniform"] },
-        { "required": ["log_uniform"] },
-        { "required": ["integer"] },
-        { "required": ["choice"] },
-    ])
-)]
-pub struct DistributionFile {
-    /// Numbers between a lower and an upper bound.
-    #[schemars(length(equal = 2))]
-    pub uniform: Option<Vec<f64>>,
-    /// Numbers between a lower and an upper bound, both above 0. Every order of magnitude is equally likely.
-    #[schemars(length(equal = 2))]
-    pub log_uniform: Option<Vec<f64>>,
-    /// Integers from a lower to an upper bound, including both.
-    #[schemars(length(equal = 2))]
-    pub integer: Option<Vec<i64>>,
-    /// One of these values, all equally likely.
-    #[schemars(length(min = 1))]
-    pub choice: Option<Values>,
-    /// Condition: the value is drawn only for combinations that match; the others keep their value.
-    #[serde(default)]
-    pub when: Option<Conditions>,
 }
 
 /// The `[table]` section: how results are shown.

@@ -1,8 +1,8 @@
 //! `include = ["parts/heads.toml"]`: rows and sections that several sweeps share.
 
 use super::file::PartFile;
+use super::section::{Row, Section, item_places, read_rows, read_sections};
 use super::settings::mistake;
-use super::spec::{Row, Section, item_places, read_rows, read_sections};
 use crate::config::deserialize::from_table;
 use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
 use crate::error::{Place, Result};

@@ -2,7 +2,7 @@
 //!
 //! Names are a format, described in docs/architecture.md: fields may be added, none changes its meaning.
 
-use super::expand::Trial;
+use super::trial::Trial;
 use crate::results::record::FailureKind;
 use serde::Serialize;
 use std::path::Path;

@@ -1,13 +1,12 @@
 //! A trial's place in the results directory before it runs: an old run is moved away, another run of
 //! the same is taken over. Nothing is overwritten, and nothing but runs of this program is moved.
 
-use super::collect::run_dir;
-use super::expand::Trial;
-use super::tensorboard::remove_mean;
+use super::tensorboard::mean_directory::remove_mean;
+use super::trial::{Trial, run_dir};
 use super::trial_queue::Job;
 use crate::config::to_toml;
 use crate::error::{Error, Result};
-use crate::experiment::run_files::{Contents, check_vacant, proven_identity};
+use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
 use crate::experiment::{CONFIG_FILE, LOCK_FILE, claim, claimed_identity, is_at_work, reuse};
 use crate::files;
 use crate::folders::{entries, is_real_dir, move_dir, remove_if_empty};
@@ -199,8 +198,8 @@ pub fn reuse(index: &Index, run_dir: &Path, trial: &Trial, job: &Job, threads: u
         return Ok(Reuse::Begun(begun));
     }
     if let Some(other) = index.same_training(&job.training)
-        && !reuse::has_checkpoint(run_dir)
-        && reuse::has_checkpoint(other)
+        && !has_checkpoint(run_dir)
+        && has_checkpoint(other)
     {
         reuse::take_training(other, run_dir)?;
         return Ok(Reuse::Training(other.to_path_buf()));
@@ -228,7 +227,7 @@ fn begun(run_dir: &Path, identity: &str) -> Result<Option<PathBuf>> {
         if name.starts_with(&format!("{own}-"))
             && is_superseded_name(&name, identity)
             && proven_identity(&path).as_deref() == Some(identity)
-            && reuse::has_checkpoint(&path)
+            && has_checkpoint(&path)
             && !is_at_work(&path)?
         {
             return Ok(Some(path));

@@ -2,7 +2,7 @@
 //!
 //! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
 
-use super::expand::Trial;
+use super::trial::Trial;
 use crate::error::{Diagnostic, Place, Result};
 use crate::results::record::FailureKind;
 use schemars::JsonSchema;

@@ -2,11 +2,11 @@
 //! programs.
 
 use super::board::{self, Line, Stage};
-use super::expand::Trial;
 use super::json_event::{SweepEvent, TrialName};
 use super::ledger::Kind;
 use super::plan::makespan;
 use super::state::StateKind;
+use super::trial::Trial;
 use crate::error::Result;
 use crate::printable;
 use crate::results::metric::{DEV_BLEU, TEST_BLEU};

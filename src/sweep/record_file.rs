@@ -5,8 +5,8 @@
 //! is no record stays as it is, and is named.
 
 use super::committed::RECORDS_FILE;
-use super::expand::Trial;
 use super::place::superseded;
+use super::trial::Trial;
 use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;

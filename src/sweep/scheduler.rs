@@ -1,13 +1,12 @@
 //! Runs the trials of a sweep, several at once, and waits for them.
 
-use super::collect::run_dir;
-use super::expand::Trial;
-use super::launch::{Ending, Launcher, Order, Update};
+use super::launch::launcher::{Ending, Launcher, Order, Update};
 use super::ledger::{Event, Kind, Ledger};
 use super::place::{self, Reuse};
 use super::policy::Policy;
 use super::progress_display::{SweepProgress, TrialProgress};
 use super::tensorboard::SweepView;
+use super::trial::{Trial, run_dir};
 use super::trial_queue::{Job, Next, Queue, Task};
 use crate::error::Result;
 use crate::experiment::run_files::check_vacant;

@@ -1,8 +1,8 @@
 //! `--only`: which of a sweep's unfinished trials one call runs.
 
-use super::expand::Trial;
 use super::label::FAILED;
 use super::state::StateKind;
+use super::trial::Trial;
 use crate::error::{Error, Result, nearest};
 use crate::results::record::Failure;
 

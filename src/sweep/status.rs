@@ -5,13 +5,12 @@
 //! docs/architecture.md.
 
 use super::board::{Line, Stage};
-use super::collect::run_dir;
 use super::corpora::Corpora;
 use super::driver::{self, Driver};
-use super::expand::Trial;
 use super::launch::slurm::{self, Queued};
 use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
+use super::trial::{Trial, run_dir};
 use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::experiment::{LOG_FILE, attempts};

@@ -1,7 +1,7 @@
 //! What is finished and what is to be done, before anything starts.
 
-use super::collect::run_dir;
 use super::scheduler::Scheduler;
+use super::trial::run_dir;
 use super::trial_queue::Job;
 use crate::config::{identity, training_identity};
 use crate::data;

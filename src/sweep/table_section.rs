@@ -1,9 +1,9 @@
 //! The `[table]` of a sweep: checked, and as the layout that results are put into.
 
 use super::combine::about_row;
-use super::expand::Trial;
 use super::settings::mistake;
 use super::spec::SweepSpec;
+use super::trial::Trial;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::METRICS;

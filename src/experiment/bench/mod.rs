@@ -16,9 +16,10 @@ pub use peer_export::Exported;
 pub use training_speed::Training;
 
 use super::limits::DataLimits;
+use super::provenance::provenance;
+use super::run_paths::CONFIG_FILE;
 use super::stand_in;
-use super::trained::load_scored;
-use super::{finished_run, provenance};
+use super::trained::{finished_run, load_scored};
 use crate::config::Experiment;
 use crate::data::store::Store;
 use crate::data::{self, Corpus, open, open_if_prepared};
@@ -164,7 +165,7 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
     Err(Error::user(format!(
         "{} differs from the experiment in {differs}: its weights cannot decode for it; give the run's own {} as the experiment",
         run.display(),
-        super::CONFIG_FILE
+        CONFIG_FILE
     )))
 }
 

@@ -6,7 +6,7 @@ use crate::data::collate::collate;
 use crate::data::store::Store;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::experiment::COMMIT;
+use crate::experiment::provenance::COMMIT;
 use crate::files;
 use crate::model::mode::Mode;
 use crate::model::{Network, VocabularySizes};

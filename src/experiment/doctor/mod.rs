@@ -8,7 +8,7 @@ use crate::cards;
 use crate::config::{DeviceChoice, RunConfig};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::experiment::{COMMIT, provenance};
+use crate::experiment::provenance::{COMMIT, provenance};
 use crate::model::fused_attention;
 use crate::results::record::Provenance;
 use crate::telemetry::format::bytes;

@@ -2,14 +2,14 @@
 
 use crate::data::tokenizer::{BOS, EOS, Tokenizer};
 use crate::error::Result;
-use crate::experiment::Work;
 use crate::experiment::evaluate::Translated;
+use crate::experiment::work::Work;
 use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
 use tch::{Kind, Tensor};
 
 /// The maps that `[run]` asks for.
 pub fn record(work: &Work, dev: &Translated) -> Result<Attention> {
-    let run = &work.trial.experiment.run;
+    let run = &work.experiment.run;
     let store = &work.stores.dev;
     let mut sentences = Vec::new();
     for (index, translation) in dev.tokens.iter().enumerate().take(run.attention_sentences) {

@@ -2,7 +2,7 @@
 
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::experiment::settings;
+use crate::experiment::settings::settings;
 use crate::files;
 use crate::telemetry::hparams::HParamValue;
 use std::path::Path;

@@ -12,8 +12,11 @@ mod projector_view;
 pub use difference::write_difference;
 pub(super) use histogram::histograms;
 
+use super::attempts;
 use super::evaluate::Translated;
-use super::{CONFIG_FILE, Trial, Work, attempts, settings};
+use super::run_paths::CONFIG_FILE;
+use super::settings::settings;
+use super::work::Work;
 use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
@@ -44,32 +47,30 @@ pub(super) fn session(experiment: &Experiment, label: &str, run_dir: &Path, star
     Ok(Session { hparams: [row].into_iter().chain(settings).collect(), group, started, texts })
 }
 
-impl Work<'_> {
-    /// Records and shows what the scored model looks like from inside.
-    pub(super) fn show(&self, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
-        let Trial { experiment, run_dir, .. } = *self.trial;
-        let run = &experiment.run;
-        if run.sample_sentences > 0 {
-            telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
-        }
-        // What an earlier attempt showed with other settings is not this run's.
-        [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
-            .iter()
-            .try_for_each(|file| files::remove(&run_dir.join(file)))?;
-        if run.attention_sentences > 0 {
-            attention_view::record(self, dev)?.save(run_dir)?;
-            if let Some(table) = self.model.position_table(POSITIONS) {
-                Positions { vectors: attention_view::rows(&table) }.save(run_dir)?;
-            }
-        }
-        if run.projector_tokens > 0 {
-            projector_view::project(self)?;
-        }
-        for (tag, picture) in picture::pictures(run_dir)? {
-            telemetry.image(step, &tag, &picture);
-        }
-        Ok(())
+/// Records and shows what the scored model looks like from inside.
+pub(super) fn show(work: &Work, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
+    let Work { experiment, run_dir, model, .. } = *work;
+    let run = &experiment.run;
+    if run.sample_sentences > 0 {
+        telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
     }
+    // What an earlier attempt showed with other settings is not this run's.
+    [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
+        .iter()
+        .try_for_each(|file| files::remove(&run_dir.join(file)))?;
+    if run.attention_sentences > 0 {
+        attention_view::record(work, dev)?.save(run_dir)?;
+        if let Some(table) = model.position_table(POSITIONS) {
+            Positions { vectors: attention_view::rows(&table) }.save(run_dir)?;
+        }
+    }
+    if run.projector_tokens > 0 {
+        projector_view::project(work)?;
+    }
+    for (tag, picture) in picture::pictures(run_dir)? {
+        telemetry.image(step, &tag, &picture);
+    }
+    Ok(())
 }
 
 /// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.

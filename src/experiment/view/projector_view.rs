@@ -2,7 +2,7 @@
 
 use super::attention_view::numbers;
 use crate::error::Result;
-use crate::experiment::Work;
+use crate::experiment::work::Work;
 use crate::model::Tying;
 use crate::telemetry::projector::{self, Projection};
 use std::cmp::Reverse;
@@ -10,7 +10,7 @@ use tch::Tensor;
 
 /// Writes the projector's files into the run directory.
 pub fn project(work: &Work) -> Result<()> {
-    let experiment = work.trial.experiment;
+    let experiment = work.experiment;
     let shared = experiment.model.tying == Tying::All;
     let counts = count(work, shared);
     let mut order: Vec<usize> = (0..counts.len()).filter(|&id| counts[id] > 0).collect();
@@ -22,7 +22,7 @@ pub fn project(work: &Work) -> Result<()> {
     let chosen = matrix.index_select(0, &Tensor::from_slice(&ids).to_device(matrix.device()));
     let label = |&id: &usize| vec![work.data.tokenizers.source().label(id as u32), counts[id].to_string()];
     projector::write(
-        work.trial.run_dir,
+        work.run_dir,
         &Projection {
             name: if shared { "embedding" } else { "source embedding" },
             numbers: &numbers(&chosen).concat(),

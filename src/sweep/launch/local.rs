@@ -1,7 +1,7 @@
 //! Trials as child processes of the driver.
 
+use super::launcher::{Launcher, Order, Setup, Update};
 use super::process::{self, Cores};
-use super::{Launcher, Order, Setup, Update};
 use crate::device::available_threads;
 use crate::error::Result;
 use crate::sweep::devices::CardPool;

@@ -1,6 +1,6 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
-use super::Ending;
+use super::launcher::Ending;
 use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::LOG_FILE;
 use crate::files;

@@ -1,6 +1,6 @@
 //! A plan as a table for people.
 
-use super::{Plan, PlannedRow, PlannedTrial};
+use super::planned::{Plan, PlannedRow, PlannedTrial};
 use crate::sweep::state::StateKind;
 use crate::telemetry::format::{bytes, duration, scientific, thousands};
 use comfy_table::presets::NOTHING;

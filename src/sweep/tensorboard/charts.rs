@@ -2,7 +2,7 @@
 //! those of the rows that belong to none, and at the end every seed.
 
 use crate::results::metric::{Metric, on_sets};
-use crate::sweep::expand::Trial;
+use crate::sweep::trial::Trial;
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 

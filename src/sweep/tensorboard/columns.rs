@@ -2,8 +2,8 @@
 
 use crate::experiment::settings;
 use crate::results::metric::{BEST, Metric, final_tag, on_sets};
-use crate::sweep::expand::Trial;
 use crate::sweep::spec::SweepSpec;
+use crate::sweep::trial::Trial;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
 

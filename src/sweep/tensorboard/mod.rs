@@ -6,42 +6,27 @@
 
 mod charts;
 mod columns;
+pub mod mean_directory;
 mod spread;
 
 use super::collect;
-use super::expand::Trial;
 use super::spec::SweepSpec;
+use super::trial::{Trial, is_of};
 use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
-use crate::files;
-use crate::folders::{entries, is_real_dir, is_real_file, remove_if_empty};
 use crate::results::metric::METRICS;
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::print_message;
-use crate::telemetry::tensorboard_file::{self, EventWriter};
+use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// The directory of a row's mean, beside those of its seeds.
-const MEAN: &str = "mean";
 
 /// At least this long, and [`SHARE`] times as long as it takes, lies between two rewrites of means and table: with
 /// many trials they take a while, and the trials must not wait for them.
 const INTERVAL: Duration = Duration::from_secs(2);
 const SHARE: u32 = 100;
-
-/// Removes the mean of a row that has no runs any more. What else lies there stays.
-pub fn remove_mean(row: &Path) -> Result<()> {
-    let mean = row.join(MEAN);
-    let own = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        is_real_file(path) && name.is_some_and(tensorboard_file::is_own_file)
-    };
-    entries(&mean)?.iter().filter(|path| own(path)).try_for_each(|path| files::remove(path))?;
-    if is_real_dir(&mean) { remove_if_empty(&mean) } else { Ok(()) }
-}
 
 /// Writes what TensorBoard shows of a sweep.
 pub struct SweepView<'a> {
@@ -134,7 +119,7 @@ impl<'a> SweepView<'a> {
 
 /// The values so far. The last table comes from [`SweepView::conclude`].
 fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
-    let records = collect::records(sweep_dir, trials, collect::is_of)?;
+    let records = collect::records(sweep_dir, trials, is_of)?;
     let table = collect::values(spec, sweep_dir, trials, &records)?;
     if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
 }

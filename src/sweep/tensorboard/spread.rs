@@ -1,13 +1,12 @@
 //! A row's mean over its seeds, with one standard deviation to both sides, as a run of TensorBoard's.
 
-use super::MEAN;
 use super::charts::{charted, groups_of, tag};
+use super::mean_directory::MEAN;
 use crate::error::Result;
 use crate::results::metric::METRICS;
 use crate::results::record::Record;
 use crate::results::summary::Summary;
-use crate::sweep::collect::{is_of, run_dir};
-use crate::sweep::expand::Trial;
+use crate::sweep::trial::{Trial, is_of, run_dir};
 use crate::telemetry::METRICS_FILE;
 use crate::telemetry::metrics_log::{self, Row};
 use crate::telemetry::tensorboard_file::EventWriter;

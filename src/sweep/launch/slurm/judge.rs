@@ -4,7 +4,7 @@ use super::client::Job;
 use super::keeper::Left;
 use crate::error::Result;
 use crate::results::record::FailureKind;
-use crate::sweep::launch::Ending;
+use crate::sweep::launch::launcher::Ending;
 
 /// How often in a row a job must be over without having told how before that is believed: squeue and the file system
 /// of a node need not know the same at the same instant.

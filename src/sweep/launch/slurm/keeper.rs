@@ -6,13 +6,14 @@
 //! driver's. How the trial ended is left in its directory, because nobody else keeps it.
 
 use super::client;
-use super::submission::{Submission, sweep_dir};
+use super::submission::{Submission, saved_step, sweep_dir};
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::experiment::{ENDING_FILE, EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::signal::StopFlag;
-use crate::sweep::launch::{Ending, process};
+use crate::sweep::launch::launcher::Ending;
+use crate::sweep::launch::process;
 use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -106,7 +107,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     Left::forget(&run_dir)?;
     let mut log = Log::open(&run_dir)?;
     log.message(&format!("job {id} on {}, restart {}", host(), job.restarts));
-    let before = super::saved_step(&run_dir)?;
+    let before = saved_step(&run_dir)?;
     let events = run_dir.join(EVENTS_FILE);
     let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
     let events = emptied.map_err(Error::io("create", &events))?;
@@ -129,7 +130,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     };
     let ending = process::classify(Some(status), &run_dir);
     let stopped = ending == Ending::Stopped && passed_on;
-    let requeue = stopped && !told.is_raised() && super::saved_step(&run_dir)? > before;
+    let requeue = stopped && !told.is_raised() && saved_step(&run_dir)? > before;
     let mut left =
         Left { submission: submission.name.clone(), element: job.element, ending, requeued: requeue };
     // Before the call: Slurm ends this process amid it.

@@ -12,13 +12,13 @@ pub mod slurm_spec;
 mod squeue;
 mod submission;
 
-use super::{Ending, Launcher, Order, Setup, Update, process};
+use super::launcher::{Ending, Launcher, Order, Setup, Update};
+use super::process;
 use crate::error::{Error, Result};
-use crate::experiment::{CHECKPOINTS, EVENTS_FILE, LOG_FILE, claimed_identity};
+use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
 use crate::sweep::progress_display::TrialEvent;
-use crate::train::checkpoint::Checkpoints;
 use client::Job;
 use judge::{Verdict, judge};
 use keeper::Left;
@@ -30,7 +30,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use submission::{Element, Submission};
+use submission::{Element, Submission, saved_step};
 pub use submission::{folder, settled_files};
 
 /// Runs trials through sbatch.
@@ -380,11 +380,6 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
         *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
     }
     ending
-}
-
-/// The update of the newest state that a run has saved; 0 if it has none.
-fn saved_step(run_dir: &Path) -> Result<u64> {
-    Ok(Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
 }
 
 /// The events that a trial has written since the last call. `events_read` counts the bytes of the file that were read.

@@ -5,8 +5,10 @@
 //! finds its jobs again. A job whose file is missing or settled does nothing: what nobody counts on must not run.
 
 use crate::error::{Error, Result};
+use crate::experiment::CHECKPOINTS;
 use crate::files;
-use crate::sweep::launch::Order;
+use crate::sweep::launch::launcher::Order;
+use crate::train::checkpoint::Checkpoints;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +43,7 @@ pub struct Element {
 impl Element {
     pub fn new(sweep_dir: &Path, order: &Order) -> Result<Self> {
         let run = order.run_dir.strip_prefix(sweep_dir).unwrap_or(&order.run_dir).to_path_buf();
-        let from = super::saved_step(&order.run_dir)?;
+        let from = saved_step(&order.run_dir)?;
         Ok(Element { run, identity: order.identity.clone(), until: order.until, from })
     }
 }
@@ -151,6 +153,11 @@ fn name(sweep_dir: &Path, number: u32) -> Result<String> {
     // Slurm takes commas between names, and squeue's answer is split at bars.
     let plain: String = sweep.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Ok(format!("ablate-{plain}-{}.{number}", &hash[..8]))
+}
+
+/// The update of the newest state that a run has saved; 0 if it has none.
+pub fn saved_step(run_dir: &Path) -> Result<u64> {
+    Ok(Checkpoints::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
 }
 
 #[cfg(test)]

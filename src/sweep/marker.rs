@@ -1,24 +1,14 @@
-//! JSON Schema of sweep files. Tables of settings take every key of an experiment, each with
-//! the type that it has there; see [`json_schema`](crate::config::json_schema).
+//! Parts of a sweep file that serde passes over, because they are read from the tree, and their JSON Schema. Tables of
+//! settings take every key of an experiment, each with the type that it has there; see
+//! [`json_schema`](crate::config::json_schema).
 
-use super::file::{DistributionFile, PartFile, SweepFile};
-use crate::config::json_schema::{root, sections};
+use crate::config::json_schema::sections;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// The schema of sweep files.
-pub fn sweep() -> Schema {
-    root::<SweepFile>("A sweep: rows that change settings of a base experiment, each trained with each seed.")
-}
-
-/// The schema of files that sweeps include.
-pub fn part() -> Schema {
-    root::<PartFile>("Rows and sections that sweeps can include.")
-}
 
 /// A part of a sweep file that is read from the tree: to serde it is a value of type `$reads`,
 /// to the schema what `$schema` says.
@@ -108,6 +98,36 @@ marker!(
     /// Any value.
     Unread reads IgnoredAny, |_, _| schemars::json_schema!({})
 );
+
+/// How values of a key are drawn: exactly one of `uniform`, `log_uniform`, `integer` and `choice`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "Distribution",
+    extend("oneOf" = [
+        { "required": ["uniform"] },
+        { "required": ["log_uniform"] },
+        { "required": ["integer"] },
+        { "required": ["choice"] },
+    ])
+)]
+pub struct DistributionFile {
+    /// Numbers between a lower and an upper bound.
+    #[schemars(length(equal = 2))]
+    pub uniform: Option<Vec<f64>>,
+    /// Numbers between a lower and an upper bound, both above 0. Every order of magnitude is equally likely.
+    #[schemars(length(equal = 2))]
+    pub log_uniform: Option<Vec<f64>>,
+    /// Integers from a lower to an upper bound, including both.
+    #[schemars(length(equal = 2))]
+    pub integer: Option<Vec<i64>>,
+    /// One of these values, all equally likely.
+    #[schemars(length(min = 1))]
+    pub choice: Option<Values>,
+    /// Condition: the value is drawn only for combinations that match; the others keep their value.
+    #[serde(default)]
+    pub when: Option<Conditions>,
+}
 
 /// A key of an experiment, `section.key`, which has two definitions.
 struct Key<'a>(&'a str);

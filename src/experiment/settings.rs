@@ -1,0 +1,27 @@
+//! The settings of an experiment as a flat list, as TensorBoard and comparisons show them.
+
+use crate::config::Experiment;
+use crate::telemetry::hparams::HParamValue;
+use std::collections::BTreeMap;
+
+/// Every setting that can change a result but the seed, by key, with absent ones resolved.
+pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
+    let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
+    let mut settings = BTreeMap::new();
+    let value = serde_json::to_value(&resolved).unwrap_or_default();
+    for section in ["data", "model", "training", "decoding"] {
+        let Some(table) = value.get(section).and_then(serde_json::Value::as_object) else { continue };
+        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+            let value = match value {
+                serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
+                serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
+                serde_json::Value::String(text) => HParamValue::Text(text.clone()),
+                other => HParamValue::Text(
+                    other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
+                ),
+            };
+            settings.insert(format!("{section}.{key}"), value);
+        }
+    }
+    settings
+}
