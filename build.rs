@@ -14,6 +14,7 @@ fn main() {
     println!("cargo:rustc-env=ABLATE_COMMIT={}", commit());
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
+    println!("cargo:rerun-if-changed=crates");
     println!("cargo:rerun-if-changed=Cargo.toml");
     println!("cargo:rerun-if-changed=Cargo.lock");
     // Every commit, checkout and reset appends to this log, which a worktree keeps elsewhere.
@@ -90,7 +91,8 @@ fn commit() -> String {
         return "unknown".to_string();
     };
     // Results are written by running, so they do not make the code differ.
-    let changes = git(&["status", "--porcelain", "--", "src", "build.rs", "Cargo.toml", "Cargo.lock"]);
+    let changes =
+        git(&["status", "--porcelain", "--", "src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"]);
     match changes.as_deref() {
         Some("") => hash,
         _ => format!("{hash}-dirty"),

@@ -8,6 +8,7 @@
 mod common;
 
 use ablate::config::{Experiment, load_experiment};
+use ablate::data::collate::micro_batch;
 use ablate::data::prepare;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
@@ -92,7 +93,8 @@ fn measure(
     let (mut milliseconds, mut tokens) = (Vec::new(), Vec::new());
     for (number, micro_batches) in (1..).zip(updates) {
         let begun = Instant::now();
-        let batches = micro_batches.iter().map(|pairs| config.batching().collate(store, pairs, Device::Cpu));
+        let batches =
+            micro_batches.iter().map(|pairs| micro_batch(config.batching(), store, pairs, Device::Cpu));
         let batches = batches.collect::<Result<Vec<_>>>()?;
         // The loss that the update returns is on the host, so a GPU has done its work.
         let stats = single_update(&all, &mut adam, &batches, number)?;

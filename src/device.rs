@@ -11,12 +11,6 @@ use crate::telemetry::console::print_message;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-impl From<tch::TchError> for Error {
-    fn from(error: tch::TchError) -> Self {
-        Error::from_torch_message(&error.to_string())
-    }
-}
-
 /// Makes libtorch ready as `run.device` and `run.threads` say, and gives the device.
 ///
 /// Must be the process's first call that concerns libtorch: once libtorch has looked for a GPU

@@ -8,7 +8,7 @@ use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check_place, export};
 use ablate::model::mode::Mode;
-use ablate::model::{ModelConfig, Network, Norm, NormKind, Position, Transformer, Tying};
+use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, NormKind, Position, Tying};
 use common::variants::single_and_paired;
 use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
@@ -27,8 +27,8 @@ fn tokenizer() -> Tokenizer {
 }
 
 /// A model with noise on every variable, so that no bias is 0 and no scale 1.
-fn noisy(config: &ModelConfig, vocabulary: usize) -> Transformer {
-    let model = Transformer::build(config, vocabulary, 1, Kind::Double, Device::Cpu);
+fn noisy(config: &ModelConfig, vocabulary: usize) -> EncoderDecoder {
+    let model = EncoderDecoder::build(config, vocabulary, 1, Kind::Double, Device::Cpu);
     tch::no_grad(|| {
         for (index, (_, tensor)) in model.weights().named().iter().enumerate() {
             let wave =
@@ -49,7 +49,7 @@ fn experiment(model: &ModelConfig) -> Experiment {
 fn exported(
     format: Format,
     config: &ModelConfig,
-) -> (tempfile::TempDir, PathBuf, Experiment, Transformer, Result<()>) {
+) -> (tempfile::TempDir, PathBuf, Experiment, EncoderDecoder, Result<()>) {
     let (experiment, tokenizer) = (experiment(config), tokenizer());
     let model = noisy(config, tokenizer.len());
     let root = tempfile::tempdir().unwrap();
@@ -237,7 +237,7 @@ fn in_marians_words(name: &str) -> String {
     format!("model.{stack}.layers.{replaced}")
 }
 
-fn logits(model: &Transformer) -> Tensor {
+fn logits(model: &EncoderDecoder) -> Tensor {
     let mode = Mode::evaluation();
     let ids = Tensor::from_slice(&[5i64, 9, 30, 2, 7, 300, 2, 0]).view([2, 4]);
     let encoded = model.encode(&ids, &[4, 3], &mode);
@@ -268,7 +268,7 @@ fn marians_weights_make_up_for_what_marian_fixes() {
             attention_biases: true,
             ..config.clone()
         };
-        let rebuilt = Transformer::build(&marian, vocabulary, 9, Kind::Double, Device::Cpu);
+        let rebuilt = EncoderDecoder::build(&marian, vocabulary, 9, Kind::Double, Device::Cpu);
         tch::no_grad(|| {
             for (name, tensor) in rebuilt.weights().named() {
                 let theirs = in_marians_words(name);

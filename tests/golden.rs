@@ -21,7 +21,7 @@ use ablate::error::Result;
 use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
-use ablate::model::{Initialisation, ModelConfig, Network, Norm, Position, Transformer, Tying};
+use ablate::model::{EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position, Tying};
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
 use ablate::train::TrainingConfig;
@@ -228,9 +228,9 @@ fn models() -> Vec<(String, ModelConfig)> {
     models
 }
 
-fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Transformer {
+fn build(config: &ModelConfig, seed: u64, kind: Kind) -> EncoderDecoder {
     tch::set_num_threads(1);
-    Transformer::build(config, VOCABULARY, seed, kind, Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu)
 }
 
 /// Writes the losses down.
@@ -261,7 +261,7 @@ impl Monitor for Losses {
 
 /// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
 /// at last the loss of another text.
-fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Transformer, Vec<f64>) {
+fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, Vec<f64>) {
     let (_folder, store) = store(30, 8, 3);
     let (_dev_folder, dev) = self::store(8, 8, 4);
     let model = build(config, training.seed, training.precision.kinds().weights);

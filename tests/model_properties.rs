@@ -7,7 +7,7 @@ use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{
-    Encoded, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Transformer, Tying,
+    Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Tying,
 };
 use ablate::results::published::Published;
 use ablate::shim::decoding;
@@ -59,18 +59,18 @@ fn variants() -> Vec<(String, ModelConfig)> {
     head_shapes().into_iter().flat_map(of).collect()
 }
 
-fn build(config: &ModelConfig, seed: u64) -> Transformer {
+fn build(config: &ModelConfig, seed: u64) -> EncoderDecoder {
     build_in(Kind::Double, config, seed)
 }
 
-fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> Transformer {
+fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> EncoderDecoder {
     tch::set_num_threads(1);
-    Transformer::build(config, VOCABULARY as usize, seed, kind, Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY as usize, seed, kind, Device::Cpu)
 }
 
 /// The variants in float64 and in float32, whose sentences are read and decoded by other code: [`decoding`]'s kernels.
 /// The noise makes the two ways of initialisation alike, so that one is enough of float32.
-fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, Transformer)> {
+fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)> {
     [Kind::Double, Kind::Float].into_iter().flat_map(|kind| {
         assert_eq!(decoding::takes(kind, Device::Cpu), kind == Kind::Float);
         let wanted = move |config: &ModelConfig| {
@@ -84,21 +84,21 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, Transformer)> {
 }
 
 /// How far apart equal results may be that are computed in another order.
-fn rounding(model: &Transformer) -> f64 {
+fn rounding(model: &EncoderDecoder) -> f64 {
     if model.kind() == Kind::Double { 1e-12 } else { 1e-5 }
 }
 
 /// The encoder's output by the code that decodes.
-fn read(model: &Transformer, source: &Tensor, lengths: &[i64]) -> Encoded {
+fn read(model: &EncoderDecoder, source: &Tensor, lengths: &[i64]) -> Encoded {
     tch::no_grad(|| model.read(source, lengths))
 }
 
-fn noisy(config: &ModelConfig) -> Transformer {
+fn noisy(config: &ModelConfig) -> EncoderDecoder {
     noisy_in(Kind::Double, config)
 }
 
 /// The variant's model with noise on every variable, so that no bias is 0 and no scale 1.
-fn noisy_in(kind: Kind, config: &ModelConfig) -> Transformer {
+fn noisy_in(kind: Kind, config: &ModelConfig) -> EncoderDecoder {
     let model = build_in(kind, config, 5);
     tch::no_grad(|| {
         for (index, (_, variable)) in model.weights().named().iter().enumerate() {
@@ -116,7 +116,7 @@ fn ids<const N: usize>(rows: &[[i64; N]]) -> Tensor {
     Tensor::from_slice2(rows)
 }
 
-fn evaluate(model: &Transformer, source: &Tensor, lengths: &[i64], target: &Tensor) -> (Encoded, Tensor) {
+fn evaluate(model: &EncoderDecoder, source: &Tensor, lengths: &[i64], target: &Tensor) -> (Encoded, Tensor) {
     tch::no_grad(|| {
         let encoded = model.encode(source, lengths, &Mode::evaluation());
         let decoded = model.decode(target, &encoded, &Mode::evaluation());
@@ -231,7 +231,7 @@ fn decoding_step_by_step_equals_decoding_at_once() {
             let mut cache = model.cache(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
             for place in 0..6 {
                 assert_eq!(cache.length(), place);
-                let step = model.step(&target.narrow(1, place, 1), &mut cache);
+                let step = model.step(&target.narrow(1, place, 1), cache.as_mut());
                 let gap = largest_gap(&step, &decoded.select(1, place));
                 assert!(gap < rounding(&model), "{name}: position {place}: {gap:e}");
             }
@@ -247,11 +247,11 @@ fn a_cache_follows_the_rows_that_are_kept() {
         tch::no_grad(|| {
             let mut cache = model.cache(&read(&model, &ids(&SOURCE), &SOURCE_LENGTHS));
             for place in 0..2 {
-                let _ = model.step(&target.narrow(1, place, 1), &mut cache);
+                let _ = model.step(&target.narrow(1, place, 1), cache.as_mut());
             }
             cache.select(&[1, 0, 1], false);
             let rows = Tensor::from_slice(&[1i64, 0, 1]);
-            let step = model.step(&target.index_select(0, &rows).narrow(1, 2, 1), &mut cache);
+            let step = model.step(&target.index_select(0, &rows).narrow(1, 2, 1), cache.as_mut());
             let gap = largest_gap(&step, &decoded.index_select(0, &rows).select(1, 2));
             assert!(gap < rounding(&model), "{name}: {gap:e}");
         });
@@ -519,7 +519,7 @@ fn the_names_of_the_variables_are_pinned() {
 fn counting_agrees_with_building() {
     for (name, config) in variants() {
         assert_eq!(
-            Transformer::parameters(&config, VOCABULARY as usize),
+            EncoderDecoder::parameters(&config, VOCABULARY as usize),
             build(&config, 1).weights().parameters(),
             "{name}"
         );
@@ -534,7 +534,7 @@ fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
     let mut compared = Vec::new();
     for trial in &trials {
         // The vocabulary is below the 40,960 rows that the sweep asks for, so it does not matter.
-        let count = Transformer::parameters(&trial.experiment.model, 37_000);
+        let count = EncoderDecoder::parameters(&trial.experiment.model, 37_000);
         let row =
             published.row(trial.paper.as_deref().expect("every row has its line in the paper")).unwrap();
         if row.label == "base" {

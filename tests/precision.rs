@@ -5,7 +5,7 @@ mod common;
 use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
-use ablate::model::{ModelConfig, Network, Norm, Transformer, Tying};
+use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Tying};
 use ablate::train::adam::Adam;
 use ablate::train::likelihood::likelihood;
 use ablate::train::run_state::Progress;
@@ -20,9 +20,9 @@ fn model_config() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, ..Default::default() }
 }
 
-fn build(config: &ModelConfig, precision: Precision) -> Transformer {
+fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
     tch::set_num_threads(1);
-    Transformer::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
 }
 
 /// Sentences of 2 to 9 tokens that are copied.
@@ -88,7 +88,7 @@ fn passes_of_training_are_bfloat16_and_all_others_float32() {
         (build(&model_config(), Precision::Bfloat16), build(&model_config(), Precision::Float32));
     let batch = batch(&store);
     assert_eq!(narrow.hidden(&batch, &Mode::training(1)).kind(), Kind::BFloat16);
-    let outside = |model: &Transformer| model.hidden(&batch, &Mode::evaluation());
+    let outside = |model: &EncoderDecoder| model.hidden(&batch, &Mode::evaluation());
     assert_eq!(outside(&narrow), outside(&wide));
     assert_eq!(likelihood(&narrow, &store, 500).unwrap(), likelihood(&wide, &store, 500).unwrap());
 }

@@ -10,7 +10,7 @@ use ablate::decode::{
     LengthPenaltyForm::{self, Gnmt, Power},
 };
 use ablate::model::mode::Mode;
-use ablate::model::{ModelConfig, Network, Norm, Position, Transformer, Tying};
+use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Position, Tying};
 use ablate::shim::decoding as kernels;
 use ablate::signal::StopFlag;
 use common::gaps::{self, Largest};
@@ -44,13 +44,13 @@ fn configs() -> [ModelConfig; 4] {
     ]
 }
 
-fn build(config: &ModelConfig, seed: u64) -> Transformer {
+fn build(config: &ModelConfig, seed: u64) -> EncoderDecoder {
     build_in(Kind::Double, config, seed)
 }
 
-fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> Transformer {
+fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> EncoderDecoder {
     tch::set_num_threads(1);
-    let model = Transformer::build(config, VOCABULARY, seed, kind, Device::Cpu);
+    let model = EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu);
     // Sharper than fresh weights, so that hypotheses differ by more than rounding.
     tch::no_grad(|| {
         let mut softmax = model.softmax_matrix().shallow_clone();
@@ -60,7 +60,7 @@ fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> Transformer {
 }
 
 /// Models of every configuration with several seeds, in float64 and in float32.
-fn models() -> impl Iterator<Item = (String, Transformer)> {
+fn models() -> impl Iterator<Item = (String, EncoderDecoder)> {
     [Kind::Double, Kind::Float].into_iter().flat_map(|kind| {
         assert_eq!(kernels::takes(kind, Device::Cpu), kind == Kind::Float);
         configs().into_iter().enumerate().flat_map(move |(number, config)| {
@@ -73,7 +73,7 @@ fn models() -> impl Iterator<Item = (String, Transformer)> {
 }
 
 /// How far apart equal scores may be that are computed in another order.
-fn rounding(model: &Transformer) -> f64 {
+fn rounding(model: &EncoderDecoder) -> f64 {
     if model.kind() == Kind::Double { 1e-12 } else { 2e-5 }
 }
 
@@ -82,7 +82,7 @@ fn decoding(beam: usize, length_penalty: f64, max_extra_length: usize) -> Decodi
 }
 
 fn run(
-    model: &Transformer,
+    model: &EncoderDecoder,
     config: &DecodingConfig,
     sources: &[Vec<u32>],
     n_best: usize,
@@ -95,7 +95,7 @@ fn row(ids: &[u32]) -> Tensor {
 }
 
 /// Log-probabilities of every row of the softmax after each prefix of `tokens`, by one full pass.
-fn log_probabilities(model: &Transformer, source: &[u32], tokens: &[u32]) -> Vec<Vec<f64>> {
+fn log_probabilities(model: &EncoderDecoder, source: &[u32], tokens: &[u32]) -> Vec<Vec<f64>> {
     tch::no_grad(|| {
         let encoded =
             model.encode(&row(&[source, &[EOS]].concat()), &[source.len() as i64 + 1], &Mode::evaluation());
@@ -108,7 +108,7 @@ fn log_probabilities(model: &Transformer, source: &[u32], tokens: &[u32]) -> Vec
 }
 
 /// The log-probability of `tokens`, with `</s>` behind them if `ended`.
-fn log_probability(model: &Transformer, source: &[u32], tokens: &[u32], ended: bool) -> f64 {
+fn log_probability(model: &EncoderDecoder, source: &[u32], tokens: &[u32], ended: bool) -> f64 {
     let rows = log_probabilities(model, source, tokens);
     let end = ended.then_some(EOS);
     tokens.iter().copied().chain(end).zip(rows).map(|(token, row)| row[token as usize]).sum()
@@ -124,7 +124,7 @@ fn penalty(form: LengthPenaltyForm, length: usize, alpha: f64) -> f64 {
 
 /// All finished translations of at most `limit` tokens, `</s>` counted, the best first.
 fn enumerate(
-    model: &Transformer,
+    model: &EncoderDecoder,
     source: &[u32],
     limit: usize,
     penalty: impl Fn(usize) -> f64,
@@ -283,7 +283,7 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
 
 /// Beam search that stops when `beam` hypotheses are finished, each of which was among the `beam` best of its step; a
 /// full pass for every prefix. The best one's tokens.
-fn stopping_early(model: &Transformer, source: &[u32], beam: usize, alpha: f64, limit: usize) -> Vec<u32> {
+fn stopping_early(model: &EncoderDecoder, source: &[u32], beam: usize, alpha: f64, limit: usize) -> Vec<u32> {
     let mut open: Vec<(Vec<u32>, f64)> = vec![(Vec::new(), 0.0)];
     let mut finished: Vec<(Vec<u32>, f64)> = Vec::new();
     for length in 1..=limit {
@@ -352,7 +352,7 @@ fn no_narrow_beam_ends_with_a_better_score_than_an_exhaustive_one() {
 }
 
 /// A model that wants to say the tokens `wanted` with all its might, and `shunned` not at all.
-fn biased(wanted: &[u32], shunned: &[u32]) -> Transformer {
+fn biased(wanted: &[u32], shunned: &[u32]) -> EncoderDecoder {
     let config = configs()[3].clone();
     let model = build(&config, 1);
     tch::no_grad(|| {
@@ -393,7 +393,7 @@ fn padding_the_beginning_and_rows_beyond_the_vocabulary_are_never_said() {
 fn ties_go_to_the_older_hypothesis_and_the_smaller_token() {
     // More tokens than any beam looks at, so that some of the equals are always left out.
     const TOKENS: usize = 60;
-    let model = Transformer::build(
+    let model = EncoderDecoder::build(
         &ModelConfig { embedding_rows: None, ..configs()[3].clone() },
         TOKENS,
         1,

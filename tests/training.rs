@@ -8,7 +8,7 @@ use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::error::{Error, Result};
 use ablate::model::weights::Weights;
-use ablate::model::{ModelConfig, Network, Position, Transformer};
+use ablate::model::{EncoderDecoder, ModelConfig, Network, Position};
 use ablate::signal::StopFlag;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
@@ -59,9 +59,9 @@ fn small() -> ModelConfig {
     ModelConfig { layers: 1, d_model: 16, d_ff: 32, heads: 2, dropout: 0.0, ..Default::default() }
 }
 
-fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Transformer {
+fn build(config: &ModelConfig, seed: u64, kind: Kind) -> EncoderDecoder {
     tch::set_num_threads(1);
-    Transformer::build(config, VOCABULARY, seed, kind, Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu)
 }
 
 fn values(tensor: &Tensor) -> Vec<f64> {

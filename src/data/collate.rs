@@ -44,16 +44,14 @@ impl Sentences {
     }
 }
 
-impl Batching {
-    /// These pairs as a batch, a micro-batch of [`epoch_batches`](super::batch::epoch_batches).
-    ///
-    /// # Panics
-    /// As [`collate`].
-    pub fn collate(self, store: &Store, pairs: &[u32], device: Device) -> Result<Batch> {
-        match self.packed_length {
-            Some(row_length) => collate_packed(store, pairs, row_length, device),
-            None => collate(store, pairs, device),
-        }
+/// These pairs as a batch, a micro-batch of [`epoch_batches`](super::batch::epoch_batches).
+///
+/// # Panics
+/// As [`collate`].
+pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Device) -> Result<Batch> {
+    match batching.packed_length {
+        Some(row_length) => collate_packed(store, pairs, row_length, device),
+        None => collate(store, pairs, device),
     }
 }
 

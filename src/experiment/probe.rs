@@ -5,6 +5,7 @@ use super::single_update::single_update;
 use super::stand_in;
 use crate::config::Experiment;
 use crate::data::batch::epoch_batches;
+use crate::data::collate::micro_batch;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let updates = Updates { model: &*model, config: training };
     let step = |adam: &mut Adam, number: usize| {
         let pairs = &batches[number % batches.len()];
-        let batch = training.batching().collate(&store, pairs, Device::Cpu)?;
+        let batch = micro_batch(training.batching(), &store, pairs, Device::Cpu)?;
         single_update(&updates, adam, &[batch], number as u64 + 1).map(|stats| stats.target_tokens)
     };
     let begun = Instant::now();

@@ -15,6 +15,7 @@ use super::tensors::{Linear, Norm, Tensors};
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
 use crate::model::{self, ModelConfig, Position, Tying};
+use crate::shim::torch_error;
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -116,7 +117,7 @@ impl Writer<'_> {
         let tensor = tensor.to_kind(Kind::Float).contiguous();
         let mut values = vec![0f32; tensor.numel()];
         let count = values.len();
-        tensor.f_copy_data(&mut values, count)?;
+        tensor.f_copy_data(&mut values, count).map_err(torch_error)?;
         // Checked here, before anything is on the disk.
         if u32::try_from(4 * values.len()).is_err() {
             let setting = format!("{name} of {:?} numbers", tensor.size());

@@ -1,7 +1,6 @@
 //! What a trained model attends to: the weights softmax(QKᵀ / √d_k) of one sentence pair (§3.2.1, appendix).
 
-use super::mode::Mode;
-use super::transformer::Transformer;
+use super::encoder_decoder::EncoderDecoder;
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
@@ -17,33 +16,29 @@ pub struct AttentionMaps {
 
 impl AttentionMaps {
     /// As [`Network::attention_maps`](super::Network::attention_maps) has it.
-    pub(super) fn of(model: &Transformer, source: &Tensor, target: &Tensor) -> Self {
-        tch::no_grad(|| {
-            let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
-            let encoded = model.encode(source, &[source.size()[1]], &reading);
-            let _ = model.decode(target, &encoded, &writing);
-            let of_sentence = |weights: Tensor| weights.squeeze_dim(0);
-            let encoder = reading.into_attention().into_iter().map(of_sentence).collect();
-            let (mut decoder, mut cross) = (Vec::new(), Vec::new());
-            // A decoder layer attends to itself, then to the encoder.
-            for (index, weights) in writing.into_attention().into_iter().enumerate() {
-                (if index % 2 == 0 { &mut decoder } else { &mut cross }).push(of_sentence(weights));
-            }
-            AttentionMaps { encoder, decoder, cross }
-        })
+    pub(super) fn of(model: &EncoderDecoder, source: &Tensor, target: &Tensor) -> Self {
+        let (encoder, decoder) = tch::no_grad(|| model.maps(source, target));
+        let of_sentence =
+            |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
+        AttentionMaps {
+            encoder: of_sentence(encoder),
+            decoder: of_sentence(decoder.own),
+            cross: of_sentence(decoder.cross),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mode::Mode;
     use crate::model::{ModelConfig, Network, Norm};
     use tch::{Device, Kind};
 
     const D: i64 = 8;
     const HEADS: i64 = 2;
 
-    fn model(norm: Norm) -> Transformer {
+    fn model(norm: Norm) -> EncoderDecoder {
         let config = ModelConfig {
             layers: 2,
             d_model: D,
@@ -54,7 +49,7 @@ mod tests {
             norm,
             ..Default::default()
         };
-        Transformer::build(&config, 20, 3, Kind::Double, Device::Cpu)
+        EncoderDecoder::build(&config, 20, 3, Kind::Double, Device::Cpu)
     }
 
     fn pair() -> (Tensor, Tensor) {

@@ -4,8 +4,8 @@ use super::attention::{KeysAndValues, MultiHeadAttention};
 use super::decoder::Decoder;
 use super::mask::Mask;
 use super::mode::Mode;
+use super::parts::Encoded;
 use super::position::Places;
-use super::transformer::Encoded;
 use crate::shim::decoding::Position;
 use tch::Tensor;
 
@@ -236,7 +236,8 @@ mod tests {
             let decoder = Decoder::build(&Scope::seeded(3, Kind::Float, Device::Cpu), &config);
             let lengths = vec![4, 2, 3];
             let mask = crate::model::mask::padding(&lengths, 4, Kind::Float, Device::Cpu);
-            let encoded = Encoded { output: numbers(&[3, 4, 8]), mask, lengths };
+            let output = numbers(&[3, 4, 8]);
+            let encoded = Encoded { embedded: output.shallow_clone(), output, mask, lengths };
             tch::no_grad(|| {
                 let mut caches =
                     [DecoderCache::traced(&decoder, &encoded), DecoderCache::copied(&decoder, &encoded)];

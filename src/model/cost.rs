@@ -4,7 +4,7 @@
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
-use super::transformer::Transformer;
+use super::encoder_decoder::EncoderDecoder;
 use super::{ModelConfig, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ impl<'a> Cost<'a> {
 
     /// Number of trained numbers; shared matrices count once.
     pub fn parameters(&self) -> u64 {
-        Transformer::parameters(self.config, self.vocabulary)
+        EncoderDecoder::parameters(self.config, self.vocabulary)
     }
 
     /// Rows of the matrix before the softmax: V.

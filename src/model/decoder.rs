@@ -6,8 +6,9 @@ use super::cache::DecoderCache;
 use super::feed_forward::FeedForward;
 use super::implementations::Implementations;
 use super::init::Attends;
-use super::mask::Mask;
+use super::mask::{self, Mask};
 use super::mode::Mode;
+use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
 use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
@@ -99,6 +100,62 @@ impl Decoder {
             })
         });
         self.end.forward(last)
+    }
+}
+
+impl DecoderPart for Decoder {
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
+        let kind = x.kind();
+        let causal = mask::causal(x.size()[1], kind, x.device());
+        match rows {
+            TargetRows::Single => {
+                let own = Mask::Causal(&causal);
+                self.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
+            }
+            TargetRows::Packed { sentences, sources } => {
+                let own = causal + mask::same_sentence(sentences, sentences, kind);
+                let source = mask::same_sentence(sentences, sources, kind);
+                let places = Places::Within(sentences);
+                self.forward(x, places, &encoded.output, &source, Mask::Added(&own), mode)
+            }
+        }
+    }
+
+    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
+        Box::new(CachedDecoding { decoder: self, cache: DecoderCache::start(self, encoded) })
+    }
+
+    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
+        let mut maps = DecoderMaps::default();
+        // A layer attends to the target, then to the source.
+        for (index, weights) in recorded.into_iter().enumerate() {
+            (if index % 2 == 0 { &mut maps.own } else { &mut maps.cross }).push(weights);
+        }
+        maps
+    }
+
+    fn takes_packed_rows(&self) -> bool {
+        true
+    }
+}
+
+/// Decoding with the keys and values of the source and of all tokens so far.
+struct CachedDecoding<'a> {
+    decoder: &'a Decoder,
+    cache: DecoderCache,
+}
+
+impl DecodingState for CachedDecoding<'_> {
+    fn length(&self) -> i64 {
+        self.cache.length()
+    }
+
+    fn step(&mut self, x: Tensor) -> Tensor {
+        self.decoder.step(x, &mut self.cache)
+    }
+
+    fn select(&mut self, rows: &[i64], same_sources: bool) {
+        self.cache.select(rows, same_sources);
     }
 }
 

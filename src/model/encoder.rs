@@ -3,12 +3,15 @@
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
 use super::feed_forward::FeedForward;
+use super::implementations::Implementations;
 use super::init::Attends;
-use super::mask::Mask;
+use super::mask::{self, Mask};
 use super::mode::Mode;
+use super::parts::{Encoded, EncoderPart, SourceRows};
 use super::position::Places;
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
+use crate::shim::decoding;
 use tch::Tensor;
 
 /// `model.layers` layers of self-attention and feed-forward network.
@@ -16,6 +19,8 @@ use tch::Tensor;
 pub struct Encoder {
     layers: Vec<EncoderLayer>,
     end: StackEnd,
+    /// Whether the kernels of decoding on a CPU compute this model.
+    may_use_kernels: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +36,7 @@ impl Encoder {
         Encoder {
             layers: (0..config.layers).map(|i| EncoderLayer::build(&scope.child(i), config)).collect(),
             end: StackEnd::build(scope, config),
+            may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
         }
     }
 
@@ -46,7 +52,7 @@ impl Encoder {
         }))
     }
 
-    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`](crate::shim::decoding).
+    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`].
     ///
     /// # Shapes
     /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
@@ -57,6 +63,36 @@ impl Encoder {
                 .iter()
                 .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths))),
         )
+    }
+}
+
+impl EncoderPart for Encoder {
+    fn encode(&self, x: Tensor, rows: SourceRows, mode: &Mode) -> Encoded {
+        let (kind, device) = (x.kind(), x.device());
+        let (places, mask, lengths) = match rows {
+            SourceRows::Single(lengths) => {
+                (Places::From(0), mask::padding(lengths, x.size()[1], kind, device), lengths.to_vec())
+            }
+            SourceRows::Packed(sentences) => {
+                (Places::Within(sentences), mask::same_sentence(sentences, sentences, kind), Vec::new())
+            }
+        };
+        let embedded = x.shallow_clone();
+        Encoded { output: self.forward(x, places, &mask, mode), embedded, mask, lengths }
+    }
+
+    fn read_source(&self, x: Tensor, lengths: &[i64]) -> Encoded {
+        let (kind, device) = (x.kind(), x.device());
+        if !(self.may_use_kernels && decoding::takes(kind, device)) {
+            return self.encode(x, SourceRows::Single(lengths), &Mode::evaluation());
+        }
+        let mask = mask::padding(lengths, x.size()[1], kind, device);
+        let embedded = x.shallow_clone();
+        Encoded { output: self.read(x, lengths), embedded, mask, lengths: lengths.to_vec() }
+    }
+
+    fn takes_packed_rows(&self) -> bool {
+        true
     }
 }
 

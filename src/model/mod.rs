@@ -11,6 +11,7 @@ pub mod decoder;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;
+pub mod encoder_decoder;
 pub mod feed_forward;
 pub mod fused_attention;
 pub mod implementations;
@@ -21,14 +22,16 @@ pub mod mask;
 pub mod mode;
 pub mod network;
 pub mod norm;
+pub mod parts;
 pub mod position;
 pub mod residual;
-pub mod transformer;
+mod unpack;
 pub mod weights;
 
+pub use encoder_decoder::{EncoderDecoder, PackedRows};
 pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};
-pub use transformer::{Encoded, PackedRows, Transformer};
+pub use parts::Encoded;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

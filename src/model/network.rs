@@ -2,8 +2,8 @@
 //! with it. [`build`] is the only place that chooses an architecture.
 
 use super::attention_map::AttentionMaps;
+use super::encoder_decoder::EncoderDecoder;
 use super::mode::Mode;
-use super::transformer::Transformer;
 use super::weights::Weights;
 use super::{Kinds, ModelConfig, VocabularySizes, kinds};
 use crate::data::collate::Batch;
@@ -92,5 +92,5 @@ pub fn build(
     kinds: impl Into<Kinds>,
     device: Device,
 ) -> Box<dyn Network> {
-    Box::new(Transformer::build(config, vocabulary, seed, kinds, device))
+    Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
 }

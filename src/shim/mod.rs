@@ -26,6 +26,11 @@ pub fn end_where_memory_runs_out() {
     unsafe { ablate_end_where_memory_runs_out(OUT_OF_MEMORY_CODE.into()) }
 }
 
+/// libtorch's error as ours: running out of memory has an exit code of its own.
+pub fn torch_error(error: tch::TchError) -> Error {
+    Error::from_torch_message(&error.to_string())
+}
+
 /// What a function of the shim gave back: nothing, or the error that it left for this thread.
 fn check(code: c_int) -> Result<()> {
     if code == 0 {
@@ -34,4 +39,23 @@ fn check(code: c_int) -> Result<()> {
     // SAFETY: the text ends in a zero and stays until this thread's next call into the shim.
     let text = unsafe { CStr::from_ptr(ablate_last_error()) };
     Err(Error::from_torch_message(&text.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::{Error, MEMORY_REMEDY};
+
+    #[test]
+    fn a_panic_of_libtorch_for_lack_of_memory_is_an_error() {
+        let zeros = || tch::Tensor::zeros([1 << 60], (tch::Kind::Int8, tch::Device::Cpu));
+        let panic = std::panic::catch_unwind(zeros).unwrap_err();
+        let error = Error::from_panic(&*panic).unwrap();
+        assert_eq!(error.exit_code(), 4);
+        let told = format!(
+            "out of memory: DefaultCPUAllocator: can't allocate memory: you tried to allocate {} bytes",
+            1u64 << 60
+        );
+        assert!(error.to_string().starts_with(&told), "{error}");
+        assert!(error.to_string().ends_with(&format!("; {MEMORY_REMEDY}")), "{error}");
+    }
 }

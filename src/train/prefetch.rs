@@ -1,7 +1,7 @@
 //! Batches made ready by a thread of their own, so that no update waits for data.
 
 use super::stream::{BatchStream, target_tokens};
-use crate::data::collate::Batch;
+use crate::data::collate::{Batch, micro_batch};
 use crate::error::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -78,7 +78,7 @@ fn make_ready(stream: &mut BatchStream, share: Share, device: Device) -> Result<
     let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
     let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
     let batches = own
-        .map(|(index, pairs)| Ok((index, batching.collate(store, pairs, Device::Cpu)?.pinned(device))))
+        .map(|(index, pairs)| Ok((index, micro_batch(batching, store, pairs, Device::Cpu)?.pinned(device))))
         .collect::<Result<Vec<_>>>()?;
     Ok(Ready { batches, target_tokens, place: stream.place() })
 }

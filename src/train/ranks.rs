@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::weights::Weights;
 use crate::shim::nccl::Cards;
 use crate::shim::process_group::ProcessGroup;
+use crate::shim::torch_error;
 use crate::world::World;
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Ranks {
             _ => [0; Cards::ID_BYTES],
         });
         self.check(group.broadcast(&mut id))?;
-        let id: Vec<u8> = Vec::try_from(&id)?;
+        let id: Vec<u8> = Vec::try_from(&id).map_err(torch_error)?;
         let cards = Cards::join(self.rank, self.size, &id, card, self.patience)?;
         self.cards.set(cards).map_err(|_| Error::failed("the ranks' cards were joined before"))
     }
@@ -146,7 +147,7 @@ impl Ranks {
         let mut rows = Tensor::from_slice(&rows);
         // Every byte is zero on all ranks but one.
         self.check(group.sum(&mut rows))?;
-        let rows: Vec<u8> = Vec::try_from(&rows)?;
+        let rows: Vec<u8> = Vec::try_from(&rows).map_err(torch_error)?;
         let text = |row: &[u8]| String::from_utf8_lossy(row).trim_end_matches('\0').to_string();
         Ok(rows.chunks(WIDTH).map(text).collect())
     }
@@ -168,7 +169,7 @@ impl Ranks {
                 tch::no_grad(|| tensor.shallow_clone().copy_(&on_cpu));
             }
         }
-        let numbers: Vec<i64> = Vec::try_from(&numbers)?;
+        let numbers: Vec<i64> = Vec::try_from(&numbers).map_err(torch_error)?;
         let best = Best { step: numbers[3] as u64, dev_loss: dev_loss.double_value(&[0]) };
         self.note_saved(numbers[0] as u64);
         Ok(Progress {
@@ -230,7 +231,7 @@ impl Ranks {
         let Some(group) = &self.group else { return Ok(numbers.to_vec()) };
         let mut sum = Tensor::from_slice(numbers);
         self.check(group.sum(&mut sum))?;
-        Ok(Vec::try_from(&sum)?)
+        Vec::try_from(&sum).map_err(torch_error)
     }
 
     /// What a failed operation means to people: Gloo speaks of connections.

@@ -5,6 +5,7 @@
 use super::run_state::{Owner, Progress, RunState};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::shim::torch_error;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -91,7 +92,7 @@ fn dtype(kind: Kind) -> Result<Dtype> {
 pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel()).map_err(torch_error)?;
     Ok(Bytes {
         dtype: dtype(tensor.kind())?,
         shape: tensor.size().iter().map(|&n| n as usize).collect(),
@@ -207,7 +208,7 @@ fn load(path: &Path, named: &[(String, Tensor)], accept: Accept) -> Result<(Vec<
                 tensor.size()
             )));
         }
-        loaded.push(Tensor::f_from_data_size(view.data(), &shape, tensor.kind())?);
+        loaded.push(Tensor::f_from_data_size(view.data(), &shape, tensor.kind()).map_err(torch_error)?);
     }
     if file.len() != named.len() {
         return Err(damaged(format!("holds {} tensors, the model has {}", file.len(), named.len())));

@@ -128,7 +128,7 @@ mod tests {
         let workload = Workload::of_store(&store, &config).unwrap();
         let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
         for pairs in stream.next_update() {
-            let batch = batching.collate(&store, &pairs, Device::Cpu).unwrap();
+            let batch = crate::data::collate::micro_batch(batching, &store, &pairs, Device::Cpu).unwrap();
             let shape = shape(&store, &pairs, batching);
             assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
             assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);

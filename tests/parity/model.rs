@@ -10,7 +10,7 @@ use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
-use ablate::model::{ModelConfig, Network, Transformer};
+use ablate::model::{EncoderDecoder, ModelConfig, Network};
 use ablate::shim::decoding;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
@@ -74,7 +74,7 @@ pub fn compare_all() {
             case.pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
             writer.finish().unwrap();
             let store = Store::open(&path, [0; 32]).unwrap();
-            let model = Transformer::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
+            let model = EncoderDecoder::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
             set_weights(model.weights());
             let mut work = Work { seen: &mut seen, name, case, store: &store, model: &model };
             work.outputs();
@@ -97,7 +97,7 @@ struct Work<'a> {
     name: &'a str,
     case: &'a Case,
     store: &'a Store,
-    model: &'a Transformer,
+    model: &'a EncoderDecoder,
 }
 
 impl Work<'_> {
@@ -125,7 +125,7 @@ impl Work<'_> {
         let logits = tch::no_grad(|| {
             let mut cache = model.cache(&model.read(&batch.source, &batch.source_lengths));
             let steps: Vec<Tensor> = (0..batch.target_input.size()[1])
-                .map(|place| model.step(&batch.target_input.narrow(1, place, 1), &mut cache))
+                .map(|place| model.step(&batch.target_input.narrow(1, place, 1), cache.as_mut()))
                 .collect();
             let hidden = Tensor::stack(&steps, 1).flatten(0, 1).index_select(0, &batch.positions);
             model.logits(&hidden)

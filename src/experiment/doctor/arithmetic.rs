@@ -2,7 +2,7 @@
 //!
 //! What runs is [`Updates`], with whatever kernels the device and the precision choose.
 
-use crate::data::collate::Batch;
+use crate::data::collate::{Batch, micro_batch};
 use crate::data::store::{Store, StoreWriter};
 use crate::error::{Error, Result};
 use crate::experiment::single_update::single_update;
@@ -240,5 +240,5 @@ fn text() -> Result<Store> {
 fn batch(store: &Store, training: &TrainingConfig, number: u64) -> Result<Batch> {
     let first = number as u32 * PAIRS;
     let pairs: Vec<_> = (first..first + PAIRS).collect();
-    training.batching().collate(store, &pairs, Device::Cpu)
+    micro_batch(training.batching(), store, &pairs, Device::Cpu)
 }

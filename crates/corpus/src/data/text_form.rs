@@ -8,31 +8,7 @@
 use super::DataConfig;
 use crate::error::Result;
 use crate::moses::{Detokenizer, Normalization, Normalizer, TokenizeOptions, Tokenizer};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-
-/// Moses's text processing of both sides of every split, before lower-casing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Moses {
-    /// Whether and how to normalise punctuation first.
-    pub normalize: Normalization,
-    /// Whether to separate words and punctuation by spaces.
-    pub tokenize: bool,
-    /// Whether a hyphen between letters or digits becomes a token of its own, `@-@` (Moses's `-a`).
-    pub split_hyphens: bool,
-    /// Whether to write characters that are special to Moses as entities, such as `&apos;`.
-    pub escape: bool,
-}
-
-impl Default for Moses {
-    /// Moses's own defaults for its tokeniser, alone.
-    fn default() -> Self {
-        let TokenizeOptions { split_hyphens, escape } = TokenizeOptions::default();
-        Moses { normalize: Normalization::None, tokenize: true, split_hyphens, escape }
-    }
-}
 
 /// What is done to the lines of one language.
 #[derive(Debug, Clone)]

@@ -9,95 +9,14 @@
 //! beyond them, ratios either way) and `remove-non-printing-char.perl` (control characters become blanks).
 
 use super::cleaning_counts::CleaningCounts;
-use super::corpus::{Pair, Tolerance};
+use super::corpus::Pair;
 use super::lines::Defect;
+use super::recipe::{Cleaning, ControlCharacters, Overlap};
 use super::text_form::TextForm;
 use crate::white_space::words;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use unicode_general_category::{GeneralCategory, get_general_category};
-
-/// The `[cleaning]` section of a recipe: rules that drop training pairs. Every rule is off unless it is set.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cleaning {
-    /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
-    #[serde(skip_serializing_if = "is_false")]
-    pub drop_not_utf8: bool,
-    /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub control_characters: Option<ControlCharacters>,
-    /// Drop pairs with a side of more characters than this. If absent, a line of more than a megabyte is refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_characters: Option<usize>,
-    /// Drop pairs with a side of fewer words than this. Words are separated by spaces, after Moses's tokeniser if it
-    /// runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_words: Option<usize>,
-    /// Drop pairs with a side of more words than this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_words: Option<usize>,
-    /// Drop pairs with a word of more characters than this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_word_characters: Option<usize>,
-    /// Drop pairs whose numbers of words differ by more than this factor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_word_ratio: Option<f64>,
-    /// Drop pairs whose sides are the same text.
-    #[serde(skip_serializing_if = "is_false")]
-    pub drop_identical: bool,
-    /// Drop training pairs that are also in the dev or the test set, wholly or by one side.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drop_overlap: Option<Overlap>,
-    /// Drop pairs that repeat an earlier pair.
-    #[serde(skip_serializing_if = "is_false")]
-    pub drop_duplicates: bool,
-}
-
-/// What to do with control characters in training pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ControlCharacters {
-    /// Replace each by a space.
-    Blank,
-    /// Drop the pair.
-    Drop,
-}
-
-/// Which part of a training pair must not be in the dev or the test set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlap {
-    /// The pair: both sides equal those of one dev or test pair.
-    Pair,
-    /// The source side.
-    Source,
-    /// The target side.
-    Target,
-    /// The source side or the target side.
-    Either,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-impl Cleaning {
-    pub fn is_default(&self) -> bool {
-        *self == Cleaning::default()
-    }
-
-    /// Defects of lines that a step takes care of.
-    pub fn tolerance(&self) -> Tolerance {
-        Tolerance {
-            not_utf8: self.drop_not_utf8,
-            too_long: self.max_characters.is_some(),
-            nul: self.control_characters.is_some(),
-        }
-    }
-}
 
 /// Applies the steps before tokenisation, pair by pair.
 ///

@@ -3,7 +3,7 @@
 use super::FilePair;
 use super::inputs::Inputs;
 use super::lines::{Defect, SourceFile};
-use super::recipe::Side;
+use super::recipe::{Cleaning, Side};
 use super::sentences::TextReader;
 use crate::error::{Error, Result};
 
@@ -27,6 +27,15 @@ pub struct Tolerance {
 impl Tolerance {
     /// For looking at files whose content is known.
     pub const ALL: Tolerance = Tolerance { not_utf8: true, too_long: true, nul: true };
+
+    /// Defects that a step of the cleaning takes care of.
+    pub fn of(cleaning: &Cleaning) -> Tolerance {
+        Tolerance {
+            not_utf8: cleaning.drop_not_utf8,
+            too_long: cleaning.max_characters.is_some(),
+            nul: cleaning.control_characters.is_some(),
+        }
+    }
 
     fn allows(self, defect: Defect) -> bool {
         match defect {

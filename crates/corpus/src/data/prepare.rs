@@ -299,7 +299,7 @@ mod tests {
     /// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
     #[test]
     fn a_directory_keeps_its_name() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/multi30k/tiny.toml");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/multi30k/tiny.toml");
         let data = crate::config::load_data(&file, &[]).unwrap();
         assert_eq!(
             directory(&data, Path::new("data")).unwrap(),

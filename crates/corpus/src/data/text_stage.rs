@@ -151,7 +151,7 @@ impl Stage<'_> {
             Corpus::Generated(_) => None,
         };
         let running = self.config.recipe.is_running_text();
-        let tolerance = self.config.recipe.cleaning.tolerance();
+        let tolerance = Tolerance::of(&self.config.recipe.cleaning);
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
         let (train, dev, test) = (&mut self.train, &mut self.dev, &mut self.test);
         let mut kept = 0;

@@ -328,16 +328,6 @@ mod tests {
 
     #[test]
     fn a_panic_for_lack_of_memory_is_an_error_and_no_other_panic_is() {
-        let zeros = || tch::Tensor::zeros([1 << 60], (tch::Kind::Int8, tch::Device::Cpu));
-        let panic = std::panic::catch_unwind(zeros).unwrap_err();
-        let error = Error::from_panic(&*panic).unwrap();
-        assert_eq!(error.exit_code(), 4);
-        let told = format!(
-            "out of memory: DefaultCPUAllocator: can't allocate memory: you tried to allocate {} bytes",
-            1u64 << 60
-        );
-        assert!(error.to_string().starts_with(&told), "{error}");
-        assert!(error.to_string().ends_with(&format!("; {MEMORY_REMEDY}")), "{error}");
         let panic = std::panic::catch_unwind(|| Vec::<u64>::with_capacity(usize::MAX)).unwrap_err();
         assert_eq!(Error::from_panic(&*panic).unwrap().exit_code(), 4);
         for bug in ["index out of bounds", "attempt to multiply with overflow"] {

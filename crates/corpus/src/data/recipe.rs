@@ -2,10 +2,9 @@
 //!
 //! `experiments/recipes/*.toml`; in an experiment, `data.recipe`.
 
-use super::Split;
-use super::cleaning::Cleaning;
-use super::text_form::Moses;
+use super::{GeneratedCorpus, Split};
 use crate::fetch::Download;
+use crate::moses::{Normalization, TokenizeOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -72,6 +71,99 @@ impl Recipe {
     }
 }
 
+/// The `[cleaning]` section of a recipe: rules that drop training pairs. Every rule is off unless it is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cleaning {
+    /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_not_utf8: bool,
+    /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_characters: Option<ControlCharacters>,
+    /// Drop pairs with a side of more characters than this. If absent, a line of more than a megabyte is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_characters: Option<usize>,
+    /// Drop pairs with a side of fewer words than this. Words are separated by spaces, after Moses's tokeniser if it
+    /// runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_words: Option<usize>,
+    /// Drop pairs with a side of more words than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_words: Option<usize>,
+    /// Drop pairs with a word of more characters than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_word_characters: Option<usize>,
+    /// Drop pairs whose numbers of words differ by more than this factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_word_ratio: Option<f64>,
+    /// Drop pairs whose sides are the same text.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_identical: bool,
+    /// Drop training pairs that are also in the dev or the test set, wholly or by one side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_overlap: Option<Overlap>,
+    /// Drop pairs that repeat an earlier pair.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_duplicates: bool,
+}
+
+/// What to do with control characters in training pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlCharacters {
+    /// Replace each by a space.
+    Blank,
+    /// Drop the pair.
+    Drop,
+}
+
+/// Which part of a training pair must not be in the dev or the test set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// The pair: both sides equal those of one dev or test pair.
+    Pair,
+    /// The source side.
+    Source,
+    /// The target side.
+    Target,
+    /// The source side or the target side.
+    Either,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Cleaning {
+    pub fn is_default(&self) -> bool {
+        *self == Cleaning::default()
+    }
+}
+
+/// Moses's text processing of both sides of every split, before lower-casing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Moses {
+    /// Whether and how to normalise punctuation first.
+    pub normalize: Normalization,
+    /// Whether to separate words and punctuation by spaces.
+    pub tokenize: bool,
+    /// Whether a hyphen between letters or digits becomes a token of its own, `@-@` (Moses's `-a`).
+    pub split_hyphens: bool,
+    /// Whether to write characters that are special to Moses as entities, such as `&apos;`.
+    pub escape: bool,
+}
+
+impl Default for Moses {
+    /// Moses's own defaults for its tokeniser, alone.
+    fn default() -> Self {
+        let TokenizeOptions { split_hyphens, escape } = TokenizeOptions::default();
+        Moses { normalize: Normalization::None, tokenize: true, split_hyphens, escape }
+    }
+}
+
 /// Where the files of a corpus come from, and under which licence.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -99,20 +191,6 @@ pub enum Corpus {
     Generated(GeneratedCorpus),
     /// Parallel text files, which are downloaded or found in `--source DIR`.
     Files(FilesCorpus),
-}
-
-/// A generated corpus: its sizes in sentence pairs, and its seed. No source sentence is in two splits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GeneratedCorpus {
-    /// Number of training pairs.
-    pub train: usize,
-    /// Number of dev pairs.
-    pub dev: usize,
-    /// Number of test pairs.
-    pub test: usize,
-    /// Seed of the generated sentences.
-    pub seed: u64,
 }
 
 /// The files of a parallel corpus.

@@ -7,22 +7,22 @@
 ///
 /// # Source
 /// Python's library reference, `str.isspace`; compared over all code points with Python 3.11.
-pub(crate) fn is_white_space(c: char) -> bool {
+pub fn is_white_space(c: char) -> bool {
     matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
 /// `text` without white space at its end: Python's `str.rstrip()`.
-pub(crate) fn trim_end(text: &str) -> &str {
+pub fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_white_space)
 }
 
 /// `text` without white space at its ends: Python's `str.strip()`.
-pub(crate) fn trim(text: &str) -> &str {
+pub fn trim(text: &str) -> &str {
     text.trim_matches(is_white_space)
 }
 
 /// What white space separates: Python's `str.split()`.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_white_space).filter(|word| !word.is_empty())
 }
 

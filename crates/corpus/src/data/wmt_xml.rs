@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn source_and_references_are_those_of_sacrebleu() {
-        let text = include_str!("../../tests/fixtures/wmt_xml.json");
+        let text = include_str!("../../../../tests/fixtures/wmt_xml.json");
         let fixture: Fixture = serde_json::from_str(text).unwrap();
         for Case { name, xml, source, references } in fixture.cases {
             for (translator, reference) in &references {

@@ -1,0 +1,119 @@
+//! The two parts of which a model is assembled, and what one sees of the other.
+//!
+//! [`EncoderDecoder`](super::EncoderDecoder) embeds tokens, asks an [`EncoderPart`] for states of the source and a
+//! [`DecoderPart`] for the hidden states behind the next tokens. Every encoder works with every decoder, so a new kind of
+//! part is a file with its implementation and an arm of [`encoder`] or [`decoder`].
+
+use super::ModelConfig;
+use super::decoder::Decoder;
+use super::encoder::Encoder;
+use super::mode::Mode;
+use super::weights::Scope;
+use std::fmt::Debug;
+use tch::Tensor;
+
+/// The encoder's view of a batch of sources: all that a decoder sees of them.
+#[derive(Debug)]
+pub struct Encoded {
+    /// States, [B, S, E].
+    pub output: Tensor,
+    /// What the encoder has read, [B, S, D].
+    pub embedded: Tensor,
+    /// Added to attention scores: [B, 1, 1, S], or [B, 1, S, S] where rows hold several sentences.
+    pub mask: Tensor,
+    /// Real tokens of each source, [B]; empty where rows hold several sentences.
+    pub lengths: Vec<i64>,
+}
+
+/// How sources stand in the rows of a batch.
+#[derive(Debug, Clone, Copy)]
+pub enum SourceRows<'a> {
+    /// One in each row, with its real length (≥ 1).
+    Single(&'a [i64]),
+    /// Several in a row: the numbers of the sentences, [B, S], from 1; 0 is padding.
+    Packed(&'a Tensor),
+}
+
+/// How targets stand in the rows of a batch.
+#[derive(Debug, Clone, Copy)]
+pub enum TargetRows<'a> {
+    /// One in each row.
+    Single,
+    /// Several in a row: the numbers of the sentences of the targets [B, T] and of their sources [B, S].
+    Packed { sentences: &'a Tensor, sources: &'a Tensor },
+}
+
+/// The half of a model that reads the source.
+pub trait EncoderPart: Debug {
+    /// The states of all positions.
+    ///
+    /// # Shapes
+    /// Embedded source [B, S, D] → states [B, S, E].
+    fn encode(&self, x: Tensor, rows: SourceRows, mode: &Mode) -> Encoded;
+
+    /// [`encode`](Self::encode) for decoding: without dropout, and by kernels that keep no graph where there are any.
+    fn read_source(&self, x: Tensor, lengths: &[i64]) -> Encoded {
+        self.encode(x, SourceRows::Single(lengths), &Mode::evaluation())
+    }
+
+    /// Whether rows may hold several sentences. If not, each sentence gets a row of its own.
+    fn takes_packed_rows(&self) -> bool {
+        false
+    }
+}
+
+/// The half of a model that says what comes next in the target.
+pub trait DecoderPart: Debug {
+    /// The hidden states of a known target, all positions at once.
+    ///
+    /// # Shapes
+    /// Embedded target shifted right [B, T, D] → [B, T, W].
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor;
+
+    /// Gets ready for decoding token by token.
+    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a>;
+
+    /// The attention weights that a pass of this part has recorded, by what they attend to.
+    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps;
+
+    /// Whether rows may hold several sentences. If not, each sentence gets a row of its own.
+    fn takes_packed_rows(&self) -> bool {
+        false
+    }
+}
+
+/// Attention weights of a decoder, layer by layer.
+#[derive(Debug, Default)]
+pub struct DecoderMaps {
+    /// Of the target's positions to the target: [B, H, T, T] each.
+    pub own: Vec<Tensor>,
+    /// Of the target's positions to the source: [B, H, T, S] each.
+    pub cross: Vec<Tensor>,
+}
+
+/// What a decoder remembers between two tokens.
+pub trait DecodingState {
+    /// Number of tokens so far, which is the position of the next one.
+    fn length(&self) -> i64;
+
+    /// The hidden state behind the next token of each row.
+    ///
+    /// # Shapes
+    /// Embedded tokens [R, 1, D] → [R, 1, W].
+    fn step(&mut self, x: Tensor) -> Tensor;
+
+    /// Keeps the rows that `rows` names, in that order; a row may be named more than once.
+    ///
+    /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
+    fn select(&mut self, rows: &[i64], same_sources: bool);
+}
+
+/// The encoder that the configuration chooses, its weights below `scope`.
+pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
+    Box::new(Encoder::build(scope, config))
+}
+
+/// The decoder that the configuration chooses, its weights below `scope`.
+pub fn decoder(scope: &Scope, config: &ModelConfig) -> Box<dyn DecoderPart> {
+    Box::new(Decoder::build(scope, config))
+}
