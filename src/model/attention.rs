@@ -3,6 +3,7 @@
 use super::dropout::Dropout;
 use super::implementations::Implementations;
 use super::init::{self, Attends};
+use super::keys_and_values::KeysAndValues;
 use super::linear::Linear;
 use super::mask::Mask;
 use super::mode::Mode;
@@ -31,13 +32,6 @@ pub struct MultiHeadAttention {
     positions: AttentionPositions,
     /// Whether libtorch's fused kernel computes this attention.
     may_fuse: bool,
-}
-
-/// Projected keys [B, H, S, K] and values [B, H, S, d_v] that queries attend to.
-#[derive(Debug)]
-pub struct KeysAndValues {
-    pub keys: Tensor,
-    pub values: Tensor,
 }
 
 impl MultiHeadAttention {

@@ -1,6 +1,5 @@
 //! What a trained model attends to: the weights softmax(QKᵀ / √d_k) of one sentence pair (§3.2.1, appendix).
 
-use super::encoder_decoder::EncoderDecoder;
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
@@ -14,25 +13,11 @@ pub struct AttentionMaps {
     pub cross: Vec<Tensor>,
 }
 
-impl AttentionMaps {
-    /// As [`Network::attention_maps`](super::Network::attention_maps) has it.
-    pub(super) fn of(model: &EncoderDecoder, source: &Tensor, target: &Tensor) -> Self {
-        let (encoder, decoder) = tch::no_grad(|| model.maps(source, target));
-        let of_sentence =
-            |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
-        AttentionMaps {
-            encoder: of_sentence(encoder),
-            decoder: of_sentence(decoder.own),
-            cross: of_sentence(decoder.cross),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::mode::Mode;
-    use crate::model::{ModelConfig, Network, Norm};
+    use crate::model::{EncoderDecoder, ModelConfig, Network, Norm};
     use tch::{Device, Kind};
 
     const D: i64 = 8;

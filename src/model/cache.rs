@@ -1,7 +1,7 @@
 //! What decoding token by token remembers: keys and values of the tokens so far and of the source.
 
-use super::attention::{KeysAndValues, MultiHeadAttention};
-use super::decoder::Decoder;
+use super::attention::MultiHeadAttention;
+use super::keys_and_values::KeysAndValues;
 use super::mask::Mask;
 use super::mode::Mode;
 use super::parts::Encoded;
@@ -53,27 +53,26 @@ struct Lineage {
 }
 
 impl DecoderCache {
-    /// Without any token; the encoder's output is projected once for all steps.
-    pub(super) fn start(decoder: &Decoder, encoded: &Encoded) -> Self {
-        let (kind, device) = (encoded.output.kind(), encoded.output.device());
-        if decoder.uses_kernels(kind, device) {
-            Self::traced(decoder, encoded)
-        } else {
-            Self::copied(decoder, encoded)
-        }
-    }
-
-    fn copied(decoder: &Decoder, encoded: &Encoded) -> Self {
+    /// Without any token, every row with copies of its own. The attention to the encoder of each layer projects the
+    /// encoder's output once for all steps.
+    pub(super) fn copied<'a>(
+        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
+        encoded: &Encoded,
+    ) -> Self {
         let layer = |attention: &MultiHeadAttention| CopiedLayer {
             tokens: None,
             // Laid out head by head, so that no step has to do it again.
             source: attention.keys_and_values(&encoded.output, Places::From(0)).contiguous(),
         };
-        let layers = decoder.cross_attentions().map(layer).collect();
+        let layers = cross_attentions.map(layer).collect();
         DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
     }
 
-    fn traced(decoder: &Decoder, encoded: &Encoded) -> Self {
+    /// The same for the kernels of decoding, which copy nothing.
+    pub(super) fn traced<'a>(
+        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
+        encoded: &Encoded,
+    ) -> Self {
         let layer = |attention: &MultiHeadAttention| {
             let projected = attention.unsplit_keys_and_values(&encoded.output, Places::From(0));
             let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
@@ -84,7 +83,7 @@ impl DecoderCache {
             sources: (0..encoded.lengths.len() as i64).collect(),
             source_lengths: encoded.lengths.clone(),
         };
-        let layers = decoder.cross_attentions().map(layer).collect();
+        let layers = cross_attentions.map(layer).collect();
         DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
     }
 
@@ -196,29 +195,11 @@ impl DecoderCache {
     }
 }
 
-impl KeysAndValues {
-    /// These keys and values followed by those of `next`: lengths add up.
-    fn append(&self, next: &KeysAndValues) -> KeysAndValues {
-        KeysAndValues {
-            keys: Tensor::cat(&[&self.keys, &next.keys], 2),
-            values: Tensor::cat(&[&self.values, &next.values], 2),
-        }
-    }
-
-    /// The rows of the batch that `rows` names, in its order.
-    fn select(&self, rows: &Tensor) -> KeysAndValues {
-        KeysAndValues { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
-    }
-
-    fn contiguous(&self) -> KeysAndValues {
-        KeysAndValues { keys: self.keys.contiguous(), values: self.values.contiguous() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::ModelConfig;
+    use crate::model::decoder::Decoder;
     use crate::model::weights::Scope;
     use tch::{Device, Kind};
 
@@ -239,8 +220,10 @@ mod tests {
             let output = numbers(&[3, 4, 8]);
             let encoded = Encoded { embedded: output.shallow_clone(), output, mask, lengths };
             tch::no_grad(|| {
-                let mut caches =
-                    [DecoderCache::traced(&decoder, &encoded), DecoderCache::copied(&decoder, &encoded)];
+                let mut caches = [
+                    DecoderCache::traced(decoder.cross_attentions(), &encoded),
+                    DecoderCache::copied(decoder.cross_attentions(), &encoded),
+                ];
                 // Multiplied, moved among rows of one source, one source gone, reordered.
                 let moves: [(&[i64], bool); 5] = [
                     (&[0, 0, 1, 1, 2, 2], false),

@@ -122,7 +122,11 @@ impl DecoderPart for Decoder {
     }
 
     fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
-        Box::new(CachedDecoding { decoder: self, cache: DecoderCache::start(self, encoded) })
+        let cache = match self.uses_kernels(encoded.output.kind(), encoded.output.device()) {
+            true => DecoderCache::traced(self.cross_attentions(), encoded),
+            false => DecoderCache::copied(self.cross_attentions(), encoded),
+        };
+        Box::new(CachedDecoding { decoder: self, cache })
     }
 
     fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {

@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::parts::{self, DecoderPart, DecodingState, Encoded, EncoderPart, SourceRows, TargetRows};
 use super::position::{Places, PositionEncoding};
-use super::unpack::Unpacked;
+use super::unpack::{PackedRows, Unpacked};
 use super::weights::{Scope, Weights};
 use super::{Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
@@ -49,13 +49,6 @@ impl Input {
     fn forward(&self, x: Tensor, places: Places, kind: Kind, mode: &Mode) -> Tensor {
         self.dropout.forward(self.position.on_embeddings(x, places).to_kind(kind), mode)
     }
-}
-
-/// Rows of several sentences each, and which of them stands where: [B, L] both, numbers from 1, 0 is padding.
-#[derive(Debug, Clone, Copy)]
-pub struct PackedRows<'a> {
-    pub ids: &'a Tensor,
-    pub sentences: &'a Tensor,
 }
 
 impl EncoderDecoder {
@@ -224,7 +217,14 @@ impl Network for EncoderDecoder {
     }
 
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
-        AttentionMaps::of(self, source, target)
+        let (encoder, decoder) = tch::no_grad(|| self.maps(source, target));
+        let of_sentence =
+            |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
+        AttentionMaps {
+            encoder: of_sentence(encoder),
+            decoder: of_sentence(decoder.own),
+            cross: of_sentence(decoder.cross),
+        }
     }
 
     fn generator(&self) -> Option<&dyn Generator> {

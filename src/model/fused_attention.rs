@@ -4,7 +4,7 @@
 //! libtorch's choice: flash attention where the mask is absent or causal and numbers have 16 bits, the
 //! memory-efficient one else.
 
-use super::attention::KeysAndValues;
+use super::keys_and_values::KeysAndValues;
 use super::mask::Mask;
 use tch::{Device, Kind, Tensor};
 

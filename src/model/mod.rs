@@ -16,6 +16,7 @@ pub mod feed_forward;
 pub mod fused_attention;
 pub mod implementations;
 pub mod init;
+pub mod keys_and_values;
 pub mod kinds;
 pub mod linear;
 pub mod mask;
@@ -28,10 +29,11 @@ pub mod residual;
 mod unpack;
 pub mod weights;
 
-pub use encoder_decoder::{EncoderDecoder, PackedRows};
+pub use encoder_decoder::EncoderDecoder;
 pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};
 pub use parts::Encoded;
+pub use unpack::PackedRows;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

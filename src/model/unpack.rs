@@ -1,8 +1,14 @@
 //! Rows that hold several sentences, as rows of one sentence each: for parts of a model that read a row from its beginning
 //! to its end, as recurrent ones do.
 
-use super::encoder_decoder::PackedRows;
 use tch::{Device, Kind, Tensor};
+
+/// Rows of several sentences each, and which of them stands where: [B, L] both, numbers from 1, 0 is padding.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedRows<'a> {
+    pub ids: &'a Tensor,
+    pub sentences: &'a Tensor,
+}
 
 /// Sentences in rows of their own, and the way back.
 #[derive(Debug)]

@@ -1,27 +1,7 @@
 //! German declension: articles, adjective endings, noun endings, pronouns.
 
+use super::category::{Case, Gender, Number};
 use super::word::Noun;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gender {
-    Masculine,
-    Feminine,
-    Neuter,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Number {
-    Singular,
-    Plural,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Case {
-    Nominative,
-    Accusative,
-    Dative,
-    Genitive,
-}
 
 /// What stands before a noun; it decides the adjective's ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

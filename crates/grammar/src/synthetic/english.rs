@@ -1,6 +1,6 @@
 //! Writes a [`Sentence`] in English.
 
-use super::declension::{Gender, Number};
+use super::category::{Gender, Number};
 use super::number;
 use super::sentence::{
     Agreement, Clause, Degree, Determiner, Front, Line, Modifier, Nominal, NounPhrase, Place, Predicate,

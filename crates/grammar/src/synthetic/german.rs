@@ -5,7 +5,8 @@
 //! pronouns, time, frequency, dative, accusative, negation, prepositional object, place.
 //! A relative clause of the accusative moves behind the end of the verb ("ruft den Mann an, der …").
 
-use super::declension::{self, Article, Case, Gender, Number};
+use super::category::{Case, Gender, Number};
+use super::declension::{self, Article};
 use super::number;
 use super::sentence::{
     Agreement, Clause, Degree, Determiner, Front, Line, Modifier, Nominal, NounPhrase, Place, Predicate,

@@ -3,7 +3,7 @@
 //! Lists are ordered so that any beginning of a list holds all genders; earlier entries are
 //! drawn more often (see [`super::shares`]).
 
-use super::declension::{Case, Gender};
+use super::category::{Case, Gender};
 use super::word::{Adjective, Adverb, Class, CompoundElement, Frame, Modal, Noun, Preposition, Series, Verb};
 
 use Gender::{Feminine as F, Masculine as M, Neuter as N};

@@ -8,6 +8,7 @@
 //!
 //! Configuration: `recipe.corpus.generated`. How hard the language is: [`shares`].
 
+mod category;
 mod declension;
 mod english;
 mod german;
@@ -238,7 +239,8 @@ mod tests {
 
     #[test]
     fn every_definite_article_before_a_noun_agrees_with_it_in_some_case() {
-        use declension::{Article, Case, Number};
+        use category::{Case, Number};
+        use declension::Article;
         let lists = [lexicon::PERSONS, lexicon::ANIMALS, lexicon::THINGS, lexicon::SURFACES, lexicon::PLACES];
         let cases = [Case::Nominative, Case::Accusative, Case::Dative, Case::Genitive];
         let mut known = HashSet::new();

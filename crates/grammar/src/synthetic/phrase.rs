@@ -1,20 +1,11 @@
 //! Draws noun phrases and places: determiner, adjective, compound, what modifies them.
 
-use super::declension::{Gender, Number};
+use super::category::{Gender, Number};
 use super::lexicon;
-use super::planner::{Planner, act, fill, third};
+use super::planner::{Detail, Planner, act, fill, third};
 use super::sentence::{Clause, Determiner, Modifier, Nominal, NounPhrase, Place, Role};
 use super::shares;
 use super::word::{Adjective, Class, Frame, Noun, Preposition, Verb};
-
-/// How much a noun phrase may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
-    /// Genitives, prepositional phrases and relative clauses.
-    Full,
-    /// Determiner, adjective, noun.
-    Plain,
-}
 
 const POSSESSIVES: &[Determiner] = &[
     Determiner::Possessive("my", "mein"),

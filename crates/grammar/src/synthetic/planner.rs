@@ -5,9 +5,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::declension::{Gender, Number};
+use super::category::{Gender, Number};
 use super::lexicon;
-use super::phrase::Detail;
 use super::sentence::{
     Clause, Degree, Determiner, Front, Nominal, Predicate, Role, Sentence, Tense, Trailing, When,
 };
@@ -16,6 +15,15 @@ use super::word::{Adverb, Class, Frame, Verb};
 
 const WHY: Adverb = Adverb { english: "why", german: "warum" };
 const WHERE: Adverb = Adverb { english: "where", german: "wo" };
+
+/// How much a noun phrase may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Genitives, prepositional phrases and relative clauses.
+    Full,
+    /// Determiner, adjective, noun.
+    Plain,
+}
 
 /// A source of sentences; the generator's state is its only state.
 pub struct Planner {

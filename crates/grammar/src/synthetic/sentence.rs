@@ -2,7 +2,7 @@
 //!
 //! Both languages are written from the same tree, so a pair is a translation by construction.
 
-use super::declension::{Gender, Number};
+use super::category::{Gender, Number};
 use super::word::{Adjective, Adverb, CompoundElement, Modal, Noun, Preposition, Verb};
 
 /// A whole sentence.
@@ -173,6 +173,12 @@ pub enum Role {
     Recipient,
 }
 
+impl Number {
+    pub fn agreement(self) -> Agreement {
+        if self == Number::Plural { Agreement::Plural } else { Agreement::Third }
+    }
+}
+
 /// Person and number, as finite verbs see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
@@ -206,12 +212,6 @@ impl Nominal {
     /// Ends in a relative clause, behind which an adverbial would be read as part of it.
     pub fn ends_in_clause(&self) -> bool {
         matches!(self, Nominal::Phrase(p) if matches!(p.modifier, Some(Modifier::Relative { .. })))
-    }
-}
-
-impl Number {
-    pub fn agreement(self) -> Agreement {
-        if self == Number::Plural { Agreement::Plural } else { Agreement::Third }
     }
 }
 

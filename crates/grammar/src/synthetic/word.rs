@@ -1,6 +1,6 @@
 //! What the lexicon says of a word: one type for each kind.
 
-use super::declension::{Case, Gender};
+use super::category::{Case, Gender};
 
 /// A noun with its German declension.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! The first 128 bytes of a shard.
 
-use super::Hash;
-
 const MAGIC: &[u8; 8] = b"ABLSTORE";
 /// Of a store that is one file.
 const WHOLE: u32 = 1;
@@ -11,6 +9,9 @@ pub const HEADER_BYTES: usize = 128;
 /// What of the header is used; the rest is zero.
 const HEADER_USED_BYTES: usize = 112;
 pub const OFFSET_BYTES: u64 = 8;
+
+/// blake3 of a file.
+pub type Hash = [u8; 32];
 
 /// Everything that the header says.
 #[derive(Debug, Clone, PartialEq, Eq)]

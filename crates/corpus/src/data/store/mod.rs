@@ -6,6 +6,7 @@
 mod header;
 mod writer;
 
+pub use header::Hash;
 pub use writer::StoreWriter;
 
 use crate::error::{Error, Result};
@@ -14,9 +15,6 @@ use memmap2::Mmap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-/// blake3 of a file.
-pub type Hash = [u8; 32];
 
 /// The file of shard `number` of the store at `path`: `train.store`, `train.1.store`, …
 pub fn shard_path(path: &Path, number: usize) -> PathBuf {
