@@ -1,0 +1,16 @@
+//! One training run: the loop and its parts.
+//!
+//! Configuration section `[training]`, whose settings are in `crates/trial`.
+
+pub mod adam;
+pub mod checkpoint;
+pub mod likelihood;
+pub mod loss;
+pub mod prefetch;
+pub mod ranks;
+pub mod schedule;
+pub mod step;
+pub mod tensor_file;
+pub mod trainer;
+
+pub use ablate_trial::train::*;
