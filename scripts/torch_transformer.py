@@ -1,7 +1,7 @@
 """The Transformer of Vaswani et al. 2017 and its variants in Python torch, out of torch's own modules.
 
 A reference for `make_parity_fixtures.py` and `check_perplexity.py`, and a rival for `bench/train_speed.py`. Written from the
-paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `src/model/mod.rs` say.
+paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `crates/trial/src/model/mod.rs` say.
 Names of parameters are those of `ablate` (`Transformer.paths`).
 """
 

@@ -22,7 +22,7 @@ fn model_config() -> ModelConfig {
 
 fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
     tch::set_num_threads(1);
-    EncoderDecoder::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, 1, precision, Device::Cpu)
 }
 
 /// Sentences of 2 to 9 tokens that are copied.
