@@ -4,7 +4,6 @@
 //! Where the two differ, a layer takes its weights in the kind of its input. The cast is a step of the graph, so
 //! gradients arrive in the kind of the weights, and micro-batches add up there.
 
-use crate::train::Precision;
 use tch::{Kind, Tensor};
 
 /// The number formats of a model.
@@ -21,16 +20,6 @@ impl From<Kind> for Kinds {
     /// One format for everything.
     fn from(kind: Kind) -> Self {
         Kinds { weights: kind, training: kind }
-    }
-}
-
-impl From<Precision> for Kinds {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Float32 => Kind::Float.into(),
-            Precision::Float64 => Kind::Double.into(),
-            Precision::Bfloat16 => Kinds { weights: Kind::Float, training: Kind::BFloat16 },
-        }
     }
 }
 
