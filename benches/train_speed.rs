@@ -15,7 +15,7 @@ use ablate::error::{Error, Result};
 use ablate::experiment::bench::peer_export::{export, first_updates};
 use ablate::experiment::limits::DataLimits;
 use ablate::experiment::single_update::single_update;
-use ablate::model::{Network, Transformer};
+use ablate::model::{EncoderDecoder, Network};
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
 use ablate::train::step::Updates;
@@ -83,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
 fn measure(
     experiment: &Experiment,
     store: &Store,
-    model: &Transformer,
+    model: &EncoderDecoder,
     updates: &[Vec<Vec<u32>>],
     warmup: usize,
 ) -> Result<Value> {

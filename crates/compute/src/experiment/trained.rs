@@ -1,8 +1,8 @@
 //! The model that a finished run scored.
 
+use super::finished::finished_run;
 use super::limits::DataLimits;
 use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS};
-use super::finished::finished_run;
 use crate::config::Experiment;
 use crate::data::prepare;
 use crate::data::prepared::Prepared;

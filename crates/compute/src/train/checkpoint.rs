@@ -19,7 +19,6 @@ use crate::model::weights::Weights;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-
 /// The checkpoints of one run.
 #[derive(Debug)]
 pub struct Checkpoints {

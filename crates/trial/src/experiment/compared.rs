@@ -1,9 +1,9 @@
 //! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
 
-use super::translations::recorded_hypotheses;
+use super::finished::finished_run;
 use super::run_paths::CONFIG_FILE;
 use super::settings::settings;
-use super::finished::finished_run;
+use super::translations::recorded_hypotheses;
 use crate::config::Experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};

@@ -11,18 +11,18 @@ mod peak;
 pub mod peer_export;
 mod training_speed;
 
-pub use decoding_speed::Decoding;
 pub use super::measurement::Half;
+pub use decoding_speed::Decoding;
 pub use measure::{Effort, Split};
 pub use peak::Peak;
 pub use peer_export::Exported;
 pub use training_speed::Training;
 
+use super::finished::finished_run;
 use super::limits::DataLimits;
 use super::provenance::provenance;
 use super::run_paths::CONFIG_FILE;
 use super::stand_in;
-use super::finished::finished_run;
 use super::trained::load_scored;
 use crate::config::Experiment;
 use crate::data::store::Store;
