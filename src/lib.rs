@@ -20,6 +20,7 @@ pub mod report;
 pub mod results;
 pub mod shim;
 pub mod sweep;
+pub mod task;
 pub mod telemetry;
 pub mod train;
 

@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("results", 4, false),
     ("device", 5, true),
     ("export", 5, true),
+    ("task", 5, true),
     ("experiment", 6, true),
     ("report", 7, false),
     ("sweep", 7, false),
@@ -118,10 +119,11 @@ fn files_use_lower_layers_only() {
 
 /// Uses that close a circle, and are left out because a function chooses there between the implementations of the trait
 /// that its own file declares: the trait and the choice are read together.
-const CHOICES: [(&str, &str); 3] = [
+const CHOICES: [(&str, &str); 4] = [
     ("model/network", "model/encoder_decoder"),
     ("model/parts", "model/encoder"),
     ("model/parts", "model/decoder"),
+    ("task", "task/translation"),
 ];
 
 /// What a file declares and uses. Paths are the names between `::`.

@@ -7,7 +7,7 @@ use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::{Position, VocabularySizes};
-use crate::train::likelihood::longest_sentence;
+use crate::task::pairs::longest_sentence;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -67,7 +67,7 @@ impl DataLimits {
             let positions = experiment.model.learned_positions;
             texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
         }
-        check_budget(texts.pairs, texts.target_tokens, &experiment.training)
+        check_budget(texts.target_tokens, &experiment.training)
     }
 
     /// Checks what a model that is trained already is decoded with.

@@ -28,7 +28,7 @@ pub mod view;
 mod work;
 
 pub use claim::{claim, claimed_identity};
-pub use evaluate::{bleu_config, recorded_hypotheses};
+pub use evaluate::recorded_hypotheses;
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,

@@ -4,12 +4,13 @@ use super::section::{Section, file_name, spoken};
 use super::subject::Report;
 use super::texts::Texts;
 use crate::error::Result;
-use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::experiment::recorded_hypotheses;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::compare::by_length;
 use crate::results::summary::Summary;
 use crate::score::Metric;
+use crate::task::translation::bleu_config;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("By length of the source");

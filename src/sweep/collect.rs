@@ -11,7 +11,7 @@ use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
-use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::experiment::recorded_hypotheses;
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, tag};
@@ -21,6 +21,7 @@ use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
 use crate::results::trial_result::{TrialOutcome, TrialResult};
 use crate::score::{Counts, Metric};
+use crate::task::translation::bleu_config;
 use std::collections::BTreeMap;
 use std::path::Path;
 

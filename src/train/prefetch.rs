@@ -1,7 +1,7 @@
 //! Batches made ready by a thread of their own, so that no update waits for data.
 
-use super::stream::{BatchStream, target_tokens};
-use crate::data::collate::{Batch, micro_batch};
+use super::stream::BatchStream;
+use crate::data::collate::Batch;
 use crate::error::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,7 +25,7 @@ pub struct Ready {
     /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
     /// processor, pinned for a GPU.
     pub batches: Vec<(usize, Batch)>,
-    /// Of all its micro-batches; see [`target_tokens`].
+    /// Of all its micro-batches; see [`BatchSource::target_tokens`](super::batch_source::BatchSource::target_tokens).
     pub target_tokens: usize,
     /// Where the next update begins; see [`BatchStream::place`].
     pub place: (u64, usize),
@@ -61,7 +61,7 @@ impl Prefetch {
     /// The next update, as soon as it is ready.
     ///
     /// # Errors
-    /// Those of [`Batching::collate`](crate::data::batch::Batching::collate).
+    /// Those of [`BatchSource::collate`](super::batch_source::BatchSource::collate).
     ///
     /// # Panics
     /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
@@ -74,11 +74,11 @@ impl Prefetch {
 /// The next update of `stream`, as far as it is in the share.
 fn make_ready(stream: &mut BatchStream, share: Share, device: Device) -> Result<Ready> {
     let pairs = stream.next_update();
-    let (store, batching) = (stream.store(), stream.batching());
-    let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
+    let source = stream.source();
+    let target_tokens = pairs.iter().map(|pairs| source.target_tokens(pairs)).sum();
     let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
     let batches = own
-        .map(|(index, pairs)| Ok((index, micro_batch(batching, store, pairs, Device::Cpu)?.pinned(device))))
+        .map(|(index, pairs)| Ok((index, source.collate(pairs, Device::Cpu)?.pinned(device))))
         .collect::<Result<Vec<_>>>()?;
     Ok(Ready { batches, target_tokens, place: stream.place() })
 }
@@ -88,6 +88,7 @@ mod tests {
     use super::*;
     use crate::data::collate::collate;
     use crate::data::store::{Store, StoreWriter};
+    use crate::task::pairs::Pairs;
     use crate::train::TrainingConfig;
     use crate::train::run_state::Progress;
 
@@ -103,9 +104,10 @@ mod tests {
         let store = Store::open(&path, [0; 32]).unwrap();
         let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
         let start = Progress::default();
-        let mut stream = BatchStream::start(&store, &config, &start).unwrap();
+        let pairs = Pairs::of(&store, &config);
+        let mut stream = BatchStream::start(&pairs, &config, &start).unwrap();
         std::thread::scope(|scope| {
-            let start = || BatchStream::start(&store, &config, &start).unwrap();
+            let start = || BatchStream::start(&pairs, &config, &start).unwrap();
             let ahead = Prefetch::start(scope, start(), Share { first: 0, of: 1 }, Device::Cpu);
             let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.

@@ -13,7 +13,6 @@ pub use difference::write_difference;
 pub(super) use histogram::histograms;
 
 use super::attempts;
-use super::evaluate::Translated;
 use super::run_paths::CONFIG_FILE;
 use super::settings::settings;
 use super::work::Work;
@@ -23,6 +22,7 @@ use crate::files;
 use crate::results::attention_file::ATTENTION_FILE;
 use crate::results::positions_file::{POSITIONS_FILE, Positions};
 use crate::results::record::Record;
+use crate::task::Output;
 use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
@@ -48,7 +48,7 @@ pub(super) fn session(experiment: &Experiment, label: &str, run_dir: &Path, star
 }
 
 /// Records and shows what the scored model looks like from inside.
-pub(super) fn show(work: &Work, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
+pub(super) fn show(work: &Work, step: u64, dev: &Output, telemetry: &mut Telemetry) -> Result<()> {
     let Work { experiment, run_dir, model, .. } = *work;
     let run = &experiment.run;
     if run.sample_sentences > 0 {

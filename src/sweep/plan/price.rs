@@ -11,6 +11,7 @@ use crate::model::VocabularySizes;
 use crate::model::cost::Cost;
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
+use crate::task;
 use crate::telemetry::console::print_message;
 use crate::train::checkpoint::checkpoint_bytes;
 use crate::train::memory_estimate::MemoryEstimate;
@@ -161,7 +162,10 @@ impl<'a> CostEstimator<'a> {
             return Ok(known.clone());
         }
         let workload = match corpus {
-            Some(corpus) => Workload::of_store(&corpus.split_unverified(Split::Train)?, training)?,
+            Some(corpus) => {
+                let store = corpus.split_unverified(Split::Train)?;
+                Workload::of(&*task::of(experiment).batches(&store), training)?
+            }
             None => Workload::assumed(training, experiment.data.max_length),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())

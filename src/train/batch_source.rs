@@ -1,0 +1,26 @@
+//! Where training finds its micro-batches. Which examples there are and how they become tensors is for the task to say.
+
+use crate::data::collate::Batch;
+use crate::error::Result;
+use crate::model::cost::BatchShape;
+use std::fmt::Debug;
+use tch::Device;
+
+/// The examples of a training text, and the micro-batches that they make.
+pub trait BatchSource: Debug + Sync {
+    /// The micro-batches of an epoch, from 0, in order, as the numbers of their examples. A pure function of the epoch, so
+    /// that a place in it can be returned to.
+    fn epoch(&self, epoch: u64) -> Vec<Vec<u32>>;
+
+    /// Target tokens of an epoch; 0: there are no examples.
+    fn epoch_tokens(&self) -> u64;
+
+    /// Target tokens of a micro-batch, those that the loss counts.
+    fn target_tokens(&self, examples: &[u32]) -> usize;
+
+    /// The size of a micro-batch, without making it.
+    fn shape(&self, examples: &[u32]) -> BatchShape;
+
+    /// A micro-batch as tensors.
+    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch>;
+}
