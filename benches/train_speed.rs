@@ -63,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
     let updates = first_updates(&store, &experiment, arguments.warmup + arguments.updates)?;
-    let model = Transformer::build(
+    let model = EncoderDecoder::build(
         &experiment.model,
         data.tokenizers.sizes(),
         experiment.training.seed,

@@ -4,6 +4,7 @@
 mod common;
 
 use ablate::data::store::{Store, StoreWriter};
+use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{
@@ -519,7 +520,7 @@ fn the_names_of_the_variables_are_pinned() {
 fn counting_agrees_with_building() {
     for (name, config) in variants() {
         assert_eq!(
-            EncoderDecoder::parameters(&config, VOCABULARY as usize),
+            Cost::of(&config, VOCABULARY as usize).parameters(),
             build(&config, 1).weights().parameters(),
             "{name}"
         );
@@ -534,7 +535,7 @@ fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
     let mut compared = Vec::new();
     for trial in &trials {
         // The vocabulary is below the 40,960 rows that the sweep asks for, so it does not matter.
-        let count = EncoderDecoder::parameters(&trial.experiment.model, 37_000);
+        let count = Cost::of(&trial.experiment.model, 37_000).parameters();
         let row =
             published.row(trial.paper.as_deref().expect("every row has its line in the paper")).unwrap();
         if row.label == "base" {

@@ -6,8 +6,9 @@ use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Tying};
-use ablate::task::pairs::{Pairs, likelihood};
+use ablate::task::pairs::likelihood;
 use ablate::train::adam::Adam;
+use ablate::train::pairs::Pairs;
 use ablate::train::run_state::Progress;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
@@ -22,7 +23,7 @@ fn model_config() -> ModelConfig {
 
 fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
     tch::set_num_threads(1);
-    EncoderDecoder::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, 1, precision, Device::Cpu)
 }
 
 /// Sentences of 2 to 9 tokens that are copied.

@@ -74,6 +74,7 @@ impl TextForm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::recipe::Moses;
     use crate::data::{Corpus, GeneratedCorpus, Recipe};
 
     fn forms(moses: Option<Moses>, lowercase: bool) -> [TextForm; 2] {

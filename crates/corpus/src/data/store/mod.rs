@@ -45,6 +45,15 @@ enum Side {
 }
 
 impl Store {
+    /// Tokens of the longest sentence of either side, without its end.
+    pub fn longest_sentence(&self) -> usize {
+        let longer = |pair| {
+            let (source, target) = self.lengths(pair);
+            source.max(target)
+        };
+        (0..self.len() as u32).map(longer).max().unwrap_or(0)
+    }
+
     /// Maps a store into memory and checks that its files belong together, are whole, and that every pair lies
     /// inside of them. Whether the ids are those that were written is for [`Store::verify`] to say.
     ///

@@ -1,0 +1,59 @@
+//! The scores of a finished trial, and the hypotheses that they are of.
+
+use super::run_paths::{HYPOTHESES, hypotheses_file};
+use super::work::Work;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::results::metric::{ACCURACY, LOSS, PERPLEXITY, WORD_PERPLEXITY, tag};
+use crate::task::Output;
+use crate::telemetry::observer::Observer;
+use std::collections::BTreeMap;
+
+/// What a finished trial is judged by.
+pub struct Scores {
+    pub dev: Output,
+    /// By tag: `dev/perplexity`, `test/bleu`, …
+    pub metrics: BTreeMap<String, f64>,
+    /// Of the task's scores among them.
+    pub signature: String,
+    /// blake3 of the files written, by their path below the run directory.
+    pub checksums: BTreeMap<String, String>,
+}
+
+/// All metrics on dev and test; writes `hypotheses/{dev,test}.txt`.
+pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
+    let Work { run_dir, task, data, stores, model, stop, .. } = *work;
+    let mut metrics = BTreeMap::new();
+    let mut checksums = BTreeMap::new();
+    let mut on_dev = None;
+    files::create_dir(&run_dir.join(HYPOTHESES))?;
+    for (split, store) in [(Split::Dev, &stores.dev), (Split::Test, &stores.test)] {
+        let name = split.name();
+        observer.message(&format!("decoding {name}: {} sentences", store.len()))?;
+        let found = task.likelihood(model, store)?;
+        let output = task.output(model, data, store, split, stop)?;
+        let words: usize = output.references.iter().map(|line| line.split_whitespace().count() + 1).sum();
+        let probabilities = [
+            (LOSS, found.loss()),
+            (PERPLEXITY, found.perplexity()),
+            (WORD_PERPLEXITY, found.perplexity_per(words)),
+            (ACCURACY, found.accuracy()),
+        ];
+        let scores = output.scores.iter().map(|score| (score.metric, score.value));
+        let further = task.further_scores(&output.hypotheses, &output.references)?;
+        let measured = probabilities.into_iter().chain(scores).chain(further);
+        metrics.extend(measured.map(|(metric, value)| (tag(name, metric), value)));
+        let texts: String = output.scores.iter().map(|score| format!(", {}", score.text)).collect();
+        observer.message(&format!("{name}: perplexity {:.3}{texts}", found.perplexity()))?;
+        let mut text = output.hypotheses.join("\n");
+        text.push('\n');
+        checksums.insert(hypotheses_file(split), blake3::hash(text.as_bytes()).to_hex().to_string());
+        files::write_atomically(&run_dir.join(hypotheses_file(split)), text.as_bytes())?;
+        if split == Split::Dev {
+            on_dev = Some(output);
+        }
+    }
+    let dev = on_dev.ok_or_else(|| Error::failed("the dev set was not translated"))?;
+    Ok(Scores { dev, metrics, signature: task.signature(), checksums })
+}

@@ -1,0 +1,255 @@
+//! What a model costs, by its configuration alone: trained numbers, operations, and what autograd keeps.
+//!
+//! Of operations, counted are matrix products alone, a multiplication and its addition as two operations: what torch's
+//! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
+//! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
+
+use super::{Activation, ModelConfig, Norm, NormKind, Position, Tying, VocabularySizes};
+use serde::{Deserialize, Serialize};
+
+/// The shape of one micro-batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchShape {
+    /// Rows, each of one sentence pair unless several are packed: B.
+    pub pairs: u64,
+    /// Padded length of the sources, end of sentence counted: S.
+    pub source: u64,
+    /// Padded length of the targets, end of sentence counted: T.
+    pub target: u64,
+    /// Target positions that are no padding and so are scored against the vocabulary: N.
+    pub scored: u64,
+}
+
+/// Operations of one pass forward, term by term.
+///
+/// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ForwardFlops {
+    /// Queries, keys, values and outputs of all attention layers.
+    pub projections: f64,
+    /// Queries times keys, and weights times values: what grows with the square of the lengths.
+    pub attention: f64,
+    pub feed_forward: f64,
+    /// Hidden states times the matrix before the softmax.
+    pub logits: f64,
+}
+
+impl ForwardFlops {
+    pub fn total(&self) -> f64 {
+        self.projections + self.attention + self.feed_forward + self.logits
+    }
+
+    /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients
+    /// of A and of B: every factor here is or depends on a trained number.
+    pub fn training(&self) -> f64 {
+        3.0 * self.total()
+    }
+}
+
+/// The cost of a model of one configuration and vocabulary.
+#[derive(Debug, Clone)]
+pub struct Cost<'a> {
+    config: &'a ModelConfig,
+    vocabulary: VocabularySizes,
+}
+
+impl<'a> Cost<'a> {
+    pub fn of(config: &'a ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
+        Cost { config, vocabulary: vocabulary.into() }
+    }
+
+    /// Number of trained numbers; shared matrices count once.
+    pub fn parameters(&self) -> u64 {
+        parameters(self.config, self.vocabulary)
+    }
+
+    /// Rows of the matrix before the softmax: V.
+    pub fn softmax_rows(&self) -> i64 {
+        self.config.rows(self.vocabulary.target)
+    }
+
+    /// Columns of the matrix before the softmax: D.
+    pub fn width(&self) -> i64 {
+        self.config.d_model
+    }
+
+    /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
+    /// as well.
+    pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
+        forward(self.config, self.softmax_rows(), shape)
+    }
+
+    /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
+    pub fn kept(&self, shape: &BatchShape) -> f64 {
+        kept(self.config, shape)
+    }
+
+    /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
+    pub fn passing(&self, shape: &BatchShape) -> f64 {
+        passing(self.config, shape)
+    }
+}
+
+/// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
+fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
+    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
+    let VocabularySizes { source, target } = vocabulary;
+    let rows = match config.tying {
+        Tying::All => config.rows(source.max(target)),
+        Tying::Decoder => config.rows(source) + config.rows(target),
+        Tying::None => config.rows(source) + 2 * config.rows(target),
+    };
+    let positions = match config.position {
+        // A table for each side.
+        Position::Learned => 2 * learned_positions,
+        Position::Sinusoidal
+        | Position::SinusoidalHalves
+        | Position::Rotary
+        | Position::Alibi
+        | Position::None => 0,
+    };
+    let (d_k, d_v) = (heads * config.d_k(), heads * config.d_v());
+    // Query, key and value; the output.
+    let biases = if config.attention_biases { 2 * d_k + d_v + d_model } else { 0 };
+    let attention = 2 * d_model * (d_k + d_v) + biases;
+    let feed_forward = match (config.feed_forward, config.inner_width()) {
+        (false, _) => 0,
+        // The gate is one more matrix of the same shape, with biases of its own.
+        (true, width) if config.activation.is_gated() => 3 * d_model * width + 2 * width + d_model,
+        (true, width) => 2 * d_model * width + width + d_model,
+    };
+    let one_norm = match config.norm_kind {
+        NormKind::Layer => 2 * d_model,
+        NormKind::Rms => d_model,
+    };
+    let end = match config.norm {
+        Norm::Post => 0,
+        Norm::Pre => one_norm,
+    };
+    // A layer of the encoder has one attention and one of the decoder two; each sub-layer has a norm.
+    let norms = if config.feed_forward { 5 } else { 3 };
+    let layer = 3 * attention + 2 * feed_forward + norms * one_norm;
+    ((rows + positions) * d_model + config.layers as i64 * layer + 2 * end) as u64
+}
+
+fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+    let [pairs, source, target, scored] =
+        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+    let (sources, targets) = (pairs * source, pairs * target);
+    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
+    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
+    // Of all heads together.
+    let d_k = (config.heads as f64) * config.d_k() as f64;
+    let d_v = (config.heads as f64) * config.d_v() as f64;
+    // Query and output for every position that attends, key and value for every one attended to.
+    let own = 2.0 * d_model * (d_k + d_v);
+    let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
+    let seen = pairs * (source * source + target * target + target * source);
+    ForwardFlops {
+        projections: layers * projections,
+        attention: layers * 2.0 * (d_k + d_v) * seen,
+        feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
+        logits: 2.0 * d_model * rows as f64 * scored,
+    }
+}
+
+fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target, scored] =
+        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+    let (sources, targets) = (pairs * source, pairs * target);
+    let (heads, d_model) = (model.heads as f64, model.d_model as f64);
+    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
+    let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
+    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
+    let attention = |queries: f64, keys: f64, scores: f64| {
+        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
+    };
+    // The norm's input and output, and the mask.
+    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    let feed_forward = model.inner_width() as f64
+        * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
+    let last_residual = if model.feed_forward { residual } else { 0.0 };
+    let encoder = attention(sources, sources, pairs * source * source)
+        + sources * (residual + last_residual + feed_forward);
+    let decoder = attention(targets, targets, pairs * target * target)
+        + attention(targets, sources, pairs * target * source)
+        + targets * (2.0 * residual + last_residual + feed_forward);
+    let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
+    // Hidden states of the scored positions, and their gradient in pieces and whole.
+    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+}
+
+/// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
+fn kept_of_activation(activation: Activation) -> f64 {
+    match activation {
+        // Its output serves both its own derivative and the next product.
+        Activation::Relu => 1.0,
+        // Input and output.
+        Activation::Gelu | Activation::Swish => 2.0,
+        // σ's output, the other factor and their product.
+        Activation::Glu => 3.0,
+        // Input and output of the activation, the other factor and the product.
+        Activation::Swiglu | Activation::Geglu => 4.0,
+    }
+}
+
+fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let longer = source.max(target);
+    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
+        + 3.0 * model.heads as f64 * pairs * longer * longer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_model_costs_about_six_operations_a_weight_and_token() {
+        let shape = BatchShape { pairs: 1000, source: 25, target: 25, scored: 25_000 };
+        let flops = forward(&ModelConfig::default(), 37_000, &shape);
+        // Encoder weights meet source tokens; decoder and softmax weights target tokens.
+        let weights = 44_140_000.0 + 37_000.0 * 512.0;
+        let rule = 6.0 * weights * 25_000.0;
+        assert!((flops.training() / rule - 1.0).abs() < 0.03, "{} and {rule}", flops.training());
+    }
+
+    #[test]
+    fn attention_grows_with_the_square_of_the_lengths_and_nothing_else_does() {
+        let config = ModelConfig::default();
+        let short = forward(&config, 100, &BatchShape { pairs: 2, source: 10, target: 10, scored: 20 });
+        let long = forward(&config, 100, &BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
+        assert_eq!(long.attention, 2.0 * short.attention);
+        assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
+    }
+
+    fn base(activation: Activation) -> ModelConfig {
+        ModelConfig { activation, ..Default::default() }
+    }
+
+    /// The base model has 2 · 512 · 2048 + 2048 + 512 numbers in each of its twelve sub-layers.
+    #[test]
+    fn a_gate_keeps_the_number_of_parameters() {
+        let parameters = |activation| Cost::of(&base(activation), 1_000).parameters() as i64;
+        let plain = parameters(Activation::Relu);
+        for activation in [Activation::Gelu, Activation::Swish] {
+            assert_eq!(parameters(activation), plain);
+        }
+        assert_eq!(base(Activation::Swiglu).inner_width(), 1_365);
+        for activation in [Activation::Glu, Activation::Swiglu, Activation::Geglu] {
+            assert_eq!(parameters(activation) - plain, 12 * 170, "{activation:?}");
+        }
+        let without = ModelConfig { feed_forward: false, ..Default::default() };
+        // The sub-layer's norm is gone as well.
+        let sublayer = 2 * 512 * 2_048 + 2_048 + 512 + 2 * 512;
+        assert_eq!(plain - Cost::of(&without, 1_000).parameters() as i64, 12 * sublayer);
+    }
+
+    #[test]
+    fn the_width_behind_a_gate_is_two_thirds_to_the_nearest_integer() {
+        for d_ff in 1..200 {
+            let gated = ModelConfig { d_ff, ..base(Activation::Geglu) }.inner_width();
+            assert!(gated >= 1 && (gated as f64 - 2.0 * d_ff as f64 / 3.0).abs() < 0.5, "{d_ff}: {gated}");
+        }
+    }
+}
