@@ -24,9 +24,10 @@ use ablate::model::weights::Scope;
 use ablate::model::{EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position, Tying};
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
+use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::likelihood::likelihood;
+use ablate::train::pairs::Pairs;
 use ablate::train::ranks::Ranks;
 use ablate::train::run_state::{Progress, RunState};
 use ablate::train::step::StepStats;
@@ -270,7 +271,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, V
     let trainer = Trainer {
         model: &model,
         config: training,
-        store: &store,
+        batches: &Pairs::of(&store, training),
         checkpoints: None,
         ranks: &Ranks::alone(),
         stop: &StopFlag::never(),

@@ -23,6 +23,7 @@ use crate::results::metric::{BEST_DEV_PERPLEXITY, final_tag, is_final_score};
 use crate::results::record::{DataRecord, FAILURE_FILE, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
+use crate::task;
 use crate::telemetry::hparams::Outcome;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
@@ -191,9 +192,11 @@ impl Trial<'_> {
             attempts.first_start(),
         )?);
         let progress = restored.map_or_else(Progress::default, |state| state.progress);
+        let task = task::of(self.experiment);
         let work = Work {
             experiment: self.experiment,
             run_dir: self.run_dir,
+            task: &*task,
             data,
             stores: &stores,
             owner,
@@ -247,10 +250,11 @@ impl Trial<'_> {
         let training = &experiment.training;
         let progress = work.team.share(model.weights(), adam, progress)?;
         let mut monitor = RunMonitor::new(work, telemetry, observer, &progress, effort);
+        let batches = work.task.batches(&stores.train);
         let trainer = Trainer {
             model,
             config: training,
-            store: &stores.train,
+            batches: &*batches,
             checkpoints: Some(work.checkpoints),
             ranks: &work.team.ranks,
             stop: work.stop,
@@ -311,7 +315,7 @@ impl Trial<'_> {
 fn flops_of_update(work: &Work) -> Result<f64> {
     let Experiment { model, training, .. } = work.experiment;
     let cost = Cost::of(model, work.data.tokenizers.sizes());
-    Ok(Workload::of_store(&work.stores.train, training)?.flops(&cost))
+    Ok(Workload::of(&*work.task.batches(&work.stores.train), training)?.flops(&cost))
 }
 
 /// Passes the messages of `work` on to an observer, once the work is done.

@@ -3,6 +3,7 @@
 //! Configuration section `[training]`, whose settings are in `crates/trial`.
 
 pub mod adam;
+pub mod batch_source;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;

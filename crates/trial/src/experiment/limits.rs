@@ -66,7 +66,7 @@ impl DataLimits {
             let positions = experiment.model.learned_positions;
             texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
         }
-        check_budget(texts.pairs, texts.target_tokens, &experiment.training)
+        check_budget(texts.target_tokens, &experiment.training)
     }
 
     /// Checks what a model that is trained already is decoded with.

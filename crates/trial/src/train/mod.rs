@@ -3,7 +3,9 @@
 //! Configuration section `[training]`.
 
 pub mod checkpoint_files;
+pub mod examples;
 pub mod memory_estimate;
+pub mod pairs;
 pub mod run_state;
 pub mod statement;
 pub mod stream;

@@ -10,12 +10,12 @@ mod projector_view;
 pub use ablate_trial::experiment::view::*;
 pub(super) use histogram::histograms;
 
-use super::evaluate::Translated;
 use super::work::Work;
 use crate::error::Result;
 use crate::files;
 use crate::results::attention_file::ATTENTION_FILE;
 use crate::results::positions_file::{POSITIONS_FILE, Positions};
+use crate::task::Output;
 use crate::telemetry::Telemetry;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
@@ -24,7 +24,7 @@ use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_
 const POSITIONS: i64 = 64;
 
 /// Records and shows what the scored model looks like from inside.
-pub(super) fn show(work: &Work, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
+pub(super) fn show(work: &Work, step: u64, dev: &Output, telemetry: &mut Telemetry) -> Result<()> {
     let Work { experiment, run_dir, model, .. } = *work;
     let run = &experiment.run;
     if run.sample_sentences > 0 {
