@@ -7,7 +7,7 @@ use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::Position;
+use crate::model::{ModelConfig, Position};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,6 +82,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     same.model = experiment.model.with_default_head_widths_omitted();
     if same.model.position != Position::Learned {
         same.model.learned_positions = 0;
+    }
+    if !same.model.feed_forward {
+        let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
+        same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
     }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {
@@ -175,6 +179,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
+    use crate::model::Activation;
 
     fn generated() -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -215,7 +220,8 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 6] = [
+        let same: [fn(&mut Experiment); 7] = [
+            |e| e.model.activation = Activation::Relu,
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -226,12 +232,27 @@ mod tests {
         for (i, change) in same.iter().enumerate() {
             assert_eq!(identity(&changed(change), "f"), original, "change {i}");
         }
+        let attention_alone = |change: fn(&mut Experiment)| {
+            let mut experiment = changed(|e| e.model.feed_forward = false);
+            change(&mut experiment);
+            identity(&experiment, "f")
+        };
+        let alone = attention_alone(|_| ());
+        assert_ne!(alone, original);
+        let same: [fn(&mut Experiment); 3] = [
+            |e| e.model.d_ff = 7,
+            |e| e.model.activation = Activation::Geglu,
+            |e| e.model.activation_dropout = 0.3,
+        ];
+        assert!(same.into_iter().all(|change| attention_alone(change) == alone));
     }
 
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 6] = [
+        let different: [fn(&mut Experiment); 8] = [
+            |e| e.model.activation = Activation::Gelu,
+            |e| e.model.residual = false,
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,

@@ -38,6 +38,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     if model.position != Position::Learned {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
+    if !model.feed_forward {
+        for key in ["model.d_ff", "model.activation", "model.activation_dropout"] {
+            found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
+        }
+    }
     if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));

@@ -14,7 +14,7 @@ use super::tensors::{Linear, Norm, Tensors};
 use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
-use crate::model::{self, ModelConfig, Position, Tying};
+use crate::model::{self, Activation, ModelConfig, Position, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -172,7 +172,7 @@ impl Writer<'_> {
         let heads = i16::try_from(self.config.heads).map_err(|_| Error::failed("too many heads"))?;
         let name = |part: &str| format!("{stack}/{part}");
         self.scalar(&name("num_heads"), INT16, heads.to_le_bytes());
-        self.scalar(&name("activation"), INT8, [0]); // ReLU
+        self.scalar(&name("activation"), INT8, [activation(self.config.activation)]);
         self.flag(&name("pre_norm"), self.config.norm == model::Norm::Pre);
         self.flag(&name("scale_embeddings"), true);
         if decoder {
@@ -221,8 +221,14 @@ impl Writer<'_> {
 
     fn feed_forward(&mut self, name: &str, path: &str) -> Result<()> {
         self.norm(&format!("{name}/layer_norm"), &self.tensors.norm(&format!("{path}.norm")))?;
-        self.linear(&format!("{name}/linear_0"), &self.tensors.linear(&format!("{path}.inner")))?;
-        self.linear(&format!("{name}/linear_1"), &self.tensors.linear(&format!("{path}.outer")))
+        // What the activation is applied to, what its result is multiplied with, and what the product goes through.
+        let parts: &[(&str, &str)] = match self.config.activation.is_gated() {
+            false => &[("linear_0", "inner"), ("linear_1", "outer")],
+            true => &[("linear_0", "gate"), ("linear_0_noact", "up"), ("linear_1", "down")],
+        };
+        parts.iter().try_for_each(|(theirs, ours)| {
+            self.linear(&format!("{name}/{theirs}"), &self.tensors.linear(&format!("{path}.{ours}")))
+        })
     }
 
     /// The content of `model.bin`: version, specification, revision, variables, aliases. Little-endian.
@@ -248,6 +254,16 @@ impl Writer<'_> {
             put_string(&mut bytes, &name)?;
         }
         Ok(bytes)
+    }
+}
+
+/// Place in CTranslate2's enum `ActivationType`.
+fn activation(activation: Activation) -> u8 {
+    match activation {
+        Activation::Relu => 0,
+        Activation::Swish | Activation::Swiglu => 2,
+        Activation::Gelu | Activation::Geglu => 3,
+        Activation::Glu => 6,
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;
-use crate::model::{ModelConfig, Tying};
+use crate::model::{Activation, ModelConfig, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -178,9 +178,9 @@ fn configuration(config: &ModelConfig, rows: i64, positions: i64, kind: Kind) ->
         "decoder_layers": config.layers,
         "encoder_attention_heads": config.heads,
         "decoder_attention_heads": config.heads,
-        "encoder_ffn_dim": config.d_ff,
-        "decoder_ffn_dim": config.d_ff,
-        "activation_function": "relu",
+        "encoder_ffn_dim": config.inner_width(),
+        "decoder_ffn_dim": config.inner_width(),
+        "activation_function": activation(config.activation),
         "dropout": config.dropout,
         "attention_dropout": config.attention_dropout,
         "activation_dropout": config.activation_dropout,
@@ -194,6 +194,16 @@ fn configuration(config: &ModelConfig, rows: i64, positions: i64, kind: Kind) ->
         "pad_token_id": PAD,
         "forced_eos_token_id": null,
     })
+}
+
+/// transformers' name of an activation; its `gelu` is the exact form. Gated ones are refused before.
+fn activation(activation: Activation) -> Option<&'static str> {
+    match activation {
+        Activation::Relu => Some("relu"),
+        Activation::Gelu => Some("gelu"),
+        Activation::Swish => Some("silu"),
+        Activation::Glu | Activation::Swiglu | Activation::Geglu => None,
+    }
 }
 
 /// How the run decodes, as far as transformers has words for it.

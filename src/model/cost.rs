@@ -5,7 +5,7 @@
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
 use super::transformer::Transformer;
-use super::{ModelConfig, VocabularySizes};
+use super::{Activation, ModelConfig, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -95,7 +95,8 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
-    let (layers, d_model, d_ff) = (config.layers as f64, config.d_model as f64, config.d_ff as f64);
+    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
+    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
     // Of all heads together.
     let d_k = (config.heads as f64) * config.d_k() as f64;
     let d_v = (config.heads as f64) * config.d_v() as f64;
@@ -106,7 +107,7 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
     ForwardFlops {
         projections: layers * projections,
         attention: layers * 2.0 * (d_k + d_v) * seen,
-        feed_forward: layers * 4.0 * d_model * d_ff * (sources + targets),
+        feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
     }
 }
@@ -115,7 +116,7 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
-    let (heads, d_model, d_ff) = (model.heads as f64, model.d_model as f64, model.d_ff as f64);
+    let (heads, d_model) = (model.heads as f64, model.d_model as f64);
     let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
     let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
     // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
@@ -124,21 +125,37 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     };
     // The norm's input and output, and the mask.
     let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
-    let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
-    let encoder =
-        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
+    let feed_forward = model.inner_width() as f64
+        * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
+    let last_residual = if model.feed_forward { residual } else { 0.0 };
+    let encoder = attention(sources, sources, pairs * source * source)
+        + sources * (residual + last_residual + feed_forward);
     let decoder = attention(targets, targets, pairs * target * target)
         + attention(targets, sources, pairs * target * source)
-        + targets * (3.0 * residual + feed_forward);
+        + targets * (2.0 * residual + last_residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
     model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
 }
 
+/// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
+fn kept_of_activation(activation: Activation) -> f64 {
+    match activation {
+        // Its output serves both its own derivative and the next product.
+        Activation::Relu => 1.0,
+        // Input and output.
+        Activation::Gelu | Activation::Swish => 2.0,
+        // σ's output, the other factor and their product.
+        Activation::Glu => 3.0,
+        // Input and output of the activation, the other factor and the product.
+        Activation::Swiglu | Activation::Geglu => 4.0,
+    }
+}
+
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
-    pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
+    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
         + 3.0 * model.heads as f64 * pairs * longer * longer
 }
 

@@ -3,7 +3,7 @@
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
 use super::cache::DecoderCache;
-use super::feed_forward::FeedForward;
+use super::feed_forward::FeedForwardSublayer;
 use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::Mask;
@@ -14,7 +14,8 @@ use super::weights::Scope;
 use crate::shim::decoding;
 use tch::{Device, Kind, Tensor};
 
-/// `model.layers` layers of causal self-attention, attention to the encoder, and feed-forward network.
+/// `model.layers` layers of causal self-attention, attention to the encoder and, unless `model.feed_forward` is false,
+/// feed-forward network.
 #[derive(Debug)]
 pub struct Decoder {
     layers: Vec<DecoderLayer>,
@@ -29,8 +30,7 @@ struct DecoderLayer {
     self_residual: Residual,
     cross_attention: MultiHeadAttention,
     cross_residual: Residual,
-    feed_forward: FeedForward,
-    feed_forward_residual: Residual,
+    feed_forward: FeedForwardSublayer,
 }
 
 impl Decoder {
@@ -106,14 +106,12 @@ impl DecoderLayer {
     fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let own = scope.child("self_attention");
         let cross = scope.child("cross_attention");
-        let feed_forward = scope.child("feed_forward");
         DecoderLayer {
             self_attention: MultiHeadAttention::build(&own, config, Attends::Itself),
             self_residual: Residual::build(&own, config),
             cross_attention: MultiHeadAttention::build(&cross, config, Attends::Encoder),
             cross_residual: Residual::build(&cross, config),
-            feed_forward: FeedForward::build(&feed_forward, config),
-            feed_forward_residual: Residual::build(&feed_forward, config),
+            feed_forward: FeedForwardSublayer::build(scope, config),
         }
     }
 
@@ -121,6 +119,6 @@ impl DecoderLayer {
     fn forward(&self, x: &Tensor, mode: &Mode, mut attend: impl FnMut(Attends, &Tensor) -> Tensor) -> Tensor {
         let x = self.self_residual.forward(x, mode, |x| attend(Attends::Itself, x));
         let x = self.cross_residual.forward(&x, mode, |x| attend(Attends::Encoder, x));
-        self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
+        self.feed_forward.forward(x, mode)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
-use super::feed_forward::FeedForward;
+use super::feed_forward::FeedForwardSublayer;
 use super::init::Attends;
 use super::mask::Mask;
 use super::mode::Mode;
@@ -11,7 +11,7 @@ use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use tch::Tensor;
 
-/// `model.layers` layers of self-attention and feed-forward network.
+/// `model.layers` layers of self-attention and, unless `model.feed_forward` is false, feed-forward network.
 #[derive(Debug)]
 pub struct Encoder {
     layers: Vec<EncoderLayer>,
@@ -22,8 +22,7 @@ pub struct Encoder {
 struct EncoderLayer {
     attention: MultiHeadAttention,
     attention_residual: Residual,
-    feed_forward: FeedForward,
-    feed_forward_residual: Residual,
+    feed_forward: FeedForwardSublayer,
 }
 
 impl Encoder {
@@ -62,18 +61,17 @@ impl Encoder {
 
 impl EncoderLayer {
     fn build(scope: &Scope, config: &ModelConfig) -> Self {
-        let (attention, feed_forward) = (scope.child("self_attention"), scope.child("feed_forward"));
+        let attention = scope.child("self_attention");
         EncoderLayer {
             attention: MultiHeadAttention::build(&attention, config, Attends::Itself),
             attention_residual: Residual::build(&attention, config),
-            feed_forward: FeedForward::build(&feed_forward, config),
-            feed_forward_residual: Residual::build(&feed_forward, config),
+            feed_forward: FeedForwardSublayer::build(scope, config),
         }
     }
 
     /// `attend` gives what self-attention makes of its (maybe normalised) input.
     fn forward(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let x = self.attention_residual.forward(x, mode, attend);
-        self.feed_forward_residual.forward(&x, mode, |x| self.feed_forward.forward(x, mode))
+        self.feed_forward.forward(x, mode)
     }
 }

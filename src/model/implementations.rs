@@ -4,7 +4,7 @@
 //! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
-use super::{Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
+use super::{Activation, Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
 pub type Serves = Result<(), Unknown>;
@@ -44,6 +44,9 @@ impl Implementations {
 
     pub fn of(config: &ModelConfig) -> Self {
         let ModelConfig {
+            activation,
+            feed_forward,
+            residual,
             position,
             tying,
             norm,
@@ -67,7 +70,10 @@ impl Implementations {
             attention_dropout: _,
             activation_dropout: _,
         } = config;
-        of_position(*position)
+        of_feed_forward(*feed_forward)
+            .and(of_activation(*activation))
+            .and(of_residual(*residual))
+            .and(of_position(*position))
             .and(of_tying(*tying))
             .and(of_norm(*norm))
             .and(of_norm_kind(*norm_kind))
@@ -83,6 +89,46 @@ impl Implementations {
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
         }
     }
+}
+
+/// The kernels are those of attention: what stands between attention layers is computed by libtorch's operations.
+fn of_feed_forward(feed_forward: bool) -> Implementations {
+    match feed_forward {
+        true => Implementations::ALL,
+        false => no_toolkit(Unknown {
+            setting: "model.feed_forward = false",
+            known: "each of its layers has a feed-forward sub-layer",
+        }),
+    }
+}
+
+fn of_activation(activation: Activation) -> Implementations {
+    let gated = |setting| Implementations {
+        marian: Err(Unknown { setting, known: "its feed-forward sub-layers have no gates" }),
+        ..Implementations::ALL
+    };
+    match activation {
+        // Both toolkits have them.
+        Activation::Relu | Activation::Gelu | Activation::Swish => Implementations::ALL,
+        Activation::Glu => gated("model.activation = \"glu\""),
+        Activation::Swiglu => gated("model.activation = \"swiglu\""),
+        Activation::Geglu => gated("model.activation = \"geglu\""),
+    }
+}
+
+fn of_residual(residual: bool) -> Implementations {
+    match residual {
+        true => Implementations::ALL,
+        false => no_toolkit(Unknown {
+            setting: "model.residual = false",
+            known: "it adds the input of each sub-layer to its output",
+        }),
+    }
+}
+
+/// Neither Marian nor CTranslate2's Transformer knows it; the kernels do not see it.
+fn no_toolkit(unknown: Unknown) -> Implementations {
+    Implementations { marian: Err(unknown), ctranslate2: Err(unknown), ..Implementations::ALL }
 }
 
 fn of_position(position: Position) -> Implementations {

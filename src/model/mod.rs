@@ -41,8 +41,17 @@ pub struct ModelConfig {
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
     pub d_model: i64,
-    /// Inner width of the feed-forward sub-layers: the paper's d_ff.
+    /// Inner width of the feed-forward sub-layers: the paper's d_ff. With a gated activation it is the width of the
+    /// sub-layer without a gate that has as many parameters: the inner width is then 2/3 of this number, rounded to the
+    /// nearest integer.
     pub d_ff: i64,
+    /// The activation of the feed-forward sub-layers (§3.3); `relu` if absent.
+    #[serde(skip_serializing_if = "Activation::is_default")]
+    pub activation: Activation,
+    /// Whether layers have a feed-forward sub-layer (§3.3). If false, its connection and its normalisation are absent as
+    /// well, so that a layer consists of its attention sub-layers. True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub feed_forward: bool,
     /// Number of attention heads: the paper's h.
     pub heads: i64,
     /// Width of the queries and keys of a head: the paper's d_k. If absent, d_model / heads.
@@ -64,6 +73,10 @@ pub struct ModelConfig {
     pub learned_positions: i64,
     /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
     pub tying: Tying,
+    /// Whether the input of every sub-layer is added to its output (§3.1). If false, the output alone is passed on:
+    /// LayerNorm(Dropout(Sublayer(x))), or Dropout(Sublayer(LayerNorm(x))) with `norm = "pre"`. True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub residual: bool,
     /// Where normalisation is applied (§3.1).
     pub norm: Norm,
     /// The kind of normalisation.
@@ -116,6 +129,28 @@ pub enum Tying {
     None,
 }
 
+/// The activation of the feed-forward sub-layers. Those with a gate multiply two linear maps of the input, one of them
+/// behind an activation, (f(x W + b) ⊗ (x V + c)) W₂ + d (Shazeer 2020); all of them have biases, as the paper's
+/// sub-layer does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(0, x), as in the paper (§3.3).
+    #[default]
+    Relu,
+    /// x Φ(x), where Φ is the distribution function of the normal distribution: the exact form and not the approximation
+    /// by tanh (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// x σ(x) with the logistic function σ, also called SiLU (Ramachandran et al. 2017, with β = 1).
+    Swish,
+    /// Gated by σ (Dauphin et al. 2017; Shazeer 2020, eq. 4).
+    Glu,
+    /// Gated by Swish (Shazeer 2020, eq. 6).
+    Swiglu,
+    /// Gated by the exact GELU (Shazeer 2020, eq. 6).
+    Geglu,
+}
+
 /// Where normalisation is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -153,6 +188,8 @@ impl Default for ModelConfig {
             layers: 6,
             d_model: 512,
             d_ff: 2048,
+            activation: Activation::Relu,
+            feed_forward: true,
             heads: 8,
             d_k: None,
             d_v: None,
@@ -162,6 +199,7 @@ impl Default for ModelConfig {
             position: Position::Sinusoidal,
             learned_positions: 1024,
             tying: Tying::All,
+            residual: true,
             norm: Norm::Post,
             norm_kind: NormKind::Layer,
             layer_norm_epsilon: 1e-6,
@@ -171,6 +209,11 @@ impl Default for ModelConfig {
             embedding_multiple: None,
         }
     }
+}
+
+/// For settings that are left out of files while they have their default, true.
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Numbers of tokens of the two sides.

@@ -1,4 +1,4 @@
-//! The connection around every sub-layer (§3.1, §5.4), chosen by `model.norm`.
+//! The connection around every sub-layer (§3.1, §5.4), chosen by `model.norm` and `model.residual`.
 //!
 //! The only place that knows where normalisation stands.
 
@@ -15,6 +15,7 @@ pub struct Residual {
     norm: Normalisation,
     dropout: Dropout,
     place: Norm,
+    adds_input: bool,
 }
 
 impl Residual {
@@ -23,17 +24,20 @@ impl Residual {
             norm: Normalisation::build(&scope.child("norm"), config),
             dropout: Dropout::build(&scope.child("dropout"), config.dropout),
             place: config.norm,
+            adds_input: config.residual,
         }
     }
 
-    /// Post: Norm(x + Dropout(f(x))). Pre: x + Dropout(f(Norm(x))).
+    /// Post: Norm(x + Dropout(f(x))). Pre: x + Dropout(f(Norm(x))). Without `model.residual` the term x is left out.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D], and so for `sublayer`.
     pub fn forward(&self, x: &Tensor, mode: &Mode, sublayer: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let pass = |x: &Tensor| self.dropout.forward(sublayer(x), mode);
+        let connect = |output: Tensor| if self.adds_input { x + output } else { output };
         match self.place {
-            Norm::Post => self.norm.forward(&(x + self.dropout.forward(sublayer(x), mode))),
-            Norm::Pre => x + self.dropout.forward(sublayer(&self.norm.forward(x)), mode),
+            Norm::Post => self.norm.forward(&connect(pass(x))),
+            Norm::Pre => connect(pass(&self.norm.forward(x))),
         }
     }
 }

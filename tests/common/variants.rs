@@ -5,8 +5,8 @@ use ablate::model::ModelConfig;
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
-pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
+pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
+    activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple";
 
 /// The values of a choice of `[model]`, as an error lists them.
@@ -31,7 +31,7 @@ impl Choice {
     }
 
     pub fn is_made_in(&self, config: &ModelConfig) -> bool {
-        serde_json::to_value(config).unwrap()[&self.key] == self.value
+        self.made_in(config) == *config
     }
 }
 
