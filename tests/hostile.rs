@@ -95,6 +95,7 @@ const COUNTS: [(&str, bool); 32] = [
     ("run.sample_sentences", false),
     ("run.histogram_interval_steps", false),
     ("run.attention_sentences", false),
+    ("run.attention_statistics", false),
     ("run.projector_tokens", false),
     ("data.merges", true),
     ("data.max_length", true),
