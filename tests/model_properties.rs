@@ -143,7 +143,9 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 
 #[test]
 fn no_output_depends_on_a_later_target_token() {
-    for (name, _, model) in noisy_models() {
+    // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
+    // the source alone, which two layers bring below the rounding of float32.
+    for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
         for place in 0..6 {
@@ -155,9 +157,9 @@ fn no_output_depends_on_a_later_target_token() {
                 "{name}: token {place} leaks back"
             );
             assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
-            assert_ne!(
-                other.get(0).get(place),
-                decoded.get(0).get(place),
+            let hidden = !config.residual && model.kind() == Kind::Float;
+            assert!(
+                hidden || other.get(0).get(place) != decoded.get(0).get(place),
                 "{name}: token {place} is not seen"
             );
         }
@@ -276,7 +278,9 @@ fn every_variable_gets_a_gradient() {
                 // It adds the same to all scores of a query, which the softmax does not see.
                 assert!(largest < 1e-13, "{name}: {path} {largest:e}");
             } else {
-                assert!(largest > 1e-6, "{name}: {path} {largest:e}");
+                // Without the connections gradients vanish with depth.
+                let least = if config.residual { 1e-6 } else { 0.0 };
+                assert!(largest > least, "{name}: {path} {largest:e}");
             }
         }
     }
@@ -384,6 +388,9 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
         let (_, plain) = evaluate(&build(&config, 3), &source, &SOURCE_LENGTHS, &target);
         assert_eq!(train(&config, 1), plain, "{name}: rate 0");
         for kind in ["dropout", "attention_dropout", "activation_dropout"] {
+            if kind == "activation_dropout" && !config.feed_forward {
+                continue;
+            }
             let mut dropping = config.clone();
             match kind {
                 "dropout" => dropping.dropout = 0.4,

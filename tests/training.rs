@@ -13,7 +13,7 @@ use ablate::signal::StopFlag;
 use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::batch_source::BatchSource;
+use ablate::train::examples::Examples;
 use ablate::train::checkpoint::Checkpoints;
 use ablate::train::pairs::Pairs;
 use ablate::train::ranks::Ranks;

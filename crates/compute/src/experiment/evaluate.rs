@@ -1,5 +1,6 @@
 //! The scores of a finished trial, and the hypotheses that they are of.
 
+use super::by_length::{ClassScores, ScoresByLength};
 use super::run_paths::{HYPOTHESES, hypotheses_file};
 use super::work::Work;
 use crate::data::Split;
@@ -46,6 +47,16 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
         metrics.extend(measured.map(|(metric, value)| (tag(name, metric), value)));
         let texts: String = output.scores.iter().map(|score| format!(", {}", score.text)).collect();
         observer.message(&format!("{name}: perplexity {:.3}{texts}", found.perplexity()))?;
+        let Output { hypotheses, references, .. } = &output;
+        if let Some(found) = ScoresByLength::of(work.experiment, split, store, hypotheses, references)? {
+            metrics.extend(found.metrics());
+            for ClassScores { class, sentences, bleu, exact_match } in &found.classes {
+                observer.message(&format!(
+                    "{name}, sources of {class} tokens: {sentences} sentences, BLEU {bleu:.2}, exact match {:.1} %",
+                    100.0 * exact_match
+                ))?;
+            }
+        }
         let mut text = output.hypotheses.join("\n");
         text.push('\n');
         checksums.insert(hypotheses_file(split), blake3::hash(text.as_bytes()).to_hex().to_string());

@@ -24,6 +24,7 @@ use crate::results::record::{DataRecord, FAILURE_FILE, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
 use crate::task;
+use crate::telemetry::format::thousands;
 use crate::telemetry::hparams::Outcome;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
@@ -175,6 +176,13 @@ impl Trial<'_> {
         if let Some(step) = resume_step {
             observer.message(&format!("going on from step {step}"))?;
         }
+        if let Some(limit) = self.experiment.data.limit_of_training() {
+            let [kept, left_out] =
+                [stores.train.len(), stores.train.left_out()].map(|pairs| thousands(pairs as u64));
+            observer.message(&format!(
+                "data.max_train_length = {limit}: training on {kept} pairs, {left_out} longer ones are left out"
+            ))?;
+        }
         observer.begin(resume_step.unwrap_or(0))?;
         let mut attempts = forward_messages(observer, |report| {
             Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report))
@@ -295,6 +303,7 @@ impl Trial<'_> {
                 recipe: experiment.data.recipe.name.clone(),
                 fingerprint: work.data.fingerprint().to_string(),
                 train_pairs: stores.train.len(),
+                left_out_pairs: experiment.data.limit_of_training().map(|_| stores.train.left_out()),
                 vocabulary: work.data.tokenizers.target().len(),
             },
             parameters: model.weights().parameters(),

@@ -1,5 +1,6 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
+use super::by_length::ScoresByLength;
 use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS, hypotheses_file};
 use super::translations::stored_hypotheses;
 use super::{TrainedModel, attempts, finished_run, scored_weights_hold};
@@ -75,6 +76,11 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
             if record.metrics.contains_key(&tag) {
                 checks.metric(&tag, value, 0.0);
             }
+        }
+        let store = data.split_unverified(split)?;
+        let by_length = ScoresByLength::of(&experiment, split, &store, &hypotheses, &references)?;
+        for (tag, score) in by_length.iter().flat_map(ScoresByLength::metrics) {
+            checks.metric(&tag, score, 0.0);
         }
     }
     if decode && !scored_weights_hold(run_dir)? {

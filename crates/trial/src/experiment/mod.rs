@@ -1,6 +1,7 @@
 //! A run and its directory: whose it is, which files it has, what it took, what it left. Training is in `crates/compute`.
 
 pub mod attempts;
+pub mod by_length;
 pub mod claim;
 pub mod compared;
 pub mod finished;

@@ -16,6 +16,7 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
                 serde_json::Value::String(text) => HParamValue::Text(text.clone()),
+                serde_json::Value::Array(_) => HParamValue::Text(value.to_string()),
                 other => HParamValue::Text(
                     other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
                 ),

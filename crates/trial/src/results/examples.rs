@@ -23,7 +23,7 @@ pub fn record() -> Record {
             device_name: "a processor".into(),
             threads: 2,
         },
-        data: DataRecord { recipe: "r".into(), fingerprint: "f".into(), train_pairs: 3, vocabulary: 9 },
+        data: DataRecord { recipe: "r".into(), fingerprint: "f".into(), train_pairs: 3, left_out_pairs: None, vocabulary: 9 },
         parameters: 65,
         steps: 10,
         training_flops: Some(1.5e9),

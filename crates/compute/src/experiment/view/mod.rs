@@ -3,11 +3,13 @@
 //! It is kept in the run directory; pictures and TensorBoard's files are made from there, by the module of this name in
 //! `crates/trial`.
 
+mod attention_statistics;
 mod attention_view;
 mod histogram;
 mod projector_view;
 
 pub use ablate_trial::experiment::view::*;
+pub(super) use attention_statistics::measure as attention_statistics;
 pub(super) use histogram::histograms;
 
 use super::work::Work;

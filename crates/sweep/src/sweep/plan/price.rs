@@ -166,7 +166,7 @@ impl<'a> CostEstimator<'a> {
                 let store = corpus.split_unverified(Split::Train)?;
                 Workload::of(&Pairs::of(&store, training), training)?
             }
-            None => Workload::assumed(training, experiment.data.max_length),
+            None => Workload::assumed(training, experiment.data.longest_trained()),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }
