@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Training left the numbers or all bounds: the loss is NaN, infinite, or many times that of guessing.
     #[error(
-        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale, raise training.warmup_steps or set training.clip_norm"
+        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale (or training.peak_learning_rate, if the schedule has one), raise training.warmup_steps or set training.clip_norm"
     )]
     Diverged { step: u64, loss: f64 },
     /// The device has no memory left.

@@ -101,12 +101,14 @@ const COUNTS: [(&str, bool); 32] = [
     ("data.recipe.corpus.generated.train", true),
 ];
 
-const NUMBERS: [&str; 13] = [
+const NUMBERS: [&str; 15] = [
     "model.dropout",
     "model.attention_dropout",
     "model.activation_dropout",
     "model.layer_norm_epsilon",
     "training.learning_rate_scale",
+    "training.peak_learning_rate",
+    "training.weight_decay",
     "training.adam_beta1",
     "training.adam_beta2",
     "training.adam_epsilon",
@@ -126,12 +128,13 @@ const SWITCHES: [&str; 6] = [
     "data.recipe.moses.tokenize",
 ];
 
-const CHOICES: [&str; 8] = [
+const CHOICES: [&str; 9] = [
     "model.position",
     "model.tying",
     "model.norm",
     "model.initialisation",
     "training.precision",
+    "training.schedule",
     "decoding.length_penalty_form",
     "run.device",
     "data.vocabulary",

@@ -8,6 +8,7 @@ use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
 use crate::model::Position;
+use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,6 +83,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     same.model = experiment.model.with_default_head_widths_omitted();
     if same.model.position != Position::Learned {
         same.model.learned_positions = 0;
+    }
+    match same.training.schedule.has_stated_peak() {
+        true => same.training.learning_rate_scale = TrainingConfig::default().learning_rate_scale,
+        false => same.training.peak_learning_rate = None,
     }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {
@@ -175,6 +180,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
+    use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -215,7 +221,8 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 6] = [
+        let same: [fn(&mut Experiment); 7] = [
+            |e| e.training.peak_learning_rate = Some(1.0),
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -231,7 +238,9 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 6] = [
+        let different: [fn(&mut Experiment); 8] = [
+            |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),
+            |e| e.training.weight_decay = 0.1,
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,
@@ -243,6 +252,14 @@ mod tests {
             assert_ne!(identity(&changed(change), "f"), original, "change {i}");
         }
         assert_ne!(identity(&generated(), "g"), original);
+        // A schedule with a stated peak reads no scale.
+        let cosine = |scale: f64| {
+            changed(|e| {
+                e.training.schedule = Schedule::Cosine;
+                (e.training.peak_learning_rate, e.training.learning_rate_scale) = (Some(0.1), scale);
+            })
+        };
+        assert_eq!(identity(&cosine(1.0), "f"), identity(&cosine(2.0), "f"));
     }
 
     /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.

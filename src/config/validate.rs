@@ -289,9 +289,11 @@ impl Checks<'_> {
         }
         self.positive("training.learning_rate_scale", training.learning_rate_scale)?;
         self.at_least_one("training.warmup_steps", training.warmup_steps)?;
+        self.peak(training)?;
         self.share("training.adam_beta1", training.adam_beta1)?;
         self.share("training.adam_beta2", training.adam_beta2)?;
         self.positive("training.adam_epsilon", training.adam_epsilon)?;
+        self.weight_decay(training)?;
         self.share("training.label_smoothing", training.label_smoothing)?;
         training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm))?;
         if let Some(patience) = training.early_stopping_patience {
@@ -305,6 +307,26 @@ impl Checks<'_> {
             }
         }
         self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED)
+    }
+
+    /// A schedule whose peak is stated needs one.
+    fn peak(&self, training: &TrainingConfig) -> Checked {
+        if let Some(peak) = training.peak_learning_rate {
+            return self.positive("training.peak_learning_rate", peak);
+        }
+        if !training.schedule.has_stated_peak() {
+            return Ok(());
+        }
+        let name = serde_json::to_string(&training.schedule).unwrap_or_default();
+        let message = format!("training.schedule = {name} needs training.peak_learning_rate");
+        let help = "state the highest learning rate, as in peak_learning_rate = 5e-4";
+        Err(self.mistake("training.schedule", message, help))
+    }
+
+    fn weight_decay(&self, training: &TrainingConfig) -> Checked {
+        let decay = training.weight_decay;
+        let holds = decay.is_finite() && decay >= 0.0;
+        self.require(holds, "training.weight_decay", decay, "a finite number, 0 (none) or more")
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {
