@@ -11,6 +11,8 @@ use crate::model::Position;
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Raised by hand when a change of the code changes what a configuration produces; results
 /// of another version are then never taken for those of this one. `tests/golden.rs` pins the results of each version.
@@ -107,6 +109,66 @@ fn keep_text_only(pair: &mut FilePair) {
         target_url: None,
         ..pair.clone()
     };
+}
+
+/// A setting of two experiments that can change results and differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// `section.key`, as far as tables are nested.
+    pub key: String,
+    /// The value that it had, as JSON; none where it was not set.
+    pub before: Option<Value>,
+    pub now: Option<Value>,
+}
+
+impl fmt::Display for Change {
+    /// `model.dropout changed from 0.1 to 0.2`
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let shown = |value: &Option<Value>| match value {
+            Some(value) => value.to_string(),
+            None => "not set".to_string(),
+        };
+        write!(f, "{} changed from {} to {}", self.key, shown(&self.before), shown(&self.now))
+    }
+}
+
+/// The settings by which the identities of two experiments differ, in the order of their keys.
+pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
+    let [old, new] = [before, now].map(|experiment| {
+        let mut tree = json(&normalised(experiment));
+        if let Some(sections) = tree.as_object_mut() {
+            sections.remove("run");
+        }
+        tree
+    });
+    let mut found = Vec::new();
+    add_changes("", Some(&old), Some(&new), &mut found);
+    // The values as they are stated: a setting that another one switches on did not change itself.
+    let stated = [json(before), json(now)];
+    for change in &mut found {
+        let path = format!("/{}", change.key.replace('.', "/"));
+        [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
+    }
+    found.retain(|change| change.before != change.now);
+    found
+}
+
+fn add_changes(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<Change>) {
+    match (before, now) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                add_changes(&key, old.get(name), new.get(name), found);
+            }
+        }
+        // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
+        (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
+        (before, now) if before == now => {}
+        (before, now) => {
+            found.push(Change { key: key.to_string(), before: before.cloned(), now: now.cloned() });
+        }
+    }
 }
 
 fn canonical_tree(experiment: &Experiment) -> Value {
@@ -310,6 +372,23 @@ mod tests {
         let plain = configuration_hash(&with("", None, None));
         assert_eq!(configuration_hash(&with(".gz", Some("https://example.org/a"), Some(3))), plain);
         assert_ne!(configuration_hash(&with(".x", None, None)), plain);
+    }
+
+    #[test]
+    fn settings_that_make_another_trial_are_named_with_both_values() {
+        let of = |change: fn(&mut Experiment)| {
+            let found = changes(&generated(), &changed(change));
+            found.iter().map(Change::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(of(|e| e.model.dropout = 0.25), "model.dropout changed from 0.1 to 0.25");
+        assert_eq!(
+            of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
+            "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
+        );
+        // What the identity leaves out is no reason.
+        assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
+        assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
+        assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");
     }
 
     #[test]
