@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod bench;
+mod changed;
 mod claim;
 pub mod compared;
 pub mod distributed;
@@ -20,6 +21,7 @@ mod trained;
 pub mod verify;
 pub mod view;
 
+pub use changed::changes_since;
 pub use claim::{claim, claimed_identity};
 pub use evaluate::{bleu_config, recorded_hypotheses};
 pub use trained::{TrainedModel, finished_run, run_configuration};
@@ -171,8 +173,10 @@ impl Trial<'_> {
 
     fn occupied(&self) -> Error {
         Error::user(format!(
-            "{} holds a run with other settings or data; remove it, or choose another name or place (--name, --results)",
-            self.run_dir.display()
+            "{} holds a run with other settings or data: {}; remove it, or choose another name or place (--name, \
+             --results)",
+            self.run_dir.display(),
+            changes_since(self.run_dir, self.experiment)
         ))
     }
 
