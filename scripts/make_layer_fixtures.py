@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/parity/layers/*.json: what Python torch computes for each layer by itself, in float64.
 
-    pip install torch==2.11.0 numpy
+    pip install torch==2.11.0 numpy transformers==5.23.0
     python3 scripts/make_layer_fixtures.py
 
 `tests/parity/layers.rs` computes the same with `ablate` and compares every number. A layer is torch's own
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from torch import nn
 from torch.nn import functional as F
 
@@ -242,17 +243,26 @@ def stack(layer, changes):
     return case.finish(output=module(x, encoded, tgt_mask=hidden_future(5), memory_key_padding_mask=hidden))
 
 
-def optimizer(clip_norm=None):
+def optimizer(clip_norm=None, weight_decay=None):
     """Ten updates by given gradients under the schedule. torch's own clipping adds 1e-6 to the norm and
-    so comes near the limit only; ours reaches it, as tensor2tensor's does, and is written out here."""
+    so comes near the limit only; ours reaches it, as tensor2tensor's does, and is written out here.
+    With weight decay, which biases are spared, the optimizer is AdamW."""
     training = {"learning_rate_scale": 0.5, "warmup_steps": 4, "adam_beta1": 0.9, "adam_beta2": 0.98}
     training |= {"adam_epsilon": 1e-9} | ({} if clip_norm is None else {"clip_norm": clip_norm})
-    peer = "optim.Adam, optim.lr_scheduler.LambdaLR, nn.utils.get_total_norm"
+    training |= {} if weight_decay is None else {"weight_decay": weight_decay}
+    peer = f"optim.{'Adam' if weight_decay is None else 'AdamW'}, optim.lr_scheduler.LambdaLR, nn.utils.get_total_norm"
     case = Case("optimizer", peer, training=training)
     shapes = {"matrix.weight": (3, 4), "vector.bias": (5,), "unused.weight": (2, 2)}
     weights = {name: case.weight(name, *shape) for name, shape in shapes.items()}
     betas = training["adam_beta1"], training["adam_beta2"]
-    adam = torch.optim.Adam(weights.values(), lr=1.0, betas=betas, eps=training["adam_epsilon"])
+    settings = {"lr": 1.0, "betas": betas, "eps": training["adam_epsilon"]}
+    if weight_decay is None:
+        adam = torch.optim.Adam(weights.values(), **settings)
+    else:
+        decayed = [weight for name, weight in weights.items() if not name.endswith(".bias")]
+        spared = [weight for name, weight in weights.items() if name.endswith(".bias")]
+        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        adam = torch.optim.AdamW(groups, **settings)
 
     def rate(done):
         scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
@@ -295,6 +305,54 @@ def schedule():
     return case.done({"learning rates": torch.tensor([rate(step) for step in steps])}, {})
 
 
+def stated_schedule(name):
+    """A schedule with a stated peak as transformers has it. Updates count from 1 here and from 0 there, where the first
+    one has a rate of 0: update s is their index s, of a training of one update more. torch's own schedulers, put one
+    after the other, are held to the same but for the rounding of their recursions."""
+    warmup, updates, peak = 40, 200, 7e-4
+    training = {"schedule": name, "peak_learning_rate": peak, "warmup_steps": warmup, "steps": updates}
+    steps = [1, 2, 39, 40, 41, 77, 120, 199, 200]
+    after, linear = updates + 1 - warmup, torch.optim.lr_scheduler.LinearLR
+    make, torchs = {
+        "inverse_sqrt": (lambda o: transformers.get_inverse_sqrt_schedule(o, warmup), None),
+        "cosine": (
+            lambda o: transformers.get_cosine_schedule_with_warmup(o, warmup, updates + 1),
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, after),
+        ),
+        "linear": (
+            lambda o: transformers.get_linear_schedule_with_warmup(o, warmup, updates + 1),
+            lambda o: linear(o, 1.0, 0.0, after),
+        ),
+        "constant": (
+            lambda o: transformers.get_constant_schedule_with_warmup(o, warmup),
+            lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0),
+        ),
+    }[name]
+
+    def rates(scheduler):
+        found = []
+        for _ in range(updates + 1):
+            found.append(scheduler.get_last_lr()[0])
+            scheduler.optimizer.step()
+            scheduler.step()
+        return found
+
+    def sgd():
+        return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+
+    theirs = rates(make(sgd()))[1:]
+    if torchs is not None:
+        optimizer = sgd()
+        parts = [linear(optimizer, 1 / warmup, 1.0, warmup - 1), torchs(optimizer)]
+        chained = rates(torch.optim.lr_scheduler.SequentialLR(optimizer, parts, [warmup - 1]))[:updates]
+        gap = max(abs(a - b) for a, b in zip(theirs, chained, strict=True))
+        assert gap < 1e-12 * peak, (name, gap)
+    function = f"get_{name}_schedule" + ("" if name == "inverse_sqrt" else "_with_warmup")
+    package = f"transformers {transformers.__version__}"
+    case = Case("schedule", function, package=package, training=training, steps=steps)
+    return case.done({"learning rates": torch.tensor([theirs[step - 1] for step in steps])}, {})
+
+
 CASES = {
     "attention_padding": lambda: attention("self_attention", lengths=[5, 3]),
     "attention_causal": lambda: attention("self_attention"),
@@ -329,7 +387,12 @@ CASES = {
     "decoder_two_layers": lambda: stack("decoder", {"layers": 2}),
     "optimizer": optimizer,
     "optimizer_clipped": lambda: optimizer(1.5),
+    "optimizer_weight_decay": lambda: optimizer(1.5, weight_decay=0.3),
     "schedule": schedule,
+    "schedule_inverse_sqrt": lambda: stated_schedule("inverse_sqrt"),
+    "schedule_cosine": lambda: stated_schedule("cosine"),
+    "schedule_linear": lambda: stated_schedule("linear"),
+    "schedule_constant": lambda: stated_schedule("constant"),
 }
 
 

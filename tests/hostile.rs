@@ -103,12 +103,14 @@ const COUNTS: [(&str, bool); 34] = [
     ("data.recipe.corpus.generated.train", true),
 ];
 
-const NUMBERS: [&str; 13] = [
+const NUMBERS: [&str; 15] = [
     "model.dropout",
     "model.attention_dropout",
     "model.activation_dropout",
     "model.layer_norm_epsilon",
     "training.learning_rate_scale",
+    "training.peak_learning_rate",
+    "training.weight_decay",
     "training.adam_beta1",
     "training.adam_beta2",
     "training.adam_epsilon",
@@ -130,13 +132,14 @@ const SWITCHES: [&str; 8] = [
     "data.recipe.moses.tokenize",
 ];
 
-const CHOICES: [&str; 9] = [
+const CHOICES: [&str; 10] = [
     "model.activation",
     "model.position",
     "model.tying",
     "model.norm",
     "model.initialisation",
     "training.precision",
+    "training.schedule",
     "decoding.length_penalty_form",
     "run.device",
     "data.vocabulary",

@@ -6,7 +6,7 @@ mod common;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
-use ablate::model::weights::Weights;
+use ablate::model::weights::{Role, Weights};
 use ablate::model::{
     Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, PackedRows, Position, Tying,
 };
@@ -299,6 +299,25 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
         for ((path, before), (_, after)) in first.iter().zip(bytes(build(&config, 2).weights())) {
             let constant = ["bias", "scale", "offset"].iter().any(|end| path.ends_with(end));
             assert_eq!(*before == after, constant, "{name}: {path}");
+        }
+    }
+}
+
+/// Weight decay asks what a variable is. A layer that declares a vector as a weight has most likely forgotten to say.
+#[test]
+fn vectors_are_declared_as_biases_or_gains() {
+    for (name, config) in variants() {
+        let model = build(&config, 1);
+        let weights = model.weights();
+        assert_eq!(weights.named().len(), weights.roles().len());
+        for ((path, variable), role) in weights.named().iter().zip(weights.roles()) {
+            let expected = match path.rsplit('.').next() {
+                Some("bias" | "offset") => Role::Bias,
+                Some("scale") => Role::Gain,
+                _ => Role::Weight,
+            };
+            assert_eq!(*role, expected, "{name}: {path}");
+            assert!(variable.dim() > 1 || *role != Role::Weight, "{name}: {path} is a vector: bias or gain?");
         }
     }
 }

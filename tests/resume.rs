@@ -138,5 +138,6 @@ fn another_experiment_in_the_same_directory_is_refused() {
     workshop
         .run(&["train", "tiny.toml", "--set", "model.d_ff=8"])
         .expect(2)
-        .says("holds a run with other settings or data");
+        .says("holds a run with other settings or data: model.d_ff changed from ")
+        .says(" to 8; remove it");
 }

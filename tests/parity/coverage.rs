@@ -5,6 +5,7 @@ use crate::common::variants::choices;
 use crate::layers::{self, Layer};
 use crate::model;
 use ablate::model::ModelConfig;
+use ablate::train::schedule::Schedule;
 
 pub fn check() {
     use Layer::{
@@ -41,6 +42,16 @@ pub fn check() {
             assert!(found, "{layer:?}: label smoothing {smoothing}");
         }
     }
+    for schedule in every!(Schedule: Noam, InverseSqrt, Cosine, Linear, Constant) {
+        let with = |case: &layers::Case| case.training.clone().unwrap_or_default().schedule == schedule;
+        let found = cases.layers.iter().any(|case| case.layer == Layer::Schedule && with(case));
+        assert!(found, "no case has the schedule {schedule:?}");
+    }
+    let decays = |case: &layers::Case| case.training.as_ref().is_some_and(|t| t.weight_decay > 0.0);
+    assert!(
+        cases.layers.iter().any(|case| case.layer == Layer::Optimizer && decays(case)),
+        "no weight decays"
+    );
     for layer in every!(Layer:
         SelfAttention, CrossAttention, FeedForward, LayerNorm, Residual, Embedding, CrossEntropy,
         ProjectedCrossEntropy, Encoder, Decoder, Optimizer, Schedule)

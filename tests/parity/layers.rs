@@ -45,7 +45,7 @@ pub struct Case {
     vocabulary: Option<i64>,
     targets: Option<Vec<i64>>,
     pub label_smoothing: Option<f64>,
-    training: Option<TrainingConfig>,
+    pub training: Option<TrainingConfig>,
     steps: Option<Vec<u64>>,
     outputs: BTreeMap<String, Numbers>,
     gradients: BTreeMap<String, Numbers>,
@@ -219,7 +219,8 @@ impl Compute<'_> {
             Layer::Optimizer => self.optimizer(scope),
             Layer::Schedule => {
                 let steps = case.steps.as_ref().expect("steps");
-                let rate = |&step: &u64| learning_rate(&TrainingConfig::default(), model.d_model, step);
+                let training = case.training.clone().unwrap_or_default();
+                let rate = |&step: &u64| learning_rate(&training, model.d_model, step);
                 let rates: Vec<f64> = steps.iter().map(rate).collect();
                 let rates = ("learning rates".into(), Quantity::LearningRate, Tensor::from_slice(&rates));
                 Found { outputs: vec![rates], gradients: Vec::new() }
@@ -280,7 +281,11 @@ impl Compute<'_> {
             [("matrix.weight", &[3, 4]), ("vector.bias", &[5]), ("unused.weight", &[2, 2])];
         for (path, shape) in shapes {
             let (parent, name) = path.split_once('.').expect("a parent");
-            let _ = scope.child(parent).variable(name, shape, Start::Zeros);
+            let parent = scope.child(parent);
+            let _ = match name {
+                "bias" => parent.bias(name, shape, Start::Zeros),
+                _ => parent.variable(name, shape, Start::Zeros),
+            };
         }
         let weights = ready(scope);
         let mut adam = Adam::build(config, &weights);

@@ -12,7 +12,7 @@ use super::run_paths::{CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, WEIGHTS};
 use super::team::Team;
 use super::view;
 use super::work::{Stores, Work};
-use super::{claimed_identity, lock_run, lock_trial};
+use super::{changes_since, claimed_identity, lock_run, lock_trial};
 use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -145,8 +145,10 @@ impl Trial<'_> {
 
     fn occupied(&self) -> Error {
         Error::user(format!(
-            "{} holds a run with other settings or data; remove it, or choose another name or place (--name, --results)",
-            self.run_dir.display()
+            "{} holds a run with other settings or data: {}; remove it, or choose another name or place (--name, \
+             --results)",
+            self.run_dir.display(),
+            changes_since(self.run_dir, self.experiment)
         ))
     }
 

@@ -22,9 +22,9 @@ impl Normalisation {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let shape = [config.d_model];
         Normalisation {
-            scale: scope.variable("scale", &shape, Start::Ones),
+            scale: scope.gain("scale", &shape, Start::Ones),
             offset: match config.norm_kind {
-                NormKind::Layer => Some(scope.variable("offset", &shape, Start::Zeros)),
+                NormKind::Layer => Some(scope.bias("offset", &shape, Start::Zeros)),
                 NormKind::Rms => None,
             },
             epsilon: config.layer_norm_epsilon,

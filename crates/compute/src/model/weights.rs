@@ -25,16 +25,33 @@ pub enum Start {
     },
 }
 
+/// What a variable is in its layer: a layer says so where it declares it. Weight decay leaves biases and gains alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A matrix, or a table of embeddings.
+    Weight,
+    /// What is added: of an affine map, a norm or attention's scores.
+    Bias,
+    /// What a norm multiplies by.
+    Gain,
+}
+
 /// All variables of a model, in the order in which the layers declared them.
 #[derive(Debug)]
 pub struct Weights {
     named: Vec<(String, Tensor)>,
+    roles: Vec<Role>,
 }
 
 impl Weights {
     /// Path and tensor of every variable, in order of declaration.
     pub fn named(&self) -> &[(String, Tensor)] {
         &self.named
+    }
+
+    /// What each variable of [`Weights::named`] is.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
     }
 
     /// Number of trained numbers; shared matrices count once.
@@ -55,6 +72,7 @@ enum Source {
 #[derive(Debug)]
 struct Declared {
     named: Vec<(String, Tensor)>,
+    roles: Vec<Role>,
     /// The paths among them.
     taken: HashSet<String>,
     source: Source,
@@ -80,7 +98,7 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared { named: Vec::new(), taken: HashSet::new(), source };
+        let declared = Declared { named: Vec::new(), roles: Vec::new(), taken: HashSet::new(), source };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -95,11 +113,25 @@ impl Scope {
         &self.path
     }
 
-    /// Declares a variable and gives a handle to it.
+    /// Declares a [weight](Role::Weight) and gives a handle to it.
     ///
     /// # Panics
-    /// If the path is taken: two layers of the same name are a mistake in the code.
+    /// If the path is taken: two layers of the same name are a mistake in the code. The same holds for the other roles.
     pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Weight, name, shape, start)
+    }
+
+    /// Declares a [bias](Role::Bias) and gives a handle to it.
+    pub fn bias(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Bias, name, shape, start)
+    }
+
+    /// Declares a [gain](Role::Gain) and gives a handle to it.
+    pub fn gain(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Gain, name, shape, start)
+    }
+
+    fn declare(&self, role: Role, name: &str, shape: &[i64], start: Start) -> Tensor {
         let path = self.child(name).path;
         let mut declared = self.declared.borrow_mut();
         assert!(declared.taken.insert(path.clone()), "variable {path} declared twice");
@@ -115,12 +147,14 @@ impl Scope {
             }
         };
         declared.named.push((path, tensor.shallow_clone()));
+        declared.roles.push(role);
         tensor
     }
 
     /// Ends the building: every variable declared below the root.
     pub fn into_weights(self) -> Weights {
-        Weights { named: std::mem::take(&mut self.declared.borrow_mut().named) }
+        let mut declared = self.declared.borrow_mut();
+        Weights { named: std::mem::take(&mut declared.named), roles: std::mem::take(&mut declared.roles) }
     }
 }
 

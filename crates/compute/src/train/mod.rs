@@ -9,7 +9,6 @@ pub mod likelihood;
 pub mod loss;
 pub mod prefetch;
 pub mod ranks;
-pub mod schedule;
 pub mod step;
 pub mod tensor_file;
 pub mod trainer;

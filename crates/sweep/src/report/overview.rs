@@ -54,6 +54,12 @@ pub fn section(report: &Report) -> Result<Section> {
         let verbatim = verbatim.map_or(String::new(), |code| format!(" <code>{}</code>", escaped(&code)));
         let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", escaped(&text));
     }
+    if report.trials.iter().any(|trial| trial.is_reused) {
+        section.paragraph(
+            "Committed records have scores alone. Learning curves, scores by length, sample translations and attention \
+             leave their trials out.",
+        );
+    }
     Ok(section)
 }
 

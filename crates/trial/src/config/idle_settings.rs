@@ -7,6 +7,7 @@ use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, Position};
 use crate::train::TrainingConfig;
+use crate::train::schedule::Schedule;
 use serde::Serialize;
 
 /// A setting without effect.
@@ -28,6 +29,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = Vec::new();
     found.extend(max_train_length(data));
+    found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(attention("layers", &run.attention_layers, model.layers, run));
@@ -75,6 +77,44 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
         help: format!("use less than {longest}, or leave it out"),
         off: false,
     })
+}
+
+/// What the schedule of the learning rate does not read, or does not come to.
+fn rate(training: &TrainingConfig) -> Option<Idle> {
+    let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
+    let name = serde_json::to_string(&schedule).unwrap_or_default();
+    let idle = |key, message, help: &str| Some(Idle { key, message, help: help.into(), off: false });
+    if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
+        return idle(
+            "training.peak_learning_rate",
+            format!(
+                "training.peak_learning_rate = {peak} has no effect with training.schedule = {name}, whose peak follows \
+                 from training.learning_rate_scale and model.d_model"
+            ),
+            "set training.schedule = \"inverse_sqrt\", the same curve with a stated peak, or leave the peak out",
+        );
+    }
+    if schedule.has_stated_peak() && learning_rate_scale != TrainingConfig::default().learning_rate_scale {
+        return idle(
+            "training.learning_rate_scale",
+            format!(
+                "training.learning_rate_scale = {learning_rate_scale} has no effect with training.schedule = {name}, whose \
+                 peak is training.peak_learning_rate"
+            ),
+            "leave it out, or set it to 1.0 where a base states another",
+        );
+    }
+    if Schedule::ends_in_warmup(training) && schedule != Schedule::Constant {
+        return idle(
+            "training.schedule",
+            format!(
+                "training.schedule = {name} has no effect: training.warmup_steps = {warmup_steps} ends after \
+                 training.steps = {steps}"
+            ),
+            "use a shorter warm-up (1 is none) or more steps",
+        );
+    }
+    None
 }
 
 /// More checkpoints in the average than the schedule saves.
@@ -154,6 +194,9 @@ fn effective(experiment: &Experiment) -> Experiment {
     let training = &mut same.training;
     // The best weights are kept beside the others, not scored.
     training.keep_best = false;
+    if Schedule::ends_in_warmup(training) {
+        training.schedule = Schedule::Constant;
+    }
     if patience(training).is_some() {
         training.early_stopping_patience = None;
     }
@@ -228,6 +271,18 @@ mod tests {
         assert_eq!(idle_keys(|e| e.run.attention_layers = Some(vec![9])), ["run.attention_layers"]);
         assert_eq!(idle_keys(|e| e.run.attention_heads = Some(vec![])), ["run.attention_heads"]);
         assert!(idle_keys(|e| e.run.attention_layers = Some(vec![9, 1])).is_empty());
+        let schedule = |schedule, peak, scale, warmup| {
+            idle_keys(move |e| {
+                (e.training.schedule, e.training.peak_learning_rate) = (schedule, peak);
+                (e.training.learning_rate_scale, e.training.warmup_steps) = (scale, warmup);
+            })
+        };
+        assert!(schedule(Schedule::Noam, None, 2.0, 4_000).is_empty());
+        assert_eq!(schedule(Schedule::Noam, Some(0.1), 1.0, 5), ["training.peak_learning_rate"]);
+        assert!(schedule(Schedule::Cosine, Some(0.1), 1.0, 19).is_empty());
+        assert_eq!(schedule(Schedule::Cosine, Some(0.1), 2.0, 5), ["training.learning_rate_scale"]);
+        assert_eq!(schedule(Schedule::Cosine, Some(0.1), 1.0, 20), ["training.schedule"]);
+        assert!(schedule(Schedule::Constant, Some(0.1), 1.0, 20).is_empty());
     }
 
     #[test]
@@ -240,6 +295,14 @@ mod tests {
             |e| (e.training.early_stopping_patience, e.training.dev_interval_steps) = (Some(5), 1_000),
         ];
         same.into_iter().enumerate().for_each(|(n, change)| assert_eq!(hash(change), hash(|_| ()), "{n}"));
+        let schedule = |schedule, warmup_steps| {
+            effect_hash(&experiment(|e| {
+                (e.training.schedule, e.training.peak_learning_rate) = (schedule, Some(0.1));
+                e.training.warmup_steps = warmup_steps;
+            }))
+        };
+        assert_eq!(schedule(Schedule::Cosine, 20), schedule(Schedule::Linear, 20));
+        assert_ne!(schedule(Schedule::Cosine, 19), schedule(Schedule::Linear, 19));
         let other: [fn(&mut Experiment); 4] = [
             |e| e.training.average_checkpoints = 1,
             |e| e.training.checkpoint_interval_steps = 5,
