@@ -57,6 +57,9 @@ CASES = {
     "alibi": {"position": "alibi", "layers": 2},
     "alibi_three_heads": {"position": "alibi", "heads": 3, "d_k": 4, "d_v": 4, "norm": "pre"},
     "rms_pre_norm": {"norm_kind": "rms", "norm": "pre", "layers": 2},
+    "batch_norm": {"norm_kind": "batch", "layers": 2},
+    "batch_pre_norm": {"norm_kind": "batch", "norm": "pre", "layer_norm_epsilon": 1e-3},
+    "no_norm": {"norm_kind": "none", "layers": 2},
 }
 
 
@@ -88,8 +91,35 @@ class Positions(nn.Module):
         return x + table[: x.size(1)]
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of [B, T, D] whose statistics are those of real tokens; `real` [B, T] says which are.
+
+    Python torch moves the running statistics in each pass; here an update of several passes moves them once, by the
+    rows of all of its passes.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.real, self.seen = None, []
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x.flatten(0, 1)).view_as(x)
+        rows = x[self.real]
+        self.seen.append(rows.detach())
+        normed = F.batch_norm(rows, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return torch.zeros_like(x).masked_scatter(self.real.unsqueeze(-1), normed)
+
+    def end_update(self):
+        rows, self.seen = torch.cat(self.seen), []
+        self.running_mean.lerp_(rows.mean(0), self.momentum)
+        self.running_var.lerp_(rows.var(0), self.momentum)
+
+
 def norm(model):
-    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[model["norm_kind"]]
+    if model["norm_kind"] == "none":
+        return nn.Identity()
+    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm, "batch": BatchNorm}[model["norm_kind"]]
     return kind(model["d_model"], eps=model["layer_norm_epsilon"])
 
 
@@ -200,6 +230,9 @@ class Stack(nn.Module):
             x = layer(x, **context)
         return self.norm(x)
 
+    def batch_norms(self):
+        return [module for module in self.modules() if isinstance(module, BatchNorm)]
+
 
 class Transformer(nn.Module):
     def __init__(self, model, vocabulary, longest=1024):
@@ -223,11 +256,15 @@ class Transformer(nn.Module):
     def encode(self, source):
         """Ids [B, S] → output [B, S, D], mask [B, 1, 1, S] that is true where attention is allowed."""
         mask = (source != PAD)[:, None, None, :]
+        for module in self.encoder.batch_norms():
+            module.real = source != PAD
         return self.encoder(self.embed("source", source, self.source_position), mask=mask), mask
 
     def decode(self, target, encoded, mask):
         """Ids shifted right [B, T] → [B, T, D]."""
         x = self.embed("target", target, self.target_position)
+        for module in self.decoder.batch_norms():
+            module.real = target != PAD
         return self.decoder(x, causal=True, encoded=encoded, encoded_mask=mask)
 
     def logits(self, hidden):
@@ -236,12 +273,22 @@ class Transformer(nn.Module):
     def forward(self, source, target):
         return self.logits(self.decode(target, *self.encode(source)))
 
+    def end_update(self):
+        for module in self.encoder.batch_norms() + self.decoder.batch_norms():
+            module.end_update()
+
     def paths(self):
         """(path in ablate, parameter) of every parameter."""
         for name, parameter in self.named_parameters():
             name = name.replace(".layers.", ".")
             name = name.replace("norm.weight", "norm.scale").replace("norm.bias", "norm.offset")
             yield name, parameter
+
+    def buffer_paths(self):
+        """(path in ablate, buffer) of every buffer that a checkpoint of ablate holds."""
+        for name, buffer in self.named_buffers():
+            if ".running_" in name:
+                yield name.replace(".layers.", ".").replace("running_var", "running_variance"), buffer
 
 
 def cross_entropy(logits, targets, smoothing, reduction="sum"):

@@ -136,6 +136,11 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
             ["model.norm_kind = \"rms\"", "subtract the mean"],
         ),
         (
+            ModelConfig { norm_kind: NormKind::Batch, ..small() },
+            ["model.norm_kind = \"batch\"", "each token by itself"],
+        ),
+        (ModelConfig { norm_kind: NormKind::None, ..small() }, ["model.norm_kind = \"none\"", "has a norm"]),
+        (
             ModelConfig { position: Position::Rotary, ..small() },
             ["model.position = \"rotary\"", "embeddings"],
         ),
@@ -183,13 +188,16 @@ fn a_place_that_holds_something_is_left_alone() {
 
 #[test]
 fn safetensors_hold_every_weight_and_what_they_are_of() {
-    let (_root, out, experiment, model, result) = exported(Format::Safetensors, &small());
+    // Running statistics among them.
+    let config = ModelConfig { norm_kind: NormKind::Batch, ..small() };
+    let (_root, out, experiment, model, result) = exported(Format::Safetensors, &config);
     result.unwrap();
     let path = out.join("model.safetensors");
     let stored = doubles(&path);
-    assert_eq!(stored.len(), model.weights().named().len());
-    for (name, tensor) in model.weights().named() {
-        assert_eq!(&stored[name], tensor, "{name}");
+    assert_eq!(stored.len(), model.weights().saved().len());
+    assert!(stored.len() > model.weights().named().len());
+    for (name, tensor) in model.weights().saved() {
+        assert_eq!(stored[&name], tensor, "{name}");
     }
     let bytes = std::fs::read(&path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();

@@ -7,7 +7,7 @@ use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::Position;
+use crate::model::{ModelConfig, NormKind, Position};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,6 +82,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     same.model = experiment.model.with_default_head_widths_omitted();
     if same.model.position != Position::Learned {
         same.model.learned_positions = 0;
+    }
+    if same.model.norm_kind == NormKind::None {
+        let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
+        same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
     }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {

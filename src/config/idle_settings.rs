@@ -4,7 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use super::identity::configuration_hash;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, NormKind, Position};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 
@@ -37,6 +37,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     ));
     if model.position != Position::Learned {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
+    }
+    if model.norm_kind == NormKind::None {
+        for key in ["model.norm", "model.layer_norm_epsilon"] {
+            found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
+        }
     }
     if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {

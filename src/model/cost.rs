@@ -5,7 +5,7 @@
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
 use super::transformer::Transformer;
-use super::{ModelConfig, VocabularySizes};
+use super::{ModelConfig, NormKind, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -122,8 +122,12 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let attention = |queries: f64, keys: f64, scores: f64| {
         (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
     };
-    // The norm's input and output, and the mask.
-    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    // The norm's input, centred under batch normalisation, its output, and the mask.
+    let normed = match model.norm_kind {
+        NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
+        NormKind::None => 1.0,
+    };
+    let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
     let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
     let encoder =
         attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);

@@ -72,7 +72,7 @@ impl Decoder {
                 }
             })
         });
-        self.end.forward(last)
+        self.end.forward(last, mode)
     }
 
     /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
@@ -98,7 +98,7 @@ impl Decoder {
                 Attends::Encoder => cache.attend_to_source(number, &layer.cross_attention, x),
             })
         });
-        self.end.forward(last)
+        self.end.forward(last, &mode)
     }
 }
 

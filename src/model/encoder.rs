@@ -37,13 +37,14 @@ impl Encoder {
     /// # Shapes
     /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
     pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
-        self.end.forward(self.layers.iter().fold(x, |x, layer| {
+        let last = self.layers.iter().fold(x, |x, layer| {
             let attend = |x: &Tensor| {
                 let attended = layer.attention.keys_and_values(x, places);
                 layer.attention.forward(x, places, &attended, places, Mask::Added(mask), mode)
             };
             layer.forward(&x, mode, attend)
-        }))
+        });
+        self.end.forward(last, mode)
     }
 
     /// The same without dropout or a graph, on a CPU in float32; see [`decoding`](crate::shim::decoding).
@@ -52,11 +53,11 @@ impl Encoder {
     /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
     pub fn read(&self, x: Tensor, lengths: &[i64]) -> Tensor {
         let mode = Mode::evaluation();
-        self.end.forward(
-            self.layers
-                .iter()
-                .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths))),
-        )
+        let last = self
+            .layers
+            .iter()
+            .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths)));
+        self.end.forward(last, &mode)
     }
 }
 

@@ -138,6 +138,20 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
             });
             Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
         }
+        NormKind::Batch => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"batch\"",
+                known: "its norms compute their statistics of each token by itself",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
+        NormKind::None => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"none\"",
+                known: "each of its sub-layers has a norm",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
     }
 }
 

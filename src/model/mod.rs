@@ -23,6 +23,7 @@ pub mod network;
 pub mod norm;
 pub mod position;
 pub mod residual;
+pub mod statistics;
 pub mod transformer;
 pub mod weights;
 
@@ -69,7 +70,7 @@ pub struct ModelConfig {
     /// The kind of normalisation.
     pub norm_kind: NormKind,
     /// Number that normalisation adds to the variance, or to the mean square, before it takes the root. The default is
-    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
+    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5. Without normalisation it has no effect.
     pub layer_norm_epsilon: f64,
     /// Whether the attention projections have biases. The paper does not mention them, but its parameter counts include
     /// them.
@@ -134,6 +135,11 @@ pub enum NormKind {
     Layer,
     /// Root-mean-square normalisation, x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
     Rms,
+    /// Batch normalisation, (x - mean) / √(variance + epsilon) · scale + offset with the mean and the variance of each
+    /// channel over the real tokens of a micro-batch, and with running ones outside of training (Ioffe and Szegedy 2015).
+    Batch,
+    /// No normalisation.
+    None,
 }
 
 /// How weights are initialised.

@@ -32,8 +32,8 @@ impl Residual {
     /// [B, T, D] → [B, T, D], and so for `sublayer`.
     pub fn forward(&self, x: &Tensor, mode: &Mode, sublayer: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         match self.place {
-            Norm::Post => self.norm.forward(&(x + self.dropout.forward(sublayer(x), mode))),
-            Norm::Pre => x + self.dropout.forward(sublayer(&self.norm.forward(x)), mode),
+            Norm::Post => self.norm.forward(&(x + self.dropout.forward(sublayer(x), mode)), mode),
+            Norm::Pre => x + self.dropout.forward(sublayer(&self.norm.forward(x, mode)), mode),
         }
     }
 }
@@ -55,9 +55,9 @@ impl StackEnd {
 
     /// # Shapes
     /// [B, T, D] → [B, T, D].
-    pub fn forward(&self, x: Tensor) -> Tensor {
+    pub fn forward(&self, x: Tensor, mode: &Mode) -> Tensor {
         match &self.norm {
-            Some(norm) => norm.forward(&x),
+            Some(norm) => norm.forward(&x, mode),
             None => x,
         }
     }

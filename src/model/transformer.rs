@@ -11,8 +11,9 @@ use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::position::{Places, PositionEncoding};
 use super::weights::{Scope, Weights};
-use super::{Kinds, ModelConfig, VocabularySizes, mask};
+use super::{Kinds, ModelConfig, NormKind, VocabularySizes, mask};
 use crate::data::collate::Batch;
+use crate::data::tokenizer::PAD;
 use tch::{Device, Kind, Tensor};
 
 /// Encoder, decoder, embeddings and softmax matrix.
@@ -28,6 +29,8 @@ pub struct Transformer {
     weights: Weights,
     kinds: Kinds,
     device: Device,
+    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
+    norms_over_batch: bool,
 }
 
 /// The encoder's view of a batch of sources.
@@ -88,12 +91,20 @@ impl Transformer {
             weights: scope.into_weights(),
             kinds,
             device,
+            norms_over_batch: config.norm_kind == NormKind::Batch,
         }
     }
 
     /// The kind that a pass computes in.
     fn kind_of(&self, mode: &Mode) -> Kind {
         if mode.is_training() { self.kinds.training } else { self.kinds.weights }
+    }
+
+    /// Before each stack: lets its layers know which of these tokens are real, if they need it.
+    fn enter_stack(&self, ids: &Tensor, mode: &Mode) {
+        if self.norms_over_batch && mode.is_training() {
+            mode.enter_stack(ids.not_equal(i64::from(PAD)));
+        }
     }
 
     /// # Shapes
@@ -103,6 +114,7 @@ impl Transformer {
         let mask = mask::padding(lengths, source.size()[1], kind, self.device);
         let x =
             self.source_position.on_embeddings(self.embeddings.source(source), Places::From(0)).to_kind(kind);
+        self.enter_stack(source, mode);
         let output = self.encoder.forward(self.source_dropout.forward(x, mode), Places::From(0), &mask, mode);
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
@@ -128,6 +140,7 @@ impl Transformer {
             self.target_position.on_embeddings(self.embeddings.target(target), Places::From(0)).to_kind(kind);
         let own = Mask::Causal(&causal);
         let x = self.target_dropout.forward(x, mode);
+        self.enter_stack(target, mode);
         self.decoder.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
     }
 
@@ -143,10 +156,12 @@ impl Transformer {
         let (read, written) = (Places::Within(source.sentences), Places::Within(target.sentences));
         let x = self.source_position.on_embeddings(self.embeddings.source(source.ids), read);
         let x = self.source_dropout.forward(x.to_kind(kind), mode);
+        self.enter_stack(source.ids, mode);
         let encoded = self.encoder.forward(x, read, &same(source, source), mode);
         let x = self.target_position.on_embeddings(self.embeddings.target(target.ids), written);
         let x = self.target_dropout.forward(x.to_kind(kind), mode);
         let own = mask::causal(target.ids.size()[1], kind, self.device) + same(target, target);
+        self.enter_stack(target.ids, mode);
         self.decoder.forward(x, written, &encoded, &same(target, source), Mask::Added(&own), mode)
     }
 

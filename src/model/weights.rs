@@ -3,6 +3,7 @@
 //! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
 //! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
 
+use super::statistics::RunningStatistics;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -29,12 +30,26 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Weights {
     named: Vec<(String, Tensor)>,
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
 }
 
 impl Weights {
     /// Path and tensor of every variable, in order of declaration.
     pub fn named(&self) -> &[(String, Tensor)] {
         &self.named
+    }
+
+    /// Path and tensor of everything that a file of weights holds: the variables, then what training keeps beside them
+    /// without a gradient.
+    pub fn saved(&self) -> Vec<(String, Tensor)> {
+        let all = self.named.iter().chain(&self.buffers);
+        all.map(|(path, tensor)| (path.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// The statistics that every update moves; none but under batch normalisation.
+    pub fn running_statistics(&self) -> &[RunningStatistics] {
+        &self.running
     }
 
     /// Number of trained numbers; shared matrices count once.
@@ -55,7 +70,9 @@ enum Source {
 #[derive(Debug)]
 struct Declared {
     named: Vec<(String, Tensor)>,
-    /// The paths among them.
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
+    /// All paths.
     taken: HashSet<String>,
     source: Source,
 }
@@ -80,7 +97,13 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared { named: Vec::new(), taken: HashSet::new(), source };
+        let declared = Declared {
+            named: Vec::new(),
+            buffers: Vec::new(),
+            running: Vec::new(),
+            taken: HashSet::new(),
+            source,
+        };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -118,9 +141,37 @@ impl Scope {
         tensor
     }
 
-    /// Ends the building: every variable declared below the root.
+    /// Declares running statistics of `width` channels, `running_mean` and `running_variance`, and gives a handle to
+    /// them. They start at 0 and 1, and no gradient changes them.
+    ///
+    /// # Panics
+    /// As [`variable`](Self::variable).
+    pub fn running_statistics(&self, width: i64) -> RunningStatistics {
+        let mut declared = self.declared.borrow_mut();
+        let (kind, device) = match declared.source {
+            Source::ShapesOnly => (Kind::Float, Device::Cpu),
+            Source::Seeded { kind, device, .. } => (kind, device),
+        };
+        let [mean, variance] = [("running_mean", 0.0), ("running_variance", 1.0)].map(|(name, start)| {
+            let path = self.child(name).path;
+            assert!(declared.taken.insert(path.clone()), "buffer {path} declared twice");
+            let tensor = Tensor::full([width], start, (kind, device));
+            declared.buffers.push((path, tensor.shallow_clone()));
+            tensor
+        });
+        let statistics = RunningStatistics::new(mean, variance);
+        declared.running.push(statistics.shallow_clone());
+        statistics
+    }
+
+    /// Ends the building: everything declared below the root.
     pub fn into_weights(self) -> Weights {
-        Weights { named: std::mem::take(&mut self.declared.borrow_mut().named) }
+        let mut declared = self.declared.borrow_mut();
+        Weights {
+            named: std::mem::take(&mut declared.named),
+            buffers: std::mem::take(&mut declared.buffers),
+            running: std::mem::take(&mut declared.running),
+        }
     }
 }
 

@@ -185,7 +185,7 @@ impl Compute<'_> {
             Layer::LayerNorm => {
                 let layer = Normalisation::build(&scope, model);
                 let weights = ready(scope);
-                differentiate(vec![("output", layer.forward(input("x")))], &inputs, &weights)
+                differentiate(vec![("output", layer.forward(input("x"), mode))], &inputs, &weights)
             }
             Layer::Residual => {
                 let layer = Residual::build(&scope, model);
