@@ -1,7 +1,7 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig};
+use super::experiment::{Experiment, RunConfig, value_text};
 use super::identity::configuration_hash;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Position};
@@ -52,7 +52,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = serde_json::to_string(value).unwrap_or_default();
+    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),

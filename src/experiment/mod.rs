@@ -25,6 +25,7 @@ pub use evaluate::{bleu_config, recorded_hypotheses};
 pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
+use crate::config::experiment::cell_text;
 use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -445,10 +446,8 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
-                serde_json::Value::String(text) => HParamValue::Text(text.clone()),
-                other => HParamValue::Text(
-                    other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
-                ),
+                serde_json::Value::Null => HParamValue::Text(String::new()),
+                other => HParamValue::Text(cell_text(other)),
             };
             settings.insert(format!("{section}.{key}"), value);
         }
