@@ -32,6 +32,10 @@ CASES = [
     ("d_k and d_v", {"layers": 2, "d_model": 24, "d_ff": 40, "heads": 3, "d_k": 5, "d_v": 7}, 40, 4, 6, 8, 29),
     ("pre, learned, no biases", {"layers": 3, "norm": "pre", "position": "learned", "attention_biases": False}, 64, 2, 16, 10, 17),
     ("three matrices, rows", {"tying": "none", "embedding_rows": 96, "d_model": 16}, 80, 5, 4, 12, 41),
+    ("relative", {"position": {"relative": 3}, "d_k": 5, "d_v": 7, "layers": 2}, 31, 3, 7, 5, 11),
+    ("t5", {"position": "t5", "layers": 2}, 31, 3, 7, 5, 11),
+    ("rotary", {"position": "rotary"}, 31, 3, 7, 5, 11),
+    ("alibi", {"position": "alibi"}, 31, 3, 7, 5, 11),
     ("demo", {"layers": 2, "d_model": 64, "d_ff": 128, "heads": 4}, 1112, 40, 24, 25, 760),
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]

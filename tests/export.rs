@@ -145,6 +145,11 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
             ["model.position = \"rotary\"", "embeddings"],
         ),
         (ModelConfig { position: Position::Alibi, ..small() }, ["model.position = \"alibi\"", "embeddings"]),
+        (ModelConfig { position: Position::T5, ..small() }, ["model.position = \"t5\"", "embeddings"]),
+        (
+            ModelConfig { position: Position::Relative(4), ..small() },
+            ["model.position = { relative = k }", "embeddings"],
+        ),
         (ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small() }, ["model.heads = 3", "d_model = 8"]),
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
         (ModelConfig { d_v: Some(6), ..small() }, ["model.d_v = 6", "4 wide"]),

@@ -17,9 +17,8 @@ use ablate::sweep::spec::SweepSpec;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
-use common::every;
 use common::updates::StoreUpdates;
-use common::variants::single_and_paired;
+use common::variants::{choices, single_and_paired};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -494,8 +493,9 @@ fn shared_matrices_are_one_and_others_are_not() {
 #[test]
 fn without_positions_the_encoder_sees_a_bag_and_with_them_it_does_not() {
     let (_, plain) = head_shapes().into_iter().next().expect("there are shapes");
-    for position in every!(Position: Sinusoidal, SinusoidalHalves, Learned, Rotary, Alibi, None) {
-        let model = noisy(&ModelConfig { position, ..plain.clone() });
+    for choice in choices().into_iter().filter(|choice| choice.key == "position") {
+        let config = choice.made_in(&plain);
+        let (position, model) = (config.position, noisy(&config));
         let (first, _) = evaluate(&model, &ids(&[[4, 9, 3]]), &[3], &ids(&[[1]]));
         let (second, _) = evaluate(&model, &ids(&[[9, 4, 3]]), &[3], &ids(&[[1]]));
         let gap = largest_gap(&first.output.select(1, 2), &second.output.select(1, 2));

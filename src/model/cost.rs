@@ -5,7 +5,7 @@
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
 use super::transformer::Transformer;
-use super::{ModelConfig, NormKind, VocabularySizes};
+use super::{ModelConfig, NormKind, Position, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -26,7 +26,8 @@ pub struct BatchShape {
 /// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct ForwardFlops {
-    /// Queries, keys, values and outputs of all attention layers.
+    /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
+    /// vectors of relative positions.
     pub projections: f64,
     /// Queries times keys, and weights times values: what grows with the square of the lengths.
     pub attention: f64,
@@ -102,12 +103,27 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
     // Query and output for every position that attends, key and value for every one attended to.
     let own = 2.0 * d_model * (d_k + d_v);
     let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
+    let relative = 2.0 * relative_vectors(config) * (d_k + d_v) * (sources + targets);
     let seen = pairs * (source * source + target * target + target * source);
     ForwardFlops {
-        projections: layers * projections,
+        projections: layers * (projections + relative),
         attention: layers * 2.0 * (d_k + d_v) * seen,
         feed_forward: layers * 4.0 * d_model * d_ff * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
+    }
+}
+
+/// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
+fn relative_vectors(config: &ModelConfig) -> f64 {
+    match config.position {
+        Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,
+        Position::Sinusoidal
+        | Position::SinusoidalHalves
+        | Position::Learned
+        | Position::Rotary
+        | Position::Alibi
+        | Position::T5
+        | Position::None => 0.0,
     }
 }
 
@@ -129,9 +145,13 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     };
     let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
     let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
-    let encoder =
-        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
+    // With relative positions the queries once more, and the weights summed up by distance.
+    let vectors = relative_vectors(model);
+    let relative = if vectors > 0.0 { d_k + heads * vectors } else { 0.0 };
+    let encoder = attention(sources, sources, pairs * source * source)
+        + sources * (2.0 * residual + feed_forward + relative);
     let decoder = attention(targets, targets, pairs * target * target)
+        + targets * relative
         + attention(targets, sources, pairs * target * source)
         + targets * (3.0 * residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
@@ -142,8 +162,14 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
+    // Scores, and what positions add to them: of all layers, or of one and looked up from the products with all vectors.
+    let (scores, products) = match model.position {
+        Position::Alibi | Position::T5 => (4.0, 0.0),
+        Position::Relative(_) => (4.0, relative_vectors(model)),
+        _ => (3.0, 0.0),
+    };
     pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer
+        + model.heads as f64 * pairs * longer * (scores * longer + products)
 }
 
 #[cfg(test)]

@@ -97,10 +97,17 @@ pub enum Position {
     SinusoidalHalves,
     /// A trained vector for each position.
     Learned,
+    /// Trained vectors for the distances from -k to k between two tokens, to which larger ones are clipped: one is added
+    /// to each key and one to each value of self-attention. Each layer has its own, which its heads share (Shaw et al.
+    /// 2018). Written `{ relative = k }`.
+    Relative(i64),
     /// Queries and keys of self-attention are turned by angles that grow with the position (Su et al. 2021).
     Rotary,
     /// Scores of self-attention are lowered by the distance, for each head at its own rate (Press et al. 2022).
     Alibi,
+    /// A trained bias on the scores of self-attention for each head and each of 32 buckets of distances; the layers of a
+    /// stack share it (Raffel et al. 2020). Scores stay divided by √d_k, which T5 does not do.
+    T5,
     /// No position encoding: attention does not know the order of the words.
     None,
 }

@@ -203,14 +203,14 @@ impl Work<'_> {
         }
     }
 
-    /// Whether rounding alone moves this weight, because its gradient is 0. A bias of keys adds the same to all scores of a
-    /// query; what adds the same to a channel of all tokens before batch normalisation is subtracted by it, so that it
-    /// only moves running means.
+    /// Whether rounding alone moves this weight, because its gradient is 0. A bias of keys, or the one vector of relative
+    /// positions of distance 0, adds the same to all scores of a query; what adds the same to a channel of all tokens
+    /// before batch normalisation is subtracted by it, so that it only moves running means.
     fn is_moved_by_rounding(&self, path: &str) -> bool {
         let is_zero = |gradient: &Summary| gradient.abs_sum < 1e-15 * gradient.numbers();
-        let by_batch_norm =
-            || path.ends_with("running_mean") || self.case.gradients.get(path).is_some_and(is_zero);
-        path.ends_with("key.bias") || self.case.model.norm_kind == NormKind::Batch && by_batch_norm()
+        path.ends_with("key.bias")
+            || self.case.gradients.get(path).is_some_and(is_zero)
+            || self.case.model.norm_kind == NormKind::Batch && path.ends_with("running_mean")
     }
 
     fn tensor(&mut self, quantity: Quantity, name: &str, ours: &Tensor, theirs: &Summary) {
