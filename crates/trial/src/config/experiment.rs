@@ -30,6 +30,22 @@ pub struct Experiment {
     pub run: RunConfig,
 }
 
+/// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.
+pub fn value_text(value: &serde_json::Value) -> String {
+    match value.as_object().map(|table| table.iter().collect::<Vec<_>>()).as_deref() {
+        Some([(name, content)]) => format!("{{ {name} = {} }}", value_text(content)),
+        _ => value.to_string(),
+    }
+}
+
+/// A value as a cell of a table shows it: names without quotes, and a recipe by its name.
+pub fn cell_text(value: &serde_json::Value) -> String {
+    match value.as_str().or_else(|| value.get("name")?.as_str()) {
+        Some(name) => name.to_string(),
+        None => value_text(value),
+    }
+}
+
 #[cfg(test)]
 impl Experiment {
     /// An experiment of defaults on a small generated corpus.
