@@ -13,6 +13,7 @@ pub mod json_schema;
 pub mod load;
 mod mismatch;
 pub mod parse;
+pub mod subsections;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;

@@ -25,6 +25,7 @@ pub use evaluate::{bleu_config, recorded_hypotheses};
 pub use trained::{TrainedModel, finished_run, run_configuration};
 pub use verify::scored_weights_hold;
 
+use crate::config::subsections::{settings_of, written};
 use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -441,16 +442,19 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let value = serde_json::to_value(&resolved).unwrap_or_default();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(serde_json::Value::as_object) else { continue };
-        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+        for (key, value) in settings_of(section, table).into_iter().filter(|(key, _)| key != "training.seed")
+        {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
                 serde_json::Value::String(text) => HParamValue::Text(text.clone()),
-                other => HParamValue::Text(
-                    other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
-                ),
+                // A recipe goes by its name.
+                other => HParamValue::Text(match other.get("name").and_then(|name| name.as_str()) {
+                    Some(name) => name.to_string(),
+                    None => written(other),
+                }),
             };
-            settings.insert(format!("{section}.{key}"), value);
+            settings.insert(key, value);
         }
     }
     settings

@@ -4,8 +4,10 @@
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
+use super::attention::span::{BigBird, Local};
+use super::init::Attends;
 use super::transformer::Transformer;
-use super::{ModelConfig, VocabularySizes};
+use super::{CausalSpan, ModelConfig, Projections, Score, Span, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -28,7 +30,8 @@ pub struct BatchShape {
 pub struct ForwardFlops {
     /// Queries, keys, values and outputs of all attention layers.
     pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths.
+    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
+    /// multiplies by a matrix of its own.
     pub attention: f64,
     pub feed_forward: f64,
     /// Hidden states times the matrix before the softmax.
@@ -96,50 +99,152 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
     let (layers, d_model, d_ff) = (config.layers as f64, config.d_model as f64, config.d_ff as f64);
-    // Of all heads together.
-    let d_k = (config.heads as f64) * config.d_k() as f64;
-    let d_v = (config.heads as f64) * config.d_v() as f64;
-    // Query and output for every position that attends, key and value for every one attended to.
-    let own = 2.0 * d_model * (d_k + d_v);
-    let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
-    let seen = pairs * (source * source + target * target + target * source);
+    let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
+        attentions(config, shape).iter().map(|attention| of(attention, config)).sum()
+    };
     ForwardFlops {
-        projections: layers * projections,
-        attention: layers * 2.0 * (d_k + d_v) * seen,
+        projections: layers * sum(Attention::projections),
+        attention: layers * sum(Attention::products),
         feed_forward: layers * 4.0 * d_model * d_ff * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
     }
+}
+
+/// One attention layer at work on a batch.
+struct Attention {
+    attends: Attends,
+    /// Positions that attend, and positions attended to, of all rows.
+    queries: f64,
+    keys: f64,
+    /// Scores of one head.
+    scores: f64,
+    /// Positions whose keys and values are copied for blocks that see them, or mixtures and what they are made of.
+    copied: f64,
+    /// Positions times mixtures of them.
+    mixed: f64,
+}
+
+/// The attention layers of an encoder layer and a decoder layer.
+fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let all = |queries, keys| Attention {
+        attends: Attends::Itself,
+        queries: pairs * queries,
+        keys: pairs * keys,
+        scores: pairs * queries * keys,
+        copied: 0.0,
+        mixed: 0.0,
+    };
+    let local = |width, length| Attention {
+        scores: pairs * Local::scores(width, length),
+        copied: pairs * Local::keys(width, length),
+        ..all(length, length)
+    };
+    let encoder = match config.attention.span {
+        Span::Full => all(source, source),
+        Span::Local(width) => local(width, source),
+        Span::Linformer(count) => Attention {
+            scores: pairs * source * count as f64,
+            copied: pairs * (source + count as f64),
+            mixed: pairs * source * count as f64,
+            ..all(source, source)
+        },
+        Span::BigBird { block, random, global } => Attention {
+            scores: pairs * BigBird::scores(block, random, global, source),
+            copied: pairs * BigBird::keys(block, random, global, source),
+            ..all(source, source)
+        },
+    };
+    let decoder = match config.attention.decoder_span() {
+        CausalSpan::Full => all(target, target),
+        CausalSpan::Local(width) => local(width, target),
+    };
+    [encoder, decoder, Attention { attends: Attends::Encoder, ..all(target, source) }]
+}
+
+impl Attention {
+    fn score(&self, config: &ModelConfig) -> Score {
+        match self.attends {
+            Attends::Itself => config.attention.score,
+            Attends::Encoder => config.attention.cross_score(),
+        }
+    }
+
+    /// Operations: query and output for every position that attends, key and value for every one attended to.
+    fn projections(&self, config: &ModelConfig) -> f64 {
+        let [d_k, d_v] = widths(config);
+        let (query_key, value_output) = match config.attention.projections {
+            // One matrix for both is used for both.
+            Projections::Separate | Projections::SharedQueryKey => (d_k, d_v),
+            Projections::ValuesOnly => (0.0, d_v),
+            Projections::None => (0.0, 0.0),
+        };
+        2.0 * config.d_model as f64 * (query_key + value_output) * (self.queries + self.keys)
+    }
+
+    /// Operations of scores and means, of mixtures of positions, and of a score's own matrix.
+    fn products(&self, config: &ModelConfig) -> f64 {
+        let [d_k, d_v] = widths(config);
+        let turned = match self.score(config) {
+            Score::Multiplicative => 2.0 * d_k * config.d_k() as f64 * self.queries,
+            Score::ScaledDot | Score::Dot | Score::Additive => 0.0,
+        };
+        2.0 * (d_k + d_v) * (self.scores + self.mixed) + turned
+    }
+
+    /// Numbers that autograd keeps: queries, keys, values and mixed values; the weights, and with dropout their mask and
+    /// product; what a score computes between queries and keys.
+    fn kept(&self, config: &ModelConfig) -> f64 {
+        let [d_k, d_v] = widths(config);
+        let dropped = if config.attention_dropout > 0.0 { 2.0 } else { 0.0 };
+        let hidden = match self.score(config) {
+            Score::Additive => d_k * self.scores,
+            Score::Multiplicative => d_k * self.queries,
+            Score::ScaledDot | Score::Dot => 0.0,
+        };
+        (self.queries + self.keys + self.copied) * (d_k + d_v)
+            + config.heads as f64 * self.scores * (1.0 + dropped)
+            + hidden
+    }
+
+    /// Numbers beside these while the layer computes, forward or backward: sums of queries and keys, or their gradients.
+    fn passing(&self, config: &ModelConfig) -> f64 {
+        match self.score(config) {
+            Score::Additive => widths(config)[0] * self.scores,
+            Score::ScaledDot | Score::Dot | Score::Multiplicative => 0.0,
+        }
+    }
+}
+
+/// Widths of queries and keys, and of values, of all heads together.
+fn widths(config: &ModelConfig) -> [f64; 2] {
+    [config.d_k(), config.d_v()].map(|width| (config.heads * width) as f64)
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
-    let (heads, d_model, d_ff) = (model.heads as f64, model.d_model as f64, model.d_ff as f64);
-    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
+    let (d_model, d_ff) = (model.d_model as f64, model.d_ff as f64);
     let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
-    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
-    let attention = |queries: f64, keys: f64, scores: f64| {
-        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
-    };
     // The norm's input and output, and the mask.
     let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
     let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
-    let encoder =
-        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
-    let decoder = attention(targets, targets, pairs * target * target)
-        + attention(targets, sources, pairs * target * source)
-        + targets * (3.0 * residual + feed_forward);
+    let attention: f64 = attentions(model, shape).iter().map(|attention| attention.kept(model)).sum();
+    let others = sources * (2.0 * residual + feed_forward) + targets * (3.0 * residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+    model.layers as f64 * (attention + others) + embedded + 3.0 * scored * d_model
 }
 
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
+    let largest =
+        |of: &dyn Fn(&Attention) -> f64| attentions(model, shape).iter().map(of).fold(0.0, f64::max);
     pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer
+        + 3.0 * model.heads as f64 * largest(&|attention| attention.scores)
+        + largest(&|attention| attention.passing(model))
 }
 
 #[cfg(test)]

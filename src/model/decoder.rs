@@ -2,7 +2,8 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
-use super::cache::DecoderCache;
+use super::attention::cache::DecoderCache;
+use super::attention::span::Reach;
 use super::feed_forward::FeedForward;
 use super::implementations::Implementations;
 use super::init::Attends;
@@ -75,6 +76,12 @@ impl Decoder {
         self.end.forward(last)
     }
 
+    /// Whether the layers take a mask of pairs of the target's positions; see [`Reach::takes_masks_of_pairs`]. Others
+    /// know by themselves that nothing after a position may be seen.
+    pub fn takes_masks_of_pairs(&self) -> bool {
+        self.layers.iter().all(|layer| layer.self_attention.reach().takes_masks_of_pairs())
+    }
+
     /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
     pub(super) fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
         self.may_use_kernels && decoding::takes(kind, device)
@@ -108,7 +115,8 @@ impl DecoderLayer {
         let cross = scope.child("cross_attention");
         let feed_forward = scope.child("feed_forward");
         DecoderLayer {
-            self_attention: MultiHeadAttention::build(&own, config, Attends::Itself),
+            self_attention: MultiHeadAttention::build(&own, config, Attends::Itself)
+                .reaching(Reach::of_decoder(config)),
             self_residual: Residual::build(&own, config),
             cross_attention: MultiHeadAttention::build(&cross, config, Attends::Encoder),
             cross_residual: Residual::build(&cross, config),

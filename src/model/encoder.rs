@@ -2,6 +2,7 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
+use super::attention::span::Reach;
 use super::feed_forward::FeedForward;
 use super::init::Attends;
 use super::mask::Mask;
@@ -35,18 +36,29 @@ impl Encoder {
     }
 
     /// # Shapes
-    /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
-    pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
+    /// Embedded source [B, S, D] whose tokens stand at `places`, mask of padding [B, 1, 1, S] or, where
+    /// [`takes_masks_of_pairs`](Self::takes_masks_of_pairs), of pairs [B, 1, S, S] → [B, S, D].
+    pub fn forward(&self, x: Tensor, places: Places, mask: Mask, mode: &Mode) -> Tensor {
         self.end.forward(self.layers.iter().fold(x, |x, layer| {
             let attend = |x: &Tensor| {
                 let attended = layer.attention.keys_and_values(x, places);
-                layer.attention.forward(x, places, &attended, places, Mask::Added(mask), mode)
+                layer.attention.forward(x, places, &attended, places, mask, mode)
             };
             layer.forward(&x, mode, attend)
         }))
     }
 
-    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`](crate::shim::decoding).
+    /// Whether the layers take a mask of pairs of positions; see [`Reach::takes_masks_of_pairs`].
+    pub fn takes_masks_of_pairs(&self) -> bool {
+        self.layers.iter().all(|layer| layer.attention.reach().takes_masks_of_pairs())
+    }
+
+    /// The longest source that the layers take; none: any.
+    pub fn limit(&self) -> Option<i64> {
+        self.layers.iter().filter_map(|layer| layer.attention.reach().limit()).min()
+    }
+
+    /// [`forward`](Self::forward) without dropout or a graph, on a CPU in float32; see [`decoding`](crate::shim::decoding).
     ///
     /// # Shapes
     /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
@@ -64,7 +76,8 @@ impl EncoderLayer {
     fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let (attention, feed_forward) = (scope.child("self_attention"), scope.child("feed_forward"));
         EncoderLayer {
-            attention: MultiHeadAttention::build(&attention, config, Attends::Itself),
+            attention: MultiHeadAttention::build(&attention, config, Attends::Itself)
+                .reaching(Reach::of_encoder(&attention, config)),
             attention_residual: Residual::build(&attention, config),
             feed_forward: FeedForward::build(&feed_forward, config),
             feed_forward_residual: Residual::build(&feed_forward, config),

@@ -4,15 +4,12 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
-pub mod attention_map;
-mod cache;
 pub mod cost;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;
 pub mod feed_forward;
-pub mod fused_attention;
 pub mod implementations;
 pub mod init;
 pub mod kinds;
@@ -26,6 +23,7 @@ pub mod residual;
 pub mod transformer;
 pub mod weights;
 
+pub use attention::config::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};
 pub use transformer::{Encoded, PackedRows, Transformer};
@@ -60,7 +58,8 @@ pub struct ModelConfig {
     pub activation_dropout: f64,
     /// How the model encodes word order (§3.5).
     pub position: Position,
-    /// Number of positions of each learned position table. Other position encodings ignore it.
+    /// Number of positions of each learned position table, and columns of the matrices of
+    /// `attention.span = { linformer = k }`. Other position encodings and spans ignore it.
     pub learned_positions: i64,
     /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
     pub tying: Tying,
@@ -84,6 +83,8 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// How attention scores keys, which projections it has, and how far it sees.
+    pub attention: AttentionConfig,
 }
 
 /// How the model encodes word order (§3.5).
@@ -169,6 +170,7 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            attention: AttentionConfig::default(),
         }
     }
 }
@@ -217,6 +219,11 @@ impl ModelConfig {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Whether the number of learned positions has any effect.
+    pub fn has_learned_positions(&self) -> bool {
+        self.position == Position::Learned || matches!(self.attention.span, Span::Linformer(_))
     }
 
     /// Rows of the embedding matrices for a vocabulary of this size.

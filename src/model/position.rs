@@ -181,7 +181,24 @@ impl AttentionPositions {
         match self.kind {
             Position::Alibi => {
                 let numbers = |(places, length): (Places, i64)| places.numbers(length, like.device());
-                let distance = (numbers(queries).unsqueeze(2) - numbers(keys).unsqueeze(1)).abs();
+                self.on_pairs(&numbers(queries), &numbers(keys), like)
+            }
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Rotary
+            | Position::None => None,
+        }
+    }
+
+    /// [`on_scores`](Self::on_scores) for positions that are given as numbers.
+    ///
+    /// # Shapes
+    /// Positions of queries [N, T] and of keys [N, S] → [N, H, T, S].
+    pub fn on_pairs(&self, queries: &Tensor, keys: &Tensor, like: &Tensor) -> Option<Tensor> {
+        match self.kind {
+            Position::Alibi => {
+                let distance = (queries.unsqueeze(2) - keys.unsqueeze(1)).abs();
                 let slopes =
                     Tensor::from_slice(&slopes(self.heads)).view([-1, 1, 1]).to_device(like.device());
                 Some((distance.unsqueeze(1).to_kind(Kind::Double) * -slopes).to_kind(like.kind()))

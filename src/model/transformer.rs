@@ -1,7 +1,7 @@
 //! The whole model (§3, figure 1).
 
-use super::attention_map::AttentionMaps;
-use super::cache::DecoderCache;
+use super::attention::cache::DecoderCache;
+use super::attention::maps::AttentionMaps;
 use super::decoder::Decoder;
 use super::dropout::Dropout;
 use super::embedding::Embeddings;
@@ -103,7 +103,8 @@ impl Transformer {
         let mask = mask::padding(lengths, source.size()[1], kind, self.device);
         let x =
             self.source_position.on_embeddings(self.embeddings.source(source), Places::From(0)).to_kind(kind);
-        let output = self.encoder.forward(self.source_dropout.forward(x, mode), Places::From(0), &mask, mode);
+        let x = self.source_dropout.forward(x, mode);
+        let output = self.encoder.forward(x, Places::From(0), Mask::Added(&mask), mode);
         Encoded { output, mask, lengths: lengths.to_vec() }
     }
 
@@ -123,10 +124,11 @@ impl Transformer {
     /// Target ids shifted right [B, T] → [B, T, D].
     pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
         let kind = self.kind_of(mode);
-        let causal = mask::causal(target.size()[1], kind, self.device);
+        let pairs = self.decoder.takes_masks_of_pairs();
+        let causal = pairs.then(|| mask::causal(target.size()[1], kind, self.device));
         let x =
             self.target_position.on_embeddings(self.embeddings.target(target), Places::From(0)).to_kind(kind);
-        let own = Mask::Causal(&causal);
+        let own = causal.as_ref().map_or(Mask::None, Mask::Causal);
         let x = self.target_dropout.forward(x, mode);
         self.decoder.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
     }
@@ -143,11 +145,16 @@ impl Transformer {
         let (read, written) = (Places::Within(source.sentences), Places::Within(target.sentences));
         let x = self.source_position.on_embeddings(self.embeddings.source(source.ids), read);
         let x = self.source_dropout.forward(x.to_kind(kind), mode);
-        let encoded = self.encoder.forward(x, read, &same(source, source), mode);
+        let mask = self.encoder.takes_masks_of_pairs().then(|| same(source, source));
+        let encoded = self.encoder.forward(x, read, mask.as_ref().map_or(Mask::None, Mask::Added), mode);
         let x = self.target_position.on_embeddings(self.embeddings.target(target.ids), written);
         let x = self.target_dropout.forward(x.to_kind(kind), mode);
-        let own = mask::causal(target.ids.size()[1], kind, self.device) + same(target, target);
-        self.decoder.forward(x, written, &encoded, &same(target, source), Mask::Added(&own), mode)
+        let own = self
+            .decoder
+            .takes_masks_of_pairs()
+            .then(|| mask::causal(target.ids.size()[1], kind, self.device) + same(target, target));
+        let own = own.as_ref().map_or(Mask::None, Mask::Added);
+        self.decoder.forward(x, written, &encoded, &same(target, source), own, mode)
     }
 
     /// A cache for decoding token by token.
@@ -198,7 +205,7 @@ impl Network for Transformer {
     }
 
     fn longest(&self) -> Option<i64> {
-        self.source_position.limit()
+        self.source_position.limit().into_iter().chain(self.encoder.limit()).min()
     }
 
     fn source_embedding(&self) -> &Tensor {

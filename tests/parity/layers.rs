@@ -197,7 +197,7 @@ impl Compute<'_> {
                 let layer = Encoder::build(&scope, model);
                 let weights = ready(scope);
                 let x = input("x");
-                let output = layer.forward(x.shallow_clone(), FIRST, &padding(x), mode);
+                let output = layer.forward(x.shallow_clone(), FIRST, Mask::Added(&padding(x)), mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::Decoder => {

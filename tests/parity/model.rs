@@ -5,6 +5,7 @@
 
 use crate::common::gaps;
 use crate::common::updates::StoreUpdates;
+use crate::common::variants::is_unseen_key_bias;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
@@ -169,7 +170,7 @@ impl Work<'_> {
             }
             if number == 1 {
                 for (path, variable) in weights {
-                    let quantity = match path.ends_with("key.bias") {
+                    let quantity = match is_unseen_key_bias(&self.case.model, path) {
                         true => Quantity::ZeroGradient,
                         false => Quantity::Gradient,
                     };
@@ -178,8 +179,8 @@ impl Work<'_> {
             }
         }
         for (path, variable) in weights {
-            let quantity =
-                if path.ends_with("key.bias") { Quantity::TrainedKeyBias } else { Quantity::Trained };
+            let unseen = is_unseen_key_bias(&self.case.model, path);
+            let quantity = if unseen { Quantity::TrainedKeyBias } else { Quantity::Trained };
             self.tensor(quantity, path, variable, &self.case.weights[path]);
         }
     }

@@ -1,11 +1,11 @@
 //! What decoding token by token remembers: keys and values of the tokens so far and of the source.
 
-use super::attention::{KeysAndValues, MultiHeadAttention};
-use super::decoder::Decoder;
-use super::mask::Mask;
-use super::mode::Mode;
-use super::position::Places;
-use super::transformer::Encoded;
+use super::{KeysAndValues, MultiHeadAttention};
+use crate::model::decoder::Decoder;
+use crate::model::mask::Mask;
+use crate::model::mode::Mode;
+use crate::model::position::Places;
+use crate::model::transformer::Encoded;
 use crate::shim::decoding::Position;
 use tch::Tensor;
 
@@ -54,7 +54,7 @@ struct Lineage {
 
 impl DecoderCache {
     /// Without any token; the encoder's output is projected once for all steps.
-    pub(super) fn start(decoder: &Decoder, encoded: &Encoded) -> Self {
+    pub(in crate::model) fn start(decoder: &Decoder, encoded: &Encoded) -> Self {
         let (kind, device) = (encoded.output.kind(), encoded.output.device());
         if decoder.uses_kernels(kind, device) {
             Self::traced(decoder, encoded)
@@ -119,7 +119,7 @@ impl DecoderCache {
     }
 
     /// Makes room for the next token of each of the `rows`, whose keys and values the layers bring.
-    pub(super) fn grow(&mut self, rows: i64) {
+    pub(in crate::model) fn grow(&mut self, rows: i64) {
         self.length += 1;
         if let Form::Traced { lineage, .. } = &mut self.form {
             lineage.ancestors.push((0..rows).collect());
@@ -130,7 +130,7 @@ impl DecoderCache {
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
-    pub(super) fn attend_to_tokens(
+    pub(in crate::model) fn attend_to_tokens(
         &mut self,
         layer: usize,
         attention: &MultiHeadAttention,
@@ -146,9 +146,9 @@ impl DecoderCache {
                     Some(past) => past.append(&now),
                     None => now,
                 };
-                let (here, from_the_first) = (Places::From(place), Places::From(0));
-                let memory = tokens.insert(grown);
-                attention.forward(x, here, memory, from_the_first, Mask::None, &Mode::evaluation())
+                let kept = attention.reach().kept().map_or(self.length, |kept| kept.min(self.length));
+                let memory = tokens.insert(grown.last(kept));
+                attention.forward_to_past(x, place, memory, self.length - kept)
             }
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
@@ -171,7 +171,7 @@ impl DecoderCache {
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
-    pub(super) fn attend_to_source(
+    pub(in crate::model) fn attend_to_source(
         &self,
         layer: usize,
         attention: &MultiHeadAttention,
@@ -203,6 +203,16 @@ impl KeysAndValues {
             keys: Tensor::cat(&[&self.keys, &next.keys], 2),
             values: Tensor::cat(&[&self.values, &next.values], 2),
         }
+    }
+
+    /// The last `count` positions.
+    fn last(self, count: i64) -> KeysAndValues {
+        let length = self.keys.size()[2];
+        if length == count {
+            return self;
+        }
+        let last = |x: &Tensor| x.narrow(2, length - count, count);
+        KeysAndValues { keys: last(&self.keys), values: last(&self.values) }
     }
 
     /// The rows of the batch that `rows` names, in its order.

@@ -1,7 +1,7 @@
 //! What a trained model attends to: the weights softmax(QKᵀ / √d_k) of one sentence pair (§3.2.1, appendix).
 
-use super::mode::Mode;
-use super::transformer::Transformer;
+use crate::model::mode::Mode;
+use crate::model::transformer::Transformer;
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
@@ -17,7 +17,7 @@ pub struct AttentionMaps {
 
 impl AttentionMaps {
     /// As [`Network::attention_maps`](super::Network::attention_maps) has it.
-    pub(super) fn of(model: &Transformer, source: &Tensor, target: &Tensor) -> Self {
+    pub(in crate::model) fn of(model: &Transformer, source: &Tensor, target: &Tensor) -> Self {
         tch::no_grad(|| {
             let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
             let encoded = model.encode(source, &[source.size()[1]], &reading);
@@ -37,7 +37,7 @@ impl AttentionMaps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ModelConfig, Network, Norm};
+    use crate::model::{AttentionConfig, CausalSpan, ModelConfig, Network, Norm, Span};
     use tch::{Device, Kind};
 
     const D: i64 = 8;
@@ -109,6 +109,48 @@ mod tests {
         let maps = model.attention_maps(&source, &target);
         assert!(gap(&maps.encoder[0], &map("encoder.0.self_attention", &source, false)) < 1e-12);
         assert!(gap(&maps.decoder[0], &map("decoder.0.self_attention", &target, true)) < 1e-12);
+    }
+
+    #[test]
+    fn spans_have_maps_of_what_they_show_and_mixtures_of_positions_have_none() {
+        let source = (Tensor::arange(9, (Kind::Int64, Device::Cpu)) + 3).view([1, 9]);
+        let target = (Tensor::arange(7, (Kind::Int64, Device::Cpu)) + 5).view([1, 7]);
+        let big_bird = Span::BigBird { block: 1, random: 1, global: 1 };
+        for span in [Span::Local(3), big_bird, Span::Linformer(4)] {
+            let attention =
+                AttentionConfig { span, decoder_span: Some(CausalSpan::Local(2)), ..Default::default() };
+            let config = ModelConfig {
+                layers: 2,
+                d_model: D,
+                d_ff: 16,
+                heads: HEADS,
+                dropout: 0.0,
+                attention,
+                ..Default::default()
+            };
+            let model = Transformer::build(&config, 20, 3, Kind::Double, Device::Cpu);
+            let maps = model.attention_maps(&source, &target);
+            assert_eq!(maps.encoder.len(), if span == Span::Linformer(4) { 0 } else { 2 });
+            assert_eq!((maps.decoder.len(), maps.cross.len()), (2, 2));
+            for map in maps.encoder.iter().chain(&maps.decoder) {
+                let sums = map.sum_dim_intlist(-1, false, Kind::Double);
+                assert!(gap(&sums, &sums.ones_like()) < 1e-12);
+            }
+            let seen = |maps: &[Tensor]| maps[0].gt(0.0).sum(Kind::Int64).int64_value(&[]) / HEADS;
+            match span {
+                // A window of three, without what would stand before the first position and after the last.
+                Span::Local(_) => assert_eq!(seen(&maps.encoder), 9 * 3 - 2),
+                // The global block sees all nine; of the others each sees it, its window and a random one.
+                Span::BigBird { .. } => assert_eq!(seen(&maps.encoder), 9 + 6 * 5 + 2 * 4),
+                _ => {}
+            }
+            assert_eq!(seen(&maps.decoder), 7 * 2 - 1);
+            let output = |mode: &Mode| model.decode(&target, &model.encode(&source, &[9], mode), mode);
+            assert!(
+                gap(&output(&Mode::recording_attention()), &output(&Mode::evaluation())) < 1e-12,
+                "{span:?}"
+            );
+        }
     }
 
     #[test]
