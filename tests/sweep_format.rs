@@ -72,8 +72,7 @@ fn keys_of_a_section_inside_of_a_section_are_settings_as_others_are() {
                 [[exclude]]\nmodel.attention.score = \"dot\"\n\"model.layers\" = 3\n[axes.model]\nlayers = [2, 3]\n";
     assert_eq!(labels(text).len(), 3, "{:?}", labels(text));
     // A nested key is one setting: stated twice, whatever the form, is a mistake.
-    let twice =
-        "[[row]]\nset = { \"model.attention.score\" = \"dot\", model.attention = { score = \"dot\" } }\n";
+    let twice = "[[row]]\nlabel = \"x\"\nset = { \"model.attention.score\" = \"dot\", model.attention = { score = \"dot\" } }\n";
     let error = Folder::sweep(&format!("{SWEEP}{twice}")).1.unwrap_err().to_string();
     assert!(error.contains("states model.attention.score twice"), "{error}");
 }

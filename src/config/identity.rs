@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn defaults_are_left_out_of_sections_inside_of_sections() {
         let tree = canonical_tree(&changed(|e| e.model.attention.score = Score::Dot));
-        assert_eq!(tree["model"], serde_json::json!({ "attention": { "score": "dot" } }));
+        assert_eq!(tree["model"]["attention"], serde_json::json!({ "score": "dot" }));
         let none = |e: &mut Experiment| e.model.attention.projections = Projections::None;
         let with_biases = configuration_hash(&changed(none));
         let without = |e: &mut Experiment| {
