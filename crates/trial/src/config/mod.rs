@@ -14,6 +14,7 @@ pub mod load;
 mod mismatch;
 mod other_names;
 pub mod parse;
+pub mod subsections;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;

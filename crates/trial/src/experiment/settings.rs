@@ -2,6 +2,7 @@
 
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
+use crate::config::subsections::settings_of;
 use crate::telemetry::hparams::HParamValue;
 use std::collections::BTreeMap;
 
@@ -12,14 +13,16 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let value = serde_json::to_value(&resolved).unwrap_or_default();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(serde_json::Value::as_object) else { continue };
-        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+        let settings_but_seed =
+            settings_of(section, table).into_iter().filter(|(key, _)| key != "training.seed");
+        for (key, value) in settings_but_seed {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
                 serde_json::Value::Null => HParamValue::Text(String::new()),
                 other => HParamValue::Text(cell_text(other)),
             };
-            settings.insert(format!("{section}.{key}"), value);
+            settings.insert(key, value);
         }
     }
     settings
