@@ -8,7 +8,8 @@ use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::{CausalSpan, Conflict, ModelConfig, Position, Span, Tying, conflict};
+use crate::model::conflict::{Conflict, conflict};
+use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
 use crate::train::TrainingConfig;
 use std::fmt::Display;
 

@@ -4,10 +4,11 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
+pub mod conflict;
 pub mod cost;
 mod span_work;
 
-pub use attention::{AttentionConfig, CausalSpan, Conflict, Projections, Score, Span, conflict};
+pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use span_work::{big_bird_slots, local_window};
 
 use schemars::JsonSchema;

@@ -1,6 +1,6 @@
 //! Attention to neighbouring, random and global blocks: `{ big_bird = { block, random, global } }`.
 
-use super::{Mixing, Pattern, numbers, of_other_sentences};
+use super::pattern::{Mixing, Pattern, numbers, of_other_sentences};
 use crate::model::big_bird_slots;
 use crate::model::keys_and_values::KeysAndValues;
 use crate::model::mask::minus_infinity_where;

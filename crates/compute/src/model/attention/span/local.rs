@@ -1,6 +1,6 @@
 //! Attention to a neighbourhood: `{ local = r }`.
 
-use super::{Mixing, Pattern, numbers, of_other_sentences};
+use super::pattern::{Mixing, Pattern, numbers, of_other_sentences};
 use crate::model::keys_and_values::KeysAndValues;
 use crate::model::local_window;
 use tch::Tensor;
