@@ -10,7 +10,7 @@ use ablate::model::mode::Mode;
 use ablate::model::weights::{Role, Weights};
 use ablate::model::{
     Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, NormKind, PackedRows, Position,
-    Tying,
+    Score, Tying,
 };
 use ablate::results::published::Published;
 use ablate::shim::decoding;
@@ -150,7 +150,8 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 #[test]
 fn no_output_depends_on_a_later_target_token() {
     // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
-    // the source alone, which two layers bring below the rounding of float32.
+    // the source alone, which two layers bring below the rounding of float32; with additive scores, in which a query adds
+    // nearly the same to all keys, below that of float64.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
@@ -163,7 +164,9 @@ fn no_output_depends_on_a_later_target_token() {
                 "{name}: token {place} leaks back"
             );
             assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
-            let hidden = !config.residual && model.kind() == Kind::Float;
+            let additive =
+                [config.attention.score, config.attention.cross_score()].contains(&Score::Additive);
+            let hidden = !config.residual && (model.kind() == Kind::Float || additive);
             assert!(
                 hidden || other.get(0).get(place) != decoded.get(0).get(place),
                 "{name}: token {place} is not seen"
@@ -280,7 +283,8 @@ fn every_variable_gets_a_gradient() {
             assert!(gradient.defined(), "{name}: {path} has no gradient");
             let largest = gradient.abs().max().double_value(&[]);
             if is_unseen_key_bias(&config, path) {
-                assert!(largest < 1e-13, "{name}: {path} {largest:e}");
+                // Without norms activations grow, and rounding with them.
+                assert!(largest < 1e-12, "{name}: {path} {largest:e}");
             } else {
                 // Without the connections gradients vanish with depth.
                 let least = if config.residual { 1e-6 } else { 0.0 };
@@ -317,6 +321,8 @@ fn vectors_are_declared_as_biases_or_gains() {
         assert_eq!(weights.named().len(), weights.roles().len());
         for ((path, variable), role) in weights.named().iter().zip(weights.roles()) {
             let expected = match path.rsplit('.').next() {
+                // T5's biases on scores.
+                _ if path.ends_with("position_bias.weight") => Role::Bias,
                 Some("bias" | "offset") => Role::Bias,
                 Some("scale") => Role::Gain,
                 _ => Role::Weight,
