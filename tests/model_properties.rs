@@ -90,9 +90,9 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)>
     })
 }
 
-/// How far apart equal results may be that are computed in another order.
+/// How far apart equal results may be that are computed in another order. Gates before batch normalisation make the most of it.
 fn rounding(model: &EncoderDecoder) -> f64 {
-    if model.kind() == Kind::Double { 1e-12 } else { 1e-5 }
+    if model.kind() == Kind::Double { 1e-12 } else { 3e-5 }
 }
 
 /// The encoder's output by the code that decodes.
