@@ -151,7 +151,8 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 fn no_output_depends_on_a_later_target_token() {
     // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
     // the source alone, which two layers bring below the rounding of float32; with additive scores, in which a query adds
-    // nearly the same to all keys, below that of float64.
+    // nearly the same to all keys, or batch normalisation, which does not
+    // make each token large again, below that of float64.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
@@ -164,9 +165,9 @@ fn no_output_depends_on_a_later_target_token() {
                 "{name}: token {place} leaks back"
             );
             assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
-            let additive =
-                [config.attention.score, config.attention.cross_score()].contains(&Score::Additive);
-            let hidden = !config.residual && (model.kind() == Kind::Float || additive);
+            let scores = [config.attention.score, config.attention.cross_score()];
+            let weak = scores.contains(&Score::Additive) || config.norm_kind == NormKind::Batch;
+            let hidden = !config.residual && (weak || model.kind() == Kind::Float);
             assert!(
                 hidden || other.get(0).get(place) != decoded.get(0).get(place),
                 "{name}: token {place} is not seen"
@@ -284,7 +285,7 @@ fn every_variable_gets_a_gradient() {
             let largest = gradient.abs().max().double_value(&[]);
             if is_unseen_key_bias(&config, path) {
                 // Without norms activations grow, and rounding with them.
-                assert!(largest < 1e-12, "{name}: {path} {largest:e}");
+                assert!(largest < 1e-11, "{name}: {path} {largest:e}");
             } else {
                 // Without the connections gradients vanish with depth.
                 let least = if config.residual { 1e-6 } else { 0.0 };
