@@ -3,8 +3,8 @@
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
+use super::learning_rate::learning_rate;
 use super::loss::{Loss, projected_cross_entropy};
-use super::schedule::learning_rate;
 use crate::data::collate::Batch;
 use crate::error::{Error, Result};
 use crate::model::Network;
