@@ -96,6 +96,26 @@ fn ranges_and_combinations() {
         "expected heads times model.d_k to be 16777216 at most",
     );
     experiment_fails(
+        "[data]\nmax_train_length = 0",
+        3,
+        "data.max_train_length = 0 is out of range",
+        "expected an integer from 1 to 16777216",
+    );
+    for bounds in ["[20, 10]", "[10, 10]"] {
+        experiment_fails(
+            &format!("[decoding]\nlength_buckets = {bounds}"),
+            3,
+            &format!("decoding.length_buckets = {bounds} is out of range"),
+            "expected at most 100 numbers, each larger than the one before, such as [10, 20, 30]",
+        );
+    }
+    experiment_fails(
+        "[decoding]\nlength_buckets = [0, 10]",
+        3,
+        "decoding.length_buckets = 0 is out of range",
+        "expected an integer from 1 to 16777216",
+    );
+    experiment_fails(
         "[decoding]\nbeam = 0",
         3,
         "decoding.beam = 0 is out of range",

@@ -66,7 +66,7 @@ const NO_COUNTS: [&str; 8] = ["-1", "-9223372036854775808", "1.5", "1e3", "nan",
 const HUGE: &str = "9223372036854775807";
 
 /// Integers, and whether there is a largest one.
-const COUNTS: [(&str, bool); 32] = [
+const COUNTS: [(&str, bool); 33] = [
     ("model.layers", true),
     ("model.d_model", true),
     ("model.d_ff", true),
@@ -98,6 +98,7 @@ const COUNTS: [(&str, bool); 32] = [
     ("run.projector_tokens", false),
     ("data.merges", true),
     ("data.max_length", true),
+    ("data.max_train_length", true),
     ("data.recipe.corpus.generated.train", true),
 ];
 
@@ -117,7 +118,9 @@ const NUMBERS: [&str; 13] = [
     "data.recipe.corpus.files.train.sample",
 ];
 
-const SWITCHES: [&str; 6] = [
+const SWITCHES: [&str; 8] = [
+    "model.feed_forward",
+    "model.residual",
     "model.attention_biases",
     "training.keep_best",
     "decoding.early_stopping",
@@ -126,7 +129,8 @@ const SWITCHES: [&str; 6] = [
     "data.recipe.moses.tokenize",
 ];
 
-const CHOICES: [&str; 8] = [
+const CHOICES: [&str; 9] = [
+    "model.activation",
     "model.position",
     "model.tying",
     "model.norm",

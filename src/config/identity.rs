@@ -56,13 +56,17 @@ pub fn configuration_hash(experiment: &Experiment) -> String {
 pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     let tree = canonical_tree(experiment);
     let training = &tree["training"];
-    hash(&serde_json::json!({
+    let mut shape = serde_json::json!({
         "fingerprint": fingerprint,
         "model": tree["model"],
         "micro_batch_tokens": training["micro_batch_tokens"],
         "packed_length": training["packed_length"],
         "precision": training["precision"],
-    }))
+    });
+    if let Some(limit) = tree["data"].get("max_train_length") {
+        shape["max_train_length"] = limit.clone();
+    }
+    hash(&shape)
 }
 
 /// The resolved configuration as TOML that loads back to an equal value.
@@ -87,6 +91,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
         let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
         same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
     }
+    same.data.max_train_length = same.data.limit_of_training();
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {
         let evaluation = [&mut files.dev, &mut files.test].into_iter().flat_map(|pairs| &mut pairs.0);
@@ -205,7 +210,8 @@ mod tests {
             |e| e.training.label_smoothing = 0.0,
             |e| e.decoding.beam = 1,
         ];
-        let other: [fn(&mut Experiment); 4] = [
+        let other: [fn(&mut Experiment); 5] = [
+            |e| e.data.max_train_length = Some(7),
             |e| e.model.dropout = 0.2,
             |e| e.model.heads = 4,
             |e| e.training.micro_batch_tokens = 9,
@@ -220,7 +226,9 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 7] = [
+        let same: [fn(&mut Experiment); 8] = [
+            // Preparing drops longer pairs.
+            |e| e.data.max_train_length = Some(20),
             |e| e.model.activation = Activation::Relu,
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
@@ -250,7 +258,9 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 8] = [
+        let different: [fn(&mut Experiment); 10] = [
+            |e| e.data.max_train_length = Some(19),
+            |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
             |e| e.training.seed = 2,
@@ -281,6 +291,7 @@ mod tests {
         let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
         let original = training(|_| ());
         assert_eq!(training(|e| e.decoding.beam = 9), original);
+        assert_eq!(training(|e| e.decoding.length_buckets = vec![10]), original);
         assert_ne!(training(|e| e.training.seed = 9), original);
         assert_ne!(training_identity(&generated(), "g"), original);
         // The curve of BLEU on the dev set is decoded.

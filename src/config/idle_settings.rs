@@ -3,6 +3,7 @@
 
 use super::experiment::{Experiment, RunConfig};
 use super::identity::configuration_hash;
+use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, Position};
 use crate::train::TrainingConfig;
@@ -24,8 +25,9 @@ pub struct Idle {
 
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
 pub fn idle(experiment: &Experiment) -> Vec<Idle> {
-    let Experiment { model, training, decoding, run, .. } = experiment;
+    let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = Vec::new();
+    found.extend(max_train_length(data));
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(attention("layers", &run.attention_layers, model.layers, run));
@@ -59,6 +61,20 @@ fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle
         help: format!("leave it out, or change {switch}"),
         off: true,
     }
+}
+
+/// A limit of the training pairs that preparing keeps already.
+fn max_train_length(data: &DataConfig) -> Option<Idle> {
+    let limit = data.max_train_length.filter(|_| data.limit_of_training().is_none())?;
+    let longest = data.max_length;
+    Some(Idle {
+        key: "data.max_train_length",
+        message: format!(
+            "data.max_train_length = {limit} leaves nothing out: training pairs have at most data.max_length = {longest} tokens"
+        ),
+        help: format!("use less than {longest}, or leave it out"),
+        off: false,
+    })
 }
 
 /// More checkpoints in the average than the schedule saves.
@@ -113,6 +129,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
+        data: DataConfig { max_train_length: None, ..experiment.data.clone() },
         model: ModelConfig::default(),
         training: TrainingConfig::default(),
         decoding: DecodingConfig::default(),
@@ -194,6 +211,8 @@ mod tests {
     #[test]
     fn values_beyond_what_the_others_leave_room_for_are_found() {
         assert!(idle_keys(|_| ()).is_empty());
+        assert!(idle_keys(|e| e.data.max_train_length = Some(255)).is_empty());
+        assert_eq!(idle_keys(|e| e.data.max_train_length = Some(256)), ["data.max_train_length"]);
         assert_eq!(idle_keys(|e| e.training.average_checkpoints = 3), ["training.average_checkpoints"]);
         assert_eq!(idle_keys(|e| e.training.checkpoint_interval_steps = 0), ["training.average_checkpoints"]);
         assert!(idle_keys(|e| e.training.checkpoint_interval_steps = 15).is_empty(), "15 and 20");

@@ -21,6 +21,8 @@ const LARGEST_MULTIPLE: i64 = 1 << 16;
 const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
 const WIDEST_BEAM: usize = 1 << 10;
+/// Most bounds of classes of sentence lengths.
+const MOST_BUCKETS: usize = 100;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
 /// Most updates, and most tokens of a batch: far more than anybody trains, and still numbers that add and multiply.
@@ -315,9 +317,20 @@ impl Checks<'_> {
         let accepted = format!("a number from 0 (none) to {LARGEST_PENALTY}");
         self.require(holds, "decoding.length_penalty", alpha, &accepted)?;
         self.one_to("decoding.batch_tokens", decoding.batch_tokens as u64, MOST_TOKENS)?;
+        self.length_buckets(&decoding.length_buckets)?;
         let extra = decoding.max_extra_length;
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &accepted)
+    }
+
+    /// Bounds of classes of lengths rise, and so every class can have a sentence.
+    fn length_buckets(&self, bounds: &[usize]) -> Checked {
+        let key = "decoding.length_buckets";
+        bounds.iter().try_for_each(|&bound| self.count(key, bound))?;
+        let rising = bounds.is_sorted_by(|shorter, longer| shorter < longer);
+        let accepted =
+            format!("at most {MOST_BUCKETS} numbers, each larger than the one before, such as [10, 20, 30]");
+        self.require(rising && bounds.len() <= MOST_BUCKETS, key, format!("{bounds:?}"), &accepted)
     }
 
     fn run(&self, run: &RunConfig) -> Checked {
@@ -337,6 +350,7 @@ impl Checks<'_> {
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted)?;
         self.count("data.max_length", data.max_length)?;
+        data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;

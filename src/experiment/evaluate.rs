@@ -1,5 +1,6 @@
 //! The scores of a trained model: perplexity, translations, BLEU.
 
+use super::by_length::{ClassScores, ScoresByLength};
 use super::{Stores, Trial};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
@@ -77,6 +78,16 @@ pub(super) fn final_scores(
         ];
         metrics.extend(measured.into_iter().filter_map(|(metric, value)| Some((tag(name, metric), value?))));
         observer.message(&format!("{name}: perplexity {:.3}, {}", found.perplexity(), translated.bleu))?;
+        let Translated { hypotheses, references, .. } = &translated;
+        if let Some(found) = ScoresByLength::of(trial.experiment, split, store, hypotheses, references)? {
+            metrics.extend(found.metrics());
+            for ClassScores { class, sentences, bleu, exact_match } in &found.classes {
+                observer.message(&format!(
+                    "{name}, sources of {class} tokens: {sentences} sentences, BLEU {bleu:.2}, exact match {:.1} %",
+                    100.0 * exact_match
+                ))?;
+            }
+        }
         let mut text = translated.hypotheses.join("\n");
         text.push('\n');
         checksums.insert(hypotheses_file(split), blake3::hash(text.as_bytes()).to_hex().to_string());

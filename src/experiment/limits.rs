@@ -60,7 +60,7 @@ impl DataLimits {
         if texts.pairs == 0 {
             let message = "the training text has no sentence pairs";
             return Err(Diagnostic::new(message)
-                .help("check data.max_length and [cleaning] of the recipe")
+                .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }
         if experiment.model.position == Position::Learned {

@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod bench;
+mod by_length;
 mod claim;
 pub mod compared;
 pub mod distributed;
@@ -36,6 +37,7 @@ use crate::results::metric::{BEST_DEV_PERPLEXITY, DEV_BLEU, final_tag};
 use crate::results::record::{DataRecord, FAILURE_FILE, Provenance, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
+use crate::telemetry::format::thousands;
 use crate::telemetry::hparams::{HParamValue, Outcome};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
@@ -202,6 +204,13 @@ impl Trial<'_> {
         if let Some(step) = resume_step {
             observer.message(&format!("going on from step {step}"))?;
         }
+        if let Some(limit) = self.experiment.data.limit_of_training() {
+            let [kept, left_out] =
+                [stores.train.len(), stores.train.left_out()].map(|pairs| thousands(pairs as u64));
+            observer.message(&format!(
+                "data.max_train_length = {limit}: training on {kept} pairs, {left_out} longer ones are left out"
+            ))?;
+        }
         observer.begin(resume_step.unwrap_or(0))?;
         let mut attempts = forward_messages(observer, |report| {
             Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report))
@@ -330,6 +339,7 @@ impl Work<'_> {
                 recipe: experiment.data.recipe.name.clone(),
                 fingerprint: self.data.fingerprint().to_string(),
                 train_pairs: stores.train.len(),
+                left_out_pairs: experiment.data.limit_of_training().map(|_| stores.train.left_out()),
                 vocabulary: self.data.tokenizers.target().len(),
             },
             parameters: self.model.weights().parameters(),
@@ -446,6 +456,7 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
                 serde_json::Value::String(text) => HParamValue::Text(text.clone()),
+                serde_json::Value::Array(_) => HParamValue::Text(value.to_string()),
                 other => HParamValue::Text(
                     other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
                 ),

@@ -1,5 +1,6 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
+use super::by_length::ScoresByLength;
 use super::evaluate::{atat_bleu, hypotheses_file, score_translations, stored_hypotheses, translate_split};
 use super::reuse::SCORED;
 use super::{CHECKPOINTS, TrainedModel, WEIGHTS, attempts, finished_run};
@@ -72,6 +73,11 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
             && let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
         {
             checks.metric(&atat, score, 0.0);
+        }
+        let store = data.split_unverified(split)?;
+        let by_length = ScoresByLength::of(&experiment, split, &store, &hypotheses, &references)?;
+        for (tag, score) in by_length.iter().flat_map(ScoresByLength::metrics) {
+            checks.metric(&tag, score, 0.0);
         }
     }
     if decode && !scored_weights_hold(run_dir)? {

@@ -146,10 +146,14 @@ pub fn provenance(report: &Report) -> Section {
             (
                 "data",
                 format!(
-                    "{}, fingerprint {}, {} training pairs, vocabulary of {}",
+                    "{}, fingerprint {}, {} training pairs{}, vocabulary of {}",
                     data.recipe,
                     data.fingerprint,
                     crate::telemetry::format::thousands(data.train_pairs as u64),
+                    data.left_out_pairs.map_or(String::new(), |pairs| format!(
+                        " (without {} longer ones)",
+                        crate::telemetry::format::thousands(pairs as u64)
+                    )),
                     crate::telemetry::format::thousands(data.vocabulary as u64)
                 ),
             ),

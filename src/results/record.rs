@@ -68,7 +68,11 @@ pub struct DataRecord {
     pub recipe: String,
     /// Hash of the prepared content.
     pub fingerprint: String,
+    /// Pairs that the training draws from.
     pub train_pairs: usize,
+    /// Pairs of the training text that `data.max_train_length` left out; absent where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out_pairs: Option<usize>,
     pub vocabulary: usize,
 }
 
@@ -222,7 +226,13 @@ pub(crate) mod tests {
                 device_name: "a processor".into(),
                 threads: 2,
             },
-            data: DataRecord { recipe: "r".into(), fingerprint: "f".into(), train_pairs: 3, vocabulary: 9 },
+            data: DataRecord {
+                recipe: "r".into(),
+                fingerprint: "f".into(),
+                train_pairs: 3,
+                left_out_pairs: None,
+                vocabulary: 9,
+            },
             parameters: 65,
             steps: 10,
             training_flops: Some(1.5e9),

@@ -4,7 +4,7 @@
 //!
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
-use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
+use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find, is_of_class};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::significance::{Comparison, Significance};
@@ -128,7 +128,7 @@ impl Column {
 
     /// See [`Metric::tested`].
     pub fn is_tested(&self) -> bool {
-        self.metric.is_some_and(|metric| metric.tested)
+        self.metric.is_some_and(|metric| metric.tested) && !is_of_class(&self.name)
     }
 }
 

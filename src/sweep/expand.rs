@@ -6,7 +6,7 @@ use super::idle_check::Effects;
 use super::label;
 use super::settings::{Setting, check_sets, mistake};
 use super::spec::{Section, SweepSpec};
-use super::table_section::{check_base, check_table};
+use super::table_section::{check_base, check_classes, check_table};
 use crate::config::configuration_hash;
 use crate::config::experiment::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
@@ -94,6 +94,7 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
     }
     effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
+    check_classes(spec, &trials)?;
     if purpose == TrialPurpose::Train {
         spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
     }

@@ -162,7 +162,7 @@ impl<'a> CostEstimator<'a> {
         }
         let workload = match corpus {
             Some(corpus) => Workload::of_store(&corpus.split_unverified(Split::Train)?, training)?,
-            None => Workload::assumed(training, experiment.data.max_length),
+            None => Workload::assumed(training, experiment.data.longest_trained()),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }
