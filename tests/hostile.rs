@@ -66,7 +66,7 @@ const NO_COUNTS: [&str; 8] = ["-1", "-9223372036854775808", "1.5", "1e3", "nan",
 const HUGE: &str = "9223372036854775807";
 
 /// Integers, and whether there is a largest one.
-const COUNTS: [(&str, bool); 33] = [
+const COUNTS: [(&str, bool); 34] = [
     ("model.layers", true),
     ("model.d_model", true),
     ("model.d_ff", true),
@@ -95,6 +95,7 @@ const COUNTS: [(&str, bool); 33] = [
     ("run.sample_sentences", false),
     ("run.histogram_interval_steps", false),
     ("run.attention_sentences", false),
+    ("run.attention_statistics", false),
     ("run.projector_tokens", false),
     ("data.merges", true),
     ("data.max_length", true),

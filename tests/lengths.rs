@@ -1,4 +1,4 @@
-//! Training on short sentences, scores by the length of the source: what a run says of them.
+//! Training on short sentences, scores by the length of the source, and how sharp attention is: what a run says of them.
 
 mod common;
 
@@ -79,4 +79,32 @@ fn scores_by_length_stand_in_record_curves_and_table() {
     assert!(header.contains("test/bleu@1-30,test/bleu@1-30 sd,test/exact_match@41+"), "{header}");
     assert!(lines.next().unwrap().starts_with("base,"), "{table}");
     workshop.run(&["verify", run]).expect(0);
+}
+
+#[test]
+fn attention_is_measured_with_every_dev_loss_and_changes_no_result() {
+    let workshop = Workshop::new();
+    let (plain, _) = train(&workshop, "plain", &[]);
+    let other = Workshop::new();
+    let (measured, _) = train(&other, "plain", &["run.attention_statistics=3"]);
+    for key in ["identity", "metrics"] {
+        assert_eq!(plain[key], measured[key], "{key}");
+    }
+    for file in ["weights", "hypotheses/test.txt"] {
+        assert_eq!(plain["checksums"][file], measured["checksums"][file], "{file}");
+    }
+    let curves = other.text("results/plain/seed-1/metrics.csv");
+    let (attention, rest): (Vec<&str>, Vec<&str>) =
+        curves.lines().partition(|line| line.contains("attention/"));
+    assert_eq!(rest, workshop.text("results/plain/seed-1/metrics.csv").lines().collect::<Vec<_>>());
+    let places: Vec<&str> = attention.iter().map(|line| line.rsplit_once(',').unwrap().0).collect();
+    let expected: Vec<String> = [10, 20, 30, 40]
+        .iter()
+        .flat_map(|step| {
+            ["encoder", "decoder", "cross"].iter().flat_map(move |kind| {
+                ["entropy", "above_0.99"].map(|what| format!("{step},attention/{kind}_1_{what}"))
+            })
+        })
+        .collect();
+    assert_eq!(places, expected);
 }

@@ -66,6 +66,11 @@ pub struct RunConfig {
     pub histogram_interval_steps: u64,
     /// Number of dev sentences whose attention weights are recorded at the end. 0 records none.
     pub attention_sentences: usize,
+    /// Number of dev sentences over which each measurement of the dev loss also measures how sharp attention is, in each
+    /// layer: the entropy of the weights and the share of rows that put more than 0.99 on one token
+    /// (docs/tensorboard.md). 0 measures nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attention_statistics: usize,
     /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
     /// ignored. If absent, all layers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,11 +93,16 @@ impl Default for RunConfig {
             sample_sentences: 4,
             histogram_interval_steps: 5_000,
             attention_sentences: 1,
+            attention_statistics: 0,
             attention_layers: None,
             attention_heads: None,
             projector_tokens: 2_000,
         }
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The device that a trial runs on.

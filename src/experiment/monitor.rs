@@ -116,6 +116,10 @@ impl Monitor for RunMonitor<'_> {
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
             self.samples(model, step)?;
+            let sentences = self.work.trial.experiment.run.attention_statistics;
+            for (tag, value) in view::attention_statistics(model, &self.work.stores.dev, sentences) {
+                self.telemetry.metric(step, &tag, value)?;
+            }
         }
         let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());

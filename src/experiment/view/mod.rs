@@ -3,12 +3,14 @@
 //! Everything is kept in the run directory in a form of its own (`views.jsonl`, `attention.json`,
 //! `positions.json`), so that TensorBoard's files can be made again from there.
 
+mod attention_statistics;
 mod attention_view;
 pub(super) mod difference;
 mod histogram;
 mod picture;
 mod projector_view;
 
+pub(super) use attention_statistics::measure as attention_statistics;
 pub use difference::write_difference;
 pub(super) use histogram::histograms;
 
