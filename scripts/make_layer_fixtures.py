@@ -23,7 +23,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from make_parity_fixtures import start, uniforms
-from torch_transformer import MODEL, learning_rate, sinusoids
+from checks import package
+from torch_transformer import MODEL, distances, learning_rate, sinusoids
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/layers"
 VOCABULARY = 9
@@ -134,6 +135,78 @@ def attention(layer, changes=None, lengths=None):
     visible = ~(hidden if lengths is None else hidden[:, None, None, :])
     mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
     return case.finish(output=project("output", mixed.transpose(1, 2).flatten(2), d_model))
+
+
+def relative_attention(furthest, lengths=None, changes=None):
+    """Shaw et al. 2018, equations 3 and 4: a vector for every pair of a query and a key."""
+    case = Case("self_attention", "torch.einsum", {"position": {"relative": furthest}} | (changes or {}), lengths=lengths)
+    model, (batch, length) = case.model, (2, 5)
+    heads = model["heads"]
+    d_k, d_v = (model[key] or model["d_model"] // heads for key in ("d_k", "d_v"))
+    x = case.input("x", batch, length, model["d_model"])
+
+    def project(name, x, outputs):
+        return F.linear(x, case.weight(f"{name}.weight", outputs, x.size(-1)), case.weight(f"{name}.bias", outputs))
+
+    q, k, v = (
+        project(name, x, heads * width).unflatten(-1, (heads, width))
+        for name, width in (("query", d_k), ("key", d_k), ("value", d_v))
+    )
+    tables = [case.weight(f"relative_{name}.weight", 2 * furthest + 1, d) for name, d in (("key", d_k), ("value", d_v))]
+    which = (distances(length).clamp(-furthest, furthest) + furthest)
+    a_k, a_v = (table[which] for table in tables)  # [T, T, width]
+    scores = torch.einsum("bihd,bjhd->bhij", q, k) + torch.einsum("bihd,ijd->bhij", q, a_k)
+    hidden = hidden_future(length) if lengths is None else hidden_padding(lengths, length)[:, None, None, :]
+    weights = (scores / math.sqrt(d_k)).masked_fill(hidden, -math.inf).softmax(-1)
+    mixed = torch.einsum("bhij,bjhd->bihd", weights, v) + torch.einsum("bhij,ijd->bihd", weights, a_v)
+    return case.finish(output=project("output", mixed.flatten(2), model["d_model"]))
+
+
+def rotary_attention(lengths):
+    """Hugging Face's RoFormer: its layer in eager attention, with its table of sines in float64, where it rounds to float32."""
+    from transformers.models.roformer import modeling_roformer as roformer
+
+    case = Case("self_attention", "RoFormerSelfAttention", {"position": "rotary"}, package("transformers"), lengths=lengths)
+    d_model, heads = case.model["d_model"], case.model["heads"]
+    x = case.input("x", 2, 5, d_model)
+    config = roformer.RoFormerConfig(
+        hidden_size=d_model, embedding_size=d_model, num_attention_heads=heads, attention_probs_dropout_prob=0.0
+    )
+    module = roformer.RoFormerSelfAttention(config)
+    case.adopt(module, {f"{part}.{kind}": [f"{part}.{kind}"] for part in ("query", "key", "value") for kind in ("weight", "bias")})
+    d_k = d_model // heads
+    table = sinusoids("sinusoidal", 5, d_k)
+    rounded = roformer.RoFormerSinusoidalPositionalEmbedding(5, d_k)
+    rounded.weight = nn.Parameter(rounded.create_weight(), requires_grad=False)
+    table = torch.cat([table[:, 0::2], table[:, 1::2]], dim=-1)  # sines before cosines
+    assert (table - rounded(torch.Size([2, 5]))).abs().max() < 1e-7
+    hidden = hidden_padding(lengths, 5)
+    mask = torch.zeros(2, 1, 1, 5).masked_fill(hidden[:, None, None, :], -math.inf)
+    mixed = module(x, attention_mask=mask, sinusoidal_pos=table[None, None])[0]
+    weight, bias = case.weight("output.weight", d_model, d_model), case.weight("output.bias", d_model)
+    return case.finish(output=F.linear(mixed, weight, bias))
+
+
+def outside_positions():
+    """What transformers computes of distances: T5's buckets, and BLOOM's ALiBi, whose numbers are float32."""
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    reach = torch.arange(-600, 601)
+
+    def buckets(causal):
+        return T5Attention._relative_position_bucket(reach, bidirectional=not causal).tolist()
+
+    def slopes(heads):
+        return build_alibi_tensor(torch.ones(1, 2), heads, torch.float64)[:, 0, 1].tolist()
+
+    return {
+        "peer": package("transformers"),
+        "first_distance": -600,
+        "t5_encoder": buckets(causal=False),
+        "t5_decoder": buckets(causal=True),
+        "alibi_slopes": {heads: slopes(heads) for heads in range(1, 17)},
+    }
 
 
 def feed_forward():
@@ -361,6 +434,10 @@ CASES = {
     "attention_no_biases": lambda: attention("cross_attention", {"attention_biases": False}, [4, 6]),
     "attention_d_k_not_d_v": lambda: attention("cross_attention", {"d_k": 3, "d_v": 5}, [6, 1]),
     "attention_heads_not_d_model": lambda: attention("self_attention", {"heads": 3, "d_k": 4, "d_v": 4}),
+    "attention_relative": lambda: relative_attention(2, [5, 3]),
+    "attention_relative_causal": lambda: relative_attention(1, changes={"d_k": 3, "d_v": 5}),
+    "attention_relative_far": lambda: relative_attention(7, [2, 5]),
+    "attention_rotary": lambda: rotary_attention([5, 3]),
     "feed_forward": feed_forward,
     "layer_norm": lambda: layer_norm(1e-6),
     "layer_norm_epsilon": lambda: layer_norm(0.1),
@@ -406,6 +483,7 @@ def main():
         text = json.dumps(make(), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")
         print(f"{name}: {len(text)} bytes")
+    (FOLDER.parent / "positions.json").write_text(json.dumps(outside_positions(), separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

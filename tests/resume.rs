@@ -57,15 +57,32 @@ fn interrupt_at(workshop: &Workshop, step: u64, with: i32) -> Option<i32> {
 fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     let whole = Workshop::new();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[2, 9, 15, 22, 23, 30]);
+    let resumed = killed_often(&[2, 9, 15, 22, 23, 30], Workshop::new);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
 }
 
-/// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
-fn killed_often(steps: &[u64]) -> Workshop {
-    for _ in 0..5 {
+/// Running statistics are as much of a training's state as weights are.
+#[test]
+fn batch_normalisation_ends_with_the_same_bytes_as_well() {
+    let workshop = || {
         let workshop = Workshop::new();
+        let experiment = workshop.text("tiny.toml").replace("[model]", "[model]\nnorm_kind = \"batch\"");
+        workshop.write("tiny.toml", &experiment);
+        workshop
+    };
+    let whole = workshop();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let resumed = killed_often(&[9, 22], workshop);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    assert!(whole.text("results/tiny/seed-1/config.toml").contains("norm_kind = \"batch\""));
+    assert_same_results(&whole, &resumed);
+}
+
+/// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
+fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
+    for _ in 0..5 {
+        let workshop = make();
         if steps.iter().all(|&step| interrupt_at(&workshop, step, libc::SIGKILL).is_none()) {
             assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
             return workshop;

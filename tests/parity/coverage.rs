@@ -18,7 +18,8 @@ pub fn check() {
         if choice.key != "initialisation" {
             let layers: &[Layer] = match choice.key.as_str() {
                 // Inside of attention, not on embeddings.
-                "position" if choice.value == "rotary" || choice.value == "alibi" => &[],
+                "position" if choice.value == "rotary" || choice.value.is_object() => &[SelfAttention],
+                "position" if choice.value == "alibi" || choice.value == "t5" => &[],
                 "position" | "tying" => &[Embedding],
                 "norm" => &[Residual, Encoder, Decoder],
                 "attention_biases" => &[CrossAttention],

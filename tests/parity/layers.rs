@@ -13,7 +13,7 @@ use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
 use ablate::model::mode::Mode;
 use ablate::model::norm::Normalisation;
-use ablate::model::position::{Places, PositionEncoding};
+use ablate::model::position::{PassPositions, Places, PositionEncoding, Stack, StackPositions};
 use ablate::model::residual::Residual;
 use ablate::model::weights::{Scope, Start, Weights};
 use ablate::train::TrainingConfig;
@@ -164,17 +164,19 @@ impl Compute<'_> {
                     _ => Attends::Encoder,
                 };
                 let layer = MultiHeadAttention::build(&scope, model, attends);
+                let stack = if case.lengths.is_some() { Stack::Encoder } else { Stack::Decoder };
+                let stack = StackPositions::build(&scope, model, stack);
                 let weights = ready(scope);
-                let seen = inputs.get("memory").unwrap_or(input("x"));
+                let (x, seen) = (input("x"), inputs.get("memory").unwrap_or(input("x")));
                 let mask = if case.lengths.is_some() { padding(seen) } else { causal(seen) };
-                let output = layer.forward(
-                    input("x"),
-                    FIRST,
-                    &layer.keys_and_values(seen, FIRST),
-                    FIRST,
-                    Mask::Added(&mask),
-                    mode,
-                );
+                let all = (FIRST, x.size()[1]);
+                let positions = match attends {
+                    Attends::Itself => stack.pass(all, all, x),
+                    Attends::Encoder => PassPositions::default(),
+                };
+                let mask = positions.on_mask(Mask::Added(&mask)).unwrap_or(mask);
+                let attended = layer.keys_and_values(seen, &positions);
+                let output = layer.forward(x, &attended, Mask::Added(&mask), &positions, mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::FeedForward => {
@@ -185,7 +187,7 @@ impl Compute<'_> {
             Layer::LayerNorm => {
                 let layer = Normalisation::build(&scope, model);
                 let weights = ready(scope);
-                differentiate(vec![("output", layer.forward(input("x")))], &inputs, &weights)
+                differentiate(vec![("output", layer.forward(input("x"), mode))], &inputs, &weights)
             }
             Layer::Residual => {
                 let layer = Residual::build(&scope, model);

@@ -25,6 +25,7 @@ pub mod norm;
 pub mod parts;
 pub mod position;
 pub mod residual;
+pub mod statistics;
 mod unpack;
 pub mod weights;
 

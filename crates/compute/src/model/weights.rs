@@ -3,6 +3,7 @@
 //! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
 //! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
 
+use super::statistics::RunningStatistics;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -41,6 +42,8 @@ pub enum Role {
 pub struct Weights {
     named: Vec<(String, Tensor)>,
     roles: Vec<Role>,
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
 }
 
 impl Weights {
@@ -52,6 +55,18 @@ impl Weights {
     /// What each variable of [`Weights::named`] is.
     pub fn roles(&self) -> &[Role] {
         &self.roles
+    }
+
+    /// Path and tensor of everything that a file of weights holds: the variables, then what training keeps beside them
+    /// without a gradient.
+    pub fn saved(&self) -> Vec<(String, Tensor)> {
+        let all = self.named.iter().chain(&self.buffers);
+        all.map(|(path, tensor)| (path.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// The statistics that every update moves; none but under batch normalisation.
+    pub fn running_statistics(&self) -> &[RunningStatistics] {
+        &self.running
     }
 
     /// Number of trained numbers; shared matrices count once.
@@ -73,7 +88,9 @@ enum Source {
 struct Declared {
     named: Vec<(String, Tensor)>,
     roles: Vec<Role>,
-    /// The paths among them.
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
+    /// All paths.
     taken: HashSet<String>,
     source: Source,
 }
@@ -98,7 +115,14 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared { named: Vec::new(), roles: Vec::new(), taken: HashSet::new(), source };
+        let declared = Declared {
+            named: Vec::new(),
+            roles: Vec::new(),
+            buffers: Vec::new(),
+            running: Vec::new(),
+            taken: HashSet::new(),
+            source,
+        };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -151,10 +175,38 @@ impl Scope {
         tensor
     }
 
-    /// Ends the building: every variable declared below the root.
+    /// Declares running statistics of `width` channels, `running_mean` and `running_variance`, and gives a handle to
+    /// them. They start at 0 and 1, and no gradient changes them.
+    ///
+    /// # Panics
+    /// As [`variable`](Self::variable).
+    pub fn running_statistics(&self, width: i64) -> RunningStatistics {
+        let mut declared = self.declared.borrow_mut();
+        let (kind, device) = match declared.source {
+            Source::ShapesOnly => (Kind::Float, Device::Cpu),
+            Source::Seeded { kind, device, .. } => (kind, device),
+        };
+        let [mean, variance] = [("running_mean", 0.0), ("running_variance", 1.0)].map(|(name, start)| {
+            let path = self.child(name).path;
+            assert!(declared.taken.insert(path.clone()), "buffer {path} declared twice");
+            let tensor = Tensor::full([width], start, (kind, device));
+            declared.buffers.push((path, tensor.shallow_clone()));
+            tensor
+        });
+        let statistics = RunningStatistics::new(mean, variance);
+        declared.running.push(statistics.shallow_clone());
+        statistics
+    }
+
+    /// Ends the building: everything declared below the root.
     pub fn into_weights(self) -> Weights {
         let mut declared = self.declared.borrow_mut();
-        Weights { named: std::mem::take(&mut declared.named), roles: std::mem::take(&mut declared.roles) }
+        Weights {
+            named: std::mem::take(&mut declared.named),
+            roles: std::mem::take(&mut declared.roles),
+            buffers: std::mem::take(&mut declared.buffers),
+            running: std::mem::take(&mut declared.running),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::section::{Section, file_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
+use crate::config::experiment::cell_text;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -99,14 +100,7 @@ pub fn stated(experiment: &Experiment) -> Settings {
     for section in ["data", "model", "training", "decoding"] {
         for (key, value) in value.get(section).and_then(|value| value.as_object()).into_iter().flatten() {
             let key = format!("{section}.{key}");
-            let text = match value {
-                serde_json::Value::String(text) => text.clone(),
-                // A recipe goes by its name.
-                other => match other.get("name").and_then(|name| name.as_str()) {
-                    Some(name) => name.to_string(),
-                    None => other.to_string(),
-                },
-            };
+            let text = cell_text(value);
             if key != "training.seed" && text != "null" {
                 settings.insert(key, text);
             }

@@ -7,7 +7,7 @@ use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, NormKind, Position};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -93,6 +93,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     if !same.model.feed_forward {
         let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
         same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
+    }
+    if same.model.norm_kind == NormKind::None {
+        let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
+        same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
     }
     same.data.max_train_length = same.data.limit_of_training();
     match same.training.schedule.has_stated_peak() {

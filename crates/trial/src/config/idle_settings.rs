@@ -1,11 +1,11 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig};
+use super::experiment::{Experiment, RunConfig, value_text};
 use super::identity::configuration_hash;
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, NormKind, Position};
 use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
@@ -48,6 +48,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
         }
     }
+    if model.norm_kind == NormKind::None {
+        for key in ["model.norm", "model.layer_norm_epsilon"] {
+            found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
+        }
+    }
     if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));
@@ -57,7 +62,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = serde_json::to_string(value).unwrap_or_default();
+    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),

@@ -131,7 +131,9 @@ fn expectation(expected: &dyn de::Expected) -> String {
         "a sequence" => "an array".to_string(),
         "a map" => "a table".to_string(),
         "string or map" => "a name, or a table with one name as its key".to_string(),
-        "newtype variant" | "struct variant" => "a table under this name".to_string(),
+        "newtype variant" | "struct variant" => {
+            "a table with this name as its key, as in { name = value }".to_string()
+        }
         text if text.starts_with("struct ") => "a table".to_string(),
         text if text.starts_with("enum ") => "a name, or a table with one name as its key".to_string(),
         text => text.to_string(),

@@ -17,6 +17,8 @@ use std::fmt::Display;
 const LARGEST_SIZE: i64 = 1 << 24;
 /// `embedding_multiple` at most.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
+/// Largest distance with a vector of relative positions: every query has a product with each of them.
+const FURTHEST_DISTANCE: i64 = 1 << 12;
 /// Most layers of a stack.
 const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
@@ -277,7 +279,12 @@ impl Checks<'_> {
                 let wrong = || self.mistake(key, message, "expected heads of an even width");
                 if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
             }
-            Position::Alibi | Position::None => Ok(()),
+            Position::Relative(furthest) => {
+                let accepted = format!("0 to {FURTHEST_DISTANCE}");
+                let holds = (0..=FURTHEST_DISTANCE).contains(&furthest);
+                self.require(holds, "model.position.relative", furthest, &accepted)
+            }
+            Position::Alibi | Position::T5 | Position::None => Ok(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The settings of an experiment as a flat list, as TensorBoard and comparisons show them.
 
 use crate::config::Experiment;
+use crate::config::experiment::cell_text;
 use crate::telemetry::hparams::HParamValue;
 use std::collections::BTreeMap;
 
@@ -15,11 +16,8 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
-                serde_json::Value::String(text) => HParamValue::Text(text.clone()),
-                serde_json::Value::Array(_) => HParamValue::Text(value.to_string()),
-                other => HParamValue::Text(
-                    other.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_string(),
-                ),
+                serde_json::Value::Null => HParamValue::Text(String::new()),
+                other => HParamValue::Text(cell_text(other)),
             };
             settings.insert(format!("{section}.{key}"), value);
         }

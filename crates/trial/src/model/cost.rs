@@ -7,6 +7,9 @@
 use super::{Activation, ModelConfig, Norm, NormKind, Position, Tying, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
+/// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
+pub const T5_BUCKETS: i64 = 32;
+
 /// The shape of one micro-batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchShape {
@@ -25,7 +28,8 @@ pub struct BatchShape {
 /// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct ForwardFlops {
-    /// Queries, keys, values and outputs of all attention layers.
+    /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
+    /// vectors of relative positions.
     pub projections: f64,
     /// Queries times keys, and weights times values: what grows with the square of the lengths.
     pub attention: f64,
@@ -104,10 +108,16 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         Position::Learned => 2 * learned_positions,
         Position::Sinusoidal
         | Position::SinusoidalHalves
+        | Position::Relative(_)
         | Position::Rotary
         | Position::Alibi
+        | Position::T5
         | Position::None => 0,
     };
+    // A bias for each bucket and head of the encoder's scores and of the decoder's.
+    let biases_of_buckets = if config.position == Position::T5 { 2 * T5_BUCKETS * heads } else { 0 };
+    // Of self-attention, in each layer of encoder and decoder: vectors for keys and for values, which the heads share.
+    let relative = 2 * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let (d_k, d_v) = (heads * config.d_k(), heads * config.d_v());
     // Query, key and value; the output.
     let biases = if config.attention_biases { 2 * d_k + d_v + d_model } else { 0 };
@@ -119,8 +129,9 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         (true, width) => 2 * d_model * width + width + d_model,
     };
     let one_norm = match config.norm_kind {
-        NormKind::Layer => 2 * d_model,
+        NormKind::Layer | NormKind::Batch => 2 * d_model,
         NormKind::Rms => d_model,
+        NormKind::None => 0,
     };
     let end = match config.norm {
         Norm::Post => 0,
@@ -128,8 +139,8 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     };
     // A layer of the encoder has one attention and one of the decoder two; each sub-layer has a norm.
     let norms = if config.feed_forward { 5 } else { 3 };
-    let layer = 3 * attention + 2 * feed_forward + norms * one_norm;
-    ((rows + positions) * d_model + config.layers as i64 * layer + 2 * end) as u64
+    let layer = 3 * attention + 2 * feed_forward + norms * one_norm + relative;
+    ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + 2 * end) as u64
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
@@ -144,12 +155,27 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
     // Query and output for every position that attends, key and value for every one attended to.
     let own = 2.0 * d_model * (d_k + d_v);
     let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
+    let relative = 2.0 * relative_vectors(config) * (d_k + d_v) * (sources + targets);
     let seen = pairs * (source * source + target * target + target * source);
     ForwardFlops {
-        projections: layers * projections,
+        projections: layers * (projections + relative),
         attention: layers * 2.0 * (d_k + d_v) * seen,
         feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
+    }
+}
+
+/// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
+fn relative_vectors(config: &ModelConfig) -> f64 {
+    match config.position {
+        Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,
+        Position::Sinusoidal
+        | Position::SinusoidalHalves
+        | Position::Learned
+        | Position::Rotary
+        | Position::Alibi
+        | Position::T5
+        | Position::None => 0.0,
     }
 }
 
@@ -164,14 +190,22 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let attention = |queries: f64, keys: f64, scores: f64| {
         (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
     };
-    // The norm's input and output, and the mask.
-    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    // The norm's input, centred under batch normalisation, its output, and the mask.
+    let normed = match model.norm_kind {
+        NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
+        NormKind::None => 1.0,
+    };
+    let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
     let feed_forward = model.inner_width() as f64
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
+    // With relative positions the queries once more, and the weights summed up by distance.
+    let vectors = relative_vectors(model);
+    let relative = if vectors > 0.0 { d_k + heads * vectors } else { 0.0 };
     let encoder = attention(sources, sources, pairs * source * source)
-        + sources * (residual + last_residual + feed_forward);
+        + sources * (residual + last_residual + feed_forward + relative);
     let decoder = attention(targets, targets, pairs * target * target)
+        + targets * relative
         + attention(targets, sources, pairs * target * source)
         + targets * (2.0 * residual + last_residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
@@ -196,8 +230,14 @@ fn kept_of_activation(activation: Activation) -> f64 {
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
+    // Scores, and what positions add to them: of all layers, or of one and looked up from the products with all vectors.
+    let (scores, products) = match model.position {
+        Position::Alibi | Position::T5 => (4.0, 0.0),
+        Position::Relative(_) => (4.0, relative_vectors(model)),
+        _ => (3.0, 0.0),
+    };
     pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer
+        + model.heads as f64 * pairs * longer * (scores * longer + products)
 }
 
 #[cfg(test)]
