@@ -144,9 +144,9 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 
 #[test]
 fn no_output_depends_on_a_later_target_token() {
-    // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
-    // the source alone, which two layers bring below the rounding of float32. Where no norm brings every vector back to one
-    // size, even float64 may not see it.
+    // Without residual connections the target reaches the output only through the queries of the attention to the source.
+    // Two layers bring that below the rounding of float32, and, where no norm brings every vector back to one size, below
+    // that of float64.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
