@@ -4,6 +4,7 @@ use super::section::{Section, file_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
+use crate::experiment::settings::all_settings;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -96,7 +97,7 @@ const UNSET: &str = "unset";
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
-    let value = serde_json::to_value(experiment).unwrap_or_default();
+    let value = all_settings(experiment);
     for section in ["data", "model", "training", "decoding"] {
         for (key, value) in value.get(section).and_then(|value| value.as_object()).into_iter().flatten() {
             let key = format!("{section}.{key}");
