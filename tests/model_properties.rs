@@ -92,7 +92,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)>
 
 /// How far apart equal results may be that are computed in another order. Gates before batch normalisation make the most of it.
 fn rounding(model: &EncoderDecoder) -> f64 {
-    if model.kind() == Kind::Double { 1e-12 } else { 3e-5 }
+    if model.kind() == Kind::Double { 1e-12 } else { 5e-5 }
 }
 
 /// The encoder's output by the code that decodes.
@@ -149,10 +149,9 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 
 #[test]
 fn no_output_depends_on_a_later_target_token() {
-    // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
-    // the source alone, which two layers bring below the rounding of float32; with additive scores, in which a query adds
-    // nearly the same to all keys, or batch normalisation, which does not
-    // make each token large again, below that of float64.
+    // Without residual connections the target reaches the output only through the queries of the attention to the source.
+    // Two layers bring that below the rounding of float32, and, where no norm brings every vector back to one size or
+    // scores are additive, so that a query adds nearly the same to all keys, below that of float64.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
@@ -166,7 +165,8 @@ fn no_output_depends_on_a_later_target_token() {
             );
             assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
             let scores = [config.attention.score, config.attention.cross_score()];
-            let weak = scores.contains(&Score::Additive) || config.norm_kind == NormKind::Batch;
+            let rescaled = matches!(config.norm_kind, NormKind::Layer | NormKind::Rms);
+            let weak = scores.contains(&Score::Additive) || !rescaled;
             let hidden = !config.residual && (weak || model.kind() == Kind::Float);
             assert!(
                 hidden || other.get(0).get(place) != decoded.get(0).get(place),
@@ -279,16 +279,17 @@ fn every_variable_gets_a_gradient() {
         let decoded = model.decode(&ids(&TARGET), &encoded, &Mode::evaluation());
         let targets = ids(&TARGET).roll([-1], [1]).flatten(0, -1);
         cross_entropy(&model.logits(&decoded.flatten(0, 1)), &targets, 0.1).smoothed.backward();
+        // Without norms, gradients may be large.
         let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
-        let largest_of_all =
-            gradients.map(|gradient| gradient.abs().max().double_value(&[])).fold(0.0, f64::max);
+        let size =
+            gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
+        let size = size.fold(1.0, f64::max);
         for (path, variable) in model.weights().named() {
             let gradient = variable.grad();
             assert!(gradient.defined(), "{name}: {path} has no gradient");
             let largest = gradient.abs().max().double_value(&[]);
             if is_unseen_key_bias(&config, path) {
-                // Behind gates without norms gradients are large, and rounding with them.
-                assert!(largest < 1e-13 * largest_of_all.max(1.0), "{name}: {path} {largest:e}");
+                assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}");
             } else {
                 // Without the connections gradients vanish with depth.
                 let least = if config.residual { 1e-6 } else { 0.0 };

@@ -125,7 +125,7 @@ fn a_feed_forward_block_that_is_not_there_has_no_width() {
 fn rows_that_train_on_other_lengths_are_different() {
     let rows = |length| {
         format!(
-            "{SWEEP}[[row]]\nlabel = \"all\"\n[[row]]\nlabel = \"short\"\nset = {{ \"data.max_train_length\" = {length} }}"
+            "{SWEEP}[[row]]\nlabel = \"all\"\n[[row]]\nlabel = \"short\"\nset = {{ \"data.max_train_length\" = {length}, \"model.layers\" = 2 }}"
         )
     };
     assert!(Folder::sweep(&rows(49)).1.is_ok());

@@ -178,7 +178,7 @@ pub struct Diagnostic {
     /// What would be accepted, and the nearest name.
     pub help: Option<String>,
     /// Further mistakes in the same text, to be told at once.
-    pub more: Vec<Diagnostic>,
+    pub more: Box<[Diagnostic]>,
 }
 
 /// A place in a text that the user wrote.
@@ -202,7 +202,7 @@ impl Place {
 
 impl Diagnostic {
     pub fn new(message: impl Into<String>) -> Self {
-        Diagnostic { message: message.into(), place: None, help: None, more: Vec::new() }
+        Diagnostic { message: message.into(), place: None, help: None, more: Box::default() }
     }
 
     pub fn at(mut self, place: Option<Place>) -> Self {
@@ -219,13 +219,18 @@ impl Diagnostic {
     pub fn of_all(
         checks: impl IntoIterator<Item = std::result::Result<(), Diagnostic>>,
     ) -> Option<Diagnostic> {
-        let mut failed: Vec<Diagnostic> = checks.into_iter().filter_map(|check| check.err()).collect();
+        let each = |mut failed: Diagnostic| {
+            let more = std::mem::take(&mut failed.more);
+            std::iter::once(failed).chain(more)
+        };
+        let mut failed: Vec<Diagnostic> =
+            checks.into_iter().filter_map(|check| check.err()).flat_map(each).collect();
         // Those of one file in the order of its lines.
         failed
             .sort_by_key(|failed| failed.place.as_ref().map(|place| (place.file.clone(), place.span.start)));
         let mut failed = failed.into_iter();
         let mut first = failed.next()?;
-        first.more.extend(failed);
+        first.more = failed.collect();
         Some(first)
     }
 }

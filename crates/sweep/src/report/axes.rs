@@ -5,6 +5,7 @@ use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::subsections::settings_of;
+use crate::experiment::settings::all_settings;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -97,7 +98,7 @@ const UNSET: &str = "unset";
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
-    let value = serde_json::to_value(experiment).unwrap_or_default();
+    let value = all_settings(experiment);
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
         for (key, value) in settings_of(section, table) {

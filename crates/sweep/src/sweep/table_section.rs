@@ -76,8 +76,12 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let bounds = trials.iter().map(|trial| &trial.experiment.decoding.length_buckets);
-    let classes: Vec<LengthClass> = bounds.flat_map(|bounds| LengthClass::all(bounds)).collect();
+    let mut classes: Vec<LengthClass> = Vec::new();
+    for class in trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)) {
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
     let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
     let known: Vec<String> =
         by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
@@ -85,8 +89,7 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     match columns.into_iter().find(|(_, column)| is_of_class(column) && !known.contains(column)) {
         None => Ok(()),
         Some((i, column)) => {
-            let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
-            known.dedup();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let help = match known.is_empty() {
                 true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
                 false => accepted(column, &known),

@@ -13,8 +13,7 @@ use serde::de::{self, IntoDeserializer, Visitor};
 /// # Errors
 /// All keys and values that do not fit, up to [`MOST_MISTAKES`], as one [`Diagnostic`].
 pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Result<T, Diagnostic> {
-    let read = |table: &Table| T::deserialize(Root { table, place });
-    let mut mismatch = match read(table) {
+    let mut mismatch = match T::deserialize(Root { table, place }) {
         Ok(found) => return Ok(found),
         Err(mismatch) => mismatch,
     };
@@ -26,7 +25,7 @@ pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Resu
         if !removed || found.len() == MOST_MISTAKES {
             break;
         }
-        match read(&rest) {
+        match T::deserialize(Root { table: &rest, place }) {
             Err(next) if !next.is_missing() => mismatch = next,
             _ => break,
         }

@@ -160,3 +160,21 @@ impl From<DeviceChoice> for String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_look_as_in_toml_and_cells_without_quotes() {
+        let data = json!({ "relative": 4 });
+        assert_eq!(
+            (value_text(&data), cell_text(&data)),
+            ("{ relative = 4 }".into(), "{ relative = 4 }".into())
+        );
+        assert_eq!((value_text(&json!("t5")), cell_text(&json!("t5"))), ("\"t5\"".into(), "t5".into()));
+        assert_eq!(cell_text(&json!({ "name": "iwslt14", "sources": [] })), "iwslt14");
+        assert_eq!((value_text(&json!(0.5)), cell_text(&json!(true))), ("0.5".into(), "true".into()));
+    }
+}

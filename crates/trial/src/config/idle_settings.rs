@@ -8,6 +8,7 @@ use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
+use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -116,7 +117,7 @@ fn rate(training: &TrainingConfig) -> Option<Idle> {
             "leave it out, or set it to 1.0 where a base states another",
         );
     }
-    if Schedule::ends_in_warmup(training) && schedule != Schedule::Constant {
+    if ends_in_warmup(training) && schedule != Schedule::Constant {
         return idle(
             "training.schedule",
             format!(
@@ -206,7 +207,7 @@ fn effective(experiment: &Experiment) -> Experiment {
     let training = &mut same.training;
     // The best weights are kept beside the others, not scored.
     training.keep_best = false;
-    if Schedule::ends_in_warmup(training) {
+    if ends_in_warmup(training) {
         training.schedule = Schedule::Constant;
     }
     if patience(training).is_some() {

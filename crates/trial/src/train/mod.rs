@@ -4,6 +4,7 @@
 
 pub mod checkpoint_files;
 pub mod examples;
+pub mod learning_rate;
 pub mod memory_estimate;
 pub mod pairs;
 pub mod run_state;
