@@ -132,6 +132,43 @@ CASES = {
         "attention": {"score": "multiplicative", "projections": "shared_query_key"},
         "layers": 2,
     },
+    "relative_values_only": {"position": {"relative": 2}, "attention": {"projections": "values_only"}, "norm": "pre"},
+    "relative_no_projections": {"position": {"relative": 2}, "attention": {"projections": "none"}},
+    "rotary_dot": {
+        "position": "rotary",
+        "attention": {"score": "dot", "projections": "shared_query_key", "span": {"local": 2}},
+    },
+    "rotary_values_only": {
+        "position": "rotary",
+        "attention": {"projections": "values_only", "span": {"big_bird": {"block": 1, "random": 1, "global": 0}}},
+    },
+    "rotary_no_projections": {"position": "rotary", "attention": {"projections": "none"}, "norm": "pre"},
+    "alibi_dot": {
+        "position": "alibi",
+        "attention": {"score": "dot", "projections": "shared_query_key", "span": {"local": 2}},
+    },
+    "alibi_values_only": {
+        "position": "alibi",
+        "attention": {
+            "score": "multiplicative",
+            "projections": "values_only",
+            "span": {"big_bird": {"block": 1, "random": 1, "global": 0}},
+        },
+    },
+    "alibi_no_projections": {"position": "alibi", "attention": {"projections": "none", "decoder_span": {"local": 2}}},
+    "t5_dot": {
+        "position": "t5",
+        "attention": {"score": "dot", "projections": "shared_query_key", "decoder_span": {"local": 2}},
+    },
+    "t5_values_only": {
+        "position": "t5",
+        "attention": {
+            "score": "multiplicative",
+            "projections": "values_only",
+            "span": {"big_bird": {"block": 1, "random": 1, "global": 0}},
+        },
+    },
+    "t5_no_projections": {"position": "t5", "attention": {"projections": "none"}, "norm": "pre"},
 }
 
 

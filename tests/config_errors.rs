@@ -153,6 +153,39 @@ fn settings_of_attention() {
         "choose another span, or a position encoding on the embeddings",
     );
     experiment_fails(
+        "[model]\nposition = { relative = 4 }\nattention.score = \"additive\"",
+        4,
+        "model.attention.score = \"additive\" has no product of queries and keys, and model.position = { relative = 4 } adds \
+         a vector for the distance to the key in that product",
+        "choose another score or another position encoding",
+    );
+    for position in ["\"t5\"", "\"rotary\"", "{ relative = 4 }"] {
+        experiment_fails(
+            &format!("[model]\nposition = {position}\nattention.span = {{ linformer = 8 }}"),
+            4,
+            &format!(
+                "model.attention.span = {{ linformer = … }} mixes the keys of all positions, and model.position = {position} \
+                 needs to know where each key stands"
+            ),
+            "choose another span, or a position encoding on the embeddings",
+        );
+    }
+    for (key, span, name) in [
+        ("span", "{ local = 8 }", "local"),
+        ("span", "{ big_bird = { block = 4, random = 1, global = 1 } }", "big_bird"),
+        ("decoder_span", "{ local = 8 }", "local"),
+    ] {
+        experiment_fails(
+            &format!("[model]\nposition = {{ relative = 4 }}\n[model.attention]\n{key} = {span}"),
+            5,
+            &format!(
+                "model.attention.{key} = {{ {name} = … }} is computed in blocks, and model.position = {{ relative = 4 }} needs \
+                 the scores of all pairs of positions"
+            ),
+            "choose the span \"full\", or another position encoding",
+        );
+    }
+    experiment_fails(
         "[training]\npacked_length = 60\n[model.attention]\nspan = { linformer = 8 }",
         3,
         "training.packed_length = 60 puts several sentences into a row, and model.attention.span = { linformer = … } needs \

@@ -1,7 +1,7 @@
 //! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
 
+use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
-use ablate::model::conflict::conflict;
 use ablate::model::{AttentionConfig, ModelConfig, Position, Projections, Score, Span};
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@
 //! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
 //! nothing, [`json_schema`] tells editors what a file may hold.
 
+pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
 pub mod identity;

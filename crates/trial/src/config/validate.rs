@@ -2,13 +2,13 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
+use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig};
 use super::toml_tree::Tree;
 use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::conflict::{Conflict, conflict};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
 use crate::train::TrainingConfig;
 use std::fmt::Display;

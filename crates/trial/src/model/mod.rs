@@ -4,7 +4,6 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
-pub mod conflict;
 pub mod cost;
 mod span_work;
 

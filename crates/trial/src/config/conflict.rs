@@ -1,6 +1,7 @@
 //! Which settings of attention contradict others of the model.
 
-use super::{AttentionConfig, CausalSpan, ModelConfig, Position, Projections, Score, Span};
+use super::experiment::value_text;
+use crate::model::{AttentionConfig, CausalSpan, ModelConfig, Position, Projections, Score, Span};
 use serde::Serialize;
 
 /// Settings that contradict each other.
@@ -38,9 +39,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
     // What positions do to queries and keys, or to products with them, that the score must be made of.
     let on_products = match position {
         Position::Rotary => Some("turns them so that their product tells how far apart they stand"),
-        Position::Relative(_) => {
-            Some("adds to the product of a query and a key that with the vector of their distance")
-        }
+        Position::Relative(_) => Some("adds a vector for the distance to the key in that product"),
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Learned
@@ -97,5 +96,5 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
 
 /// A choice as a file states it.
 fn name_of(choice: &impl Serialize) -> String {
-    serde_json::to_string(choice).unwrap_or_default()
+    value_text(&serde_json::to_value(choice).unwrap_or_default())
 }
