@@ -9,9 +9,8 @@
 mod common;
 
 use ablate::config::experiment::{DeviceChoice, RunConfig};
-use ablate::device::{self, card_memory, forget_peak_memory, peak_memory, settle};
+use ablate::device::{self, card_memory, forget_peak_memory, hardware, peak_memory, settle};
 use ablate::error::{Error, Result};
-use ablate::experiment::provenance::provenance;
 use ablate::model::mode::Mode;
 use ablate::model::{AttentionConfig, EncoderDecoder, ModelConfig, Network, Span};
 use clap::Parser;
@@ -76,13 +75,14 @@ fn run(arguments: &Arguments) -> Result<Value> {
             found.push(measure(name, &model, length, arguments.repetitions.max(1)));
         }
     }
-    Ok(json!({ "provenance": provenance(device), "spans": found }))
+    Ok(json!({ "hardware": hardware(device), "threads": tch::get_num_threads(), "spans": found }))
 }
 
 /// One span at one length.
 fn measure(span: &str, model: &EncoderDecoder, length: i64, repetitions: usize) -> Value {
     let device = model.device();
-    let source = (Tensor::arange(length, (Kind::Int64, device)) * 7 % (VOCABULARY - 3) + 3).unsqueeze(0);
+    let source =
+        ((Tensor::arange(length, (Kind::Int64, device)) * 7).remainder(VOCABULARY - 3) + 3).unsqueeze(0);
     let pass = || {
         let begun = Instant::now();
         model.encode(&source, &[length], &Mode::evaluation()).output.square().mean(Kind::Float).backward();

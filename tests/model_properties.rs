@@ -326,8 +326,6 @@ fn vectors_are_declared_as_biases_or_gains() {
         assert_eq!(weights.named().len(), weights.roles().len());
         for ((path, variable), role) in weights.named().iter().zip(weights.roles()) {
             let expected = match path.rsplit('.').next() {
-                // T5's biases on scores.
-                _ if path.ends_with("position_bias.weight") => Role::Bias,
                 Some("bias" | "offset") => Role::Bias,
                 Some("scale") => Role::Gain,
                 _ => Role::Weight,

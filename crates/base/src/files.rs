@@ -266,7 +266,7 @@ pub fn temporary_beside(path: &Path) -> PathBuf {
 }
 
 /// The directory that holds `path`: `.` for a bare name.
-fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),

@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "ablate", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
+    // `GLOBAL_OPTIONS` in `commands/score/sacre_bleu` repeats the names of these options.
     #[command(flatten)]
     places: Places,
     /// When to use colours and bold text.

@@ -1,8 +1,8 @@
 //! `ablate schema`: what the files may hold, for editors.
 
-use super::print;
+use super::print_json;
 use crate::config::json_schema;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sweep;
 use clap::{Args, ValueEnum};
 
@@ -32,6 +32,5 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Kind::Part => sweep::file::part_schema(),
         Kind::Recipe => json_schema::recipe(),
     };
-    let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::failed(error.to_string()))?;
-    print(&format!("{text}\n"))
+    print_json(&schema)
 }

@@ -49,9 +49,9 @@ impl Decoder {
     /// All positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding mask
-    /// [B, 1, 1, S], what may be seen of the target `own` → [B, T, D]. Target padding needs no mask: it stands after every
-    /// real token, where no position sees it.
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding
+    /// mask [B, 1, 1, S], what may be seen of the target `own` → [B, T, D]. Target padding needs no mask: it stands after
+    /// every real token, where no position sees it.
     pub fn forward(
         &self,
         x: Tensor,

@@ -324,6 +324,7 @@ pub struct FilePair {
     pub sample: Option<f64>,
 }
 
+#[cfg(test)]
 impl FilePair {
     /// Two plain text files.
     pub fn new(source: &str, target: &str) -> Self {

@@ -263,23 +263,14 @@ impl ActiveSweep<'_, '_> {
             Ok(true) => {
                 self.view.begin(trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
-                self.view.end(trial);
-                self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
-                self.keep_record(&order);
-                self.queue.settle(&task);
-                self.tally.finished += 1;
+                self.finished(&task, &order, Record::load(&order.run_dir).ok().flatten(), None);
                 return Ok(());
             }
             Ok(false) => self.view.begin(trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
             Err(error) if error.exit_code() == 2 => {
-                let failure = Failure {
-                    identity: task.job.identity.clone(),
-                    kind: FailureKind::Failed,
-                    reason: "not started".to_string(),
-                    detail: error.to_string(),
-                    attempts: task.job.failures + 1,
-                };
+                let reason = "not started".to_string();
+                let failure = failure(&task, FailureKind::Failed, reason, error.to_string());
                 return self.failed(&task, &order, "0s", failure);
             }
             Err(error) => return Err(error),
@@ -292,41 +283,38 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// An attempt is over: what follows from its ending.
+    /// Handles the ending of an attempt. A trial has finished if it left its record, and only then.
     fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
         let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
         let took = attempt.took();
         let Attempt { task, order, .. } = attempt;
-        match confirm(ending, &order.run_dir, &order.identity) {
-            Ending::Finished => {
+        match (ending, Record::load(&order.run_dir)) {
+            (_, Ok(Some(record))) if record.identity == order.identity => {
                 self.note(&task, Kind::Finished, None)?;
-                let metrics = final_metrics(&order.run_dir);
-                self.scheduler.progress.finished(order.trial, &metrics);
-                self.scheduler.progress.message(&format!(
-                    "{}: finished in {took}{}",
-                    order.name,
-                    scores(&metrics)
-                ));
-                self.view.end(&self.scheduler.trials[order.trial]);
-                self.keep_record(&order);
-                self.queue.settle(&task);
-                self.tally.finished += 1;
+                self.finished(&task, &order, Some(record), Some(&took));
             }
-            Ending::Stopped => self.stopped(&task, &order, &took)?,
-            Ending::Requeued(why) => {
+            (Ending::Finished, found) => {
+                let reason = match found {
+                    Ok(_) => "ended without a record of its own".to_string(),
+                    Err(error) => error.to_string(),
+                };
+                let failure = failure(&task, FailureKind::Failed, reason, String::new());
+                self.failed(&task, &order, &took, failure)?;
+            }
+            (Ending::Stopped, _) => self.stopped(&task, &order, &took)?,
+            (Ending::Requeued(why), _) => {
                 self.note(&task, Kind::Requeued, Some(&why))?;
                 self.scheduler.progress.message(&format!("{}: {why}; it goes on", order.name));
                 self.queue.requeue(&task);
             }
-            Ending::Left(why) => {
+            (Ending::Left(why), _) => {
                 self.note(&task, Kind::Stopped, Some(&why))?;
                 self.scheduler.progress.message(&format!("{}: {why}", order.name));
                 self.queue.settle(&task);
                 self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
             }
-            Ending::Failed { kind, reason, detail } => {
-                let attempts = task.job.failures + 1;
-                let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
+            (Ending::Failed { kind, reason, detail }, _) => {
+                let failure = failure(&task, kind, reason, detail);
                 self.failed(&task, &order, &took, failure)?;
             }
         }
@@ -372,6 +360,29 @@ impl ActiveSweep<'_, '_> {
         self.scheduler.progress.message(&format!("{name}: {what} {}", other.display()));
         self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
         Ok(finished)
+    }
+
+    /// Reports a finished trial, adds its record to the sweep's file and settles its assignment. `took` is the time of the
+    /// attempt; absent if another run had finished the same trial before.
+    fn finished(&mut self, task: &Task, order: &Order, record: Option<Record>, took: Option<&str>) {
+        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+        let none = BTreeMap::new();
+        let metrics = record.as_ref().map_or(&none, |record| &record.metrics);
+        progress.finished(order.trial, metrics);
+        if let Some(took) = took {
+            let bleu =
+                metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"));
+            progress.message(&format!("{}: finished in {took}{bleu}", order.name));
+        }
+        self.view.end(&trials[order.trial]);
+        // The end of the sweep writes the whole file in any case.
+        if let Some(record) = record
+            && let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)]))
+        {
+            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
+        }
+        self.queue.settle(task);
+        self.tally.finished += 1;
     }
 
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
@@ -434,15 +445,6 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// Adds the record of a finished trial to the sweep's file, which the end of the sweep writes in any case.
-    fn keep_record(&self, order: &Order) {
-        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
-        let Ok(Some(record)) = Record::load(&order.run_dir) else { return };
-        if let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)])) {
-            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
-        }
-    }
-
     fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
         self.scheduler.progress.note(task.job.trial, event, reason);
         let trial = &self.scheduler.trials[task.job.trial];
@@ -456,28 +458,13 @@ impl ActiveSweep<'_, '_> {
     }
 }
 
-/// A trial has finished if it left its record, and only then.
-fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
-    let reason = match Record::load(run_dir) {
-        Ok(Some(record)) if record.identity == identity => return Ending::Finished,
-        _ if ending != Ending::Finished => return ending,
-        Ok(_) => "ended without a record of its own".to_string(),
-        Err(error) => error.to_string(),
-    };
-    Ending::Failed { kind: FailureKind::Failed, reason, detail: String::new() }
+/// The failure of an attempt at a task.
+fn failure(task: &Task, kind: FailureKind, reason: String, detail: String) -> Failure {
+    Failure { identity: task.job.identity.clone(), kind, reason, detail, attempts: task.job.failures + 1 }
 }
 
 /// The dev loss that the run measured at an update.
 fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).ok()?;
     rows.into_iter().find(|row| row.step == step && row.tag == DEV_LOSS).map(|row| row.value)
-}
-
-/// The final scores by tag; none if there is no sound record.
-fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
-    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
-}
-
-fn scores(metrics: &BTreeMap<String, f64>) -> String {
-    metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }

@@ -1,8 +1,7 @@
 //! Which settings of attention contradict others of the model.
 
-use super::experiment::value_text;
+use super::experiment::setting_text;
 use crate::model::{AttentionConfig, CausalSpan, ModelConfig, Position, Projections, Score, Span};
-use serde::Serialize;
 
 /// Settings that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
                 message: format!(
                     "model.attention.projections = {} splits the input into heads, but model.heads = {heads} heads of \
                      {name} = {width} are not model.d_model = {d_model} numbers wide",
-                    name_of(&projections)
+                    setting_text(&projections)
                 ),
                 help: "leave model.d_k and model.d_v out and choose heads that divide d_model, or choose other projections",
             });
@@ -52,7 +51,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
             key: "model.attention.score",
             message: format!(
                 "model.attention.score = \"additive\" has no product of queries and keys, and model.position = {} {what}",
-                name_of(&position)
+                setting_text(&position)
             ),
             help: "choose another score or another position encoding",
         });
@@ -67,7 +66,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
             message: format!(
                 "model.attention.span = {{ linformer = … }} mixes the keys of all positions, and model.position = {} needs to \
                  know where each key stands",
-                name_of(&position)
+                setting_text(&position)
             ),
             help: "choose another span, or a position encoding on the embeddings",
         });
@@ -86,15 +85,10 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
             message: format!(
                 "{key} = {{ {name} = … }} is computed in blocks, and model.position = {} needs the scores of all pairs of \
                  positions",
-                name_of(&position)
+                setting_text(&position)
             ),
             help: "choose the span \"full\", or another position encoding",
         });
     }
     None
-}
-
-/// A choice as a file states it.
-fn name_of(choice: &impl Serialize) -> String {
-    value_text(&serde_json::to_value(choice).unwrap_or_default())
 }
