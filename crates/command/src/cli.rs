@@ -1,9 +1,9 @@
 //! The words of the command line. What they do is in `commands`.
 
-use crate::color::ColorChoice;
+use crate::color;
 use crate::commands::{self, Places};
 use crate::error::Result;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train, decode and score Transformers that TOML files describe, and print tables of their ablations.
 #[derive(Debug, Parser)]
@@ -12,7 +12,7 @@ pub struct Cli {
     // `GLOBAL_OPTIONS` in `commands/score/sacre_bleu` repeats the names of these options.
     #[command(flatten)]
     places: Places,
-    /// When to use colours and bold text.
+    /// When to use colours and bold text; `auto` is on terminals, unless NO_COLOR is set or TERM is dumb.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     color: ColorChoice,
     #[command(subcommand)]
@@ -149,10 +149,10 @@ pub enum Computing {
 impl Cli {
     /// The words that this process was started with. Ends it at `--help` and at mistakes.
     pub fn from_command_line() -> Cli {
-        let choice = ColorChoice::of_words(std::env::args_os());
-        choice.apply();
+        let choice = color::choice_of_words(std::env::args_os());
+        color::apply(choice);
         let words = commands::score::words(std::env::args_os());
-        let matches = Cli::command().color(choice.for_clap()).get_matches_from(words);
+        let matches = Cli::command().color(choice).get_matches_from(words);
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

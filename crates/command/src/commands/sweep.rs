@@ -30,7 +30,7 @@ use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::{Trial, run_dir};
-use crate::sweep::trial_queue::Job;
+use crate::sweep::trial_queue::PendingTrial;
 use crate::sweep::{collect, directory, driver, place, plan, record_file};
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -288,27 +288,28 @@ impl Call<'_> {
     fn run(&self) -> Result<Tally> {
         let Scheduler { results, data_root, sweep_dir, trials, progress, .. } = *self.scheduler;
         let workers = self.workers;
-        let Survey { identities, finished, failures, jobs } = self.scheduler.survey()?;
-        let committed = |job: &Job| self.committed.of(&job.identity).map(|found| (job.trial, found));
-        let reused: BTreeMap<usize, &committed::Committed> = jobs.iter().filter_map(committed).collect();
-        let (jobs, left): (Vec<_>, Vec<_>) = jobs
+        let Survey { identities, finished, failures, pending } = self.scheduler.survey()?;
+        let committed =
+            |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
+        let reused: BTreeMap<usize, &committed::Committed> = pending.iter().filter_map(committed).collect();
+        let (pending, left): (Vec<_>, Vec<_>) = pending
             .into_iter()
-            .filter(|job| !reused.contains_key(&job.trial))
-            .partition(|job| self.only.wants(&trials[job.trial], failures.get(&job.trial)));
+            .filter(|pending| !reused.contains_key(&pending.trial))
+            .partition(|pending| self.only.wants(&trials[pending.trial], failures.get(&pending.trial)));
         let (all, finished_before) = (trials.len(), finished.len() + reused.len());
         progress.tell(&SweepEvent::SweepStarted {
             sweep: &self.spec.name,
             directory: sweep_dir,
             trials: all,
             finished: finished_before,
-            to_run: jobs.len(),
+            to_run: pending.len(),
             workers,
         });
         finished.keys().for_each(|&number| progress.set(number, Stage::Finished, ""));
-        for job in &left {
-            match failures.get(&job.trial) {
-                Some(failure) => progress.set(job.trial, Stage::Failed, &failure.reason),
-                None => progress.set(job.trial, StateKind::NeverStarted.into(), "not asked for"),
+        for pending in &left {
+            match failures.get(&pending.trial) {
+                Some(failure) => progress.set(pending.trial, Stage::Failed, &failure.reason),
+                None => progress.set(pending.trial, StateKind::NeverStarted.into(), "not asked for"),
             }
         }
         self.move_unlisted_runs()?;
@@ -318,7 +319,7 @@ impl Call<'_> {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
-        let (mut tally, mut view) = if jobs.is_empty() {
+        let (mut tally, mut view) = if pending.is_empty() {
             progress.message(&match finished_before == all {
                 true => format!("all {all} trials are finished already{from}; nothing to train"),
                 false => format!(
@@ -332,22 +333,23 @@ impl Call<'_> {
                 data_root,
                 results,
                 workers,
-                trials: jobs.len(),
+                trials: pending.len(),
                 threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
                 pool: self.pool.as_ref(),
                 slurm: &self.slurm,
             })?;
             progress.message(&format!(
                 "{all} trials, {finished_before} finished already{from}; {} to run, {}",
-                jobs.len(),
+                pending.len(),
                 launcher.describe()
             ));
             let mut view = SweepView::open(self.spec, sweep_dir, trials);
-            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut(), &mut view);
+            let tally = self.scheduler.run(pending, finished_before, launcher.as_mut(), &mut view);
             progress.close();
             (tally?, Some(view))
         };
-        let hopeless = left.iter().filter_map(|job| Some((job.trial, failures.get(&job.trial)?.clone())));
+        let hopeless =
+            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
         tally.failed.extend(hopeless);
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(&identities, &reused, view.as_mut())?;

@@ -2,7 +2,7 @@
 
 use super::scheduler::Scheduler;
 use super::trial::run_dir;
-use super::trial_queue::Job;
+use super::trial_queue::PendingTrial;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ pub struct Survey {
     /// The last failure of unfinished trials that have one with the present settings, by number.
     pub failures: BTreeMap<usize, Failure>,
     /// The unfinished trials.
-    pub jobs: Vec<Job>,
+    pub pending: Vec<PendingTrial>,
 }
 
 impl Scheduler<'_> {
@@ -33,7 +33,7 @@ impl Scheduler<'_> {
             identities: Vec::new(),
             finished: BTreeMap::new(),
             failures: BTreeMap::new(),
-            jobs: Vec::new(),
+            pending: Vec::new(),
         };
         for (number, trial) in self.trials.iter().enumerate() {
             let experiment = &trial.experiment;
@@ -54,17 +54,17 @@ impl Scheduler<'_> {
             } else {
                 let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
                 survey.failures.extend(failure.map(|failure| (number, failure)));
-                survey.jobs.push(self.job(number, &identity, &fingerprint));
+                survey.pending.push(self.pending(number, &identity, &fingerprint));
             }
             survey.identities.push(identity);
         }
         Ok(survey)
     }
 
-    fn job(&self, trial: usize, identity: &str, fingerprint: &str) -> Job {
+    fn pending(&self, trial: usize, identity: &str, fingerprint: &str) -> PendingTrial {
         let experiment = &self.trials[trial].experiment;
         let rungs = self.policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
-        Job {
+        PendingTrial {
             trial,
             identity: identity.to_string(),
             training: training_identity(experiment, fingerprint),
