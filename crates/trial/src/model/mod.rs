@@ -5,11 +5,13 @@
 
 pub mod attention;
 pub mod cost;
+mod left_out;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use span_work::{big_bird_slots, local_window};
 
+use left_out::{is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ pub struct ModelConfig {
     /// nearest integer.
     pub d_ff: i64,
     /// The activation of the feed-forward sub-layers (§3.3); `relu` if absent.
-    #[serde(skip_serializing_if = "Activation::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub activation: Activation,
     /// Whether layers have a feed-forward sub-layer (§3.3). If false, its connection and its normalisation are absent as
     /// well, so that a layer consists of its attention sub-layers. True if absent.
@@ -79,6 +81,7 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
     /// How attention scores keys, which projections it has, and how far it sees.
+    #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
 }
 
@@ -207,11 +210,6 @@ impl Default for ModelConfig {
     }
 }
 
-/// For settings that are left out of files while they have their default, true.
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
 impl Activation {
     /// Whether the activation multiplies a second map of the input.
     pub fn is_gated(self) -> bool {
@@ -219,10 +217,6 @@ impl Activation {
             Activation::Relu | Activation::Gelu | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Activation::default()
     }
 }
 
