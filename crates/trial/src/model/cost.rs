@@ -275,8 +275,8 @@ impl Attention {
     }
 
     /// Numbers beside these while the layer computes, forward or backward: scores, what positions add to them (of all
-    /// layers, or of one and looked up from the products with all vectors), and sums of queries and keys, or their
-    /// gradients.
+    /// layers, or of one and looked up from the products with all vectors), and of additive scores the gradients behind
+    /// and before tanh.
     fn passing(&self, config: &ModelConfig) -> f64 {
         let of_scores = match config.position {
             Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
@@ -286,11 +286,11 @@ impl Attention {
             | Position::Rotary
             | Position::None => 3.0,
         };
-        let sums = match self.score {
-            Score::Additive => widths(config)[0] * self.work.scores,
+        let of_tanh = match self.score {
+            Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
             Score::ScaledDot | Score::Dot | Score::Multiplicative => 0.0,
         };
-        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + sums
+        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + of_tanh
     }
 }
 
