@@ -109,9 +109,12 @@ enum Command {
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
     Verify(commands::verify::Arguments),
-    /// Print the JSON Schema of experiment, sweep or recipe files, which editors use to complete and check keys.
+    /// Print what experiment, sweep or recipe files may hold: as JSON Schema, which editors use to complete and check
+    /// keys, or as a page for readers.
     ///
-    /// Example: ablate schema sweep > docs/schema/sweep.json
+    /// Example: ablate schema sweep --format markdown
+    ///
+    /// Example: ablate schema --out docs
     Schema(commands::schema::Arguments),
     /// Print a script with which a shell completes commands and options.
     ///
