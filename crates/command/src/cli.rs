@@ -149,12 +149,15 @@ pub enum Computing {
 }
 
 impl Cli {
-    /// The words that this process was started with. Ends it at `--help` and at mistakes.
-    pub fn from_command_line() -> Cli {
+    /// The words that this process was started with. Ends it at `--help`, at `--version`, which prints `version`, and at
+    /// mistakes.
+    pub fn from_command_line(version: String) -> Cli {
         let choice = ColorChoice::of_words(std::env::args_os());
         choice.apply();
         let words = commands::score::words(std::env::args_os());
-        let matches = Cli::command().color(choice.for_clap()).get_matches_from(words);
+        // clap keeps texts that live as long as the process.
+        let command = Cli::command().long_version(&*version.leak());
+        let matches = command.color(choice.for_clap()).get_matches_from(words);
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

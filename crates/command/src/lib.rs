@@ -15,4 +15,4 @@ pub use ablate_corpus::{data, fetch};
 pub use ablate_figures::figures;
 pub use ablate_score::{moses, score};
 pub use ablate_sweep::{report, sweep};
-pub use ablate_trial::{config, experiment, export, results, telemetry};
+pub use ablate_trial::{config, device, experiment, export, results, telemetry};
