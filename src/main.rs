@@ -1,5 +1,5 @@
-//! The command `ablate`. It links no libtorch, so that what computes nothing starts at once; to compute, the process becomes
-//! the program `ablate-torch` beside it.
+//! The command `ablate`. It links no libtorch, so that what computes nothing starts at once; to compute, the process
+//! becomes the program `ablate-torch` beside it.
 
 mod libtorch;
 

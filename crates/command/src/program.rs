@@ -1,4 +1,4 @@
-//! What both programs of `ablate` do around a command: its words, its panics, and its exit code.
+//! Both programs of `ablate` do this around a command: they read its words, report its panics and set the exit code.
 
 use crate::cli::{Cli, Computing};
 use crate::commands::Places;

@@ -48,9 +48,9 @@ impl Decoder {
     /// All positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding mask
-    /// [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask:
-    /// it stands after every real token, where the causal mask hides it.
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding
+    /// mask [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask: it stands
+    /// after every real token, where the causal mask hides it.
     pub fn forward(
         &self,
         x: Tensor,

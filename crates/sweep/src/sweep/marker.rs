@@ -1,5 +1,5 @@
-//! Parts of a sweep file that serde passes over, because they are read from the tree, and their JSON Schema. Tables of
-//! settings take every key of an experiment, each with the type that it has there; see
+//! Types for the parts of a sweep file that are read from the tree: serde skips these parts, and the types only state
+//! their JSON Schema. A table of settings takes every key of an experiment, with the type that the key has there; see
 //! [`json_schema`](crate::config::json_schema).
 
 use crate::config::json_schema::sections;

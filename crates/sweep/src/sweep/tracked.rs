@@ -1,5 +1,6 @@
 //! What git tracks. Where git cannot be asked, everything counts as tracked.
 
+use crate::files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -29,8 +30,7 @@ impl Tracked {
             );
         }
         // Of a link the link itself is tracked.
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let place = match folder.canonicalize() {
+        let place = match files::parent(path).canonicalize() {
             Ok(folder) => folder.join(path.file_name().unwrap_or_default()),
             Err(error) => return Some(format!("its place cannot be found: {error}")),
         };

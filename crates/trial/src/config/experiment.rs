@@ -38,6 +38,11 @@ pub fn value_text(value: &serde_json::Value) -> String {
     }
 }
 
+/// The value of a setting as [`value_text`] shows it.
+pub(super) fn setting_text(value: &impl Serialize) -> String {
+    value_text(&serde_json::to_value(value).unwrap_or_default())
+}
+
 /// A value as a cell of a table shows it: names without quotes, and a recipe by its name.
 pub fn cell_text(value: &serde_json::Value) -> String {
     match value.as_str().or_else(|| value.get("name")?.as_str()) {

@@ -154,33 +154,35 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
         }
         tree
     });
-    let mut found = Vec::new();
-    add_changes("", Some(&old), Some(&new), &mut found);
+    let mut keys = Vec::new();
+    add_changed_keys("", Some(&old), Some(&new), &mut keys);
     // The values as they are stated: a setting that another one switches on did not change itself.
     let stated = [json(before), json(now)];
-    for change in &mut found {
-        let path = format!("/{}", change.key.replace('.', "/"));
-        [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
-    }
-    found.retain(|change| change.before != change.now);
-    found
+    let change = |key: String| {
+        let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
+        Change { key, before, now }
+    };
+    keys.into_iter().map(change).filter(|change| change.before != change.now).collect()
 }
 
-fn add_changes(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<Change>) {
+/// The value at `section.key` in an experiment as JSON; none where it is not set.
+pub(super) fn at_key<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
+    tree.pointer(&format!("/{}", key.replace('.', "/")))
+}
+
+fn add_changed_keys(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<String>) {
     match (before, now) {
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
                 let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                add_changes(&key, old.get(name), new.get(name), found);
+                add_changed_keys(&key, old.get(name), new.get(name), found);
             }
         }
         // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
         (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
         (before, now) if before == now => {}
-        (before, now) => {
-            found.push(Change { key: key.to_string(), before: before.cloned(), now: now.cloned() });
-        }
+        _ => found.push(key.to_string()),
     }
 }
 
@@ -397,9 +399,18 @@ mod tests {
     fn addresses_counts_and_compression_do_not_matter() {
         let with = |end: &str, url: Option<&str>, pairs| {
             changed(|e| {
-                let source_url = url.map(String::from);
-                let pair =
-                    FilePair { pairs, source_url, ..FilePair::new(&format!("a{end}"), &format!("b{end}")) };
+                let pair = FilePair {
+                    source: format!("a{end}"),
+                    target: format!("b{end}"),
+                    pairs,
+                    source_url: url.map(String::from),
+                    target_url: None,
+                    format: None,
+                    source_column: None,
+                    target_column: None,
+                    translator: None,
+                    sample: None,
+                };
                 let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
                 let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
                 e.data.recipe.corpus = Corpus::Files(corpus);

@@ -1,8 +1,8 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig, value_text};
-use super::identity::configuration_hash;
+use super::experiment::{Experiment, RunConfig, setting_text};
+use super::identity::{at_key, configuration_hash};
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Position};
@@ -62,7 +62,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
+    let value = setting_text(value);
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),
@@ -88,7 +88,7 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
 /// What the schedule of the learning rate does not read, or does not come to.
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
-    let name = serde_json::to_string(&schedule).unwrap_or_default();
+    let name = setting_text(&schedule);
     let idle = |key, message, help: &str| Some(Idle { key, message, help: help.into(), off: false });
     if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
         return idle(
@@ -175,7 +175,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
-        data: DataConfig { max_train_length: None, ..experiment.data.clone() },
+        data: DataConfig::new(experiment.data.recipe.clone()),
         model: ModelConfig::default(),
         training: TrainingConfig::default(),
         decoding: DecodingConfig::default(),
@@ -183,8 +183,8 @@ pub fn is_default(experiment: &Experiment, key: &str) -> bool {
         ..experiment.clone()
     };
     let value = |experiment: &Experiment| {
-        let json = serde_json::to_value(experiment).unwrap_or_default();
-        json.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
+        let tree = serde_json::to_value(experiment).unwrap_or_default();
+        at_key(&tree, key).cloned()
     };
     value(experiment) == value(&defaults)
 }

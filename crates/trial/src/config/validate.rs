@@ -2,7 +2,7 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
-use super::experiment::{Experiment, RunConfig};
+use super::experiment::{Experiment, RunConfig, setting_text};
 use super::toml_tree::Tree;
 use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
@@ -353,7 +353,7 @@ impl Checks<'_> {
         if !training.schedule.has_stated_peak() {
             return Ok(());
         }
-        let name = serde_json::to_string(&training.schedule).unwrap_or_default();
+        let name = setting_text(&training.schedule);
         let message = format!("training.schedule = {name} needs training.peak_learning_rate");
         let help = "state the highest learning rate, as in peak_learning_rate = 5e-4";
         Err(self.mistake("training.schedule", message, help))

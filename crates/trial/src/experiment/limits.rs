@@ -24,8 +24,7 @@ pub struct DataLimits {
 struct Texts {
     /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
     longest: [(Split, usize); 2],
-    /// Pairs of the training text, and its target tokens with the ends of sentences.
-    pairs: usize,
+    /// Target tokens of the training text with the ends of sentences.
     target_tokens: u64,
 }
 
@@ -43,8 +42,7 @@ impl DataLimits {
         let train = data.split_unverified(Split::Train)?;
         let texts = Texts {
             longest: [longest(Split::Dev)?, longest(Split::Test)?],
-            pairs: train.len(),
-            target_tokens: train.target_tokens() + train.len() as u64,
+            target_tokens: train.epoch_tokens(),
         };
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
@@ -56,7 +54,7 @@ impl DataLimits {
     pub fn check(&self, experiment: &Experiment) -> Result<()> {
         self.check_vocabulary(experiment)?;
         let Some(texts) = &self.texts else { return Ok(()) };
-        if texts.pairs == 0 {
+        if texts.target_tokens == 0 {
             let message = "the training text has no sentence pairs";
             return Err(Diagnostic::new(message)
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
@@ -160,7 +158,7 @@ mod tests {
 
     #[test]
     fn prepared_text_limits_positions_and_batches() {
-        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], pairs: 10, target_tokens: 100 };
+        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], target_tokens: 100 };
         let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
         let said = |change: fn(&mut Experiment)| {
             limits.check(&experiment(change)).map_err(|error| error.to_string())
@@ -172,7 +170,7 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
         };
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
-        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], pairs: 0, target_tokens: 0 };
+        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
         assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
     }

@@ -212,7 +212,7 @@ impl Activation {
         }
     }
 
-    pub(crate) fn is_default(&self) -> bool {
+    fn is_default(&self) -> bool {
         *self == Activation::default()
     }
 }

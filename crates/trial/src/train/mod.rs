@@ -104,9 +104,8 @@ impl Precision {
     /// Bytes of a number that training computes.
     pub fn activation_bytes(self) -> u64 {
         match self {
-            Precision::Float32 => 4,
-            Precision::Float64 => 8,
             Precision::Bfloat16 => 2,
+            Precision::Float32 | Precision::Float64 => self.weight_bytes(),
         }
     }
 }
