@@ -10,18 +10,16 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct AttentionConfig {
     /// How a query and a key of a head are compared: the number that the softmax turns into a weight (§3.2.1).
-    /// `scaled_dot` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub score: Score,
     /// The same for the decoder's attention to the encoder alone. If absent, as `score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_score: Option<Score>,
-    /// Which of the matrices for queries, keys, values and outputs attention has (§3.2.2). `separate` if absent.
+    /// Which of the matrices for queries, keys, values and outputs attention has (§3.2.2).
     #[serde(skip_serializing_if = "is_default")]
     pub projections: Projections,
     /// How far self-attention sees. What the paper names restricted self-attention (§4, Table 1) is `local`. `linformer`
-    /// and `big_bird` look at what follows a position, too, so they are for the encoder; the decoder then sees all. `full`
-    /// if absent.
+    /// and `big_bird` look at what follows a position, too, so they are for the encoder; the decoder then sees all.
     #[serde(skip_serializing_if = "is_default")]
     pub span: Span,
     /// The same for the decoder's self-attention alone. If absent, as `span` where a decoder can have it.

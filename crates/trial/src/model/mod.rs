@@ -77,10 +77,10 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_rows: Option<i64>,
     /// Alternative to `embedding_rows`: the size of the vocabulary is rounded up to a multiple of this number, which
-    /// makes matrix products faster on GPUs.
+    /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// How attention scores keys, which projections it has, and how far it sees.
+    /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
 }
