@@ -62,6 +62,32 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     assert_same_results(&whole, &resumed);
 }
 
+#[test]
+fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
+    let recurrent = || {
+        let workshop = Workshop::new();
+        let text = workshop.text("tiny.toml").replace(
+            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
+            "encoder = \"recurrent\"\ndecoder = \"recurrent\"\nd_model = 16\nrecurrent = { cell = \"lstm\", hidden = 12 }\n",
+        );
+        workshop.write("tiny.toml", &text);
+        workshop
+    };
+    let whole = recurrent();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let attention = whole.text("results/tiny/seed-1/attention.json");
+    assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
+    let resumed =
+        (0..5).map(|_| recurrent()).find(|workshop| interrupt_at(workshop, 9, libc::SIGKILL).is_none());
+    let resumed = resumed.expect("in five runs a kill came too late");
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    for file in FILES.into_iter().filter(|file| *file != "positions.json") {
+        let path = format!("results/tiny/seed-1/{file}");
+        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
+    }
+    assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
+}
+
 /// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
 fn killed_often(steps: &[u64]) -> Workshop {
     for _ in 0..5 {

@@ -4,6 +4,7 @@
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
 use super::experiment::Experiment;
+use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
@@ -79,7 +80,7 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
 fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
-    same.model = experiment.model.with_default_head_widths_omitted();
+    same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
     if same.model.position != Position::Learned {
         same.model.learned_positions = 0;
     }
@@ -120,11 +121,23 @@ fn canonical_tree(experiment: &Experiment) -> Value {
 
 /// The settings of a section that differ from their defaults.
 fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
-    let (mut stated, defaults) = (json(section), json(&T::default()));
-    if let Some(stated) = stated.as_object_mut() {
-        stated.retain(|key, value| defaults.get(key) != Some(value));
-    }
+    let mut stated = json(section);
+    drop_defaults(&mut stated, &json(&T::default()));
     stated
+}
+
+/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
+/// the section.
+fn drop_defaults(stated: &mut Value, defaults: &Value) {
+    let Some(stated) = stated.as_object_mut() else { return };
+    stated.retain(|key, value| match defaults.get(key) {
+        Some(default) if value == default => false,
+        Some(default) if default.is_object() => {
+            drop_defaults(value, default);
+            true
+        }
+        _ => true,
+    });
 }
 
 fn json<T: Serialize>(value: &T) -> Value {
@@ -243,6 +256,31 @@ mod tests {
             assert_ne!(identity(&changed(change), "f"), original, "change {i}");
         }
         assert_ne!(identity(&generated(), "g"), original);
+    }
+
+    #[test]
+    fn keys_that_no_part_reads_have_no_influence() {
+        use crate::model::{DecoderKind, EncoderKind};
+        let hash = |change: fn(&mut Experiment)| configuration_hash(&changed(change));
+        assert_eq!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        let recurrent = |e: &mut Experiment| {
+            (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
+        };
+        let hash = |change: fn(&mut Experiment)| {
+            configuration_hash(&changed(|e| {
+                recurrent(e);
+                change(e);
+            }))
+        };
+        assert_eq!(hash(|e| (e.model.heads, e.model.d_k, e.model.layers) = (2, Some(3), 1)), hash(|_| ()));
+        assert_ne!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        assert_ne!(hash(|_| ()), configuration_hash(&generated()));
+        let tree = canonical_tree(&changed(|e| {
+            recurrent(e);
+            e.model.recurrent.hidden = 9;
+        }));
+        let stated = serde_json::json!({ "encoder": "recurrent", "decoder": "recurrent", "recurrent": { "hidden": 9 } });
+        assert_eq!(tree["model"], stated);
     }
 
     /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.

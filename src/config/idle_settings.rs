@@ -3,10 +3,13 @@
 
 use super::experiment::{Experiment, RunConfig};
 use super::identity::configuration_hash;
+use super::subsections::settings_of;
+use super::unread_keys::{Unread, unread, without_unread};
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, Position};
 use crate::train::TrainingConfig;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A setting without effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,9 @@ pub struct Idle {
     /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
     /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
     pub off: bool,
+    /// The keys that make it so, where an experiment may state the key in another file than these: one that it inherits
+    /// from, or that inherits from it.
+    pub switches: Vec<&'static str>,
 }
 
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
@@ -28,14 +34,16 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let mut found = Vec::new();
     found.extend(average(training));
     found.extend(patience(training));
-    found.extend(attention("layers", &run.attention_layers, model.layers, run));
-    found.extend(attention(
-        "heads",
-        &run.attention_heads,
-        usize::try_from(model.heads).unwrap_or(usize::MAX),
-        run,
-    ));
-    if model.position != Position::Learned {
+    // A recurrent decoder attends in one layer, with one head.
+    let (layers, heads) = if model.has_self_attention() {
+        (model.layers, usize::try_from(model.heads).unwrap_or(usize::MAX))
+    } else {
+        (1, 1)
+    };
+    found.extend(attention("layers", &run.attention_layers, layers, run));
+    found.extend(attention("heads", &run.attention_heads, heads, run));
+    found.extend(unread(model).into_iter().map(not_read));
+    if model.has_self_attention() && model.position != Position::Learned {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if decoding.beam == 1 {
@@ -46,6 +54,18 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found
 }
 
+fn not_read(Unread { key, because }: Unread) -> Idle {
+    let settings: Vec<String> = because.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let switches: Vec<&'static str> = because.iter().map(|(key, _)| *key).collect();
+    Idle {
+        key,
+        message: format!("{key} has no effect with {}", settings.join(" and ")),
+        help: format!("leave it out, or change {}", switches.join(" or ")),
+        off: false,
+        switches,
+    }
+}
+
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
     let value = serde_json::to_string(value).unwrap_or_default();
     Idle {
@@ -53,6 +73,7 @@ fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle
         message: format!("{key} has no effect with {switch} = {value}"),
         help: format!("leave it out, or change {switch}"),
         off: true,
+        switches: Vec::new(),
     }
 }
 
@@ -69,6 +90,7 @@ fn average(training: &TrainingConfig) -> Option<Idle> {
         ),
         help: format!("use {saved} or less, or a shorter interval"),
         off: false,
+        switches: Vec::new(),
     })
 }
 
@@ -87,6 +109,7 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
         ),
         help: "use a smaller patience or a shorter interval, or leave it out".into(),
         off: false,
+        switches: Vec::new(),
     })
 }
 
@@ -102,6 +125,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
         message: format!("{key} = {numbers:?} records nothing with {count} = {there}"),
         help: format!("use numbers from 1 to {there}, or run.attention_sentences = 0"),
         off: false,
+        switches: Vec::new(),
     })
 }
 
@@ -148,6 +172,7 @@ fn effective(experiment: &Experiment) -> Experiment {
         same.decoding =
             DecodingConfig { length_penalty, length_penalty_form, early_stopping, ..same.decoding };
     }
+    same.model = without_unread(&same.model);
     let ModelConfig { embedding_multiple, .. } = &mut same.model;
     *embedding_multiple = embedding_multiple.filter(|&multiple| multiple > 1);
     same
@@ -158,13 +183,15 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
     let [one, other] = [one, other].map(|experiment| serde_json::to_value(experiment).unwrap_or_default());
     let mut keys = Vec::new();
     for section in ["data", "model", "training", "decoding"] {
-        let entries = |value: &serde_json::Value| value[section].as_object().cloned().unwrap_or_default();
-        let (one, other) = (entries(&one), entries(&other));
+        let [one, other] = [&one, &other].map(|value| -> BTreeMap<String, &serde_json::Value> {
+            let table = value[section].as_object();
+            table.map(|table| settings_of(section, table)).into_iter().flatten().collect()
+        });
         let mut names: Vec<&String> = one.keys().chain(other.keys()).collect();
         names.sort();
         names.dedup();
-        let differ = names.into_iter().filter(|name| *name != "seed" && one.get(*name) != other.get(*name));
-        keys.extend(differ.map(|name| format!("{section}.{name}")));
+        let differ = |name: &&String| *name != "training.seed" && one.get(*name) != other.get(*name);
+        keys.extend(names.into_iter().filter(differ).cloned());
     }
     keys
 }
@@ -183,7 +210,11 @@ mod tests {
     }
 
     fn idle_keys(change: impl Fn(&mut Experiment)) -> Vec<&'static str> {
-        idle(&experiment(change)).into_iter().filter(|idle| !idle.off).map(|idle| idle.key).collect()
+        idle(&experiment(change))
+            .into_iter()
+            .filter(|idle| !idle.off && idle.switches.is_empty())
+            .map(|idle| idle.key)
+            .collect()
     }
 
     #[test]

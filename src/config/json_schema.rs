@@ -4,7 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use crate::data::{DataConfig, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -58,11 +58,13 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
     schema
 }
 
-/// The sections of an experiment, and the schema of each of their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 5] {
+/// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
+/// their keys.
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 6] {
     [
         ("data", properties::<DataConfig>(generator)),
         ("model", properties::<ModelConfig>(generator)),
+        ("model.recurrent", properties::<RecurrentConfig>(generator)),
         ("training", properties::<TrainingConfig>(generator)),
         ("decoding", properties::<DecodingConfig>(generator)),
         ("run", properties::<RunConfig>(generator)),
@@ -106,6 +108,7 @@ impl Transform for ForToml {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subsections::SUBSECTIONS;
     use super::*;
 
     #[test]
@@ -125,6 +128,14 @@ mod tests {
         }
         let schema = experiment();
         assert_eq!(schema.pointer("/definitions/ModelConfig/properties/d_k/type").unwrap(), "integer");
+    }
+
+    #[test]
+    fn every_section_inside_of_a_section_is_listed() {
+        let mut generator = SchemaSettings::draft07().into_generator();
+        let listed = sections(&mut generator).map(|(section, _)| section);
+        let inside: Vec<&str> = listed.into_iter().filter(|section| section.contains('.')).collect();
+        assert_eq!(inside, SUBSECTIONS);
     }
 
     #[test]

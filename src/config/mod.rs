@@ -13,9 +13,12 @@ pub mod json_schema;
 pub mod load;
 mod mismatch;
 pub mod parse;
+pub mod subsections;
 pub mod toml_tree;
+pub mod unread_keys;
 pub mod validate;
 mod validate_recipe;
+mod validate_recurrent;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};

@@ -18,7 +18,7 @@ const LARGEST_SIZE: i64 = 1 << 24;
 /// `embedding_multiple` at most.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Most layers of a stack.
-const MOST_LAYERS: usize = 1 << 10;
+pub(super) const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most CPU threads.
@@ -104,7 +104,7 @@ impl Checks<'_> {
         Err(self.mistake(key, message, format!("expected {accepted}")))
     }
 
-    fn size(&self, key: &str, value: i64) -> Checked {
+    pub(super) fn size(&self, key: &str, value: i64) -> Checked {
         let accepted = format!("an integer from 1 to {LARGEST_SIZE}");
         self.require((1..=LARGEST_SIZE).contains(&value), key, value, &accepted)
     }
@@ -138,7 +138,9 @@ impl Checks<'_> {
         self.size("model.heads", model.heads)?;
         model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k))?;
         model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v))?;
-        self.heads(model)?;
+        if model.has_self_attention() {
+            self.heads(model)?;
+        }
         for (key, width) in [("model.d_k", model.d_k()), ("model.d_v", model.d_v())] {
             let all = model.heads.saturating_mul(width);
             let accepted = format!(
@@ -159,6 +161,7 @@ impl Checks<'_> {
             let holds = (SPECIAL_TOKENS..=LARGEST_SIZE).contains(&rows);
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
+        self.recurrent(model)?;
         let Some(multiple) = model.embedding_multiple else { return Ok(()) };
         let accepted = format!("1 to {LARGEST_MULTIPLE}");
         let holds = (1..=LARGEST_MULTIPLE).contains(&multiple);
@@ -226,6 +229,9 @@ impl Checks<'_> {
     /// What the position encoding needs of widths and lengths.
     fn positions(&self, experiment: &Experiment) -> Checked {
         let ModelConfig { d_model, learned_positions, .. } = experiment.model;
+        if !experiment.model.has_self_attention() {
+            return Ok(());
+        }
         match experiment.model.position {
             Position::Sinusoidal => {
                 let help =

@@ -5,7 +5,8 @@
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
 use super::encoder_decoder::EncoderDecoder;
-use super::{ModelConfig, VocabularySizes};
+use super::recurrent::cost as recurrent;
+use super::{DecoderKind, EncoderKind, ModelConfig, VocabularySizes};
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
@@ -31,13 +32,15 @@ pub struct ForwardFlops {
     /// Queries times keys, and weights times values: what grows with the square of the lengths.
     pub attention: f64,
     pub feed_forward: f64,
+    /// Products of the cells of recurrent parts.
+    pub recurrent: f64,
     /// Hidden states times the matrix before the softmax.
     pub logits: f64,
 }
 
 impl ForwardFlops {
     pub fn total(&self) -> f64 {
-        self.projections + self.attention + self.feed_forward + self.logits
+        self.projections + self.attention + self.feed_forward + self.recurrent + self.logits
     }
 
     /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients
@@ -69,9 +72,9 @@ impl<'a> Cost<'a> {
         self.config.rows(self.vocabulary.target)
     }
 
-    /// Columns of the matrix before the softmax: D.
+    /// Columns of the matrix before the softmax: W.
     pub fn width(&self) -> i64 {
-        self.config.d_model
+        self.config.softmax_width()
     }
 
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
@@ -92,22 +95,58 @@ impl<'a> Cost<'a> {
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => encoder_forward(config, shape),
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => decoder_forward(config, shape),
+        DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+    };
+    let between = match config.decoder {
+        DecoderKind::SelfAttention if config.encoder_width() != config.d_model => {
+            2.0 * (config.encoder_width() * config.d_model) as f64 * (shape.pairs * shape.source) as f64
+        }
+        DecoderKind::SelfAttention | DecoderKind::Recurrent => 0.0,
+    };
+    ForwardFlops {
+        projections: encoder.projections + decoder.projections + between,
+        attention: encoder.attention + decoder.attention,
+        feed_forward: encoder.feed_forward + decoder.feed_forward,
+        recurrent: encoder.recurrent + decoder.recurrent,
+        logits: 2.0 * config.softmax_width() as f64 * rows as f64 * shape.scored as f64,
+    }
+}
+
+/// Operations of a stack of self-attention: one position's projections of a query and an output, or of a key and a value;
+/// one pair of positions; one position's feed-forward network. Of all layers.
+fn of_layers(config: &ModelConfig) -> [f64; 3] {
     let (layers, d_model, d_ff) = (config.layers as f64, config.d_model as f64, config.d_ff as f64);
     // Of all heads together.
     let d_k = (config.heads as f64) * config.d_k() as f64;
     let d_v = (config.heads as f64) * config.d_v() as f64;
-    // Query and output for every position that attends, key and value for every one attended to.
-    let own = 2.0 * d_model * (d_k + d_v);
-    let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
-    let seen = pairs * (source * source + target * target + target * source);
+    [layers * 2.0 * d_model * (d_k + d_v), layers * 2.0 * (d_k + d_v), layers * 4.0 * d_model * d_ff]
+}
+
+fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
+    let [pairs, source] = [shape.pairs, shape.source].map(|n| n as f64);
+    let [projection, pair, feed_forward] = of_layers(config);
     ForwardFlops {
-        projections: layers * projections,
-        attention: layers * 2.0 * (d_k + d_v) * seen,
-        feed_forward: layers * 4.0 * d_model * d_ff * (sources + targets),
-        logits: 2.0 * d_model * rows as f64 * scored,
+        projections: projection * 2.0 * pairs * source,
+        attention: pair * pairs * source * source,
+        feed_forward: feed_forward * pairs * source,
+        ..Default::default()
+    }
+}
+
+fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let [projection, pair, feed_forward] = of_layers(config);
+    ForwardFlops {
+        projections: projection * pairs * (3.0 * target + source),
+        attention: pair * pairs * target * (target + source),
+        feed_forward: feed_forward * pairs * target,
+        ..Default::default()
     }
 }
 
@@ -125,21 +164,41 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     // The norm's input and output, and the mask.
     let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
     let feed_forward = d_ff * (1.0 + if_dropped(model.activation_dropout, 2.0));
-    let encoder =
-        attention(sources, sources, pairs * source * source) + sources * (2.0 * residual + feed_forward);
-    let decoder = attention(targets, targets, pairs * target * target)
-        + attention(targets, sources, pairs * target * source)
-        + targets * (3.0 * residual + feed_forward);
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => {
+            let layer = attention(sources, sources, pairs * source * source)
+                + sources * (2.0 * residual + feed_forward);
+            model.layers as f64 * layer
+        }
+        EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+    };
+    let decoder = match model.decoder {
+        DecoderKind::SelfAttention => {
+            let layer = attention(targets, targets, pairs * target * target)
+                + attention(targets, sources, pairs * target * source)
+                + targets * (3.0 * residual + feed_forward);
+            model.layers as f64 * layer
+        }
+        DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+    };
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+    encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
 }
 
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
-    pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer
+    let self_attention = pairs * longer * (2.0 * (model.d_ff as f64) + 4.0 * model.d_model as f64)
+        + 3.0 * model.heads as f64 * pairs * longer * longer;
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => self_attention,
+        EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+    };
+    encoder.max(match model.decoder {
+        DecoderKind::SelfAttention => self_attention,
+        DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
-use super::{Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
+use super::{DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
 pub type Serves = Result<(), Unknown>;
@@ -44,6 +44,9 @@ impl Implementations {
 
     pub fn of(config: &ModelConfig) -> Self {
         let ModelConfig {
+            encoder,
+            decoder,
+            softmax_bias,
             position,
             tying,
             norm,
@@ -66,8 +69,12 @@ impl Implementations {
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
+            // Of parts that no other implementation takes.
+            recurrent: _,
         } = config;
-        of_position(*position)
+        of_parts(*encoder, *decoder)
+            .and(of_softmax_bias(*softmax_bias))
+            .and(of_position(*position))
             .and(of_tying(*tying))
             .and(of_norm(*norm))
             .and(of_norm_kind(*norm_kind))
@@ -83,6 +90,35 @@ impl Implementations {
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
         }
     }
+}
+
+/// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
+fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
+    let encoder = match encoder {
+        EncoderKind::SelfAttention => Implementations::ALL,
+        EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
+    };
+    encoder.and(match decoder {
+        DecoderKind::SelfAttention => Implementations::ALL,
+        DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+    })
+}
+
+/// What neither Marian nor CTranslate2 takes as one half of a Transformer.
+fn without_parts(setting: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known: "both of its parts are stacks of self-attention" });
+    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+}
+
+fn of_softmax_bias(softmax_bias: bool) -> Implementations {
+    if !softmax_bias {
+        return Implementations::ALL;
+    }
+    let unknown = Err(Unknown {
+        setting: "model.softmax_bias = true",
+        known: "this program writes no bias of the softmax into it",
+    });
+    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
 }
 
 fn of_position(position: Position) -> Implementations {
@@ -159,5 +195,14 @@ mod tests {
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+    }
+
+    #[test]
+    fn toolkits_take_no_recurrent_part_and_fast_paths_serve_the_other_one() {
+        let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..Default::default() };
+        let found = Implementations::of(&hybrid);
+        assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
     }
 }

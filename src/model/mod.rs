@@ -1,4 +1,5 @@
-//! The Transformer of Vaswani et al. 2017 and its variants, one concept a file.
+//! Models of an encoder and a decoder: the Transformer of Vaswani et al. 2017 with its variants, and recurrent parts; one
+//! concept a file.
 //!
 //! Configuration section `[model]`. Shape letters: B batch, S source length, T target
 //! length, H heads, D d_model, K d_k, V embedding rows.
@@ -24,6 +25,7 @@ pub mod network;
 pub mod norm;
 pub mod parts;
 pub mod position;
+pub mod recurrent;
 pub mod residual;
 mod unpack;
 pub mod weights;
@@ -32,6 +34,7 @@ pub use encoder_decoder::{EncoderDecoder, PackedRows};
 pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};
 pub use parts::Encoded;
+pub use recurrent::RecurrentConfig;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +43,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// What reads the source.
+    #[serde(skip_serializing_if = "EncoderKind::is_default")]
+    pub encoder: EncoderKind,
+    /// What writes the target.
+    #[serde(skip_serializing_if = "DecoderKind::is_default")]
+    pub decoder: DecoderKind,
     /// Number of layers of the encoder, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
@@ -87,6 +96,46 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub softmax_bias: bool,
+    /// Recurrent encoders and decoders; read where one is chosen.
+    #[serde(skip_serializing_if = "RecurrentConfig::is_default")]
+    pub recurrent: RecurrentConfig,
+}
+
+/// What reads the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
+    Recurrent,
+}
+
+/// What writes the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderKind {
+    /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
+    Recurrent,
+}
+
+impl EncoderKind {
+    pub fn is_default(&self) -> bool {
+        *self == EncoderKind::default()
+    }
+}
+
+impl DecoderKind {
+    pub fn is_default(&self) -> bool {
+        *self == DecoderKind::default()
+    }
 }
 
 /// How the model encodes word order (§3.5).
@@ -153,6 +202,8 @@ pub enum Initialisation {
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
+            encoder: EncoderKind::default(),
+            decoder: DecoderKind::default(),
             layers: 6,
             d_model: 512,
             d_ff: 2048,
@@ -172,6 +223,8 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            softmax_bias: false,
+            recurrent: RecurrentConfig::default(),
         }
     }
 }
@@ -220,6 +273,32 @@ impl ModelConfig {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Width of the encoder's states: E.
+    pub fn encoder_width(&self) -> i64 {
+        match self.encoder {
+            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Recurrent => self.recurrent.encoder_width(),
+        }
+    }
+
+    /// Width of the hidden states that meet the softmax matrix: W.
+    pub fn softmax_width(&self) -> i64 {
+        match self.decoder {
+            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Recurrent => self.recurrent.readout_width(self),
+        }
+    }
+
+    /// Whether either part is a stack of self-attention.
+    pub fn has_self_attention(&self) -> bool {
+        self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is recurrent.
+    pub fn has_recurrence(&self) -> bool {
+        self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
     }
 
     /// Rows of the embedding matrices for a vocabulary of this size.

@@ -2,6 +2,8 @@
 
 use super::{Report, Section, Trial, file_name, signature, spoken};
 use crate::config::Experiment;
+use crate::config::subsections::{settings_of, written};
+use crate::config::unread_keys::unread;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -89,18 +91,15 @@ const UNSET: &str = "unset";
 pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
     let value = serde_json::to_value(experiment).unwrap_or_default();
+    let unread: Vec<&str> = unread(&experiment.model).into_iter().map(|unread| unread.key).collect();
     for section in ["data", "model", "training", "decoding"] {
-        for (key, value) in value.get(section).and_then(|value| value.as_object()).into_iter().flatten() {
-            let key = format!("{section}.{key}");
-            let text = match value {
-                serde_json::Value::String(text) => text.clone(),
-                // A recipe goes by its name.
-                other => match other.get("name").and_then(|name| name.as_str()) {
-                    Some(name) => name.to_string(),
-                    None => other.to_string(),
-                },
-            };
-            if key != "training.seed" && text != "null" {
+        let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
+        for (key, value) in settings_of(section, table) {
+            // A recipe goes by its name.
+            let name = value.get("name").and_then(|name| name.as_str());
+            let text = name.map_or_else(|| written(value), String::from);
+            let read = !unread.contains(&key.as_str());
+            if key != "training.seed" && text != "null" && read {
                 settings.insert(key, text);
             }
         }

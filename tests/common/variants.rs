@@ -1,13 +1,14 @@
 //! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
 
 use ablate::config::json_schema;
-use ablate::model::ModelConfig;
+use ablate::model::recurrent::{Bidirectional, conflict};
+use ablate::model::{DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Tying};
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
-pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
+pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple";
+    initialisation, embedding_rows, embedding_multiple, softmax_bias, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -18,6 +19,7 @@ pub fn accepted_values(key: &str) -> String {
 /// A setting and one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
+    /// As `norm`, or `recurrent.cell` in a section inside of `[model]`.
     pub key: String,
     pub value: Value,
 }
@@ -26,12 +28,26 @@ impl Choice {
     /// `config` with this choice made.
     pub fn made_in(&self, config: &ModelConfig) -> ModelConfig {
         let mut tree = serde_json::to_value(config).unwrap();
-        tree[&self.key] = self.value.clone();
+        let (section, name) = self.key.rsplit_once('.').unwrap_or(("", &self.key));
+        let section = if section.is_empty() { &mut tree } else { &mut tree[section] };
+        section[name] = self.value.clone();
         serde_json::from_value(tree).unwrap_or_else(|error| panic!("{self:?}: {error}"))
     }
 
     pub fn is_made_in(&self, config: &ModelConfig) -> bool {
-        serde_json::to_value(config).unwrap()[&self.key] == self.value
+        self.made_in(config) == *config
+    }
+
+    /// `config` with this choice made, and with recurrent parts where these alone read it.
+    pub fn effective_in(&self, config: &ModelConfig) -> ModelConfig {
+        match self.is_of_recurrent_parts() {
+            true => self.made_in(&recurrent(config)),
+            false => self.made_in(config),
+        }
+    }
+
+    pub fn is_of_recurrent_parts(&self) -> bool {
+        self.key.starts_with("recurrent.")
     }
 }
 
@@ -44,19 +60,31 @@ impl std::fmt::Display for Choice {
 /// Every value of every setting of `[model]` that offers a choice; sizes and rates are none.
 pub fn choices() -> Vec<Choice> {
     let schema = json_schema::experiment().to_value();
+    let found = choices_of(&schema, "ModelConfig", "");
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+/// Those of the section that the schema defines as `name`; `prefix` is what its keys begin with.
+fn choices_of(schema: &Value, name: &str, prefix: &str) -> Vec<Choice> {
     let definition = |name: &str| &schema["definitions"][name];
     let mut found = Vec::new();
-    for (key, property) in definition("ModelConfig")["properties"].as_object().unwrap() {
+    for (key, property) in definition(name)["properties"].as_object().unwrap() {
+        let key = format!("{prefix}{key}");
         let reference = property["$ref"].as_str().or_else(|| property["allOf"][0]["$ref"].as_str());
+        let reference = reference.map(|reference| reference.rsplit('/').next().unwrap());
         let values = match reference {
-            Some(reference) => values(key, definition(reference.rsplit('/').next().unwrap())),
+            Some(section) if definition(section)["properties"].is_object() => {
+                found.extend(choices_of(schema, section, &format!("{key}.")));
+                continue;
+            }
+            Some(choice) => values(&key, definition(choice)),
             None if property["type"] == "boolean" => vec![json!(true), json!(false)],
             None if ["integer", "number"].iter().any(|kind| is_of(property, kind)) => continue,
             None => panic!("model.{key}: neither a number nor a choice: {property}"),
         };
         found.extend(values.into_iter().map(|value| Choice { key: key.clone(), value }));
     }
-    assert!(found.len() > 10, "{found:?}");
     found
 }
 
@@ -83,7 +111,52 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
 
 /// `base` as it is, with each choice that differs from it, and with each pair of such choices; named.
 pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
-    let others: Vec<Choice> = choices().into_iter().filter(|choice| !choice.is_made_in(base)).collect();
+    let of_parts = |choice: &Choice| {
+        choice.key == "encoder" || choice.key == "decoder" || choice.is_of_recurrent_parts()
+    };
+    pairs(base, |choice| !of_parts(choice))
+}
+
+/// A small recurrent model in which each choice of `[model.recurrent]` can be made alone.
+pub fn recurrent(base: &ModelConfig) -> ModelConfig {
+    ModelConfig {
+        encoder: EncoderKind::Recurrent,
+        decoder: DecoderKind::Recurrent,
+        tying: Tying::None,
+        recurrent: RecurrentConfig {
+            hidden: 6,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            residual_from: Some(2),
+            bidirectional: Bidirectional::None,
+            ..Default::default()
+        },
+        ..base.clone()
+    }
+}
+
+/// Every encoder with every decoder where one of them is recurrent: each with every choice of `[model.recurrent]`, and of
+/// two recurrent parts each pair of choices; named. What contradicts itself is left out.
+pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let both = recurrent(base);
+    let mut found = pairs(&both, Choice::is_of_recurrent_parts);
+    let reading = ModelConfig { decoder: DecoderKind::SelfAttention, tying: Tying::All, ..both.clone() };
+    let writing = ModelConfig { encoder: EncoderKind::SelfAttention, ..both };
+    for (name, parts) in [("recurrent encoder", reading), ("recurrent decoder", writing)] {
+        let choices = choices().into_iter().filter(Choice::is_of_recurrent_parts);
+        found.push((name.to_string(), parts.clone()));
+        found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
+    }
+    let biased = ModelConfig { softmax_bias: true, ..recurrent(base) };
+    found.push(("bias of the softmax".into(), biased));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
+}
+
+/// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.
+fn pairs(base: &ModelConfig, wanted: impl Fn(&Choice) -> bool) -> Vec<(String, ModelConfig)> {
+    let others: Vec<Choice> =
+        choices().into_iter().filter(|choice| wanted(choice) && !choice.is_made_in(base)).collect();
     let mut found = vec![("plain".to_string(), base.clone())];
     for (index, first) in others.iter().enumerate() {
         found.push((first.to_string(), first.made_in(base)));

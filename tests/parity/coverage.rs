@@ -4,7 +4,7 @@ use crate::common::every;
 use crate::common::variants::choices;
 use crate::layers::{self, Layer};
 use crate::model;
-use ablate::model::ModelConfig;
+use ablate::model::{DecoderKind, EncoderKind, ModelConfig};
 
 pub fn check() {
     use Layer::{
@@ -23,7 +23,11 @@ pub fn check() {
                 "attention_biases" => &[CrossAttention],
                 _ => &[],
             };
-            cases.need(&choice.to_string(), layers, |model| choice.is_made_in(model));
+            let is_read = |model: &ModelConfig| {
+                !choice.is_of_recurrent_parts()
+                    || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
+            };
+            cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }
     }
     cases.need("one head with d_k = d_model", &[SelfAttention], |m| m.heads == 1 && m.d_k() == m.d_model);
