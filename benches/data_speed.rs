@@ -6,6 +6,7 @@ mod common;
 
 use ablate::config::load_experiment;
 use ablate::data::batch::{Batching, epoch_batches};
+use ablate::data::collate::micro_batch;
 use ablate::data::{Split, prepare};
 use ablate::device::peak_memory;
 use ablate::error::Result;
@@ -63,7 +64,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         let begun = Instant::now();
         let mut collated = 0;
         for pairs in batches.iter().take(1000) {
-            collated += batching.collate(&store, pairs, Device::Cpu)?.target_tokens;
+            collated += micro_batch(batching, &store, pairs, Device::Cpu)?.target_tokens;
         }
         epochs.push(json!({
             "micro_batch_tokens": tokens,

@@ -8,13 +8,14 @@
 mod common;
 
 use ablate::config::{Experiment, load_experiment};
+use ablate::data::collate::micro_batch;
 use ablate::data::prepare;
 use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
 use ablate::experiment::bench::peer_export::{export, first_updates};
 use ablate::experiment::limits::DataLimits;
 use ablate::experiment::single_update::single_update;
-use ablate::model::{Network, Transformer};
+use ablate::model::{EncoderDecoder, Network};
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
 use ablate::train::step::Updates;
@@ -62,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
     let updates = first_updates(&store, &experiment, arguments.warmup + arguments.updates)?;
-    let model = Transformer::build(
+    let model = EncoderDecoder::build(
         &experiment.model,
         data.tokenizers.sizes(),
         experiment.training.seed,
@@ -82,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
 fn measure(
     experiment: &Experiment,
     store: &Store,
-    model: &Transformer,
+    model: &EncoderDecoder,
     updates: &[Vec<Vec<u32>>],
     warmup: usize,
 ) -> Result<Value> {
@@ -92,7 +93,8 @@ fn measure(
     let (mut milliseconds, mut tokens) = (Vec::new(), Vec::new());
     for (number, micro_batches) in (1..).zip(updates) {
         let begun = Instant::now();
-        let batches = micro_batches.iter().map(|pairs| config.batching().collate(store, pairs, Device::Cpu));
+        let batches =
+            micro_batches.iter().map(|pairs| micro_batch(config.batching(), store, pairs, Device::Cpu));
         let batches = batches.collect::<Result<Vec<_>>>()?;
         // The loss that the update returns is on the host, so a GPU has done its work.
         let stats = single_update(&all, &mut adam, &batches, number)?;

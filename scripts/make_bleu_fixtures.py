@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_bleu_fixtures.py
 
-tests/bleu.rs holds src/score to it. All texts are written here or generated from a
+tests/bleu.rs holds crates/score/src/score to it. All texts are written here or generated from a
 fixed seed. The file is the same on every run; check with git diff.
 """
 
@@ -166,7 +166,7 @@ def cases():
 
 
 def settings(every):
-    """Configurations in the form that src/score reads."""
+    """Configurations in the form that crates/score/src/score reads."""
     smoothings = ["exp", {"floor": 0.1}, {"add-k": 1.0}, "none"]
     if every:
         for tokenizer in ["13a", "none"]:

@@ -47,7 +47,7 @@ MASK = (1 << 64) - 1
 
 
 def mix(value):
-    """SplitMix64's output function, as in src/seed.rs."""
+    """SplitMix64's output function, as in crates/base/src/seed.rs."""
     z = (value + 0x9E3779B97F4A7C15) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
@@ -72,7 +72,7 @@ def perturbed(text, seed, line):
 
 
 def settings():
-    """Name, configuration as src/score reads it, and scorer."""
+    """Name, configuration as crates/score/src/score reads it, and scorer."""
     for tokenizer, lowercase, smoothing, effective_order in BLEU_SETTINGS:
         config = {"tokenizer": tokenizer, "lowercase": lowercase, "smoothing": smoothing,
                   "effective_order": effective_order}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the font of the figures, src/figures/font: Noto Sans with a few signs of Noto Sans Math, cut down to the scripts below.
+"""Writes the font of the figures, crates/figures/src/figures/font: Noto Sans with a few signs of Noto Sans Math, cut down to the scripts below.
 
     apt-get download fonts-noto-core && dpkg-deb -x fonts-noto-core_*.deb noto
     python3 -m venv .venv && .venv/bin/pip install fonttools==4.68.0 brotli==1.2.1
@@ -37,7 +37,7 @@ CHARACTERS = [
 # Signs that Noto Sans Math has and Noto Sans has not: arrows, minus, infinity, comparisons.
 SIGNS = [0x2190, 0x2191, 0x2192, 0x2193, 0x2212, 0x221E, 0x2248, 0x2260, 0x2264, 0x2265]
 
-OUT = Path(__file__).resolve().parent.parent / "src/figures/font"
+OUT = Path(__file__).resolve().parent.parent / "crates/figures/src/figures/font"
 
 
 def reduced(source: Path, characters: list[int]) -> TTFont:

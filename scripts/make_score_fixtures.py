@@ -6,7 +6,7 @@ of bleu.json, and its tests of significance on two further systems.
     .venv/bin/python scripts/make_bleu_fixtures.py
     .venv/bin/python scripts/make_score_fixtures.py
 
-tests/score_metrics.rs and tests/score_significance.rs hold src/score to it. The file is the
+tests/score_metrics.rs and tests/score_significance.rs hold crates/score/src/score to it. The file is the
 same on every run; check with git diff.
 """
 
@@ -25,7 +25,7 @@ from make_bleu_fixtures import OUTPUT as BLEU_OUTPUT, SACREBLEU, perturbed, sent
 
 OUTPUT = BLEU_OUTPUT.with_name("scores.json")
 
-# Keyword arguments, which are the names in src/score but for those in RENAMED.
+# Keyword arguments, which are the names in crates/score/src/score but for those in RENAMED.
 CHRF_SETTINGS = [
     {}, {"word_order": 2}, {"word_order": 1, "beta": 3}, {"word_order": 2, "lowercase": True},
     {"whitespace": True}, {"char_order": 3, "word_order": 4, "beta": 1},

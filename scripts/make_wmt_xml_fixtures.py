@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0 lxml==6.1.3
     .venv/bin/python scripts/make_wmt_xml_fixtures.py
 
-The texts are made up here. A unit test of src/data/wmt_xml.rs compares. The file is the same on every run.
+The texts are made up here. A unit test of crates/corpus/src/data/wmt_xml.rs compares. The file is the same on every run.
 """
 
 import io

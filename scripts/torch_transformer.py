@@ -1,7 +1,7 @@
 """The Transformer of Vaswani et al. 2017 and its variants in Python torch, out of torch's own modules.
 
 A reference for `make_parity_fixtures.py` and `check_perplexity.py`, and a rival for `bench/train_speed.py`. Written from the
-paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `src/model/mod.rs` say.
+paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `crates/trial/src/model/mod.rs` say.
 Names of parameters are those of `ablate` (`Transformer.paths`).
 """
 
@@ -18,6 +18,8 @@ MODEL = {
     "layers": 1,
     "d_model": 8,
     "d_ff": 16,
+    "activation": "relu",
+    "feed_forward": True,
     "heads": 2,
     "d_k": None,
     "d_v": None,
@@ -27,6 +29,7 @@ MODEL = {
     "position": "sinusoidal",
     "learned_positions": 16,
     "tying": "all",
+    "residual": True,
     "norm": "post",
     "norm_kind": "layer",
     "layer_norm_epsilon": 1e-6,
@@ -57,6 +60,15 @@ CASES = {
     "alibi": {"position": "alibi", "layers": 2},
     "alibi_three_heads": {"position": "alibi", "heads": 3, "d_k": 4, "d_v": 4, "norm": "pre"},
     "rms_pre_norm": {"norm_kind": "rms", "norm": "pre", "layers": 2},
+    "gelu": {"activation": "gelu"},
+    "swish": {"activation": "swish", "norm": "pre"},
+    "glu": {"activation": "glu"},
+    "swiglu": {"activation": "swiglu", "layers": 2},
+    "geglu": {"activation": "geglu", "norm": "pre", "layers": 2},
+    "no_feed_forward": {"feed_forward": False, "layers": 2},
+    "no_feed_forward_pre_norm": {"feed_forward": False, "norm": "pre"},
+    "no_residual": {"residual": False, "layers": 2},
+    "no_residual_pre_norm": {"residual": False, "norm": "pre", "layers": 2},
 }
 
 
@@ -151,15 +163,33 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """Linear, activation, Linear; with a gate (Shazeer 2020), the product of two maps, 2/3 as wide, before the last."""
+
+    PLAIN = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
+    GATED = {
+        "glu": lambda gate, up: F.glu(torch.cat([up, gate], dim=-1)),
+        "swiglu": lambda gate, up: F.silu(gate) * up,
+        "geglu": lambda gate, up: F.gelu(gate) * up,
+    }
+
     def __init__(self, model):
         super().__init__()
-        self.inner = nn.Linear(model["d_model"], model["d_ff"])
-        self.outer = nn.Linear(model["d_ff"], model["d_model"])
+        d_model, width, self.activation = model["d_model"], model["d_ff"], model["activation"]
+        if self.activation in self.GATED:
+            width = round(2 * width / 3)
+            self.gate = nn.Linear(d_model, width)
+            self.up = nn.Linear(d_model, width)
+            self.down = nn.Linear(width, d_model)
+        else:
+            self.inner = nn.Linear(d_model, width)
+            self.outer = nn.Linear(width, d_model)
         self.norm = norm(model)
         self.dropout = nn.Dropout(model["activation_dropout"])
 
     def forward(self, x):
-        return self.outer(self.dropout(F.relu(self.inner(x))))
+        if self.activation in self.GATED:
+            return self.down(self.dropout(self.GATED[self.activation](self.gate(x), self.up(x))))
+        return self.outer(self.dropout(self.PLAIN[self.activation](self.inner(x))))
 
 
 class Layer(nn.Module):
@@ -170,14 +200,15 @@ class Layer(nn.Module):
         self.self_attention = Attention(model)
         if decoder:
             self.cross_attention = Attention(model, own=False)
-        self.feed_forward = FeedForward(model)
+        self.feed_forward = FeedForward(model) if model["feed_forward"] else None
         self.dropout = nn.Dropout(model["dropout"])
         self.pre = model["norm"] == "pre"
+        self.kept = 1 if model["residual"] else 0
 
     def around(self, sublayer, x, apply):
         if self.pre:
-            return x + self.dropout(apply(sublayer.norm(x)))
-        return sublayer.norm(x + self.dropout(apply(x)))
+            return self.kept * x + self.dropout(apply(sublayer.norm(x)))
+        return sublayer.norm(self.kept * x + self.dropout(apply(x)))
 
     def forward(self, x, mask=None, causal=False, encoded=None, encoded_mask=None):
         attention = self.self_attention
@@ -185,7 +216,7 @@ class Layer(nn.Module):
         if encoded is not None:
             cross = self.cross_attention
             x = self.around(cross, x, lambda x: cross(x, encoded, encoded_mask))
-        return self.around(self.feed_forward, x, self.feed_forward)
+        return x if self.feed_forward is None else self.around(self.feed_forward, x, self.feed_forward)
 
 
 class Stack(nn.Module):

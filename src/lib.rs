@@ -1,41 +1,16 @@
 //! `ablate` trains, decodes and scores Transformers as *Attention Is All You Need* defines them, and its ablations.
 //!
-//! The map of the code is `docs/architecture.md`.
+//! The code is in the crates below `crates/`; this names their modules, for tests and benchmarks. The map is
+//! `docs/architecture.md`.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
-#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
-
-pub mod allocator;
-pub mod cards;
-pub mod cli;
-pub mod color;
-pub mod commands;
-pub mod config;
-pub mod constituency_tree;
-pub mod data;
-pub mod decode;
-pub mod device;
-pub mod error;
-pub mod experiment;
-pub mod export;
-pub mod fetch;
-pub mod figures;
-pub mod files;
-pub mod folders;
-mod mkl;
-pub mod model;
-pub mod moses;
-pub mod pinned_memory;
-pub mod printable;
-pub mod report;
-pub mod results;
-pub mod score;
-pub mod seed;
-pub mod shim;
-pub mod signal;
-pub mod stopwatch;
-pub mod sweep;
-pub mod telemetry;
-pub mod train;
-mod white_space;
-pub mod world;
+pub use ablate_base::{
+    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
+    white_space, world,
+};
+pub use ablate_command::{cli, commands};
+pub use ablate_compute::{data, decode, device, experiment, export, model, pinned_memory, shim, train};
+pub use ablate_corpus::fetch;
+pub use ablate_figures::figures;
+pub use ablate_score::{moses, score};
+pub use ablate_sweep::{report, sweep};
+pub use ablate_trial::{config, results, telemetry};

@@ -1,58 +1,68 @@
-//! The command `ablate`.
+//! The command `ablate`. It links no libtorch, so that what computes nothing starts at once; to compute, the process becomes
+//! the program `ablate-torch` beside it.
 
-use ablate::allocator::Allocator;
-use ablate::error::Error;
-use ablate::telemetry::console::{print_error, print_message};
-use ablate::{shim, signal};
+use ablate_base::allocator::Allocator;
+use ablate_base::error::{Error, Result};
+use ablate_base::signal;
+use ablate_command::program::{self, BUILD};
+use std::ffi::{CString, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+/// The program that computes.
+const COMPUTES: &str = "ablate-torch";
+
 fn main() -> ExitCode {
     signal::refuse_writes_beyond_limits();
-    shim::end_where_memory_runs_out();
-    let cli = ablate::cli::Cli::from_command_line();
-    // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
-    std::panic::set_hook(Box::new(|panic| {
-        if Error::from_panic(panic.payload()).is_none() {
-            print_message(&format!(
-                "{panic}\nThis is a bug in ablate; please report it with the command and its files."
-            ));
-        }
-    }));
-    let outcome =
-        std::panic::catch_unwind(|| cli.run()).unwrap_or_else(|panic| match Error::from_panic(&*panic) {
-            Some(error) => Err(error),
-            None => std::process::exit(101),
-        });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(&error.to_string());
-            ExitCode::from(error.exit_code())
-        }
+    match check_working_directory() {
+        Ok(()) => program::run(|_, _| become_the_program_that_computes()),
+        error => program::finish(error),
     }
 }
 
-/// Without a working directory, libtorch's matrix library ends the process while the program is loaded, with a message about
-/// a file of its own. The functions in this section run before that.
-#[cfg(target_os = "linux")]
-#[used]
-#[unsafe(link_section = ".preinit_array")]
-static CHECK_WORKING_DIRECTORY: extern "C" fn() = check_working_directory;
-
-#[cfg(target_os = "linux")]
-extern "C" fn check_working_directory() {
-    const MESSAGE: &str = "error: the working directory does not exist any more; change to one that does, and give the command again\n";
-    let mut buffer = [0u8; libc::PATH_MAX as usize];
-    // SAFETY: the buffer is as long as stated, and so is the message. Nothing of Rust's runtime is needed, which has not
-    // started.
-    unsafe {
-        let found = libc::getcwd(buffer.as_mut_ptr().cast(), buffer.len());
-        if found.is_null() && *libc::__errno_location() == libc::ENOENT {
-            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
-            libc::_exit(2);
-        }
+/// Without a working directory, libtorch's matrix library ends the process while it is loaded, with a message about a file
+/// of its own.
+fn check_working_directory() -> Result<()> {
+    match std::env::current_dir() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::user(
+            "the working directory does not exist any more; change to one that does, and give the command again",
+        )),
+        _ => Ok(()),
     }
+}
+
+/// Replaces this program by the other one, with the same words, in the same process: number, parent, standard streams and
+/// blocked signals stay.
+///
+/// # Errors
+/// If that program is not there or cannot be started.
+fn become_the_program_that_computes() -> Result<()> {
+    let own = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+    // Links to the program lead to the folder that it was installed in.
+    let program = own.canonicalize().unwrap_or(own).with_file_name(COMPUTES);
+    let failed = |error: std::io::Error| {
+        Error::failed(format!(
+            "cannot start {}, the part of ablate that computes: {error}; build or install ablate again (`cargo build \
+             --release`, `cargo install --path .`), which puts both programs into one folder",
+            program.display()
+        ))
+    };
+    let words: Vec<CString> = std::env::args_os().map(|word| text(&word)).collect();
+    let words: Vec<*const c_char> =
+        words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
+    // SAFETY: this process has one thread. `execv` is given texts that end in a zero, in a list that ends in a null, all of
+    // which live until it returns; `Command` is not used because it would unblock the signals that a sweep holds back.
+    unsafe {
+        std::env::set_var(BUILD, env!("ABLATE_BUILD"));
+        libc::execv(text(program.as_os_str()).as_ptr(), words.as_ptr());
+    }
+    Err(failed(std::io::Error::last_os_error()))
+}
+
+/// As the system takes it. Neither a path nor a word of the command line holds a zero.
+fn text(text: &OsStr) -> CString {
+    CString::new(text.as_bytes()).unwrap_or_default()
 }

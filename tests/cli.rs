@@ -187,7 +187,8 @@ fn a_record_says_where_it_comes_from_and_holds_no_times() {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
     if let Some(head) = git(&["rev-parse", "HEAD"]) {
-        let changes = git(&["status", "--porcelain", "--", "src", "build.rs", "Cargo.toml", "Cargo.lock"]);
+        let changes =
+            git(&["status", "--porcelain", "--", "src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"]);
         let dirty = if changes.is_some_and(|changes| changes.is_empty()) { "" } else { "-dirty" };
         assert_eq!(provenance["commit"], format!("{head}{dirty}"));
     }

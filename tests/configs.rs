@@ -1,10 +1,12 @@
 //! Every committed TOML loads, passes validation and says what its comments claim.
 
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
+use ablate::data::prepare::directory;
 use ablate::results::published::Published;
-use ablate::sweep::expand::{Trial, TrialPurpose, expand};
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::table_section::layout;
+use ablate::sweep::trial::Trial;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -139,4 +141,19 @@ fn the_peak_rate_of_tiny_is_the_stated_one() {
     let warmup = training.warmup_steps as f64;
     let peak = training.learning_rate_scale * (model.d_model as f64).powf(-0.5) * warmup.powf(-0.5);
     assert!((peak - 0.005).abs() < 1e-5, "{peak}");
+}
+
+/// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
+#[test]
+fn a_directory_keeps_its_name() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/multi30k/tiny.toml");
+    let data = ablate::config::load_data(&file, &[]).unwrap();
+    assert_eq!(
+        directory(&data, Path::new("data")).unwrap(),
+        Path::new("data/multi30k-en-de-951524911ea40449")
+    );
+    // The recipe's own settings are those of the experiment.
+    let recipe = file.parent().unwrap().join("../recipes/multi30k-en-de.toml");
+    let alone = ablate::config::load_data(&recipe, &[]).unwrap();
+    assert_eq!(directory(&alone, Path::new("")).unwrap(), directory(&data, Path::new("")).unwrap());
 }

@@ -6,7 +6,7 @@ mod common;
 use ablate::config::Experiment;
 use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
-use ablate::export::{Format, Run, check_place, export};
+use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::mode::Mode;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, NormKind, Position, Tying};
 use common::variants::single_and_paired;
@@ -144,12 +144,12 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
         (ModelConfig { d_v: Some(6), ..small() }, ["model.d_v = 6", "4 wide"]),
     ] {
-        let error = Format::Marian.check(&config).unwrap_err();
+        let error = check(Format::Marian, &config).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(texts.iter().all(|text| error.to_string().contains(text)), "{error}");
     }
     let many = ModelConfig { heads: 40_000, d_k: Some(1), d_v: Some(1), ..small() };
-    let error = Format::Ctranslate2.check(&many).unwrap_err().to_string();
+    let error = check(Format::Ctranslate2, &many).unwrap_err().to_string();
     assert!(error.contains("model.heads = 40000") && error.contains("32767"), "{error}");
 }
 

@@ -28,9 +28,9 @@ use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::{Progress, RunState};
 use ablate::train::likelihood::likelihood;
 use ablate::train::ranks::Ranks;
+use ablate::train::run_state::{Progress, RunState};
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
 use common::Workshop;
@@ -63,7 +63,7 @@ fn hold(section: &str, tolerance: f64, computed: Map<String, Value>) {
     assert!(
         faults.is_empty(),
         "{section}: results of version {RESULT_VERSION} have changed. If that is meant, raise RESULT_VERSION \
-         (src/config/identity.rs), say why in CHANGELOG.md and write the values anew:\n{}",
+         (crates/trial/src/config/identity.rs), say why in CHANGELOG.md and write the values anew:\n{}",
         faults.join("\n")
     );
     if write {
@@ -271,7 +271,7 @@ impl Monitor for Losses {
 fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, Vec<f64>) {
     let (_folder, store) = store(30, 8, 3);
     let (_dev_folder, dev) = self::store(8, 8, 4);
-    let model = build(config, training.seed, training.precision.kinds().weights);
+    let model = build(config, training.seed, ablate::model::Kinds::from(training.precision).weights);
     let mut adam = Adam::build(training, model.weights());
     let mut losses = Losses(Vec::new());
     let trainer = Trainer {

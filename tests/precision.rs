@@ -7,8 +7,8 @@ use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Tying};
 use ablate::train::adam::Adam;
-use ablate::train::checkpoint::Progress;
 use ablate::train::likelihood::likelihood;
+use ablate::train::run_state::Progress;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
 use common::updates::StoreUpdates;
@@ -22,7 +22,7 @@ fn model_config() -> ModelConfig {
 
 fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
     tch::set_num_threads(1);
-    EncoderDecoder::build(config, VOCABULARY, 1, precision.kinds(), Device::Cpu)
+    EncoderDecoder::build(config, VOCABULARY, 1, precision, Device::Cpu)
 }
 
 /// Sentences of 2 to 9 tokens that are copied.

@@ -51,8 +51,8 @@ fn instance(text: &str) -> Value {
 fn schema(kind: &str) -> Value {
     let schema = match kind {
         "experiment" => json_schema::experiment(),
-        "sweep" => sweep::file_schema::sweep(),
-        "part" => sweep::file_schema::part(),
+        "sweep" => sweep::file::sweep_schema(),
+        "part" => sweep::file::part_schema(),
         "recipe" => json_schema::recipe(),
         _ => panic!("{kind}"),
     };

@@ -3,8 +3,9 @@
 mod common;
 
 use ablate::error::Error;
-use ablate::sweep::expand::{Trial, TrialPurpose, expand};
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
+use ablate::sweep::trial::Trial;
 use common::folder::{Folder, parts};
 use common::variants::MODEL_KEYS;
 

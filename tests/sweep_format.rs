@@ -2,8 +2,9 @@
 
 mod common;
 
-use ablate::sweep::expand::{Trial, TrialPurpose, expand};
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
+use ablate::sweep::trial::Trial;
 use common::folder::Folder;
 
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1]\n";

@@ -10,8 +10,8 @@ program and its settings, joined by +:
     compile     the same with its loss in torch.compile(dynamic=True)
     joeynmt     JoeyNMT's own training loop
     peak        no training: operations a second of a large product of matrices
-    +allocator  the mallopt of src/device.rs
-    +kernels    the function of src/mkl.rs, which `train_speed.py` preloads
+    +allocator  the mallopt of crates/compute/src/device.rs
+    +kernels    the function of crates/compute/src/mkl.rs, which `train_speed.py` preloads
     +fused      Adam(fused=True)
 """
 
@@ -29,7 +29,7 @@ from pathlib import Path
 
 
 def keep_freed_memory():
-    """What `keep_freed_memory` in src/device.rs asks of glibc."""
+    """What `keep_freed_memory` in crates/compute/src/device.rs asks of glibc."""
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
     for option, value in ((m_mmap_threshold, 1 << 30), (m_trim_threshold, -1), (m_top_pad, 64 << 20)):
         if ctypes.CDLL(None).mallopt(option, value) != 1:

@@ -205,7 +205,7 @@ def changes(arguments):
 
 
 def preload(folder):
-    """The library that gives MKL the answer of src/mkl.rs."""
+    """The library that gives MKL the answer of crates/compute/src/mkl.rs."""
     code = "int mkl_serv_intel_cpu_true(void) { return 1; }\n"
     if not shutil.which("cc"):
         sys.exit("the kernel choice needs a C compiler (Debian: apt install gcc)")
@@ -223,7 +223,7 @@ def peak(arguments, folder):
 
 
 def flops(model, vocabulary, micro_batch):
-    """Of forward and backward; the formulas of src/model/cost.rs."""
+    """Of forward and backward; the formulas of crates/trial/src/model/cost.rs."""
     sources, targets = (1 + max(len(pair[side]) for pair in micro_batch) for side in (0, 1))
     pairs, scored = len(micro_batch), sum(len(target) + 1 for _, target in micro_batch)
     multiple = model.get("embedding_multiple") or 1

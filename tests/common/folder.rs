@@ -2,8 +2,9 @@
 
 use ablate::config::load_experiment;
 use ablate::error::{Diagnostic, Error};
-use ablate::sweep::expand::{Trial, TrialPurpose, expand};
+use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
+use ablate::sweep::trial::Trial;
 use std::path::PathBuf;
 use tempfile::TempDir;
 

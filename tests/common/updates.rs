@@ -1,6 +1,6 @@
 //! Updates on micro-batches that a test chooses, by the two functions that the trainer calls.
 
-use ablate::data::collate::Batch;
+use ablate::data::collate::{Batch, micro_batch};
 use ablate::data::store::Store;
 use ablate::error::Result;
 use ablate::model::Network;
@@ -20,7 +20,7 @@ impl StoreUpdates<'_> {
     /// Does update number `step`, from 1, on the pairs of `micro_batches`. The gradient norm is measured.
     pub fn step(&self, adam: &mut Adam, micro_batches: &[Vec<u32>], step: u64) -> Result<StepStats> {
         let batching = self.config.batching();
-        let batches = micro_batches.iter().map(|pairs| batching.collate(self.store, pairs, Device::Cpu));
+        let batches = micro_batches.iter().map(|pairs| micro_batch(batching, self.store, pairs, Device::Cpu));
         self.step_on(adam, &batches.collect::<Result<Vec<_>>>()?, step)
     }
 

@@ -6,8 +6,8 @@ use ablate::model::{DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Tyin
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
-pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, heads, d_k, d_v, dropout, attention_dropout, \
-    activation_dropout, position, learned_positions, tying, norm, norm_kind, layer_norm_epsilon, attention_biases, \
+pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
+    activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple, softmax_bias, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
@@ -127,7 +127,6 @@ pub fn recurrent(base: &ModelConfig) -> ModelConfig {
             hidden: 6,
             encoder_layers: 2,
             decoder_layers: 2,
-            residual_from: Some(2),
             bidirectional: Bidirectional::None,
             ..Default::default()
         },
@@ -146,6 +145,12 @@ pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
         let choices = choices().into_iter().filter(Choice::is_of_recurrent_parts);
         found.push((name.to_string(), parts.clone()));
         found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
+    }
+    for bidirectional in [Bidirectional::None, Bidirectional::All] {
+        let mut residual = recurrent(base);
+        (residual.recurrent.residual_from, residual.recurrent.decoder_layers) = (Some(2), 3);
+        residual.recurrent.bidirectional = bidirectional;
+        found.push((format!("residual connections, {bidirectional:?}"), residual));
     }
     let biased = ModelConfig { softmax_bias: true, ..recurrent(base) };
     found.push(("bias of the softmax".into(), biased));

@@ -1,0 +1,345 @@
+//! The one error type: what the user reads, and the exit code that scripts read.
+
+use crate::printable;
+use std::any::Any;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results with [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The exit code of [`Error::OutOfMemory`].
+pub const OUT_OF_MEMORY_CODE: u8 = 4;
+/// What to do where memory runs out.
+pub const MEMORY_REMEDY: &str =
+    "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
+
+/// Everything that can end a command early.
+///
+/// Exit codes are a contract with sweeps and cluster scripts; see [`Error::exit_code`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A mistake in what the user gave: usage, configuration or input files.
+    #[error("{0}")]
+    User(String),
+    /// A mistake in a TOML file, with its place.
+    #[error("{0}")]
+    Config(Box<Diagnostic>),
+    /// The work was right but could not be finished.
+    #[error("{0}")]
+    Failed(String),
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {path}: {source}{}", remedy(.source))]
+    Io {
+        /// What was attempted, as a verb: "read", "create".
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Training left the numbers or all bounds: the loss is NaN, infinite, or many times that of guessing.
+    #[error(
+        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale, raise training.warmup_steps or set training.clip_norm"
+    )]
+    Diverged { step: u64, loss: f64 },
+    /// The device has no memory left.
+    #[error("out of memory: {0}; {remedy}", remedy = MEMORY_REMEDY)]
+    OutOfMemory(String),
+    /// A signal asked to stop; the state is saved and the same command goes on.
+    #[error("stopped by a signal at step {step}; the same command goes on from there")]
+    Interrupted { step: u64 },
+    /// Training was to go this far and no further; the state is saved.
+    #[error("paused at step {step} as asked; it can go on from there")]
+    Paused { step: u64 },
+    /// Of several processes that train together another one ended or failed, with this exit code if it is known.
+    #[error("{message}")]
+    Peer { message: String, code: u8 },
+    /// Another process works on the same.
+    #[error("{0}")]
+    Busy(String),
+    /// A sweep ended in order before its trials did.
+    #[error("{0}; the same command goes on")]
+    SweepStopped(String),
+    /// As [`Error::Interrupted`], outside training.
+    #[error("stopped by a signal {0}; the same command goes on from there")]
+    Stopped(String),
+}
+
+impl Error {
+    /// A mistake of the user's: exit code 2.
+    pub fn user(message: impl Into<String>) -> Self {
+        Error::User(message.into())
+    }
+
+    /// A failure of the work itself: exit code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Error::Failed(message.into())
+    }
+
+    /// For `map_err` on file operations: `.map_err(Error::io("read", path))`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// The same, of a configuration's mistake that has no place yet with this one.
+    pub fn at(self, place: &Place) -> Self {
+        match self {
+            Error::Config(mut diagnostic) => {
+                diagnostic.place.get_or_insert_with(|| place.clone());
+                Error::Config(diagnostic)
+            }
+            other => other,
+        }
+    }
+
+    /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
+    /// 75 to be started again: stopped with its state saved, or busy elsewhere.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::User(_) | Error::Config(_) => 2,
+            // Mapping a file, for one, takes memory that the system may not have.
+            Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => OUT_OF_MEMORY_CODE,
+            Error::Failed(_) | Error::Io { .. } => 1,
+            Error::Diverged { .. } => 3,
+            Error::OutOfMemory(_) => OUT_OF_MEMORY_CODE,
+            Error::Peer { code, .. } => *code,
+            Error::Interrupted { .. }
+            | Error::Paused { .. }
+            | Error::Stopped(_)
+            | Error::SweepStopped(_)
+            | Error::Busy(_) => 75,
+        }
+    }
+}
+
+/// What to do about an error of the operating system's whose own words do not tell.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::FileTooLarge => {
+            "; this process may not write larger files here (`ulimit -f` shows its limit, file systems have theirs)"
+        }
+        _ => "",
+    }
+}
+
+/// How libtorch, CUDA's libraries, C++ and Rust say that memory is not enough, or that so much could not even be
+/// counted; in lower case.
+const OUT_OF_MEMORY: [&str; 11] = [
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "could not allocate memory",
+    "not enough memory",
+    // Of cuBLAS, cuDNN and others, on a card that is full already.
+    "status_alloc_failed",
+    "bad_alloc",
+    "size calculation overflowed",
+    "stride calculation overflowed",
+    "integer multiplication overflow",
+    "capacity overflow",
+];
+
+impl Error {
+    /// Sorts a message of libtorch's into out of memory or plain failure.
+    pub fn from_torch_message(message: &str) -> Self {
+        // libtorch appends its C++ stack below the first line.
+        let first = message.lines().next().unwrap_or("libtorch failed").trim();
+        let lower = first.to_ascii_lowercase();
+        if OUT_OF_MEMORY.iter().any(|text| lower.contains(text)) {
+            // What stands before it is the name and line of a C++ file.
+            let said = first.find("DefaultCPUAllocator: ").map_or(first, |at| &first[at..]);
+            Error::OutOfMemory(said.to_string())
+        } else {
+            Error::Failed(format!("libtorch: {first}"))
+        }
+    }
+
+    /// The error behind a panic for lack of memory: libtorch's plain operations panic there, and so do collections of
+    /// Rust's that would be larger than any memory. Other panics are bugs.
+    pub fn from_panic(panic: &(dyn Any + Send)) -> Option<Self> {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied())?;
+        // tch's error, as `unwrap` shows it, has its message in quotes.
+        let text = text.split_once("Torch(\"").map_or(text, |(_, message)| message);
+        let text = text.split("\\n").next().unwrap_or(text).trim_end_matches("\")");
+        let error = Error::from_torch_message(text);
+        matches!(error, Error::OutOfMemory(_)).then_some(error)
+    }
+}
+
+/// A mistake in a TOML file or in a `--set`: what, where, and what to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// What is wrong, with the value seen: `model.dropout = 1.2 is not a probability`.
+    pub message: String,
+    /// Where; absent for a value that no file states.
+    pub place: Option<Place>,
+    /// What would be accepted, and the nearest name.
+    pub help: Option<String>,
+}
+
+/// A place in a text that the user wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The file as the user named it, or `--set`.
+    pub file: String,
+    /// The whole text, for the excerpt.
+    pub text: std::sync::Arc<str>,
+    /// Byte range in `text`.
+    pub span: std::ops::Range<usize>,
+}
+
+impl Place {
+    /// One-based line number of the place.
+    pub fn line(&self) -> usize {
+        self.text.as_bytes()[..self.span.start.min(self.text.len())].iter().filter(|&&b| b == b'\n').count()
+            + 1
+    }
+}
+
+impl Diagnostic {
+    pub fn new(message: impl Into<String>) -> Self {
+        Diagnostic { message: message.into(), place: None, help: None }
+    }
+
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<Diagnostic> for Error {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Error::Config(Box::new(diagnostic))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line: message`, the line with a caret under the place, then the help.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(place) = &self.place else {
+            write!(f, "{}", self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+        };
+        let number = place.line();
+        write!(f, "{}:{number}: {}", place.file, self.message)?;
+        let start = place.text[..place.span.start].rfind('\n').map_or(0, |i| i + 1);
+        let line = place.text[start..].lines().next().unwrap_or("");
+        if !line.trim().is_empty() {
+            // A tab takes one column, as the caret below it.
+            let shown = |text: &str| printable::line(&text.replace('\t', " ")).into_owned();
+            let columns = |text: &str| shown(text).chars().count();
+            let before = columns(&place.text[start..place.span.start]);
+            let within = place.span.end.min(start + line.len()).max(place.span.start);
+            let width = columns(&place.text[place.span.start..within]).max(1);
+            let margin = " ".repeat(number.to_string().len());
+            let (line, before) = excerpt(&shown(line), before);
+            let width = width.min(line.chars().count().saturating_sub(before).max(1));
+            write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
+        }
+        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+    }
+}
+
+/// A line around its character number `at`, cut where it is too long to be read, and the number of that character in
+/// what is left.
+fn excerpt(line: &str, at: usize) -> (String, usize) {
+    const LONGEST: usize = 160;
+    const BEFORE: usize = 60;
+    if line.chars().nth(LONGEST).is_none() {
+        return (line.to_string(), at);
+    }
+    let skipped = at.saturating_sub(BEFORE);
+    let start = if skipped > 0 { "…" } else { "" };
+    let kept: String = line.chars().skip(skipped).take(LONGEST).collect();
+    let end = if line.chars().nth(skipped + LONGEST).is_some() { "…" } else { "" };
+    (format!("{start}{kept}{end}"), at - skipped + start.chars().count())
+}
+
+/// The candidate nearest to `word`, if one is near enough to be what was meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|c| (strsim::jaro_winkler(&word.to_lowercase(), &c.to_lowercase()), c))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnostic_shows_file_line_caret_and_help() {
+        let text: std::sync::Arc<str> = "[model]\nheadz = 8\n".into();
+        let span = 8..13;
+        let place = Place { file: "a.toml".into(), text, span };
+        let shown = Diagnostic::new("unknown key model.headz")
+            .at(Some(place))
+            .help("did you mean \"heads\"?")
+            .to_string();
+        assert_eq!(
+            shown,
+            "a.toml:2: unknown key model.headz\n 2 | headz = 8\n   | ^^^^^\n  help: did you mean \"heads\"?"
+        );
+    }
+
+    #[test]
+    fn the_caret_stands_below_its_place_whatever_the_line_holds() {
+        let text: std::sync::Arc<str> = "\t\u{1b}[2J = 8 # \u{9b}\n".into();
+        let at = text.find('8').unwrap();
+        let place = Place { file: "a.toml".into(), text, span: at..at + 1 };
+        let shown = Diagnostic::new("no").at(Some(place)).to_string();
+        assert_eq!(shown, "a.toml:1: no\n 1 |  \\u001b[2J = 8 # \\u009b\n   |              ^");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_mistake_is_shown() {
+        let text: std::sync::Arc<str> = format!("{}x = 1, y = 2{}", "a".repeat(500), "b".repeat(500)).into();
+        let place = Place { file: "a.toml".into(), text, span: 507..508 };
+        let shown = Diagnostic::new("m").at(Some(place)).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let column = lines[2].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[1].chars().nth(column), Some('y'), "{shown}");
+        assert!(lines[1].chars().count() < 180 && lines[1].ends_with('…'), "{shown}");
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("model.positions", ["model.position", "model.heads"]), Some("model.position"));
+        assert_eq!(nearest("zzz", ["model.position", "model.heads"]), None);
+    }
+
+    #[test]
+    fn messages_of_libtorch_are_sorted_by_memory() {
+        assert_eq!(Error::from_torch_message("CUDA out of memory. Tried…\n at x").exit_code(), 4);
+        assert_eq!(Error::from_torch_message("shape mismatch").exit_code(), 1);
+        for told in ["std::bad_alloc", "Storage size calculation overflowed with sizes=[4, 5]"] {
+            assert_eq!(Error::from_torch_message(told).exit_code(), 4, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_panic_for_lack_of_memory_is_an_error_and_no_other_panic_is() {
+        let panic = std::panic::catch_unwind(|| Vec::<u64>::with_capacity(usize::MAX)).unwrap_err();
+        assert_eq!(Error::from_panic(&*panic).unwrap().exit_code(), 4);
+        for bug in ["index out of bounds", "attempt to multiply with overflow"] {
+            assert!(Error::from_panic(&bug.to_string()).is_none(), "{bug}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_for_lack_of_memory_has_the_exit_code_of_that() {
+        let refused = |code| Error::io("map", "a")(std::io::Error::from_raw_os_error(code));
+        assert_eq!([libc::ENOMEM, libc::ENOSPC].map(|code| refused(code).exit_code()), [4, 1]);
+        assert!(refused(libc::EFBIG).to_string().contains("cannot map a: File too large"));
+        assert!(refused(libc::EFBIG).to_string().contains("`ulimit -f` shows its limit"));
+    }
+}

@@ -1,0 +1,19 @@
+//! What every crate of `ablate` shares: errors, files, signals, randomness, and small helpers for text.
+
+// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
+pub mod allocator;
+pub mod cards;
+pub mod color;
+pub mod constituency_tree;
+pub mod error;
+pub mod files;
+pub mod folders;
+pub mod printable;
+pub mod seed;
+pub mod signal;
+pub mod split;
+pub mod stopwatch;
+pub mod white_space;
+pub mod world;

@@ -1,0 +1,168 @@
+//! One file a subcommand. Of those that need libtorch, the words are here, and what they do is in
+//! `src/bin/ablate-torch`.
+
+pub mod bench;
+pub mod clean;
+pub mod compare;
+pub mod completions;
+pub mod doctor;
+pub mod evalb;
+pub mod export;
+pub mod keep;
+pub mod man;
+pub mod moses;
+pub mod prepare;
+pub mod probe;
+pub mod report;
+pub mod schema;
+pub mod score;
+pub mod status;
+pub mod sweep;
+pub mod table;
+pub mod tensorboard;
+pub mod train;
+pub mod translate;
+pub mod tree;
+pub mod trial;
+pub mod verify;
+
+use crate::color;
+use crate::data::lines::BYTE_ORDER_MARK;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::printable;
+use crate::results::record::Failure;
+use crate::results::render::Screen;
+use crate::sweep::expand::{TrialPurpose, expand};
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::trial::Trial;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Where things are kept.
+#[derive(Debug, Clone, Args)]
+pub struct Places {
+    /// Directory of the prepared corpora.
+    #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "ABLATE_DATA")]
+    pub data: PathBuf,
+    /// Directory of the runs.
+    #[arg(long, global = true, value_name = "DIR", default_value = "results", env = "ABLATE_RESULTS")]
+    pub results: PathBuf,
+}
+
+/// A sweep, its trials, and the directory of its runs.
+struct OpenSweep {
+    spec: SweepSpec,
+    trials: Vec<Trial>,
+    dir: PathBuf,
+}
+
+impl OpenSweep {
+    /// Reads a sweep file with the settings of `--set`. The directory need not be there.
+    fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
+        let spec = SweepSpec::load(file)?;
+        let trials = expand(purpose, &spec, sets)?;
+        Ok(OpenSweep { spec, trials, dir: places.results.join(stem(file)?) })
+    }
+}
+
+/// A file's name without ending: what an experiment or a sweep is called.
+fn stem(path: &Path) -> Result<String> {
+    match path.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if !stem.is_empty() => Ok(stem.to_string()),
+        _ => Err(Error::user(format!("{} has no name that a directory could take", path.display()))),
+    }
+}
+
+/// Prints a result to standard output: its bytes, but on a terminal with control characters shown.
+pub fn print(text: &str) -> Result<()> {
+    print_styled(&printable::on_stdout(text))
+}
+
+/// Prints a table, which may be bold in parts, and shows control characters itself. A reader that stopped reading, as `head`
+/// does, is not an error.
+fn print_styled(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "standard output")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lines of a failed trial's log that summaries repeat.
+const LAST_LINES: usize = 3;
+
+/// Why a trial failed, with its log's place and last lines.
+fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
+    let attempts = match failure.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} attempts"),
+    };
+    let mut text = format!("  {row} seed {seed}: {}{attempts}; {}", failure.reason, log.display());
+    let lines: Vec<&str> = failure.detail.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        text += &format!("\n    {line}");
+    }
+    text
+}
+
+/// All of standard input, as corpora are read: a byte-order mark at its start is no text.
+pub fn read_standard_input() -> Result<String> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Error::user(format!("standard input, line {line}: not UTF-8"))
+    })?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
+}
+
+/// Refuses to write to a path where something is that this program has not made: `is_own` tells by its content. What is
+/// called `what` is replaced, and so is an empty file.
+///
+/// # Errors
+/// A user error that names what is there.
+fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> Result<()> {
+    let refused = |why: &str| Err(Error::user(format!("{} {why}", path.display())));
+    let about = match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        about => about.map_err(Error::io("look at", path))?,
+    };
+    if about.is_dir() {
+        return refused("is a directory; name a file");
+    }
+    if about.is_symlink() {
+        return refused("is a symbolic link, which would be replaced; name the file itself");
+    }
+    if files::is_special(&about) {
+        return refused("is a device, a pipe or a socket; name a file");
+    }
+    if about.len() == 0 || is_own(&std::fs::read(path).map_err(Error::io("read", path))?) {
+        return Ok(());
+    }
+    refused(&format!("is there already and is not {what}; choose another name, or remove it first"))
+}
+
+/// Prints one JSON document to standard output.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
+    print(&(text + "\n"))
+}
+
+/// What tables on standard output are written for.
+fn screen() -> Screen {
+    Screen { width: terminal_width(), bold: color::on_stdout() }
+}
+
+/// Columns of the terminal, or what reads well in a file.
+fn terminal_width() -> u16 {
+    comfy_table::Table::new()
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .width()
+        .unwrap_or(100)
+}

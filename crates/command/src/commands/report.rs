@@ -1,0 +1,93 @@
+//! `ablate report`: a sweep as one web page, from its run directories.
+
+use super::table::collected;
+use super::{Places, check_output, print, stem};
+use crate::error::Result;
+use crate::figures::svg;
+use crate::files;
+use crate::report::{self, Made, Report, Trial};
+use crate::results::record::Failure;
+use crate::sweep::committed::CommittedRecords;
+use crate::sweep::directory::REPORT;
+use crate::sweep::trial::run_dir;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Pixels of a PNG for a pixel of its figure: sharp in print at the width of a column.
+const PNG_SCALE: f32 = 2.0;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// File to write. By default report.html beside the runs of the sweep.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Also write every figure into this directory, as SVG and PNG.
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let Arguments { sweep: file, sets, out, figures } = arguments;
+    let name = stem(&file)?;
+    let sweep_dir = places.results.join(&name);
+    let out = out.unwrap_or_else(|| sweep_dir.join(REPORT));
+    check_output(&out, "a report of ablate", report::is_own)?;
+    // Committed records have no runs to read from.
+    let found = collected(&file, &sets, &CommittedRecords::default(), places)?;
+    let trials = found.trials.iter().zip(&found.records).map(|(trial, record)| {
+        let run_dir = run_dir(&sweep_dir, trial);
+        Trial {
+            row: &trial.row,
+            group: trial.group.as_deref(),
+            seed: trial.seed,
+            experiment: &trial.experiment,
+            failure: if record.is_none() { Failure::load(&run_dir) } else { None },
+            record: record.as_ref(),
+            run_dir,
+        }
+    });
+    let sweep_text = files::read_to_string(&file)?;
+    let report = Report {
+        name: &name,
+        sweep_file: &file,
+        sweep_text: &sweep_text,
+        sets: &sets,
+        trials: trials.collect(),
+        table: &found.table,
+        data_root: &places.data,
+    };
+    let Made { html, figures: drawn } = report::make(&report)?;
+    if let Some(folder) = &figures {
+        drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
+    }
+    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        files::create_dir(folder)?;
+    }
+    files::write_atomically(&out, html.as_bytes())?;
+    let mut written = format!("{}\n", out.display());
+    if let Some(folder) = figures {
+        files::create_dir(&folder)?;
+        for figure in drawn {
+            let write = |ending: &str, bytes: &[u8]| -> Result<String> {
+                let path = folder.join(Path::new(&figure.file).with_extension(ending));
+                files::write_atomically(&path, bytes)?;
+                Ok(format!("{}\n", path.display()))
+            };
+            written += &write("svg", figure.svg.to_text().as_bytes())?;
+            written += &write("png", &figure.svg.to_png(PNG_SCALE)?.bytes)?;
+        }
+    }
+    print(&written)
+}
+
+/// Refuses to replace a figure that no report has made. A PNG is known by the SVG beside it, which is written first.
+fn check_figure(path: &Path) -> Result<()> {
+    let svg = path.with_extension("svg");
+    check_output(&svg, "a figure of ablate", svg::is_own)?;
+    check_output(&path.with_extension("png"), "a figure of ablate with its SVG beside it", |_| svg.exists())
+}

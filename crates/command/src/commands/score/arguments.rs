@@ -1,0 +1,142 @@
+//! The command line of `ablate score`.
+
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::moses::{Language, Normalization};
+use crate::score::{Smoothing, Tokenization};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What to score, and how. The options of a metric are those of sacreBLEU's command line.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directories of finished runs whose stored translations are scored. The first of several is the baseline.
+    #[arg(value_name = "RUN", conflicts_with_all = ["hyp", "references"], required_unless_present = "hyp")]
+    pub runs: Vec<PathBuf>,
+    /// Set of the runs to score: dev or test. By default both.
+    #[arg(long, value_name = "SPLIT", value_parser = evaluated_split, conflicts_with_all = ["hyp", "references"])]
+    pub split: Option<Split>,
+    /// Files of translations: one sentence per line or .sgm, plain or gzip, - for standard input. The first of several
+    /// systems is the baseline.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "references")]
+    pub hyp: Vec<PathBuf>,
+    /// Files of references: one sentence per line or .sgm, plain or gzip, - for standard input. Several files are
+    /// alternative references.
+    #[arg(long = "ref", value_name = "FILE", num_args = 1.., requires = "hyp")]
+    pub references: Vec<PathBuf>,
+    /// Metrics, separated by commas. By default bleu, and for runs whose target language Moses supports also atat.
+    #[arg(long = "metric", value_name = "METRIC", value_enum, value_delimiter = ',')]
+    pub metrics: Vec<MetricName>,
+    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a. For multi-bleu and atat: moses.
+    #[arg(long, value_name = "NAME")]
+    pub tokenize: Option<TokenizerName>,
+    /// Language of Moses's tokeniser: de, en, fr, ja, ru or zh. For runs it is the target language.
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<Language>,
+    /// How Moses normalises punctuation before it tokenises: punct, unicode or none. By default punct.
+    #[arg(long, value_name = "NAME")]
+    pub normalize: Option<Normalization>,
+    /// Smoothing of BLEU: exp, floor[=VALUE], add-k[=VALUE] or none. By default exp.
+    #[arg(long, value_name = "METHOD")]
+    pub smooth: Option<Smoothing>,
+    /// Average BLEU only over the n-gram orders for which the text is long enough. Useful for single sentences.
+    #[arg(long)]
+    pub effective_order: bool,
+    /// Longest word n-grams that chrF counts: 0 gives chrF, 2 gives chrF++. By default 0.
+    #[arg(long, value_name = "N")]
+    pub chrf_word_order: Option<usize>,
+    /// Weight of recall relative to precision in chrF. By default 2.
+    #[arg(long, value_name = "N")]
+    pub chrf_beta: Option<u32>,
+    /// Count white space in chrF.
+    #[arg(long)]
+    pub chrf_whitespace: bool,
+    /// Decode entities and separate punctuation before computing TER.
+    #[arg(long)]
+    pub ter_normalized: bool,
+    /// Remove punctuation before computing TER.
+    #[arg(long)]
+    pub ter_no_punct: bool,
+    /// Extend --ter-normalized and --ter-no-punct to Chinese and Japanese characters.
+    #[arg(long)]
+    pub ter_asian_support: bool,
+    /// Distinguish upper and lower case in TER, which ignores case otherwise.
+    #[arg(long)]
+    pub ter_case_sensitive: bool,
+    /// Lower-case both sides, except for TER, which has its own option. Runs on lower-cased text are always scored so.
+    #[arg(long)]
+    pub lowercase: bool,
+    /// Score every line on its own: one output line per sentence, one column per metric.
+    #[arg(long, conflicts_with_all = ["confidence", "paired_bs", "paired_ar"])]
+    pub sentence_level: bool,
+    /// Add the 95 % confidence interval of every score, by bootstrap.
+    #[arg(long)]
+    pub confidence: bool,
+    /// Add intervals, and test every system against the baseline by paired bootstrap.
+    #[arg(long, conflicts_with = "paired_ar")]
+    pub paired_bs: bool,
+    /// Test every system against the baseline by paired approximate randomisation.
+    #[arg(long)]
+    pub paired_ar: bool,
+    /// Number of draws for intervals and tests. By default 1000 for bootstrap and 10000 for randomisation.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub resamples: Option<u32>,
+    /// Seed of the draws. By default 12345.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print signatures in their short form.
+    #[arg(long)]
+    pub short: bool,
+    /// Print JSON with scores at full precision.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The sets that a finished run has translated.
+fn evaluated_split(name: &str) -> Result<Split> {
+    let found = [Split::Dev, Split::Test].into_iter().find(|split| split.name() == name);
+    found.ok_or_else(|| Error::user("runs are scored on dev and test"))
+}
+
+/// A metric, as the command line and JSON call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MetricName {
+    Bleu,
+    Chrf,
+    Ter,
+    /// BLEU as computed by Moses's multi-bleu.perl on tokenised text.
+    MultiBleu,
+    /// multi-bleu after splitting compounds at hyphens, as for the paper's English-German figures.
+    Atat,
+}
+
+impl MetricName {
+    pub fn name(self) -> &'static str {
+        match self {
+            MetricName::Bleu => "bleu",
+            MetricName::Chrf => "chrf",
+            MetricName::Ter => "ter",
+            MetricName::MultiBleu => "multi-bleu",
+            MetricName::Atat => "atat",
+        }
+    }
+}
+
+/// A tokeniser, as the command line calls it.
+#[derive(Debug, Clone, Copy)]
+pub enum TokenizerName {
+    SacreBleu(Tokenization),
+    Moses,
+}
+
+impl FromStr for TokenizerName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "moses" => Ok(TokenizerName::Moses),
+            _ => name.parse().map(TokenizerName::SacreBleu),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `ablate tensorboard`: TensorBoard's files of a sweep anew, from its run directories.
+
+use super::{OpenSweep, Places};
+use crate::error::{Error, Result};
+use crate::experiment::view::is_run;
+use crate::experiment::{is_at_work, run_configuration};
+use crate::results::record::Record;
+use crate::sweep::collect;
+use crate::sweep::expand::TrialPurpose;
+use crate::sweep::tensorboard::SweepView;
+use crate::sweep::trial::{Trial, is_of, run_dir};
+use crate::sweep::{directory, driver};
+use crate::telemetry::console::print_message;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sweep file.
+    pub sweep: PathBuf,
+    /// Setting with which the sweep was run: section.key=value. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let OpenSweep { spec, trials, dir: sweep_dir } =
+        OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
+    let (mut runs, mut uncovered) = (Vec::new(), 0);
+    for trial in &trials {
+        let run_dir = run_dir(&sweep_dir, trial);
+        if is_run(&run_dir)? {
+            runs.push((trial, run_dir));
+        }
+    }
+    if runs.is_empty() {
+        return Err(Error::user(format!(
+            "{} holds no run of this sweep; run `ablate sweep {}`",
+            sweep_dir.display(),
+            arguments.sweep.display()
+        )));
+    }
+    directory::check(&sweep_dir)?;
+    let _lock = driver::lock(&sweep_dir)?;
+    // What was changed since it was recorded is refused before any file is written.
+    for (_, run_dir) in &runs {
+        if let Some(record) = Record::load(run_dir)? {
+            record.check_shown_files(run_dir)?;
+            uncovered += usize::from(!record.covers_shown_files());
+        }
+    }
+    let mut view = SweepView::open(&spec, &sweep_dir, &trials);
+    for (trial, run_dir) in &runs {
+        if is_at_work(run_dir)? {
+            print_message(&format!(
+                "{}: a process is at work there, and writes its files itself",
+                run_dir.display()
+            ));
+            continue;
+        }
+        // What the run was trained with, which the sweep may since have changed.
+        let experiment = run_configuration(run_dir, &[])?;
+        let trial = Trial { experiment, ..(*trial).clone() };
+        view.begin(&trial, run_dir);
+        view.rewrite(&trial, run_dir);
+    }
+    runs.iter().for_each(|(trial, _)| view.end(trial));
+    let records = collect::records(&sweep_dir, &trials, is_of)?;
+    view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
+    if uncovered > 0 {
+        print_message(&format!(
+            "{uncovered} runs were recorded by an earlier version, without checksums of their curves and pictures: nothing \
+             tells whether these are as the runs wrote them"
+        ));
+    }
+    print_message(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
+    Ok(())
+}

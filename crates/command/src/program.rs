@@ -1,0 +1,43 @@
+//! What both programs of `ablate` do around a command: its words, its panics, and its exit code.
+
+use crate::cli::{Cli, Computing};
+use crate::commands::Places;
+use crate::error::{Error, Result};
+use crate::telemetry::console::{print_error, print_message};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// By this variable of the environment `ablate` tells the program that computes which build it is: both must be of one
+/// build. Absent where somebody starts that program directly.
+pub const BUILD: &str = "ABLATE_BUILD";
+
+/// Does what the words say that this process was started with; `compute` does what needs libtorch.
+pub fn run(compute: impl FnOnce(Computing, &Places) -> Result<()>) -> ExitCode {
+    let cli = Cli::from_command_line();
+    // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
+    std::panic::set_hook(Box::new(|panic| {
+        if Error::from_panic(panic.payload()).is_none() {
+            print_message(&format!(
+                "{panic}\nThis is a bug in ablate; please report it with the command and its files."
+            ));
+        }
+    }));
+    let outcome = catch_unwind(AssertUnwindSafe(|| cli.run(compute))).unwrap_or_else(|panic| {
+        match Error::from_panic(&*panic) {
+            Some(error) => Err(error),
+            None => std::process::exit(101),
+        }
+    });
+    finish(outcome)
+}
+
+/// Tells an error, and gives the exit code.
+pub fn finish(outcome: Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

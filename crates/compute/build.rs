@@ -1,0 +1,69 @@
+//! Compiles the C++ of `src/shim` against libtorch, and lets this crate's tests find libtorch at run time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys is a direct dependency");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    // For the build script of the package `ablate`.
+    println!("cargo:libtorch={lib}");
+    let libtorch = Path::new(&lib).parent().expect("libtorch's libraries are in its folder lib");
+    compile_shim(Path::new("src/shim"), libtorch);
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/shim");
+}
+
+/// Every `.cpp` of the shim to one static library. This takes seconds a file, and this script runs after every change
+/// of a source file, so the library stays where neither the shim nor libtorch's place changed.
+fn compile_shim(shim: &Path, libtorch: &Path) {
+    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let (stamp, library) = (out.join("shim.stamp"), out.join("libablate_shim.a"));
+    let mut sources = Vec::new();
+    find_sources(shim, &mut sources);
+    sources.sort();
+    let mut state = format!("{}\n", libtorch.display());
+    for source in sources.iter().map(PathBuf::as_path).chain([Path::new("build.rs")]) {
+        let text = fs::read_to_string(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+        state += &format!("{}\n{text}\n", source.display());
+    }
+    println!("cargo:rustc-link-search=native={}", out.display());
+    println!("cargo:rustc-link-lib=static=ablate_shim");
+    println!("cargo:rustc-link-lib=gomp");
+    println!("cargo:rustc-link-lib={}", if cfg!(target_vendor = "apple") { "c++" } else { "stdc++" });
+    if library.exists() && fs::read_to_string(&stamp).is_ok_and(|known| known == state) {
+        return;
+    }
+    cc::Build::new()
+        .cpp(true)
+        .cargo_metadata(false)
+        .std("c++17")
+        .opt_level(3)
+        // Nothing looks at floating-point exceptions. If anything might, a loop with a choice in it, such as that of
+        // the exponential, would not be vectorised on processors without masks.
+        .flag("-fno-trapping-math")
+        // Found beside libtorch's other libraries, which share it.
+        .flag("-fopenmp")
+        .debug(false)
+        .define("USE_C10D_GLOO", None)
+        .include(shim.join("stub"))
+        .flag("-isystem")
+        .flag(libtorch.join("include"))
+        .flag("-isystem")
+        .flag(libtorch.join("include/torch/csrc/api/include"))
+        .files(sources.iter().filter(|source| source.extension().is_some_and(|e| e == "cpp")))
+        .compile("ablate_shim");
+    fs::write(&stamp, state).expect("OUT_DIR can be written");
+}
+
+/// The C++ files and headers in and below a folder.
+fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in entries.map(|entry| entry.expect("the folder can be listed").path()) {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            None if path.is_dir() => find_sources(&path, found),
+            Some("cpp" | "hpp" | "h") => found.push(path),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Pairs of the store to tensors: padding or packing, the shift to the right, the real positions.
+
+use super::batch::Batching;
+use super::packing;
+use super::store::Store;
+use super::tokenizer::{BOS, EOS, PAD};
+use crate::error::Result;
+use crate::pinned_memory::{pinned, send};
+use tch::{Device, Tensor};
+
+/// One micro-batch as the model takes it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Ids [B, S], each row ended by `</s>` and padded.
+    pub source: Tensor,
+    /// Tokens of each row of `source` with `</s>`.
+    pub source_lengths: Vec<i64>,
+    /// Ids [B, T], each sentence begun by `<s>` (the target shifted right by one, §3.1), the row padded.
+    pub target_input: Tensor,
+    /// Which sentence stands where, if rows hold several.
+    pub sentences: Option<Sentences>,
+    /// Which of the B·T positions are real, [N].
+    pub positions: Tensor,
+    /// What the decoder should say there, `</s>` at the end of each row, [N].
+    pub targets: Tensor,
+    /// N: target tokens with `</s>`, without padding.
+    pub target_tokens: usize,
+    /// Source tokens with `</s>`, without padding.
+    pub source_tokens: usize,
+}
+
+/// Numbers of the sentences of a row, from 1, at each of their positions; 0 is padding.
+#[derive(Debug)]
+pub struct Sentences {
+    /// [B, S]
+    pub source: Tensor,
+    /// [B, T]
+    pub target: Tensor,
+}
+
+impl Sentences {
+    fn each(&self, work: impl Fn(&Tensor) -> Tensor) -> Self {
+        Sentences { source: work(&self.source), target: work(&self.target) }
+    }
+}
+
+/// These pairs as a batch, a micro-batch of [`epoch_batches`](super::batch::epoch_batches).
+///
+/// # Panics
+/// As [`collate`].
+pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Device) -> Result<Batch> {
+    match batching.packed_length {
+        Some(row_length) => collate_packed(store, pairs, row_length, device),
+        None => collate(store, pairs, device),
+    }
+}
+
+impl Batch {
+    /// The same batch on a device; nothing is copied where it is there already.
+    pub fn on(&self, device: Device) -> Self {
+        Batch {
+            source: send(&self.source, device),
+            source_lengths: self.source_lengths.clone(),
+            target_input: send(&self.target_input, device),
+            sentences: self.sentences.as_ref().map(|sentences| sentences.each(|ids| send(ids, device))),
+            positions: send(&self.positions, device),
+            targets: send(&self.targets, device),
+            ..*self
+        }
+    }
+
+    /// The same batch in memory from which a GPU copies while the processor goes on; as it is for other devices.
+    pub fn pinned(self, device: Device) -> Self {
+        Batch {
+            source: pinned(self.source, device),
+            target_input: pinned(self.target_input, device),
+            sentences: self
+                .sentences
+                .map(|sentences| sentences.each(|ids| pinned(ids.shallow_clone(), device))),
+            positions: pinned(self.positions, device),
+            targets: pinned(self.targets, device),
+            ..self
+        }
+    }
+}
+
+/// The pairs that `indices` names, as one batch.
+///
+/// # Panics
+/// If `indices` is empty or names a pair beyond the store.
+pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
+    let sources: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.source(i as usize))).collect();
+    let targets: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.target(i as usize))).collect();
+    let (source, source_lengths) = pad_sources(&sources, device);
+    let width = targets.iter().map(Vec::len).max().expect("a batch has pairs") + 1;
+    let mut inputs = vec![i64::from(PAD); targets.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (row, target) in targets.iter().enumerate() {
+        let start = row * width;
+        inputs[start] = i64::from(BOS);
+        inputs[start + 1..start + 1 + target.len()].copy_from_slice(target);
+        positions.extend((start..=start + target.len()).map(|p| p as i64));
+        outputs.extend(target.iter().copied().chain([i64::from(EOS)]));
+    }
+    Ok(Batch {
+        source,
+        source_tokens: source_lengths.iter().sum::<i64>() as usize,
+        source_lengths,
+        target_input: Tensor::from_slice(&inputs)
+            .view([targets.len() as i64, width as i64])
+            .to_device(device),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// The pairs that `indices` names, as many as fit behind each other in each row; see [`packing::rows`].
+///
+/// # Panics
+/// As [`collate`].
+fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Result<Batch> {
+    let lengths = |pair| store.lengths(pair);
+    let rows = packing::rows(indices, lengths, row_length);
+    let widths = packing::shape(rows.iter().map(Vec::as_slice), lengths);
+    assert!(!rows.is_empty(), "a batch has pairs");
+    let side = |width: usize| (vec![i64::from(PAD); rows.len() * width], vec![0; rows.len() * width]);
+    let ((mut source, mut source_sentences), (mut inputs, mut target_sentences)) =
+        (side(widths.source), side(widths.target));
+    let (mut positions, mut outputs, mut source_lengths) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, pairs) in rows.iter().enumerate() {
+        let (mut from, mut to) = (row * widths.source, row * widths.target);
+        for (number, &pair) in (1..).zip(pairs) {
+            let sentence = ids(&store.source(pair as usize));
+            let end = from + sentence.len();
+            source[from..end].copy_from_slice(&sentence);
+            source[end] = i64::from(EOS);
+            source_sentences[from..=end].fill(number);
+            from = end + 1;
+            let sentence = ids(&store.target(pair as usize));
+            let end = to + sentence.len();
+            inputs[to] = i64::from(BOS);
+            inputs[to + 1..=end].copy_from_slice(&sentence);
+            target_sentences[to..=end].fill(number);
+            positions.extend((to..=end).map(|position| position as i64));
+            outputs.extend(sentence.into_iter().chain([i64::from(EOS)]));
+            to = end + 1;
+        }
+        source_lengths.push((from - row * widths.source) as i64);
+    }
+    let shaped = |numbers: &[i64], width: usize| {
+        Tensor::from_slice(numbers).view([rows.len() as i64, width as i64]).to_device(device)
+    };
+    Ok(Batch {
+        source: shaped(&source, widths.source),
+        source_tokens: source_lengths.iter().sum::<i64>() as usize,
+        source_lengths,
+        target_input: shaped(&inputs, widths.target),
+        sentences: Some(Sentences {
+            source: shaped(&source_sentences, widths.source),
+            target: shaped(&target_sentences, widths.target),
+        }),
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
+pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
+    let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
+    let width = lengths.iter().max().copied().expect("a batch has sources") as usize;
+    let mut padded = vec![i64::from(PAD); sources.len() * width];
+    for (row, source) in sources.iter().enumerate() {
+        padded[row * width..row * width + source.len()].copy_from_slice(source);
+        padded[row * width + source.len()] = i64::from(EOS);
+    }
+    let ids = Tensor::from_slice(&padded).view([sources.len() as i64, width as i64]).to_device(device);
+    (ids, lengths)
+}
+
+fn ids(tokens: &[u32]) -> Vec<i64> {
+    tokens.iter().map(|&t| i64::from(t)).collect()
+}

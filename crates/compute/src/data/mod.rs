@@ -1,0 +1,5 @@
+//! Corpora (`crates/corpus`), and their batches as tensors.
+
+pub mod collate;
+
+pub use ablate_corpus::data::*;

@@ -1,0 +1,10 @@
+//! From a trained model to translations: greedy and beam search.
+//!
+//! Configuration section `[decoding]`, whose settings are in `crates/trial`.
+
+pub mod beam;
+pub mod greedy;
+pub mod search;
+pub mod translate;
+
+pub use ablate_trial::decode::*;

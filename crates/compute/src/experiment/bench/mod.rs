@@ -1,0 +1,189 @@
+//! `ablate bench`: how fast an experiment trains and decodes, beside what its device can do.
+//!
+//! What is timed is [`Trainer::run`](crate::train::trainer::Trainer::run) and
+//! [`translate`](crate::decode::translate::translate) themselves: nothing here repeats them. Rates are measured
+//! with the stopwatch off; the split then over updates and a pass of its own, because on a GPU every lap waits
+//! for the card.
+
+mod decoding_speed;
+mod measure;
+mod peak;
+pub mod peer_export;
+mod training_speed;
+
+pub use super::measurement::Half;
+pub use decoding_speed::Decoding;
+pub use measure::{Effort, Split};
+pub use peak::Peak;
+pub use peer_export::Exported;
+pub use training_speed::Training;
+
+use super::finished::finished_run;
+use super::limits::DataLimits;
+use super::provenance::provenance;
+use super::run_paths::CONFIG_FILE;
+use super::stand_in;
+use super::trained::load_scored;
+use crate::config::Experiment;
+use crate::data::store::Store;
+use crate::data::{self, Corpus, open, open_if_prepared};
+use crate::decode::DecodingConfig;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::cost::Cost;
+use crate::model::{self, Kinds, VocabularySizes};
+use crate::results::record::Provenance;
+use crate::signal::StopFlag;
+use crate::train::Precision;
+use serde::Serialize;
+use std::path::Path;
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub provenance: Provenance,
+    pub precision: Precision,
+    pub parameters: u64,
+    /// The corpus is not prepared: sentences are random ids of ordinary lengths.
+    pub random_text: bool,
+    pub peak: Peak,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// The weights are those of the few updates, and the lengths of translations an accident.
+    pub fresh_weights: bool,
+    /// Greedy search, then the experiment's beam if that is wider.
+    pub decoding: Vec<Decoding>,
+}
+
+/// Measures `experiment`: the device's peaks, training on fresh weights, decoding with the scored weights of
+/// `run`, or else with those that the few updates left.
+///
+/// # Errors
+/// As for training; a user error if `run` is of another model or other data. Nothing is left behind.
+pub fn bench(
+    experiment: &Experiment,
+    data_root: &Path,
+    run: Option<&Path>,
+    effort: &Effort,
+    stop: &StopFlag,
+) -> Result<Report> {
+    let Experiment { model: model_config, training, decoding, .. } = experiment;
+    if let Some(run) = run {
+        same_model(experiment, run)?;
+    }
+    let Subject { store, sources, sizes, random_text } =
+        Subject::open(experiment, data_root, effort.sentences)?;
+    let vocabulary = sizes.target;
+    let device = device::open(&experiment.run)?;
+    let kinds = Kinds::from(training.precision);
+    let peak = Peak::measure(kinds.training, device);
+    device::forget_peak_memory(device);
+    let model = model::build(model_config, sizes, training.seed, kinds, device);
+    let trained = match effort.only {
+        Some(Half::Decoding) => None,
+        _ => Some(training_speed::measure(
+            experiment,
+            &store,
+            &*model,
+            &Cost::of(model_config, sizes),
+            &peak,
+            effort,
+            stop,
+        )?),
+    };
+    if let Some(run) = run {
+        load_scored(run, &finished_run(run, &[])?.1, model.weights())?;
+    }
+    let mut found = Vec::new();
+    let beams = match effort.only {
+        Some(Half::Training) => vec![],
+        _ if decoding.beam > 1 => vec![1, decoding.beam],
+        _ => vec![1],
+    };
+    for beam in beams {
+        let config = DecodingConfig { beam, ..decoding.clone() };
+        found.push(decoding_speed::measure(&*model, &config, vocabulary, &sources, effort, stop)?);
+    }
+    Ok(Report {
+        provenance: provenance(device),
+        precision: training.precision,
+        parameters: model.weights().parameters(),
+        random_text,
+        peak,
+        training: trained,
+        fresh_weights: run.is_none(),
+        decoding: found,
+    })
+}
+
+/// Refuses a run whose weights are not of this model, or of another vocabulary.
+fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
+    let (other, _) = finished_run(run, &[])?;
+    let differs = match () {
+        _ if other.model != experiment.model => "[model]",
+        _ if other.data != experiment.data => "[data]",
+        _ if other.training.precision != experiment.training.precision => "training.precision",
+        _ => return Ok(()),
+    };
+    Err(Error::user(format!(
+        "{} differs from the experiment in {differs}: its weights cannot decode for it; give the run's own {} as the experiment",
+        run.display(),
+        CONFIG_FILE
+    )))
+}
+
+/// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
+///
+/// # Errors
+/// As [`bench`].
+pub fn export_updates(
+    experiment: &Experiment,
+    data_root: &Path,
+    folder: &Path,
+    count: usize,
+) -> Result<Exported> {
+    peer_export::check_place(folder)?;
+    let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
+    let device = device::open(&experiment.run)?;
+    let Experiment { model, training, .. } = experiment;
+    let model = model::build(model, sizes, training.seed, training.precision, device);
+    let updates = peer_export::first_updates(&store, experiment, count)?;
+    peer_export::export(folder, experiment, sizes, &store, &*model, &updates)
+}
+
+/// What the measurements work on.
+struct Subject {
+    /// Training pairs.
+    store: Store,
+    /// To translate.
+    sources: Vec<Vec<u32>>,
+    sizes: VocabularySizes,
+    random_text: bool,
+}
+
+impl Subject {
+    /// The experiment's own text where it is prepared, and of its test set at most `count` sources, spread evenly;
+    /// else random text.
+    fn open(experiment: &Experiment, data_root: &Path, count: usize) -> Result<Self> {
+        let prepared = match &experiment.data.recipe.corpus {
+            Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),
+            _ => open_if_prepared(&experiment.data, data_root)?,
+        };
+        let limits = DataLimits::of(&experiment.data, prepared.as_ref())?;
+        limits.check(experiment)?;
+        let sizes = limits.vocabulary(experiment);
+        let spread = |store: &Store| -> Vec<Vec<u32>> {
+            let count = count.min(store.len());
+            (0..count).map(|n| store.source(n * store.len() / count)).collect()
+        };
+        let (store, sources) = match &prepared {
+            Some(text) => (text.split(data::Split::Train)?, spread(&text.split(data::Split::Test)?)),
+            None => {
+                let store = stand_in::store(experiment, sizes.target)?;
+                let sources = spread(&store);
+                (store, sources)
+            }
+        };
+        Ok(Subject { store, sources, sizes, random_text: prepared.is_none() })
+    }
+}

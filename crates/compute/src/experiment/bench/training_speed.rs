@@ -1,0 +1,246 @@
+//! Updates as the trainer does them, timed one by one.
+
+use super::measure::{Effort, Split, median};
+use super::peak::Peak;
+use crate::config::Experiment;
+use crate::data::store::Store;
+use crate::device::{self, settle};
+use crate::error::{Error, Result};
+use crate::experiment::reporting::Interval;
+use crate::experiment::stand_in::Scratch;
+use crate::model::Network;
+use crate::model::cost::Cost;
+use crate::signal::StopFlag;
+use crate::stopwatch::{Phase, Split as Laps, Stopwatch, lap};
+use crate::telemetry::Telemetry;
+use crate::train::TrainingConfig;
+use crate::train::adam::Adam;
+use crate::train::checkpoint::Checkpoints;
+use crate::train::ranks::Ranks;
+use crate::train::run_state::{Progress, RunState};
+use crate::train::step::StepStats;
+use crate::train::stream::BatchStream;
+use crate::train::trainer::{Monitor, Trainer};
+use crate::train::workload::shape;
+use serde::Serialize;
+use std::time::Instant;
+use tch::Device;
+
+/// Medians over the updates that were timed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Training {
+    /// That were timed.
+    pub updates: usize,
+    pub seconds_per_step: f64,
+    pub steps_per_second: f64,
+    /// Without padding, ends of sentences counted; so are the others.
+    pub target_tokens_per_step: f64,
+    pub target_tokens_per_second: f64,
+    /// Source and target.
+    pub tokens_per_second: f64,
+    /// Of the matrix products, forward and backward, padding included, by count.
+    pub flops_per_step: f64,
+    pub flops_per_second: f64,
+    /// Of the device's measured matrix products.
+    pub peak_share: f64,
+    /// The most that the process held at once.
+    pub peak_memory_bytes: Option<u64>,
+    /// The most that its tensors took of its card at once, as libtorch counts it.
+    pub peak_device_bytes: Option<u64>,
+    /// Seconds an update. A report costs its part of the log interval.
+    pub split: Split,
+}
+
+/// One update that was timed.
+struct Timed {
+    step: u64,
+    seconds: f64,
+    target_tokens: usize,
+    source_tokens: usize,
+}
+
+#[derive(PartialEq)]
+enum Stage {
+    WarmUp,
+    Rates,
+    Split,
+}
+
+/// Stands where a run's monitor does, and reports by the same code.
+struct Watch<'a> {
+    effort: &'a Effort,
+    stop: &'a StopFlag,
+    device: Device,
+    telemetry: Telemetry,
+    log_interval: u64,
+    interval: Interval,
+    stage: Stage,
+    /// Updates of the stage, and when it began.
+    done: usize,
+    begun: Instant,
+    /// When the last update ended.
+    mark: Instant,
+    rates: Vec<Timed>,
+    stopwatch: Option<Stopwatch>,
+    laps: Vec<(Laps, f64)>,
+}
+
+impl Watch<'_> {
+    fn next_stage(&mut self, stage: Stage) {
+        (self.stage, self.done, self.begun) = (stage, 0, Instant::now());
+    }
+}
+
+impl Monitor for Watch<'_> {
+    /// [`Error::Paused`] once enough was seen: training ends without a checkpoint.
+    fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.interval.updated(stats);
+        if self.wants_gradient_norm(stats.step) {
+            self.interval.report(stats, &mut self.telemetry, &mut ())?;
+        }
+        lap(Phase::Logging);
+        settle(self.device);
+        let seconds = self.mark.elapsed().as_secs_f64();
+        if let Some(stopwatch) = &self.stopwatch {
+            self.laps.push((stopwatch.take(), seconds));
+        } else if self.stage == Stage::Rates {
+            let StepStats { step, target_tokens, source_tokens, .. } = *stats;
+            self.rates.push(Timed { step, seconds, target_tokens, source_tokens });
+        }
+        if self.stop.is_raised() {
+            return Err(Error::failed("stopped by a signal while measuring"));
+        }
+        self.done += 1;
+        let enough =
+            |count: usize| self.done >= count || self.begun.elapsed().as_secs_f64() > self.effort.seconds;
+        match self.stage {
+            Stage::WarmUp if enough(self.effort.warmup) => self.next_stage(Stage::Rates),
+            Stage::Rates if enough(self.effort.updates) => {
+                self.next_stage(Stage::Split);
+                let device = self.device;
+                self.stopwatch = Some(Stopwatch::start(move || settle(device)));
+            }
+            Stage::Split if enough(self.effort.updates) => return Err(Error::Paused { step: stats.step }),
+            _ => {}
+        }
+        self.mark = Instant::now();
+        Ok(())
+    }
+
+    /// As a run does; for the split every time, since few updates may see no report.
+    fn wants_gradient_norm(&self, step: u64) -> bool {
+        self.stage == Stage::Split || step.is_multiple_of(self.log_interval)
+    }
+
+    fn dev_loss(&mut self, _: &dyn Network, step: u64) -> Result<f64> {
+        Err(Error::failed(format!("the benchmark has no evaluation, but step {step} asked for one")))
+    }
+
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
+        self.dev_loss(model, step).map(drop)
+    }
+
+    fn sync(&mut self) -> Result<RunState> {
+        Err(Error::failed("the benchmark has no checkpoint, but training asked for one"))
+    }
+}
+
+pub fn measure(
+    experiment: &Experiment,
+    store: &Store,
+    model: &dyn Network,
+    cost: &Cost,
+    peak: &Peak,
+    effort: &Effort,
+    stop: &StopFlag,
+) -> Result<Training> {
+    // Nothing but updates and reports, and no end of their own.
+    let config = TrainingConfig {
+        steps: u64::MAX,
+        dev_interval_steps: 0,
+        dev_bleu_interval_steps: 0,
+        checkpoint_interval_steps: 0,
+        ..experiment.training.clone()
+    };
+    let folder = Scratch::create()?;
+    let checkpoints = Checkpoints::open(folder.path())?;
+    let log_interval = experiment.run.log_interval_steps.max(1);
+    let mut watch = Watch {
+        effort,
+        stop,
+        device: model.device(),
+        telemetry: Telemetry::open(folder.path(), None, experiment.run.tensorboard)?,
+        log_interval,
+        interval: Interval::begin(),
+        stage: if effort.warmup > 0 { Stage::WarmUp } else { Stage::Rates },
+        done: 0,
+        begun: Instant::now(),
+        mark: Instant::now(),
+        rates: Vec::new(),
+        stopwatch: None,
+        laps: Vec::new(),
+    };
+    let trainer = Trainer {
+        model,
+        config: &config,
+        store,
+        checkpoints: Some(&checkpoints),
+        ranks: &Ranks::alone(),
+        stop: &StopFlag::never(),
+        until: None,
+    };
+    let mut adam = Adam::build(&config, model.weights());
+    let start = Progress::default();
+    match trainer.run(&mut adam, start, &mut watch) {
+        Err(Error::Paused { .. }) | Ok(_) => {}
+        Err(error) => return Err(error),
+    }
+    let flops = flops_of(&watch.rates, store, &config, cost)?;
+    let over = |value: &dyn Fn(&Timed) -> f64| median(watch.rates.iter().map(value).collect());
+    let flops_per_second =
+        median(watch.rates.iter().zip(&flops).map(|(update, flops)| flops / update.seconds).collect());
+    let seconds_per_step = over(&|update| update.seconds);
+    Ok(Training {
+        updates: watch.rates.len(),
+        seconds_per_step,
+        steps_per_second: 1.0 / seconds_per_step,
+        target_tokens_per_step: over(&|update| update.target_tokens as f64),
+        target_tokens_per_second: over(&|update| update.target_tokens as f64 / update.seconds),
+        tokens_per_second: over(&|update| {
+            (update.target_tokens + update.source_tokens) as f64 / update.seconds
+        }),
+        flops_per_step: median(flops),
+        flops_per_second,
+        peak_share: flops_per_second / peak.flops_per_second,
+        peak_memory_bytes: device::peak_memory(),
+        peak_device_bytes: device::card_memory(model.device()).map(|memory| memory.peak),
+        split: split(&watch.laps, log_interval),
+    })
+}
+
+/// Operations of each of these updates, whose batches are a pure function of their place.
+fn flops_of(updates: &[Timed], store: &Store, config: &TrainingConfig, cost: &Cost) -> Result<Vec<f64>> {
+    let start = Progress::default();
+    let mut stream = BatchStream::start(store, config, &start)?;
+    let mut batches = (1..).map(|step| (step, stream.next_update()));
+    let of = |update: &Timed| {
+        let found = batches.find(|(step, _)| *step == update.step);
+        found.map_or(0.0, |(_, pairs)| {
+            pairs.iter().map(|pairs| cost.forward(&shape(store, pairs, config.batching())).training()).sum()
+        })
+    };
+    Ok(updates.iter().map(of).collect())
+}
+
+/// Medians over updates, each of which had a report.
+fn split(laps: &[(Laps, f64)], log_interval: u64) -> Split {
+    let phases =
+        [Phase::Data, Phase::Forward, Phase::Loss, Phase::Backward, Phase::Optimizer, Phase::Logging];
+    let seconds = |phase: Phase| {
+        let median = median(laps.iter().map(|(laps, _)| laps.seconds(phase)).collect());
+        (phase, if phase == Phase::Logging { median / log_interval as f64 } else { median })
+    };
+    let (found, clock) =
+        laps.iter().fold((0.0, 0.0), |sum, (laps, clock)| (sum.0 + laps.total(), sum.1 + clock));
+    Split::of(phases.map(seconds).into(), found / clock)
+}

@@ -1,0 +1,244 @@
+//! A device's arithmetic beside float64 on the CPU: the output of the model, every gradient, ten updates.
+//!
+//! What runs is [`Updates`], with whatever kernels the device and the precision choose.
+
+use crate::data::collate::{Batch, micro_batch};
+use crate::data::store::{Store, StoreWriter};
+use crate::error::{Error, Result};
+use crate::experiment::single_update::single_update;
+use crate::experiment::stand_in::Scratch;
+use crate::model::mode::Mode;
+use crate::model::{self, ModelConfig, Network, Norm};
+use crate::train::adam::Adam;
+use crate::train::step::Updates;
+use crate::train::{Precision, TrainingConfig};
+use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: usize = 203;
+/// Sentence pairs of a batch.
+const PAIRS: u32 = 24;
+const UPDATES: u64 = 10;
+
+/// How far a quantity is from float64's on the CPU: the norm of the difference over the norm of the tensor. Single
+/// numbers say less: where rounding takes a unit of a feed-forward layer across 0, its whole gradient comes or goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    /// Which case: one that fused kernels take, the same with several sentences a row, one that they do not take.
+    pub model: &'static str,
+    pub precision: Precision,
+    /// `output`, `gradients`, `losses`, `weights` or `dropout`; `updates` where they broke off.
+    pub quantity: &'static str,
+    /// The tensor or the update of the largest gap.
+    pub place: String,
+    pub gap: f64,
+    pub limit: f64,
+    pub holds: bool,
+}
+
+/// Largest gaps of outputs, gradients, losses and, after ten updates, weights. Absent: Adam turns the rounding of
+/// small gradients into whole steps, so weights say nothing.
+struct Limits {
+    output: f64,
+    gradients: f64,
+    losses: f64,
+    weights: Option<f64>,
+}
+
+fn limits(precision: Precision) -> Limits {
+    match precision {
+        Precision::Float64 => Limits { output: 1e-11, gradients: 1e-9, losses: 1e-9, weights: Some(1e-7) },
+        Precision::Float32 => Limits { output: 1e-4, gradients: 1e-3, losses: 1e-4, weights: None },
+        Precision::Bfloat16 => Limits { output: 0.05, gradients: 0.1, losses: 5e-3, weights: None },
+    }
+}
+
+/// A model and how its sentences stand in rows.
+struct Case {
+    name: &'static str,
+    model: ModelConfig,
+    packed_length: Option<usize>,
+}
+
+/// Heads that fused attention takes, with and without several sentences a row, and heads that it does not take
+/// (d_k ≠ d_v), with the other norm.
+fn cases() -> [Case; 3] {
+    let plain =
+        ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
+    let other = ModelConfig { norm: Norm::Pre, d_k: Some(12), ..plain.clone() };
+    [
+        Case { name: "post-norm, d_k = d_v = 16", model: plain.clone(), packed_length: None },
+        Case { name: "the same, packed rows", model: plain, packed_length: Some(50) },
+        Case { name: "pre-norm, d_k = 12, d_v = 16", model: other, packed_length: None },
+    ]
+}
+
+impl Case {
+    /// Training in this precision; gradients are clipped, so that their norm is compared, too.
+    fn training(&self, precision: Precision) -> TrainingConfig {
+        TrainingConfig {
+            warmup_steps: 100,
+            clip_norm: Some(0.1),
+            packed_length: self.packed_length,
+            precision,
+            ..Default::default()
+        }
+    }
+}
+
+/// Compares `device` with float64 on the CPU, in each precision.
+///
+/// # Errors
+/// If no text can be written to compare on. Gaps beyond their limits are no errors, and neither is a device that breaks
+/// off: its gap is no number, and its place says why.
+pub fn compare(device: Device) -> Result<Vec<Gap>> {
+    let store = text()?;
+    let mut gaps = Vec::new();
+    for case in cases() {
+        let expected = Course::run(&case, &store, Precision::Float64, Device::Cpu)?;
+        for precision in [Precision::Float64, Precision::Float32, Precision::Bfloat16] {
+            let limits = limits(precision);
+            let mut add = |quantity, (place, gap): (String, f64), limit| {
+                // NaN holds nothing.
+                let model = case.name;
+                gaps.push(Gap { model, precision, quantity, place, gap, limit, holds: gap <= limit });
+            };
+            match result_or_reason(|| Course::run(&case, &store, precision, device)) {
+                Ok(found) => {
+                    add("output", largest(&found.output, &expected.output), limits.output);
+                    add("gradients", largest(&found.gradients, &expected.gradients), limits.gradients);
+                    add("losses", largest(&found.losses, &expected.losses), limits.losses);
+                    if let Some(limit) = limits.weights {
+                        add("weights", largest(&found.weights, &expected.weights), limit);
+                    }
+                }
+                Err(reason) => add("updates", (reason, f64::NAN), limits.losses),
+            }
+            let repeated = result_or_reason(|| repetition(&case, &store, precision, device));
+            add("dropout", repeated.unwrap_or_else(|reason| (reason, f64::NAN)), 1e-6);
+        }
+    }
+    Ok(gaps)
+}
+
+/// What `work` gives, or why it did not, be it by a panic of libtorch's: the other comparisons are not to be lost.
+fn result_or_reason<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(panic) => Err(match (Error::from_panic(&*panic), panic.downcast_ref::<String>()) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(text)) => Error::from_torch_message(text).to_string(),
+            (None, None) => "it panicked".to_string(),
+        }),
+    }
+}
+
+/// Tensors by name.
+type Named = Vec<(String, Tensor)>;
+
+/// Everything that is compared, as float64 on the CPU.
+struct Course {
+    output: Named,
+    /// Of the first update.
+    gradients: Named,
+    losses: Named,
+    /// After the last update.
+    weights: Named,
+}
+
+impl Course {
+    fn run(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<Self> {
+        let training = case.training(precision);
+        let batch = |number| batch(store, &training, number);
+        let model = model::build(&case.model, VOCABULARY, 1, precision, device);
+        let first = batch(0)?.on(device);
+        let hidden = tch::no_grad(|| model.hidden(&first, &Mode::training(1)));
+        let mut adam = Adam::build(&training, model.weights());
+        let updates = Updates { model: &*model, config: &training };
+        let (mut losses, mut gradients) = (Named::new(), Named::new());
+        for step in 1..=UPDATES {
+            let batches = [batch(step - 1)?, batch(step)?];
+            let stats = single_update(&updates, &mut adam, &batches, step)?;
+            losses.push((format!("update {step}"), Tensor::from(stats.loss)));
+            if step == 1 {
+                gradients = of_weights(&*model, Tensor::grad);
+            }
+        }
+        let output = vec![("hidden states".to_string(), on_host(&hidden))];
+        Ok(Course { output, gradients, losses, weights: of_weights(&*model, Tensor::detach) })
+    }
+}
+
+/// What `take` makes of each weight. Biases of keys are left out: they add the same to all scores of a query, so
+/// their gradients are rounding alone.
+fn of_weights(model: &dyn Network, take: impl Fn(&Tensor) -> Tensor) -> Named {
+    let compared = model.weights().named().iter().filter(|(name, _)| !name.ends_with("key.bias"));
+    compared.map(|(name, weight)| (name.clone(), on_host(&take(weight)))).collect()
+}
+
+fn on_host(tensor: &Tensor) -> Tensor {
+    tensor.detach().to_kind(Kind::Double).to_device(Device::Cpu).copy()
+}
+
+/// The largest gap and the tensor that has it; a gap that is no number is the largest of all.
+fn largest(found: &Named, expected: &Named) -> (String, f64) {
+    assert_eq!(found.len(), expected.len(), "the models are the same");
+    let gaps = found.iter().zip(expected).map(|((name, found), (_, expected))| {
+        let size = expected.norm().double_value(&[]).max(1e-12);
+        (name.clone(), (found - expected).norm().double_value(&[]) / size)
+    });
+    let size = |gap: f64| if gap.is_nan() { f64::INFINITY } else { gap };
+    gaps.max_by(|a, b| size(a.1).total_cmp(&size(b.1))).expect("something is compared")
+}
+
+/// How far the losses of one update with dropout are apart when it is done twice: dropout is a function of the seed.
+fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<(String, f64)> {
+    let model =
+        ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..case.model.clone() };
+    let case = Case { model, ..*case };
+    let loss = || first_loss(&case, store, precision, device);
+    let (first, again) = (loss()?, loss()?);
+    Ok(("the loss of an update done twice".to_string(), (first / again - 1.0).abs()))
+}
+
+/// The loss of the first update of a fresh model.
+fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<f64> {
+    let training = case.training(precision);
+    let model = model::build(&case.model, VOCABULARY, 1, precision, device);
+    let updates = Updates { model: &*model, config: &training };
+    let mut adam = Adam::build(&training, model.weights());
+    Ok(single_update(&updates, &mut adam, &[batch(store, &training, 0)?], 1)?.loss)
+}
+
+/// The loss of one update of a small model: whether training works at all.
+///
+/// # Errors
+/// If it does not.
+pub fn one_update(precision: Precision, device: Device) -> Result<f64> {
+    let [case, ..] = cases();
+    first_loss(&case, &text()?, precision, device)
+}
+
+/// Pairs of 1 to 20 tokens by a rule, enough for all batches.
+fn text() -> Result<Store> {
+    let folder = Scratch::create()?;
+    let path = folder.path().join("pairs.store");
+    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32])?;
+    let sentence = |pair: u32, salt: u32| -> Vec<u32> {
+        let token =
+            |place: u32| 3 + (pair * 7919 + place * place * 31 + place * salt) % (VOCABULARY as u32 - 3);
+        (0..1 + (pair * salt) % 20).map(token).collect()
+    };
+    for pair in 0..PAIRS * (UPDATES as u32 + 1) {
+        writer.push(&sentence(pair, 13), &sentence(pair, 17))?;
+    }
+    writer.finish()?;
+    Store::open(&path, [0; 32])
+}
+
+fn batch(store: &Store, training: &TrainingConfig, number: u64) -> Result<Batch> {
+    let first = number as u32 * PAIRS;
+    let pairs: Vec<_> = (first..first + PAIRS).collect();
+    micro_batch(training.batching(), store, &pairs, Device::Cpu)
+}

@@ -1,0 +1,23 @@
+//! One trial: configuration → data → model → training → decoding → scores → record.
+
+pub mod bench;
+pub mod distributed;
+pub mod doctor;
+mod evaluate;
+mod monitor;
+pub mod probe;
+mod provenance;
+mod reporting;
+pub mod single_update;
+mod stand_in;
+mod team;
+mod trained;
+mod trial;
+pub mod verify;
+pub mod view;
+mod work;
+
+pub use ablate_trial::experiment::*;
+pub use provenance::{commit, state_commit};
+pub use trained::TrainedModel;
+pub use trial::{Finished, Trial};

@@ -1,0 +1,170 @@
+//! What a trial measures and tells while it trains.
+
+use super::attempts::Effort;
+use super::evaluate::{dev_samples, translate_split};
+use super::reporting::Interval;
+use super::view;
+use super::work::Work;
+use crate::config::Experiment;
+use crate::data::Split;
+use crate::error::Result;
+use crate::files;
+use crate::model::Network;
+use crate::results::metric::{DEV_ACCURACY, DEV_BLEU, DEV_LOSS, DEV_PERPLEXITY};
+use crate::telemetry::observer::Observer;
+use crate::telemetry::{METRICS_FILE, Telemetry};
+use crate::train::likelihood::likelihood;
+use crate::train::run_state::{Best, Progress, RunState};
+use crate::train::step::StepStats;
+use crate::train::trainer::Monitor;
+use std::time::{Duration, Instant};
+
+/// The tag of translations with their sources and references.
+const SAMPLES: &str = "dev/samples";
+
+/// Feeds the run directory's files and whoever watches.
+pub struct RunMonitor<'a> {
+    work: &'a Work<'a>,
+    telemetry: &'a mut Telemetry,
+    observer: &'a mut dyn Observer,
+    interval: Interval,
+    best_dev_loss: f64,
+    effort: &'a mut Effort,
+    /// Since the last update or evaluation ended.
+    mark: Instant,
+}
+
+impl<'a> RunMonitor<'a> {
+    pub fn new(
+        work: &'a Work<'a>,
+        telemetry: &'a mut Telemetry,
+        observer: &'a mut dyn Observer,
+        progress: &Progress,
+        effort: &'a mut Effort,
+    ) -> Self {
+        RunMonitor {
+            work,
+            telemetry,
+            observer,
+            interval: Interval::begin(),
+            best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
+            effort,
+            mark: Instant::now(),
+        }
+    }
+
+    /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
+    fn samples(&mut self, model: &dyn Network, step: u64) -> Result<()> {
+        let Experiment { run, training, .. } = self.work.experiment;
+        let whole = training.dev_bleu_interval_steps;
+        let last = step == training.steps;
+        if run.sample_sentences == 0 || (whole > 0 && step.is_multiple_of(whole) && !last) {
+            return Ok(());
+        }
+        let Work { experiment, data, stores, .. } = *self.work;
+        let text = dev_samples(experiment, data, &stores.dev, model, run.sample_sentences)?;
+        self.telemetry.text(step, SAMPLES, &text)
+    }
+
+    /// Counts what an evaluation took.
+    fn evaluated(&mut self, begun: Instant) {
+        self.interval.leave_out(begun.elapsed());
+        self.effort.evaluation_seconds += begun.elapsed().as_secs_f64();
+        self.mark = Instant::now();
+    }
+}
+
+impl Monitor for RunMonitor<'_> {
+    fn waited(&mut self, wait: Duration) {
+        self.interval.waited(wait);
+    }
+
+    fn updated(&mut self, stats: &StepStats) -> Result<()> {
+        self.effort.updates += 1;
+        self.effort.target_tokens += stats.target_tokens as u64;
+        self.effort.training_seconds += self.mark.elapsed().as_secs_f64();
+        self.mark = Instant::now();
+        self.interval.updated(stats);
+        if self.wants_gradient_norm(stats.step) {
+            self.interval.report(stats, self.telemetry, self.observer)?;
+        }
+        let Experiment { run, training, .. } = self.work.experiment;
+        let interval = run.histogram_interval_steps;
+        if interval > 0 && (stats.step.is_multiple_of(interval) || stats.step == training.steps) {
+            let begun = Instant::now();
+            view::histograms(self.work.model.weights(), stats.step, self.telemetry)?;
+            self.evaluated(begun);
+        }
+        Ok(())
+    }
+
+    /// Every report has it.
+    fn wants_gradient_norm(&self, step: u64) -> bool {
+        step.is_multiple_of(self.work.experiment.run.log_interval_steps.max(1))
+            || step == self.work.experiment.training.steps
+    }
+
+    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64> {
+        let begun = Instant::now();
+        let found =
+            likelihood(model, &self.work.stores.dev, self.work.experiment.training.micro_batch_tokens)?;
+        self.telemetry.metric(step, DEV_LOSS, found.loss())?;
+        self.observer.metric(step, DEV_LOSS, found.loss())?;
+        self.telemetry.metric(step, DEV_PERPLEXITY, found.perplexity())?;
+        self.telemetry.metric(step, DEV_ACCURACY, found.accuracy())?;
+        self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
+        // Numbers that are none have no translation, and end the training.
+        if found.loss().is_finite() {
+            self.samples(model, step)?;
+        }
+        let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
+        self.best_dev_loss = self.best_dev_loss.min(found.loss());
+        self.observer.message(&format!(
+            "step {step}: dev perplexity {:.3}, accuracy {:.1} %{best}",
+            found.perplexity(),
+            100.0 * found.accuracy()
+        ))?;
+        self.telemetry.flush()?;
+        self.evaluated(begun);
+        Ok(found.loss())
+    }
+
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
+        let begun = Instant::now();
+        let translated = translate_split(
+            self.work.experiment,
+            self.work.data,
+            &self.work.stores.dev,
+            model,
+            Split::Dev,
+            self.work.stop,
+        )?;
+        self.telemetry.metric(step, DEV_BLEU, translated.bleu.score)?;
+        self.observer.metric(step, DEV_BLEU, translated.bleu.score)?;
+        self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
+        let count = self.work.experiment.run.sample_sentences;
+        if count > 0 {
+            self.telemetry.text(step, SAMPLES, &translated.samples(count))?;
+        }
+        self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
+        self.telemetry.flush()?;
+        self.evaluated(begun);
+        Ok(())
+    }
+
+    fn ended_early(&mut self, step: u64, best: Best) -> Result<()> {
+        let training = &self.work.experiment.training;
+        let patience = training.early_stopping_patience.unwrap_or_default();
+        self.observer.message(&format!(
+            "step {step}: training ends early, of {} updates; the dev loss was best at step {}, and \
+             training.early_stopping_patience = {patience}",
+            training.steps, best.step
+        ))
+    }
+
+    fn sync(&mut self) -> Result<RunState> {
+        self.telemetry.sync()?;
+        let metrics = files::read_to_string(&self.work.run_dir.join(METRICS_FILE))?;
+        Ok(RunState { owner: self.work.owner.clone(), metrics })
+    }
+}

@@ -1,0 +1,72 @@
+//! The model that a finished run scored.
+
+use super::finished::finished_run;
+use super::limits::DataLimits;
+use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS};
+use crate::config::Experiment;
+use crate::data::prepare;
+use crate::data::prepared::Prepared;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::weights::Weights;
+use crate::model::{self, Network};
+use crate::results::record::Record;
+use crate::results::recorded::FileState;
+use crate::train::checkpoint::Checkpoints;
+use std::path::Path;
+
+/// Loads the weights that the scores of a finished run are of, which must be those that its record has the checksum
+/// of.
+///
+/// # Errors
+/// A failure if they are not as recorded or do not fit the model.
+pub(super) fn load_scored(run_dir: &Path, record: &Record, weights: &Weights) -> Result<()> {
+    let path = run_dir.join(SCORED);
+    if let FileState::Differs(why) = record.file_state(WEIGHTS, &path)? {
+        return Err(Error::failed(format!(
+            "{} is not as recorded ({why}); see `ablate verify {}`",
+            path.display(),
+            run_dir.display()
+        )));
+    }
+    Checkpoints::open(&run_dir.join(CHECKPOINTS))?.load_scored(weights)
+}
+
+/// A finished run, ready to translate.
+pub struct TrainedModel {
+    pub experiment: Experiment,
+    pub data: Prepared,
+    pub model: Box<dyn Network>,
+}
+
+impl TrainedModel {
+    /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
+    pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
+        let (experiment, record) = finished_run(run_dir, sets)?;
+        let data = prepare::open(&experiment.data, data_root)?;
+        // Another text can give a vocabulary of the same size, in which every id means something else.
+        if record.data.fingerprint != data.fingerprint() {
+            return Err(Error::user(format!(
+                "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); \
+                 prepare the text that it was trained on, or name its place with --data",
+                run_dir.display(),
+                data.directory().display(),
+                record.data.fingerprint,
+                data.fingerprint(),
+                record.data.vocabulary,
+                data.tokenizers.target().len()
+            )));
+        }
+        DataLimits::of(&experiment.data, Some(&data))?.check_vocabulary(&experiment)?;
+        let device = device::open(&experiment.run)?;
+        let model = model::build(
+            &experiment.model,
+            data.tokenizers.sizes(),
+            experiment.training.seed,
+            experiment.training.precision,
+            device,
+        );
+        load_scored(run_dir, &record, model.weights())?;
+        Ok(TrainedModel { experiment, data, model })
+    }
+}

@@ -1,0 +1,89 @@
+//! What the scored model attends to in the first dev sentences and its own translations of them.
+
+use crate::data::tokenizer::{BOS, EOS, Tokenizer};
+use crate::error::Result;
+use crate::experiment::evaluate::Translated;
+use crate::experiment::work::Work;
+use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
+use tch::{Kind, Tensor};
+
+/// The maps that `[run]` asks for.
+pub fn record(work: &Work, dev: &Translated) -> Result<Attention> {
+    let run = &work.experiment.run;
+    let store = &work.stores.dev;
+    let mut sentences = Vec::new();
+    for (index, translation) in dev.tokens.iter().enumerate().take(run.attention_sentences) {
+        let source: Vec<u32> = store.source(index).into_iter().chain([EOS]).collect();
+        let mut target: Vec<u32> = [BOS].into_iter().chain(translation.iter().copied()).collect();
+        target.truncate(work.model.longest().map_or(usize::MAX, |limit| limit as usize));
+        let found = work.model.attention_maps(&ids(&source, work), &ids(&target, work));
+        let mut maps = Vec::new();
+        for (kind, layers) in [
+            (AttentionKind::Encoder, &found.encoder),
+            (AttentionKind::Decoder, &found.decoder),
+            (AttentionKind::Cross, &found.cross),
+        ] {
+            for (layer, weights) in chosen(layers, run.attention_layers.as_deref()) {
+                let heads = weights.unbind(0);
+                for (head, weights) in chosen(&heads, run.attention_heads.as_deref()) {
+                    maps.push(AttentionMap::new(kind, layer, head, &numbers(weights)));
+                }
+            }
+        }
+        sentences.push(Sentence {
+            source: labels(&source, work.data.tokenizers.source()),
+            target: labels(&target, work.data.tokenizers.target()),
+            maps,
+        });
+    }
+    Ok(Attention::new(sentences))
+}
+
+fn labels(ids: &[u32], tokenizer: &Tokenizer) -> Vec<String> {
+    ids.iter().map(|&id| tokenizer.label(id)).collect()
+}
+
+/// [1, T]
+fn ids(tokens: &[u32], work: &Work) -> Tensor {
+    let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
+    Tensor::from_slice(&ids).view([1, ids.len() as i64]).to_device(work.model.device())
+}
+
+/// The items whose number, from 1, is among `numbers`; all if there are none.
+fn chosen<'a, T>(items: &'a [T], numbers: Option<&[usize]>) -> Vec<(usize, &'a T)> {
+    let wanted = |number: &usize| numbers.is_none_or(|numbers| numbers.contains(number));
+    (1..).zip(items).filter(|(number, _)| wanted(number)).collect()
+}
+
+/// The rows of a matrix.
+pub fn numbers(matrix: &Tensor) -> Vec<Vec<f32>> {
+    let width = matrix.size()[1] as usize;
+    let flat: Vec<f32> =
+        Vec::try_from(matrix.detach().to_kind(Kind::Float).flatten(0, -1).to_device(tch::Device::Cpu))
+            .unwrap_or_default();
+    flat.chunks(width.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+/// The rows of a matrix, four digits a number.
+pub fn rows(matrix: &Tensor) -> Vec<Vec<f32>> {
+    let rounded = |number: f32| (number * 1e4).round() / 1e4;
+    numbers(matrix).into_iter().map(|row| row.into_iter().map(rounded).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_and_heads_are_numbered_from_one_and_missing_ones_passed_over() {
+        let items = ["a", "b", "c"];
+        assert_eq!(chosen(&items, None), [(1, &"a"), (2, &"b"), (3, &"c")]);
+        assert_eq!(chosen(&items, Some(&[3, 1, 9])), [(1, &"a"), (3, &"c")]);
+    }
+
+    #[test]
+    fn a_matrix_is_read_row_by_row() {
+        let matrix = Tensor::from_slice(&[0.123456f64, 1.0, 2.0, -0.00004, 0.5, 0.25]).view([2, 3]);
+        assert_eq!(rows(&matrix), [[0.1235, 1.0, 2.0], [-0.0, 0.5, 0.25]]);
+    }
+}

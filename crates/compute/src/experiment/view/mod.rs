@@ -1,0 +1,50 @@
+//! What a model shows of itself when its training is over. Nothing here can alter a result.
+//!
+//! It is kept in the run directory; pictures and TensorBoard's files are made from there, by the module of this name in
+//! `crates/trial`.
+
+mod attention_view;
+mod histogram;
+mod projector_view;
+
+pub use ablate_trial::experiment::view::*;
+pub(super) use histogram::histograms;
+
+use super::evaluate::Translated;
+use super::work::Work;
+use crate::error::Result;
+use crate::files;
+use crate::results::attention_file::ATTENTION_FILE;
+use crate::results::positions_file::{POSITIONS_FILE, Positions};
+use crate::telemetry::Telemetry;
+use crate::telemetry::observer::Observer;
+use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
+
+/// Positions whose encodings are drawn.
+const POSITIONS: i64 = 64;
+
+/// Records and shows what the scored model looks like from inside.
+pub(super) fn show(work: &Work, step: u64, dev: &Translated, telemetry: &mut Telemetry) -> Result<()> {
+    let Work { experiment, run_dir, model, .. } = *work;
+    let run = &experiment.run;
+    if run.sample_sentences > 0 {
+        telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
+    }
+    // What an earlier attempt showed with other settings is not this run's.
+    [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
+        .iter()
+        .try_for_each(|file| files::remove(&run_dir.join(file)))?;
+    if run.attention_sentences > 0 {
+        attention_view::record(work, dev)?.save(run_dir)?;
+        if let Some(table) = model.position_table(POSITIONS) {
+            Positions { vectors: attention_view::rows(&table) }.save(run_dir)?;
+        }
+    }
+    if run.projector_tokens > 0 {
+        projector_view::project(work)?;
+    }
+    for (tag, picture) in picture::pictures(run_dir)? {
+        telemetry.image(step, &tag, &picture);
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The embeddings of the most frequent tokens, for TensorBoard's projector.
+
+use super::attention_view::numbers;
+use crate::error::Result;
+use crate::experiment::work::Work;
+use crate::model::Tying;
+use crate::telemetry::projector::{self, Projection};
+use std::cmp::Reverse;
+use tch::Tensor;
+
+/// Writes the projector's files into the run directory.
+pub fn project(work: &Work) -> Result<()> {
+    let experiment = work.experiment;
+    let shared = experiment.model.tying == Tying::All;
+    let counts = count(work, shared);
+    let mut order: Vec<usize> = (0..counts.len()).filter(|&id| counts[id] > 0).collect();
+    // Stable: equally frequent tokens in the order of their ids.
+    order.sort_by_key(|&id| Reverse(counts[id]));
+    order.truncate(experiment.run.projector_tokens);
+    let ids: Vec<i64> = order.iter().map(|&id| id as i64).collect();
+    let matrix = work.model.source_embedding().detach();
+    let chosen = matrix.index_select(0, &Tensor::from_slice(&ids).to_device(matrix.device()));
+    let label = |&id: &usize| vec![work.data.tokenizers.source().label(id as u32), counts[id].to_string()];
+    projector::write(
+        work.run_dir,
+        &Projection {
+            name: if shared { "embedding" } else { "source embedding" },
+            numbers: &numbers(&chosen).concat(),
+            columns: &["token", "count"],
+            labels: &order.iter().map(label).collect::<Vec<_>>(),
+        },
+    )
+}
+
+/// How often each token occurs in the training text that the matrix embeds.
+fn count(work: &Work, both_sides: bool) -> Vec<u64> {
+    let mut counts = vec![0; work.data.tokenizers.source().len()];
+    let store = &work.stores.train;
+    let mut add = |tokens: Vec<u32>| tokens.into_iter().for_each(|token| counts[token as usize] += 1);
+    for pair in 0..store.len() {
+        add(store.source(pair));
+        if both_sides {
+            add(store.target(pair));
+        }
+    }
+    counts
+}

@@ -1,0 +1,88 @@
+//! A finished run in the layouts that other toolkits load, one file a format.
+//!
+//! A format is exact or refused: what it cannot express is named before anything is written, and
+//! what it writes computes the run's own function, up to the rounding of its numbers.
+
+mod ctranslate2;
+mod marian;
+mod run;
+mod safetensors;
+mod tensors;
+
+pub use run::Run;
+
+use crate::config::{Experiment, to_toml};
+use crate::data::staging::{Staging, write_durably};
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use run::Files;
+use std::path::Path;
+
+pub use ablate_trial::export::Format;
+
+/// Writes `run` to the directory `out`, which appears complete or not at all.
+///
+/// # Errors
+/// As [`check`] and [`check_place`].
+pub fn export(format: Format, run: &Run, out: &Path) -> Result<()> {
+    check(format, &run.experiment.model)?;
+    check_place(out)?;
+    let mut files = files(format, run)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let origin = format!("# exported by ablate {version} from trial {}\n\n", run.identity);
+    files.push(("config.toml", (origin + &to_toml(run.experiment)?).into_bytes()));
+    let staging = Staging::create(out)?;
+    for (name, bytes) in &files {
+        write_durably(&staging.path().join(name), bytes)?;
+    }
+    if staging.publish(out)? { Ok(()) } else { Err(taken(out)) }
+}
+
+/// Refuses a place that could not be written to or holds something already.
+pub fn check_place(out: &Path) -> Result<()> {
+    if out.file_name().is_none() {
+        return Err(Error::user(format!("--out {} names no directory that could be made", out.display())));
+    }
+    match std::fs::read_dir(out).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(taken(out)),
+        Err(_) if !out.exists() => Ok(()),
+        Err(error) => Err(Error::user(format!("--out {}: {error}; choose a new directory", out.display()))),
+    }
+}
+
+fn taken(out: &Path) -> Error {
+    Error::user(format!("{} is not empty; choose a new directory or remove it", out.display()))
+}
+
+/// # Errors
+/// A user error that names the setting which the format has no place for.
+pub fn check(format: Format, model: &ModelConfig) -> Result<()> {
+    match format {
+        Format::Safetensors => Ok(()),
+        Format::Marian => marian::check(model),
+        Format::Ctranslate2 => ctranslate2::check(model),
+    }
+}
+
+fn files(format: Format, run: &Run) -> Result<Files> {
+    match format {
+        Format::Safetensors => safetensors::files(run),
+        Format::Marian => marian::files(run),
+        Format::Ctranslate2 => ctranslate2::files(run),
+    }
+}
+
+/// A Python program that loads what was written to `out`; the two that translate print the
+/// translation of the first line of standard input.
+pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
+    let directory = format!("{:?}", out.display().to_string());
+    match format {
+        Format::Safetensors => safetensors::example(&directory),
+        Format::Marian => marian::example(&directory),
+        Format::Ctranslate2 => {
+            let decoding = &experiment.decoding;
+            ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `--format safetensors`: the weights under the names, in the shapes and in the precision that the run has.
+//!
+//! `model.safetensors` tells in its metadata what it is a model of: `identity`, `configuration` (JSON)
+//! and `tokenizer` (the whole `tokenizer.json`). Shared matrices are stored once; `model.tying` tells the rest.
+
+use super::run::{Files, Run};
+use super::tensors::safetensors_file;
+use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};
+use crate::error::{Error, Result};
+
+pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = run.tokenizer.to_json();
+    let configuration =
+        serde_json::to_string(run.experiment).map_err(|error| Error::failed(error.to_string()))?;
+    let metadata = [
+        ("format", "pt".to_string()),
+        ("identity", run.identity.to_string()),
+        ("configuration", configuration),
+        ("tokenizer", tokenizer.clone()),
+    ];
+    let weights: Vec<_> =
+        run.weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+    let mut files = vec![
+        ("model.safetensors", safetensors_file(&weights, metadata)?),
+        (TOKENIZER, tokenizer.into_bytes()),
+    ];
+    files.extend(run.source_tokenizer.map(|source| (SOURCE_TOKENIZER, source.to_json().into_bytes())));
+    Ok(files)
+}
+
+pub fn example(directory: &str) -> String {
+    format!(
+        "from safetensors import safe_open\n\
+         with safe_open({directory} + \"/model.safetensors\", \"numpy\") as file:\n    \
+         for name in file.keys(): print(name, file.get_tensor(name).shape)\n"
+    )
+}

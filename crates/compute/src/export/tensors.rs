@@ -1,0 +1,143 @@
+//! What the formats share: weights by path in float64, position tables, heads of another width.
+
+use super::run::{Run, TABLE_POSITIONS};
+use crate::error::{Error, Result};
+use crate::model::position::{Places, PositionEncoding};
+use crate::model::weights::Scope;
+use crate::model::{ModelConfig, Position, Tying};
+use crate::train::tensor_file::bytes_of;
+use std::collections::HashMap;
+use tch::{Device, Kind, Tensor};
+
+/// A model's weights by path, in float64, so that a format rounds once.
+pub struct Tensors<'a> {
+    config: &'a ModelConfig,
+    by_path: HashMap<&'a str, &'a Tensor>,
+}
+
+/// x Wᵀ + b: weight [out, in], bias [out] or absent.
+pub struct Linear {
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+}
+
+/// Scale and offset [D] of a layer normalisation.
+pub struct Norm {
+    pub scale: Tensor,
+    pub offset: Tensor,
+}
+
+/// The projections of an attention layer whose keys and values have the same width.
+pub struct Attention {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    pub output: Linear,
+}
+
+/// The three matrices [V, D] by their use.
+pub struct Embeddings {
+    pub source: Tensor,
+    pub target: Tensor,
+    pub softmax: Tensor,
+}
+
+impl<'a> Tensors<'a> {
+    pub fn of(run: &Run<'a>) -> Self {
+        let by_path = run.weights.named().iter().map(|(path, tensor)| (path.as_str(), tensor)).collect();
+        Tensors { config: &run.experiment.model, by_path }
+    }
+
+    fn find(&self, path: &str) -> Option<Tensor> {
+        let tensor = self.by_path.get(path)?;
+        Some(tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double))
+    }
+
+    /// # Panics
+    /// If the model has no such variable: a mistake in the code.
+    fn get(&self, path: &str) -> Tensor {
+        self.find(path).unwrap_or_else(|| panic!("the model has no variable {path}"))
+    }
+
+    pub fn linear(&self, path: &str) -> Linear {
+        Linear { weight: self.get(&format!("{path}.weight")), bias: self.find(&format!("{path}.bias")) }
+    }
+
+    pub fn norm(&self, path: &str) -> Norm {
+        Norm { scale: self.get(&format!("{path}.scale")), offset: self.get(&format!("{path}.offset")) }
+    }
+
+    /// The attention layer at `path` with heads `width` wide, at least d_k and d_v. What is added is
+    /// zero: it adds nothing to a query's products with keys, and the output leaves it out.
+    pub fn attention(&self, path: &str, width: i64) -> Attention {
+        let heads = self.config.heads;
+        let widened = |name: &str, own: i64| {
+            let Linear { weight, bias } = self.linear(&format!("{path}.{name}"));
+            let columns = weight.size()[1];
+            Linear {
+                weight: weight
+                    .view([heads, own, columns])
+                    .constant_pad_nd([0, 0, 0, width - own])
+                    .view([-1, columns]),
+                bias: bias.map(|bias| bias.view([heads, own]).constant_pad_nd([0, width - own]).view([-1])),
+            }
+        };
+        let (d_k, d_v) = (self.config.d_k(), self.config.d_v());
+        let Linear { weight, bias } = self.linear(&format!("{path}.output"));
+        let rows = weight.size()[0];
+        let weight = weight.view([rows, heads, d_v]).constant_pad_nd([0, width - d_v]).view([rows, -1]);
+        Attention {
+            query: widened("query", d_k),
+            key: widened("key", d_k),
+            value: widened("value", d_v),
+            output: Linear { weight, bias },
+        }
+    }
+
+    pub fn embeddings(&self) -> Embeddings {
+        let matrix = |name: &str| self.get(&format!("embedding.{name}.weight"));
+        let (source, target, softmax) = match self.config.tying {
+            Tying::All => ("shared", "shared", "shared"),
+            Tying::Decoder => ("source", "target", "target"),
+            Tying::None => ("source", "target", "softmax"),
+        };
+        Embeddings { source: matrix(source), target: matrix(target), softmax: matrix(softmax) }
+    }
+
+    /// What is added to the embeddings of the first positions of the `source` or the `target`, [P, D].
+    pub fn positions(&self, side: &str) -> Tensor {
+        match self.config.position {
+            Position::Learned => self.get(&format!("{side}_position.weight")),
+            _ => {
+                let shape = [1, TABLE_POSITIONS, self.config.d_model];
+                let nothing = Tensor::zeros(shape, (Kind::Double, Device::Cpu));
+                PositionEncoding::build(&Scope::shapes_only(), self.config)
+                    .on_embeddings(nothing, Places::From(0))
+                    .squeeze_dim(0)
+            }
+        }
+    }
+}
+
+impl Linear {
+    /// As one map: the outputs of `parts` one behind the other.
+    pub fn join(parts: &[&Linear]) -> Linear {
+        let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
+        let biases: Option<Vec<&Tensor>> = parts.iter().map(|part| part.bias.as_ref()).collect();
+        Linear { weight: Tensor::cat(&weights, 0), bias: biases.map(|biases| Tensor::cat(&biases, 0)) }
+    }
+}
+
+/// A safetensors file.
+pub fn safetensors_file(
+    tensors: &[(String, Tensor)],
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Vec<u8>> {
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    let views = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?)))
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views.iter().map(|(name, bytes)| (*name, bytes)), Some(metadata))
+        .map_err(|error| Error::failed(format!("cannot serialise the weights: {error}")))
+}

@@ -1,0 +1,251 @@
+//! What decoding token by token remembers: keys and values of the tokens so far and of the source.
+
+use super::attention::MultiHeadAttention;
+use super::keys_and_values::KeysAndValues;
+use super::mask::Mask;
+use super::mode::Mode;
+use super::parts::Encoded;
+use super::position::Places;
+use crate::shim::decoding::Position;
+use tch::Tensor;
+
+/// Keys and values of the tokens decoded so far, and of the encoder's output, layer by layer.
+#[derive(Debug)]
+pub struct DecoderCache {
+    form: Form,
+    length: i64,
+}
+
+/// Two forms that compute the same.
+#[derive(Debug)]
+enum Form {
+    /// Every row has its own copies: libtorch's operations, on any device.
+    Copied { layers: Vec<CopiedLayer>, source_mask: Tensor },
+    /// Nothing is ever copied, rows know whose vectors they attend to: the kernels of [`decoding`](crate::shim::decoding).
+    Traced { layers: Vec<TracedLayer>, lineage: Lineage },
+}
+
+#[derive(Debug)]
+struct CopiedLayer {
+    /// Absent before the first token.
+    tokens: Option<KeysAndValues>,
+    source: KeysAndValues,
+}
+
+/// Projections as they come out of the matrix products, a pair of keys [N, H·K] and values [N, H·d_v] a position.
+#[derive(Debug)]
+struct TracedLayer {
+    /// Of each token so far; N are the rows that there were at that step.
+    tokens: Vec<[Tensor; 2]>,
+    /// Of each position of the sources; N are the sources.
+    source: Vec<[Tensor; 2]>,
+}
+
+/// Where each row comes from.
+#[derive(Debug)]
+struct Lineage {
+    /// For every token so far: which row of that step each row of now descends from.
+    ancestors: Vec<Vec<i64>>,
+    /// The source of each row.
+    sources: Vec<i64>,
+    /// The tokens of each row's source.
+    source_lengths: Vec<i64>,
+}
+
+impl DecoderCache {
+    /// Without any token, every row with copies of its own. The attention to the encoder of each layer projects the
+    /// encoder's output once for all steps.
+    pub(super) fn copied<'a>(
+        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
+        encoded: &Encoded,
+    ) -> Self {
+        let layer = |attention: &MultiHeadAttention| CopiedLayer {
+            tokens: None,
+            // Laid out head by head, so that no step has to do it again.
+            source: attention.keys_and_values(&encoded.output, Places::From(0)).contiguous(),
+        };
+        let layers = cross_attentions.map(layer).collect();
+        DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
+    }
+
+    /// The same for the kernels of decoding, which copy nothing.
+    pub(super) fn traced<'a>(
+        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
+        encoded: &Encoded,
+    ) -> Self {
+        let layer = |attention: &MultiHeadAttention| {
+            let projected = attention.unsplit_keys_and_values(&encoded.output, Places::From(0));
+            let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
+            TracedLayer { tokens: Vec::new(), source: (0..encoded.output.size()[1]).map(at).collect() }
+        };
+        let lineage = Lineage {
+            ancestors: Vec::new(),
+            sources: (0..encoded.lengths.len() as i64).collect(),
+            source_lengths: encoded.lengths.clone(),
+        };
+        let layers = cross_attentions.map(layer).collect();
+        DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
+    }
+
+    /// Tokens in the cache.
+    pub fn length(&self) -> i64 {
+        self.length
+    }
+
+    /// Keeps the rows of the batch that `rows` names, in that order; a row may be named more than once.
+    ///
+    /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
+    pub fn select(&mut self, rows: &[i64], same_sources: bool) {
+        match &mut self.form {
+            Form::Copied { layers, source_mask } => {
+                let rows = Tensor::from_slice(rows).to_device(source_mask.device());
+                for layer in layers {
+                    layer.tokens = layer.tokens.take().map(|tokens| tokens.select(&rows));
+                    if !same_sources {
+                        layer.source = layer.source.select(&rows);
+                    }
+                }
+                if !same_sources {
+                    *source_mask = source_mask.index_select(0, &rows);
+                }
+            }
+            Form::Traced { lineage: Lineage { ancestors, sources, source_lengths }, .. } => {
+                for of_rows in ancestors.iter_mut().chain([sources, source_lengths]) {
+                    *of_rows = rows.iter().map(|&row| of_rows[row as usize]).collect();
+                }
+            }
+        }
+    }
+
+    /// Makes room for the next token of each of the `rows`, whose keys and values the layers bring.
+    pub(super) fn grow(&mut self, rows: i64) {
+        self.length += 1;
+        if let Form::Traced { lineage, .. } = &mut self.form {
+            lineage.ancestors.push((0..rows).collect());
+        }
+    }
+
+    /// Self-attention of layer number `layer`, whose keys and values of `x` it keeps.
+    ///
+    /// # Shapes
+    /// [R, 1, D] → [R, 1, D].
+    pub(super) fn attend_to_tokens(
+        &mut self,
+        layer: usize,
+        attention: &MultiHeadAttention,
+        x: &Tensor,
+    ) -> Tensor {
+        // The cache has grown by this token already.
+        let place = self.length - 1;
+        match &mut self.form {
+            Form::Copied { layers, .. } => {
+                let tokens = &mut layers[layer].tokens;
+                let now = attention.keys_and_values(x, Places::From(place));
+                let grown = match tokens.take() {
+                    Some(past) => past.append(&now),
+                    None => now,
+                };
+                let (here, from_the_first) = (Places::From(place), Places::From(0));
+                let memory = tokens.insert(grown);
+                attention.forward(x, here, memory, from_the_first, Mask::None, &Mode::evaluation())
+            }
+            Form::Traced { layers, lineage } => {
+                let tokens = &mut layers[layer].tokens;
+                tokens.push(
+                    attention
+                        .unsplit_keys_and_values(x, Places::From(place))
+                        .map(|vectors| vectors.squeeze_dim(1)),
+                );
+                let seen: Vec<Position> = tokens
+                    .iter()
+                    .zip(&lineage.ancestors)
+                    .map(|([keys, values], owners)| Position { keys, values, owners })
+                    .collect();
+                attention.forward_once(x, place, &seen, &vec![self.length; lineage.sources.len()])
+            }
+        }
+    }
+
+    /// Attention to the encoder of layer number `layer`.
+    ///
+    /// # Shapes
+    /// [R, 1, D] → [R, 1, D].
+    pub(super) fn attend_to_source(
+        &self,
+        layer: usize,
+        attention: &MultiHeadAttention,
+        x: &Tensor,
+    ) -> Tensor {
+        match &self.form {
+            Form::Copied { layers, source_mask } => {
+                let (here, source) = (Places::From(self.length - 1), Places::From(0));
+                let (memory, mask) = (&layers[layer].source, Mask::Added(source_mask));
+                attention.forward(x, here, memory, source, mask, &Mode::evaluation())
+            }
+            Form::Traced { layers, lineage } => {
+                let owners = &lineage.sources;
+                let seen: Vec<Position> = layers[layer]
+                    .source
+                    .iter()
+                    .map(|[keys, values]| Position { keys, values, owners })
+                    .collect();
+                attention.forward_once(x, self.length - 1, &seen, &lineage.source_lengths)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::model::decoder::Decoder;
+    use crate::model::weights::Scope;
+    use tch::{Device, Kind};
+
+    fn numbers(size: &[i64]) -> Tensor {
+        let count = size.iter().product::<i64>();
+        (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 41.3).sin().to_kind(Kind::Float).view(size)
+    }
+
+    #[test]
+    fn both_forms_attend_to_the_same() {
+        tch::set_num_threads(1);
+        let small = ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, ..Default::default() };
+        let uneven = ModelConfig { d_k: Some(3), d_v: Some(5), attention_biases: false, ..small.clone() };
+        for config in [small, uneven] {
+            let decoder = Decoder::build(&Scope::seeded(3, Kind::Float, Device::Cpu), &config);
+            let lengths = vec![4, 2, 3];
+            let mask = crate::model::mask::padding(&lengths, 4, Kind::Float, Device::Cpu);
+            let output = numbers(&[3, 4, 8]);
+            let embedded = output.shallow_clone();
+            let encoded = Encoded { output, embedded, mask, lengths, last: Vec::new() };
+            tch::no_grad(|| {
+                let mut caches = [
+                    DecoderCache::traced(decoder.cross_attentions(), &encoded),
+                    DecoderCache::copied(decoder.cross_attentions(), &encoded),
+                ];
+                // Multiplied, moved among rows of one source, one source gone, reordered.
+                let moves: [(&[i64], bool); 5] = [
+                    (&[0, 0, 1, 1, 2, 2], false),
+                    (&[1, 0, 2, 2, 4, 5], true),
+                    (&[0, 1, 4, 5], false),
+                    (&[3, 0], false),
+                    (&[0, 1], true),
+                ];
+                for (step, (rows, same_sources)) in moves.into_iter().enumerate() {
+                    let count = if step == 0 { 3 } else { moves[step - 1].0.len() as i64 };
+                    let x = numbers(&[count, 1, 8]) + step as f64;
+                    let [traced, copied] = caches.each_mut().map(|cache| {
+                        let out = decoder.step(x.shallow_clone(), cache);
+                        cache.select(rows, same_sources);
+                        out
+                    });
+                    let gap = (traced - copied).abs().max().double_value(&[]);
+                    assert!(gap < 1e-5, "step {step}: {gap:e}");
+                }
+                assert!(caches.iter().all(|cache| cache.length() == 5));
+            });
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The decoder stack (§3.1), whole sequences at once or token by token with a cache.
+
+use super::ModelConfig;
+use super::attention::MultiHeadAttention;
+use super::cache::DecoderCache;
+use super::feed_forward::FeedForwardSublayer;
+use super::implementations::Implementations;
+use super::init::Attends;
+use super::mask::{self, Mask};
+use super::mode::Mode;
+use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
+use super::position::Places;
+use super::residual::{Residual, StackEnd};
+use super::weights::Scope;
+use crate::shim::decoding;
+use tch::{Device, Kind, Tensor};
+
+/// `model.layers` layers of causal self-attention, attention to the encoder and, unless `model.feed_forward` is false,
+/// feed-forward network.
+#[derive(Debug)]
+pub struct Decoder {
+    layers: Vec<DecoderLayer>,
+    end: StackEnd,
+    /// Whether the kernels of decoding on a CPU compute this model.
+    may_use_kernels: bool,
+}
+
+#[derive(Debug)]
+struct DecoderLayer {
+    self_attention: MultiHeadAttention,
+    self_residual: Residual,
+    cross_attention: MultiHeadAttention,
+    cross_residual: Residual,
+    feed_forward: FeedForwardSublayer,
+}
+
+impl Decoder {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        Decoder {
+            layers: (0..config.layers).map(|i| DecoderLayer::build(&scope.child(i), config)).collect(),
+            end: StackEnd::build(scope, config),
+            may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
+        }
+    }
+
+    /// All positions at once, as in training.
+    ///
+    /// # Shapes
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding mask
+    /// [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask:
+    /// it stands after every real token, where the causal mask hides it.
+    pub fn forward(
+        &self,
+        x: Tensor,
+        places: Places,
+        encoded: &Tensor,
+        source_mask: &Tensor,
+        own: Mask,
+        mode: &Mode,
+    ) -> Tensor {
+        let last = self.layers.iter().fold(x, |x, layer| {
+            // Positions of the source mean nothing to the target's.
+            let source = Places::From(0);
+            let encoder = layer.cross_attention.keys_and_values(encoded, source);
+            layer.forward(&x, mode, |attends, x| match attends {
+                Attends::Itself => {
+                    let own_keys = layer.self_attention.keys_and_values(x, places);
+                    layer.self_attention.forward(x, places, &own_keys, places, own, mode)
+                }
+                Attends::Encoder => {
+                    let mask = Mask::Added(source_mask);
+                    layer.cross_attention.forward(x, places, &encoder, source, mask, mode)
+                }
+            })
+        });
+        self.end.forward(last)
+    }
+
+    /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
+    pub(super) fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
+        self.may_use_kernels && decoding::takes(kind, device)
+    }
+
+    /// The attention to the encoder of each layer.
+    pub(super) fn cross_attentions(&self) -> impl Iterator<Item = &MultiHeadAttention> {
+        self.layers.iter().map(|layer| &layer.cross_attention)
+    }
+
+    /// The next position, given those in the cache, which grows by it.
+    ///
+    /// # Shapes
+    /// Embedded token [R, 1, D] → [R, 1, D].
+    pub fn step(&self, x: Tensor, cache: &mut DecoderCache) -> Tensor {
+        let mode = Mode::evaluation();
+        cache.grow(x.size()[0]);
+        let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
+            layer.forward(&x, &mode, |attends, x| match attends {
+                Attends::Itself => cache.attend_to_tokens(number, &layer.self_attention, x),
+                Attends::Encoder => cache.attend_to_source(number, &layer.cross_attention, x),
+            })
+        });
+        self.end.forward(last)
+    }
+}
+
+impl DecoderPart for Decoder {
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
+        let kind = x.kind();
+        let causal = mask::causal(x.size()[1], kind, x.device());
+        match rows {
+            TargetRows::Single => {
+                let own = Mask::Causal(&causal);
+                self.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
+            }
+            TargetRows::Packed { sentences, sources } => {
+                let own = causal + mask::same_sentence(sentences, sentences, kind);
+                let source = mask::same_sentence(sentences, sources, kind);
+                let places = Places::Within(sentences);
+                self.forward(x, places, &encoded.output, &source, Mask::Added(&own), mode)
+            }
+        }
+    }
+
+    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
+        let cache = match self.uses_kernels(encoded.output.kind(), encoded.output.device()) {
+            true => DecoderCache::traced(self.cross_attentions(), encoded),
+            false => DecoderCache::copied(self.cross_attentions(), encoded),
+        };
+        Box::new(CachedDecoding { decoder: self, cache })
+    }
+
+    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
+        let mut maps = DecoderMaps::default();
+        // A layer attends to the target, then to the source.
+        for (index, weights) in recorded.into_iter().enumerate() {
+            (if index % 2 == 0 { &mut maps.own } else { &mut maps.cross }).push(weights);
+        }
+        maps
+    }
+
+    fn takes_packed_rows(&self) -> bool {
+        true
+    }
+}
+
+/// Decoding with the keys and values of the source and of all tokens so far.
+struct CachedDecoding<'a> {
+    decoder: &'a Decoder,
+    cache: DecoderCache,
+}
+
+impl DecodingState for CachedDecoding<'_> {
+    fn length(&self) -> i64 {
+        self.cache.length()
+    }
+
+    fn step(&mut self, x: Tensor) -> Tensor {
+        self.decoder.step(x, &mut self.cache)
+    }
+
+    fn select(&mut self, rows: &[i64], same_sources: bool) {
+        self.cache.select(rows, same_sources);
+    }
+}
+
+impl DecoderLayer {
+    fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let own = scope.child("self_attention");
+        let cross = scope.child("cross_attention");
+        DecoderLayer {
+            self_attention: MultiHeadAttention::build(&own, config, Attends::Itself),
+            self_residual: Residual::build(&own, config),
+            cross_attention: MultiHeadAttention::build(&cross, config, Attends::Encoder),
+            cross_residual: Residual::build(&cross, config),
+            feed_forward: FeedForwardSublayer::build(scope, config),
+        }
+    }
+
+    /// `attend` gives what attention to the target or to the source makes of its (maybe normalised) input.
+    fn forward(&self, x: &Tensor, mode: &Mode, mut attend: impl FnMut(Attends, &Tensor) -> Tensor) -> Tensor {
+        let x = self.self_residual.forward(x, mode, |x| attend(Attends::Itself, x));
+        let x = self.cross_residual.forward(&x, mode, |x| attend(Attends::Encoder, x));
+        self.feed_forward.forward(x, mode)
+    }
+}

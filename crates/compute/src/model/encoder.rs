@@ -1,0 +1,113 @@
+//! The encoder stack (§3.1).
+
+use super::ModelConfig;
+use super::attention::MultiHeadAttention;
+use super::feed_forward::FeedForwardSublayer;
+use super::implementations::Implementations;
+use super::init::Attends;
+use super::mask::{self, Mask};
+use super::mode::Mode;
+use super::parts::{Encoded, EncoderPart, SourceRows};
+use super::position::Places;
+use super::residual::{Residual, StackEnd};
+use super::weights::Scope;
+use crate::shim::decoding;
+use tch::Tensor;
+
+/// `model.layers` layers of self-attention and, unless `model.feed_forward` is false, feed-forward network.
+#[derive(Debug)]
+pub struct Encoder {
+    layers: Vec<EncoderLayer>,
+    end: StackEnd,
+    /// Whether the kernels of decoding on a CPU compute this model.
+    may_use_kernels: bool,
+}
+
+#[derive(Debug)]
+struct EncoderLayer {
+    attention: MultiHeadAttention,
+    attention_residual: Residual,
+    feed_forward: FeedForwardSublayer,
+}
+
+impl Encoder {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        Encoder {
+            layers: (0..config.layers).map(|i| EncoderLayer::build(&scope.child(i), config)).collect(),
+            end: StackEnd::build(scope, config),
+            may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
+        }
+    }
+
+    /// # Shapes
+    /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
+    pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
+        self.end.forward(self.layers.iter().fold(x, |x, layer| {
+            let attend = |x: &Tensor| {
+                let attended = layer.attention.keys_and_values(x, places);
+                layer.attention.forward(x, places, &attended, places, Mask::Added(mask), mode)
+            };
+            layer.forward(&x, mode, attend)
+        }))
+    }
+
+    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`].
+    ///
+    /// # Shapes
+    /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
+    pub fn read(&self, x: Tensor, lengths: &[i64]) -> Tensor {
+        let mode = Mode::evaluation();
+        self.end.forward(
+            self.layers
+                .iter()
+                .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths))),
+        )
+    }
+}
+
+impl EncoderPart for Encoder {
+    fn encode(&self, x: Tensor, rows: SourceRows, mode: &Mode) -> Encoded {
+        let (kind, device) = (x.kind(), x.device());
+        let (places, mask, lengths) = match rows {
+            SourceRows::Single(lengths) => {
+                (Places::From(0), mask::padding(lengths, x.size()[1], kind, device), lengths.to_vec())
+            }
+            SourceRows::Packed(sentences) => {
+                (Places::Within(sentences), mask::same_sentence(sentences, sentences, kind), Vec::new())
+            }
+        };
+        let embedded = x.shallow_clone();
+        Encoded { output: self.forward(x, places, &mask, mode), embedded, mask, lengths, last: Vec::new() }
+    }
+
+    fn read_source(&self, x: Tensor, lengths: &[i64]) -> Encoded {
+        let (kind, device) = (x.kind(), x.device());
+        if !(self.may_use_kernels && decoding::takes(kind, device)) {
+            return self.encode(x, SourceRows::Single(lengths), &Mode::evaluation());
+        }
+        let mask = mask::padding(lengths, x.size()[1], kind, device);
+        let embedded = x.shallow_clone();
+        Encoded { output: self.read(x, lengths), embedded, mask, lengths: lengths.to_vec(), last: Vec::new() }
+    }
+
+    fn takes_packed_rows(&self) -> bool {
+        true
+    }
+}
+
+impl EncoderLayer {
+    fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let attention = scope.child("self_attention");
+        EncoderLayer {
+            attention: MultiHeadAttention::build(&attention, config, Attends::Itself),
+            attention_residual: Residual::build(&attention, config),
+            feed_forward: FeedForwardSublayer::build(scope, config),
+        }
+    }
+
+    /// `attend` gives what self-attention makes of its (maybe normalised) input.
+    fn forward(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let x = self.attention_residual.forward(x, mode, attend);
+        self.feed_forward.forward(x, mode)
+    }
+}

@@ -1,0 +1,314 @@
+//! The whole model (§3, figure 1): embeddings, an encoder, a decoder and the matrix before the softmax.
+//!
+//! Which encoder and which decoder: [`super::parts`].
+
+use super::attention_map::AttentionMaps;
+use super::embedding::Embeddings;
+use super::init::glorot;
+use super::linear::Linear;
+use super::mode::Mode;
+use super::network::{Generator, Network, Stepper};
+use super::parts::{self, DecoderPart, DecodingState, Encoded, EncoderPart, SourceRows, TargetRows};
+use super::position::{Places, PositionEncoding};
+use super::recurrent::{DropoutMasks, SequenceDropout};
+use super::unpack::{PackedRows, Unpacked};
+use super::weights::{Scope, Weights};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes};
+use crate::data::collate::Batch;
+use tch::{Device, Kind, Tensor};
+
+/// A model that reads a source and writes a target.
+#[derive(Debug)]
+pub struct EncoderDecoder {
+    embeddings: Embeddings,
+    source: Input,
+    target: Input,
+    encoder: Box<dyn EncoderPart>,
+    /// From the encoder's states to the width that the decoder reads, where the two differ.
+    between: Option<Linear>,
+    decoder: Box<dyn DecoderPart>,
+    weights: Weights,
+    kinds: Kinds,
+    device: Device,
+}
+
+/// What becomes of the embedded tokens of one side before its first layer.
+#[derive(Debug)]
+struct Input {
+    position: PositionEncoding,
+    dropout: SequenceDropout,
+}
+
+impl Input {
+    /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
+    fn build(scope: &Scope, side: &str, is_recurrent: bool, config: &ModelConfig) -> Self {
+        let (position, masks) = if is_recurrent {
+            (PositionEncoding::None, config.recurrent.dropout_masks)
+        } else {
+            let scope = scope.child(format!("{side}_position"));
+            (PositionEncoding::build(&scope, config), DropoutMasks::PerStep)
+        };
+        let dropout = SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks);
+        Input { position, dropout }
+    }
+
+    /// # Shapes
+    /// Embedded tokens [B, T, D], which stand at `places` → the same shape, in `kind`.
+    fn forward(&self, x: Tensor, places: Places, kind: Kind, mode: &Mode) -> Tensor {
+        self.dropout.forward(self.position.on_embeddings(x, places).to_kind(kind), mode)
+    }
+}
+
+/// A decoder of self-attention reads states as wide as its own; a recurrent one takes any.
+fn between(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
+    let (inputs, outputs) = (config.encoder_width(), config.d_model);
+    let differ = config.decoder == DecoderKind::SelfAttention && inputs != outputs;
+    differ.then(|| Linear::build(scope, inputs, outputs, glorot(inputs, outputs), true))
+}
+
+impl EncoderDecoder {
+    /// A model with fresh weights drawn from `seed`.
+    pub fn build(
+        config: &ModelConfig,
+        vocabulary: impl Into<VocabularySizes>,
+        seed: u64,
+        kinds: impl Into<Kinds>,
+        device: Device,
+    ) -> Self {
+        let kinds = kinds.into();
+        let scope = Scope::seeded(seed, kinds.weights, device);
+        EncoderDecoder::declare(config, vocabulary.into(), scope, kinds, device)
+    }
+
+    /// Number of trained numbers of such a model, without building it.
+    pub fn parameters(config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> u64 {
+        let vocabulary = vocabulary.into();
+        let (scope, kinds) = (Scope::shapes_only(), Kinds::from(Kind::Float));
+        let shapes = EncoderDecoder::declare(config, vocabulary, scope, kinds, Device::Cpu);
+        shapes.weights.parameters()
+    }
+
+    fn declare(
+        config: &ModelConfig,
+        vocabulary: VocabularySizes,
+        scope: Scope,
+        kinds: Kinds,
+        device: Device,
+    ) -> Self {
+        EncoderDecoder {
+            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary),
+            source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config),
+            target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config),
+            encoder: parts::encoder(&scope.child("encoder"), config),
+            between: between(&scope.child("encoder_output"), config),
+            decoder: parts::decoder(&scope.child("decoder"), config),
+            weights: scope.into_weights(),
+            kinds,
+            device,
+        }
+    }
+
+    /// The kind that a pass computes in.
+    fn kind_of(&self, mode: &Mode) -> Kind {
+        if mode.is_training() { self.kinds.training } else { self.kinds.weights }
+    }
+
+    /// What the encoder's first layer reads.
+    fn embed_source(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
+        self.source.forward(self.embeddings.source(ids), places, self.kind_of(mode), mode)
+    }
+
+    /// What the decoder's first layer reads.
+    fn embed_target(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
+        self.target.forward(self.embeddings.target(ids), places, self.kind_of(mode), mode)
+    }
+
+    /// # Shapes
+    /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
+    pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
+        let x = self.embed_source(source, Places::From(0), mode);
+        self.between(self.encoder.encode(x, SourceRows::Single(lengths), mode))
+    }
+
+    /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
+    pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
+        let x = self.embed_source(source, Places::From(0), &Mode::evaluation());
+        self.between(self.encoder.read_source(x, lengths))
+    }
+
+    /// The same with states of the width that the decoder reads.
+    fn between(&self, encoded: Encoded) -> Encoded {
+        match &self.between {
+            Some(linear) => Encoded { output: linear.forward(&encoded.output), ..encoded },
+            None => encoded,
+        }
+    }
+
+    /// The hidden states of a known target, all positions at once.
+    ///
+    /// # Shapes
+    /// Target ids shifted right [B, T] → [B, T, W].
+    pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
+        let x = self.embed_target(target, Places::From(0), mode);
+        self.decoder.decode(x, TargetRows::Single, encoded, mode)
+    }
+
+    /// The hidden states where rows hold several sentences: what each sentence would get in a row of its own. A part that
+    /// reads rows from their beginning makes that the way to compute it.
+    ///
+    /// # Shapes
+    /// Source ids [B, S], target ids shifted right [B, T] → [B, T, W].
+    pub fn forward_packed(&self, source: PackedRows, target: PackedRows, mode: &Mode) -> Tensor {
+        if !(self.encoder.takes_packed_rows() && self.decoder.takes_packed_rows()) {
+            let (source, target) = (Unpacked::of(source), Unpacked::of(target));
+            let encoded = self.encode(&source.ids, &source.lengths, mode);
+            return target.back(&self.decode(&target.ids, &encoded, mode));
+        }
+        let sources = SourceRows::Packed(source.sentences);
+        let x = self.embed_source(source.ids, Places::Within(source.sentences), mode);
+        let encoded = self.between(self.encoder.encode(x, sources, mode));
+        let targets = TargetRows::Packed { sentences: target.sentences, sources: source.sentences };
+        let x = self.embed_target(target.ids, Places::Within(target.sentences), mode);
+        self.decoder.decode(x, targets, &encoded, mode)
+    }
+
+    /// What decoding token by token remembers, before the first token.
+    pub fn cache(&self, encoded: &Encoded) -> Box<dyn DecodingState + '_> {
+        self.decoder.start(encoded)
+    }
+
+    /// The hidden state behind the next token of each row, given the tokens before it.
+    ///
+    /// # Shapes
+    /// Ids [R, 1] → [R, W].
+    pub fn step(&self, ids: &Tensor, state: &mut (dyn DecodingState + '_)) -> Tensor {
+        let x = self.embed_target(ids, Places::From(state.length()), &Mode::evaluation());
+        state.step(x).squeeze_dim(1)
+    }
+
+    /// The attention weights that passes of the two parts have recorded.
+    pub(super) fn maps(&self, source: &Tensor, target: &Tensor) -> (Vec<Tensor>, parts::DecoderMaps) {
+        let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
+        let encoded = self.encode(source, &[source.size()[1]], &reading);
+        let _ = self.decode(target, &encoded, &writing);
+        (reading.into_attention(), self.decoder.maps(writing.into_attention()))
+    }
+}
+
+impl Network for EncoderDecoder {
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        self.kinds.weights
+    }
+
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
+        let hidden = match &batch.sentences {
+            None => {
+                let encoded = self.encode(&batch.source, &batch.source_lengths, mode);
+                self.decode(&batch.target_input, &encoded, mode)
+            }
+            Some(sentences) => self.forward_packed(
+                PackedRows { ids: &batch.source, sentences: &sentences.source },
+                PackedRows { ids: &batch.target_input, sentences: &sentences.target },
+                mode,
+            ),
+        };
+        hidden.flatten(0, 1).index_select(0, &batch.positions)
+    }
+
+    fn softmax_matrix(&self) -> &Tensor {
+        self.embeddings.softmax()
+    }
+
+    fn softmax_bias(&self) -> Option<&Tensor> {
+        self.embeddings.softmax_bias()
+    }
+
+    fn longest(&self) -> Option<i64> {
+        let limits = [&self.source, &self.target].map(|side| side.position.limit());
+        limits.into_iter().flatten().min()
+    }
+
+    fn source_embedding(&self) -> &Tensor {
+        self.embeddings.source_matrix()
+    }
+
+    fn position_table(&self, count: i64) -> Option<Tensor> {
+        let rows = self.source.position.limit().map_or(count, |limit| limit.min(count));
+        self.source.position.table(rows, self.kind(), self.device)
+    }
+
+    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+        let (encoder, decoder) = tch::no_grad(|| self.maps(source, target));
+        let of_sentence =
+            |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
+        AttentionMaps {
+            encoder: of_sentence(encoder),
+            decoder: of_sentence(decoder.own),
+            cross: of_sentence(decoder.cross),
+        }
+    }
+
+    fn generator(&self) -> Option<&dyn Generator> {
+        Some(self)
+    }
+}
+
+impl Generator for EncoderDecoder {
+    fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
+        let state = self.cache(&self.read(source, lengths));
+        Box::new(Decoding { model: self, state })
+    }
+}
+
+/// Decoding with what the decoder remembers of the source and of all tokens so far.
+struct Decoding<'a> {
+    model: &'a EncoderDecoder,
+    state: Box<dyn DecodingState + 'a>,
+}
+
+impl Stepper for Decoding<'_> {
+    fn step(&mut self, ids: &Tensor) -> Tensor {
+        self.model.step(ids, self.state.as_mut())
+    }
+
+    fn select(&mut self, rows: &[i64], same_sources: bool) {
+        self.state.select(rows, same_sources);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Norm;
+
+    #[test]
+    fn reading_for_decoding_is_encoding() {
+        tch::set_num_threads(2);
+        let small = ModelConfig { layers: 2, d_model: 48, d_ff: 64, heads: 3, ..Default::default() };
+        let uneven = ModelConfig { d_k: Some(5), d_v: Some(18), norm: Norm::Pre, ..small.clone() };
+        for config in [small, uneven] {
+            let model = EncoderDecoder::build(&config, 11, 3, Kind::Float, Device::Cpu);
+            let source = Tensor::from_slice2(&[[4i64, 9, 3, 10, 2], [7, 5, 2, 0, 0], [6, 2, 0, 0, 0]]);
+            let lengths = [5, 3, 2];
+            tch::no_grad(|| {
+                let [read, encoded] =
+                    [model.read(&source, &lengths), model.encode(&source, &lengths, &Mode::evaluation())];
+                for (row, &length) in lengths.iter().enumerate() {
+                    let [read, encoded] =
+                        [&read, &encoded].map(|of| of.output.get(row as i64).narrow(0, 0, length));
+                    let gap = (read - encoded).abs().max().double_value(&[]);
+                    assert!(gap < 1e-5, "row {row}: {gap:e}");
+                }
+                assert_eq!(read.lengths, lengths);
+            });
+        }
+    }
+}

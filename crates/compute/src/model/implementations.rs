@@ -1,0 +1,253 @@
+//! The one gate of fast paths: which other implementations compute what a configuration defines.
+//!
+//! The definition is libtorch's plain operations, layer by layer. A variant that another implementation does not know must
+//! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
+//! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
+
+use super::{
+    Activation, DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm, NormKind, Position, Tying,
+};
+
+/// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
+pub type Serves = Result<(), Unknown>;
+
+/// A setting that an implementation does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown {
+    /// The setting as a user writes it.
+    pub setting: &'static str,
+    /// What the implementation does instead.
+    pub known: &'static str,
+}
+
+/// What each implementation beside the definition makes of a configuration.
+///
+/// Sizes that one does not take, such as wide heads, are its own matter: it refuses or passes them on itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Implementations {
+    /// libtorch's fused attention on a GPU ([`fused_attention`](super::fused_attention)).
+    pub fused_attention: Serves,
+    /// The kernels of decoding on a CPU ([`decoding`](crate::shim::decoding)).
+    pub decoding_kernels: Serves,
+    /// A `MarianMTModel` of Hugging Face transformers.
+    pub marian: Serves,
+    /// A `TransformerSpec` of CTranslate2.
+    pub ctranslate2: Serves,
+}
+
+impl Implementations {
+    /// Every implementation serves.
+    const ALL: Self = Implementations {
+        fused_attention: Ok(()),
+        decoding_kernels: Ok(()),
+        marian: Ok(()),
+        ctranslate2: Ok(()),
+    };
+
+    pub fn of(config: &ModelConfig) -> Self {
+        let ModelConfig {
+            encoder,
+            decoder,
+            softmax_bias,
+            activation,
+            feed_forward,
+            residual,
+            position,
+            tying,
+            norm,
+            norm_kind,
+            initialisation,
+            // Biases that are absent are zeros.
+            attention_biases: _,
+            // Sizes.
+            layers: _,
+            d_model: _,
+            d_ff: _,
+            heads: _,
+            d_k: _,
+            d_v: _,
+            learned_positions: _,
+            embedding_rows: _,
+            embedding_multiple: _,
+            layer_norm_epsilon: _,
+            // Of training by the definition alone; the fused kernel draws its own masks of attention.
+            dropout: _,
+            attention_dropout: _,
+            activation_dropout: _,
+            // Of parts that no other implementation takes.
+            recurrent: _,
+        } = config;
+        of_parts(*encoder, *decoder)
+            .and(of_softmax_bias(*softmax_bias))
+            .and(of_feed_forward(*feed_forward))
+            .and(of_activation(*activation))
+            .and(of_residual(*residual))
+            .and(of_position(*position))
+            .and(of_tying(*tying))
+            .and(of_norm(*norm))
+            .and(of_norm_kind(*norm_kind))
+            .and(of_initialisation(*initialisation))
+    }
+
+    /// What serves both; of two unknown settings the first is told.
+    fn and(self, other: Self) -> Self {
+        Implementations {
+            fused_attention: self.fused_attention.and(other.fused_attention),
+            decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
+            marian: self.marian.and(other.marian),
+            ctranslate2: self.ctranslate2.and(other.ctranslate2),
+        }
+    }
+}
+
+/// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
+fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
+    let encoder = match encoder {
+        EncoderKind::SelfAttention => Implementations::ALL,
+        EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
+    };
+    encoder.and(match decoder {
+        DecoderKind::SelfAttention => Implementations::ALL,
+        DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+    })
+}
+
+fn without_parts(setting: &'static str) -> Implementations {
+    no_toolkit(Unknown { setting, known: "both of its parts are stacks of self-attention" })
+}
+
+fn of_softmax_bias(softmax_bias: bool) -> Implementations {
+    match softmax_bias {
+        false => Implementations::ALL,
+        true => no_toolkit(Unknown {
+            setting: "model.softmax_bias = true",
+            known: "this program writes no bias of the softmax into it",
+        }),
+    }
+}
+
+/// The kernels are those of attention: what stands between attention layers is computed by libtorch's operations.
+fn of_feed_forward(feed_forward: bool) -> Implementations {
+    match feed_forward {
+        true => Implementations::ALL,
+        false => no_toolkit(Unknown {
+            setting: "model.feed_forward = false",
+            known: "each of its layers has a feed-forward sub-layer",
+        }),
+    }
+}
+
+fn of_activation(activation: Activation) -> Implementations {
+    let gated = |setting| Implementations {
+        marian: Err(Unknown { setting, known: "its feed-forward sub-layers have no gates" }),
+        ..Implementations::ALL
+    };
+    match activation {
+        // Both toolkits have them.
+        Activation::Relu | Activation::Gelu | Activation::Swish => Implementations::ALL,
+        Activation::Glu => gated("model.activation = \"glu\""),
+        Activation::Swiglu => gated("model.activation = \"swiglu\""),
+        Activation::Geglu => gated("model.activation = \"geglu\""),
+    }
+}
+
+fn of_residual(residual: bool) -> Implementations {
+    match residual {
+        true => Implementations::ALL,
+        false => no_toolkit(Unknown {
+            setting: "model.residual = false",
+            known: "it adds the input of each sub-layer to its output",
+        }),
+    }
+}
+
+/// Neither Marian nor CTranslate2's Transformer knows it; the kernels do not see it.
+fn no_toolkit(unknown: Unknown) -> Implementations {
+    Implementations { marian: Err(unknown), ctranslate2: Err(unknown), ..Implementations::ALL }
+}
+
+fn of_position(position: Position) -> Implementations {
+    match position {
+        // All of them are added to the embeddings, before any attention.
+        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => {
+            Implementations::ALL
+        }
+        // Queries and keys are turned before any kernel sees them.
+        Position::Rotary => without_toolkits("model.position = \"rotary\""),
+        Position::Alibi => Implementations {
+            decoding_kernels: Err(Unknown {
+                setting: "model.position = \"alibi\"",
+                known: "their scores are products alone",
+            }),
+            ..without_toolkits("model.position = \"alibi\"")
+        },
+    }
+}
+
+/// What neither Marian nor CTranslate2's Transformer knows of positions.
+fn without_toolkits(setting: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known: "it adds positions to the embeddings" });
+    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+}
+
+fn of_tying(tying: Tying) -> Implementations {
+    match tying {
+        Tying::All | Tying::Decoder | Tying::None => Implementations::ALL,
+    }
+}
+
+fn of_norm(norm: Norm) -> Implementations {
+    match norm {
+        Norm::Post => Implementations::ALL,
+        Norm::Pre => Implementations {
+            marian: Err(Unknown {
+                setting: "model.norm = \"pre\"",
+                known: "it normalises after each sub-layer",
+            }),
+            ..Implementations::ALL
+        },
+    }
+}
+
+fn of_norm_kind(kind: NormKind) -> Implementations {
+    match kind {
+        NormKind::Layer => Implementations::ALL,
+        NormKind::Rms => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"rms\"",
+                known: "its norms subtract the mean and have an offset",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
+    }
+}
+
+fn of_initialisation(initialisation: Initialisation) -> Implementations {
+    match initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_setting_rules_out_the_others_do_not_bring_back() {
+        let config = ModelConfig { norm: Norm::Pre, norm_kind: NormKind::Rms, ..Default::default() };
+        let found = Implementations::of(&config);
+        assert_eq!(found.marian.unwrap_err().setting, "model.norm = \"pre\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+    }
+
+    #[test]
+    fn toolkits_take_no_recurrent_part_and_fast_paths_serve_the_other_one() {
+        let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..Default::default() };
+        let found = Implementations::of(&hybrid);
+        assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+    }
+}

@@ -1,0 +1,37 @@
+//! The Transformer of Vaswani et al. 2017 and its variants, one concept a file.
+//!
+//! Configuration section `[model]`, whose settings and costs are in `crates/trial`. Shape letters: B batch, S source
+//! length, T target length, H heads, D d_model, K d_k, V embedding rows.
+
+pub mod attention;
+pub mod attention_map;
+mod cache;
+pub mod decoder;
+pub mod dropout;
+pub mod embedding;
+pub mod encoder;
+pub mod encoder_decoder;
+pub mod feed_forward;
+pub mod fused_attention;
+pub mod implementations;
+pub mod init;
+pub mod keys_and_values;
+pub mod kinds;
+pub mod linear;
+pub mod mask;
+pub mod mode;
+pub mod network;
+pub mod norm;
+pub mod parts;
+pub mod position;
+pub mod recurrent;
+pub mod residual;
+mod unpack;
+pub mod weights;
+
+pub use ablate_trial::model::*;
+pub use encoder_decoder::EncoderDecoder;
+pub use kinds::Kinds;
+pub use network::{Generator, Network, Stepper, build};
+pub use parts::Encoded;
+pub use unpack::PackedRows;

@@ -1,0 +1,302 @@
+//! Checkpoints on disk: atomic, checksummed, a few of the latest kept.
+//!
+//! `step-N.weights.safetensors` holds the weights under their paths and is all that using a model
+//! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
+//! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
+//! All of them state the trial that saved them, so that a run never goes on from what another run computed.
+
+use super::TrainingConfig;
+use super::adam::Adam;
+use super::checkpoint_files::{
+    BEST, KEPT_STATES, SCORED, STATE, State, WEIGHTS, is_checkpoint_file, step_file, steps,
+};
+use super::run_state::{Owner, Progress, RunState};
+use super::statement::Statement;
+use super::tensor_file::{Accept, read, verify, write};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::model::weights::Weights;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// Creates the folder if need be.
+    pub fn open(folder: &Path) -> Result<Self> {
+        files::create_dir(folder)?;
+        Ok(Checkpoints { folder: folder.to_path_buf() })
+    }
+
+    fn weights_path(&self, step: u64) -> PathBuf {
+        self.folder.join(step_file(step, WEIGHTS))
+    }
+
+    fn state_path(&self, step: u64) -> PathBuf {
+        self.folder.join(step_file(step, STATE))
+    }
+
+    fn best_path(&self) -> PathBuf {
+        self.folder.join(BEST)
+    }
+
+    fn scored_path(&self) -> PathBuf {
+        self.folder.join(SCORED)
+    }
+
+    /// Saves everything that going on needs, then drops what nobody needs any more.
+    /// The state is written last: a step without it is not resumed from.
+    pub fn save(
+        &self,
+        weights: &Weights,
+        adam: &Adam,
+        progress: &Progress,
+        run: RunState,
+        config: &TrainingConfig,
+    ) -> Result<()> {
+        let of_weights = Statement { owner: Some(run.owner.clone()), ..Statement::default() };
+        write(&self.weights_path(progress.step), &named_weights(weights), of_weights)?;
+        let state = Statement { progress: Some(progress.clone()), run: Some(run), owner: None };
+        write(&self.state_path(progress.step), &named_moments(weights, adam), state)?;
+        self.drop_older(config)
+    }
+
+    /// Saves the weights alone as the best so far.
+    pub fn save_best(&self, weights: &Weights) -> Result<()> {
+        write(&self.best_path(), &named_weights(weights), Statement::default()).map(|_| ())
+    }
+
+    /// Saves the weights that the final scores are of; gives the file's blake3.
+    pub fn save_scored(&self, weights: &Weights) -> Result<String> {
+        write(&self.scored_path(), &named_weights(weights), Statement::default())
+    }
+
+    /// Loads the weights that the final scores are of. That they are those of the record is for the caller to check.
+    pub fn load_scored(&self, weights: &Weights) -> Result<()> {
+        self.load_weights(&self.scored_path(), weights)
+    }
+
+    /// Loads the newest step that verifies into `weights` and `adam`. `averaged` are the steps whose weights
+    /// the final average will need: those before the step must verify too, because going on would not make
+    /// them again. `is_own` tells whether the trial may go on from what an owner saved. Damaged files are reported
+    /// through `report`; those of later steps are removed.
+    ///
+    /// # Errors
+    /// A user error if a checkpoint was saved by a trial that is not its own: nothing is removed then. A failure if
+    /// there are checkpoints but none verifies: a run never starts afresh unasked.
+    pub fn restore(
+        &self,
+        weights: &Weights,
+        adam: &Adam,
+        averaged: &[u64],
+        is_own: &dyn Fn(&Owner) -> bool,
+        report: &mut dyn FnMut(&str),
+    ) -> Result<Option<State>> {
+        let accept: Accept = &|path, statement| match statement.owner() {
+            Some(owner) if !is_own(owner) => Err(foreign(path, owner)),
+            _ => Ok(()),
+        };
+        files::remove_leftovers(&self.folder, is_checkpoint_file)?;
+        let mut found_steps = steps(&self.folder, STATE)?;
+        // The first save may have been cut between its two files; more weights than that had states once.
+        let found = !found_steps.is_empty() || steps(&self.folder, WEIGHTS)?.len() > 1;
+        while let Some(step) = found_steps.pop() {
+            match self.load(step, weights, adam, averaged, accept) {
+                Ok(state) => {
+                    if state.run.is_none() {
+                        report(&format!(
+                            "the checkpoint of step {step} is of an early version and does not state its trial; it \
+                             is taken for this one's"
+                        ));
+                    }
+                    self.remove_after(step)?;
+                    return Ok(Some(state));
+                }
+                // Whole files of another trial: going on from earlier ones would only hide that they are here.
+                Err(error @ Error::User(_)) => return Err(error),
+                Err(error) => {
+                    report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
+                }
+            }
+        }
+        if found {
+            return Err(Error::failed(format!(
+                "no checkpoint in {} can be read; remove the run's directory to train again from the start",
+                self.folder.display()
+            )));
+        }
+        self.remove_after(0)?;
+        Ok(None)
+    }
+
+    fn load(
+        &self,
+        step: u64,
+        weights: &Weights,
+        adam: &Adam,
+        averaged: &[u64],
+        accept: Accept,
+    ) -> Result<State> {
+        let path = self.state_path(step);
+        let Statement { progress, run, .. } = read(&path, &named_moments(weights, adam), accept)?;
+        let progress =
+            progress.ok_or_else(|| Error::failed(format!("{} states no progress", path.display())))?;
+        let named = named_weights(weights);
+        read(&self.weights_path(step), &named, accept)?;
+        for &earlier in averaged.iter().filter(|&&earlier| earlier < step) {
+            verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error {
+                Error::User(_) => error,
+                _ => Error::failed(format!("{error}; the final average needs it")),
+            })?;
+        }
+        Ok(State { progress, run })
+    }
+
+    /// Loads the mean of the weights of `steps`; of one step, its very weights.
+    ///
+    /// # Source
+    /// Vaswani et al. 2017, §6.1: the last 5 (base) or 20 (big).
+    pub fn load_average(&self, weights: &Weights, steps: &[u64]) -> Result<()> {
+        if let [step] = steps {
+            return self.load_weights(&self.weights_path(*step), weights);
+        }
+        let named = named_weights(weights);
+        let zeros = |(_, t): &(String, Tensor)| Tensor::zeros(t.size(), (Kind::Double, Device::Cpu));
+        let mut sums: Vec<Tensor> = named.iter().map(zeros).collect();
+        for &step in steps {
+            read(&self.weights_path(step), &named, ANY)?;
+            tch::no_grad(|| {
+                for (sum, (_, weight)) in sums.iter_mut().zip(&named) {
+                    *sum += weight.to_device(Device::Cpu).to_kind(Kind::Double);
+                }
+            });
+        }
+        tch::no_grad(|| {
+            for (sum, (_, weight)) in sums.iter().zip(&named) {
+                weight.shallow_clone().copy_(&(sum / steps.len() as f64));
+            }
+        });
+        Ok(())
+    }
+
+    fn load_weights(&self, path: &Path, weights: &Weights) -> Result<()> {
+        read(path, &named_weights(weights), ANY).map(|_| ())
+    }
+
+    /// States but the latest, and weights that neither they nor the average need.
+    fn drop_older(&self, config: &TrainingConfig) -> Result<()> {
+        let states = steps(&self.folder, STATE)?;
+        for &step in states.iter().rev().skip(KEPT_STATES) {
+            remove(&self.state_path(step))?;
+        }
+        let weights = steps(&self.folder, WEIGHTS)?;
+        let averaged: Vec<u64> = weights
+            .iter()
+            .copied()
+            .filter(|&s| config.saves_at(s))
+            .rev()
+            .take(config.average_checkpoints)
+            .collect();
+        for step in weights {
+            if !averaged.contains(&step) && !states.iter().rev().take(KEPT_STATES).any(|&s| s == step) {
+                remove(&self.weights_path(step))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files of later steps, which a run that goes on from `step` will write anew.
+    fn remove_after(&self, step: u64) -> Result<()> {
+        for later in steps(&self.folder, WEIGHTS)?.into_iter().filter(|&s| s > step) {
+            remove(&self.weights_path(later))?;
+        }
+        for later in steps(&self.folder, STATE)?.into_iter().filter(|&s| s > step) {
+            remove(&self.state_path(later))?;
+        }
+        Ok(())
+    }
+}
+
+/// For files that this process has written or checked.
+const ANY: Accept = &|_, _| Ok(());
+
+fn foreign(path: &Path, owner: &Owner) -> Error {
+    let folder = path.parent().unwrap_or(path);
+    Error::user(format!(
+        "{} was saved by another trial (identity {:.16}…), so that this one cannot go on from it; put the checkpoints \
+         of this trial back into {}, or remove the run's directory to train again from the start",
+        path.display(),
+        owner.identity,
+        folder.display()
+    ))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(Error::io("remove", path))
+}
+
+fn named_weights(weights: &Weights) -> Vec<(String, Tensor)> {
+    weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}
+
+fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {
+    let moments = weights.named().iter().zip(adam.moments());
+    moments
+        .flat_map(|((name, _), moments)| {
+            [
+                (format!("adam.first.{name}"), moments.first.shallow_clone()),
+                (format!("adam.second.{name}"), moments.second.shallow_clone()),
+            ]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checkpoint_files::{checkpoint_bytes, latest_step};
+    use super::*;
+    use crate::model::weights::{Scope, Start};
+
+    #[test]
+    fn the_space_that_checkpoints_take_is_foretold() {
+        for (steps, interval, average_checkpoints, keep_best) in
+            [(100, 10, 5, false), (105, 10, 1, true), (20, 10, 5, false), (7, 0, 5, false), (7, 10, 1, false)]
+        {
+            let config = TrainingConfig {
+                steps,
+                checkpoint_interval_steps: interval,
+                average_checkpoints,
+                keep_best,
+                ..Default::default()
+            };
+            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+            let _ = scope.variable("w", &[50_000], Start::Ones);
+            let weights = scope.into_weights();
+            let adam = Adam::build(&config, &weights);
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            for step in (1..=steps).filter(|&step| config.saves_at(step)) {
+                let progress = Progress { step, ..Default::default() };
+                let owner = Owner { identity: "own".into(), training_identity: None };
+                let run = RunState { owner, metrics: "step,tag,value\n".into() };
+                checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
+            }
+            if keep_best {
+                checkpoints.save_best(&weights).unwrap();
+            }
+            checkpoints.save_scored(&weights).unwrap();
+            let (taken, foretold) =
+                (files::folder_bytes(folder.path()) as f64, checkpoint_bytes(&config, 50_000));
+            assert!(
+                (0.99..1.0).contains(&(foretold.kept / taken)),
+                "{config:?}: {foretold:?}, {taken} taken"
+            );
+            assert_eq!(latest_step(folder.path()).unwrap(), Some(steps));
+        }
+        assert_eq!(latest_step(Path::new("/nonexistent")).unwrap(), None);
+    }
+}

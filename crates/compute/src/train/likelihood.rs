@@ -1,0 +1,76 @@
+//! How probable a model finds known translations: perplexity and accuracy.
+
+use super::loss::cross_entropy;
+use crate::data::batch::sorted_batches;
+use crate::data::collate::collate;
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::model::mode::Mode;
+use tch::Kind;
+
+/// Sums over every target token of a set, end of sentence counted, padding not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likelihood {
+    /// Negative log-likelihood, unsmoothed, in nats.
+    pub nats: f64,
+    /// BPE tokens with one `</s>` a sentence.
+    pub tokens: usize,
+    /// Tokens that the model finds the most probable of all.
+    pub correct: usize,
+}
+
+impl Likelihood {
+    /// Nats per token.
+    pub fn loss(&self) -> f64 {
+        self.nats / self.tokens as f64
+    }
+
+    /// Per BPE token (paper, Table 3).
+    pub fn perplexity(&self) -> f64 {
+        self.loss().exp()
+    }
+
+    /// Per word, where the text has so many words and one end of sentence each line.
+    pub fn perplexity_per(&self, words: usize) -> f64 {
+        (self.nats / words as f64).exp()
+    }
+
+    /// Share of tokens predicted right from the reference before them, 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.tokens as f64
+    }
+}
+
+/// Teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
+/// `batch_tokens` padded tokens a side.
+///
+/// # Errors
+/// A user error if a sentence is longer than a learned position table.
+pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
+    let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
+    let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
+    // Training drops long pairs; what a model is judged by is never dropped.
+    let longest = store.longest_sentence();
+    if let Some(limit) = model.longest()
+        && longest as i64 + 1 > limit
+    {
+        return Err(Error::user(format!(
+            "the longest sentence has {longest} tokens, but model.learned_positions = {limit} leaves room for {}; use {} or more",
+            limit - 1,
+            longest + 1
+        )));
+    }
+    for pairs in sorted_batches(&lengths, batch_tokens) {
+        let batch = collate(store, &pairs, model.device())?;
+        tch::no_grad(|| {
+            let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
+            let loss = cross_entropy(&logits, &batch.targets, 0.0);
+            total.nats += loss.unsmoothed.double_value(&[]);
+            let right = logits.argmax(-1, false).eq_tensor(&batch.targets).sum(Kind::Int64);
+            total.correct += right.int64_value(&[]) as usize;
+        });
+        total.tokens += batch.target_tokens;
+    }
+    Ok(total)
+}

@@ -1,0 +1,175 @@
+//! Batches made ready by a thread of their own, so that no update waits for data.
+
+use super::stream::{BatchStream, target_tokens};
+use crate::data::collate::{Batch, micro_batch};
+use crate::error::Result;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+use tch::Device;
+
+/// Updates that are made ready before they are asked for: enough to hide the ordering of a new epoch on a large
+/// corpus behind updates of a third of a second.
+const AHEAD: usize = 8;
+
+/// Which micro-batches of an update to make ready: every `of`-th, from number `first` on.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    pub first: usize,
+    pub of: usize,
+}
+
+/// What an update needs.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
+    /// processor, pinned for a GPU.
+    pub batches: Vec<(usize, Batch)>,
+    /// Of all its micro-batches; see [`target_tokens`].
+    pub target_tokens: usize,
+    /// Where the next update begins; see [`BatchStream::place`].
+    pub place: (u64, usize),
+}
+
+/// The updates of a stream, in its order. The thread behind it ends when this is dropped.
+pub struct Prefetch {
+    /// A panic ends the thread that asks for the update: its message says that memory ran out, if it did.
+    updates: Receiver<std::thread::Result<Result<Ready>>>,
+}
+
+impl Prefetch {
+    /// Begins with the next update of `stream`. The batches are made for `device`, but not sent to it.
+    pub fn start<'scope, 'env: 'scope>(
+        scope: &'scope Scope<'scope, 'env>,
+        mut stream: BatchStream<'env>,
+        share: Share,
+        device: Device,
+    ) -> Self {
+        let (give, updates) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            loop {
+                let ready = catch_unwind(AssertUnwindSafe(|| make_ready(&mut stream, share, device)));
+                let failed = !matches!(ready, Ok(Ok(_)));
+                if give.send(ready).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Prefetch { updates }
+    }
+
+    /// The next update, as soon as it is ready.
+    ///
+    /// # Errors
+    /// Those of [`micro_batch`].
+    ///
+    /// # Panics
+    /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
+    pub fn next_update(&self) -> Result<Ready> {
+        let ready = self.updates.recv().expect("the thread ends with an error or when nobody listens");
+        ready.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// The next update of `stream`, as far as it is in the share.
+fn make_ready(stream: &mut BatchStream, share: Share, device: Device) -> Result<Ready> {
+    let pairs = stream.next_update();
+    let (store, batching) = (stream.store(), stream.batching());
+    let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
+    let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
+    let batches = own
+        .map(|(index, pairs)| Ok((index, micro_batch(batching, store, pairs, Device::Cpu)?.pinned(device))))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Ready { batches, target_tokens, place: stream.place() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::collate::collate;
+    use crate::data::store::{Store, StoreWriter};
+    use crate::train::TrainingConfig;
+    use crate::train::run_state::Progress;
+    use crate::train::workload::{Workload, shape};
+
+    #[test]
+    fn updates_come_in_the_order_of_the_stream_with_its_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 1000, [0; 32]).unwrap();
+        for n in 0..150u32 {
+            writer.push(&vec![4 + n; 1 + n as usize % 13], &vec![5 + n; 1 + n as usize % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
+        let start = Progress::default();
+        let mut stream = BatchStream::start(&store, &config, &start).unwrap();
+        std::thread::scope(|scope| {
+            let start = || BatchStream::start(&store, &config, &start).unwrap();
+            let ahead = Prefetch::start(scope, start(), Share { first: 0, of: 1 }, Device::Cpu);
+            let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
+            // Over more than an epoch, and dropped in the middle of one.
+            for _ in 0..20 {
+                let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
+                assert_eq!(ready.place, stream.place());
+                assert_eq!(ready.batches.len(), pairs.len());
+                for (number, (pairs, (index, batch))) in pairs.iter().zip(&ready.batches).enumerate() {
+                    let expected = collate(&store, pairs, Device::Cpu).unwrap();
+                    assert_eq!((&batch.source, &batch.targets), (&expected.source, &expected.targets));
+                    assert_eq!((&batch.target_input, *index), (&expected.target_input, number));
+                }
+                let tokens: usize = ready.batches.iter().map(|(_, batch)| batch.target_tokens).sum();
+                let part = odd.next_update().unwrap();
+                assert_eq!(
+                    (ready.target_tokens, part.target_tokens, part.place),
+                    (tokens, tokens, ready.place)
+                );
+                let own = ready.batches.iter().skip(1).step_by(2);
+                assert!(
+                    part.batches.iter().map(|(i, b)| (i, &b.source)).eq(own.map(|(i, b)| (i, &b.source)))
+                );
+            }
+            assert!(stream.place().0 > 0);
+        });
+    }
+
+    #[test]
+    fn shapes_are_those_of_the_batches_that_training_makes() {
+        shapes_are_those_of_batches(None);
+        shapes_are_those_of_batches(Some(25));
+    }
+
+    fn shapes_are_those_of_batches(packed_length: Option<usize>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 10, [0; 32]).unwrap();
+        for n in 0..200 {
+            writer.push(&vec![4; 1 + n % 13], &vec![5; 1 + n % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let config = TrainingConfig {
+            batch_tokens: 300,
+            micro_batch_tokens: 100,
+            packed_length,
+            ..Default::default()
+        };
+        let batching = config.batching();
+        let workload = Workload::of_store(&store, &config).unwrap();
+        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
+        for pairs in stream.next_update() {
+            let batch = micro_batch(batching, &store, &pairs, Device::Cpu).unwrap();
+            let shape = shape(&store, &pairs, batching);
+            assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
+            assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);
+            assert_eq!(batch.target_tokens as u64, shape.scored);
+            assert!(workload.shapes.contains(&shape));
+        }
+        // The epoch's tokens, and those of the next epoch that its last update takes.
+        let epoch = store.target_tokens() + store.len() as u64;
+        let counted: u64 = workload.shapes.iter().map(|shape| shape.scored).sum();
+        assert!((epoch..epoch + 300).contains(&counted), "{counted} of {epoch}");
+        assert!((workload.target_tokens() - 300.0).abs() < 50.0);
+    }
+}

@@ -1,0 +1,161 @@
+//! The training loop.
+
+use super::TrainingConfig;
+use super::adam::Adam;
+use super::checkpoint::Checkpoints;
+use super::prefetch::{Prefetch, Share};
+use super::ranks::Ranks;
+use super::run_state::{Best, Progress, RunState};
+use super::step::{StepStats, Updates};
+use super::stream::BatchStream;
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::signal::StopFlag;
+use crate::stopwatch::{Phase, lap};
+use std::time::{Duration, Instant};
+
+/// What the loop tells and asks while it runs. Nothing here can alter the training.
+pub trait Monitor {
+    /// Before every update: how long it waited until its batches were ready.
+    fn waited(&mut self, _wait: Duration) {}
+
+    /// After every update.
+    fn updated(&mut self, stats: &StepStats) -> Result<()>;
+
+    /// Whether the gradient norm of update `step` will be looked at.
+    fn wants_gradient_norm(&self, step: u64) -> bool;
+
+    /// The dev loss, in nats per target token, unsmoothed.
+    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64>;
+
+    /// Scores translations of the dev set.
+    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()>;
+
+    /// Training ends after update `step`, before the last one of the schedule, for want of a better dev loss than `best`.
+    fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
+        Ok(())
+    }
+
+    /// Before a checkpoint: what was told so far must be on disk; gives what the checkpoint keeps of it.
+    fn sync(&mut self) -> Result<RunState>;
+}
+
+/// One model in training.
+pub struct Trainer<'a> {
+    pub model: &'a dyn Network,
+    pub config: &'a TrainingConfig,
+    pub store: &'a Store,
+    /// Absent on a rank that does not lead.
+    pub checkpoints: Option<&'a Checkpoints>,
+    pub ranks: &'a Ranks,
+    pub stop: &'a StopFlag,
+    /// Pause after this update, unless training is over by then.
+    pub until: Option<u64>,
+}
+
+impl Trainer<'_> {
+    /// Trains from `progress` to the last update, which is always saved; gives the progress there.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, within a micro-batch of that: the update
+    /// that is under way is left undone; [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
+    /// [`Error::Peer`] if another rank failed or is lost.
+    pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
+        let stream = BatchStream::start(self.store, self.config, &progress)?;
+        let share = Share { first: self.ranks.rank(), of: self.ranks.size() };
+        let device = self.model.device();
+        std::thread::scope(|scope| {
+            self.train(adam, progress, &Prefetch::start(scope, stream, share, device), monitor)
+        })
+    }
+
+    fn train(
+        &self,
+        adam: &mut Adam,
+        mut progress: Progress,
+        data: &Prefetch,
+        monitor: &mut dyn Monitor,
+    ) -> Result<Progress> {
+        let Trainer { model, config, ranks, .. } = *self;
+        let updates = Updates { model, config };
+        let mut saved = progress.step;
+        while !self.is_over(&progress) {
+            if self.until.is_some_and(|until| progress.step >= until) {
+                return Err(Error::Paused { step: progress.step });
+            }
+            let number = progress.step + 1;
+            let asked = Instant::now();
+            let ready = data.next_update()?;
+            monitor.waited(asked.elapsed());
+            lap(Phase::Data);
+            let norm = monitor.wants_gradient_norm(number);
+            let batches = ready.batches.iter().map(|(index, batch)| (*index, batch));
+            // What a stop cuts short is never added up: the flag, once raised, stays so.
+            let heeding = batches.take_while(|_| !self.stop.is_raised());
+            let mut sums = updates.accumulate(heeding, ready.target_tokens, number);
+            if ranks.any(self.stop.is_raised())? {
+                if progress.step > saved {
+                    self.save(adam, &progress, monitor)?;
+                }
+                return Err(Error::Interrupted { step: progress.step });
+            }
+            ranks.add_up(model.weights(), &mut sums)?;
+            let stats = updates.finish(adam, sums, number, norm)?;
+            monitor.updated(&stats)?;
+            progress.step = number;
+            (progress.epoch, progress.micro_batch) = ready.place;
+            if number == config.steps || due(number, config.dev_interval_steps) {
+                let dev_loss = ranks.measured_by_leader(|| monitor.dev_loss(model, number))?;
+                // The update itself may have left the numbers: its own loss was measured before it.
+                if !dev_loss.is_finite() {
+                    return Err(Error::Diverged { step: number, loss: dev_loss });
+                }
+                self.remember_best(&mut progress, dev_loss)?;
+            }
+            if number < config.steps && due(number, config.dev_bleu_interval_steps) {
+                ranks.done_by_leader(|| monitor.dev_bleu(model, number))?;
+            }
+            let over = self.is_over(&progress);
+            if let (true, Some(best)) = (over && number < config.steps, progress.best) {
+                monitor.ended_early(number, best)?;
+            }
+            if config.saves_at(number) || over || self.until == Some(number) {
+                self.save(adam, &progress, monitor)?;
+                saved = number;
+            }
+        }
+        Ok(progress)
+    }
+
+    fn is_over(&self, progress: &Progress) -> bool {
+        self.config.is_over(progress.step, progress.best.map(|best| best.step))
+    }
+
+    /// All ranks wait until rank 0 has saved.
+    fn save(&self, adam: &Adam, progress: &Progress, monitor: &mut dyn Monitor) -> Result<()> {
+        self.ranks.done_by_leader(|| {
+            let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+            let run = monitor.sync()?;
+            checkpoints.save(self.model.weights(), adam, progress, run, self.config)
+        })?;
+        self.ranks.note_saved(progress.step);
+        Ok(())
+    }
+
+    fn remember_best(&self, progress: &mut Progress, dev_loss: f64) -> Result<()> {
+        if progress.best.is_none_or(|best| dev_loss < best.dev_loss) {
+            progress.best = Some(Best { step: progress.step, dev_loss });
+            if self.config.keep_best {
+                let save = || self.checkpoints.map_or(Ok(()), |place| place.save_best(self.model.weights()));
+                self.ranks.done_by_leader(save)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At every multiple of `interval`; never if it is 0.
+fn due(step: u64, interval: u64) -> bool {
+    interval > 0 && step.is_multiple_of(interval)
+}

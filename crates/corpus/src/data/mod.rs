@@ -1,0 +1,147 @@
+//! From raw text to batches of token ids: recipes, cleaning, joint BPE, the token store.
+//!
+//! Configuration section `[data]`. Formats: `docs/architecture.md`, Data.
+
+pub mod batch;
+pub mod blocks;
+pub mod bpe;
+pub mod cleaning;
+pub mod cleaning_counts;
+pub mod corpus;
+pub mod encode;
+pub mod inputs;
+pub mod lines;
+pub mod packing;
+pub mod parallel;
+pub mod pieces;
+pub mod prepare;
+pub mod prepared;
+pub mod recipe;
+pub mod sentences;
+pub mod staging;
+pub mod store;
+pub mod text_form;
+pub mod text_stage;
+pub mod tokenizer;
+pub mod tokenizers;
+mod wmt_xml;
+
+pub use ablate_base::split::Split;
+pub use ablate_grammar::{GeneratedCorpus, synthetic};
+pub use prepare::{open, open_if_prepared, prepare};
+pub use prepared::{ParallelText, Prepared};
+pub use recipe::{Corpus, FilePair, FilePairs, FilesCorpus, HoldOut, Recipe};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The `[data]` section: the text and how it is turned into tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The corpus. An experiment file may give the path of a recipe file, relative to the experiment file; the recipe
+    /// is then read from there.
+    #[schemars(schema_with = "recipe_or_path")]
+    pub recipe: Recipe,
+    /// Whether to lower-case both sides of every split, after Moses's rules and before cleaning.
+    #[serde(default = "defaults::lowercase")]
+    pub lowercase: bool,
+    /// Number of BPE merges, learned on the training pairs only. The paper has a shared vocabulary of about 37,000
+    /// tokens (§5.1).
+    #[serde(default = "defaults::merges")]
+    pub merges: usize,
+    /// Whether both sides share one BPE vocabulary or each has its own.
+    #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
+    pub vocabulary: Vocabulary,
+    /// Training pairs with more BPE tokens than this on either side are dropped. For running text, the number of tokens
+    /// of a block.
+    #[serde(default = "defaults::max_length")]
+    pub max_length: usize,
+    /// Training pairs whose numbers of tokens differ by more than this factor are dropped.
+    #[serde(default = "defaults::max_length_ratio")]
+    pub max_length_ratio: f64,
+}
+
+impl DataConfig {
+    /// A corpus with the defaults.
+    pub fn new(recipe: Recipe) -> Self {
+        DataConfig {
+            recipe,
+            lowercase: defaults::lowercase(),
+            merges: defaults::merges(),
+            vocabulary: Vocabulary::default(),
+            max_length: defaults::max_length(),
+            max_length_ratio: defaults::max_length_ratio(),
+        }
+    }
+}
+
+/// Whether both sides share one BPE vocabulary or each has its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+// Recipes state it too, whose schema has none of this one's definitions.
+#[schemars(inline)]
+pub enum Vocabulary {
+    /// One vocabulary for both sides: merges are learned on both sides together (paper §5.1).
+    #[default]
+    Shared,
+    /// A vocabulary for each side: `merges` merges are learned on each side alone. The source embedding can then not be
+    /// shared with the target embedding (`model.tying`).
+    Separate,
+}
+
+impl Vocabulary {
+    fn is_shared(&self) -> bool {
+        *self == Vocabulary::Shared
+    }
+}
+
+/// What a file may state as `recipe`.
+fn recipe_or_path(generator: &mut SchemaGenerator) -> Schema {
+    let path = json_schema!({ "description": "Path of a recipe file.", "type": "string" });
+    json_schema!({ "anyOf": [path, generator.subschema_for::<Recipe>()] })
+}
+
+/// The defaults, once. A `Default` impl would need a recipe, and there is none to assume.
+mod defaults {
+    pub fn lowercase() -> bool {
+        false
+    }
+
+    pub fn merges() -> usize {
+        37_000
+    }
+
+    /// As in the paper's released code (tensor2tensor).
+    pub fn max_length() -> usize {
+        256
+    }
+
+    /// As in Moses' `clean-corpus-n`.
+    pub fn max_length_ratio() -> f64 {
+        9.0
+    }
+}
+
+/// What tests of several files begin with.
+#[cfg(test)]
+mod fixtures {
+    use super::{Corpus, DataConfig, FilePair, Recipe};
+
+    /// A small vocabulary on `corpus`, lower-cased.
+    pub fn config(corpus: Corpus) -> DataConfig {
+        let recipe = Recipe::new("tiny", "en", "de", corpus);
+        DataConfig {
+            lowercase: true,
+            merges: 50,
+            max_length: 60,
+            max_length_ratio: 3.0,
+            ..DataConfig::new(recipe)
+        }
+    }
+
+    /// The files `name.en` and `name.de`.
+    pub fn pair(name: &str) -> FilePair {
+        FilePair::new(&format!("{name}.en"), &format!("{name}.de"))
+    }
+}

@@ -1,0 +1,421 @@
+//! A corpus as a file states it: which text, how it is cleaned and split, and where it comes from.
+//!
+//! `experiments/recipes/*.toml`; in an experiment, `data.recipe`.
+
+use super::{GeneratedCorpus, Split};
+use crate::fetch::Download;
+use crate::moses::{Normalization, TokenizeOptions};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A corpus, as in `experiments/recipes/*.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Short name of the corpus. The name of the prepared directory begins with it.
+    pub name: String,
+    /// ISO 639-1 code of the source language.
+    pub source_language: String,
+    /// ISO 639-1 code of the target language.
+    pub target_language: String,
+    /// The text: generated, or read from files.
+    pub corpus: Corpus,
+    /// Rules that drop training pairs because of their text.
+    #[serde(default, skip_serializing_if = "Cleaning::is_default")]
+    pub cleaning: Cleaning,
+    /// Moses's text processing. If absent, the text is used as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moses: Option<Moses>,
+    /// Where the files come from. It is not part of the corpus: records and hashes do not contain it.
+    #[serde(default, skip_serializing)]
+    pub origin: Origin,
+}
+
+impl Recipe {
+    /// A corpus of raw text, nothing cleaned.
+    pub fn new(name: &str, source_language: &str, target_language: &str, corpus: Corpus) -> Self {
+        Recipe {
+            name: name.into(),
+            source_language: source_language.into(),
+            target_language: target_language.into(),
+            corpus,
+            cleaning: Cleaning::default(),
+            moses: None,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Whether some file of it has this format.
+    pub fn has(&self, format: TextFormat) -> bool {
+        let Corpus::Files(files) = &self.corpus else { return false };
+        Split::ALL.into_iter().any(|split| files.files(split).iter().any(|pair| pair.format == Some(format)))
+    }
+
+    /// Whether it is text for a language model, and no pairs.
+    pub fn is_running_text(&self) -> bool {
+        self.has(TextFormat::Running)
+    }
+
+    /// Whether every file has an address.
+    pub fn is_public(&self) -> bool {
+        let Corpus::Files(files) = &self.corpus else { return false };
+        let downloads = &self.origin.downloads;
+        let known = |name: &str| {
+            downloads.iter().any(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
+        };
+        Split::ALL.into_iter().flat_map(|split| files.files(split)).all(|pair| {
+            (pair.source_url.is_some() || known(&pair.source))
+                && (pair.target_url.is_some() || known(&pair.target))
+        })
+    }
+}
+
+/// The `[cleaning]` section of a recipe: rules that drop training pairs. Every rule is off unless it is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cleaning {
+    /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_not_utf8: bool,
+    /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_characters: Option<ControlCharacters>,
+    /// Drop pairs with a side of more characters than this. If absent, a line of more than a megabyte is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_characters: Option<usize>,
+    /// Drop pairs with a side of fewer words than this. Words are separated by spaces, after Moses's tokeniser if it
+    /// runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_words: Option<usize>,
+    /// Drop pairs with a side of more words than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_words: Option<usize>,
+    /// Drop pairs with a word of more characters than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_word_characters: Option<usize>,
+    /// Drop pairs whose numbers of words differ by more than this factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_word_ratio: Option<f64>,
+    /// Drop pairs whose sides are the same text.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_identical: bool,
+    /// Drop training pairs that are also in the dev or the test set, wholly or by one side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_overlap: Option<Overlap>,
+    /// Drop pairs that repeat an earlier pair.
+    #[serde(skip_serializing_if = "is_false")]
+    pub drop_duplicates: bool,
+}
+
+/// What to do with control characters in training pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlCharacters {
+    /// Replace each by a space.
+    Blank,
+    /// Drop the pair.
+    Drop,
+}
+
+/// Which part of a training pair must not be in the dev or the test set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// The pair: both sides equal those of one dev or test pair.
+    Pair,
+    /// The source side.
+    Source,
+    /// The target side.
+    Target,
+    /// The source side or the target side.
+    Either,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Cleaning {
+    pub fn is_default(&self) -> bool {
+        *self == Cleaning::default()
+    }
+}
+
+/// Moses's text processing of both sides of every split, before lower-casing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Moses {
+    /// Whether and how to normalise punctuation first.
+    pub normalize: Normalization,
+    /// Whether to separate words and punctuation by spaces.
+    pub tokenize: bool,
+    /// Whether a hyphen between letters or digits becomes a token of its own, `@-@` (Moses's `-a`).
+    pub split_hyphens: bool,
+    /// Whether to write characters that are special to Moses as entities, such as `&apos;`.
+    pub escape: bool,
+}
+
+impl Default for Moses {
+    /// Moses's own defaults for its tokeniser, alone.
+    fn default() -> Self {
+        let TokenizeOptions { split_hyphens, escape } = TokenizeOptions::default();
+        Moses { normalize: Normalization::None, tokenize: true, split_hyphens, escape }
+    }
+}
+
+/// Where the files of a corpus come from, and under which licence.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Origin {
+    /// A line that describes the corpus.
+    pub title: String,
+    /// Licence of the corpus, as its authors state it.
+    pub licence: String,
+    /// Files that `ablate prepare` downloads unless `--source` is given.
+    pub downloads: Vec<Download>,
+}
+
+impl PartialEq for Origin {
+    /// A text is the same wherever it comes from.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The text of a recipe: generated, or read from files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Corpus {
+    /// A corpus that this program generates from a seed, without a download.
+    Generated(GeneratedCorpus),
+    /// Parallel text files, which are downloaded or found in `--source DIR`.
+    Files(FilesCorpus),
+}
+
+/// The files of a parallel corpus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilesCorpus {
+    /// Files of the training set. Several pairs of files are concatenated in this order.
+    pub train: Vec<FilePair>,
+    /// Files of the dev set: one pair of files, or several, which are concatenated. Absent if `hold_out` makes the dev
+    /// set.
+    #[serde(default, skip_serializing_if = "FilePairs::is_empty")]
+    pub dev: FilePairs,
+    /// Files of the test set: one pair of files, or several, which are concatenated. Absent if `hold_out` makes the
+    /// test set.
+    #[serde(default, skip_serializing_if = "FilePairs::is_empty")]
+    pub test: FilePairs,
+    /// Moves pairs of the cleaned training text to the dev or the test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<HoldOut>,
+}
+
+impl FilesCorpus {
+    /// The files of a split; none if it is held out of the training text.
+    pub fn files(&self, split: Split) -> &[FilePair] {
+        match split {
+            Split::Train => &self.train,
+            Split::Dev => &self.dev.0,
+            Split::Test => &self.test.0,
+        }
+    }
+}
+
+/// Which pairs of the cleaned training text move to the dev or the test set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldOut {
+    /// Choose pairs by their number.
+    Lines(HeldOutLines),
+    /// Choose sentences, with all of their pairs.
+    Sentences(HeldOutSentences),
+}
+
+/// Moves every n-th pair of the cleaned text, counted from 1 over all training files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOutLines {
+    /// Pairs whose number is a multiple of this go to the dev set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<u64>,
+    /// Pairs whose number is a multiple of this, and not of `dev`, go to the test set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<u64>,
+}
+
+/// Moves all pairs of some sentences, so that no sentence of `side` is in two splits. The choice is a function of the
+/// sentence and `seed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOutSentences {
+    /// The side whose sentences must not be in two splits.
+    pub side: Side,
+    /// Share of the sentences that go to the dev set, from 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dev: f64,
+    /// Share of the sentences that go to the test set, from 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub test: f64,
+    /// Seed of the choice.
+    pub seed: u64,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
+/// One side of a sentence pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Source,
+    Target,
+}
+
+impl HoldOut {
+    /// Whether it makes this split.
+    pub fn makes(&self, split: Split) -> bool {
+        match (self, split) {
+            (_, Split::Train) => false,
+            (HoldOut::Lines(lines), Split::Dev) => lines.dev.is_some(),
+            (HoldOut::Lines(lines), Split::Test) => lines.test.is_some(),
+            (HoldOut::Sentences(shares), Split::Dev) => shares.dev > 0.0,
+            (HoldOut::Sentences(shares), Split::Test) => shares.test > 0.0,
+        }
+    }
+}
+
+/// The two files of one parallel text: line n of one file translates line n of the other.
+///
+/// A file may be compressed, with the ending `.gz`, `.bz2`, `.xz` or `.zst` after its name, and may be a member of an
+/// archive that the recipe downloads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilePair {
+    /// Name of the file of the source side.
+    pub source: String,
+    /// Name of the file of the target side.
+    pub target: String,
+    /// Number of lines. If it is given, preparation checks it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pairs: Option<usize>,
+    /// Public address of the source file, from which it is downloaded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source_url: Option<String>,
+    /// Public address of the target file, from which it is downloaded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target_url: Option<String>,
+    /// Format of the files. If absent, `segments` for .sgm, .sgml and .xml files and `lines` for others.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub format: Option<TextFormat>,
+    /// For files with tab-separated columns: number of the column of the source side, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source_column: Option<usize>,
+    /// For files with tab-separated columns: number of the column of the target side, which may be in the same file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target_column: Option<usize>,
+    /// For WMT's XML: name of the translator whose reference is the target side, if the file has several references.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub translator: Option<String>,
+    /// For training files: share of the pairs to use, chosen by their number. If absent, all pairs are used.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sample: Option<f64>,
+}
+
+impl FilePair {
+    /// Two plain text files.
+    pub fn new(source: &str, target: &str) -> Self {
+        FilePair {
+            source: source.into(),
+            target: target.into(),
+            pairs: None,
+            source_url: None,
+            target_url: None,
+            format: None,
+            source_column: None,
+            target_column: None,
+            translator: None,
+            sample: None,
+        }
+    }
+}
+
+/// Format of a text file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextFormat {
+    /// One sentence per line.
+    Lines,
+    /// Sentences between `<seg …>` and `</seg>`, as in WMT's SGML and IWSLT's XML test sets. Entities are not decoded.
+    Segments,
+    /// WMT's XML since 2021: one file, which is both source and target, has `<src>` and `<ref>` of every document.
+    /// Entities are decoded and segments without a reference are left out, as sacreBLEU does.
+    WmtXml,
+    /// One sentence per line between lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`,
+    /// `<talkid>` or `<keywords>` are dropped, and the tags of title and description are removed.
+    IwsltTags,
+    /// Constituency trees in Penn Treebank form, which may span several lines. The source side is the words of a tree,
+    /// the target side the tree as a sequence (`ablate tree sequence`); both come from one file.
+    Trees,
+    /// Running text for a language model: the source side is empty, and the target side is consecutive blocks of
+    /// `data.max_length` tokens, including the ends of lines. Either all files of a recipe have this format or none.
+    Running,
+}
+
+/// Files that are read one after the other. In TOML a table for one, an array of tables for several.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FilePairs(pub Vec<FilePair>);
+
+impl FilePairs {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for FilePairs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FilePairs {
+    /// Not an untagged enum, which would lose the place of a mistake.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = FilePairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a table with source and target, or an array of such tables")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FilePairs, A::Error> {
+                let pair = FilePair::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(FilePairs(vec![pair]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<FilePairs, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(FilePairs)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for FilePairs {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FilePairs".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let pair = generator.subschema_for::<FilePair>();
+        json_schema!({ "anyOf": [pair, { "type": "array", "items": pair, "minItems": 1 }] })
+    }
+}

@@ -1,0 +1,125 @@
+//! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
+
+use super::section::{Section, file_name, heading};
+use super::subject::{Report, Trial, signature};
+use crate::error::Result;
+use crate::figures::mark::SeriesStyle;
+use crate::figures::{Chart, Horizontal, Point, Series, chart};
+use crate::results::metric::{DEV, Metric};
+use crate::results::summary::Summary;
+use crate::telemetry::{METRICS_FILE, metrics_log};
+use std::collections::BTreeMap;
+
+/// The curves of the metrics that have one, where runs have values at two updates or more.
+pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
+    let mut section = Section::new("Learning curves");
+    let mut known: BTreeMap<(&str, u64), Vec<metrics_log::Row>> = BTreeMap::new();
+    for trial in &report.trials {
+        let Some(record) = trial.record else { continue };
+        record.check_file(&trial.run_dir, METRICS_FILE)?;
+        let rows = metrics_log::read(&trial.run_dir.join(METRICS_FILE))?;
+        known.insert((trial.row, trial.seed), rows);
+    }
+    for metric in metrics.iter().filter(|metric| metric.curve) {
+        let (tag, spoken) = (metric.tag(DEV), metric.on(DEV));
+        for (name, rows) in report.charts() {
+            // A score of another signature than the first row's does not belong into one picture with it.
+            let first = rows.iter().find_map(|row| signature(row));
+            let alike = |row: &[Trial]| !metric.has_signature || signature(row) == first;
+            let series: Vec<Series> = rows
+                .iter()
+                .enumerate()
+                .filter(|(_, row)| alike(row))
+                .map(|(index, row)| Series {
+                    name: row[0].row.to_string(),
+                    look: SeriesStyle(index),
+                    points: curve(row, &known, &tag),
+                })
+                .filter(|series| series.points.len() > 1)
+                .collect();
+            if series.is_empty() {
+                continue;
+            }
+            let of = if name.is_empty() { String::new() } else { format!(": {name}") };
+            let drawn = chart(&Chart {
+                title: format!("{} while training{of}", heading(&spoken)),
+                x: Horizontal::Numbers { name: "updates".into(), logarithmic: false },
+                y: format!("{spoken}, mean and standard deviation over seeds"),
+                logarithmic: metric.logarithmic,
+                joined: true,
+                series,
+            });
+            section.figure(&file_name(&["curves", &tag, &name]), drawn);
+            let unlike =
+                rows.iter().filter(|row| !alike(row) && row.iter().any(|trial| trial.record.is_some()));
+            let unlike: Vec<&str> = unlike.map(|row| row[0].row).collect();
+            if !unlike.is_empty() {
+                section.paragraph(&format!("Scored otherwise, and left out: {}.", unlike.join(", ")));
+            }
+        }
+    }
+    Ok(section)
+}
+
+/// Mean and spread at every update, over the seeds that have a value there.
+fn curve(row: &[Trial], known: &BTreeMap<(&str, u64), Vec<metrics_log::Row>>, tag: &str) -> Vec<Point> {
+    let mut values: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for trial in row {
+        for found in known.get(&(trial.row, trial.seed)).into_iter().flatten().filter(|row| row.tag == tag) {
+            values.entry(found.step).or_default().push(found.value);
+        }
+    }
+    let point = |(step, values): (u64, Vec<f64>)| {
+        let Summary { mean, deviation, .. } = Summary::of(&values)?;
+        Some(Point { x: step as f64, y: mean, spread: deviation, values: Vec::new() })
+    };
+    values.into_iter().filter_map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_experiment;
+    use crate::results::examples::{example, record, with_chrf};
+    use crate::results::metric::METRICS;
+    use crate::results::table::ResultTable;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn a_further_metric_of_the_table_has_its_curve() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = "step,tag,value\n1,dev/bleu,5.0\n1,dev/chrf,9.0\n2,dev/bleu,6.0\n2,dev/chrf,9.5\n";
+        fs::write(folder.path().join(METRICS_FILE), metrics).unwrap();
+        let mut record = record();
+        record.checksums.insert(METRICS_FILE.into(), blake3::hash(metrics.as_bytes()).to_hex().to_string());
+        let (layout, results) = example();
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
+        let experiment = load_experiment(&demo, &[]).unwrap();
+        let trial = Trial {
+            row: "base",
+            group: None,
+            seed: 1,
+            experiment: &experiment,
+            run_dir: folder.path().into(),
+            record: Some(&record),
+            failure: None,
+        };
+        let report = Report {
+            name: "s",
+            sweep_file: Path::new("s.toml"),
+            sweep_text: "",
+            sets: &[],
+            trials: vec![trial],
+            table: &ResultTable::new(&layout, &results).unwrap(),
+            data_root: folder.path(),
+        };
+        let titles = |metrics: &[Metric]| {
+            let figures = section(&report, metrics).unwrap().figures;
+            figures.into_iter().map(|figure| figure.file).collect::<Vec<_>>()
+        };
+        assert_eq!(titles(&METRICS), ["curves-dev-bleu"]);
+        assert_eq!(titles(&with_chrf()), ["curves-dev-bleu", "curves-dev-chrf"]);
+        assert!(section(&report, &with_chrf()).unwrap().figures[1].svg.inline().contains("chrF (dev)"));
+    }
+}

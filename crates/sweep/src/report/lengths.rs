@@ -1,0 +1,78 @@
+//! BLEU of short and of long sentences.
+
+use super::section::{Section, file_name, spoken};
+use super::subject::Report;
+use super::texts::Texts;
+use crate::error::Result;
+use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::figures::mark::SeriesStyle;
+use crate::figures::{Chart, Horizontal, Point, Series, chart};
+use crate::results::compare::by_length;
+use crate::results::summary::Summary;
+use crate::score::Metric;
+
+pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
+    let mut section = Section::new("By length of the source");
+    for (name, rows) in report.charts() {
+        // Rows of one picture share its buckets, and so their sentences.
+        let first = rows.iter().flat_map(|row| row.iter()).find_map(|trial| trial.record);
+        let Some((first, text)) = first.and_then(|record| Some((record, texts.of(record)?))) else {
+            continue;
+        };
+        let lengths: Vec<usize> = text.source.iter().map(|line| line.split_whitespace().count()).collect();
+        let buckets = by_length(&lengths);
+        let mut series = Vec::new();
+        let mut left_out = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            let finished: Vec<_> = row.iter().filter_map(|trial| Some((trial, trial.record?))).collect();
+            let same = |record: &crate::results::record::Record| {
+                record.data.fingerprint == first.data.fingerprint && record.signature == first.signature
+            };
+            if !finished.iter().all(|(_, record)| same(record)) {
+                left_out.push(row[0].row);
+                continue;
+            }
+            let mut scores: Vec<Vec<f64>> = vec![Vec::new(); buckets.len()];
+            for (trial, record) in finished {
+                let config = bleu_config(trial.experiment);
+                let hypotheses = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
+                let counts = config.counts(&hypotheses, std::slice::from_ref(&text.target))?;
+                for ((_, lines), scores) in buckets.iter().zip(&mut scores) {
+                    scores.push(config.score(&counts.sum_of(lines.iter().copied())));
+                }
+            }
+            let point = |(bucket, values): (usize, Vec<f64>)| {
+                let Summary { mean, deviation, .. } = Summary::of(&values)?;
+                Some(Point { x: bucket as f64, y: mean, spread: deviation, values })
+            };
+            let points = scores.into_iter().enumerate().filter_map(point).collect();
+            series.push(Series { name: row[0].row.to_string(), look: SeriesStyle(index), points });
+        }
+        let place = |(words, lines): &([usize; 2], Vec<usize>)| {
+            let [shortest, longest] = words;
+            let words =
+                if shortest == longest { shortest.to_string() } else { format!("{shortest}–{longest}") };
+            (words, format!("n = {}", lines.len()))
+        };
+        let of = if name.is_empty() { String::new() } else { format!(": {name}") };
+        let drawn = chart(&Chart {
+            title: format!("{} by length of the source{of}", spoken(report.score())),
+            x: Horizontal::Places {
+                name: "words of the source sentence; n sentences".into(),
+                places: buckets.iter().map(place).collect(),
+            },
+            y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
+            logarithmic: false,
+            joined: true,
+            series,
+        });
+        section.figure(&file_name(&["length", &name]), drawn);
+        if !left_out.is_empty() {
+            section.paragraph(&format!("Scored on other sentences, and left out: {}.", left_out.join(", ")));
+        }
+    }
+    texts
+        .missing()
+        .for_each(|why| section.paragraph(&format!("Left out, because sources are missing: {why}.")));
+    Ok(section)
+}

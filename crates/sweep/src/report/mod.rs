@@ -1,0 +1,53 @@
+//! A sweep in one web page: what was asked, what came out, and what it rests on.
+//!
+//! The page is one file that needs nothing else, and a function of the run directories: no clock, no path of this
+//! machine, no order of files enters it.
+
+mod attention_section;
+mod axes;
+mod curves;
+mod lengths;
+mod overview;
+mod page;
+mod samples;
+mod section;
+mod subject;
+mod texts;
+
+pub use page::is_own;
+pub use section::Figure;
+pub use subject::{Report, Trial};
+
+use crate::error::Result;
+use crate::results::metric::METRICS;
+
+/// A finished report.
+pub struct Made {
+    /// The page.
+    pub html: String,
+    /// The figures of the page, in their order.
+    pub figures: Vec<Figure>,
+}
+
+/// Reads what the runs left and lays it out.
+///
+/// # Errors
+/// If a file of a finished run cannot be read or is damaged. Where the prepared corpus is missing, the report
+/// says so and leaves out what needs it.
+pub fn make(report: &Report) -> Result<Made> {
+    let texts = texts::Texts::read(report);
+    let sections = [
+        overview::section(report)?,
+        axes::section(report),
+        curves::section(report, &METRICS)?,
+        lengths::section(report, &texts)?,
+        samples::section(report, &texts)?,
+        attention_section::section(report)?,
+        overview::settings(report),
+        overview::failures(report),
+        overview::provenance(report),
+        overview::reproduction(report),
+    ];
+    let html = page::page(report, &sections);
+    Ok(Made { html, figures: sections.into_iter().flat_map(|section| section.figures).collect() })
+}

@@ -1,0 +1,243 @@
+//! The sections without curves: the result, settings, failures, provenance, how to make it again.
+
+use super::axes;
+use super::page::sheet;
+use super::section::{Section, spoken};
+use super::subject::{Report, Trial};
+use crate::error::Result;
+use crate::figures::svg::escaped;
+use crate::figures::{Dot, Dots, dots};
+use crate::results::render::Tabulated;
+use crate::results::sheet::Note;
+use crate::results::summary::Summary;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// The score of every row, and the table.
+pub fn section(report: &Report) -> Result<Section> {
+    let mut section = Section::new("Result");
+    let score = report.score();
+    let mut group = None;
+    let mut plotted = Vec::new();
+    for (index, row) in report.rows().into_iter().enumerate() {
+        let values: Vec<f64> = row
+            .iter()
+            .filter_map(|trial| trial.record)
+            .filter_map(|record| record.metrics.get(score).copied())
+            .collect();
+        let summary = Summary::of(&values);
+        let words = summary.as_ref().map_or("–".to_string(), |summary| {
+            let spread = summary.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.2}"));
+            format!("{:.2}{spread}", summary.mean)
+        });
+        plotted.push(Dot {
+            name: row[0].row.to_string(),
+            rule: index > 0 && group != row[0].group,
+            mean: summary.as_ref().map(|summary| summary.mean),
+            spread: summary.as_ref().and_then(|summary| summary.deviation),
+            values,
+            words,
+        });
+        group = row[0].group;
+    }
+    let base = report.rows().iter().position(|row| Some(row[0].row) == report.base());
+    let drawn = dots(&Dots {
+        title: format!("{} by row", spoken(score)),
+        x: format!("{}: mean, standard deviation, and each seed", spoken(score)),
+        rows: plotted,
+        base,
+    });
+    section.figure("rows", drawn);
+    let table = Tabulated::of(report.table)?;
+    table.sheets(true).iter().for_each(|part| section.body += &sheet(part));
+    for Note { text, verbatim } in table.notes() {
+        let verbatim = verbatim.map_or(String::new(), |code| format!(" <code>{}</code>", escaped(&code)));
+        let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", escaped(&text));
+    }
+    Ok(section)
+}
+
+/// How each row's settings differ from those of the base row.
+pub fn settings(report: &Report) -> Section {
+    let mut section = Section::new("Settings against the base row");
+    let rows = report.rows();
+    let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
+    let base = axes::stated(base[0].experiment);
+    let mut lines = String::new();
+    for row in rows.iter().filter(|row| Some(row[0].row) != report.base()) {
+        let own = axes::stated(row[0].experiment);
+        let keys: BTreeSet<&String> = base.keys().chain(own.keys()).collect();
+        let unset = "unset".to_string();
+        let differing: Vec<_> = keys
+            .into_iter()
+            .map(|key| (key, base.get(key).unwrap_or(&unset), own.get(key).unwrap_or(&unset)))
+            .filter(|(_, before, after)| before != after)
+            .collect();
+        for (nth, (key, before, after)) in differing.iter().enumerate() {
+            let label = match nth {
+                0 => format!(
+                    "<th scope=\"rowgroup\" rowspan=\"{}\">{}</th>",
+                    differing.len(),
+                    escaped(row[0].row)
+                ),
+                _ => String::new(),
+            };
+            let [key, before, after] = [key, before, after].map(|text| escaped(text));
+            let _ = writeln!(
+                lines,
+                "<tr>{label}<td><code>{key}</code></td><td>{before}</td><td><b>{after}</b></td></tr>"
+            );
+        }
+    }
+    if !lines.is_empty() {
+        let name = escaped(report.base().unwrap_or_default());
+        let _ = write!(
+            section.body,
+            "<div class=\"wide\"><table><thead><tr><th>row</th><th>setting</th><th>{name}</th><th>here</th></tr></thead><tbody>\n{lines}</tbody></table></div>\n"
+        );
+    }
+    section
+}
+
+/// Trials that failed, and those that are still to come.
+pub fn failures(report: &Report) -> Section {
+    let mut section = Section::new("Failed and missing trials");
+    let open: Vec<&Trial> = report.trials.iter().filter(|trial| trial.record.is_none()).collect();
+    if open.is_empty() {
+        section.paragraph("None: every trial of the sweep is finished.");
+        return section;
+    }
+    section.body += "<div class=\"wide\"><table><thead><tr><th>row</th><th>seed</th><th>what happened</th></tr></thead><tbody>\n";
+    for trial in open {
+        let what = match &trial.failure {
+            None => "not finished; its values are in no table and figure".to_string(),
+            Some(failure) => {
+                let attempts = if failure.attempts == 1 { "attempt" } else { "attempts" };
+                format!(
+                    "{}, after {} {attempts}<pre>{}</pre>",
+                    escaped(&failure.reason),
+                    failure.attempts,
+                    escaped(failure.detail.trim_end())
+                )
+            }
+        };
+        let _ = writeln!(
+            section.body,
+            "<tr><td>{}</td><td>{}</td><td>{what}</td></tr>",
+            escaped(trial.row),
+            trial.seed
+        );
+    }
+    section.body += "</tbody></table></div>\n";
+    section
+}
+
+/// What produced the results.
+pub fn provenance(report: &Report) -> Section {
+    let mut section = Section::new("What it rests on");
+    let mut facts: BTreeMap<(usize, &str), BTreeSet<String>> = BTreeMap::new();
+    for record in report.trials.iter().filter_map(|trial| trial.record) {
+        let of = &record.provenance;
+        let data = &record.data;
+        let lines = [
+            ("code", format!("ablate {}, commit {}", of.ablate, of.commit)),
+            ("libtorch", of.libtorch.clone()),
+            ("hardware", {
+                let threads = if of.threads == 1 { "thread" } else { "threads" };
+                format!("{} ({}, {} {threads})", of.device_name, of.device, of.threads)
+            }),
+            (
+                "data",
+                format!(
+                    "{}, fingerprint {}, {} training pairs, vocabulary of {}",
+                    data.recipe,
+                    data.fingerprint,
+                    crate::telemetry::format::thousands(data.train_pairs as u64),
+                    crate::telemetry::format::thousands(data.vocabulary as u64)
+                ),
+            ),
+            ("BLEU", record.signature.clone()),
+        ];
+        for (order, (name, value)) in lines.into_iter().enumerate() {
+            facts.entry((order, name)).or_default().insert(value);
+        }
+    }
+    section.body += "<dl>\n";
+    for ((_, name), values) in facts {
+        let values: Vec<String> = values.iter().map(|value| format!("<dd>{}</dd>", escaped(value))).collect();
+        let _ = writeln!(section.body, "<dt>{name}</dt>{}", values.concat());
+    }
+    section.body += "</dl>\n";
+    let records = report.trials.iter().filter_map(|trial| trial.record);
+    let uncovered = records.filter(|record| !record.covers_shown_files()).count();
+    if uncovered > 0 {
+        section.paragraph(&format!(
+            "{uncovered} of the records are of an earlier version and have no checksums of curves and attention: nothing \
+             tells whether these are as the runs wrote them."
+        ));
+    }
+    section.body += "<details><summary>Every trial with its identity</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th class=\"number\">seed</th><th class=\"number\">updates</th><th>identity</th></tr></thead><tbody>\n";
+    for trial in &report.trials {
+        let Some(record) = trial.record else { continue };
+        let _ = writeln!(
+            section.body,
+            "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td><code>{}</code></td></tr>",
+            escaped(trial.row),
+            trial.seed,
+            record.steps,
+            escaped(&record.identity)
+        );
+    }
+    section.body += "</tbody></table></div></details>\n";
+    section
+}
+
+/// The commands, and the sweep file.
+pub fn reproduction(report: &Report) -> Section {
+    let mut section = Section::new("How to make it again");
+    let file = report.sweep_file.display().to_string();
+    let sets: String = report.sets.iter().map(|set| format!(" --set {}", quoted(set))).collect();
+    let file = quoted(&file);
+    let commits: BTreeSet<&str> = report
+        .trials
+        .iter()
+        .filter_map(|trial| trial.record)
+        .map(|record| record.provenance.commit.as_str())
+        .collect();
+    let mut commands = String::new();
+    if let (1, Some(commit)) = (commits.len(), commits.first())
+        && !commit.ends_with("-dirty")
+    {
+        let _ = writeln!(commands, "git checkout {commit}");
+    }
+    let _ = writeln!(commands, "ablate sweep {file}{sets}\nablate report {file}{sets}");
+    let _ = write!(
+        section.body,
+        "<pre>{}</pre>\n<details><summary>{file}</summary>\n<pre>{}</pre></details>\n",
+        escaped(&commands),
+        escaped(report.sweep_text)
+    );
+    section
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("sweeps/a.toml"), "sweeps/a.toml");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

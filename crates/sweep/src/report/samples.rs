@@ -1,0 +1,87 @@
+//! The same sentences translated by every row.
+
+use super::section::Section;
+use super::subject::Report;
+use super::texts::Texts;
+use crate::error::Result;
+use crate::experiment::recorded_hypotheses;
+use crate::figures::svg::escaped;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// Sentences shown.
+const SENTENCES: usize = 5;
+
+pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
+    let mut section = Section::new("Sample translations");
+    let mut translated = Vec::new();
+    for row in report.rows() {
+        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record?))) else {
+            continue;
+        };
+        let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
+        translated.push((trial, record, lines));
+    }
+    let Some((_, first, lines)) = translated.first() else { return Ok(section) };
+    let text = texts.of(first);
+    let count = lines.len();
+    if text.is_some() {
+        section.paragraph(&format!(
+            "Sentences at even distances in the {} set, translated by the first seed of each row. Words that the reference does not have are underlined.",
+            texts.split.name()
+        ));
+    } else {
+        section.paragraph("Without sources and references, which are not prepared here.");
+    }
+    for nth in 0..SENTENCES.min(count) {
+        let line = (2 * nth + 1) * count / (2 * SENTENCES.min(count));
+        let _ =
+            writeln!(section.body, "<table class=\"sample\"><caption>sentence {}</caption><tbody>", line + 1);
+        let mut row = |class: &str, name: &str, words: &str| {
+            let name = escaped(name);
+            let _ = writeln!(
+                section.body,
+                "<tr class=\"{class}\"><th scope=\"row\">{name}</th><td>{words}</td></tr>"
+            );
+        };
+        if let Some(text) = text {
+            row("given", "source", &escaped(&text.source[line]));
+            row("given", "reference", &escaped(&text.target[line]));
+        }
+        for (trial, record, lines) in &translated {
+            // Rows of other data translate other sentences.
+            if record.data.fingerprint == first.data.fingerprint {
+                let reference = text.map(|text| text.target[line].as_str());
+                row("", trial.row, &marked(&lines[line], reference));
+            }
+        }
+        section.body += "</tbody></table>\n";
+    }
+    Ok(section)
+}
+
+/// A translation with the words marked that its reference has not, or not as often.
+fn marked(translation: &str, reference: Option<&str>) -> String {
+    let Some(reference) = reference else { return escaped(translation) };
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    reference.split_whitespace().for_each(|word| *left.entry(word).or_default() += 1);
+    let word = |word: &str| match left.get_mut(word) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            escaped(word)
+        }
+        _ => format!("<u>{}</u>", escaped(word)),
+    };
+    translation.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_the_reference_has_less_often_are_marked() {
+        assert_eq!(marked("die die <Katze>", Some("die Katze")), "die <u>die</u> <u>&lt;Katze&gt;</u>");
+        assert_eq!(marked("a  b", None), "a  b");
+    }
+}

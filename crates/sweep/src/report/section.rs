@@ -1,0 +1,80 @@
+//! A part of the page, with its figures.
+
+use crate::figures::Svg;
+use crate::figures::svg::escaped;
+use crate::results::metric::{METRICS, find};
+
+/// A figure with the name of its file and what the reader is to see in it.
+pub struct Figure {
+    /// Without ending: letters, digits and `-`.
+    pub file: String,
+    pub svg: Svg,
+}
+
+/// A part of the page.
+pub struct Section {
+    pub title: &'static str,
+    /// HTML; figures stand in it as `<!--figure N-->`.
+    pub body: String,
+    pub figures: Vec<Figure>,
+}
+
+impl Section {
+    pub fn new(title: &'static str) -> Section {
+        Section { title, body: String::new(), figures: Vec::new() }
+    }
+
+    /// A paragraph of plain text.
+    pub fn paragraph(&mut self, text: &str) {
+        self.body += &format!("<p>{}</p>\n", escaped(text));
+    }
+
+    /// A figure, here.
+    pub fn figure(&mut self, file: &str, svg: Svg) {
+        self.body += &format!("<figure>\n{}</figure>\n", svg.inline());
+        self.figures.push(Figure { file: file.to_string(), svg });
+    }
+}
+
+/// A tag as people say it: `dev/bleu` is BLEU (dev).
+pub fn spoken(tag: &str) -> String {
+    find(&METRICS, tag).map_or_else(|| tag.to_string(), |(metric, set)| metric.on(set))
+}
+
+/// Words at the beginning of a line; names with capitals of their own, as chrF, stay as they are.
+pub fn heading(words: &str) -> String {
+    let mut characters = words.chars();
+    match (words.contains(char::is_uppercase), characters.next()) {
+        (false, Some(first)) => first.to_uppercase().chain(characters).collect(),
+        _ => words.to_string(),
+    }
+}
+
+/// Letters and digits of a name, for a file's.
+pub fn file_name(parts: &[&str]) -> String {
+    let mut name = String::new();
+    for character in parts.join("-").chars() {
+        match character {
+            c if c.is_ascii_alphanumeric() => name.push(c.to_ascii_lowercase()),
+            _ if name.ends_with('-') || name.is_empty() => {}
+            _ => name.push('-'),
+        }
+    }
+    name.trim_end_matches('-').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_plain() {
+        assert_eq!(file_name(&["curves", "dev/perplexity", "(A), 1 of 2"]), "curves-dev-perplexity-a-1-of-2");
+        assert_eq!(file_name(&["curves", ""]), "curves");
+        assert_eq!(spoken("dev/word_perplexity"), "word perplexity (dev)");
+        assert_eq!(
+            ["perplexity (dev)", "BLEU (test)", "chrF (test)"].map(heading),
+            ["Perplexity (dev)", "BLEU (test)", "chrF (test)"]
+        );
+    }
+}

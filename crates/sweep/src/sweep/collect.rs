@@ -1,0 +1,245 @@
+//! From run directories to a sweep's records and tables. Needs nothing else but the references that
+//! translations are compared with, and so can be repeated at any time.
+
+use super::committed::{Committed, RECORDS_FILE};
+use super::directory;
+use super::record_file;
+use super::spec::SweepSpec;
+use super::table_section::layout;
+use super::trial::{Trial, run_dir};
+use crate::config::Experiment;
+use crate::data::{self, Prepared, Split};
+use crate::error::Result;
+use crate::experiment::attempts::training_time;
+use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::files;
+use crate::results::judge::judge;
+use crate::results::metric::{BLEU, tag};
+use crate::results::record::{Failure, Record};
+use crate::results::render::Tabulated;
+use crate::results::significance::{Evidence, compare_rows};
+use crate::results::table::ResultTable;
+use crate::results::trial_result::{TrialOutcome, TrialResult};
+use crate::score::{Counts, Metric};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record
+/// is of the trial; others are left out, and so are damaged ones: [`table`] names them.
+pub fn records(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    wanted: impl Fn(&Trial, &Record) -> bool,
+) -> Result<Vec<Option<Record>>> {
+    let record = |trial: &Trial| {
+        let found = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
+        found.filter(|record| wanted(trial, record))
+    };
+    Ok(trials.iter().map(record).collect())
+}
+
+/// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has
+/// the prepared corpora; where one is missing, the table says that its rows were not compared.
+pub fn table(
+    spec: &SweepSpec,
+    sweep_dir: &Path,
+    data_root: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<ResultTable> {
+    let mut table = values(spec, sweep_dir, trials, records)?;
+    let evidence = evidence(&table, sweep_dir, data_root, trials, records);
+    compare_rows(&mut table, &evidence)?;
+    judge(&mut table);
+    table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
+    Ok(table)
+}
+
+/// What a table says of trials that it has no values of, although there is something of them: a record that does not
+/// verify, a run of other settings, a record without a run, or other seeds of the row. Failures are told elsewhere.
+fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Option<String>> {
+    let standing = record_file::labels(sweep_dir)?;
+    let mut missing = Vec::new();
+    for (trial, _) in trials.iter().zip(records).filter(|(_, record)| record.is_none()) {
+        let (row, seed) = (&trial.row, trial.seed);
+        let others =
+            || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
+        let why = match damage_of(&run_dir(sweep_dir, trial)) {
+            Err(damage) => damage,
+            Ok(_) if Failure::load(&run_dir(sweep_dir, trial)).is_some() => continue,
+            Ok(Some(_)) => "its run has other settings or data".to_string(),
+            Ok(None) if standing.contains(&(row.clone(), seed)) => {
+                format!("it has no finished run, and {RECORDS_FILE} its record, which --reuse-records takes")
+            }
+            Ok(None) if others() => "not finished".to_string(),
+            Ok(None) => continue,
+        };
+        missing.push(format!("{row} seed {seed} ({why})"));
+    }
+    Ok((!missing.is_empty()).then(|| format!("not in the table: {}", missing.join("; "))))
+}
+
+/// The record in a run directory, or what is wrong with it, in words without the directory.
+fn damage_of(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
+    Record::load(run_dir).map_err(|error| error.to_string().replace(&format!("{}/", run_dir.display()), ""))
+}
+
+/// The records of trials that do not verify, in words.
+pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
+    trials
+        .iter()
+        .filter_map(|trial| Record::load(&run_dir(sweep_dir, trial)).err())
+        .map(|e| e.to_string())
+        .collect()
+}
+
+/// The values alone, for a table that is made again after every trial.
+pub fn values(
+    spec: &SweepSpec,
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<ResultTable> {
+    let mut results = Vec::new();
+    for (trial, record) in trials.iter().zip(records) {
+        let run_dir = run_dir(sweep_dir, trial);
+        let outcome = match record {
+            Some(record) => TrialOutcome::Finished {
+                record: Box::new(record.clone()),
+                time: training_time(&run_dir, record.steps),
+            },
+            None => match Failure::load(&run_dir) {
+                Some(failure) => TrialOutcome::Failed { reason: failure.reason },
+                None => continue,
+            },
+        };
+        results.push(TrialResult { row: trial.row.clone(), seed: trial.seed, outcome });
+    }
+    ResultTable::new(&layout(spec, trials)?, &results)
+}
+
+/// What BLEU counts in the translations of the finished trials, as far as there are references.
+fn evidence(
+    table: &ResultTable,
+    sweep_dir: &Path,
+    data_root: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Evidence {
+    let mut evidence = Evidence::default();
+    let mut references = References { root: data_root, known: BTreeMap::new() };
+    let mut finished: Vec<(&Trial, &Record)> =
+        trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
+    finished.sort_by_key(|(trial, _)| trial.seed);
+    for split in [Split::Dev, Split::Test] {
+        let column = tag(split.name(), BLEU);
+        if !table.columns.iter().any(|known| known.name == column && known.is_tested()) {
+            continue;
+        }
+        for (trial, record) in &finished {
+            let counts = references.of(&trial.experiment, record, split).and_then(|references| {
+                let counted =
+                    recorded_hypotheses(&run_dir(sweep_dir, trial), record, split).and_then(|hypotheses| {
+                        bleu_config(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
+                    });
+                counted.map_err(|error| error.to_string())
+            });
+            let key = (trial.row.clone(), column.clone());
+            match counts {
+                Ok(counts) => evidence.counts.entry(key).or_default().push(counts),
+                Err(why) if !evidence.missing.contains(&why) => evidence.missing.push(why),
+                Err(_) => {}
+            }
+        }
+    }
+    // Of a row with a seed missing, the rest would stand for all.
+    let whole = |(row, _): &(String, String), counts: &mut Vec<Counts>| {
+        finished.iter().filter(|(trial, _)| trial.row == *row).count() == counts.len()
+    };
+    evidence.counts.retain(whole);
+    evidence
+}
+
+/// The references of prepared corpora, each read once.
+struct References<'a> {
+    root: &'a Path,
+    /// By fingerprint and split; or why there are none.
+    known: BTreeMap<(String, &'static str), std::result::Result<Vec<String>, String>>,
+}
+
+impl References<'_> {
+    /// The references that a trial was scored against, or why there are none.
+    fn of(
+        &mut self,
+        experiment: &Experiment,
+        record: &Record,
+        split: Split,
+    ) -> std::result::Result<&Vec<String>, String> {
+        let key = (record.data.fingerprint.clone(), split.name());
+        let found = self.known.entry(key).or_insert_with(|| {
+            let name = &experiment.data.recipe.name;
+            let corpus: Prepared = data::open_if_prepared(&experiment.data, self.root)
+                .map_err(|error| error.to_string())?
+                .ok_or_else(|| {
+                    format!(
+                        "the corpus {name} is not prepared in {}; `ablate prepare` makes it",
+                        self.root.display()
+                    )
+                })?;
+            if corpus.fingerprint() != record.data.fingerprint {
+                return Err(format!(
+                    "the corpus {name} in {} is not the one that the runs were scored on",
+                    self.root.display()
+                ));
+            }
+            corpus.text(split).map(|text| text.target).map_err(|error| error.to_string())
+        });
+        found.as_ref().map_err(String::clone)
+    }
+}
+
+/// What a table says of the trials that committed records stand for; nothing if there are none.
+pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) -> Option<String> {
+    let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for (&number, found) in reused {
+        let Trial { row, seed, .. } = &trials[number];
+        by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
+    }
+    let files = by_file.iter().map(|(file, names)| format!("{} by {}", names.join(", "), file.display()));
+    let files: Vec<String> = files.collect();
+    (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
+}
+
+/// Writes `records.jsonl`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep file; gives what is to be told
+/// of the records. The directory need not be there: committed records may stand for all trials.
+///
+/// # Errors
+/// A user error for a directory with files of these names that no sweep made.
+pub fn write(
+    sweep_file: &Path,
+    sweep_dir: &Path,
+    table: &ResultTable,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<Vec<String>> {
+    directory::check(sweep_dir)?;
+    files::create_dir(sweep_dir)?;
+    // First of all: by them the directory is recognised.
+    let notes = record_file::update(sweep_dir, trials, records)?;
+    write_tables(sweep_dir, &Tabulated::of(table)?)?;
+    files::write_atomically(
+        &sweep_dir.join(directory::SWEEP_COPY),
+        files::read_to_string(sweep_file)?.as_bytes(),
+    )?;
+    Ok(notes)
+}
+
+/// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is made where it is not there.
+pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
+    files::create_dir(folder)?;
+    let texts = [table.latex(), table.markdown(), table.csv()?];
+    for (name, text) in directory::TABLES.iter().zip(texts) {
+        files::write_atomically(&folder.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! A section's combinations: its rows times its factors, where conditions let them apply.
+
+use super::condition::{Condition, Watch, resolve};
+use super::factor::{Choice, Factor, MOST_COMBINATIONS, too_many};
+use super::label::{self, Labels};
+use super::section::{Row, Section};
+use super::settings::{Setting, mistake};
+use crate::config::experiment::Experiment;
+use crate::config::load::apply_sets;
+use crate::config::toml_tree::Tree;
+use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+
+/// Most factors of a section: even with one value each they make every label longer.
+const MOST_FACTORS: usize = 100;
+
+/// One way through a section: a row, and a choice of every factor that applies.
+#[derive(Debug, Clone)]
+pub struct Combination<'a> {
+    pub row: Option<&'a Row>,
+    /// Of the section, the row and the choices.
+    labels: Vec<String>,
+    /// Changes of the row and the choices, and who makes them.
+    changes: Vec<(Setting, &'static str)>,
+}
+
+impl Combination<'_> {
+    /// The label of the sweep's row.
+    pub fn label(&self) -> String {
+        label::join(self.labels.iter().map(String::as_str))
+    }
+
+    /// What the row and the choices change, in the order in which they apply.
+    pub fn changes(&self) -> impl Iterator<Item = &Setting> {
+        self.changes.iter().map(|(setting, _)| setting)
+    }
+
+    /// Adds a choice's changes that apply, one after the other.
+    fn take(&mut self, choice: &Choice, labels: &Labels, name: &'static str, ground: &Ground) -> Result<()> {
+        let part = labels.part(choice);
+        for change in &choice.changes {
+            if let Some(when) = &change.when
+                && !ground.matches(self, &mut Watch::new(when))?
+            {
+                continue;
+            }
+            let setting = &change.setting;
+            if let Some((_, other)) = self.changes.iter().find(|(earlier, _)| earlier.key == setting.key) {
+                let message = format!("row {:?}: {other} and {name} both set {}", self.label(), setting.key);
+                let help = "remove one of them, or give them conditions (`when`) that never hold together";
+                return Err(mistake(message, &setting.place, help));
+            }
+            self.changes.push((setting.clone(), name));
+        }
+        self.labels.push(part);
+        Ok(())
+    }
+}
+
+/// What the combinations of a section change.
+#[derive(Debug, Clone)]
+pub struct Ground<'a> {
+    /// The base with the sweep's and the section's `set`.
+    pub tree: Tree,
+    /// The command line's `--set`, applied last.
+    pub sets: &'a [String],
+}
+
+impl Ground<'_> {
+    /// The base as the combination changes it.
+    pub fn tree(&self, combination: &Combination) -> Result<Tree> {
+        let about = |error| about_row(error, &combination.label());
+        let mut tree = self.tree.clone();
+        for Setting { key, place, value } in combination.changes() {
+            tree.set(key, place, value.clone()).map_err(about)?;
+        }
+        apply_sets(&mut tree, self.sets)?;
+        Ok(tree)
+    }
+
+    /// What conditions look at: [`Ground::tree`], and that tree resolved.
+    fn view(&self, combination: &Combination) -> Result<(Tree, Experiment)> {
+        let tree = self.tree(combination)?;
+        let resolved = resolve(&tree).map_err(|error| about_row(error, &combination.label()))?;
+        Ok((tree, resolved))
+    }
+
+    fn matches(&self, combination: &Combination, watch: &mut Watch) -> Result<bool> {
+        let (tree, resolved) = self.view(combination)?;
+        watch.holds(&tree, &resolved)
+    }
+}
+
+/// The combinations of a section without those that its rows' conditions and its exclusions drop.
+///
+/// # Errors
+/// Too many combinations, a key set twice, a condition on what does not exist or never
+/// happens, or nothing left.
+pub fn combinations<'a>(section: &'a Section, ground: &Ground) -> Result<Vec<Combination<'a>>> {
+    if section.rows.len() > MOST_COMBINATIONS {
+        return Err(too_many(&section.place));
+    }
+    if section.factors.len() > MOST_FACTORS {
+        let message = format!("{} axes, zips and draws multiply the rows", section.factors.len());
+        let help = format!("expected at most {MOST_FACTORS}");
+        return Err(mistake(message, &section.place, help));
+    }
+    check_conditions(section, ground)?;
+    let labels = Labels::new(&section.factors);
+    let mut combinations: Vec<Combination> = match section.rows.as_slice() {
+        [] => vec![start(section, None)],
+        rows => rows.iter().map(|row| start(section, Some(row))).collect(),
+    };
+    for factor in &section.factors {
+        combinations = multiply(combinations, factor, &labels, ground, section)?;
+    }
+    let combinations = keep_wanted(section, combinations, ground)?;
+    if combinations.is_empty() {
+        let help = "remove an [[exclude]], or narrow it";
+        let place = section.exclude.first().map_or(&section.place, Condition::place);
+        return Err(mistake("every combination is excluded", place, help));
+    }
+    Ok(combinations)
+}
+
+fn start<'a>(section: &Section, row: Option<&'a Row>) -> Combination<'a> {
+    let labels = section.label.iter().cloned().chain(row.map(|row| row.label.clone())).collect();
+    let settings = row.map_or(&[][..], |row| &row.set);
+    Combination {
+        row,
+        labels,
+        changes: settings.iter().map(|setting| (setting.clone(), "[[row]]")).collect(),
+    }
+}
+
+/// Every combination with every choice of the factor, the choices changing fastest.
+fn multiply<'a>(
+    combinations: Vec<Combination<'a>>,
+    factor: &Factor,
+    labels: &Labels,
+    ground: &Ground,
+    section: &Section,
+) -> Result<Vec<Combination<'a>>> {
+    let mut watch = factor.when.as_ref().map(Watch::new);
+    let mut longer: Vec<Combination> = Vec::new();
+    for combination in combinations {
+        let applies = watch.as_mut().map_or(Ok(true), |watch| ground.matches(&combination, watch))?;
+        if !applies {
+            longer.push(combination);
+            continue;
+        }
+        if longer.len() + factor.choices.len() > MOST_COMBINATIONS {
+            return Err(too_many(&factor.place));
+        }
+        for choice in &factor.choices {
+            let mut next = combination.clone();
+            next.take(choice, labels, factor.name, ground)?;
+            longer.push(next);
+        }
+    }
+    watch.filter(|_| !by_chance(factor.when.as_ref(), section)).map_or(Ok(()), |watch| watch.conclude())?;
+    Ok(longer)
+}
+
+/// Drops the combinations whose row's `when` fails, and those that are excluded.
+fn keep_wanted<'a>(
+    section: &'a Section,
+    combinations: Vec<Combination<'a>>,
+    ground: &Ground,
+) -> Result<Vec<Combination<'a>>> {
+    let of_row = |row: &'a Row| Some((row.label.as_str(), Watch::new(row.when.as_ref()?)));
+    let mut of_rows: Vec<(&str, Watch)> = section.rows.iter().filter_map(of_row).collect();
+    let mut exclusions: Vec<Watch> = section.exclude.iter().map(Watch::new).collect();
+    if of_rows.is_empty() && exclusions.is_empty() {
+        return Ok(combinations);
+    }
+    let mut kept = Vec::new();
+    for combination in combinations {
+        let (tree, resolved) = ground.view(&combination)?;
+        let row = combination.row;
+        let own = of_rows.iter_mut().find(|(label, _)| row.is_some_and(|row| row.label == *label));
+        let mut wanted = own.map_or(Ok(true), |(_, watch)| watch.holds(&tree, &resolved))?;
+        for watch in &mut exclusions {
+            // Each looks at every combination, so that one shadowed by another is not called idle.
+            wanted &= !watch.holds(&tree, &resolved)?;
+        }
+        if wanted {
+            kept.push(combination);
+        }
+    }
+    for watch in of_rows.iter().map(|(_, watch)| watch).chain(&exclusions) {
+        if !by_chance(Some(watch.condition()), section) {
+            watch.conclude()?;
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether a condition looks at what is drawn at random, so that it may fail by chance.
+fn by_chance(condition: Option<&Condition>, section: &Section) -> bool {
+    let drawn = section.factors.iter().filter(|factor| factor.drawn);
+    let mut keys = drawn.flat_map(|factor| &factor.choices).take(1).flat_map(|choice| &choice.changes);
+    condition
+        .is_some_and(|condition| keys.any(|change| condition.keys().any(|key| key == change.setting.key)))
+}
+
+/// Every condition of the section, before anything is combined.
+fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
+    let rows = section.rows.iter();
+    let of_rows = rows.filter_map(|row| row.when.as_ref());
+    let factors = section.factors.iter();
+    let of_factors = factors.clone().filter_map(|factor| factor.when.as_ref());
+    let firsts = factors.filter_map(|factor| factor.choices.first());
+    let of_changes = firsts.flat_map(|choice| &choice.changes).filter_map(|change| change.when.as_ref());
+    let conditions: Vec<&Condition> =
+        of_rows.chain(of_factors).chain(of_changes).chain(&section.exclude).collect();
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    let mut tree = ground.tree.clone();
+    apply_sets(&mut tree, ground.sets)?;
+    let in_rows = section.rows.iter().flat_map(|row| &row.set);
+    let changes =
+        section.factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
+    let keys: BTreeSet<&str> =
+        in_rows.chain(changes.map(|change| &change.setting)).map(|setting| setting.key.as_str()).collect();
+    let stated = |key: &str| {
+        let path: Vec<&str> = key.split('.').collect();
+        keys.contains(key) || tree.place(&path).is_some()
+    };
+    conditions.into_iter().try_for_each(|condition| condition.check(&tree, stated))
+}
+
+/// Puts the row's name before a message.
+pub fn about_row(error: Error, label: &str) -> Error {
+    match error {
+        Error::Config(mut diagnostic) => {
+            diagnostic.message = format!("row {label:?}: {}", diagnostic.message);
+            Error::Config(diagnostic)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,125 @@
+//! The prepared corpora that the trials of a sweep use, each opened once.
+
+use super::combine::about_row;
+use super::settings::mistake;
+use super::trial::Trial;
+use crate::config::Experiment;
+use crate::config::idle_settings::{differences, effect_hash};
+use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe};
+use crate::error::{Error, Result};
+use crate::experiment::limits::DataLimits;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+/// Prepares nothing: a corpus that is not there is absent.
+#[derive(Debug)]
+pub struct Corpora<'a> {
+    root: &'a Path,
+    opened: BTreeMap<String, Option<Rc<Prepared>>>,
+    limits: BTreeMap<String, Rc<DataLimits>>,
+}
+
+impl<'a> Corpora<'a> {
+    /// Below the data directory `root`.
+    pub fn new(root: &'a Path) -> Self {
+        Corpora { root, opened: BTreeMap::new(), limits: BTreeMap::new() }
+    }
+
+    /// Where they are.
+    pub fn root(&self) -> &'a Path {
+        self.root
+    }
+
+    /// The prepared corpus of a trial, if there is one.
+    ///
+    /// # Errors
+    /// If it is there and damaged.
+    pub fn of(&mut self, experiment: &Experiment) -> Result<Option<Rc<Prepared>>> {
+        let key = key_of(&experiment.data)?;
+        if let Some(known) = self.opened.get(&key) {
+            return Ok(known.clone());
+        }
+        let opened = data::open_if_prepared(&experiment.data, self.root)?.map(Rc::new);
+        self.opened.insert(key, opened.clone());
+        Ok(opened)
+    }
+
+    /// Prepares the generated corpora of these trials, and opens all.
+    ///
+    /// # Errors
+    /// One of files that is not prepared, or one that is damaged.
+    pub fn prepare(&mut self, trials: &[Trial]) -> Result<()> {
+        for trial in trials {
+            let data = &trial.experiment.data;
+            let key = key_of(data)?;
+            if !matches!(self.opened.get(&key), Some(Some(_))) {
+                self.limits.remove(&key);
+                self.opened.insert(key, Some(Rc::new(data::open(data, self.root)?)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks whether the settings of every row suit its text, as far as that is known, and whether rows that differ in
+    /// how they prepare their text have different texts.
+    ///
+    /// # Errors
+    /// The first that does not, with its row.
+    pub fn check(&mut self, trials: &[Trial]) -> Result<()> {
+        let mut rows: BTreeMap<(String, String), &Trial> = BTreeMap::new();
+        let mut before: Option<&Trial> = None;
+        for trial in trials {
+            // The seeds of a row stand together and have the same settings.
+            if before.replace(trial).is_some_and(|before| before.row == trial.row) {
+                continue;
+            }
+            let checked = self.limits(&trial.experiment)?.check(&trial.experiment);
+            checked.map_err(|error| about_row(error, &trial.row).at(&trial.place))?;
+            let Some(fingerprint) = self.fingerprint(&trial.experiment)? else { continue };
+            let Some(other) =
+                rows.insert((effect_hash(&without_text(&trial.experiment)), fingerprint), trial)
+            else {
+                continue;
+            };
+            let message = format!(
+                "rows {:?} and {:?} compute the same: {}, their only difference, does not change the prepared text",
+                other.row,
+                trial.row,
+                differences(&other.experiment, &trial.experiment).join(", ")
+            );
+            return Err(mistake(message, &trial.place, "remove one, or change a setting that has an effect"));
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, experiment: &Experiment) -> Result<Rc<DataLimits>> {
+        let key = key_of(&experiment.data)?;
+        if let Some(known) = self.limits.get(&key) {
+            return Ok(known.clone());
+        }
+        let corpus = self.of(experiment)?;
+        let limits = Rc::new(DataLimits::of(&experiment.data, corpus.as_deref())?);
+        Ok(self.limits.entry(key).or_insert(limits).clone())
+    }
+
+    /// Its fingerprint.
+    pub fn fingerprint(&mut self, experiment: &Experiment) -> Result<Option<String>> {
+        Ok(self.of(experiment)?.map(|corpus| corpus.fingerprint().to_string()))
+    }
+}
+
+/// The experiment with nothing of `[data]` but how translations are scored.
+fn without_text(experiment: &Experiment) -> Experiment {
+    let Recipe { source_language, target_language, .. } = &experiment.data.recipe;
+    let nothing = Corpus::Generated(GeneratedCorpus { train: 0, dev: 0, test: 0, seed: 0 });
+    let recipe = Recipe::new("", source_language, target_language, nothing);
+    let data = DataConfig { lowercase: experiment.data.lowercase, ..DataConfig::new(recipe) };
+    Experiment { data, ..experiment.clone() }
+}
+
+/// What equal values share.
+pub fn key_of(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::failed(error.to_string()))
+}

@@ -1,0 +1,291 @@
+//! Random draws: `[random]` with a seed, a count and a distribution for each key.
+//!
+//! What a draw gives a key is a pure function of (seed, key, number of the draw): a higher
+//! count keeps the draws that were there, and another key changes none of them.
+
+use super::condition::Condition;
+use super::factor::{Change, Choice, Factor, MOST_COMBINATIONS};
+use super::file::RandomFile;
+use super::marker::DistributionFile;
+use super::settings::{Setting, mistake, place_of, settings};
+use crate::config::deserialize::from_table;
+use crate::config::toml_tree::{Node, Value};
+use crate::error::{Error, Place, Result};
+use crate::seed::{Purpose, derive};
+
+/// Words of `[random]` beside the keys.
+const WORDS: [&str; 2] = ["seed", "count"];
+/// Decimal digits of a number drawn: short enough to read, and enough that a hundred draws of
+/// one key hardly ever repeat each other.
+const DIGITS: i32 = 6;
+
+/// What a key's values are drawn from.
+#[derive(Debug, Clone, PartialEq)]
+enum Distribution {
+    /// A number between the bounds.
+    Uniform(f64, f64),
+    /// A number whose logarithm is uniform between those of the bounds.
+    LogUniform(f64, f64),
+    /// An integer, both bounds included.
+    Integer(i64, i64),
+    /// One of the values, each as likely.
+    Choice(Vec<Node>),
+}
+
+/// Reads `[random]`: `count` choices named `draw-001`, `draw-002`, …
+///
+/// # Errors
+/// A count of 0 or beyond all measure, no key, or a distribution that is none.
+pub fn random(node: &Node) -> Result<Factor> {
+    let Value::Table(table) = &node.value else {
+        let message = format!("random = {} is {}", node.excerpt(), node.kind());
+        return Err(mistake(message, &node.place, "expected a section [random] with seed, count and keys"));
+    };
+    let RandomFile { seed, count } =
+        from_table(table, &node.place).map_err(|error| about("random", error.into()))?;
+    if !(1..=MOST_COMBINATIONS).contains(&count) {
+        let message = format!("random: count = {count} is out of range");
+        let help = format!("expected 1 to {MOST_COMBINATIONS} draws");
+        return Err(mistake(message, &place_of(table, "count", &node.place), help));
+    }
+    let mut keys = Vec::new();
+    for Setting { key, place, value } in settings(Some(node), "random", &WORDS)? {
+        let (distribution, when) = distribution(&key, &value)?;
+        keys.push((key, place, value.place, distribution, when));
+    }
+    if keys.is_empty() {
+        let help = "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }";
+        return Err(mistake("[random] has no key to draw", &node.place, help));
+    }
+    keys.sort_by_key(|(_, place, ..)| place.span.start);
+    let choices = (0..count).map(|number| {
+        let changes = keys.iter().map(|(key, place, at, distribution, when)| Change {
+            setting: Setting {
+                key: key.clone(),
+                place: place.clone(),
+                value: distribution.draw(bits(seed, key, number as u64), at),
+            },
+            when: when.clone(),
+        });
+        Choice { label: Some(format!("draw-{:03}", number + 1)), changes: changes.collect() }
+    });
+    Ok(Factor {
+        name: "[random]",
+        place: node.place.clone(),
+        when: None,
+        drawn: true,
+        choices: choices.collect(),
+    })
+}
+
+/// 64 random bits for a key's value in a draw.
+fn bits(seed: u64, key: &str, number: u64) -> u64 {
+    let hash = blake3::hash(key.as_bytes());
+    let stream = hash.as_bytes().iter().take(8).fold(0, |bits, &byte| (bits << 8) | u64::from(byte));
+    derive(derive(seed, Purpose::SweepDraw, stream), Purpose::SweepDraw, number)
+}
+
+/// Reads `{ uniform = [0.0, 0.3], when = … }`.
+fn distribution(key: &str, node: &Node) -> Result<(Distribution, Option<Condition>)> {
+    const KINDS: &str = "expected one of { uniform = [a, b] }, { log_uniform = [a, b] }, { integer = [a, b] }, { choice = [a, b, c] }";
+    let name = format!("random {key}");
+    let Value::Table(table) = &node.value else {
+        let message = format!("{name} = {} is {}", node.excerpt(), node.kind());
+        let help = match node.value {
+            Value::Array(_) => format!("to draw from these, write {{ choice = {} }}", node.excerpt()),
+            _ => KINDS.to_string(),
+        };
+        return Err(mistake(message, &node.place, help));
+    };
+    let DistributionFile { uniform, log_uniform, integer, choice, when: _ } =
+        from_table(table, &node.place).map_err(|error| about(&name, error.into()))?;
+    let stated = [uniform.is_some(), log_uniform.is_some(), integer.is_some(), choice.is_some()];
+    let when = Condition::when(table.get("when"))?;
+    if stated.iter().filter(|&&stated| stated).count() != 1 {
+        return Err(mistake(
+            format!("{name} = {} is not a distribution", node.excerpt()),
+            &node.place,
+            KINDS,
+        ));
+    }
+    let place = |kind: &str| place_of(table, kind, &node.place);
+    let distribution = if let Some(values) = uniform {
+        let (low, high) = bounds(&name, "uniform", &values, &place("uniform"))?;
+        Distribution::Uniform(low, high)
+    } else if let Some(values) = log_uniform {
+        let (low, high) = bounds(&name, "log_uniform", &values, &place("log_uniform"))?;
+        if low <= 0.0 {
+            let message = format!("{name}: log_uniform = [{low}, {high}] has the lower bound {low}");
+            let help = "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0";
+            return Err(mistake(message, &place("log_uniform"), help));
+        }
+        Distribution::LogUniform(low, high)
+    } else if let Some(values) = integer {
+        let (low, high) = bounds(&name, "integer", &values, &place("integer"))?;
+        Distribution::Integer(low, high)
+    } else {
+        let values = match table.get("choice").map(|node| &node.value) {
+            Some(Value::Array(values)) => values.clone(),
+            _ => Vec::new(),
+        };
+        if values.is_empty() {
+            let help = "state the values to choose from, as in choice = [2, 4, 8]";
+            return Err(mistake(format!("{name}: choice = [] has no values"), &place("choice"), help));
+        }
+        Distribution::Choice(values)
+    };
+    Ok((distribution, when))
+}
+
+/// Two bounds, the lower one first.
+fn bounds<T: Copy + PartialOrd + Bounded>(
+    name: &str,
+    kind: &str,
+    values: &[T],
+    place: &Place,
+) -> Result<(T, T)> {
+    match *values {
+        [low, high] if low < high && T::usable(low, high) => Ok((low, high)),
+        [low, high] if high < low => {
+            let message = format!("{name}: the bounds of {kind} are reversed");
+            Err(mistake(message, place, "write the lower one first"))
+        }
+        [low, high] if low == high => {
+            let message = format!("{name}: the bounds of {kind} are equal");
+            Err(mistake(message, place, "one value for all rows belongs under `set`"))
+        }
+        _ => {
+            let message = format!("{name}: {kind} takes two finite bounds");
+            Err(mistake(message, place, format!("write {kind} = [lower, upper]")))
+        }
+    }
+}
+
+/// Numbers that bound a distribution.
+trait Bounded: Sized {
+    /// Whether everything between the bounds can be computed with.
+    fn usable(low: Self, high: Self) -> bool;
+}
+
+impl Bounded for f64 {
+    fn usable(low: f64, high: f64) -> bool {
+        low.is_finite() && high.is_finite() && (high - low).is_finite()
+    }
+}
+
+impl Bounded for i64 {
+    fn usable(_: i64, _: i64) -> bool {
+        true
+    }
+}
+
+impl Distribution {
+    /// The value that random bits stand for; `place` is where the distribution was written.
+    fn draw(&self, bits: u64, place: &Place) -> Node {
+        // 53 bits: every multiple of 2^-53 below 1, as likely.
+        let share = (bits >> 11) as f64 * (-53f64).exp2();
+        let scaled = |size: u128| (u128::from(bits) * size) >> 64;
+        let value = match self {
+            Distribution::Uniform(low, high) => {
+                let value = low + share * (high - low);
+                Value::Float(to_place(value, magnitude(high - low)).clamp(*low, *high))
+            }
+            Distribution::LogUniform(low, high) => {
+                let value = (low.ln() + share * (high.ln() - low.ln())).exp();
+                Value::Float(to_place(value, magnitude(value)).clamp(*low, *high))
+            }
+            Distribution::Integer(low, high) => {
+                // The sum lies between the bounds, so it fits; the size of the range may not.
+                let size = (i128::from(*high) - i128::from(*low) + 1).unsigned_abs();
+                Value::Integer((i128::from(*low) + scaled(size) as i128) as i64)
+            }
+            Distribution::Choice(values) => return values[scaled(values.len() as u128) as usize].clone(),
+        };
+        Node { value, place: place.clone() }
+    }
+}
+
+/// The power of ten of a number's first digit.
+fn magnitude(value: f64) -> i32 {
+    value.abs().log10().floor() as i32
+}
+
+/// `value` to [`DIGITS`] digits from the place 10^`first` on, as the number that those digits mean.
+fn to_place(value: f64, first: i32) -> f64 {
+    let unit = first - (DIGITS - 1);
+    match usize::try_from(-unit) {
+        Ok(decimals) => format!("{value:.decimals$}").parse().unwrap_or(value),
+        Err(_) => {
+            let step = 10f64.powi(unit);
+            (value / step).round() * step
+        }
+    }
+}
+
+/// Puts what a message is about before it.
+fn about(name: &str, error: Error) -> Error {
+    match error {
+        Error::Config(mut diagnostic) => {
+            diagnostic.message = format!("{name}: {}", diagnostic.message);
+            Error::Config(diagnostic)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { file: "a.toml".into(), text: "".into(), span: 0..0 }
+    }
+
+    #[test]
+    fn numbers_have_six_digits() {
+        assert_eq!(to_place(0.123_456_78, -1), 0.123_457);
+        assert_eq!(to_place(3.0, 0), 3.0);
+        assert_eq!(to_place(1_000.123_456, 0), 1_000.123_46);
+        assert_eq!(to_place(12_345_678.9, 7), 12_345_700.0);
+        assert_eq!(to_place(-2.5e-9, -9), -2.5e-9);
+        assert_eq!([magnitude(0.3), magnitude(9.99), magnitude(1e-4)], [-1, 0, -4]);
+    }
+
+    #[test]
+    fn the_ends_of_the_bits_stay_within_the_bounds() {
+        let number = |distribution: &Distribution, bits| match distribution.draw(bits, &place()).value {
+            Value::Float(number) => number,
+            Value::Integer(number) => number as f64,
+            other => panic!("{other:?}"),
+        };
+        for (low, high) in [(0.0, 0.3), (0.1, 0.999_999), (1_000.0, 1_000.001), (1e-9, 1e9)] {
+            for bits in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+                let uniform = number(&Distribution::Uniform(low, high), bits);
+                assert!((low..=high).contains(&uniform), "{uniform} of {low} to {high}");
+                let low = low.max(1e-12);
+                let log_uniform = number(&Distribution::LogUniform(low, high), bits);
+                assert!((low..=high).contains(&log_uniform), "{log_uniform} of {low} to {high}");
+            }
+        }
+        for (low, high) in [(1, 2), (-3, 3), (i64::MIN, i64::MAX)] {
+            let integer = Distribution::Integer(low, high);
+            assert_eq!(integer.draw(0, &place()).value, Value::Integer(low));
+            assert_eq!(integer.draw(u64::MAX, &place()).value, Value::Integer(high));
+        }
+        let values = [1, 2, 3].map(|n| Node { value: Value::Integer(n), place: place() });
+        let choice = Distribution::Choice(values.to_vec());
+        assert_eq!([0, 1 << 63, u64::MAX].map(|bits| number(&choice, bits)), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn bits_depend_on_seed_key_and_number() {
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..5 {
+            for key in ["model.heads", "model.layers", "training.steps"] {
+                for number in 0..100 {
+                    assert!(seen.insert(bits(seed, key, number)), "{seed} {key} {number}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! From a sweep file to its trials: combinations × seeds, each a checked experiment.
+
+use super::combine::{Combination, Ground, about_row, combinations};
+use super::factor::{MOST_COMBINATIONS, too_many};
+use super::idle_check::Effects;
+use super::label;
+use super::section::Section;
+use super::settings::{Setting, check_sets, mistake};
+use super::spec::SweepSpec;
+use super::table_section::{check_base, check_table};
+use super::trial::Trial;
+use crate::config::configuration_hash;
+use crate::config::experiment::Experiment;
+use crate::config::idle_settings::{differences, effect_hash};
+use crate::config::load::load_experiment_tree;
+use crate::config::toml_tree::{Node, Tree, Value};
+use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
+use crate::error::{Place, Result};
+use std::collections::HashMap;
+
+/// What trials are wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrialPurpose {
+    /// To be planned or trained: nothing may be trained for nothing or have no place.
+    Train,
+    /// To be shown: what an earlier version of the program has trained has results to look at, whatever rules came since.
+    Show,
+}
+
+/// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied to every trial last.
+///
+/// # Errors
+/// Anything in the sweep, its base or a trial that is not accepted for this purpose, at its place; for a trial the message
+/// names the row.
+pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+    check(spec)?;
+    check_sets(sets)?;
+    let base = load_base(spec)?;
+    let mut trials: Vec<Trial> = Vec::new();
+    let mut known = Known::default();
+    let mut effects = Effects::default();
+    for section in &spec.sections {
+        let mut tree = base.clone();
+        for Setting { key, place, value } in spec.set.iter().chain(&section.set) {
+            tree.set(key, place, value.clone())?;
+        }
+        let ground = Ground { tree, sets };
+        let combinations = combinations(section, &ground)?;
+        if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
+            return Err(too_many(&section.place));
+        }
+        for combination in &combinations {
+            let tree = ground.tree(combination)?;
+            let label = combination.label();
+            let mut experiment = tree.experiment().map_err(|error| about_row(error, &label))?;
+            experiment.label = Some(label.clone());
+            let place = place_of(combination, section);
+            known.add(&experiment, &label, &place)?;
+            if purpose == TrialPurpose::Train {
+                effects.add(&experiment, combination, &tree)?;
+                known.add_to_train(&experiment, &label, &place)?;
+            }
+            let row = combination.row;
+            let trial = Trial {
+                group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
+                paper: row.and_then(|row| row.paper.clone()),
+                changes: changes(section, combination, &tree),
+                seed: 0,
+                system: system(&label, section),
+                row: label,
+                experiment,
+                place,
+            };
+            trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
+        }
+        effects.end_section(&section.set)?;
+    }
+    effects.end(&spec.set, sets, &base)?;
+    check_base(spec, &trials)?;
+    if purpose == TrialPurpose::Train {
+        spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
+    }
+    Ok(trials)
+}
+
+/// A row's label without its section's.
+fn system(label: &str, section: &Section) -> String {
+    let own =
+        section.label.as_ref().and_then(|section| label.strip_prefix(section.as_str())?.strip_prefix(','));
+    own.unwrap_or(label).to_string()
+}
+
+fn with_seed(trial: &Trial, seed: u64) -> Trial {
+    let mut trial = trial.clone();
+    trial.seed = seed;
+    trial.experiment.training.seed = seed;
+    trial
+}
+
+/// What the section, the row and the choices change, each key once, with the value that holds in the end.
+fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(String, String)> {
+    let mut settings: Vec<&Setting> = Vec::new();
+    for setting in section.set.iter().chain(combination.changes()) {
+        settings.retain(|earlier| earlier.key != setting.key);
+        settings.push(setting);
+    }
+    settings.into_iter().map(|setting| change(tree, setting)).collect()
+}
+
+/// Where to point for a row: at its label, its factors, its section.
+fn place_of(combination: &Combination, section: &Section) -> Place {
+    match (combination.row, section.factors.first()) {
+        (Some(row), _) => row.label_place.clone(),
+        (None, Some(factor)) => factor.place.clone(),
+        (None, None) => section.place.clone(),
+    }
+}
+
+/// The rows so far. No two may have one label, for it names a directory, and no two may be the same configuration or
+/// compute the same, for one would be trained for nothing.
+#[derive(Default)]
+struct Known {
+    labels: HashMap<String, Place>,
+    /// The same by label without capitals: some file systems do not tell them apart.
+    plain_labels: HashMap<String, (String, Place)>,
+    /// Labels by configuration.
+    configurations: HashMap<String, String>,
+    /// Labels and experiments by what has an effect.
+    effects: HashMap<String, (String, Experiment)>,
+}
+
+impl Known {
+    fn add(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
+        if let Some(other) = self.labels.insert(label.to_string(), place.clone()) {
+            let message = format!("two rows are labelled {label:?}");
+            return Err(mistake(message, place, one_label(&other, place)));
+        }
+        if let Some(help) = label::label_problem(label) {
+            return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
+        }
+        match self.configurations.insert(configuration_hash(experiment), label.to_string()) {
+            None => Ok(()),
+            Some(other) => {
+                let message = format!("rows {other:?} and {label:?} are the same configuration");
+                Err(mistake(message, place, self.one_row(&other, label, place)))
+            }
+        }
+    }
+
+    /// What a row that is to be trained has to keep to beside [`Known::add`].
+    fn add_to_train(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
+        if let Some(why) = label::reserved(label) {
+            let message = format!("a row cannot be labelled {label:?}: {why}");
+            return Err(mistake(message, place, "choose another label"));
+        }
+        let plain = label.to_ascii_lowercase();
+        if let Some((other, other_place)) = self.plain_labels.insert(plain, (label.into(), place.clone())) {
+            let message = format!("the labels {other:?} and {label:?} differ only in upper and lower case");
+            return Err(mistake(message, place, one_label(&other_place, place)));
+        }
+        let before = self.effects.insert(effect_hash(experiment), (label.to_string(), experiment.clone()));
+        let Some((other, before)) = before else { return Ok(()) };
+        let message = format!(
+            "rows {other:?} and {label:?} compute the same: {}, their only difference, has no effect here",
+            differences(&before, experiment).join(", ")
+        );
+        Err(mistake(message, place, self.one_row(&other, label, place)))
+    }
+
+    /// What to do about two rows of which one is too many.
+    fn one_row(&self, other: &str, label: &str, place: &Place) -> String {
+        match self.labels.get(other) {
+            Some(first) if first != place => {
+                format!("remove one, or change a setting that has an effect; the other is {}", at(first, place))
+            }
+            _ if label.contains("draw-") => {
+                "draws repeat each other: lower the count, change the seed or draw another key too; list a few values under [axes]"
+                    .to_string()
+            }
+            _ => "remove one, or change a setting that has an effect".to_string(),
+        }
+    }
+}
+
+/// What to do about two labels that stand for one directory.
+fn one_label(other: &Place, place: &Place) -> String {
+    format!("labels name directories: change one; the other is {}", at(other, place))
+}
+
+/// A place in few words, seen from another.
+fn at(place: &Place, from: &Place) -> String {
+    if place.file == from.file {
+        format!("in line {}", place.line())
+    } else {
+        format!("in {}:{}", place.file, place.line())
+    }
+}
+
+/// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
+fn load_base(spec: &SweepSpec) -> Result<Tree> {
+    if !spec.base.is_file() {
+        let message = format!("base: there is no file {}", spec.base.display());
+        let help = "the path is relative to the sweep file";
+        return Err(mistake(message, &spec.base_place, help));
+    }
+    load_experiment_tree(&spec.base, &[])
+}
+
+/// A row's change with the value that holds in the end: a `--set` may have replaced it.
+fn change(tree: &Tree, setting: &Setting) -> (String, String) {
+    let path: Vec<&str> = setting.key.split('.').collect();
+    // A recipe named by its path stays a path here; its table would fill the cell.
+    let value = match (&setting.value.value, tree.table.at(&path)) {
+        (Value::String(_), Some(Node { value: Value::Table(_), .. })) | (_, None) => &setting.value,
+        (_, Some(node)) => node,
+    };
+    (setting.key.clone(), value.inline())
+}
+
+/// What the sweep file alone can tell.
+fn check(spec: &SweepSpec) -> Result<()> {
+    if !is_directory_name(&spec.name) {
+        let message = format!("the file's name {:?} is not a safe name", spec.name);
+        return Err(mistake(message, &spec.start, DIRECTORY_NAME_HELP));
+    }
+    check_table(spec)
+}

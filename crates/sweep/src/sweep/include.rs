@@ -1,0 +1,89 @@
+//! `include = ["parts/heads.toml"]`: rows and sections that several sweeps share.
+
+use super::file::PartFile;
+use super::section::{Row, Section, item_places, read_rows, read_sections};
+use super::settings::mistake;
+use crate::config::deserialize::from_table;
+use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
+use crate::error::{Place, Result};
+use std::path::{Path, PathBuf};
+
+/// Most files that a sweep includes in all: two that include two others each, and so on, would never be read to the end.
+const MOST_FILES: usize = 1_000;
+
+/// What an included file brings.
+#[derive(Debug, Default)]
+pub struct Part {
+    pub rows: Vec<Row>,
+    pub sections: Vec<Section>,
+}
+
+/// The files on the way to where one is included, the sweep first.
+#[derive(Debug)]
+pub struct Chain {
+    files: Vec<PathBuf>,
+    /// Files that were included so far.
+    included: usize,
+}
+
+impl Chain {
+    /// Starts at a sweep file.
+    pub fn new(sweep: &Path) -> Chain {
+        Chain { files: vec![sweep.to_path_buf()], included: 0 }
+    }
+
+    fn holds(&self, file: &Path) -> bool {
+        let identity = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        self.files.iter().any(|other| identity(other) == identity(file))
+    }
+}
+
+/// Reads the file that `named` means at `place`, and those that it includes in turn. `seeds`
+/// are those of sections that state none.
+///
+/// # Errors
+/// There is no such file, it includes itself, there are too many of them, or something in it is not accepted.
+pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> Result<Part> {
+    let path = relative_to(place, named)?;
+    if !path.is_file() {
+        let message = format!("include: there is no file {}", path.display());
+        return Err(mistake(message, place, "the path is relative to the file that names it"));
+    }
+    if chain.holds(&path) {
+        let mut names: Vec<String> = chain.files.iter().map(|file| file.display().to_string()).collect();
+        names.push(path.display().to_string());
+        let message = format!("include = {named:?} leads back to a file that includes this one");
+        return Err(mistake(
+            message,
+            place,
+            format!(
+                "these files include each other in a circle; remove one `include`: {}",
+                names.join(" -> ")
+            ),
+        ));
+    }
+    chain.included += 1;
+    if chain.included > MOST_FILES {
+        let message = format!("include = {named:?}: the sweep includes more than {MOST_FILES} files");
+        return Err(mistake(
+            message,
+            place,
+            "a file counts each time that it is included: include every file once",
+        ));
+    }
+    if chain.files.len() == LONGEST_CHAIN {
+        let message = format!("include = {named:?}: more than {LONGEST_CHAIN} files include one another");
+        return Err(mistake(message, place, "include the last of them in the sweep file itself"));
+    }
+    let (tree, start) = load_table(&path)?;
+    let PartFile { include: included, row, section } = from_table(&tree, &start)?;
+    let mut part = Part { rows: read_rows(row, &tree)?, sections: read_sections(section, &tree, seeds)? };
+    chain.files.push(path);
+    for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
+        let inner = include(named, &place, seeds, chain)?;
+        part.rows.extend(inner.rows);
+        part.sections.extend(inner.sections);
+    }
+    chain.files.pop();
+    Ok(part)
+}

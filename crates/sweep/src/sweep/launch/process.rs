@@ -1,0 +1,165 @@
+//! One trial as a process of its own, so that no crash takes others along.
+
+use super::launcher::Ending;
+use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
+use crate::experiment::LOG_FILE;
+use crate::files;
+use crate::results::record::FailureKind;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// The processors that a worker may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cores(Vec<usize>);
+
+impl Cores {
+    /// Splits this process's processors among `workers` that use `threads` each; none if they do
+    /// not suffice. Workers that share processors slow each other down several times.
+    pub fn split(workers: usize, threads: usize) -> Option<Vec<Cores>> {
+        let all = allowed_cores()?;
+        (threads > 0 && workers * threads <= all.len())
+            .then(|| all.chunks(threads).take(workers).map(|cores| Cores(cores.to_vec())).collect())
+    }
+}
+
+fn allowed_cores() -> Option<Vec<usize>> {
+    // SAFETY: an all-zero cpu_set_t is an empty set, and the kernel fills it up to its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return None;
+        }
+        Some((0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &set)).collect())
+    }
+}
+
+/// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
+/// log; its progress events go to `told`, its standard output. If this process dies, the trial
+/// saves a checkpoint and stops.
+///
+/// `until` is the update to pause after; `environment` is set beside what this process has.
+pub fn spawn(
+    run_dir: &Path,
+    data_root: &Path,
+    results: &Path,
+    until: Option<u64>,
+    cores: Option<&Cores>,
+    environment: &[(&str, String)],
+    told: Stdio,
+) -> Result<Child> {
+    let log = open_log(run_dir)?;
+    let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+    let cores = cores.cloned();
+    let mut command = Command::new(&program);
+    command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command.args(until.map(|step| format!("--until={step}")));
+    command.stdin(Stdio::null()).stdout(told).stderr(log).process_group(0);
+    // SAFETY: between fork and exec only a few system calls are made, on memory that is already there.
+    unsafe {
+        command.pre_exec(move || {
+            crate::signal::hold_back();
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            if let Some(Cores(cores)) = &cores {
+                let mut set: libc::cpu_set_t = std::mem::zeroed();
+                cores.iter().for_each(|&core| libc::CPU_SET(core, &mut set));
+                libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+            }
+            Ok(())
+        });
+    }
+    command.spawn().map_err(Error::io("start", &program))
+}
+
+fn open_log(run_dir: &Path) -> Result<File> {
+    let path = run_dir.join(LOG_FILE);
+    files::open_own(File::options().append(true).create(true), &path).map_err(Error::io("open", &path))
+}
+
+/// Adds a line of the driver's to a run's log.
+pub fn log(run_dir: &Path, line: &str) -> Result<()> {
+    writeln!(open_log(run_dir)?, "{line}").map_err(Error::io("write", run_dir.join(LOG_FILE)))
+}
+
+/// Sends a signal to a trial's process group.
+pub fn signal(process: u32, signal: i32) {
+    // SAFETY: kill has no effect on this process's memory.
+    unsafe { libc::kill(-(process as i32), signal) };
+}
+
+/// Reads the ending off the exit status, if it is known, and the log.
+pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
+    let log_path = run_dir.join(LOG_FILE);
+    let lines = last_lines(&log_path, 5);
+    let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
+    let (kind, reason) = match (code, signal) {
+        (Some(0), _) => return Ending::Finished,
+        (Some(75), _) => return Ending::Stopped,
+        (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
+        (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
+        (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => {
+            (FailureKind::OutOfMemory, "out of memory".to_string())
+        }
+        // Where memory does not suffice for the libraries, the process ends before its first line of code runs.
+        (_, Some(libc::SIGABRT)) if lines.contains("std::bad_alloc") => {
+            (FailureKind::OutOfMemory, "out of memory".to_string())
+        }
+        (Some(code), _) => (FailureKind::Failed, format!("failed with exit code {code}")),
+        (None, Some(libc::SIGKILL)) => {
+            (FailureKind::Killed, "killed by signal 9, perhaps for lack of memory".to_string())
+        }
+        (None, Some(signal)) => (FailureKind::Killed, format!("killed by signal {signal}")),
+        (None, None) => (FailureKind::Lost, "ended in an unknown way".to_string()),
+    };
+    Ending::Failed { kind, reason, detail: lines }
+}
+
+/// The last lines of a file; nothing if it cannot be read.
+pub fn last_lines(path: &Path, count: usize) -> String {
+    let text =
+        std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_and_signals_have_their_reasons() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOG_FILE), "a\nb\nc\nd\ne\nerror: last\n").unwrap();
+        let reason = |raw| match classify(Some(ExitStatus::from_raw(raw)), folder.path()) {
+            Ending::Failed { reason, detail, .. } => {
+                assert_eq!(detail, "b\nc\nd\ne\nerror: last");
+                reason
+            }
+            other => format!("{other:?}"),
+        };
+        assert_eq!(reason(0), "Finished");
+        assert_eq!(reason(75 << 8), "Stopped");
+        assert_eq!(reason(2 << 8), "bad configuration or data");
+        assert_eq!(reason(3 << 8), "diverged");
+        assert_eq!(reason(4 << 8), "out of memory");
+        assert_eq!(reason(101 << 8), "failed with exit code 101");
+        assert_eq!(reason(11), "killed by signal 11");
+        std::fs::write(folder.path().join(LOG_FILE), "terminate called after throwing 'std::bad_alloc'\n")
+            .unwrap();
+        let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path());
+        assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
+    }
+
+    #[test]
+    fn workers_get_processors_of_their_own_or_none_at_all() {
+        let all = allowed_cores().unwrap().len();
+        assert_eq!(Cores::split(all + 1, 1), None);
+        let split = Cores::split(all, 1).unwrap();
+        assert_eq!(split.len(), all);
+        assert!(split.iter().all(|cores| cores.0.len() == 1));
+        assert_eq!(Cores::split(1, 0), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a job of an array runs: one trial, looked after as the local driver would.
+//!
+//! The keeper has the place of the batch shell, and so gets the signals that Slurm sends there: SIGUSR2 before the time
+//! limit and, where the cluster is set up so, before preemption. The trial saves its state, and the job goes back into
+//! the queue. SIGTERM comes when Slurm itself ends the job: the trial saves its state, and the rest is Slurm's and the
+//! driver's. How the trial ended is left in its directory, because nobody else keeps it.
+
+use super::client;
+use super::submission::{Submission, saved_step, sweep_dir};
+use crate::error::{Error, Result};
+use crate::experiment::attempts::host;
+use crate::experiment::{ENDING_FILE, EVENTS_FILE, LOG_FILE, claimed_identity};
+use crate::files;
+use crate::signal::StopFlag;
+use crate::sweep::launch::launcher::Ending;
+use crate::sweep::launch::process;
+use crate::telemetry::console::print_message;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// How often the keeper looks after its trial.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How a job left its trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// Whose job: the submission's name and the element in it.
+    pub submission: String,
+    pub element: usize,
+    pub ending: Ending,
+    /// The job puts itself back into the queue.
+    pub requeued: bool,
+}
+
+impl Left {
+    /// What the job of this submission and element left; none if it left nothing that can be read.
+    pub fn load(run_dir: &Path, submission: &Submission, element: usize) -> Option<Left> {
+        let bytes = std::fs::read(run_dir.join(ENDING_FILE)).ok()?;
+        let left: Left = serde_json::from_slice(&bytes).ok()?;
+        (left.submission == submission.name && left.element == element).then_some(left)
+    }
+
+    /// Removes what a job left, once it is known.
+    pub fn forget(run_dir: &Path) -> Result<()> {
+        files::remove(&run_dir.join(ENDING_FILE))
+    }
+
+    fn save(&self, run_dir: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        files::write_atomically(&run_dir.join(ENDING_FILE), text.as_bytes())
+    }
+}
+
+/// The job that this process is, by Slurm's variables.
+struct Job {
+    array: u64,
+    element: usize,
+    /// Times that it was put back into the queue.
+    restarts: u32,
+}
+
+impl Job {
+    fn of_environment() -> Result<Self> {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let required = |name: &str| {
+            number(name).ok_or_else(|| {
+                Error::user(format!("{name} is not set: this is no job of an array of Slurm's"))
+            })
+        };
+        Ok(Job {
+            array: required("SLURM_ARRAY_JOB_ID")?,
+            element: required("SLURM_ARRAY_TASK_ID")? as usize,
+            restarts: number("SLURM_RESTART_COUNT").unwrap_or(0) as u32,
+        })
+    }
+}
+
+/// Runs the trial that the submission's file has for this job.
+///
+/// # Errors
+/// If the job is no job, if files cannot be read or written, or if the trial fails.
+pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<()> {
+    // First of all: until then the script ignores the one, and the other ends the process.
+    let listen = |signals: &[i32]| StopFlag::on(signals).map_err(Error::io("listen to", "signals"));
+    let warned = listen(&[libc::SIGUSR2])?;
+    // People may send the others: `scancel --signal=INT --batch`.
+    let told = listen(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
+    let job = Job::of_environment()?;
+    let id = client::id(job.array, job.element);
+    let submission = Submission::load(submission_file)?.filter(|submission| !submission.settled);
+    let Some(submission) = submission else {
+        print_message(&format!("job {id}: nobody waits for it any more; it does nothing"));
+        return Ok(());
+    };
+    let Some(element) = submission.elements.get(job.element) else {
+        return Err(Error::user(format!("{} has no element {}", submission_file.display(), job.element)));
+    };
+    let run_dir = sweep_dir(submission_file)?.join(&element.run);
+    if claimed_identity(&run_dir)?.as_deref() != Some(&element.identity) {
+        print_message(&format!("job {id}: {} is another trial's by now; it does nothing", run_dir.display()));
+        return Ok(());
+    }
+    Left::forget(&run_dir)?;
+    let mut log = Log::open(&run_dir)?;
+    log.message(&format!("job {id} on {}, restart {}", host(), job.restarts));
+    let before = saved_step(&run_dir)?;
+    let events = run_dir.join(EVENTS_FILE);
+    let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
+    let events = emptied.map_err(Error::io("create", &events))?;
+    let mut child = process::spawn(&run_dir, data_root, results, element.until, None, &[], events.into())?;
+    let mut passed_on = false;
+    let status: ExitStatus = loop {
+        if let Some(status) = child.try_wait().map_err(Error::io("wait for", &run_dir))? {
+            break status;
+        }
+        if !passed_on && (warned.is_raised() || told.is_raised()) {
+            // Where Slurm sends SIGTERM to all of a job, a second one from here would end the trial at once.
+            process::signal(child.id(), libc::SIGUSR2);
+            log.message(&format!(
+                "Slurm {}; the trial saves its state",
+                if told.is_raised() { "ends the job" } else { "warns that the job's time is over" }
+            ));
+            passed_on = true;
+        }
+        std::thread::sleep(TICK);
+    };
+    let ending = process::classify(Some(status), &run_dir);
+    let stopped = ending == Ending::Stopped && passed_on;
+    let requeue = stopped && !told.is_raised() && saved_step(&run_dir)? > before;
+    let mut left =
+        Left { submission: submission.name.clone(), element: job.element, ending, requeued: requeue };
+    // Before the call: Slurm ends this process amid it.
+    left.save(&run_dir)?;
+    if requeue {
+        log.message(&format!("job {id} goes back into the queue"));
+        if let Err(error) = client::requeue(&id) {
+            log.message(&format!("{error}; the driver submits the trial again"));
+            left.requeued = false;
+            left.save(&run_dir)?;
+        }
+    }
+    match left.ending {
+        // So that Slurm, too, counts the job as failed.
+        Ending::Failed { reason, .. } => {
+            Err(Error::failed(format!("job {id}: {}: {reason}", run_dir.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The trial's log, to which the keeper adds lines.
+struct Log(File);
+
+impl Log {
+    fn open(run_dir: &Path) -> Result<Self> {
+        let path = run_dir.join(LOG_FILE);
+        let file = files::open_own(File::options().append(true).create(true), &path);
+        file.map(Log).map_err(Error::io("open", &path))
+    }
+
+    /// A line that cannot be written is left out: a full disk must not end a trial for its log.
+    fn message(&mut self, line: &str) {
+        let _ = writeln!(self.0, "{line}");
+    }
+}

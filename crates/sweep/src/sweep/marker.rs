@@ -1,0 +1,194 @@
+//! Parts of a sweep file that serde passes over, because they are read from the tree, and their JSON Schema. Tables of
+//! settings take every key of an experiment, each with the type that it has there; see
+//! [`json_schema`](crate::config::json_schema).
+
+use crate::config::json_schema::sections;
+use crate::config::subsections::is_section;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A part of a sweep file that is read from the tree: to serde it is a value of type `$reads`,
+/// to the schema what `$schema` says.
+macro_rules! marker {
+    ($(#[$doc:meta])* $name:ident reads $reads:ty, $schema:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub struct $name;
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$reads>::deserialize(deserializer).map(|_| $name)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let schema: fn(&mut SchemaGenerator, &str) -> Schema = $schema;
+                schema(generator, &Self::schema_name())
+            }
+        }
+    };
+}
+
+marker!(
+    /// `{ "section.key" = value }`
+    Changes reads IgnoredAny, |generator, name| keyed(generator, name, Map::new(), |key| key.value())
+);
+marker!(
+    /// `{ "section.key" = value }` or `{ "section.key" = [value, value] }`
+    Conditions reads BTreeMap<String, IgnoredAny>, |generator, name| {
+        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.value(), key.values()] }))
+    }
+);
+marker!(
+    /// `{ "section.key" = [value, value] }` or `{ "section.key" = { values = [value, value], when = … } }`
+    Axes reads IgnoredAny, |generator, name| {
+        let when = generator.subschema_for::<Conditions>();
+        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.values(), {
+            "type": "object",
+            "properties": { "values": key.values(), "when": when },
+            "required": ["values"],
+            "additionalProperties": false,
+        }] }))
+    }
+);
+marker!(
+    /// `{ "section.key" = [value, value], labels = ["a", "b"], when = … }`
+    Zip reads BTreeMap<String, IgnoredAny>, |generator, name| {
+        let labels = json!({
+            "description": "Parts of the rows' labels, one for each step. If absent, they are made from the settings.",
+            "type": "array",
+            "items": { "type": "string" },
+        });
+        let when = generator.subschema_for::<Conditions>();
+        let words = [("labels", labels), ("when", json!(when))];
+        keyed(generator, name, named(words), |key| key.values())
+    }
+);
+marker!(
+    /// `{ seed = 1, count = 20, "section.key" = { uniform = [0.0, 0.3] } }`
+    Random reads IgnoredAny, |generator, name| {
+        let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
+        let count = json!({
+            "description": "Number of draws. A higher number keeps the earlier draws.",
+            "type": "integer",
+            "minimum": 1,
+        });
+        let words = [("seed", seed), ("count", count)];
+        let distribution = generator.subschema_for::<DistributionFile>();
+        let mut schema = keyed(generator, name, named(words), |key| {
+            json!({ "allOf": [distribution, { "properties": { "choice": key.values() } }] })
+        });
+        schema.insert("required".into(), json!(["seed", "count"]));
+        schema
+    }
+);
+marker!(
+    /// Any values.
+    Values reads IgnoredAny, |_, _| schemars::json_schema!({ "type": "array", "minItems": 1 })
+);
+marker!(
+    /// Any value.
+    Unread reads IgnoredAny, |_, _| schemars::json_schema!({})
+);
+
+/// How values of a key are drawn: exactly one of `uniform`, `log_uniform`, `integer` and `choice`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "Distribution",
+    extend("oneOf" = [
+        { "required": ["uniform"] },
+        { "required": ["log_uniform"] },
+        { "required": ["integer"] },
+        { "required": ["choice"] },
+    ])
+)]
+pub struct DistributionFile {
+    /// Numbers between a lower and an upper bound.
+    #[schemars(length(equal = 2))]
+    pub uniform: Option<Vec<f64>>,
+    /// Numbers between a lower and an upper bound, both above 0. Every order of magnitude is equally likely.
+    #[schemars(length(equal = 2))]
+    pub log_uniform: Option<Vec<f64>>,
+    /// Integers from a lower to an upper bound, including both.
+    #[schemars(length(equal = 2))]
+    pub integer: Option<Vec<i64>>,
+    /// One of these values, all equally likely.
+    #[schemars(length(min = 1))]
+    pub choice: Option<Values>,
+    /// Condition: the value is drawn only for combinations that match; the others keep their value.
+    #[serde(default)]
+    pub when: Option<Conditions>,
+}
+
+/// A key of an experiment, `section.key`, which has two definitions.
+struct Key<'a>(&'a str);
+
+impl Key<'_> {
+    /// What the key takes.
+    fn value(&self) -> Value {
+        json!({ "$ref": format!("#/definitions/{}", self.0) })
+    }
+
+    /// An array of that.
+    fn values(&self) -> Value {
+        json!({ "$ref": format!("#/definitions/{}.values", self.0) })
+    }
+
+    fn define(&self, generator: &mut SchemaGenerator, schema: Value) {
+        let values = json!({ "type": "array", "minItems": 1, "items": self.value() });
+        let definitions = generator.definitions_mut();
+        definitions.insert(self.0.to_string(), schema);
+        definitions.insert(format!("{}.values", self.0), values);
+    }
+}
+
+fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
+    words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
+}
+
+/// The definition `name`: a table of `words` and of every key of an experiment, `"model.heads"`
+/// as well as `model.heads`, which TOML nests. `wrap` is
+/// what a key takes in it.
+fn keyed(
+    generator: &mut SchemaGenerator,
+    name: &str,
+    words: Map<String, Value>,
+    wrap: impl Fn(&Key) -> Value,
+) -> Schema {
+    let mut properties = words;
+    for (section, keys) in sections(generator) {
+        let mut nested = Map::new();
+        for (key, schema) in keys {
+            let full = format!("{section}.{key}");
+            if full == "training.seed" {
+                continue; // the sweep's `seeds`
+            }
+            nested.insert(key, json!({ "$ref": format!("#/definitions/{name}/properties/{full}") }));
+            if is_section(&full) {
+                continue; // its keys come as a section of their own
+            }
+            let own = Key(&full);
+            own.define(generator, schema);
+            properties.insert(full.clone(), wrap(&own));
+        }
+        let table = json!({ "type": "object", "properties": nested, "additionalProperties": false });
+        properties.insert(section.to_string(), table);
+    }
+    schemars::json_schema!({
+        "type": "object",
+        "properties": properties,
+        // Keys of a recipe are deeper; only the program checks them.
+        "patternProperties": { "^data\\.recipe\\.": {} },
+        "additionalProperties": false,
+    })
+}

@@ -1,0 +1,211 @@
+//! What a sweep would do and what that costs, before anything starts (`ablate sweep --plan`). Needs no corpus
+//! and writes nothing.
+//!
+//! The types of `planned` are the JSON of `--plan --json`.
+
+mod history;
+mod planned;
+mod price;
+mod probe_process;
+mod render;
+
+pub use planned::{Change, Plan, PlannedRow, PlannedTrial, Totals};
+pub use price::{Price, makespan};
+pub use render::render;
+
+use super::committed::CommittedRecords;
+use super::devices::Need;
+use super::selection::Selection;
+use super::state::{StateKind, TrialState};
+use super::trial::{Trial, run_dir};
+use crate::config::{identity, training_identity};
+use crate::device::{available_memory, available_threads};
+use crate::error::Result;
+use crate::experiment::run_files::has_checkpoint;
+use crate::files::{folder_bytes, free_space};
+use crate::results::index::Index;
+use history::History;
+use price::{CostEstimator, how_to_prepare};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is to be planned.
+pub struct Request<'a> {
+    pub trials: &'a [Trial],
+    /// Directory of all runs; earlier ones tell times.
+    pub results: &'a Path,
+    pub sweep_dir: &'a Path,
+    pub data_root: &'a Path,
+    /// Records that stand for trials.
+    pub committed: &'a CommittedRecords,
+    /// The trials that were asked for; others are left out.
+    pub only: &'a Selection,
+    pub workers: usize,
+    /// Measure, in processes of their own, the shapes of which no earlier run tells.
+    pub probe: bool,
+}
+
+/// Plans a sweep from its trials.
+///
+/// # Errors
+/// A corpus that is there and damaged; a run directory that cannot be read.
+pub fn plan(request: &Request) -> Result<Plan> {
+    let workers = request.workers.max(1);
+    let threads = (available_threads() / workers).max(1);
+    let mut estimator =
+        CostEstimator::new(request.data_root, History::scan(request.results), threads, request.probe);
+    let (mut rows, mut trials, mut unprepared) = (Vec::<PlannedRow>::new(), Vec::new(), Vec::new());
+    let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
+    for trial in request.trials {
+        let experiment = &trial.experiment;
+        let corpus = estimator.corpora.of(experiment)?;
+        let hint = how_to_prepare(experiment);
+        if corpus.is_none() && !unprepared.contains(&hint) {
+            unprepared.push(hint);
+        }
+        let fingerprint = corpus.map(|corpus| corpus.fingerprint().to_string());
+        let identity = fingerprint.as_ref().map(|fingerprint| identity(experiment, fingerprint));
+        let run_dir = run_dir(request.sweep_dir, trial);
+        let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
+        if let (Some(identity), Some(fingerprint)) = (&identity, &fingerprint) {
+            state = match request.committed.of(identity).filter(|_| !state.state.is_done()) {
+                Some(found) => {
+                    let why = format!("the record in {} stands for it", found.place());
+                    TrialState::new(StateKind::Recorded, experiment.training.steps, why)
+                }
+                None => shared.state_with_reuse(trial, identity, fingerprint, &run_dir, state),
+            };
+        }
+        if !request.only.plans(trial, state.state) {
+            continue;
+        }
+        let row = match rows.last_mut().filter(|row| row.row == trial.row) {
+            Some(row) => row,
+            None => {
+                rows.push(new_row(trial, estimator.price(experiment)?));
+                let last = rows.len() - 1;
+                &mut rows[last]
+            }
+        };
+        row.seeds.push(trial.seed);
+        *row.states.entry(state.state).or_default() += 1;
+        trials.push(planned(trial, run_dir, identity, state, &row.price));
+    }
+    let totals = totals(request, workers, &rows, &trials);
+    Ok(Plan { rows, trials, totals, unprepared })
+}
+
+/// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.
+///
+/// # Errors
+/// A corpus that is there and damaged.
+pub fn card_needs(trials: &[Trial], results: &Path, data_root: &Path) -> Result<Vec<Need>> {
+    let mut estimator = CostEstimator::new(data_root, History::scan(results), 1, false);
+    trials.iter().map(|trial| estimator.need(&trial.experiment)).collect()
+}
+
+/// What other trials have done for one, or will have.
+struct Shared {
+    index: Index,
+    /// The first trial of each training that is not finished, by training identity.
+    first: BTreeMap<String, String>,
+}
+
+impl Shared {
+    /// The state of a trial, given that finished runs and trainings are reused.
+    fn state_with_reuse(
+        &mut self,
+        trial: &Trial,
+        identity: &str,
+        fingerprint: &str,
+        run_dir: &Path,
+        state: TrialState,
+    ) -> TrialState {
+        if matches!(state.state, StateKind::Finished | StateKind::Running) {
+            return state;
+        }
+        let steps = trial.experiment.training.steps;
+        if let Some(other) = self.index.same(identity).filter(|other| *other != run_dir) {
+            let why = format!("the same trial finished in {}, which is taken over", other.display());
+            return TrialState::new(StateKind::FinishedElsewhere, steps, why);
+        }
+        let training = training_identity(&trial.experiment, fingerprint);
+        let trained = self.index.same_training(&training).filter(|other| has_checkpoint(other));
+        let why = match (trained, self.first.get(&training)) {
+            _ if state.state != StateKind::Changed && has_checkpoint(run_dir) => return state,
+            (Some(other), _) => format!("the training of {} is used; only decoding is left", other.display()),
+            (None, Some(first)) => format!("the training of {first} is used; only decoding is left"),
+            (None, None) => {
+                self.first.insert(training, format!("{} seed {}", trial.row, trial.seed));
+                return state;
+            }
+        };
+        TrialState::new(state.state, steps, why)
+    }
+}
+
+fn new_row(trial: &Trial, price: Price) -> PlannedRow {
+    let change = |(key, value): &(String, String)| Change { key: key.clone(), value: value.clone() };
+    PlannedRow {
+        row: trial.row.clone(),
+        group: trial.group.clone(),
+        paper: trial.paper.clone(),
+        seeds: Vec::new(),
+        states: BTreeMap::new(),
+        changes: trial.changes.iter().map(change).collect(),
+        price,
+    }
+}
+
+fn planned(
+    trial: &Trial,
+    run_dir: PathBuf,
+    identity: Option<String>,
+    state: TrialState,
+    price: &Price,
+) -> PlannedTrial {
+    let finished = state.state.is_done();
+    // What stands in the way of a changed or damaged run does not help the new one.
+    let there = match state.state {
+        StateKind::Stopped | StateKind::Running | StateKind::Failed => {
+            folder_bytes(&run_dir.join("checkpoints")) as f64
+        }
+        _ => 0.0,
+    };
+    PlannedTrial {
+        row: trial.row.clone(),
+        seed: trial.seed,
+        identity,
+        updates_left: price.updates.saturating_sub(state.step),
+        flops_left: if finished { 0.0 } else { price.flops_after(state.step) },
+        seconds_left: if finished { Some(0.0) } else { price.seconds_after(state.step) },
+        disk_bytes_left: if finished { 0.0 } else { (price.disk_bytes - there).max(0.0) },
+        run_dir,
+        state,
+    }
+}
+
+fn totals(request: &Request, workers: usize, rows: &[PlannedRow], trials: &[PlannedTrial]) -> Totals {
+    let left: Vec<&PlannedTrial> = trials.iter().filter(|trial| !trial.state.state.is_done()).collect();
+    let price = |trial: &PlannedTrial| rows.iter().find(|row| row.row == trial.row).map(|row| &row.price);
+    let known: Vec<f64> = left.iter().filter_map(|trial| trial.seconds_left).collect();
+    // The largest trials may well meet.
+    let at_once = |of: fn(&Price) -> f64| {
+        let mut all: Vec<f64> = left.iter().filter_map(|trial| price(trial)).map(of).collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        all.iter().take(workers).sum::<f64>()
+    };
+    Totals {
+        trials: trials.len(),
+        finished: trials.len() - left.len(),
+        workers,
+        flops_left: left.iter().map(|trial| trial.flops_left).sum(),
+        seconds_left: makespan(&known, workers),
+        unknown_times: left.len() - known.len(),
+        memory_bytes: at_once(|price| price.memory_bytes),
+        memory_available_bytes: available_memory(),
+        disk_bytes_left: left.iter().map(|trial| trial.disk_bytes_left).sum::<f64>()
+            + at_once(|price| price.disk_passing_bytes),
+        disk_free_bytes: free_space(request.results),
+    }
+}

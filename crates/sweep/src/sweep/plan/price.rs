@@ -1,0 +1,231 @@
+//! What a trial costs: parameters, operations, memory, disk, time.
+
+use super::history::{History, Key, Rate, RateSource};
+use super::probe_process;
+use crate::config::{Experiment, shape_hash};
+use crate::data::prepared::{text_names, vocabulary_sizes};
+use crate::data::{Corpus, Prepared, Split, prepare};
+use crate::device::expected_name;
+use crate::error::Result;
+use crate::model::VocabularySizes;
+use crate::model::cost::Cost;
+use crate::sweep::corpora::{Corpora, key_of};
+use crate::sweep::devices::Need;
+use crate::telemetry::console::print_message;
+use crate::train::checkpoint_files::checkpoint_bytes;
+use crate::train::memory_estimate::MemoryEstimate;
+use crate::train::workload::Workload;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+/// What one trial of a row costs from its first update to its last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Price {
+    /// Rows of the embedding matrices.
+    pub embedding_rows: i64,
+    /// The vocabulary is not known before the corpus is prepared: `embedding_rows` and all that follows
+    /// from it are upper bounds.
+    pub bound: bool,
+    pub parameters: u64,
+    pub updates: u64,
+    /// Of an update, without padding, on average.
+    pub target_tokens: f64,
+    /// The corpus is not prepared: lengths of sentences are assumed.
+    pub assumed: bool,
+    /// Of all updates, forward and backward, padding included; see `model/flops`.
+    pub training_flops: f64,
+    pub memory_estimate: MemoryEstimate,
+    /// Peak memory: of earlier runs; of a probe, with the estimate's part that a probe does not see; else
+    /// the estimate's sum.
+    pub memory_bytes: f64,
+    pub memory_measured: bool,
+    /// Of the run directory when the trial is finished.
+    pub disk_bytes: f64,
+    /// More, while a checkpoint is written.
+    pub disk_passing_bytes: f64,
+    /// Absent if no such trial ran here and none was probed.
+    pub rate: Option<Rate>,
+    /// Why the probe found no rate.
+    pub probe_failure: Option<String>,
+}
+
+impl Price {
+    /// Seconds of what is left after `step` updates; absent without a rate.
+    pub fn seconds_after(&self, step: u64) -> Option<f64> {
+        let rate = self.rate.as_ref()?;
+        Some(rate.seconds(self.updates.saturating_sub(step), self.target_tokens))
+    }
+
+    /// Operations of what is left after `step` updates.
+    pub fn flops_after(&self, step: u64) -> f64 {
+        let left = self.updates.saturating_sub(step) as f64 / self.updates as f64;
+        self.training_flops * left
+    }
+}
+
+/// What metrics.csv, timing.csv and TensorBoard's file grow by with every report.
+const LOG_BYTES: f64 = 750.0;
+
+/// Estimates what trials cost. Measures every shape once.
+pub struct CostEstimator<'a> {
+    pub corpora: Corpora<'a>,
+    pub history: History,
+    /// Threads of a worker where the experiment states none.
+    pub threads: usize,
+    /// Measure what no earlier run tells.
+    pub probe: bool,
+    workloads: BTreeMap<String, Rc<Workload>>,
+    probes: BTreeMap<Key, std::result::Result<Rate, String>>,
+}
+
+impl<'a> CostEstimator<'a> {
+    pub fn new(data_root: &'a Path, history: History, threads: usize, probe: bool) -> Self {
+        CostEstimator {
+            corpora: Corpora::new(data_root),
+            history,
+            threads,
+            probe,
+            workloads: BTreeMap::new(),
+            probes: BTreeMap::new(),
+        }
+    }
+
+    /// What a trial costs.
+    pub fn price(&mut self, experiment: &Experiment) -> Result<Price> {
+        let Experiment { model, training, .. } = experiment;
+        let corpus = self.corpora.of(experiment)?;
+        let vocabulary = VocabularySizes::from(vocabulary_sizes(&experiment.data, corpus.as_deref()));
+        let cost = Cost::of(model, vocabulary);
+        let (embedding_rows, parameters) = (cost.softmax_rows(), cost.parameters());
+        let workload = self.workload(experiment, corpus.as_deref())?;
+        let memory_estimate = MemoryEstimate::of_training(&cost, training, &workload);
+        let found = self.rate(experiment, corpus.as_deref())?;
+        let (rate, probe_failure) = match found {
+            Some(Ok(rate)) => (Some(rate), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let checkpoints = checkpoint_bytes(training, parameters);
+        let logs = LOG_BYTES * (training.steps / experiment.run.log_interval_steps.max(1)) as f64;
+        // Translations are about as long as the references.
+        let references = [Split::Dev, Split::Test].map(|split| text_names(split)[1].clone());
+        let files = corpus.iter().flat_map(|corpus| &corpus.manifest().files);
+        let translations: u64 =
+            files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
+        // A probe trains and does not evaluate.
+        let unseen = |rate: &Rate| match rate.source {
+            RateSource::EarlierRuns => 0.0,
+            RateSource::Probe => memory_estimate.evaluation,
+        };
+        let measured = rate.as_ref().and_then(|rate| Some(rate.peak_memory_bytes? as f64 + unseen(rate)));
+        Ok(Price {
+            embedding_rows,
+            bound: corpus.is_none() && model.embedding_rows.is_none(),
+            parameters,
+            updates: training.steps,
+            target_tokens: workload.target_tokens(),
+            assumed: corpus.is_none(),
+            training_flops: training.steps as f64 * workload.flops(&cost),
+            memory_estimate,
+            memory_bytes: measured.unwrap_or(memory_estimate.total()),
+            memory_measured: measured.is_some(),
+            disk_bytes: checkpoints.kept + logs + translations as f64,
+            disk_passing_bytes: checkpoints.passing,
+            rate,
+            probe_failure,
+        })
+    }
+
+    /// What a trial takes of a card's memory.
+    pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
+        let corpus = self.corpora.of(experiment)?;
+        let fingerprint = match &corpus {
+            Some(corpus) => corpus.fingerprint().to_string(),
+            None => key_of(&experiment.data)?,
+        };
+        match self.history.peak_on_card(&shape_hash(experiment, &fingerprint)) {
+            Some(bytes) => Ok(Need::Measured(bytes)),
+            None => Ok(Need::Estimated(self.price(experiment)?.memory_estimate.total())),
+        }
+    }
+
+    /// The same for all that trains on one corpus in batches of one size.
+    fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
+        let training = &experiment.training;
+        let sizes =
+            (training.micro_batch_tokens, training.packed_length, training.batch_tokens, training.steps);
+        let key = key_of(&(&experiment.data, sizes))?;
+        if let Some(known) = self.workloads.get(&key) {
+            return Ok(known.clone());
+        }
+        let workload = match corpus {
+            Some(corpus) => Workload::of_store(&corpus.split_unverified(Split::Train)?, training)?,
+            None => Workload::assumed(training, experiment.data.max_length),
+        };
+        Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
+    }
+
+    fn rate(
+        &mut self,
+        experiment: &Experiment,
+        corpus: Option<&Prepared>,
+    ) -> Result<Option<std::result::Result<Rate, String>>> {
+        let fingerprint = match corpus {
+            Some(corpus) => corpus.fingerprint().to_string(),
+            None => key_of(&experiment.data)?,
+        };
+        let threads = match experiment.run.threads {
+            0 => self.threads,
+            threads => threads,
+        };
+        let device = expected_name(experiment.run.device);
+        let key = Key { shape: shape_hash(experiment, &fingerprint), device, threads };
+        let known = self.history.rate(&key).map(Ok).or_else(|| self.probes.get(&key).cloned());
+        if known.is_some() || !self.probe {
+            return Ok(known);
+        }
+        let name = experiment.label.as_deref().unwrap_or_default();
+        print_message(&format!("measuring {name} …"));
+        let mut experiment = experiment.clone();
+        experiment.run.threads = threads;
+        let found = probe_process::measure(&experiment, self.corpora.root())?;
+        Ok(Some(self.probes.entry(key).or_insert(found).clone()))
+    }
+}
+
+/// How to get the corpus of `experiment`, which is not prepared.
+pub fn how_to_prepare(experiment: &Experiment) -> String {
+    let name = &experiment.data.recipe.name;
+    match &experiment.data.recipe.corpus {
+        Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
+        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
+    }
+}
+
+/// Seconds until the last of `trials` is done when each of `workers` takes the next one as it gets free.
+pub fn makespan(trials: &[f64], workers: usize) -> f64 {
+    let mut free = vec![0.0f64; workers.clamp(1, trials.len().max(1))];
+    for seconds in trials {
+        if let Some(first) = free.iter_mut().min_by(|a, b| a.total_cmp(b)) {
+            *first += seconds;
+        }
+    }
+    free.into_iter().fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_take_the_next_trial_as_they_get_free() {
+        assert_eq!(makespan(&[], 3), 0.0);
+        assert_eq!(makespan(&[5.0, 1.0, 1.0, 1.0], 2), 5.0);
+        // In order, not sorted: the long one comes last.
+        assert_eq!(makespan(&[1.0, 1.0, 1.0, 5.0], 2), 6.0);
+        assert_eq!(makespan(&[2.0, 3.0], 1), 5.0);
+        assert_eq!(makespan(&[2.0, 3.0], 100), 3.0);
+    }
+}

@@ -1,0 +1,234 @@
+//! What a sweep does about failures, what it may spend, and how it stops poor trials early.
+//!
+//! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
+
+use super::trial::Trial;
+use crate::error::{Diagnostic, Place, Result};
+use crate::results::record::FailureKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most trials that run at once.
+pub const MOST_WORKERS: usize = 10_000;
+/// Most hours of one call: more than a hundred years, and still a time that clocks can add.
+const MOST_HOURS: f64 = 1e6;
+/// Most attempts at one trial.
+const MOST_ATTEMPTS: u32 = 1_000;
+
+/// Rules of a sweep about failures, budgets and halving.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Policy {
+    /// Trials that one call of the command starts, at most; absent: all.
+    pub max_trials: Option<usize>,
+    /// Hours after which one call stops its trials, which save their state.
+    pub max_hours: Option<f64>,
+    pub retry: Retry,
+    pub halving: Option<Halving>,
+    /// Stop everything at the first trial that fails for good.
+    pub fail_fast: bool,
+}
+
+impl Policy {
+    /// Checks the values one by one; `place` gives where a key of the sweep's file was written.
+    ///
+    /// # Errors
+    /// The first that is not accepted.
+    pub fn check_values(
+        &self,
+        place: &dyn Fn(&[&str]) -> Option<Place>,
+    ) -> std::result::Result<(), Diagnostic> {
+        let refuse = |path: &[&str], value: String, accepted: String| {
+            let message = format!("{} = {value} is out of range", path.join("."));
+            Err(Diagnostic::new(message).at(place(path)).help(format!("expected {accepted}")))
+        };
+        if self.max_trials == Some(0) {
+            return refuse(&["max_trials"], "0".into(), "1 or more".into());
+        }
+        if let Some(hours) = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS)) {
+            let accepted = format!("a number above 0, at most {MOST_HOURS}");
+            return refuse(&["max_hours"], format!("{hours:?}"), accepted);
+        }
+        let attempts = self.retry.attempts;
+        if !(1..=MOST_ATTEMPTS).contains(&attempts) {
+            return refuse(&["retry", "attempts"], attempts.to_string(), format!("1 to {MOST_ATTEMPTS}"));
+        }
+        match &self.halving {
+            Some(Halving { factor, .. }) if *factor < 2 => refuse(
+                &["halving", "factor"],
+                factor.to_string(),
+                "2 or more: with 1 every trial would continue".into(),
+            ),
+            Some(Halving { first: 0, .. }) => refuse(&["halving", "first"], "0".into(), "1 or more".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the comparisons of halving against the trials that it compares.
+    ///
+    /// # Errors
+    /// A mistake at `place` that names the row.
+    pub fn check_halving(&self, trials: &[Trial], place: Place) -> Result<()> {
+        let Some(halving) = &self.halving else { return Ok(()) };
+        let first = halving.first;
+        for trial in trials {
+            let interval = trial.experiment.training.dev_interval_steps;
+            if interval == 0 || !first.is_multiple_of(interval) {
+                let message = format!(
+                    "halving.first = {first} is not a step at which row {:?} measures its dev loss",
+                    trial.row
+                );
+                let help = format!("use a multiple of its training.dev_interval_steps = {interval}");
+                return Err(Diagnostic::new(message).at(Some(place)).help(help).into());
+            }
+        }
+        if trials.iter().all(|trial| halving.rungs(trial.experiment.training.steps).is_empty()) {
+            let longest = trials.iter().map(|trial| trial.experiment.training.steps).max().unwrap_or(0);
+            let message = format!("halving.first = {first} compares nothing: no row has more updates");
+            let help = format!("use less than {longest}, or remove [halving]");
+            return Err(Diagnostic::new(message).at(Some(place)).help(help).into());
+        }
+        Ok(())
+    }
+}
+
+/// The `[retry]` section: after which failures a trial is tried again, and how often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Number of attempts at one trial in one call of the command, including the first.
+    pub attempts: u32,
+    /// Kinds of failure after which a trial is tried again. The default has those that may not happen again.
+    pub on: Vec<FailureKind>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry { attempts: 3, on: vec![FailureKind::Killed, FailureKind::Lost, FailureKind::OutOfMemory] }
+    }
+}
+
+impl Retry {
+    /// Whether a trial that failed so at its `attempt`-th attempt is tried again.
+    pub fn allows(&self, kind: FailureKind, attempt: u32) -> bool {
+        attempt < self.attempts && self.on.contains(&kind)
+    }
+}
+
+/// The `[halving]` section: asynchronous successive halving on the dev loss.
+///
+/// Trials pause at the steps `first`, `first` · `factor`, … Of the trials that reached a step, only the best 1/`factor`
+/// continue, from where they paused. A trial that finishes has the same bytes as without halving.
+///
+/// # Source
+/// Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Halving {
+    /// Number of updates before the first comparison, a multiple of `training.dev_interval_steps`.
+    pub first: u64,
+    /// One of this many trials continues after a comparison; also the ratio of one comparison's step to the one before.
+    #[serde(default = "usual_factor")]
+    pub factor: u64,
+}
+
+fn usual_factor() -> u64 {
+    3
+}
+
+impl Halving {
+    /// The steps of the comparisons in a training of `steps` updates.
+    pub fn rungs(&self, steps: u64) -> Vec<u64> {
+        let next = |step: &u64| step.checked_mul(self.factor);
+        std::iter::successors(Some(self.first), next).take_while(|&step| step < steps).collect()
+    }
+}
+
+/// What halving says of the trials that are not finished.
+#[derive(Debug, Default)]
+pub struct Ladder {
+    /// For each comparison, the trials that got there with their dev losses.
+    reached: Vec<Vec<(usize, f64)>>,
+    /// For each comparison, the trials that went on beyond it.
+    promoted: Vec<Vec<usize>>,
+}
+
+impl Ladder {
+    /// Notes that a trial got to comparison `rung`.
+    pub fn reach(&mut self, rung: usize, trial: usize, dev_loss: f64) {
+        while self.reached.len() <= rung {
+            self.reached.push(Vec::new());
+            self.promoted.push(Vec::new());
+        }
+        if !self.reached[rung].iter().any(|&(number, _)| number == trial) {
+            self.reached[rung].push((trial, dev_loss));
+        }
+    }
+
+    /// Notes that a trial goes on, or went on, beyond comparison `rung`.
+    pub fn promote(&mut self, rung: usize, trial: usize) {
+        if !self.promoted[rung].contains(&trial) {
+            self.promoted[rung].push(trial);
+        }
+    }
+
+    /// The trial to go on with next and the comparison that it leaves, the furthest first. With `last`, when
+    /// nothing else is left to do, one trial of each comparison goes on however few got there.
+    pub fn next(&self, factor: u64, last: bool) -> Option<(usize, usize)> {
+        (0..self.reached.len()).rev().find_map(|rung| {
+            let mut best = self.reached[rung].clone();
+            best.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            let quota = (best.len() as u64 / factor).max(u64::from(last)) as usize;
+            let chosen = best.iter().take(quota).find(|(trial, _)| !self.promoted[rung].contains(trial));
+            chosen.map(|&(trial, _)| (rung, trial))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_repeat_themselves_are_not_tried_again() {
+        let retry = Retry::default();
+        assert!(retry.allows(FailureKind::Killed, 1) && retry.allows(FailureKind::Lost, 2));
+        assert!(!retry.allows(FailureKind::Killed, 3));
+        assert!(!retry.allows(FailureKind::Diverged, 1) && !retry.allows(FailureKind::BadConfiguration, 1));
+    }
+
+    #[test]
+    fn comparisons_come_at_powers_of_the_factor_before_the_end() {
+        let halving = Halving { first: 100, factor: 3 };
+        assert_eq!(halving.rungs(1000), [100, 300, 900]);
+        assert_eq!(halving.rungs(900), [100, 300]);
+        assert!(halving.rungs(100).is_empty());
+    }
+
+    #[test]
+    fn the_best_third_goes_on_and_the_furthest_first() {
+        let mut ladder = Ladder::default();
+        for (trial, loss) in [(0, 5.0), (1, 3.0)] {
+            ladder.reach(0, trial, loss);
+        }
+        assert_eq!(ladder.next(3, false), None, "two of three");
+        ladder.reach(0, 2, 4.0);
+        assert_eq!(ladder.next(3, false), Some((0, 1)));
+        ladder.promote(0, 1);
+        assert_eq!(ladder.next(3, false), None);
+        ladder.reach(1, 1, 2.0);
+        assert_eq!(ladder.next(3, false), None);
+        // Nothing else to do: somebody has to get to the end.
+        assert_eq!(ladder.next(3, true), Some((1, 1)));
+        ladder.promote(1, 1);
+        assert_eq!(ladder.next(3, true), None);
+    }
+
+    #[test]
+    fn losses_that_are_no_numbers_come_last_and_ties_go_to_the_earlier_trial() {
+        let mut ladder = Ladder::default();
+        for (trial, loss) in [(0, f64::NAN), (2, 1.0), (1, 1.0), (2, 0.0)] {
+            ladder.reach(0, trial, loss);
+        }
+        assert_eq!(ladder.next(3, false), Some((0, 1)));
+    }
+}

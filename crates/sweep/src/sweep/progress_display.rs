@@ -1,0 +1,361 @@
+//! A running sweep for those who watch: one line a trial on a terminal, plain lines elsewhere, and events for
+//! programs.
+
+use super::board::{self, Line, Stage};
+use super::json_event::{SweepEvent, TrialName};
+use super::ledger::Kind;
+use super::plan::makespan;
+use super::state::StateKind;
+use super::trial::Trial;
+use crate::error::Result;
+use crate::printable;
+use crate::results::metric::{DEV_BLEU, TEST_BLEU};
+use crate::results::record::Failure;
+use crate::telemetry::console::{print_message, seconds_left, state, terminal_size};
+use crate::telemetry::format::duration;
+use crate::telemetry::observer::{Observer, Report};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a trial's process tells the sweep, one JSON text a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialEvent {
+    /// Updates that earlier attempts did.
+    Begin(u64),
+    Report(Report),
+    /// A measurement between updates: `dev/bleu`.
+    Metric {
+        step: u64,
+        tag: String,
+        value: f64,
+    },
+    Message(String),
+}
+
+/// Tells the sweep through standard output. A sweep that is gone does not hear it.
+pub struct EventPipe;
+
+impl EventPipe {
+    fn send(event: &TrialEvent) -> Result<()> {
+        if let Ok(line) = serde_json::to_string(event) {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+        Ok(())
+    }
+}
+
+impl Observer for EventPipe {
+    fn begin(&mut self, step: u64) -> Result<()> {
+        EventPipe::send(&TrialEvent::Begin(step))
+    }
+
+    fn report(&mut self, report: &Report) -> Result<()> {
+        EventPipe::send(&TrialEvent::Report(*report))
+    }
+
+    fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+        EventPipe::send(&TrialEvent::Metric { step, tag: tag.to_string(), value })
+    }
+
+    fn message(&mut self, text: &str) -> Result<()> {
+        EventPipe::send(&TrialEvent::Message(text.to_string()))
+    }
+}
+
+/// Lines of one trial that does not finish soon come at least so far apart, off the terminal.
+const QUIET: Duration = Duration::from_secs(30);
+/// Of the terminal, lines that are left to what was said before.
+const ABOVE: usize = 6;
+
+/// The display of a sweep; shared by the threads that wait for trials.
+pub struct SweepProgress<'a> {
+    trials: &'a [Trial],
+    workers: usize,
+    /// One for each trial.
+    lines: Mutex<Vec<Line>>,
+    screen: Option<Screen>,
+    /// Events go to standard output.
+    json: bool,
+    /// Whether an event could not be written.
+    write_failed: AtomicBool,
+}
+
+/// The board on a terminal.
+struct Screen {
+    bars: MultiProgress,
+    /// No bar: its message is the board.
+    board: ProgressBar,
+}
+
+/// The display of one running trial.
+pub struct TrialProgress<'a> {
+    sweep: &'a SweepProgress<'a>,
+    number: usize,
+    start_step: u64,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl<'a> SweepProgress<'a> {
+    /// Of a sweep all of whose trials are queued. With `json`, events go to standard output and plain lines to
+    /// standard error.
+    pub fn new(trials: &'a [Trial], workers: usize, json: bool) -> Self {
+        let screen = (!json && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bars = MultiProgress::new();
+            let board = bars.add(ProgressBar::no_length().with_style(style));
+            Screen { bars, board }
+        });
+        let lines = (0..trials.len()).map(|number| line(trials, number, Stage::Queued)).collect();
+        SweepProgress {
+            trials,
+            workers,
+            lines: Mutex::new(lines),
+            screen,
+            json,
+            write_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes what a trial is at that this call does not run.
+    pub fn set(&self, number: usize, stage: Stage, note: &str) {
+        self.lines()[number] = Line { note: note.to_string(), ..line(self.trials, number, stage) };
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints a line for people, above the board.
+    pub fn message(&self, line: &str) {
+        if self.json {
+            self.tell(&SweepEvent::Message { text: line });
+        }
+        // Where stderr is gone there is nobody to tell.
+        let _ = match &self.screen {
+            Some(screen) => screen.bars.println(printable::lines(line)),
+            None => writeln!(std::io::stderr(), "{}", printable::lines(line)),
+        };
+    }
+
+    /// Whether standard output is for events.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Says once that events cannot be written, for another reason than that nobody reads them.
+    fn warn_once(&self, told: std::io::Result<()>) {
+        if let Err(error) = told
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+            && !self.write_failed.swap(true, Ordering::Relaxed)
+        {
+            print_message(&format!(
+                "warning: cannot write events to standard output: {error}; the sweep goes on"
+            ));
+        }
+    }
+
+    /// Prints an event for programs. A reader that is gone does not end the sweep.
+    pub fn tell(&self, event: &SweepEvent) {
+        if self.json {
+            let mut out = std::io::stdout().lock();
+            let line = event.to_line() + "\n";
+            let told = out.write_all(printable::on_stdout(&line).as_bytes()).and_then(|()| out.flush());
+            self.warn_once(told);
+        }
+    }
+
+    /// Tells what happened to a trial; for endings see also [`finished`](Self::finished) and
+    /// [`failed`](Self::failed).
+    pub fn note(&self, number: usize, kind: Kind, reason: Option<&str>) {
+        let trial = self.name(number);
+        let text = reason.unwrap_or_default();
+        match kind {
+            // Its process may wait in a cluster's queue: see `start`.
+            Kind::Started => {}
+            Kind::Stopped => self.tell(&SweepEvent::TrialStopped { trial }),
+            Kind::Submitted => self.tell(&SweepEvent::TrialSubmitted { trial, reason: text }),
+            Kind::Requeued => self.tell(&SweepEvent::TrialRequeued { trial, reason: text }),
+            Kind::Paused => self.tell(&SweepEvent::TrialPaused { trial, reason }),
+            Kind::Reused | Kind::Recorded => self.tell(&SweepEvent::TrialReused { trial, from: text }),
+            Kind::Superseded => self.tell(&SweepEvent::TrialSuperseded { trial, to: text }),
+            Kind::Finished | Kind::Failed | Kind::Retried => {}
+        }
+        self.change(number, |line| {
+            line.note = String::new();
+            match kind {
+                Kind::Requeued | Kind::Submitted => {
+                    (line.stage, line.note) = (Stage::Queued, text.to_string())
+                }
+                Kind::Stopped => line.stage = Stage::Other(StateKind::Stopped),
+                Kind::Paused => line.stage = Stage::Other(StateKind::Paused),
+                Kind::Reused => line.note = format!("from {text}"),
+                _ => {}
+            }
+        });
+    }
+
+    /// Tells that a trial is finished, with its final scores.
+    pub fn finished(&self, number: usize, metrics: &BTreeMap<String, f64>) {
+        self.tell(&SweepEvent::TrialFinished { trial: self.name(number), metrics });
+        self.change(number, |line| {
+            (line.stage, line.step) = (Stage::Finished, line.steps);
+            line.bleu = metrics.get(TEST_BLEU).copied();
+        });
+    }
+
+    /// Tells that an attempt failed, and whether the trial is tried again.
+    pub fn failed(&self, number: usize, failure: &Failure, log: &Path, again: bool) {
+        let Failure { kind, reason, detail, attempts, .. } = failure;
+        let trial = self.name(number);
+        let (kind, attempts) = (*kind, *attempts);
+        self.tell(&SweepEvent::TrialFailed { trial, kind, reason, detail, log, attempts, again });
+        self.change(number, |line| {
+            line.stage = if again { Stage::Queued } else { Stage::Failed };
+            line.note = if again { format!("{reason}, to be tried again") } else { reason.clone() };
+        });
+    }
+
+    /// Shows a trial whose process runs from now on.
+    pub fn start(&'a self, number: usize) -> TrialProgress<'a> {
+        self.tell(&SweepEvent::TrialStarted { trial: self.name(number) });
+        self.change(number, |line| (line.stage, line.note) = (Stage::Running, String::new()));
+        let now = Instant::now();
+        TrialProgress { sweep: self, number, start_step: 0, started: now, last_line: now }
+    }
+
+    /// Takes the board away, so that what follows stands below what was said.
+    pub fn close(&self) {
+        if let Some(screen) = &self.screen {
+            screen.board.finish_and_clear();
+        }
+    }
+
+    fn name(&self, number: usize) -> TrialName<'a> {
+        TrialName::from(&self.trials[number])
+    }
+
+    /// Changes a trial's line and shows it.
+    fn change(&self, number: usize, change: impl FnOnce(&mut Line)) {
+        let mut lines = self.lines();
+        change(&mut lines[number]);
+        if lines[number].stage != Stage::Running {
+            (lines[number].tokens_per_second, lines[number].seconds_left) = (None, None);
+        }
+        if let Some(screen) = &self.screen {
+            let (width, height) = terminal_size().unwrap_or((80, 24));
+            let mut text = vec![headline(&lines, self.workers)];
+            text.extend(board::render(&lines, width, height.saturating_sub(ABOVE)));
+            screen.board.set_message(text.join("\n"));
+            screen.board.tick();
+        }
+    }
+}
+
+/// The line of a trial of which nothing else is known.
+fn line(trials: &[Trial], number: usize, stage: Stage) -> Line {
+    let trial = &trials[number];
+    let steps = trial.experiment.training.steps;
+    Line { name: format!("{} seed {}", trial.row, trial.seed), stage, steps, ..Line::default() }
+}
+
+/// How many trials are at what, and how long the rest takes if its updates take as long as those that run now.
+fn headline(lines: &[Line], workers: usize) -> String {
+    let at = |stage: Stage| lines.iter().filter(move |line| line.stage == stage);
+    let known: Vec<(f64, f64)> = at(Stage::Running)
+        .filter_map(|line| Some((line.seconds_left?, line.steps.saturating_sub(line.step) as f64)))
+        .filter(|(seconds, updates)| seconds.is_finite() && *updates > 0.0)
+        .collect();
+    let counts = board::counts(lines);
+    if known.is_empty() {
+        return counts;
+    }
+    let rate = known.iter().map(|(seconds, updates)| seconds / updates).sum::<f64>() / known.len() as f64;
+    let left =
+        |line: &Line| line.seconds_left.unwrap_or((line.steps.saturating_sub(line.step)) as f64 * rate);
+    let seconds: Vec<f64> = at(Stage::Running).chain(at(Stage::Queued)).map(left).collect();
+    format!("{counts}; about {} left", duration(makespan(&seconds, workers)))
+}
+
+impl TrialProgress<'_> {
+    /// Shows what the trial told.
+    pub fn handle_event(&mut self, event: &TrialEvent) {
+        let trial = self.sweep.name(self.number);
+        match event {
+            TrialEvent::Begin(step) => {
+                self.start_step = *step;
+                self.started = Instant::now();
+                self.sweep.change(self.number, |line| line.step = *step);
+            }
+            TrialEvent::Report(report) => self.report(trial, report),
+            TrialEvent::Metric { step, tag, value } => {
+                self.sweep.tell(&SweepEvent::TrialMetric { trial, step: *step, tag, value: *value });
+                if tag == DEV_BLEU {
+                    self.sweep.change(self.number, |line| line.bleu = Some(*value));
+                }
+            }
+            TrialEvent::Message(text) => {
+                self.sweep.tell(&SweepEvent::TrialMessage { trial, text });
+                self.sweep.change(self.number, |line| line.note = text.clone());
+            }
+        }
+    }
+
+    fn report(&mut self, trial: TrialName, report: &Report) {
+        let steps = self.sweep.trials[self.number].experiment.training.steps;
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let left = seconds_left(elapsed, self.start_step, report.step, steps);
+        let Report { step, loss, perplexity, learning_rate, tokens_per_second } = *report;
+        self.sweep.tell(&SweepEvent::TrialProgress {
+            trial,
+            step,
+            steps,
+            loss,
+            perplexity,
+            learning_rate,
+            tokens_per_second,
+            seconds_left: left.is_finite().then_some(left),
+        });
+        self.sweep.change(self.number, |line| {
+            (line.step, line.loss) = (step, Some(loss));
+            (line.tokens_per_second, line.seconds_left) = (Some(tokens_per_second), Some(left));
+            line.note = String::new();
+        });
+        // A terminal has the board, a program the events.
+        if self.sweep.screen.is_none() && !self.sweep.json && self.last_line.elapsed() >= QUIET {
+            self.last_line = Instant::now();
+            let (row, seed) = (trial.row, trial.seed);
+            self.sweep.message(&format!("{row} seed {seed}  step {step}/{steps}  {}", state(report, left)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_the_workers_taking_what_is_queued() {
+        let line =
+            |stage, step, seconds_left| Line { stage, step, steps: 100, seconds_left, ..Line::default() };
+        let lines = [
+            line(Stage::Running, 50, Some(100.0)),
+            line(Stage::Running, 0, None),
+            line(Stage::Queued, 0, None),
+            line(Stage::Finished, 100, None),
+            line(Stage::Failed, 7, None),
+        ];
+        // Two seconds an update: 100 and 200 are left of those that run, then 200 of the one that waits.
+        assert!(headline(&lines, 2).ends_with("; about 5m00s left"), "{}", headline(&lines, 2));
+        assert!(!headline(&lines[2..], 2).contains("left"), "nothing runs that could tell");
+    }
+}

@@ -1,0 +1,181 @@
+//! `records.jsonl` of a sweep: a record a line, in the order of the sweep's trials.
+//!
+//! A record in the file is evidence that may have no run any more. It stays until a new record of its row and seed
+//! replaces it; one of another trial that leaves the file goes to the same file among the superseded runs. A line that
+//! is no record stays as it is, and is named.
+
+use super::committed::RECORDS_FILE;
+use super::place::superseded;
+use super::trial::Trial;
+use crate::error::Result;
+use crate::files;
+use crate::results::record::Record;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What a new file would hold.
+#[derive(Debug, PartialEq)]
+struct Merged {
+    text: Vec<u8>,
+    /// Lines that leave the file, of trials that it no longer has.
+    retired: Vec<Vec<u8>>,
+    /// What is to be told.
+    notes: Vec<String>,
+}
+
+/// Row and seed of every record in the sweep's file.
+pub fn labels(sweep_dir: &Path) -> Result<BTreeSet<(String, u64)>> {
+    let bytes = files::read_if_exists(&sweep_dir.join(RECORDS_FILE))?.unwrap_or_default();
+    let records =
+        bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+    Ok(records.map(|record| (record.label, record.seed)).collect())
+}
+
+/// Writes the records of the finished trials into the sweep's file; gives what is to be told of it.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn update(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Vec<String>> {
+    let path = sweep_dir.join(RECORDS_FILE);
+    let before = files::read_if_exists(&path)?.unwrap_or_default();
+    let new: Vec<(&str, u64, Option<&Record>)> = trials
+        .iter()
+        .zip(records)
+        .map(|(trial, record)| (trial.row.as_str(), trial.seed, record.as_ref()))
+        .collect();
+    let Merged { text, retired, mut notes } = merge(&before, &new, &path)?;
+    if !retired.is_empty() {
+        let folder = superseded(sweep_dir);
+        let archive = folder.join(RECORDS_FILE);
+        files::create_shared_dir(&folder)?;
+        let mut kept = files::read_if_exists(&archive)?.unwrap_or_default();
+        let known: BTreeSet<Vec<u8>> = kept.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+        for line in retired.iter().filter(|line| !known.contains(*line)) {
+            push_line(&mut kept, line);
+        }
+        files::write_atomically(&archive, &kept)?;
+        notes.push(format!(
+            "{}: records of other settings, or of rows and seeds that the sweep no longer has, are now in {}: {}",
+            path.display(),
+            archive.display(),
+            retired.len()
+        ));
+    }
+    files::write_atomically(&path, &text)?;
+    Ok(notes)
+}
+
+/// The file that was there with the records of finished trials in place of those of their rows and seeds.
+fn merge(before: &[u8], new: &[(&str, u64, Option<&Record>)], path: &Path) -> Result<Merged> {
+    let mut merged = Merged { text: Vec::new(), retired: Vec::new(), notes: Vec::new() };
+    let mut old: Vec<(Record, &[u8])> = Vec::new();
+    let mut unreadable = Vec::new();
+    for (index, line) in before.split(|&byte| byte == b'\n').enumerate() {
+        match serde_json::from_slice::<Record>(line) {
+            _ if line.trim_ascii().is_empty() => {}
+            Ok(record) => old.push((record, line)),
+            Err(error) => {
+                unreadable.push(line);
+                merged.notes.push(format!(
+                    "{}:{}: not a record ({error}); the line stays as it is, at the end of the file",
+                    path.display(),
+                    index + 1
+                ));
+            }
+        }
+    }
+    for &(row, seed, record) in new {
+        let of_trial = |old: &(Record, &[u8])| old.0.label == row && old.0.seed == seed;
+        let (own, others) = old.into_iter().partition(of_trial);
+        old = others;
+        if let Some(record) = record {
+            push_line(&mut merged.text, record.to_line()?.as_bytes());
+            retire(&mut merged, own, |old| old.identity != record.identity);
+        } else {
+            own.iter().for_each(|(_, line)| push_line(&mut merged.text, line));
+        }
+    }
+    retire(&mut merged, old, |_| true);
+    unreadable.into_iter().for_each(|line| push_line(&mut merged.text, line));
+    Ok(merged)
+}
+
+fn retire(merged: &mut Merged, old: Vec<(Record, &[u8])>, which: impl Fn(&Record) -> bool) {
+    merged.retired.extend(old.iter().filter(|(record, _)| which(record)).map(|(_, line)| line.to_vec()));
+}
+
+fn push_line(text: &mut Vec<u8>, line: &[u8]) {
+    if text.last().is_some_and(|&byte| byte != b'\n') {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(line);
+    text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The committed records of the demo.
+    fn demo() -> Vec<Record> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/demo").join(RECORDS_FILE);
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn lines(records: &[Record]) -> Vec<u8> {
+        let mut text = Vec::new();
+        records.iter().for_each(|record| push_line(&mut text, record.to_line().unwrap().as_bytes()));
+        text
+    }
+
+    fn merged(before: &[u8], new: &[(&str, u64, Option<&Record>)]) -> Merged {
+        merge(before, new, Path::new("records.jsonl")).unwrap()
+    }
+
+    #[test]
+    fn records_without_a_run_stay_until_their_own_trial_has_a_new_one() {
+        let all = demo();
+        let trials: Vec<_> = all.iter().map(|record| (record.label.clone(), record.seed)).collect();
+        let new = |records: &[Option<Record>]| {
+            let new: Vec<_> = trials
+                .iter()
+                .zip(records)
+                .map(|((row, seed), record)| (row.as_str(), *seed, record.as_ref()))
+                .collect();
+            merged(&lines(&all), &new)
+        };
+        let none = vec![None; all.len()];
+        assert_eq!(new(&none), Merged { text: lines(&all), retired: vec![], notes: vec![] });
+
+        let again = Record { steps: all[0].steps + 1, ..all[0].clone() };
+        let mut found = none.clone();
+        found[0] = Some(again.clone());
+        let expected = [&[again], &all[1..]].concat();
+        assert_eq!(new(&found), Merged { text: lines(&expected), retired: vec![], notes: vec![] });
+
+        let other = Record { identity: "0".repeat(64), ..all[0].clone() };
+        found[0] = Some(other.clone());
+        let after = new(&found);
+        assert_eq!(after.text, lines(&[&[other], &all[1..]].concat()));
+        assert_eq!(after.retired, [all[0].to_line().unwrap().into_bytes()]);
+    }
+
+    #[test]
+    fn records_of_rows_that_the_sweep_no_longer_has_are_retired_and_unreadable_lines_stay() {
+        let all = demo();
+        let mut before = b"not a record\n\n".to_vec();
+        before.extend(lines(&all[..2]));
+        // The last line may have no end.
+        before.extend(b"{\"cut\":");
+        let first = &all[0];
+        let after = merged(&before, &[(&first.label, first.seed, None)]);
+        let mut text = lines(&all[..1]);
+        text.extend(b"not a record\n{\"cut\":\n");
+        assert_eq!(after.text, text);
+        assert_eq!(after.retired, [all[1].to_line().unwrap().into_bytes()]);
+        assert_eq!(after.notes.len(), 2);
+        assert!(after.notes[0].starts_with("records.jsonl:1: not a record"), "{:?}", after.notes);
+        assert!(after.notes[1].starts_with("records.jsonl:5: not a record"), "{:?}", after.notes);
+    }
+}

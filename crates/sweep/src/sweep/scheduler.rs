@@ -1,0 +1,470 @@
+//! Runs the trials of a sweep, several at once, and waits for them.
+
+use super::launch::launcher::{Ending, Launcher, Order, Update};
+use super::ledger::{Event, Kind, Ledger};
+use super::place::{self, Reuse};
+use super::policy::Policy;
+use super::progress_display::{SweepProgress, TrialProgress};
+use super::tensorboard::SweepView;
+use super::trial::{Trial, run_dir};
+use super::trial_queue::{Job, Next, Queue, Task};
+use crate::error::Result;
+use crate::experiment::run_files::check_vacant;
+use crate::experiment::{claimed_identity, is_free};
+use crate::results::index::Index;
+use crate::results::metric::{DEV_LOSS, TEST_BLEU};
+use crate::results::record::{Failure, FailureKind, Record};
+use crate::signal::StopFlag;
+use crate::telemetry::format::duration;
+use crate::telemetry::{METRICS_FILE, metrics_log};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often the driver looks whether to stop.
+const TICK: Duration = Duration::from_millis(20);
+/// How often it looks whether a trial that another process is at has become free.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How many trials ended which way.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Tally {
+    pub finished: usize,
+    /// Those that failed for good, by number.
+    pub failed: Vec<(usize, Failure)>,
+    /// Those that halving let go no further.
+    pub halved: usize,
+    /// Why the sweep ended before its trials did.
+    pub stopped: Option<String>,
+    /// What goes on without the driver, if it left as it was told to.
+    pub left: Option<String>,
+}
+
+/// The sweep at work.
+pub struct Scheduler<'a> {
+    pub results: &'a Path,
+    pub sweep_dir: &'a Path,
+    pub data_root: &'a Path,
+    pub trials: &'a [Trial],
+    pub policy: &'a Policy,
+    pub progress: &'a SweepProgress<'a>,
+    pub stop: &'a StopFlag,
+    /// Leave once everything that can start has started.
+    pub detach: bool,
+}
+
+impl<'a> Scheduler<'a> {
+    /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
+    /// `view` shows it in TensorBoard.
+    pub fn run(
+        &self,
+        jobs: Vec<Job>,
+        finished_before: usize,
+        launcher: &mut dyn Launcher,
+        view: &mut SweepView<'a>,
+    ) -> Result<Tally> {
+        let mut active = ActiveSweep {
+            scheduler: self,
+            launcher,
+            view,
+            ledger: Ledger::open(self.sweep_dir)?,
+            index: Index::default(),
+            queue: Queue::new(jobs, self.policy),
+            running: BTreeMap::new(),
+            tally: Tally { finished: finished_before, ..Tally::default() },
+            halted: false,
+        };
+        let outcome = active.work();
+        if outcome.is_err() {
+            active.stop_after_error();
+        }
+        outcome?;
+        let ActiveSweep { queue, mut tally, .. } = active;
+        tally.halved = queue.halved();
+        if let Some(left) = &mut tally.left
+            && queue.waiting() > 0
+        {
+            *left += &format!("; {} more wait for others", queue.waiting());
+        } else if tally.stopped.is_none() && queue.waiting() > 0 {
+            let left = queue.waiting();
+            tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
+        }
+        Ok(tally)
+    }
+}
+
+/// A running sweep.
+struct ActiveSweep<'s, 'a> {
+    scheduler: &'s Scheduler<'a>,
+    launcher: &'s mut dyn Launcher,
+    view: &'s mut SweepView<'a>,
+    ledger: Ledger,
+    /// The finished runs of this results directory.
+    index: Index,
+    queue: Queue,
+    /// The trials that the launcher has, by number.
+    running: BTreeMap<usize, Attempt<'s>>,
+    tally: Tally,
+    /// Whether the sweep is to end before its trials do, for whatever reason.
+    halted: bool,
+}
+
+/// One attempt at a task.
+struct Attempt<'a> {
+    task: Task,
+    order: Order,
+    begun: Instant,
+    /// Once it runs.
+    display: Option<TrialProgress<'a>>,
+}
+
+impl Attempt<'_> {
+    fn took(&self) -> String {
+        duration(self.begun.elapsed().as_secs_f64())
+    }
+}
+
+impl ActiveSweep<'_, '_> {
+    /// Task after task until there is none.
+    fn work(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let mut ask_at = Some(begun);
+        loop {
+            self.watch(begun);
+            if ask_at.is_some_and(|time| time <= Instant::now()) {
+                ask_at = self.fill()?;
+            }
+            if self.running.is_empty() && (self.halted || ask_at.is_none()) {
+                return Ok(());
+            }
+            self.view.refresh();
+            for update in self.launcher.updates(TICK)? {
+                if matches!(update, Update::Ended(..)) {
+                    ask_at = Some(Instant::now());
+                }
+                self.handle_update(update)?;
+            }
+            if self.scheduler.detach && !self.halted {
+                self.tally.left = self.launcher.leave();
+                self.forget_running();
+            }
+        }
+    }
+
+    fn handle_update(&mut self, update: Update) -> Result<()> {
+        match update {
+            Update::Message(text) => self.scheduler.progress.message(&text),
+            Update::Noted(trial, kind, what) => {
+                let Some(attempt) = self.running.get_mut(&trial) else { return Ok(()) };
+                if kind == Kind::Requeued {
+                    self.scheduler.progress.message(&format!("{}: {what}", attempt.order.name));
+                    attempt.display = None;
+                }
+                self.note(&self.running[&trial].task, kind, Some(&what))?;
+            }
+            Update::Begun(trial) => {
+                if let Some(attempt) = self.running.get_mut(&trial) {
+                    attempt.begun = Instant::now();
+                    attempt.display = Some(self.scheduler.progress.start(trial));
+                }
+            }
+            Update::Event(trial, event) => {
+                let display = self.running.get_mut(&trial).and_then(|attempt| attempt.display.as_mut());
+                display.into_iter().for_each(|display| display.handle_event(&event));
+            }
+            Update::Ended(trial, ending) => self.end(trial, ending)?,
+        }
+        Ok(())
+    }
+
+    /// The launcher's trials go on without the driver, which ends.
+    fn forget_running(&mut self) {
+        self.halted = true;
+        self.running.clear();
+    }
+
+    /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
+    fn fill(&mut self) -> Result<Option<Instant>> {
+        let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
+        while !self.halted && self.running.len() < self.launcher.places() {
+            let free = |job: &Job| {
+                if !self.launcher.has_room(job.trial) {
+                    return Ok(false);
+                }
+                let run_dir = run_dir(sweep_dir, &trials[job.trial]);
+                let held = self.launcher.holds(&run_dir, &job.identity);
+                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
+            };
+            match self.queue.next(free)? {
+                Next::Run(task) => self.begin(task)?,
+                Next::Wait => return Ok(Some(Instant::now() + PATIENCE)),
+                Next::Done => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops the sweep when a signal comes or the time is up: every running trial saves a checkpoint first.
+    fn watch(&mut self, begun: Instant) {
+        let hours = self.scheduler.policy.max_hours;
+        if self.halted {
+            return;
+        }
+        if !self.scheduler.stop.is_raised() {
+            if let Some(hours) = hours.filter(|hours| begun.elapsed().as_secs_f64() > hours * 3600.0) {
+                self.halt(&format!("max_hours = {hours}"));
+            }
+        } else if let Some(what) = self.launcher.leave() {
+            self.tally.stopped = Some(what);
+            self.forget_running();
+        } else {
+            self.scheduler.progress.message(
+                "stopping: every running trial saves a checkpoint first (once more to stop at once)",
+            );
+            self.halt("a signal");
+        }
+    }
+
+    /// Ends the sweep in order.
+    fn halt(&mut self, reason: &str) {
+        self.tally.stopped.get_or_insert(format!("stopped by {reason}"));
+        self.halted = true;
+        self.launcher.stop();
+    }
+
+    /// Ends the sweep after an error, which is what will be reported.
+    fn stop_after_error(&mut self) {
+        self.halted = true;
+        if self.launcher.leave().is_some() {
+            return self.forget_running();
+        }
+        self.launcher.stop();
+        while !self.running.is_empty() {
+            let Ok(updates) = self.launcher.updates(TICK) else { return };
+            for update in updates {
+                let _ = self.handle_update(update);
+            }
+        }
+    }
+
+    /// Makes a task's place and starts it, if anything is left to do.
+    fn begin(&mut self, task: Task) -> Result<()> {
+        let trial = &self.scheduler.trials[task.job.trial];
+        let order = Order {
+            trial: task.job.trial,
+            name: format!("{} seed {}", trial.row, trial.seed),
+            identity: task.job.identity.clone(),
+            run_dir: run_dir(self.scheduler.sweep_dir, trial),
+            until: task.until,
+        };
+        let held = self.launcher.holds(&order.run_dir, &order.identity);
+        match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
+            Ok(true) => {
+                self.view.begin(trial, &order.run_dir);
+                self.view.rewrite(trial, &order.run_dir);
+                self.view.end(trial);
+                self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
+                self.queue.settle(&task);
+                self.tally.finished += 1;
+                return Ok(());
+            }
+            Ok(false) => self.view.begin(trial, &order.run_dir),
+            // The run that stands there is at fault: a matter of this trial, not of the sweep.
+            Err(error) if error.exit_code() == 2 => {
+                let failure = Failure {
+                    identity: task.job.identity.clone(),
+                    kind: FailureKind::Failed,
+                    reason: "not started".to_string(),
+                    detail: error.to_string(),
+                    attempts: task.job.failures + 1,
+                };
+                return self.failed(&task, &order, "0s", failure);
+            }
+            Err(error) => return Err(error),
+        }
+        if !held {
+            self.note(&task, Kind::Started, None)?;
+        }
+        self.launcher.start(order.clone())?;
+        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display: None });
+        Ok(())
+    }
+
+    /// An attempt is over: what follows from its ending.
+    fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
+        let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
+        let took = attempt.took();
+        let Attempt { task, order, .. } = attempt;
+        match confirm(ending, &order.run_dir, &order.identity) {
+            Ending::Finished => {
+                self.note(&task, Kind::Finished, None)?;
+                let metrics = final_metrics(&order.run_dir);
+                self.scheduler.progress.finished(order.trial, &metrics);
+                self.scheduler.progress.message(&format!(
+                    "{}: finished in {took}{}",
+                    order.name,
+                    scores(&metrics)
+                ));
+                self.view.end(&self.scheduler.trials[order.trial]);
+                self.queue.settle(&task);
+                self.tally.finished += 1;
+            }
+            Ending::Stopped => self.stopped(&task, &order, &took)?,
+            Ending::Requeued(why) => {
+                self.note(&task, Kind::Requeued, Some(&why))?;
+                self.scheduler.progress.message(&format!("{}: {why}; it goes on", order.name));
+                self.queue.requeue(&task);
+            }
+            Ending::Left(why) => {
+                self.note(&task, Kind::Stopped, Some(&why))?;
+                self.scheduler.progress.message(&format!("{}: {why}", order.name));
+                self.queue.settle(&task);
+                self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
+            }
+            Ending::Failed { kind, reason, detail } => {
+                let attempts = task.job.failures + 1;
+                let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
+                self.failed(&task, &order, &took, failure)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
+    fn make_place(&mut self, task: &Task, trial: &Trial, order: &Order) -> Result<bool> {
+        let Scheduler { results, sweep_dir, .. } = *self.scheduler;
+        let Order { name, run_dir, .. } = order;
+        let threads = self.launcher.threads();
+        if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
+            self.scheduler.progress.message(&format!(
+                "{}: its settings or data changed; the old run is in {}",
+                run_dir.display(),
+                place.display()
+            ));
+            self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
+        }
+        self.index.refresh(results);
+        let (other, what, finished) = match place::reuse(&self.index, run_dir, trial, &task.job, threads) {
+            Ok(Reuse::Nothing) => return Ok(false),
+            Ok(Reuse::Whole { other, moved }) => {
+                if let Some(place) = moved {
+                    self.scheduler.progress.message(&format!(
+                        "{}: the unfinished run is in {}",
+                        run_dir.display(),
+                        place.display()
+                    ));
+                    self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
+                }
+                (other, "the same trial finished in", true)
+            }
+            Ok(Reuse::Begun(other)) => (other, "goes on with the run that had been moved to", false),
+            Ok(Reuse::Training(other)) => (other, "goes on from the training of", false),
+            Err(error) => {
+                self.scheduler.progress.message(&format!("{name}: {error}; it is trained anew"));
+                place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
+                return Ok(false);
+            }
+        };
+        self.scheduler.progress.message(&format!("{name}: {what} {}", other.display()));
+        self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
+        Ok(finished)
+    }
+
+    /// The trial ended with its state saved: as it was told to, or because something else told it so.
+    fn stopped(&mut self, task: &Task, order: &Order, took: &str) -> Result<()> {
+        let Order { name, run_dir, .. } = order;
+        if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
+            self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
+            self.scheduler
+                .progress
+                .message(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
+            self.queue.pause(task, dev_loss);
+            return Ok(());
+        }
+        self.note(task, Kind::Stopped, None)?;
+        self.scheduler.progress.message(&format!("{name}: stopped after {took}, its state is saved"));
+        if self.halted || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
+            self.queue.settle(task);
+            let stopped = &mut self.tally.stopped;
+            stopped.get_or_insert_with(|| format!("{name} was stopped from outside"));
+        } else {
+            // Somebody else stopped it, or another process had begun it a moment before.
+            self.queue.retry(task);
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, task: &Task, order: &Order, took: &str, failure: Failure) -> Result<()> {
+        let Order { name, run_dir, .. } = order;
+        // What is no run, or another sweep's, is not written into.
+        if check_vacant(run_dir).is_ok() && !place::is_behind_link(run_dir) {
+            failure.save(run_dir)?;
+        }
+        let log = run_dir.join(crate::experiment::LOG_FILE);
+        let again = self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halted;
+        let kind = if again { Kind::Retried } else { Kind::Failed };
+        self.note(task, kind, Some(&failure.reason))?;
+        self.scheduler.progress.failed(order.trial, &failure, &log, again);
+        self.scheduler.progress.message(&format!(
+            "{name}: {} after {took}{}; {}\n    {}",
+            failure.reason,
+            if again { ", to be tried again" } else { "" },
+            log.display(),
+            failure.detail.replace('\n', "\n    ")
+        ));
+        if again {
+            self.queue.retry(task);
+            return Ok(());
+        }
+        // A process that was killed has not said that it ended.
+        let trial = &self.scheduler.trials[task.job.trial];
+        if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
+            self.view.rewrite(trial, run_dir);
+        }
+        self.view.end(trial);
+        self.queue.settle(task);
+        self.tally.failed.push((task.job.trial, failure));
+        if self.scheduler.policy.fail_fast {
+            self.halt(&format!("--fail-fast after {name} failed"));
+        }
+        Ok(())
+    }
+
+    fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
+        self.scheduler.progress.note(task.job.trial, event, reason);
+        let trial = &self.scheduler.trials[task.job.trial];
+        self.ledger.note(&Event {
+            event,
+            row: &trial.row,
+            seed: trial.seed,
+            identity: &task.job.identity,
+            reason,
+        })
+    }
+}
+
+/// A trial has finished if it left its record, and only then.
+fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
+    let reason = match Record::load(run_dir) {
+        Ok(Some(record)) if record.identity == identity => return Ending::Finished,
+        _ if ending != Ending::Finished => return ending,
+        Ok(_) => "ended without a record of its own".to_string(),
+        Err(error) => error.to_string(),
+    };
+    Ending::Failed { kind: FailureKind::Failed, reason, detail: String::new() }
+}
+
+/// The dev loss that the run measured at an update.
+fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
+    let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).ok()?;
+    rows.into_iter().find(|row| row.step == step && row.tag == DEV_LOSS).map(|row| row.value)
+}
+
+/// The final scores by tag; none if there is no sound record.
+fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
+    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
+}
+
+fn scores(metrics: &BTreeMap<String, f64>) -> String {
+    metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
+}

@@ -1,0 +1,145 @@
+//! A section of a sweep: rows, and the factors that multiply them, as a sweep file or one that it includes states them.
+
+use super::condition::Condition;
+use super::factor::{Factor, MOST_COMBINATIONS, too_many};
+use super::file::{RowFile, SectionFile};
+use super::label;
+use super::read_factors::factors;
+use super::settings::{Setting, mistake, place_of, settings, tables};
+use crate::config::toml_tree::{Node, Table, Value};
+use crate::error::{Place, Result};
+use std::collections::HashSet;
+
+/// Rows and the factors that multiply them.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The first part of its rows' labels.
+    pub label: Option<String>,
+    pub place: Place,
+    pub seeds: Vec<u64>,
+    /// Changes of every row of the section, made before the row's own.
+    pub set: Vec<Setting>,
+    /// Empty: one row without a label that changes nothing.
+    pub rows: Vec<Row>,
+    /// In the order of the file.
+    pub factors: Vec<Factor>,
+    /// Combinations that match one of them are left out.
+    pub exclude: Vec<Condition>,
+    /// Of rows that name none: the letter of the paper's row group.
+    pub group: Option<String>,
+}
+
+/// A named set of changes.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub label: String,
+    pub label_place: Place,
+    /// The letter of the paper's row group.
+    pub group: Option<String>,
+    /// The row of the published table that this one repeats.
+    pub paper: Option<String>,
+    pub paper_place: Place,
+    pub set: Vec<Setting>,
+    /// Only combinations that match are rows.
+    pub when: Option<Condition>,
+}
+
+/// The sections of a file that were read as `files` from `tree`.
+pub fn read_sections(files: Vec<SectionFile>, tree: &Table, seeds: &[u64]) -> Result<Vec<Section>> {
+    let section = |(file, (table, node)): (SectionFile, (&Table, &Node))| {
+        let SectionFile {
+            label,
+            group,
+            seeds: own,
+            set: _,
+            row,
+            point: _,
+            zip: _,
+            axes: _,
+            random: _,
+            exclude: _,
+        } = file;
+        let place = place_of(table, "label", &node.place);
+        check_label(&label, &place)?;
+        if let Some(own) = &own {
+            check_seeds(own, table.get("seeds"))?;
+        }
+        Ok(Section {
+            group: group.or_else(|| Some(label.clone())),
+            label: Some(label),
+            seeds: own.unwrap_or_else(|| seeds.to_vec()),
+            set: settings(table.get("set"), "set", &[])?,
+            rows: read_rows(row, table)?,
+            factors: factors(table)?,
+            exclude: exclusions(table)?,
+            place,
+        })
+    };
+    files.into_iter().zip(tables(tree, "section")).map(section).collect()
+}
+
+/// The rows of a file or section that were read as `files` from `table`.
+pub fn read_rows(files: Vec<RowFile>, table: &Table) -> Result<Vec<Row>> {
+    let row = |(file, (table, node)): (RowFile, (&Table, &Node))| {
+        let RowFile { label, group, paper, set: _, when: _ } = file;
+        let label_place = place_of(table, "label", &node.place);
+        check_label(&label, &label_place)?;
+        Ok(Row {
+            label,
+            label_place,
+            group,
+            paper,
+            paper_place: place_of(table, "paper", &node.place),
+            set: settings(table.get("set"), "set", &[])?,
+            when: Condition::when(table.get("when"))?,
+        })
+    };
+    files.into_iter().zip(tables(table, "row")).map(row).collect()
+}
+
+/// The place of each item of the array at `key`.
+pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
+    match table.get(key) {
+        Some(Node { value: Value::Array(items), .. }) => {
+            items.iter().map(|item| item.place.clone()).collect()
+        }
+        Some(node) => vec![node.place.clone()],
+        None => vec![otherwise.clone()],
+    }
+}
+
+/// The combinations that a file or section leaves out.
+pub fn exclusions(table: &Table) -> Result<Vec<Condition>> {
+    tables(table, "exclude").into_iter().map(|(_, node)| Condition::read(node, "exclude")).collect()
+}
+
+fn check_label(label: &str, place: &Place) -> Result<()> {
+    match label::label_problem(label) {
+        Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
+        None => Ok(()),
+    }
+}
+
+/// Seeds as a file states them at `node`: at least one, none twice.
+///
+/// # Errors
+/// A mistake at the array or the seed.
+pub fn check_seeds(seeds: &[u64], node: Option<&Node>) -> Result<()> {
+    let Some(Node { value: Value::Array(items), place }) = node else {
+        return Ok(());
+    };
+    if seeds.is_empty() {
+        let help = "state at least one, as in seeds = [1, 2, 3]";
+        return Err(mistake("seeds = [] leaves nothing to run", place, help));
+    }
+    if seeds.len() > MOST_COMBINATIONS {
+        return Err(too_many(place));
+    }
+    let mut stated = HashSet::new();
+    for (seed, item) in seeds.iter().zip(items) {
+        if !stated.insert(seed) {
+            return Err(mistake(format!("seeds states {seed} twice"), &item.place, "remove one of them"));
+        }
+    }
+    Ok(())
+}

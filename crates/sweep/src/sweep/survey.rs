@@ -1,0 +1,75 @@
+//! What is finished and what is to be done, before anything starts.
+
+use super::scheduler::Scheduler;
+use super::trial::run_dir;
+use super::trial_queue::Job;
+use crate::config::{identity, training_identity};
+use crate::data;
+use crate::error::{Error, Result};
+use crate::results::record::{Failure, Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is there before anything starts.
+#[derive(Debug)]
+pub struct Survey {
+    /// Identity of every trial, in order.
+    pub identities: Vec<String>,
+    /// Trials that are finished, by number.
+    pub finished: BTreeSet<usize>,
+    /// The last failure of unfinished trials that have one with the present settings, by number.
+    pub failures: BTreeMap<usize, Failure>,
+    /// The unfinished trials.
+    pub jobs: Vec<Job>,
+}
+
+impl Scheduler<'_> {
+    /// Opens every corpus, which for a generated one means preparing it, and sees what is finished.
+    ///
+    /// # Errors
+    /// A corpus that is not prepared: nothing was started.
+    pub fn survey(&self) -> Result<Survey> {
+        let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
+        let mut survey = Survey {
+            identities: Vec::new(),
+            finished: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            jobs: Vec::new(),
+        };
+        for (number, trial) in self.trials.iter().enumerate() {
+            let experiment = &trial.experiment;
+            let key = serde_json::to_string(&experiment.data).map_err(|e| Error::failed(e.to_string()))?;
+            let fingerprint = match fingerprints.get(&key) {
+                Some(known) => known.clone(),
+                None => {
+                    let data = data::open(&experiment.data, self.data_root)?;
+                    fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
+                }
+            };
+            let identity = identity(experiment, &fingerprint);
+            let run_dir = run_dir(self.sweep_dir, trial);
+            // The process of a trial whose record is damaged sets it aside, or says why it cannot.
+            let record = Record::load(&run_dir).ok().flatten();
+            if record.is_some_and(|record| record.identity == identity) {
+                survey.finished.insert(number);
+            } else {
+                let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
+                survey.failures.extend(failure.map(|failure| (number, failure)));
+                survey.jobs.push(self.job(number, &identity, &fingerprint));
+            }
+            survey.identities.push(identity);
+        }
+        Ok(survey)
+    }
+
+    fn job(&self, trial: usize, identity: &str, fingerprint: &str) -> Job {
+        let experiment = &self.trials[trial].experiment;
+        let rungs = self.policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
+        Job {
+            trial,
+            identity: identity.to_string(),
+            training: training_identity(experiment, fingerprint),
+            failures: 0,
+            rungs: rungs.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The `[table]` of a sweep: checked, and as the layout that results are put into.
+
+use super::combine::about_row;
+use super::settings::mistake;
+use super::spec::SweepSpec;
+use super::trial::Trial;
+use crate::error::{Diagnostic, Place, Result, nearest};
+use crate::results::hyperparameters::Hyperparameters;
+use crate::results::metric::METRICS;
+use crate::results::published::Published;
+use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
+
+/// How the results of these trials are laid out in a table.
+///
+/// # Errors
+/// The published table cannot be read.
+pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
+    let mut rows: Vec<RowLayout> = Vec::new();
+    for trial in trials {
+        let recipe = &trial.experiment.data.recipe;
+        match rows.last_mut() {
+            Some(row) if row.label == trial.row => row.seeds.push(trial.seed),
+            _ => rows.push(RowLayout {
+                label: trial.row.clone(),
+                system: trial.system.clone(),
+                pair: format!("{}-{}", recipe.source_language, recipe.target_language),
+                group: trial.group.clone(),
+                paper: trial.paper.clone(),
+                changes: trial.changes.clone(),
+                hyperparameters: Hyperparameters::of(&trial.experiment.model, &trial.experiment.training),
+                seeds: vec![trial.seed],
+            }),
+        }
+    }
+    let published = spec.table.paper.as_deref().map(Published::named).transpose()?;
+    Ok(Layout {
+        form: spec.table.layout,
+        columns: spec.table.columns.clone(),
+        published,
+        base: base(spec, trials).map(String::from),
+        peak_tflops: spec.table.peak_tflops.clone(),
+        rows,
+    })
+}
+
+/// The label of the row that others are compared with: the one named, the one that repeats the paper's base, or
+/// the one that is called so.
+fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
+    let find =
+        |is: &dyn Fn(&Trial) -> bool| trials.iter().find(|trial| is(trial)).map(|trial| trial.row.as_str());
+    spec.table
+        .base
+        .as_deref()
+        .or_else(|| find(&|trial| trial.paper.as_deref() == Some("base")))
+        .or_else(|| find(&|trial| trial.row == "base"))
+        .or_else(|| find(&|trial| trial.system == "base"))
+}
+
+/// The row that `[table]` names as the base.
+///
+/// # Errors
+/// A mistake where there is no such row.
+pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
+    let Some(base) = &spec.table.base else { return Ok(()) };
+    if trials.iter().any(|trial| trial.row == *base) {
+        return Ok(());
+    }
+    let mut labels: Vec<&str> = trials.iter().map(|trial| trial.row.as_str()).collect();
+    labels.dedup();
+    let place = spec.place(&["table", "base"], None);
+    Err(mistake(format!("table.base = {base:?} is not a row of the sweep"), &place, accepted(base, &labels)))
+}
+
+/// Layout, columns, published rows and peaks that the sweep names.
+///
+/// # Errors
+/// A mistake at its place.
+pub fn check_table(spec: &SweepSpec) -> Result<()> {
+    check_columns(spec)?;
+    for (device, tflops) in &spec.table.peak_tflops {
+        if !(tflops.is_finite() && *tflops > 0.0) {
+            let place = spec.place(&["table", "peak_tflops", device], None);
+            let message = format!("table.peak_tflops: {tflops} for {device:?} is not a valid rate");
+            return Err(mistake(
+                message,
+                &place,
+                "expected 10¹² operations per second, a number above 0 such as 0.05",
+            ));
+        }
+    }
+    let published = spec.table.paper.as_deref().map(Published::named).transpose();
+    let published = published.map_err(|error| error.at(Some(spec.place(&["table", "paper"], None))))?;
+    check_form(spec, published.as_ref())?;
+    for row in spec.sections.iter().flat_map(|section| &section.rows) {
+        match (&row.paper, &published) {
+            (Some(label), Some(table)) => {
+                let unknown =
+                    |error: Diagnostic| about_row(error.at(Some(row.paper_place.clone())).into(), &row.label);
+                table.row(label).map_err(unknown)?;
+            }
+            (Some(label), None) => {
+                let message =
+                    format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
+                let help = "add paper = \"table3\" under [table], or remove `paper` from the row";
+                return Err(mistake(message, &row.paper_place, help));
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_columns(spec: &SweepSpec) -> Result<()> {
+    let known = columns(&METRICS);
+    for (i, column) in spec.table.columns.iter().enumerate() {
+        let place = spec.place(&["table", "columns"], Some(i));
+        if !known.contains(column) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
+        }
+        if spec.table.columns[..i].contains(column) {
+            return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether layout, columns and the published table go together.
+fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
+    let place = |key: &str| -> Place { spec.place(&["table", key], None) };
+    let name = published.map(|published| published.name.as_str());
+    let form = spec.table.layout;
+    match (form, name) {
+        (Form::Table3, Some(name)) if name != "table3" => {
+            let message = format!("layout = \"table3\" cannot show {name:?}");
+            Err(mistake(message, &place("paper"), "expected paper = \"table3\", or no `paper`"))
+        }
+        (Form::Table2, Some("table3")) => {
+            let message = "layout = \"table2\" cannot show \"table3\"";
+            Err(mistake(message, &place("paper"), "expected paper = \"table2\", or no `paper`"))
+        }
+        (Form::List, Some("table2")) => {
+            let message =
+                "paper = \"table2\" has a score for each language pair, but layout = \"list\" shows one";
+            let help = "name \"table2-en-de\" or \"table2-en-fr\", or add layout = \"table2\"";
+            Err(mistake(message, &place("paper"), help))
+        }
+        (Form::Table2, _) if !spec.table.columns.is_empty() => {
+            let message = format!("layout = \"table2\" shows only {TABLE2_COLUMN} and the cost of training");
+            Err(mistake(message, &place("columns"), "remove `columns`, or the layout"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The nearest name and the list of all.
+fn accepted(name: &str, names: &[&str]) -> String {
+    let guess =
+        nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("did you mean {near:?}? "));
+    format!("{guess}accepted: {}", names.join(", "))
+}

@@ -1,0 +1,122 @@
+//! The charts of TensorBoard's Custom Scalars page: for each group of the table the curves of its rows beside
+//! those of the rows that belong to none, and at the end every seed.
+
+use crate::results::metric::{Metric, on_sets};
+use crate::sweep::trial::Trial;
+use crate::telemetry::chart_layout::{Category, Chart, Curves};
+use std::collections::BTreeSet;
+
+/// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last one first: what tables show
+/// comes in their order, the rest behind it.
+pub fn charted(metrics: &[Metric]) -> Vec<(String, String)> {
+    let charted = on_sets(metrics, |metric| metric.charted).into_iter();
+    let (usual, others): (Vec<_>, Vec<_>) = charted.partition(|(metric, set)| metric.usual.contains(set));
+    let named = |(metric, set): (&Metric, &str)| (metric.tag(set), metric.of_set(set));
+    others.into_iter().chain(usual.into_iter().rev()).map(named).collect()
+}
+
+/// The group of all rows in a sweep without groups.
+const ALL: &str = "all rows";
+
+/// The tag of a row's mean in the charts of a group, or of a bound of its spread.
+pub fn tag(group: &str, metric: &str, curve: &str) -> String {
+    format!("seeds/{group}/{metric}/{curve}")
+}
+
+/// The groups of the table, in its order.
+pub fn groups(trials: &[Trial]) -> Vec<&str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for group in trials.iter().filter_map(|trial| trial.group.as_deref()) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    if groups.is_empty() { vec![ALL] } else { groups }
+}
+
+/// The groups in whose charts a row is: its own, or all if it has none.
+pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
+    trial.group.as_deref().map_or_else(|| groups(trials), |group| vec![group])
+}
+
+/// The page.
+pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
+    let charted = charted(metrics);
+    let seeds: BTreeSet<u64> = trials.iter().map(|trial| trial.seed).collect();
+    let of_group = |group: &str| {
+        let chart = |(metric, title): &(String, String)| {
+            let curves = match seeds.len() {
+                1 => Curves::Tags(format!("^{}$", regex::escape(&tag(group, metric, "mean")))),
+                _ => Curves::Band {
+                    value: tag(group, metric, "mean"),
+                    lower: tag(group, metric, "lower"),
+                    upper: tag(group, metric, "upper"),
+                },
+            };
+            Chart { title: title.clone(), curves }
+        };
+        let kind = if seeds.len() == 1 { "" } else { ": mean ± standard deviation over seeds" };
+        let name = if group == ALL { ALL.to_string() } else { format!("group {group}") };
+        Category { title: format!("{name}{kind}"), charts: charted.iter().map(chart).collect() }
+    };
+    let every = charted.iter().map(|(metric, title)| Chart {
+        title: title.clone(),
+        curves: Curves::Tags(format!("^{}$", regex::escape(metric))),
+    });
+    let every = Category { title: "every seed".to_string(), charts: every.collect() };
+    groups(trials).into_iter().map(of_group).chain([every]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::examples::with_chrf;
+    use crate::results::metric::METRICS;
+    use crate::sweep::expand::{TrialPurpose, expand};
+    use crate::sweep::spec::SweepSpec;
+    use std::path::Path;
+
+    fn trials(sweep: &str) -> Vec<Trial> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
+        std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
+        expand(TrialPurpose::Train, &SweepSpec::load(&path).unwrap(), &[]).unwrap()
+    }
+
+    #[test]
+    fn what_tables_show_is_shown_first_and_a_further_metric_behind_those_before_it() {
+        let tags = |metrics: &[Metric]| charted(metrics).into_iter().map(|(tag, _)| tag).collect::<Vec<_>>();
+        assert_eq!(tags(&METRICS), ["train/loss", "dev/loss", "test/bleu", "dev/bleu", "dev/perplexity"]);
+        assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/bleu", "dev/chrf"]);
+    }
+
+    #[test]
+    fn each_group_has_its_charts_and_rows_without_one_are_in_all() {
+        let trials = trials(
+            "seeds = [1, 2]\n[[row]]\nlabel = \"base\"\n\
+             [[row]]\nlabel = \"h1\"\ngroup = \"A\"\nset = { \"model.heads\" = 1 }\n\
+             [[row]]\nlabel = \"deep\"\ngroup = \"C (size)\"\nset = { \"model.layers\" = 3 }\n",
+        );
+        let titles: Vec<String> =
+            layout(&METRICS, &trials).into_iter().map(|category| category.title).collect();
+        assert_eq!(titles.len(), 3);
+        assert!(titles[0].starts_with("group A: mean") && titles[1].starts_with("group C (size): mean"));
+        assert_eq!(titles[2], "every seed");
+        let of = |row: &str| groups_of(trials.iter().find(|trial| trial.row == row).unwrap(), &trials);
+        assert_eq!((of("base"), of("h1")), (vec!["A", "C (size)"], vec!["A"]));
+    }
+
+    #[test]
+    fn with_one_seed_there_is_no_band_and_patterns_match_their_tags_alone() {
+        let trials = trials(
+            "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n",
+        );
+        let layout = layout(&METRICS, &trials);
+        assert_eq!(layout[0].title, "all rows");
+        let Curves::Tags(pattern) = &layout[0].charts[4].curves else { panic!("{layout:?}") };
+        let pattern = regex::Regex::new(pattern).unwrap();
+        assert!(pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
+        assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "upper")));
+    }
+}

@@ -1,0 +1,130 @@
+//! The columns of TensorBoard's HParams page: the settings that vary, and the scores.
+
+use crate::experiment::settings;
+use crate::results::metric::{BEST, Metric, final_tag, on_sets};
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::trial::Trial;
+use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
+use std::collections::BTreeSet;
+
+/// The page of a sweep.
+pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
+    let drawn = drawn_keys(spec);
+    let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
+    let keys: BTreeSet<&String> = all.iter().flat_map(|settings| settings.keys()).collect();
+    let rows = trials.iter().map(|trial| HParamValue::Text(trial.row.clone()));
+    let mut hparams = vec![HParamColumn::from_values("row", rows)];
+    // Widths that follow from the number of heads would only fill the page.
+    let stated = |key: &str| match key {
+        "model.d_k" => trials.iter().any(|trial| trial.experiment.model.d_k.is_some()),
+        "model.d_v" => trials.iter().any(|trial| trial.experiment.model.d_v.is_some()),
+        _ => true,
+    };
+    for key in keys.into_iter().filter(|key| stated(key.as_str())) {
+        let values = all.iter().filter_map(|settings| settings.get(key)).cloned();
+        let mut column = HParamColumn::from_values(key.clone(), values);
+        if drawn.contains(key) {
+            column.domain = interval(column.domain);
+        }
+        // A setting that some rows do not have varies too.
+        column.differs |= all.iter().any(|settings| !settings.contains_key(key));
+        hparams.extend(column.differs.then_some(column));
+    }
+    let column = |(metric, set): (&Metric, &str)| {
+        let tag = metric.tag(set);
+        // The best of a training is written under its own tag, which has one value alone.
+        MetricColumn { tag: if set == BEST { tag } else { final_tag(&tag) }, title: metric.of_set(set) }
+    };
+    ExperimentSummary {
+        name: spec.name.clone(),
+        description: format!("{} trials of the sweep {}", trials.len(), spec.name),
+        hparams,
+        metrics: on_sets(metrics, |metric| metric.hparams).into_iter().rev().map(column).collect(),
+    }
+}
+
+/// The keys that `[random]` draws: any value of a range could have come.
+fn drawn_keys(spec: &SweepSpec) -> BTreeSet<String> {
+    let factors = spec.sections.iter().flat_map(|section| &section.factors);
+    let choices = factors.filter(|factor| factor.drawn).flat_map(|factor| &factor.choices);
+    choices.flat_map(|choice| &choice.changes).map(|change| change.setting.key.clone()).collect()
+}
+
+/// From the least to the greatest of the numbers; unchanged if there are other values.
+fn interval(domain: HParamDomain) -> HParamDomain {
+    let HParamDomain::Discrete(values) = &domain else { return domain };
+    let numbers: Option<Vec<f64>> = values
+        .iter()
+        .map(|value| if let HParamValue::Number(number) = value { Some(*number) } else { None })
+        .collect();
+    match numbers {
+        Some(numbers) if numbers.len() > 1 => HParamDomain::Interval {
+            min: numbers.iter().copied().fold(f64::INFINITY, f64::min),
+            max: numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        },
+        _ => domain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::examples::with_chrf;
+    use crate::results::metric::METRICS;
+    use HParamValue::{Number, Text};
+    use std::path::Path;
+
+    fn of(metrics: &[Metric], sweep: &str) -> ExperimentSummary {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
+        std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
+        let spec = SweepSpec::load(&path).unwrap();
+        let trials =
+            crate::sweep::expand::expand(crate::sweep::expand::TrialPurpose::Train, &spec, &[]).unwrap();
+        summary(metrics, &spec, &trials)
+    }
+
+    fn columns(sweep: &str) -> Vec<HParamColumn> {
+        of(&METRICS, sweep).hparams
+    }
+
+    #[test]
+    fn the_scores_are_those_of_the_table_of_metrics() {
+        let scores = |metrics: &[Metric]| {
+            let found = of(metrics, "seeds = [1]\n[[row]]\nlabel = \"base\"\n").metrics;
+            found.into_iter().map(|column| (column.tag, column.title)).collect::<Vec<_>>()
+        };
+        let shown = [
+            ("final/test_bleu", "test BLEU"),
+            ("final/dev_bleu", "dev BLEU"),
+            ("final/dev_perplexity", "dev perplexity"),
+            ("best/dev_perplexity", "best dev perplexity"),
+        ];
+        assert_eq!(scores(&METRICS), shown.map(|(tag, title)| (tag.into(), title.into())));
+        assert!(scores(&with_chrf()).contains(&("final/test_chrf".into(), "test chrF".into())));
+    }
+
+    #[test]
+    fn columns_are_the_row_and_the_settings_that_vary() {
+        let found = columns(
+            "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"deep\"\nset = { \"model.layers\" = 3, \"training.clip_norm\" = 1.0 }\n",
+        );
+        let names: Vec<&str> = found.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["row", "model.layers", "training.clip_norm"]);
+        assert_eq!(found[0].domain, HParamDomain::Discrete(vec![Text("base".into()), Text("deep".into())]));
+        assert_eq!(found[1].domain, HParamDomain::Discrete(vec![Number(2.0), Number(3.0)]));
+        assert!(found.iter().all(|column| column.differs));
+    }
+
+    #[test]
+    fn what_is_drawn_has_a_range() {
+        let found = columns(
+            "seeds = [1]\n[random]\nseed = 1\ncount = 4\n\"model.dropout\" = { uniform = [0.0, 0.5] }\n\"model.norm\" = { choice = [\"pre\", \"post\"] }\n",
+        );
+        let domain = |name: &str| &found.iter().find(|column| column.name == name).unwrap().domain;
+        let HParamDomain::Interval { min, max } = domain("model.dropout") else { panic!("{found:?}") };
+        assert!(0.0 <= *min && min < max && *max <= 0.5);
+        assert!(matches!(domain("model.norm"), HParamDomain::Discrete(_)));
+    }
+}

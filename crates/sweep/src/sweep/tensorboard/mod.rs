@@ -1,0 +1,152 @@
+//! A sweep as a whole in TensorBoard: the columns of the HParams page, the charts of the Custom Scalars page, the
+//! table, and for each row the mean over its seeds with its spread.
+//!
+//! The columns, charts and table are in the sweep's own directory, the means in `<row>/mean`. All of it follows
+//! from the run directories, and TensorBoard's files are a view: what cannot be written is said, once.
+
+mod charts;
+mod columns;
+pub mod mean_directory;
+mod spread;
+
+use super::collect;
+use super::spec::SweepSpec;
+use super::trial::{Trial, is_of};
+use crate::error::Result;
+use crate::experiment::view::{is_run, rewrite_events, write_difference};
+use crate::results::metric::METRICS;
+use crate::results::render::Tabulated;
+use crate::results::table::ResultTable;
+use crate::telemetry::console::print_message;
+use crate::telemetry::tensorboard_file::EventWriter;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// At least this long, and [`SHARE`] times as long as it takes, lies between two rewrites of means and table: with
+/// many trials they take a while, and the trials must not wait for them.
+const INTERVAL: Duration = Duration::from_secs(2);
+const SHARE: u32 = 100;
+
+/// Writes what TensorBoard shows of a sweep.
+pub struct SweepView<'a> {
+    spec: &'a SweepSpec,
+    sweep_dir: &'a Path,
+    trials: &'a [Trial],
+    /// Absent after an error.
+    root: Option<Root>,
+    /// Rows with trials that ended since their mean was written.
+    behind: BTreeSet<&'a str>,
+    /// When to write again at the earliest.
+    due: Instant,
+}
+
+/// The sweep's own file.
+struct Root {
+    events: EventWriter,
+    /// The step of the last table.
+    ended: Option<u64>,
+}
+
+impl<'a> SweepView<'a> {
+    /// Begins the sweep's own file anew, with columns and charts.
+    pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &'a [Trial]) -> Self {
+        let begin = || {
+            let mut events = EventWriter::create(sweep_dir)?;
+            events.experiment(&columns::summary(&METRICS, spec, trials))?;
+            events.layout(&charts::layout(&METRICS, trials))?;
+            events.sync()?;
+            Ok(Root { events, ended: None })
+        };
+        let root = warn_on_error(begin());
+        SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
+    }
+
+    /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
+    pub fn begin(&self, trial: &Trial, run_dir: &Path) {
+        let base = base(self.trials);
+        warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
+    }
+
+    /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
+    pub fn end(&mut self, trial: &'a Trial) {
+        self.behind.insert(&trial.row);
+    }
+
+    /// Writes the means and the table that have changed, unless that was done a moment ago.
+    pub fn refresh(&mut self) {
+        let begun = Instant::now();
+        if self.behind.is_empty() || begun < self.due {
+            return;
+        }
+        self.write_means();
+        let SweepView { spec, sweep_dir, trials, .. } = *self;
+        self.write(|root| write_table(spec, sweep_dir, trials, root));
+        self.due = Instant::now() + INTERVAL.max(begun.elapsed() * SHARE);
+    }
+
+    /// The sweep is over, as far as it goes: the table with its comparisons.
+    pub fn conclude(&mut self, table: &ResultTable) {
+        self.write_means();
+        self.write(|root| root.show(table));
+    }
+
+    /// Writes to the sweep's own file, which is given up after an error.
+    fn write(&mut self, write: impl FnOnce(&mut Root) -> Result<()>) {
+        if let Some(root) = &mut self.root
+            && warn_on_error(write(root)).is_none()
+        {
+            self.root = None;
+        }
+    }
+
+    fn write_means(&mut self) {
+        for row in std::mem::take(&mut self.behind) {
+            warn_on_error(spread::write(self.sweep_dir, self.trials, row));
+        }
+    }
+
+    /// Writes a run's own file anew from its directory, as after a crash that left no end.
+    pub fn rewrite(&self, trial: &Trial, run_dir: &Path) {
+        if trial.experiment.run.tensorboard {
+            warn_on_error(is_run(run_dir).and_then(|is_run| match is_run {
+                true => rewrite_events(run_dir, &trial.experiment, &trial.row),
+                false => Ok(()),
+            }));
+        }
+    }
+}
+
+/// The values so far. The last table comes from [`SweepView::conclude`].
+fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
+    let records = collect::records(sweep_dir, trials, is_of)?;
+    let table = collect::values(spec, sweep_dir, trials, &records)?;
+    if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
+}
+
+impl Root {
+    /// Step by step more trials have ended; TensorBoard shows the latest table first.
+    fn show(&mut self, table: &ResultTable) -> Result<()> {
+        let ended = ended(table);
+        if self.ended.replace(ended) != Some(ended) {
+            self.events.text(ended, "comparison/table", &Tabulated::of(table)?.markdown())?;
+        }
+        self.events.sync()
+    }
+}
+
+/// How many trials have ended, well or badly.
+fn ended(table: &ResultTable) -> u64 {
+    (table.rows.iter().map(|row| row.finished).sum::<usize>() + table.failures.len()) as u64
+}
+
+/// The row that the others are compared with: the one called `base`, else the first.
+fn base(trials: &[Trial]) -> &Trial {
+    let named = trials.iter().find(|trial| trial.row == super::label::PLAIN);
+    named.unwrap_or_else(|| trials.first().expect("a sweep has trials"))
+}
+
+/// Prints an error as a warning: TensorBoard's files are no reason to end a sweep.
+fn warn_on_error<T>(outcome: Result<T>) -> Option<T> {
+    outcome.map_err(|error| print_message(&format!("warning: TensorBoard's files: {error}"))).ok()
+}

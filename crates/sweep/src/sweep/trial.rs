@@ -1,0 +1,36 @@
+//! One trial of a sweep: a row with a seed, its experiment, and where its run is.
+
+use crate::config::configuration_hash;
+use crate::config::experiment::Experiment;
+use crate::error::Place;
+use crate::results::record::Record;
+use std::path::{Path, PathBuf};
+
+/// One row with one seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The row's label, the section's and the choices' parts included: the name of its directory.
+    pub row: String,
+    /// The same without the section's label: rows of several sections may share it.
+    pub system: String,
+    pub group: Option<String>,
+    /// The row of the published table that this one repeats.
+    pub paper: Option<String>,
+    pub seed: u64,
+    /// What sets the row apart from the others, as (key, value in TOML).
+    pub changes: Vec<(String, String)>,
+    /// Resolved and checked; its label is the row's, its seed the trial's.
+    pub experiment: Experiment,
+    /// Where the row is stated.
+    pub place: Place,
+}
+
+/// Where a trial of the sweep in `sweep_dir` lives.
+pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
+    sweep_dir.join(&trial.row).join(format!("seed-{}", trial.seed))
+}
+
+/// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
+pub fn is_of(trial: &Trial, record: &Record) -> bool {
+    record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
+}

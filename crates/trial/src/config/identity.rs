@@ -1,0 +1,365 @@
+//! What makes two trials the same: a hash of everything that decides their results.
+//!
+//! Settings at their defaults are left out, so that an option added later leaves the identities of
+//! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
+
+use super::experiment::Experiment;
+use super::unread_keys::without_unread;
+use crate::data::{Corpus, FilePair};
+use crate::error::{Error, Result};
+use crate::fetch::compression::plain_name;
+use crate::model::{ModelConfig, Position};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Raised by hand when a change of the code changes what a configuration produces; results
+/// of another version are then never taken for those of this one. `tests/golden.rs` pins the results of each version.
+///
+/// - 2: identities leave out settings at their defaults.
+/// - 3: weights and dropout masks are drawn by the path of their variable or layer, no longer by its number.
+pub const RESULT_VERSION: u32 = 3;
+
+/// The identity of a trial: its configuration, seed, data (`fingerprint` of the prepared
+/// corpus) and [`RESULT_VERSION`]. 64 hexadecimal digits.
+///
+/// Not part of it: the label, the `[run]` section, names and addresses of the recipe, and
+/// the difference between a default stated and left out.
+pub fn identity(experiment: &Experiment, fingerprint: &str) -> String {
+    let mut tree = canonical_tree(experiment);
+    tree["fingerprint"] = fingerprint.into();
+    hash(&tree)
+}
+
+/// The identity of a trial's training: equal for trials that only decode differently, whose weights
+/// and curves are the same. Where BLEU is measured during training, decoding is a part of the curves.
+pub fn training_identity(experiment: &Experiment, fingerprint: &str) -> String {
+    let mut tree = canonical_tree(experiment);
+    tree["fingerprint"] = fingerprint.into();
+    if experiment.training.dev_bleu_interval_steps == 0
+        && let Some(tree) = tree.as_object_mut()
+    {
+        tree.remove("decoding");
+    }
+    hash(&tree)
+}
+
+/// The identity without seed and fingerprint: equal for the seeds of one row.
+pub fn configuration_hash(experiment: &Experiment) -> String {
+    let mut tree = canonical_tree(experiment);
+    if let Some(training) = tree["training"].as_object_mut() {
+        training.remove("seed");
+    }
+    hash(&tree)
+}
+
+/// What decides how long a target token takes and how much memory: equal for trials that differ in
+/// nothing but seeds, lengths of training, optimizer and decoding.
+pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
+    let tree = canonical_tree(experiment);
+    let training = &tree["training"];
+    hash(&serde_json::json!({
+        "fingerprint": fingerprint,
+        "model": tree["model"],
+        "micro_batch_tokens": training["micro_batch_tokens"],
+        "packed_length": training["packed_length"],
+        "precision": training["precision"],
+    }))
+}
+
+/// The resolved configuration as TOML that loads back to an equal value.
+///
+/// # Errors
+/// A number that TOML cannot hold: a seed of 2⁶³ or more.
+pub fn to_toml(experiment: &Experiment) -> Result<String> {
+    toml::to_string_pretty(experiment).map_err(|error| {
+        Error::user(format!("the configuration does not fit into TOML: {error}; use a smaller seed"))
+    })
+}
+
+/// The configuration with everything that cannot change a result set to one form.
+fn normalised(experiment: &Experiment) -> Experiment {
+    let mut same = experiment.clone();
+    same.label = None;
+    same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
+    if same.model.position != Position::Learned {
+        same.model.learned_positions = 0;
+    }
+    if !same.model.feed_forward {
+        let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
+        same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
+    }
+    same.data.recipe.name.clear();
+    if let Corpus::Files(files) = &mut same.data.recipe.corpus {
+        let evaluation = [&mut files.dev, &mut files.test].into_iter().flat_map(|pairs| &mut pairs.0);
+        files.train.iter_mut().chain(evaluation).for_each(keep_text_only);
+    }
+    same
+}
+
+/// Line counts and addresses are checks and hints, and a file may be compressed or not.
+fn keep_text_only(pair: &mut FilePair) {
+    let plain = |name: &str| plain_name(name).to_string();
+    *pair = FilePair {
+        source: plain(&pair.source),
+        target: plain(&pair.target),
+        pairs: None,
+        source_url: None,
+        target_url: None,
+        ..pair.clone()
+    };
+}
+
+fn canonical_tree(experiment: &Experiment) -> Value {
+    let same = normalised(experiment);
+    let mut tree = json(&same);
+    // Where and how a trial runs, and what is shown of it, is no part of it.
+    tree["run"].take();
+    tree["model"] = beyond_default(&same.model);
+    // Which numbers a trial draws is never left unsaid.
+    tree["training"] = beyond_default(&same.training);
+    tree["training"]["seed"] = same.training.seed.into();
+    tree["decoding"] = beyond_default(&same.decoding);
+    tree["result_version"] = RESULT_VERSION.into();
+    tree
+}
+
+/// The settings of a section that differ from their defaults.
+fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
+    let mut stated = json(section);
+    drop_defaults(&mut stated, &json(&T::default()));
+    stated
+}
+
+/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
+/// the section.
+fn drop_defaults(stated: &mut Value, defaults: &Value) {
+    let Some(stated) = stated.as_object_mut() else { return };
+    stated.retain(|key, value| match defaults.get(key) {
+        Some(default) if value == default => false,
+        Some(default) if default.is_object() => {
+            drop_defaults(value, default);
+            true
+        }
+        _ => true,
+    });
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn hash(tree: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(tree, &mut text);
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// JSON with sorted keys and no blanks, whatever order the map type keeps.
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        // -0.0 and 0.0 are one dropout.
+        Value::Number(number) if number.as_f64() == Some(0.0) => out.push('0'),
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{FilePairs, FilesCorpus};
+    use crate::model::Activation;
+
+    fn generated() -> Experiment {
+        let mut experiment = Experiment::of_generated_text();
+        let data = &mut experiment.data;
+        (data.lowercase, data.merges, data.max_length, data.max_length_ratio) = (false, 10, 20, 9.0);
+        experiment
+    }
+
+    fn changed(change: impl Fn(&mut Experiment)) -> Experiment {
+        let mut experiment = generated();
+        change(&mut experiment);
+        experiment
+    }
+
+    #[test]
+    fn a_shape_is_what_decides_the_cost_of_a_token() {
+        let shape = |change: fn(&mut Experiment)| shape_hash(&changed(change), "f");
+        let original = shape(|_| ());
+        let same: [fn(&mut Experiment); 5] = [
+            |e| e.training.seed = 9,
+            |e| e.training.steps = 9,
+            |e| e.training.batch_tokens = 9,
+            |e| e.training.label_smoothing = 0.0,
+            |e| e.decoding.beam = 1,
+        ];
+        let other: [fn(&mut Experiment); 4] = [
+            |e| e.model.dropout = 0.2,
+            |e| e.model.heads = 4,
+            |e| e.training.micro_batch_tokens = 9,
+            |e| e.training.packed_length = Some(7),
+        ];
+        assert!(same.into_iter().all(|change| shape(change) == original));
+        assert!(other.into_iter().all(|change| shape(change) != original));
+        assert_ne!(shape_hash(&generated(), "g"), original);
+    }
+
+    #[test]
+    fn what_cannot_change_a_result_keeps_the_identity() {
+        let original = identity(&generated(), "f");
+        assert_eq!(original.len(), 64);
+        let same: [fn(&mut Experiment); 7] = [
+            |e| e.model.activation = Activation::Relu,
+            |e| e.label = Some("x".into()),
+            |e| e.run.threads = 3,
+            |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
+            |e| e.model.learned_positions = 99,
+            |e| e.model.attention_dropout = -0.0,
+            |e| e.data.recipe.name = "other".into(),
+        ];
+        for (i, change) in same.iter().enumerate() {
+            assert_eq!(identity(&changed(change), "f"), original, "change {i}");
+        }
+        let attention_alone = |change: fn(&mut Experiment)| {
+            let mut experiment = changed(|e| e.model.feed_forward = false);
+            change(&mut experiment);
+            identity(&experiment, "f")
+        };
+        let alone = attention_alone(|_| ());
+        assert_ne!(alone, original);
+        let same: [fn(&mut Experiment); 3] = [
+            |e| e.model.d_ff = 7,
+            |e| e.model.activation = Activation::Geglu,
+            |e| e.model.activation_dropout = 0.3,
+        ];
+        assert!(same.into_iter().all(|change| attention_alone(change) == alone));
+    }
+
+    #[test]
+    fn what_can_change_a_result_changes_the_identity() {
+        let original = identity(&generated(), "f");
+        let different: [fn(&mut Experiment); 8] = [
+            |e| e.model.activation = Activation::Gelu,
+            |e| e.model.residual = false,
+            |e| e.training.seed = 2,
+            |e| e.model.d_k = Some(32),
+            |e| e.model.position = Position::Learned,
+            |e| e.decoding.beam = 5,
+            |e| e.data.merges = 11,
+            |e| e.training.clip_norm = Some(1.0),
+        ];
+        for (i, change) in different.iter().enumerate() {
+            assert_ne!(identity(&changed(change), "f"), original, "change {i}");
+        }
+        assert_ne!(identity(&generated(), "g"), original);
+    }
+
+    #[test]
+    fn keys_that_no_part_reads_have_no_influence() {
+        use crate::model::{DecoderKind, EncoderKind};
+        let hash = |change: fn(&mut Experiment)| configuration_hash(&changed(change));
+        assert_eq!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        let recurrent = |e: &mut Experiment| {
+            (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
+        };
+        let hash = |change: fn(&mut Experiment)| {
+            configuration_hash(&changed(|e| {
+                recurrent(e);
+                change(e);
+            }))
+        };
+        assert_eq!(hash(|e| (e.model.heads, e.model.d_k, e.model.layers) = (2, Some(3), 1)), hash(|_| ()));
+        assert_ne!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        assert_ne!(hash(|_| ()), configuration_hash(&generated()));
+        let tree = canonical_tree(&changed(|e| {
+            recurrent(e);
+            e.model.recurrent.hidden = 9;
+        }));
+        let stated = serde_json::json!({ "encoder": "recurrent", "decoder": "recurrent", "recurrent": { "hidden": 9 } });
+        assert_eq!(tree["model"], stated);
+    }
+
+    /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.
+    #[test]
+    fn the_identity_is_pinned() {
+        let pinned = changed(|e| (e.model.layers, e.training.steps) = (2, 7));
+        assert_eq!(
+            identity(&pinned, "f"),
+            "bddcb26a59195e0c5aed466087f93d85842162fcba37f3a7870ff7b1374bf990"
+        );
+    }
+
+    #[test]
+    fn trials_that_only_decode_differently_share_their_training() {
+        let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
+        let original = training(|_| ());
+        assert_eq!(training(|e| e.decoding.beam = 9), original);
+        assert_ne!(training(|e| e.training.seed = 9), original);
+        assert_ne!(training_identity(&generated(), "g"), original);
+        // The curve of BLEU on the dev set is decoded.
+        let with_curve = training(|e| e.training.dev_bleu_interval_steps = 5);
+        let other_beam = |e: &mut Experiment| {
+            e.training.dev_bleu_interval_steps = 5;
+            e.decoding.beam = 9;
+        };
+        assert_ne!(training(other_beam), with_curve);
+    }
+
+    #[test]
+    fn seeds_share_their_configuration_hash() {
+        let hash = configuration_hash(&generated());
+        assert_eq!(configuration_hash(&changed(|e| e.training.seed = 2)), hash);
+        assert_ne!(configuration_hash(&changed(|e| e.training.steps = 2)), hash);
+    }
+
+    #[test]
+    fn addresses_counts_and_compression_do_not_matter() {
+        let with = |end: &str, url: Option<&str>, pairs| {
+            changed(|e| {
+                let source_url = url.map(String::from);
+                let pair =
+                    FilePair { pairs, source_url, ..FilePair::new(&format!("a{end}"), &format!("b{end}")) };
+                let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
+                let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
+                e.data.recipe.corpus = Corpus::Files(corpus);
+            })
+        };
+        let plain = configuration_hash(&with("", None, None));
+        assert_eq!(configuration_hash(&with(".gz", Some("https://example.org/a"), Some(3))), plain);
+        assert_ne!(configuration_hash(&with(".x", None, None)), plain);
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_compact() {
+        let tree: Value =
+            serde_json::from_str(r#"{"b": [1, -0.0, "x\n"], "a": {"d": null, "c": 0.5}}"#).unwrap();
+        let mut text = String::new();
+        write_canonical(&tree, &mut text);
+        assert_eq!(text, r#"{"a":{"c":0.5,"d":null},"b":[1,0,"x\n"]}"#);
+    }
+}

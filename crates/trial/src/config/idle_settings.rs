@@ -1,0 +1,282 @@
+//! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
+//! name of its own.
+
+use super::experiment::{Experiment, RunConfig};
+use super::identity::configuration_hash;
+use super::subsections::settings_of;
+use super::unread_keys::{PARTS, Unread, unread, without_unread};
+use crate::decode::DecodingConfig;
+use crate::model::{ModelConfig, Position};
+use crate::train::TrainingConfig;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A setting without effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// `section.key`
+    pub key: &'static str,
+    /// Why, with the values that make it so.
+    pub message: String,
+    /// The advice: a change of the settings with which the key has an effect.
+    pub help: String,
+    /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
+    /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
+    pub off: bool,
+    /// The keys that make it so, where an experiment may state the key in another file than these: one that it inherits
+    /// from, or that inherits from it.
+    pub switches: Vec<&'static str>,
+}
+
+/// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
+pub fn idle(experiment: &Experiment) -> Vec<Idle> {
+    let Experiment { model, training, decoding, run, .. } = experiment;
+    let mut found = Vec::new();
+    found.extend(average(training));
+    found.extend(patience(training));
+    // A recurrent decoder attends in one layer, with one head.
+    let (layers, heads) = if model.has_self_attention() {
+        (model.layers, usize::try_from(model.heads).unwrap_or(usize::MAX))
+    } else {
+        (1, 1)
+    };
+    found.extend(attention("layers", &run.attention_layers, layers, run));
+    found.extend(attention("heads", &run.attention_heads, heads, run));
+    found.extend(unread(model).into_iter().map(not_read));
+    if model.has_self_attention() && model.position != Position::Learned {
+        found.push(switched_off("model.learned_positions", "model.position", &model.position));
+    }
+    if !model.feed_forward {
+        for key in ["model.d_ff", "model.activation", "model.activation_dropout"] {
+            found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
+        }
+    }
+    if decoding.beam == 1 {
+        for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
+            found.push(switched_off(key, "decoding.beam", &decoding.beam));
+        }
+    }
+    found
+}
+
+fn not_read(Unread { key, because }: Unread) -> Idle {
+    let settings: Vec<String> = because.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let mut switches: Vec<&'static str> = because.iter().map(|(key, _)| *key).collect();
+    let help = format!("leave it out, or change {}", switches.join(" or "));
+    // Who chooses one part leaves the other at its default, which is a choice as well.
+    if switches.iter().any(|key| PARTS.contains(key)) {
+        switches.extend(PARTS);
+    }
+    Idle {
+        key,
+        message: format!("{key} has no effect with {}", settings.join(" and ")),
+        help,
+        off: false,
+        switches,
+    }
+}
+
+fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
+    let value = serde_json::to_string(value).unwrap_or_default();
+    Idle {
+        key,
+        message: format!("{key} has no effect with {switch} = {value}"),
+        help: format!("leave it out, or change {switch}"),
+        off: true,
+        switches: Vec::new(),
+    }
+}
+
+/// More checkpoints in the average than the schedule saves.
+fn average(training: &TrainingConfig) -> Option<Idle> {
+    let TrainingConfig { average_checkpoints: asked, steps, checkpoint_interval_steps: interval, .. } =
+        *training;
+    let saved = training.scheduled_checkpoints();
+    (asked as u64 > saved).then(|| Idle {
+        key: "training.average_checkpoints",
+        message: format!(
+            "training.average_checkpoints = {asked} is more than the checkpoints that are saved: training.steps = {steps} \
+             and training.checkpoint_interval_steps = {interval} make {saved}"
+        ),
+        help: format!("use {saved} or less, or a shorter interval"),
+        off: false,
+        switches: Vec::new(),
+    })
+}
+
+/// Training that ends before its patience could.
+fn patience(training: &TrainingConfig) -> Option<Idle> {
+    let patience = training.early_stopping_patience?;
+    let interval = training.dev_interval_steps;
+    // The first measurement is a new best, and so many more have to follow.
+    let earliest = u128::from(interval) * (u128::from(patience) + 1);
+    (interval > 0 && earliest >= u128::from(training.steps)).then(|| Idle {
+        key: "training.early_stopping_patience",
+        message: format!(
+            "training.early_stopping_patience = {patience} never ends a training: with \
+             training.dev_interval_steps = {interval} it could at update {earliest}, and training.steps = {} come first",
+            training.steps
+        ),
+        help: "use a smaller patience or a shorter interval, or leave it out".into(),
+        off: false,
+        switches: Vec::new(),
+    })
+}
+
+/// Layers or heads to be recorded of which the model has none.
+fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunConfig) -> Option<Idle> {
+    let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
+    let (key, count) = match what {
+        "layers" => ("run.attention_layers", "model.layers"),
+        _ => ("run.attention_heads", "model.heads"),
+    };
+    numbers.iter().all(|&number| number > there).then(|| Idle {
+        key,
+        message: format!("{key} = {numbers:?} records nothing with {count} = {there}"),
+        help: format!("use numbers from 1 to {there}, or run.attention_sentences = 0"),
+        off: false,
+        switches: Vec::new(),
+    })
+}
+
+/// Whether the value of `key` in `experiment` is the default.
+pub fn is_default(experiment: &Experiment, key: &str) -> bool {
+    let defaults = Experiment {
+        model: ModelConfig::default(),
+        training: TrainingConfig::default(),
+        decoding: DecodingConfig::default(),
+        run: RunConfig::default(),
+        ..experiment.clone()
+    };
+    let value = |experiment: &Experiment| {
+        let json = serde_json::to_value(experiment).unwrap_or_default();
+        json.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
+    };
+    value(experiment) == value(&defaults)
+}
+
+/// A hash that two experiments share if they differ in nothing that could have an effect, seeds aside.
+pub fn effect_hash(experiment: &Experiment) -> String {
+    configuration_hash(&effective(experiment))
+}
+
+/// The experiment with every setting that has no effect on its results set to one form.
+fn effective(experiment: &Experiment) -> Experiment {
+    let mut same = experiment.clone();
+    let training = &mut same.training;
+    // The best weights are kept beside the others, not scored.
+    training.keep_best = false;
+    if patience(training).is_some() {
+        training.early_stopping_patience = None;
+    }
+    if training.early_stopping_patience.is_none() {
+        let saved = usize::try_from(training.scheduled_checkpoints()).unwrap_or(usize::MAX);
+        training.average_checkpoints = training.average_checkpoints.min(saved);
+    }
+    if training.average_checkpoints == 1 {
+        training.checkpoint_interval_steps = 0;
+    }
+    if same.decoding.beam == 1 {
+        let DecodingConfig { length_penalty, length_penalty_form, early_stopping, .. } =
+            DecodingConfig::default();
+        same.decoding =
+            DecodingConfig { length_penalty, length_penalty_form, early_stopping, ..same.decoding };
+    }
+    same.model = without_unread(&same.model);
+    let ModelConfig { embedding_multiple, .. } = &mut same.model;
+    *embedding_multiple = embedding_multiple.filter(|&multiple| multiple > 1);
+    same
+}
+
+/// The keys in which two experiments differ, `[run]` and the label aside.
+pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
+    let [one, other] = [one, other].map(|experiment| serde_json::to_value(experiment).unwrap_or_default());
+    let mut keys = Vec::new();
+    for section in ["data", "model", "training", "decoding"] {
+        let [one, other] = [&one, &other].map(|value| -> BTreeMap<String, &serde_json::Value> {
+            let table = value[section].as_object();
+            table.map(|table| settings_of(section, table)).into_iter().flatten().collect()
+        });
+        let mut names: Vec<&String> = one.keys().chain(other.keys()).collect();
+        names.sort();
+        names.dedup();
+        let differ = |name: &&String| *name != "training.seed" && one.get(*name) != other.get(*name);
+        keys.extend(names.into_iter().filter(differ).cloned());
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
+        let mut experiment = Experiment::of_generated_text();
+        experiment.training.steps = 20;
+        experiment.training.checkpoint_interval_steps = 10;
+        experiment.training.average_checkpoints = 2;
+        change(&mut experiment);
+        experiment
+    }
+
+    fn idle_keys(change: impl Fn(&mut Experiment)) -> Vec<&'static str> {
+        idle(&experiment(change))
+            .into_iter()
+            .filter(|idle| !idle.off && idle.switches.is_empty())
+            .map(|idle| idle.key)
+            .collect()
+    }
+
+    #[test]
+    fn values_beyond_what_the_others_leave_room_for_are_found() {
+        assert!(idle_keys(|_| ()).is_empty());
+        assert_eq!(idle_keys(|e| e.training.average_checkpoints = 3), ["training.average_checkpoints"]);
+        assert_eq!(idle_keys(|e| e.training.checkpoint_interval_steps = 0), ["training.average_checkpoints"]);
+        assert!(idle_keys(|e| e.training.checkpoint_interval_steps = 15).is_empty(), "15 and 20");
+        let patience = |patience, interval| {
+            idle_keys(move |e| {
+                e.training.early_stopping_patience = Some(patience);
+                e.training.dev_interval_steps = interval;
+            })
+        };
+        assert!(patience(2, 6).is_empty());
+        assert_eq!(patience(1, 10), ["training.early_stopping_patience"]);
+        assert_eq!(patience(u64::MAX, u64::MAX), ["training.early_stopping_patience"]);
+        assert_eq!(idle_keys(|e| e.run.attention_layers = Some(vec![9])), ["run.attention_layers"]);
+        assert_eq!(idle_keys(|e| e.run.attention_heads = Some(vec![])), ["run.attention_heads"]);
+        assert!(idle_keys(|e| e.run.attention_layers = Some(vec![9, 1])).is_empty());
+    }
+
+    #[test]
+    fn experiments_that_compute_the_same_share_a_hash() {
+        let hash = |change: fn(&mut Experiment)| effect_hash(&experiment(change));
+        let same: [fn(&mut Experiment); 4] = [
+            |e| e.training.average_checkpoints = 10,
+            |e| e.training.keep_best = true,
+            |e| e.model.embedding_multiple = Some(1),
+            |e| (e.training.early_stopping_patience, e.training.dev_interval_steps) = (Some(5), 1_000),
+        ];
+        same.into_iter().enumerate().for_each(|(n, change)| assert_eq!(hash(change), hash(|_| ()), "{n}"));
+        let other: [fn(&mut Experiment); 4] = [
+            |e| e.training.average_checkpoints = 1,
+            |e| e.training.checkpoint_interval_steps = 5,
+            |e| e.decoding.length_penalty = 0.0,
+            |e| (e.training.early_stopping_patience, e.training.dev_interval_steps) = (Some(1), 2),
+        ];
+        other.into_iter().enumerate().for_each(|(n, change)| assert_ne!(hash(change), hash(|_| ()), "{n}"));
+        assert_eq!(
+            hash(|e| (e.decoding.beam, e.decoding.length_penalty) = (1, 0.0)),
+            hash(|e| (e.decoding.beam, e.decoding.early_stopping) = (1, true))
+        );
+        assert_eq!(
+            hash(|e| (e.training.average_checkpoints, e.training.checkpoint_interval_steps) = (1, 3)),
+            hash(|e| (e.training.average_checkpoints, e.training.checkpoint_interval_steps) = (1, 7))
+        );
+    }
+
+    #[test]
+    fn differences_are_named_by_key() {
+        let other = experiment(|e| (e.training.seed, e.training.steps, e.model.d_k) = (9, 30, Some(3)));
+        assert_eq!(differences(&experiment(|_| ()), &other), ["model.d_k", "training.steps"]);
+    }
+}

@@ -1,0 +1,251 @@
+//! Checks of a corpus as its recipe states it; see `validate`.
+
+use super::validate::{Checked, Checks, is_directory_name};
+use crate::data::recipe::Cleaning;
+use crate::data::recipe::Moses;
+use crate::data::recipe::TextFormat;
+use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
+use crate::fetch::Download;
+use crate::fetch::archive::{inside, is_archive};
+use crate::moses::{Language, Normalization};
+
+impl Checks<'_> {
+    pub(super) fn recipe(&self, recipe: &Recipe) -> Checked {
+        let names = [
+            ("data.recipe.name", &recipe.name),
+            ("data.recipe.source_language", &recipe.source_language),
+            ("data.recipe.target_language", &recipe.target_language),
+        ];
+        if let Some((key, value)) = names.into_iter().find(|(_, value)| !is_directory_name(value)) {
+            return Err(self.unsafe_name(key, value));
+        }
+        match &recipe.corpus {
+            Corpus::Generated(sizes) => {
+                let sizes = [("train", sizes.train), ("dev", sizes.dev), ("test", sizes.test)];
+                let key = "data.recipe.corpus.generated";
+                sizes.into_iter().try_for_each(|(name, size)| self.count(&format!("{key}.{name}"), size))
+            }
+            Corpus::Files(files) => self.files(files),
+        }?;
+        self.cleaning(recipe)?;
+        if recipe.is_running_text() {
+            self.running_text(recipe)?;
+        }
+        if let Some(moses) = &recipe.moses {
+            if recipe.has(TextFormat::Trees) {
+                let message = "data.recipe.moses would change the words and brackets of trees".into();
+                return Err(self.mistake("data.recipe.moses", message, "leave [moses] out"));
+            }
+            self.moses(moses, recipe)?;
+        }
+        (0..).zip(&recipe.origin.downloads).try_for_each(|(at, download)| self.download(at, download))
+    }
+
+    fn files(&self, files: &FilesCorpus) -> Checked {
+        let key = "data.recipe.corpus.files";
+        if files.train.is_empty() {
+            let message = format!("{key}.train = [] has no text to train on");
+            let help = "state at least one [[corpus.files.train]] with source and target";
+            return Err(self.mistake(&format!("{key}.train"), message, help));
+        }
+        for split in Split::ALL {
+            let name = split.name();
+            files.files(split).iter().try_for_each(|pair| self.file_pair(&format!("{key}.{name}"), pair))?;
+            let held_out = files.hold_out.as_ref().is_some_and(|hold_out| hold_out.makes(split));
+            let message = match (split, files.files(split).is_empty(), held_out) {
+                (Split::Train, ..) | (_, false, false) | (_, true, true) => continue,
+                (_, true, false) => format!("{key}.{name} is missing"),
+                (_, false, true) => format!("{key}.{name} is stated twice, as files and in hold_out"),
+            };
+            let help = format!("state files in [corpus.files.{name}], or {name} in [corpus.files.hold_out]");
+            return Err(self.mistake(&format!("{key}.{name}"), message, help));
+        }
+        match &files.hold_out {
+            Some(HoldOut::Lines(lines)) => {
+                let every = [("dev", lines.dev), ("test", lines.test)];
+                every.into_iter().try_for_each(|(name, every)| {
+                    let key = format!("{key}.hold_out.lines.{name}");
+                    every.map_or(Ok(()), |every| self.require(every >= 2, &key, every, "2 or more"))
+                })
+            }
+            Some(HoldOut::Sentences(shares)) => {
+                let key = format!("{key}.hold_out.sentences");
+                self.share(&format!("{key}.dev"), shares.dev)?;
+                self.share(&format!("{key}.test"), shares.test)?;
+                let both = shares.dev + shares.test;
+                self.require(both < 1.0, &format!("{key}.test"), shares.test, "dev and test together below 1")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Running text is taken whole: what would drop lines of it, or mix it with pairs, is refused.
+    fn running_text(&self, recipe: &Recipe) -> Checked {
+        let Corpus::Files(files) = &recipe.corpus else { return Ok(()) };
+        let pairs = |pair: &FilePair| pair.format != Some(TextFormat::Running);
+        let sampled = files.train.iter().any(|pair| pair.sample.is_some());
+        let refused = [
+            (
+                Split::ALL.into_iter().any(|split| files.files(split).iter().any(pairs)),
+                "corpus.files",
+                "files of pairs",
+            ),
+            (files.hold_out.is_some(), "corpus.files.hold_out", "a part that is held out"),
+            (sampled, "corpus.files.train", "a sample"),
+            (recipe.cleaning != Cleaning::default(), "cleaning", "cleaning"),
+            (recipe.moses.is_some(), "moses", "Moses's tokens"),
+        ];
+        match refused.into_iter().find(|(found, ..)| *found) {
+            None => Ok(()),
+            Some((_, key, what)) => {
+                let message = format!("running text cannot be combined with {what}");
+                let help = "if a file has format = \"running\", all files of the recipe must have it, and each is used whole";
+                Err(self.mistake(&format!("data.recipe.{key}"), message, help))
+            }
+        }
+    }
+
+    fn cleaning(&self, recipe: &Recipe) -> Checked {
+        let (key, cleaning) = ("data.recipe.cleaning", &recipe.cleaning);
+        for (name, value) in [
+            ("max_characters", cleaning.max_characters),
+            ("min_words", cleaning.min_words),
+            ("max_words", cleaning.max_words),
+            ("max_word_characters", cleaning.max_word_characters),
+        ] {
+            value.map_or(Ok(()), |value| self.count(&format!("{key}.{name}"), value))?;
+        }
+        if let Some(ratio) = cleaning.max_word_ratio {
+            let holds = ratio.is_finite() && ratio >= 1.0;
+            self.require(holds, &format!("{key}.max_word_ratio"), ratio, "a finite number, 1 or more")?;
+        }
+        let held_out = matches!(&recipe.corpus, Corpus::Files(files) if files.hold_out.is_some());
+        if cleaning.drop_overlap.is_some() && held_out {
+            let key = format!("{key}.drop_overlap");
+            let message =
+                format!("{key} needs dev and test sets that are known before the training text is read");
+            let help = "leave it out; hold_out.sentences shares no sentence between the splits";
+            return Err(self.mistake(&key, message, help));
+        }
+        Ok(())
+    }
+
+    fn moses(&self, moses: &Moses, recipe: &Recipe) -> Checked {
+        let languages = [("source", &recipe.source_language), ("target", &recipe.target_language)];
+        for (side, language) in languages {
+            if let Err(error) = language.parse::<Language>() {
+                let help = "leave [moses] out for raw text";
+                return Err(self.mistake(&format!("data.recipe.{side}_language"), error.to_string(), help));
+            }
+        }
+        if !moses.tokenize && moses.normalize == Normalization::None {
+            let help = "leave [moses] out, or set tokenize = true or normalize = \"punct\"";
+            return Err(self.mistake("data.recipe.moses", "data.recipe.moses does nothing".into(), help));
+        }
+        Ok(())
+    }
+
+    fn download(&self, at: usize, download: &Download) -> Checked {
+        let key = "data.recipe.origin.downloads";
+        let mistake =
+            |message: String, help: &str| Err(self.mistake(key, format!("{key}[{at}]{message}"), help));
+        if download.name.is_some() != download.members.is_empty() {
+            return mistake(
+                " has neither name nor members, or both".into(),
+                "name is for a file that is itself a text, members for what an archive holds",
+            );
+        }
+        if download.mirrors.is_empty() {
+            return mistake(
+                ".mirrors = [] has no address".into(),
+                "expected at least { url = \"https://…\" }",
+            );
+        }
+        for member in download.members.values() {
+            if inside(member).is_none_or(|path| path != *member || path.is_empty()) {
+                let message = format!(".members: {member:?} is not a path in an archive");
+                return mistake(
+                    message,
+                    "expected a relative path without \".\" and \"..\", as in \"dev/a.en\"",
+                );
+            }
+        }
+        for mirror in &download.mirrors {
+            let (url, shown) = (&mirror.url, mirror.public_url());
+            let http = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            if http.is_none_or(|rest| rest.split('/').next().is_none_or(str::is_empty))
+                || mirror.file_name().is_empty()
+            {
+                return mistake(
+                    format!(".mirrors: {shown:?} is not the address of a file"),
+                    "expected http://… or https://…",
+                );
+            }
+            if !download.members.is_empty() && !is_archive(mirror.file_name()) {
+                let message =
+                    format!(".mirrors: {shown:?} is not an archive, but `members` names files in it");
+                return mistake(
+                    message,
+                    "expected a name in .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
+                );
+            }
+            for (name, digits, value) in [("sha256", 64, &mirror.sha256), ("md5", 32, &mirror.md5)] {
+                let holds =
+                    |text: &String| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if let Some(wrong) = value.as_ref().filter(|text| !holds(text)) {
+                    let message = format!(".mirrors: {name} = {wrong:?} is not a checksum");
+                    return mistake(message, &format!("expected {digits} hexadecimal digits"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file_pair(&self, key: &str, pair: &FilePair) -> Checked {
+        for (side, name) in [("source", &pair.source), ("target", &pair.target)] {
+            let relative = std::path::Path::new(name);
+            let outside = relative.is_absolute()
+                || relative.components().any(|part| part == std::path::Component::ParentDir);
+            if name.trim().is_empty() || outside {
+                let key = format!("{key}.{side}");
+                let message = format!("{key} = {name:?} is not a file of the source directory");
+                return Err(self.mistake(&key, message, "expected a relative path without \"..\""));
+            }
+        }
+        for (side, column) in [("source_column", pair.source_column), ("target_column", pair.target_column)] {
+            column.map_or(Ok(()), |column| self.count(&format!("{key}.{side}"), column))?;
+        }
+        if pair.translator.is_some() && pair.format != Some(TextFormat::WmtXml) {
+            let key = format!("{key}.translator");
+            let message = format!("{key} has no effect on files of this format");
+            let help = "leave it out, or state format = \"wmt_xml\" for WMT's XML since 2021";
+            return Err(self.mistake(&key, message, help));
+        }
+        let of_one_file = pair.format.and_then(|format| match format {
+            TextFormat::Trees => Some("trees come"),
+            TextFormat::Running => Some("running text comes"),
+            TextFormat::WmtXml => Some("both sides of WMT's XML come"),
+            TextFormat::Lines | TextFormat::Segments | TextFormat::IwsltTags => None,
+        });
+        if let Some(what) = of_one_file {
+            if pair.source != pair.target || pair.source_column.is_some() || pair.target_column.is_some() {
+                let message =
+                    format!("{key}: {what} from one file, not from {:?} and {:?}", pair.source, pair.target);
+                let help = "state the file as source and as target, without columns";
+                return Err(self.mistake(&format!("{key}.target"), message, help));
+            }
+        } else if pair.source == pair.target && pair.source_column == pair.target_column {
+            let message = format!("{key}: source and target are both {:?}", pair.source);
+            return Err(self.mistake(
+                &format!("{key}.target"),
+                message,
+                "state the columns of a file of both sides, or format = \"wmt_xml\" for WMT's XML since 2021",
+            ));
+        }
+        if let Some(sample) = pair.sample {
+            let key = format!("{key}.sample");
+            self.require(sample > 0.0 && sample <= 1.0, &key, sample, "a number above 0, at most 1")?;
+        }
+        pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
+    }
+}

@@ -1,0 +1,52 @@
+//! The settings of the search for translations.
+//!
+//! Configuration section `[decoding]`.
+
+pub mod length_penalty;
+
+pub use length_penalty::LengthPenaltyForm;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `[decoding]` section. The defaults are the paper's (§6.1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecodingConfig {
+    /// Number of hypotheses that the search keeps at each step. 1 is greedy search.
+    pub beam: usize,
+    /// Exponent alpha of the length penalty. With 0, hypotheses are ranked by log-probability alone.
+    pub length_penalty: f64,
+    /// Formula of the length penalty.
+    pub length_penalty_form: LengthPenaltyForm,
+    /// Which rule ends the search. If true, the rule of fairseq, transformers and CTranslate2: a hypothesis that ends
+    /// is finished if it is among the best `beam` candidates of its step, and the search for a sentence ends as soon as
+    /// `beam` hypotheses are finished. If false, the rule of the paper's code: a hypothesis that ends is finished if it
+    /// is among the best 2·`beam` candidates, and the search ends when no unfinished hypothesis can become the best.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub early_stopping: bool,
+    /// Number of tokens, including the end of sentence, by which a translation may be longer than its source.
+    pub max_extra_length: usize,
+    /// Limit of a decoding batch: number of source tokens with padding, times `beam`.
+    pub batch_tokens: usize,
+}
+
+impl Default for DecodingConfig {
+    fn default() -> Self {
+        DecodingConfig {
+            beam: 4,
+            length_penalty: 0.6,
+            length_penalty_form: LengthPenaltyForm::Gnmt,
+            early_stopping: false,
+            max_extra_length: 50,
+            batch_tokens: 8_192,
+        }
+    }
+}
+
+impl DecodingConfig {
+    /// What hypotheses are ranked by: `log_probability` (nats) over the penalty of `length` tokens,
+    /// `</s>` counted if it was produced.
+    pub fn score(&self, log_probability: f64, length: usize) -> f64 {
+        log_probability / self.length_penalty_form.penalty(length, self.length_penalty)
+    }
+}

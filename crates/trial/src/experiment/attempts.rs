@@ -1,0 +1,280 @@
+//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs, so
+//! the record has no checksum of it; each attempt has its own, because costs and plans rest on these times.
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::results::trial_result::TrainingTime;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The name of the file in a run directory.
+pub const TIMING_JSON: &str = "timing.json";
+
+/// All attempts at one trial, the current one last.
+#[derive(Debug)]
+pub struct Attempts {
+    path: PathBuf,
+    attempts: Vec<Attempt>,
+}
+
+/// One process's work on a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub host: String,
+    pub process: u32,
+    /// Seconds since 1970.
+    pub started: f64,
+    /// Absent while it runs, and for ever if it was killed.
+    pub ended: Option<f64>,
+    /// Updates done before it.
+    pub from_step: u64,
+    /// `finished`, or the message it ended with.
+    pub outcome: Option<String>,
+    /// The update whose state it left when it finished or was stopped in order. Attempts of before 2026-11-28 do not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_step: Option<u64>,
+    /// What it took; absent as `ended` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
+    /// blake3 of all of the above as compact JSON. Absent in attempts of before 2026-11-28.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl Attempt {
+    fn own_checksum(&self) -> serde_json::Result<String> {
+        let text = serde_json::to_string(&Attempt { checksum: None, ..self.clone() })?;
+        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
+}
+
+/// What an attempt took of the machine, for the plans of later trials.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Trials of one shape cost the same a token; see `config::shape_hash`.
+    pub shape: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    pub threads: usize,
+    /// That trained together, with a device and so many threads each.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub processes: usize,
+    pub updates: u64,
+    /// Without padding.
+    pub target_tokens: u64,
+    /// Of the updates, checkpoints included.
+    pub training_seconds: f64,
+    /// Of perplexities and BLEU between updates.
+    pub evaluation_seconds: f64,
+    /// Of the final scores; absent if the attempt did not come so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scoring_seconds: Option<f64>,
+    /// The most memory that the process held at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// The same on its card: libtorch gives nothing back before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_bytes: Option<u64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(processes: &usize) -> bool {
+    *processes == 1
+}
+
+impl Attempts {
+    /// Notes that this process begins to work on the trial. Times are not the record: a damaged file is
+    /// begun anew and one that cannot be written goes without, and `report` is told.
+    pub fn begin(run_dir: &Path, from_step: u64, report: &mut dyn FnMut(&str)) -> Self {
+        let path = run_dir.join(TIMING_JSON);
+        let earlier = read(&path).unwrap_or_else(|error| {
+            report(&format!("{error}; the times of earlier attempts are lost"));
+            Vec::new()
+        });
+        let mut attempts = Attempts { path, attempts: earlier };
+        attempts.attempts.push(Attempt {
+            host: host(),
+            process: std::process::id(),
+            started: now(),
+            ended: None,
+            from_step,
+            outcome: None,
+            saved_step: None,
+            effort: None,
+            checksum: None,
+        });
+        attempts.save(report);
+        attempts
+    }
+
+    /// Seconds since 1970 at which the first attempt began.
+    pub fn first_start(&self) -> f64 {
+        self.attempts.first().map_or(0.0, |attempt| attempt.started)
+    }
+
+    /// Notes how this process's attempt ended, the update whose state it left, and what it took until then.
+    pub fn end(
+        &mut self,
+        outcome: &str,
+        saved_step: Option<u64>,
+        effort: Effort,
+        report: &mut dyn FnMut(&str),
+    ) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended = Some(now());
+            attempt.outcome = Some(outcome.to_string());
+            attempt.saved_step = saved_step;
+            attempt.effort = Some(effort);
+        }
+        self.save(report);
+    }
+
+    fn save(&mut self, report: &mut dyn FnMut(&str)) {
+        let text = self.sealed().map_err(|e| Error::failed(e.to_string()));
+        let saved = text.and_then(|text| files::write_atomically(&self.path, (text + "\n").as_bytes()));
+        if let Err(error) = saved {
+            report(&format!("{error}; the times of this attempt are not recorded"));
+        }
+    }
+
+    /// The file's text, in which this process's attempt has its checksum.
+    fn sealed(&mut self) -> serde_json::Result<String> {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.checksum = Some(attempt.own_checksum()?);
+        }
+        serde_json::to_string_pretty(&self.attempts)
+    }
+}
+
+/// The attempts so far; none if there is no file.
+fn read(path: &Path) -> Result<Vec<Attempt>> {
+    let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
+    let damaged = |why: String| Error::failed(format!("{} is damaged ({why})", path.display()));
+    let attempts: Vec<Attempt> = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+    for (number, attempt) in (1..).zip(&attempts) {
+        let checksum = attempt.own_checksum().map_err(|e| damaged(e.to_string()))?;
+        if attempt.checksum.as_ref().is_some_and(|stated| *stated != checksum) {
+            return Err(damaged(format!("the checksum of attempt {number} does not hold")));
+        }
+    }
+    Ok(attempts)
+}
+
+/// Whether every attempt at the trial in `run_dir` has a checksum, which holds; none if there is no file.
+///
+/// # Errors
+/// If the file is damaged.
+pub fn verify(run_dir: &Path) -> Result<Option<bool>> {
+    let path = run_dir.join(TIMING_JSON);
+    let attempts = read(&path)?;
+    Ok(path.exists().then(|| attempts.iter().all(|attempt| attempt.checksum.is_some())))
+}
+
+/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells.
+pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
+    let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
+    if efforts.is_empty() {
+        return None;
+    }
+    // A thread of a processor counts as a device of its own.
+    let units = |effort: &Effort| {
+        let device = if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+        device * effort.processes as f64
+    };
+    Some(TrainingTime {
+        unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
+        // An attempt that was killed tells nothing, and a training taken from another run is not in here.
+        incomplete: efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
+    })
+}
+
+/// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.
+pub fn load(run_dir: &Path) -> Vec<Attempt> {
+    read(&run_dir.join(TIMING_JSON)).unwrap_or_default()
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+/// The name that this machine has in `timing.json`.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".into(), |name| name.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts an attempt and gives what was reported.
+    fn attempt(folder: &Path) -> (Attempts, Vec<String>) {
+        let mut notes = Vec::new();
+        let attempts = Attempts::begin(folder, 7, &mut |note| notes.push(note.to_string()));
+        (attempts, notes)
+    }
+
+    #[test]
+    fn attempts_add_up_and_the_first_start_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut first, _) = attempt(folder.path());
+        first.end("stopped", Some(9), Effort::default(), &mut |note| panic!("{note}"));
+        let (second, notes) = attempt(folder.path());
+        assert_eq!((second.attempts.len(), second.first_start()), (2, first.first_start()));
+        assert!(notes.is_empty());
+        assert_eq!(second.attempts[0].outcome.as_deref(), Some("stopped"));
+    }
+
+    #[test]
+    fn a_cut_file_is_reported_at_every_length_and_costs_no_more_than_the_times() {
+        let folder = tempfile::tempdir().unwrap();
+        attempt(folder.path());
+        let path = folder.path().join(TIMING_JSON);
+        let bytes = std::fs::read(&path).unwrap();
+        // Without its last line end the text is still whole.
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let (attempts, notes) = attempt(folder.path());
+            assert_eq!(attempts.attempts.len(), 1, "{length}");
+            assert!(notes[0].contains("timing.json is damaged"), "{length}: {notes:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_changed_is_no_time() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(verify(folder.path()).unwrap(), None);
+        let (mut first, _) = attempt(folder.path());
+        let effort =
+            Effort { updates: 9, training_seconds: 12.5, threads: 1, processes: 1, ..Effort::default() };
+        first.end("finished", Some(9), effort, &mut |note| panic!("{note}"));
+        assert!(training_time(folder.path(), 9).is_some_and(|time| !time.incomplete));
+        assert_eq!(verify(folder.path()).unwrap(), Some(true));
+        let path = folder.path().join(TIMING_JSON);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("12.5", "1.5")).unwrap();
+        assert_eq!(training_time(folder.path(), 9), None);
+        assert!(verify(folder.path()).unwrap_err().to_string().contains("attempt 1 does not hold"));
+        // An attempt of an earlier version has no checksum.
+        let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+        old[0].as_object_mut().unwrap().remove("checksum").unwrap();
+        std::fs::write(&path, old.to_string()).unwrap();
+        assert!(training_time(folder.path(), 9).is_some());
+        assert_eq!(verify(folder.path()).unwrap(), Some(false));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut attempts, notes) = attempt(&folder.path().join("missing"));
+        assert!(notes[0].contains("missing/timing.json"), "{notes:?}");
+        let mut notes = Vec::new();
+        attempts.end("finished", None, Effort::default(), &mut |note| notes.push(note.to_string()));
+        assert_eq!(notes.len(), 1);
+    }
+}

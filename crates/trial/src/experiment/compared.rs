@@ -1,0 +1,172 @@
+//! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
+
+use super::finished::finished_run;
+use super::run_paths::CONFIG_FILE;
+use super::settings::settings;
+use super::translations::recorded_hypotheses;
+use crate::config::Experiment;
+use crate::data::{Split, prepare};
+use crate::error::{Error, Result};
+use crate::results::compare::{Side, Text};
+use crate::results::record::{RECORD_FILE, Record};
+use crate::telemetry::hparams::HParamValue;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Two systems and the sentences that both translate.
+pub struct Compared {
+    pub sides: [Side; 2],
+    /// By split.
+    pub texts: BTreeMap<String, Text>,
+    /// Text is lower-cased before it is scored.
+    pub lowercase: bool,
+    /// Runs of a row that were left out, and why.
+    pub left_out: Vec<String>,
+}
+
+/// A run with its place.
+struct Run {
+    folder: PathBuf,
+    experiment: Experiment,
+    record: Record,
+}
+
+impl Compared {
+    /// Reads two systems: `paths` are run directories, or directories of `seed-<n>` runs.
+    ///
+    /// # Errors
+    /// A user error where a path is neither, a row mixes configurations, data are not prepared, or the two do
+    /// not translate the same sentences or are not scored alike.
+    pub fn load(paths: [&Path; 2], data_root: &Path) -> Result<Compared> {
+        let mut left_out = Vec::new();
+        let runs = [runs(paths[0], &mut left_out)?, runs(paths[1], &mut left_out)?];
+        let [one, other] = [&runs[0][0], &runs[1][0]];
+        if one.record.signature != other.record.signature {
+            return Err(Error::user(format!(
+                "{} and {} are scored differently, {} and {}: their scores cannot be compared",
+                paths[0].display(),
+                paths[1].display(),
+                one.record.signature,
+                other.record.signature
+            )));
+        }
+        let texts = [texts(one, data_root)?, texts(other, data_root)?];
+        for (split, text) in &texts[0] {
+            if texts[1].get(split) != Some(text) {
+                return Err(Error::user(format!(
+                    "{} and {} translate different {split} sentences, of {} and {}: compare runs that were scored on the same text",
+                    paths[0].display(),
+                    paths[1].display(),
+                    one.experiment.data.recipe.name,
+                    other.experiment.data.recipe.name
+                )));
+            }
+        }
+        let sides = [side(paths[0], &runs[0])?, side(paths[1], &runs[1])?];
+        let [texts, _] = texts;
+        Ok(Compared { sides, texts, lowercase: runs[0][0].experiment.data.lowercase, left_out })
+    }
+}
+
+/// The runs of a system by ascending seed, at least one.
+fn runs(path: &Path, left_out: &mut Vec<String>) -> Result<Vec<Run>> {
+    let load = |folder: &Path| -> Result<Run> {
+        let (experiment, record) = finished_run(folder, &[])?;
+        Ok(Run { folder: folder.to_path_buf(), experiment, record })
+    };
+    if path.join(CONFIG_FILE).exists() || path.join(RECORD_FILE).exists() {
+        return Ok(vec![load(path)?]);
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    for folder in seeds(path)? {
+        if !folder.join(RECORD_FILE).exists() {
+            left_out.push(format!("{} is not finished and is left out", folder.display()));
+            continue;
+        }
+        runs.push(load(&folder)?);
+    }
+    runs.sort_by_key(|run| run.record.seed);
+    let Some(first) = runs.first() else {
+        return Err(Error::user(format!(
+            "{} is neither a finished run nor a row with finished runs; name a directory such as results/SWEEP/ROW or results/SWEEP/ROW/seed-1",
+            path.display()
+        )));
+    };
+    let same = |run: &&Run| {
+        (&run.record.configuration_hash, &run.record.data.fingerprint)
+            != (&first.record.configuration_hash, &first.record.data.fingerprint)
+    };
+    match runs.iter().find(same) {
+        None => Ok(runs),
+        Some(other) => Err(Error::user(format!(
+            "{} and {} differ in more than the seed; name one of them",
+            first.folder.display(),
+            other.folder.display()
+        ))),
+    }
+}
+
+/// The `seed-<n>` directories of a row.
+fn seeds(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Err(Error::user(format!("there is no directory {}", path.display())));
+    }
+    let entries = std::fs::read_dir(path).map_err(Error::io("list", path))?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", path))?.path();
+        let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if entry.is_dir() && name.strip_prefix("seed-").is_some_and(|seed| seed.parse::<u64>().is_ok()) {
+            folders.push(entry);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn side(path: &Path, runs: &[Run]) -> Result<Side> {
+    let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut translations: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+    for run in runs {
+        for (tag, value) in &run.record.metrics {
+            metrics.entry(tag.clone()).or_default().push(*value);
+        }
+        for split in [Split::Dev, Split::Test] {
+            let lines = recorded_hypotheses(&run.folder, &run.record, split)?;
+            translations.entry(split.name().to_string()).or_default().push(lines);
+        }
+    }
+    let text = |value: HParamValue| match value {
+        HParamValue::Number(number) => number.to_string(),
+        HParamValue::Text(text) => text,
+        HParamValue::Bool(flag) => flag.to_string(),
+    };
+    let commits: BTreeSet<&String> = runs.iter().map(|run| &run.record.provenance.commit).collect();
+    Ok(Side {
+        name: path.display().to_string(),
+        seeds: runs.iter().map(|run| run.record.seed).collect(),
+        trainings: runs.iter().map(|run| run.record.training_identity.clone()).collect(),
+        settings: settings(&runs[0].experiment).into_iter().map(|(key, value)| (key, text(value))).collect(),
+        metrics,
+        parameters: runs[0].record.parameters,
+        commits: commits.into_iter().cloned().collect(),
+        translations,
+    })
+}
+
+/// The sentences that a run was scored on, by split.
+fn texts(run: &Run, data_root: &Path) -> Result<BTreeMap<String, Text>> {
+    let data = prepare::open(&run.experiment.data, data_root)?;
+    if data.fingerprint() != run.record.data.fingerprint {
+        return Err(Error::user(format!(
+            "{} was scored on other data than {} holds now: prepare the same again, or train the run again",
+            run.folder.display(),
+            data.directory().display()
+        )));
+    }
+    let text = |split: Split| {
+        let text = data.text(split)?;
+        Ok((split.name().to_string(), Text { sources: text.source, references: text.target }))
+    };
+    [Split::Dev, Split::Test].into_iter().map(text).collect()
+}

@@ -1,0 +1,59 @@
+//! What a finished run left: its configuration and its record.
+
+use super::claim::{self, claimed_identity};
+use super::run_paths::{CONFIG_FILE, SCORED, WEIGHTS};
+use crate::config::{Experiment, load_experiment};
+use crate::error::{Error, Result};
+use crate::results::record::{RECORD_FILE, Record};
+use crate::results::recorded::FileState;
+use std::path::Path;
+
+/// The configuration of a run, changed by `sets`.
+///
+/// # Errors
+/// A user error if `run_dir` is no run directory or its configuration is not as the program wrote it.
+pub fn run_configuration(run_dir: &Path, sets: &[String]) -> Result<Experiment> {
+    let config = run_dir.join(CONFIG_FILE);
+    if config.exists() && !claim::is_sound(run_dir)? {
+        return Err(Error::user(format!(
+            "{} is damaged; the command that trained the run writes it anew",
+            config.display()
+        )));
+    }
+    if !config.exists() {
+        return Err(Error::user(format!(
+            "{} is not a run directory: it has no {CONFIG_FILE}",
+            run_dir.display()
+        )));
+    }
+    load_experiment(&config, sets)
+}
+
+/// The configuration, changed by `sets`, and the record of a finished run.
+///
+/// # Errors
+/// A user error if `run_dir` is no run directory, its trial is not finished, or configuration and record are of
+/// different trials.
+pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Record)> {
+    let experiment = run_configuration(run_dir, sets)?;
+    let Some(record) = Record::load(run_dir)? else {
+        return Err(Error::user(format!("{} is not finished: it has no record.json yet", run_dir.display())));
+    };
+    if claimed_identity(run_dir)?.is_some_and(|claimed| claimed != record.identity) {
+        return Err(Error::user(format!(
+            "{0}: {CONFIG_FILE} and {RECORD_FILE} are of different trials; put the run's own files back, or remove {0} \
+             and train again",
+            run_dir.display()
+        )));
+    }
+    Ok((experiment, record))
+}
+
+/// Whether the weights that a finished run was scored with are those of its record.
+///
+/// # Errors
+/// If the record does not verify or a file cannot be read.
+pub fn scored_weights_hold(run_dir: &Path) -> Result<bool> {
+    let Some(record) = Record::load(run_dir)? else { return Ok(false) };
+    Ok(record.file_state(WEIGHTS, &run_dir.join(SCORED))? == FileState::AsRecorded)
+}

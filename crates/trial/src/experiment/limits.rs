@@ -1,0 +1,179 @@
+//! What the data ask of an experiment's settings and no file alone can tell: whether embeddings, beam, positions and
+//! batches suit the text. Checked before anything starts.
+
+use crate::config::Experiment;
+use crate::data::prepared::{Prepared, vocabulary_sizes};
+use crate::data::tokenizer::largest_vocabulary;
+use crate::data::{DataConfig, Split};
+use crate::error::{Diagnostic, Result};
+use crate::model::{Position, VocabularySizes};
+use crate::train::stream::check_budget;
+
+/// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
+#[derive(Debug, Clone)]
+pub struct DataLimits {
+    /// The fewest tokens, special ones included, that each side can have.
+    fewest: VocabularySizes,
+    /// The most.
+    most: VocabularySizes,
+    texts: Option<Texts>,
+}
+
+/// Sizes of prepared text.
+#[derive(Debug, Clone)]
+struct Texts {
+    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
+    longest: [(Split, usize); 2],
+    /// Pairs of the training text, and its target tokens with the ends of sentences.
+    pairs: usize,
+    target_tokens: u64,
+}
+
+impl DataLimits {
+    /// Of the corpus of `config`, prepared or not. Reads lengths alone.
+    ///
+    /// # Errors
+    /// A store that is damaged.
+    pub fn of(config: &DataConfig, prepared: Option<&Prepared>) -> Result<Self> {
+        let most = VocabularySizes::from(vocabulary_sizes(config, prepared));
+        let Some(data) = prepared else {
+            return Ok(DataLimits { fewest: largest_vocabulary(0).into(), most, texts: None });
+        };
+        let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
+        let train = data.split_unverified(Split::Train)?;
+        let texts = Texts {
+            longest: [longest(Split::Dev)?, longest(Split::Test)?],
+            pairs: train.len(),
+            target_tokens: train.target_tokens() + train.len() as u64,
+        };
+        Ok(DataLimits { fewest: most, most, texts: Some(texts) })
+    }
+
+    /// Checks all that an experiment is trained and scored with.
+    ///
+    /// # Errors
+    /// The first setting that does not suit the data.
+    pub fn check(&self, experiment: &Experiment) -> Result<()> {
+        self.check_vocabulary(experiment)?;
+        let Some(texts) = &self.texts else { return Ok(()) };
+        if texts.pairs == 0 {
+            let message = "the training text has no sentence pairs";
+            return Err(Diagnostic::new(message)
+                .help("check data.max_length and [cleaning] of the recipe")
+                .into());
+        }
+        if experiment.model.position == Position::Learned {
+            let positions = experiment.model.learned_positions;
+            texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
+        }
+        check_budget(texts.pairs, texts.target_tokens, &experiment.training)
+    }
+
+    /// Checks what a model that is trained already is decoded with.
+    ///
+    /// # Errors
+    /// The embedding has fewer rows than there are tokens, or the beam is wider than that.
+    pub fn check_vocabulary(&self, experiment: &Experiment) -> Result<()> {
+        let fewest = self.fewest.source.max(self.fewest.target);
+        if let Some(rows) = experiment.model.embedding_rows
+            && usize::try_from(rows).is_ok_and(|rows| rows < fewest)
+        {
+            let message =
+                format!("model.embedding_rows = {rows} is less than the vocabulary's {fewest} tokens");
+            let help = format!("use {fewest} or more, leave it out, or lower data.merges");
+            return Err(Diagnostic::new(message).help(help).into());
+        }
+        let (beam, most) = (experiment.decoding.beam, self.most.target);
+        if beam > most {
+            let message = format!("decoding.beam = {beam} is more than the vocabulary's {most} tokens");
+            return Err(Diagnostic::new(message).help(format!("use {most} or less")).into());
+        }
+        Ok(())
+    }
+
+    /// Numbers of tokens to build the model for: those of the prepared corpus, else the most that there can be and the
+    /// embedding has rows for.
+    pub fn vocabulary(&self, experiment: &Experiment) -> VocabularySizes {
+        let rows =
+            experiment.model.embedding_rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(usize::MAX);
+        VocabularySizes { source: self.most.source.min(rows), target: self.most.target.min(rows) }
+    }
+}
+
+/// Whether every sentence has a place among learned positions.
+fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
+    let needed = longest + 1;
+    if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
+        return Ok(());
+    }
+    let message = format!(
+        "model.learned_positions = {positions} is too few: the longest sentence of the {} set has {longest} tokens, which with its end make {needed}",
+        split.name()
+    );
+    let help =
+        format!("use {needed} or more; dev and test sentences are never dropped, unlike training pairs");
+    Err(Diagnostic::new(message).help(help).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
+        let mut experiment = Experiment::of_generated_text();
+        experiment.data.merges = 100;
+        change(&mut experiment);
+        experiment
+    }
+
+    #[test]
+    fn learned_positions_are_enough_for_the_longest_side_and_its_end() {
+        assert!(check_length(9, Split::Test, 8).is_ok());
+        let error = check_length(8, Split::Test, 8).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let expected = "model.learned_positions = 8 is too few: the longest sentence of the test set has 8 tokens, which with its end make 9";
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn without_a_corpus_what_no_vocabulary_allows_is_refused_and_nothing_else() {
+        let said = |change: fn(&mut Experiment)| {
+            let experiment = experiment(change);
+            let limits = DataLimits::of(&experiment.data, None).unwrap();
+            limits
+                .check(&experiment)
+                .map(|()| limits.vocabulary(&experiment))
+                .map_err(|error| error.to_string())
+        };
+        // 515 tokens are there without any merge, 615 with all of them.
+        assert_eq!(said(|_| ()), Ok(615.into()));
+        assert_eq!(said(|e| e.model.embedding_rows = Some(600)), Ok(600.into()));
+        assert_eq!(said(|e| e.decoding.beam = 600), Ok(615.into()));
+        let rows = said(|e| e.model.embedding_rows = Some(500)).unwrap_err();
+        assert!(
+            rows.contains("model.embedding_rows = 500 is less than the vocabulary's 515 tokens"),
+            "{rows}"
+        );
+        let beam = said(|e| e.decoding.beam = 1_000).unwrap_err();
+        assert!(beam.contains("decoding.beam = 1000 is more than the vocabulary's 615 tokens"), "{beam}");
+    }
+
+    #[test]
+    fn prepared_text_limits_positions_and_batches() {
+        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], pairs: 10, target_tokens: 100 };
+        let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
+        let said = |change: fn(&mut Experiment)| {
+            limits.check(&experiment(change)).map_err(|error| error.to_string())
+        };
+        assert_eq!(said(|e| e.training.batch_tokens = 10_000), Ok(()));
+        assert!(said(|_| ()).unwrap_err().contains("training.batch_tokens = 25000 is out of range"));
+        let few = |e: &mut Experiment| {
+            e.training.batch_tokens = 100;
+            (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
+        };
+        assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
+        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], pairs: 0, target_tokens: 0 };
+        let empty = DataLimits { texts: Some(empty), ..limits.clone() };
+        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
+    }
+}

@@ -1,0 +1,25 @@
+//! A run and its directory: whose it is, which files it has, what it took, what it left. Training is in `crates/compute`.
+
+pub mod attempts;
+pub mod claim;
+pub mod compared;
+pub mod finished;
+pub mod limits;
+mod locks;
+pub mod measurement;
+pub mod resume;
+pub mod reuse;
+pub mod run_files;
+pub mod run_paths;
+pub mod settings;
+pub mod translations;
+pub mod view;
+
+pub use claim::{claim, claimed_identity};
+pub use finished::{finished_run, run_configuration, scored_weights_hold};
+pub use locks::{is_at_work, is_free, lock_run, lock_trial};
+pub use run_paths::{
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
+};
+pub use settings::settings;
+pub use translations::{bleu_config, recorded_hypotheses};

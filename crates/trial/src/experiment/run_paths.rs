@@ -1,0 +1,36 @@
+//! Where a run has its files.
+
+use crate::data::Split;
+use std::path::{Path, PathBuf};
+
+/// The resolved configuration in a run directory, loadable as an experiment.
+pub const CONFIG_FILE: &str = "config.toml";
+/// The checkpoints in a run directory.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// What a trial printed, when it ran as a process of a sweep.
+pub const LOG_FILE: &str = "log.txt";
+/// How the last job of a trial ended, when it ran as a job of Slurm.
+pub const ENDING_FILE: &str = "ending.json";
+/// What a trial tells while it runs as a job of Slurm.
+pub const EVENTS_FILE: &str = "events.jsonl";
+/// A record that did not verify, set aside.
+pub const DAMAGED_RECORD: &str = "record.json.damaged";
+
+/// Held while a process works in a run directory.
+pub const LOCK_FILE: &str = ".lock";
+/// The folder of the translations in a run directory.
+pub const HYPOTHESES: &str = "hypotheses";
+/// The weights that the scores of a finished run are of, below its directory.
+pub const SCORED: &str = "checkpoints/scored.weights.safetensors";
+/// The scored weights among the checksums of a record.
+pub const WEIGHTS: &str = "weights";
+
+/// Where a run keeps its translations of a split, below its directory.
+pub fn hypotheses_file(split: Split) -> String {
+    format!("{HYPOTHESES}/{}.txt", split.name())
+}
+
+/// The directory of `ablate train`: `<results>/<experiment>/seed-<n>`.
+pub fn run_dir(results: &Path, name: &str, seed: u64) -> PathBuf {
+    results.join(name).join(format!("seed-{seed}"))
+}

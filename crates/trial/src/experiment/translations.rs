@@ -1,0 +1,56 @@
+//! The translations that a run keeps, and how they are scored.
+
+use super::run_paths::hypotheses_file;
+use crate::config::Experiment;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::results::record::Record;
+use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
+
+/// BLEU of an experiment's translations against one reference each.
+pub fn score_translations(
+    experiment: &Experiment,
+    hypotheses: &[String],
+    references: &[String],
+) -> Result<Bleu> {
+    corpus_bleu(&bleu_config(experiment), hypotheses, &[references.to_vec()])
+}
+
+/// BLEU as the paper's authors counted it: multi-bleu of Moses's tokens, compounds split. Absent where Moses has no rules
+/// for the target language.
+pub fn atat_bleu(
+    experiment: &Experiment,
+    hypotheses: &[String],
+    references: &[String],
+) -> Result<Option<f64>> {
+    let Ok(language) = experiment.data.recipe.target_language.parse() else { return Ok(None) };
+    let moses = Some(MosesTokens { language, normalization: Default::default() });
+    let config = MultiBleuConfig { moses, compound_split: true, lowercase: experiment.data.lowercase };
+    let counts = config.counts(hypotheses, &[references.to_vec()])?;
+    Ok(Some(config.score(&counts.sum())))
+}
+
+/// sacreBLEU's default. Where the experiment lower-cases its text, both sides are lower-cased and
+/// the signature says so.
+pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
+    BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
+}
+
+/// The hypotheses of a finished run, which must be those that its record has the checksum of.
+///
+/// # Errors
+/// A user error if the file is missing, and a failure if it is not as recorded.
+pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Split) -> Result<Vec<String>> {
+    let hypotheses = stored_hypotheses(run_dir, split)?;
+    record.check_file(run_dir, &hypotheses_file(split))?;
+    Ok(hypotheses)
+}
+
+/// The hypotheses of a run as they are now.
+pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
+    let path = run_dir.join(hypotheses_file(split));
+    if !path.exists() {
+        return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
+    }
+    read_own_segments(&path)
+}

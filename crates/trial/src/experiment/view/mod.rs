@@ -1,0 +1,70 @@
+//! What a run shows to people beside its numbers. Nothing here can alter a result.
+//!
+//! Everything is kept in the run directory in a form of its own (`views.jsonl`, `attention.json`,
+//! `positions.json`), so that TensorBoard's files can be made again from there.
+
+pub mod difference;
+pub mod picture;
+
+pub use difference::write_difference;
+
+use super::attempts;
+use super::run_paths::CONFIG_FILE;
+use super::settings::settings;
+use crate::config::{Experiment, configuration_hash, to_toml};
+use crate::error::Result;
+use crate::files;
+use crate::results::record::Record;
+use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
+use crate::telemetry::{METRICS_FILE, metrics_log, recorded_events};
+use std::path::Path;
+
+/// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
+/// configuration form a group.
+pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f64) -> Result<Session> {
+    let row = HParam { name: "row".into(), value: HParamValue::Text(label.to_string()) };
+    let settings = settings(experiment).into_iter().map(|(name, value)| HParam { name, value });
+    let mut texts =
+        vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
+    if let Some(difference) = difference::read(run_dir)? {
+        texts.push(("run/difference".to_string(), difference));
+    }
+    // Labels are for people and may repeat in other sweeps; the hash tells them apart.
+    let group = format!("{label} {}", &configuration_hash(experiment)[..8]);
+    Ok(Session { hparams: [row].into_iter().chain(settings).collect(), group, started, texts })
+}
+
+/// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io), pictures that cannot be drawn, and files of a finished run that are not as
+/// recorded.
+pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
+    if let Ok(Some(record)) = Record::load(run_dir) {
+        record.check_shown_files(run_dir)?;
+    }
+    let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
+    let mut events = recorded_events(run_dir, u64::MAX)?;
+    events.session_start(&session(experiment, label, run_dir, started)?)?;
+    let step = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
+    for (tag, picture) in picture::pictures(run_dir)? {
+        events.image(step, &tag, &picture)?;
+    }
+    if let Some(outcome) = outcome(run_dir) {
+        events.session_end(outcome)?;
+    }
+    events.sync()
+}
+
+/// How the run in a directory ended; none if it is to go on.
+fn outcome(run_dir: &Path) -> Option<Outcome> {
+    match Record::load(run_dir) {
+        Ok(Some(_)) => Some(Outcome::Success),
+        _ => crate::results::record::Failure::load(run_dir).map(|_| Outcome::Failure),
+    }
+}
+
+/// Whether a directory holds a run.
+pub fn is_run(run_dir: &Path) -> Result<bool> {
+    Ok(files::read_if_exists(&run_dir.join(CONFIG_FILE))?.is_some() && run_dir.join(METRICS_FILE).exists())
+}

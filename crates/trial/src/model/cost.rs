@@ -1,0 +1,298 @@
+//! What a model costs, by its configuration alone: trained numbers, operations, and what autograd keeps.
+//!
+//! Of operations, counted are matrix products alone, a multiplication and its addition as two operations: what torch's
+//! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
+//! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
+
+pub use super::forward_flops::{BatchShape, ForwardFlops};
+
+use super::recurrent::cost as recurrent;
+use super::{
+    Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Tying, VocabularySizes,
+};
+
+/// The cost of a model of one configuration and vocabulary.
+#[derive(Debug, Clone)]
+pub struct Cost<'a> {
+    config: &'a ModelConfig,
+    vocabulary: VocabularySizes,
+}
+
+impl<'a> Cost<'a> {
+    pub fn of(config: &'a ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
+        Cost { config, vocabulary: vocabulary.into() }
+    }
+
+    /// Number of trained numbers; shared matrices count once.
+    pub fn parameters(&self) -> u64 {
+        parameters(self.config, self.vocabulary)
+    }
+
+    /// Rows of the matrix before the softmax: V.
+    pub fn softmax_rows(&self) -> i64 {
+        self.config.rows(self.vocabulary.target)
+    }
+
+    /// Columns of the matrix before the softmax: W.
+    pub fn width(&self) -> i64 {
+        self.config.softmax_width()
+    }
+
+    /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
+    /// as well.
+    pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
+        forward(self.config, self.softmax_rows(), shape)
+    }
+
+    /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
+    pub fn kept(&self, shape: &BatchShape) -> f64 {
+        kept(self.config, shape)
+    }
+
+    /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
+    pub fn passing(&self, shape: &BatchShape) -> f64 {
+        passing(self.config, shape)
+    }
+}
+
+/// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
+fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
+    let d_model = config.d_model;
+    let VocabularySizes { source, target } = vocabulary;
+    let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
+    let shared_rows = config.rows(source.max(target));
+    let (embeddings, softmax_rows) = match config.tying {
+        Tying::All => (shared_rows * d_model, shared_rows),
+        Tying::Decoder => ((source_rows + target_rows) * d_model, target_rows),
+        Tying::None => {
+            let softmax = target_rows * config.softmax_width();
+            ((source_rows + target_rows) * d_model + softmax, target_rows)
+        }
+    };
+    let bias = if config.softmax_bias { softmax_rows } else { 0 };
+    let between = match states_are_mapped(config) {
+        true => config.encoder_width() * d_model + d_model,
+        false => 0,
+    };
+    let [of_encoder, of_decoder] = self_attention_parameters(config);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_parameters(config),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_parameters(config),
+    };
+    (embeddings + bias + encoder + between + decoder) as u64
+}
+
+/// Whether a linear map stands between the encoder's states and a decoder of self-attention.
+fn states_are_mapped(config: &ModelConfig) -> bool {
+    config.decoder == DecoderKind::SelfAttention && config.encoder_width() != config.d_model
+}
+
+/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
+    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
+    let positions = match config.position {
+        Position::Learned => learned_positions * d_model,
+        Position::Sinusoidal
+        | Position::SinusoidalHalves
+        | Position::Rotary
+        | Position::Alibi
+        | Position::None => 0,
+    };
+    let (d_k, d_v) = (heads * config.d_k(), heads * config.d_v());
+    // Query, key and value; the output.
+    let biases = if config.attention_biases { 2 * d_k + d_v + d_model } else { 0 };
+    let attention = 2 * d_model * (d_k + d_v) + biases;
+    let feed_forward = match (config.feed_forward, config.inner_width()) {
+        (false, _) => 0,
+        // The gate is one more matrix of the same shape, with biases of its own.
+        (true, width) if config.activation.is_gated() => 3 * d_model * width + 2 * width + d_model,
+        (true, width) => 2 * d_model * width + width + d_model,
+    };
+    let one_norm = match config.norm_kind {
+        NormKind::Layer => 2 * d_model,
+        NormKind::Rms => d_model,
+    };
+    let end = match config.norm {
+        Norm::Post => 0,
+        Norm::Pre => one_norm,
+    };
+    // A layer of the encoder has one attention and one of the decoder two; each sub-layer has a norm.
+    let norms = if config.feed_forward { 1 } else { 0 };
+    [1, 2].map(|attentions| {
+        let layer = attentions * attention + feed_forward + (attentions + norms) * one_norm;
+        positions + config.layers as i64 * layer + end
+    })
+}
+
+fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+    let [of_encoder, of_decoder] = self_attention_forward(config, shape);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+    };
+    let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
+    let between = match states_are_mapped(config) {
+        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
+        false => 0.0,
+    };
+    ForwardFlops {
+        projections: encoder.projections + decoder.projections + between,
+        attention: encoder.attention + decoder.attention,
+        feed_forward: encoder.feed_forward + decoder.feed_forward,
+        recurrent: encoder.recurrent + decoder.recurrent,
+        logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
+    }
+}
+
+/// One pass forward of a stack of self-attention: as an encoder, and as a decoder.
+fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardFlops; 2] {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
+    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
+    // Of all heads together.
+    let d_k = (config.heads as f64) * config.d_k() as f64;
+    let d_v = (config.heads as f64) * config.d_v() as f64;
+    // Query and output for every position that attends, or key and value for every one attended to.
+    let own = 2.0 * d_model * (d_k + d_v);
+    let feed_forward = 2.0 * matrices * d_model * config.inner_width() as f64;
+    let of = |projected: f64, seen: f64, words: f64| ForwardFlops {
+        projections: layers * own * projected,
+        attention: layers * 2.0 * (d_k + d_v) * seen,
+        feed_forward: layers * feed_forward * words,
+        ..Default::default()
+    };
+    let (sources, targets) = (pairs * source, pairs * target);
+    [
+        of(2.0 * sources, sources * source, sources),
+        of(3.0 * targets + sources, targets * (target + source), targets),
+    ]
+}
+
+fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target, scored] =
+        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+    let (sources, targets) = (pairs * source, pairs * target);
+    let (heads, d_model) = (model.heads as f64, model.d_model as f64);
+    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
+    let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
+    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
+    let attention = |queries: f64, keys: f64, scores: f64| {
+        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
+    };
+    // The norm's input and output, and the mask.
+    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    let feed_forward = model.inner_width() as f64
+        * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
+    let last_residual = if model.feed_forward { residual } else { 0.0 };
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => {
+            let layer = attention(sources, sources, pairs * source * source)
+                + sources * (residual + last_residual + feed_forward);
+            model.layers as f64 * layer
+        }
+        EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+    };
+    let decoder = match model.decoder {
+        DecoderKind::SelfAttention => {
+            let layer = attention(targets, targets, pairs * target * target)
+                + attention(targets, sources, pairs * target * source)
+                + targets * (2.0 * residual + last_residual + feed_forward);
+            model.layers as f64 * layer
+        }
+        DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+    };
+    let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
+    // Hidden states of the scored positions, and their gradient in pieces and whole.
+    encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
+}
+
+/// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
+fn kept_of_activation(activation: Activation) -> f64 {
+    match activation {
+        // Its output serves both its own derivative and the next product.
+        Activation::Relu => 1.0,
+        // Input and output.
+        Activation::Gelu | Activation::Swish => 2.0,
+        // σ's output, the other factor and their product.
+        Activation::Glu => 3.0,
+        // Input and output of the activation, the other factor and the product.
+        Activation::Swiglu | Activation::Geglu => 4.0,
+    }
+}
+
+fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let longer = source.max(target);
+    let self_attention = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
+        + 3.0 * model.heads as f64 * pairs * longer * longer;
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => self_attention,
+        EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+    };
+    encoder.max(match model.decoder {
+        DecoderKind::SelfAttention => self_attention,
+        DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_model_costs_about_six_operations_a_weight_and_token() {
+        let shape = BatchShape { pairs: 1000, source: 25, target: 25, scored: 25_000 };
+        let flops = forward(&ModelConfig::default(), 37_000, &shape);
+        // Encoder weights meet source tokens; decoder and softmax weights target tokens.
+        let weights = 44_140_000.0 + 37_000.0 * 512.0;
+        let rule = 6.0 * weights * 25_000.0;
+        assert!((flops.training() / rule - 1.0).abs() < 0.03, "{} and {rule}", flops.training());
+    }
+
+    #[test]
+    fn attention_grows_with_the_square_of_the_lengths_and_nothing_else_does() {
+        let config = ModelConfig::default();
+        let short = forward(&config, 100, &BatchShape { pairs: 2, source: 10, target: 10, scored: 20 });
+        let long = forward(&config, 100, &BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
+        assert_eq!(long.attention, 2.0 * short.attention);
+        assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
+    }
+
+    fn base(activation: Activation) -> ModelConfig {
+        ModelConfig { activation, ..Default::default() }
+    }
+
+    /// The base model has 2 · 512 · 2048 + 2048 + 512 numbers in each of its twelve sub-layers.
+    #[test]
+    fn a_gate_keeps_the_number_of_parameters() {
+        let parameters = |activation| Cost::of(&base(activation), 1_000).parameters() as i64;
+        let plain = parameters(Activation::Relu);
+        for activation in [Activation::Gelu, Activation::Swish] {
+            assert_eq!(parameters(activation), plain);
+        }
+        assert_eq!(base(Activation::Swiglu).inner_width(), 1_365);
+        for activation in [Activation::Glu, Activation::Swiglu, Activation::Geglu] {
+            assert_eq!(parameters(activation) - plain, 12 * 170, "{activation:?}");
+        }
+        let without = ModelConfig { feed_forward: false, ..Default::default() };
+        // The sub-layer's norm is gone as well.
+        let sublayer = 2 * 512 * 2_048 + 2_048 + 512 + 2 * 512;
+        assert_eq!(plain - Cost::of(&without, 1_000).parameters() as i64, 12 * sublayer);
+    }
+
+    #[test]
+    fn the_width_behind_a_gate_is_two_thirds_to_the_nearest_integer() {
+        for d_ff in 1..200 {
+            let gated = ModelConfig { d_ff, ..base(Activation::Geglu) }.inner_width();
+            assert!(gated >= 1 && (gated as f64 - 2.0 * d_ff as f64 / 3.0).abs() < 0.5, "{d_ff}: {gated}");
+        }
+    }
+}

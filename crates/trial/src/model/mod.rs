@@ -1,0 +1,349 @@
+//! The settings of a model and what it costs.
+//!
+//! Configuration section `[model]`. Shape letters: B batch, S source length, T target
+//! length, H heads, D d_model, K d_k, V embedding rows.
+
+pub mod cost;
+mod forward_flops;
+pub mod recurrent;
+
+pub use recurrent::RecurrentConfig;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `[model]` section. The defaults are the paper's base model (§3, Table 3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// What reads the source.
+    #[serde(skip_serializing_if = "EncoderKind::is_default")]
+    pub encoder: EncoderKind,
+    /// What writes the target.
+    #[serde(skip_serializing_if = "DecoderKind::is_default")]
+    pub decoder: DecoderKind,
+    /// Number of layers of the encoder, and of the decoder: the paper's N.
+    pub layers: usize,
+    /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
+    pub d_model: i64,
+    /// Inner width of the feed-forward sub-layers: the paper's d_ff. With a gated activation it is the width of the
+    /// sub-layer without a gate that has as many parameters: the inner width is then 2/3 of this number, rounded to the
+    /// nearest integer.
+    pub d_ff: i64,
+    /// The activation of the feed-forward sub-layers (§3.3); `relu` if absent.
+    #[serde(skip_serializing_if = "Activation::is_default")]
+    pub activation: Activation,
+    /// Whether layers have a feed-forward sub-layer (§3.3). If false, its connection and its normalisation are absent as
+    /// well, so that a layer consists of its attention sub-layers. True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub feed_forward: bool,
+    /// Number of attention heads: the paper's h.
+    pub heads: i64,
+    /// Width of the queries and keys of a head: the paper's d_k. If absent, d_model / heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_k: Option<i64>,
+    /// Width of the values of a head: the paper's d_v. If absent, d_model / heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_v: Option<i64>,
+    /// Dropout on sub-layer outputs and on the sums of embeddings and positions: P_drop (§5.4).
+    pub dropout: f64,
+    /// Dropout on attention weights. The paper lists none; tensor2tensor added 0.1 later.
+    pub attention_dropout: f64,
+    /// Dropout after the activation of the feed-forward sub-layers. The paper lists none; tensor2tensor added 0.1
+    /// later.
+    pub activation_dropout: f64,
+    /// How the model encodes word order (§3.5).
+    pub position: Position,
+    /// Number of positions of each learned position table. Other position encodings ignore it.
+    pub learned_positions: i64,
+    /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
+    pub tying: Tying,
+    /// Whether the input of every sub-layer is added to its output (§3.1). If false, the output alone is passed on:
+    /// LayerNorm(Dropout(Sublayer(x))), or Dropout(Sublayer(LayerNorm(x))) with `norm = "pre"`. True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub residual: bool,
+    /// Where normalisation is applied (§3.1).
+    pub norm: Norm,
+    /// The kind of normalisation.
+    pub norm_kind: NormKind,
+    /// Number that normalisation adds to the variance, or to the mean square, before it takes the root. The default is
+    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
+    pub layer_norm_epsilon: f64,
+    /// Whether the attention projections have biases. The paper does not mention them, but its parameter counts include
+    /// them.
+    pub attention_biases: bool,
+    /// How weights are initialised.
+    pub initialisation: Initialisation,
+    /// Number of rows of the embedding matrices, at least the size of the vocabulary. If absent, exactly the size of
+    /// the vocabulary. Rows beyond the vocabulary take part in the softmax and are never decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_rows: Option<i64>,
+    /// Alternative to `embedding_rows`: the size of the vocabulary is rounded up to a multiple of this number, which
+    /// makes matrix products faster on GPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_multiple: Option<i64>,
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub softmax_bias: bool,
+    /// Recurrent encoders and decoders; read where one is chosen.
+    #[serde(skip_serializing_if = "RecurrentConfig::is_default")]
+    pub recurrent: RecurrentConfig,
+}
+
+/// What reads the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
+    Recurrent,
+}
+
+/// What writes the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderKind {
+    /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
+    Recurrent,
+}
+
+impl EncoderKind {
+    pub fn is_default(&self) -> bool {
+        *self == EncoderKind::default()
+    }
+}
+
+impl DecoderKind {
+    pub fn is_default(&self) -> bool {
+        *self == DecoderKind::default()
+    }
+}
+
+/// How the model encodes word order (§3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// The paper's formula: sine in even columns, cosine in odd ones.
+    Sinusoidal,
+    /// tensor2tensor's formula: sines in the first half of the columns, cosines in the second, exponent i / (d/2 - 1).
+    SinusoidalHalves,
+    /// A trained vector for each position.
+    Learned,
+    /// Queries and keys of self-attention are turned by angles that grow with the position (Su et al. 2021).
+    Rotary,
+    /// Scores of self-attention are lowered by the distance, for each head at its own rate (Press et al. 2022).
+    Alibi,
+    /// No position encoding: attention does not know the order of the words.
+    None,
+}
+
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tying {
+    /// Source embedding, target embedding and softmax share one matrix, as in the paper.
+    All,
+    /// Target embedding and softmax share one matrix; the source embedding has its own.
+    Decoder,
+    /// All three matrices are separate.
+    None,
+}
+
+/// The activation of the feed-forward sub-layers. Those with a gate multiply two linear maps of the input, one of them
+/// behind an activation, (f(x W + b) ⊗ (x V + c)) W₂ + d (Shazeer 2020); all of them have biases, as the paper's
+/// sub-layer does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(0, x), as in the paper (§3.3).
+    #[default]
+    Relu,
+    /// x Φ(x), where Φ is the distribution function of the normal distribution: the exact form and not the approximation
+    /// by tanh (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// x σ(x) with the logistic function σ, also called SiLU (Ramachandran et al. 2017, with β = 1).
+    Swish,
+    /// Gated by σ (Dauphin et al. 2017; Shazeer 2020, eq. 4).
+    Glu,
+    /// Gated by Swish (Shazeer 2020, eq. 6).
+    Swiglu,
+    /// Gated by the exact GELU (Shazeer 2020, eq. 6).
+    Geglu,
+}
+
+/// Where normalisation is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// Normalisation after each sub-layer, LayerNorm(x + Dropout(Sublayer(x))), as in the paper (§3.1).
+    Post,
+    /// Normalisation before each sub-layer, x + Dropout(Sublayer(LayerNorm(x))), and one more after each stack.
+    Pre,
+}
+
+/// The kind of normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// Layer normalisation, (x - mean) / √(variance + epsilon) · scale + offset, as in the paper (Ba et al. 2016).
+    Layer,
+    /// Root-mean-square normalisation, x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
+    Rms,
+}
+
+/// How weights are initialised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialisation {
+    /// Initialisation of the released code: Glorot uniform, where projections that the code fuses (query, key and value
+    /// of self-attention; key and value of cross-attention) count as one matrix.
+    Tensor2tensor,
+    /// Glorot uniform, where every projection is a matrix of its own.
+    Glorot,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig {
+            encoder: EncoderKind::default(),
+            decoder: DecoderKind::default(),
+            layers: 6,
+            d_model: 512,
+            d_ff: 2048,
+            activation: Activation::Relu,
+            feed_forward: true,
+            heads: 8,
+            d_k: None,
+            d_v: None,
+            dropout: 0.1,
+            attention_dropout: 0.0,
+            activation_dropout: 0.0,
+            position: Position::Sinusoidal,
+            learned_positions: 1024,
+            tying: Tying::All,
+            residual: true,
+            norm: Norm::Post,
+            norm_kind: NormKind::Layer,
+            layer_norm_epsilon: 1e-6,
+            attention_biases: true,
+            initialisation: Initialisation::Tensor2tensor,
+            embedding_rows: None,
+            embedding_multiple: None,
+            softmax_bias: false,
+            recurrent: RecurrentConfig::default(),
+        }
+    }
+}
+
+/// For settings that are left out of files while they have their default, true.
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl Activation {
+    /// Whether the activation multiplies a second map of the input.
+    pub fn is_gated(self) -> bool {
+        match self {
+            Activation::Relu | Activation::Gelu | Activation::Swish => false,
+            Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
+        }
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Activation::default()
+    }
+}
+
+/// Numbers of tokens of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VocabularySizes {
+    pub source: usize,
+    pub target: usize,
+}
+
+impl From<usize> for VocabularySizes {
+    /// The same tokens on both sides.
+    fn from(size: usize) -> Self {
+        VocabularySizes { source: size, target: size }
+    }
+}
+
+impl From<(usize, usize)> for VocabularySizes {
+    /// Source and target.
+    fn from((source, target): (usize, usize)) -> Self {
+        VocabularySizes { source, target }
+    }
+}
+
+impl ModelConfig {
+    /// Width of a head's queries and keys.
+    pub fn d_k(&self) -> i64 {
+        self.d_k.unwrap_or(self.d_model / self.heads)
+    }
+
+    /// Width of a head's values.
+    pub fn d_v(&self) -> i64 {
+        self.d_v.unwrap_or(self.d_model / self.heads)
+    }
+
+    /// The same model with both widths of a head stated. Also accepts a configuration that was not checked: with 0 heads
+    /// the widths stay as they are.
+    pub fn with_head_widths_stated(&self) -> Self {
+        let default = self.d_model.checked_div(self.heads);
+        ModelConfig { d_k: self.d_k.or(default), d_v: self.d_v.or(default), ..self.clone() }
+    }
+
+    /// The same model without a stated width of a head that is the default, d_model / heads.
+    pub fn with_default_head_widths_omitted(&self) -> Self {
+        let default = self.d_model.checked_div(self.heads);
+        let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
+        ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Width of the encoder's states: E.
+    pub fn encoder_width(&self) -> i64 {
+        match self.encoder {
+            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Recurrent => self.recurrent.encoder_width(),
+        }
+    }
+
+    /// Width of the hidden states that meet the softmax matrix: W.
+    pub fn softmax_width(&self) -> i64 {
+        match self.decoder {
+            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
+        }
+    }
+
+    /// Whether either part is a stack of self-attention.
+    pub fn has_self_attention(&self) -> bool {
+        self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is recurrent.
+    pub fn has_recurrence(&self) -> bool {
+        self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
+    }
+
+    /// Rows of the embedding matrices for a vocabulary of this size.
+    pub fn rows(&self, vocabulary: usize) -> i64 {
+        let multiple = self.embedding_multiple.unwrap_or(1) as usize;
+        self.embedding_rows.unwrap_or_else(|| vocabulary.next_multiple_of(multiple) as i64)
+    }
+
+    /// Width between the maps of a feed-forward sub-layer, 0 without one: d_ff, or with a gate 2/3 of it to the nearest
+    /// integer. Three matrices of that width have as many numbers as two of d_ff (Shazeer 2020, §3).
+    pub fn inner_width(&self) -> i64 {
+        match (self.feed_forward, self.activation.is_gated()) {
+            (false, _) => 0,
+            (true, false) => self.d_ff,
+            (true, true) => (2 * self.d_ff + 1) / 3,
+        }
+    }
+}

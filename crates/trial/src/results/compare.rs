@@ -1,0 +1,460 @@
+//! Two systems side by side: scores with intervals and tests, and where in the text they differ.
+//!
+//! A system is one run or several that differ in the seed alone. Differences are the second system minus the
+//! first. What the tests mean: [`significance`](super::significance).
+//!
+//! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
+
+use super::comparison::OverSeeds;
+use super::comparison::OverSentences;
+use super::metric::{BLEU, DEV, LOSS, TEST, tag};
+use super::significance::over_sentences;
+use super::summary::Summary;
+use super::t_test::{paired, welch};
+use crate::error::{Error, Result};
+use crate::score::{
+    BOOTSTRAP_RESAMPLES, Bleu, BleuConfig, ChrfConfig, Counts, Metric, RESAMPLING_SEED, SentenceStatistics,
+    confidence_of_mean,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Buckets of sentences by length, at most.
+const BUCKETS: usize = 5;
+
+/// One of two systems.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// As it was named.
+    pub name: String,
+    /// In ascending order.
+    pub seeds: Vec<u64>,
+    /// The training behind each seed. Runs of one training differ in decoding alone.
+    pub trainings: Vec<Option<String>>,
+    /// Settings by key.
+    pub settings: BTreeMap<String, String>,
+    /// Recorded scores by tag, one for each seed.
+    pub metrics: BTreeMap<String, Vec<f64>>,
+    /// Trained numbers.
+    pub parameters: u64,
+    pub commits: Vec<String>,
+    /// Translations by split, one list for each seed.
+    pub translations: BTreeMap<String, Vec<Vec<String>>>,
+}
+
+/// The sentences that both translate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    pub sources: Vec<String>,
+    pub references: Vec<String>,
+}
+
+/// What to compare by, and how much to show.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The split of sentences and buckets: `dev` or `test`.
+    pub split: String,
+    /// Sentences to show for each side.
+    pub sentences: usize,
+    pub rank: Rank,
+    /// Both sides are lower-cased before they are scored.
+    pub lowercase: bool,
+}
+
+/// The score that sentences are ranked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    Bleu,
+    Chrf,
+}
+
+/// Two systems side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SystemComparison {
+    /// The first, and the second.
+    pub systems: [Described; 2],
+    /// Settings that differ.
+    pub configuration: Vec<Changed>,
+    pub scores: Vec<ScorePair>,
+    /// How BLEU, and how chrF was computed.
+    pub signatures: Vec<String>,
+    /// The split of `sentences` and `buckets`.
+    pub split: String,
+    /// By how much the systems differ: first where the first is better, then where the second is.
+    pub sentences: Vec<SentencePair>,
+    pub ranked_by: Rank,
+    /// By source length, and by reference length, in words between blanks.
+    pub by_source_length: Vec<Bucket>,
+    pub by_reference_length: Vec<Bucket>,
+}
+
+/// What a system is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Described {
+    pub name: String,
+    pub seeds: Vec<u64>,
+    pub parameters: u64,
+    pub commits: Vec<String>,
+}
+
+/// A setting that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Changed {
+    pub key: String,
+    pub values: [String; 2],
+}
+
+/// A score of both.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScorePair {
+    /// `dev/bleu`.
+    pub tag: String,
+    pub summaries: [Summary; 2],
+    /// Half the width of the 95 % interval of each mean over sentences; absent for scores that are not counted
+    /// by sentence.
+    pub half_widths: Option<[f64; 2]>,
+    /// Second minus first.
+    pub difference: f64,
+    /// Absent as `half_widths` is.
+    pub sentences: Option<OverSentences>,
+    /// Absent where a side has one seed, or neither has spread.
+    pub seeds: Option<OverSeeds>,
+}
+
+/// A sentence and how both translate it, with their lowest seeds. Scores are means over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SentencePair {
+    /// Counted from 1.
+    pub line: usize,
+    pub source: String,
+    pub reference: String,
+    pub translations: [String; 2],
+    pub bleu: [f64; 2],
+    pub chrf: [f64; 2],
+    /// Of the score that sentences are ranked by, second minus first.
+    pub difference: f64,
+}
+
+/// Sentences of similar length.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bucket {
+    /// Shortest and longest, in words.
+    pub words: [usize; 2],
+    pub sentences: usize,
+    /// Of the bucket as a corpus; means over seeds.
+    pub bleu: [f64; 2],
+    /// Tokens of the translations over tokens of the references.
+    pub length_ratio: [f64; 2],
+}
+
+/// Compares two systems that translate the same sentences. `texts` has them by split.
+///
+/// # Errors
+/// A user error where translations and references do not pair up.
+pub fn compare(
+    sides: &[Side; 2],
+    texts: &BTreeMap<String, Text>,
+    question: &Question,
+) -> Result<SystemComparison> {
+    let bleu = BleuConfig { lowercase: question.lowercase, ..BleuConfig::default() };
+    let chrf = ChrfConfig { lowercase: question.lowercase, ..ChrfConfig::default() };
+    let mut scores = Vec::new();
+    for tag in sides[0].metrics.keys().filter(|tag| shown(tag)) {
+        scores.extend(recorded(tag, sides));
+    }
+    let mut counted: BTreeMap<&str, [[Vec<Counts>; 2]; 2]> = BTreeMap::new();
+    for (split, text) in texts {
+        let count = |metric: &dyn Metric| -> Result<[Vec<Counts>; 2]> {
+            let of = |side: &Side| {
+                let seeds = side.translations.get(split).into_iter().flatten();
+                let counts = seeds.map(|lines| metric.counts(lines, std::slice::from_ref(&text.references)));
+                counts.collect::<Result<Vec<_>>>()
+            };
+            Ok([of(&sides[0])?, of(&sides[1])?])
+        };
+        let both = [count(&bleu)?, count(&chrf)?];
+        let metrics: [(&str, &dyn Metric); 2] = [(BLEU, &bleu), ("chrf", &chrf)];
+        for ((name, metric), counts) in metrics.into_iter().zip(&both) {
+            scores.push(score_pair(&tag(split, name), metric, sides, counts)?);
+        }
+        counted.insert(split, both);
+    }
+    scores.sort_by(|a, b| a.tag.cmp(&b.tag));
+    let (text, [bleu_counts, chrf_counts]) =
+        match (texts.get(&question.split), counted.get(question.split.as_str())) {
+            (Some(text), Some(counts)) => (text, counts),
+            _ => return Err(Error::user(format!("there is no split {:?}", question.split))),
+        };
+    let words =
+        |lines: &[String]| lines.iter().map(|line| line.split_whitespace().count()).collect::<Vec<_>>();
+    let describe = |side: &Side| Described {
+        name: side.name.clone(),
+        seeds: side.seeds.clone(),
+        parameters: side.parameters,
+        commits: side.commits.clone(),
+    };
+    Ok(SystemComparison {
+        systems: [describe(&sides[0]), describe(&sides[1])],
+        configuration: configuration(sides),
+        scores,
+        signatures: vec![Metric::signature(&bleu, 1).to_string(), chrf.signature(1).to_string()],
+        split: question.split.clone(),
+        sentences: sentences(sides, text, question, bleu_counts, chrf_counts),
+        ranked_by: question.rank,
+        by_source_length: buckets(&bleu, &words(&text.sources), bleu_counts),
+        by_reference_length: buckets(&bleu, &words(&text.references), bleu_counts),
+    })
+}
+
+/// Recorded scores to show beside what is counted anew.
+fn shown(tag: &str) -> bool {
+    tag.split_once('/').is_some_and(|(set, name)| matches!(set, DEV | TEST) && !matches!(name, BLEU | LOSS))
+}
+
+fn configuration(sides: &[Side; 2]) -> Vec<Changed> {
+    let [a, b] = [&sides[0].settings, &sides[1].settings];
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let value = |side: &BTreeMap<String, String>, key: &String| side.get(key).cloned().unwrap_or_default();
+    keys.into_iter()
+        .map(|key| Changed { key: key.clone(), values: [value(a, key), value(b, key)] })
+        .filter(|changed| changed.values[0] != changed.values[1])
+        .collect()
+}
+
+/// A score that only the record has.
+fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
+    let of = |side: &Side| Summary::of(side.metrics.get(tag)?);
+    let summaries = [of(&sides[0])?, of(&sides[1])?];
+    Some(ScorePair {
+        tag: tag.to_string(),
+        difference: summaries[1].mean - summaries[0].mean,
+        seeds: over_seeds(sides, &summaries),
+        half_widths: None,
+        sentences: None,
+        summaries,
+    })
+}
+
+/// A score that is counted sentence by sentence.
+fn score_pair(
+    tag: &str,
+    metric: &dyn Metric,
+    sides: &[Side; 2],
+    counts: &[Vec<Counts>; 2],
+) -> Result<ScorePair> {
+    let summary = |seeds: &[Counts]| {
+        let scores: Vec<f64> = seeds.iter().map(|counts| metric.score(&counts.sum())).collect();
+        Summary::of(&scores).ok_or_else(|| Error::user("there are no translations to compare"))
+    };
+    let interval = |seeds: &[Counts]| {
+        confidence_of_mean(metric, seeds, BOOTSTRAP_RESAMPLES, RESAMPLING_SEED)
+            .map(|interval| interval.half_width)
+    };
+    let summaries = [summary(&counts[0])?, summary(&counts[1])?];
+    Ok(ScorePair {
+        tag: tag.to_string(),
+        half_widths: Some([interval(&counts[0])?, interval(&counts[1])?]),
+        difference: summaries[1].mean - summaries[0].mean,
+        sentences: Some(over_sentences(metric, &counts[0], &counts[1])?),
+        seeds: over_seeds(sides, &summaries),
+        summaries,
+    })
+}
+
+/// Whether both sides decode the same trainings, seed by seed, so that the luck of training is the same.
+fn same_trainings(sides: &[Side; 2]) -> bool {
+    let [a, b] = sides;
+    a.seeds == b.seeds && a.trainings == b.trainings && a.trainings.iter().all(Option::is_some)
+}
+
+fn over_seeds(sides: &[Side; 2], summaries: &[Summary; 2]) -> Option<OverSeeds> {
+    let [a, b] = summaries;
+    let found = if same_trainings(sides) { paired(&a.values, &b.values) } else { welch(a, b) };
+    found.ok()
+}
+
+/// The sentences that the systems differ in most.
+fn sentences(
+    sides: &[Side; 2],
+    text: &Text,
+    question: &Question,
+    bleu_counts: &[Vec<Counts>; 2],
+    chrf_counts: &[Vec<Counts>; 2],
+) -> Vec<SentencePair> {
+    // Of single sentences, the orders that they are long enough for.
+    let bleu = BleuConfig { effective_order: true, ..BleuConfig::default() };
+    let (bleu, chrf) = (by_sentence(&bleu, bleu_counts), by_sentence(&ChrfConfig::default(), chrf_counts));
+    let first = |side: &Side, line: usize| {
+        side.translations
+            .get(&question.split)
+            .and_then(|seeds| seeds.first()?.get(line))
+            .cloned()
+            .unwrap_or_default()
+    };
+    let mut pairs: Vec<SentencePair> = (0..text.references.len())
+        .map(|line| {
+            let [bleu, chrf] = [&bleu, &chrf].map(|scores| [scores[0][line], scores[1][line]]);
+            let ranked = if question.rank == Rank::Bleu { bleu } else { chrf };
+            SentencePair {
+                line: line + 1,
+                source: text.sources.get(line).cloned().unwrap_or_default(),
+                reference: text.references[line].clone(),
+                translations: [first(&sides[0], line), first(&sides[1], line)],
+                bleu,
+                chrf,
+                difference: ranked[1] - ranked[0],
+            }
+        })
+        .collect();
+    pairs.sort_by(|a, b| a.difference.total_cmp(&b.difference).then(a.line.cmp(&b.line)));
+    let worse = pairs.iter().take(question.sentences).filter(|pair| pair.difference < 0.0);
+    let better = pairs.iter().rev().take(question.sentences).filter(|pair| pair.difference > 0.0);
+    worse.chain(better).cloned().collect()
+}
+
+/// Scores of both sides by sentence, means over seeds.
+fn by_sentence(metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> [Vec<f64>; 2] {
+    [&counts[0], &counts[1]].map(|seeds| {
+        let scores: Vec<Vec<f64>> =
+            seeds.iter().map(|counts| counts.rows().map(|row| metric.score(row)).collect()).collect();
+        let lines = scores.first().map_or(0, Vec::len);
+        (0..lines)
+            .map(|line| scores.iter().map(|seed| seed[line]).sum::<f64>() / scores.len() as f64)
+            .collect()
+    })
+}
+
+/// The buckets of sentences of these lengths, as shortest and longest and the lines: at most [`BUCKETS`], of about
+/// as many sentences each, those of one length together.
+pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {
+    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    lengths.iter().enumerate().for_each(|(line, length)| by_length.entry(*length).or_default().push(line));
+    let mut groups: BTreeMap<usize, ([usize; 2], Vec<usize>)> = BTreeMap::new();
+    let mut shorter = 0;
+    for (length, lines) in by_length {
+        // The part of all sentences that the middle one of these falls into.
+        let part = (2 * shorter + lines.len()) * BUCKETS / (2 * lengths.len());
+        shorter += lines.len();
+        let (words, group) = groups.entry(part).or_insert(([length, length], Vec::new()));
+        words[1] = length;
+        group.extend(lines);
+    }
+    groups.into_values().collect()
+}
+
+fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) -> Vec<Bucket> {
+    let bucket = |(words, lines): ([usize; 2], Vec<usize>)| {
+        let over_seeds = |of: &dyn Fn(&[u64]) -> f64| {
+            [&counts[0], &counts[1]].map(|seeds| {
+                let sums = seeds.iter().map(|counts| counts.sum_of(lines.iter().copied()));
+                sums.map(|sum| of(&sum)).sum::<f64>() / seeds.len() as f64
+            })
+        };
+        let ratio =
+            |sum: &[u64]| Bleu::from_statistics(metric, &SentenceStatistics::from(sum)).length_ratio();
+        Bucket {
+            words,
+            sentences: lines.len(),
+            bleu: over_seeds(&|sum| metric.score(sum)),
+            length_ratio: over_seeds(&ratio),
+        }
+    };
+    by_length(lengths).into_iter().map(bucket).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_of_the_same_trainings_are_paired_by_seed() {
+        let [a, b] = [[1.0, 5.0], [2.0, 7.0]].map(|values| Summary::of(&values).unwrap());
+        let lines: [&[&str]; 2] = [&["a"], &["b"]];
+        let mut sides = [side("one", &lines), side("two", &lines)];
+        let p = |sides: &[Side; 2]| over_seeds(sides, &[a.clone(), b.clone()]).unwrap().p;
+        assert!(p(&sides) > 0.5, "Welch's test drowns 1.0 and 2.0 in the seeds' spread");
+        sides[1].trainings = sides[0].trainings.clone();
+        // Of two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
+        assert!((p(&sides) - 2.0 * (1.0_f64 / 3.0).atan() / std::f64::consts::PI).abs() < 1e-9);
+    }
+
+    fn side(name: &str, seeds: &[&[&str]]) -> Side {
+        let lines = |lines: &&[&str]| lines.iter().map(|line| line.to_string()).collect();
+        Side {
+            name: name.into(),
+            seeds: (1..=seeds.len() as u64).collect(),
+            trainings: (1..=seeds.len()).map(|seed| Some(format!("{name} {seed}"))).collect(),
+            settings: BTreeMap::from([
+                ("model.heads".into(), name.len().to_string()),
+                ("model.layers".into(), "2".into()),
+            ]),
+            metrics: BTreeMap::from([
+                ("test/perplexity".to_string(), seeds.iter().zip(2..).map(|(_, p)| f64::from(p)).collect()),
+                ("test/bleu".to_string(), vec![0.0; seeds.len()]),
+            ]),
+            parameters: 9,
+            commits: vec!["abc".into()],
+            translations: BTreeMap::from([("test".to_string(), seeds.iter().map(lines).collect())]),
+        }
+    }
+
+    fn question(sentences: usize) -> Question {
+        Question { split: "test".into(), sentences, rank: Rank::Chrf, lowercase: false }
+    }
+
+    const REFERENCES: [&str; 3] = ["a b c d e", "one two three four five six", "short one"];
+
+    fn texts() -> BTreeMap<String, Text> {
+        let lines = |lines: &[&str]| lines.iter().map(|line| line.to_string()).collect();
+        let text = Text { sources: lines(&["A B C D", "ONE TWO", "SHORT"]), references: lines(&REFERENCES) };
+        BTreeMap::from([("test".to_string(), text)])
+    }
+
+    #[test]
+    fn sentences_that_differ_come_from_both_sides_and_equal_ones_do_not() {
+        let one = side("a", &[&["a b c d e", "one two three four", "short one"]]);
+        let other = side("bb", &[&["a b x d e", "one two three four five six", "short one"]]);
+        let found = compare(&[one, other], &texts(), &question(5)).unwrap();
+        let lines: Vec<usize> = found.sentences.iter().map(|pair| pair.line).collect();
+        assert_eq!(lines, [1, 2]);
+        assert!(found.sentences[0].difference < 0.0 && found.sentences[1].difference > 0.0);
+        assert_eq!(found.sentences[1].translations[1], "one two three four five six");
+        assert!((found.sentences[1].chrf[1] - 100.0).abs() < 1e-9);
+        let changed: Vec<_> = found
+            .configuration
+            .iter()
+            .map(|changed| (changed.key.as_str(), changed.values.join(" ")))
+            .collect();
+        assert_eq!(changed, [("model.heads", "1 2".to_string())]);
+        let tags: Vec<&str> = found.scores.iter().map(|score| score.tag.as_str()).collect();
+        assert_eq!(tags, ["test/bleu", "test/chrf", "test/perplexity"]);
+        assert_eq!((found.scores[0].seeds.is_some(), found.scores[2].sentences.is_some()), (false, false));
+    }
+
+    #[test]
+    fn seeds_are_averaged() {
+        let good: &[&str] = &REFERENCES;
+        let one = side("a", &[good, &["x", "one two three four five six", "short one"]]);
+        let other = side("b", &[good, good]);
+        let found = compare(&[one, other], &texts(), &question(1)).unwrap();
+        let bleu = &found.scores[0];
+        assert_eq!(bleu.summaries[0].n, 2);
+        assert!((bleu.summaries[1].mean - 100.0).abs() < 1e-9 && bleu.summaries[0].mean < 100.0);
+        // Nothing of the first sentence in one seed of two.
+        assert!((found.sentences[0].bleu[0] - 50.0).abs() < 1e-9, "{:?}", found.sentences);
+        assert_eq!(found.scores[2].summaries[0].values, [2.0, 3.0]);
+    }
+
+    #[test]
+    fn buckets_hold_every_sentence_once_and_never_split_a_length() {
+        let lengths = [1, 1, 1, 1, 1, 1, 2, 3, 3, 9];
+        let lines: Vec<String> = lengths.iter().map(|length| vec!["w"; *length].join(" ")).collect();
+        let counts = BleuConfig::default().counts(&lines, std::slice::from_ref(&lines)).unwrap();
+        let found = buckets(&BleuConfig::default(), &lengths, &[vec![counts.clone()], vec![counts]]);
+        let shape: Vec<_> = found.iter().map(|bucket| (bucket.words, bucket.sentences)).collect();
+        assert_eq!(shape, [([1, 1], 6), ([2, 2], 1), ([3, 9], 3)]);
+        assert!(found.iter().all(|bucket| bucket.length_ratio == [1.0, 1.0]));
+        assert!((found[2].bleu[0] - 100.0).abs() < 1e-9);
+    }
+}

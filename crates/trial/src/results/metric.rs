@@ -1,0 +1,234 @@
+//! The metrics that runs measure, in one table: how each is called, read and shown. Tables, reports and TensorBoard
+//! iterate over it. docs/architecture.md ("Tables") says what a new metric takes.
+//!
+//! A *tag* is a set and a metric's name: `dev/bleu`. Tags are the keys of records and of `metrics.csv`, the columns of
+//! tables and the names of TensorBoard's curves.
+
+/// What is measured on.
+pub const TRAIN: &str = "train";
+pub const DEV: &str = "dev";
+pub const TEST: &str = "test";
+/// The best of what training measured on dev.
+pub const BEST: &str = "best";
+
+/// The sets in the order of columns.
+const SETS: [&str; 4] = [TRAIN, BEST, DEV, TEST];
+
+pub const LOSS: &str = "loss";
+pub const PERPLEXITY: &str = "perplexity";
+pub const WORD_PERPLEXITY: &str = "word_perplexity";
+pub const ACCURACY: &str = "accuracy";
+pub const BLEU: &str = "bleu";
+/// BLEU of Moses's tokens, compounds split; there where Moses knows the target language.
+pub const ATAT: &str = "atat";
+
+/// Tags that the program itself asks for.
+pub const TRAIN_LOSS: &str = "train/loss";
+pub const DEV_LOSS: &str = "dev/loss";
+pub const DEV_PERPLEXITY: &str = "dev/perplexity";
+pub const DEV_ACCURACY: &str = "dev/accuracy";
+pub const DEV_BLEU: &str = "dev/bleu";
+pub const TEST_PERPLEXITY: &str = "test/perplexity";
+pub const TEST_BLEU: &str = "test/bleu";
+pub const TEST_ATAT: &str = "test/atat";
+pub const BEST_DEV_PERPLEXITY: &str = "best/dev_perplexity";
+
+/// A metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// The part of its tags behind the set: `bleu`.
+    pub name: &'static str,
+    /// For people: `BLEU`.
+    pub title: &'static str,
+    /// The heading in the layouts of the paper's tables; where there is none, the tag is the heading.
+    pub abbreviation: Option<&'static str>,
+    pub unit: &'static str,
+    pub better: Better,
+    /// Digits after the point in tables.
+    pub digits: usize,
+    /// Drawn on a logarithmic axis.
+    pub logarithmic: bool,
+    /// Computed as the record's BLEU signature says: values of different signatures do not compare.
+    pub has_signature: bool,
+    /// Tested for significance, which needs what the metric counts in each sentence (`sweep/collect`).
+    pub tested: bool,
+    /// The report draws its learning curve on dev.
+    pub curve: bool,
+    /// The sets on which the record of a finished run can have it.
+    pub recorded: &'static [&'static str],
+    /// The sets on which it is a column of a table that names no columns.
+    pub usual: &'static [&'static str],
+    /// The sets on which it has a chart on TensorBoard's Custom Scalars page.
+    pub charted: &'static [&'static str],
+    /// The sets on which it is a column of TensorBoard's HParams page.
+    pub hparams: &'static [&'static str],
+}
+
+/// Which values of a metric are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+/// What most metrics have in common.
+const PLAIN: Metric = Metric {
+    name: "",
+    title: "",
+    abbreviation: None,
+    unit: "",
+    better: Better::Higher,
+    digits: 2,
+    logarithmic: false,
+    has_signature: false,
+    tested: false,
+    curve: false,
+    recorded: &[DEV, TEST],
+    usual: &[],
+    charted: &[],
+    hparams: &[],
+};
+
+/// Every metric, in the order of columns.
+pub static METRICS: [Metric; 7] = [
+    Metric {
+        name: LOSS,
+        title: "loss",
+        unit: "nats per BPE token",
+        better: Better::Lower,
+        digits: 4,
+        charted: &[TRAIN, DEV],
+        ..PLAIN
+    },
+    Metric {
+        name: "dev_perplexity",
+        title: "dev perplexity",
+        unit: "per BPE token",
+        better: Better::Lower,
+        logarithmic: true,
+        recorded: &[BEST],
+        hparams: &[BEST],
+        ..PLAIN
+    },
+    Metric {
+        name: PERPLEXITY,
+        title: "perplexity",
+        abbreviation: Some("PPL"),
+        unit: "per BPE token",
+        better: Better::Lower,
+        logarithmic: true,
+        curve: true,
+        usual: &[DEV],
+        charted: &[DEV],
+        hparams: &[DEV],
+        ..PLAIN
+    },
+    Metric {
+        name: WORD_PERPLEXITY,
+        title: "word perplexity",
+        unit: "per word",
+        better: Better::Lower,
+        logarithmic: true,
+        ..PLAIN
+    },
+    Metric { name: ACCURACY, title: "accuracy", unit: "of 1", digits: 4, ..PLAIN },
+    Metric {
+        name: BLEU,
+        title: "BLEU",
+        abbreviation: Some("BLEU"),
+        unit: "of 100",
+        has_signature: true,
+        tested: true,
+        curve: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV, TEST],
+        hparams: &[DEV, TEST],
+        ..PLAIN
+    },
+    Metric { name: ATAT, title: "atat", unit: "of 100", has_signature: true, ..PLAIN },
+];
+
+impl Metric {
+    /// The tag on a set: `dev/bleu`.
+    pub fn tag(&self, set: &str) -> String {
+        tag(set, self.name)
+    }
+
+    /// The title on a set, as an axis has it: `BLEU (dev)`.
+    pub fn on(&self, set: &str) -> String {
+        format!("{} ({set})", self.title)
+    }
+
+    /// The title on a set, as TensorBoard's charts and columns have it: `dev BLEU`.
+    pub fn of_set(&self, set: &str) -> String {
+        format!("{} {}", if set == TRAIN { "training" } else { set }, self.title)
+    }
+}
+
+/// The tag of a metric on a set.
+pub fn tag(set: &str, name: &str) -> String {
+    format!("{set}/{name}")
+}
+
+/// The tag of a score of the finished model: `final/dev_bleu`.
+pub fn final_tag(tag: &str) -> String {
+    format!("final/{}", tag.replace('/', "_"))
+}
+
+/// Whether the metric of this tag is measured once training is over, as a score of the finished model.
+pub fn is_final_score(tag: &str) -> bool {
+    tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
+}
+
+/// The metric of a tag, and the set; none of what is not a metric, as `steps`.
+pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a str)> {
+    let (set, name) = tag.split_once('/')?;
+    Some((metrics.iter().find(|metric| metric.name == name)?, set))
+}
+
+/// The metrics with the sets that `sets` gives of each, set by set.
+pub fn on_sets(
+    metrics: &[Metric],
+    sets: impl Fn(&Metric) -> &'static [&'static str],
+) -> Vec<(&Metric, &'static str)> {
+    let on = |set: &&'static str| {
+        let set = *set;
+        let having = metrics.iter().filter(|metric| sets(metric).contains(&set));
+        having.map(|metric| (metric, set)).collect::<Vec<_>>()
+    };
+    SETS.iter().flat_map(on).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_tags_are_of_the_table() {
+        let mut tags: Vec<String> =
+            on_sets(&METRICS, |metric| metric.recorded).iter().map(|(metric, set)| metric.tag(set)).collect();
+        tags.push(METRICS[0].tag(TRAIN));
+        for named in [
+            TRAIN_LOSS,
+            DEV_LOSS,
+            DEV_PERPLEXITY,
+            DEV_ACCURACY,
+            DEV_BLEU,
+            TEST_PERPLEXITY,
+            TEST_BLEU,
+            TEST_ATAT,
+            BEST_DEV_PERPLEXITY,
+        ] {
+            assert!(tags.iter().any(|tag| tag == named), "{named} is not in {tags:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_recorded() {
+        for metric in METRICS {
+            for set in [metric.usual, metric.hparams].concat() {
+                assert!(metric.recorded.contains(&set), "{} {set}", metric.name);
+            }
+        }
+    }
+}

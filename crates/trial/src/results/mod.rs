@@ -1,0 +1,26 @@
+//! What is kept of runs, and how it is shown.
+
+pub mod attention_file;
+pub mod compare;
+pub mod comparison;
+#[doc(hidden)]
+pub mod examples;
+pub mod hyperparameters;
+pub mod index;
+pub mod judge;
+pub mod metric;
+pub mod positions_file;
+pub mod published;
+pub mod record;
+pub mod recorded;
+pub mod render;
+pub mod sheet;
+pub mod significance;
+pub mod summary;
+pub mod systems;
+pub mod t_test;
+pub mod table;
+pub mod table_layout;
+pub mod training_cost;
+pub mod trial_result;
+pub mod verdict;

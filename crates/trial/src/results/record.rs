@@ -1,0 +1,290 @@
+//! What is kept of a finished trial: `record.json`, deterministic, written once.
+
+use crate::error::{Error, Result};
+use crate::files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The name of the file in a run directory; a run is finished if it is there and verifies.
+pub const RECORD_FILE: &str = "record.json";
+/// Why the last attempt failed, beside the logs; gone once the trial finishes.
+pub const FAILURE_FILE: &str = "failure.json";
+
+/// Provenance and final metrics of one trial. Holds no clock times, so that equal runs have equal records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Hash of everything that determines the result; see `config::identity`.
+    pub identity: String,
+    /// The same without what only decoding depends on; see `config::training_identity`.
+    /// Records of result version 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_identity: Option<String>,
+    /// The identity without seed and data: what the seeds of a row share.
+    pub configuration_hash: String,
+    pub label: String,
+    pub seed: u64,
+    pub provenance: Provenance,
+    pub data: DataRecord,
+    /// Trained numbers; shared matrices count once.
+    pub parameters: u64,
+    /// Optimizer updates.
+    pub steps: u64,
+    /// Floating-point operations of all updates by count, forward and backward; see
+    /// [`Workload`](crate::train::workload::Workload). Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_flops: Option<f64>,
+    /// Updates whose weights were averaged for the scores.
+    pub averaged_steps: Vec<u64>,
+    /// The final scores by tag: `dev/perplexity`, `dev/bleu`, `test/bleu`, …
+    pub metrics: BTreeMap<String, f64>,
+    /// How BLEU was computed.
+    pub signature: String,
+    /// blake3 of the scored weights' bytes, of each file under `hypotheses/`, and of the
+    /// [`SHOWN_FILES`](super::recorded::SHOWN_FILES) that the run has.
+    pub checksums: BTreeMap<String, String>,
+    /// The resolved configuration.
+    pub configuration: serde_json::Value,
+}
+
+/// What produced a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this program.
+    pub ablate: String,
+    /// Commit of the code, `-dirty` if sources differed from it.
+    pub commit: String,
+    pub libtorch: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// The card's name, or the processor's and its vector instructions: `AMD EPYC, AVX2`.
+    pub device_name: String,
+    pub threads: usize,
+}
+
+/// The data that a trial saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    pub recipe: String,
+    /// Hash of the prepared content.
+    pub fingerprint: String,
+    pub train_pairs: usize,
+    pub vocabulary: usize,
+}
+
+/// Why a trial failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The trial that failed: a failure of other settings says nothing of these.
+    pub identity: String,
+    pub kind: FailureKind,
+    /// In words: `diverged`, `killed by signal 9, perhaps for lack of memory`.
+    pub reason: String,
+    /// The message or the log's last lines.
+    pub detail: String,
+    /// Attempts that were made one after another, this one included.
+    pub attempts: u32,
+}
+
+/// The kinds of failure that `[retry]` distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Settings or data are wrong, so that every attempt fails.
+    BadConfiguration,
+    /// The training diverged: the loss is NaN or far too large.
+    Diverged,
+    /// Memory was not enough.
+    OutOfMemory,
+    /// The process was ended by a signal that the sweep did not send.
+    Killed,
+    /// The process or job disappeared without an exit status and without a record.
+    Lost,
+    /// Any other failure, such as a full disk, a damaged file or a bug.
+    Failed,
+}
+
+impl FailureKind {
+    /// Whether a further attempt would end the same way: trials are functions of their settings.
+    pub fn repeats(self) -> bool {
+        matches!(self, FailureKind::BadConfiguration | FailureKind::Diverged)
+    }
+}
+
+/// A record with the checksum over its text.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    /// blake3 of the record as compact JSON.
+    checksum: String,
+    record: Record,
+}
+
+/// A record as a line of `records.jsonl`. The checksum is that of `record.json`, under the label of the line.
+#[derive(Serialize, Deserialize)]
+struct SealedLine {
+    #[serde(flatten)]
+    record: Record,
+    /// Lines of before 2026-11-28 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+/// What the checksum of a line of `records.jsonl` says of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    Holds,
+    /// The record is not the one that was written.
+    Broken,
+    /// There is no checksum.
+    Absent,
+}
+
+impl Record {
+    /// Writes `record.json` into the run directory, atomically.
+    pub fn save(&self, run_dir: &Path) -> Result<()> {
+        let path = run_dir.join(RECORD_FILE);
+        let broken = |e: serde_json::Error| Error::failed(format!("cannot write {}: {e}", path.display()));
+        let sealed = Sealed { checksum: self.checksum().map_err(broken)?, record: self.clone() };
+        let mut text = serde_json::to_string_pretty(&sealed).map_err(broken)?;
+        text.push('\n');
+        files::write_atomically(&path, text.as_bytes())
+    }
+
+    /// The record of a run directory; none if the trial is not finished.
+    ///
+    /// # Errors
+    /// If the file is there but does not verify.
+    pub fn load(run_dir: &Path) -> Result<Option<Record>> {
+        let path = run_dir.join(RECORD_FILE);
+        let Some(bytes) = files::read_if_exists(&path)? else { return Ok(None) };
+        let damaged = |why: String| Error::failed(format!("{} is damaged ({why})", path.display()));
+        let sealed: Sealed = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let checksum = sealed.record.checksum().map_err(|e| damaged(e.to_string()))?;
+        if checksum != sealed.checksum {
+            return Err(damaged("its checksum does not fit".into()));
+        }
+        Ok(Some(sealed.record))
+    }
+
+    /// One line of JSON with a checksum, as in `records.jsonl`.
+    pub fn to_line(&self) -> Result<String> {
+        let checksum = self.checksum();
+        let sealed = checksum.map(|checksum| SealedLine { record: self.clone(), checksum: Some(checksum) });
+        let line = sealed.and_then(|sealed| serde_json::to_string(&sealed));
+        line.map_err(|e| Error::failed(format!("cannot write a record: {e}")))
+    }
+
+    /// The record of a line, and what its checksum says.
+    pub fn from_line(line: &str) -> serde_json::Result<(Record, Seal)> {
+        let SealedLine { record, checksum } = serde_json::from_str(line)?;
+        let seal = match checksum {
+            None => Seal::Absent,
+            Some(checksum) if checksum == record.checksum()? => Seal::Holds,
+            Some(_) => Seal::Broken,
+        };
+        Ok((record, seal))
+    }
+
+    fn checksum(&self) -> serde_json::Result<String> {
+        // serde_json reads back every f64 that it writes, so the text is the same after loading.
+        Ok(blake3::hash(serde_json::to_string(self)?.as_bytes()).to_hex().to_string())
+    }
+}
+
+impl Failure {
+    pub fn save(&self, run_dir: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        files::write_atomically(&run_dir.join(FAILURE_FILE), text.as_bytes())
+    }
+
+    /// The failure of a run directory's last attempt; none if it did not fail or cannot be read.
+    pub fn load(run_dir: &Path) -> Option<Failure> {
+        serde_json::from_str(&std::fs::read_to_string(run_dir.join(FAILURE_FILE)).ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::record;
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_and_a_changed_digit_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Record::load(folder.path()).unwrap(), None);
+        record().save(folder.path()).unwrap();
+        assert_eq!(Record::load(folder.path()).unwrap(), Some(record()));
+        let path = folder.path().join(RECORD_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("27.300000000000004", "28.4")).unwrap();
+        let error = Record::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("checksum"), "{error}");
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_damaged_and_no_flipped_bit_changes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        record().save(folder.path()).unwrap();
+        let path = folder.path().join(RECORD_FILE);
+        let bytes = std::fs::read(&path).unwrap();
+        // Without its last line end the text is still whole.
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = Record::load(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("record.json is damaged"), "{length}: {error}");
+        }
+        let mut flipped = bytes.clone();
+        for bit in 0..bytes.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &flipped).unwrap();
+            // A blank may become another kind of blank.
+            match Record::load(folder.path()) {
+                Ok(found) => assert_eq!(found, Some(record()), "bit {bit}"),
+                Err(error) => assert_eq!(error.exit_code(), 1),
+            }
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn no_cut_and_no_flipped_bit_of_a_line_passes_for_the_record() {
+        let line = record().to_line().unwrap();
+        assert_eq!(Record::from_line(&line).unwrap(), (record(), Seal::Holds));
+        for length in 0..line.len() {
+            assert!(Record::from_line(&line[..length]).is_err(), "{length}");
+        }
+        let mut absent = 0;
+        let mut flipped = line.clone().into_bytes();
+        for bit in 0..flipped.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            match std::str::from_utf8(&flipped).map(Record::from_line) {
+                // In the name of the key `checksum`: such a line is refused as one without.
+                Ok(Ok((_, Seal::Absent))) => absent += 1,
+                Ok(Ok((found, Seal::Holds))) => assert_eq!(found, record(), "bit {bit}"),
+                _ => {}
+            }
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(absent <= 8 * "checksum".len(), "{absent}");
+    }
+
+    #[test]
+    fn a_failure_comes_back_and_one_that_is_cut_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = Failure {
+            identity: "ab12".into(),
+            kind: FailureKind::Diverged,
+            reason: "diverged".into(),
+            detail: "step 3".into(),
+            attempts: 1,
+        };
+        failure.save(folder.path()).unwrap();
+        assert_eq!(Failure::load(folder.path()), Some(failure));
+        let path = folder.path().join(FAILURE_FILE);
+        let bytes = std::fs::read(&path).unwrap();
+        for length in 0..bytes.len() - 1 {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(Failure::load(folder.path()), None, "{length}");
+        }
+    }
+}

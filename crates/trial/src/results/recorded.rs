@@ -1,0 +1,153 @@
+//! The files of a finished run that its record has checksums of.
+//!
+//! Curves, reports and TensorBoard read them only after a comparison, so that nothing is shown that the run did not
+//! write. Times are not among them: they differ between equal runs.
+
+use super::attention_file::ATTENTION_FILE;
+use super::positions_file::POSITIONS_FILE;
+use super::record::Record;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
+use crate::telemetry::{METRICS_FILE, VIEWS_FILE};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is shown of a run beside its scores and translations. A run has those files that its `[run]` section asks for.
+pub const SHOWN_FILES: [&str; 7] = [
+    METRICS_FILE,
+    VIEWS_FILE,
+    ATTENTION_FILE,
+    POSITIONS_FILE,
+    PROJECTOR_VECTORS,
+    PROJECTOR_LABELS,
+    PROJECTOR_CONFIG,
+];
+
+/// blake3 of each of [`SHOWN_FILES`] that a run directory has, by its path there.
+pub fn checksums(run_dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut checksums = BTreeMap::new();
+    for file in SHOWN_FILES {
+        if let Some(bytes) = files::read_if_exists(&run_dir.join(file))? {
+            checksums.insert(file.to_string(), checksum(&bytes));
+        }
+    }
+    Ok(checksums)
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// What a record says of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileState {
+    /// It is as the run wrote it, or the run has no such file.
+    AsRecorded,
+    /// It is something else, and what.
+    Differs(String),
+    /// The record is too old to have its checksum.
+    NotCovered,
+}
+
+impl Record {
+    /// Whether the record has the checksums of [`SHOWN_FILES`]; those of before 2026-11-28 have not.
+    pub fn covers_shown_files(&self) -> bool {
+        self.checksums.contains_key(METRICS_FILE)
+    }
+
+    /// Compares a file with the checksum that the record has of it under `name`.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
+    pub fn file_state(&self, name: &str, path: &Path) -> Result<FileState> {
+        let differs = |why: &str| Ok(FileState::Differs(why.to_string()));
+        match (self.checksums.get(name), files::read_if_exists(path)?) {
+            (Some(recorded), Some(bytes)) if *recorded == checksum(&bytes) => Ok(FileState::AsRecorded),
+            (Some(_), Some(_)) => differs("its content changed"),
+            (Some(_), None) => differs("it is missing"),
+            (None, None) if SHOWN_FILES.contains(&name) => Ok(FileState::AsRecorded),
+            (None, _) if SHOWN_FILES.contains(&name) && !self.covers_shown_files() => {
+                Ok(FileState::NotCovered)
+            }
+            (None, Some(_)) if SHOWN_FILES.contains(&name) => differs("the run wrote no such file"),
+            (None, _) => differs("the record has no checksum of it"),
+        }
+    }
+
+    /// Refuses a file of the run that is not as recorded. One that an old record does not cover passes.
+    ///
+    /// # Errors
+    /// A failure that names the file and says what to do.
+    pub fn check_file(&self, run_dir: &Path, name: &str) -> Result<()> {
+        let path = run_dir.join(name);
+        match self.file_state(name, &path)? {
+            FileState::Differs(why) => Err(Error::failed(format!(
+                "{} is not as recorded ({why}); put the file back as the run wrote it, or remove {} and run the trial \
+                 again, which goes on from its last checkpoint",
+                path.display(),
+                run_dir.join(super::record::RECORD_FILE).display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a run of whose [`SHOWN_FILES`] one is not as recorded.
+    ///
+    /// # Errors
+    /// As [`check_file`](Self::check_file).
+    pub fn check_shown_files(&self, run_dir: &Path) -> Result<()> {
+        SHOWN_FILES.iter().try_for_each(|name| self.check_file(run_dir, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::record;
+    use super::*;
+    use std::fs;
+
+    fn run() -> (tempfile::TempDir, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(METRICS_FILE), "step,tag,value\n1,dev/perplexity,9.5\n").unwrap();
+        fs::write(folder.path().join(ATTENTION_FILE), "{}").unwrap();
+        let record = Record { checksums: checksums(folder.path()).unwrap(), ..record() };
+        (folder, record)
+    }
+
+    #[test]
+    fn files_are_as_recorded_until_they_change_go_or_come() {
+        let (folder, record) = run();
+        let run = folder.path();
+        assert_eq!(record.checksums.keys().collect::<Vec<_>>(), [ATTENTION_FILE, METRICS_FILE]);
+        record.check_shown_files(run).unwrap();
+        let refused = |name: &str| {
+            let error = record.check_shown_files(run).unwrap_err();
+            assert_eq!(error.exit_code(), 1);
+            let expected = format!("{} is not as recorded", run.join(name).display());
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            error.to_string()
+        };
+        fs::write(run.join(METRICS_FILE), "step,tag,value\n1,dev/perplexity,1.5\n").unwrap();
+        assert!(refused(METRICS_FILE).contains("its content changed"));
+        fs::remove_file(run.join(METRICS_FILE)).unwrap();
+        assert!(refused(METRICS_FILE).contains("it is missing"));
+        fs::write(run.join(METRICS_FILE), "step,tag,value\n1,dev/perplexity,9.5\n").unwrap();
+        record.check_shown_files(run).unwrap();
+        fs::write(run.join(POSITIONS_FILE), "{}").unwrap();
+        assert!(refused(POSITIONS_FILE).contains("the run wrote no such file"));
+    }
+
+    #[test]
+    fn what_an_old_record_does_not_cover_passes_and_is_told_apart() {
+        let (folder, record) = run();
+        let old = Record { checksums: BTreeMap::new(), ..record };
+        assert!(!old.covers_shown_files());
+        old.check_shown_files(folder.path()).unwrap();
+        let state = |name: &str| old.file_state(name, &folder.path().join(name)).unwrap();
+        assert_eq!(state(METRICS_FILE), FileState::NotCovered);
+        assert_eq!(state(POSITIONS_FILE), FileState::AsRecorded, "there is nothing to show");
+        // Every record has checksums of weights and translations.
+        assert_eq!(state("weights"), FileState::Differs("the record has no checksum of it".into()));
+    }
+}

@@ -1,0 +1,183 @@
+//! Tables as CSV, at full precision.
+
+use super::super::hyperparameters::HEADINGS;
+use super::super::sheet::changes;
+use super::super::systems::SystemTable;
+use super::super::table::{Cell, ResultTable};
+use super::super::table_layout::{Form, TABLE2_COLUMN};
+use crate::error::{Error, Result};
+
+/// What is told of a comparison, behind the name of its column; see [`comparison`].
+const COMPARISON: [&str; 6] =
+    ["minus base", "half width (sentences)", "half width (seeds)", "p (sentences)", "p (seeds)", "p (Holm)"];
+
+/// A line a row. The columns of a test are there if some row was tested.
+pub fn rows(table: &ResultTable) -> Result<String> {
+    let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
+    if table.form == Form::Table3 {
+        header.extend(HEADINGS.iter().map(|heading| heading.key.to_string()));
+    }
+    let tested: Vec<bool> = (0..table.columns.len())
+        .map(|index| table.rows.iter().any(|row| row.cells[index].comparison.is_some()))
+        .collect();
+    for (column, tested) in table.columns.iter().zip(&tested) {
+        let name = &column.name;
+        header.extend([name.clone(), format!("{name} sd")]);
+        if column.published {
+            let unit = if name == "parameters" { " (millions)" } else { "" };
+            header.extend([format!("{name} paper{unit}"), format!("{name} minus paper{unit}")]);
+        }
+        if *tested {
+            header.extend(COMPARISON.map(|what| format!("{name} {what}")));
+        }
+    }
+    // Where all rows share a signature, it stands below the other forms of the table.
+    let unlike = table.signature.is_none() && table.rows.iter().any(|row| row.finished > 0);
+    header.extend(unlike.then(|| "BLEU signature".to_string()));
+    let mut records = vec![header];
+    for row in &table.rows {
+        let mut record = vec![
+            words(&row.layout.label),
+            words(row.layout.group.as_deref().unwrap_or_default()),
+            words(&changes(row, |_| true)),
+            row.finished.to_string(),
+            row.layout.seeds.len().to_string(),
+        ];
+        if table.form == Form::Table3 {
+            let all = &row.layout.hyperparameters;
+            let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
+            record.extend([
+                size(all.layers.map(|layers| layers as i64)),
+                all.d_model.to_string(),
+                size(all.d_ff),
+                size(all.heads),
+                size(all.d_k),
+                size(all.d_v),
+                all.dropout.to_string(),
+                all.label_smoothing.to_string(),
+                all.steps.to_string(),
+            ]);
+        }
+        for ((column, tested), cell) in table.columns.iter().zip(&tested).zip(&row.cells) {
+            let summary = cell.summary.as_ref();
+            record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            if column.published {
+                record.extend([cell.published.clone().unwrap_or_default(), number(cell.against_published)]);
+            }
+            if *tested {
+                record.extend(comparison(cell));
+            }
+        }
+        record.extend(unlike.then(|| row.signature.clone().unwrap_or_default()));
+        records.push(record);
+    }
+    text(&records)
+}
+
+/// A line a system and language pair.
+pub fn systems(table: &SystemTable) -> Result<String> {
+    let mut header = ["system", "pair", "row", "finished", "seeds", TABLE2_COLUMN].map(String::from).to_vec();
+    header.extend(["sd", "paper", "minus paper"].map(|what| format!("{TABLE2_COLUMN} {what}")));
+    header.extend(
+        ["(count)", "(time x peak)", "(time x peak) incomplete"].map(|how| format!("training FLOPs {how}")),
+    );
+    header.extend(COMPARISON.map(|what| format!("{TABLE2_COLUMN} {what}")));
+    let mut records = vec![header];
+    let results = || table.systems.iter().flat_map(|system| &system.results);
+    let mut finished =
+        results().filter(|(_, result)| result.finished > 0).map(|(_, result)| &result.signature);
+    let first = finished.next();
+    let unlike = first.is_some_and(|first| first.is_none() || finished.any(|other| other != first));
+    records[0].extend(unlike.then(|| "BLEU signature".to_string()));
+    for (pair, result) in results() {
+        let summary = result.bleu.summary.as_ref();
+        let mut record = vec![
+            words(&result.system),
+            words(pair),
+            words(&result.row),
+            result.finished.to_string(),
+            result.wanted.to_string(),
+            number(summary.map(|s| s.mean)),
+            number(summary.and_then(|s| s.deviation)),
+            result.bleu.published.clone().unwrap_or_default(),
+            number(result.bleu.against_published),
+            number(result.cost.counted_flops),
+            number(result.cost.measured_flops),
+            result.cost.incomplete.to_string(),
+        ];
+        record.extend(comparison(&result.bleu));
+        record.extend(unlike.then(|| result.signature.clone().unwrap_or_default()));
+        records.push(record);
+    }
+    text(&records)
+}
+
+fn comparison(cell: &Cell) -> [String; 6] {
+    let Some(found) = &cell.comparison else { return Default::default() };
+    let seeds = found.seeds.as_ref();
+    [
+        number(Some(found.difference)),
+        number(Some(found.sentences.half_width)),
+        number(seeds.map(|seeds| seeds.half_width)),
+        number(Some(found.sentences.p)),
+        number(seeds.map(|seeds| seeds.p)),
+        number(Some(found.p_corrected)),
+    ]
+}
+
+/// A cell that is a text. Spreadsheets take one that begins with these characters for a formula and compute it; an
+/// apostrophe before it says that it is none.
+fn words(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{text}"),
+        false => text.to_string(),
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+fn text(records: &[Vec<String>]) -> Result<String> {
+    let failed = |error: String| Error::failed(format!("cannot write a table as CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        writer.write_record(record).map_err(|error| failed(error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::examples::example;
+    use super::super::super::examples::with_chrf;
+    use super::*;
+
+    #[test]
+    fn a_further_metric_of_the_table_is_a_column() {
+        let (mut layout, results) = example();
+        layout.columns.clear();
+        let usual = |table: ResultTable| {
+            let text = rows(&table).unwrap();
+            let names = text.lines().next().unwrap().split(',').filter(|name| name.contains('/'));
+            names.filter(|name| !name.contains(' ')).map(String::from).collect::<Vec<_>>()
+        };
+        let table = ResultTable::new(&layout, &results).unwrap();
+        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "test/bleu"]);
+        let table = ResultTable::of(&with_chrf(), &layout, &results).unwrap();
+        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "dev/chrf", "test/bleu", "test/chrf"]);
+    }
+
+    #[test]
+    fn texts_are_no_formulas_and_numbers_stay_numbers() {
+        for formula in ["=1+1", "+x", "-2", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert_eq!(words(formula), format!("'{formula}"));
+        }
+        assert_eq!(
+            (words("heads=4"), words("a-b"), words("")),
+            ("heads=4".into(), "a-b".into(), String::new())
+        );
+        assert_eq!((number(Some(-0.5)), number(None)), ("-0.5".into(), String::new()));
+    }
+}

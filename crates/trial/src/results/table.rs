@@ -1,0 +1,486 @@
+//! From the results of trials to a table: one line a row, mean and spread over seeds, the paper's value.
+//! [`significance`](super::significance) compares the rows, [`verdict`](super::verdict) judges their
+//! groups, [`render`](super::render) writes the table as Markdown, LaTeX, CSV or text.
+//!
+//! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
+
+use super::comparison::{Comparison, Significance};
+use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
+use super::published::{PublishedRow, paper_recipe};
+use super::record::Record;
+use super::summary::Summary;
+use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, column_names, index};
+use super::training_cost::Cost;
+use super::trial_result::{TrialOutcome, TrialResult};
+use super::verdict::Verdict;
+use crate::error::Result;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A table, ready to be written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResultTable {
+    pub form: Form,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    /// The label of the row that others are compared with, if it is among the rows.
+    pub base: Option<String>,
+    /// How rows were compared, or why they were not.
+    pub significance: Significance,
+    /// Whether what the paper says of its groups of rows holds here; none without published values.
+    pub verdicts: Vec<Verdict>,
+    /// In the order of rows, then of seeds.
+    pub failures: Vec<Failure>,
+    /// The signature that all BLEU scores share; absent where there is none, or several: then rows have their own.
+    pub signature: Option<String>,
+    /// The corpora that finished trials saw.
+    pub data: Vec<Data>,
+    /// The commits of the code that finished trials ran.
+    pub commits: Vec<String>,
+    /// The devices that finished trials ran on, by their own names.
+    pub devices: Vec<String>,
+    /// Name of the published table whose values are shown.
+    pub published: Option<String>,
+    /// What to know about values shown.
+    pub notes: Vec<String>,
+}
+
+/// A corpus.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Data {
+    pub recipe: String,
+    /// Hash of the prepared content.
+    pub fingerprint: String,
+}
+
+/// A column of values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Column {
+    /// One of [`columns`](super::table_layout::columns).
+    pub name: String,
+    /// Absent where the column is a count, as `parameters`.
+    #[serde(skip)]
+    pub metric: Option<Metric>,
+    /// Some row has a published value here.
+    pub published: bool,
+}
+
+/// One row: the trials that differ in nothing but the seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub layout: RowLayout,
+    /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
+    pub fingerprint: Option<String>,
+    /// The signature of the BLEU of all finished trials; rows of another one do not compare in BLEU. Absent where
+    /// none finished, and where they do not share one: then the row has no mean of BLEU.
+    pub signature: Option<String>,
+    /// Trials that finished, of the seeds that the row should have; the values are theirs.
+    pub finished: usize,
+    /// Seed and training of each trial that finished, in the order of the seeds. Trials of one training differ in
+    /// decoding alone; older records do not tell theirs.
+    #[serde(skip)]
+    pub trainings: Vec<(u64, Option<String>)>,
+    /// What the training of one trial cost, on average.
+    pub cost: Cost,
+    /// One for each column.
+    pub cells: Vec<Cell>,
+}
+
+/// A row's value in a column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cell {
+    /// Absent: no finished trial has the value.
+    pub summary: Option<Summary>,
+    /// The best mean of the column among rows of the same data; never of columns that rank nothing.
+    pub best: bool,
+    /// The paper's, as printed; parameters in millions.
+    pub published: Option<String>,
+    /// Our mean minus the paper's value, in the unit that the paper prints and counted as the paper counts; only on the
+    /// paper's own text.
+    pub against_published: Option<f64>,
+    /// The mean of which `against_published` is made, where that is another score than the column's.
+    pub as_published: Option<f64>,
+    /// Against the base row; absent for the base row, for columns that are not tested and without translations
+    /// to test.
+    pub comparison: Option<Comparison>,
+}
+
+/// A trial that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub row: String,
+    pub seed: u64,
+    pub reason: String,
+}
+
+impl Column {
+    pub fn new(metrics: &[Metric], name: &str) -> Column {
+        let metric = find(metrics, name).map(|(metric, _)| *metric);
+        Column { name: name.to_string(), metric, published: false }
+    }
+
+    /// See [`Metric::has_signature`].
+    fn has_signature(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.has_signature)
+    }
+
+    /// See [`Metric::tested`].
+    pub fn is_tested(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.tested)
+    }
+}
+
+impl ResultTable {
+    /// Lays out the results; trials without one are still to be run.
+    ///
+    /// # Errors
+    /// A result that the layout has no place for, two of one trial, or an unknown published row.
+    pub fn new(layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
+        ResultTable::of(&METRICS, layout, results)
+    }
+
+    /// [`new`](Self::new) with another table of metrics.
+    pub fn of(metrics: &[Metric], layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
+        let by_trial = index(layout, results)?;
+        let names = column_names(metrics, layout);
+        let mut table = ResultTable {
+            form: layout.form,
+            columns: names.iter().map(|name| Column::new(metrics, name)).collect(),
+            rows: Vec::new(),
+            base: layout.base.clone(),
+            significance: Significance::default(),
+            verdicts: Vec::new(),
+            failures: Vec::new(),
+            signature: one(&distinct(results, |record| record.signature.clone())),
+            data: distinct(results, |record| Data {
+                recipe: record.data.recipe.clone(),
+                fingerprint: record.data.fingerprint.clone(),
+            }),
+            commits: distinct(results, |record| record.provenance.commit.clone()),
+            devices: distinct(results, |record| record.provenance.device_name.clone()),
+            published: layout.published.as_ref().map(|published| published.name.clone()),
+            notes: Vec::new(),
+        };
+        for row in &layout.rows {
+            let ended: Vec<&TrialResult> = row
+                .seeds
+                .iter()
+                .filter_map(|seed| by_trial.get(&(row.label.as_str(), *seed)).copied())
+                .collect();
+            table.failures.extend(ended.iter().filter_map(|result| failure(result)));
+            let paper = match (&layout.published, &row.paper) {
+                (Some(published), Some(label)) => Some(published.row(label)?),
+                _ => None,
+            };
+            if let Some(note) = paper.and_then(|paper| paper.note.as_ref()) {
+                let note = format!("paper, {}: {note}", row.paper.as_deref().unwrap_or(&row.label));
+                if !table.notes.contains(&note) {
+                    table.notes.push(note);
+                }
+            }
+            let row = new_row(layout, row, &ended, paper, &table.columns);
+            table.notes.extend(mixed(&row, &ended));
+            for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
+                column.published |= cell.published.is_some();
+            }
+            table.rows.push(row);
+        }
+        table.mark_best();
+        Ok(table)
+    }
+
+    /// The row that others are compared with.
+    pub fn base_row(&self) -> Option<&Row> {
+        self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
+    }
+
+    /// The row that `row` is compared with: the base row, or the same system on the row's own data, scored alike.
+    pub fn base_of(&self, row: &Row) -> Option<&Row> {
+        let base = self.base_row()?;
+        let mut candidates = self.rows.iter().filter(|other| {
+            row.fingerprint.is_some()
+                && other.fingerprint == row.fingerprint
+                && other.signature == row.signature
+                && other.layout.system == base.layout.system
+        });
+        candidates.next()
+    }
+
+    fn mark_best(&mut self) {
+        for column in 0..self.columns.len() {
+            let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
+            // Rows that compare.
+            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
+            let mut best: BTreeMap<_, f64> = BTreeMap::new();
+            for row in &self.rows {
+                let Some(summary) = &row.cells[column].summary else { continue };
+                let so_far = best.entry(kind(row)).or_insert(summary.mean);
+                *so_far = match better {
+                    Better::Higher => so_far.max(summary.mean),
+                    Better::Lower => so_far.min(summary.mean),
+                };
+            }
+            for row in &mut self.rows {
+                let best = best.get(&kind(row));
+                let cell = &mut row.cells[column];
+                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(&summary.mean) == best);
+            }
+        }
+    }
+}
+
+fn new_row(
+    layout: &Layout,
+    row: &RowLayout,
+    ended: &[&TrialResult],
+    paper: Option<&PublishedRow>,
+    columns: &[Column],
+) -> Row {
+    let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
+    let signatures = distinct_of(&finished, |record| record.signature.clone());
+    let summary_of = |name: &str, has_signature: bool| {
+        if has_signature && signatures.len() > 1 {
+            return None;
+        }
+        Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
+    };
+    // The paper's text has capitals, and its scores count them.
+    let same_text = |record: &&Record| {
+        record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
+    };
+    let same_text = finished.iter().all(same_text);
+    let cell = |column: &Column| {
+        let name = column.name.as_str();
+        let summary = summary_of(name, column.has_signature());
+        let of_pair = |paper: &'_ PublishedRow| match name {
+            TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
+            name => paper.value(name).map(String::from),
+        };
+        let published = paper.and_then(of_pair);
+        let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
+        let unit = if name == "parameters" { 1e-6 } else { 1.0 };
+        let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
+        // The scores on newstest2014 are of another BLEU, with compounds split.
+        let as_published = match name {
+            TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true).as_ref()),
+            _ => None,
+        };
+        let ours = if name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
+        let against_published = ours.zip(printed).filter(|_| same_text).map(|(ours, printed)| ours - printed);
+        Cell { summary, best: false, published, against_published, as_published, comparison: None }
+    };
+    Row {
+        layout: row.clone(),
+        fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
+        signature: one(&signatures),
+        finished: finished.len(),
+        trainings: ended
+            .iter()
+            .filter_map(|result| Some((result.seed, result.record()?.training_identity.clone())))
+            .collect(),
+        cost: Cost::of(ended, &layout.peak_tflops),
+        cells: columns.iter().map(cell).collect(),
+    }
+}
+
+/// What finished trials have, each once, sorted.
+fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T> {
+    distinct_of(&results.iter().filter_map(TrialResult::record).collect::<Vec<_>>(), of)
+}
+
+fn distinct_of<T: Ord>(records: &[&Record], of: impl Fn(&Record) -> T) -> Vec<T> {
+    records.iter().map(|record| of(record)).collect::<BTreeSet<T>>().into_iter().collect()
+}
+
+/// The only one of some.
+fn one(all: &[String]) -> Option<String> {
+    match all {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one.
+fn mixed(row: &Row, ended: &[&TrialResult]) -> Option<String> {
+    if row.signature.is_some() || row.finished == 0 {
+        return None;
+    }
+    let score = |result: &&TrialResult| {
+        let record = result.record()?;
+        let score = |tag| Some(format!("{tag} {:.2}", record.metrics.get(tag)?));
+        let scores: Vec<String> = [DEV_BLEU, TEST_BLEU].into_iter().filter_map(score).collect();
+        Some(format!("seed {} has {} of {}", result.seed, scores.join(", "), record.signature))
+    };
+    let scores: Vec<String> = ended.iter().filter_map(score).collect();
+    Some(format!(
+        "{} has no mean BLEU, because its seeds were not scored alike: {}",
+        row.layout.label,
+        scores.join("; ")
+    ))
+}
+
+fn failure(result: &TrialResult) -> Option<Failure> {
+    match &result.outcome {
+        TrialOutcome::Finished { .. } => None,
+        TrialOutcome::Failed { reason } => {
+            Some(Failure { row: result.row.clone(), seed: result.seed, reason: reason.clone() })
+        }
+    }
+}
+
+fn value(record: &Record, column: &str) -> Option<f64> {
+    match column {
+        "parameters" => Some(record.parameters as f64),
+        "steps" => Some(record.steps as f64),
+        tag => record.metrics.get(tag).copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::{example, finished, row, table3};
+    use super::super::published::Published;
+    use super::*;
+
+    #[test]
+    fn rows_follow_the_sweep_and_count_only_finished_trials() {
+        let (layout, results) = example();
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let counts: Vec<_> = table
+            .rows
+            .iter()
+            .map(|row| (row.layout.label.as_str(), row.finished, row.layout.seeds.len()))
+            .collect();
+        assert_eq!(counts, [("base", 3, 3), ("A-h1", 1, 3), ("own", 0, 3)]);
+        let cell = &table.rows[0].cells[3];
+        let bleu = cell.summary.as_ref().unwrap();
+        assert_eq!((bleu.mean, bleu.deviation, &bleu.values[..]), (25.5, Some(0.5), &[25.5, 25.0, 26.0][..]));
+        assert!(cell.best && !table.rows[1].cells[3].best && !table.rows[0].cells[0].best);
+        assert!((cell.against_published.unwrap() + 0.3).abs() < 1e-9);
+        assert!((table.rows[0].cells[0].against_published.unwrap() - 0.110016).abs() < 1e-9);
+        let single = &table.rows[1].cells[3];
+        assert_eq!(
+            (single.summary.as_ref().unwrap().deviation, single.published.as_deref()),
+            (None, Some("24.9"))
+        );
+        let missing = &table.rows[2].cells[3];
+        assert_eq!((&missing.summary, missing.best, missing.against_published), (&None, false, None));
+        assert_eq!(
+            (table.failures.len(), table.data.len(), &table.commits[..]),
+            (1, 1, &["abc".to_string()][..])
+        );
+    }
+
+    #[test]
+    fn only_what_the_paper_counts_on_the_papers_text_is_set_against_its_numbers() {
+        let (mut layout, mut results) = example();
+        layout.columns = ["dev/bleu", "test/bleu"].map(String::from).to_vec();
+        layout.published = Some(Published::named("table2-en-de").unwrap());
+        layout.rows.truncate(1);
+        let mut against = |change: &dyn Fn(&mut Record)| {
+            for result in &mut results {
+                if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                    change(record);
+                }
+            }
+            let kept: Vec<TrialResult> =
+                results.iter().filter(|result| result.row == "base").cloned().collect();
+            let table = ResultTable::new(&layout, &kept).unwrap();
+            let cell = &table.rows[0].cells[1];
+            assert_eq!(cell.published.as_deref(), Some("27.3"));
+            cell.against_published
+        };
+        // BLEU of other tokens is not what the paper printed.
+        assert_eq!(against(&|record| _ = record.metrics.insert("test/bleu".into(), 26.0)), None);
+        let with = against(&|record| _ = record.metrics.insert("test/atat".into(), 27.0));
+        assert!((with.unwrap() + 0.3).abs() < 1e-9, "{with:?}");
+        assert_eq!(against(&|record| record.data.recipe = "multi30k-en-de".into()), None);
+    }
+
+    #[test]
+    fn a_row_is_compared_with_the_base_system_on_its_own_data() {
+        let mut rows = vec![
+            row("de,base", None, &[]),
+            row("de,big", None, &[]),
+            row("fr,base", None, &[]),
+            row("fr,big", None, &[]),
+        ];
+        rows.iter_mut().for_each(|row| row.system = row.label[3..].into());
+        let mut layout = table3(rows);
+        layout.base = Some("de,base".into());
+        let mut results = Vec::new();
+        for label in ["de,base", "de,big", "fr,base"] {
+            let mut result = finished(label, 1, 5.0, 25.0);
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.data.fingerprint = label[..2].into();
+            }
+            results.push(result);
+        }
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let base = |row: usize| table.base_of(&table.rows[row]).map(|row| row.layout.label.as_str());
+        assert_eq!(
+            [base(0), base(1), base(2), base(3)],
+            [Some("de,base"), Some("de,base"), Some("fr,base"), None]
+        );
+    }
+
+    fn with_signature(results: &mut [TrialResult], row: &str, seed: u64, signature: &str) {
+        for result in results.iter_mut().filter(|result| result.row == row && result.seed == seed) {
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.signature = signature.into();
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_different_signatures_are_kept_apart() {
+        let (layout, mut results) = example();
+        with_signature(&mut results, "A-h1", 1, "nrefs:1|case:lc|tok:13a");
+        let table = ResultTable::new(&layout, &results).unwrap();
+        assert_eq!(table.signature, None);
+        let [base, other] = [&table.rows[0], &table.rows[1]];
+        assert!(base.signature.as_ref().unwrap().contains("case:mixed"));
+        assert_eq!(other.signature.as_deref(), Some("nrefs:1|case:lc|tok:13a"));
+        assert_eq!(table.base_of(other), None);
+        // Each the best of its kind in BLEU; perplexities compare.
+        assert!(base.cells[3].best && other.cells[3].best);
+        assert!(base.cells[2].best && !other.cells[2].best);
+        // The paper's scores count capitals.
+        assert!(base.cells[3].against_published.is_some());
+        assert_eq!(other.cells[3].against_published, None);
+        assert!(table.notes.is_empty(), "{:?}", table.notes);
+    }
+
+    #[test]
+    fn a_row_whose_seeds_were_not_scored_alike_has_no_mean_and_says_so() {
+        let (layout, mut results) = example();
+        with_signature(&mut results, "base", 2, "later");
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let base = &table.rows[0];
+        assert_eq!((&base.signature, &base.cells[3].summary, base.cells[3].best), (&None, &None, false));
+        assert!(base.cells[2].summary.is_some());
+        let note = &table.notes[0];
+        assert!(
+            note.starts_with("base has no mean BLEU") && note.contains("seed 2 has dev/bleu 25.00 of later"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn results_that_the_sweep_does_not_know_are_refused() {
+        let (layout, mut results) = example();
+        results.push(results[0].clone());
+        assert!(ResultTable::new(&layout, &results).unwrap_err().to_string().contains("twice"));
+        results.last_mut().unwrap().seed = 9;
+        assert!(ResultTable::new(&layout, &results).unwrap_err().to_string().contains("seed 9, which"));
+    }
+
+    #[test]
+    fn the_order_of_results_does_not_matter() {
+        let (layout, mut results) = example();
+        let table = ResultTable::new(&layout, &results).unwrap();
+        results.reverse();
+        assert_eq!(ResultTable::new(&layout, &results).unwrap(), table);
+    }
+}

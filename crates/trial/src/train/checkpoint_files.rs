@@ -1,0 +1,134 @@
+//! The files of a run's checkpoints, without their tensors: names, sizes, whose they are, and where training stood.
+
+use super::TrainingConfig;
+use super::run_state::{Owner, Progress, RunState};
+use super::statement::read_statement;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What a training state holds beside Adam's moments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub progress: Progress,
+    /// Absent in states of version 0.1.0.
+    pub run: Option<RunState>,
+}
+
+/// The ending of the weights of a step.
+pub const WEIGHTS: &str = ".weights.safetensors";
+/// The ending of the training state of a step.
+pub const STATE: &str = ".state.safetensors";
+/// The weights with the lowest dev loss.
+pub const BEST: &str = "best.weights.safetensors";
+/// The weights that the final scores are of.
+pub const SCORED: &str = "scored.weights.safetensors";
+
+/// Training states that are kept, so that one damaged file does not cost the run.
+pub const KEPT_STATES: usize = 2;
+
+/// Whether a name is that of a file of a step, which only going on and averaging need: a state, or weights that are
+/// neither the scored nor the best ones.
+pub fn is_training_file(name: &str) -> bool {
+    step_of(name, WEIGHTS).or(step_of(name, STATE)).is_some()
+}
+
+/// Whether a name is that of a file which a run's checkpoints are made of.
+pub fn is_checkpoint_file(name: &str) -> bool {
+    is_training_file(name) || [BEST, SCORED].contains(&name)
+}
+
+/// The name of a step's file with this ending.
+pub fn step_file(step: u64, ending: &str) -> String {
+    format!("step-{step:08}{ending}")
+}
+
+/// The step of a file with this ending; none if the name is no such file's.
+fn step_of(name: &str, ending: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.strip_suffix(ending)?.parse().ok()?;
+    (step_file(step, ending) == name).then_some(step)
+}
+
+/// Bytes that the checkpoints of one run take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CheckpointBytes {
+    /// When the run is finished: nothing is removed then.
+    pub kept: f64,
+    /// More, for the moment in which a checkpoint is written and the one that it replaces is still there.
+    pub passing: f64,
+}
+
+/// What the checkpoints of a run will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
+pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
+    let weights = config.precision.weight_bytes() as f64 * parameters as f64;
+    let saved = usize::try_from(config.scheduled_checkpoints()).unwrap_or(usize::MAX);
+    let states = saved.min(KEPT_STATES);
+    // The latest states are of steps that the average takes too; the scored weights are one more file.
+    let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);
+    CheckpointBytes {
+        kept: weights * (files as f64 + 2.0 * states as f64),
+        passing: if saved > states { 3.0 * weights } else { 0.0 },
+    }
+}
+
+/// The newest step in `folder` that a run could go on from, without looking into the files; none if
+/// there is no folder.
+pub fn latest_step(folder: &Path) -> Result<Option<u64>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    Ok(steps(folder, STATE)?.pop())
+}
+
+/// The files of steps in `folder` in order of their names, with the trial that saved each: none if the file does
+/// not state it, an error if the file does not verify.
+pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let own = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_training_file);
+    paths.retain(own);
+    paths.sort();
+    let owner = |path: &PathBuf| read_statement(path).map(|statement| statement.owner().cloned());
+    Ok(paths.into_iter().map(|path| (path.clone(), owner(&path))).collect())
+}
+
+/// The trial that the newest state which verifies was saved by. Outer `None` if there are no states at all; inner
+/// `None` if none verifies and says.
+pub fn owner(folder: &Path) -> Result<Option<Option<Owner>>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let steps = steps(folder, STATE)?;
+    let owner = |step: &u64| read_statement(&folder.join(step_file(*step, STATE))).ok()?.owner().cloned();
+    let found = steps.iter().rev().find_map(owner);
+    Ok((!steps.is_empty()).then_some(found))
+}
+
+/// Steps that have a file with this ending in `folder`, ascending.
+pub fn steps(folder: &Path, ending: &str) -> Result<Vec<u64>> {
+    let mut steps = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let name = entry.map_err(Error::io("list", folder))?.file_name();
+        steps.extend(name.to_str().and_then(|name| step_of(name, ending)));
+    }
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_names_are_no_checkpoints() {
+        for name in ["step-00000007.state.safetensors", "step-123456789.weights.safetensors"] {
+            assert!(is_training_file(name) && is_checkpoint_file(name), "{name}");
+        }
+        assert!(is_checkpoint_file(BEST) && is_checkpoint_file(SCORED) && !is_training_file(SCORED));
+        for name in ["step-7.state.safetensors", "step-mine.weights.safetensors", "my.weights.safetensors"] {
+            assert!(!is_checkpoint_file(name), "{name}");
+        }
+    }
+}

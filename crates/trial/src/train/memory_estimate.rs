@@ -1,0 +1,130 @@
+//! The memory that a training needs, from the tensors that it holds at once.
+//!
+//! Counted for the process on a CPU. What autograd keeps follows from the graph that `model` builds; how
+//! far the sum is from measured peaks is in docs/performance.md.
+
+use super::TrainingConfig;
+use super::workload::Workload;
+use crate::model::cost::{BatchShape, Cost};
+use serde::Serialize;
+
+/// Rows that go through the softmax at once on a CPU: their scores stay in the processor's cache.
+pub const CHUNK_ROWS: i64 = 512;
+
+/// The process with libtorch loaded and nothing computed.
+const PROCESS_BYTES: f64 = 150.0 * 1024.0 * 1024.0;
+
+/// What comes and goes takes so much more than its sum: batches of many shapes leave gaps in the heap.
+/// Fitted to measured peaks (docs/performance.md).
+const GAPS: f64 = 1.5;
+
+/// Peak memory by what holds it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MemoryEstimate {
+    /// The program and its libraries.
+    pub process: f64,
+    pub weights: f64,
+    pub gradients: f64,
+    /// Adam's two moments.
+    pub moments: f64,
+    /// What the largest micro-batch keeps for the pass backward.
+    pub activations: f64,
+    /// What comes and goes beside them: a layer's or the loss's intermediate values.
+    pub transient: f64,
+    /// Scores of a whole batch against the vocabulary, for perplexity. Blocks of this size find no room in
+    /// the gaps that training left, so they come on top.
+    pub evaluation: f64,
+}
+
+impl MemoryEstimate {
+    pub fn of_training(cost: &Cost, training: &TrainingConfig, workload: &Workload) -> Self {
+        let (parameters, rows) = (cost.parameters(), cost.softmax_rows());
+        let precision = training.precision;
+        let [bytes, computed] = [precision.weight_bytes(), precision.activation_bytes()].map(|n| n as f64);
+        let weights = bytes * parameters as f64;
+        // Layers that compute in another kind keep their weights in it until the pass backward.
+        let casts = if computed == bytes { 0.0 } else { computed * parameters as f64 };
+        let matrix = rows as f64 * cost.width() as f64;
+        let activations = workload.largest(|shape| cost.kept(shape));
+        let most = workload.largest(|shape| working_set(cost, shape));
+        // Adam holds three copies of one matrix when no activation is left.
+        let most = most.max(3.0 * matrix);
+        let scored = training.micro_batch_tokens as f64;
+        MemoryEstimate {
+            process: PROCESS_BYTES,
+            weights,
+            gradients: weights,
+            moments: 2.0 * weights,
+            activations: GAPS * (computed * activations + casts),
+            transient: GAPS * bytes * (most - activations).max(0.0),
+            evaluation: bytes * 2.0 * scored * rows as f64,
+        }
+    }
+
+    pub fn total(&self) -> f64 {
+        self.process
+            + self.weights
+            + self.gradients
+            + self.moments
+            + self.activations
+            + self.transient
+            + self.evaluation
+    }
+}
+
+/// Numbers that a micro-batch needs at once beside weights, gradients and moments, in training.
+pub fn working_set(cost: &Cost, shape: &BatchShape) -> f64 {
+    cost.kept(shape) + passing(cost, shape)
+}
+
+/// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss.
+fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
+    let scored = shape.scored as f64;
+    // Scores and probabilities of a chunk of rows; the matrix's gradient and two more of its size.
+    let loss =
+        (cost.softmax_rows() as f64) * (2.0 * scored.min(CHUNK_ROWS as f64) + 3.0 * cost.width() as f64);
+    cost.passing(shape).max(loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+    use crate::train::Precision;
+
+    fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
+        let (mut model, mut training) = (ModelConfig::default(), TrainingConfig::default());
+        change(&mut model, &mut training);
+        let workload = Workload::assumed(&training, 100);
+        MemoryEstimate::of_training(&Cost::of(&model, 5_000), &training, &workload)
+    }
+
+    #[test]
+    fn weights_gradients_and_moments_are_four_numbers_a_parameter() {
+        let plain = estimate(|_, _| ());
+        let parameters = Cost::of(&ModelConfig::default(), 5_000).parameters();
+        assert_eq!(plain.weights + plain.gradients + plain.moments, 16.0 * parameters as f64);
+        let double = estimate(|_, training| training.precision = Precision::Float64);
+        assert_eq!(double.total() - double.process, 2.0 * (plain.total() - plain.process));
+        let narrow = estimate(|_, training| training.precision = Precision::Bfloat16);
+        assert_eq!((narrow.weights, narrow.moments), (plain.weights, plain.moments));
+        assert!((0.5..0.6).contains(&(narrow.activations / plain.activations)));
+    }
+
+    #[test]
+    fn activations_grow_with_what_autograd_keeps() {
+        let plain = estimate(|_, _| ()).activations;
+        let half = estimate(|_, training| training.micro_batch_tokens /= 2).activations;
+        assert!((plain / half - 2.0).abs() < 0.05, "{plain} and {half}");
+        let changes: [fn(&mut ModelConfig, &mut TrainingConfig); 4] = [
+            |model, _| model.attention_dropout = 0.1,
+            |model, _| model.activation_dropout = 0.1,
+            |model, _| model.layers += 1,
+            |model, _| model.heads *= 2,
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            assert!(estimate(change).activations > plain, "change {index}");
+        }
+        assert!(estimate(|model, _| model.dropout = 0.0).activations < plain);
+    }
+}

@@ -1,0 +1,208 @@
+//! The settings of training, the batches of its updates, what they cost, and the files that it leaves.
+//!
+//! Configuration section `[training]`.
+
+pub mod checkpoint_files;
+pub mod memory_estimate;
+pub mod run_state;
+pub mod statement;
+pub mod stream;
+pub mod workload;
+
+use crate::data::batch::Batching;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The `[training]` section. The defaults are the paper's base model (§5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Seed of weights, dropout and batch order. The `seeds` of a sweep replace it.
+    pub seed: u64,
+    /// Number of optimizer updates.
+    pub steps: u64,
+    /// Number of target tokens of one update, without padding, to within one micro-batch.
+    pub batch_tokens: usize,
+    /// Number of tokens per side, with padding, that the model processes at once. Gradients are accumulated over
+    /// micro-batches up to `batch_tokens`.
+    pub micro_batch_tokens: usize,
+    /// Packs several sentences into one row of at most this many tokens per side; attention stays within each sentence.
+    /// If absent, each row holds one sentence with padding, and batches hold sentences of similar length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed_length: Option<usize>,
+    /// Factor by which the paper's learning rate is multiplied (§5.3).
+    pub learning_rate_scale: f64,
+    /// Number of updates during which the learning rate rises (§5.3).
+    pub warmup_steps: u64,
+    /// Adam's beta 1: decay of the running mean of the gradients (§5.3).
+    pub adam_beta1: f64,
+    /// Adam's beta 2: decay of the running mean of the squared gradients (§5.3).
+    pub adam_beta2: f64,
+    /// Adam's epsilon: number that is added to the divisor (§5.3).
+    pub adam_epsilon: f64,
+    /// Probability that label smoothing moves from the reference token to the others: epsilon_ls (§5.4).
+    pub label_smoothing: f64,
+    /// Largest gradient norm; larger gradients are scaled down to it. If absent, gradients are not clipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Number of measurements of the dev loss without a new best after which training ends early, as if `steps` were
+    /// that update. If absent, training never ends early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping_patience: Option<u64>,
+    /// Number of updates between two measurements of loss and perplexity on the dev set. 0 measures them only at the
+    /// end.
+    pub dev_interval_steps: u64,
+    /// Number of updates between two BLEU scores on the dev set. 0 computes BLEU only at the end.
+    pub dev_bleu_interval_steps: u64,
+    /// Number of updates between two checkpoints. The end of training always has one.
+    pub checkpoint_interval_steps: u64,
+    /// Number of last checkpoints whose mean gives the weights that are scored. 1 scores the last checkpoint.
+    pub average_checkpoints: usize,
+    /// Whether to keep the weights with the best dev perplexity in addition to the latest.
+    pub keep_best: bool,
+    /// Number format in which training computes.
+    pub precision: Precision,
+}
+
+/// Number format in which training computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    Float32,
+    /// 64-bit floating point, for comparisons with other implementations.
+    Float64,
+    /// bfloat16 for the matrix products and activations of training; float32 for weights, gradients, Adam, the loss,
+    /// and everything outside training. The loss is not scaled, because bfloat16 has the exponent range of float32. For
+    /// GPUs.
+    Bfloat16,
+}
+
+impl Precision {
+    /// Bytes of a number of the weights.
+    pub fn weight_bytes(self) -> u64 {
+        match self {
+            Precision::Float32 | Precision::Bfloat16 => 4,
+            Precision::Float64 => 8,
+        }
+    }
+
+    /// Bytes of a number that training computes.
+    pub fn activation_bytes(self) -> u64 {
+        match self {
+            Precision::Float32 => 4,
+            Precision::Float64 => 8,
+            Precision::Bfloat16 => 2,
+        }
+    }
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        TrainingConfig {
+            seed: 1,
+            steps: 100_000,
+            batch_tokens: 25_000,
+            micro_batch_tokens: 4_096,
+            packed_length: None,
+            learning_rate_scale: 1.0,
+            warmup_steps: 4_000,
+            adam_beta1: 0.9,
+            adam_beta2: 0.98,
+            adam_epsilon: 1e-9,
+            label_smoothing: 0.1,
+            clip_norm: None,
+            early_stopping_patience: None,
+            dev_interval_steps: 1_000,
+            dev_bleu_interval_steps: 0,
+            checkpoint_interval_steps: 1_500,
+            average_checkpoints: 5,
+            keep_best: false,
+            precision: Precision::Float32,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// How micro-batches are made.
+    pub fn batching(&self) -> Batching {
+        Batching { tokens: self.micro_batch_tokens, packed_length: self.packed_length }
+    }
+
+    /// Whether the schedule has a checkpoint at this update. A signal may add others, which no average uses.
+    pub fn saves_at(&self, step: u64) -> bool {
+        step == self.steps
+            || (self.checkpoint_interval_steps > 0 && step.is_multiple_of(self.checkpoint_interval_steps))
+    }
+
+    /// Whether training is over after `step` updates, of which `best_step` had the lowest dev loss so far.
+    pub fn is_over(&self, step: u64, best_step: Option<u64>) -> bool {
+        let waited = best_step.and_then(|best| (step - best).checked_div(self.dev_interval_steps));
+        step >= self.steps
+            || self.early_stopping_patience.zip(waited).is_some_and(|(patience, waited)| waited >= patience)
+    }
+
+    /// Checkpoints that the schedule has in a training that does not end early.
+    pub fn scheduled_checkpoints(&self) -> u64 {
+        self.steps.saturating_sub(1).checked_div(self.checkpoint_interval_steps).unwrap_or(0) + 1
+    }
+
+    /// The updates whose weights are averaged for the final scores of a training of `end` updates,
+    /// ascending: the last `average_checkpoints` that the schedule has, fewer if it has fewer.
+    pub fn averaged_steps(&self, end: u64) -> Vec<u64> {
+        let interval = self.checkpoint_interval_steps;
+        let multiples = (end - 1).checked_div(interval).unwrap_or(0);
+        let first = (multiples + 2).saturating_sub(self.average_checkpoints as u64).max(1);
+        (first..=multiples).map(|n| n * interval).chain([end]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_checkpoints_of_the_schedule_are_averaged() {
+        let averaged = |steps, checkpoint_interval_steps, average_checkpoints| {
+            let config = TrainingConfig {
+                steps,
+                checkpoint_interval_steps,
+                average_checkpoints,
+                ..Default::default()
+            };
+            let seen = config.averaged_steps(steps);
+            assert!(seen.iter().all(|&s| config.saves_at(s)));
+            let saved = (1..=steps).filter(|&step| config.saves_at(step)).count() as u64;
+            assert_eq!(config.scheduled_checkpoints(), saved);
+            seen
+        };
+        assert_eq!(averaged(100, 10, 3), [80, 90, 100]);
+        assert_eq!(averaged(105, 10, 3), [90, 100, 105]);
+        assert_eq!(averaged(100, 10, 1), [100]);
+        assert_eq!(averaged(25, 10, 9), [10, 20, 25]);
+        assert_eq!(averaged(100, 0, 2), [100]);
+        let config = TrainingConfig {
+            steps: 100,
+            checkpoint_interval_steps: 10,
+            average_checkpoints: 3,
+            ..Default::default()
+        };
+        assert_eq!(config.averaged_steps(47), [30, 40, 47], "ended early");
+    }
+
+    #[test]
+    fn patience_counts_measurements_since_the_best() {
+        let config = TrainingConfig {
+            steps: 100,
+            dev_interval_steps: 10,
+            early_stopping_patience: Some(2),
+            ..Default::default()
+        };
+        assert!(!config.is_over(0, None) && !config.is_over(20, Some(20)) && !config.is_over(39, Some(20)));
+        assert!(config.is_over(40, Some(20)) && config.is_over(100, Some(100)));
+        let endless = TrainingConfig { early_stopping_patience: None, ..config.clone() };
+        assert!(!endless.is_over(99, Some(10)) && endless.is_over(100, Some(10)));
+        // Without measurements there is nothing to wait for.
+        assert!(!TrainingConfig { dev_interval_steps: 0, ..config }.is_over(99, Some(10)));
+    }
+}

@@ -1,0 +1,130 @@
+//! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
+
+use super::TrainingConfig;
+use super::run_state::Progress;
+use super::stream::{BatchStream, target_tokens};
+use crate::data::batch::Batching;
+use crate::data::packing;
+use crate::data::store::Store;
+use crate::error::Result;
+use crate::model::cost::{BatchShape, Cost};
+
+/// Tokens of a sentence where no text is there to count, end of sentence included: about the mean of
+/// WMT 2014's training text in BPE.
+const ASSUMED_LENGTH: u64 = 30;
+
+/// An epoch of so many updates has no need of its last ones.
+const LONG_EPOCH: u64 = 200;
+
+/// The micro-batches of some updates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The micro-batches, and how many updates they make.
+    pub shapes: Vec<BatchShape>,
+    pub updates: f64,
+    /// Shapes that may occur too, where `shapes` are assumed ones.
+    pub possible: Vec<BatchShape>,
+}
+
+impl Workload {
+    /// The micro-batches of the first epoch, or of the whole training where it is shorter. Of a long epoch
+    /// the last updates are left out: they would cost batching another one.
+    ///
+    /// # Errors
+    /// If there is no training pair.
+    pub fn of_store(store: &Store, config: &TrainingConfig) -> Result<Self> {
+        let mut stream = BatchStream::start(store, config, &Progress::default())?;
+        let (mut shapes, mut updates, mut last) = (Vec::new(), 0, 0);
+        let short = |updates| updates < LONG_EPOCH;
+        while stream.place().0 == 0 && updates < config.steps && (short(updates) || stream.left() > 2 * last)
+        {
+            let update = stream.next_update();
+            last = update.len();
+            shapes.extend(update.iter().map(|pairs| shape(store, pairs, config.batching())));
+            updates += 1;
+        }
+        Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })
+    }
+
+    /// Full micro-batches of sentences of one ordinary length. Of the lengths up to `max_length`, the
+    /// longest ones are possible too.
+    pub fn assumed(config: &TrainingConfig, max_length: usize) -> Self {
+        let longest = (max_length as u64).saturating_add(1);
+        let full = |length: u64| {
+            let pairs = (config.micro_batch_tokens as u64 / length).max(1);
+            BatchShape { pairs, source: length, target: length, scored: pairs.saturating_mul(length) }
+        };
+        let ordinary = full(ASSUMED_LENGTH.min(longest));
+        let updates = ordinary.scored as f64 / (config.batch_tokens as f64).max(ordinary.scored as f64);
+        Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)] }
+    }
+
+    /// Target tokens of an update without padding, on average.
+    pub fn target_tokens(&self) -> f64 {
+        self.shapes.iter().map(|shape| shape.scored as f64).sum::<f64>() / self.updates
+    }
+
+    /// Operations of an update, forward and backward, on average.
+    pub fn flops(&self, cost: &Cost) -> f64 {
+        self.shapes.iter().map(|shape| cost.forward(shape).training()).sum::<f64>() / self.updates
+    }
+
+    /// The largest `cost` of a micro-batch.
+    pub fn largest(&self, cost: impl Fn(&BatchShape) -> f64) -> f64 {
+        self.shapes.iter().chain(&self.possible).map(cost).fold(0.0, f64::max)
+    }
+}
+
+/// The shape that these pairs get as a batch.
+pub fn shape(store: &Store, pairs: &[u32], batching: Batching) -> BatchShape {
+    let lengths = |pair| store.lengths(pair);
+    let (rows, widths) = match batching.packed_length {
+        Some(row_length) => {
+            let rows = packing::rows(pairs, lengths, row_length);
+            (rows.len(), packing::shape(rows.iter().map(Vec::as_slice), lengths))
+        }
+        None => (pairs.len(), packing::shape(pairs.chunks(1), lengths)),
+    };
+    BatchShape {
+        pairs: rows as u64,
+        source: widths.source as u64,
+        target: widths.target as u64,
+        scored: target_tokens(store, pairs) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::StoreWriter;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 10, [0; 32]).unwrap();
+        for n in 0..200 {
+            writer.push(&vec![4; 1 + n % 13], &vec![5; 1 + n % 11]).unwrap();
+        }
+        writer.finish().unwrap();
+        (folder, Store::open(&path, [0; 32]).unwrap())
+    }
+
+    #[test]
+    fn a_short_training_is_counted_to_its_end_alone() {
+        let (_folder, store) = store();
+        let config =
+            TrainingConfig { steps: 2, batch_tokens: 100, micro_batch_tokens: 100, ..Default::default() };
+        assert_eq!(Workload::of_store(&store, &config).unwrap().updates, 2.0);
+    }
+
+    #[test]
+    fn without_text_an_update_has_the_tokens_that_are_asked_for() {
+        let config = TrainingConfig::default();
+        let workload = Workload::assumed(&config, 256);
+        assert!((workload.target_tokens() - 25_000.0).abs() < 1.0);
+        assert_eq!(workload.possible[0].source, 257);
+        // One sentence is the least that an update can have.
+        let tiny = TrainingConfig { batch_tokens: 1, micro_batch_tokens: 1, ..Default::default() };
+        assert_eq!(Workload::assumed(&tiny, 256).target_tokens(), 30.0);
+    }
+}

@@ -1,0 +1,60 @@
+//! The part of the command `ablate` that computes with libtorch. `ablate` becomes it; people do not start it.
+
+mod bench;
+mod doctor;
+mod export;
+mod probe;
+mod train;
+mod translate;
+mod trial;
+mod verify;
+
+use ablate_base::allocator::Allocator;
+use ablate_base::error::{Error, Result};
+use ablate_base::signal;
+use ablate_command::cli::Computing;
+use ablate_command::commands::Places;
+use ablate_command::program::{self, BUILD};
+use ablate_compute::{experiment, shim};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+fn main() -> ExitCode {
+    signal::refuse_writes_beyond_limits();
+    shim::end_where_memory_runs_out();
+    experiment::state_commit(env!("ABLATE_COMMIT"));
+    match check_build() {
+        Ok(()) => program::run(compute),
+        error => program::finish(error),
+    }
+}
+
+/// Whether `ablate`, which became this program, is of the same build.
+///
+/// # Errors
+/// If it is not: one of the two was built or installed alone.
+fn check_build() -> Result<()> {
+    let own = env!("ABLATE_BUILD");
+    match std::env::var(BUILD) {
+        Ok(other) if other != own => Err(Error::failed(format!(
+            "ablate is version {other}, but ablate-torch beside it is version {own}; build or install ablate again (`cargo \
+             build --release`, `cargo install --path .`)"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn compute(command: Computing, places: &Places) -> Result<()> {
+    match command {
+        Computing::Train(arguments) => train::run(arguments, places),
+        Computing::Translate(arguments) => translate::run(arguments, places),
+        Computing::Bench(arguments) => bench::run(arguments, places),
+        Computing::Doctor(arguments) => doctor::run(arguments),
+        Computing::Export(arguments) => export::run(arguments, places),
+        Computing::Verify(arguments) => verify::run(arguments, places),
+        Computing::Trial(arguments) => trial::run(arguments, places),
+        Computing::Probe(arguments) => probe::run(arguments, places),
+    }
+}

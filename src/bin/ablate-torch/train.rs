@@ -1,0 +1,82 @@
+//! `ablate train`: one trial in this process.
+
+use ablate_base::error::{Error, Result};
+use ablate_base::signal::StopFlag;
+use ablate_base::world::World;
+use ablate_command::commands::train::Arguments;
+use ablate_command::commands::{Places, print, print_json};
+use ablate_compute::experiment::{Finished, Trial, distributed, run_dir};
+use ablate_sweep::sweep::idle_check::check_experiment;
+use ablate_trial::config::load::{apply_sets, load_experiment_tree};
+use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
+use ablate_trial::results::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU, TEST_PERPLEXITY};
+use ablate_trial::results::record::Record;
+use ablate_trial::telemetry::console::{TrainingProgress, print_message};
+use std::path::Path;
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    let world = World::of_environment()?;
+    let file = load_experiment_tree(&arguments.experiment, &[])?;
+    let mut tree = file.clone();
+    apply_sets(&mut tree, &arguments.sets)?;
+    let mut experiment = tree.experiment()?;
+    check_experiment(&file, &arguments.sets, &experiment)?;
+    let name = match (arguments.name, &experiment.label) {
+        (Some(name), _) => name,
+        (None, Some(label)) => label.clone(),
+        (None, None) => return Err(no_label(&arguments.experiment)),
+    };
+    if !is_directory_name(&name) {
+        return Err(Error::user(format!("--name {name:?} is not a safe name: {DIRECTORY_NAME_HELP}")));
+    }
+    experiment.label.get_or_insert_with(|| name.clone());
+    let run_dir = run_dir(&places.results, &name, experiment.training.seed);
+    let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
+    let trial = Trial {
+        experiment: &experiment,
+        label: &name,
+        run_dir: &run_dir,
+        data_root: &places.data,
+        results: &places.results,
+        until: None,
+    };
+    if let Some(world) = world.as_ref().filter(|world| world.rank > 0) {
+        return distributed::follow(&trial, world, &stop);
+    }
+    let mut observer = TrainingProgress::new(&name, experiment.training.steps);
+    let finished = match &world {
+        Some(world) => distributed::lead(&trial, world, &mut observer, &stop)?,
+        None => trial.run(&mut observer, &stop)?,
+    };
+    drop(observer);
+    if let Finished::Before(_) = &finished {
+        print_message(&format!("{} is finished already; nothing to do", run_dir.display()));
+    }
+    if arguments.json {
+        return print_json(finished.record());
+    }
+    print(&summary(finished.record(), &run_dir))
+}
+
+/// The error for an experiment file that states no label and whose name cannot be one.
+fn no_label(file: &Path) -> Error {
+    Error::user(format!(
+        "{}: an experiment without a label is called by its file's name, and this one cannot be a label; \
+         state `label = \"…\"` in the file, or choose a name with --name\n  help: {DIRECTORY_NAME_HELP}",
+        file.display()
+    ))
+}
+
+/// The final scores, for people.
+pub fn summary(record: &Record, run_dir: &Path) -> String {
+    let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
+    format!(
+        "dev   perplexity {}  BLEU {}\ntest  perplexity {}  BLEU {}\n{}\n{}\n",
+        value(DEV_PERPLEXITY),
+        value(DEV_BLEU),
+        value(TEST_PERPLEXITY),
+        value(TEST_BLEU),
+        record.signature,
+        run_dir.display()
+    )
+}
