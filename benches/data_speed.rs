@@ -5,12 +5,13 @@
 mod common;
 
 use ablate::config::load_experiment;
-use ablate::data::batch::{Batching, epoch_batches};
-use ablate::data::collate::micro_batch;
+use ablate::data::batch::Batching;
 use ablate::data::{Split, prepare};
 use ablate::device::peak_memory;
 use ablate::error::Result;
-use ablate::train::workload::shape;
+use ablate::train::batch_source::BatchSource;
+use ablate::train::examples::Examples;
+use ablate::train::pairs::Pairs;
 use clap::Parser;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,9 +54,10 @@ fn run(arguments: &Arguments) -> Result<Value> {
         let batching = Batching { tokens, packed_length: experiment.training.packed_length };
         let before = peak_memory();
         let begun = Instant::now();
-        let batches = epoch_batches(&store, experiment.training.seed, 0, batching);
+        let source = Pairs { store: &store, seed: experiment.training.seed, batching };
+        let batches = source.epoch(0);
         let order = begun.elapsed().as_secs_f64();
-        let shapes = batches.iter().map(|pairs| shape(&store, pairs, batching));
+        let shapes = batches.iter().map(|pairs| source.shape(pairs));
         let padded = shapes.fold([0, 0], |sum, shape| {
             [sum[0] + shape.pairs * shape.source, sum[1] + shape.pairs * shape.target]
         });
@@ -64,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         let begun = Instant::now();
         let mut collated = 0;
         for pairs in batches.iter().take(1000) {
-            collated += micro_batch(batching, &store, pairs, Device::Cpu)?.target_tokens;
+            collated += source.collate(pairs, Device::Cpu)?.target_tokens;
         }
         epochs.push(json!({
             "micro_batch_tokens": tokens,

@@ -34,6 +34,10 @@ CASES = [
     ("three matrices, rows", {"tying": "none", "embedding_rows": 96, "d_model": 16}, 80, 5, 4, 12, 41),
     ("gate", {"layers": 2, "activation": "swiglu", "d_ff": 40}, 31, 3, 7, 5, 11),
     ("attention alone", {"layers": 2, "feed_forward": False, "residual": False}, 31, 3, 7, 5, 11),
+    ("relative", {"position": {"relative": 3}, "d_k": 5, "d_v": 7, "layers": 2}, 31, 3, 7, 5, 11),
+    ("t5", {"position": "t5", "layers": 2}, 31, 3, 7, 5, 11),
+    ("rotary", {"position": "rotary"}, 31, 3, 7, 5, 11),
+    ("alibi", {"position": "alibi"}, 31, 3, 7, 5, 11),
     ("demo", {"layers": 2, "d_model": 64, "d_ff": 128, "heads": 4}, 1112, 40, 24, 25, 760),
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]

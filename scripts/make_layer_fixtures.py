@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/parity/layers/*.json: what Python torch computes for each layer by itself, in float64.
 
-    pip install torch==2.11.0 numpy
+    pip install torch==2.11.0 numpy transformers==5.23.0
     python3 scripts/make_layer_fixtures.py
 
 `tests/parity/layers.rs` computes the same with `ablate` and compares every number. A layer is torch's own
@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from torch import nn
 from torch.nn import functional as F
 
 from make_parity_fixtures import start, uniforms
-from torch_transformer import MODEL, learning_rate, sinusoids
+from checks import package
+from torch_transformer import MODEL, distances, learning_rate, sinusoids
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/layers"
 VOCABULARY = 9
@@ -135,6 +137,78 @@ def attention(layer, changes=None, lengths=None):
     return case.finish(output=project("output", mixed.transpose(1, 2).flatten(2), d_model))
 
 
+def relative_attention(furthest, lengths=None, changes=None):
+    """Shaw et al. 2018, equations 3 and 4: a vector for every pair of a query and a key."""
+    case = Case("self_attention", "torch.einsum", {"position": {"relative": furthest}} | (changes or {}), lengths=lengths)
+    model, (batch, length) = case.model, (2, 5)
+    heads = model["heads"]
+    d_k, d_v = (model[key] or model["d_model"] // heads for key in ("d_k", "d_v"))
+    x = case.input("x", batch, length, model["d_model"])
+
+    def project(name, x, outputs):
+        return F.linear(x, case.weight(f"{name}.weight", outputs, x.size(-1)), case.weight(f"{name}.bias", outputs))
+
+    q, k, v = (
+        project(name, x, heads * width).unflatten(-1, (heads, width))
+        for name, width in (("query", d_k), ("key", d_k), ("value", d_v))
+    )
+    tables = [case.weight(f"relative_{name}.weight", 2 * furthest + 1, d) for name, d in (("key", d_k), ("value", d_v))]
+    which = (distances(length).clamp(-furthest, furthest) + furthest)
+    a_k, a_v = (table[which] for table in tables)  # [T, T, width]
+    scores = torch.einsum("bihd,bjhd->bhij", q, k) + torch.einsum("bihd,ijd->bhij", q, a_k)
+    hidden = hidden_future(length) if lengths is None else hidden_padding(lengths, length)[:, None, None, :]
+    weights = (scores / math.sqrt(d_k)).masked_fill(hidden, -math.inf).softmax(-1)
+    mixed = torch.einsum("bhij,bjhd->bihd", weights, v) + torch.einsum("bhij,ijd->bihd", weights, a_v)
+    return case.finish(output=project("output", mixed.flatten(2), model["d_model"]))
+
+
+def rotary_attention(lengths):
+    """Hugging Face's RoFormer: its layer in eager attention, with its table of sines in float64, where it rounds to float32."""
+    from transformers.models.roformer import modeling_roformer as roformer
+
+    case = Case("self_attention", "RoFormerSelfAttention", {"position": "rotary"}, package("transformers"), lengths=lengths)
+    d_model, heads = case.model["d_model"], case.model["heads"]
+    x = case.input("x", 2, 5, d_model)
+    config = roformer.RoFormerConfig(
+        hidden_size=d_model, embedding_size=d_model, num_attention_heads=heads, attention_probs_dropout_prob=0.0
+    )
+    module = roformer.RoFormerSelfAttention(config)
+    case.adopt(module, {f"{part}.{kind}": [f"{part}.{kind}"] for part in ("query", "key", "value") for kind in ("weight", "bias")})
+    d_k = d_model // heads
+    table = sinusoids("sinusoidal", 5, d_k)
+    rounded = roformer.RoFormerSinusoidalPositionalEmbedding(5, d_k)
+    rounded.weight = nn.Parameter(rounded.create_weight(), requires_grad=False)
+    table = torch.cat([table[:, 0::2], table[:, 1::2]], dim=-1)  # sines before cosines
+    assert (table - rounded(torch.Size([2, 5]))).abs().max() < 1e-7
+    hidden = hidden_padding(lengths, 5)
+    mask = torch.zeros(2, 1, 1, 5).masked_fill(hidden[:, None, None, :], -math.inf)
+    mixed = module(x, attention_mask=mask, sinusoidal_pos=table[None, None])[0]
+    weight, bias = case.weight("output.weight", d_model, d_model), case.weight("output.bias", d_model)
+    return case.finish(output=F.linear(mixed, weight, bias))
+
+
+def outside_positions():
+    """What transformers computes of distances: T5's buckets, and BLOOM's ALiBi, whose numbers are float32."""
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    reach = torch.arange(-600, 601)
+
+    def buckets(causal):
+        return T5Attention._relative_position_bucket(reach, bidirectional=not causal).tolist()
+
+    def slopes(heads):
+        return build_alibi_tensor(torch.ones(1, 2), heads, torch.float64)[:, 0, 1].tolist()
+
+    return {
+        "peer": package("transformers"),
+        "first_distance": -600,
+        "t5_encoder": buckets(causal=False),
+        "t5_decoder": buckets(causal=True),
+        "alibi_slopes": {heads: slopes(heads) for heads in range(1, 17)},
+    }
+
+
 def feed_forward():
     case = Case("feed_forward", "nn.Linear, nn.ReLU")
     d_model, d_ff = case.model["d_model"], case.model["d_ff"]
@@ -242,17 +316,26 @@ def stack(layer, changes):
     return case.finish(output=module(x, encoded, tgt_mask=hidden_future(5), memory_key_padding_mask=hidden))
 
 
-def optimizer(clip_norm=None):
+def optimizer(clip_norm=None, weight_decay=None):
     """Ten updates by given gradients under the schedule. torch's own clipping adds 1e-6 to the norm and
-    so comes near the limit only; ours reaches it, as tensor2tensor's does, and is written out here."""
+    so comes near the limit only; ours reaches it, as tensor2tensor's does, and is written out here.
+    With weight decay, which biases are spared, the optimizer is AdamW."""
     training = {"learning_rate_scale": 0.5, "warmup_steps": 4, "adam_beta1": 0.9, "adam_beta2": 0.98}
     training |= {"adam_epsilon": 1e-9} | ({} if clip_norm is None else {"clip_norm": clip_norm})
-    peer = "optim.Adam, optim.lr_scheduler.LambdaLR, nn.utils.get_total_norm"
+    training |= {} if weight_decay is None else {"weight_decay": weight_decay}
+    peer = f"optim.{'Adam' if weight_decay is None else 'AdamW'}, optim.lr_scheduler.LambdaLR, nn.utils.get_total_norm"
     case = Case("optimizer", peer, training=training)
     shapes = {"matrix.weight": (3, 4), "vector.bias": (5,), "unused.weight": (2, 2)}
     weights = {name: case.weight(name, *shape) for name, shape in shapes.items()}
     betas = training["adam_beta1"], training["adam_beta2"]
-    adam = torch.optim.Adam(weights.values(), lr=1.0, betas=betas, eps=training["adam_epsilon"])
+    settings = {"lr": 1.0, "betas": betas, "eps": training["adam_epsilon"]}
+    if weight_decay is None:
+        adam = torch.optim.Adam(weights.values(), **settings)
+    else:
+        decayed = [weight for name, weight in weights.items() if not name.endswith(".bias")]
+        spared = [weight for name, weight in weights.items() if name.endswith(".bias")]
+        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        adam = torch.optim.AdamW(groups, **settings)
 
     def rate(done):
         scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
@@ -295,6 +378,54 @@ def schedule():
     return case.done({"learning rates": torch.tensor([rate(step) for step in steps])}, {})
 
 
+def stated_schedule(name):
+    """A schedule with a stated peak as transformers has it. Updates count from 1 here and from 0 there, where the first
+    one has a rate of 0: update s is their index s, of a training of one update more. torch's own schedulers, put one
+    after the other, are held to the same but for the rounding of their recursions."""
+    warmup, updates, peak = 40, 200, 7e-4
+    training = {"schedule": name, "peak_learning_rate": peak, "warmup_steps": warmup, "steps": updates}
+    steps = [1, 2, 39, 40, 41, 77, 120, 199, 200]
+    after, linear = updates + 1 - warmup, torch.optim.lr_scheduler.LinearLR
+    make, torchs = {
+        "inverse_sqrt": (lambda o: transformers.get_inverse_sqrt_schedule(o, warmup), None),
+        "cosine": (
+            lambda o: transformers.get_cosine_schedule_with_warmup(o, warmup, updates + 1),
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, after),
+        ),
+        "linear": (
+            lambda o: transformers.get_linear_schedule_with_warmup(o, warmup, updates + 1),
+            lambda o: linear(o, 1.0, 0.0, after),
+        ),
+        "constant": (
+            lambda o: transformers.get_constant_schedule_with_warmup(o, warmup),
+            lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0),
+        ),
+    }[name]
+
+    def rates(scheduler):
+        found = []
+        for _ in range(updates + 1):
+            found.append(scheduler.get_last_lr()[0])
+            scheduler.optimizer.step()
+            scheduler.step()
+        return found
+
+    def sgd():
+        return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+
+    theirs = rates(make(sgd()))[1:]
+    if torchs is not None:
+        optimizer = sgd()
+        parts = [linear(optimizer, 1 / warmup, 1.0, warmup - 1), torchs(optimizer)]
+        chained = rates(torch.optim.lr_scheduler.SequentialLR(optimizer, parts, [warmup - 1]))[:updates]
+        gap = max(abs(a - b) for a, b in zip(theirs, chained, strict=True))
+        assert gap < 1e-12 * peak, (name, gap)
+    function = f"get_{name}_schedule" + ("" if name == "inverse_sqrt" else "_with_warmup")
+    package = f"transformers {transformers.__version__}"
+    case = Case("schedule", function, package=package, training=training, steps=steps)
+    return case.done({"learning rates": torch.tensor([theirs[step - 1] for step in steps])}, {})
+
+
 CASES = {
     "attention_padding": lambda: attention("self_attention", lengths=[5, 3]),
     "attention_causal": lambda: attention("self_attention"),
@@ -303,6 +434,10 @@ CASES = {
     "attention_no_biases": lambda: attention("cross_attention", {"attention_biases": False}, [4, 6]),
     "attention_d_k_not_d_v": lambda: attention("cross_attention", {"d_k": 3, "d_v": 5}, [6, 1]),
     "attention_heads_not_d_model": lambda: attention("self_attention", {"heads": 3, "d_k": 4, "d_v": 4}),
+    "attention_relative": lambda: relative_attention(2, [5, 3]),
+    "attention_relative_causal": lambda: relative_attention(1, changes={"d_k": 3, "d_v": 5}),
+    "attention_relative_far": lambda: relative_attention(7, [2, 5]),
+    "attention_rotary": lambda: rotary_attention([5, 3]),
     "feed_forward": feed_forward,
     "layer_norm": lambda: layer_norm(1e-6),
     "layer_norm_epsilon": lambda: layer_norm(0.1),
@@ -329,7 +464,12 @@ CASES = {
     "decoder_two_layers": lambda: stack("decoder", {"layers": 2}),
     "optimizer": optimizer,
     "optimizer_clipped": lambda: optimizer(1.5),
+    "optimizer_weight_decay": lambda: optimizer(1.5, weight_decay=0.3),
     "schedule": schedule,
+    "schedule_inverse_sqrt": lambda: stated_schedule("inverse_sqrt"),
+    "schedule_cosine": lambda: stated_schedule("cosine"),
+    "schedule_linear": lambda: stated_schedule("linear"),
+    "schedule_constant": lambda: stated_schedule("constant"),
 }
 
 
@@ -343,6 +483,7 @@ def main():
         text = json.dumps(make(), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")
         print(f"{name}: {len(text)} bytes")
+    (FOLDER.parent / "positions.json").write_text(json.dumps(outside_positions(), separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ No weights are exchanged. Number i of variable `name` is, on both sides,
     centre + scale * (2 u - 1),  u = (mix(fnv1a(name) + i) >> 11) * 2^-53
 
 with FNV-1a's 64-bit hash of the name's bytes, `mix` SplitMix64's output function with its increment,
-arithmetic modulo 2^64, and (centre, scale) = (1, 0.2) for names that end in "scale", (0, 0.2) for
-"bias" and "offset", (0, 1.5 / sqrt(columns)) for matrices. A tensor is recorded as its shape, sum, sum of
+arithmetic modulo 2^64, and (centre, scale) = (1, 0.2) for names that end in "scale" or "running_variance",
+(0, 0.2) for "bias", "offset" and "running_mean", (0, 1.5 / sqrt(columns)) for matrices. A tensor is recorded as its shape, sum, sum of
 absolute values, first numbers, and projection: the sum of its products with
 2 u - 1 of the variable "projection". The data is stated in the fixture.
 """
@@ -59,9 +59,9 @@ def uniforms(name, count):
 
 def start(name, shape):
     centre, scale = 0.0, 0.2
-    if name.endswith("scale"):
+    if name.endswith(("scale", "running_variance")):
         centre = 1.0
-    elif not name.endswith(("bias", "offset")):
+    elif not name.endswith(("bias", "offset", "running_mean")):
         scale = 1.5 / math.sqrt(shape[-1])
     values = centre + scale * (2 * uniforms(name, math.prod(shape)) - 1)
     return torch.from_numpy(values).view(shape)
@@ -88,9 +88,9 @@ def without_absent(settings):
 def make(changes, build=Transformer, settings=MODEL):
     model_config = settings | {k: v for k, v in changes.items() if k in settings}
     training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
-    model = build(model_config, VOCABULARY, longest=32)
+    model = build(model_config, VOCABULARY, longest=32).eval()
     with torch.no_grad():
-        for path, parameter in model.paths():
+        for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
     source, shifted, target = collate(PAIRS)
     tokens = int((target != PAD).sum())
@@ -99,6 +99,11 @@ def make(changes, build=Transformer, settings=MODEL):
         "encoder": summary(encoded[source != PAD]),
         "logits": summary(model(source, shifted)[target != PAD]),
     }
+    evaluation_loss = (cross_entropy(model(source, shifted), target, 0.0) / tokens).item()
+    # ablate's updates have two micro-batches. Only batch normalisation makes a difference between them and one.
+    parts = [PAIRS[:2], PAIRS[2:]] if model_config["norm_kind"] == "batch" else [PAIRS]
+    micro_batches = [collate(part) for part in parts]
+    model.train()
     betas = (training["adam_beta1"], training["adam_beta2"])
     adam = torch.optim.Adam(model.parameters(), lr=1.0, betas=betas, eps=training["adam_epsilon"])
     scale, warmup = training["learning_rate_scale"], training["warmup_steps"]
@@ -107,14 +112,16 @@ def make(changes, build=Transformer, settings=MODEL):
     updates = []
     for update in range(1, UPDATES + 1):
         adam.zero_grad()
-        logits = model(source, shifted)
-        loss = cross_entropy(logits, target, training["label_smoothing"]) / tokens
+        loss, unsmoothed = 0.0, 0.0
+        for source, shifted, target in micro_batches:
+            logits = model(source, shifted)
+            loss += cross_entropy(logits, target, training["label_smoothing"]) / tokens
+            unsmoothed += cross_entropy(logits, target, 0.0) / tokens
         loss.backward()
         gradients = {path: p.grad for path, p in model.paths()}
         if update == 1:
             first_gradients = {path: summary(gradient) for path, gradient in gradients.items()}
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients.values()])).item()
-        unsmoothed = cross_entropy(logits, target, 0.0) / tokens
         updates.append(
             {
                 "loss": loss.item(),
@@ -125,6 +132,10 @@ def make(changes, build=Transformer, settings=MODEL):
         )
         adam.step()
         schedule.step()
+        model.end_update()
+        if update == 1:
+            first_statistics = {path: summary(buffer) for path, buffer in model.buffer_paths()}
+    of_batch_norm = {"evaluation_loss": evaluation_loss, "first_statistics": first_statistics}
     return {
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "vocabulary": VOCABULARY,
@@ -134,8 +145,8 @@ def make(changes, build=Transformer, settings=MODEL):
         "outputs": outputs,
         "gradients": first_gradients,
         "updates": updates,
-        "weights": {path: summary(p) for path, p in model.paths()},
-    }
+        "weights": {path: summary(p) for path, p in [*model.paths(), *model.buffer_paths()]},
+    } | (of_batch_norm if first_statistics else {})
 
 
 def main():

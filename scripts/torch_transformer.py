@@ -67,8 +67,18 @@ CASES = {
     "geglu": {"activation": "geglu", "norm": "pre", "layers": 2},
     "no_feed_forward": {"feed_forward": False, "layers": 2},
     "no_feed_forward_pre_norm": {"feed_forward": False, "norm": "pre"},
-    "no_residual": {"residual": False, "layers": 2},
-    "no_residual_pre_norm": {"residual": False, "norm": "pre", "layers": 2},
+    # In two layers without the connections, gradients are 1e-17 and their digits rounding.
+    "no_residual": {"residual": False},
+    "no_residual_pre_norm": {"residual": False, "norm": "pre", "activation": "gelu"},
+    "attention_alone": {"residual": False, "feed_forward": False},
+    "batch_norm": {"norm_kind": "batch", "layers": 2},
+    "batch_pre_norm": {"norm_kind": "batch", "norm": "pre", "layer_norm_epsilon": 1e-3},
+    "no_norm": {"norm_kind": "none", "layers": 2},
+    "relative": {"position": {"relative": 2}, "layers": 2},
+    "relative_d_k_not_d_v": {"position": {"relative": 9}, "d_k": 3, "d_v": 5, "norm": "pre"},
+    "relative_one_vector": {"position": {"relative": 0}, "heads": 1},
+    "t5": {"position": "t5", "layers": 2},
+    "t5_three_heads": {"position": "t5", "heads": 3, "d_k": 4, "d_v": 4, "norm": "pre"},
 }
 
 
@@ -89,19 +99,49 @@ class Positions(nn.Module):
         self.kind = model["position"]
         if self.kind == "learned":
             self.weight = nn.Parameter(torch.empty(model["learned_positions"], model["d_model"]))
-        elif self.kind.startswith("sinusoidal"):
+        elif self.is_fixed():
             table = sinusoids(self.kind, longest, model["d_model"]).to(torch.get_default_dtype())
             self.register_buffer("table", table, persistent=False)
 
+    def is_fixed(self):
+        return self.kind in ("sinusoidal", "sinusoidal_halves")
+
     def forward(self, x):
-        if self.kind in ("none", "rotary", "alibi"):
+        if self.kind != "learned" and not self.is_fixed():
             return x
         table = self.weight if self.kind == "learned" else self.table
         return x + table[: x.size(1)]
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of [B, T, D] whose statistics are those of real tokens; `real` [B, T] says which are.
+
+    Python torch moves the running statistics in each pass; here an update of several passes moves them once, by the
+    rows of all of its passes.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.real, self.seen = None, []
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x.flatten(0, 1)).view_as(x)
+        rows = x[self.real]
+        self.seen.append(rows.detach())
+        normed = F.batch_norm(rows, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        return torch.zeros_like(x).masked_scatter(self.real.unsqueeze(-1), normed)
+
+    def end_update(self):
+        rows, self.seen = torch.cat(self.seen), []
+        self.running_mean.lerp_(rows.mean(0), self.momentum)
+        self.running_var.lerp_(rows.var(0), self.momentum)
+
+
 def norm(model):
-    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[model["norm_kind"]]
+    if model["norm_kind"] == "none":
+        return nn.Identity()
+    kind = {"layer": nn.LayerNorm, "rms": nn.RMSNorm, "batch": BatchNorm}[model["norm_kind"]]
     return kind(model["d_model"], eps=model["layer_norm_epsilon"])
 
 
@@ -123,6 +163,24 @@ def alibi(heads, length):
     return -torch.tensor(slopes)[:, None, None] * distance
 
 
+def distances(length):
+    """[T, T]: the position of the key, in columns, less that of the query."""
+    places = torch.arange(length)
+    return places[None, :] - places[:, None]
+
+
+def t5_buckets(distance, causal, buckets=32, furthest=128):
+    """Mesh TensorFlow's buckets, as a search among the first distances of each bucket."""
+    half = buckets if causal else buckets // 2
+    exact = half // 2
+    steps = torch.arange(1, half - exact, dtype=torch.float64)
+    growing = torch.ceil(exact * (furthest / exact) ** (steps / (half - exact)) - 1e-9).long()
+    begins = torch.cat([torch.arange(1, exact + 1), growing])
+    size = (-distance).clamp(min=0) if causal else distance.abs()
+    number = torch.searchsorted(begins, size, right=True)
+    return number if causal else number + half * (distance > 0)
+
+
 class Attention(nn.Module):
     """Projections, softmax(QKᵀ/√d_k)V over heads, and the norm of the connection around it."""
 
@@ -139,17 +197,38 @@ class Attention(nn.Module):
         self.norm = norm(model)
         self.rate = model["attention_dropout"]
         self.position = model["position"] if own else "none"
+        if isinstance(self.position, dict):
+            self.furthest = self.position["relative"]
+            self.relative_key = nn.Embedding(2 * self.furthest + 1, d_k)
+            self.relative_value = nn.Embedding(2 * self.furthest + 1, d_v)
+
+    def relative(self, queries, keys, values, mask, causal):
+        """Shaw et al. 2018, equations 3 and 4, by products with all 2k + 1 vectors; definition in make_layer_fixtures.py."""
+        length, d_k = queries.shape[-2:]
+        which = (distances(length).clamp(-self.furthest, self.furthest) + self.furthest).expand(*queries.shape[:2], -1, -1)
+        products = queries @ self.relative_key.weight.T
+        scores = (queries @ keys.transpose(-1, -2) + torch.take_along_dim(products, which, -1)) / math.sqrt(d_k)
+        seen = torch.ones(length, length, dtype=torch.bool).tril() if causal else mask
+        weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
+        weights = F.dropout(weights, self.rate, self.training)
+        by_distance = torch.zeros_like(products).scatter_add(-1, which, weights)
+        return weights @ values + by_distance @ self.relative_value.weight
 
     def split(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def forward(self, x, memory, mask=None, causal=False):
+    def forward(self, x, memory, mask=None, causal=False, bias=None):
         queries, keys = self.split(self.query(x)), self.split(self.key(memory))
+        if isinstance(self.position, dict):
+            mixed = self.relative(queries, keys, self.split(self.value(memory)), mask, causal)
+            return self.output(mixed.transpose(1, 2).flatten(2))
         if self.position == "rotary":
             queries, keys = rotate(queries), rotate(keys)
         if self.position == "alibi":
+            bias = alibi(self.heads, x.size(1))
+        if bias is not None:
             seen = torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril() if causal else mask
-            mask = alibi(self.heads, x.size(1)).masked_fill(~seen, -math.inf)
+            mask = bias.masked_fill(~seen, -math.inf)
             causal = False
         mixed = F.scaled_dot_product_attention(
             queries,
@@ -210,9 +289,9 @@ class Layer(nn.Module):
             return self.kept * x + self.dropout(apply(sublayer.norm(x)))
         return sublayer.norm(self.kept * x + self.dropout(apply(x)))
 
-    def forward(self, x, mask=None, causal=False, encoded=None, encoded_mask=None):
+    def forward(self, x, mask=None, causal=False, encoded=None, encoded_mask=None, bias=None):
         attention = self.self_attention
-        x = self.around(attention, x, lambda x: attention(x, x, mask, causal))
+        x = self.around(attention, x, lambda x: attention(x, x, mask, causal, bias))
         if encoded is not None:
             cross = self.cross_attention
             x = self.around(cross, x, lambda x: cross(x, encoded, encoded_mask))
@@ -225,11 +304,19 @@ class Stack(nn.Module):
         self.layers = nn.ModuleList(Layer(model, decoder) for _ in range(model["layers"]))
         pre = model["norm"] == "pre"
         self.norm = norm(model) if pre else nn.Identity()
+        self.decoder = decoder
+        self.position_bias = nn.Embedding(32, model["heads"]) if model["position"] == "t5" else None
 
     def forward(self, x, **context):
+        if self.position_bias is not None:
+            buckets = t5_buckets(distances(x.size(1)), causal=self.decoder)
+            context["bias"] = self.position_bias(buckets).permute(2, 0, 1)
         for layer in self.layers:
             x = layer(x, **context)
         return self.norm(x)
+
+    def batch_norms(self):
+        return [module for module in self.modules() if isinstance(module, BatchNorm)]
 
 
 class Transformer(nn.Module):
@@ -254,11 +341,15 @@ class Transformer(nn.Module):
     def encode(self, source):
         """Ids [B, S] → output [B, S, D], mask [B, 1, 1, S] that is true where attention is allowed."""
         mask = (source != PAD)[:, None, None, :]
+        for module in self.encoder.batch_norms():
+            module.real = source != PAD
         return self.encoder(self.embed("source", source, self.source_position), mask=mask), mask
 
     def decode(self, target, encoded, mask):
         """Ids shifted right [B, T] → [B, T, D]."""
         x = self.embed("target", target, self.target_position)
+        for module in self.decoder.batch_norms():
+            module.real = target != PAD
         return self.decoder(x, causal=True, encoded=encoded, encoded_mask=mask)
 
     def logits(self, hidden):
@@ -267,12 +358,22 @@ class Transformer(nn.Module):
     def forward(self, source, target):
         return self.logits(self.decode(target, *self.encode(source)))
 
+    def end_update(self):
+        for module in self.encoder.batch_norms() + self.decoder.batch_norms():
+            module.end_update()
+
     def paths(self):
         """(path in ablate, parameter) of every parameter."""
         for name, parameter in self.named_parameters():
             name = name.replace(".layers.", ".")
             name = name.replace("norm.weight", "norm.scale").replace("norm.bias", "norm.offset")
             yield name, parameter
+
+    def buffer_paths(self):
+        """(path in ablate, buffer) of every buffer that a checkpoint of ablate holds."""
+        for name, buffer in self.named_buffers():
+            if ".running_" in name:
+                yield name.replace(".layers.", ".").replace("running_var", "running_variance"), buffer
 
 
 def cross_entropy(logits, targets, smoothing, reduction="sum"):

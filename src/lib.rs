@@ -8,7 +8,7 @@ pub use ablate_base::{
     white_space, world,
 };
 pub use ablate_command::{cli, commands};
-pub use ablate_compute::{data, decode, device, experiment, export, model, pinned_memory, shim, train};
+pub use ablate_compute::{data, decode, device, experiment, export, model, pinned_memory, shim, task, train};
 pub use ablate_corpus::fetch;
 pub use ablate_figures::figures;
 pub use ablate_score::{moses, score};

@@ -8,6 +8,7 @@ use common::{Outcome, Workshop};
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 /// Every command that is shown, with the words that call it.
@@ -50,6 +51,28 @@ fn completions_and_manual_know_every_command() {
         let script = workshop.run(&["completions", shell]).expect(0).out();
         for (words, _) in commands() {
             assert!(script.contains(words.last().unwrap()), "{shell}: {words:?}");
+        }
+        // Commands that the program calls by itself, named by what help says of them.
+        for hidden in ["started by the sweep", "started by a plan", "ablate__keep", "ablate__subcmd__keep"] {
+            assert!(!script.contains(hidden), "{shell}: {hidden}");
+        }
+        let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/recipes");
+        let named =
+            workshop.command(&["completions", shell]).env("ABLATE_RECIPES", recipes).output().unwrap();
+        let named = String::from_utf8(named.stdout).unwrap();
+        let completes = ["bash", "zsh", "fish"].contains(&shell);
+        assert_eq!(named.contains("multi30k-en-de") && named.contains("wmt14-en-fr"), completes, "{shell}");
+        // A script that its shell cannot read completes nothing.
+        for script in [&script, &named] {
+            let reads = ["-n", "/dev/stdin"];
+            match Process::new(shell).args(reads).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+                Ok(mut process) if shell != "powershell" && shell != "elvish" => {
+                    process.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+                    let done = process.wait_with_output().unwrap();
+                    assert!(done.status.success(), "{shell}: {}", String::from_utf8_lossy(&done.stderr));
+                }
+                _ => {}
+            }
         }
     }
     workshop.run(&["completions", "tcsh"]).expect(2).says("possible values");

@@ -61,6 +61,19 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     let table = workshop.run(&["table", "small.toml", "--reuse-records", "evidence"]).expect(0);
     assert_eq!(outcome.out().trim(), table.out().trim());
 
+    // What cannot be tested is told once, not for every row.
+    let missing = "committed records come without the translations";
+    assert_eq!(outcome.out().matches(missing).count(), 1, "{}", outcome.out());
+    assert!(!outcome.out().contains("is missing; is the run finished?"), "{}", outcome.out());
+
+    // A report has their scores, and says what it leaves out.
+    let words = ["report", "small.toml", "--reuse-records", "evidence", "--out", "report.html"];
+    workshop.run(&words).expect(0);
+    let report = workshop.text("report.html");
+    assert!(report.contains("committed records: base seed 1, wide seed 1 by"), "{report}");
+    assert!(report.contains("Committed records have scores alone."), "{report}");
+    workshop.run(&["report", "small.toml"]).expect(2).says("holds no finished trial of this sweep");
+
     // A table needs nothing but the records: its directory is made.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
     assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
@@ -123,7 +136,9 @@ fn a_run_of_ones_own_comes_before_a_record_and_damage_is_refused() {
         .says("`ablate table` writes");
     workshop.write("evidence/small/records.jsonl", &records[..records.len() - 40]);
     workshop.run(&words).expect(2).says("records.jsonl:2: not a record");
-    workshop.run(&["sweep", "small.toml", "--reuse-records", "absent"]).expect(2).says("absent is not there");
+    workshop.run(&["sweep", "small.toml", "--reuse-records", "absent"]).expect(2).says(
+        "absent: there is no such file or folder; expected a records.jsonl, or a folder with one in it",
+    );
     std::fs::create_dir(workshop.path("empty")).unwrap();
     workshop
         .run(&["sweep", "small.toml", "--reuse-records", "empty"])

@@ -23,6 +23,40 @@ fn set_fails(set: &str, message: &str, help: &str) {
 const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
 
 #[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let told = |text: &str| {
+        let (_folder, result) = Folder::experiment(&format!("base = \"base.toml\"\n{text}"), &[]);
+        result.unwrap_err().to_string()
+    };
+    let names =
+        told("[model]\nffn_dim = 4\nheads = \"four\"\n[training]\nlr = 1e-3\n[testing]\nbeam_size = 5\n");
+    for part in [
+        "e.toml:3: unknown key model.ffn_dim",
+        "help: here it is \"d_ff\"; accepted: ",
+        "e.toml:4: model.heads = \"four\" is a string",
+        "e.toml:6: unknown key training.lr",
+        "help: here it is \"peak_learning_rate\"; accepted: ",
+        "e.toml:7: unknown section [testing]",
+        "help: here it is [decoding]; accepted: ",
+    ] {
+        assert!(names.contains(part), "{part}: {names}");
+    }
+    let values =
+        told("[model]\ndropout = 1.5\n[training]\nsteps = 0\nadam_beta1 = 1.0\n[decoding]\nbeam = 0\n");
+    for key in ["model.dropout = 1.5", "training.steps = 0", "training.adam_beta1 = 1", "decoding.beam = 0"] {
+        assert!(values.contains(&format!("{key} is out of range")), "{key}: {values}");
+    }
+    let languages = told("[data]\nsource_lang = \"en\"\n");
+    assert!(languages.contains("source_language in the recipe that data.recipe names"), "{languages}");
+    let schedule = told("[training]\nschedule = \"cosine\"\nclip_norm = -1.0\n");
+    assert!(
+        schedule.contains("training.schedule = \"cosine\" needs training.peak_learning_rate"),
+        "{schedule}"
+    );
+    assert!(schedule.contains("training.clip_norm = -1 is out of range"), "{schedule}");
+}
+
+#[test]
 fn keys_sections_types_and_names() {
     experiment_fails(
         "[model]\nheadz = 4",
@@ -94,6 +128,26 @@ fn ranges_and_combinations() {
         4,
         "model.d_k = 8 of 4194304 heads is out of range",
         "expected heads times model.d_k to be 16777216 at most",
+    );
+    experiment_fails(
+        "[data]\nmax_train_length = 0",
+        3,
+        "data.max_train_length = 0 is out of range",
+        "expected an integer from 1 to 16777216",
+    );
+    for bounds in ["[20, 10]", "[10, 10]"] {
+        experiment_fails(
+            &format!("[decoding]\nlength_buckets = {bounds}"),
+            3,
+            &format!("decoding.length_buckets = {bounds} is out of range"),
+            "expected at most 100 numbers, each larger than the one before, such as [10, 20, 30]",
+        );
+    }
+    experiment_fails(
+        "[decoding]\nlength_buckets = [0, 10]",
+        3,
+        "decoding.length_buckets = 0 is out of range",
+        "expected an integer from 1 to 16777216",
     );
     experiment_fails(
         "[decoding]\nbeam = 0",

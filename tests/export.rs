@@ -136,10 +136,20 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
             ["model.norm_kind = \"rms\"", "subtract the mean"],
         ),
         (
+            ModelConfig { norm_kind: NormKind::Batch, ..small() },
+            ["model.norm_kind = \"batch\"", "each token by itself"],
+        ),
+        (ModelConfig { norm_kind: NormKind::None, ..small() }, ["model.norm_kind = \"none\"", "has a norm"]),
+        (
             ModelConfig { position: Position::Rotary, ..small() },
             ["model.position = \"rotary\"", "embeddings"],
         ),
         (ModelConfig { position: Position::Alibi, ..small() }, ["model.position = \"alibi\"", "embeddings"]),
+        (ModelConfig { position: Position::T5, ..small() }, ["model.position = \"t5\"", "embeddings"]),
+        (
+            ModelConfig { position: Position::Relative(4), ..small() },
+            ["model.position = { relative = k }", "embeddings"],
+        ),
         (ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small() }, ["model.heads = 3", "d_model = 8"]),
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
         (ModelConfig { d_v: Some(6), ..small() }, ["model.d_v = 6", "4 wide"]),
@@ -183,13 +193,16 @@ fn a_place_that_holds_something_is_left_alone() {
 
 #[test]
 fn safetensors_hold_every_weight_and_what_they_are_of() {
-    let (_root, out, experiment, model, result) = exported(Format::Safetensors, &small());
+    // Running statistics among them.
+    let config = ModelConfig { norm_kind: NormKind::Batch, ..small() };
+    let (_root, out, experiment, model, result) = exported(Format::Safetensors, &config);
     result.unwrap();
     let path = out.join("model.safetensors");
     let stored = doubles(&path);
-    assert_eq!(stored.len(), model.weights().named().len());
-    for (name, tensor) in model.weights().named() {
-        assert_eq!(&stored[name], tensor, "{name}");
+    assert_eq!(stored.len(), model.weights().saved().len());
+    assert!(stored.len() > model.weights().named().len());
+    for (name, tensor) in model.weights().saved() {
+        assert_eq!(stored[&name], tensor, "{name}");
     }
     let bytes = std::fs::read(&path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();

@@ -26,15 +26,17 @@ use ablate::model::{
 };
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
+use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::likelihood::likelihood;
+use ablate::train::pairs::Pairs;
 use ablate::train::ranks::Ranks;
 use ablate::train::run_state::{Progress, RunState};
+use ablate::train::schedule::Schedule;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
-use common::Workshop;
 use common::variants::choices;
+use common::{Workshop, every};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -277,7 +279,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, V
     let trainer = Trainer {
         model: &model,
         config: training,
-        store: &store,
+        batches: &Pairs::of(&store, training),
         checkpoints: None,
         ranks: &Ranks::alone(),
         stop: &StopFlag::never(),
@@ -313,6 +315,14 @@ fn losses_of_updates_in_float64() {
     for (name, config) in models() {
         cases.insert(name.clone(), losses(&config, &training(None)).1.into());
         cases.insert(format!("{name}, packed"), losses(&config, &training(Some(20))).1.into());
+    }
+    let (name, config) = models().swap_remove(0);
+    for schedule in every!(Schedule: Noam, InverseSqrt, Cosine, Linear, Constant) {
+        let peak_learning_rate = schedule.has_stated_peak().then_some(0.05);
+        let weight_decay = 0.3;
+        let training = TrainingConfig { schedule, peak_learning_rate, weight_decay, ..training(None) };
+        let found = losses(&config, &training).1;
+        cases.insert(format!("{name}, {schedule:?} with weight decay"), found.into());
     }
     hold("losses", 1e-9, cases);
 }

@@ -66,7 +66,7 @@ const NO_COUNTS: [&str; 8] = ["-1", "-9223372036854775808", "1.5", "1e3", "nan",
 const HUGE: &str = "9223372036854775807";
 
 /// Integers, and whether there is a largest one.
-const COUNTS: [(&str, bool); 32] = [
+const COUNTS: [(&str, bool); 34] = [
     ("model.layers", true),
     ("model.d_model", true),
     ("model.d_ff", true),
@@ -95,18 +95,22 @@ const COUNTS: [(&str, bool); 32] = [
     ("run.sample_sentences", false),
     ("run.histogram_interval_steps", false),
     ("run.attention_sentences", false),
+    ("run.attention_statistics", false),
     ("run.projector_tokens", false),
     ("data.merges", true),
     ("data.max_length", true),
+    ("data.max_train_length", true),
     ("data.recipe.corpus.generated.train", true),
 ];
 
-const NUMBERS: [&str; 13] = [
+const NUMBERS: [&str; 15] = [
     "model.dropout",
     "model.attention_dropout",
     "model.activation_dropout",
     "model.layer_norm_epsilon",
     "training.learning_rate_scale",
+    "training.peak_learning_rate",
+    "training.weight_decay",
     "training.adam_beta1",
     "training.adam_beta2",
     "training.adam_epsilon",
@@ -117,7 +121,9 @@ const NUMBERS: [&str; 13] = [
     "data.recipe.corpus.files.train.sample",
 ];
 
-const SWITCHES: [&str; 6] = [
+const SWITCHES: [&str; 8] = [
+    "model.feed_forward",
+    "model.residual",
     "model.attention_biases",
     "training.keep_best",
     "decoding.early_stopping",
@@ -126,12 +132,14 @@ const SWITCHES: [&str; 6] = [
     "data.recipe.moses.tokenize",
 ];
 
-const CHOICES: [&str; 8] = [
+const CHOICES: [&str; 10] = [
+    "model.activation",
     "model.position",
     "model.tying",
     "model.norm",
     "model.initialisation",
     "training.precision",
+    "training.schedule",
     "decoding.length_penalty_form",
     "run.device",
     "data.vocabulary",

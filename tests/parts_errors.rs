@@ -2,7 +2,8 @@
 
 mod common;
 
-use ablate::config::load::load_experiment_tree;
+use ablate::config::identity::to_toml;
+use ablate::config::load::{load_experiment, load_experiment_tree};
 use ablate::error::Error;
 use ablate::sweep::idle_check::check_experiment;
 use common::folder::{Folder, parts};
@@ -95,6 +96,22 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
     checked("", "[model.recurrent]\ncell = \"lstm\"", &[]).unwrap();
     checked(&format!("{RECURRENT}[model.recurrent]\ncell = \"lstm\""), "[model.recurrent]\nhidden = 9", &[])
         .unwrap();
+}
+
+/// A run's own configuration states every key, and is an experiment as any other.
+#[test]
+fn the_resolved_form_of_a_recurrent_experiment_is_accepted() {
+    for name in ["britz", "lstm-last-state", "gru-context", "gru-attention"] {
+        let preset = format!("experiments/recurrent/{name}.toml");
+        let preset = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(preset);
+        let experiment = load_experiment(&preset, &[]).unwrap();
+        check_experiment(&load_experiment_tree(&preset, &[]).unwrap(), &[], &experiment).unwrap();
+        let folder = Folder::with(&[("config.toml", &to_toml(&experiment).unwrap())]);
+        let tree = load_experiment_tree(&folder.path("config.toml"), &[]).unwrap();
+        let again = tree.experiment().unwrap();
+        assert_eq!(again, experiment, "{name}");
+        check_experiment(&tree, &[], &again).unwrap();
+    }
 }
 
 #[test]

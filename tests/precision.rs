@@ -6,8 +6,9 @@ use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Tying};
+use ablate::task::pairs::likelihood;
 use ablate::train::adam::Adam;
-use ablate::train::likelihood::likelihood;
+use ablate::train::pairs::Pairs;
 use ablate::train::run_state::Progress;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
@@ -107,7 +108,8 @@ fn training_reaches_the_loss_of_float32() {
         let model = build(&model_config(), precision);
         let mut adam = Adam::build(&training, model.weights());
         let start = Progress::default();
-        let mut stream = BatchStream::start(&store, &training, &start).unwrap();
+        let pairs = Pairs::of(&store, &training);
+        let mut stream = BatchStream::start(&pairs, &training, &start).unwrap();
         let updates = StoreUpdates { model: &model, config: &training, store: &store };
         for step in 1..=training.steps {
             updates.step(&mut adam, &stream.next_update(), step).unwrap();

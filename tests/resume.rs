@@ -57,7 +57,7 @@ fn interrupt_at(workshop: &Workshop, step: u64, with: i32) -> Option<i32> {
 fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     let whole = Workshop::new();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[2, 9, 15, 22, 23, 30]);
+    let resumed = killed_often(&[2, 9, 15, 22, 23, 30], Workshop::new);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
 }
@@ -77,9 +77,7 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
     whole.run(&["train", "tiny.toml"]).expect(0);
     let attention = whole.text("results/tiny/seed-1/attention.json");
     assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
-    let resumed =
-        (0..5).map(|_| recurrent()).find(|workshop| interrupt_at(workshop, 9, libc::SIGKILL).is_none());
-    let resumed = resumed.expect("in five runs a kill came too late");
+    let resumed = killed_often(&[9, 22], recurrent);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     for file in FILES.into_iter().filter(|file| *file != "positions.json") {
         let path = format!("results/tiny/seed-1/{file}");
@@ -88,10 +86,27 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
     assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
 }
 
-/// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
-fn killed_often(steps: &[u64]) -> Workshop {
-    for _ in 0..5 {
+/// Running statistics are as much of a training's state as weights are.
+#[test]
+fn batch_normalisation_ends_with_the_same_bytes_as_well() {
+    let workshop = || {
         let workshop = Workshop::new();
+        let experiment = workshop.text("tiny.toml").replace("[model]", "[model]\nnorm_kind = \"batch\"");
+        workshop.write("tiny.toml", &experiment);
+        workshop
+    };
+    let whole = workshop();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let resumed = killed_often(&[9, 22], workshop);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    assert!(whole.text("results/tiny/seed-1/config.toml").contains("norm_kind = \"batch\""));
+    assert_same_results(&whole, &resumed);
+}
+
+/// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
+fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
+    for _ in 0..5 {
+        let workshop = make();
         if steps.iter().all(|&step| interrupt_at(&workshop, step, libc::SIGKILL).is_none()) {
             assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
             return workshop;
@@ -164,5 +179,6 @@ fn another_experiment_in_the_same_directory_is_refused() {
     workshop
         .run(&["train", "tiny.toml", "--set", "model.d_ff=8"])
         .expect(2)
-        .says("holds a run with other settings or data");
+        .says("holds a run with other settings or data: model.d_ff changed from ")
+        .says(" to 8; remove it");
 }

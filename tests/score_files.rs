@@ -133,7 +133,7 @@ fn mistakes_are_named_and_nothing_is_scored() {
         (&["--metric", "atat", "--normalize", "punct"], "--language"),
         (&["--metric", "chrf", "--tokenize", "zh"], "--tokenize is for --metric bleu"),
         (&["--ter-no-punct"], "--ter-no-punct is for --metric ter"),
-        (&["--metric", "ter", "--lowercase"], "other metrics than ter"),
+        (&["--metric", "ter", "--lowercase"], "--metric bleu, multi-bleu or atat"),
         (&["--seed", "3"], "--confidence"),
         (&["--split", "dev"], "--split"),
         (&["--smooth", "floor=-1"], "from 0 upwards"),
@@ -294,8 +294,38 @@ fn runs_are_scored_and_compared_as_files_are() {
     assert_eq!(outcome.says("have translated different texts").out(), "");
 }
 
+/// However a file is compressed, and whatever it is called.
 #[test]
-fn a_byte_order_mark_at_the_start_of_a_file_is_no_text() {
+fn files_of_other_compressions_give_what_plain_files_give() {
+    let workshop = workshop();
+    let plain = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(0).out();
+    let text = workshop.read("hyp");
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    bzip2.write_all(&text).unwrap();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::default()).unwrap();
+    xz.write_all(&text).unwrap();
+    let zstd = ruzstd::encoding::compress_to_vec(&text[..], ruzstd::encoding::CompressionLevel::Fastest);
+    for (ending, packed) in [("bz2", bzip2.finish().unwrap()), ("xz", xz.finish().unwrap()), ("zst", zstd)] {
+        let (named, unnamed, cut) =
+            (format!("hyp.{ending}"), format!("hyp-{ending}"), format!("cut.{ending}"));
+        std::fs::write(workshop.path(&named), &packed).unwrap();
+        std::fs::write(workshop.path(&unnamed), &packed).unwrap();
+        std::fs::write(workshop.path(&cut), &packed[..packed.len() / 2]).unwrap();
+        for file in [&named, &unnamed] {
+            assert_eq!(workshop.run(&["score", "ref", "-i", file]).expect(0).out(), plain, "{file}");
+        }
+        let piped = workshop.run_with_input(&["score", "ref", "-i", "-"], &packed).expect(0).out();
+        assert_eq!(piped, plain, "{ending}");
+        let outcome = workshop.run(&["score", "ref", "-i", &cut]).expect(2);
+        assert_eq!(outcome.says(&format!("{cut}: not a whole ")).out(), "");
+        std::fs::write(workshop.path(&cut), &text).unwrap();
+        let outcome = workshop.run(&["score", "ref", "-i", &cut]).expect(2);
+        assert_eq!(outcome.says(&format!("a name ending in .{ending} must hold")).out(), "");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_of_a_file_is_no_text_and_is_told() {
     let workshop = workshop();
     let score = |hypotheses: &str, references: &str| {
         json(&workshop, &["--hyp", hypotheses, "--ref", references])["bleu"]["score"].clone()
@@ -305,6 +335,13 @@ fn a_byte_order_mark_at_the_start_of_a_file_is_no_text() {
         workshop.write(&format!("{name}.marked"), &format!("\u{feff}{}", workshop.text(name)));
     }
     assert_eq!([score("hyp.marked", "ref"), score("hyp", "ref.marked")], [expected.clone(), expected]);
+    let told = |hyp| workshop.run(&["score", "ref", "-i", hyp]).expect(0).err();
+    assert!(
+        told("hyp.marked").contains("hyp.marked begins with a byte-order mark"),
+        "{}",
+        told("hyp.marked")
+    );
+    assert_eq!(told("hyp"), "");
     workshop.write("gold", "\u{feff}(S (NN a))\n");
     workshop.run(&["evalb", "gold", "gold"]).expect(0);
 }

@@ -3,6 +3,8 @@
 mod common;
 
 use common::Workshop;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 const SWEEP: &str = r#"
 base = "tiny.toml"
@@ -79,12 +81,99 @@ fn a_changed_setting_trains_anew_and_keeps_the_old_run() {
     workshop.run(&["sweep", "small.toml"]).expect(0);
     let old = workshop.read("results/small/base/seed-1/record.json");
     workshop.write("small.toml", &SWEEP.replace("\"training.steps\" = 8", "\"training.steps\" = 9"));
-    workshop.run(&["sweep", "small.toml"]).expect(0).says("its settings or data changed; the old run is in");
+    // Plan, status and table name the setting, with both values.
+    let steps = "training.steps changed from 8 to 9";
+    for words in [&["sweep", "small.toml", "--plan"][..], &["status", "small.toml"]] {
+        let text = workshop.run(words).expect(0).out();
+        assert!(text.contains(&format!("since it was finished, {steps}; the old run")), "{words:?}: {text}");
+    }
+    let outcome = workshop.run(&["sweep", "small.toml"]).expect(0);
+    outcome.says("its settings or data changed; the old run is in").says(&format!("({steps})"));
     assert_ne!(old, workshop.read("results/small/base/seed-1/record.json"));
     let kept = std::fs::read_dir(workshop.path("results/.superseded/small/base")).unwrap();
     let mut kept = kept.map(|entry| entry.unwrap().path());
     let moved = kept.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("seed-1-")).unwrap();
     assert!(old == std::fs::read(moved.join("record.json")).unwrap());
+}
+
+#[test]
+fn records_are_kept_as_trials_finish() {
+    let workshop = workshop();
+    let endless = "\n[[row]]\nlabel = \"endless\"\nset = { \"training.steps\" = 1000000 }\n";
+    workshop.write("small.toml", &format!("{}{endless}", SWEEP.replace("workers = 2", "workers = 1")));
+    let mut sweep = workshop.command(&["sweep", "small.toml"]).stderr(Stdio::null()).spawn().unwrap();
+    let records = workshop.path("results/small/records.jsonl");
+    let begun = Instant::now();
+    let lines = || std::fs::read_to_string(&records).map_or(0, |text| text.lines().count());
+    // The last row goes on for ever: what is there now no end of the sweep has written.
+    while lines() < 4 {
+        assert!(begun.elapsed() < Duration::from_secs(300), "{} records after five minutes", lines());
+        assert!(sweep.try_wait().unwrap().is_none(), "the sweep has ended");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!workshop.path("results/small/table.md").exists());
+    // SAFETY: the process is a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(sweep.id() as i32, libc::SIGTERM) }, 0);
+    assert_eq!(sweep.wait().unwrap().code(), Some(75));
+    assert_eq!(lines(), 4);
+}
+
+#[test]
+fn a_command_line_makes_a_sweep_and_saves_it() {
+    let workshop = Workshop::new();
+    let words = ["sweep", "tiny.toml", "--axis", "model.dropout=0.0,0.1", "--set", "model.norm=pre,post"];
+    let more = ["--seeds", "1,2", "--set", "training.steps=8"];
+    let words = [&words[..], &more].concat();
+    let plan = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
+    assert!(plan.contains("4 rows, 8 trials"), "{plan}");
+    assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "a plan writes nothing");
+    workshop.run(&words).expect(0).says("the sweep is saved as tiny-dropout-norm.toml");
+    let expected = "base = \"tiny.toml\"\nseeds = [1, 2]\n\n[axes]\n\"model.dropout\" = [0.0, 0.1]\n\
+                    \"model.norm\" = [\"pre\", \"post\"]\n";
+    let text = workshop.text("tiny-dropout-norm.toml");
+    assert!(text.ends_with(expected), "{text}");
+    // The same words find it again, and so does the file.
+    workshop.run(&words).expect(0).says("all 8 trials are finished already");
+    let table = ["table", "tiny-dropout-norm.toml", "--set", "training.steps=8"];
+    assert!(workshop.run(&table).expect(0).out().contains("dropout=0.1,norm=post"));
+    let other = ["sweep", "tiny.toml", "--axis", "model.dropout=0.0,0.2", "--axis", "model.norm=pre,post"];
+    workshop.run(&other).expect(2).says("states another sweep").says("--save FILE");
+    let elsewhere = [&other[..], &["--save", "other.toml", "--plan"]].concat();
+    workshop.run(&elsewhere).expect(0);
+
+    for (words, message) in [
+        (&["tiny.toml"][..], "tiny.toml is an experiment, and no sweep; `ablate train tiny.toml` trains it"),
+        (&["tiny-dropout-norm.toml", "--axis", "model.heads=1,2"], "is a sweep file, whose own [axes]"),
+        (&["tiny.toml", "--axis", "model.heads"], "states no values"),
+        (&["tiny.toml", "--axis", "model.headz=1,2"], "model.headz"),
+        (&["tiny-dropout-norm.toml", "--save", "x.toml"], "--save is for"),
+    ] {
+        workshop.run(&[&["sweep"], words].concat()).expect(2).says(message);
+    }
+    assert!(!workshop.path("tiny-headz.toml").exists(), "what is refused leaves no file");
+}
+
+#[test]
+fn what_would_be_left_out_is_told() {
+    let workshop = workshop();
+    let idle = "decoding.length_penalty has no effect with decoding.beam = 1";
+    let sets = ["--set", "decoding.beam=1", "--set", "decoding.length_penalty=0.5"];
+    for words in [["train", "tiny.toml"], ["sweep", "small.toml"]] {
+        workshop.run(&[&words[..], &sets].concat()).expect(2).says(idle);
+    }
+    let plan = workshop.run(&["sweep", "small.toml", "--plan", "--max-trials", "1", "--fail-fast"]).expect(0);
+    plan.says(
+        "the plan shows all trials that are left; max_trials = 1 or --fail-fast would end the sweep before",
+    );
+}
+
+#[test]
+fn a_sweep_without_a_finished_trial_prints_no_table() {
+    let workshop = Workshop::new();
+    let text = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
+    workshop.write("none.toml", text);
+    let outcome = workshop.run(&["sweep", "none.toml"]).expect(1).says("1 of 1 trials failed");
+    assert_eq!(outcome.out(), "");
 }
 
 #[test]

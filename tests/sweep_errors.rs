@@ -109,15 +109,69 @@ fn seeds_axes_and_rows_of_a_sweep() {
 }
 
 #[test]
+fn a_feed_forward_block_that_is_not_there_has_no_width() {
+    for (key, value) in [("d_ff", "64"), ("activation", "\"gelu\""), ("activation_dropout", "0.1")] {
+        let row = format!("\"model.feed_forward\" = false, \"model.{key}\" = {value}");
+        sweep_fails(
+            &format!("{SWEEP}[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"a\"\nset = {{ {row} }}"),
+            7,
+            &format!("row \"a\": model.{key} has no effect with model.feed_forward = false"),
+            "leave it out, or change model.feed_forward",
+        );
+    }
+}
+
+#[test]
+fn rows_that_train_on_other_lengths_are_different() {
+    let rows = |length| {
+        format!(
+            "{SWEEP}[[row]]\nlabel = \"all\"\n[[row]]\nlabel = \"short\"\nset = {{ \"data.max_train_length\" = {length}, \"model.layers\" = 2 }}"
+        )
+    };
+    assert!(Folder::sweep(&rows(49)).1.is_ok());
+    sweep_fails(
+        &rows(50),
+        7,
+        "row \"short\": data.max_train_length = 50 leaves nothing out: training pairs have at most data.max_length = 50 tokens",
+        "use less than 50, or leave it out",
+    );
+}
+
+#[test]
 fn tables_of_a_sweep() {
     sweep_fails(
         &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
         5,
         "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/accuracy, test/bleu, test/atat",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/accuracy, test/bleu, test/exact_match, test/atat",
+    );
+    let classes = |columns: &str| {
+        format!("{SWEEP}set = {{ \"decoding.length_buckets\" = [10] }}\n[table]\ncolumns = [{columns}]")
+    };
+    let (folder, fitting) = Folder::sweep(&classes("\"test/bleu@1-10\", \"test/exact_match@11+\""));
+    assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
+    sweep_fails(
+        &classes("\"test/bleu\",\n\"test/bleu@1-20\""),
+        6,
+        "column \"test/bleu@1-20\": no row has such a class in decoding.length_buckets",
+        "did you mean \"test/bleu@1-10\"? accepted: test/bleu@1-10, test/bleu@11+, test/exact_match@1-10, test/exact_match@11+",
+    );
+    sweep_fails(
+        &format!("{SWEEP}[table]\ncolumns = [\"test/bleu@1-10\"]"),
+        4,
+        "column \"test/bleu@1-10\": no row has such a class in decoding.length_buckets",
+        "set decoding.length_buckets, such as [10, 20, 30]",
     );
     // No record has these: their cells would stay empty for ever.
-    for column in ["train/loss", "train/perplexity", "dev/chrf", "test/chrf", "test/ter"] {
+    for column in [
+        "train/loss",
+        "dev/bleu@1-10",
+        "test/accuracy@1-10",
+        "train/perplexity",
+        "dev/chrf",
+        "test/chrf",
+        "test/ter",
+    ] {
         let (folder, result) = Folder::sweep(&format!("{SWEEP}[table]\ncolumns = [{column:?}]"));
         let (_, at, said, helped) = parts(&folder, result);
         assert_eq!((at, said), (4, format!("unknown column {column:?}")));

@@ -102,9 +102,10 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
         serde_json::from_str(&workshop.text("results/small/base/seed-1/record.json")).unwrap();
     let counted = sealed["record"]["training_flops"].as_f64().unwrap();
     // A column is what a record can have: these two and the metrics, of which one is the best of what was measured in
-    // training.
+    // training, and one is measured by length alone (tests/lengths.rs).
     let metrics = sealed["record"]["metrics"].as_object().unwrap().keys().cloned();
-    let others = ["parameters", "steps", "best/dev_perplexity"].map(String::from);
+    let others = ["parameters", "steps", "best/dev_perplexity", "dev/exact_match", "test/exact_match"]
+        .map(String::from);
     assert_eq!(metrics.chain(others).collect::<BTreeSet<_>>(), BTreeSet::from_iter(columns(&METRICS)));
     let planned =
         json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]

@@ -10,14 +10,16 @@ use ablate::error::{Error, Result};
 use ablate::model::weights::Weights;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Position};
 use ablate::signal::StopFlag;
+use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::checkpoint::Checkpoints;
-use ablate::train::likelihood::likelihood;
+use ablate::train::examples::Examples;
+use ablate::train::pairs::Pairs;
 use ablate::train::ranks::Ranks;
 use ablate::train::run_state::{Owner, Progress, RunState};
 use ablate::train::step::StepStats;
-use ablate::train::stream::{BatchStream, target_tokens};
+use ablate::train::stream::BatchStream;
 use ablate::train::trainer::{Monitor, Trainer};
 use common::updates::StoreUpdates;
 use std::path::{Path, PathBuf};
@@ -110,7 +112,8 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
     let model_config = ModelConfig { d_model: 64, d_ff: 64, heads: 4, dropout: 0.0, ..small() };
     let model = build(&model_config, 1, Kind::Float);
     let mut adam = Adam::build(&config, model.weights());
-    let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
+    let source = Pairs::of(&store, &config);
+    let mut stream = BatchStream::start(&source, &config, &Progress::default()).unwrap();
     for number in 1..=config.steps {
         StoreUpdates { model: &model, config: &config, store: &store }
             .step(&mut adam, &stream.next_update(), number)
@@ -259,14 +262,17 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
             TrainingConfig { batch_tokens, micro_batch_tokens, packed_length, seed: 3, ..Default::default() };
         let epochs: Vec<Vec<u32>> =
             (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, config.batching())).collect();
-        let largest = epochs.iter().map(|batch| target_tokens(&store, batch)).max().unwrap();
-        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
+        let largest =
+            epochs.iter().map(|batch| Pairs::of(&store, &config).target_tokens(batch)).max().unwrap();
+        let source = Pairs::of(&store, &config);
+        let mut stream = BatchStream::start(&source, &config, &Progress::default()).unwrap();
         let mut taken: Vec<Vec<u32>> = Vec::new();
         let mut places = Vec::new();
         while taken.len() < epochs.len() {
             places.push((taken.len(), stream.place()));
             let update = stream.next_update();
-            let tokens: usize = update.iter().map(|batch| target_tokens(&store, batch)).sum();
+            let tokens: usize =
+                update.iter().map(|batch| Pairs::of(&store, &config).target_tokens(batch)).sum();
             let gap = tokens.abs_diff(batch_tokens);
             assert!(
                 update.len() == 1 && tokens >= batch_tokens || 2 * gap <= largest,
@@ -277,7 +283,8 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         assert_eq!(taken[..epochs.len()], epochs, "the order is not the epochs'");
         for (before, (epoch, micro_batch)) in places {
             let progress = Progress { epoch, micro_batch, ..Default::default() };
-            let mut stream = BatchStream::start(&store, &config, &progress).unwrap();
+            let source = Pairs::of(&store, &config);
+            let mut stream = BatchStream::start(&source, &config, &progress).unwrap();
             let next = stream.next_update();
             let known = next.len().min(taken.len() - before);
             assert_eq!(
@@ -289,7 +296,13 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
     }
     let (_empty_folder, empty) = self::store(&[]);
     assert_eq!(
-        BatchStream::start(&empty, &TrainingConfig::default(), &Progress::default()).unwrap_err().exit_code(),
+        BatchStream::start(
+            &Pairs::of(&empty, &TrainingConfig::default()),
+            &TrainingConfig::default(),
+            &Progress::default()
+        )
+        .unwrap_err()
+        .exit_code(),
         2
     );
 }
@@ -299,7 +312,7 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
     let (_folder, store) = store(&[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
     let start = |batch_tokens| {
         let config = TrainingConfig { batch_tokens, ..Default::default() };
-        BatchStream::start(&store, &config, &Progress::default()).map(|_| ())
+        BatchStream::start(&Pairs::of(&store, &config), &config, &Progress::default()).map(|_| ())
     };
     assert!(start(1100).is_ok(), "11 tokens an epoch");
     for batch_tokens in [1101, i64::MAX as usize] {
@@ -428,7 +441,7 @@ impl Run {
         let trainer = Trainer {
             model: &model,
             config: &self.config,
-            store: &self.store,
+            batches: &Pairs::of(&self.store, &self.config),
             checkpoints: Some(&checkpoints),
             ranks: &Ranks::alone(),
             stop,

@@ -62,7 +62,8 @@ pub fn parts<T: std::fmt::Debug>(
     let Err(Error::Config(diagnostic)) = result else { panic!("expected a diagnostic, got {result:?}") };
     // What is shown must not panic, whatever the place.
     let _ = diagnostic.to_string();
-    let Diagnostic { message, place, help } = *diagnostic;
+    let Diagnostic { message, place, help, more } = *diagnostic;
+    assert!(more.is_empty(), "{more:?}");
     let prefix = format!("{}/", folder.0.path().display());
     let place = place.unwrap_or_else(|| panic!("no place: {message}"));
     let line = place.line();

@@ -13,7 +13,12 @@ pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff,
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
     let values = choices().into_iter().filter(|choice| choice.key == key);
-    values.map(|choice| choice.value.to_string()).collect::<Vec<_>>().join(", ")
+    // Of a value with data, its name.
+    let name = |value: Value| match value.as_object().and_then(|object| object.keys().next()) {
+        Some(name) => Value::from(name.as_str()),
+        None => value,
+    };
+    values.map(|choice| name(choice.value).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// A setting and one of its values.
@@ -97,7 +102,7 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
         return values.clone();
     }
     let of = |variant: &Value| match (&variant["const"], &variant["enum"]) {
-        (Value::Null, Value::Null) => panic!("model.{key}: state here an example of {variant}"),
+        (Value::Null, Value::Null) => vec![example(key, variant)],
         (Value::Null, several) => several.as_array().unwrap().clone(),
         (one, _) => vec![one.clone()],
     };
@@ -107,6 +112,15 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
         .iter()
         .flat_map(of)
         .collect()
+}
+
+/// A value of a variant that has data: `{ name = 2 }` where it is an integer.
+fn example(key: &str, variant: &Value) -> Value {
+    let properties = variant["properties"].as_object().into_iter().flatten();
+    match &properties.collect::<Vec<_>>()[..] {
+        [(name, content)] if content["type"] == "integer" => json!({ name.as_str(): 2 }),
+        _ => panic!("model.{key}: state here an example of {variant}"),
+    }
 }
 
 /// `base` as it is, with each choice that differs from it, and with each pair of such choices; named.

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 pub enum Quantity {
     Output,
     Gradient,
-    /// A gradient that is 0 but for rounding: a key's bias adds the same to all scores of a query.
+    /// A gradient that is 0 but for rounding, such as that of a key's bias, which adds the same to all scores of a query.
     ZeroGradient,
     Loss,
     Perplexity,
@@ -20,14 +20,14 @@ pub enum Quantity {
     /// Losses, norms and weights after updates of the model: each goes on from the rounding of the
     /// one before, and Adam scales small gradients up.
     Trained,
-    /// A key's bias after updates by what rounding left of [`Quantity::ZeroGradient`], scaled up to a full step.
-    TrainedKeyBias,
+    /// A weight after updates by what rounding left of [`Quantity::ZeroGradient`], scaled up to a full step.
+    TrainedByRounding,
 }
 
 impl Quantity {
     /// Whether gaps are absolute, because rounding alone makes the quantity.
     pub fn is_absolute(self) -> bool {
-        matches!(self, Quantity::ZeroGradient | Quantity::TrainedKeyBias)
+        matches!(self, Quantity::ZeroGradient | Quantity::TrainedByRounding)
     }
 }
 
@@ -48,7 +48,9 @@ const fn row(quantity: Quantity) -> (&'static str, f64, f64) {
         Quantity::Weight => ("weights and moments", 4e-15, 4e-6),
         Quantity::Trained => ("after updates", 2e-14, 2e-5),
         // In float32 rounding alone decides where they go: not compared.
-        Quantity::TrainedKeyBias => ("biases of keys after updates", 1e-9, f64::INFINITY),
+        Quantity::TrainedByRounding => {
+            ("weights with gradients that are 0, after updates", 1e-9, f64::INFINITY)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::common::variants::choices;
 use crate::layers::{self, Layer};
 use crate::model;
 use ablate::model::{DecoderKind, EncoderKind, ModelConfig};
+use ablate::train::schedule::Schedule;
 
 pub fn check() {
     use Layer::{
@@ -17,7 +18,8 @@ pub fn check() {
         if choice.key != "initialisation" {
             let layers: &[Layer] = match choice.key.as_str() {
                 // Inside of attention, not on embeddings.
-                "position" if choice.value == "rotary" || choice.value == "alibi" => &[],
+                "position" if choice.value == "rotary" || choice.value.is_object() => &[SelfAttention],
+                "position" if choice.value == "alibi" || choice.value == "t5" => &[],
                 "position" | "tying" => &[Embedding],
                 "norm" => &[Residual, Encoder, Decoder],
                 "attention_biases" => &[CrossAttention],
@@ -45,6 +47,16 @@ pub fn check() {
             assert!(found, "{layer:?}: label smoothing {smoothing}");
         }
     }
+    for schedule in every!(Schedule: Noam, InverseSqrt, Cosine, Linear, Constant) {
+        let with = |case: &layers::Case| case.training.clone().unwrap_or_default().schedule == schedule;
+        let found = cases.layers.iter().any(|case| case.layer == Layer::Schedule && with(case));
+        assert!(found, "no case has the schedule {schedule:?}");
+    }
+    let decays = |case: &layers::Case| case.training.as_ref().is_some_and(|t| t.weight_decay > 0.0);
+    assert!(
+        cases.layers.iter().any(|case| case.layer == Layer::Optimizer && decays(case)),
+        "no weight decays"
+    );
     for layer in every!(Layer:
         SelfAttention, CrossAttention, FeedForward, LayerNorm, Residual, Embedding, CrossEntropy,
         ProjectedCrossEntropy, Encoder, Decoder, Optimizer, Schedule)

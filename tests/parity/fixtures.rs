@@ -36,16 +36,16 @@ pub fn signed_tensor(name: &str, shape: &[i64], kind: Kind) -> Tensor {
     Tensor::from_slice(&signed(name, shape.iter().product::<i64>() as usize)).view(shape).to_kind(kind)
 }
 
-/// Gives every variable the numbers of its name.
+/// Gives every variable and every running statistic the numbers of its name.
 pub fn set_weights(weights: &Weights) {
-    for (path, variable) in weights.named() {
+    for (path, variable) in weights.saved() {
         let columns = *variable.size().last().unwrap() as f64;
         let (centre, scale) = match path.rsplit('.').next().unwrap() {
-            "scale" => (1.0, 0.2),
-            "bias" | "offset" => (0.0, 0.2),
+            "scale" | "running_variance" => (1.0, 0.2),
+            "bias" | "offset" | "running_mean" => (0.0, 0.2),
             _ => (0.0, 1.5 / columns.sqrt()),
         };
-        let values = signed_tensor(path, &variable.size(), Kind::Double) * scale + centre;
+        let values = signed_tensor(&path, &variable.size(), Kind::Double) * scale + centre;
         tch::no_grad(|| variable.shallow_clone().copy_(&values));
     }
 }

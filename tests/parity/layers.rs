@@ -13,13 +13,13 @@ use ablate::model::init::Attends;
 use ablate::model::mask::{self, Mask};
 use ablate::model::mode::Mode;
 use ablate::model::norm::Normalisation;
-use ablate::model::position::{Places, PositionEncoding};
+use ablate::model::position::{PassPositions, Places, PositionEncoding, Stack, StackPositions};
 use ablate::model::residual::Residual;
 use ablate::model::weights::{Scope, Start, Weights};
 use ablate::train::TrainingConfig;
 use ablate::train::adam::{self, Adam};
+use ablate::train::learning_rate::learning_rate;
 use ablate::train::loss::{cross_entropy, projected_cross_entropy};
-use ablate::train::schedule::learning_rate;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Kind, Tensor};
@@ -45,7 +45,7 @@ pub struct Case {
     vocabulary: Option<i64>,
     targets: Option<Vec<i64>>,
     pub label_smoothing: Option<f64>,
-    training: Option<TrainingConfig>,
+    pub training: Option<TrainingConfig>,
     steps: Option<Vec<u64>>,
     outputs: BTreeMap<String, Numbers>,
     gradients: BTreeMap<String, Numbers>,
@@ -164,17 +164,19 @@ impl Compute<'_> {
                     _ => Attends::Encoder,
                 };
                 let layer = MultiHeadAttention::build(&scope, model, attends);
+                let stack = if case.lengths.is_some() { Stack::Encoder } else { Stack::Decoder };
+                let stack = StackPositions::build(&scope, model, stack);
                 let weights = ready(scope);
-                let seen = inputs.get("memory").unwrap_or(input("x"));
+                let (x, seen) = (input("x"), inputs.get("memory").unwrap_or(input("x")));
                 let mask = if case.lengths.is_some() { padding(seen) } else { causal(seen) };
-                let output = layer.forward(
-                    input("x"),
-                    FIRST,
-                    &layer.keys_and_values(seen, FIRST),
-                    FIRST,
-                    Mask::Added(&mask),
-                    mode,
-                );
+                let all = (FIRST, x.size()[1]);
+                let positions = match attends {
+                    Attends::Itself => stack.pass(all, all, x),
+                    Attends::Encoder => PassPositions::default(),
+                };
+                let mask = positions.on_mask(Mask::Added(&mask)).unwrap_or(mask);
+                let attended = layer.keys_and_values(seen, &positions);
+                let output = layer.forward(x, &attended, Mask::Added(&mask), &positions, mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::FeedForward => {
@@ -185,7 +187,7 @@ impl Compute<'_> {
             Layer::LayerNorm => {
                 let layer = Normalisation::build(&scope, model);
                 let weights = ready(scope);
-                differentiate(vec![("output", layer.forward(input("x")))], &inputs, &weights)
+                differentiate(vec![("output", layer.forward(input("x"), mode))], &inputs, &weights)
             }
             Layer::Residual => {
                 let layer = Residual::build(&scope, model);
@@ -219,7 +221,8 @@ impl Compute<'_> {
             Layer::Optimizer => self.optimizer(scope),
             Layer::Schedule => {
                 let steps = case.steps.as_ref().expect("steps");
-                let rate = |&step: &u64| learning_rate(&TrainingConfig::default(), model.d_model, step);
+                let training = case.training.clone().unwrap_or_default();
+                let rate = |&step: &u64| learning_rate(&training, model.d_model, step);
                 let rates: Vec<f64> = steps.iter().map(rate).collect();
                 let rates = ("learning rates".into(), Quantity::LearningRate, Tensor::from_slice(&rates));
                 Found { outputs: vec![rates], gradients: Vec::new() }
@@ -280,7 +283,11 @@ impl Compute<'_> {
             [("matrix.weight", &[3, 4]), ("vector.bias", &[5]), ("unused.weight", &[2, 2])];
         for (path, shape) in shapes {
             let (parent, name) = path.split_once('.').expect("a parent");
-            let _ = scope.child(parent).variable(name, shape, Start::Zeros);
+            let parent = scope.child(parent);
+            let _ = match name {
+                "bias" => parent.bias(name, shape, Start::Zeros),
+                _ => parent.variable(name, shape, Start::Zeros),
+            };
         }
         let weights = ready(scope);
         let mut adam = Adam::build(config, &weights);

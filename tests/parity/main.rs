@@ -10,6 +10,7 @@ mod coverage;
 mod fixtures;
 mod layers;
 mod model;
+mod positions;
 
 #[test]
 fn every_layer_equals_python_torch() {
@@ -19,6 +20,11 @@ fn every_layer_equals_python_torch() {
 #[test]
 fn the_model_and_its_training_equal_python_torch() {
     model::compare_all();
+}
+
+#[test]
+fn distances_are_counted_as_hugging_face_does() {
+    positions::compare_all();
 }
 
 #[test]

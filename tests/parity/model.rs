@@ -10,11 +10,11 @@ use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
-use ablate::model::{EncoderDecoder, ModelConfig, Network};
+use ablate::model::{EncoderDecoder, ModelConfig, Network, NormKind};
 use ablate::shim::decoding;
+use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
-use ablate::train::likelihood::likelihood;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -31,7 +31,12 @@ pub struct Case {
     /// Of the first update.
     gradients: BTreeMap<String, Summary>,
     updates: Vec<Update>,
-    /// After the last update.
+    /// Unsmoothed, in nats a token, before the first update; absent where evaluation computes as training does.
+    evaluation_loss: Option<f64>,
+    /// Running statistics after the first update.
+    #[serde(default)]
+    first_statistics: BTreeMap<String, Summary>,
+    /// After the last update, running statistics among them.
     weights: BTreeMap<String, Summary>,
 }
 
@@ -51,6 +56,12 @@ struct Summary {
     abs_sum: f64,
     projection: f64,
     first: Vec<f64>,
+}
+
+impl Summary {
+    fn numbers(&self) -> f64 {
+        self.shape.iter().product::<i64>() as f64
+    }
 }
 
 pub fn cases() -> Vec<(String, Case)> {
@@ -136,7 +147,7 @@ impl Work<'_> {
     /// Over every target token with one end of sentence each and no padding, whatever the batches.
     fn perplexity(&mut self) {
         let tokens: usize = self.case.pairs.iter().map(|(_, target)| target.len() + 1).sum();
-        let theirs = self.case.updates[0].unsmoothed_loss.exp();
+        let theirs = self.case.evaluation_loss.unwrap_or(self.case.updates[0].unsmoothed_loss).exp();
         for batch_tokens in [1, 9, 14, 1000] {
             let name = format!("{}, in batches of {batch_tokens} tokens", self.name);
             let found = likelihood(self.model, self.store, batch_tokens).unwrap();
@@ -168,8 +179,12 @@ impl Work<'_> {
                 self.seen.number(quantity, &format!("{case}, update {number}, {what}"), ours, theirs);
             }
             if number == 1 {
+                for (path, theirs) in &self.case.first_statistics {
+                    let (_, ours) = model.weights().saved().into_iter().find(|(own, _)| own == path).unwrap();
+                    self.tensor(Quantity::Trained, path, &ours, theirs);
+                }
                 for (path, variable) in weights {
-                    let quantity = match path.ends_with("key.bias") {
+                    let quantity = match self.is_moved_by_rounding(path) {
                         true => Quantity::ZeroGradient,
                         false => Quantity::Gradient,
                     };
@@ -177,11 +192,25 @@ impl Work<'_> {
                 }
             }
         }
-        for (path, variable) in weights {
-            let quantity =
-                if path.ends_with("key.bias") { Quantity::TrainedKeyBias } else { Quantity::Trained };
+        let saved = model.weights().saved();
+        assert_eq!(saved.len(), self.case.weights.len(), "{case}");
+        for (path, variable) in &saved {
+            let quantity = match self.is_moved_by_rounding(path) {
+                true => Quantity::TrainedByRounding,
+                false => Quantity::Trained,
+            };
             self.tensor(quantity, path, variable, &self.case.weights[path]);
         }
+    }
+
+    /// Whether rounding alone moves this weight, because its gradient is 0. A bias of keys, or the one vector of relative
+    /// positions of distance 0, adds the same to all scores of a query; what adds the same to a channel of all tokens
+    /// before batch normalisation is subtracted by it, so that it only moves running means.
+    fn is_moved_by_rounding(&self, path: &str) -> bool {
+        let is_zero = |gradient: &Summary| gradient.abs_sum < 1e-15 * gradient.numbers();
+        path.ends_with("key.bias")
+            || self.case.gradients.get(path).is_some_and(is_zero)
+            || self.case.model.norm_kind == NormKind::Batch && path.ends_with("running_mean")
     }
 
     fn tensor(&mut self, quantity: Quantity, name: &str, ours: &Tensor, theirs: &Summary) {

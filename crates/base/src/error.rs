@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Training left the numbers or all bounds: the loss is NaN, infinite, or many times that of guessing.
     #[error(
-        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale, raise training.warmup_steps or set training.clip_norm"
+        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale (or training.peak_learning_rate, if the schedule has one), raise training.warmup_steps or set training.clip_norm"
     )]
     Diverged { step: u64, loss: f64 },
     /// The device has no memory left.
@@ -177,6 +177,8 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// What would be accepted, and the nearest name.
     pub help: Option<String>,
+    /// Further mistakes in the same text, to be told at once.
+    pub more: Box<[Diagnostic]>,
 }
 
 /// A place in a text that the user wrote.
@@ -200,7 +202,7 @@ impl Place {
 
 impl Diagnostic {
     pub fn new(message: impl Into<String>) -> Self {
-        Diagnostic { message: message.into(), place: None, help: None }
+        Diagnostic { message: message.into(), place: None, help: None, more: Box::default() }
     }
 
     pub fn at(mut self, place: Option<Place>) -> Self {
@@ -212,6 +214,25 @@ impl Diagnostic {
         self.help = Some(help.into());
         self
     }
+
+    /// One error of all that went wrong in several checks; none if nothing did.
+    pub fn of_all(
+        checks: impl IntoIterator<Item = std::result::Result<(), Diagnostic>>,
+    ) -> Option<Diagnostic> {
+        let each = |mut failed: Diagnostic| {
+            let more = std::mem::take(&mut failed.more);
+            std::iter::once(failed).chain(more)
+        };
+        let mut failed: Vec<Diagnostic> =
+            checks.into_iter().filter_map(|check| check.err()).flat_map(each).collect();
+        // Those of one file in the order of its lines.
+        failed
+            .sort_by_key(|failed| failed.place.as_ref().map(|place| (place.file.clone(), place.span.start)));
+        let mut failed = failed.into_iter();
+        let mut first = failed.next()?;
+        first.more = failed.collect();
+        Some(first)
+    }
 }
 
 impl From<Diagnostic> for Error {
@@ -221,8 +242,15 @@ impl From<Diagnostic> for Error {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `file:line: message`, the line with a caret under the place, then the help.
+    /// `file:line: message`, the line with a caret under the place, then the help; after it the further mistakes.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.fmt_first(f)?;
+        self.more.iter().try_for_each(|other| write!(f, "\n{other}"))
+    }
+}
+
+impl Diagnostic {
+    fn fmt_first(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Some(place) = &self.place else {
             write!(f, "{}", self.message)?;
             return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));

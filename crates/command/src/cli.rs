@@ -52,6 +52,8 @@ enum Command {
     /// Score finished runs, or any translations against references.
     ///
     /// Example: ablate score --hyp out.de --ref newstest2014.de.gz
+    ///
+    /// Example: ablate score newstest2014.de -i out.de -m bleu --format text
     Score(commands::score::Arguments),
     /// Score parse trees against reference trees: labelled-bracket F1, computed as by EVALB.
     ///
@@ -148,7 +150,8 @@ impl Cli {
     pub fn from_command_line() -> Cli {
         let choice = ColorChoice::of_words(std::env::args_os());
         choice.apply();
-        let matches = Cli::command().color(choice.for_clap()).get_matches();
+        let words = commands::score::words(std::env::args_os());
+        let matches = Cli::command().color(choice.for_clap()).get_matches_from(words);
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

@@ -12,6 +12,7 @@ mod mkl;
 pub mod model;
 pub mod pinned_memory;
 pub mod shim;
+pub mod task;
 pub mod train;
 
 pub use ablate_base::{

@@ -1,7 +1,8 @@
 //! `ablate completions`: what shells complete, from the definitions of the command line.
 
-use super::print;
+use super::{prepare, print};
 use crate::error::{Error, Result};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
@@ -11,9 +12,49 @@ pub struct Arguments {
     pub shell: Shell,
 }
 
-pub fn run(arguments: Arguments, mut command: Command) -> Result<()> {
+/// Prints the script. bash, zsh and fish also complete the names of the recipes that are there when this is called.
+pub fn run(arguments: Arguments, command: Command) -> Result<()> {
+    let recipes = prepare::recipe_names();
+    let mut command = without_hidden(&command);
+    if arguments.shell == Shell::Bash && !recipes.is_empty() {
+        // bash goes on to file names where none of these begins as the word does. The parser wants names that live as long
+        // as this process, which ends with the script.
+        let names: Vec<&'static str> = recipes.iter().map(|name| &*name.clone().leak()).collect();
+        command = command.mut_subcommand("prepare", |prepare| {
+            prepare.mut_arg("what", |what| what.value_parser(PossibleValuesParser::new(names)))
+        });
+    }
     let mut script = Vec::new();
-    let name = command.get_name().to_string();
-    generate(arguments.shell, &mut command, name, &mut script);
-    print(&String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))?)
+    generate(arguments.shell, &mut command, "ablate", &mut script);
+    let script = String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))?;
+    print(&match arguments.shell {
+        _ if recipes.is_empty() => script,
+        Shell::Zsh => with_names_in_zsh(&script, &recipes),
+        Shell::Fish => with_names_in_fish(script, &recipes),
+        _ => script,
+    })
+}
+
+/// The commands that help lists.
+fn without_hidden(command: &Command) -> Command {
+    let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
+    Command::new("ablate").args(command.get_arguments()).subcommands(shown.cloned())
+}
+
+/// Recipes beside files, for the argument that the generator completes with files alone.
+fn with_names_in_zsh(script: &str, recipes: &[String]) -> String {
+    let names = recipes.join(" ");
+    let both = format!(":{{_alternative \"recipes\\:recipe\\:({names})\" \"files\\:file\\:_files\"}}'");
+    let lines = script.lines().map(|line| match line.trim_start().strip_prefix("'::what -- ") {
+        Some(_) => line.replacen(":_files'", &both, 1),
+        None => line.to_string(),
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
+fn with_names_in_fish(script: String, recipes: &[String]) -> String {
+    let names = recipes.join(" ");
+    format!(
+        "{script}complete -c ablate -n \"__fish_seen_subcommand_from prepare\" -a \"{names}\" -d Recipe\n"
+    )
 }

@@ -1,16 +1,17 @@
 //! `ablate evalb`: labelled-bracket F1 of parse trees.
 
 use super::print;
+use super::score::input::read_lines;
 use super::tree::read_tree;
 use crate::error::{Error, Result};
-use crate::score::{Brackets, CUTOFF, EvalbCounts, evalb, percent, read_segments};
+use crate::score::{Brackets, CUTOFF, EvalbCounts, evalb, percent};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// File of reference trees in Penn Treebank form, one tree per line, plain or .gz.
+    /// File of reference trees in Penn Treebank form, one tree per line, plain or compressed (.gz, .bz2, .xz, .zst).
     pub gold: PathBuf,
     /// File of trees to score. Line n is compared with line n of the reference trees. An empty line is a sentence
     /// without a tree.
@@ -21,7 +22,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let [gold, test] = [&arguments.gold, &arguments.test].map(read_segments);
+    let [gold, test] = [&arguments.gold, &arguments.test].map(|path| read_lines(path));
     let (gold, test) = (gold?, test?);
     if gold.len() != test.len() {
         return Err(Error::user(format!(

@@ -17,6 +17,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Directory of the recipes that can be given by name.
+const RECIPES: &str = "experiments/recipes";
+
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Experiment file, recipe file, or the name of a recipe.
@@ -35,7 +38,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["what", "source", "sets", "json"])]
     pub list: bool,
     /// Directory of the recipes that can be given by name.
-    #[arg(long, value_name = "DIR", default_value = "experiments/recipes", env = "ABLATE_RECIPES")]
+    #[arg(long, value_name = "DIR", default_value = RECIPES, env = "ABLATE_RECIPES")]
     pub recipes: PathBuf,
 }
 
@@ -99,6 +102,14 @@ fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
 
 fn stem(file: &Path) -> Option<String> {
     Some(file.file_stem()?.to_str()?.to_string())
+}
+
+/// The names of the recipes in the default directory; none where there is no such directory.
+pub(super) fn recipe_names() -> Vec<String> {
+    let folder = std::env::var_os("ABLATE_RECIPES").map_or_else(|| RECIPES.into(), PathBuf::from);
+    let files = recipe_files(&folder).unwrap_or_default();
+    let is_plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    files.iter().filter_map(|file| stem(file)).filter(is_plain).collect()
 }
 
 /// The recipes of a directory, by name.

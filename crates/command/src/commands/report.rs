@@ -1,5 +1,6 @@
 //! `ablate report`: a sweep as one web page, from its run directories.
 
+use super::sweep::Committed;
 use super::table::collected;
 use super::{Places, check_output, print, stem};
 use crate::error::Result;
@@ -20,6 +21,8 @@ const PNG_SCALE: f32 = 2.0;
 pub struct Arguments {
     /// Sweep file.
     pub sweep: PathBuf,
+    #[command(flatten)]
+    pub committed: Committed,
     /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -32,14 +35,14 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let Arguments { sweep: file, sets, out, figures } = arguments;
+    let Arguments { sweep: file, committed, sets, out, figures } = arguments;
+    let committed = CommittedRecords::read(&committed.reuse_records)?;
     let name = stem(&file)?;
     let sweep_dir = places.results.join(&name);
     let out = out.unwrap_or_else(|| sweep_dir.join(REPORT));
     check_output(&out, "a report of ablate", report::is_own)?;
-    // Committed records have no runs to read from.
-    let found = collected(&file, &sets, &CommittedRecords::default(), places)?;
-    let trials = found.trials.iter().zip(&found.records).map(|(trial, record)| {
+    let found = collected(&file, &sets, &committed, places)?;
+    let trials = found.trials.iter().zip(&found.records).enumerate().map(|(number, (trial, record))| {
         let run_dir = run_dir(&sweep_dir, trial);
         Trial {
             row: &trial.row,
@@ -48,6 +51,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             experiment: &trial.experiment,
             failure: if record.is_none() { Failure::load(&run_dir) } else { None },
             record: record.as_ref(),
+            is_reused: found.reused.contains(&number),
             run_dir,
         }
     });

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::experiment::run_files::check_vacant;
 use crate::files;
+use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
 use crate::sweep::board::Stage;
@@ -19,6 +20,7 @@ use crate::sweep::launch::LauncherKind;
 use crate::sweep::launch::launcher::Setup;
 use crate::sweep::launch::slurm::slurm_spec::SlurmSpec;
 use crate::sweep::ledger::{self, Ledger};
+use crate::sweep::made::MadeSweep;
 use crate::sweep::policy::{MOST_WORKERS, Policy};
 use crate::sweep::progress_display::SweepProgress;
 use crate::sweep::scheduler::{Scheduler, Tally};
@@ -29,16 +31,27 @@ use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::{Trial, run_dir};
 use crate::sweep::trial_queue::Job;
-use crate::sweep::{collect, directory, driver, place, plan};
+use crate::sweep::{collect, directory, driver, place, plan, record_file};
 use crate::telemetry::console::print_message;
 use clap::Args;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Sweep file.
+    /// Sweep file, or an experiment of which --axis and --seeds make a sweep.
     pub sweep: PathBuf,
+    /// Make a sweep of an experiment: section.key=value,value,… tries each value, with those of other --axis in all
+    /// combinations. May be repeated.
+    #[arg(long = "axis", value_name = "KEY=VALUES")]
+    pub axes: Vec<String>,
+    /// Make a sweep of an experiment: train each row once with each of these seeds. By default 1.
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',')]
+    pub seeds: Vec<u64>,
+    /// File for the sweep that --axis and --seeds make. By default it is called by the experiment and the settings that
+    /// vary, in sweeps/ if there is such a folder.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// Print which trials are finished, which are left and what they cost. Starts no training.
     #[arg(long)]
     pub plan: bool,
@@ -78,7 +91,8 @@ pub struct Arguments {
     pub max_hours: Option<f64>,
     #[command(flatten)]
     pub committed: Committed,
-    /// Change a setting of every trial: section.key=value. May be repeated.
+    /// Change a setting of every trial: section.key=value. May be repeated. Several values of an experiment's setting are
+    /// an --axis.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 }
@@ -92,7 +106,28 @@ pub struct Committed {
     pub reuse_records: Vec<PathBuf>,
 }
 
-pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
+    let Arguments { sweep: file, axes, seeds, sets, save, .. } = &arguments;
+    let Some(made) = MadeSweep::of(file, axes, seeds, sets)? else {
+        if save.is_some() {
+            return Err(Error::user("--save is for the sweep that --axis and --seeds make; leave it out"));
+        }
+        return run_file(arguments, places);
+    };
+    let saved = made.save(save.as_deref())?;
+    (arguments.sweep, arguments.sets) = (saved.path.clone(), made.sets);
+    let loaded = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places);
+    // What is refused leaves no file behind, and neither does a plan.
+    if arguments.plan || loaded.is_err() {
+        let outcome = loaded.and_then(|_| run_file(arguments, places));
+        let discarded = saved.discard();
+        return outcome.and(discarded);
+    }
+    print_message(&format!("the sweep is saved as {}", saved.path.display()));
+    run_file(arguments, places)
+}
+
+fn run_file(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir } =
         OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
     directory::check(&sweep_dir)?;
@@ -142,6 +177,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             workers,
             probe: arguments.probe,
         })?;
+        if let Some(limits) = limits_beyond_plan(&arguments, &spec) {
+            print_message(&format!(
+                "note: the plan shows all trials that are left; {limits} would end the sweep before"
+            ));
+        }
         return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
     }
     if arguments.detach && arguments.launcher == LauncherKind::Local {
@@ -201,6 +241,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     ending
 }
 
+/// What may end the sweep before its trials do, which no plan foresees.
+fn limits_beyond_plan(arguments: &Arguments, spec: &SweepSpec) -> Option<String> {
+    let trials =
+        arguments.max_trials.or(spec.policy.max_trials).map(|trials| format!("max_trials = {trials}"));
+    let hours = arguments.max_hours.or(spec.policy.max_hours).map(|hours| format!("max_hours = {hours}"));
+    let failure = arguments.fail_fast.then(|| "--fail-fast".to_string());
+    let limits: Vec<String> = trials.into_iter().chain(hours).chain(failure).collect();
+    (!limits.is_empty()).then(|| limits.join(" or "))
+}
+
 /// The cards called `names` with what the trials take of them.
 fn pool(names: &[String], trials: &[Trial], places: &Places) -> Result<CardPool> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
@@ -257,6 +307,7 @@ impl Call<'_> {
         }
         self.move_unlisted_runs()?;
         self.note_reused(&reused)?;
+        self.keep_records(&finished, &reused)?;
         let from = match reused.len() {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
@@ -295,6 +346,25 @@ impl Call<'_> {
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(&identities, &reused, view.as_mut())?;
         Ok(tally)
+    }
+
+    /// Writes the records of the trials that are finished already; each of the others adds its own when it finishes.
+    fn keep_records(
+        &self,
+        finished: &BTreeSet<usize>,
+        reused: &BTreeMap<usize, &committed::Committed>,
+    ) -> Result<()> {
+        let Scheduler { sweep_dir, trials, .. } = *self.scheduler;
+        let of_run = |&number: &usize| {
+            let record = Record::load(&run_dir(sweep_dir, &trials[number])).ok().flatten();
+            Some((number, record?))
+        };
+        let mut records: BTreeMap<usize, Record> = finished.iter().filter_map(of_run).collect();
+        records.extend(reused.iter().map(|(&number, found)| (number, found.under(&trials[number].row))));
+        match records.is_empty() {
+            true => Ok(()),
+            false => record_file::add(sweep_dir, trials, &records),
+        }
     }
 
     /// Moves the runs of rows and seeds away that the sweep no longer has, and says so.
@@ -363,7 +433,8 @@ impl Call<'_> {
         table.notes.extend(collect::note_of_reused(trials, reused));
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
-        let shown = match progress.is_json() {
+        let shown = match progress.is_json() || records.iter().all(Option::is_none) {
+            // Of a table without values nothing is to be read.
             true => Ok(()),
             false => print_styled(&Tabulated::of(&table)?.terminal(screen())),
         };

@@ -16,7 +16,7 @@ use crate::sweep::trial::{Trial, is_of};
 use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
 use clap::Args;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
                 "--out is for the table of several sweeps; one sweep's is written beside its runs",
             ));
         }
-        let Collected { sweep_dir, table, trials, records } = collected(file, &sets, &committed, places)?;
+        let Collected { sweep_dir, table, trials, records, .. } = collected(file, &sets, &committed, places)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
         let kept = collect::write(file, &sweep_dir, &table, &trials, &records);
         show(&Tabulated::of(&table)?)?;
@@ -97,6 +97,8 @@ pub(super) struct Collected {
     pub trials: Vec<Trial>,
     /// Of each trial that is finished.
     pub records: Vec<Option<Record>>,
+    /// The trials, by number, that committed records stand for.
+    pub reused: BTreeSet<usize>,
 }
 
 /// Reads the runs of a sweep, of which one at least must be finished, `committed` records where a trial has none of
@@ -129,5 +131,5 @@ pub(super) fn collected(
     damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
-    Ok(Collected { sweep_dir, table, trials, records })
+    Ok(Collected { sweep_dir, table, trials, records, reused: reused.into_keys().collect() })
 }

@@ -10,6 +10,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::model::{self, Network};
 use crate::signal::StopFlag;
+use crate::task;
 use crate::telemetry::console::print_message;
 use crate::telemetry::observer::Observer;
 use crate::train::adam::Adam;
@@ -56,10 +57,11 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     }
     let progress = team.share(model.weights(), &adam, Progress::default())?;
     print_message(&format!("rank {rank} of {size}: training from step {}", progress.step));
+    let batches = task::of(trial.experiment).batches(&store);
     let trainer = Trainer {
         model: &*model,
         config: training,
-        store: &store,
+        batches: &*batches,
         checkpoints: None,
         ranks,
         stop,

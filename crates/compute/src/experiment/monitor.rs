@@ -1,7 +1,6 @@
 //! What a trial measures and tells while it trains.
 
 use super::attempts::Effort;
-use super::evaluate::{dev_samples, translate_split};
 use super::reporting::Interval;
 use super::view;
 use super::work::Work;
@@ -10,10 +9,9 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Network;
-use crate::results::metric::{DEV_ACCURACY, DEV_BLEU, DEV_LOSS, DEV_PERPLEXITY};
+use crate::results::metric::{DEV, DEV_ACCURACY, DEV_LOSS, DEV_PERPLEXITY, METRICS, find, tag};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
-use crate::train::likelihood::likelihood;
 use crate::train::run_state::{Best, Progress, RunState};
 use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
@@ -61,8 +59,8 @@ impl<'a> RunMonitor<'a> {
         if run.sample_sentences == 0 || (whole > 0 && step.is_multiple_of(whole) && !last) {
             return Ok(());
         }
-        let Work { experiment, data, stores, .. } = *self.work;
-        let text = dev_samples(experiment, data, &stores.dev, model, run.sample_sentences)?;
+        let Work { task, data, stores, .. } = *self.work;
+        let text = task.samples(model, data, &stores.dev, run.sample_sentences)?;
         self.telemetry.text(step, SAMPLES, &text)
     }
 
@@ -106,8 +104,7 @@ impl Monitor for RunMonitor<'_> {
 
     fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64> {
         let begun = Instant::now();
-        let found =
-            likelihood(model, &self.work.stores.dev, self.work.experiment.training.micro_batch_tokens)?;
+        let found = self.work.task.likelihood(model, &self.work.stores.dev)?;
         self.telemetry.metric(step, DEV_LOSS, found.loss())?;
         self.observer.metric(step, DEV_LOSS, found.loss())?;
         self.telemetry.metric(step, DEV_PERPLEXITY, found.perplexity())?;
@@ -116,6 +113,10 @@ impl Monitor for RunMonitor<'_> {
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
             self.samples(model, step)?;
+            let sentences = self.work.experiment.run.attention_statistics;
+            for (tag, value) in view::attention_statistics(model, &self.work.stores.dev, sentences) {
+                self.telemetry.metric(step, &tag, value)?;
+            }
         }
         let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());
@@ -131,22 +132,23 @@ impl Monitor for RunMonitor<'_> {
 
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
-        let translated = translate_split(
-            self.work.experiment,
-            self.work.data,
-            &self.work.stores.dev,
-            model,
-            Split::Dev,
-            self.work.stop,
-        )?;
-        self.telemetry.metric(step, DEV_BLEU, translated.bleu.score)?;
-        self.observer.metric(step, DEV_BLEU, translated.bleu.score)?;
-        self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
-        let count = self.work.experiment.run.sample_sentences;
-        if count > 0 {
-            self.telemetry.text(step, SAMPLES, &translated.samples(count))?;
+        let Work { experiment, task, data, stores, stop, .. } = *self.work;
+        let output = task.output(model, data, &stores.dev, Split::Dev, stop)?;
+        for score in &output.scores {
+            let tag = tag(DEV, score.metric);
+            self.telemetry.metric(step, &tag, score.value)?;
+            self.observer.metric(step, &tag, score.value)?;
         }
-        self.observer.message(&format!("step {step}: dev BLEU {:.2}", translated.bleu.score))?;
+        self.telemetry.timing(step, "time/dev_bleu_seconds", begun.elapsed().as_secs_f64())?;
+        let count = experiment.run.sample_sentences;
+        if count > 0 {
+            self.telemetry.text(step, SAMPLES, &output.samples(count))?;
+        }
+        for score in &output.scores {
+            let tag = tag(DEV, score.metric);
+            let title = find(&METRICS, &tag).map_or_else(|| tag.clone(), |(metric, set)| metric.of_set(set));
+            self.observer.message(&format!("step {step}: {title} {:.2}", score.value))?;
+        }
         self.telemetry.flush()?;
         self.evaluated(begun);
         Ok(())

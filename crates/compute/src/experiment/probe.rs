@@ -5,17 +5,15 @@ use super::measurement::Measurement;
 use super::single_update::single_update;
 use super::stand_in;
 use crate::config::Experiment;
-use crate::data::batch::epoch_batches;
-use crate::data::collate::micro_batch;
 use crate::data::{Split, open_if_prepared};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::model::cost::Cost;
+use crate::task;
 use crate::train::adam::Adam;
 use crate::train::memory_estimate::working_set;
 use crate::train::step::Updates;
-use crate::train::workload::shape;
 use std::path::Path;
 use std::time::Instant;
 use tch::Device;
@@ -44,9 +42,11 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let device = device::open(&experiment.run)?;
     let model = model::build(model_config, sizes, training.seed, training.precision, device);
     let mut adam = Adam::build(training, model.weights());
-    let mut batches = epoch_batches(&store, training.seed, 0, training.batching());
+    let task = task::of(experiment);
+    let source = task.batches(&store);
+    let mut batches = source.epoch(0);
     let cost = Cost::of(model_config, sizes);
-    let size = |pairs: &Vec<u32>| working_set(&cost, &shape(&store, pairs, training.batching()));
+    let size = |pairs: &Vec<u32>| working_set(&cost, &source.shape(pairs));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
         .ok_or_else(|| Error::user("the training data has no sentence pairs"))?;
@@ -54,7 +54,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let updates = Updates { model: &*model, config: training };
     let step = |adam: &mut Adam, number: usize| {
         let pairs = &batches[number % batches.len()];
-        let batch = micro_batch(training.batching(), &store, pairs, Device::Cpu)?;
+        let batch = source.collate(pairs, Device::Cpu)?;
         single_update(&updates, adam, &[batch], number as u64 + 1).map(|stats| stats.target_tokens)
     };
     let begun = Instant::now();

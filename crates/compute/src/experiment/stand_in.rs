@@ -22,7 +22,7 @@ pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
     let path = folder.path().join("train.store");
     let mut writer = StoreWriter::create(&path, vocabulary, [0; 32])?;
     let mut random = rng(experiment.training.seed, Purpose::Corpus, 0);
-    let longest = experiment.data.max_length.max(1);
+    let longest = experiment.data.longest_trained().max(1);
     let budget = BATCHES * experiment.training.micro_batch_tokens.min(1 << 20);
     let mut written = 0;
     while written <= budget {

@@ -12,7 +12,7 @@ use super::run_paths::{CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, WEIGHTS};
 use super::team::Team;
 use super::view;
 use super::work::{Stores, Work};
-use super::{claimed_identity, lock_run, lock_trial};
+use super::{changes_since, claimed_identity, lock_run, lock_trial};
 use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -23,6 +23,8 @@ use crate::results::metric::{BEST_DEV_PERPLEXITY, final_tag, is_final_score};
 use crate::results::record::{DataRecord, FAILURE_FILE, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
+use crate::task;
+use crate::telemetry::format::thousands;
 use crate::telemetry::hparams::Outcome;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry, metrics_log};
@@ -143,8 +145,10 @@ impl Trial<'_> {
 
     fn occupied(&self) -> Error {
         Error::user(format!(
-            "{} holds a run with other settings or data; remove it, or choose another name or place (--name, --results)",
-            self.run_dir.display()
+            "{} holds a run with other settings or data: {}; remove it, or choose another name or place (--name, \
+             --results)",
+            self.run_dir.display(),
+            changes_since(self.run_dir, self.experiment)
         ))
     }
 
@@ -174,6 +178,13 @@ impl Trial<'_> {
         if let Some(step) = resume_step {
             observer.message(&format!("going on from step {step}"))?;
         }
+        if let Some(limit) = self.experiment.data.limit_of_training() {
+            let [kept, left_out] =
+                [stores.train.len(), stores.train.left_out()].map(|pairs| thousands(pairs as u64));
+            observer.message(&format!(
+                "data.max_train_length = {limit}: training on {kept} pairs, {left_out} longer ones are left out"
+            ))?;
+        }
         observer.begin(resume_step.unwrap_or(0))?;
         let mut attempts = forward_messages(observer, |report| {
             Ok(Attempts::begin(self.run_dir, resume_step.unwrap_or(0), report))
@@ -191,9 +202,11 @@ impl Trial<'_> {
             attempts.first_start(),
         )?);
         let progress = restored.map_or_else(Progress::default, |state| state.progress);
+        let task = task::of(self.experiment);
         let work = Work {
             experiment: self.experiment,
             run_dir: self.run_dir,
+            task: &*task,
             data,
             stores: &stores,
             owner,
@@ -247,10 +260,11 @@ impl Trial<'_> {
         let training = &experiment.training;
         let progress = work.team.share(model.weights(), adam, progress)?;
         let mut monitor = RunMonitor::new(work, telemetry, observer, &progress, effort);
+        let batches = work.task.batches(&stores.train);
         let trainer = Trainer {
             model,
             config: training,
-            store: &stores.train,
+            batches: &*batches,
             checkpoints: Some(work.checkpoints),
             ranks: &work.team.ranks,
             stop: work.stop,
@@ -291,6 +305,7 @@ impl Trial<'_> {
                 recipe: experiment.data.recipe.name.clone(),
                 fingerprint: work.data.fingerprint().to_string(),
                 train_pairs: stores.train.len(),
+                left_out_pairs: experiment.data.limit_of_training().map(|_| stores.train.left_out()),
                 vocabulary: work.data.tokenizers.target().len(),
             },
             parameters: model.weights().parameters(),
@@ -311,7 +326,7 @@ impl Trial<'_> {
 fn flops_of_update(work: &Work) -> Result<f64> {
     let Experiment { model, training, .. } = work.experiment;
     let cost = Cost::of(model, work.data.tokenizers.sizes());
-    Ok(Workload::of_store(&work.stores.train, training)?.flops(&cost))
+    Ok(Workload::of(&*work.task.batches(&work.stores.train), training)?.flops(&cost))
 }
 
 /// Passes the messages of `work` on to an observer, once the work is done.

@@ -1,18 +1,18 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
-use super::evaluate::translate_split;
+use super::by_length::ScoresByLength;
 use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS, hypotheses_file};
-use super::translations::{atat_bleu, score_translations, stored_hypotheses};
+use super::translations::stored_hypotheses;
 use super::{TrainedModel, attempts, finished_run, scored_weights_hold};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::results::metric::{ATAT, BLEU, PERPLEXITY, tag};
+use crate::results::metric::{PERPLEXITY, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
+use crate::task;
 use crate::train::checkpoint_files;
-use crate::train::likelihood::likelihood;
 use crate::train::run_state::Owner;
 use std::path::Path;
 
@@ -52,6 +52,7 @@ const PERPLEXITY_TOLERANCE: f64 = 1e-5;
 /// If there is nothing to check: no run, no record, or data that is not prepared.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
+    let task = task::of(&experiment);
     let data = prepare::open(&experiment.data, data_root)?;
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add("data", Outcome::of(data.verify().err().map(|error| error.to_string())));
@@ -66,28 +67,34 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         let file = hypotheses_file(split);
         checks.file(&file, &file)?;
         let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
-        let bleu = score_translations(&experiment, &hypotheses, &references)?;
-        checks.metric(&tag(name, BLEU), bleu.score, 0.0);
+        for score in task.scores(&hypotheses, &references)? {
+            checks.metric(&tag(name, score.metric), score.value, 0.0);
+        }
         // Records of before 2026-11-26 have none.
-        let atat = tag(name, ATAT);
-        if record.metrics.contains_key(&atat)
-            && let Some(score) = atat_bleu(&experiment, &hypotheses, &references)?
-        {
-            checks.metric(&atat, score, 0.0);
+        for (metric, value) in task.further_scores(&hypotheses, &references)? {
+            let tag = tag(name, metric);
+            if record.metrics.contains_key(&tag) {
+                checks.metric(&tag, value, 0.0);
+            }
+        }
+        let store = data.split_unverified(split)?;
+        let by_length = ScoresByLength::of(&experiment, split, &store, &hypotheses, &references)?;
+        for (tag, score) in by_length.iter().flat_map(ScoresByLength::metrics) {
+            checks.metric(&tag, score, 0.0);
         }
     }
     if decode && !scored_weights_hold(run_dir)? {
         checks.add("decoded again", Outcome::Unknown("not done: the weights are not as recorded".into()));
     } else if decode {
-        let TrainedModel { experiment, data, model } = TrainedModel::load(run_dir, data_root, &[])?;
+        let TrainedModel { data, model, .. } = TrainedModel::load(run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
-            let found = likelihood(&*model, &store, experiment.training.micro_batch_tokens)?;
+            let found = task.likelihood(&*model, &store)?;
             checks.metric(&tag(name, PERPLEXITY), found.perplexity(), PERPLEXITY_TOLERANCE);
-            let translated = translate_split(&experiment, &data, &store, &*model, split, &StopFlag::never())?;
+            let output = task.output(&*model, &data, &store, split, &StopFlag::never())?;
             let stored = stored_hypotheses(run_dir, split)?;
             let other =
-                translated.hypotheses.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str());
+                output.hypotheses.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str());
             let other = other.count();
             let found =
                 (other > 0).then(|| format!("{other} of {} lines decode to something else", stored.len()));

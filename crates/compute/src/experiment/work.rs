@@ -7,6 +7,7 @@ use crate::data::{Split, store::Store};
 use crate::error::Result;
 use crate::model::Network;
 use crate::signal::StopFlag;
+use crate::task::Task;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::run_state::Owner;
 use std::path::Path;
@@ -15,6 +16,7 @@ use std::path::Path;
 pub(super) struct Work<'a> {
     pub experiment: &'a Experiment,
     pub run_dir: &'a Path,
+    pub task: &'a dyn Task,
     pub data: &'a Prepared,
     pub stores: &'a Stores,
     pub owner: &'a Owner,

@@ -18,10 +18,8 @@ pub fn files(run: &Run) -> Result<Files> {
         ("configuration", configuration),
         ("tokenizer", tokenizer.clone()),
     ];
-    let weights: Vec<_> =
-        run.weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
     let mut files = vec![
-        ("model.safetensors", safetensors_file(&weights, metadata)?),
+        ("model.safetensors", safetensors_file(&run.weights.saved(), metadata)?),
         (TOKENIZER, tokenizer.into_bytes()),
     ];
     files.extend(run.source_tokenizer.map(|source| (SOURCE_TOKENIZER, source.to_json().into_bytes())));

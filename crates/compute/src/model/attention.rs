@@ -7,7 +7,7 @@ use super::keys_and_values::KeysAndValues;
 use super::linear::Linear;
 use super::mask::Mask;
 use super::mode::Mode;
-use super::position::{AttentionPositions, Places};
+use super::position::{AttentionPositions, PassPositions};
 use super::weights::Scope;
 use super::{ModelConfig, fused_attention};
 use crate::shim::decoding;
@@ -50,7 +50,7 @@ impl MultiHeadAttention {
             d_k,
             d_v,
             dropout: Dropout::build(&scope.child("attention_dropout"), config.attention_dropout),
-            positions: AttentionPositions::build(config, attends),
+            positions: AttentionPositions::build(scope, config, attends),
             may_fuse: Implementations::of(config).fused_attention.is_ok(),
         }
     }
@@ -59,8 +59,8 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// [B, S, D] → [B, H, S, K] and [B, H, S, d_v].
-    pub fn keys_and_values(&self, x: &Tensor, places: Places) -> KeysAndValues {
-        let [keys, values] = self.unsplit_keys_and_values(x, places);
+    pub fn keys_and_values(&self, x: &Tensor, positions: &PassPositions) -> KeysAndValues {
+        let [keys, values] = self.unsplit_keys_and_values(x, positions);
         KeysAndValues { keys: self.split_heads(&keys, self.d_k), values: self.split_heads(&values, self.d_v) }
     }
 
@@ -68,27 +68,27 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// [B, S, D] → [B, S, H·K] and [B, S, H·d_v].
-    pub fn unsplit_keys_and_values(&self, x: &Tensor, places: Places) -> [Tensor; 2] {
-        [self.positions.on_queries_and_keys(self.key.forward(x), places), self.value.forward(x)]
+    pub fn unsplit_keys_and_values(&self, x: &Tensor, positions: &PassPositions) -> [Tensor; 2] {
+        [self.positions.on_queries_and_keys(self.key.forward(x), positions), self.value.forward(x)]
     }
 
     /// [B, T, D] → [B, T, H·K].
-    fn queries(&self, x: &Tensor, places: Places) -> Tensor {
-        self.positions.on_queries_and_keys(self.query.forward(x), places)
+    fn queries(&self, x: &Tensor, positions: &PassPositions) -> Tensor {
+        self.positions.on_queries_and_keys(self.query.forward(x), positions)
     }
 
-    /// One query a row, at `place`, to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
+    /// One query a row to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
     ///
     /// # Shapes
     /// `x` [R, 1, D] → [R, 1, D].
     pub fn forward_once(
         &self,
         x: &Tensor,
-        place: i64,
+        positions: &PassPositions,
         seen: &[decoding::Position],
         lengths: &[i64],
     ) -> Tensor {
-        let queries = self.queries(x, Places::From(place)).squeeze_dim(1);
+        let queries = self.queries(x, positions).squeeze_dim(1);
         let heads = decoding::attend_once(&queries, seen, lengths, self.heads, (self.d_k, self.d_v));
         self.output.forward(&heads).unsqueeze(1)
     }
@@ -97,39 +97,38 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// `x` [B, S, D] with the real length of each row → [B, S, D].
-    pub fn forward_rows(&self, x: &Tensor, lengths: &[i64]) -> Tensor {
+    pub fn forward_rows(&self, x: &Tensor, positions: &PassPositions, lengths: &[i64]) -> Tensor {
         let (batch, width, _) = x.size3().expect("rows of positions");
         let each = |of: fn(usize, i64) -> i64| -> Vec<i64> {
             let rows = lengths.iter().enumerate();
             rows.flat_map(|(row, &length)| std::iter::repeat_n(of(row, length), width as usize)).collect()
         };
         let (owners, lengths) = (each(|row, _| row as i64), each(|_, length| length));
-        let projected = self.unsplit_keys_and_values(x, Places::From(0));
+        let projected = self.unsplit_keys_and_values(x, positions);
         let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
         let vectors: Vec<[Tensor; 2]> = (0..width).map(at).collect();
         let owners = &owners[..];
         let seen: Vec<decoding::Position> =
             vectors.iter().map(|[keys, values]| decoding::Position { keys, values, owners }).collect();
-        let queries = self.queries(x, Places::From(0)).view([batch * width, self.heads * self.d_k]);
+        let queries = self.queries(x, positions).view([batch * width, self.heads * self.d_k]);
         let heads = decoding::attend_once(&queries, &seen, &lengths, self.heads, (self.d_k, self.d_v));
         self.output.forward(&heads.view([batch, width, self.heads * self.d_v]))
     }
 
-    /// Attention of `x`, whose tokens stand at `places`, to what stands at `seen`.
+    /// Attention of `x` to what may be attended to. `mask` holds what [`PassPositions::on_mask`] adds to it.
     ///
     /// # Shapes
     /// `x` [B, T, D], `attended` of length S, `mask` for [B, H, T, S] → [B, T, D].
     pub fn forward(
         &self,
         x: &Tensor,
-        places: Places,
         attended: &KeysAndValues,
-        seen: Places,
         mask: Mask,
+        positions: &PassPositions,
         mode: &Mode,
     ) -> Tensor {
-        let queries = self.split_heads(&self.queries(x, places), self.d_k);
-        let bias = self.positions.on_scores((places, x.size()[1]), (seen, attended.keys.size()[2]), &queries);
+        let queries = self.split_heads(&self.queries(x, positions), self.d_k);
+        let bias = self.positions.on_scores(&queries, positions);
         let masked = bias.map(|bias| mask.with(bias));
         let mask = masked.as_ref().map_or(mask, Mask::Added);
         let heads = if self.may_fuse
@@ -138,7 +137,8 @@ impl MultiHeadAttention {
         {
             fused_attention::attend(&queries, attended, mask, self.dropout.rate(), self.dropout.stream(mode))
         } else {
-            plain(&queries, attended, mask, &self.dropout, mode)
+            let on_values = |weights: &Tensor| self.positions.on_values(weights, positions);
+            plain(&queries, attended, mask, on_values, &self.dropout, mode)
         }; // [B, H, T, d_v]
         let (batch, length) = (x.size()[0], x.size()[1]);
         self.output.forward(&heads.transpose(1, 2).reshape([batch, length, self.heads * self.d_v]))
@@ -151,7 +151,8 @@ impl MultiHeadAttention {
     }
 }
 
-/// The definition: softmax(QKᵀ / √d_k + mask) V, operation by operation, with weights that can be watched.
+/// The definition: softmax(QKᵀ / √d_k + mask) V, operation by operation, with weights that can be watched. What
+/// `on_values` makes of the weights is added.
 ///
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
@@ -159,6 +160,7 @@ pub(super) fn plain(
     queries: &Tensor,
     attended: &KeysAndValues,
     mask: Mask,
+    on_values: impl Fn(&Tensor) -> Option<Tensor>,
     dropout: &Dropout,
     mode: &Mode,
 ) -> Tensor {
@@ -172,5 +174,10 @@ pub(super) fn plain(
     };
     let weights = scores.softmax(-1, None); // [B, H, T, S]
     mode.record_attention(&weights);
-    dropout.forward(weights, mode).matmul(&attended.values)
+    let weights = dropout.forward(weights, mode);
+    let mixed = weights.matmul(&attended.values);
+    match on_values(&weights) {
+        Some(more) => mixed + more,
+        None => mixed,
+    }
 }

@@ -5,7 +5,7 @@ use super::keys_and_values::KeysAndValues;
 use super::mask::Mask;
 use super::mode::Mode;
 use super::parts::Encoded;
-use super::position::Places;
+use super::position::PassPositions;
 use crate::shim::decoding::Position;
 use tch::Tensor;
 
@@ -62,7 +62,7 @@ impl DecoderCache {
         let layer = |attention: &MultiHeadAttention| CopiedLayer {
             tokens: None,
             // Laid out head by head, so that no step has to do it again.
-            source: attention.keys_and_values(&encoded.output, Places::From(0)).contiguous(),
+            source: attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous(),
         };
         let layers = cross_attentions.map(layer).collect();
         DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
@@ -74,7 +74,7 @@ impl DecoderCache {
         encoded: &Encoded,
     ) -> Self {
         let layer = |attention: &MultiHeadAttention| {
-            let projected = attention.unsplit_keys_and_values(&encoded.output, Places::From(0));
+            let projected = attention.unsplit_keys_and_values(&encoded.output, &PassPositions::default());
             let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
             TracedLayer { tokens: Vec::new(), source: (0..encoded.output.size()[1]).map(at).collect() }
         };
@@ -125,7 +125,8 @@ impl DecoderCache {
         }
     }
 
-    /// Self-attention of layer number `layer`, whose keys and values of `x` it keeps.
+    /// Self-attention of layer number `layer`, whose keys and values of `x` it keeps. `mask` and `positions` are those of
+    /// a step to all tokens so far, this one among them.
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
@@ -134,34 +135,30 @@ impl DecoderCache {
         layer: usize,
         attention: &MultiHeadAttention,
         x: &Tensor,
+        mask: Mask,
+        positions: &PassPositions,
     ) -> Tensor {
-        // The cache has grown by this token already.
-        let place = self.length - 1;
         match &mut self.form {
             Form::Copied { layers, .. } => {
                 let tokens = &mut layers[layer].tokens;
-                let now = attention.keys_and_values(x, Places::From(place));
+                let now = attention.keys_and_values(x, positions);
                 let grown = match tokens.take() {
                     Some(past) => past.append(&now),
                     None => now,
                 };
-                let (here, from_the_first) = (Places::From(place), Places::From(0));
-                let memory = tokens.insert(grown);
-                attention.forward(x, here, memory, from_the_first, Mask::None, &Mode::evaluation())
+                attention.forward(x, tokens.insert(grown), mask, positions, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
                 tokens.push(
-                    attention
-                        .unsplit_keys_and_values(x, Places::From(place))
-                        .map(|vectors| vectors.squeeze_dim(1)),
+                    attention.unsplit_keys_and_values(x, positions).map(|vectors| vectors.squeeze_dim(1)),
                 );
                 let seen: Vec<Position> = tokens
                     .iter()
                     .zip(&lineage.ancestors)
                     .map(|([keys, values], owners)| Position { keys, values, owners })
                     .collect();
-                attention.forward_once(x, place, &seen, &vec![self.length; lineage.sources.len()])
+                attention.forward_once(x, positions, &seen, &vec![self.length; lineage.sources.len()])
             }
         }
     }
@@ -176,11 +173,11 @@ impl DecoderCache {
         attention: &MultiHeadAttention,
         x: &Tensor,
     ) -> Tensor {
+        let nowhere = &PassPositions::default();
         match &self.form {
             Form::Copied { layers, source_mask } => {
-                let (here, source) = (Places::From(self.length - 1), Places::From(0));
                 let (memory, mask) = (&layers[layer].source, Mask::Added(source_mask));
-                attention.forward(x, here, memory, source, mask, &Mode::evaluation())
+                attention.forward(x, memory, mask, nowhere, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let owners = &lineage.sources;
@@ -189,7 +186,7 @@ impl DecoderCache {
                     .iter()
                     .map(|[keys, values]| Position { keys, values, owners })
                     .collect();
-                attention.forward_once(x, self.length - 1, &seen, &lineage.source_lengths)
+                attention.forward_once(x, nowhere, &seen, &lineage.source_lengths)
             }
         }
     }

@@ -9,7 +9,7 @@ use super::init::Attends;
 use super::mask::{self, Mask};
 use super::mode::Mode;
 use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
-use super::position::Places;
+use super::position::{PassPositions, Places, Stack, StackPositions};
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use crate::shim::decoding;
@@ -19,6 +19,7 @@ use tch::{Device, Kind, Tensor};
 /// feed-forward network.
 #[derive(Debug)]
 pub struct Decoder {
+    positions: StackPositions,
     layers: Vec<DecoderLayer>,
     end: StackEnd,
     /// Whether the kernels of decoding on a CPU compute this model.
@@ -37,6 +38,7 @@ struct DecoderLayer {
 impl Decoder {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         Decoder {
+            positions: StackPositions::build(scope, config, Stack::Decoder),
             layers: (0..config.layers).map(|i| DecoderLayer::build(&scope.child(i), config)).collect(),
             end: StackEnd::build(scope, config),
             may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
@@ -58,22 +60,26 @@ impl Decoder {
         own: Mask,
         mode: &Mode,
     ) -> Tensor {
+        let all = (places, x.size()[1]);
+        let positions = self.positions.pass(all, all, &x);
+        let biased = positions.on_mask(own);
+        let own = biased.as_ref().map_or(own, Mask::Added);
+        // Positions of the source mean nothing to the target's.
+        let nowhere = PassPositions::default();
         let last = self.layers.iter().fold(x, |x, layer| {
-            // Positions of the source mean nothing to the target's.
-            let source = Places::From(0);
-            let encoder = layer.cross_attention.keys_and_values(encoded, source);
+            let encoder = layer.cross_attention.keys_and_values(encoded, &nowhere);
             layer.forward(&x, mode, |attends, x| match attends {
                 Attends::Itself => {
-                    let own_keys = layer.self_attention.keys_and_values(x, places);
-                    layer.self_attention.forward(x, places, &own_keys, places, own, mode)
+                    let own_keys = layer.self_attention.keys_and_values(x, &positions);
+                    layer.self_attention.forward(x, &own_keys, own, &positions, mode)
                 }
                 Attends::Encoder => {
                     let mask = Mask::Added(source_mask);
-                    layer.cross_attention.forward(x, places, &encoder, source, mask, mode)
+                    layer.cross_attention.forward(x, &encoder, mask, &nowhere, mode)
                 }
             })
         });
-        self.end.forward(last)
+        self.end.forward(last, mode)
     }
 
     /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
@@ -93,13 +99,17 @@ impl Decoder {
     pub fn step(&self, x: Tensor, cache: &mut DecoderCache) -> Tensor {
         let mode = Mode::evaluation();
         cache.grow(x.size()[0]);
+        let length = cache.length();
+        let positions = self.positions.pass((Places::From(length - 1), 1), (Places::From(0), length), &x);
+        let biased = positions.on_mask(Mask::None);
+        let mask = biased.as_ref().map_or(Mask::None, Mask::Added);
         let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
             layer.forward(&x, &mode, |attends, x| match attends {
-                Attends::Itself => cache.attend_to_tokens(number, &layer.self_attention, x),
+                Attends::Itself => cache.attend_to_tokens(number, &layer.self_attention, x, mask, &positions),
                 Attends::Encoder => cache.attend_to_source(number, &layer.cross_attention, x),
             })
         });
-        self.end.forward(last)
+        self.end.forward(last, &mode)
     }
 }
 

@@ -46,7 +46,7 @@ impl Embeddings {
         };
         let bias = config
             .softmax_bias
-            .then(|| scope.child("softmax").variable("bias", &[softmax.size()[0]], Start::Zeros));
+            .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
         Embeddings { source, target, softmax, bias, factor: (config.d_model as f64).sqrt() }
     }
 

@@ -8,7 +8,7 @@ use super::init::Attends;
 use super::mask::{self, Mask};
 use super::mode::Mode;
 use super::parts::{Encoded, EncoderPart, SourceRows};
-use super::position::Places;
+use super::position::{Places, Stack, StackPositions};
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use crate::shim::decoding;
@@ -17,6 +17,7 @@ use tch::Tensor;
 /// `model.layers` layers of self-attention and, unless `model.feed_forward` is false, feed-forward network.
 #[derive(Debug)]
 pub struct Encoder {
+    positions: StackPositions,
     layers: Vec<EncoderLayer>,
     end: StackEnd,
     /// Whether the kernels of decoding on a CPU compute this model.
@@ -33,6 +34,7 @@ struct EncoderLayer {
 impl Encoder {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         Encoder {
+            positions: StackPositions::build(scope, config, Stack::Encoder),
             layers: (0..config.layers).map(|i| EncoderLayer::build(&scope.child(i), config)).collect(),
             end: StackEnd::build(scope, config),
             may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
@@ -42,13 +44,18 @@ impl Encoder {
     /// # Shapes
     /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
     pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
-        self.end.forward(self.layers.iter().fold(x, |x, layer| {
+        let all = (places, x.size()[1]);
+        let positions = self.positions.pass(all, all, &x);
+        let biased = positions.on_mask(Mask::Added(mask));
+        let mask = Mask::Added(biased.as_ref().unwrap_or(mask));
+        let last = self.layers.iter().fold(x, |x, layer| {
             let attend = |x: &Tensor| {
-                let attended = layer.attention.keys_and_values(x, places);
-                layer.attention.forward(x, places, &attended, places, Mask::Added(mask), mode)
+                let attended = layer.attention.keys_and_values(x, &positions);
+                layer.attention.forward(x, &attended, mask, &positions, mode)
             };
             layer.forward(&x, mode, attend)
-        }))
+        });
+        self.end.forward(last, mode)
     }
 
     /// The same without dropout or a graph, on a CPU in float32; see [`decoding`].
@@ -57,11 +64,11 @@ impl Encoder {
     /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
     pub fn read(&self, x: Tensor, lengths: &[i64]) -> Tensor {
         let mode = Mode::evaluation();
-        self.end.forward(
-            self.layers
-                .iter()
-                .fold(x, |x, layer| layer.forward(&x, &mode, |x| layer.attention.forward_rows(x, lengths))),
-        )
+        let all = (Places::From(0), x.size()[1]);
+        let positions = self.positions.pass(all, all, &x);
+        let attend = |layer: &EncoderLayer, x: &Tensor| layer.attention.forward_rows(x, &positions, lengths);
+        let last = self.layers.iter().fold(x, |x, layer| layer.forward(&x, &mode, |x| attend(layer, x)));
+        self.end.forward(last, &mode)
     }
 }
 

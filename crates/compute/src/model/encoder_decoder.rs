@@ -13,8 +13,9 @@ use super::position::{Places, PositionEncoding};
 use super::recurrent::{DropoutMasks, SequenceDropout};
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::{Scope, Weights};
-use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes};
 use crate::data::collate::Batch;
+use crate::data::tokenizer::PAD;
 use tch::{Device, Kind, Tensor};
 
 /// A model that reads a source and writes a target.
@@ -30,6 +31,8 @@ pub struct EncoderDecoder {
     weights: Weights,
     kinds: Kinds,
     device: Device,
+    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
+    norms_over_batch: bool,
 }
 
 /// What becomes of the embedded tokens of one side before its first layer.
@@ -105,6 +108,7 @@ impl EncoderDecoder {
             weights: scope.into_weights(),
             kinds,
             device,
+            norms_over_batch: config.norm_kind == NormKind::Batch,
         }
     }
 
@@ -113,13 +117,22 @@ impl EncoderDecoder {
         if mode.is_training() { self.kinds.training } else { self.kinds.weights }
     }
 
-    /// What the encoder's first layer reads.
+    /// Before each stack: lets its layers know which of these tokens are real, if they need it.
+    fn enter_stack(&self, ids: &Tensor, mode: &Mode) {
+        if self.norms_over_batch && mode.is_training() {
+            mode.enter_stack(ids.not_equal(i64::from(PAD)));
+        }
+    }
+
+    /// What the encoder's first layer reads, right before it does.
     fn embed_source(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
+        self.enter_stack(ids, mode);
         self.source.forward(self.embeddings.source(ids), places, self.kind_of(mode), mode)
     }
 
-    /// What the decoder's first layer reads.
+    /// What the decoder's first layer reads, right before it does.
     fn embed_target(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
+        self.enter_stack(ids, mode);
         self.target.forward(self.embeddings.target(ids), places, self.kind_of(mode), mode)
     }
 

@@ -116,7 +116,7 @@ mod tests {
         for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 2e-5), (Kind::BFloat16, 0.1)] {
             for masked in ["padding", "causal", "none"] {
                 let defined = results(kind, masked, |q, attended, mask| {
-                    plain(q, attended, mask, &nothing, &Mode::evaluation())
+                    plain(q, attended, mask, |_| None, &nothing, &Mode::evaluation())
                 });
                 let fused = results(kind, masked, |q, attended, mask| attend(q, attended, mask, 0.0, None));
                 let gap = (&defined - &fused).abs().max().double_value(&[]);

@@ -174,14 +174,20 @@ fn of_position(position: Position) -> Implementations {
         }
         // Queries and keys are turned before any kernel sees them.
         Position::Rotary => without_toolkits("model.position = \"rotary\""),
-        Position::Alibi => Implementations {
-            decoding_kernels: Err(Unknown {
-                setting: "model.position = \"alibi\"",
-                known: "their scores are products alone",
-            }),
-            ..without_toolkits("model.position = \"alibi\"")
-        },
+        Position::Alibi => with_biases("model.position = \"alibi\""),
+        Position::T5 => with_biases("model.position = \"t5\""),
+        Position::Relative(_) => {
+            let setting = "model.position = { relative = k }";
+            let known = "it never forms the weights to which vectors for distances belong";
+            Implementations { fused_attention: Err(Unknown { setting, known }), ..with_biases(setting) }
+        }
     }
+}
+
+/// Fused attention takes biases on scores as it takes masks; the others know none.
+fn with_biases(setting: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known: "their scores are products alone" });
+    Implementations { decoding_kernels: unknown, ..without_toolkits(setting) }
 }
 
 /// What neither Marian nor CTranslate2's Transformer knows of positions.
@@ -216,6 +222,20 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
             let unknown = Err(Unknown {
                 setting: "model.norm_kind = \"rms\"",
                 known: "its norms subtract the mean and have an offset",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
+        NormKind::Batch => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"batch\"",
+                known: "its norms compute their statistics of each token by itself",
+            });
+            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+        }
+        NormKind::None => {
+            let unknown = Err(Unknown {
+                setting: "model.norm_kind = \"none\"",
+                known: "each of its sub-layers has a norm",
             });
             Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
         }

@@ -15,7 +15,7 @@ impl Linear {
     pub fn build(scope: &Scope, inputs: i64, outputs: i64, start: Start, bias: bool) -> Self {
         Linear {
             weight: scope.variable("weight", &[outputs, inputs], start),
-            bias: bias.then(|| scope.variable("bias", &[outputs], Start::Zeros)),
+            bias: bias.then(|| scope.bias("bias", &[outputs], Start::Zeros)),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod parts;
 pub mod position;
 pub mod recurrent;
 pub mod residual;
+pub mod statistics;
 mod unpack;
 pub mod weights;
 

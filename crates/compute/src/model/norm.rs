@@ -1,45 +1,111 @@
 //! Normalisation of vectors (§3.1), chosen by `model.norm_kind`; `model.layer_norm_epsilon`. Where it stands:
 //! [`super::residual`].
 
-use super::kinds::like;
+use super::kinds::{like, wide};
+use super::mode::Mode;
+use super::statistics::RunningStatistics;
 use super::weights::{Scope, Start};
 use super::{ModelConfig, NormKind};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-/// Normalises over the last dimension, with trained scale and, where the mean is subtracted, offset.
+/// Brings vectors to one scale, each by itself or each of their channels over a batch.
 ///
 /// # Source
-/// Ba et al. 2016, used by Vaswani et al. 2017, §3.1; Zhang and Sennrich 2019, eq. 4.
+/// Ba et al. 2016, used by Vaswani et al. 2017, §3.1; Zhang and Sennrich 2019, eq. 4; Ioffe and Szegedy 2015,
+/// algorithms 1 and 2.
 #[derive(Debug)]
-pub struct Normalisation {
-    scale: Tensor,
-    /// Absent where the mean is not subtracted.
-    offset: Option<Tensor>,
-    epsilon: f64,
+pub enum Normalisation {
+    /// Over the last dimension; scale and offset are trained.
+    Layer { scale: Tensor, offset: Tensor, epsilon: f64 },
+    /// Over the last dimension, without the mean and without an offset.
+    Rms { scale: Tensor, epsilon: f64 },
+    /// Each channel over the real tokens of a batch.
+    Batch(BatchNorm),
+    /// Vectors stay as they are.
+    None,
 }
 
 impl Normalisation {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let shape = [config.d_model];
-        Normalisation {
-            scale: scope.variable("scale", &shape, Start::Ones),
-            offset: match config.norm_kind {
-                NormKind::Layer => Some(scope.variable("offset", &shape, Start::Zeros)),
-                NormKind::Rms => None,
-            },
-            epsilon: config.layer_norm_epsilon,
+        let scale = || scope.gain("scale", &shape, Start::Ones);
+        let offset = || scope.bias("offset", &shape, Start::Zeros);
+        let epsilon = config.layer_norm_epsilon;
+        match config.norm_kind {
+            NormKind::Layer => Normalisation::Layer { scale: scale(), offset: offset(), epsilon },
+            NormKind::Rms => Normalisation::Rms { scale: scale(), epsilon },
+            NormKind::Batch => Normalisation::Batch(BatchNorm {
+                scale: scale(),
+                offset: offset(),
+                running: scope.running_statistics(config.d_model),
+                epsilon,
+            }),
+            NormKind::None => Normalisation::None,
         }
     }
 
     /// # Shapes
-    /// [.., D] → [.., D]. The statistics of bfloat16 rows are computed in float32, inside libtorch's kernels.
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        let scale = like(&self.scale, x);
-        match &self.offset {
-            Some(offset) => {
-                x.layer_norm(scale.size(), Some(&scale), Some(&like(offset, x)), self.epsilon, false)
+    /// [B, T, D] → [B, T, D]. The statistics of bfloat16 rows are computed in float32; those of layers and roots of mean
+    /// squares inside libtorch's kernels.
+    pub fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        match self {
+            Normalisation::Layer { scale, offset, epsilon } => {
+                let scale = like(scale, x);
+                x.layer_norm(scale.size(), Some(&scale), Some(&like(offset, x)), *epsilon, false)
             }
-            None => x.rms_norm(scale.size(), Some(&scale), self.epsilon),
+            Normalisation::Rms { scale, epsilon } => {
+                let scale = like(scale, x);
+                x.rms_norm(scale.size(), Some(&scale), *epsilon)
+            }
+            Normalisation::Batch(norm) if mode.is_training() => norm.by_batch(x, mode),
+            Normalisation::Batch(norm) => norm.by_running_statistics(x),
+            Normalisation::None => x.shallow_clone(),
         }
+    }
+}
+
+/// Batch normalisation: (x - mean) / √(variance + epsilon) · scale + offset, with a mean and a variance of each channel.
+///
+/// In training the statistics are those of the real tokens of one micro-batch, which padding never enters; an update of
+/// several micro-batches normalises each by its own, on one rank as on many. Outside of training they are the
+/// [`RunningStatistics`]: a fixed affine map, under which a sentence depends on no other and a decoder's position on no
+/// later one. In training neither holds: the statistics mix all positions of all sentences of a micro-batch, so that a
+/// decoder under batch normalisation sees something of what it should predict.
+#[derive(Debug)]
+pub struct BatchNorm {
+    scale: Tensor,
+    offset: Tensor,
+    running: RunningStatistics,
+    epsilon: f64,
+}
+
+impl BatchNorm {
+    fn by_batch(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        let rows = wide(x).flatten(0, -2); // [N, D]
+        let sum = |rows: &Tensor| rows.sum_dim_intlist(0, false, None);
+        let (mean, centred, variance, count);
+        match mode.real_tokens() {
+            Some(real) => {
+                let real = real.to_kind(rows.kind()).view([-1, 1]);
+                count = real.sum(None);
+                mean = sum(&(&rows * &real)) / &count;
+                centred = &rows - &mean;
+                variance = sum(&(centred.square() * &real)) / &count;
+            }
+            None => {
+                count = Tensor::full([], rows.size()[0], (Kind::Double, rows.device()));
+                mean = sum(&rows) / rows.size()[0];
+                centred = &rows - &mean;
+                variance = sum(&centred.square()) / rows.size()[0];
+            }
+        }
+        self.running.add(&mean, &variance, &count);
+        let factor = (variance + self.epsilon).rsqrt() * like(&self.scale, &rows);
+        (centred * factor + like(&self.offset, &rows)).view_as(x).to_kind(x.kind())
+    }
+
+    fn by_running_statistics(&self, x: &Tensor) -> Tensor {
+        let factor = (self.running.variance() + self.epsilon).rsqrt() * &self.scale;
+        (x - like(self.running.mean(), x)) * like(&factor, x) + like(&self.offset, x)
     }
 }

@@ -36,8 +36,8 @@ impl Residual {
         let pass = |x: &Tensor| self.dropout.forward(sublayer(x), mode);
         let connect = |output: Tensor| if self.adds_input { x + output } else { output };
         match self.place {
-            Norm::Post => self.norm.forward(&connect(pass(x))),
-            Norm::Pre => connect(pass(&self.norm.forward(x))),
+            Norm::Post => self.norm.forward(&connect(pass(x)), mode),
+            Norm::Pre => connect(pass(&self.norm.forward(x, mode))),
         }
     }
 }
@@ -59,9 +59,9 @@ impl StackEnd {
 
     /// # Shapes
     /// [B, T, D] → [B, T, D].
-    pub fn forward(&self, x: Tensor) -> Tensor {
+    pub fn forward(&self, x: Tensor, mode: &Mode) -> Tensor {
         match &self.norm {
-            Some(norm) => norm.forward(&x),
+            Some(norm) => norm.forward(&x, mode),
             None => x,
         }
     }

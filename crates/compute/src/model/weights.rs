@@ -3,6 +3,7 @@
 //! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
 //! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
 
+use super::statistics::RunningStatistics;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -31,16 +32,47 @@ pub enum Start {
     },
 }
 
+/// What a variable is in its layer: a layer says so where it declares it. Weight decay leaves biases and gains alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A matrix, or a table of embeddings.
+    Weight,
+    /// What is added: of an affine map, a norm or attention's scores.
+    Bias,
+    /// What a norm multiplies by.
+    Gain,
+}
+
 /// All variables of a model, in the order in which the layers declared them.
 #[derive(Debug)]
 pub struct Weights {
     named: Vec<(String, Tensor)>,
+    roles: Vec<Role>,
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
 }
 
 impl Weights {
     /// Path and tensor of every variable, in order of declaration.
     pub fn named(&self) -> &[(String, Tensor)] {
         &self.named
+    }
+
+    /// What each variable of [`Weights::named`] is.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// Path and tensor of everything that a file of weights holds: the variables, then what training keeps beside them
+    /// without a gradient.
+    pub fn saved(&self) -> Vec<(String, Tensor)> {
+        let all = self.named.iter().chain(&self.buffers);
+        all.map(|(path, tensor)| (path.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// The statistics that every update moves; none but under batch normalisation.
+    pub fn running_statistics(&self) -> &[RunningStatistics] {
+        &self.running
     }
 
     /// Number of trained numbers; shared matrices count once.
@@ -61,7 +93,10 @@ enum Source {
 #[derive(Debug)]
 struct Declared {
     named: Vec<(String, Tensor)>,
-    /// The paths among them.
+    roles: Vec<Role>,
+    buffers: Vec<(String, Tensor)>,
+    running: Vec<RunningStatistics>,
+    /// All paths.
     taken: HashSet<String>,
     source: Source,
 }
@@ -86,7 +121,14 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared { named: Vec::new(), taken: HashSet::new(), source };
+        let declared = Declared {
+            named: Vec::new(),
+            roles: Vec::new(),
+            buffers: Vec::new(),
+            running: Vec::new(),
+            taken: HashSet::new(),
+            source,
+        };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -101,11 +143,25 @@ impl Scope {
         &self.path
     }
 
-    /// Declares a variable and gives a handle to it.
+    /// Declares a [weight](Role::Weight) and gives a handle to it.
     ///
     /// # Panics
-    /// If the path is taken: two layers of the same name are a mistake in the code.
+    /// If the path is taken: two layers of the same name are a mistake in the code. The same holds for the other roles.
     pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Weight, name, shape, start)
+    }
+
+    /// Declares a [bias](Role::Bias) and gives a handle to it.
+    pub fn bias(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Bias, name, shape, start)
+    }
+
+    /// Declares a [gain](Role::Gain) and gives a handle to it.
+    pub fn gain(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
+        self.declare(Role::Gain, name, shape, start)
+    }
+
+    fn declare(&self, role: Role, name: &str, shape: &[i64], start: Start) -> Tensor {
         let path = self.child(name).path;
         let mut declared = self.declared.borrow_mut();
         assert!(declared.taken.insert(path.clone()), "variable {path} declared twice");
@@ -121,12 +177,42 @@ impl Scope {
             }
         };
         declared.named.push((path, tensor.shallow_clone()));
+        declared.roles.push(role);
         tensor
     }
 
-    /// Ends the building: every variable declared below the root.
+    /// Declares running statistics of `width` channels, `running_mean` and `running_variance`, and gives a handle to
+    /// them. They start at 0 and 1, and no gradient changes them.
+    ///
+    /// # Panics
+    /// As [`variable`](Self::variable).
+    pub fn running_statistics(&self, width: i64) -> RunningStatistics {
+        let mut declared = self.declared.borrow_mut();
+        let (kind, device) = match declared.source {
+            Source::ShapesOnly => (Kind::Float, Device::Cpu),
+            Source::Seeded { kind, device, .. } => (kind, device),
+        };
+        let [mean, variance] = [("running_mean", 0.0), ("running_variance", 1.0)].map(|(name, start)| {
+            let path = self.child(name).path;
+            assert!(declared.taken.insert(path.clone()), "buffer {path} declared twice");
+            let tensor = Tensor::full([width], start, (kind, device));
+            declared.buffers.push((path, tensor.shallow_clone()));
+            tensor
+        });
+        let statistics = RunningStatistics::new(mean, variance);
+        declared.running.push(statistics.shallow_clone());
+        statistics
+    }
+
+    /// Ends the building: everything declared below the root.
     pub fn into_weights(self) -> Weights {
-        Weights { named: std::mem::take(&mut self.declared.borrow_mut().named) }
+        let mut declared = self.declared.borrow_mut();
+        Weights {
+            named: std::mem::take(&mut declared.named),
+            roles: std::mem::take(&mut declared.roles),
+            buffers: std::mem::take(&mut declared.buffers),
+            running: std::mem::take(&mut declared.running),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
@@ -27,16 +28,22 @@ std::vector<at::Tensor> list(Pointers tensors, int count) {
 
 extern "C" {
 
-// Update number `step`, from 1, of all weights. No number leaves the device, and none comes to it.
+// Update number `step`, from 1, of all weights, with one decoupled decay for all of them. No number leaves the device, and none comes to it.
 int ablate_fused_adam(int count, Pointers weights, Pointers gradients, Pointers first, Pointers second, double step,
-                      double rate, double beta1, double beta2, double epsilon) {
+                      double rate, double beta1, double beta2, double epsilon, double weight_decay) {
   return ablate::guarded([&] {
     at::NoGradGuard no_grad;
     auto parameters = list(weights, count);
     auto options = parameters.at(0).options().dtype(at::kFloat).requires_grad(false);
     std::vector<at::Tensor> steps(count, at::full({}, step, options));
-    at::_fused_adam_(parameters, list(gradients, count), list(first, count), list(second, count), {}, steps, rate, beta1,
-                     beta2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    auto grads = list(gradients, count), means = list(first, count), squares = list(second, count);
+    if (weight_decay == 0.0) {
+      at::_fused_adam_(parameters, grads, means, squares, {}, steps, rate, beta1, beta2, weight_decay, epsilon,
+                       /*amsgrad=*/false, /*maximize=*/false);
+    } else {
+      at::_fused_adamw_(parameters, grads, means, squares, {}, steps, rate, beta1, beta2, weight_decay, epsilon,
+                        /*amsgrad=*/false, /*maximize=*/false);
+    }
   });
 }
 

@@ -20,6 +20,7 @@ unsafe extern "C" {
         beta1: f64,
         beta2: f64,
         epsilon: f64,
+        weight_decay: f64,
     ) -> c_int;
     fn ablate_joint_norm(count: c_int, tensors: Pointers, out: *mut *mut C_tensor) -> c_int;
     fn ablate_scale_all(count: c_int, tensors: Pointers, factor: f64) -> c_int;
@@ -35,6 +36,8 @@ pub struct AdamStep {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
+    /// Decoupled, of all the weights of the call; 0 is plain Adam.
+    pub weight_decay: f64,
 }
 
 fn pointers(tensors: &[Tensor]) -> Vec<*const C_tensor> {
@@ -60,7 +63,7 @@ pub fn fused_adam(
     }
     let lists = [weights, gradients, first, second].map(pointers);
     assert!(lists.iter().all(|list| list.len() == weights.len()), "lists of one length");
-    let AdamStep { step, learning_rate, beta1, beta2, epsilon } = settings;
+    let AdamStep { step, learning_rate, beta1, beta2, epsilon, weight_decay } = settings;
     let [weights, gradients, first, second] = &lists;
     // SAFETY: each list has so many pointers to tensors that the caller's slices keep.
     check(unsafe {
@@ -75,6 +78,7 @@ pub fn fused_adam(
             beta1,
             beta2,
             epsilon,
+            weight_decay,
         )
     })
 }

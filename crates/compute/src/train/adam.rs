@@ -1,10 +1,10 @@
-//! Adam over named weights, with a state that can be saved (§5.3).
+//! Adam over named weights, with a state that can be saved (§5.3), and AdamW where `training.weight_decay` is not 0.
 //!
 //! Own, because tch's optimizer neither saves its moments nor tells the gradient's norm. On a GPU libtorch's fused
 //! kernels do the same for all weights at once.
 
 use super::TrainingConfig;
-use crate::model::weights::Weights;
+use crate::model::weights::{Role, Weights};
 use crate::shim::many::{self, AdamStep};
 use tch::{Device, Kind, Tensor};
 
@@ -15,6 +15,7 @@ pub struct Adam {
     beta1: f64,
     beta2: f64,
     epsilon: f64,
+    weight_decay: f64,
 }
 
 /// Running means of a gradient and of its square.
@@ -36,6 +37,7 @@ impl Adam {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
             epsilon: config.adam_epsilon,
+            weight_decay: config.weight_decay,
         }
     }
 
@@ -47,7 +49,8 @@ impl Adam {
     /// Update number `step`, counted from 1, from the gradients of `weights`.
     ///
     /// # Source
-    /// Kingma and Ba 2015, algorithm 1.
+    /// Kingma and Ba 2015, algorithm 1; with weight decay Loshchilov and Hutter 2019, algorithm 2, where the decay follows
+    /// the learning rate as in torch.optim.AdamW.
     pub fn update(&mut self, weights: &Weights, step: u64, learning_rate: f64) {
         if is_on_gpu(weights) {
             return self.update_at_once(weights, step, learning_rate);
@@ -55,10 +58,18 @@ impl Adam {
         let correction1 = 1.0 - self.beta1.powf(step as f64);
         let correction2 = 1.0 - self.beta2.powf(step as f64);
         tch::no_grad(|| {
-            for ((_, weight), Moments { first, second }) in weights.named().iter().zip(&mut self.moments) {
+            let roles = weights.roles().iter();
+            for (((_, weight), role), Moments { first, second }) in
+                weights.named().iter().zip(roles).zip(&mut self.moments)
+            {
                 let gradient = weight.grad();
                 if !gradient.defined() {
                     continue; // a weight that this variant does not use
+                }
+                let mut weight = weight.shallow_clone();
+                let decay = decay(*role, self.weight_decay);
+                if decay != 0.0 {
+                    weight *= 1.0 - learning_rate * decay;
                 }
                 let _ = first.lerp_(&gradient, 1.0 - self.beta1);
                 let _ = second.lerp_(&gradient.square(), 1.0 - self.beta2);
@@ -67,31 +78,43 @@ impl Adam {
                 denominator += self.epsilon;
                 let mut change = &*first / denominator;
                 change *= learning_rate / correction1;
-                let mut weight = weight.shallow_clone();
                 weight -= change;
             }
         });
     }
 
-    /// The same by libtorch's fused kernel.
+    /// The same by libtorch's fused kernel: one call for the weights that decay and one for the others.
     ///
     /// # Panics
     /// If memory runs out, as plain operations do.
     fn update_at_once(&mut self, weights: &Weights, step: u64, learning_rate: f64) {
-        let (mut trained, mut gradients) = (Vec::new(), Vec::new());
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        for ((_, weight), moments) in weights.named().iter().zip(&self.moments) {
-            let gradient = weight.grad();
-            if gradient.defined() {
-                trained.push(weight.shallow_clone());
-                gradients.push(gradient);
-                first.push(moments.first.shallow_clone());
-                second.push(moments.second.shallow_clone());
-            }
-        }
         let Adam { beta1, beta2, epsilon, .. } = *self;
-        let settings = AdamStep { step, learning_rate, beta1, beta2, epsilon };
-        expect(many::fused_adam(&trained, &gradients, &first, &second, settings));
+        let of = |role: &Role| decay(*role, self.weight_decay);
+        let decays = if self.weight_decay == 0.0 { &[0.0][..] } else { &[self.weight_decay, 0.0] };
+        for &weight_decay in decays {
+            let (mut trained, mut gradients) = (Vec::new(), Vec::new());
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            let variables = weights.named().iter().zip(weights.roles()).zip(&self.moments);
+            for (((_, weight), role), moments) in variables {
+                let gradient = weight.grad();
+                if gradient.defined() && of(role) == weight_decay {
+                    trained.push(weight.shallow_clone());
+                    gradients.push(gradient);
+                    first.push(moments.first.shallow_clone());
+                    second.push(moments.second.shallow_clone());
+                }
+            }
+            let settings = AdamStep { step, learning_rate, beta1, beta2, epsilon, weight_decay };
+            expect(many::fused_adam(&trained, &gradients, &first, &second, settings));
+        }
+    }
+}
+
+/// The decay of a variable by what it is.
+fn decay(role: Role, weight_decay: f64) -> f64 {
+    match role {
+        Role::Weight => weight_decay,
+        Role::Bias | Role::Gain => 0.0,
     }
 }
 
@@ -184,14 +207,17 @@ mod tests {
     fn the_operations_for_all_weights_at_once_are_the_plain_ones() {
         let model = |kind| {
             let scope = Scope::seeded(5, kind, Device::Cpu);
-            for (name, shape) in [("a", vec![7, 3]), ("b", vec![5]), ("unused", vec![2])] {
-                let _ = scope.variable(name, &shape, Start::Normal { deviation: 0.3 });
-            }
+            let start = Start::Normal { deviation: 0.3 };
+            let _ = scope.variable("a", &[7, 3], start);
+            let _ = scope.bias("b", &[5], start);
+            let _ = scope.variable("unused", &[2], start);
             scope.into_weights()
         };
-        for (kind, tolerance) in [(Kind::Double, 1e-13), (Kind::Float, 1e-6)] {
+        let cases = [(Kind::Double, 1e-13), (Kind::Float, 1e-6)];
+        for ((kind, tolerance), weight_decay) in cases.into_iter().flat_map(|case| [(case, 0.0), (case, 0.5)])
+        {
             let (plain, fused) = (model(kind), model(kind));
-            let config = TrainingConfig::default();
+            let config = TrainingConfig { weight_decay, ..Default::default() };
             let (mut by_one, mut at_once) = (Adam::build(&config, &plain), Adam::build(&config, &fused));
             for step in 1..=5 {
                 zero_gradients(&plain);
@@ -217,6 +243,24 @@ mod tests {
                 assert!(gap < tolerance, "{kind:?} {name}: {gap:e}");
             }
         }
+    }
+
+    #[test]
+    fn matrices_decay_with_the_learning_rate_and_biases_and_gains_do_not() {
+        let scope = Scope::seeded(1, Kind::Double, Device::Cpu);
+        let variables = [
+            scope.variable("weight", &[2, 2], Start::Ones),
+            scope.bias("bias", &[2], Start::Ones),
+            scope.gain("scale", &[2], Start::Ones),
+        ];
+        let weights = scope.into_weights();
+        // A gradient of 0: the decay alone moves.
+        variables.iter().for_each(|variable| (variable * 0.0).sum(Kind::Double).backward());
+        let config = TrainingConfig { weight_decay: 0.25, ..Default::default() };
+        Adam::build(&config, &weights).update(&weights, 1, 0.1);
+        let found =
+            variables.map(|variable| variable.sum(Kind::Double).double_value(&[]) / variable.numel() as f64);
+        assert_eq!(found, [1.0 - 0.1 * 0.25, 1.0, 1.0]);
     }
 
     #[test]

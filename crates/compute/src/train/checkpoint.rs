@@ -59,7 +59,7 @@ impl Checkpoints {
         config: &TrainingConfig,
     ) -> Result<()> {
         let of_weights = Statement { owner: Some(run.owner.clone()), ..Statement::default() };
-        write(&self.weights_path(progress.step), &named_weights(weights), of_weights)?;
+        write(&self.weights_path(progress.step), &weights.saved(), of_weights)?;
         let state = Statement { progress: Some(progress.clone()), run: Some(run), owner: None };
         write(&self.state_path(progress.step), &named_moments(weights, adam), state)?;
         self.drop_older(config)
@@ -67,12 +67,12 @@ impl Checkpoints {
 
     /// Saves the weights alone as the best so far.
     pub fn save_best(&self, weights: &Weights) -> Result<()> {
-        write(&self.best_path(), &named_weights(weights), Statement::default()).map(|_| ())
+        write(&self.best_path(), &weights.saved(), Statement::default()).map(|_| ())
     }
 
     /// Saves the weights that the final scores are of; gives the file's blake3.
     pub fn save_scored(&self, weights: &Weights) -> Result<String> {
-        write(&self.scored_path(), &named_weights(weights), Statement::default())
+        write(&self.scored_path(), &weights.saved(), Statement::default())
     }
 
     /// Loads the weights that the final scores are of. That they are those of the record is for the caller to check.
@@ -145,7 +145,7 @@ impl Checkpoints {
         let Statement { progress, run, .. } = read(&path, &named_moments(weights, adam), accept)?;
         let progress =
             progress.ok_or_else(|| Error::failed(format!("{} states no progress", path.display())))?;
-        let named = named_weights(weights);
+        let named = weights.saved();
         read(&self.weights_path(step), &named, accept)?;
         for &earlier in averaged.iter().filter(|&&earlier| earlier < step) {
             verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error {
@@ -156,7 +156,8 @@ impl Checkpoints {
         Ok(State { progress, run })
     }
 
-    /// Loads the mean of the weights of `steps`; of one step, its very weights.
+    /// Loads the mean of the weights of `steps`; of one step, its very weights. Running statistics are averaged as
+    /// weights are: the mean of the means and the mean of the variances, not those that the averaged weights would have.
     ///
     /// # Source
     /// Vaswani et al. 2017, §6.1: the last 5 (base) or 20 (big).
@@ -164,7 +165,7 @@ impl Checkpoints {
         if let [step] = steps {
             return self.load_weights(&self.weights_path(*step), weights);
         }
-        let named = named_weights(weights);
+        let named = weights.saved();
         let zeros = |(_, t): &(String, Tensor)| Tensor::zeros(t.size(), (Kind::Double, Device::Cpu));
         let mut sums: Vec<Tensor> = named.iter().map(zeros).collect();
         for &step in steps {
@@ -184,7 +185,7 @@ impl Checkpoints {
     }
 
     fn load_weights(&self, path: &Path, weights: &Weights) -> Result<()> {
-        read(path, &named_weights(weights), ANY).map(|_| ())
+        read(path, &weights.saved(), ANY).map(|_| ())
     }
 
     /// States but the latest, and weights that neither they nor the average need.
@@ -237,10 +238,6 @@ fn foreign(path: &Path, owner: &Owner) -> Error {
 
 fn remove(path: &Path) -> Result<()> {
     std::fs::remove_file(path).map_err(Error::io("remove", path))
-}
-
-fn named_weights(weights: &Weights) -> Vec<(String, Tensor)> {
-    weights.named().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
 fn named_moments(weights: &Weights, adam: &Adam) -> Vec<(String, Tensor)> {

@@ -1,10 +1,8 @@
 //! How probable a model finds known translations: perplexity and accuracy.
 
 use super::loss::cross_entropy;
-use crate::data::batch::sorted_batches;
-use crate::data::collate::collate;
-use crate::data::store::Store;
-use crate::error::{Error, Result};
+use crate::data::collate::Batch;
+use crate::error::Result;
 use crate::model::Network;
 use crate::model::mode::Mode;
 use tch::Kind;
@@ -42,27 +40,17 @@ impl Likelihood {
     }
 }
 
-/// Teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
-/// `batch_tokens` padded tokens a side.
+/// The likelihood of every target of `batches`, each given the targets before it, without dropout.
 ///
 /// # Errors
-/// A user error if a sentence is longer than a learned position table.
-pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
+/// Those of the batches.
+pub fn likelihood(
+    model: &dyn Network,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+) -> Result<Likelihood> {
     let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
-    let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
-    // Training drops long pairs; what a model is judged by is never dropped.
-    let longest = store.longest_sentence();
-    if let Some(limit) = model.longest()
-        && longest as i64 + 1 > limit
-    {
-        return Err(Error::user(format!(
-            "the longest sentence has {longest} tokens, but model.learned_positions = {limit} leaves room for {}; use {} or more",
-            limit - 1,
-            longest + 1
-        )));
-    }
-    for pairs in sorted_batches(&lengths, batch_tokens) {
-        let batch = collate(store, &pairs, model.device())?;
+    for batch in batches {
+        let batch = batch?;
         tch::no_grad(|| {
             let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
             let loss = cross_entropy(&logits, &batch.targets, 0.0);

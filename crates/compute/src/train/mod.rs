@@ -3,12 +3,12 @@
 //! Configuration section `[training]`, whose settings are in `crates/trial`.
 
 pub mod adam;
+pub mod batch_source;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
 pub mod prefetch;
 pub mod ranks;
-pub mod schedule;
 pub mod step;
 pub mod tensor_file;
 pub mod trainer;

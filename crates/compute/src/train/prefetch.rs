@@ -1,7 +1,8 @@
 //! Batches made ready by a thread of their own, so that no update waits for data.
 
-use super::stream::{BatchStream, target_tokens};
-use crate::data::collate::{Batch, micro_batch};
+use super::batch_source::BatchSource;
+use super::stream::BatchStream;
+use crate::data::collate::Batch;
 use crate::error::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,7 +26,7 @@ pub struct Ready {
     /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
     /// processor, pinned for a GPU.
     pub batches: Vec<(usize, Batch)>,
-    /// Of all its micro-batches; see [`target_tokens`].
+    /// Of all its micro-batches; see [`Examples::target_tokens`](super::examples::Examples::target_tokens).
     pub target_tokens: usize,
     /// Where the next update begins; see [`BatchStream::place`].
     pub place: (u64, usize),
@@ -38,9 +39,10 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins with the next update of `stream`. The batches are made for `device`, but not sent to it.
+    /// Begins with the next update of `stream`, whose examples are those of `source`. The batches are made for `device`, but not sent to it.
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
+        source: &'env dyn BatchSource,
         mut stream: BatchStream<'env>,
         share: Share,
         device: Device,
@@ -48,7 +50,7 @@ impl Prefetch {
         let (give, updates) = sync_channel(AHEAD);
         scope.spawn(move || {
             loop {
-                let ready = catch_unwind(AssertUnwindSafe(|| make_ready(&mut stream, share, device)));
+                let ready = catch_unwind(AssertUnwindSafe(|| make_ready(source, &mut stream, share, device)));
                 let failed = !matches!(ready, Ok(Ok(_)));
                 if give.send(ready).is_err() || failed {
                     break;
@@ -61,7 +63,7 @@ impl Prefetch {
     /// The next update, as soon as it is ready.
     ///
     /// # Errors
-    /// Those of [`micro_batch`].
+    /// Those of [`BatchSource::collate`].
     ///
     /// # Panics
     /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
@@ -72,13 +74,17 @@ impl Prefetch {
 }
 
 /// The next update of `stream`, as far as it is in the share.
-fn make_ready(stream: &mut BatchStream, share: Share, device: Device) -> Result<Ready> {
+fn make_ready(
+    source: &dyn BatchSource,
+    stream: &mut BatchStream,
+    share: Share,
+    device: Device,
+) -> Result<Ready> {
     let pairs = stream.next_update();
-    let (store, batching) = (stream.store(), stream.batching());
-    let target_tokens = pairs.iter().map(|pairs| target_tokens(store, pairs)).sum();
+    let target_tokens = pairs.iter().map(|pairs| source.target_tokens(pairs)).sum();
     let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
     let batches = own
-        .map(|(index, pairs)| Ok((index, micro_batch(batching, store, pairs, Device::Cpu)?.pinned(device))))
+        .map(|(index, pairs)| Ok((index, source.collate(pairs, Device::Cpu)?.pinned(device))))
         .collect::<Result<Vec<_>>>()?;
     Ok(Ready { batches, target_tokens, place: stream.place() })
 }
@@ -89,8 +95,10 @@ mod tests {
     use crate::data::collate::collate;
     use crate::data::store::{Store, StoreWriter};
     use crate::train::TrainingConfig;
+    use crate::train::examples::Examples;
+    use crate::train::pairs::Pairs;
     use crate::train::run_state::Progress;
-    use crate::train::workload::{Workload, shape};
+    use crate::train::workload::Workload;
 
     #[test]
     fn updates_come_in_the_order_of_the_stream_with_its_places() {
@@ -104,11 +112,12 @@ mod tests {
         let store = Store::open(&path, [0; 32]).unwrap();
         let config = TrainingConfig { batch_tokens: 200, micro_batch_tokens: 60, ..Default::default() };
         let start = Progress::default();
-        let mut stream = BatchStream::start(&store, &config, &start).unwrap();
+        let source = Pairs::of(&store, &config);
+        let mut stream = BatchStream::start(&source, &config, &start).unwrap();
         std::thread::scope(|scope| {
-            let start = || BatchStream::start(&store, &config, &start).unwrap();
-            let ahead = Prefetch::start(scope, start(), Share { first: 0, of: 1 }, Device::Cpu);
-            let odd = Prefetch::start(scope, start(), Share { first: 1, of: 2 }, Device::Cpu);
+            let start = || BatchStream::start(&source, &config, &start).unwrap();
+            let ahead = Prefetch::start(scope, &source, start(), Share { first: 0, of: 1 }, Device::Cpu);
+            let odd = Prefetch::start(scope, &source, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {
                 let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
@@ -155,12 +164,12 @@ mod tests {
             packed_length,
             ..Default::default()
         };
-        let batching = config.batching();
-        let workload = Workload::of_store(&store, &config).unwrap();
-        let mut stream = BatchStream::start(&store, &config, &Progress::default()).unwrap();
+        let source = Pairs::of(&store, &config);
+        let workload = Workload::of(&source, &config).unwrap();
+        let mut stream = BatchStream::start(&source, &config, &Progress::default()).unwrap();
         for pairs in stream.next_update() {
-            let batch = micro_batch(batching, &store, &pairs, Device::Cpu).unwrap();
-            let shape = shape(&store, &pairs, batching);
+            let batch = source.collate(&pairs, Device::Cpu).unwrap();
+            let shape = source.shape(&pairs);
             assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
             assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);
             assert_eq!(batch.target_tokens as u64, shape.scored);

@@ -161,8 +161,9 @@ impl Ranks {
         let mut dev_loss = Tensor::from_slice(&[best.dev_loss]);
         self.check(group.broadcast(&mut numbers))?;
         self.check(group.broadcast(&mut dev_loss))?;
+        let saved = weights.saved();
         let moments = adam.moments().iter().flat_map(|moments| [&moments.first, &moments.second]);
-        for tensor in weights.named().iter().map(|(_, weight)| weight).chain(moments) {
+        for tensor in saved.iter().map(|(_, weight)| weight).chain(moments) {
             let mut on_cpu = tensor.detach().to_device(Device::Cpu).contiguous();
             self.check(group.broadcast(&mut on_cpu))?;
             if !self.leads() {
@@ -180,7 +181,7 @@ impl Ranks {
         })
     }
 
-    /// Adds up the gradients of all ranks' shares of an update, and their losses.
+    /// Adds up the gradients of all ranks' shares of an update, their losses, and the sums of running statistics.
     pub fn add_up(&self, weights: &Weights, sums: &mut Sums) -> Result<()> {
         let Some(group) = &self.group else { return Ok(()) };
         let named = weights.named();
@@ -206,7 +207,9 @@ impl Ranks {
             self.add_up_bucket(group, bucket)?;
             rest = later;
         }
-        Ok(())
+        let statistics = weights.running_statistics().iter().map(|of| of.sums().shallow_clone());
+        let mut statistics: Vec<Tensor> = statistics.collect();
+        if statistics.is_empty() { Ok(()) } else { self.add_up_bucket(group, &mut statistics) }
     }
 
     fn add_up_bucket(&self, group: &ProcessGroup, bucket: &mut [Tensor]) -> Result<()> {

@@ -3,13 +3,14 @@
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
+use super::learning_rate::learning_rate;
 use super::loss::{Loss, projected_cross_entropy};
-use super::schedule::learning_rate;
 use crate::data::collate::Batch;
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::model::kinds::wide;
 use crate::model::mode::Mode;
+use crate::model::statistics::RunningStatistics;
 use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
@@ -63,6 +64,7 @@ impl Updates<'_> {
     ) -> Sums {
         let Updates { model, config } = *self;
         adam::zero_gradients(model.weights());
+        model.weights().running_statistics().iter().for_each(RunningStatistics::discard);
         lap(Phase::Optimizer);
         let stream = derive(config.seed, Purpose::Dropout, step);
         let mut sums = Sums { loss: Loss::zero(model.device()), source_tokens: 0, target_tokens };
@@ -99,6 +101,7 @@ impl Updates<'_> {
         }
         let learning_rate = learning_rate(config, model.width(), step);
         adam.update(weights, step, learning_rate);
+        weights.running_statistics().iter().for_each(RunningStatistics::finish_update);
         lap(Phase::Optimizer);
         Ok(StepStats {
             step,

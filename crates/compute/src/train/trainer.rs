@@ -2,13 +2,13 @@
 
 use super::TrainingConfig;
 use super::adam::Adam;
+use super::batch_source::BatchSource;
 use super::checkpoint::Checkpoints;
 use super::prefetch::{Prefetch, Share};
 use super::ranks::Ranks;
 use super::run_state::{Best, Progress, RunState};
 use super::step::{StepStats, Updates};
 use super::stream::BatchStream;
-use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::signal::StopFlag;
@@ -45,7 +45,7 @@ pub trait Monitor {
 pub struct Trainer<'a> {
     pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
-    pub store: &'a Store,
+    pub batches: &'a dyn BatchSource,
     /// Absent on a rank that does not lead.
     pub checkpoints: Option<&'a Checkpoints>,
     pub ranks: &'a Ranks,
@@ -62,11 +62,11 @@ impl Trainer<'_> {
     /// that is under way is left undone; [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
     /// [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
-        let stream = BatchStream::start(self.store, self.config, &progress)?;
+        let stream = BatchStream::start(self.batches, self.config, &progress)?;
         let share = Share { first: self.ranks.rank(), of: self.ranks.size() };
         let device = self.model.device();
         std::thread::scope(|scope| {
-            self.train(adam, progress, &Prefetch::start(scope, stream, share, device), monitor)
+            self.train(adam, progress, &Prefetch::start(scope, self.batches, stream, share, device), monitor)
         })
     }
 

@@ -57,6 +57,11 @@ pub struct DataConfig {
     /// of a block.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
+    /// Training pairs with more BPE tokens than this on either side are prepared, but left out of the training: a model
+    /// that has seen short sentences alone shows how it extrapolates to longer ones (`decoding.length_buckets`). The
+    /// vocabulary and the dev and test sets stay as they are. If absent, no pair is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_train_length: Option<usize>,
     /// Training pairs whose numbers of tokens differ by more than this factor are dropped.
     #[serde(default = "defaults::max_length_ratio")]
     pub max_length_ratio: f64,
@@ -71,8 +76,19 @@ impl DataConfig {
             merges: defaults::merges(),
             vocabulary: Vocabulary::default(),
             max_length: defaults::max_length(),
+            max_train_length: None,
             max_length_ratio: defaults::max_length_ratio(),
         }
+    }
+
+    /// The limit of the length of training pairs, where it leaves any out: preparing drops those above `max_length`.
+    pub fn limit_of_training(&self) -> Option<usize> {
+        self.max_train_length.filter(|&limit| limit < self.max_length)
+    }
+
+    /// BPE tokens of a side that no pair of the training exceeds.
+    pub fn longest_trained(&self) -> usize {
+        self.limit_of_training().unwrap_or(self.max_length)
     }
 }
 

@@ -9,7 +9,8 @@ use super::encode::Encoder;
 use super::inputs::Inputs;
 use super::parallel::{count_pieces, usual_threads};
 use super::prepared::{
-    Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, content_files, fingerprint, record_file, section,
+    Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, content, content_files, fingerprint, record_file,
+    section,
 };
 use super::staging::{Staging, write_durably};
 use super::text_stage::{StagedText, for_each_pair};
@@ -174,7 +175,7 @@ fn build(
     let files = names.iter().map(|name| record_file(directory, name)).collect::<Result<Vec<_>>>()?;
     let manifest = Manifest {
         version: FORMAT_VERSION,
-        config: config.clone(),
+        config: content(config),
         counts: Counts {
             train,
             dev: text.dev,

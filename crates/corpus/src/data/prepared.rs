@@ -78,9 +78,15 @@ fn shards(files: &[FileRecord]) -> [usize; 3] {
     })
 }
 
-/// The `[data]` section as it is hashed and compared: all that decides the content, and not where files come from.
+/// The configuration of the content alone: which part of it is trained on is no matter of preparing.
+pub fn content(config: &DataConfig) -> DataConfig {
+    DataConfig { max_train_length: None, ..config.clone() }
+}
+
+/// The `[data]` section as it is hashed and compared: all that decides the content, and not where files come from or
+/// which part of the content is trained on.
 pub fn section(config: &DataConfig) -> Result<String> {
-    serde_json::to_string(config).map_err(|error| Error::failed(format!("[data]: {error}")))
+    serde_json::to_string(&content(config)).map_err(|error| Error::failed(format!("[data]: {error}")))
 }
 
 pub fn store_name(split: Split) -> String {
@@ -123,6 +129,8 @@ pub struct Prepared {
     directory: PathBuf,
     manifest: Manifest,
     forms: [TextForm; 2],
+    /// See [`DataConfig::limit_of_training`].
+    limit_of_training: Option<usize>,
 }
 
 impl Prepared {
@@ -166,6 +174,7 @@ impl Prepared {
             directory: directory.into(),
             manifest,
             forms: TextForm::both(config)?,
+            limit_of_training: config.limit_of_training(),
         })
     }
 
@@ -210,7 +219,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// Token ids of a split, every byte of them checked.
+    /// Token ids of a split, every byte of them checked; of the training text without the pairs that
+    /// `data.max_train_length` leaves out.
     ///
     /// # Errors
     /// A user error that names the file that is missing or damaged.
@@ -221,7 +231,11 @@ impl Prepared {
 
     /// As [`Prepared::split`], at once: for those who look at lengths alone, which opening checks.
     pub fn split_unverified(&self, split: Split) -> Result<Store> {
-        Store::open(&self.directory.join(store_name(split)), self.tokenizer_hash)
+        let store = Store::open(&self.directory.join(store_name(split)), self.tokenizer_hash)?;
+        Ok(match (split, self.limit_of_training) {
+            (Split::Train, Some(limit)) => store.without_longer_than(limit),
+            _ => store,
+        })
     }
 
     /// Both sides of the dev or test set as text, lower-cased if the configuration says so, never tokenised.

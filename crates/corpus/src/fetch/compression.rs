@@ -53,6 +53,23 @@ impl Compression {
         Self::ALL.into_iter().find(|compression| name.ends_with(compression.ending()))
     }
 
+    /// Of data that begins as such files do, whatever their name is.
+    pub fn of_content(bytes: &[u8]) -> Option<Self> {
+        let beginning = |compression: &Compression| match compression {
+            Compression::Gzip => bytes.starts_with(&[0x1f, 0x8b]),
+            // A file without text has the end-of-stream mark where others have the first block's.
+            Compression::Bzip2 => {
+                bytes.starts_with(b"BZh")
+                    && bytes.get(4..10).is_some_and(|mark| {
+                        [*b"1AY&SY", [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]].iter().any(|known| mark == known)
+                    })
+            }
+            Compression::Xz => bytes.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]),
+            Compression::Zstd => bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
+        };
+        Self::ALL.into_iter().find(beginning)
+    }
+
     /// What `input` expands to; files that are several compressed ones in a row count as one.
     pub fn reader(self, input: impl BufRead + 'static) -> Box<dyn Read> {
         match self {
@@ -82,6 +99,14 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
         Some(compression) => Box::new(SizeLimit::new(compression.reader(input), size)),
         None => Box::new(input),
     })
+}
+
+/// What the bytes of a compressed file expand to; stops at a bomb.
+pub fn expanded(compression: Compression, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    let size = bytes.len() as u64;
+    let mut text = Vec::new();
+    SizeLimit::new(compression.reader(io::Cursor::new(bytes)), size).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// What went wrong in reading `name`, in words: `None` if the operating system failed, not the content.

@@ -172,6 +172,15 @@ impl Bleu {
         Bleu { score, precisions, matches, totals, brevity_penalty, hypothesis_length, reference_length }
     }
 
+    /// Precisions and lengths: `82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
+    pub fn details(&self) -> String {
+        let ([p1, p2, p3, p4], ratio) = (self.precisions, self.length_ratio());
+        format!(
+            "{p1:.1}/{p2:.1}/{p3:.1}/{p4:.1} (BP = {:.3} ratio = {ratio:.3} hyp_len = {} ref_len = {})",
+            self.brevity_penalty, self.hypothesis_length, self.reference_length
+        )
+    }
+
     /// Length of the hypotheses over length of the references; 0 where the references are empty.
     pub fn length_ratio(&self) -> f64 {
         match self.reference_length {
@@ -184,10 +193,7 @@ impl Bleu {
 impl fmt::Display for Bleu {
     /// sacreBLEU's line: `BLEU = 37.37 82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let [p1, p2, p3, p4] = self.precisions;
-        write!(f, "BLEU = {:.2} {p1:.1}/{p2:.1}/{p3:.1}/{p4:.1} ", self.score)?;
-        write!(f, "(BP = {:.3} ratio = {:.3} ", self.brevity_penalty, self.length_ratio())?;
-        write!(f, "hyp_len = {} ref_len = {})", self.hypothesis_length, self.reference_length)
+        write!(f, "BLEU = {:.2} {}", self.score, self.details())
     }
 }
 
@@ -299,8 +305,8 @@ impl Metric for BleuConfig {
         Bleu::from_statistics(self, &counts.into()).score
     }
 
-    fn line(&self, counts: &[u64]) -> String {
-        Bleu::from_statistics(self, &counts.into()).to_string()
+    fn details(&self, counts: &[u64]) -> Option<String> {
+        Some(Bleu::from_statistics(self, &counts.into()).details())
     }
 
     fn json(&self, counts: &[u64]) -> serde_json::Value {

@@ -23,9 +23,9 @@ pub trait Metric {
     /// The score from the counts of a sentence or from their sum over a corpus.
     fn score(&self, counts: &[u64]) -> f64;
 
-    /// The score as a line for people: `chrF2 = 71.21`.
-    fn line(&self, counts: &[u64]) -> String {
-        format!("{} = {:.2}", self.name(), self.score(counts))
+    /// What the score is made of, for people; nothing where it is not made of parts.
+    fn details(&self, _counts: &[u64]) -> Option<String> {
+        None
     }
 
     /// An object with the score at full precision as `score`, and what it is made of.

@@ -31,22 +31,45 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// sacreBLEU takes the mark for a part of the first word.
 pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let mut segments = read_own_segments(path)?;
-    if let Some(rest) = segments.first().and_then(|first| first.strip_prefix(BYTE_ORDER_MARK)) {
-        segments[0] = rest.to_string();
-    }
+    strip_byte_order_mark(&mut segments);
     Ok(segments)
+}
+
+/// Removes a byte-order mark from the start of a file's segments. Returns whether there was one.
+pub fn strip_byte_order_mark(segments: &mut [String]) -> bool {
+    let rest = segments.first().and_then(|first| first.strip_prefix(BYTE_ORDER_MARK)).map(str::to_string);
+    let found = rest.is_some();
+    if let (Some(first), Some(rest)) = (segments.first_mut(), rest) {
+        *first = rest;
+    }
+    found
 }
 
 /// As [`read_segments`], of a file that this program has written without a mark: one that it begins with is text.
 pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let (name, bytes) = read_bytes(path)?;
+    segments_of(&name, bytes)
+}
+
+/// The bytes of a file, or of standard input if `path` is [`STANDARD_INPUT`], with the name that messages use.
+///
+/// # Errors
+/// As [`read_segments`], of what cannot be read.
+pub fn read_bytes(path: impl AsRef<Path>) -> Result<(String, Vec<u8>)> {
     let path = path.as_ref();
-    let (name, bytes) = match path.as_os_str() == STANDARD_INPUT {
+    Ok(match path.as_os_str() == STANDARD_INPUT {
         true => ("standard input".to_string(), read_standard_input()?),
         false => (path.display().to_string(), read_file(path)?),
-    };
-    let bytes = match bytes.starts_with(&GZIP_MAGIC) || path.extension().is_some_and(|ending| ending == "gz")
-    {
-        true => unpacked(&name, &bytes)?,
+    })
+}
+
+/// The segments of text that was read from the file `name`, unpacked where it is gzip data or the name ends in `.gz`.
+///
+/// # Errors
+/// As [`read_segments`], of what is no text.
+pub fn segments_of(name: &str, bytes: Vec<u8>) -> Result<Vec<String>> {
+    let bytes = match bytes.starts_with(&GZIP_MAGIC) || name.ends_with(".gz") {
+        true => unpacked(name, &bytes)?,
         false => bytes,
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| {

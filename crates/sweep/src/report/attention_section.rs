@@ -13,7 +13,7 @@ const MOST_MAPS: usize = 12;
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Attention");
     for row in report.rows() {
-        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record?))) else {
+        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record_of_run()?))) else {
             continue;
         };
         record.check_file(&trial.run_dir, ATTENTION_FILE)?;
@@ -38,6 +38,12 @@ pub fn section(report: &Report) -> Result<Section> {
             maps += &drawn.inline();
             let file = file_name(&["attention", trial.row, &title.replace("encoder–decoder", "cross")]);
             section.figures.push(Figure { file, svg: drawn });
+        }
+        if sentence.maps.len() > MOST_MAPS {
+            maps += &format!(
+                "<p>The first {MOST_MAPS} of {} maps; TensorBoard shows all.</p>\n",
+                sentence.maps.len()
+            );
         }
         let open = if Some(trial.row) == report.base() { " open" } else { "" };
         section.body += &format!(

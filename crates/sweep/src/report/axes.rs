@@ -3,7 +3,8 @@
 use super::section::{Section, file_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
-use crate::config::subsections::{settings_of, written};
+use crate::config::experiment::cell_text;
+use crate::config::subsections::settings_of;
 use crate::config::unread_keys::unread;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -15,7 +16,7 @@ pub type Settings = BTreeMap<String, String>;
 
 /// More values than these are numbers on a line, not places.
 const MOST_PLACES: usize = 10;
-/// Lines of one picture.
+/// Lines of one picture; what has more is drawn as several.
 const MOST_LINES: usize = 7;
 
 pub fn section(report: &Report) -> Section {
@@ -40,14 +41,13 @@ pub fn section(report: &Report) -> Section {
         let mut lines: Vec<Vec<usize>> = lines.into_values().filter(|line| line.len() > 1).collect();
         // That of the base row first, then in the order of the sweep.
         lines.sort_by_key(|line| (!base.is_some_and(|base| line.contains(&base)), line[0]));
-        lines.truncate(MOST_LINES);
+        // All pictures of a setting share their places and the words that tell lines apart.
         let places = ordered(lines.iter().flatten().map(|&index| value(index)).collect());
         let numbers: Option<Vec<f64>> = places.iter().map(|place| place.parse().ok()).collect();
         let along = numbers.as_ref().filter(|numbers| numbers.len() > MOST_PLACES);
         let series: Vec<Series> = lines
             .iter()
-            .enumerate()
-            .map(|(nth, line)| {
+            .map(|line| {
                 let x = |index: usize| match along {
                     Some(_) => value(index).parse().unwrap_or(f64::NAN),
                     None => places.iter().position(|place| *place == value(index)).unwrap_or(0) as f64,
@@ -55,32 +55,39 @@ pub fn section(report: &Report) -> Section {
                 let mut points: Vec<Point> =
                     line.iter().filter_map(|&index| point(rows[index], report.score(), x(index))).collect();
                 points.sort_by(|a, b| a.x.total_cmp(&b.x));
-                Series { name: name(line, &settings, key, &lines), look: SeriesStyle(nth), points }
+                Series { name: name(line, &settings, key, &lines), look: SeriesStyle(0), points }
             })
             .filter(|series| series.points.len() > 1)
             .collect();
-        if series.is_empty() {
-            continue;
+        let parts = series.len().div_ceil(MOST_LINES);
+        for (part, series) in series.chunks(MOST_LINES).enumerate() {
+            let x = match along {
+                Some(numbers) => {
+                    let (least, most) = (numbers[0], numbers[numbers.len() - 1]);
+                    Horizontal::Numbers {
+                        name: key.clone(),
+                        logarithmic: least > 0.0 && most / least >= 20.0,
+                    }
+                }
+                None => Horizontal::Places {
+                    name: key.clone(),
+                    places: places.iter().map(|place| (place.clone(), String::new())).collect(),
+                },
+            };
+            let number = if parts > 1 { format!("{} of {parts}", part + 1) } else { String::new() };
+            let of = if parts > 1 { format!(" ({number})") } else { String::new() };
+            let look = |nth| SeriesStyle(part * MOST_LINES + nth);
+            let own = |(nth, one): (usize, &Series)| Series { look: look(nth), ..one.clone() };
+            let drawn = chart(&Chart {
+                title: format!("{} by {key}{of}", spoken(report.score())),
+                x,
+                y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
+                logarithmic: false,
+                joined: numbers.is_some(),
+                series: series.iter().enumerate().map(own).collect(),
+            });
+            section.figure(&file_name(&["axis", key, &number]), drawn);
         }
-        let x = match along {
-            Some(numbers) => {
-                let (least, most) = (numbers[0], numbers[numbers.len() - 1]);
-                Horizontal::Numbers { name: key.clone(), logarithmic: least > 0.0 && most / least >= 20.0 }
-            }
-            None => Horizontal::Places {
-                name: key.clone(),
-                places: places.iter().map(|place| (place.clone(), String::new())).collect(),
-            },
-        };
-        let drawn = chart(&Chart {
-            title: format!("{} by {key}", spoken(report.score())),
-            x,
-            y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
-            logarithmic: false,
-            joined: numbers.is_some(),
-            series,
-        });
-        section.figure(&file_name(&["axis", key]), drawn);
     }
     section
 }
@@ -96,9 +103,7 @@ pub fn stated(experiment: &Experiment) -> Settings {
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
         for (key, value) in settings_of(section, table) {
-            // A recipe goes by its name.
-            let name = value.get("name").and_then(|name| name.as_str());
-            let text = name.map_or_else(|| written(value), String::from);
+            let text = cell_text(value);
             let read = !unread.contains(&key.as_str());
             if key != "training.seed" && text != "null" && read {
                 settings.insert(key, text);

@@ -15,7 +15,7 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
     let mut section = Section::new("Learning curves");
     let mut known: BTreeMap<(&str, u64), Vec<metrics_log::Row>> = BTreeMap::new();
     for trial in &report.trials {
-        let Some(record) = trial.record else { continue };
+        let Some(record) = trial.record_of_run() else { continue };
         record.check_file(&trial.run_dir, METRICS_FILE)?;
         let rows = metrics_log::read(&trial.run_dir.join(METRICS_FILE))?;
         known.insert((trial.row, trial.seed), rows);
@@ -101,6 +101,7 @@ mod tests {
             group: None,
             seed: 1,
             experiment: &experiment,
+            is_reused: false,
             run_dir: folder.path().into(),
             record: Some(&record),
             failure: None,

@@ -1,7 +1,7 @@
 //! BLEU of short and of long sentences.
 
 use super::section::{Section, file_name, spoken};
-use super::subject::Report;
+use super::subject::{Report, Trial};
 use super::texts::Texts;
 use crate::error::Result;
 use crate::experiment::{bleu_config, recorded_hypotheses};
@@ -15,7 +15,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("By length of the source");
     for (name, rows) in report.charts() {
         // Rows of one picture share its buckets, and so their sentences.
-        let first = rows.iter().flat_map(|row| row.iter()).find_map(|trial| trial.record);
+        let first = rows.iter().flat_map(|row| row.iter()).find_map(Trial::record_of_run);
         let Some((first, text)) = first.and_then(|record| Some((record, texts.of(record)?))) else {
             continue;
         };
@@ -24,7 +24,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         let mut series = Vec::new();
         let mut left_out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let finished: Vec<_> = row.iter().filter_map(|trial| Some((trial, trial.record?))).collect();
+            let finished: Vec<_> =
+                row.iter().filter_map(|trial| Some((trial, trial.record_of_run()?))).collect();
             let same = |record: &crate::results::record::Record| {
                 record.data.fingerprint == first.data.fingerprint && record.signature == first.signature
             };

@@ -54,6 +54,12 @@ pub fn section(report: &Report) -> Result<Section> {
         let verbatim = verbatim.map_or(String::new(), |code| format!(" <code>{}</code>", escaped(&code)));
         let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", escaped(&text));
     }
+    if report.trials.iter().any(|trial| trial.is_reused) {
+        section.paragraph(
+            "Committed records have scores alone. Learning curves, scores by length, sample translations and attention \
+             leave their trials out.",
+        );
+    }
     Ok(section)
 }
 
@@ -149,10 +155,14 @@ pub fn provenance(report: &Report) -> Section {
             (
                 "data",
                 format!(
-                    "{}, fingerprint {}, {} training pairs, vocabulary of {}",
+                    "{}, fingerprint {}, {} training pairs{}, vocabulary of {}",
                     data.recipe,
                     data.fingerprint,
                     crate::telemetry::format::thousands(data.train_pairs as u64),
+                    data.left_out_pairs.map_or(String::new(), |pairs| format!(
+                        " (without {} longer ones)",
+                        crate::telemetry::format::thousands(pairs as u64)
+                    )),
                     crate::telemetry::format::thousands(data.vocabulary as u64)
                 ),
             ),

@@ -16,7 +16,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("Sample translations");
     let mut translated = Vec::new();
     for row in report.rows() {
-        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record?))) else {
+        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record_of_run()?))) else {
             continue;
         };
         let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;

@@ -34,8 +34,17 @@ pub struct Trial<'a> {
     pub run_dir: PathBuf,
     /// Of a finished trial.
     pub record: Option<&'a Record>,
+    /// The record is a committed one: it stands for the trial, and there is no run of it.
+    pub is_reused: bool,
     /// Of one that failed.
     pub failure: Option<Failure>,
+}
+
+impl<'a> Trial<'a> {
+    /// The record of a finished trial whose run is there to be read.
+    pub fn record_of_run(&self) -> Option<&'a Record> {
+        self.record.filter(|_| !self.is_reused)
+    }
 }
 
 impl<'a> Report<'a> {

@@ -11,11 +11,11 @@ use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
-use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::experiment::{bleu_config, changes_since, recorded_hypotheses};
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, tag};
-use crate::results::record::{Failure, Record};
+use crate::results::record::{Failure, RECORD_FILE, Record};
 use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
@@ -67,7 +67,10 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
         let why = match damage_of(&run_dir(sweep_dir, trial)) {
             Err(damage) => damage,
             Ok(_) if Failure::load(&run_dir(sweep_dir, trial)).is_some() => continue,
-            Ok(Some(_)) => "its run has other settings or data".to_string(),
+            Ok(Some(_)) => {
+                let changes = changes_since(&run_dir(sweep_dir, trial), &trial.experiment);
+                format!("its run has other settings or data: {changes}")
+            }
             Ok(None) if standing.contains(&(row.clone(), seed)) => {
                 format!("it has no finished run, and {RECORDS_FILE} its record, which --reuse-records takes")
             }
@@ -137,6 +140,14 @@ fn evidence(
             continue;
         }
         for (trial, record) in &finished {
+            // A committed record stands for the trial.
+            if !run_dir(sweep_dir, trial).join(RECORD_FILE).exists() {
+                let why = "committed records come without the translations that a test needs".to_string();
+                if !evidence.missing.contains(&why) {
+                    evidence.missing.push(why);
+                }
+                continue;
+            }
             let counts = references.of(&trial.experiment, record, split).and_then(|references| {
                 let counted =
                     recorded_hypotheses(&run_dir(sweep_dir, trial), record, split).and_then(|hypotheses| {

@@ -51,7 +51,11 @@ impl CommittedRecords {
         let mut records = CommittedRecords::default();
         for path in paths {
             if !path.exists() {
-                return Err(Error::user(format!("--reuse-records {} is not there", path.display())));
+                return Err(Error::user(format!(
+                    "--reuse-records {}: there is no such file or folder; expected a {RECORDS_FILE}, or a folder with \
+                     one in it or in the folders below, such as results/demo",
+                    path.display()
+                )));
             }
             let mut found = Vec::new();
             match path.is_dir() {

@@ -5,7 +5,7 @@
 //! program's defaults, has its value too.
 
 use super::settings::{Setting, items, mistake, settings};
-use crate::config::experiment::Experiment;
+use crate::config::experiment::{Experiment, value_text};
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::error::{Place, Result, nearest};
 use std::collections::BTreeSet;
@@ -178,6 +178,6 @@ fn value_of(experiment: &Experiment, key: &str) -> String {
     let value = key.split('.').try_fold(&json, |value, part| value.get(part));
     match value {
         None | Some(serde_json::Value::Null) => "absent".to_string(),
-        Some(value) => value.to_string(),
+        Some(value) => value_text(value),
     }
 }

@@ -110,12 +110,17 @@ impl<'a> Corpora<'a> {
     }
 }
 
-/// The experiment with nothing of `[data]` but how translations are scored.
+/// The experiment with nothing of `[data]` but how translations are scored and which pairs are trained on.
 fn without_text(experiment: &Experiment) -> Experiment {
     let Recipe { source_language, target_language, .. } = &experiment.data.recipe;
     let nothing = Corpus::Generated(GeneratedCorpus { train: 0, dev: 0, test: 0, seed: 0 });
     let recipe = Recipe::new("", source_language, target_language, nothing);
-    let data = DataConfig { lowercase: experiment.data.lowercase, ..DataConfig::new(recipe) };
+    let data = DataConfig {
+        lowercase: experiment.data.lowercase,
+        max_length: usize::MAX,
+        max_train_length: experiment.data.limit_of_training(),
+        ..DataConfig::new(recipe)
+    };
     Experiment { data, ..experiment.clone() }
 }
 

@@ -7,7 +7,7 @@ use super::label;
 use super::section::Section;
 use super::settings::{Setting, check_sets, mistake};
 use super::spec::SweepSpec;
-use super::table_section::{check_base, check_table};
+use super::table_section::{check_base, check_classes, check_table};
 use super::trial::Trial;
 use crate::config::configuration_hash;
 use crate::config::experiment::Experiment;
@@ -77,6 +77,7 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
     }
     effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
+    check_classes(spec, &trials)?;
     if purpose == TrialPurpose::Train {
         spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
     }

@@ -15,7 +15,8 @@ type Found = BTreeMap<&'static str, Idle>;
 ///
 /// A key that a row or a factor states must have an effect in that very row. One that is stated for several rows (by the
 /// sweep's or a section's `set`, by `--set`) must have one in some of them; and so must one that the base states, unless
-/// only what the sweep sets has taken its effect away, as fewer updates do for a try.
+/// only what the sweep sets has taken its effect away, as fewer updates do for a try. Of a base a key may also be
+/// [switched off](Idle::off) by another one, for the sake of sweeps that switch it on.
 #[derive(Debug, Default)]
 pub struct Effects {
     everywhere: Option<Found>,
@@ -34,7 +35,7 @@ impl Effects {
                 return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
             }
         }
-        let found = out_of_range(found);
+        let found: Found = found.into_iter().map(|idle| (idle.key, idle)).collect();
         for so_far in [&mut self.everywhere, &mut self.in_section] {
             match so_far {
                 None => *so_far = Some(found.clone()),
@@ -59,7 +60,7 @@ impl Effects {
     pub fn end(self, settings: &[Setting], sets: &[String], base: &Tree) -> Result<()> {
         let found = self.everywhere.unwrap_or_default();
         check_settings(settings, &found)?;
-        check_file(base, sets, &found)
+        check_file(base, sets, found)
     }
 }
 
@@ -68,17 +69,14 @@ impl Effects {
 /// # Errors
 /// A key that the file or a `--set` states and that has no effect.
 pub fn check_experiment(file: &Tree, sets: &[String], experiment: &Experiment) -> Result<()> {
-    check_file(file, sets, &out_of_range(idle(experiment)))
-}
-
-fn out_of_range(found: Vec<Idle>) -> Found {
-    found.into_iter().filter(|idle| !idle.off).map(|idle| (idle.key, idle)).collect()
+    check_file(file, sets, idle(experiment).into_iter().map(|idle| (idle.key, idle)).collect())
 }
 
 /// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.
 /// A file that states the default there states nothing: a run's own configuration does so.
-fn check_file(file: &Tree, sets: &[String], found: &Found) -> Result<()> {
-    check_settings(&of_sets(sets)?, found)?;
+fn check_file(file: &Tree, sets: &[String], mut found: Found) -> Result<()> {
+    check_settings(&of_sets(sets)?, &found)?;
+    found.retain(|_, idle| !idle.off);
     let Ok(alone) = file.read() else { return Ok(()) };
     for idle in idle(&alone) {
         let stated = place(&idle, file).filter(|_| !is_default(&alone, idle.key));

@@ -10,7 +10,7 @@ use super::trial::Trial;
 use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What a new file would hold.
@@ -63,6 +63,25 @@ pub fn update(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) ->
     }
     files::write_atomically(&path, &text)?;
     Ok(notes)
+}
+
+/// Adds records of finished trials, by number, to the sweep's file while the sweep is under way. Nothing leaves the file
+/// before [`update`].
+///
+/// # Errors
+/// If the file cannot be read or written.
+pub fn add(sweep_dir: &Path, trials: &[Trial], records: &BTreeMap<usize, Record>) -> Result<()> {
+    let path = sweep_dir.join(RECORDS_FILE);
+    let before = files::read_if_exists(&path)?.unwrap_or_default();
+    let new = trials.iter().enumerate();
+    let new: Vec<(&str, u64, Option<&Record>)> =
+        new.map(|(number, trial)| (trial.row.as_str(), trial.seed, records.get(&number))).collect();
+    let Merged { mut text, retired, .. } = merge(&before, &new, &path)?;
+    retired.iter().for_each(|line| push_line(&mut text, line));
+    match text == before {
+        true => Ok(()),
+        false => files::write_atomically(&path, &text),
+    }
 }
 
 /// The file that was there with the records of finished trials in place of those of their rows and seeds.

@@ -5,12 +5,13 @@ use super::ledger::{Event, Kind, Ledger};
 use super::place::{self, Reuse};
 use super::policy::Policy;
 use super::progress_display::{SweepProgress, TrialProgress};
+use super::record_file;
 use super::tensorboard::SweepView;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::{Job, Next, Queue, Task};
 use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
-use crate::experiment::{claimed_identity, is_free};
+use crate::experiment::{changes_since, claimed_identity, is_free};
 use crate::results::index::Index;
 use crate::results::metric::{DEV_LOSS, TEST_BLEU};
 use crate::results::record::{Failure, FailureKind, Record};
@@ -264,6 +265,7 @@ impl ActiveSweep<'_, '_> {
                 self.view.rewrite(trial, &order.run_dir);
                 self.view.end(trial);
                 self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
+                self.keep_record(&order);
                 self.queue.settle(&task);
                 self.tally.finished += 1;
                 return Ok(());
@@ -306,6 +308,7 @@ impl ActiveSweep<'_, '_> {
                     scores(&metrics)
                 ));
                 self.view.end(&self.scheduler.trials[order.trial]);
+                self.keep_record(&order);
                 self.queue.settle(&task);
                 self.tally.finished += 1;
             }
@@ -337,9 +340,10 @@ impl ActiveSweep<'_, '_> {
         let threads = self.launcher.threads();
         if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
             self.scheduler.progress.message(&format!(
-                "{}: its settings or data changed; the old run is in {}",
+                "{}: its settings or data changed; the old run is in {} ({})",
                 run_dir.display(),
-                place.display()
+                place.display(),
+                changes_since(&place, &trial.experiment)
             ));
             self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
         }
@@ -428,6 +432,15 @@ impl ActiveSweep<'_, '_> {
             self.halt(&format!("--fail-fast after {name} failed"));
         }
         Ok(())
+    }
+
+    /// Adds the record of a finished trial to the sweep's file, which the end of the sweep writes in any case.
+    fn keep_record(&self, order: &Order) {
+        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+        let Ok(Some(record)) = Record::load(&order.run_dir) else { return };
+        if let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)])) {
+            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
+        }
     }
 
     fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {

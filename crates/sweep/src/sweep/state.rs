@@ -2,7 +2,7 @@
 
 use crate::config::experiment::Experiment;
 use crate::error::Result;
-use crate::experiment::{CHECKPOINTS, attempts, claimed_identity, is_at_work};
+use crate::experiment::{CHECKPOINTS, attempts, changes_since, claimed_identity, is_at_work};
 use crate::results::record::{FAILURE_FILE, Failure, Record};
 use crate::train::checkpoint_files;
 use serde::Serialize;
@@ -100,7 +100,8 @@ impl TrialState {
         };
         if owner != identity {
             let what = if finished { "finished" } else { "begun" };
-            let why = format!("settings or data changed since it was {what}; the old run will be moved away");
+            let changes = changes_since(run_dir, experiment);
+            let why = format!("since it was {what}, {changes}; the old run will be moved away");
             return Ok(TrialState::new(StateKind::Changed, 0, why));
         }
         if finished {
@@ -196,7 +197,13 @@ mod tests {
                     device_name: text(),
                     threads: 1,
                 },
-                data: DataRecord { recipe: text(), fingerprint: text(), train_pairs: 1, vocabulary: 9 },
+                data: DataRecord {
+                    recipe: text(),
+                    fingerprint: text(),
+                    train_pairs: 1,
+                    left_out_pairs: None,
+                    vocabulary: 9,
+                },
                 parameters: 1,
                 steps: 40,
                 training_flops: None,
@@ -254,6 +261,12 @@ mod tests {
         assert_eq!((state, step), (StateKind::Changed, 0));
         assert!(why.contains("since it was begun") && why.contains("moved away"), "{why}");
         assert!(Run::new().recorded(OTHER).state(own).2.contains("since it was finished"));
+        let mut other = Run::new().claimed(OTHER);
+        other.experiment.training.steps = 60;
+        other.experiment.training.clip_norm = Some(0.5);
+        let why = other.state(own).2;
+        let changes = "training.clip_norm changed from not set to 0.5, training.steps changed from 40 to 60";
+        assert_eq!(why, format!("since it was begun, {changes}; the old run will be moved away"));
 
         let damaged = Run::new().recorded(OWN);
         std::fs::write(damaged.dir().join("record.json"), "{").unwrap();

@@ -6,7 +6,7 @@ use super::spec::SweepSpec;
 use super::trial::Trial;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::metric::METRICS;
+use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 
@@ -71,6 +71,35 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     Err(mistake(format!("table.base = {base:?} is not a row of the sweep"), &place, accepted(base, &labels)))
 }
 
+/// Whether some row has the class of source lengths that a column is of.
+///
+/// # Errors
+/// A mistake at the column's place.
+pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
+    let mut classes: Vec<LengthClass> = Vec::new();
+    for class in trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)) {
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
+    let known: Vec<String> =
+        by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
+    let columns = spec.table.columns.iter().enumerate();
+    match columns.into_iter().find(|(_, column)| is_of_class(column) && !known.contains(column)) {
+        None => Ok(()),
+        Some((i, column)) => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let help = match known.is_empty() {
+                true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
+                false => accepted(column, &known),
+            };
+            let message = format!("column {column:?}: no row has such a class in decoding.length_buckets");
+            Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
+        }
+    }
+}
+
 /// Layout, columns, published rows and peaks that the sweep names.
 ///
 /// # Errors
@@ -114,7 +143,10 @@ fn check_columns(spec: &SweepSpec) -> Result<()> {
     let known = columns(&METRICS);
     for (i, column) in spec.table.columns.iter().enumerate() {
         let place = spec.place(&["table", "columns"], Some(i));
-        if !known.contains(column) {
+        // Whether there is such a class, the rows say.
+        let of_class = is_of_class(column)
+            && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
+        if !known.contains(column) && !of_class {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
         }

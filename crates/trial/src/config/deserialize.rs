@@ -11,10 +11,30 @@ use serde::de::{self, IntoDeserializer, Visitor};
 /// `place` is where a missing key is reported: the file's start, usually.
 ///
 /// # Errors
-/// The first key or value that does not fit, as a [`Diagnostic`].
+/// All keys and values that do not fit, up to [`MOST_MISTAKES`], as one [`Diagnostic`].
 pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Result<T, Diagnostic> {
-    T::deserialize(Root { table, place }).map_err(Mismatch::diagnostic)
+    let mut mismatch = match T::deserialize(Root { table, place }) {
+        Ok(found) => return Ok(found),
+        Err(mismatch) => mismatch,
+    };
+    // Without what was wrong, the next mistake comes to light. What is missing then may be missing for that reason.
+    let (mut rest, mut found) = (table.clone(), Vec::new());
+    loop {
+        let removed = !mismatch.is_missing() && rest.remove_at(&mismatch.keys());
+        found.push(Err(mismatch.diagnostic()));
+        if !removed || found.len() == MOST_MISTAKES {
+            break;
+        }
+        match T::deserialize(Root { table: &rest, place }) {
+            Err(next) if !next.is_missing() => mismatch = next,
+            _ => break,
+        }
+    }
+    Err(Diagnostic::of_all(found).unwrap_or_else(|| Diagnostic::new("the file cannot be read")))
 }
+
+/// Mistakes of one file that are told at once.
+const MOST_MISTAKES: usize = 20;
 
 /// A whole document.
 struct Root<'a> {
@@ -286,6 +306,24 @@ mod tests {
             "expected an integer, 0 or more",
             4,
         );
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_at_once() {
+        let error = read("rtae = 1\nrate = true\ncount = -1\nkind = \"plane\"").unwrap_err();
+        let told: Vec<&str> =
+            std::iter::once(&error).chain(&error.more).map(|error| error.message.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "unknown key rtae",
+                "rate = true is a boolean",
+                "count = -1 is out of range",
+                "kind = \"plane\" is not known"
+            ]
+        );
+        // What is missing once a mistake is left out is no mistake of its own.
+        assert!(read("rate = true").unwrap_err().more.is_empty());
     }
 
     #[test]

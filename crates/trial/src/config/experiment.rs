@@ -30,6 +30,22 @@ pub struct Experiment {
     pub run: RunConfig,
 }
 
+/// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.
+pub fn value_text(value: &serde_json::Value) -> String {
+    match value.as_object().map(|table| table.iter().collect::<Vec<_>>()).as_deref() {
+        Some([(name, content)]) => format!("{{ {name} = {} }}", value_text(content)),
+        _ => value.to_string(),
+    }
+}
+
+/// A value as a cell of a table shows it: names without quotes, and a recipe by its name.
+pub fn cell_text(value: &serde_json::Value) -> String {
+    match value.as_str().or_else(|| value.get("name")?.as_str()) {
+        Some(name) => name.to_string(),
+        None => value_text(value),
+    }
+}
+
 #[cfg(test)]
 impl Experiment {
     /// An experiment of defaults on a small generated corpus.
@@ -66,6 +82,11 @@ pub struct RunConfig {
     pub histogram_interval_steps: u64,
     /// Number of dev sentences whose attention weights are recorded at the end. 0 records none.
     pub attention_sentences: usize,
+    /// Number of dev sentences over which each measurement of the dev loss also measures how sharp attention is, in each
+    /// layer: the entropy of the weights and the share of rows that put more than 0.99 on one token
+    /// (docs/tensorboard.md). 0 measures nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attention_statistics: usize,
     /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
     /// ignored. If absent, all layers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,11 +109,16 @@ impl Default for RunConfig {
             sample_sentences: 4,
             histogram_interval_steps: 5_000,
             attention_sentences: 1,
+            attention_statistics: 0,
             attention_layers: None,
             attention_heads: None,
             projector_tokens: 2_000,
         }
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The device that a trial runs on.
@@ -129,5 +155,23 @@ impl From<DeviceChoice> for String {
             DeviceChoice::Cpu => "cpu".into(),
             DeviceChoice::Cuda(n) => format!("cuda:{n}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_look_as_in_toml_and_cells_without_quotes() {
+        let data = json!({ "relative": 4 });
+        assert_eq!(
+            (value_text(&data), cell_text(&data)),
+            ("{ relative = 4 }".into(), "{ relative = 4 }".into())
+        );
+        assert_eq!((value_text(&json!("t5")), cell_text(&json!("t5"))), ("\"t5\"".into(), "t5".into()));
+        assert_eq!(cell_text(&json!({ "name": "iwslt14", "sources": [] })), "iwslt14");
+        assert_eq!((value_text(&json!(0.5)), cell_text(&json!(true))), ("0.5".into(), "true".into()));
     }
 }

@@ -8,9 +8,12 @@ use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, NormKind, Position};
+use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Raised by hand when a change of the code changes what a configuration produces; results
 /// of another version are then never taken for those of this one. `tests/golden.rs` pins the results of each version.
@@ -57,13 +60,17 @@ pub fn configuration_hash(experiment: &Experiment) -> String {
 pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     let tree = canonical_tree(experiment);
     let training = &tree["training"];
-    hash(&serde_json::json!({
+    let mut shape = serde_json::json!({
         "fingerprint": fingerprint,
         "model": tree["model"],
         "micro_batch_tokens": training["micro_batch_tokens"],
         "packed_length": training["packed_length"],
         "precision": training["precision"],
-    }))
+    });
+    if let Some(limit) = tree["data"].get("max_train_length") {
+        shape["max_train_length"] = limit.clone();
+    }
+    hash(&shape)
 }
 
 /// The resolved configuration as TOML that loads back to an equal value.
@@ -88,6 +95,15 @@ fn normalised(experiment: &Experiment) -> Experiment {
         let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
         same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
     }
+    if same.model.norm_kind == NormKind::None {
+        let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
+        same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+    }
+    same.data.max_train_length = same.data.limit_of_training();
+    match same.training.schedule.has_stated_peak() {
+        true => same.training.learning_rate_scale = TrainingConfig::default().learning_rate_scale,
+        false => same.training.peak_learning_rate = None,
+    }
     same.data.recipe.name.clear();
     if let Corpus::Files(files) = &mut same.data.recipe.corpus {
         let evaluation = [&mut files.dev, &mut files.test].into_iter().flat_map(|pairs| &mut pairs.0);
@@ -107,6 +123,66 @@ fn keep_text_only(pair: &mut FilePair) {
         target_url: None,
         ..pair.clone()
     };
+}
+
+/// A setting of two experiments that can change results and differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// `section.key`, as far as tables are nested.
+    pub key: String,
+    /// The value that it had, as JSON; none where it was not set.
+    pub before: Option<Value>,
+    pub now: Option<Value>,
+}
+
+impl fmt::Display for Change {
+    /// `model.dropout changed from 0.1 to 0.2`
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let shown = |value: &Option<Value>| match value {
+            Some(value) => value.to_string(),
+            None => "not set".to_string(),
+        };
+        write!(f, "{} changed from {} to {}", self.key, shown(&self.before), shown(&self.now))
+    }
+}
+
+/// The settings by which the identities of two experiments differ, in the order of their keys.
+pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
+    let [old, new] = [before, now].map(|experiment| {
+        let mut tree = json(&normalised(experiment));
+        if let Some(sections) = tree.as_object_mut() {
+            sections.remove("run");
+        }
+        tree
+    });
+    let mut found = Vec::new();
+    add_changes("", Some(&old), Some(&new), &mut found);
+    // The values as they are stated: a setting that another one switches on did not change itself.
+    let stated = [json(before), json(now)];
+    for change in &mut found {
+        let path = format!("/{}", change.key.replace('.', "/"));
+        [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
+    }
+    found.retain(|change| change.before != change.now);
+    found
+}
+
+fn add_changes(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<Change>) {
+    match (before, now) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                add_changes(&key, old.get(name), new.get(name), found);
+            }
+        }
+        // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
+        (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
+        (before, now) if before == now => {}
+        (before, now) => {
+            found.push(Change { key: key.to_string(), before: before.cloned(), now: now.cloned() });
+        }
+    }
 }
 
 fn canonical_tree(experiment: &Experiment) -> Value {
@@ -193,6 +269,7 @@ mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
     use crate::model::Activation;
+    use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -218,7 +295,8 @@ mod tests {
             |e| e.training.label_smoothing = 0.0,
             |e| e.decoding.beam = 1,
         ];
-        let other: [fn(&mut Experiment); 4] = [
+        let other: [fn(&mut Experiment); 5] = [
+            |e| e.data.max_train_length = Some(7),
             |e| e.model.dropout = 0.2,
             |e| e.model.heads = 4,
             |e| e.training.micro_batch_tokens = 9,
@@ -233,8 +311,11 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 7] = [
+        let same: [fn(&mut Experiment); 9] = [
+            // Preparing drops longer pairs.
+            |e| e.data.max_train_length = Some(20),
             |e| e.model.activation = Activation::Relu,
+            |e| e.training.peak_learning_rate = Some(1.0),
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -263,9 +344,13 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 8] = [
+        let different: [fn(&mut Experiment); 12] = [
+            |e| e.data.max_train_length = Some(19),
+            |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
+            |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),
+            |e| e.training.weight_decay = 0.1,
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,
@@ -277,6 +362,14 @@ mod tests {
             assert_ne!(identity(&changed(change), "f"), original, "change {i}");
         }
         assert_ne!(identity(&generated(), "g"), original);
+        // A schedule with a stated peak reads no scale.
+        let cosine = |scale: f64| {
+            changed(|e| {
+                e.training.schedule = Schedule::Cosine;
+                (e.training.peak_learning_rate, e.training.learning_rate_scale) = (Some(0.1), scale);
+            })
+        };
+        assert_eq!(identity(&cosine(1.0), "f"), identity(&cosine(2.0), "f"));
     }
 
     #[test]
@@ -300,7 +393,10 @@ mod tests {
             recurrent(e);
             e.model.recurrent.hidden = 9;
         }));
-        let stated = serde_json::json!({ "encoder": "recurrent", "decoder": "recurrent", "recurrent": { "hidden": 9 } });
+        // The number of learned positions is told of every model without them.
+        let stated = serde_json::json!({
+            "encoder": "recurrent", "decoder": "recurrent", "learned_positions": 0, "recurrent": { "hidden": 9 }
+        });
         assert_eq!(tree["model"], stated);
     }
 
@@ -319,6 +415,7 @@ mod tests {
         let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
         let original = training(|_| ());
         assert_eq!(training(|e| e.decoding.beam = 9), original);
+        assert_eq!(training(|e| e.decoding.length_buckets = vec![10]), original);
         assert_ne!(training(|e| e.training.seed = 9), original);
         assert_ne!(training_identity(&generated(), "g"), original);
         // The curve of BLEU on the dev set is decoded.
@@ -352,6 +449,23 @@ mod tests {
         let plain = configuration_hash(&with("", None, None));
         assert_eq!(configuration_hash(&with(".gz", Some("https://example.org/a"), Some(3))), plain);
         assert_ne!(configuration_hash(&with(".x", None, None)), plain);
+    }
+
+    #[test]
+    fn settings_that_make_another_trial_are_named_with_both_values() {
+        let of = |change: fn(&mut Experiment)| {
+            let found = changes(&generated(), &changed(change));
+            found.iter().map(Change::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(of(|e| e.model.dropout = 0.25), "model.dropout changed from 0.1 to 0.25");
+        assert_eq!(
+            of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
+            "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
+        );
+        // What the identity leaves out is no reason.
+        assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
+        assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
+        assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");
     }
 
     #[test]

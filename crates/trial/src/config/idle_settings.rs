@@ -1,13 +1,16 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig};
+use super::experiment::{Experiment, RunConfig, value_text};
 use super::identity::configuration_hash;
 use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
+use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, Position};
+use crate::model::{ModelConfig, NormKind, Position};
 use crate::train::TrainingConfig;
+use crate::train::learning_rate::ends_in_warmup;
+use crate::train::schedule::Schedule;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,8 +33,10 @@ pub struct Idle {
 
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
 pub fn idle(experiment: &Experiment) -> Vec<Idle> {
-    let Experiment { model, training, decoding, run, .. } = experiment;
+    let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = Vec::new();
+    found.extend(max_train_length(data));
+    found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
     // A recurrent decoder attends in one layer, with one head.
@@ -49,6 +54,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     if !model.feed_forward {
         for key in ["model.d_ff", "model.activation", "model.activation_dropout"] {
             found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
+        }
+    }
+    if model.norm_kind == NormKind::None {
+        for key in ["model.norm", "model.layer_norm_epsilon"] {
+            found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
         }
     }
     if decoding.beam == 1 {
@@ -77,7 +87,7 @@ fn not_read(Unread { key, because }: Unread) -> Idle {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = serde_json::to_string(value).unwrap_or_default();
+    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),
@@ -85,6 +95,61 @@ fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle
         off: true,
         switches: Vec::new(),
     }
+}
+
+/// A limit of the training pairs that preparing keeps already.
+fn max_train_length(data: &DataConfig) -> Option<Idle> {
+    let limit = data.max_train_length.filter(|_| data.limit_of_training().is_none())?;
+    let longest = data.max_length;
+    Some(Idle {
+        key: "data.max_train_length",
+        message: format!(
+            "data.max_train_length = {limit} leaves nothing out: training pairs have at most data.max_length = {longest} tokens"
+        ),
+        help: format!("use less than {longest}, or leave it out"),
+        off: false,
+        switches: Vec::new(),
+    })
+}
+
+/// What the schedule of the learning rate does not read, or does not come to.
+fn rate(training: &TrainingConfig) -> Option<Idle> {
+    let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
+    let name = serde_json::to_string(&schedule).unwrap_or_default();
+    let idle = |key, message, help: &str| {
+        Some(Idle { key, message, help: help.into(), off: false, switches: Vec::new() })
+    };
+    if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
+        return idle(
+            "training.peak_learning_rate",
+            format!(
+                "training.peak_learning_rate = {peak} has no effect with training.schedule = {name}, whose peak follows \
+                 from training.learning_rate_scale and model.d_model"
+            ),
+            "set training.schedule = \"inverse_sqrt\", the same curve with a stated peak, or leave the peak out",
+        );
+    }
+    if schedule.has_stated_peak() && learning_rate_scale != TrainingConfig::default().learning_rate_scale {
+        return idle(
+            "training.learning_rate_scale",
+            format!(
+                "training.learning_rate_scale = {learning_rate_scale} has no effect with training.schedule = {name}, whose \
+                 peak is training.peak_learning_rate"
+            ),
+            "leave it out, or set it to 1.0 where a base states another",
+        );
+    }
+    if ends_in_warmup(training) && schedule != Schedule::Constant {
+        return idle(
+            "training.schedule",
+            format!(
+                "training.schedule = {name} has no effect: training.warmup_steps = {warmup_steps} ends after \
+                 training.steps = {steps}"
+            ),
+            "use a shorter warm-up (1 is none) or more steps",
+        );
+    }
+    None
 }
 
 /// More checkpoints in the average than the schedule saves.
@@ -142,6 +207,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
+        data: DataConfig { max_train_length: None, ..experiment.data.clone() },
         model: ModelConfig::default(),
         training: TrainingConfig::default(),
         decoding: DecodingConfig::default(),
@@ -166,6 +232,9 @@ fn effective(experiment: &Experiment) -> Experiment {
     let training = &mut same.training;
     // The best weights are kept beside the others, not scored.
     training.keep_best = false;
+    if ends_in_warmup(training) {
+        training.schedule = Schedule::Constant;
+    }
     if patience(training).is_some() {
         training.early_stopping_patience = None;
     }
@@ -230,6 +299,8 @@ mod tests {
     #[test]
     fn values_beyond_what_the_others_leave_room_for_are_found() {
         assert!(idle_keys(|_| ()).is_empty());
+        assert!(idle_keys(|e| e.data.max_train_length = Some(255)).is_empty());
+        assert_eq!(idle_keys(|e| e.data.max_train_length = Some(256)), ["data.max_train_length"]);
         assert_eq!(idle_keys(|e| e.training.average_checkpoints = 3), ["training.average_checkpoints"]);
         assert_eq!(idle_keys(|e| e.training.checkpoint_interval_steps = 0), ["training.average_checkpoints"]);
         assert!(idle_keys(|e| e.training.checkpoint_interval_steps = 15).is_empty(), "15 and 20");
@@ -245,6 +316,18 @@ mod tests {
         assert_eq!(idle_keys(|e| e.run.attention_layers = Some(vec![9])), ["run.attention_layers"]);
         assert_eq!(idle_keys(|e| e.run.attention_heads = Some(vec![])), ["run.attention_heads"]);
         assert!(idle_keys(|e| e.run.attention_layers = Some(vec![9, 1])).is_empty());
+        let schedule = |schedule, peak, scale, warmup| {
+            idle_keys(move |e| {
+                (e.training.schedule, e.training.peak_learning_rate) = (schedule, peak);
+                (e.training.learning_rate_scale, e.training.warmup_steps) = (scale, warmup);
+            })
+        };
+        assert!(schedule(Schedule::Noam, None, 2.0, 4_000).is_empty());
+        assert_eq!(schedule(Schedule::Noam, Some(0.1), 1.0, 5), ["training.peak_learning_rate"]);
+        assert!(schedule(Schedule::Cosine, Some(0.1), 1.0, 19).is_empty());
+        assert_eq!(schedule(Schedule::Cosine, Some(0.1), 2.0, 5), ["training.learning_rate_scale"]);
+        assert_eq!(schedule(Schedule::Cosine, Some(0.1), 1.0, 20), ["training.schedule"]);
+        assert!(schedule(Schedule::Constant, Some(0.1), 1.0, 20).is_empty());
     }
 
     #[test]
@@ -257,6 +340,14 @@ mod tests {
             |e| (e.training.early_stopping_patience, e.training.dev_interval_steps) = (Some(5), 1_000),
         ];
         same.into_iter().enumerate().for_each(|(n, change)| assert_eq!(hash(change), hash(|_| ()), "{n}"));
+        let schedule = |schedule, warmup_steps| {
+            effect_hash(&experiment(|e| {
+                (e.training.schedule, e.training.peak_learning_rate) = (schedule, Some(0.1));
+                e.training.warmup_steps = warmup_steps;
+            }))
+        };
+        assert_eq!(schedule(Schedule::Cosine, 20), schedule(Schedule::Linear, 20));
+        assert_ne!(schedule(Schedule::Cosine, 19), schedule(Schedule::Linear, 19));
         let other: [fn(&mut Experiment); 4] = [
             |e| e.training.average_checkpoints = 1,
             |e| e.training.checkpoint_interval_steps = 5,

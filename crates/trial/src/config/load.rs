@@ -53,7 +53,7 @@ impl Tree {
                     let mistake =
                         Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
                     return Err(mistake
-                        .help("[data] in a recipe may set merges, vocabulary, lowercase, max_length and max_length_ratio")
+                        .help("[data] in a recipe may set merges, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
                         .into());
                 }
                 if data.get(&key.name).is_none() {

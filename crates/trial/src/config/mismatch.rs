@@ -1,5 +1,6 @@
 //! What does not fit when a file is read as a type, and how a user is told: the key, the value seen, what is accepted.
 
+use super::other_names::{hint, section_hint};
 use super::toml_tree::Node;
 use crate::error::{Diagnostic, Place, nearest};
 use serde::de;
@@ -57,6 +58,16 @@ impl Mismatch {
         self
     }
 
+    /// The keys from the outermost.
+    pub fn keys(&self) -> Vec<String> {
+        self.path.iter().rev().cloned().collect()
+    }
+
+    /// Whether a key without a default is not stated.
+    pub fn is_missing(&self) -> bool {
+        matches!(self.problem, Problem::Missing)
+    }
+
     /// The error that a user reads.
     pub fn diagnostic(self) -> Diagnostic {
         let mut names = self.path;
@@ -72,7 +83,12 @@ impl Mismatch {
         let diagnostic = match self.problem {
             Problem::UnknownField { expected } => {
                 let what = if section { format!("section [{path}]") } else { format!("key {path}") };
-                Diagnostic::new(format!("unknown {what}")).help(accepted(last, expected, false))
+                // Words of other programs come before names that are spelled alike.
+                let known = if section { section_hint(last) } else { hint(last, expected) };
+                Diagnostic::new(format!("unknown {what}")).help(match known {
+                    Some(known) => format!("{known}; accepted: {}", expected.join(", ")),
+                    None => accepted(last, expected, false),
+                })
             }
             Problem::UnknownVariant { expected } => Diagnostic::new(format!("{path} = {seen} is not known"))
                 .help(accepted(seen.trim_matches('"'), expected, true)),
@@ -115,7 +131,9 @@ fn expectation(expected: &dyn de::Expected) -> String {
         "a sequence" => "an array".to_string(),
         "a map" => "a table".to_string(),
         "string or map" => "a name, or a table with one name as its key".to_string(),
-        "newtype variant" | "struct variant" => "a table under this name".to_string(),
+        "newtype variant" | "struct variant" => {
+            "a table with this name as its key, as in { name = value }".to_string()
+        }
         text if text.starts_with("struct ") => "a table".to_string(),
         text if text.starts_with("enum ") => "a name, or a table with one name as its key".to_string(),
         text => text.to_string(),

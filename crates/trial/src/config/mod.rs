@@ -12,6 +12,7 @@ pub mod idle_settings;
 pub mod json_schema;
 pub mod load;
 mod mismatch;
+mod other_names;
 pub mod parse;
 pub mod subsections;
 pub mod toml_tree;
@@ -21,5 +22,7 @@ mod validate_recipe;
 mod validate_recurrent;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
-pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
+pub use identity::{
+    RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
+};
 pub use load::{load_data, load_experiment};

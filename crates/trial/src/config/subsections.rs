@@ -25,21 +25,10 @@ pub fn settings_of<'a>(section: &str, table: &'a Map<String, Value>) -> Vec<(Str
     found
 }
 
-/// A value that is no recipe as a person writes it: text without quotes, a table as TOML has it.
-pub fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Object(table) => {
-            let entries = table.iter().map(|(key, value)| format!("{key} = {}", written(value)));
-            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::experiment::cell_text;
     use serde_json::json;
 
     #[test]
@@ -47,7 +36,7 @@ mod tests {
         let model = json!({ "heads": 8, "recurrent": { "cell": "lstm", "window": { "size": 3 } } });
         let found = settings_of("model", model.as_object().unwrap());
         let mut shown: Vec<String> =
-            found.iter().map(|(key, value)| format!("{key}: {}", written(value))).collect();
+            found.iter().map(|(key, value)| format!("{key}: {}", cell_text(value))).collect();
         shown.sort();
         assert_eq!(
             shown,

@@ -61,6 +61,24 @@ impl Table {
         Some(self.entries.remove(index).1)
     }
 
+    /// Removes the entry that a path of keys begins with, at most two tables deep: a setting of a section. Returns whether
+    /// there was one.
+    pub fn remove_at(&mut self, path: &[String]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return false };
+        match (self.get_mut(first).map(|node| &mut node.value), rest.first()) {
+            (Some(Value::Table(section)), Some(key)) if section.get(key).is_some() => {
+                section.remove(key);
+                // A choice in the form of a table has one key, and is none without it.
+                if section.is_empty() {
+                    self.remove(first);
+                }
+                true
+            }
+            (Some(_), None) => self.remove(first).is_some(),
+            _ => false,
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &(Key, Node)> {
         self.entries.iter()
     }

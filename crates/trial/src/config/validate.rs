@@ -17,10 +17,14 @@ use std::fmt::Display;
 const LARGEST_SIZE: i64 = 1 << 24;
 /// `embedding_multiple` at most.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
+/// Largest distance with a vector of relative positions: every query has a product with each of them.
+const FURTHEST_DISTANCE: i64 = 1 << 12;
 /// Most layers of a stack.
 pub(super) const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
 const WIDEST_BEAM: usize = 1 << 10;
+/// Most bounds of classes of sentence lengths.
+const MOST_BUCKETS: usize = 100;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
 /// Most updates, and most tokens of a batch: far more than anybody trains, and still numbers that add and multiply.
@@ -36,28 +40,19 @@ const SPECIAL_TOKENS: i64 = 3;
 /// Checks an experiment; `tree` is where its values were written.
 ///
 /// # Errors
-/// The first value that is not accepted.
+/// All values that are not accepted; of what several sections have to agree on only where each is sound by itself.
 pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     let checks = Checks { tree };
-    if let Some(label) = &experiment.label
-        && !is_directory_name(label)
-    {
-        return Err(checks.unsafe_name("label", label).into());
-    }
-    checks.data(&experiment.data)?;
-    if experiment.data.recipe.is_running_text() {
-        let name = &experiment.data.recipe.name;
-        let message =
-            format!("data.recipe: {name} is running text for a language model, but this model translates");
-        return Err(checks.mistake("data.recipe", message, "choose a recipe of sentence pairs").into());
-    }
-    checks.model(&experiment.model)?;
-    checks.training(&experiment.training, &experiment.data)?;
-    checks.decoding(&experiment.decoding)?;
-    checks.positions(experiment)?;
-    checks.vocabularies(experiment)?;
-    checks.run(&experiment.run)?;
-    Ok(())
+    let Experiment { data, model, training, decoding, run, .. } = experiment;
+    all([
+        checks.label(experiment),
+        checks.data(data).and_then(|()| checks.translates(data)),
+        checks.model(model),
+        checks.training(training, data),
+        checks.decoding(decoding),
+        checks.run(run),
+    ])?;
+    Ok(all([checks.positions(experiment), checks.vocabularies(experiment)])?)
 }
 
 /// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
@@ -83,6 +78,11 @@ pub(super) struct Checks<'a> {
 }
 
 pub(super) type Checked = std::result::Result<(), Diagnostic>;
+
+/// Fails with all that failed.
+pub(super) fn all(checks: impl IntoIterator<Item = Checked>) -> Checked {
+    Diagnostic::of_all(checks).map_or(Ok(()), Err)
+}
 
 impl Checks<'_> {
     /// A mistake about `key`, at its place, or at that of its section.
@@ -130,14 +130,38 @@ impl Checks<'_> {
         self.require(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
     }
 
+    fn label(&self, experiment: &Experiment) -> Checked {
+        match &experiment.label {
+            Some(label) if !is_directory_name(label) => Err(self.unsafe_name("label", label)),
+            _ => Ok(()),
+        }
+    }
+
+    fn translates(&self, data: &DataConfig) -> Checked {
+        if !data.recipe.is_running_text() {
+            return Ok(());
+        }
+        let name = &data.recipe.name;
+        let message =
+            format!("data.recipe: {name} is running text for a language model, but this model translates");
+        Err(self.mistake("data.recipe", message, "choose a recipe of sentence pairs"))
+    }
+
     fn model(&self, model: &ModelConfig) -> Checked {
         let layers = format!("an integer from 1 to {MOST_LAYERS}");
-        self.require((1..=MOST_LAYERS).contains(&model.layers), "model.layers", model.layers, &layers)?;
-        self.size("model.d_model", model.d_model)?;
-        self.size("model.d_ff", model.d_ff)?;
-        self.size("model.heads", model.heads)?;
-        model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k))?;
-        model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v))?;
+        all([
+            self.require((1..=MOST_LAYERS).contains(&model.layers), "model.layers", model.layers, &layers),
+            self.size("model.d_model", model.d_model),
+            self.size("model.d_ff", model.d_ff),
+            self.size("model.heads", model.heads),
+            model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k)),
+            model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v)),
+            self.share("model.dropout", model.dropout),
+            self.share("model.attention_dropout", model.attention_dropout),
+            self.share("model.activation_dropout", model.activation_dropout),
+            self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon),
+            self.size("model.learned_positions", model.learned_positions),
+        ])?;
         if model.has_self_attention() {
             self.heads(model)?;
         }
@@ -150,11 +174,6 @@ impl Checks<'_> {
             );
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
-        self.share("model.dropout", model.dropout)?;
-        self.share("model.attention_dropout", model.attention_dropout)?;
-        self.share("model.activation_dropout", model.activation_dropout)?;
-        self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon)?;
-        self.size("model.learned_positions", model.learned_positions)?;
         if let Some(rows) = model.embedding_rows {
             let accepted =
                 format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone need {SPECIAL_TOKENS}");
@@ -266,14 +285,37 @@ impl Checks<'_> {
                 let wrong = || self.mistake(key, message, "expected heads of an even width");
                 if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
             }
-            Position::Alibi | Position::None => Ok(()),
+            Position::Relative(furthest) => {
+                let accepted = format!("0 to {FURTHEST_DISTANCE}");
+                let holds = (0..=FURTHEST_DISTANCE).contains(&furthest);
+                self.require(holds, "model.position.relative", furthest, &accepted)
+            }
+            Position::Alibi | Position::T5 | Position::None => Ok(()),
         }
     }
 
     fn training(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
-        self.one_to("training.steps", training.steps, MOST_STEPS)?;
-        self.one_to("training.batch_tokens", training.batch_tokens as u64, MOST_TOKENS)?;
-        self.one_to("training.micro_batch_tokens", training.micro_batch_tokens as u64, MOST_TOKENS)?;
+        all([
+            self.one_to("training.steps", training.steps, MOST_STEPS),
+            self.one_to("training.batch_tokens", training.batch_tokens as u64, MOST_TOKENS),
+            self.one_to("training.micro_batch_tokens", training.micro_batch_tokens as u64, MOST_TOKENS)
+                .and_then(|()| self.rows(training, data)),
+            self.positive("training.learning_rate_scale", training.learning_rate_scale),
+            self.at_least_one("training.warmup_steps", training.warmup_steps),
+            self.peak(training),
+            self.share("training.adam_beta1", training.adam_beta1),
+            self.share("training.adam_beta2", training.adam_beta2),
+            self.positive("training.adam_epsilon", training.adam_epsilon),
+            self.weight_decay(training),
+            self.share("training.label_smoothing", training.label_smoothing),
+            training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
+            self.patience(training),
+            self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED),
+        ])
+    }
+
+    /// The longest sentence fits into a row of a batch.
+    fn rows(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
         let longest = data.max_length.saturating_add(1);
         if training.micro_batch_tokens < longest {
             let message = format!(
@@ -293,37 +335,66 @@ impl Checks<'_> {
             let help = format!("use {longest} to {}, or leave it out", training.micro_batch_tokens);
             return Err(self.mistake("training.packed_length", message, help));
         }
-        self.positive("training.learning_rate_scale", training.learning_rate_scale)?;
-        self.at_least_one("training.warmup_steps", training.warmup_steps)?;
-        self.share("training.adam_beta1", training.adam_beta1)?;
-        self.share("training.adam_beta2", training.adam_beta2)?;
-        self.positive("training.adam_epsilon", training.adam_epsilon)?;
-        self.share("training.label_smoothing", training.label_smoothing)?;
-        training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm))?;
-        if let Some(patience) = training.early_stopping_patience {
-            self.at_least_one("training.early_stopping_patience", patience)?;
-            if training.dev_interval_steps == 0 {
-                let message = format!(
-                    "training.early_stopping_patience = {patience} waits for dev losses, and training.dev_interval_steps = 0 measures none"
-                );
-                let help = "set training.dev_interval_steps, or remove the patience".to_string();
-                return Err(self.mistake("training.early_stopping_patience", message, help));
-            }
+        Ok(())
+    }
+
+    fn patience(&self, training: &TrainingConfig) -> Checked {
+        let Some(patience) = training.early_stopping_patience else { return Ok(()) };
+        self.at_least_one("training.early_stopping_patience", patience)?;
+        if training.dev_interval_steps > 0 {
+            return Ok(());
         }
-        self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED)
+        let message = format!(
+            "training.early_stopping_patience = {patience} waits for dev losses, and training.dev_interval_steps = 0 measures none"
+        );
+        let help = "set training.dev_interval_steps, or remove the patience";
+        Err(self.mistake("training.early_stopping_patience", message, help))
+    }
+
+    /// A schedule whose peak is stated needs one.
+    fn peak(&self, training: &TrainingConfig) -> Checked {
+        if let Some(peak) = training.peak_learning_rate {
+            return self.positive("training.peak_learning_rate", peak);
+        }
+        if !training.schedule.has_stated_peak() {
+            return Ok(());
+        }
+        let name = serde_json::to_string(&training.schedule).unwrap_or_default();
+        let message = format!("training.schedule = {name} needs training.peak_learning_rate");
+        let help = "state the highest learning rate, as in peak_learning_rate = 5e-4";
+        Err(self.mistake("training.schedule", message, help))
+    }
+
+    fn weight_decay(&self, training: &TrainingConfig) -> Checked {
+        let decay = training.weight_decay;
+        let holds = decay.is_finite() && decay >= 0.0;
+        self.require(holds, "training.weight_decay", decay, "a finite number, 0 (none) or more")
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {
         let beam = format!("1 (greedy) to {WIDEST_BEAM}");
-        self.require((1..=WIDEST_BEAM).contains(&decoding.beam), "decoding.beam", decoding.beam, &beam)?;
         let alpha = decoding.length_penalty;
         let holds = (0.0..=LARGEST_PENALTY).contains(&alpha);
-        let accepted = format!("a number from 0 (none) to {LARGEST_PENALTY}");
-        self.require(holds, "decoding.length_penalty", alpha, &accepted)?;
-        self.one_to("decoding.batch_tokens", decoding.batch_tokens as u64, MOST_TOKENS)?;
+        let penalties = format!("a number from 0 (none) to {LARGEST_PENALTY}");
         let extra = decoding.max_extra_length;
-        let accepted = format!("0 to {LARGEST_SIZE}");
-        self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &accepted)
+        let lengths = format!("0 to {LARGEST_SIZE}");
+        all([
+            self.require((1..=WIDEST_BEAM).contains(&decoding.beam), "decoding.beam", decoding.beam, &beam),
+            self.require(holds, "decoding.length_penalty", alpha, &penalties),
+            self.one_to("decoding.batch_tokens", decoding.batch_tokens as u64, MOST_TOKENS),
+            self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &lengths),
+            self.length_buckets(&decoding.length_buckets),
+        ])
+    }
+
+    /// Bounds of classes of lengths rise, and so every class can have a sentence.
+    fn length_buckets(&self, bounds: &[usize]) -> Checked {
+        let key = "decoding.length_buckets";
+        bounds.iter().try_for_each(|&bound| self.count(key, bound))?;
+        let rising = bounds.is_sorted_by(|shorter, longer| shorter < longer);
+        let accepted =
+            format!("at most {MOST_BUCKETS} numbers, each larger than the one before, such as [10, 20, 30]");
+        self.require(rising && bounds.len() <= MOST_BUCKETS, key, format!("{bounds:?}"), &accepted)
     }
 
     fn run(&self, run: &RunConfig) -> Checked {
@@ -343,6 +414,7 @@ impl Checks<'_> {
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted)?;
         self.count("data.max_length", data.max_length)?;
+        data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;

@@ -26,6 +26,12 @@ pub struct DecodingConfig {
     pub early_stopping: bool,
     /// Number of tokens, including the end of sentence, by which a translation may be longer than its source.
     pub max_extra_length: usize,
+    /// Longest sources of the classes of sentences by which scores of the test set are also recorded, in BPE tokens:
+    /// `[10, 20]` makes the classes of 1 to 10, of 11 to 20 and of more tokens. Each has its BLEU and the share of its
+    /// translations that equal the reference (`test/bleu@11-20`, `test/exact_match@21+`), and both sets have
+    /// that share as a whole. Empty: none of these scores.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub length_buckets: Vec<usize>,
     /// Limit of a decoding batch: number of source tokens with padding, times `beam`.
     pub batch_tokens: usize,
 }
@@ -38,6 +44,7 @@ impl Default for DecodingConfig {
             length_penalty_form: LengthPenaltyForm::Gnmt,
             early_stopping: false,
             max_extra_length: 50,
+            length_buckets: Vec::new(),
             batch_tokens: 8_192,
         }
     }

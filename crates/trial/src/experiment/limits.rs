@@ -59,14 +59,14 @@ impl DataLimits {
         if texts.pairs == 0 {
             let message = "the training text has no sentence pairs";
             return Err(Diagnostic::new(message)
-                .help("check data.max_length and [cleaning] of the recipe")
+                .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }
         if experiment.model.position == Position::Learned {
             let positions = experiment.model.learned_positions;
             texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
         }
-        check_budget(texts.pairs, texts.target_tokens, &experiment.training)
+        check_budget(texts.target_tokens, &experiment.training)
     }
 
     /// Checks what a model that is trained already is decoded with.

@@ -1,6 +1,8 @@
 //! A run and its directory: whose it is, which files it has, what it took, what it left. Training is in `crates/compute`.
 
 pub mod attempts;
+pub mod by_length;
+mod changed;
 pub mod claim;
 pub mod compared;
 pub mod finished;
@@ -15,6 +17,7 @@ pub mod settings;
 pub mod translations;
 pub mod view;
 
+pub use changed::changes_since;
 pub use claim::{claim, claimed_identity};
 pub use finished::{finished_run, run_configuration, scored_weights_hold};
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};

@@ -1,7 +1,8 @@
 //! The settings of an experiment as a flat list, as TensorBoard and comparisons show them.
 
 use crate::config::Experiment;
-use crate::config::subsections::{settings_of, written};
+use crate::config::experiment::cell_text;
+use crate::config::subsections::settings_of;
 use crate::config::unread_keys::unread;
 use crate::telemetry::hparams::HParamValue;
 use std::collections::BTreeMap;
@@ -20,12 +21,8 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
             let value = match value {
                 serde_json::Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 serde_json::Value::Bool(flag) => HParamValue::Bool(*flag),
-                serde_json::Value::String(text) => HParamValue::Text(text.clone()),
-                // A recipe goes by its name.
-                other => HParamValue::Text(match other.get("name").and_then(|name| name.as_str()) {
-                    Some(name) => name.to_string(),
-                    None => written(other),
-                }),
+                serde_json::Value::Null => HParamValue::Text(String::new()),
+                other => HParamValue::Text(cell_text(other)),
             };
             settings.insert(key, value);
         }

@@ -11,6 +11,9 @@ use super::{
     Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Tying, VocabularySizes,
 };
 
+/// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
+pub const T5_BUCKETS: i64 = 32;
+
 /// The cost of a model of one configuration and vocabulary.
 #[derive(Debug, Clone)]
 pub struct Cost<'a> {
@@ -98,10 +101,16 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         Position::Learned => learned_positions * d_model,
         Position::Sinusoidal
         | Position::SinusoidalHalves
+        | Position::Relative(_)
         | Position::Rotary
         | Position::Alibi
+        | Position::T5
         | Position::None => 0,
     };
+    // A bias for each bucket and head of the scores.
+    let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
+    // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
+    let relative = relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let (d_k, d_v) = (heads * config.d_k(), heads * config.d_v());
     // Query, key and value; the output.
     let biases = if config.attention_biases { 2 * d_k + d_v + d_model } else { 0 };
@@ -113,8 +122,9 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         (true, width) => 2 * d_model * width + width + d_model,
     };
     let one_norm = match config.norm_kind {
-        NormKind::Layer => 2 * d_model,
+        NormKind::Layer | NormKind::Batch => 2 * d_model,
         NormKind::Rms => d_model,
+        NormKind::None => 0,
     };
     let end = match config.norm {
         Norm::Post => 0,
@@ -123,8 +133,8 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     // A layer of the encoder has one attention and one of the decoder two; each sub-layer has a norm.
     let norms = if config.feed_forward { 1 } else { 0 };
     [1, 2].map(|attentions| {
-        let layer = attentions * attention + feed_forward + (attentions + norms) * one_norm;
-        positions + config.layers as i64 * layer + end
+        let layer = attentions * attention + feed_forward + (attentions + norms) * one_norm + relative;
+        positions + biases_of_buckets + config.layers as i64 * layer + end
     })
 }
 
@@ -163,8 +173,9 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
     // Query and output for every position that attends, or key and value for every one attended to.
     let own = 2.0 * d_model * (d_k + d_v);
     let feed_forward = 2.0 * matrices * d_model * config.inner_width() as f64;
+    let relative = 2.0 * relative_vectors(config) * (d_k + d_v);
     let of = |projected: f64, seen: f64, words: f64| ForwardFlops {
-        projections: layers * own * projected,
+        projections: layers * (own * projected + relative * words),
         attention: layers * 2.0 * (d_k + d_v) * seen,
         feed_forward: layers * feed_forward * words,
         ..Default::default()
@@ -174,6 +185,20 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
         of(2.0 * sources, sources * source, sources),
         of(3.0 * targets + sources, targets * (target + source), targets),
     ]
+}
+
+/// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
+fn relative_vectors(config: &ModelConfig) -> f64 {
+    match config.position {
+        Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,
+        Position::Sinusoidal
+        | Position::SinusoidalHalves
+        | Position::Learned
+        | Position::Rotary
+        | Position::Alibi
+        | Position::T5
+        | Position::None => 0.0,
+    }
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
@@ -187,15 +212,22 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let attention = |queries: f64, keys: f64, scores: f64| {
         (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
     };
-    // The norm's input and output, and the mask.
-    let residual = d_model * (2.0 + if_dropped(model.dropout, 1.0));
+    // The norm's input, centred under batch normalisation, its output, and the mask.
+    let normed = match model.norm_kind {
+        NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
+        NormKind::None => 1.0,
+    };
+    let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
     let feed_forward = model.inner_width() as f64
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
+    // With relative positions the queries once more, and the weights summed up by distance.
+    let vectors = relative_vectors(model);
+    let relative = if vectors > 0.0 { d_k + heads * vectors } else { 0.0 };
     let encoder = match model.encoder {
         EncoderKind::SelfAttention => {
             let layer = attention(sources, sources, pairs * source * source)
-                + sources * (residual + last_residual + feed_forward);
+                + sources * (residual + last_residual + feed_forward + relative);
             model.layers as f64 * layer
         }
         EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
@@ -203,6 +235,7 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let decoder = match model.decoder {
         DecoderKind::SelfAttention => {
             let layer = attention(targets, targets, pairs * target * target)
+                + targets * relative
                 + attention(targets, sources, pairs * target * source)
                 + targets * (2.0 * residual + last_residual + feed_forward);
             model.layers as f64 * layer
@@ -231,8 +264,14 @@ fn kept_of_activation(activation: Activation) -> f64 {
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
+    // Scores, and what positions add to them: of all layers, or of one and looked up from the products with all vectors.
+    let (scores, products) = match model.position {
+        Position::Alibi | Position::T5 => (4.0, 0.0),
+        Position::Relative(_) => (4.0, relative_vectors(model)),
+        _ => (3.0, 0.0),
+    };
     let self_attention = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
-        + 3.0 * model.heads as f64 * pairs * longer * longer;
+        + model.heads as f64 * pairs * longer * (scores * longer + products);
     let encoder = match model.encoder {
         EncoderKind::SelfAttention => self_attention,
         EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),

@@ -20,7 +20,8 @@ pub struct BatchShape {
 /// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct ForwardFlops {
-    /// Queries, keys, values and outputs of all attention layers.
+    /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
+    /// vectors of relative positions.
     pub projections: f64,
     /// Queries times keys, and weights times values: what grows with the square of the lengths.
     pub attention: f64,

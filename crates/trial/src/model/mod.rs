@@ -67,7 +67,7 @@ pub struct ModelConfig {
     /// The kind of normalisation.
     pub norm_kind: NormKind,
     /// Number that normalisation adds to the variance, or to the mean square, before it takes the root. The default is
-    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5.
+    /// tensor2tensor's 1e-6; libtorch's own default is 1e-5. Without normalisation it has no effect.
     pub layer_norm_epsilon: f64,
     /// Whether the attention projections have biases. The paper does not mention them, but its parameter counts include
     /// them.
@@ -86,7 +86,6 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub softmax_bias: bool,
     /// Recurrent encoders and decoders; read where one is chosen.
-    #[serde(skip_serializing_if = "RecurrentConfig::is_default")]
     pub recurrent: RecurrentConfig,
 }
 
@@ -134,10 +133,17 @@ pub enum Position {
     SinusoidalHalves,
     /// A trained vector for each position.
     Learned,
+    /// Trained vectors for the distances from -k to k between two tokens, to which larger ones are clipped: one is added
+    /// to each key and one to each value of self-attention. Each layer has its own, which its heads share (Shaw et al.
+    /// 2018). Written `{ relative = k }`.
+    Relative(i64),
     /// Queries and keys of self-attention are turned by angles that grow with the position (Su et al. 2021).
     Rotary,
     /// Scores of self-attention are lowered by the distance, for each head at its own rate (Press et al. 2022).
     Alibi,
+    /// A trained bias on the scores of self-attention for each head and each of 32 buckets of distances; the layers of a
+    /// stack share it (Raffel et al. 2020). Scores stay divided by √d_k, which T5 does not do.
+    T5,
     /// No position encoding: attention does not know the order of the words.
     None,
 }
@@ -194,6 +200,11 @@ pub enum NormKind {
     Layer,
     /// Root-mean-square normalisation, x / √(mean square + epsilon) · scale (Zhang and Sennrich 2019).
     Rms,
+    /// Batch normalisation, (x - mean) / √(variance + epsilon) · scale + offset with the mean and the variance of each
+    /// channel over the real tokens of a micro-batch, and with running ones outside of training (Ioffe and Szegedy 2015).
+    Batch,
+    /// No normalisation.
+    None,
 }
 
 /// How weights are initialised.

@@ -19,6 +19,8 @@ pub const PERPLEXITY: &str = "perplexity";
 pub const WORD_PERPLEXITY: &str = "word_perplexity";
 pub const ACCURACY: &str = "accuracy";
 pub const BLEU: &str = "bleu";
+/// The share of translations that equal their reference.
+pub const EXACT_MATCH: &str = "exact_match";
 /// BLEU of Moses's tokens, compounds split; there where Moses knows the target language.
 pub const ATAT: &str = "atat";
 
@@ -52,6 +54,8 @@ pub struct Metric {
     pub has_signature: bool,
     /// Tested for significance, which needs what the metric counts in each sentence (`sweep/collect`).
     pub tested: bool,
+    /// Recorded on test for each class of source lengths too, where `decoding.length_buckets` states some.
+    pub by_length: bool,
     /// The report draws its learning curve on dev.
     pub curve: bool,
     /// The sets on which the record of a finished run can have it.
@@ -82,6 +86,7 @@ const PLAIN: Metric = Metric {
     logarithmic: false,
     has_signature: false,
     tested: false,
+    by_length: false,
     curve: false,
     recorded: &[DEV, TEST],
     usual: &[],
@@ -90,7 +95,7 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 7] = [
+pub static METRICS: [Metric; 8] = [
     Metric {
         name: LOSS,
         title: "loss",
@@ -139,12 +144,14 @@ pub static METRICS: [Metric; 7] = [
         unit: "of 100",
         has_signature: true,
         tested: true,
+        by_length: true,
         curve: true,
         usual: &[DEV, TEST],
         charted: &[DEV, TEST],
         hparams: &[DEV, TEST],
         ..PLAIN
     },
+    Metric { name: EXACT_MATCH, title: "exact match", unit: "of 1", digits: 4, by_length: true, ..PLAIN },
     Metric { name: ATAT, title: "atat", unit: "of 100", has_signature: true, ..PLAIN },
 ];
 
@@ -180,10 +187,62 @@ pub fn is_final_score(tag: &str) -> bool {
     tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
-/// The metric of a tag, and the set; none of what is not a metric, as `steps`.
+/// The metric of a tag, and the set; none of what is not a metric, as `steps`. Of a class of lengths too.
 pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a str)> {
-    let (set, name) = tag.split_once('/')?;
+    let (set, name) = whole_set(tag).split_once('/')?;
     Some((metrics.iter().find(|metric| metric.name == name)?, set))
+}
+
+/// What stands between a tag and the class of source lengths that a score is of: `test/bleu@11-20`.
+const CLASS: char = '@';
+
+/// The tag without a class of source lengths: that of the score of the whole set.
+pub fn whole_set(tag: &str) -> &str {
+    tag.split(CLASS).next().unwrap_or(tag)
+}
+
+/// Whether a tag is that of a class of source lengths.
+pub fn is_of_class(tag: &str) -> bool {
+    tag.contains(CLASS)
+}
+
+/// A class of sentences by the BPE tokens of their sources, both ends counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LengthClass {
+    pub shortest: usize,
+    /// Absent: any number.
+    pub longest: Option<usize>,
+}
+
+impl LengthClass {
+    /// The classes that `decoding.length_buckets` stands for; none of no bounds.
+    pub fn all(bounds: &[usize]) -> Vec<LengthClass> {
+        let Some(last) = bounds.last() else { return Vec::new() };
+        let first = [1].into_iter().chain(bounds.iter().map(|bound| bound + 1));
+        let closed =
+            first.zip(bounds).map(|(shortest, &bound)| LengthClass { shortest, longest: Some(bound) });
+        closed.chain([LengthClass { shortest: last + 1, longest: None }]).collect()
+    }
+
+    /// Whether a source of so many tokens belongs to the class; an empty line belongs to the shortest.
+    pub fn has(&self, tokens: usize) -> bool {
+        tokens.max(1) >= self.shortest && self.longest.is_none_or(|longest| tokens <= longest)
+    }
+
+    /// The tag of the class's score, where `tag` is that of the whole set.
+    pub fn tag(&self, tag: &str) -> String {
+        format!("{tag}{CLASS}{self}")
+    }
+}
+
+impl std::fmt::Display for LengthClass {
+    /// `11-20`, `21+`.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self.longest {
+            Some(longest) => write!(f, "{}-{longest}", self.shortest),
+            None => write!(f, "{}+", self.shortest),
+        }
+    }
 }
 
 /// The metrics with the sets that `sets` gives of each, set by set.
@@ -221,6 +280,23 @@ mod tests {
         ] {
             assert!(tags.iter().any(|tag| tag == named), "{named} is not in {tags:?}");
         }
+    }
+
+    #[test]
+    fn every_length_is_in_one_class() {
+        assert!(LengthClass::all(&[]).is_empty());
+        let classes = LengthClass::all(&[10, 11, 30]);
+        let shown: Vec<String> = classes.iter().map(|class| class.tag(TEST_BLEU)).collect();
+        assert_eq!(shown, ["test/bleu@1-10", "test/bleu@11-11", "test/bleu@12-30", "test/bleu@31+"]);
+        for tokens in 0..40 {
+            let having: Vec<usize> = (0..4).filter(|&n| classes[n].has(tokens)).collect();
+            let expected = [10, 11, 30].iter().filter(|&&bound| tokens > bound).count();
+            assert_eq!(having, [expected], "{tokens}");
+        }
+        let (metric, set) = find(&METRICS, &shown[2]).unwrap();
+        assert_eq!((metric.name, set), (BLEU, TEST));
+        assert!(is_of_class(&shown[0]) && !is_of_class(TEST_BLEU));
+        assert_eq!(whole_set(&shown[3]), TEST_BLEU);
     }
 
     #[test]

@@ -68,7 +68,11 @@ pub struct DataRecord {
     pub recipe: String,
     /// Hash of the prepared content.
     pub fingerprint: String,
+    /// Pairs that the training draws from.
     pub train_pairs: usize,
+    /// Pairs of the training text that `data.max_train_length` left out; absent where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out_pairs: Option<usize>,
     pub vocabulary: usize,
 }
 

@@ -5,7 +5,7 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::comparison::{Comparison, Significance};
-use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find};
+use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find, is_of_class};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::summary::Summary;
@@ -127,7 +127,7 @@ impl Column {
 
     /// See [`Metric::tested`].
     pub fn is_tested(&self) -> bool {
-        self.metric.is_some_and(|metric| metric.tested)
+        self.metric.is_some_and(|metric| metric.tested) && !is_of_class(&self.name)
     }
 }
 

@@ -3,13 +3,18 @@
 //! Configuration section `[training]`.
 
 pub mod checkpoint_files;
+pub mod examples;
+pub mod learning_rate;
 pub mod memory_estimate;
+pub mod pairs;
 pub mod run_state;
+pub mod schedule;
 pub mod statement;
 pub mod stream;
 pub mod workload;
 
 use crate::data::batch::Batching;
+use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +35,14 @@ pub struct TrainingConfig {
     /// If absent, each row holds one sentence with padding, and batches hold sentences of similar length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed_length: Option<usize>,
-    /// Factor by which the paper's learning rate is multiplied (§5.3).
+    /// How the learning rate follows the number of the update.
+    pub schedule: Schedule,
+    /// Factor by which the paper's learning rate is multiplied (§5.3). The schedule `noam` alone reads it.
     pub learning_rate_scale: f64,
-    /// Number of updates during which the learning rate rises (§5.3).
+    /// The highest learning rate, which the last update of the warm-up has. Every schedule but `noam` needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_learning_rate: Option<f64>,
+    /// Number of updates during which the learning rate rises (§5.3). 1 is no warm-up.
     pub warmup_steps: u64,
     /// Adam's beta 1: decay of the running mean of the gradients (§5.3).
     pub adam_beta1: f64,
@@ -40,6 +50,9 @@ pub struct TrainingConfig {
     pub adam_beta2: f64,
     /// Adam's epsilon: number that is added to the divisor (§5.3).
     pub adam_epsilon: f64,
+    /// Decoupled weight decay: before an update, weights are multiplied by 1 - learning rate * this number (AdamW). Biases
+    /// and the scales and offsets of norms do not decay. 0 is plain Adam, the paper's.
+    pub weight_decay: f64,
     /// Probability that label smoothing moves from the reference token to the others: epsilon_ls (§5.4).
     pub label_smoothing: f64,
     /// Largest gradient norm; larger gradients are scaled down to it. If absent, gradients are not clipped.
@@ -105,11 +118,14 @@ impl Default for TrainingConfig {
             batch_tokens: 25_000,
             micro_batch_tokens: 4_096,
             packed_length: None,
+            schedule: Schedule::Noam,
             learning_rate_scale: 1.0,
+            peak_learning_rate: None,
             warmup_steps: 4_000,
             adam_beta1: 0.9,
             adam_beta2: 0.98,
             adam_epsilon: 1e-9,
+            weight_decay: 0.0,
             label_smoothing: 0.1,
             clip_norm: None,
             early_stopping_patience: None,

@@ -1,17 +1,14 @@
-//! Which pairs each update sees: epochs of micro-batches, taken up to the token budget.
+//! Which examples each update sees: epochs of micro-batches, taken up to the token budget.
 
 use super::TrainingConfig;
+use super::examples::Examples;
 use super::run_state::Progress;
-use crate::data::batch::{Batching, epoch_batches};
-use crate::data::store::Store;
 use crate::error::{Diagnostic, Error, Result};
 
-/// An endless sequence of updates, a pure function of (seed, place).
+/// An endless sequence of updates, a pure function of the examples and the place.
 #[derive(Debug)]
 pub struct BatchStream<'a> {
-    store: &'a Store,
-    seed: u64,
-    batching: Batching,
+    examples: &'a dyn Examples,
     batch_tokens: usize,
     epoch: u64,
     next: usize,
@@ -22,21 +19,19 @@ impl<'a> BatchStream<'a> {
     /// Starts at `progress`, the beginning or a checkpoint's.
     ///
     /// # Errors
-    /// If there is no training pair, or an update would never end; see [`check_budget`].
-    pub fn start(store: &'a Store, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
-        if store.is_empty() {
+    /// If there is no example, or an update would never end; see [`check_budget`].
+    pub fn start(examples: &'a dyn Examples, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
+        let epoch_tokens = examples.epoch_tokens();
+        if epoch_tokens == 0 {
             return Err(Error::user("the training data has no sentence pairs"));
         }
-        check_budget(store.len(), store.target_tokens() + store.len() as u64, config)?;
-        let batches = epoch_batches(store, config.seed, progress.epoch, config.batching());
+        check_budget(epoch_tokens, config)?;
         Ok(BatchStream {
-            store,
-            seed: config.seed,
-            batching: config.batching(),
+            examples,
             batch_tokens: config.batch_tokens,
             epoch: progress.epoch,
             next: progress.micro_batch,
-            batches,
+            batches: examples.epoch(progress.epoch),
         })
     }
 
@@ -48,10 +43,10 @@ impl<'a> BatchStream<'a> {
             if self.next == self.batches.len() {
                 self.epoch += 1;
                 self.next = 0;
-                self.batches = epoch_batches(self.store, self.seed, self.epoch, self.batching);
+                self.batches = self.examples.epoch(self.epoch);
             }
             let batch = &self.batches[self.next];
-            let more = target_tokens(self.store, batch);
+            let more = self.examples.target_tokens(batch);
             let (missing, excess) =
                 (self.batch_tokens as i64 - tokens, tokens + more as i64 - self.batch_tokens as i64);
             if !update.is_empty() && excess > missing {
@@ -61,16 +56,6 @@ impl<'a> BatchStream<'a> {
             tokens += more as i64;
             self.next += 1;
         }
-    }
-
-    /// How its micro-batches become tensors.
-    pub fn batching(&self) -> Batching {
-        self.batching
-    }
-
-    /// Where the pairs are.
-    pub fn store(&self) -> &'a Store {
-        self.store
     }
 
     /// Micro-batches of the epoch that no update took yet.
@@ -88,15 +73,14 @@ impl<'a> BatchStream<'a> {
 /// mistake, and would keep one update busy for as long as it likes.
 const MOST_EPOCHS: u64 = 100;
 
-/// Whether an update ends within a reasonable number of epochs of a text of so many pairs and target tokens, ends of
-/// sentences counted.
+/// Whether an update ends within a reasonable number of epochs of so many target tokens.
 ///
 /// # Errors
 /// A user error with the tokens of an epoch.
-pub fn check_budget(pairs: usize, epoch: u64, config: &TrainingConfig) -> Result<()> {
+pub fn check_budget(epoch: u64, config: &TrainingConfig) -> Result<()> {
     let asked = config.batch_tokens as u64;
     let most = epoch.saturating_mul(MOST_EPOCHS);
-    if pairs == 0 || asked <= most {
+    if epoch == 0 || asked <= most {
         return Ok(());
     }
     let message = format!(
@@ -104,9 +88,4 @@ pub fn check_budget(pairs: usize, epoch: u64, config: &TrainingConfig) -> Result
     );
     let help = format!("use {most} or less; {epoch} make an update of every epoch");
     Err(Diagnostic::new(message).help(help).into())
-}
-
-/// Target tokens of these pairs, end of sentence counted.
-pub fn target_tokens(store: &Store, pairs: &[u32]) -> usize {
-    pairs.iter().map(|&i| store.target_length(i as usize) + 1).sum()
 }

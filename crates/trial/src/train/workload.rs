@@ -1,11 +1,9 @@
 //! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
 
 use super::TrainingConfig;
+use super::examples::Examples;
 use super::run_state::Progress;
-use super::stream::{BatchStream, target_tokens};
-use crate::data::batch::Batching;
-use crate::data::packing;
-use crate::data::store::Store;
+use super::stream::BatchStream;
 use crate::error::Result;
 use crate::model::cost::{BatchShape, Cost};
 
@@ -31,16 +29,16 @@ impl Workload {
     /// the last updates are left out: they would cost batching another one.
     ///
     /// # Errors
-    /// If there is no training pair.
-    pub fn of_store(store: &Store, config: &TrainingConfig) -> Result<Self> {
-        let mut stream = BatchStream::start(store, config, &Progress::default())?;
+    /// If there is no example.
+    pub fn of(examples: &dyn Examples, config: &TrainingConfig) -> Result<Self> {
+        let mut stream = BatchStream::start(examples, config, &Progress::default())?;
         let (mut shapes, mut updates, mut last) = (Vec::new(), 0, 0);
         let short = |updates| updates < LONG_EPOCH;
         while stream.place().0 == 0 && updates < config.steps && (short(updates) || stream.left() > 2 * last)
         {
             let update = stream.next_update();
             last = update.len();
-            shapes.extend(update.iter().map(|pairs| shape(store, pairs, config.batching())));
+            shapes.extend(update.iter().map(|batch| examples.shape(batch)));
             updates += 1;
         }
         Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })
@@ -75,28 +73,11 @@ impl Workload {
     }
 }
 
-/// The shape that these pairs get as a batch.
-pub fn shape(store: &Store, pairs: &[u32], batching: Batching) -> BatchShape {
-    let lengths = |pair| store.lengths(pair);
-    let (rows, widths) = match batching.packed_length {
-        Some(row_length) => {
-            let rows = packing::rows(pairs, lengths, row_length);
-            (rows.len(), packing::shape(rows.iter().map(Vec::as_slice), lengths))
-        }
-        None => (pairs.len(), packing::shape(pairs.chunks(1), lengths)),
-    };
-    BatchShape {
-        pairs: rows as u64,
-        source: widths.source as u64,
-        target: widths.target as u64,
-        scored: target_tokens(store, pairs) as u64,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::pairs::Pairs;
     use super::*;
-    use crate::data::store::StoreWriter;
+    use crate::data::store::{Store, StoreWriter};
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
@@ -114,7 +95,7 @@ mod tests {
         let (_folder, store) = store();
         let config =
             TrainingConfig { steps: 2, batch_tokens: 100, micro_batch_tokens: 100, ..Default::default() };
-        assert_eq!(Workload::of_store(&store, &config).unwrap().updates, 2.0);
+        assert_eq!(Workload::of(&Pairs::of(&store, &config), &config).unwrap().updates, 2.0);
     }
 
     #[test]

@@ -11,22 +11,31 @@ use std::str::FromStr;
 /// What to score, and how. The options of a metric are those of sacreBLEU's command line.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Directories of finished runs whose stored translations are scored. The first of several is the baseline.
-    #[arg(value_name = "RUN", conflicts_with_all = ["hyp", "references"], required_unless_present = "hyp")]
+    /// Directories of finished runs whose stored translations are scored. The first of several is the baseline. With
+    /// --hyp, files of references, as on sacreBLEU's command line.
+    #[arg(value_name = "RUN", required_unless_present = "hyp")]
     pub runs: Vec<PathBuf>,
     /// Set of the runs to score: dev or test. By default both.
     #[arg(long, value_name = "SPLIT", value_parser = evaluated_split, conflicts_with_all = ["hyp", "references"])]
     pub split: Option<Split>,
-    /// Files of translations: one sentence per line or .sgm, plain or gzip, - for standard input. The first of several
-    /// systems is the baseline.
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "references")]
+    /// Files of translations: one sentence per line or .sgm, plain or compressed (.gz, .bz2, .xz, .zst), - for standard
+    /// input. The first of several systems is the baseline.
+    #[arg(short = 'i', long, visible_alias = "input", value_name = "FILE", num_args = 1..)]
     pub hyp: Vec<PathBuf>,
-    /// Files of references: one sentence per line or .sgm, plain or gzip, - for standard input. Several files are
-    /// alternative references.
+    /// Files of references: one sentence per line or .sgm, plain or compressed, - for standard input. Several files are
+    /// alternative references. They can also stand before -i without this option.
     #[arg(long = "ref", value_name = "FILE", num_args = 1.., requires = "hyp")]
     pub references: Vec<PathBuf>,
-    /// Metrics, separated by commas. By default bleu, and for runs whose target language Moses supports also atat.
-    #[arg(long = "metric", value_name = "METRIC", value_enum, value_delimiter = ',')]
+    /// Metrics, separated by commas or blanks. By default bleu, and for runs whose target language Moses supports also
+    /// atat.
+    #[arg(
+        short,
+        long = "metric",
+        visible_alias = "metrics",
+        value_name = "METRIC",
+        value_enum,
+        value_delimiter = ','
+    )]
     pub metrics: Vec<MetricName>,
     /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a. For multi-bleu and atat: moses.
     #[arg(long, value_name = "NAME")]
@@ -38,11 +47,17 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub normalize: Option<Normalization>,
     /// Smoothing of BLEU: exp, floor[=VALUE], add-k[=VALUE] or none. By default exp.
-    #[arg(long, value_name = "METHOD")]
+    #[arg(short, long, visible_alias = "smooth-method", value_name = "METHOD")]
     pub smooth: Option<Smoothing>,
-    /// Average BLEU only over the n-gram orders for which the text is long enough. Useful for single sentences.
+    /// The value of floor or add-k smoothing.
+    #[arg(long, value_name = "VALUE", requires = "smooth")]
+    pub smooth_value: Option<f64>,
+    /// Average BLEU only over the n-gram orders for which the text is long enough. --sentence-level does so always.
     #[arg(long)]
     pub effective_order: bool,
+    /// Longest character n-grams that chrF counts. By default 6.
+    #[arg(long, value_name = "N")]
+    pub chrf_char_order: Option<usize>,
     /// Longest word n-grams that chrF counts: 0 gives chrF, 2 gives chrF++. By default 0.
     #[arg(long, value_name = "N")]
     pub chrf_word_order: Option<usize>,
@@ -52,6 +67,9 @@ pub struct Arguments {
     /// Count white space in chrF.
     #[arg(long)]
     pub chrf_whitespace: bool,
+    /// Lower-case both sides for chrF.
+    #[arg(long)]
+    pub chrf_lowercase: bool,
     /// Decode entities and separate punctuation before computing TER.
     #[arg(long)]
     pub ter_normalized: bool,
@@ -64,7 +82,8 @@ pub struct Arguments {
     /// Distinguish upper and lower case in TER, which ignores case otherwise.
     #[arg(long)]
     pub ter_case_sensitive: bool,
-    /// Lower-case both sides, except for TER, which has its own option. Runs on lower-cased text are always scored so.
+    /// Lower-case both sides for BLEU and multi-BLEU; chrF and TER have options of their own. Runs on lower-cased text are
+    /// always scored so.
     #[arg(long)]
     pub lowercase: bool,
     /// Score every line on its own: one output line per sentence, one column per metric.
@@ -80,7 +99,10 @@ pub struct Arguments {
     #[arg(long)]
     pub paired_ar: bool,
     /// Number of draws for intervals and tests. By default 1000 for bootstrap and 10000 for randomisation.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
+        aliases = ["confidence-n", "paired-bs-n", "paired-ar-n"]
+    )]
     pub resamples: Option<u32>,
     /// Seed of the draws. By default 12345.
     #[arg(long, value_name = "N")]
@@ -91,6 +113,36 @@ pub struct Arguments {
     /// Print JSON with scores at full precision.
     #[arg(long)]
     pub json: bool,
+    /// Print one system's scores as sacreBLEU prints them: text or json, BLEU first, then chrF and TER, with one decimal.
+    #[arg(short, long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<Format>,
+    /// Print nothing but the scores of one system, in that order and with one decimal.
+    #[arg(short = 'b', long, conflicts_with = "json")]
+    pub score_only: bool,
+    /// Number of decimals. By default 2, and 1 with --format and --score-only.
+    #[arg(short, long, value_name = "N", conflicts_with = "json", value_parser = clap::value_parser!(u8).range(0..=17))]
+    pub width: Option<u8>,
+}
+
+/// Forms of output that are sacreBLEU's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line for each metric: name, signature, score, parts.
+    Text,
+    /// An object for each metric.
+    Json,
+}
+
+impl Arguments {
+    /// Whether the output is sacreBLEU's.
+    pub fn as_sacre_bleu(&self) -> bool {
+        self.format.is_some() || self.score_only
+    }
+
+    /// Decimals of scores that people read.
+    pub fn decimals(&self) -> usize {
+        self.width.map_or(if self.as_sacre_bleu() { 1 } else { 2 }, usize::from)
+    }
 }
 
 /// The sets that a finished run has translated.

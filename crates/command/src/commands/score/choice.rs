@@ -5,7 +5,8 @@ use super::input::RunText;
 use crate::error::{Error, Result};
 use crate::moses::Language;
 use crate::score::{
-    BleuConfig, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, TerConfig, TercomTokenizer, Tokenization,
+    BleuConfig, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, Smoothing, TerConfig, TercomTokenizer,
+    Tokenization,
 };
 
 /// A metric with the options that act on it.
@@ -13,7 +14,8 @@ use crate::score::{
 /// # Errors
 /// A user error where options contradict each other.
 fn metric(name: MetricName, arguments: &Arguments, of_runs: Option<&RunText>) -> Result<Box<dyn Metric>> {
-    let lowercase = arguments.lowercase || of_runs.is_some_and(|text| text.lowercase);
+    let of_lowercase_text = of_runs.is_some_and(|text| text.lowercase);
+    let lowercase = arguments.lowercase || of_lowercase_text;
     Ok(match name {
         MetricName::Bleu => Box::new(BleuConfig {
             tokenizer: match arguments.tokenize {
@@ -26,17 +28,18 @@ fn metric(name: MetricName, arguments: &Arguments, of_runs: Option<&RunText>) ->
                 None => Tokenization::default(),
             },
             lowercase,
-            smoothing: arguments.smooth.unwrap_or_default(),
-            effective_order: arguments.effective_order,
+            smoothing: smoothing(arguments)?,
+            // As on sacreBLEU's command line: a sentence of three words has no 4-grams to be right or wrong.
+            effective_order: arguments.effective_order || arguments.sentence_level,
         }),
         MetricName::Chrf => {
             let default = ChrfConfig::default();
             Box::new(ChrfConfig {
+                character_order: arguments.chrf_char_order.unwrap_or(default.character_order),
                 word_order: arguments.chrf_word_order.unwrap_or(default.word_order),
                 beta: arguments.chrf_beta.unwrap_or(default.beta),
-                lowercase,
+                lowercase: arguments.chrf_lowercase || of_lowercase_text,
                 whitespace: arguments.chrf_whitespace,
-                ..default
             })
         }
         MetricName::Ter => Box::new(TerConfig {
@@ -63,13 +66,17 @@ pub(super) fn metrics(
     arguments: &Arguments,
     of_runs: Option<&RunText>,
 ) -> Result<Vec<(&'static str, Box<dyn Metric>)>> {
-    let names = match (&arguments.metrics[..], of_runs) {
+    let mut names = match (&arguments.metrics[..], of_runs) {
         ([], Some(text)) if text.target_language.parse::<Language>().is_ok() => {
             vec![MetricName::Bleu, MetricName::Atat]
         }
         ([], _) => vec![MetricName::Bleu],
         (names, _) => names.to_vec(),
     };
+    if arguments.as_sacre_bleu() {
+        names.sort_by_key(|name| *name as u8);
+        names.dedup();
+    }
     let metrics = names.iter().map(|name| Ok((name.name(), metric(*name, arguments, of_runs)?)));
     let metrics = metrics.collect::<Result<_>>()?;
     every_option_acts(arguments, &names)?;
@@ -91,6 +98,8 @@ fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
         ("--normalize", given.normalize.is_some(), multi_bleu, "--metric multi-bleu or atat"),
         ("--smooth", given.smooth.is_some(), bleu, "--metric bleu"),
         ("--effective-order", given.effective_order, bleu, "--metric bleu"),
+        ("--chrf-char-order", given.chrf_char_order.is_some(), chrf, "--metric chrf"),
+        ("--chrf-lowercase", given.chrf_lowercase, chrf, "--metric chrf"),
         ("--chrf-word-order", given.chrf_word_order.is_some(), chrf, "--metric chrf"),
         ("--chrf-beta", given.chrf_beta.is_some(), chrf, "--metric chrf"),
         ("--chrf-whitespace", given.chrf_whitespace, chrf, "--metric chrf"),
@@ -98,7 +107,12 @@ fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
         ("--ter-no-punct", given.ter_no_punct, ter, "--metric ter"),
         ("--ter-asian-support", given.ter_asian_support, ter, "--metric ter"),
         ("--ter-case-sensitive", given.ter_case_sensitive, ter, "--metric ter"),
-        ("--lowercase", given.lowercase, bleu || chrf || multi_bleu, "other metrics than ter"),
+        (
+            "--lowercase",
+            given.lowercase,
+            bleu || multi_bleu,
+            "--metric bleu, multi-bleu or atat (chrf has --chrf-lowercase)",
+        ),
         ("--resamples", given.resamples.is_some(), drawn, "--confidence, --paired-bs and --paired-ar"),
         ("--seed", given.seed.is_some(), drawn, "--confidence, --paired-bs and --paired-ar"),
     ] {
@@ -107,6 +121,18 @@ fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Smoothing with the value that is given beside it.
+fn smoothing(arguments: &Arguments) -> Result<Smoothing> {
+    match (arguments.smooth.unwrap_or_default(), arguments.smooth_value) {
+        (method, None) => Ok(method),
+        (Smoothing::Floor(_), Some(value)) => Ok(Smoothing::Floor(value)),
+        (Smoothing::AddK(_), Some(value)) => Ok(Smoothing::AddK(value)),
+        (Smoothing::Exp | Smoothing::None, Some(_)) => {
+            Err(Error::user("--smooth-value is for --smooth floor and add-k; leave it out"))
+        }
+    }
 }
 
 /// How multi-BLEU tokenises, if it does. What runs have translated is raw text.

@@ -5,8 +5,10 @@ use crate::data::sentences::TextReader;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::{finished_run, recorded_hypotheses};
+use crate::fetch::compression::{self, Compression};
 use crate::results::metric::{METRICS, Metric, PERPLEXITY, WORD_PERPLEXITY};
-use crate::score::{STANDARD_INPUT, read_segments};
+use crate::score::{STANDARD_INPUT, read_bytes, segments_of, strip_byte_order_mark};
+use crate::telemetry::console::print_message;
 use crate::white_space::trim_end;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +81,13 @@ impl Given {
         let mut sets: Vec<Set> = Vec::new();
         let mut of_runs: Option<RunText> = None;
         for run in runs {
+            if run.is_file() {
+                return Err(Error::user(format!(
+                    "{0} is a file, and no directory of a run; to score translations against it, write \
+                     `ablate score {0} -i TRANSLATIONS`, with - for standard input",
+                    run.display()
+                )));
+            }
             let (experiment, record) = finished_run(run, &[])?;
             let data = prepare::open(&experiment.data, data_root)?;
             let text = RunText {
@@ -117,7 +126,7 @@ impl Given {
 /// The lines of a file; of `.sgm`, `.sgml` and `.xml` the segments, as corpora are read.
 fn read(path: &Path) -> Result<Vec<String>> {
     if path.as_os_str() == STANDARD_INPUT || TextFormat::of_name(path) != TextFormat::Segments {
-        return read_segments(path);
+        return read_lines(path);
     }
     if !path.is_file() {
         return Err(Error::user(format!("{}: there is no such file", path.display())));
@@ -135,6 +144,32 @@ fn read(path: &Path) -> Result<Vec<String>> {
         ))),
         false => Ok(segments),
     }
+}
+
+/// The lines of a text file, plain or compressed by gzip, bzip2, xz or zstd. Tells of a byte-order mark, which is no text.
+///
+/// # Errors
+/// A user error where the file is missing, damaged or no text.
+pub(in crate::commands) fn read_lines(path: &Path) -> Result<Vec<String>> {
+    let (name, bytes) = read_bytes(path)?;
+    let compression = Compression::of_content(&bytes).or_else(|| Compression::of(&name));
+    let bytes = match compression {
+        Some(Compression::Gzip) | None => bytes,
+        Some(compression) => compression::expanded(compression, bytes).map_err(|error| {
+            Error::user(format!(
+                "{name}: not a whole {} file ({error}); a name ending in {} must hold {0} data",
+                compression.name(),
+                compression.ending()
+            ))
+        })?,
+    };
+    let mut segments = segments_of(&name, bytes)?;
+    if strip_byte_order_mark(&mut segments) {
+        print_message(&format!(
+            "{name} begins with a byte-order mark, which is left out here; sacreBLEU takes it for a part of the first word"
+        ));
+    }
+    Ok(segments)
 }
 
 fn shown(paths: &[PathBuf]) -> Vec<String> {

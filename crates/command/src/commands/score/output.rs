@@ -5,20 +5,20 @@ use super::choice::metrics;
 use super::input::{Given, Set};
 use crate::error::{Error, Result};
 use crate::score::{
-    BOOTSTRAP_RESAMPLES, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
-    paired_randomization,
+    BOOTSTRAP_RESAMPLES, Counts, Interval, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence,
+    paired_bootstrap, paired_randomization,
 };
 use serde_json::{Map, Value, json};
 
 /// All that was counted.
-pub(super) struct Report(Vec<Scored>);
+pub(super) struct Report(pub(super) Vec<Scored>);
 
 /// A metric and what it has counted, by set and system.
-struct Scored {
+pub(super) struct Scored {
     name: &'static str,
-    metric: Box<dyn Metric>,
-    signature: String,
-    counts: Vec<Vec<Counts>>,
+    pub(super) metric: Box<dyn Metric>,
+    pub(super) signature: String,
+    pub(super) counts: Vec<Vec<Counts>>,
 }
 
 impl Report {
@@ -107,7 +107,7 @@ impl Report {
     ///
     /// # Errors
     /// A user error where there are two sets.
-    pub fn sentence_table(&self) -> Result<String> {
+    pub fn sentence_table(&self, arguments: &Arguments) -> Result<String> {
         let column = |scored: &Scored| -> Vec<f64> {
             scored.counts[0][0].rows().map(|row| scored.metric.score(row)).collect()
         };
@@ -117,7 +117,9 @@ impl Report {
         let columns: Vec<Vec<f64>> = self.0.iter().map(column).collect();
         let mut text = String::new();
         for line in 0..columns.first().map_or(0, Vec::len) {
-            let scores: Vec<String> = columns.iter().map(|column| format!("{:.2}", column[line])).collect();
+            let decimals = arguments.decimals();
+            let scores: Vec<String> =
+                columns.iter().map(|column| format!("{:.decimals$}", column[line])).collect();
             text += &(scores.join("\t") + "\n");
         }
         Ok(text)
@@ -130,14 +132,18 @@ impl Scored {
         let (metric, counts, baseline) =
             (self.metric.as_ref(), &self.counts[set][system], &self.counts[set][0]);
         let sum = counts.sum();
-        let (mut line, mut json) = (metric.line(&sum), metric.json(&sum));
+        let decimals = arguments.decimals();
+        let mut line = format!("{} = {:.decimals$}", metric.name(), metric.score(&sum));
+        if let Some(details) = metric.details(&sum) {
+            line += &format!(" {details}");
+        }
+        let mut json = metric.json(&sum);
         let seed = arguments.seed.unwrap_or(RESAMPLING_SEED);
         if arguments.sentence_level {
             json["sentences"] = counts.rows().map(|row| metric.score(row)).collect();
         }
-        if let Some(resamples) = bootstrap_resamples(arguments) {
-            let interval = confidence(metric, counts, resamples, seed)?;
-            line += &format!(" (μ = {:.2} ± {:.2})", interval.mean, interval.half_width);
+        if let Some(interval) = self.interval(set, system, arguments)? {
+            line += &format!(" (μ = {:.decimals$} ± {:.decimals$})", interval.mean, interval.half_width);
             json["confidence"] = json!(interval);
         }
         let p_value = match (randomization_trials(arguments), bootstrap_resamples(arguments)) {
@@ -154,6 +160,18 @@ impl Scored {
             json["p_value"] = json!(p_value);
         }
         Ok((line, json))
+    }
+
+    /// The confidence interval of one system's score on one set, if it is asked for.
+    pub(super) fn interval(
+        &self,
+        set: usize,
+        system: usize,
+        arguments: &Arguments,
+    ) -> Result<Option<Interval>> {
+        let seed = arguments.seed.unwrap_or(RESAMPLING_SEED);
+        let of = |resamples| confidence(self.metric.as_ref(), &self.counts[set][system], resamples, seed);
+        bootstrap_resamples(arguments).map(of).transpose()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::experiment::provenance::commit;
 use crate::files;
 use crate::model::mode::Mode;
 use crate::model::{Network, VocabularySizes};
+use crate::task;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::loss::cross_entropy;
 use crate::train::run_state::Progress;
@@ -33,7 +34,8 @@ pub struct Exported {
 /// As [`BatchStream::start`].
 pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Result<Vec<Vec<Vec<u32>>>> {
     let start = Progress::default();
-    let mut stream = BatchStream::start(store, &experiment.training, &start)?;
+    let source = task::of(experiment).batches(store);
+    let mut stream = BatchStream::start(&*source, &experiment.training, &start)?;
     Ok((0..count).map(|_| stream.next_update()).collect())
 }
 

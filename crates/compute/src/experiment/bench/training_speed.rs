@@ -12,16 +12,17 @@ use crate::model::Network;
 use crate::model::cost::Cost;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, Split as Laps, Stopwatch, lap};
+use crate::task;
 use crate::telemetry::Telemetry;
 use crate::train::TrainingConfig;
 use crate::train::adam::Adam;
+use crate::train::batch_source::BatchSource;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::ranks::Ranks;
 use crate::train::run_state::{Progress, RunState};
 use crate::train::step::StepStats;
 use crate::train::stream::BatchStream;
 use crate::train::trainer::{Monitor, Trainer};
-use crate::train::workload::shape;
 use serde::Serialize;
 use std::time::Instant;
 use tch::Device;
@@ -180,10 +181,12 @@ pub fn measure(
         stopwatch: None,
         laps: Vec::new(),
     };
+    let task = task::of(experiment);
+    let batches = task.batches(store);
     let trainer = Trainer {
         model,
         config: &config,
-        store,
+        batches: &*batches,
         checkpoints: Some(&checkpoints),
         ranks: &Ranks::alone(),
         stop: &StopFlag::never(),
@@ -195,7 +198,7 @@ pub fn measure(
         Err(Error::Paused { .. }) | Ok(_) => {}
         Err(error) => return Err(error),
     }
-    let flops = flops_of(&watch.rates, store, &config, cost)?;
+    let flops = flops_of(&watch.rates, &*batches, &config, cost)?;
     let over = |value: &dyn Fn(&Timed) -> f64| median(watch.rates.iter().map(value).collect());
     let flops_per_second =
         median(watch.rates.iter().zip(&flops).map(|(update, flops)| flops / update.seconds).collect());
@@ -219,14 +222,19 @@ pub fn measure(
 }
 
 /// Operations of each of these updates, whose batches are a pure function of their place.
-fn flops_of(updates: &[Timed], store: &Store, config: &TrainingConfig, cost: &Cost) -> Result<Vec<f64>> {
+fn flops_of(
+    updates: &[Timed],
+    source: &dyn BatchSource,
+    config: &TrainingConfig,
+    cost: &Cost,
+) -> Result<Vec<f64>> {
     let start = Progress::default();
-    let mut stream = BatchStream::start(store, config, &start)?;
+    let mut stream = BatchStream::start(source, config, &start)?;
     let mut batches = (1..).map(|step| (step, stream.next_update()));
     let of = |update: &Timed| {
         let found = batches.find(|(step, _)| *step == update.step);
         found.map_or(0.0, |(_, pairs)| {
-            pairs.iter().map(|pairs| cost.forward(&shape(store, pairs, config.batching())).training()).sum()
+            pairs.iter().map(|pairs| cost.forward(&source.shape(pairs)).training()).sum()
         })
     };
     Ok(updates.iter().map(of).collect())

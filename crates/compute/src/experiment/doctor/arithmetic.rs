@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::experiment::single_update::single_update;
 use crate::experiment::stand_in::Scratch;
 use crate::model::mode::Mode;
-use crate::model::{self, ModelConfig, Network, Norm};
+use crate::model::{self, ModelConfig, Network, Norm, Position};
 use crate::train::adam::Adam;
 use crate::train::step::Updates;
 use crate::train::{Precision, TrainingConfig};
@@ -62,15 +62,20 @@ struct Case {
 }
 
 /// Heads that fused attention takes, with and without several sentences a row, and heads that it does not take
-/// (d_k ≠ d_v), with the other norm.
-fn cases() -> [Case; 3] {
+/// (d_k ≠ d_v), with the other norm; a trained bias on the scores, which fused attention takes, and vectors for
+/// distances, which it does not.
+fn cases() -> [Case; 5] {
     let plain =
         ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
     let other = ModelConfig { norm: Norm::Pre, d_k: Some(12), ..plain.clone() };
+    let at = |position| ModelConfig { position, ..plain.clone() };
+    let (biases, vectors) = (at(Position::T5), at(Position::Relative(4)));
     [
         Case { name: "post-norm, d_k = d_v = 16", model: plain.clone(), packed_length: None },
         Case { name: "the same, packed rows", model: plain, packed_length: Some(50) },
         Case { name: "pre-norm, d_k = 12, d_v = 16", model: other, packed_length: None },
+        Case { name: "T5's biases", model: biases, packed_length: None },
+        Case { name: "relative positions, packed rows", model: vectors, packed_length: Some(50) },
     ]
 }
 

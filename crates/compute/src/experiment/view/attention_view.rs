@@ -2,13 +2,13 @@
 
 use crate::data::tokenizer::{BOS, EOS, Tokenizer};
 use crate::error::Result;
-use crate::experiment::evaluate::Translated;
 use crate::experiment::work::Work;
 use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
+use crate::task::Output;
 use tch::{Kind, Tensor};
 
 /// The maps that `[run]` asks for.
-pub fn record(work: &Work, dev: &Translated) -> Result<Attention> {
+pub fn record(work: &Work, dev: &Output) -> Result<Attention> {
     let run = &work.experiment.run;
     let store = &work.stores.dev;
     let mut sentences = Vec::new();

@@ -50,9 +50,9 @@ impl CellLayer {
             cell,
             hidden,
             input_weight: input.variable("weight", &[rows, inputs], weights),
-            input_bias: input.variable("bias", &[rows], bias),
+            input_bias: input.bias("bias", &[rows], bias),
             state_weight: state.variable("weight", &[rows, hidden], weights),
-            state_bias: recurrent_biases.then(|| state.variable("bias", &[rows], Start::Zeros)),
+            state_bias: recurrent_biases.then(|| state.bias("bias", &[rows], Start::Zeros)),
         }
     }
 

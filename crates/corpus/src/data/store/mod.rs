@@ -25,7 +25,19 @@ pub fn shard_path(path: &Path, number: usize) -> PathBuf {
 #[derive(Debug)]
 pub struct Store {
     shards: Vec<Shard>,
-    pairs: usize,
+    /// Pairs of all files.
+    stored: usize,
+    /// The pairs that are seen, where not all are.
+    seen: Option<Seen>,
+}
+
+/// A part of the stored pairs.
+#[derive(Debug)]
+struct Seen {
+    /// Their numbers among the stored ones, in order.
+    pairs: Vec<u32>,
+    source_tokens: u64,
+    target_tokens: u64,
 }
 
 /// One file of a store.
@@ -75,8 +87,29 @@ impl Store {
                 break;
             }
         }
-        let pairs = shards.iter().map(Shard::len).sum();
-        Ok(Store { shards, pairs })
+        let stored = shards.iter().map(Shard::len).sum();
+        Ok(Store { shards, stored, seen: None })
+    }
+
+    /// The same store without the pairs of which a side has more than `length` ids; the others keep their order.
+    pub fn without_longer_than(mut self, length: usize) -> Self {
+        let mut seen = Seen { pairs: Vec::new(), source_tokens: 0, target_tokens: 0 };
+        for pair in 0..self.stored {
+            let (shard, place) = self.stored_at(pair);
+            let [source, target] = [Side::Source, Side::Target].map(|side| shard.range(side, place).len());
+            if source.max(target) <= length {
+                seen.pairs.push(pair as u32);
+                seen.source_tokens += source as u64;
+                seen.target_tokens += target as u64;
+            }
+        }
+        self.seen = Some(seen);
+        self
+    }
+
+    /// Pairs that are stored and not seen.
+    pub fn left_out(&self) -> usize {
+        self.stored - self.len()
     }
 
     /// Reads every byte, on two threads where there are several shards.
@@ -94,7 +127,7 @@ impl Store {
 
     /// Number of pairs.
     pub fn len(&self) -> usize {
-        self.pairs
+        self.seen.as_ref().map_or(self.stored, |seen| seen.pairs.len())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -135,17 +168,24 @@ impl Store {
 
     /// Number of source ids of all pairs.
     pub fn source_tokens(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.header.source_ids).sum()
+        let all = || self.shards.iter().map(|shard| shard.header.source_ids).sum();
+        self.seen.as_ref().map_or_else(all, |seen| seen.source_tokens)
     }
 
     /// Number of target ids of all pairs.
     pub fn target_tokens(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.header.target_ids).sum()
+        let all = || self.shards.iter().map(|shard| shard.header.target_ids).sum();
+        self.seen.as_ref().map_or_else(all, |seen| seen.target_tokens)
     }
 
     /// The shard that holds a pair, and its number there.
     fn place(&self, pair: usize) -> (&Shard, usize) {
         assert!(pair < self.len(), "pair {pair} of a store of {}", self.len());
+        self.stored_at(self.seen.as_ref().map_or(pair, |seen| seen.pairs[pair] as usize))
+    }
+
+    /// As [`place`](Self::place), among all stored pairs.
+    fn stored_at(&self, pair: usize) -> (&Shard, usize) {
         let shard = &self.shards[self.shards.partition_point(|shard| shard.first <= pair) - 1];
         (shard, pair - shard.first)
     }
@@ -288,6 +328,29 @@ mod tests {
                         (source.len(), target.len())
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn longer_pairs_can_be_left_out() {
+        for shard_pairs in 1..6 {
+            let (_directory, path) = written_in_shards(1000, shard_pairs);
+            for length in 0..4 {
+                let store = opened_and_verified(&path).unwrap().without_longer_than(length);
+                let kept: Vec<_> = PAIRS
+                    .iter()
+                    .filter(|(source, target)| source.len().max(target.len()) <= length)
+                    .collect();
+                assert_eq!((store.len(), store.left_out()), (kept.len(), PAIRS.len() - kept.len()));
+                for (pair, (source, target)) in kept.iter().enumerate() {
+                    assert_eq!((&*store.source(pair), &*store.target(pair)), (*source, *target));
+                    assert_eq!(store.lengths(pair as u32), (source.len(), target.len()));
+                }
+                let tokens =
+                    |side: fn(&(&[u32], &[u32])) -> usize| kept.iter().map(|pair| side(pair)).sum::<usize>();
+                assert_eq!(store.source_tokens(), tokens(|(source, _)| source.len()) as u64);
+                assert_eq!(store.target_tokens(), tokens(|(_, target)| target.len()) as u64);
             }
         }
     }

@@ -140,7 +140,9 @@ impl Shared {
                 return state;
             }
         };
-        TrialState::new(state.state, steps, why)
+        // Why a run is to be moved away is told in any case.
+        let why = [state.why.filter(|_| state.state == StateKind::Changed), Some(why)];
+        TrialState::new(state.state, steps, why.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
 use crate::train::checkpoint_files::checkpoint_bytes;
 use crate::train::memory_estimate::MemoryEstimate;
+use crate::train::pairs::Pairs;
 use crate::train::workload::Workload;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -161,8 +162,11 @@ impl<'a> CostEstimator<'a> {
             return Ok(known.clone());
         }
         let workload = match corpus {
-            Some(corpus) => Workload::of_store(&corpus.split_unverified(Split::Train)?, training)?,
-            None => Workload::assumed(training, experiment.data.max_length),
+            Some(corpus) => {
+                let store = corpus.split_unverified(Split::Train)?;
+                Workload::of(&Pairs::of(&store, training), training)?
+            }
+            None => Workload::assumed(training, experiment.data.longest_trained()),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }

@@ -191,11 +191,6 @@ impl Cell {
 }
 
 impl RecurrentConfig {
-    /// Whether this is the default, which files leave out.
-    pub fn is_default(&self) -> bool {
-        *self == RecurrentConfig::default()
-    }
-
     pub fn attention_width(&self) -> i64 {
         self.attention_width.unwrap_or(self.hidden)
     }

@@ -1,0 +1,126 @@
+//! How sharp attention is in each layer (`run.attention_statistics`): what a score function or the width of its keys does
+//! to the softmax behind it (Vaswani et al. 2017, §3.2.1).
+
+use crate::data::store::Store;
+use crate::data::tokenizer::{BOS, EOS};
+use crate::model::Network;
+use tch::{Kind, Tensor};
+
+/// A row whose largest weight is above this one attends to one token alone; the gradient that reaches its scores is
+/// close to 0.
+const SHARP: f64 = 0.99;
+
+/// Sums over the rows of one layer: a row is what one head does at one position.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Sharpness {
+    rows: f64,
+    /// Nats.
+    entropy: f64,
+    /// Rows with a weight above [`SHARP`].
+    sharp: f64,
+}
+
+impl Sharpness {
+    /// Adds the rows of a map [H, Q, K], each of which sums to 1.
+    fn add(&mut self, map: &Tensor) {
+        let map = map.to_kind(Kind::Double);
+        self.rows += map.size()[..2].iter().product::<i64>() as f64;
+        // -p ln p, and 0 where p is 0.
+        self.entropy += map.special_entr().sum(Kind::Double).double_value(&[]);
+        // No row has two such weights.
+        self.sharp += map.gt(SHARP).sum(Kind::Double).double_value(&[]);
+    }
+}
+
+/// Entropy and share of sharp rows by tag, as means over heads and positions of the first `sentences` of a set: of the
+/// encoder's layers, of the decoder's, and of the decoder's attention to the encoder. The model reads each source and
+/// its reference, as in training and without dropout. Nothing of layers that record no attention.
+pub fn measure(model: &dyn Network, store: &Store, sentences: usize) -> Vec<(String, f64)> {
+    let mut kinds: [(&str, Vec<Sharpness>); 3] =
+        ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
+    for pair in 0..sentences.min(store.len()) {
+        let source: Vec<u32> = store.source(pair).into_iter().chain([EOS]).collect();
+        let target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        let [source, target] = [source, target].map(|ids| {
+            let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
+            Tensor::from_slice(&ids).unsqueeze(0).to_device(model.device())
+        });
+        let maps = model.attention_maps(&source, &target);
+        for ((_, layers), maps) in kinds.iter_mut().zip([&maps.encoder, &maps.decoder, &maps.cross]) {
+            layers.resize(maps.len(), Sharpness::default());
+            layers.iter_mut().zip(maps).for_each(|(layer, map)| layer.add(map));
+        }
+    }
+    let tags = |(kind, layers): (&str, Vec<Sharpness>)| {
+        let of_layer = move |(number, layer): (usize, Sharpness)| {
+            let place = format!("attention/{kind}_{number}");
+            let Sharpness { rows, entropy, sharp } = layer;
+            [(format!("{place}_entropy"), entropy / rows), (format!("{place}_above_0.99"), sharp / rows)]
+        };
+        (1..).zip(layers).flat_map(of_layer).collect::<Vec<_>>()
+    };
+    kinds.into_iter().flat_map(tags).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::StoreWriter;
+    use crate::model::{EncoderDecoder, ModelConfig};
+    use tch::Device;
+
+    /// Two heads of two positions each, by hand: entropies 0, ln 2, ln 4 and
+    /// -(0.995 ln 0.995 + 0.005 ln 0.005) = 0.03147907 nats; two of the four rows are sharp.
+    #[test]
+    fn entropy_and_sharp_rows_are_those_computed_by_hand() {
+        let rows = [1.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25, 0.995, 0.005, 0.0, 0.0];
+        let mut layer = Sharpness::default();
+        layer.add(&Tensor::from_slice(&rows).view([2, 2, 4]));
+        layer.add(&Tensor::from_slice(&[0.98f32, 0.02]).view([1, 1, 2]));
+        assert_eq!((layer.rows, layer.sharp), (5.0, 2.0));
+        let by_hand = 2f64.ln() + 4f64.ln() + 0.031_479_065_9 + 0.098_039_113;
+        assert!((layer.entropy - by_hand).abs() < 1e-6, "{} and {by_hand}", layer.entropy);
+    }
+
+    /// Of a model whose queries are 0, every position attends to all that it sees alike: entropies are logarithms of
+    /// numbers of tokens.
+    #[test]
+    fn a_model_that_attends_evenly_has_the_entropy_of_even_weights() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dev.store");
+        let mut writer = StoreWriter::create(&path, 20, [0; 32]).unwrap();
+        writer.push(&[4, 5, 6], &[7]).unwrap();
+        writer.push(&[8], &[9, 10]).unwrap();
+        writer.push(&[11], &[12]).unwrap();
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let config =
+            ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, dropout: 0.5, ..Default::default() };
+        let model = EncoderDecoder::build(&config, 20, 1, Kind::Float, Device::Cpu);
+        for (path, variable) in model.weights().named() {
+            if path.contains(".query.") {
+                let _ = tch::no_grad(|| variable.shallow_clone().zero_());
+            }
+        }
+        assert!(measure(&model, &store, 0).is_empty());
+        let found = measure(&model, &store, 2);
+        // Sources of 4 and 2 tokens, targets of 2 and 3, of which position n sees n.
+        let encoder = (4.0 * 4f64.ln() + 2.0 * 2f64.ln()) / 6.0;
+        let decoder = (2.0 * 2f64.ln() + 3f64.ln()) / 5.0;
+        let cross = (2.0 * 4f64.ln() + 3.0 * 2f64.ln()) / 5.0;
+        // The first position of a target sees itself alone.
+        let expected = [("encoder", encoder, 0.0), ("decoder", decoder, 2.0 / 5.0), ("cross", cross, 0.0)];
+        let mut rest = found.iter();
+        for (kind, entropy, sharp) in expected {
+            for layer in 1..=2 {
+                for (what, value) in [("entropy", entropy), ("above_0.99", sharp)] {
+                    let (tag, number) = rest.next().unwrap();
+                    assert_eq!(tag, &format!("attention/{kind}_{layer}_{what}"));
+                    assert!((number - value).abs() < 1e-6, "{tag}: {number}, not {value}");
+                }
+            }
+        }
+        assert!(rest.next().is_none());
+        assert_eq!(measure(&model, &store, 3), measure(&model, &store, 99));
+    }
+}

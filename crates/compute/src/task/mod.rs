@@ -1,0 +1,73 @@
+//! What a model learns to do, as training and evaluation see it: [`Task`]. [`of`] is the only place that chooses one.
+
+pub mod output;
+pub mod pairs;
+pub mod translation;
+
+pub use output::{Output, Score};
+
+use crate::config::Experiment;
+use crate::data::prepared::Prepared;
+use crate::data::{Split, store::Store};
+use crate::error::Result;
+use crate::model::Network;
+use crate::signal::StopFlag;
+use crate::train::batch_source::BatchSource;
+use crate::train::likelihood::Likelihood;
+use translation::Translation;
+
+/// How batches are made from a store, and what a run measures.
+pub trait Task {
+    /// The examples of a training text.
+    fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a>;
+
+    /// How probable the model finds the targets of a set. Loss, perplexities and accuracy follow from it.
+    ///
+    /// # Errors
+    /// A user error if the model cannot take an example.
+    fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood>;
+
+    /// Lets the model write what it has to say to a set, and scores that.
+    ///
+    /// # Errors
+    /// If text cannot be read, the model does not write, or `stop` was raised.
+    fn output(
+        &self,
+        model: &dyn Network,
+        data: &Prepared,
+        store: &Store,
+        split: Split,
+        stop: &StopFlag,
+    ) -> Result<Output>;
+
+    /// What the model writes for the first `count` sentences of the dev set, laid out to be read. Cheap, and the same for
+    /// every setting of the search.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output).
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String>;
+
+    /// The scores of hypotheses against one reference each, which training can measure, too.
+    ///
+    /// # Errors
+    /// If there is not one reference for each hypothesis.
+    fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>>;
+
+    /// The scores that are measured only when training is over, by the name of their metric.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    fn further_scores(
+        &self,
+        hypotheses: &[String],
+        references: &[String],
+    ) -> Result<Vec<(&'static str, f64)>>;
+
+    /// How the [scores](Self::scores) are computed, for the record.
+    fn signature(&self) -> String;
+}
+
+/// The task of an experiment.
+pub fn of(experiment: &Experiment) -> Box<dyn Task + '_> {
+    Box::new(Translation { experiment })
+}

@@ -1,0 +1,55 @@
+//! What a model has written for a set, and its scores.
+
+use crate::results::render::markdown;
+
+/// What a model has written for the sentences of a set.
+pub struct Output {
+    pub sources: Vec<String>,
+    pub hypotheses: Vec<String>,
+    /// The hypotheses as token ids, without `</s>`.
+    pub tokens: Vec<Vec<u32>>,
+    pub references: Vec<String>,
+    pub scores: Vec<Score>,
+}
+
+/// How good hypotheses are.
+pub struct Score {
+    /// The metric's name in [`METRICS`](crate::results::metric::METRICS).
+    pub metric: &'static str,
+    pub value: f64,
+    /// In words, with what it is made of.
+    pub text: String,
+}
+
+impl Output {
+    /// The first `count` sentences with their references, as a Markdown table.
+    pub fn samples(&self, count: usize) -> String {
+        side_by_side(&self.sources, &self.hypotheses[..count.min(self.hypotheses.len())], &self.references)
+    }
+}
+
+/// As many sentences as have a hypothesis, as a Markdown table.
+pub(super) fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]) -> String {
+    let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
+    for ((source, hypothesis), reference) in sources.iter().zip(hypotheses).zip(references) {
+        let [source, hypothesis, reference] =
+            [source, hypothesis, reference].map(|text| markdown::escape(text));
+        table += &format!("| {source} | {hypothesis} | {reference} |\n");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_stand_side_by_side_whatever_they_hold() {
+        let lines = |text: &str| text.split('/').map(String::from).collect::<Vec<_>>();
+        let table = side_by_side(&lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
+        assert_eq!(
+            table,
+            "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s> | z |\n"
+        );
+    }
+}

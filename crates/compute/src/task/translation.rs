@@ -1,0 +1,88 @@
+//! Translation: pairs of sentences, decoding by search, BLEU.
+
+use super::output::side_by_side;
+use super::pairs;
+use super::{Output, Score, Task};
+use crate::config::Experiment;
+use crate::data::prepared::Prepared;
+use crate::data::{Split, store::Store};
+use crate::decode::DecodingConfig;
+use crate::decode::translate::translate;
+use crate::error::Result;
+use crate::model::Network;
+use crate::results::metric::{ATAT, BLEU};
+use crate::signal::StopFlag;
+use crate::train::batch_source::BatchSource;
+use crate::train::likelihood::Likelihood;
+use crate::train::pairs::Pairs;
+use ablate_trial::experiment::translations::{atat_bleu, bleu_config, score_translations};
+
+/// An experiment that trains a model to translate.
+pub struct Translation<'a> {
+    pub experiment: &'a Experiment,
+}
+
+impl Task for Translation<'_> {
+    fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
+        Box::new(Pairs::of(store, &self.experiment.training))
+    }
+
+    fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
+        pairs::likelihood(model, store, self.experiment.training.micro_batch_tokens)
+    }
+
+    fn output(
+        &self,
+        model: &dyn Network,
+        data: &Prepared,
+        store: &Store,
+        split: Split,
+        stop: &StopFlag,
+    ) -> Result<Output> {
+        let text = data.text(split)?;
+        let sources = data.sources_to_translate(store, store.len());
+        let found = translate(
+            model,
+            &self.experiment.decoding,
+            data.tokenizers.target().len(),
+            &sources,
+            1,
+            stop,
+            &mut |_| (),
+        )?;
+        let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
+        let scores = self.scores(&hypotheses, &text.target)?;
+        Ok(Output { sources: text.source, hypotheses, tokens, references: text.target, scores })
+    }
+
+    /// Translates greedily.
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
+        let text = data.text(Split::Dev)?;
+        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
+        let sources = data.sources_to_translate(store, count);
+        let vocabulary = data.tokenizers.target().len();
+        // Too little work to be stopped in: the training loop looks at the flag right after it.
+        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
+        let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
+        Ok(side_by_side(&text.source, &hypotheses, &text.target))
+    }
+
+    fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>> {
+        let bleu = score_translations(self.experiment, hypotheses, references)?;
+        Ok(vec![Score { metric: BLEU, value: bleu.score, text: bleu.to_string() }])
+    }
+
+    fn further_scores(
+        &self,
+        hypotheses: &[String],
+        references: &[String],
+    ) -> Result<Vec<(&'static str, f64)>> {
+        let atat = atat_bleu(self.experiment, hypotheses, references)?;
+        Ok(atat.map(|score| (ATAT, score)).into_iter().collect())
+    }
+
+    fn signature(&self) -> String {
+        bleu_config(self.experiment).signature(1).to_string()
+    }
+}

@@ -1,0 +1,12 @@
+//! Where training finds its micro-batches as tensors.
+
+use super::examples::Examples;
+use crate::data::collate::Batch;
+use crate::error::Result;
+use tch::Device;
+
+/// Examples that become tensors.
+pub trait BatchSource: Examples {
+    /// A micro-batch as tensors.
+    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch>;
+}

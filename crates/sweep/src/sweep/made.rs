@@ -1,0 +1,252 @@
+//! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
+//! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
+
+use crate::config::load::{SET, load_table};
+use crate::config::parse::parse_value;
+use crate::config::toml_tree::{Node, Table};
+use crate::config::validate::is_directory_name;
+use crate::error::{Error, Result};
+use crate::files;
+use std::path::{Component, Path, PathBuf};
+
+/// What the option is called in messages.
+const AXIS: &str = "--axis";
+/// The folder of sweeps in a clone.
+const SWEEPS: &str = "sweeps";
+/// Keys that sweep files have and experiments have not.
+const SWEEP_KEYS: [&str; 11] =
+    ["seeds", "row", "section", "axes", "zip", "point", "random", "include", "table", "workers", "set"];
+/// Sections that experiments have and sweep files have not.
+const EXPERIMENT_KEYS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
+
+/// A setting and the values that it takes in turn.
+#[derive(Debug, Clone, PartialEq)]
+struct Axis {
+    key: String,
+    values: Vec<Node>,
+}
+
+/// A sweep that a command line states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MadeSweep {
+    experiment: PathBuf,
+    axes: Vec<Axis>,
+    seeds: Vec<u64>,
+    /// The settings of `--set` with one value, for all rows.
+    pub sets: Vec<String>,
+}
+
+impl MadeSweep {
+    /// From the words of `ablate sweep FILE --axis … --seeds … --set …`; none where they state no sweep of their own.
+    ///
+    /// # Errors
+    /// A user error for a file that cannot be read, one that is a sweep already although the words make one, or an
+    /// experiment without such words; and for words that are no setting with values.
+    pub fn of(file: &Path, axes: &[String], seeds: &[u64], sets: &[String]) -> Result<Option<MadeSweep>> {
+        let (several, sets): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| has_several(set));
+        let stated = several.iter().map(|set| (SET, set.as_str()));
+        let stated: Vec<(&str, &str)> = axes.iter().map(|axis| (AXIS, axis.as_str())).chain(stated).collect();
+        let (table, _) = load_table(file)?;
+        let has = |table: &Table, keys: &[&str]| keys.iter().any(|key| table.get(key).is_some());
+        let is_sweep = has(&table, &SWEEP_KEYS);
+        if stated.is_empty() && seeds.is_empty() {
+            if is_sweep || !has(&table, &EXPERIMENT_KEYS) {
+                return Ok(None);
+            }
+            return Err(Error::user(format!(
+                "{0} is an experiment, and no sweep; `ablate train {0}` trains it, and `ablate sweep {0} --axis \
+                 model.dropout=0.1,0.2 --seeds 1,2,3` makes a sweep of it",
+                file.display()
+            )));
+        }
+        if is_sweep {
+            return Err(Error::user(format!(
+                "{} is a sweep file, whose own [axes] and `seeds` state what varies; add the values there, or give the \
+                 experiment instead of it",
+                file.display()
+            )));
+        }
+        let axes = stated.into_iter().map(|(option, word)| axis(option, word)).collect::<Result<_>>()?;
+        let seeds = if seeds.is_empty() { vec![1] } else { seeds.to_vec() };
+        Ok(Some(MadeSweep {
+            experiment: file.to_path_buf(),
+            axes,
+            seeds,
+            sets: sets.into_iter().cloned().collect(),
+        }))
+    }
+
+    /// Writes the sweep into `file`, or into one that is called by the experiment and what varies: in sweeps/ where there
+    /// is such a folder. A file that states the same sweep stays.
+    ///
+    /// # Errors
+    /// A user error where another sweep is there.
+    pub fn save(&self, file: Option<&Path>) -> Result<SavedSweep> {
+        let path = file.map_or_else(|| self.path(), Path::to_path_buf);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let text = self.text(folder)?;
+        if let Some(there) = files::read_if_exists(&path)? {
+            if there == text.as_bytes() {
+                return Ok(SavedSweep { path, is_new: false });
+            }
+            return Err(Error::user(format!(
+                "{} is there and states another sweep; remove it, or save this one elsewhere with --save FILE",
+                path.display()
+            )));
+        }
+        files::write_atomically(&path, text.as_bytes())?;
+        Ok(SavedSweep { path, is_new: true })
+    }
+
+    fn path(&self) -> PathBuf {
+        let stem = self.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let keys = self.axes.iter().map(|axis| axis.key.rsplit('.').next().unwrap_or(&axis.key).to_string());
+        let mut name = std::iter::once(stem).chain(keys).collect::<Vec<_>>().join("-");
+        if self.axes.is_empty() {
+            name += "-seeds";
+        }
+        let name = if is_directory_name(&name) { name } else { "sweep".to_string() };
+        let folder = if Path::new(SWEEPS).is_dir() { SWEEPS } else { "" };
+        Path::new(folder).join(format!("{name}.toml"))
+    }
+
+    /// The file's text, with the experiment's path as seen from `folder`.
+    fn text(&self, folder: &Path) -> Result<String> {
+        let base = seen_from(folder, &self.experiment)?;
+        let base = base.to_str().ok_or_else(|| {
+            Error::user(format!("{}: the path of a base must be UTF-8", self.experiment.display()))
+        })?;
+        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        let mut text = format!(
+            "# Made by `ablate sweep` from the words of its command line.\nbase = {}\nseeds = [{}]\n",
+            toml_edit::Value::from(base),
+            seeds.join(", ")
+        );
+        if !self.axes.is_empty() {
+            text += "\n[axes]\n";
+        }
+        for Axis { key, values } in &self.axes {
+            let values: Vec<String> = values.iter().map(Node::inline).collect();
+            text += &format!("{} = [{}]\n", toml_edit::Value::from(key.as_str()), values.join(", "));
+        }
+        Ok(text)
+    }
+}
+
+/// A sweep file that a command line has made.
+#[derive(Debug)]
+pub struct SavedSweep {
+    pub path: PathBuf,
+    /// It was not there before.
+    is_new: bool,
+}
+
+impl SavedSweep {
+    /// Removes the file, unless it was there before.
+    pub fn discard(self) -> Result<()> {
+        if self.is_new { files::remove(&self.path) } else { Ok(()) }
+    }
+}
+
+/// Whether a `--set` states several values separated by commas, which no TOML value is.
+fn has_several(set: &str) -> bool {
+    let Some((_, value)) = set.split_once('=') else { return false };
+    value.trim().parse::<toml_edit::Value>().is_err() && parts(value).len() > 1
+}
+
+/// Reads `section.key=value,value`.
+fn axis(option: &str, word: &str) -> Result<Axis> {
+    let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+        return Err(Error::user(format!(
+            "{option} {word:?} states no values; write section.key=value,value, as in model.dropout=0.1,0.2"
+        )));
+    };
+    let start = word.len() - value.len();
+    let values = parts(value)
+        .into_iter()
+        .map(|part| Ok(parse_value(option, word, start + part.start..start + part.end)?));
+    Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()? })
+}
+
+/// The places of what commas separate outside of quotes and brackets.
+fn parts(text: &str) -> Vec<std::ops::Range<usize>> {
+    let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0usize, None);
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                parts.push(start..at);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(start..text.len());
+    parts
+}
+
+/// The path that leads from a folder to a file.
+fn seen_from(folder: &Path, file: &Path) -> Result<PathBuf> {
+    let [from, to] = [folder, file].map(|path| path.canonicalize().map_err(Error::io("look at", path)));
+    let (from, to) = (from?, to?);
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    Ok(up.chain(to.components().skip(shared)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(axes: &[&str], seeds: &[u64], sets: &[&str]) -> Result<String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("experiments/own")).unwrap();
+        std::fs::create_dir(folder.path().join("sweeps")).unwrap();
+        let file = folder.path().join("experiments/own/small.toml");
+        std::fs::write(&file, "base = \"x.toml\"\n[model]\nlayers = 1\n").unwrap();
+        let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+        let made = MadeSweep::of(&file, &words(axes), seeds, &words(sets))?.unwrap();
+        made.text(&folder.path().join("sweeps"))
+    }
+
+    #[test]
+    fn words_become_a_sweep_file() {
+        let head = "# Made by `ablate sweep` from the words of its command line.\n\
+                    base = \"../experiments/own/small.toml\"\n";
+        assert_eq!(text(&[], &[1, 2], &[]).unwrap(), format!("{head}seeds = [1, 2]\n"));
+        assert_eq!(
+            text(
+                &["model.norm=pre,post", "model.position=\"none\",{ x = [1, 2] }"],
+                &[],
+                &["model.dropout=0.1,0.2", "training.steps=8"]
+            )
+            .unwrap(),
+            format!(
+                "{head}seeds = [1]\n\n[axes]\n\"model.norm\" = [\"pre\", \"post\"]\n\
+                 \"model.position\" = [\"none\", {{ x = [1, 2] }}]\n\"model.dropout\" = [0.1, 0.2]\n"
+            )
+        );
+        let error = text(&["model.dropout"], &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("states no values"), "{error}");
+        assert!(text(&["model.dropout=0.1,"], &[], &[]).is_err());
+    }
+
+    #[test]
+    fn several_values_are_told_from_one() {
+        for (set, several) in [
+            ("model.dropout=0.1,0.2", true),
+            ("model.norm=pre,post", true),
+            ("model.dropout=0.1", false),
+            ("run.attention_layers=[1,2]", false),
+            ("label=\"a,b\"", false),
+            ("model.norm=pre", false),
+            ("nothing", false),
+        ] {
+            assert_eq!(has_several(set), several, "{set}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Why the run in a directory is another trial's: what changed since it was begun, with both values.
+
+use super::finished::run_configuration;
+use crate::config::{Experiment, changes, identity};
+use crate::results::record::Record;
+use std::path::Path;
+
+/// What `experiment` changes of the trial that the run in `run_dir` was begun for, in words:
+/// `training.steps changed from 40 to 60`.
+///
+/// Where the settings are the same, the corpus was prepared otherwise, or results of that version of ablate are
+/// not those of this one.
+pub fn changes_since(run_dir: &Path, experiment: &Experiment) -> String {
+    let record = Record::load(run_dir).ok().flatten();
+    let before = match &record {
+        Some(record) => serde_json::from_value::<Experiment>(record.configuration.clone()).ok(),
+        None => run_configuration(run_dir, &[]).ok(),
+    };
+    let Some(before) = before else {
+        return "its settings were written by another version of ablate, or are damaged".to_string();
+    };
+    let changes = changes(&before, experiment);
+    if !changes.is_empty() {
+        return changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    }
+    let data = "its corpus was prepared otherwise";
+    let version = "this version of ablate computes other results";
+    match record {
+        Some(record) if identity(&before, &record.data.fingerprint) == record.identity => data.to_string(),
+        Some(_) => version.to_string(),
+        None => format!("{data}, or {version}"),
+    }
+}

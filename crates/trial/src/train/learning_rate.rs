@@ -1,0 +1,105 @@
+//! The learning rate as a pure function of the update's number.
+
+use super::TrainingConfig;
+use super::schedule::Schedule;
+use std::f64::consts::PI;
+
+/// The learning rate of update `step`, counted from 1.
+///
+/// `cosine` and `linear` reach 0 at update `training.steps` + 1, so that every update of the training moves the weights.
+///
+/// # Source
+/// `noam`: Vaswani et al. 2017, §5.3, eq. 3. The others are the functions of `transformers.optimization`
+/// (get_inverse_sqrt_schedule, get_cosine_schedule_with_warmup and so on).
+///
+/// # Deviation
+/// Those count updates from 0, so that their first update has a rate of 0 and does nothing. Update `step` here has the
+/// rate that they give to index `step` of a training of one update more.
+///
+/// # Panics
+/// If `step` is 0, or a schedule has no peak, which `config::validate` refuses.
+pub fn learning_rate(config: &TrainingConfig, d_model: i64, step: u64) -> f64 {
+    assert!(step > 0, "updates count from 1");
+    let (at, warmup) = (step as f64, config.warmup_steps as f64);
+    if config.schedule == Schedule::Noam {
+        return config.learning_rate_scale
+            * (d_model as f64).powf(-0.5)
+            * at.powf(-0.5).min(at * warmup.powf(-1.5));
+    }
+    let peak = config.peak_learning_rate.expect("a checked configuration states the peak");
+    if step <= config.warmup_steps {
+        return peak * (at / warmup);
+    }
+    // Updates from the peak to the one after the last, which would have a rate of 0.
+    let falling = (config.steps + 1).saturating_sub(config.warmup_steps) as f64;
+    let left = (config.steps + 1).saturating_sub(step) as f64;
+    peak * match config.schedule {
+        Schedule::Noam | Schedule::InverseSqrt => 1.0 / (at / warmup).sqrt(),
+        Schedule::Cosine => 0.5 * (1.0 + (PI * ((at - warmup) / falling).min(1.0)).cos()),
+        Schedule::Linear => left / falling,
+        Schedule::Constant => 1.0,
+    }
+}
+
+/// Whether all of a training is warm-up, so that the schedules with a stated peak are one.
+pub fn ends_in_warmup(config: &TrainingConfig) -> bool {
+    config.schedule.has_stated_peak() && config.warmup_steps >= config.steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(schedule: Schedule, steps: u64, warmup_steps: u64) -> TrainingConfig {
+        let peak_learning_rate = schedule.has_stated_peak().then_some(5e-4);
+        TrainingConfig { schedule, steps, warmup_steps, peak_learning_rate, ..Default::default() }
+    }
+
+    #[test]
+    fn the_peak_is_at_the_end_of_warmup_and_has_the_papers_value() {
+        let config = TrainingConfig::default();
+        for (d_model, peak) in [(256, 9.882e-4), (512, 6.988e-4), (1024, 4.941e-4)] {
+            let rate = |step| learning_rate(&config, d_model, step);
+            assert!((rate(4000) - peak).abs() < 1e-7);
+            assert!(rate(3999) < rate(4000) && rate(4001) < rate(4000));
+            assert!((rate(1) - rate(4000) / 4000.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_stated_peak_is_reached_once_and_every_update_moves_the_weights() {
+        for schedule in [Schedule::InverseSqrt, Schedule::Cosine, Schedule::Linear, Schedule::Constant] {
+            let config = with(schedule, 100, 10);
+            let rates: Vec<f64> = (1..=100).map(|step| learning_rate(&config, 512, step)).collect();
+            assert_eq!(rates[9], 5e-4, "{schedule:?}");
+            assert!(rates[..10].is_sorted() && rates[0] == 5e-5, "{schedule:?}");
+            assert!(rates.iter().all(|&rate| rate > 0.0), "{schedule:?}: {rates:?}");
+            let falls = rates[9..].windows(2).all(|pair| pair[1] < pair[0]);
+            assert_eq!(falls, schedule != Schedule::Constant, "{schedule:?}");
+            assert_eq!(learning_rate(&config, 512, 50), learning_rate(&config, 64, 50), "{schedule:?}");
+        }
+        // The update after the last would do nothing, and none beyond it goes back up.
+        for schedule in [Schedule::Cosine, Schedule::Linear] {
+            assert!((101..200).all(|step| learning_rate(&with(schedule, 100, 10), 512, step).abs() < 1e-19));
+        }
+    }
+
+    #[test]
+    fn the_inverse_square_root_is_the_papers_curve_with_its_peak_stated() {
+        let noam = with(Schedule::Noam, 1000, 40);
+        let peak_learning_rate = Some(learning_rate(&noam, 512, 40));
+        let stated = TrainingConfig { peak_learning_rate, ..with(Schedule::InverseSqrt, 1000, 40) };
+        for step in [1, 7, 39, 40, 41, 400, 1000] {
+            let [a, b] = [&noam, &stated].map(|config| learning_rate(config, 512, step));
+            assert!((a / b - 1.0).abs() < 1e-14, "{step}: {a:e} and {b:e}");
+        }
+    }
+
+    #[test]
+    fn a_training_of_one_update_has_the_peak() {
+        for schedule in [Schedule::InverseSqrt, Schedule::Cosine, Schedule::Linear, Schedule::Constant] {
+            assert_eq!(learning_rate(&with(schedule, 1, 1), 512, 1), 5e-4, "{schedule:?}");
+            assert!(ends_in_warmup(&with(schedule, 1, 1)));
+        }
+    }
+}
