@@ -282,8 +282,13 @@ fn every_variable_gets_a_gradient() {
                 // It adds the same to all scores of a query, which the softmax does not see.
                 assert!(largest < 1e-13, "{name}: {path} {largest:e}");
             } else {
-                // Without the connections gradients vanish with depth.
-                let least = if config.residual { 1e-6 } else { 0.0 };
+                // Without the connections gradients vanish with depth, and weights of recurrent parts act on later steps
+                // through several squashing functions.
+                let least = match (config.residual, config.has_recurrence()) {
+                    (true, false) => 1e-6,
+                    (true, true) => 1e-9,
+                    (false, _) => 0.0,
+                };
                 assert!(largest > least, "{name}: {path} {largest:e}");
             }
         }

@@ -180,7 +180,8 @@ impl RecurrentDecoder {
         };
         for (index, layer) in self.layers.iter().enumerate() {
             if let Some(Some(mask)) = index.checked_sub(1).and_then(|above| masks.get(above)) {
-                input = input * mask;
+                // Not in place: the state below is the same tensor.
+                input = &input * mask;
             }
             let state = layer.step(&input, &carried.states[index], &parameters[index]);
             input = match self.config.adds_input(index) {
