@@ -90,7 +90,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)>
 
 /// How far apart equal results may be that are computed in another order.
 fn rounding(model: &EncoderDecoder) -> f64 {
-    if model.kind() == Kind::Double { 1e-12 } else { 1e-5 }
+    if model.kind() == Kind::Double { 1e-12 } else { 5e-5 }
 }
 
 /// The encoder's output by the code that decodes.
@@ -148,7 +148,8 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 #[test]
 fn no_output_depends_on_a_later_target_token() {
     // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
-    // the source alone, which two layers bring below the rounding of float32.
+    // the source alone, which two layers bring below the rounding of float32. Where no norm brings every vector back to one
+    // size, even float64 may not see it.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
@@ -161,7 +162,8 @@ fn no_output_depends_on_a_later_target_token() {
                 "{name}: token {place} leaks back"
             );
             assert_eq!(other.get(1), decoded.get(1), "{name}: token {place} leaks into the other sentence");
-            let hidden = !config.residual && model.kind() == Kind::Float;
+            let rescaled = matches!(config.norm_kind, NormKind::Layer | NormKind::Rms);
+            let hidden = !config.residual && (model.kind() == Kind::Float || !rescaled);
             assert!(
                 hidden || other.get(0).get(place) != decoded.get(0).get(place),
                 "{name}: token {place} is not seen"
@@ -273,6 +275,11 @@ fn every_variable_gets_a_gradient() {
         let decoded = model.decode(&ids(&TARGET), &encoded, &Mode::evaluation());
         let targets = ids(&TARGET).roll([-1], [1]).flatten(0, -1);
         cross_entropy(&model.logits(&decoded.flatten(0, 1)), &targets, 0.1).smoothed.backward();
+        // Without norms, gradients may be large.
+        let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
+        let size =
+            gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
+        let size = size.fold(1.0, f64::max);
         for (path, variable) in model.weights().named() {
             let gradient = variable.grad();
             assert!(gradient.defined(), "{name}: {path} has no gradient");
@@ -280,7 +287,7 @@ fn every_variable_gets_a_gradient() {
             let turned = config.position == Position::Rotary && path.contains("self_attention");
             if path.ends_with("key.bias") && !turned {
                 // It adds the same to all scores of a query, which the softmax does not see.
-                assert!(largest < 1e-13, "{name}: {path} {largest:e}");
+                assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}");
             } else {
                 // Without the connections gradients vanish with depth, and weights of recurrent parts act on later steps
                 // through several squashing functions.

@@ -35,7 +35,7 @@ pub struct EncoderDecoder {
     norms_over_batch: bool,
 }
 
-/// What becomes of the embedded tokens of one side before its first layer.
+/// Position encoding and dropout of one side, before its first layer.
 #[derive(Debug)]
 struct Input {
     position: PositionEncoding,
@@ -166,8 +166,8 @@ impl EncoderDecoder {
         self.decoder.decode(x, TargetRows::Single, encoded, mode)
     }
 
-    /// The hidden states where rows hold several sentences: what each sentence would get in a row of its own. A part that
-    /// reads rows from their beginning makes that the way to compute it.
+    /// The hidden states where rows hold several sentences: what each sentence would get in a row of its own. If a part
+    /// does not take packed rows, they are unpacked first.
     ///
     /// # Shapes
     /// Source ids [B, S], target ids shifted right [B, T] → [B, T, W].

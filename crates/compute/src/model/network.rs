@@ -45,23 +45,23 @@ pub trait Network: Debug {
         self.source_embedding().size()[1]
     }
 
-    /// The longest sequence that the model takes, end of sentence counted; none: any.
+    /// The longest sequence that the model takes, end of sentence counted; `None` if there is no limit.
     fn longest(&self) -> Option<i64>;
 
-    /// What stands for a token in the source, [V, D].
+    /// The embedding matrix of the source, [V, D].
     fn source_embedding(&self) -> &Tensor;
 
-    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. None
-    /// where word order is not encoded so.
+    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. `None`
+    /// if positions are not added to embeddings.
     fn position_table(&self, count: i64) -> Option<Tensor>;
 
-    /// The weights with which the model reads `source` and, at each position of `target`, says what comes next.
+    /// The weights with which the model reads `source` and, at each position of `target`, predicts the next token.
     ///
     /// # Shapes
     /// Source ids [1, S] with `</s>`, target ids shifted right [1, T].
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps;
 
-    /// The model as one that writes; none if it only reads.
+    /// The model's interface for decoding; `None` for a model that has no decoder.
     fn generator(&self) -> Option<&dyn Generator>;
 }
 
@@ -74,7 +74,7 @@ pub trait Generator {
     fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a>;
 }
 
-/// What writing remembers between two tokens; its content is the model's own.
+/// What decoding remembers between two tokens; its content is the model's own.
 pub trait Stepper {
     /// The hidden state behind the next token of each row.
     ///
@@ -84,7 +84,7 @@ pub trait Stepper {
 
     /// Keeps the rows that `rows` names, in that order; a row may be named more than once.
     ///
-    /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
+    /// `same_sources`: as many rows as before, and each new row has the same source sentence as the row that it replaces.
     fn select(&mut self, rows: &[i64], same_sources: bool);
 }
 

@@ -15,7 +15,7 @@ use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
 
-/// An update whose loss is more than so many times that of guessing, ln V, has exploded. Training that still
+/// An update whose loss is more than so many times the loss of a uniform guess, ln V, has exploded. Training that still
 /// recovers stays below twice, one whose weights grow without bound goes far beyond (docs/reliability.md).
 const EXPLODED: f64 = 10.0;
 
@@ -43,7 +43,7 @@ pub struct Sums {
     /// On the device of the model.
     pub loss: Loss,
     pub source_tokens: usize,
-    /// Of the whole update, whoever computes it.
+    /// Target tokens of the whole update, over all ranks.
     pub target_tokens: usize,
 }
 
@@ -139,7 +139,8 @@ fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: u
         smoothing,
     );
     lap(Phase::Loss);
-    // The scores were left out of the graph; their gradients enter it as factors.
+    // The loss was computed outside of autograd's graph. The gradient of the sum below, hidden states times their
+    // gradient plus matrix times its gradient, equals that of the loss.
     let scale = 1.0 / update_tokens as f64;
     // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
     let mut surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)

@@ -15,7 +15,7 @@ use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 use std::time::{Duration, Instant};
 
-/// What the loop tells and asks while it runs. Nothing here can alter the training.
+/// Callbacks of the training loop. They measure and report; none can change what an update computes.
 pub trait Monitor {
     /// Before every update: how long it waited until its batches were ready.
     fn waited(&mut self, _wait: Duration) {}
@@ -32,7 +32,7 @@ pub trait Monitor {
     /// Scores translations of the dev set.
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()>;
 
-    /// Training ends after update `step`, before the last one of the schedule, for want of a better dev loss than `best`.
+    /// Training ends after update `step`, before the last one of the schedule, because the dev loss did not improve on `best`.
     fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
         Ok(())
     }
@@ -91,9 +91,10 @@ impl Trainer<'_> {
             lap(Phase::Data);
             let norm = monitor.wants_gradient_norm(number);
             let batches = ready.batches.iter().map(|(index, batch)| (*index, batch));
-            // What a stop cuts short is never added up: the flag, once raised, stays so.
-            let heeding = batches.take_while(|_| !self.stop.is_raised());
-            let mut sums = updates.accumulate(heeding, ready.target_tokens, number);
+            // If a stop is requested, the gradients of this update are incomplete and must not be used. The flag cannot
+            // be lowered again, so checking it once afterwards is enough.
+            let until_stopped = batches.take_while(|_| !self.stop.is_raised());
+            let mut sums = updates.accumulate(until_stopped, ready.target_tokens, number);
             if ranks.any(self.stop.is_raised())? {
                 if progress.step > saved {
                     self.save(adam, &progress, monitor)?;

@@ -43,7 +43,7 @@ impl StackPositions {
         let biases = match config.position {
             Position::T5 => {
                 let shape = [bias::BUCKETS, config.heads];
-                Some(scope.child("position_bias").bias("weight", &shape, init::embedding(config)))
+                Some(scope.child("position_bias").variable("weight", &shape, init::embedding(config)))
             }
             Position::Sinusoidal
             | Position::SinusoidalHalves
