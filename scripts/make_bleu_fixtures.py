@@ -221,9 +221,14 @@ def result(number, setting, hypotheses, references):
     }
 
 
-def main():
+def require_sacrebleu():
+    """Ends the script where another sacreBLEU is installed than the one that the golden files are of."""
     if sacrebleu.__version__ != SACREBLEU:
         sys.exit(f"sacreBLEU {sacrebleu.__version__} is installed; the fixtures are those of {SACREBLEU}")
+
+
+def main():
+    require_sacrebleu()
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)
     written = []
     known = []

@@ -21,7 +21,7 @@ import unicodedata
 import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-from make_bleu_fixtures import OUTPUT as BLEU_OUTPUT, SACREBLEU, metric as bleu
+from make_bleu_fixtures import OUTPUT as BLEU_OUTPUT, metric as bleu, require_sacrebleu
 from make_score_fixtures import RENAMED
 
 OUTPUT = BLEU_OUTPUT.with_name("corpora.json")
@@ -101,8 +101,7 @@ def read(path, lines):
 
 
 def main():
-    if sacrebleu.__version__ != SACREBLEU:
-        sys.exit(f"sacreBLEU {sacrebleu.__version__} is installed; the fixtures are those of {SACREBLEU}")
+    require_sacrebleu()
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)

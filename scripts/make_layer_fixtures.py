@@ -153,7 +153,7 @@ def relative_attention(furthest, lengths=None, changes=None):
         for name, width in (("query", d_k), ("key", d_k), ("value", d_v))
     )
     tables = [case.weight(f"relative_{name}.weight", 2 * furthest + 1, d) for name, d in (("key", d_k), ("value", d_v))]
-    which = (distances(length).clamp(-furthest, furthest) + furthest)
+    which = distances(length).clamp(-furthest, furthest) + furthest
     a_k, a_v = (table[which] for table in tables)  # [T, T, width]
     scores = torch.einsum("bihd,bjhd->bhij", q, k) + torch.einsum("bihd,ijd->bhij", q, a_k)
     hidden = hidden_future(length) if lengths is None else hidden_padding(lengths, length)[:, None, None, :]
@@ -421,8 +421,7 @@ def stated_schedule(name):
         gap = max(abs(a - b) for a, b in zip(theirs, chained, strict=True))
         assert gap < 1e-12 * peak, (name, gap)
     function = f"get_{name}_schedule" + ("" if name == "inverse_sqrt" else "_with_warmup")
-    package = f"transformers {transformers.__version__}"
-    case = Case("schedule", function, package=package, training=training, steps=steps)
+    case = Case("schedule", function, package=package("transformers"), training=training, steps=steps)
     return case.done({"learning rates": torch.tensor([theirs[step - 1] for step in steps])}, {})
 
 

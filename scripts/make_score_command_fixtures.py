@@ -15,10 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import sacrebleu
+from make_bleu_fixtures import OUTPUT as BLEU_OUTPUT, SACREBLEU, require_sacrebleu
 
-OUTPUT = Path(__file__).resolve().parent.parent / "tests/fixtures/score_commands.json"
-SACREBLEU = "2.6.0"
+OUTPUT = BLEU_OUTPUT.with_name("score_commands.json")
 FILES = {
     "hyp": [
         "The cat sat on the mat.",
@@ -68,8 +67,7 @@ COMMANDS = [
 
 
 def main():
-    if sacrebleu.__version__ != SACREBLEU:
-        sys.exit(f"sacreBLEU {sacrebleu.__version__} is installed; this needs {SACREBLEU}")
+    require_sacrebleu()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name, lines in FILES.items():

@@ -21,10 +21,6 @@ set = { "model.d_ff" = 24 }
 const BASE: &str = "results/small/base/seed-1";
 const WIDE: &str = "results/small/wide/seed-1";
 
-fn finished() -> Workshop {
-    Workshop::swept(SWEEP)
-}
-
 /// Every file below a folder with its content, but for locks.
 fn everything(workshop: &Workshop) -> Vec<(String, Vec<u8>)> {
     fn enter(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
@@ -45,7 +41,7 @@ fn everything(workshop: &Workshop) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn without_yes_it_only_shows() {
-    let workshop = finished();
+    let workshop = Workshop::swept(SWEEP);
     let before = everything(&workshop);
     let shown =
         workshop.run(&["clean", "small.toml"]).expect(0).says("nothing was removed; --yes removes it");
@@ -57,7 +53,7 @@ fn without_yes_it_only_shows() {
 
 #[test]
 fn what_goes_leaves_a_finished_sweep_that_verifies_and_lends_its_runs() {
-    let workshop = finished();
+    let workshop = Workshop::swept(SWEEP);
     let table = workshop.read("results/small/table.md");
     workshop.write(&format!("{BASE}/record.json.damaged"), "{");
     workshop.write(&format!("{BASE}/checkpoints/.step-00000007.state.safetensors.9-0.tmp"), "part");
@@ -85,7 +81,7 @@ fn what_goes_leaves_a_finished_sweep_that_verifies_and_lends_its_runs() {
 
 #[test]
 fn runs_that_the_sweep_does_not_have_any_more_go_once_no_record_states_them() {
-    let workshop = finished();
+    let workshop = Workshop::swept(SWEEP);
     let without = SWEEP.split("\n[[row]]\nlabel = \"wide\"").next().unwrap().to_string();
     workshop.write("small.toml", &without);
     // records.jsonl is evidence until the sweep has written it anew.
@@ -102,7 +98,7 @@ fn runs_that_the_sweep_does_not_have_any_more_go_once_no_record_states_them() {
 
 #[test]
 fn superseded_runs_go_unless_a_trial_would_take_them_over() {
-    let workshop = finished();
+    let workshop = Workshop::swept(SWEEP);
     let changed = SWEEP.replace("\"model.d_ff\" = 24", "\"model.d_ff\" = 28");
     workshop.write("small.toml", &changed);
     workshop.run(&["sweep", "small.toml"]).expect(0);
@@ -119,7 +115,7 @@ fn superseded_runs_go_unless_a_trial_would_take_them_over() {
 
 #[test]
 fn what_others_need_or_are_at_stays() {
-    let workshop = finished();
+    let workshop = Workshop::swept(SWEEP);
     // A trial that only decodes differently goes on from the base's checkpoints.
     let greedy = "\n[[row]]\nlabel = \"greedy\"\nset = { \"decoding.beam\" = 1 }\n";
     workshop.write("small.toml", &format!("{SWEEP}{greedy}"));

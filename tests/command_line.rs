@@ -65,13 +65,15 @@ fn completions_and_manual_know_every_command() {
         // A script that its shell cannot read completes nothing.
         for script in [&script, &named] {
             let reads = ["-n", "/dev/stdin"];
-            match Process::new(shell).args(reads).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn() {
-                Ok(mut process) if shell != "powershell" && shell != "elvish" => {
-                    process.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-                    let done = process.wait_with_output().unwrap();
-                    assert!(done.status.success(), "{shell}: {}", String::from_utf8_lossy(&done.stderr));
-                }
-                _ => {}
+            let mut command = Process::new(shell);
+            let command = command.args(reads).stdin(Stdio::piped()).stderr(Stdio::piped());
+            // The other shells have no such option, and not every machine has every shell.
+            if completes && let Ok(mut process) = command.spawn() {
+                process.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+                let done = process.wait_with_output().unwrap();
+                assert!(done.status.success(), "{shell}: {}", String::from_utf8_lossy(&done.stderr));
+            } else {
+                assert_ne!(shell, "bash", "the scripts of this project need it");
             }
         }
     }

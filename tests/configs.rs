@@ -146,7 +146,7 @@ fn the_peak_rate_of_tiny_is_the_stated_one() {
 /// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
 #[test]
 fn a_directory_keeps_its_name() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/multi30k/tiny.toml");
+    let file = root().join("experiments/multi30k/tiny.toml");
     let data = ablate::config::load_data(&file, &[]).unwrap();
     assert_eq!(
         directory(&data, Path::new("data")).unwrap(),

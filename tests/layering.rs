@@ -319,7 +319,7 @@ impl Sources {
     }
 }
 
-/// What stands above the line `#[cfg(test)]` of `src/` and of each crate.
+/// Looks at the code above the line `#[cfg(test)]` in `src/` and in each crate.
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -48,14 +48,11 @@ fn longer_pairs_are_left_out_of_the_training_and_counted() {
 
 #[test]
 fn scores_by_length_stand_in_record_curves_and_table() {
-    let workshop = Workshop::new();
-    workshop.write(
-        "small.toml",
+    let workshop = Workshop::swept(
         "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.dev_bleu_interval_steps\" = 0 }\n\
          [table]\ncolumns = [\"test/bleu\", \"test/bleu@1-30\", \"test/exact_match@41+\", \"test/exact_match\"]\n\
          [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"classes\"\nset = { \"decoding.length_buckets\" = [30, 40] }\n",
     );
-    workshop.run(&["sweep", "small.toml"]).expect(0);
     let run = "results/small/classes/seed-1";
     let [plain, classes] = ["results/small/base/seed-1", run].map(|run| record(&workshop, run));
     // The training is the same and was done once.

@@ -147,9 +147,9 @@ const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 
 #[test]
 fn no_output_depends_on_a_later_target_token() {
-    // Without residual connections a decoder layer passes on what it has of the target in the queries of its attention to
-    // the source alone, which two layers bring below the rounding of float32. Where no norm brings every vector back to one
-    // size, even float64 may not see it.
+    // Without residual connections the target reaches the output only through the queries of the attention to the source.
+    // Two layers bring that below the rounding of float32, and, where no norm brings every vector back to one size, below
+    // that of float64.
     for (name, config, model) in noisy_models() {
         let (source, target) = (ids(&SOURCE), ids(&TARGET));
         let (encoded, decoded) = evaluate(&model, &source, &SOURCE_LENGTHS, &target);
@@ -688,15 +688,15 @@ fn recurrent_presets_have_the_published_numbers_of_parameters() {
     for (name, count) in
         [("lstm-last-state", 13_898_501), ("gru-context", 14_219_781), ("gru-attention", 20_518_405)]
     {
-        assert_eq!(EncoderDecoder::parameters(&model(name), (7_853, 5_893)), count, "{name}");
+        assert_eq!(Cost::of(&model(name), (7_853, 5_893)).parameters(), count, "{name}");
     }
     let mut britz = model("britz");
-    assert_eq!(EncoderDecoder::parameters(&britz, 37_000), 66_313_864);
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 66_313_864);
     // Printed: 66.32 with GRU cells, 68.95 with LSTM cells.
     britz.recurrent.recurrent_biases = true;
-    assert_eq!(EncoderDecoder::parameters(&britz, 37_000), 66_320_008);
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 66_320_008);
     britz.recurrent.cell = Cell::Lstm;
-    assert_eq!(EncoderDecoder::parameters(&britz, 37_000), 68_945_544);
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 68_945_544);
 }
 
 #[test]

@@ -23,10 +23,6 @@ set = { "model.d_ff" = 24 }
 
 const BASE: &str = "results/small/base/seed-1";
 
-fn swept() -> Workshop {
-    Workshop::swept(SWEEP)
-}
-
 fn without_wide() -> String {
     SWEEP.split("\n[[row]]\nlabel = \"wide\"").next().unwrap().to_string()
 }
@@ -68,7 +64,7 @@ fn a_finished_run_holds_no_name_outside_of_the_list() {
 
 #[test]
 fn clean_removes_what_is_proved_to_be_a_run_and_leaves_what_lies_beside_and_in_it() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     workshop.write("small.toml", &without_wide());
     std::fs::remove_file(workshop.path("results/small/records.jsonl")).unwrap();
     let kept = [
@@ -116,7 +112,7 @@ fn clean_removes_what_is_proved_to_be_a_run_and_leaves_what_lies_beside_and_in_i
 
 #[test]
 fn clean_follows_no_link_and_looks_into_no_folder_of_somebodys() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     workshop.write("small.toml", &without_wide());
     std::fs::remove_file(workshop.path("results/small/records.jsonl")).unwrap();
     // The row lies elsewhere, a seed is a link, and so are the checkpoints of a finished trial.
@@ -169,7 +165,7 @@ fn clean_follows_no_link_and_looks_into_no_folder_of_somebodys() {
 
 #[test]
 fn what_git_cannot_be_asked_about_stays() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     let git = |words: &[&str]| {
         let done =
             std::process::Command::new("git").args(words).current_dir(workshop.path("")).output().unwrap();
@@ -236,7 +232,7 @@ fn taking_a_run_over_neither_removes_nor_takes_what_is_the_users() {
 
 #[test]
 fn rows_that_the_sweep_no_longer_has_are_moved_away_and_come_back_with_them() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     let records = workshop.text("results/small/records.jsonl");
     let wide = workshop.path("results/small/wide");
     mine(&workshop, "results/small/notes/seed-1/notes.txt");
@@ -269,7 +265,7 @@ fn rows_that_the_sweep_no_longer_has_are_moved_away_and_come_back_with_them() {
 
 #[test]
 fn records_stay_unless_contradicted_and_what_is_damaged_is_named() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     let records = workshop.text("results/small/records.jsonl");
     let path = workshop.path("results/small/base/seed-2/record.json");
     let sound = std::fs::read_to_string(&path).unwrap();
@@ -299,7 +295,7 @@ fn records_stay_unless_contradicted_and_what_is_damaged_is_named() {
 
 #[test]
 fn outputs_replace_nothing_but_earlier_outputs() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     let refused = |out: &str, why: &str| {
         workshop.run(&["report", "small.toml", "--out", out]).expect(2).says(why);
     };
@@ -343,7 +339,7 @@ fn outputs_replace_nothing_but_earlier_outputs() {
 /// A file that the program writes in place, and not by a new one that takes its name.
 #[test]
 fn nothing_is_written_through_a_link() {
-    let workshop = swept();
+    let workshop = Workshop::swept(SWEEP);
     let linked = |name: &str| {
         let _ = std::fs::remove_file(workshop.path(name));
         symlink(workshop.path("precious.txt"), workshop.path(name)).unwrap();

@@ -4,8 +4,8 @@ mod common;
 mod fault;
 
 use common::server::{Reply, Request, Server};
-use common::{FILES, Outcome, Workshop};
-use fault::{Fault, Place, Site, names_in};
+use common::{FILES, Outcome, Workshop, names};
+use fault::{Fault, Place, Site};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
@@ -139,9 +139,9 @@ const PREPARE: [&str; 4] = ["prepare", "corpus", "--recipes", "."];
 
 /// The prepared directory of a workshop, and the files in it.
 fn prepared(workshop: &Workshop) -> BTreeMap<String, Vec<u8>> {
-    let name = names_in(&workshop.path("data")).into_iter().find(|name| name.starts_with("corpus-")).unwrap();
+    let name = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("corpus-")).unwrap();
     let folder = workshop.path("data").join(name);
-    names_in(&folder).into_iter().map(|name| (name.clone(), workshop.read(folder.join(name)))).collect()
+    names(&folder).into_iter().map(|name| (name.clone(), workshop.read(folder.join(name)))).collect()
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn interrupted_at_any_call_a_second_one_goes_on() {
             let struck = site.struck().unwrap_or_else(|| panic!("{what} at {at} of {calls}: {status}"));
             site.workshop.run(&PREPARE).expect(0);
             assert!(prepared(&site.workshop) == expected, "{what} at {at}: {struck}");
-            let left = names_in(&site.workshop.path("data"));
+            let left = names(&site.workshop.path("data"));
             assert!(
                 left.iter().all(|name| !name.starts_with('.')),
                 "{left:?} after {what} at {at}: {struck}"
@@ -330,7 +330,7 @@ fn recipes_are_listed_and_near_names_offered() {
 fn every_committed_recipe_works_on_archives_like_its_own() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/recipes");
     let mut tried = Vec::new();
-    for name in names_in(&folder) {
+    for name in names(&folder) {
         let mut recipe: toml::Table = std::fs::read_to_string(folder.join(&name)).unwrap().parse().unwrap();
         let origin = recipe["origin"].as_table_mut().unwrap();
         assert!(origin.contains_key("title") && origin.contains_key("licence"), "{name}");

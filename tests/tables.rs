@@ -37,13 +37,6 @@ set = { "model.position" = "learned" }
 
 const FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
 
-fn workshop(sweep: &str) -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", sweep);
-    workshop.run(&["sweep", "small.toml"]).expect(0);
-    workshop
-}
-
 fn json(workshop: &Workshop, words: &[&str]) -> Value {
     serde_json::from_str(&workshop.run(words).expect(0).out()).unwrap()
 }
@@ -56,7 +49,7 @@ fn metric(workshop: &Workshop, run: &str, tag: &str) -> f64 {
 
 #[test]
 fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     let files = || FILES.map(|file| workshop.text(format!("results/small/{file}")));
     let first = files();
     let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
@@ -125,7 +118,7 @@ fn rows_that_only_decode_differently_have_the_paired_test_over_seeds() {
         "{}\n[[row]]\nlabel = \"greedy\"\nset = {{ \"decoding.beam\" = 1 }}\n",
         TABLE3.replace("steps\" = 8 }", "steps\" = 8, \"training.dev_bleu_interval_steps\" = 0 }")
     );
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::swept(&sweep);
     let table = json(&workshop, &["table", "small.toml", "--json"]);
     let comparison = |row: usize| table["rows"][row]["cells"][1]["comparison"].clone();
     let names = |key: &str| table["significance"][key].as_array().unwrap().clone();
@@ -141,7 +134,7 @@ fn rows_that_only_decode_differently_have_the_paired_test_over_seeds() {
 
 #[test]
 fn a_table_that_cannot_be_written_is_shown_all_the_same() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
     // A file cannot take the place of a directory, whoever writes it.
     std::fs::remove_file(workshop.path("results/small/table.md")).unwrap();
@@ -152,7 +145,7 @@ fn a_table_that_cannot_be_written_is_shown_all_the_same() {
 
 #[test]
 fn a_table_that_cannot_be_shown_is_written_all_the_same() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     let paths = FILES.map(|file| workshop.path(format!("results/small/{file}")));
     for words in [&["table", "small.toml"][..], &["table", "small.toml", "--json"], &["sweep", "small.toml"]]
     {
@@ -179,7 +172,7 @@ fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
     let sweep = TABLE3
         .replace("seeds = [1, 2]", "seeds = [1]")
         .replace("layout = \"table3\"\npaper", "columns = [\"test/bleu\"]\npaper");
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::swept(&sweep);
     let table = json(&workshop, &["table", "small.toml", "--json"]);
     let found = &table["rows"][1]["cells"][0]["comparison"];
     let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
@@ -211,7 +204,7 @@ fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
 
 #[test]
 fn without_the_corpus_rows_are_not_compared_and_the_table_says_why() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
     let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
     assert!(shown.contains("significance not tested: the corpus tiny is not prepared in data"), "{shown}");
@@ -332,7 +325,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
 
 #[test]
 fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     let rows = ["compare", "results/small/base", "results/small/A-h1"];
     let found = json(&workshop, &[&rows[..], &["--json"]].concat());
     assert_eq!(found["systems"][0]["seeds"], serde_json::json!([1, 2]));
@@ -375,7 +368,7 @@ fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
 
 #[test]
 fn what_does_not_compare_is_refused() {
-    let workshop = workshop(TABLE3);
+    let workshop = Workshop::swept(TABLE3);
     let base = "results/small/base";
     workshop.run(&["compare", base, "results/none"]).expect(2).says("there is no directory results/none");
     workshop.run(&["compare", base, "results/small"]).expect(2).says("is neither a finished run nor a row");
@@ -434,7 +427,7 @@ fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
     let sweep = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 4, \"training.dev_bleu_interval_steps\" = 2 }\n\
                  [[row]]\nlabel = \"base\"\n\
                  [[row]]\nlabel = \"lowercased\"\nset = { \"data.lowercase\" = true }\n";
-    let workshop = workshop(sweep);
+    let workshop = Workshop::swept(sweep);
     let markdown = workshop.text("results/small/table.md");
     for expected in [
         "BLEU of different signatures does not compare.",

@@ -262,17 +262,15 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
             TrainingConfig { batch_tokens, micro_batch_tokens, packed_length, seed: 3, ..Default::default() };
         let epochs: Vec<Vec<u32>> =
             (0..3).flat_map(|epoch| epoch_batches(&store, 3, epoch, config.batching())).collect();
-        let largest =
-            epochs.iter().map(|batch| Pairs::of(&store, &config).target_tokens(batch)).max().unwrap();
         let source = Pairs::of(&store, &config);
+        let largest = epochs.iter().map(|batch| source.target_tokens(batch)).max().unwrap();
         let mut stream = BatchStream::start(&source, &config, &Progress::default()).unwrap();
         let mut taken: Vec<Vec<u32>> = Vec::new();
         let mut places = Vec::new();
         while taken.len() < epochs.len() {
             places.push((taken.len(), stream.place()));
             let update = stream.next_update();
-            let tokens: usize =
-                update.iter().map(|batch| Pairs::of(&store, &config).target_tokens(batch)).sum();
+            let tokens: usize = update.iter().map(|batch| source.target_tokens(batch)).sum();
             let gap = tokens.abs_diff(batch_tokens);
             assert!(
                 update.len() == 1 && tokens >= batch_tokens || 2 * gap <= largest,
@@ -283,7 +281,6 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
         assert_eq!(taken[..epochs.len()], epochs, "the order is not the epochs'");
         for (before, (epoch, micro_batch)) in places {
             let progress = Progress { epoch, micro_batch, ..Default::default() };
-            let source = Pairs::of(&store, &config);
             let mut stream = BatchStream::start(&source, &config, &progress).unwrap();
             let next = stream.next_update();
             let known = next.len().min(taken.len() - before);

@@ -14,26 +14,15 @@ fn main() {
     println!("cargo:rerun-if-changed=src/shim");
 }
 
-/// Every `.cpp` of the shim to one static library. This takes seconds a file, and this script runs after every change
-/// of a source file, so the library stays where neither the shim nor libtorch's place changed.
+/// Makes one static library of every `.cpp` of the shim.
 fn compile_shim(shim: &Path, libtorch: &Path) {
-    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let (stamp, library) = (out.join("shim.stamp"), out.join("libablate_shim.a"));
     let mut sources = Vec::new();
     find_sources(shim, &mut sources);
     sources.sort();
-    let mut state = format!("{}\n", libtorch.display());
-    for source in sources.iter().map(PathBuf::as_path).chain([Path::new("build.rs")]) {
-        let text = fs::read_to_string(source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-        state += &format!("{}\n{text}\n", source.display());
-    }
-    println!("cargo:rustc-link-search=native={}", out.display());
+    println!("cargo:rustc-link-search=native={}", std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rustc-link-lib=static=ablate_shim");
     println!("cargo:rustc-link-lib=gomp");
     println!("cargo:rustc-link-lib={}", if cfg!(target_vendor = "apple") { "c++" } else { "stdc++" });
-    if library.exists() && fs::read_to_string(&stamp).is_ok_and(|known| known == state) {
-        return;
-    }
     cc::Build::new()
         .cpp(true)
         .cargo_metadata(false)
@@ -51,18 +40,17 @@ fn compile_shim(shim: &Path, libtorch: &Path) {
         .flag(libtorch.join("include"))
         .flag("-isystem")
         .flag(libtorch.join("include/torch/csrc/api/include"))
-        .files(sources.iter().filter(|source| source.extension().is_some_and(|e| e == "cpp")))
+        .files(sources)
         .compile("ablate_shim");
-    fs::write(&stamp, state).expect("OUT_DIR can be written");
 }
 
-/// The C++ files and headers in and below a folder.
+/// The C++ files in and below a folder.
 fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for path in entries.map(|entry| entry.expect("the folder can be listed").path()) {
         match path.extension().and_then(|extension| extension.to_str()) {
             None if path.is_dir() => find_sources(&path, found),
-            Some("cpp" | "hpp" | "h") => found.push(path),
+            Some("cpp") => found.push(path),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import ROOT
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -53,4 +53,4 @@ def test_pandas_alone_reads_records_in_five_lines(monkeypatch: pytest.MonkeyPatc
 
 def test_the_examples_of_the_guide_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for code in blocks("Frames") + blocks("Figures"):
-        run(f"import ablate\n{code}", monkeypatch)
+        run(code, monkeypatch)

@@ -112,6 +112,8 @@ def test_what_cannot_be_drawn_is_refused(demo: Path, sweep: Path) -> None:
         ablate.plot.setting(demo, "model.heads")
     with pytest.raises(ablate.Error, match=r"no setting model.layer; did you mean model.layers\?"):
         ablate.plot.setting(demo, "model.layer")
+    with pytest.raises(ablate.Error, match="no setting parameters"):
+        ablate.plot.setting(demo, "parameters")
     with pytest.raises(ablate.Error, match="no column test/bluh"):
         ablate.plot.rows(demo, "test/bluh")
     with pytest.raises(ablate.Error, match='interval is "sd" or "confidence", not "ci"'):

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::common::{Outcome, Workshop};
+use crate::common::{self, Outcome, Workshop};
 
 /// A sweep of two trials whose every step is recorded; a second or two on one processor.
 pub const SWEEP: &str = r#"
@@ -194,13 +194,13 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
         let shown = shown.map(|name| format!("{trial}/{name}"));
         files.extend(shown.into_iter().filter(|file| whole.workshop.path(file).exists()));
         let last_state = format!("step-{STEPS:08}.state.safetensors");
-        for name in names_in(&whole.workshop.path(trial).join("checkpoints")) {
+        for name in common::names(&whole.workshop.path(trial).join("checkpoints")) {
             // Which earlier states are kept depends on where a signal added one.
             if name.contains(".weights.") || name == last_state {
                 files.push(format!("{trial}/checkpoints/{name}"));
             }
         }
-        let left = names_in(&resumed.workshop.path(trial).join("checkpoints"));
+        let left = common::names(&resumed.workshop.path(trial).join("checkpoints"));
         assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?} in {trial} after {told}");
     }
     assert!(files.len() > 20, "{files:?}");
@@ -208,11 +208,6 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
         let found = std::fs::read(resumed.workshop.path(&file)).ok();
         assert!(found == Some(whole.workshop.read(&file)), "{file} differs after {told}");
     }
-}
-
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// The shared library of `shim.cpp`, built with the compiler that libtorch's wrapper needs anyway.

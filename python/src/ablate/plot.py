@@ -6,6 +6,7 @@ that ``ablate.plot.rows("results/demo").figure.savefig("rows.pdf")`` is all that
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ablate import _student
-from ablate._frames import Source, _metrics, _records, check_name, check_number, varied
+from ablate._frames import SECTIONS, Source, _metrics, _records, check_name, check_number, varied
 from ablate._read import Error
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def setting(source: Source, key: str, metric: str = "dev/bleu", *, ax: Axes | No
     frame = _records(source)
     changed = varied(frame)
     check_number(frame, metric)
-    if key not in frame:
+    if key not in frame or not key.startswith(SECTIONS):
         check_name("setting", key, changed)
     if key not in changed:
         known = ", ".join(changed) or "none"
@@ -173,10 +174,7 @@ class _Style:
 
 
 def _styles() -> Iterator[_Style]:
-    number = 0
-    while True:
-        yield _Style(number)
-        number += 1
+    return map(_Style, itertools.count())
 
 
 def _axes(ax: Axes | None) -> Axes:

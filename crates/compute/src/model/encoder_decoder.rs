@@ -80,26 +80,8 @@ impl EncoderDecoder {
     ) -> Self {
         let kinds = kinds.into();
         let scope = Scope::seeded(seed, kinds.weights, device);
-        EncoderDecoder::declare(config, vocabulary.into(), scope, kinds, device)
-    }
-
-    /// Number of trained numbers of such a model, without building it.
-    pub fn parameters(config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> u64 {
-        let vocabulary = vocabulary.into();
-        let (scope, kinds) = (Scope::shapes_only(), Kinds::from(Kind::Float));
-        let shapes = EncoderDecoder::declare(config, vocabulary, scope, kinds, Device::Cpu);
-        shapes.weights.parameters()
-    }
-
-    fn declare(
-        config: &ModelConfig,
-        vocabulary: VocabularySizes,
-        scope: Scope,
-        kinds: Kinds,
-        device: Device,
-    ) -> Self {
         EncoderDecoder {
-            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary),
+            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
             source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config),
             target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config),
             encoder: parts::encoder(&scope.child("encoder"), config),
@@ -198,14 +180,6 @@ impl EncoderDecoder {
         let x = self.embed_target(ids, Places::From(state.length()), &Mode::evaluation());
         state.step(x).squeeze_dim(1)
     }
-
-    /// The attention weights that passes of the two parts have recorded.
-    pub(super) fn maps(&self, source: &Tensor, target: &Tensor) -> (Vec<Tensor>, parts::DecoderMaps) {
-        let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
-        let encoded = self.encode(source, &[source.size()[1]], &reading);
-        let _ = self.decode(target, &encoded, &writing);
-        (reading.into_attention(), self.decoder.maps(writing.into_attention()))
-    }
 }
 
 impl Network for EncoderDecoder {
@@ -259,11 +233,16 @@ impl Network for EncoderDecoder {
     }
 
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
-        let (encoder, decoder) = tch::no_grad(|| self.maps(source, target));
+        let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
+        tch::no_grad(|| {
+            let encoded = self.encode(source, &[source.size()[1]], &reading);
+            let _ = self.decode(target, &encoded, &writing);
+        });
+        let decoder = self.decoder.maps(writing.into_attention());
         let of_sentence =
             |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
         AttentionMaps {
-            encoder: of_sentence(encoder),
+            encoder: of_sentence(reading.into_attention()),
             decoder: of_sentence(decoder.own),
             cross: of_sentence(decoder.cross),
         }

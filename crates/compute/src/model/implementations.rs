@@ -113,16 +113,16 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
 }
 
 fn without_parts(setting: &'static str) -> Implementations {
-    no_toolkit(Unknown { setting, known: "both of its parts are stacks of self-attention" })
+    without_toolkits(setting, "both of its parts are stacks of self-attention")
 }
 
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     match softmax_bias {
         false => Implementations::ALL,
-        true => no_toolkit(Unknown {
-            setting: "model.softmax_bias = true",
-            known: "this program writes no bias of the softmax into it",
-        }),
+        true => without_toolkits(
+            "model.softmax_bias = true",
+            "this program writes no bias of the softmax into it",
+        ),
     }
 }
 
@@ -130,10 +130,9 @@ fn of_softmax_bias(softmax_bias: bool) -> Implementations {
 fn of_feed_forward(feed_forward: bool) -> Implementations {
     match feed_forward {
         true => Implementations::ALL,
-        false => no_toolkit(Unknown {
-            setting: "model.feed_forward = false",
-            known: "each of its layers has a feed-forward sub-layer",
-        }),
+        false => {
+            without_toolkits("model.feed_forward = false", "each of its layers has a feed-forward sub-layer")
+        }
     }
 }
 
@@ -154,17 +153,20 @@ fn of_activation(activation: Activation) -> Implementations {
 fn of_residual(residual: bool) -> Implementations {
     match residual {
         true => Implementations::ALL,
-        false => no_toolkit(Unknown {
-            setting: "model.residual = false",
-            known: "it adds the input of each sub-layer to its output",
-        }),
+        false => {
+            without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
+        }
     }
 }
 
-/// Neither Marian nor CTranslate2's Transformer knows it; the kernels do not see it.
-fn no_toolkit(unknown: Unknown) -> Implementations {
-    Implementations { marian: Err(unknown), ctranslate2: Err(unknown), ..Implementations::ALL }
+/// A setting that neither Marian nor CTranslate2's Transformer knows, and what they do instead.
+fn without_toolkits(setting: &'static str, known: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known });
+    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
 }
+
+/// How both toolkits tell a Transformer of positions.
+const ADDED_TO_EMBEDDINGS: &str = "it adds positions to the embeddings";
 
 fn of_position(position: Position) -> Implementations {
     match position {
@@ -173,7 +175,7 @@ fn of_position(position: Position) -> Implementations {
             Implementations::ALL
         }
         // Queries and keys are turned before any kernel sees them.
-        Position::Rotary => without_toolkits("model.position = \"rotary\""),
+        Position::Rotary => without_toolkits("model.position = \"rotary\"", ADDED_TO_EMBEDDINGS),
         Position::Alibi => with_biases("model.position = \"alibi\""),
         Position::T5 => with_biases("model.position = \"t5\""),
         Position::Relative(_) => {
@@ -187,13 +189,7 @@ fn of_position(position: Position) -> Implementations {
 /// Fused attention takes biases on scores as it takes masks; the others know none.
 fn with_biases(setting: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known: "their scores are products alone" });
-    Implementations { decoding_kernels: unknown, ..without_toolkits(setting) }
-}
-
-/// What neither Marian nor CTranslate2's Transformer knows of positions.
-fn without_toolkits(setting: &'static str) -> Implementations {
-    let unknown = Err(Unknown { setting, known: "it adds positions to the embeddings" });
-    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+    Implementations { decoding_kernels: unknown, ..without_toolkits(setting, ADDED_TO_EMBEDDINGS) }
 }
 
 fn of_tying(tying: Tying) -> Implementations {
@@ -219,26 +215,13 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
     match kind {
         NormKind::Layer => Implementations::ALL,
         NormKind::Rms => {
-            let unknown = Err(Unknown {
-                setting: "model.norm_kind = \"rms\"",
-                known: "its norms subtract the mean and have an offset",
-            });
-            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+            without_toolkits("model.norm_kind = \"rms\"", "its norms subtract the mean and have an offset")
         }
-        NormKind::Batch => {
-            let unknown = Err(Unknown {
-                setting: "model.norm_kind = \"batch\"",
-                known: "its norms compute their statistics of each token by itself",
-            });
-            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
-        }
-        NormKind::None => {
-            let unknown = Err(Unknown {
-                setting: "model.norm_kind = \"none\"",
-                known: "each of its sub-layers has a norm",
-            });
-            Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
-        }
+        NormKind::Batch => without_toolkits(
+            "model.norm_kind = \"batch\"",
+            "its norms compute their statistics of each token by itself",
+        ),
+        NormKind::None => without_toolkits("model.norm_kind = \"none\"", "each of its sub-layers has a norm"),
     }
 }
 

@@ -82,23 +82,13 @@ pub struct BatchNorm {
 impl BatchNorm {
     fn by_batch(&self, x: &Tensor, mode: &Mode) -> Tensor {
         let rows = wide(x).flatten(0, -2); // [N, D]
-        let sum = |rows: &Tensor| rows.sum_dim_intlist(0, false, None);
-        let (mean, centred, variance, count);
-        match mode.real_tokens() {
-            Some(real) => {
-                let real = real.to_kind(rows.kind()).view([-1, 1]);
-                count = real.sum(None);
-                mean = sum(&(&rows * &real)) / &count;
-                centred = &rows - &mean;
-                variance = sum(&(centred.square() * &real)) / &count;
-            }
-            None => {
-                count = Tensor::full([], rows.size()[0], (Kind::Double, rows.device()));
-                mean = sum(&rows) / rows.size()[0];
-                centred = &rows - &mean;
-                variance = sum(&centred.square()) / rows.size()[0];
-            }
-        }
+        let all = || Tensor::ones([rows.size()[0]], (Kind::Bool, rows.device()));
+        let real = mode.real_tokens().unwrap_or_else(all).to_kind(rows.kind()).view([-1, 1]);
+        let count = real.sum(None);
+        let mean_of = |rows: Tensor| (rows * &real).sum_dim_intlist(0, false, None) / &count;
+        let mean = mean_of(rows.shallow_clone());
+        let centred = &rows - &mean;
+        let variance = mean_of(centred.square());
         self.running.add(&mean, &variance, &count);
         let factor = (variance + self.epsilon).rsqrt() * like(&self.scale, &rows);
         (centred * factor + like(&self.offset, &rows)).view_as(x).to_kind(x.kind())

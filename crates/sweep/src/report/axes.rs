@@ -6,6 +6,7 @@ use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::subsections::settings_of;
 use crate::config::unread_keys::unread;
+use crate::experiment::settings::all_settings;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -98,7 +99,7 @@ const UNSET: &str = "unset";
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
-    let value = serde_json::to_value(experiment).unwrap_or_default();
+    let value = all_settings(experiment);
     let unread: Vec<&str> = unread(&experiment.model).into_iter().map(|unread| unread.key).collect();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };

@@ -1,6 +1,7 @@
 //! How sharp attention is in each layer (`run.attention_statistics`): what a score function or the width of its keys does
 //! to the softmax behind it (Vaswani et al. 2017, §3.2.1).
 
+use super::attention_view::ids;
 use crate::data::store::Store;
 use crate::data::tokenizer::{BOS, EOS};
 use crate::model::Network;
@@ -41,10 +42,7 @@ pub fn measure(model: &dyn Network, store: &Store, sentences: usize) -> Vec<(Str
     for pair in 0..sentences.min(store.len()) {
         let source: Vec<u32> = store.source(pair).into_iter().chain([EOS]).collect();
         let target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
-        let [source, target] = [source, target].map(|ids| {
-            let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
-            Tensor::from_slice(&ids).unsqueeze(0).to_device(model.device())
-        });
+        let [source, target] = [source, target].map(|tokens| ids(&tokens, model.device()));
         let maps = model.attention_maps(&source, &target);
         for ((_, layers), maps) in kinds.iter_mut().zip([&maps.encoder, &maps.decoder, &maps.cross]) {
             layers.resize(maps.len(), Sharpness::default());

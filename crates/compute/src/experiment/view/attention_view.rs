@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::experiment::work::Work;
 use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
 use crate::task::Output;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The maps that `[run]` asks for.
 pub fn record(work: &Work, dev: &Output) -> Result<Attention> {
@@ -16,7 +16,8 @@ pub fn record(work: &Work, dev: &Output) -> Result<Attention> {
         let source: Vec<u32> = store.source(index).into_iter().chain([EOS]).collect();
         let mut target: Vec<u32> = [BOS].into_iter().chain(translation.iter().copied()).collect();
         target.truncate(work.model.longest().map_or(usize::MAX, |limit| limit as usize));
-        let found = work.model.attention_maps(&ids(&source, work), &ids(&target, work));
+        let [read, written] = [&source, &target].map(|tokens| ids(tokens, work.model.device()));
+        let found = work.model.attention_maps(&read, &written);
         let mut maps = Vec::new();
         for (kind, layers) in [
             (AttentionKind::Encoder, &found.encoder),
@@ -43,10 +44,10 @@ fn labels(ids: &[u32], tokenizer: &Tokenizer) -> Vec<String> {
     ids.iter().map(|&id| tokenizer.label(id)).collect()
 }
 
-/// [1, T]
-fn ids(tokens: &[u32], work: &Work) -> Tensor {
+/// The tokens of one sentence as a model takes them, [1, T].
+pub fn ids(tokens: &[u32], device: Device) -> Tensor {
     let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
-    Tensor::from_slice(&ids).view([1, ids.len() as i64]).to_device(work.model.device())
+    Tensor::from_slice(&ids).unsqueeze(0).to_device(device)
 }
 
 /// The items whose number, from 1, is among `numbers`; all if there are none.

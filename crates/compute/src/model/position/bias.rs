@@ -1,9 +1,8 @@
 //! Biases on the scores of self-attention by the distance from query to key: ALiBi's fixed ones and T5's trained ones.
 
+pub(super) use crate::model::cost::T5_BUCKETS as BUCKETS;
 use tch::{Kind, Tensor};
 
-/// Buckets of T5's biases.
-pub(super) const BUCKETS: i64 = 32;
 /// Distances from this one on share T5's last bucket.
 const MAX_DISTANCE: i64 = 128;
 

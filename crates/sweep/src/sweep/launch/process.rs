@@ -36,6 +36,10 @@ fn allowed_cores() -> Option<Vec<usize>> {
     }
 }
 
+/// What a trial gets when its driver dies. The threads of a killed process end one by one, and a child passes from each
+/// to the next: the kernel tells it as often. A second SIGTERM would end the trial before it has saved its state.
+const DEATH_NOTICE: libc::c_int = libc::SIGUSR2;
+
 /// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
 /// log; its progress events go to `told`, its standard output. If this process dies, the trial
 /// saves a checkpoint and stops.
@@ -62,7 +66,7 @@ pub fn spawn(
     unsafe {
         command.pre_exec(move || {
             crate::signal::hold_back();
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            libc::prctl(libc::PR_SET_PDEATHSIG, DEATH_NOTICE);
             if let Some(Cores(cores)) = &cores {
                 let mut set: libc::cpu_set_t = std::mem::zeroed();
                 cores.iter().for_each(|&core| libc::CPU_SET(core, &mut set));
