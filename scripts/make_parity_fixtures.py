@@ -79,12 +79,6 @@ def summary(tensor):
     }
 
 
-def without_absent(settings):
-    """The settings of a section that are stated, those of sections inside of it too."""
-    nested = {key: without_absent(value) if isinstance(value, dict) else value for key, value in settings.items()}
-    return {key: value for key, value in nested.items() if value is not None}
-
-
 def make(changes, build=Transformer, settings=MODEL):
     model_config = settings | {k: v for k, v in changes.items() if k in settings}
     training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
@@ -140,7 +134,7 @@ def make(changes, build=Transformer, settings=MODEL):
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "vocabulary": VOCABULARY,
         "pairs": PAIRS,
-        "model": without_absent(model_config),
+        "model": torch_recurrent.without_absent(model_config),
         "training": training,
         "outputs": outputs,
         "gradients": first_gradients,

@@ -1,8 +1,8 @@
 """Recurrent encoders and decoders in Python torch, alone and beside the stacks of `torch_transformer.py`.
 
-A reference for `make_parity_fixtures.py`: `nn.LSTM` and `nn.GRU` over packed sequences, and the decoder step by step with
-its attention written out from the papers' formulas, whether or not a step needs the one before. The settings mean what
-`src/model/recurrent/mod.rs` says; names of parameters are those of `ablate` (`Model.paths`).
+A reference for `make_parity_fixtures.py` and `check_flops.py`: `nn.LSTM` and `nn.GRU` over packed sequences, and the
+decoder step by step with its attention written out from the papers' formulas, whether or not a step needs the one before.
+The settings mean what `crates/trial/src/model/recurrent/mod.rs` says; names of parameters are those of `ablate` (`Model.paths`).
 """
 
 import torch
@@ -39,6 +39,12 @@ MODEL = SELF_ATTENTION | {
 }
 
 BOTH = {"encoder": "recurrent", "decoder": "recurrent"}
+
+
+def without_absent(settings):
+    """The settings of a section that are stated, those of sections inside of it too."""
+    nested = {key: without_absent(value) if isinstance(value, dict) else value for key, value in settings.items()}
+    return {key: value for key, value in nested.items() if value is not None}
 
 
 def both(tying="all", softmax_bias=False, **recurrent):
@@ -99,6 +105,11 @@ def cells(recurrent, inputs, both=False):
     return layer
 
 
+def zeros(like, *shape):
+    """A state before the first word. It asks for a gradient, which nothing uses, so that all steps have equal operations."""
+    return like.new_zeros(shape).requires_grad_()
+
+
 def sides_joined(state):
     """[directions, B, N] → [B, directions · N], of an LSTM's pair of states too."""
     if isinstance(state, tuple):
@@ -122,7 +133,9 @@ class Encoder(nn.Module):
         last = []
         for number, layer in enumerate(self.layers, 1):
             packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            output, state = layer(packed)
+            sides = 2 if layer.bidirectional else 1
+            start = [zeros(x, sides, len(x), layer.hidden_size) for _ in range(2 if isinstance(layer, nn.LSTM) else 1)]
+            output, state = layer(packed, tuple(start) if len(start) == 2 else start[0])
             output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.size(1))
             x = output + x if self.residual_from and number >= self.residual_from else output
             last.append(sides_joined(state))
@@ -142,13 +155,17 @@ class Scores(nn.Module):
         if kind == "general":
             self.source = nn.Linear(states, hidden, bias=False)
 
-    def forward(self, s, h):
-        """States of the decoder [B, N] and of the source [B, S, E] → [B, S]."""
+    def keys(self, h):
+        """What is compared of the states of the source [B, S, E], once a sentence."""
+        return h if self.kind == "dot" else self.source(h)
+
+    def forward(self, s, keys):
+        """States of the decoder [B, N] → [B, S]."""
         if self.kind == "additive":
-            sums = torch.tanh(self.state(s)[:, None, :] + self.source(h))
-            return (sums * self.vector.weight[0]).sum(-1)
-        keys = self.source(h) if self.kind == "general" else h
-        return (keys * s[:, None, :]).sum(-1)
+            sums = torch.tanh(self.state(s)[:, None, :] + keys)
+            # As a product of matrices, so that it counts as an operation on pairs of words.
+            return torch.bmm(sums, self.vector.weight.T.expand(len(sums), -1, -1))[..., 0]
+        return torch.bmm(keys, s[:, :, None])[..., 0]
 
 
 class Decoder(nn.Module):
@@ -175,29 +192,30 @@ class Decoder(nn.Module):
         if kind == "copy":
             return list(last)
         if kind == "zeros":
-            zeros = encoded.new_zeros(len(encoded), self.recurrent["hidden"])
-            return [(zeros, zeros) if lstm else zeros for _ in self.layers]
+            state = lambda: zeros(encoded, len(encoded), self.recurrent["hidden"])  # noqa: E731
+            return [(state(), state()) if lstm else state() for _ in self.layers]
         started = self.bridge(summary)
         parts = (torch.tanh(started) if kind == "tanh" else started).split(self.recurrent["hidden"], -1)
         return [(parts[2 * i], parts[2 * i + 1]) if lstm else parts[i] for i in range(len(self.layers))]
 
-    def context(self, state, encoded, mask, summary):
+    def context(self, state, keys, encoded, mask, summary):
         if self.recurrent["attention"] == "none":
             return summary
-        scores = self.attention(state, encoded).masked_fill(~mask, -torch.inf)
-        return (scores.softmax(-1)[:, :, None] * encoded).sum(1)
+        weights = self.attention(state, keys).masked_fill(~mask, -torch.inf).softmax(-1)
+        return torch.bmm(weights[:, None, :], encoded)[:, 0]
 
     def forward(self, x, encoded, mask, summary, last):
         """[B, T, D], states [B, S, E], mask [B, S] → [B, T, W]."""
         recurrent, lstm = self.recurrent, self.recurrent["cell"] == "lstm"
         states = self.start(encoded, summary, last)
+        keys = None if recurrent["attention"] == "none" else self.attention.keys(encoded)
         before = recurrent["attend"] == "before_step"
         fed, outputs = encoded.new_zeros(len(x), self.fed_width), []
         constant = recurrent["attention"] == "none" and recurrent["input_feeding"] == "context"
         for word in x.unbind(1):
             top = states[-1][0] if lstm else states[-1]
             if before:
-                context = self.context(top, encoded, mask, summary)
+                context = self.context(top, keys, encoded, mask, summary)
             if constant:
                 fed = summary
             elif before and recurrent["input_feeding"] == "context":
@@ -210,7 +228,7 @@ class Decoder(nn.Module):
                 residual = recurrent["residual_from"] and number >= recurrent["residual_from"]
                 below = output[:, 0] + below if residual else output[:, 0]
             if not before:
-                context = self.context(below, encoded, mask, summary)
+                context = self.context(below, keys, encoded, mask, summary)
             made = {
                 "attentional": lambda: torch.tanh(self.readout(torch.cat([context, below], -1))),
                 "concatenated": lambda: torch.cat([word, context, below], -1),

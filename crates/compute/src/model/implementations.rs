@@ -33,6 +33,8 @@ pub struct Implementations {
     pub marian: Serves,
     /// A `TransformerSpec` of CTranslate2.
     pub ctranslate2: Serves,
+    /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
+    pub torch_peer: Serves,
 }
 
 impl Implementations {
@@ -42,6 +44,7 @@ impl Implementations {
         decoding_kernels: Ok(()),
         marian: Ok(()),
         ctranslate2: Ok(()),
+        torch_peer: Ok(()),
     };
 
     pub fn of(config: &ModelConfig) -> Self {
@@ -96,6 +99,7 @@ impl Implementations {
             decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
             marian: self.marian.and(other.marian),
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
+            torch_peer: self.torch_peer.and(other.torch_peer),
         }
     }
 }
@@ -113,13 +117,13 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
 }
 
 fn without_parts(setting: &'static str) -> Implementations {
-    without_toolkits(setting, "both of its parts are stacks of self-attention")
+    without_programs(setting, "both of its parts are stacks of self-attention")
 }
 
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     match softmax_bias {
         false => Implementations::ALL,
-        true => without_toolkits(
+        true => without_programs(
             "model.softmax_bias = true",
             "this program writes no bias of the softmax into it",
         ),
@@ -157,6 +161,11 @@ fn of_residual(residual: bool) -> Implementations {
             without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
         }
     }
+}
+
+/// The same, and the Transformer in Python torch does not know it either.
+fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
+    Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 /// A setting that neither Marian nor CTranslate2's Transformer knows, and what they do instead.
@@ -251,6 +260,7 @@ mod tests {
         let found = Implementations::of(&hybrid);
         assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.torch_peer.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
     }
 }

@@ -39,14 +39,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
-    // A recurrent decoder attends in one layer, with one head.
-    let (layers, heads) = if model.has_self_attention() {
-        (model.layers, usize::try_from(model.heads).unwrap_or(usize::MAX))
-    } else {
-        (1, 1)
-    };
-    found.extend(attention("layers", &run.attention_layers, layers, run));
-    found.extend(attention("heads", &run.attention_heads, heads, run));
+    found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
     if model.has_self_attention() && model.position != Position::Learned {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
@@ -188,20 +181,30 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
     })
 }
 
-/// Layers or heads to be recorded of which the model has none.
-fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunConfig) -> Option<Idle> {
-    let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
-    let (key, count) = match what {
-        "layers" => ("run.attention_layers", "model.layers"),
-        _ => ("run.attention_heads", "model.heads"),
+/// Layers and heads to be recorded of which the model has none.
+fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
+    let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
+    let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
+    let [layers, heads] = match model.has_self_attention() {
+        true => [("layers", model.layers), ("heads", heads)]
+            .map(|(key, count)| (format!("model.{key} = {count}"), count)),
+        false => [alone.clone(), alone],
     };
-    numbers.iter().all(|&number| number > there).then(|| Idle {
-        key,
-        message: format!("{key} = {numbers:?} records nothing with {count} = {there}"),
-        help: format!("use numbers from 1 to {there}, or run.attention_sentences = 0"),
-        off: false,
-        switches: Vec::new(),
-    })
+    let asked = [
+        ("run.attention_layers", &run.attention_layers, layers),
+        ("run.attention_heads", &run.attention_heads, heads),
+    ];
+    let found = asked.into_iter().filter_map(|(key, numbers, (there, count))| {
+        let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
+        numbers.iter().all(|&number| number > count).then(|| Idle {
+            key,
+            message: format!("{key} = {numbers:?} records nothing with {there}"),
+            help: format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
+            off: false,
+            switches: Vec::new(),
+        })
+    });
+    found.collect()
 }
 
 /// Whether the value of `key` in `experiment` is the default.
@@ -278,6 +281,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DecoderKind, EncoderKind};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -316,6 +320,17 @@ mod tests {
         assert_eq!(idle_keys(|e| e.run.attention_layers = Some(vec![9])), ["run.attention_layers"]);
         assert_eq!(idle_keys(|e| e.run.attention_heads = Some(vec![])), ["run.attention_heads"]);
         assert!(idle_keys(|e| e.run.attention_layers = Some(vec![9, 1])).is_empty());
+        let recurrent = idle(&experiment(|e| {
+            (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
+            (e.run.attention_layers, e.run.attention_heads) = (Some(vec![2]), Some(vec![1]));
+        }));
+        let told: Vec<&str> = recurrent.iter().map(|idle| idle.message.as_str()).collect();
+        let message =
+            "run.attention_layers = [2] records nothing with a recurrent decoder, which attends in one layer";
+        assert!(
+            told[0].starts_with(message) && !told.iter().any(|told| told.contains("heads = [1]")),
+            "{told:?}"
+        );
         let schedule = |schedule, peak, scale, warmup| {
             idle_keys(move |e| {
                 (e.training.schedule, e.training.peak_learning_rate) = (schedule, peak);

@@ -151,7 +151,8 @@ pub fn decoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let steps = if recurrent.is_stepwise() { 1.0 } else { target };
     let compared = match recurrent.attention {
-        Alignment::Additive => 3.0 * pairs * steps * source * recurrent.attention_width() as f64,
+        // Gradients of the sums and of their hyperbolic tangents, which are kept.
+        Alignment::Additive => 2.0 * pairs * steps * source * recurrent.attention_width() as f64,
         Alignment::None | Alignment::Dot | Alignment::General => 3.0 * pairs * steps * source,
     };
     compared.max(cells_passing(config, pairs * target))
@@ -208,6 +209,28 @@ mod tests {
         let mut both = plain(Cell::Gru);
         both.recurrent.bidirectional = Bidirectional::All;
         assert_eq!(encoder_forward(&both, &SHAPE).recurrent, 2.0 * 14.0 * 12.0 * square);
+    }
+
+    /// What is kept for every pair of words is one number with products, and as many more as attention is wide with
+    /// additive scores, whether or not steps feed each other.
+    #[test]
+    fn additive_attention_keeps_its_width_for_each_pair_of_words() {
+        let kept = |attention, width, input_feeding, target| {
+            let mut config = plain(Cell::Gru);
+            let recurrent = &mut config.recurrent;
+            (recurrent.attention, recurrent.attention_width) = (attention, Some(width));
+            (recurrent.input_feeding, recurrent.readout) = (input_feeding, Readout::Attentional);
+            let words = |source| decoder_kept(&config, &BatchShape { source, target, ..SHAPE });
+            // Without what is kept once a word of the target.
+            words(9) - words(8)
+        };
+        for feeding in [InputFeeding::None, InputFeeding::Readout] {
+            // Two pairs of sentences; a word of the source meets all of a target, and has a key.
+            assert_eq!(kept(Alignment::Dot, 100, feeding, 5), 2.0 * 5.0);
+            assert_eq!(kept(Alignment::General, 100, feeding, 5), 2.0 * (5.0 + 512.0));
+            assert_eq!(kept(Alignment::Additive, 100, feeding, 5), 2.0 * (5.0 * 101.0 + 100.0));
+            assert_eq!(kept(Alignment::Additive, 50, feeding, 10), 2.0 * (10.0 * 51.0 + 50.0));
+        }
     }
 
     #[test]
