@@ -41,6 +41,17 @@ CASES = [
     ("rotary", {"position": "rotary"}, 31, 3, 7, 5, 11),
     ("alibi", {"position": "alibi"}, 31, 3, 7, 5, 11),
     ("demo", {"layers": 2, "d_model": 64, "d_ff": 128, "heads": 4}, 1112, 40, 24, 25, 760),
+    ("additive", {"layers": 2, "attention": {"score": "additive"}}, 31, 3, 7, 5, 11),
+    ("multiplicative, dot", {"d_k": 3, "d_v": 5, "attention": {"score": "multiplicative", "cross_score": "dot"}}, 31, 3, 7, 5, 11),
+    ("shared query and key", {"attention": {"projections": "shared_query_key"}}, 31, 3, 7, 5, 11),
+    ("values only", {"d_v": 7, "attention": {"projections": "values_only"}}, 31, 3, 7, 5, 11),
+    ("no projections", {"attention": {"projections": "none", "score": "dot"}}, 31, 3, 7, 5, 11),
+    ("local", {"layers": 2, "attention": {"span": {"local": 4}}}, 31, 3, 19, 16, 11),
+    ("local decoder", {"attention": {"decoder_span": {"local": 3}, "score": "additive"}}, 31, 3, 7, 8, 11),
+    ("local, short", {"attention": {"span": {"local": 9}}}, 31, 3, 17, 5, 11),
+    ("linformer", {"d_k": 3, "d_v": 5, "learned_positions": 40, "attention": {"span": {"linformer": 6}}}, 31, 3, 19, 5, 11),
+    ("big_bird", {"attention": {"span": {"big_bird": {"block": 2, "random": 2, "global": 1}}}}, 31, 3, 26, 5, 11),
+    ("big_bird, short", {"attention": {"span": {"big_bird": {"block": 4, "random": 2, "global": 1}}}}, 31, 3, 24, 5, 11),
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]
 
@@ -53,9 +64,10 @@ BRITZ = torch_recurrent.both(hidden=512, softmax_bias=True, tying="none") | {"d_
 RECURRENT_CASES.append(("recurrent, 512 wide", BRITZ, 37000, 8, 30, 32, 229))
 
 
-def count(build, model, vocabulary, pairs, source, target, scored):
+def count(name, build, model, vocabulary, pairs, source, target, scored):
     """Operations of the pass forward, those of attention among them, and of the pass backward."""
-    model = build(model, vocabulary)
+    # A sequence that is too short for blocks of a span is computed with a mask over all pairs.
+    model = build({**model, "in_blocks": "short" not in name}, vocabulary)
     sources = torch.randint(3, vocabulary, (pairs, source))
     targets = torch.randint(3, vocabulary, (pairs, target))
     with sdpa_kernel(SDPBackend.MATH):
@@ -82,7 +94,7 @@ def main():
     for build, settings, (name, changes, vocabulary, pairs, source, target, scored) in of_all:
         shape = {"pairs": pairs, "source": source, "target": target, "scored": scored}
         model = settings | changes
-        counted = count(build, model, vocabulary, pairs, source, target, scored)
+        counted = count(name, build, model, vocabulary, pairs, source, target, scored)
         model = without_absent(model)
         cases.append({"name": name, "model": model, "vocabulary": vocabulary, "shape": shape, **counted})
     if arguments.write:

@@ -91,6 +91,13 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
     assert!(said("", hybrid, &[]).contains(message));
     let gru = format!("{RECURRENT}[model.recurrent]\ncell = \"gru\"\nforget_bias = 0.0");
     assert!(said("", &gru, &[]).contains("model.recurrent.forget_bias has no effect"));
+    let message = "model.attention.score has no effect with model.encoder = \"recurrent\" and model.decoder";
+    assert!(said("", RECURRENT, &["model.attention.score=additive"]).contains(message));
+    let hybrid = "[model]\ndecoder = \"recurrent\"\n[model.attention]\ncross_score = \"dot\"";
+    let message = "model.attention.cross_score has no effect with model.decoder = \"recurrent\"";
+    assert!(said("", hybrid, &[]).contains(message));
+    // What is not read contradicts nothing.
+    checked("[model]\nposition = \"rotary\"\nattention.score = \"additive\"", RECURRENT, &[]).unwrap();
     // A file may inherit what it does not read, and state what others that inherit from it do.
     checked("[model]\nheads = 4", RECURRENT, &[]).unwrap();
     checked("", "[model.recurrent]\ncell = \"lstm\"", &[]).unwrap();

@@ -1,14 +1,18 @@
 //! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
 
+use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
-use ablate::model::recurrent::{Bidirectional, conflict};
-use ablate::model::{DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Tying};
+use ablate::model::recurrent::Bidirectional;
+use ablate::model::{
+    AttentionConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections, RecurrentConfig, Score,
+    Span, Tying,
+};
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, softmax_bias, recurrent";
+    initialisation, embedding_rows, embedding_multiple, softmax_bias, attention, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -24,7 +28,7 @@ pub fn accepted_values(key: &str) -> String {
 /// A setting and one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// As `norm`, or `recurrent.cell` in a section inside of `[model]`.
+    /// As `norm`, or `attention.score` in a section inside of `[model]`.
     pub key: String,
     pub value: Value,
 }
@@ -114,21 +118,26 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// A value of a variant that has data: `{ name = 2 }` where it is an integer.
+/// A value of a variant that has numbers of its own: such that sentences of five tokens are not too short for it.
 fn example(key: &str, variant: &Value) -> Value {
     let properties = variant["properties"].as_object().into_iter().flatten();
-    match &properties.collect::<Vec<_>>()[..] {
-        [(name, content)] if content["type"] == "integer" => json!({ name.as_str(): 2 }),
+    match &properties.map(|(name, content)| (name.as_str(), content)).collect::<Vec<_>>()[..] {
+        [("big_bird", _)] => json!({ "big_bird": { "block": 1, "random": 1, "global": 0 } }),
+        [("linformer", _)] => json!({ "linformer": 3 }),
+        [(name, content)] if content["type"] == "integer" => json!({ *name: 2 }),
         _ => panic!("model.{key}: state here an example of {variant}"),
     }
 }
 
-/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named.
+/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named. What contradicts
+/// itself is left out.
 pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let of_parts = |choice: &Choice| {
         choice.key == "encoder" || choice.key == "decoder" || choice.is_of_recurrent_parts()
     };
-    pairs(base, |choice| !of_parts(choice))
+    let mut found = pairs(base, |choice| !of_parts(choice));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found
 }
 
 /// A small recurrent model in which each choice of `[model.recurrent]` can be made alone.
@@ -148,15 +157,17 @@ pub fn recurrent(base: &ModelConfig) -> ModelConfig {
     }
 }
 
-/// Every encoder with every decoder where one of them is recurrent: each with every choice of `[model.recurrent]`, and of
-/// two recurrent parts each pair of choices; named. What contradicts itself is left out.
+/// Every encoder with every decoder where one of them is recurrent: each with every choice of `[model.recurrent]` and of
+/// `[model.attention]`, and of two recurrent parts each pair of choices of the former; named. What contradicts itself is left out.
 pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let both = recurrent(base);
     let mut found = pairs(&both, Choice::is_of_recurrent_parts);
     let reading = ModelConfig { decoder: DecoderKind::SelfAttention, tying: Tying::All, ..both.clone() };
     let writing = ModelConfig { encoder: EncoderKind::SelfAttention, ..both };
     for (name, parts) in [("recurrent encoder", reading), ("recurrent decoder", writing)] {
-        let choices = choices().into_iter().filter(Choice::is_of_recurrent_parts);
+        let of_either =
+            |choice: &Choice| choice.is_of_recurrent_parts() || choice.key.starts_with("attention.");
+        let choices = choices().into_iter().filter(of_either);
         found.push((name.to_string(), parts.clone()));
         found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
     }
@@ -170,6 +181,20 @@ pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.push(("bias of the softmax".into(), biased));
     found.retain(|(_, config)| conflict(config).is_none());
     found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
+}
+
+/// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.
+pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
+    let AttentionConfig { score, projections, span, .. } = config.attention;
+    // A mixture of keys has the bias as often as its weights add up to.
+    let mixed = path.starts_with("encoder") && matches!(span, Span::Linformer(_));
+    let itself = path.contains("self_attention");
+    let score = if itself { score } else { config.attention.cross_score() };
+    path.ends_with("key.bias")
+        && score != Score::Additive
+        && projections != Projections::SharedQueryKey
+        && !mixed
+        && !(itself && config.position == Position::Rotary)
 }
 
 /// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.

@@ -12,7 +12,7 @@ use crate::results::table_layout::Form;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::expand::TrialPurpose;
-use crate::sweep::trial::{Trial, is_of};
+use crate::sweep::trial::Trial;
 use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -110,7 +110,7 @@ pub(super) fn collected(
     places: &Places,
 ) -> Result<Collected> {
     let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
-    let mut records = collect::records(&sweep_dir, &trials, is_of)?;
+    let mut records = collect::records_of_settings(&sweep_dir, &trials);
     let mut corpora = Corpora::new(&places.data);
     let mut reused = BTreeMap::new();
     for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {

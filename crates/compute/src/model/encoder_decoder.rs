@@ -2,7 +2,7 @@
 //!
 //! Which encoder and which decoder: [`super::parts`].
 
-use super::attention_map::AttentionMaps;
+use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
 use super::init::glorot;
 use super::linear::Linear;
@@ -220,7 +220,7 @@ impl Network for EncoderDecoder {
 
     fn longest(&self) -> Option<i64> {
         let limits = [&self.source, &self.target].map(|side| side.position.limit());
-        limits.into_iter().flatten().min()
+        limits.into_iter().flatten().chain(self.encoder.longest()).min()
     }
 
     fn source_embedding(&self) -> &Tensor {

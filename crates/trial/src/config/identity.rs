@@ -3,12 +3,13 @@
 //! Settings at their defaults are left out, so that an option added later leaves the identities of
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
+use super::canonical_json::hash;
 use super::experiment::Experiment;
 use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Position};
+use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -88,7 +89,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
     same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
-    if same.model.position != Position::Learned {
+    if !same.model.has_learned_positions() {
         same.model.learned_positions = 0;
     }
     if !same.model.feed_forward {
@@ -98,6 +99,12 @@ fn normalised(experiment: &Experiment) -> Experiment {
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
         same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+    }
+    same.model.attention = same.model.attention.without_repetitions();
+    if same.model.attention.projections == Projections::None {
+        // There is nothing that would have biases or first values.
+        let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
+        same.model = ModelConfig { attention_biases, initialisation, ..same.model };
     }
     same.data.max_train_length = same.data.limit_of_training();
     match same.training.schedule.has_stated_peak() {
@@ -155,33 +162,35 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
         }
         tree
     });
-    let mut found = Vec::new();
-    add_changes("", Some(&old), Some(&new), &mut found);
+    let mut keys = Vec::new();
+    add_changed_keys("", Some(&old), Some(&new), &mut keys);
     // The values as they are stated: a setting that another one switches on did not change itself.
     let stated = [json(before), json(now)];
-    for change in &mut found {
-        let path = format!("/{}", change.key.replace('.', "/"));
-        [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
-    }
-    found.retain(|change| change.before != change.now);
-    found
+    let change = |key: String| {
+        let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
+        Change { key, before, now }
+    };
+    keys.into_iter().map(change).filter(|change| change.before != change.now).collect()
 }
 
-fn add_changes(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<Change>) {
+/// The value at `section.key` in an experiment as JSON; none where it is not set.
+pub(super) fn at_key<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
+    tree.pointer(&format!("/{}", key.replace('.', "/")))
+}
+
+fn add_changed_keys(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<String>) {
     match (before, now) {
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
                 let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                add_changes(&key, old.get(name), new.get(name), found);
+                add_changed_keys(&key, old.get(name), new.get(name), found);
             }
         }
         // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
         (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
         (before, now) if before == now => {}
-        (before, now) => {
-            found.push(Change { key: key.to_string(), before: before.cloned(), now: now.cloned() });
-        }
+        _ => found.push(key.to_string()),
     }
 }
 
@@ -225,50 +234,11 @@ fn json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn hash(tree: &Value) -> String {
-    let mut text = String::new();
-    write_canonical(tree, &mut text);
-    blake3::hash(text.as_bytes()).to_hex().to_string()
-}
-
-/// JSON with sorted keys and no blanks, whatever order the map type keeps.
-fn write_canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            out.push('{');
-            for (i, (key, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write_canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_canonical(item, out);
-            }
-            out.push(']');
-        }
-        // -0.0 and 0.0 are one dropout.
-        Value::Number(number) if number.as_f64() == Some(0.0) => out.push('0'),
-        plain => out.push_str(&plain.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::Activation;
+    use crate::model::{Activation, CausalSpan, Position, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -311,11 +281,13 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 9] = [
+        let same: [fn(&mut Experiment); 11] = [
             // Preparing drops longer pairs.
             |e| e.data.max_train_length = Some(20),
             |e| e.model.activation = Activation::Relu,
             |e| e.training.peak_learning_rate = Some(1.0),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Full),
+            |e| e.model.attention.cross_score = Some(Score::ScaledDot),
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -344,13 +316,17 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 12] = [
+        let different: [fn(&mut Experiment); 16] = [
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
             |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),
             |e| e.training.weight_decay = 0.1,
+            |e| e.model.attention.span = Span::Local(8),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Local(8)),
+            |e| e.model.attention.score = Score::Dot,
+            |e| e.model.attention.cross_score = Some(Score::Dot),
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,
@@ -410,6 +386,20 @@ mod tests {
         );
     }
 
+    /// A key that is added to a section inside of a section leaves identities alone as any other key does.
+    #[test]
+    fn defaults_are_left_out_of_sections_inside_of_sections() {
+        let tree = canonical_tree(&changed(|e| e.model.attention.score = Score::Dot));
+        assert_eq!(tree["model"]["attention"], serde_json::json!({ "score": "dot" }));
+        let none = |e: &mut Experiment| e.model.attention.projections = Projections::None;
+        let with_biases = configuration_hash(&changed(none));
+        let without = |e: &mut Experiment| {
+            none(e);
+            e.model.attention_biases = false;
+        };
+        assert_eq!(configuration_hash(&changed(without)), with_biases);
+    }
+
     #[test]
     fn trials_that_only_decode_differently_share_their_training() {
         let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
@@ -438,9 +428,18 @@ mod tests {
     fn addresses_counts_and_compression_do_not_matter() {
         let with = |end: &str, url: Option<&str>, pairs| {
             changed(|e| {
-                let source_url = url.map(String::from);
-                let pair =
-                    FilePair { pairs, source_url, ..FilePair::new(&format!("a{end}"), &format!("b{end}")) };
+                let pair = FilePair {
+                    source: format!("a{end}"),
+                    target: format!("b{end}"),
+                    pairs,
+                    source_url: url.map(String::from),
+                    target_url: None,
+                    format: None,
+                    source_column: None,
+                    target_column: None,
+                    translator: None,
+                    sample: None,
+                };
                 let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
                 let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
                 e.data.recipe.corpus = Corpus::Files(corpus);
@@ -466,14 +465,5 @@ mod tests {
         assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
         assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
         assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");
-    }
-
-    #[test]
-    fn canonical_json_is_sorted_and_compact() {
-        let tree: Value =
-            serde_json::from_str(r#"{"b": [1, -0.0, "x\n"], "a": {"d": null, "c": 0.5}}"#).unwrap();
-        let mut text = String::new();
-        write_canonical(&tree, &mut text);
-        assert_eq!(text, r#"{"a":{"c":0.5,"d":null},"b":[1,0,"x\n"]}"#);
     }
 }

@@ -1,13 +1,13 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig, value_text};
-use super::identity::configuration_hash;
+use super::experiment::{Experiment, RunConfig, setting_text};
+use super::identity::{at_key, configuration_hash};
 use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, NormKind, Position};
+use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
@@ -41,7 +41,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
-    if model.has_self_attention() && model.position != Position::Learned {
+    if model.has_self_attention() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
@@ -52,6 +52,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     if model.norm_kind == NormKind::None {
         for key in ["model.norm", "model.layer_norm_epsilon"] {
             found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
+        }
+    }
+    if model.attention.projections == Projections::None {
+        for key in ["model.attention_biases", "model.initialisation"] {
+            found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
         }
     }
     if decoding.beam == 1 {
@@ -80,7 +85,7 @@ fn not_read(Unread { key, because }: Unread) -> Idle {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
+    let value = setting_text(value);
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),
@@ -108,7 +113,7 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
 /// What the schedule of the learning rate does not read, or does not come to.
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
-    let name = serde_json::to_string(&schedule).unwrap_or_default();
+    let name = setting_text(&schedule);
     let idle = |key, message, help: &str| {
         Some(Idle { key, message, help: help.into(), off: false, switches: Vec::new() })
     };
@@ -210,7 +215,7 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
-        data: DataConfig { max_train_length: None, ..experiment.data.clone() },
+        data: DataConfig::new(experiment.data.recipe.clone()),
         model: ModelConfig::default(),
         training: TrainingConfig::default(),
         decoding: DecodingConfig::default(),
@@ -218,8 +223,8 @@ pub fn is_default(experiment: &Experiment, key: &str) -> bool {
         ..experiment.clone()
     };
     let value = |experiment: &Experiment| {
-        let json = serde_json::to_value(experiment).unwrap_or_default();
-        json.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
+        let tree = serde_json::to_value(experiment).unwrap_or_default();
+        at_key(&tree, key).cloned()
     };
     value(experiment) == value(&defaults)
 }
@@ -382,7 +387,11 @@ mod tests {
 
     #[test]
     fn differences_are_named_by_key() {
-        let other = experiment(|e| (e.training.seed, e.training.steps, e.model.d_k) = (9, 30, Some(3)));
-        assert_eq!(differences(&experiment(|_| ()), &other), ["model.d_k", "training.steps"]);
+        let other = experiment(|e| {
+            (e.training.seed, e.training.steps, e.model.d_k) = (9, 30, Some(3));
+            e.model.attention.projections = Projections::None;
+        });
+        let keys = ["model.attention.projections", "model.d_k", "training.steps"];
+        assert_eq!(differences(&experiment(|_| ()), &other), keys);
     }
 }

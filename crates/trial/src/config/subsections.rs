@@ -1,11 +1,11 @@
-//! Tables inside of a section that are sections themselves, such as `[model.recurrent]`: a file, a `--set` or a row
+//! Tables inside of a section that are sections themselves, such as `[model.attention]`: a file, a `--set` or a row
 //! changes their keys one by one, and these are named `section.table.key`. Every other table is the value of a key and
 //! is replaced as a whole.
 
 use serde_json::{Map, Value};
 
 /// The dotted names of these tables.
-pub const SUBSECTIONS: [&str; 1] = ["model.recurrent"];
+pub const SUBSECTIONS: [&str; 2] = ["model.attention", "model.recurrent"];
 
 /// Whether the keys below `path` are settings of their own: a section, or one of [`SUBSECTIONS`].
 pub fn is_section(path: &str) -> bool {
@@ -33,14 +33,14 @@ mod tests {
 
     #[test]
     fn settings_of_subsections_have_names_of_three_parts_and_other_tables_are_values() {
-        let model = json!({ "heads": 8, "recurrent": { "cell": "lstm", "window": { "size": 3 } } });
+        let model = json!({ "heads": 8, "attention": { "score": "dot", "window": { "size": 3 } } });
         let found = settings_of("model", model.as_object().unwrap());
         let mut shown: Vec<String> =
             found.iter().map(|(key, value)| format!("{key}: {}", cell_text(value))).collect();
         shown.sort();
         assert_eq!(
             shown,
-            ["model.heads: 8", "model.recurrent.cell: lstm", "model.recurrent.window: { size = 3 }"]
+            ["model.attention.score: dot", "model.attention.window: { size = 3 }", "model.heads: 8"]
         );
     }
 }

@@ -237,11 +237,11 @@ mod tests {
     #[test]
     fn a_section_inside_of_a_section_is_merged_key_by_key() {
         let mut table =
-            parse("a.toml", "[model.recurrent]\ncell = \"lstm\"\nspan = { local = 3 }\n").unwrap();
-        table.merge(parse("b.toml", "[model]\nrecurrent.span = { linformer = 4 }\n").unwrap());
-        let wanted = "{ recurrent = { cell = \"lstm\", span = { linformer = 4 } } }";
+            parse("a.toml", "[model.attention]\nscore = \"dot\"\nspan = { local = 3 }\n").unwrap();
+        table.merge(parse("b.toml", "[model]\nattention.span = { linformer = 4 }\n").unwrap());
+        let wanted = "{ attention = { score = \"dot\", span = { linformer = 4 } } }";
         assert_eq!(section(&table, &["model"]).inline(), wanted);
-        assert_eq!(section(&table, &["model", "recurrent", "cell"]).place.file, "a.toml");
+        assert_eq!(section(&table, &["model", "attention", "score"]).place.file, "a.toml");
     }
 
     #[test]

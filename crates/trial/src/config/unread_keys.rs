@@ -1,9 +1,9 @@
 //! Keys of `[model]` that its parts do not read: those of a stack of self-attention where there is none, those of
 //! `[model.recurrent]` where no part is recurrent, and those that another choice of the section makes idle.
 
+use super::experiment::setting_text;
 use crate::model::recurrent::{Alignment, Cell};
-use crate::model::{DecoderKind, EncoderKind, ModelConfig, RecurrentConfig};
-use serde::Serialize;
+use crate::model::{AttentionConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span};
 use serde_json::Value;
 
 /// A key that is not read.
@@ -19,7 +19,7 @@ pub struct Unread {
 pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
 
 /// What a stack of self-attention reads and no other part does.
-const SELF_ATTENTION: [&str; 15] = [
+const SELF_ATTENTION: [&str; 18] = [
     "model.layers",
     "model.d_ff",
     "model.activation",
@@ -35,10 +35,16 @@ const SELF_ATTENTION: [&str; 15] = [
     "model.norm",
     "model.norm_kind",
     "model.layer_norm_epsilon",
+    "model.attention.score",
+    "model.attention.projections",
+    "model.attention.span",
 ];
 
 /// The same of a stack's projections.
 const PROJECTIONS: [&str; 2] = ["model.attention_biases", "model.initialisation"];
+
+/// What a decoder of self-attention reads alone.
+const SELF_ATTENTION_DECODER: [&str; 2] = ["model.attention.cross_score", "model.attention.decoder_span"];
 
 /// What both recurrent parts read.
 const RECURRENT: [&str; 5] = [
@@ -63,7 +69,13 @@ const RECURRENT_DECODER: [&str; 5] = [
 
 /// The keys that a model of this configuration does not read.
 pub fn unread(model: &ModelConfig) -> Vec<Unread> {
-    let ModelConfig { encoder, decoder, recurrent, .. } = model;
+    let ModelConfig {
+        encoder,
+        decoder,
+        recurrent,
+        attention: AttentionConfig { span, decoder_span, .. },
+        ..
+    } = model;
     let RecurrentConfig {
         cell,
         encoder_layers,
@@ -82,7 +94,8 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         recurrent_biases: _,
         forget_bias: _,
     } = recurrent;
-    let (reads, writes) = (("model.encoder", written(encoder)), ("model.decoder", written(decoder)));
+    let (reads, writes) =
+        (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
     let parts = vec![reads.clone(), writes.clone()];
     let mut found = Vec::new();
     let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
@@ -91,9 +104,23 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     if !model.has_self_attention() {
         add(&SELF_ATTENTION, &parts);
         add(&PROJECTIONS, &parts);
+    } else if *encoder != EncoderKind::SelfAttention {
+        // A decoder takes a local span of the encoder's as its own where none is stated.
+        match span {
+            Span::Linformer(_) | Span::BigBird { .. } => {
+                add(&["model.attention.span"], std::slice::from_ref(&reads));
+            }
+            Span::Full | Span::Local(_) if decoder_span.is_some() => {
+                add(&["model.attention.span"], std::slice::from_ref(&reads));
+            }
+            Span::Full | Span::Local(_) => {}
+        }
+    }
+    if *decoder != DecoderKind::SelfAttention {
+        add(&SELF_ATTENTION_DECODER, std::slice::from_ref(&writes));
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
-    let attention_is = |key: &'static str| (key, written(attention));
+    let attention_is = |key: &'static str| (key, setting_text(attention));
     if !(encodes || decodes) {
         add(&RECURRENT, &parts);
     }
@@ -106,7 +133,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     if !(encodes || decodes) {
         add(&["model.recurrent.forget_bias"], &parts);
     } else if *cell != Cell::Lstm {
-        add(&["model.recurrent.forget_bias"], &[("model.recurrent.cell", written(cell))]);
+        add(&["model.recurrent.forget_bias"], &[("model.recurrent.cell", setting_text(cell))]);
     }
     let of_attention = ["model.recurrent.attention_width", "model.recurrent.attend"];
     match attention {
@@ -150,14 +177,10 @@ pub fn without_unread(model: &ModelConfig) -> ModelConfig {
     serde_json::from_value(tree).unwrap_or_else(|_| model.clone())
 }
 
-/// A value as a file states it.
-fn written(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CausalSpan;
     use crate::model::recurrent::Attend;
 
     fn keys(model: &ModelConfig) -> Vec<&'static str> {
@@ -173,14 +196,34 @@ mod tests {
         assert_eq!(
             keys(&hybrid),
             [
+                "model.attention.cross_score",
+                "model.attention.decoder_span",
                 "model.recurrent.encoder_layers",
                 "model.recurrent.bidirectional",
                 "model.recurrent.forget_bias"
             ]
         );
         let both = ModelConfig { encoder: EncoderKind::Recurrent, ..hybrid };
-        assert!(keys(&both).contains(&"model.heads") && keys(&both).contains(&"model.initialisation"));
+        for key in
+            ["model.heads", "model.initialisation", "model.attention.score", "model.attention.cross_score"]
+        {
+            assert!(keys(&both).contains(&key), "{key}");
+        }
         assert!(!keys(&both).contains(&"model.tying"));
+    }
+
+    /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.
+    #[test]
+    fn a_decoder_of_self_attention_reads_a_local_span() {
+        let read = |encoder, span, decoder_span| {
+            let attention = AttentionConfig { span, decoder_span, ..Default::default() };
+            let model = ModelConfig { encoder, attention, ..Default::default() };
+            !keys(&model).contains(&"model.attention.span")
+        };
+        let (stack, recurrent) = (EncoderKind::SelfAttention, EncoderKind::Recurrent);
+        assert!(read(stack, Span::Linformer(4), None) && read(stack, Span::Local(3), Some(CausalSpan::Full)));
+        assert!(read(recurrent, Span::Local(3), None) && !read(recurrent, Span::Linformer(4), None));
+        assert!(!read(recurrent, Span::Local(3), Some(CausalSpan::Full)));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Checks of `[model.recurrent]`.
 
 use super::validate::{Checked, Checks, MOST_LAYERS};
-use crate::model::recurrent::{Conflict, conflict};
 use crate::model::{ModelConfig, RecurrentConfig};
 
 impl Checks<'_> {
-    /// Ranges, and what of recurrent parts goes with what.
+    /// Ranges; what goes with what: [`super::conflict`].
     pub(super) fn recurrent(&self, model: &ModelConfig) -> Checked {
         let RecurrentConfig {
             hidden,
@@ -30,10 +29,6 @@ impl Checks<'_> {
         }
         attention_width.map_or(Ok(()), |width| self.size("model.recurrent.attention_width", width))?;
         let key = "model.recurrent.forget_bias";
-        self.require(forget_bias.is_finite(), key, forget_bias, "a finite number")?;
-        match conflict(model) {
-            None => Ok(()),
-            Some(Conflict { key, message, help }) => Err(self.mistake(key, message, help)),
-        }
+        self.require(forget_bias.is_finite(), key, forget_bias, "a finite number")
     }
 }

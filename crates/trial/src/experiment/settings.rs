@@ -65,7 +65,7 @@ mod tests {
         let mut generator = SchemaSettings::draft07().into_generator();
         let mut left_out = Vec::new();
         for (section, keys) in sections(&mut generator) {
-            let table = section.split('.').fold(&tree, |tree, part| &tree[part]);
+            let table = section.split('.').fold(&tree, |tree, name| &tree[name]);
             let missing = keys.keys().filter(|key| table.get(*key).is_none());
             left_out.extend(missing.map(|key| format!("{section}.{key}")));
         }
@@ -75,6 +75,8 @@ mod tests {
             left_out,
             [
                 "data.max_train_length",
+                "model.attention.cross_score",
+                "model.attention.decoder_span",
                 "model.d_k",
                 "model.d_v",
                 "model.embedding_multiple",

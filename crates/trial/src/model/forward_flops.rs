@@ -23,7 +23,8 @@ pub struct ForwardFlops {
     /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
     /// vectors of relative positions.
     pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths.
+    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
+    /// multiplies by a matrix of its own.
     pub attention: f64,
     pub feed_forward: f64,
     /// Products of the cells of recurrent parts.

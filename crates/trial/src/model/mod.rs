@@ -3,11 +3,15 @@
 //! Configuration section `[model]`. Shape letters: B batch, S source length, T target
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
+pub mod attention;
 pub mod cost;
 mod forward_flops;
 pub mod recurrent;
+mod span_work;
 
+pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use recurrent::RecurrentConfig;
+pub use span_work::{big_bird_slots, local_window};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,7 +58,8 @@ pub struct ModelConfig {
     pub activation_dropout: f64,
     /// How the model encodes word order (§3.5).
     pub position: Position,
-    /// Number of positions of each learned position table. Other position encodings ignore it.
+    /// Number of positions of each learned position table, and columns of the matrices of
+    /// `attention.span = { linformer = k }`. Other position encodings and spans ignore it.
     pub learned_positions: i64,
     /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
     pub tying: Tying,
@@ -85,6 +90,8 @@ pub struct ModelConfig {
     /// Whether each row of the matrix before the softmax has a bias. The paper's has none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub softmax_bias: bool,
+    /// How attention scores keys, which projections it has, and how far it sees.
+    pub attention: AttentionConfig,
     /// Recurrent encoders and decoders; read where one is chosen.
     pub recurrent: RecurrentConfig,
 }
@@ -246,6 +253,7 @@ impl Default for ModelConfig {
             embedding_rows: None,
             embedding_multiple: None,
             softmax_bias: false,
+            attention: AttentionConfig::default(),
             recurrent: RecurrentConfig::default(),
         }
     }
@@ -265,7 +273,7 @@ impl Activation {
         }
     }
 
-    pub(crate) fn is_default(&self) -> bool {
+    fn is_default(&self) -> bool {
         *self == Activation::default()
     }
 }
@@ -340,6 +348,11 @@ impl ModelConfig {
     /// Whether either part is recurrent.
     pub fn has_recurrence(&self) -> bool {
         self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
+    }
+
+    /// Whether the number of learned positions has any effect.
+    pub fn has_learned_positions(&self) -> bool {
+        self.position == Position::Learned || matches!(self.attention.span, Span::Linformer(_))
     }
 
     /// Rows of the embedding matrices for a vocabulary of this size.

@@ -4,10 +4,7 @@
 //! beside the usual ones: I width of a layer's input, N `hidden`, E width of the encoder's states, A width in which
 //! attention compares, W width of a decoder's hidden states.
 
-mod conflict;
 pub mod cost;
-
-pub use conflict::{Conflict, conflict};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
