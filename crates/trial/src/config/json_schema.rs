@@ -37,12 +37,12 @@ pub fn experiment() -> Schema {
 /// Adds the defaults that configurations do not write to the sections of the schema of experiments.
 fn add_unwritten_defaults(schema: &mut Schema) {
     for (section, keys) in sections(&mut SchemaSettings::draft07().into_generator()) {
-        let reference =
-            schema.pointer(&format!("/properties/{section}/allOf/0/$ref")).and_then(Value::as_str);
-        let Some(definition) = reference.map(|reference| reference.trim_start_matches('#').to_string())
-        else {
-            continue;
-        };
+        let definition = section.split('.').try_fold(String::new(), |definition, name| {
+            let reference =
+                schema.pointer(&format!("{definition}/properties/{name}/allOf/0/$ref"))?.as_str()?;
+            Some(reference.trim_start_matches('#').to_string())
+        });
+        let Some(definition) = definition else { continue };
         for (key, own) in keys {
             let place = format!("{definition}/properties/{key}");
             let target = schema.pointer_mut(&place).and_then(Value::as_object_mut);
@@ -202,6 +202,7 @@ mod tests {
         let default = |key: &str| schema.pointer(&format!("/definitions/{key}/default")).cloned();
         assert_eq!(default("DataConfig/properties/vocabulary"), Some("shared".into()));
         assert_eq!(default("DecodingConfig/properties/early_stopping"), Some(false.into()));
+        assert_eq!(default("AttentionConfig/properties/span"), Some("full".into()));
         assert_eq!(default("ModelConfig/properties/d_k"), None);
         assert_eq!(
             recipe().pointer("/properties/data/properties/vocabulary/default"),

@@ -13,18 +13,21 @@ use std::collections::BTreeMap;
 pub fn all_settings(experiment: &Experiment) -> Value {
     let Experiment { data, model, decoding, .. } = experiment;
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
-    for (section, key, value) in [
-        ("data", "vocabulary", json!(data.vocabulary)),
-        ("model", "encoder", json!(model.encoder)),
-        ("model", "decoder", json!(model.decoder)),
-        ("model", "activation", json!(model.activation)),
-        ("model", "feed_forward", json!(model.feed_forward)),
-        ("model", "residual", json!(model.residual)),
-        ("model", "softmax_bias", json!(model.softmax_bias)),
-        ("decoding", "early_stopping", json!(decoding.early_stopping)),
-        ("decoding", "length_buckets", json!(decoding.length_buckets)),
+    for (key, value) in [
+        ("data.vocabulary", json!(data.vocabulary)),
+        ("model.encoder", json!(model.encoder)),
+        ("model.decoder", json!(model.decoder)),
+        ("model.activation", json!(model.activation)),
+        ("model.attention.projections", json!(model.attention.projections)),
+        ("model.attention.score", json!(model.attention.score)),
+        ("model.attention.span", json!(model.attention.span)),
+        ("model.feed_forward", json!(model.feed_forward)),
+        ("model.residual", json!(model.residual)),
+        ("model.softmax_bias", json!(model.softmax_bias)),
+        ("decoding.early_stopping", json!(decoding.early_stopping)),
+        ("decoding.length_buckets", json!(decoding.length_buckets)),
     ] {
-        tree[section][key] = value;
+        *key.split('.').fold(&mut tree, |table, name| &mut table[name]) = value;
     }
     tree
 }

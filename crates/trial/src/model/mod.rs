@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod cost;
 mod forward_flops;
+mod left_out;
 pub mod recurrent;
 mod span_work;
 
@@ -13,6 +14,7 @@ pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
+use left_out::{is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +22,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// What reads the source.
-    #[serde(skip_serializing_if = "EncoderKind::is_default")]
+    /// What reads the source; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub encoder: EncoderKind,
-    /// What writes the target.
-    #[serde(skip_serializing_if = "DecoderKind::is_default")]
+    /// What writes the target; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub decoder: DecoderKind,
     /// Number of layers of the encoder, and of the decoder: the paper's N.
     pub layers: usize,
@@ -35,7 +37,7 @@ pub struct ModelConfig {
     /// nearest integer.
     pub d_ff: i64,
     /// The activation of the feed-forward sub-layers (§3.3); `relu` if absent.
-    #[serde(skip_serializing_if = "Activation::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub activation: Activation,
     /// Whether layers have a feed-forward sub-layer (§3.3). If false, its connection and its normalisation are absent as
     /// well, so that a layer consists of its attention sub-layers. True if absent.
@@ -84,13 +86,14 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_rows: Option<i64>,
     /// Alternative to `embedding_rows`: the size of the vocabulary is rounded up to a multiple of this number, which
-    /// makes matrix products faster on GPUs.
+    /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// Whether each row of the matrix before the softmax has a bias. The paper's has none.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
-    /// How attention scores keys, which projections it has, and how far it sees.
+    /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
+    #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
     /// Recurrent encoders and decoders; read where one is chosen.
     pub recurrent: RecurrentConfig,
@@ -116,18 +119,6 @@ pub enum DecoderKind {
     SelfAttention,
     /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
     Recurrent,
-}
-
-impl EncoderKind {
-    pub fn is_default(&self) -> bool {
-        *self == EncoderKind::default()
-    }
-}
-
-impl DecoderKind {
-    pub fn is_default(&self) -> bool {
-        *self == DecoderKind::default()
-    }
 }
 
 /// How the model encodes word order (§3.5).
@@ -259,11 +250,6 @@ impl Default for ModelConfig {
     }
 }
 
-/// For settings that are left out of files while they have their default, true.
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
 impl Activation {
     /// Whether the activation multiplies a second map of the input.
     pub fn is_gated(self) -> bool {
@@ -271,10 +257,6 @@ impl Activation {
             Activation::Relu | Activation::Gelu | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Activation::default()
     }
 }
 
