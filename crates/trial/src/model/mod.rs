@@ -14,7 +14,7 @@ pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
-use left_out::{is_default, is_true};
+use left_out::{beyond_defaults, is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,8 @@ pub struct ModelConfig {
     /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
-    /// Recurrent encoders and decoders; read where one is chosen.
+    /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub recurrent: RecurrentConfig,
 }
 
