@@ -24,6 +24,7 @@ pub fn all_settings(experiment: &Experiment) -> Value {
         ("model.feed_forward", json!(model.feed_forward)),
         ("model.residual", json!(model.residual)),
         ("model.softmax_bias", json!(model.softmax_bias)),
+        ("model.recurrent", json!(model.recurrent)),
         ("decoding.early_stopping", json!(decoding.early_stopping)),
         ("decoding.length_buckets", json!(decoding.length_buckets)),
     ] {

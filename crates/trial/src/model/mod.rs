@@ -14,7 +14,7 @@ pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
-use left_out::{is_default, is_true};
+use left_out::{beyond_defaults, is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// What reads the source.
+    /// What reads the source; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub encoder: EncoderKind,
-    /// What writes the target.
+    /// What writes the target; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub decoder: DecoderKind,
     /// Number of layers of the encoder, and of the decoder: the paper's N.
@@ -89,13 +89,14 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// Whether each row of the matrix before the softmax has a bias. The paper's has none.
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
     /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
     /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub recurrent: RecurrentConfig,
 }
 
