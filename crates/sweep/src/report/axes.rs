@@ -4,6 +4,7 @@ use super::section::{Section, file_name, part_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
+use crate::config::subsections::settings_of;
 use crate::experiment::settings::all_settings;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -99,8 +100,8 @@ pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
     let value = all_settings(experiment);
     for section in ["data", "model", "training", "decoding"] {
-        for (key, value) in value.get(section).and_then(|value| value.as_object()).into_iter().flatten() {
-            let key = format!("{section}.{key}");
+        let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
+        for (key, value) in settings_of(section, table) {
             let text = cell_text(value);
             if key != "training.seed" && text != "null" {
                 settings.insert(key, text);

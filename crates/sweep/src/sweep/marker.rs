@@ -3,6 +3,7 @@
 //! [`json_schema`](crate::config::json_schema).
 
 use crate::config::json_schema::sections;
+use crate::config::subsections::is_section;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -184,9 +185,12 @@ fn keyed(
             if full == "training.seed" {
                 continue; // the sweep's `seeds`
             }
+            nested.insert(key, json!({ "$ref": format!("#/definitions/{name}/properties/{full}") }));
+            if is_section(&full) {
+                continue; // its keys come as a section of their own
+            }
             let own = Key(&full);
             own.define(generator, schema);
-            nested.insert(key, json!({ "$ref": format!("#/definitions/{name}/properties/{full}") }));
             properties.insert(full.clone(), wrap(&own));
         }
         let table = json!({ "type": "object", "properties": nested, "additionalProperties": false });

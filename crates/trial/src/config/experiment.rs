@@ -32,9 +32,12 @@ pub struct Experiment {
 
 /// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.
 pub fn value_text(value: &serde_json::Value) -> String {
-    match value.as_object().map(|table| table.iter().collect::<Vec<_>>()).as_deref() {
-        Some([(name, content)]) => format!("{{ {name} = {} }}", value_text(content)),
-        _ => value.to_string(),
+    match value.as_object().filter(|table| !table.is_empty()) {
+        Some(table) => {
+            let entries = table.iter().map(|(name, content)| format!("{name} = {}", value_text(content)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        None => value.to_string(),
     }
 }
 

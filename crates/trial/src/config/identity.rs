@@ -7,7 +7,7 @@ use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Position};
+use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -87,7 +87,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
     same.model = experiment.model.with_default_head_widths_omitted();
-    if same.model.position != Position::Learned {
+    if !same.model.has_learned_positions() {
         same.model.learned_positions = 0;
     }
     if !same.model.feed_forward {
@@ -97,6 +97,12 @@ fn normalised(experiment: &Experiment) -> Experiment {
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
         same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+    }
+    same.model.attention = same.model.attention.without_repetitions();
+    if same.model.attention.projections == Projections::None {
+        // There is nothing that would have biases or first values.
+        let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
+        same.model = ModelConfig { attention_biases, initialisation, ..same.model };
     }
     same.data.max_train_length = same.data.limit_of_training();
     match same.training.schedule.has_stated_peak() {
@@ -202,11 +208,23 @@ fn canonical_tree(experiment: &Experiment) -> Value {
 
 /// The settings of a section that differ from their defaults.
 fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
-    let (mut stated, defaults) = (json(section), json(&T::default()));
-    if let Some(stated) = stated.as_object_mut() {
-        stated.retain(|key, value| defaults.get(key) != Some(value));
-    }
+    let mut stated = json(section);
+    drop_defaults(&mut stated, &json(&T::default()));
     stated
+}
+
+/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
+/// the section.
+fn drop_defaults(stated: &mut Value, defaults: &Value) {
+    let Some(stated) = stated.as_object_mut() else { return };
+    stated.retain(|key, value| match defaults.get(key) {
+        Some(default) if value == default => false,
+        Some(default) if default.is_object() => {
+            drop_defaults(value, default);
+            true
+        }
+        _ => true,
+    });
 }
 
 fn json<T: Serialize>(value: &T) -> Value {
@@ -257,7 +275,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::Activation;
+    use crate::model::{Activation, CausalSpan, Position, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -300,11 +318,13 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 9] = [
+        let same: [fn(&mut Experiment); 11] = [
             // Preparing drops longer pairs.
             |e| e.data.max_train_length = Some(20),
             |e| e.model.activation = Activation::Relu,
             |e| e.training.peak_learning_rate = Some(1.0),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Full),
+            |e| e.model.attention.cross_score = Some(Score::ScaledDot),
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -333,13 +353,17 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 12] = [
+        let different: [fn(&mut Experiment); 16] = [
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
             |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),
             |e| e.training.weight_decay = 0.1,
+            |e| e.model.attention.span = Span::Local(8),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Local(8)),
+            |e| e.model.attention.score = Score::Dot,
+            |e| e.model.attention.cross_score = Some(Score::Dot),
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,
@@ -369,6 +393,20 @@ mod tests {
             identity(&pinned, "f"),
             "bddcb26a59195e0c5aed466087f93d85842162fcba37f3a7870ff7b1374bf990"
         );
+    }
+
+    /// A key that is added to a section inside of a section leaves identities alone as any other key does.
+    #[test]
+    fn defaults_are_left_out_of_sections_inside_of_sections() {
+        let tree = canonical_tree(&changed(|e| e.model.attention.score = Score::Dot));
+        assert_eq!(tree["model"]["attention"], serde_json::json!({ "score": "dot" }));
+        let none = |e: &mut Experiment| e.model.attention.projections = Projections::None;
+        let with_biases = configuration_hash(&changed(none));
+        let without = |e: &mut Experiment| {
+            none(e);
+            e.model.attention_biases = false;
+        };
+        assert_eq!(configuration_hash(&changed(without)), with_biases);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::ModelConfig;
+use crate::model::{AttentionConfig, ModelConfig};
 use crate::train::TrainingConfig;
 pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -82,11 +82,13 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
     schema
 }
 
-/// The sections of an experiment, and the schema of each of their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 5] {
+/// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
+/// their keys.
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 6] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
+        ("model.attention", properties(generator, &AttentionConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),
         ("decoding", properties(generator, &DecodingConfig::default())),
         ("run", properties(generator, &RunConfig::default())),
@@ -181,6 +183,7 @@ impl Transform for ForToml {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subsections::SUBSECTIONS;
     use super::*;
 
     #[test]
@@ -230,6 +233,14 @@ mod tests {
         }
         let schema = experiment();
         assert_eq!(schema.pointer("/definitions/ModelConfig/properties/d_k/type").unwrap(), "integer");
+    }
+
+    #[test]
+    fn every_section_inside_of_a_section_is_listed() {
+        let mut generator = SchemaSettings::draft07().into_generator();
+        let listed = sections(&mut generator).map(|(section, _)| section);
+        let inside: Vec<&str> = listed.into_iter().filter(|section| section.contains('.')).collect();
+        assert_eq!(inside, SUBSECTIONS);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
 //! nothing, [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
 
+pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
 pub mod identity;
@@ -16,6 +17,7 @@ mod mismatch;
 mod other_names;
 pub mod parse;
 mod schema_shape;
+pub mod subsections;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;

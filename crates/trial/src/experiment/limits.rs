@@ -6,7 +6,7 @@ use crate::data::prepared::{Prepared, vocabulary_sizes};
 use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
-use crate::model::{Position, VocabularySizes};
+use crate::model::VocabularySizes;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -60,7 +60,7 @@ impl DataLimits {
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }
-        if experiment.model.position == Position::Learned {
+        if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
             texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
         }
@@ -116,6 +116,7 @@ fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Position;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();

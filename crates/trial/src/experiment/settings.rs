@@ -2,6 +2,7 @@
 
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
+use crate::config::subsections::settings_of;
 use crate::telemetry::hparams::HParamValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,14 +32,16 @@ pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let value = all_settings(&resolved);
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(Value::as_object) else { continue };
-        for (key, value) in table.iter().filter(|(key, _)| *key != "seed") {
+        let settings_but_seed =
+            settings_of(section, table).into_iter().filter(|(key, _)| key != "training.seed");
+        for (key, value) in settings_but_seed {
             let value = match value {
                 Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 Value::Bool(flag) => HParamValue::Bool(*flag),
                 Value::Null => HParamValue::Text(String::new()),
                 other => HParamValue::Text(cell_text(other)),
             };
-            settings.insert(format!("{section}.{key}"), value);
+            settings.insert(key, value);
         }
     }
     settings
@@ -57,7 +60,8 @@ mod tests {
         let mut generator = SchemaSettings::draft07().into_generator();
         let mut left_out = Vec::new();
         for (section, keys) in sections(&mut generator) {
-            let missing = keys.keys().filter(|key| tree[&section].get(*key).is_none());
+            let table = section.split('.').fold(&tree, |tree, name| &tree[name]);
+            let missing = keys.keys().filter(|key| table.get(*key).is_none());
             left_out.extend(missing.map(|key| format!("{section}.{key}")));
         }
         left_out.retain(|key| !key.starts_with("run."));
@@ -66,6 +70,8 @@ mod tests {
             left_out,
             [
                 "data.max_train_length",
+                "model.attention.cross_score",
+                "model.attention.decoder_span",
                 "model.d_k",
                 "model.d_v",
                 "model.embedding_multiple",
