@@ -5,6 +5,7 @@ use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::subsections::settings_of;
+use crate::config::unread_keys::unread;
 use crate::experiment::settings::all_settings;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -99,11 +100,13 @@ pub const UNSET: &str = "unset";
 pub fn stated(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
     let value = all_settings(experiment);
+    let unread: Vec<&str> = unread(&experiment.model).into_iter().map(|unread| unread.key).collect();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
         for (key, value) in settings_of(section, table) {
             let text = cell_text(value);
-            if key != "training.seed" && text != "null" {
+            let read = !unread.contains(&key.as_str());
+            if key != "training.seed" && text != "null" && read {
                 settings.insert(key, text);
             }
         }

@@ -4,7 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::{AttentionConfig, ModelConfig};
+use crate::model::{AttentionConfig, ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
 pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -87,11 +87,12 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 6] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 7] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
         ("model.attention", properties(generator, &AttentionConfig::default())),
+        ("model.recurrent", properties(generator, &RecurrentConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),
         ("decoding", properties(generator, &DecodingConfig::default())),
         ("run", properties(generator, &RunConfig::default())),
@@ -204,6 +205,7 @@ mod tests {
         let default = |key: &str| schema.pointer(&format!("/definitions/{key}/default")).cloned();
         assert_eq!(default("DataConfig/properties/vocabulary"), Some("shared".into()));
         assert_eq!(default("DecodingConfig/properties/early_stopping"), Some(false.into()));
+        assert_eq!(default("AttentionConfig/properties/span"), Some("full".into()));
         assert_eq!(default("ModelConfig/properties/d_k"), None);
         for (section, _) in sections(&mut SchemaSettings::draft07().into_generator()) {
             assert!(definition_of(&schema, section).is_some(), "{section}");

@@ -3,8 +3,10 @@
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
 //! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
-//! nothing, [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
+//! nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other,
+//! [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
 
+mod canonical_json;
 pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
@@ -19,8 +21,10 @@ pub mod parse;
 mod schema_shape;
 pub mod subsections;
 pub mod toml_tree;
+pub mod unread_keys;
 pub mod validate;
 mod validate_recipe;
+mod validate_recurrent;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{

@@ -3,6 +3,7 @@
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::subsections::settings_of;
+use crate::config::unread_keys::unread;
 use crate::telemetry::hparams::HParamValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,29 +13,36 @@ use std::collections::BTreeMap;
 pub fn all_settings(experiment: &Experiment) -> Value {
     let Experiment { data, model, decoding, .. } = experiment;
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
-    for (section, key, value) in [
-        ("data", "vocabulary", json!(data.vocabulary)),
-        ("model", "activation", json!(model.activation)),
-        ("model", "feed_forward", json!(model.feed_forward)),
-        ("model", "residual", json!(model.residual)),
-        ("decoding", "early_stopping", json!(decoding.early_stopping)),
-        ("decoding", "length_buckets", json!(decoding.length_buckets)),
+    for (key, value) in [
+        ("data.vocabulary", json!(data.vocabulary)),
+        ("model.encoder", json!(model.encoder)),
+        ("model.decoder", json!(model.decoder)),
+        ("model.activation", json!(model.activation)),
+        ("model.attention.projections", json!(model.attention.projections)),
+        ("model.attention.score", json!(model.attention.score)),
+        ("model.attention.span", json!(model.attention.span)),
+        ("model.feed_forward", json!(model.feed_forward)),
+        ("model.residual", json!(model.residual)),
+        ("model.softmax_bias", json!(model.softmax_bias)),
+        ("decoding.early_stopping", json!(decoding.early_stopping)),
+        ("decoding.length_buckets", json!(decoding.length_buckets)),
     ] {
-        tree[section][key] = value;
+        *key.split('.').fold(&mut tree, |table, name| &mut table[name]) = value;
     }
     tree
 }
 
-/// Every setting that can change a result but the seed, by key, with absent ones resolved.
+/// Every setting that can change a result but the seed, by key, with absent ones resolved. What the parts of the model do
+/// not read is left out.
 pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let mut settings = BTreeMap::new();
     let value = all_settings(&resolved);
+    let unread: Vec<&str> = unread(&resolved.model).into_iter().map(|unread| unread.key).collect();
     for section in ["data", "model", "training", "decoding"] {
         let Some(table) = value.get(section).and_then(Value::as_object) else { continue };
-        let settings_but_seed =
-            settings_of(section, table).into_iter().filter(|(key, _)| key != "training.seed");
-        for (key, value) in settings_but_seed {
+        let read = |key: &str| key != "training.seed" && !unread.contains(&key);
+        for (key, value) in settings_of(section, table).into_iter().filter(|(key, _)| read(key)) {
             let value = match value {
                 Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
                 Value::Bool(flag) => HParamValue::Bool(*flag),
@@ -76,6 +84,8 @@ mod tests {
                 "model.d_v",
                 "model.embedding_multiple",
                 "model.embedding_rows",
+                "model.recurrent.attention_width",
+                "model.recurrent.residual_from",
                 "training.clip_norm",
                 "training.early_stopping_patience",
                 "training.packed_length",
