@@ -4,7 +4,7 @@ use super::section::{Section, file_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
-use crate::experiment::settings::all_settings;
+use crate::config::settings::settings_by_key;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -96,18 +96,7 @@ const UNSET: &str = "unset";
 
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {
-    let mut settings = Settings::new();
-    let value = all_settings(experiment);
-    for section in ["data", "model", "training", "decoding"] {
-        for (key, value) in value.get(section).and_then(|value| value.as_object()).into_iter().flatten() {
-            let key = format!("{section}.{key}");
-            let text = cell_text(value);
-            if key != "training.seed" && text != "null" {
-                settings.insert(key, text);
-            }
-        }
-    }
-    settings
+    settings_by_key(experiment).into_iter().map(|(key, value)| (key, cell_text(&value))).collect()
 }
 
 /// Numbers by size, if all are; else in the order of the sweep, once each.

@@ -65,6 +65,8 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
                 group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
                 paper: row.and_then(|row| row.paper.clone()),
                 changes: changes(section, combination, &tree),
+                name: combination.name(),
+                varied: combination.varied(),
                 seed: 0,
                 system: system(&label, section),
                 row: label,

@@ -13,12 +13,16 @@ pub struct Trial {
     pub row: String,
     /// The same without the section's label: rows of several sections may share it.
     pub system: String,
+    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    pub name: Option<String>,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
     pub seed: u64,
     /// What sets the row apart from the others, as (key, value in TOML).
     pub changes: Vec<(String, String)>,
+    /// The keys that axes, zips, points and draws change in this row.
+    pub varied: Vec<String>,
     /// Resolved and checked; its label is the row's, its seed the trial's.
     pub experiment: Experiment,
     /// Where the row is stated.

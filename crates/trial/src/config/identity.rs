@@ -4,6 +4,7 @@
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
 use super::experiment::Experiment;
+use super::settings::all_settings;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
@@ -156,8 +157,9 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
     });
     let mut found = Vec::new();
     add_changes("", Some(&old), Some(&new), &mut found);
-    // The values as they are stated: a setting that another one switches on did not change itself.
-    let stated = [json(before), json(now)];
+    // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
+    // its default.
+    let stated = [all_settings(before), all_settings(now)];
     for change in &mut found {
         let path = format!("/{}", change.key.replace('.', "/"));
         [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
@@ -420,6 +422,11 @@ mod tests {
         assert_eq!(
             of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
             "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
+        );
+        // What files leave out has its default.
+        assert_eq!(
+            of(|e| e.model.activation = Activation::Swiglu),
+            "model.activation changed from \"relu\" to \"swiglu\""
         );
         // What the identity leaves out is no reason.
         assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");

@@ -2,7 +2,7 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
+//! ([`validate`]). [`settings`] lists their values, [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
 //! nothing, [`json_schema`] tells editors what a file may hold.
 
 pub mod deserialize;
@@ -14,6 +14,7 @@ pub mod load;
 mod mismatch;
 mod other_names;
 pub mod parse;
+pub mod settings;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;

@@ -1,0 +1,85 @@
+//! The settings of an experiment, each with its value: also those that files and records leave out while they have their
+//! default.
+
+use super::experiment::Experiment;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Values by `section.key`.
+pub type Settings = BTreeMap<String, Value>;
+
+/// An experiment with every setting that has a value, by section and key: also those that files and records leave out
+/// while they have their default.
+pub fn all_settings(experiment: &Experiment) -> Value {
+    let Experiment { data, model, decoding, .. } = experiment;
+    let mut tree = serde_json::to_value(experiment).unwrap_or_default();
+    for (section, key, value) in [
+        ("data", "vocabulary", json!(data.vocabulary)),
+        ("model", "activation", json!(model.activation)),
+        ("model", "feed_forward", json!(model.feed_forward)),
+        ("model", "residual", json!(model.residual)),
+        ("decoding", "early_stopping", json!(decoding.early_stopping)),
+        ("decoding", "length_buckets", json!(decoding.length_buckets)),
+    ] {
+        tree[section][key] = value;
+    }
+    tree
+}
+
+/// Every setting that has a value and can change a result, by key, but the seed.
+pub fn settings_by_key(experiment: &Experiment) -> Settings {
+    let mut settings = Settings::new();
+    let Value::Object(mut tree) = all_settings(experiment) else { return settings };
+    for section in ["data", "model", "training", "decoding"] {
+        let Some(Value::Object(keys)) = tree.remove(section) else { continue };
+        settings.extend(keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+    }
+    settings.retain(|key, value| key != "training.seed" && !value.is_null());
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::json_schema::sections;
+    use schemars::generate::SchemaSettings;
+
+    /// A setting without a value means something else than any value would; every other one is shown.
+    #[test]
+    fn no_setting_that_has_a_value_is_left_out() {
+        let tree = all_settings(&Experiment::of_generated_text());
+        let mut generator = SchemaSettings::draft07().into_generator();
+        let mut left_out = Vec::new();
+        for (section, keys) in sections(&mut generator) {
+            let missing = keys.keys().filter(|key| tree[&section].get(*key).is_none());
+            left_out.extend(missing.map(|key| format!("{section}.{key}")));
+        }
+        left_out.retain(|key| !key.starts_with("run."));
+        left_out.sort();
+        assert_eq!(
+            left_out,
+            [
+                "data.max_train_length",
+                "model.d_k",
+                "model.d_v",
+                "model.embedding_multiple",
+                "model.embedding_rows",
+                "training.clip_norm",
+                "training.early_stopping_patience",
+                "training.packed_length",
+                "training.peak_learning_rate",
+            ]
+        );
+    }
+
+    #[test]
+    fn settings_are_listed_by_key_without_the_seed() {
+        let settings = settings_by_key(&Experiment::of_generated_text());
+        assert_eq!(settings["model.dropout"], json!(0.1));
+        assert_eq!(settings["model.activation"], json!("relu"));
+        assert!(
+            !settings.contains_key("training.seed") && !settings.keys().any(|key| key.starts_with("run."))
+        );
+        assert!(settings.values().all(|value| !value.is_null()));
+    }
+}
