@@ -96,6 +96,16 @@ impl Ground<'_> {
         Ok(tree)
     }
 
+    /// The base as a row changes it, without any choice.
+    pub fn tree_of(&self, row: &Row) -> Result<Tree> {
+        let mut tree = self.tree.clone();
+        for Setting { key, place, value } in &row.set {
+            tree.set(key, place, value.clone()).map_err(|error| about_row(error, &row.label))?;
+        }
+        apply_sets(&mut tree, self.sets)?;
+        Ok(tree)
+    }
+
     /// What conditions look at: [`Ground::tree`], and that tree resolved.
     fn view(&self, combination: &Combination) -> Result<(Tree, Experiment)> {
         let tree = self.tree(combination)?;

@@ -4,6 +4,7 @@ use crate::config::configuration_hash;
 use crate::config::experiment::Experiment;
 use crate::error::Place;
 use crate::results::record::Record;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One row with one seed.
@@ -23,6 +24,8 @@ pub struct Trial {
     pub changes: Vec<(String, String)>,
     /// The keys that axes, zips, points and draws change in this row.
     pub varied: Vec<String>,
+    /// The keys that the row or its choices state and a `--set` replaces.
+    pub replaced: Vec<String>,
     /// Resolved and checked; its label is the row's, its seed the trial's.
     pub experiment: Experiment,
     /// Where the row is stated.
@@ -37,4 +40,21 @@ pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
 /// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
 pub fn is_of(trial: &Trial, record: &Record) -> bool {
     record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
+}
+
+/// Which settings a `--set` replaces although rows state them, in words: their labels still name the values of the file.
+pub fn replaced_settings(trials: &[Trial]) -> Vec<String> {
+    let mut rows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for trial in trials {
+        for key in &trial.replaced {
+            let of_key = rows.entry(key).or_default();
+            if of_key.last() != Some(&trial.row.as_str()) {
+                of_key.push(&trial.row);
+            }
+        }
+    }
+    let note = |(key, rows): (&str, Vec<&str>)| {
+        format!("--set {key} replaces what the file states for {}", rows.join(", "))
+    };
+    rows.into_iter().map(note).collect()
 }

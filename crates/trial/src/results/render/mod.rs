@@ -26,7 +26,7 @@ pub enum Tabulated<'a> {
     /// Rows of the same system side by side, as in Table 2.
     Systems(SystemTable),
     /// The values of two settings against each other.
-    Pivot(PivotTable),
+    Pivot(&'a PivotTable),
 }
 
 impl<'a> Tabulated<'a> {

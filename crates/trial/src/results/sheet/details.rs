@@ -3,7 +3,8 @@
 use super::super::comparison::OverSeeds;
 use super::super::table::{ResultTable, Row};
 use super::super::verdict::Claim;
-use super::rows::{Identity, heading};
+use super::identity::{Identity, names};
+use super::rows::heading;
 use super::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark, p_value, signed};
 
 /// The tables of details: against the base row, against the paper, the verdicts. Those that have nothing to
@@ -16,7 +17,7 @@ pub fn details(table: &ResultTable) -> Vec<Sheet> {
 }
 
 fn against_base(table: &ResultTable) -> Sheet {
-    let identity = Identity::of(table);
+    let identity = Identity::of_table(table);
     let mut headings: Vec<Heading> = identity.headings().collect();
     let keys = headings.len() + 1;
     headings.push(Heading::words("score"));
@@ -38,7 +39,7 @@ fn against_base(table: &ResultTable) -> Sheet {
                 seeds(|seeds| p_value(seeds.p)),
                 p_value(found.p_corrected) + mark(cell),
             ];
-            let cells = identity.cells(row).chain(found.map(Text::plain)).collect();
+            let cells = identity.cells(&names(row)).chain(found.map(Text::plain)).collect();
             lines.push(Line { rule: nth == 0 && !lines.is_empty(), cells, across: None });
         }
     }
@@ -46,7 +47,7 @@ fn against_base(table: &ResultTable) -> Sheet {
 }
 
 fn against_paper(table: &ResultTable) -> Sheet {
-    let identity = Identity::of(table);
+    let identity = Identity::of_table(table);
     let mut headings: Vec<Heading> = identity.headings().collect();
     let keys = headings.len();
     let shown: Vec<usize> =
@@ -62,7 +63,7 @@ fn against_paper(table: &ResultTable) -> Sheet {
         headings.extend(differs(index).then(|| Heading::numbers("here − paper")));
     }
     let line = |row: &Row| {
-        let mut cells: Vec<Text> = identity.cells(row).collect();
+        let mut cells: Vec<Text> = identity.cells(&names(row)).collect();
         for index in &shown {
             let cell = &row.cells[*index];
             cells.push(Text::plain(cell.published.clone().unwrap_or_default()));

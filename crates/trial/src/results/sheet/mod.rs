@@ -1,10 +1,12 @@
 //! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
 
 mod details;
+mod identity;
 mod notes;
 mod rows;
 
 pub use details::details;
+pub use identity::{Identity, RowNames};
 pub use notes::{notes, provenance, signatures, significance, signs};
 pub use rows::{changes, count, list, table3, value};
 

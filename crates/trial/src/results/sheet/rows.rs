@@ -4,14 +4,14 @@ use super::super::hyperparameters::HEADINGS;
 use super::super::summary::Summary;
 use super::super::table::{Cell, Column, ResultTable, Row};
 use super::super::table_layout::Form;
-use super::super::varied::{self, VariedSetting};
+use super::identity::{Identity, names};
 use super::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The rows: what tells them apart, what else changed in each, and their values.
 pub fn list(table: &ResultTable) -> Sheet {
-    let identity = Identity::of(table);
+    let identity = Identity::of_table(table);
     let grouped = table.rows.iter().any(|row| row.layout.group.is_some());
     let other = |row: &Row| changes(row, |key| !identity.is_column(key));
     let with_other = table.rows.iter().any(|row| !other(row).is_empty());
@@ -29,7 +29,7 @@ pub fn list(table: &ResultTable) -> Sheet {
     for (index, row) in table.rows.iter().enumerate() {
         let mut cells = Vec::new();
         cells.extend(grouped.then(|| Text::plain(letter(row))));
-        cells.extend(identity.cells(row));
+        cells.extend(identity.cells(&names(row)));
         cells.extend(with_other.then(|| Text::plain(other(row))));
         cells.push(Text::plain(count(row)));
         cells.extend(shown.iter().map(|&at| value(&table.columns[at], &row.cells[at], row.finished)));
@@ -53,71 +53,6 @@ pub fn constants(table: &ResultTable) -> Vec<(usize, String)> {
             .then_some((at, first))
     };
     table.columns.iter().enumerate().filter_map(shared).collect()
-}
-
-/// The columns that tell the rows of a table apart: their names, and the settings that vary.
-pub struct Identity<'a> {
-    row: RowColumn,
-    settings: Vec<&'a VariedSetting>,
-}
-
-/// What a column called "row" shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RowColumn {
-    /// Nothing: settings tell all rows apart.
-    Absent,
-    /// The part of the label that is no setting.
-    Name,
-    Label,
-}
-
-impl<'a> Identity<'a> {
-    pub fn of(table: &'a ResultTable) -> Self {
-        let settings: Vec<_> = table.settings.iter().filter(|setting| setting.is_column).collect();
-        let named = table.rows.iter().any(|row| row.layout.name.is_some());
-        let row = if settings.is_empty() {
-            RowColumn::Label
-        } else if named {
-            RowColumn::Name
-        } else {
-            RowColumn::Absent
-        };
-        let identity = Identity { row, settings };
-        let distinct: BTreeSet<Vec<String>> =
-            table.rows.iter().map(|row| identity.cells(row).map(|cell| cell.text).collect()).collect();
-        match distinct.len() == table.rows.len() {
-            true => identity,
-            false => Identity { row: RowColumn::Label, ..identity },
-        }
-    }
-
-    pub fn headings(&self) -> impl Iterator<Item = Heading> {
-        let row = (self.row != RowColumn::Absent).then(|| Heading::words("row"));
-        let settings = self.settings.iter().map(|setting| Heading {
-            numeric: setting.numeric,
-            latex: Some(LatexHeading::Words(setting.name.replace(['_', '.'], " "))),
-            ..Heading::words(&setting.name)
-        });
-        row.into_iter().chain(settings)
-    }
-
-    pub fn cells(&self, row: &Row) -> impl Iterator<Item = Text> {
-        let name = match self.row {
-            RowColumn::Absent => None,
-            RowColumn::Name => Some(row.layout.name.clone().unwrap_or_default()),
-            RowColumn::Label => Some(row.layout.label.clone()),
-        };
-        let value = |setting: &&VariedSetting| match row.layout.settings.get(&setting.key) {
-            None => EMPTY.to_string(),
-            value => varied::text(value),
-        };
-        name.into_iter().chain(self.settings.iter().map(value)).map(Text::plain)
-    }
-
-    /// Whether the setting has a column.
-    fn is_column(&self, key: &str) -> bool {
-        self.settings.iter().any(|setting| setting.key == key)
-    }
 }
 
 /// The layout of Table 3: hyper-parameters, blank where they are the base's. Without labels a row is known by
