@@ -36,7 +36,7 @@ fn a_grid_has_a_column_for_each_setting_that_varies_in_every_form() {
     assert!(lines[1].starts_with("rate_scale                    perplexity"), "{shown}");
     assert!(lines[3].starts_with("       0.5      0.0     1  2  "), "{shown}");
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
-    assert!(shown.contains("In every row: parameters ×10⁶ 0.01, steps 4."), "{shown}");
+    assert!(shown.contains("In every row: parameters ×10⁶ 0.01, steps 4, position=none."), "{shown}");
     for column in ["row", "what changed", "position"] {
         assert!(!lines[..3].concat().contains(column), "{column} in\n{shown}");
     }
@@ -74,7 +74,9 @@ fn a_grid_has_a_column_for_each_setting_that_varies_in_every_form() {
 #[test]
 fn rows_of_a_grid_are_chosen_sorted_and_set_against_each_other() {
     let workshop = Workshop::swept(GRID);
-    let table = |words: &[&str]| [&["table", "small.toml"], words].concat();
+    fn table<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        [&["table", "small.toml"], words].concat()
+    }
     let whole = FILES.map(|file| workshop.text(format!("results/small/{file}")));
     let best =
         json(&workshop, &table(&["--where", "beam=2", "--sort", "dev/perplexity", "--top", "2", "--json"]));

@@ -43,6 +43,15 @@ pub fn varied(keys: &[(String, bool)], rows: &[&RowSettings], taken: &[&str]) ->
     differing.iter().map(|found| setting(found)).collect()
 }
 
+/// The changes that several rows all have, which tell none of them apart. Of one row there are none.
+pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<&'a T> {
+    let mut rows = rows.into_iter();
+    let Some(first) = rows.next() else { return Vec::new() };
+    let others: Vec<&[T]> = rows.collect();
+    let in_all = |change: &&T| !others.is_empty() && others.iter().all(|row| row.contains(change));
+    first.iter().filter(in_all).collect()
+}
+
 /// A value as a cell shows it; nothing where a row has none.
 pub fn text(value: Option<&Value>) -> String {
     match value {
@@ -96,6 +105,13 @@ mod tests {
             ]
         );
         assert!(varied(&keys, &[&rows[0]], &[]).is_empty() && varied(&keys, &[], &[]).is_empty());
+    }
+
+    #[test]
+    fn what_all_rows_share_tells_none_apart() {
+        let rows: [&[i32]; 3] = [&[1, 2, 3], &[3, 1], &[1, 3, 4]];
+        assert_eq!(shared(rows), [&1, &3]);
+        assert!(shared([rows[0]]).is_empty() && shared::<i32>([]).is_empty());
     }
 
     #[test]

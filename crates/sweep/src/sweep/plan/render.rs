@@ -1,8 +1,9 @@
 //! A plan as a table for people.
 
-use super::planned::{Plan, PlannedRow, PlannedTrial};
+use super::planned::{Change, Plan, PlannedRow, PlannedTrial};
 use crate::results::render::{Screen, grid, paragraph};
 use crate::results::sheet::{Heading, Identity, Line, Note, RowNames, Sheet, Text};
+use crate::results::varied::shared;
 use crate::sweep::state::StateKind;
 use crate::telemetry::format::{bytes, duration, scientific, thousands};
 use std::collections::BTreeMap;
@@ -38,12 +39,11 @@ fn table(plan: &Plan) -> (Sheet, Vec<String>) {
         .map(|row| RowNames { label: &row.row, name: row.name.as_deref(), settings: &row.settings })
         .collect();
     let identity = Identity::of(&plan.settings, &names);
+    let shared = shared(plan.rows.iter().map(|row| row.changes.as_slice()));
+    let text = |change: &Change| format!("{} = {}", short(&change.key), change.value);
     let other = |row: &PlannedRow| {
-        let changes = row.changes.iter().filter(|change| !identity.is_column(&change.key));
-        changes
-            .map(|change| format!("{} = {}", short(&change.key), change.value))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let own = row.changes.iter().filter(|change| !shared.contains(change));
+        own.filter(|change| !identity.is_column(&change.key)).map(text).collect::<Vec<_>>().join(", ")
     };
     let with_other = plan.rows.iter().any(|row| !other(row).is_empty());
     let rows: Vec<[String; 6]> = plan.rows.iter().map(cells).collect();
@@ -61,7 +61,8 @@ fn table(plan: &Plan) -> (Sheet, Vec<String>) {
         Line { cells, ..Line::default() }
     };
     let lines = plan.rows.iter().enumerate().map(line).collect();
-    let constants = constant.iter().map(|&at| format!("{} {}", NUMBERS[at], rows[0][at])).collect();
+    let constants = constant.iter().map(|&at| format!("{} {}", NUMBERS[at], rows[0][at]));
+    let constants = constants.chain(shared.into_iter().map(text)).collect();
     (Sheet { title: String::new(), headings, keys, lines }, constants)
 }
 
@@ -236,7 +237,7 @@ fn explanation(trial: &PlannedTrial) -> Option<String> {
 mod tests {
     use super::*;
     use crate::results::varied::VariedSetting;
-    use crate::sweep::plan::{Change, Price, Totals};
+    use crate::sweep::plan::{Price, Totals};
     use crate::train::memory_estimate::MemoryEstimate;
 
     fn price() -> Price {
@@ -317,8 +318,9 @@ mod tests {
     #[test]
     fn settings_that_vary_are_columns_and_what_all_rows_take_is_told_once() {
         let keys = ["attention_dropout", "learned_positions", "position"];
-        let one = row(None, &[(keys[0], "0.0"), (keys[1], "64"), (keys[2], "learned")]);
-        let two = row(None, &[(keys[0], "0.123456"), (keys[1], "128"), (keys[2], "learned")]);
+        let one = row(None, &[(keys[0], "0.0"), (keys[1], "64"), (keys[2], "learned"), ("d_ff", "64")]);
+        let two =
+            row(None, &[(keys[0], "0.123456"), (keys[1], "128"), (keys[2], "learned2"), ("d_ff", "64")]);
         let plan = plan(vec![one, two], &keys);
         let rule = "─".repeat(37);
         assert_eq!(
@@ -328,10 +330,10 @@ mod tests {
                 "dropout     positions",
                 &rule,
                 "0.0         64         learned    0/1",
-                "0.123456    128        learned    0/1",
+                "0.123456    128        learned2   0/1",
                 &rule,
                 "in every row: parameters ≤ 2,670,976, FLOPs ~9.9e12, memory ~668 MiB, time ?,",
-                "disk 71.5 MiB",
+                "disk 71.5 MiB, d_ff = 64",
             ]
         );
     }

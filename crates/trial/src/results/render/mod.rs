@@ -252,6 +252,30 @@ mod tests {
     }
 
     #[test]
+    fn a_score_of_0_has_no_mark() {
+        let mut table = table(Form::List);
+        let text = |table: &ResultTable| Tabulated::of(table).unwrap().markdown();
+        assert!(text(&table).contains("| 24.50\\* |"), "{}", text(&table));
+        table.rows[1].cells[3].summary = super::super::summary::Summary::of(&[0.0]);
+        let zero = text(&table);
+        assert!(zero.contains("| 0.00 |") && !zero.contains("0.0400\\*"), "{zero}");
+    }
+
+    #[test]
+    fn what_a_blank_cell_means_is_said_where_there_is_one() {
+        let mut table = table(Form::Table3);
+        let said = |table: &ResultTable, width| {
+            let text = Tabulated::of(table).unwrap().terminal(Screen { width, bold: false });
+            text.contains("A blank cell is as in the base row, base.")
+        };
+        assert!(said(&table, 140));
+        // A list has none, and without a base row every cell is filled.
+        assert!(!said(&table, 80));
+        table.base = None;
+        assert!(!said(&table, 140));
+    }
+
+    #[test]
     fn labels_are_neither_obeyed_by_a_terminal_nor_computed_by_a_spreadsheet() {
         let mut table = table(Form::List);
         table.rows[0].layout.label = "=1+1\u{1b}[2J".into();

@@ -3,9 +3,9 @@
 use super::super::comparison::OverSeeds;
 use super::super::table::{ResultTable, Row};
 use super::super::verdict::Claim;
+use super::cells::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark, p_value, signed};
 use super::identity::{Identity, names};
 use super::rows::heading;
-use super::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark, p_value, signed};
 
 /// The tables of details: against the base row, against the paper, the verdicts. Those that have nothing to
 /// say are left out.
@@ -22,7 +22,7 @@ fn against_base(table: &ResultTable) -> Sheet {
     let keys = headings.len() + 1;
     headings.push(Heading::words("score"));
     headings.extend(
-        ["difference", "± sentences", "± seeds", "p sentences", "p seeds", "p (Holm)"].map(Heading::numbers),
+        ["here − base", "± sentences", "± seeds", "p sentences", "p seeds", "p (Holm)"].map(Heading::numbers),
     );
     let mut lines: Vec<Line> = Vec::new();
     for (index, column) in table.columns.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::super::table::{ResultTable, Row};
 use super::super::varied::{self, RowSettings, VariedSetting};
-use super::{EMPTY, Heading, LatexHeading, Text};
+use super::cells::{EMPTY, Heading, LatexHeading, Text};
 use std::collections::BTreeSet;
 
 /// What a row is known by.

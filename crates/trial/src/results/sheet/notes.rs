@@ -5,22 +5,17 @@ use super::super::metric::TEST_ATAT;
 use super::super::table::{ResultTable, Row};
 use super::super::table_layout::Form;
 use super::super::verdict::RULE;
-use super::rows::{constants, heading};
-use super::{Note, OVER_SENTENCES, SIGNIFICANT};
+use super::cells::{Note, OVER_SENTENCES, SIGNIFICANT};
+use super::rows::in_every_row;
 use crate::telemetry::format::thousands;
 
 /// What stands below the tables in this form.
 pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     let mut notes: Vec<Note> = table.selection.iter().map(Note::text).collect();
     notes.extend(signs(table));
-    if form == Form::List {
-        let constants = constants(table).into_iter();
-        let constants: Vec<String> = constants
-            .map(|(at, text)| format!("{} {text}", heading(form, &table.columns[at]).text))
-            .collect();
-        if !constants.is_empty() {
-            notes.push(Note::text(format!("In every row: {}.", constants.join(", "))));
-        }
+    let common = in_every_row(table, form);
+    if !common.is_empty() {
+        notes.push(Note::text(format!("In every row: {}.", common.join(", "))));
     }
     if let Some(base) = table.base_row().filter(|_| form == Form::Table3 && table.rows.len() > 1) {
         notes.push(Note::text(format!("A blank cell is as in the base row, {}.", base.layout.label)));

@@ -4,8 +4,9 @@ use super::super::hyperparameters::HEADINGS;
 use super::super::summary::Summary;
 use super::super::table::{Cell, Column, ResultTable, Row};
 use super::super::table_layout::Form;
+use super::super::varied;
+use super::cells::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark};
 use super::identity::{Identity, names};
-use super::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -13,7 +14,8 @@ use std::fmt::Write;
 pub fn list(table: &ResultTable) -> Sheet {
     let identity = Identity::of_table(table);
     let grouped = table.rows.iter().any(|row| row.layout.group.is_some());
-    let other = |row: &Row| changes(row, |key| !identity.is_column(key));
+    let shared = shared_keys(table);
+    let other = |row: &Row| changes(row, |key| !identity.is_column(key) && !shared.contains(&key));
     let with_other = table.rows.iter().any(|row| !other(row).is_empty());
     let mut sheet = Sheet::default();
     sheet.headings.extend(grouped.then(|| Heading::words("group")));
@@ -38,9 +40,31 @@ pub fn list(table: &ResultTable) -> Sheet {
     sheet
 }
 
+/// What all rows have in common and no column shows, in words.
+pub fn in_every_row(table: &ResultTable, form: Form) -> Vec<String> {
+    let shared = shared_keys(table);
+    let shown = |key: &str| form == Form::Table3 && is_of_table3(key);
+    let mut texts: Vec<String> = match form {
+        Form::List => constants(table)
+            .into_iter()
+            .map(|(at, text)| format!("{} {text}", heading(form, &table.columns[at]).text))
+            .collect(),
+        Form::Table2 | Form::Table3 => Vec::new(),
+    };
+    let changes = table.rows.first().map(|row| changes(row, |key| shared.contains(&key) && !shown(key)));
+    texts.extend(changes.filter(|text| !text.is_empty()));
+    texts
+}
+
+/// The keys whose changes all rows share.
+fn shared_keys(table: &ResultTable) -> Vec<&str> {
+    let changes = varied::shared(table.rows.iter().map(|row| row.layout.changes.as_slice()));
+    changes.into_iter().map(|(key, _)| key.as_str()).collect()
+}
+
 /// The counts that all rows share, although no sweep asks for their columns, with the text of their value: they are told
 /// below the list instead, which leaves room for what differs.
-pub fn constants(table: &ResultTable) -> Vec<(usize, String)> {
+fn constants(table: &ResultTable) -> Vec<(usize, String)> {
     let shared = |(at, column): (usize, &Column)| {
         let is_count = column.metric.is_none() && !column.stated && !column.published;
         let mut texts = table
@@ -58,8 +82,8 @@ pub fn constants(table: &ResultTable) -> Vec<(usize, String)> {
 /// The layout of Table 3: hyper-parameters, blank where they are the base's. Without labels a row is known by
 /// its group alone, as in the paper.
 pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
-    let other =
-        |row: &Row| changes(row, |key| HEADINGS.iter().all(|heading| heading.key != key) && !is_width(key));
+    let shared = shared_keys(table);
+    let other = |row: &Row| changes(row, |key| !is_of_table3(key) && !shared.contains(&key));
     let base = table.base_row().map(|row| &row.layout.hyperparameters);
     let texts = |row: &Row| {
         let is_base = Some(&row.layout.label) == table.base.as_ref();
@@ -147,9 +171,9 @@ pub fn count(row: &Row) -> String {
     }
 }
 
-/// Keys that move with others: a width of heads stated or following from d_model has a column of its own.
-fn is_width(key: &str) -> bool {
-    matches!(key, "model.d_k" | "model.d_v")
+/// Whether a key has a column of Table 3, or moves with one: a width of heads stated or following from d_model.
+fn is_of_table3(key: &str) -> bool {
+    HEADINGS.iter().any(|heading| heading.key == key) || matches!(key, "model.d_k" | "model.d_v")
 }
 
 /// `heads=1, label_smoothing=0.0`. Keys of `[decoding]` keep their section, because
