@@ -152,11 +152,13 @@ def reference(folder):
         metadata = file.metadata()
     tensors = safetensors.torch.load_file(path)
     vocabulary = len(json.loads(metadata["tokenizer"])["model"]["vocab"])
-    settings = json.loads(metadata["configuration"])["model"]
+    configuration = json.loads(metadata["configuration"])
+    settings = configuration["model"]
     settings.pop("initialisation")
     unknown = settings.keys() - torch_transformer.MODEL.keys()
     if unknown:
         sys.exit(f"torch_transformer.py knows no {', '.join(sorted(unknown))}")
+    settings["seed"] = configuration["training"]["seed"]
     model = torch_transformer.Transformer({**torch_transformer.MODEL, **settings}, vocabulary).double().eval()
     own = dict(model.paths())
     if own.keys() != tensors.keys():

@@ -39,13 +39,25 @@ CASES = [
     ("rotary", {"position": "rotary"}, 31, 3, 7, 5, 11),
     ("alibi", {"position": "alibi"}, 31, 3, 7, 5, 11),
     ("demo", {"layers": 2, "d_model": 64, "d_ff": 128, "heads": 4}, 1112, 40, 24, 25, 760),
+    ("additive", {"layers": 2, "attention": {"score": "additive"}}, 31, 3, 7, 5, 11),
+    ("multiplicative, dot", {"d_k": 3, "d_v": 5, "attention": {"score": "multiplicative", "cross_score": "dot"}}, 31, 3, 7, 5, 11),
+    ("shared query and key", {"attention": {"projections": "shared_query_key"}}, 31, 3, 7, 5, 11),
+    ("values only", {"d_v": 7, "attention": {"projections": "values_only"}}, 31, 3, 7, 5, 11),
+    ("no projections", {"attention": {"projections": "none", "score": "dot"}}, 31, 3, 7, 5, 11),
+    ("local", {"layers": 2, "attention": {"span": {"local": 4}}}, 31, 3, 19, 16, 11),
+    ("local decoder", {"attention": {"decoder_span": {"local": 3}, "score": "additive"}}, 31, 3, 7, 8, 11),
+    ("local, short", {"attention": {"span": {"local": 9}}}, 31, 3, 17, 5, 11),
+    ("linformer", {"d_k": 3, "d_v": 5, "learned_positions": 40, "attention": {"span": {"linformer": 6}}}, 31, 3, 19, 5, 11),
+    ("big_bird", {"attention": {"span": {"big_bird": {"block": 2, "random": 2, "global": 1}}}}, 31, 3, 26, 5, 11),
+    ("big_bird, short", {"attention": {"span": {"big_bird": {"block": 4, "random": 2, "global": 1}}}}, 31, 3, 24, 5, 11),
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]
 
 
-def count(changes, vocabulary, pairs, source, target, scored):
+def count(name, changes, vocabulary, pairs, source, target, scored):
     """Operations of the pass forward, those of attention among them, and of the pass backward."""
-    model = Transformer({**MODEL, **changes}, vocabulary)
+    # A sequence that is too short for blocks of a span is computed with a mask over all pairs.
+    model = Transformer({**MODEL, **changes, "in_blocks": "short" not in name}, vocabulary)
     sources = torch.randint(3, vocabulary, (pairs, source))
     targets = torch.randint(3, vocabulary, (pairs, target))
     with sdpa_kernel(SDPBackend.MATH):
@@ -68,7 +80,7 @@ def main():
     for name, changes, vocabulary, pairs, source, target, scored in CASES:
         shape = {"pairs": pairs, "source": source, "target": target, "scored": scored}
         model = {key: value for key, value in {**MODEL, **changes}.items() if value is not None}
-        counted = count(changes, vocabulary, pairs, source, target, scored)
+        counted = count(name, changes, vocabulary, pairs, source, target, scored)
         cases.append({"name": name, "model": model, "vocabulary": vocabulary, "shape": shape, **counted})
     if arguments.write:
         with open(FIXTURE, "w", encoding="utf-8") as file:

@@ -39,8 +39,9 @@ def prepared(root, fingerprint):
     sys.exit(f"{root}: no prepared corpus has the fingerprint {fingerprint} of the record")
 
 
-def load_model(run, settings, vocabulary):
-    model = Transformer(MODEL | {key: value for key, value in settings.items() if key in MODEL}, vocabulary)
+def load_model(run, settings, seed, vocabulary):
+    known = {key: value for key, value in settings.items() if key in MODEL}
+    model = Transformer(MODEL | known | {"seed": seed}, vocabulary)
     weights = load_file(run / "checkpoints/scored.weights.safetensors")
     parameters = dict(model.paths())
     if weights.keys() != parameters.keys():
@@ -109,7 +110,7 @@ def main():
     record = json.loads((arguments.run / "record.json").read_text(encoding="utf-8"))["record"]
     data = prepared(arguments.data, record["data"]["fingerprint"])
     tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
-    model = load_model(arguments.run, record["configuration"]["model"], record["data"]["vocabulary"])
+    model = load_model(arguments.run, record["configuration"]["model"], record["seed"], record["data"]["vocabulary"])
     checks = Checks()
     for split in ("dev", "test"):
         check_split(checks, model, tokenizer, data, split, record["metrics"])

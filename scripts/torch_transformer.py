@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import torch_spans
+
 PAD, BOS, EOS = 0, 1, 2
 
 # The keys of `[model]`, with small values. None is "absent".
@@ -36,6 +38,16 @@ MODEL = {
     "attention_biases": True,
     "embedding_rows": None,
     "embedding_multiple": None,
+    "attention": None,
+}
+
+# The keys of `[model.attention]`, which "attention" may change.
+ATTENTION = {
+    "score": "scaled_dot",
+    "cross_score": None,
+    "projections": "separate",
+    "span": "full",
+    "decoder_span": None,
 }
 
 # What differs from MODEL, and from TRAINING of `make_parity_fixtures.py`, in each golden file that it writes.
@@ -79,6 +91,84 @@ CASES = {
     "relative_one_vector": {"position": {"relative": 0}, "heads": 1},
     "t5": {"position": "t5", "layers": 2},
     "t5_three_heads": {"position": "t5", "heads": 3, "d_k": 4, "d_v": 4, "norm": "pre"},
+    "score_dot": {"attention": {"score": "dot"}, "layers": 2},
+    "score_additive": {"attention": {"score": "additive"}, "layers": 2},
+    "score_multiplicative": {"attention": {"score": "multiplicative"}, "layers": 2, "d_k": 3, "d_v": 5},
+    "multiplicative_rotary": {"attention": {"score": "multiplicative"}, "position": "rotary"},
+    "additive_alibi": {"attention": {"score": "additive"}, "position": "alibi", "norm": "pre"},
+    "cross_scaled": {"attention": {"score": "dot", "cross_score": "scaled_dot"}, "d_k": 3, "d_v": 5},
+    "cross_dot": {"attention": {"cross_score": "dot"}},
+    "cross_additive": {"attention": {"cross_score": "additive"}, "heads": 3, "d_k": 4, "d_v": 4},
+    "cross_multiplicative": {"attention": {"cross_score": "multiplicative"}},
+    "separate": {"attention": {"projections": "separate"}},
+    "shared_query_key": {"attention": {"projections": "shared_query_key"}, "layers": 2},
+    "values_only": {"attention": {"projections": "values_only"}, "layers": 2, "d_v": 5},
+    "no_projections": {"attention": {"projections": "none"}, "layers": 2},
+    "additive_no_projections": {"attention": {"projections": "none", "score": "additive"}, "norm": "pre"},
+    "multiplicative_shared": {"attention": {"projections": "shared_query_key", "score": "multiplicative"}},
+    "full_spans": {"attention": {"span": "full", "decoder_span": "full"}},
+    "local_2": {"attention": {"span": {"local": 2}}, "layers": 2},
+    "local_encoder": {"attention": {"span": {"local": 3}, "decoder_span": "full"}, "position": "alibi"},
+    "local_decoder": {"attention": {"decoder_span": {"local": 2}}, "position": "rotary", "norm": "pre"},
+    "local_decoder_alibi": {"attention": {"decoder_span": {"local": 3}}, "position": "alibi", "layers": 2},
+    "local_additive": {"attention": {"span": {"local": 2}, "score": "additive"}, "d_k": 3, "d_v": 5},
+    "linformer": {"attention": {"span": {"linformer": 3}}, "layers": 2},
+    "linformer_learned": {"attention": {"span": {"linformer": 9}}, "position": "learned", "d_k": 3, "d_v": 5},
+    "linformer_additive": {"attention": {"span": {"linformer": 2}, "score": "additive"}, "norm": "pre"},
+    "big_bird": {"attention": {"span": {"big_bird": {"block": 1, "random": 1, "global": 1}}}, "layers": 2},
+    "big_bird_blocks": {"attention": {"span": {"big_bird": {"block": 2, "random": 0, "global": 0}}}, "layers": 2},
+    "big_bird_random": {"attention": {"span": {"big_bird": {"block": 1, "random": 2, "global": 0}}}, "position": "alibi"},
+    "big_bird_window": {"attention": {"span": {"big_bird": {"block": 1, "random": 1, "global": 0}}}, "norm": "pre"},
+    "big_bird_local": {
+        "attention": {"span": {"big_bird": {"block": 1, "random": 1, "global": 1}}, "decoder_span": {"local": 4}},
+        "position": "rotary",
+    },
+    "t5_local": {"position": "t5", "attention": {"span": {"local": 2}}, "layers": 2},
+    "t5_big_bird": {"position": "t5", "attention": {"span": {"big_bird": {"block": 1, "random": 1, "global": 1}}}},
+    "t5_additive": {"position": "t5", "attention": {"score": "additive"}, "norm": "pre"},
+    "relative_dot": {"position": {"relative": 2}, "attention": {"score": "dot"}, "d_k": 3, "d_v": 5},
+    "relative_multiplicative": {
+        "position": {"relative": 2},
+        "attention": {"score": "multiplicative", "projections": "shared_query_key"},
+        "layers": 2,
+    },
+    "relative_values_only": {"position": {"relative": 2}, "attention": {"projections": "values_only"}, "norm": "pre"},
+    "relative_no_projections": {"position": {"relative": 2}, "attention": {"projections": "none"}},
+    "rotary_dot": {
+        "position": "rotary",
+        "attention": {"score": "dot", "projections": "shared_query_key", "span": {"local": 2}},
+    },
+    "rotary_values_only": {
+        "position": "rotary",
+        "attention": {"projections": "values_only", "span": {"big_bird": {"block": 1, "random": 1, "global": 0}}},
+    },
+    "rotary_no_projections": {"position": "rotary", "attention": {"projections": "none"}, "norm": "pre"},
+    "alibi_dot": {
+        "position": "alibi",
+        "attention": {"score": "dot", "projections": "shared_query_key", "span": {"local": 2}},
+    },
+    "alibi_values_only": {
+        "position": "alibi",
+        "attention": {
+            "score": "multiplicative",
+            "projections": "values_only",
+            "span": {"big_bird": {"block": 1, "random": 1, "global": 0}},
+        },
+    },
+    "alibi_no_projections": {"position": "alibi", "attention": {"projections": "none", "decoder_span": {"local": 2}}},
+    "t5_dot": {
+        "position": "t5",
+        "attention": {"score": "dot", "projections": "shared_query_key", "decoder_span": {"local": 2}},
+    },
+    "t5_values_only": {
+        "position": "t5",
+        "attention": {
+            "score": "multiplicative",
+            "projections": "values_only",
+            "span": {"big_bird": {"block": 1, "random": 1, "global": 0}},
+        },
+    },
+    "t5_no_projections": {"position": "t5", "attention": {"projections": "none"}, "norm": "pre"},
 }
 
 
@@ -181,19 +271,65 @@ def t5_buckets(distance, causal, buckets=32, furthest=128):
     return number if causal else number + half * (distance > 0)
 
 
-class Attention(nn.Module):
-    """Projections, softmax(QKᵀ/√d_k)V over heads, and the norm of the connection around it."""
+class Score(nn.Module):
+    """What a query and a key of a head have to do with each other, other than their scaled product."""
 
-    def __init__(self, model, own=True):
+    def __init__(self, kind, heads, d_k):
+        super().__init__()
+        self.kind = kind
+        fresh = lambda *shape: nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))  # noqa: E731
+        if kind == "additive":
+            self.vector = fresh(heads, d_k)
+        if kind == "multiplicative":
+            self.weight = fresh(heads, d_k, d_k)
+
+    def turn(self, queries):
+        """[B, H, T, K]: q W, which comes before positions; q W k is then a product."""
+        return torch.einsum("bhta,hac->bhtc", queries, self.weight) if self.kind == "multiplicative" else queries
+
+    def forward(self, queries, keys):
+        """[B, H, T, K], [B, H, S, K] → [B, H, T, S]."""
+        if self.kind == "additive":
+            hidden = torch.tanh(queries.unsqueeze(-2) + keys.unsqueeze(-3))
+            return torch.einsum("bh...k,hk->bh...", hidden, self.vector)
+        scores = queries @ keys.mT
+        return scores / math.sqrt(queries.size(-1)) if self.kind == "scaled_dot" else scores
+
+
+class Matrix(nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-0.1, 0.1))
+
+
+class Attention(nn.Module):
+    """Projections, softmax(QKᵀ/√d_k)V over heads or a variant of it, and the norm of the connection around it."""
+
+    def __init__(self, model, own=True, causal=False, path=""):
         super().__init__()
         d_model, self.heads = model["d_model"], model["heads"]
         d_k = model["d_k"] or d_model // self.heads
         d_v = model["d_v"] or d_model // self.heads
         biases = model["attention_biases"]
-        self.query = nn.Linear(d_model, self.heads * d_k, bias=biases)
-        self.key = nn.Linear(d_model, self.heads * d_k, bias=biases)
-        self.value = nn.Linear(d_model, self.heads * d_v, bias=biases)
-        self.output = nn.Linear(self.heads * d_v, d_model, bias=biases)
+        variant = ATTENTION | (model.get("attention") or {})
+        projections = variant["projections"]
+        if projections == "separate":
+            self.query = nn.Linear(d_model, self.heads * d_k, bias=biases)
+        if projections in ("separate", "shared_query_key"):
+            self.key = nn.Linear(d_model, self.heads * d_k, bias=biases)
+        if projections != "none":
+            self.value = nn.Linear(d_model, self.heads * d_v, bias=biases)
+            self.output = nn.Linear(self.heads * d_v, d_model, bias=biases)
+        self.projections = projections
+        kind = variant["score"] if own else variant["cross_score"] or variant["score"]
+        self.score = Score(kind, self.heads, d_k)
+        self.span = self.span_of(variant, own, causal)
+        self.random = torch_spans.stream(model.get("seed", 1), path)
+        if "linformer" in self.span:
+            shape = (self.span["linformer"], model["learned_positions"])
+            self.mixture = nn.ModuleDict({name: Matrix(*shape) for name in ("key", "value")})
+        # Unpadded rows in blocks, for counting.
+        self.in_blocks = model.get("in_blocks", False)
         self.norm = norm(model)
         self.rate = model["attention_dropout"]
         self.position = model["position"] if own else "none"
@@ -206,39 +342,84 @@ class Attention(nn.Module):
         """Shaw et al. 2018, equations 3 and 4, by products with all 2k + 1 vectors; definition in make_layer_fixtures.py."""
         length, d_k = queries.shape[-2:]
         which = (distances(length).clamp(-self.furthest, self.furthest) + self.furthest).expand(*queries.shape[:2], -1, -1)
+        scale = 1 / math.sqrt(d_k) if self.score.kind == "scaled_dot" else 1
         products = queries @ self.relative_key.weight.T
-        scores = (queries @ keys.transpose(-1, -2) + torch.take_along_dim(products, which, -1)) / math.sqrt(d_k)
+        scores = (queries @ keys.transpose(-1, -2) + torch.take_along_dim(products, which, -1)) * scale
         seen = torch.ones(length, length, dtype=torch.bool).tril() if causal else mask
         weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
         weights = F.dropout(weights, self.rate, self.training)
         by_distance = torch.zeros_like(products).scatter_add(-1, which, weights)
         return weights @ values + by_distance @ self.relative_value.weight
 
+    @staticmethod
+    def span_of(variant, own, causal):
+        span = variant["span"] if own else "full"
+        if own and causal:
+            inherited = span if isinstance(span, dict) and "local" in span else "full"
+            span = variant["decoder_span"] or inherited
+        return {} if span == "full" else span
+
     def split(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    def project(self, x, memory):
+        """What queries, keys and values are made of, split into heads."""
+        if self.projections == "none":
+            return x, memory, memory
+        if self.projections == "values_only":
+            return x, memory, self.value(memory)
+        query = self.key if self.projections == "shared_query_key" else self.query
+        return query(x), self.key(memory), self.value(memory)
+
     def forward(self, x, memory, mask=None, causal=False, bias=None):
-        queries, keys = self.split(self.query(x)), self.split(self.key(memory))
+        queries, keys, values = map(self.split, self.project(x, memory))
+        queries = self.score.turn(queries)
         if isinstance(self.position, dict):
-            mixed = self.relative(queries, keys, self.split(self.value(memory)), mask, causal)
-            return self.output(mixed.transpose(1, 2).flatten(2))
+            return self.joined(self.relative(queries, keys, values, mask, causal))
         if self.position == "rotary":
             queries, keys = rotate(queries), rotate(keys)
+        if "linformer" in self.span:
+            real = mask.mT if mask is not None else 1
+            columns = lambda matrix, x: torch.einsum("ks,bhsd->bhkd", matrix.weight[:, : x.size(2)], x * real)  # noqa: E731
+            keys, values = columns(self.mixture["key"], keys), columns(self.mixture["value"], values)
+            mask = None
+        elif self.span and self.in_blocks:
+            width, span = self.span.get("local"), self.span.get("big_bird")
+            if width:
+                mixed = torch_spans.blocks_of_local(width, causal, self.score, queries, keys, values)
+            else:
+                mixed = torch_spans.blocks_of_big_bird(span, self.random, self.score, queries, keys, values)
+            return self.joined(mixed)
+        elif self.span:
+            everything = torch.ones(x.shape[:2], dtype=torch.bool)
+            real = everything if mask is None else mask[:, 0, 0]
+            mask, causal = torch_spans.visible(self.span, x.size(1), real, causal, self.random), False
         if self.position == "alibi":
             bias = alibi(self.heads, x.size(1))
         if bias is not None:
             seen = torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril() if causal else mask
             mask = bias.masked_fill(~seen, -math.inf)
             causal = False
-        mixed = F.scaled_dot_product_attention(
-            queries,
-            keys,
-            self.split(self.value(memory)),
-            attn_mask=mask,
-            is_causal=causal,
-            dropout_p=self.rate if self.training else 0.0,
-        )
-        return self.output(mixed.transpose(1, 2).flatten(2))
+        rate = self.rate if self.training else 0.0
+        if self.score.kind == "scaled_dot":
+            mixed = F.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=mask, is_causal=causal, dropout_p=rate
+            )
+        else:
+            mixed = self.mix(self.score(queries, keys), values, mask, causal, rate)
+        return self.joined(mixed)
+
+    def joined(self, mixed):
+        mixed = mixed.transpose(1, 2).flatten(2)
+        return mixed if self.projections == "none" else self.output(mixed)
+
+    @staticmethod
+    def mix(scores, values, mask, causal, rate):
+        if causal:
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+        return F.dropout(scores.softmax(-1), rate) @ values
 
 
 class FeedForward(nn.Module):
@@ -274,9 +455,10 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """An encoder layer; with `decoder`, one that attends to the encoder as well."""
 
-    def __init__(self, model, decoder):
+    def __init__(self, model, decoder, number):
         super().__init__()
-        self.self_attention = Attention(model)
+        path = f"{'decoder' if decoder else 'encoder'}.{number}.self_attention"
+        self.self_attention = Attention(model, causal=decoder, path=path)
         if decoder:
             self.cross_attention = Attention(model, own=False)
         self.feed_forward = FeedForward(model) if model["feed_forward"] else None
@@ -301,7 +483,7 @@ class Layer(nn.Module):
 class Stack(nn.Module):
     def __init__(self, model, decoder):
         super().__init__()
-        self.layers = nn.ModuleList(Layer(model, decoder) for _ in range(model["layers"]))
+        self.layers = nn.ModuleList(Layer(model, decoder, number) for number in range(model["layers"]))
         pre = model["norm"] == "pre"
         self.norm = norm(model) if pre else nn.Identity()
         self.decoder = decoder

@@ -3,6 +3,7 @@
 mod common;
 
 use ablate::config::load_experiment;
+use ablate::model::{AttentionConfig, Score, Span};
 use common::folder::{Folder, parts};
 use common::variants::{MODEL_KEYS, accepted_values};
 
@@ -95,6 +96,134 @@ fn keys_sections_types_and_names() {
         "run.device = \"gpu\": device \"gpu\" is none of \"auto\", \"cpu\", \"cuda\", \"cuda:N\"",
         "",
     );
+}
+
+#[test]
+fn settings_of_attention() {
+    let accepted = "accepted: score, cross_score, projections, span, decoder_span";
+    experiment_fails(
+        "[model.attention]\nscores = \"dot\"",
+        3,
+        "unknown key model.attention.scores",
+        &format!("did you mean \"score\"? {accepted}"),
+    );
+    experiment_fails(
+        "[model]\nattention.score = \"doot\"",
+        3,
+        "model.attention.score = \"doot\" is not known",
+        "did you mean \"dot\"? accepted: \"scaled_dot\", \"dot\", \"additive\", \"multiplicative\"",
+    );
+    experiment_fails(
+        "[model.attention]\ndecoder_span = { linformer = 4 }",
+        3,
+        "model.attention.decoder_span = \"linformer\" is not known",
+        "accepted: \"full\", \"local\"",
+    );
+    experiment_fails(
+        "[model.attention]\nspan = { local = 1 }",
+        3,
+        "model.attention.span.local = 1 is out of range",
+        "expected an integer from 2 to 16777216",
+    );
+    experiment_fails(
+        "[model.attention]\nspan = { big_bird = { block = 4, random = -1, global = 1 } }",
+        3,
+        "model.attention.span.big_bird.random = -1 is out of range",
+        "expected an integer from 0 to 16777216",
+    );
+    experiment_fails(
+        "[model]\nd_k = 32\n[model.attention]\nprojections = \"values_only\"",
+        5,
+        "model.attention.projections = \"values_only\" splits the input into heads, but model.heads = 8 heads of d_k = 32 \
+         are not model.d_model = 512 numbers wide",
+        "leave model.d_k and model.d_v out and choose heads that divide d_model, or choose other projections",
+    );
+    experiment_fails(
+        "[model]\nposition = \"rotary\"\nattention = { score = \"additive\" }",
+        4,
+        "model.attention.score = \"additive\" has no product of queries and keys, and model.position = \"rotary\" turns \
+         them so that their product tells how far apart they stand",
+        "choose another score or another position encoding",
+    );
+    experiment_fails(
+        "[model]\nposition = \"alibi\"\nattention.span = { linformer = 8 }",
+        4,
+        "model.attention.span = { linformer = … } mixes the keys of all positions, and model.position = \"alibi\" needs to \
+         know where each key stands",
+        "choose another span, or a position encoding on the embeddings",
+    );
+    experiment_fails(
+        "[model]\nposition = { relative = 4 }\nattention.score = \"additive\"",
+        4,
+        "model.attention.score = \"additive\" has no product of queries and keys, and model.position = { relative = 4 } adds \
+         a vector for the distance to the key in that product",
+        "choose another score or another position encoding",
+    );
+    for position in ["\"t5\"", "\"rotary\"", "{ relative = 4 }"] {
+        experiment_fails(
+            &format!("[model]\nposition = {position}\nattention.span = {{ linformer = 8 }}"),
+            4,
+            &format!(
+                "model.attention.span = {{ linformer = … }} mixes the keys of all positions, and model.position = {position} \
+                 needs to know where each key stands"
+            ),
+            "choose another span, or a position encoding on the embeddings",
+        );
+    }
+    for (key, span, name) in [
+        ("span", "{ local = 8 }", "local"),
+        ("span", "{ big_bird = { block = 4, random = 1, global = 1 } }", "big_bird"),
+        ("decoder_span", "{ local = 8 }", "local"),
+    ] {
+        experiment_fails(
+            &format!("[model]\nposition = {{ relative = 4 }}\n[model.attention]\n{key} = {span}"),
+            5,
+            &format!(
+                "model.attention.{key} = {{ {name} = … }} is computed in blocks, and model.position = {{ relative = 4 }} needs \
+                 the scores of all pairs of positions"
+            ),
+            "choose the span \"full\", or another position encoding",
+        );
+    }
+    experiment_fails(
+        "[training]\npacked_length = 60\n[model.attention]\nspan = { linformer = 8 }",
+        3,
+        "training.packed_length = 60 puts several sentences into a row, and model.attention.span = { linformer = … } needs \
+         a row for each",
+        "leave it out, or choose the span \"full\" or { local = r }",
+    );
+    experiment_fails(
+        "[model]\nlearned_positions = 60\nattention.span = { linformer = 8 }",
+        3,
+        "model.learned_positions = 60 is too few: data.max_length = 50, one for the end of the sentence, and \
+         decoding.max_extra_length = 50 make 101",
+        "use 101 or more, or lower data.max_length",
+    );
+    set_fails("model.attention=dot", "model.attention = \"dot\" is a string", "expected a table");
+}
+
+#[test]
+fn a_section_inside_of_a_section_is_inherited_key_by_key() {
+    let folder = Folder::with(&[
+        ("middle.toml", "base = \"base.toml\"\n[model.attention]\nscore = \"dot\"\nspan = { local = 4 }\n"),
+        ("top.toml", "base = \"middle.toml\"\n[model]\nlayers = 2\nattention.span = { linformer = 9 }\n"),
+    ]);
+    let load = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+        load_experiment(&folder.path("top.toml"), &sets).unwrap().model
+    };
+    let model = load(&[]);
+    assert_eq!(model.layers, 2);
+    let expected = AttentionConfig { score: Score::Dot, span: Span::Linformer(9), ..Default::default() };
+    assert_eq!(model.attention, expected);
+    for set in [
+        "model.attention.score=\"additive\"",
+        "model.attention.score=additive",
+        "model.attention={ score = \"additive\" }",
+    ] {
+        assert_eq!(load(&[set]).attention, AttentionConfig { score: Score::Additive, ..expected.clone() });
+    }
+    assert_eq!(load(&["model={ attention.score = \"dot\" }"]).attention, expected);
 }
 
 #[test]

@@ -8,7 +8,10 @@ use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::mode::Mode;
-use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, NormKind, Position, Tying};
+use ablate::model::{
+    AttentionConfig, CausalSpan, EncoderDecoder, ModelConfig, Network, Norm, NormKind, Position, Projections,
+    Score, Span, Tying,
+};
 use common::variants::single_and_paired;
 use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
@@ -129,6 +132,7 @@ fn every_format_writes_or_refuses_every_variant() {
 
 #[test]
 fn a_refusal_names_the_setting_its_value_and_the_way_out() {
+    let with = |attention| ModelConfig { attention, ..small() };
     for (config, texts) in [
         (ModelConfig { norm: Norm::Pre, ..small() }, ["model.norm = \"pre\"", "ctranslate2"]),
         (
@@ -149,6 +153,22 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
         (
             ModelConfig { position: Position::Relative(4), ..small() },
             ["model.position = { relative = k }", "embeddings"],
+        ),
+        (
+            with(AttentionConfig { score: Score::Additive, ..Default::default() }),
+            ["model.attention.score = \"additive\"", "products"],
+        ),
+        (
+            with(AttentionConfig { cross_score: Some(Score::Additive), ..Default::default() }),
+            ["model.attention.cross_score = \"additive\"", "products"],
+        ),
+        (
+            with(AttentionConfig { span: Span::Linformer(3), ..Default::default() }),
+            ["model.attention.span = { linformer = … }", "all positions"],
+        ),
+        (
+            with(AttentionConfig { decoder_span: Some(CausalSpan::Local(3)), ..Default::default() }),
+            ["model.attention.decoder_span = { local = … }", "all positions"],
         ),
         (ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..small() }, ["model.heads = 3", "d_model = 8"]),
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
@@ -262,7 +282,19 @@ fn logits(model: &EncoderDecoder) -> Tensor {
 #[test]
 fn marians_weights_make_up_for_what_marian_fixes() {
     let vocabulary = tokenizer().len();
+    let attention = |score, cross_score, projections| ModelConfig {
+        attention: AttentionConfig { score, cross_score, projections, ..Default::default() },
+        ..small()
+    };
+    let (dot, product) = (Score::Dot, Score::Multiplicative);
     for config in [
+        ModelConfig { d_k: Some(3), ..attention(product, Some(dot), Projections::Separate) },
+        ModelConfig { attention_biases: false, ..attention(dot, Some(product), Projections::Separate) },
+        attention(Score::ScaledDot, None, Projections::SharedQueryKey),
+        attention(product, None, Projections::SharedQueryKey),
+        ModelConfig { d_v: Some(3), ..attention(Score::ScaledDot, Some(dot), Projections::ValuesOnly) },
+        ModelConfig { attention_biases: false, ..attention(product, None, Projections::ValuesOnly) },
+        attention(Score::ScaledDot, Some(product), Projections::None),
         ModelConfig { layer_norm_epsilon: 1e-3, position: Position::Sinusoidal, ..small() },
         ModelConfig { layer_norm_epsilon: 0.3, tying: Tying::Decoder, d_k: Some(3), ..small() },
         ModelConfig { tying: Tying::None, d_v: Some(1), attention_biases: false, ..small() },
@@ -279,6 +311,7 @@ fn marians_weights_make_up_for_what_marian_fixes() {
             d_k: None,
             d_v: None,
             attention_biases: true,
+            attention: Default::default(),
             ..config.clone()
         };
         let rebuilt = EncoderDecoder::build(&marian, vocabulary, 9, Kind::Double, Device::Cpu);

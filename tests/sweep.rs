@@ -151,7 +151,7 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         (&["tiny.toml", "--axis", "model.headz=1,2"], "model.headz"),
         (
             &["tiny.toml", "--seeds", "1,2", "--set", "model.headz=1"],
-            "error: --set:1:7: unknown key model.headz",
+            "error: --set:1: unknown key model.headz",
         ),
         (&["tiny.toml", "--seeds", "1,2", "--set", "training.seed=3"], "--set states training.seed"),
         (&["tiny-dropout-norm.toml", "--save", "x.toml"], "--save is for"),

@@ -69,6 +69,38 @@ fn a_published_row_stands_beside_the_row_that_is_as_it_states_it_alone() {
 }
 
 #[test]
+fn keys_of_a_section_inside_of_a_section_are_settings_as_others_are() {
+    let text = "[axes]\n\"model.attention.score\" = [\"dot\", \"additive\"]\nmodel.attention.span = [\"full\", { local = 8 }]\n";
+    assert_eq!(
+        labels(text),
+        [
+            "score=dot,span=full",
+            "score=dot,span=local.8",
+            "score=additive,span=full",
+            "score=additive,span=local.8"
+        ]
+    );
+    let text = "[[row]]\nlabel = \"a\"\nset = { \"model.attention.score\" = \"dot\" }\n\
+                [[row]]\nlabel = \"b\"\nset = { model.attention.score = \"additive\", model.layers = 2 }\n\
+                [[row]]\nlabel = \"c\"\nset = { \"model.attention\" = { score = \"multiplicative\" } }\n";
+    assert_eq!(
+        rows(text),
+        [
+            "a: model.attention.score = \"dot\"",
+            "b: model.attention.score = \"additive\", model.layers = 2",
+            "c: model.attention.score = \"multiplicative\""
+        ]
+    );
+    let text = "[axes]\n\"model.attention.score\" = [\"dot\", \"additive\"]\n\
+                [[exclude]]\nmodel.attention.score = \"dot\"\n\"model.layers\" = 3\n[axes.model]\nlayers = [2, 3]\n";
+    assert_eq!(labels(text).len(), 3, "{:?}", labels(text));
+    // A nested key is one setting: stated twice, whatever the form, is a mistake.
+    let twice = "[[row]]\nlabel = \"x\"\nset = { \"model.attention.score\" = \"dot\", model.attention = { score = \"dot\" } }\n";
+    let error = Folder::sweep(&format!("{SWEEP}{twice}")).1.unwrap_err().to_string();
+    assert!(error.contains("states model.attention.score twice"), "{error}");
+}
+
+#[test]
 fn axes_multiply_rows_and_name_them() {
     let (_folder, trials) = Folder::sweep(
         "base = \"base.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 5 }\n[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = { model.layers = 2 }\n\

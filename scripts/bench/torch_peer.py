@@ -57,6 +57,8 @@ class Peer:
         self.tokens = [sum(int((target != PAD).sum()) for _, _, target in update) for update in tensors]
         on_device = lambda micro: tuple(tensor.to(self.device) for tensor in micro)  # noqa: E731
         self.updates = [[on_device(micro) for micro in update] for update in tensors]
+        # The random blocks of a span are drawn from it.
+        self.settings["seed"] = self.training["seed"]
         self.model = Transformer(self.settings, settings["vocabulary"]).to(self.device)
         weights = read_weights(folder / "scored.weights.safetensors")
         paths = dict(self.model.paths())

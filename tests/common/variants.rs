@@ -1,13 +1,14 @@
 //! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
 
+use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
-use ablate::model::ModelConfig;
+use ablate::model::{AttentionConfig, ModelConfig, Position, Projections, Score, Span};
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple";
+    initialisation, embedding_rows, embedding_multiple, attention";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -23,6 +24,7 @@ pub fn accepted_values(key: &str) -> String {
 /// A setting and one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
+    /// As `norm`, or `attention.score` in a section inside of `[model]`.
     pub key: String,
     pub value: Value,
 }
@@ -31,7 +33,9 @@ impl Choice {
     /// `config` with this choice made.
     pub fn made_in(&self, config: &ModelConfig) -> ModelConfig {
         let mut tree = serde_json::to_value(config).unwrap();
-        tree[&self.key] = self.value.clone();
+        let (section, name) = self.key.rsplit_once('.').unwrap_or(("", &self.key));
+        let section = if section.is_empty() { &mut tree } else { &mut tree[section] };
+        section[name] = self.value.clone();
         serde_json::from_value(tree).unwrap_or_else(|error| panic!("{self:?}: {error}"))
     }
 
@@ -49,19 +53,31 @@ impl std::fmt::Display for Choice {
 /// Every value of every setting of `[model]` that offers a choice; sizes and rates are none.
 pub fn choices() -> Vec<Choice> {
     let schema = json_schema::experiment().to_value();
+    let found = choices_of(&schema, "ModelConfig", "");
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+/// Those of the section that the schema defines as `name`; `prefix` is what its keys begin with.
+fn choices_of(schema: &Value, name: &str, prefix: &str) -> Vec<Choice> {
     let definition = |name: &str| &schema["definitions"][name];
     let mut found = Vec::new();
-    for (key, property) in definition("ModelConfig")["properties"].as_object().unwrap() {
+    for (key, property) in definition(name)["properties"].as_object().unwrap() {
+        let key = format!("{prefix}{key}");
         let reference = property["$ref"].as_str().or_else(|| property["allOf"][0]["$ref"].as_str());
+        let reference = reference.map(|reference| reference.rsplit('/').next().unwrap());
         let values = match reference {
-            Some(reference) => values(key, definition(reference.rsplit('/').next().unwrap())),
+            Some(section) if definition(section)["properties"].is_object() => {
+                found.extend(choices_of(schema, section, &format!("{key}.")));
+                continue;
+            }
+            Some(choice) => values(&key, definition(choice)),
             None if property["type"] == "boolean" => vec![json!(true), json!(false)],
             None if ["integer", "number"].iter().any(|kind| is_of(property, kind)) => continue,
             None => panic!("model.{key}: neither a number nor a choice: {property}"),
         };
         found.extend(values.into_iter().map(|value| Choice { key: key.clone(), value }));
     }
-    assert!(found.len() > 10, "{found:?}");
     found
 }
 
@@ -86,17 +102,40 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// A value of a variant that has data: `{ name = 2 }` where it is an integer.
+/// A value of a variant that has numbers of its own: such that sentences of five tokens are not too short for it.
 fn example(key: &str, variant: &Value) -> Value {
     let properties = variant["properties"].as_object().into_iter().flatten();
-    match &properties.collect::<Vec<_>>()[..] {
-        [(name, content)] if content["type"] == "integer" => json!({ name.as_str(): 2 }),
+    match &properties.map(|(name, content)| (name.as_str(), content)).collect::<Vec<_>>()[..] {
+        [("big_bird", _)] => json!({ "big_bird": { "block": 1, "random": 1, "global": 0 } }),
+        [("linformer", _)] => json!({ "linformer": 3 }),
+        [(name, content)] if content["type"] == "integer" => json!({ *name: 2 }),
         _ => panic!("model.{key}: state here an example of {variant}"),
     }
 }
 
-/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named.
+/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named. What contradicts
+/// itself is left out.
 pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let mut found = with_all_pairs(base);
+    found.retain(|(_, config)| conflict(config).is_none());
+    found
+}
+
+/// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.
+pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
+    let AttentionConfig { score, projections, span, .. } = config.attention;
+    // A mixture of keys has the bias as often as its weights add up to.
+    let mixed = path.starts_with("encoder") && matches!(span, Span::Linformer(_));
+    let itself = path.contains("self_attention");
+    let score = if itself { score } else { config.attention.cross_score() };
+    path.ends_with("key.bias")
+        && score != Score::Additive
+        && projections != Projections::SharedQueryKey
+        && !mixed
+        && !(itself && config.position == Position::Rotary)
+}
+
+fn with_all_pairs(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let others: Vec<Choice> = choices().into_iter().filter(|choice| !choice.is_made_in(base)).collect();
     let mut found = vec![("plain".to_string(), base.clone())];
     for (index, first) in others.iter().enumerate() {

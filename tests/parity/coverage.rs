@@ -1,10 +1,11 @@
 //! Every variant of the model and every corner of its axes has a case, in the layer and in the model.
 
 use crate::common::every;
-use crate::common::variants::choices;
+use crate::common::variants::{Choice, choices};
 use crate::layers::{self, Layer};
 use crate::model;
-use ablate::model::ModelConfig;
+use ablate::config::conflict::conflict;
+use ablate::model::{ModelConfig, Position};
 use ablate::train::schedule::Schedule;
 
 pub fn check() {
@@ -27,6 +28,11 @@ pub fn check() {
             };
             cases.need(&choice.to_string(), layers, |model| choice.is_made_in(model));
         }
+    }
+    for (position, attention) in positions_inside_of_attention() {
+        cases.need(&format!("{position} and {attention}"), &[], |model| {
+            position.is_made_in(model) && attention.is_made_in(model)
+        });
     }
     cases.need("one head with d_k = d_model", &[SelfAttention], |m| m.heads == 1 && m.d_k() == m.d_model);
     cases.need("d_k is not d_v", &[CrossAttention], |model| model.d_k() != model.d_v());
@@ -59,6 +65,30 @@ pub fn check() {
     {
         assert!(cases.layers.iter().any(|case| case.layer == layer), "{layer:?} has no case");
     }
+}
+
+/// Each position that acts inside of self-attention with each choice that changes self-attention, unless they contradict
+/// each other.
+fn positions_inside_of_attention() -> impl Iterator<Item = (Choice, Choice)> {
+    let plain = ModelConfig::default();
+    let inside = |choice: &Choice| match choice.made_in(&plain).position {
+        Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
+        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => false,
+    };
+    let changes = |choice: &Choice| {
+        let changed = choice.made_in(&plain).attention;
+        choice.key != "attention.cross_score" && changed.without_repetitions() != plain.attention
+    };
+    let of = |key: &str, wanted: &dyn Fn(&Choice) -> bool| -> Vec<Choice> {
+        choices().into_iter().filter(|choice| choice.key.starts_with(key) && wanted(choice)).collect()
+    };
+    let (positions, attentions) = (of("position", &inside), of("attention.", &changes));
+    let pairs = positions.into_iter().flat_map(move |position| {
+        attentions.clone().into_iter().map(move |attention| (position.clone(), attention))
+    });
+    pairs.filter(|(position, attention)| {
+        conflict(&attention.made_in(&position.made_in(&ModelConfig::default()))).is_none()
+    })
 }
 
 struct Cases {

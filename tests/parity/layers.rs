@@ -10,7 +10,7 @@ use ablate::model::embedding::Embeddings;
 use ablate::model::encoder::Encoder;
 use ablate::model::feed_forward::FeedForward;
 use ablate::model::init::Attends;
-use ablate::model::mask::{self, Mask};
+use ablate::model::mask::{self, Mask, Visible};
 use ablate::model::mode::Mode;
 use ablate::model::norm::Normalisation;
 use ablate::model::position::{PassPositions, Places, PositionEncoding, Stack, StackPositions};
@@ -199,7 +199,9 @@ impl Compute<'_> {
                 let layer = Encoder::build(&scope, model);
                 let weights = ready(scope);
                 let x = input("x");
-                let output = layer.forward(x.shallow_clone(), FIRST, &padding(x), mode);
+                let padding = padding(x);
+                let visible = Visible::Masked(Mask::Added(&padding));
+                let output = layer.forward(x.shallow_clone(), FIRST, visible, mode);
                 differentiate(vec![("output", output)], &inputs, &weights)
             }
             Layer::Decoder => {
@@ -211,7 +213,7 @@ impl Compute<'_> {
                     FIRST,
                     encoded,
                     &padding(encoded),
-                    Mask::Causal(&causal(x)),
+                    Visible::Masked(Mask::Causal(&causal(x))),
                     mode,
                 );
                 differentiate(vec![("output", output)], &inputs, &weights)

@@ -5,6 +5,7 @@
 
 use crate::common::gaps;
 use crate::common::updates::StoreUpdates;
+use crate::common::variants::is_unseen_key_bias;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::collate;
@@ -208,7 +209,7 @@ impl Work<'_> {
     /// before batch normalisation is subtracted by it, so that it only moves running means.
     fn is_moved_by_rounding(&self, path: &str) -> bool {
         let is_zero = |gradient: &Summary| gradient.abs_sum < 1e-15 * gradient.numbers();
-        path.ends_with("key.bias")
+        is_unseen_key_bias(&self.case.model, path)
             || self.case.gradients.get(path).is_some_and(is_zero)
             || self.case.model.norm_kind == NormKind::Batch && path.ends_with("running_mean")
     }

@@ -1,6 +1,6 @@
-//! What every crate of `ablate` shares: errors, files, signals, randomness, and small helpers for text.
+//! This crate holds what every crate of `ablate` shares: errors, files, signals, randomness, and small helpers for text.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic where nobody reads.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod allocator;
@@ -15,5 +15,6 @@ pub mod seed;
 pub mod signal;
 pub mod split;
 pub mod stopwatch;
+pub mod subprocess;
 pub mod white_space;
 pub mod world;

@@ -23,6 +23,8 @@ pub enum Purpose {
     Sampling,
     /// Sentences held out of the training text; the counter is the sentence's hash.
     HoldOut,
+    /// Blocks that a block sees at random; the counter is the [`place`] of the attention layer.
+    RandomBlocks,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -64,12 +66,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 8] = {
+    const PURPOSES: [Purpose; 9] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut => purpose,
+                | HoldOut | RandomBlocks => purpose,
             }
         }
         [
@@ -81,6 +83,7 @@ mod tests {
             listed(SweepDraw),
             listed(Sampling),
             listed(HoldOut),
+            listed(RandomBlocks),
         ]
     };
 
@@ -114,6 +117,7 @@ mod tests {
             0xf692_44c7_61c9_433d,
             0xc038_e195_1bbe_3899,
             0x20a9_e052_bdc5_f891,
+            0xda1c_5d56_60f9_2390,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -7,12 +7,9 @@ pub mod cli;
 pub mod commands;
 pub mod program;
 
-pub use ablate_base::{
-    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    white_space, world,
-};
-pub use ablate_corpus::{data, fetch};
-pub use ablate_figures::figures;
-pub use ablate_score::{moses, score};
-pub use ablate_sweep::{report, sweep};
-pub use ablate_trial::{config, experiment, export, results, telemetry};
+use ablate_base::{cards, color, constituency_tree, error, files, printable, signal, white_space};
+use ablate_corpus::{data, fetch};
+use ablate_figures::figures;
+use ablate_score::{moses, score};
+use ablate_sweep::{report, sweep};
+use ablate_trial::{config, device, experiment, export, results, telemetry};

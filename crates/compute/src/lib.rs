@@ -15,11 +15,5 @@ pub mod shim;
 pub mod task;
 pub mod train;
 
-pub use ablate_base::{
-    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    white_space, world,
-};
-pub use ablate_corpus::fetch;
-pub use ablate_figures::figures;
-pub use ablate_score::{moses, score};
-pub use ablate_trial::{config, results, telemetry};
+use ablate_base::{cards, error, files, seed, signal, stopwatch, world};
+use ablate_trial::{config, results, telemetry};

@@ -1,9 +1,9 @@
 //! BLEU, chrF, TER and EVALB with their tokenisers, resampling tests, and Moses's rules for text.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic where nobody reads.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod moses;
 pub mod score;
 
-pub use ablate_base::{constituency_tree, error, seed, white_space};
+use ablate_base::{constituency_tree, error, seed, white_space};

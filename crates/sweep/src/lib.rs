@@ -6,11 +6,8 @@
 pub mod report;
 pub mod sweep;
 
-pub use ablate_base::{
-    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    white_space, world,
-};
-pub use ablate_corpus::{data, fetch};
-pub use ablate_figures::figures;
-pub use ablate_score::{moses, score};
-pub use ablate_trial::{config, decode, device, experiment, model, results, telemetry, train};
+use ablate_base::{cards, error, files, folders, printable, seed, signal, subprocess};
+use ablate_corpus::data;
+use ablate_figures::figures;
+use ablate_score::score;
+use ablate_trial::{config, device, experiment, model, results, telemetry, train};

@@ -3,6 +3,9 @@
 use crate::config::experiment::DeviceChoice;
 use std::path::Path;
 
+/// The version of libtorch that the program is built for.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
 /// Cores that this process may use.
 pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -75,6 +78,8 @@ fn stated_bytes(file: &str, name: &str) -> Option<u64> {
     Some(stated(file, name)?.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// The name of the GPU with this index, as NVIDIA's driver states it; none where there is no such driver.
+///
 /// The driver lists its cards under /proc in PCI order, which is also CUDA's where
 /// CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card the order does not matter.
 pub fn gpu_name(index: usize) -> Option<String> {

@@ -1,5 +1,5 @@
-//! What a trial is, what it costs and what it leaves: settings and identity, the run directory, the record, telemetry and
-//! tables. Nothing here computes, so nothing here needs libtorch.
+//! What a trial is, what it costs and what it leaves: settings and identity, the run directory, the record, telemetry
+//! and tables. Nothing here computes, so nothing here needs libtorch.
 
 // Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
@@ -14,10 +14,7 @@ pub mod results;
 pub mod telemetry;
 pub mod train;
 
-pub use ablate_base::{
-    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    white_space, world,
-};
-pub use ablate_corpus::{data, fetch};
-pub use ablate_figures::figures;
-pub use ablate_score::{moses, score};
+use ablate_base::{color, error, files, folders, printable};
+use ablate_corpus::{data, fetch};
+use ablate_figures::figures;
+use ablate_score::{moses, score};

@@ -28,9 +28,8 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
     generate(arguments.shell, &mut command, "ablate", &mut script);
     let script = String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))?;
     print(&match arguments.shell {
-        _ if recipes.is_empty() => script,
-        Shell::Zsh => with_names_in_zsh(&script, &recipes),
-        Shell::Fish => with_names_in_fish(script, &recipes),
+        Shell::Zsh if !recipes.is_empty() => with_names_in_zsh(&script, &recipes),
+        Shell::Fish if !recipes.is_empty() => with_names_in_fish(script, &recipes),
         _ => script,
     })
 }

@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 /// Where things are kept.
 #[derive(Debug, Clone, Args)]
 pub struct Places {
+    // `GLOBAL_OPTIONS` in `score/sacre_bleu` repeats the names of these options.
     /// Directory of the prepared corpora.
     #[arg(long, global = true, value_name = "DIR", default_value = "data", env = "ABLATE_DATA")]
     pub data: PathBuf,
@@ -81,8 +82,8 @@ pub fn print(text: &str) -> Result<()> {
     print_styled(&printable::on_stdout(text))
 }
 
-/// Prints a table, which may be bold in parts, and shows control characters itself. A reader that stopped reading, as `head`
-/// does, is not an error.
+/// Prints a table, which may be bold in parts, and shows control characters itself. A reader that stopped reading, as
+/// `head` does, is not an error.
 fn print_styled(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

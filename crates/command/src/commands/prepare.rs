@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Directory of the recipes that can be given by name.
 const RECIPES: &str = "experiments/recipes";
+/// The environment variable that names another one.
+const RECIPES_VARIABLE: &str = "ABLATE_RECIPES";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -38,7 +40,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["what", "source", "sets", "json"])]
     pub list: bool,
     /// Directory of the recipes that can be given by name.
-    #[arg(long, value_name = "DIR", default_value = RECIPES, env = "ABLATE_RECIPES")]
+    #[arg(long, value_name = "DIR", default_value = RECIPES, env = RECIPES_VARIABLE)]
     pub recipes: PathBuf,
 }
 
@@ -106,7 +108,7 @@ fn stem(file: &Path) -> Option<String> {
 
 /// The names of the recipes in the default directory; none where there is no such directory.
 pub(super) fn recipe_names() -> Vec<String> {
-    let folder = std::env::var_os("ABLATE_RECIPES").map_or_else(|| RECIPES.into(), PathBuf::from);
+    let folder = std::env::var_os(RECIPES_VARIABLE).map_or_else(|| RECIPES.into(), PathBuf::from);
     let files = recipe_files(&folder).unwrap_or_default();
     let is_plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     files.iter().filter_map(|file| stem(file)).filter(is_plain).collect()

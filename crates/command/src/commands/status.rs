@@ -1,6 +1,6 @@
 //! `ablate status`: what a sweep is at, from another terminal.
 
-use super::{OpenSweep, Places, failure_text, print};
+use super::{OpenSweep, Places, failure_text, print, print_json};
 use crate::error::Result;
 use crate::sweep::board;
 use crate::sweep::expand::TrialPurpose;
@@ -28,7 +28,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let OpenSweep { spec, trials, dir } =
         OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     let status = Status::read(&spec.name, &dir, &places.data, &trials)?;
-    print(&if arguments.json { status.to_json()? } else { text(&status) })
+    match arguments.json {
+        true => print_json(&status),
+        false => print(&text(&status)),
+    }
 }
 
 /// The status for people: all trials, and why some failed.

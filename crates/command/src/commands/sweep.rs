@@ -1,8 +1,8 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{OpenSweep, Places, failure_text, print, print_styled, screen, terminal_width};
+use super::{OpenSweep, Places, failure_text, print, print_json, print_styled, screen, terminal_width};
 use crate::cards;
-use crate::config::experiment::DeviceChoice;
+use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::experiment::run_files::check_vacant;
@@ -30,11 +30,11 @@ use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::{Trial, replaced_settings, run_dir};
-use crate::sweep::trial_queue::Job;
+use crate::sweep::trial_queue::PendingTrial;
 use crate::sweep::{collect, directory, driver, place, plan, record_file};
 use crate::telemetry::console::print_message;
 use clap::Args;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -112,25 +112,28 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
         if save.is_some() {
             return Err(Error::user("--save is for the sweep that --axis and --seeds make; leave it out"));
         }
-        return run_file(arguments, places);
+        let sweep = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
+        return run_sweep(arguments, sweep, places);
     };
     let saved = made.save(save.as_deref())?;
     // The file states them, so that `status`, `table` and `report` need no --set.
     (arguments.sweep, arguments.sets) = (saved.path.clone(), Vec::new());
-    let loaded = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places);
-    // What is refused leaves no file behind, and neither does a plan.
-    if arguments.plan || loaded.is_err() {
-        let outcome = loaded.and_then(|_| run_file(arguments, places));
-        let discarded = saved.discard();
-        return outcome.and(discarded);
+    match OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places) {
+        Ok(sweep) if !arguments.plan => {
+            print_message(&format!("the sweep is saved as {}", saved.path.display()));
+            run_sweep(arguments, sweep, places)
+        }
+        // What is refused leaves no file behind, and neither does a plan.
+        loaded => {
+            let outcome = loaded.and_then(|sweep| run_sweep(arguments, sweep, places));
+            let discarded = saved.discard();
+            outcome.and(discarded)
+        }
     }
-    print_message(&format!("the sweep is saved as {}", saved.path.display()));
-    run_file(arguments, places)
 }
 
-fn run_file(arguments: Arguments, places: &Places) -> Result<()> {
-    let OpenSweep { spec, mut trials, dir: sweep_dir } =
-        OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
+fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<()> {
+    let OpenSweep { spec, mut trials, dir: sweep_dir } = sweep;
     directory::check(&sweep_dir)?;
     directory::check_rows(&sweep_dir, trials.iter().map(|trial| trial.row.as_str()))?;
     trials.iter().try_for_each(|trial| check_vacant(&run_dir(&sweep_dir, trial)))?;
@@ -188,7 +191,10 @@ fn run_file(arguments: Arguments, places: &Places) -> Result<()> {
                 "note: the plan shows all trials that are left; {limits} would end the sweep before"
             ));
         }
-        return print(&if arguments.json { plan.to_json()? } else { plan::render(&plan, terminal_width()) });
+        return match arguments.json {
+            true => print_json(&plan),
+            false => print(&plan::render(&plan, terminal_width())),
+        };
     }
     if arguments.detach && arguments.launcher == LauncherKind::Local {
         return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
@@ -247,7 +253,7 @@ fn run_file(arguments: Arguments, places: &Places) -> Result<()> {
     ending
 }
 
-/// What may end the sweep before its trials do, which no plan foresees.
+/// Names the limits that may end the sweep before its trials do; a plan does not foresee that.
 fn limits_beyond_plan(arguments: &Arguments, spec: &SweepSpec) -> Option<String> {
     let trials =
         arguments.max_trials.or(spec.policy.max_trials).map(|trials| format!("max_trials = {trials}"));
@@ -288,27 +294,28 @@ impl Call<'_> {
     fn run(&self) -> Result<Tally> {
         let Scheduler { results, data_root, sweep_dir, trials, progress, .. } = *self.scheduler;
         let workers = self.workers;
-        let Survey { identities, finished, failures, jobs } = self.scheduler.survey()?;
-        let committed = |job: &Job| self.committed.of(&job.identity).map(|found| (job.trial, found));
-        let reused: BTreeMap<usize, &committed::Committed> = jobs.iter().filter_map(committed).collect();
-        let (jobs, left): (Vec<_>, Vec<_>) = jobs
+        let Survey { identities, finished, failures, pending } = self.scheduler.survey()?;
+        let committed =
+            |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
+        let reused: BTreeMap<usize, &committed::Committed> = pending.iter().filter_map(committed).collect();
+        let (pending, left): (Vec<_>, Vec<_>) = pending
             .into_iter()
-            .filter(|job| !reused.contains_key(&job.trial))
-            .partition(|job| self.only.wants(&trials[job.trial], failures.get(&job.trial)));
+            .filter(|pending| !reused.contains_key(&pending.trial))
+            .partition(|pending| self.only.wants(&trials[pending.trial], failures.get(&pending.trial)));
         let (all, finished_before) = (trials.len(), finished.len() + reused.len());
         progress.tell(&SweepEvent::SweepStarted {
             sweep: &self.spec.name,
             directory: sweep_dir,
             trials: all,
             finished: finished_before,
-            to_run: jobs.len(),
+            to_run: pending.len(),
             workers,
         });
-        finished.iter().for_each(|&number| progress.set(number, Stage::Finished, ""));
-        for job in &left {
-            match failures.get(&job.trial) {
-                Some(failure) => progress.set(job.trial, Stage::Failed, &failure.reason),
-                None => progress.set(job.trial, StateKind::NeverStarted.into(), "not asked for"),
+        finished.keys().for_each(|&number| progress.set(number, Stage::Finished, ""));
+        for pending in &left {
+            match failures.get(&pending.trial) {
+                Some(failure) => progress.set(pending.trial, Stage::Failed, &failure.reason),
+                None => progress.set(pending.trial, StateKind::NeverStarted.into(), "not asked for"),
             }
         }
         self.move_unlisted_runs()?;
@@ -316,12 +323,12 @@ impl Call<'_> {
             progress.message(&format!("note: {note}"));
         }
         self.note_reused(&reused)?;
-        self.keep_records(&finished, &reused)?;
+        self.keep_records(finished, &reused)?;
         let from = match reused.len() {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
-        let (mut tally, mut view) = if jobs.is_empty() {
+        let (mut tally, mut view) = if pending.is_empty() {
             progress.message(&match finished_before == all {
                 true => format!("all {all} trials are finished already{from}; nothing to train"),
                 false => format!(
@@ -335,22 +342,23 @@ impl Call<'_> {
                 data_root,
                 results,
                 workers,
-                trials: jobs.len(),
+                trials: pending.len(),
                 threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
                 pool: self.pool.as_ref(),
                 slurm: &self.slurm,
             })?;
             progress.message(&format!(
                 "{all} trials, {finished_before} finished already{from}; {} to run, {}",
-                jobs.len(),
+                pending.len(),
                 launcher.describe()
             ));
             let mut view = SweepView::open(self.spec, sweep_dir, trials);
-            let tally = self.scheduler.run(jobs, finished_before, launcher.as_mut(), &mut view);
+            let tally = self.scheduler.run(pending, finished_before, launcher.as_mut(), &mut view);
             progress.close();
             (tally?, Some(view))
         };
-        let hopeless = left.iter().filter_map(|job| Some((job.trial, failures.get(&job.trial)?.clone())));
+        let hopeless =
+            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
         tally.failed.extend(hopeless);
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(&identities, &reused, view.as_mut())?;
@@ -360,15 +368,11 @@ impl Call<'_> {
     /// Writes the records of the trials that are finished already; each of the others adds its own when it finishes.
     fn keep_records(
         &self,
-        finished: &BTreeSet<usize>,
+        finished: BTreeMap<usize, Record>,
         reused: &BTreeMap<usize, &committed::Committed>,
     ) -> Result<()> {
         let Scheduler { sweep_dir, trials, .. } = *self.scheduler;
-        let of_run = |&number: &usize| {
-            let record = Record::load(&run_dir(sweep_dir, &trials[number])).ok().flatten();
-            Some((number, record?))
-        };
-        let mut records: BTreeMap<usize, Record> = finished.iter().filter_map(of_run).collect();
+        let mut records = finished;
         records.extend(reused.iter().map(|(&number, found)| (number, found.under(&trials[number].row))));
         match records.is_empty() {
             true => Ok(()),
@@ -431,10 +435,8 @@ impl Call<'_> {
         view: Option<&mut SweepView>,
     ) -> Result<()> {
         let Scheduler { sweep_dir, data_root, trials, progress, .. } = *self.scheduler;
-        let mut records = collect::records(sweep_dir, trials, |trial, record| {
-            let number = trials.iter().position(|other| std::ptr::eq(other, trial));
-            number.is_some_and(|number| record.identity == identities[number])
-        })?;
+        let mut records =
+            collect::records(sweep_dir, trials, |number, record| record.identity == identities[number]);
         for (&number, found) in reused {
             records[number].get_or_insert_with(|| found.under(&trials[number].row));
         }
@@ -442,10 +444,11 @@ impl Call<'_> {
         table.notes.extend(collect::note_of_reused(trials, reused));
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
-        let shown = match progress.is_json() || records.iter().all(Option::is_none) {
-            // Of a table without values nothing is to be read.
-            true => Ok(()),
-            false => print_styled(&Tabulated::of(&table)?.terminal(screen())),
+        // Standard output has events with --json. A table without values tells nothing.
+        let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
+        let shown = match is_shown {
+            true => print_styled(&Tabulated::of(&table)?.terminal(screen())),
+            false => Ok(()),
         };
         for note in kept? {
             progress.message(&format!("warning: {note}"));

@@ -14,7 +14,7 @@ use crate::results::table_layout::Form;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::{Corpora, how_to_prepare};
 use crate::sweep::expand::TrialPurpose;
-use crate::sweep::trial::{Trial, is_of};
+use crate::sweep::trial::Trial;
 use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -208,7 +208,7 @@ pub(super) fn collected(
     places: &Places,
 ) -> Result<Collected> {
     let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
-    let mut records = collect::records(&sweep_dir, &trials, is_of)?;
+    let mut records = collect::records_of_settings(&sweep_dir, &trials);
     let mut corpora = Corpora::new(&places.data);
     let mut reused = BTreeMap::new();
     let mut unprepared = BTreeSet::new();

@@ -8,7 +8,7 @@ use crate::results::record::Record;
 use crate::sweep::collect;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::tensorboard::SweepView;
-use crate::sweep::trial::{Trial, is_of, run_dir};
+use crate::sweep::trial::{Trial, run_dir};
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -65,7 +65,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         view.rewrite(&trial, run_dir);
     }
     runs.iter().for_each(|(trial, _)| view.end(trial));
-    let records = collect::records(&sweep_dir, &trials, is_of)?;
+    let records = collect::records_of_settings(&sweep_dir, &trials);
     view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
     if uncovered > 0 {
         print_message(&format!(

@@ -14,7 +14,8 @@ use crate::stopwatch::{Phase, lap};
 /// `vocabulary` is the number of ids that may be produced. `done` hears of every finished batch's size.
 ///
 /// # Errors
-/// A user error if the model has no decoder or a source is longer than it takes; [`Error::Stopped`] if the stop flag is raised.
+/// A user error if the model has no decoder or a source is longer than it takes; [`Error::Stopped`] if the stop flag is
+/// raised.
 pub fn translate(
     model: &dyn Network,
     config: &DecodingConfig,

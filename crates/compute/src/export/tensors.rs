@@ -4,7 +4,7 @@ use super::run::{Run, TABLE_POSITIONS};
 use crate::error::{Error, Result};
 use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;
-use crate::model::{ModelConfig, Position, Tying};
+use crate::model::{ModelConfig, Position, Projections, Score, Tying};
 use crate::train::tensor_file::bytes_of;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
@@ -71,8 +71,8 @@ impl<'a> Tensors<'a> {
     /// zero: it adds nothing to a query's products with keys, and the output leaves it out.
     pub fn attention(&self, path: &str, width: i64) -> Attention {
         let heads = self.config.heads;
-        let widened = |name: &str, own: i64| {
-            let Linear { weight, bias } = self.linear(&format!("{path}.{name}"));
+        let widened = |map: Linear, own: i64| {
+            let Linear { weight, bias } = map;
             let columns = weight.size()[1];
             Linear {
                 weight: weight
@@ -83,14 +83,59 @@ impl<'a> Tensors<'a> {
             }
         };
         let (d_k, d_v) = (self.config.d_k(), self.config.d_v());
-        let Linear { weight, bias } = self.linear(&format!("{path}.output"));
+        let [query, key, value, output] = self.projections(path);
+        let Linear { weight, bias } = output;
         let rows = weight.size()[0];
         let weight = weight.view([rows, heads, d_v]).constant_pad_nd([0, width - d_v]).view([rows, -1]);
         Attention {
-            query: widened("query", d_k),
-            key: widened("key", d_k),
-            value: widened("value", d_v),
+            query: widened(self.scored(path, query), d_k),
+            key: widened(key, d_k),
+            value: widened(value, d_v),
             output: Linear { weight, bias },
+        }
+    }
+
+    /// The maps to queries, keys and values and from the heads to the output; one that the layer does not have changes
+    /// nothing.
+    fn projections(&self, path: &str) -> [Linear; 4] {
+        let own = |name: &str| self.linear(&format!("{path}.{name}"));
+        let nothing = || {
+            let (d_model, options) = (self.config.d_model, (Kind::Double, Device::Cpu));
+            let bias = self.config.attention_biases.then(|| Tensor::zeros([d_model], options));
+            Linear { weight: Tensor::eye(d_model, options), bias }
+        };
+        match self.config.attention.projections {
+            Projections::Separate => ["query", "key", "value", "output"].map(own),
+            Projections::SharedQueryKey => ["key", "key", "value", "output"].map(own),
+            Projections::ValuesOnly => [nothing(), nothing(), own("value"), own("output")],
+            Projections::None => [(); 4].map(|()| nothing()),
+        }
+    }
+
+    /// The map to queries whose products with keys, divided by √d_k, are the layer's score.
+    ///
+    /// # Panics
+    /// If the score is no product: [`Implementations`](crate::model::implementations::Implementations) refuses it.
+    fn scored(&self, path: &str, query: Linear) -> Linear {
+        let (heads, d_k) = (self.config.heads, self.config.d_k());
+        let undone = (d_k as f64).sqrt();
+        let attention = &self.config.attention;
+        match if path.ends_with("cross_attention") { attention.cross_score() } else { attention.score } {
+            Score::ScaledDot => query,
+            Score::Dot => {
+                Linear { weight: query.weight * undone, bias: query.bias.map(|bias| bias * undone) }
+            }
+            Score::Multiplicative => {
+                // (x Qᵀ) W = x (Wᵀ Q)ᵀ, head by head.
+                let matrix = self.get(&format!("{path}.score.weight")).transpose(1, 2) * undone;
+                let turned = |map: Tensor, columns: i64| matrix.matmul(&map.view([heads, d_k, columns]));
+                let columns = query.weight.size()[1];
+                Linear {
+                    weight: turned(query.weight, columns).view([-1, columns]),
+                    bias: query.bias.map(|bias| turned(bias, 1).view([-1])),
+                }
+            }
+            Score::Additive => unreachable!("no format holds additive scores"),
         }
     }
 

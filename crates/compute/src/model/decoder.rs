@@ -2,11 +2,12 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
-use super::cache::DecoderCache;
+use super::attention::cache::DecoderCache;
+use super::attention::span::Reach;
 use super::feed_forward::FeedForwardSublayer;
 use super::implementations::Implementations;
 use super::init::Attends;
-use super::mask::{self, Mask};
+use super::mask::{self, Mask, Visible};
 use super::mode::Mode;
 use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
 use super::position::{PassPositions, Places, Stack, StackPositions};
@@ -48,31 +49,26 @@ impl Decoder {
     /// All positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding mask
-    /// [B, 1, 1, S], mask of the target `own` for [B, 1, T, T] → [B, T, D]. Target padding needs no mask:
-    /// it stands after every real token, where the causal mask hides it.
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding
+    /// mask [B, 1, 1, S], what may be seen of the target `own` → [B, T, D]. Target padding needs no mask: it stands after
+    /// every real token, where no position sees it.
     pub fn forward(
         &self,
         x: Tensor,
         places: Places,
         encoded: &Tensor,
         source_mask: &Tensor,
-        own: Mask,
+        own: Visible,
         mode: &Mode,
     ) -> Tensor {
-        let all = (places, x.size()[1]);
-        let positions = self.positions.pass(all, all, &x);
-        let biased = positions.on_mask(own);
-        let own = biased.as_ref().map_or(own, Mask::Added);
+        let (positions, biased) = self.positions.pass_to_itself((places, x.size()[1]), own, &x);
+        let own = biased.as_ref().map_or(own, |mask| Visible::Masked(Mask::Added(mask)));
         // Positions of the source mean nothing to the target's.
         let nowhere = PassPositions::default();
         let last = self.layers.iter().fold(x, |x, layer| {
             let encoder = layer.cross_attention.keys_and_values(encoded, &nowhere);
             layer.forward(&x, mode, |attends, x| match attends {
-                Attends::Itself => {
-                    let own_keys = layer.self_attention.keys_and_values(x, &positions);
-                    layer.self_attention.forward(x, &own_keys, own, &positions, mode)
-                }
+                Attends::Itself => layer.self_attention.forward_to_itself(x, own, &positions, mode),
                 Attends::Encoder => {
                     let mask = Mask::Added(source_mask);
                     layer.cross_attention.forward(x, &encoder, mask, &nowhere, mode)
@@ -80,6 +76,17 @@ impl Decoder {
             })
         });
         self.end.forward(last, mode)
+    }
+
+    /// Whether the layers take a mask of pairs of the target's positions; see [`Reach::takes_masks_of_pairs`]. Others
+    /// know by themselves that nothing after a position may be seen.
+    fn takes_masks_of_pairs(&self) -> bool {
+        self.layers.iter().all(|layer| layer.self_attention.reach().takes_masks_of_pairs())
+    }
+
+    /// How many of the last of `length` positions the layers see.
+    fn kept(&self, length: i64) -> i64 {
+        self.layers.iter().map(|layer| layer.self_attention.reach().kept(length)).max().unwrap_or(length)
     }
 
     /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
@@ -99,8 +106,9 @@ impl Decoder {
     pub fn step(&self, x: Tensor, cache: &mut DecoderCache) -> Tensor {
         let mode = Mode::evaluation();
         cache.grow(x.size()[0]);
-        let length = cache.length();
-        let positions = self.positions.pass((Places::From(length - 1), 1), (Places::From(0), length), &x);
+        let (length, kept) = (cache.length(), self.kept(cache.length()));
+        let seen = (Places::From(length - kept), kept);
+        let positions = self.positions.pass((Places::From(length - 1), 1), seen, &x);
         let biased = positions.on_mask(Mask::None);
         let mask = biased.as_ref().map_or(Mask::None, Mask::Added);
         let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
@@ -115,18 +123,25 @@ impl Decoder {
 
 impl DecoderPart for Decoder {
     fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
-        let kind = x.kind();
-        let causal = mask::causal(x.size()[1], kind, x.device());
+        let (kind, device, length) = (x.kind(), x.device(), x.size()[1]);
+        let causal = self.takes_masks_of_pairs().then(|| mask::causal(length, kind, device));
         match rows {
             TargetRows::Single => {
-                let own = Mask::Causal(&causal);
-                self.forward(x, Places::From(0), &encoded.output, &encoded.mask, own, mode)
+                let places = Places::From(0);
+                let forward = |own| self.forward(x, places, &encoded.output, &encoded.mask, own, mode);
+                match &causal {
+                    Some(causal) => forward(Visible::Masked(Mask::Causal(causal))),
+                    None => forward(Visible::Sentences(&Tensor::ones([1, length], (Kind::Int64, device)))),
+                }
             }
             TargetRows::Packed { sentences, sources } => {
-                let own = causal + mask::same_sentence(sentences, sentences, kind);
                 let source = mask::same_sentence(sentences, sources, kind);
                 let places = Places::Within(sentences);
-                self.forward(x, places, &encoded.output, &source, Mask::Added(&own), mode)
+                let own = causal.map(|causal| causal + mask::same_sentence(sentences, sentences, kind));
+                let own = own
+                    .as_ref()
+                    .map_or(Visible::Sentences(sentences), |own| Visible::Masked(Mask::Added(own)));
+                self.forward(x, places, &encoded.output, &source, own, mode)
             }
         }
     }
@@ -178,7 +193,8 @@ impl DecoderLayer {
         let own = scope.child("self_attention");
         let cross = scope.child("cross_attention");
         DecoderLayer {
-            self_attention: MultiHeadAttention::build(&own, config, Attends::Itself),
+            self_attention: MultiHeadAttention::build(&own, config, Attends::Itself)
+                .reaching(Reach::of_decoder(config)),
             self_residual: Residual::build(&own, config),
             cross_attention: MultiHeadAttention::build(&cross, config, Attends::Encoder),
             cross_residual: Residual::build(&cross, config),

@@ -2,10 +2,11 @@
 
 use super::ModelConfig;
 use super::attention::MultiHeadAttention;
+use super::attention::span::Reach;
 use super::feed_forward::FeedForwardSublayer;
 use super::implementations::Implementations;
 use super::init::Attends;
-use super::mask::{self, Mask};
+use super::mask::{self, Mask, Visible};
 use super::mode::Mode;
 use super::parts::{Encoded, EncoderPart, SourceRows};
 use super::position::{Places, Stack, StackPositions};
@@ -22,6 +23,8 @@ pub struct Encoder {
     end: StackEnd,
     /// Whether the kernels of decoding on a CPU compute this model.
     may_use_kernels: bool,
+    /// Whether rows may hold several sentences.
+    packs: bool,
 }
 
 #[derive(Debug)]
@@ -38,24 +41,24 @@ impl Encoder {
             layers: (0..config.layers).map(|i| EncoderLayer::build(&scope.child(i), config)).collect(),
             end: StackEnd::build(scope, config),
             may_use_kernels: Implementations::of(config).decoding_kernels.is_ok(),
+            packs: config.attention.span.packs(),
         }
     }
 
     /// # Shapes
-    /// Embedded source [B, S, D] whose tokens stand at `places`, padding mask [B, 1, 1, S] → [B, S, D].
-    pub fn forward(&self, x: Tensor, places: Places, mask: &Tensor, mode: &Mode) -> Tensor {
-        let all = (places, x.size()[1]);
-        let positions = self.positions.pass(all, all, &x);
-        let biased = positions.on_mask(Mask::Added(mask));
-        let mask = Mask::Added(biased.as_ref().unwrap_or(mask));
+    /// Embedded source [B, S, D] whose tokens stand at `places` → [B, S, D].
+    pub fn forward(&self, x: Tensor, places: Places, visible: Visible, mode: &Mode) -> Tensor {
+        let (positions, biased) = self.positions.pass_to_itself((places, x.size()[1]), visible, &x);
+        let visible = biased.as_ref().map_or(visible, |mask| Visible::Masked(Mask::Added(mask)));
         let last = self.layers.iter().fold(x, |x, layer| {
-            let attend = |x: &Tensor| {
-                let attended = layer.attention.keys_and_values(x, &positions);
-                layer.attention.forward(x, &attended, mask, &positions, mode)
-            };
-            layer.forward(&x, mode, attend)
+            layer.forward(&x, mode, |x| layer.attention.forward_to_itself(x, visible, &positions, mode))
         });
         self.end.forward(last, mode)
+    }
+
+    /// Whether the layers take a mask of pairs of positions; see [`Reach::takes_masks_of_pairs`].
+    fn takes_masks_of_pairs(&self) -> bool {
+        self.layers.iter().all(|layer| layer.attention.reach().takes_masks_of_pairs())
     }
 
     /// The same without dropout or a graph, on a CPU in float32; see [`decoding`].
@@ -74,17 +77,30 @@ impl Encoder {
 
 impl EncoderPart for Encoder {
     fn encode(&self, x: Tensor, rows: SourceRows, mode: &Mode) -> Encoded {
-        let (kind, device) = (x.kind(), x.device());
+        let (kind, device, width) = (x.kind(), x.device(), x.size()[1]);
+        let embedded = x.shallow_clone();
+        let pairs = self.takes_masks_of_pairs();
         let (places, mask, lengths) = match rows {
             SourceRows::Single(lengths) => {
-                (Places::From(0), mask::padding(lengths, x.size()[1], kind, device), lengths.to_vec())
+                (Places::From(0), mask::padding(lengths, width, kind, device), lengths.to_vec())
             }
             SourceRows::Packed(sentences) => {
-                (Places::Within(sentences), mask::same_sentence(sentences, sentences, kind), Vec::new())
+                let mask = match pairs {
+                    true => mask::same_sentence(sentences, sentences, kind),
+                    false => mask::padding_of_sentences(sentences, kind),
+                };
+                (Places::Within(sentences), mask, Vec::new())
             }
         };
-        let embedded = x.shallow_clone();
-        Encoded { output: self.forward(x, places, &mask, mode), embedded, mask, lengths }
+        let output = match rows {
+            _ if pairs => self.forward(x, places, Visible::Masked(Mask::Added(&mask)), mode),
+            SourceRows::Single(lengths) => {
+                let sentences = mask::single_sentences(lengths, width, device);
+                self.forward(x, places, Visible::Sentences(&sentences), mode)
+            }
+            SourceRows::Packed(sentences) => self.forward(x, places, Visible::Sentences(sentences), mode),
+        };
+        Encoded { output, embedded, mask, lengths }
     }
 
     fn read_source(&self, x: Tensor, lengths: &[i64]) -> Encoded {
@@ -98,7 +114,11 @@ impl EncoderPart for Encoder {
     }
 
     fn takes_packed_rows(&self) -> bool {
-        true
+        self.packs
+    }
+
+    fn longest(&self) -> Option<i64> {
+        self.layers.iter().filter_map(|layer| layer.attention.reach().limit()).min()
     }
 }
 
@@ -106,7 +126,8 @@ impl EncoderLayer {
     fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let attention = scope.child("self_attention");
         EncoderLayer {
-            attention: MultiHeadAttention::build(&attention, config, Attends::Itself),
+            attention: MultiHeadAttention::build(&attention, config, Attends::Itself)
+                .reaching(Reach::of_encoder(&attention, config)),
             attention_residual: Residual::build(&attention, config),
             feed_forward: FeedForwardSublayer::build(scope, config),
         }

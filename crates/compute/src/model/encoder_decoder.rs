@@ -2,7 +2,7 @@
 //!
 //! Which encoder and which decoder: [`super::parts`].
 
-use super::attention_map::AttentionMaps;
+use super::attention::maps::AttentionMaps;
 use super::dropout::Dropout;
 use super::embedding::Embeddings;
 use super::mode::Mode;
@@ -191,7 +191,7 @@ impl Network for EncoderDecoder {
     }
 
     fn longest(&self) -> Option<i64> {
-        self.source.position.limit()
+        self.source.position.limit().into_iter().chain(self.encoder.longest()).min()
     }
 
     fn source_embedding(&self) -> &Tensor {
@@ -199,7 +199,7 @@ impl Network for EncoderDecoder {
     }
 
     fn position_table(&self, count: i64) -> Option<Tensor> {
-        let rows = self.longest().map_or(count, |limit| limit.min(count));
+        let rows = self.source.position.limit().map_or(count, |limit| limit.min(count));
         self.source.position.table(rows, self.kind(), self.device)
     }
 

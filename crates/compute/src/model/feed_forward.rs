@@ -101,8 +101,8 @@ fn activate(activation: Activation, x: &Tensor) -> Tensor {
 mod tests {
     use super::*;
 
-    /// Values of the functions at 1 and -2, from their definitions: Φ(1) = 0.8413447460685429, Φ(-2) = 0.0227501319481792,
-    /// σ(1) = 0.7310585786300049, σ(-2) = 0.1192029220221176.
+    /// Values of the functions at 1 and -2, from their definitions: Φ(1) = 0.8413447460685429,
+    /// Φ(-2) = 0.0227501319481792, σ(1) = 0.7310585786300049, σ(-2) = 0.1192029220221176.
     #[test]
     fn activations_are_their_definitions() {
         let (normal, logistic) = (

@@ -4,7 +4,11 @@
 //! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
-use super::{Activation, Initialisation, ModelConfig, Norm, NormKind, Position, Tying};
+use super::init::Attends;
+use super::{
+    Activation, AttentionConfig, CausalSpan, Initialisation, ModelConfig, Norm, NormKind, Position,
+    Projections, Score, Span, Tying,
+};
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
 pub type Serves = Result<(), Unknown>;
@@ -23,7 +27,7 @@ pub struct Unknown {
 /// Sizes that one does not take, such as wide heads, are its own matter: it refuses or passes them on itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Implementations {
-    /// libtorch's fused attention on a GPU ([`fused_attention`](super::fused_attention)).
+    /// libtorch's fused attention on a GPU ([`fused`](super::attention::fused)).
     pub fused_attention: Serves,
     /// The kernels of decoding on a CPU ([`decoding`](crate::shim::decoding)).
     pub decoding_kernels: Serves,
@@ -69,6 +73,7 @@ impl Implementations {
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
+            attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_feed_forward(*feed_forward)
             .and(of_activation(*activation))
@@ -78,6 +83,21 @@ impl Implementations {
             .and(of_norm(*norm))
             .and(of_norm_kind(*norm_kind))
             .and(of_initialisation(*initialisation))
+            .and(of_score(*score, "model.attention.score"))
+            .and(of_score(config.attention.cross_score(), "model.attention.cross_score"))
+            .and(of_projections(*projections))
+            .and(of_span(*span))
+            .and(of_decoder_span(config.attention.decoder_span()))
+    }
+
+    /// What computes one attention layer, whatever the score of the other kind of layer is.
+    pub fn of_layer(config: &ModelConfig, attends: Attends) -> Self {
+        let score = match attends {
+            Attends::Itself => config.attention.score,
+            Attends::Encoder => config.attention.cross_score(),
+        };
+        let attention = AttentionConfig { score, cross_score: None, ..config.attention.clone() };
+        Self::of(&ModelConfig { attention, ..config.clone() })
     }
 
     /// What serves both; of two unknown settings the first is told.
@@ -193,6 +213,64 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
 fn of_initialisation(initialisation: Initialisation) -> Implementations {
     match initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
+    }
+}
+
+fn of_score(score: Score, key: &'static str) -> Implementations {
+    match score {
+        // Products of queries and keys: every implementation takes a scale, or queries that are scaled or turned by a
+        // matrix already.
+        Score::ScaledDot | Score::Dot | Score::Multiplicative => Implementations::ALL,
+        Score::Additive => {
+            let setting = match key {
+                "model.attention.score" => "model.attention.score = \"additive\"",
+                _ => "model.attention.cross_score = \"additive\"",
+            };
+            let unknown = Err(Unknown { setting, known: "its scores are products of queries and keys" });
+            Implementations {
+                fused_attention: unknown,
+                decoding_kernels: unknown,
+                marian: unknown,
+                ctranslate2: unknown,
+            }
+        }
+    }
+}
+
+fn of_projections(projections: Projections) -> Implementations {
+    match projections {
+        // All of them see projected vectors alone; a toolkit is given one matrix twice, or matrices that change nothing.
+        Projections::Separate | Projections::SharedQueryKey | Projections::ValuesOnly | Projections::None => {
+            Implementations::ALL
+        }
+    }
+}
+
+fn of_span(span: Span) -> Implementations {
+    match span {
+        Span::Full => Implementations::ALL,
+        Span::Local(_) => of_full_spans_alone("model.attention.span = { local = … }"),
+        Span::Linformer(_) => of_full_spans_alone("model.attention.span = { linformer = … }"),
+        Span::BigBird { .. } => of_full_spans_alone("model.attention.span = { big_bird = … }"),
+    }
+}
+
+fn of_decoder_span(span: CausalSpan) -> Implementations {
+    match span {
+        CausalSpan::Full => Implementations::ALL,
+        CausalSpan::Local(_) => of_full_spans_alone("model.attention.decoder_span = { local = … }"),
+    }
+}
+
+fn of_full_spans_alone(setting: &'static str) -> Implementations {
+    let unknown = Err(Unknown { setting, known: "its attention sees all positions" });
+    Implementations {
+        // It is given what a mask over all pairs shows, as of short sequences, or mixtures of positions; blocks of a
+        // longer sequence never ask for it.
+        fused_attention: Ok(()),
+        decoding_kernels: unknown,
+        marian: unknown,
+        ctranslate2: unknown,
     }
 }
 

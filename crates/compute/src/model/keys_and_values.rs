@@ -18,6 +18,16 @@ impl KeysAndValues {
         }
     }
 
+    /// Those of the last `count` positions.
+    pub fn last(self, count: i64) -> KeysAndValues {
+        let length = self.keys.size()[2];
+        if length == count {
+            return self;
+        }
+        let last = |x: &Tensor| x.narrow(2, length - count, count);
+        KeysAndValues { keys: last(&self.keys), values: last(&self.values) }
+    }
+
     /// The rows of the batch that `rows` names, in its order.
     pub fn select(&self, rows: &Tensor) -> KeysAndValues {
         KeysAndValues { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }

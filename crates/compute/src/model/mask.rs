@@ -17,6 +17,17 @@ pub enum Mask<'a> {
     Causal(&'a Tensor),
 }
 
+/// Which pairs of a sequence that attends to itself may be seen, in the form that the
+/// [reach](super::attention::span::Reach) of its layers takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Visible<'a> {
+    /// Those that a mask over all pairs shows.
+    Masked(Mask<'a>),
+    /// Those of one sentence that a layer reaches: the number of the sentence of each position, from 1, and 0 for padding,
+    /// [B or 1, T]. No mask over all pairs is made, because it grows with the square of the length.
+    Sentences(&'a Tensor),
+}
+
 impl Mask<'_> {
     /// What is added to the scores where `bias` [.., H, T, S] is as well.
     pub fn with(self, bias: Tensor) -> Tensor {
@@ -59,7 +70,23 @@ pub fn same_sentence(queries: &Tensor, keys: &Tensor, kind: Kind) -> Tensor {
     minus_infinity_where(&other.logical_and(&real), kind).unsqueeze(1)
 }
 
-fn minus_infinity_where(hidden: &Tensor, kind: Kind) -> Tensor {
+/// As [`padding`], where the numbers of the sentences tell what is padding: [B, S] → [B, 1, 1, S].
+pub fn padding_of_sentences(sentences: &Tensor, kind: Kind) -> Tensor {
+    minus_infinity_where(&sentences.eq(0), kind).unsqueeze(1).unsqueeze(1)
+}
+
+/// One sentence in each row, numbered 1, of `lengths` real tokens.
+///
+/// # Shapes
+/// → [B, S] with S = `width`; 0 is padding.
+pub fn single_sentences(lengths: &[i64], width: i64, device: Device) -> Tensor {
+    let positions = Tensor::arange(width, (Kind::Int64, device));
+    let lengths = send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1);
+    positions.unsqueeze(0).lt_tensor(&lengths).to_kind(Kind::Int64)
+}
+
+/// -∞ where `hidden`, else 0.
+pub(in crate::model) fn minus_infinity_where(hidden: &Tensor, kind: Kind) -> Tensor {
     Tensor::zeros(hidden.size(), (kind, hidden.device())).masked_fill(hidden, f64::NEG_INFINITY)
 }
 

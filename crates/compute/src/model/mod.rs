@@ -4,15 +4,12 @@
 //! length, T target length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
-pub mod attention_map;
-mod cache;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;
 pub mod encoder_decoder;
 pub mod feed_forward;
-pub mod fused_attention;
 pub mod implementations;
 pub mod init;
 pub mod keys_and_values;

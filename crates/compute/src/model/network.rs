@@ -1,7 +1,7 @@
 //! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
 //! with it. [`build`] is the only place that chooses an architecture.
 
-use super::attention_map::AttentionMaps;
+use super::attention::maps::AttentionMaps;
 use super::encoder_decoder::EncoderDecoder;
 use super::mode::Mode;
 use super::weights::Weights;

@@ -19,7 +19,7 @@ pub struct Encoded {
     pub output: Tensor,
     /// What the encoder has read, [B, S, D].
     pub embedded: Tensor,
-    /// Added to attention scores: [B, 1, 1, S], or [B, 1, S, S] where rows hold several sentences.
+    /// Added to attention scores: [B, 1, 1, S]. Where rows hold several sentences, it is the encoder's own, of any shape.
     pub mask: Tensor,
     /// Real tokens of each source, [B]; empty where rows hold several sentences.
     pub lengths: Vec<i64>,
@@ -59,6 +59,11 @@ pub trait EncoderPart: Debug {
     /// Whether rows may hold several sentences. If not, each sentence gets a row of its own.
     fn takes_packed_rows(&self) -> bool {
         false
+    }
+
+    /// The longest source that the encoder takes; none: any.
+    fn longest(&self) -> Option<i64> {
+        None
     }
 }
 

@@ -132,6 +132,14 @@ impl Scope {
         Scope { declared: Rc::clone(&self.declared), path }
     }
 
+    /// The seed of the model; 0 where it is only counted.
+    pub fn seed(&self) -> u64 {
+        match self.declared.borrow().source {
+            Source::Seeded { seed, .. } => seed,
+            Source::ShapesOnly => 0,
+        }
+    }
+
     /// The path of this place, such as `encoder.2.self_attention`.
     pub fn path(&self) -> &str {
         &self.path

@@ -53,7 +53,7 @@ pub struct Position<'a> {
     pub owners: &'a [i64],
 }
 
-/// softmax(q Kᵀ / √d_k) V, where row r attends to the first `lengths[r]` of `positions`.
+/// softmax(scale · q Kᵀ) V, where row r attends to the first `lengths[r]` of `positions`.
 ///
 /// # Shapes
 /// `queries` [R, H·K] → [R, H·d_v].
@@ -66,8 +66,9 @@ pub fn attend_once(
     lengths: &[i64],
     heads: i64,
     (d_k, d_v): (i64, i64),
+    scale: f64,
 ) -> Tensor {
-    attend_once_by(FASTEST, queries, positions, lengths, heads, (d_k, d_v))
+    attend_once_by(FASTEST, queries, positions, lengths, heads, (d_k, d_v), scale)
 }
 
 /// The variant of the kernel for the widest registers that the processor has.
@@ -81,6 +82,7 @@ fn attend_once_by(
     lengths: &[i64],
     heads: i64,
     (d_k, d_v): (i64, i64),
+    scale: f64,
 ) -> Tensor {
     let rows = lengths.len();
     let queries = checked(&queries.contiguous(), [rows as i64, heads * d_k]);
@@ -120,7 +122,7 @@ fn attend_once_by(
             heads,
             d_k,
             d_v,
-            (d_k as f32).powf(-0.5),
+            scale as f32,
             out.data_ptr().cast::<f32>(),
             tch::get_num_threads(),
             variant,
@@ -201,6 +203,7 @@ mod tests {
             let lengths: Vec<i64> = (0..rows).map(|row| 1 + row * 13 % positions).collect();
             let owners: Vec<Vec<i64>> =
                 (0..positions).map(|p| (0..rows).map(|row| (row * 5 + p * 3) % 6).collect()).collect();
+            let scale = if rows == 7 { 1.0 } else { (d_k as f64).powf(-0.5) };
             let (key_views, value_views): (Vec<Tensor>, Vec<Tensor>) =
                 (0..positions).map(|p| (keys.get(p), values.get(p))).unzip();
             let seen: Vec<Position> = key_views
@@ -210,7 +213,7 @@ mod tests {
                 .map(|((keys, values), owners)| Position { keys, values, owners })
                 .collect();
             let found: Vec<Tensor> = (0..variants)
-                .map(|variant| attend_once_by(variant, &queries, &seen, &lengths, heads, (d_k, d_v)))
+                .map(|variant| attend_once_by(variant, &queries, &seen, &lengths, heads, (d_k, d_v), scale))
                 .collect();
             for row in 0..rows {
                 let length = lengths[row as usize];
@@ -220,7 +223,7 @@ mod tests {
                     Tensor::stack(&vectors, 0).view([length, heads, width]).transpose(0, 1)
                 };
                 let query = queries.get(row).view([heads, 1, d_k]);
-                let scores = query.matmul(&gather(&keys, d_k).transpose(1, 2)) / (d_k as f64).sqrt();
+                let scores = query.matmul(&gather(&keys, d_k).transpose(1, 2)) * scale;
                 let expected = scores.softmax(-1, None).matmul(&gather(&values, d_v)).flatten(0, -1);
                 for (variant, found) in found.iter().enumerate() {
                     let gap = (found.get(row) - &expected).abs().max().double_value(&[]);

@@ -24,7 +24,7 @@ impl BatchSource for Pairs<'_> {
 pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
     let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
     // Training drops long pairs; what a model is judged by is never dropped.
-    let longest = store.longest_sentence();
+    let longest = lengths.iter().map(|&(source, target)| source.max(target)).max().unwrap_or(0);
     if let Some(limit) = model.longest()
         && longest as i64 + 1 > limit
     {

@@ -8,7 +8,7 @@
 use super::TrainingConfig;
 use super::adam::Adam;
 use super::checkpoint_files::{
-    BEST, KEPT_STATES, SCORED, STATE, State, WEIGHTS, is_checkpoint_file, step_file, steps,
+    BEST, KEPT_STATES, SCORED, STATE, WEIGHTS, is_checkpoint_file, step_file, steps,
 };
 use super::run_state::{Owner, Progress, RunState};
 use super::statement::Statement;
@@ -18,6 +18,14 @@ use crate::files;
 use crate::model::weights::Weights;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
+
+/// What a training state holds beside Adam's moments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub progress: Progress,
+    /// Absent in states of version 0.1.0.
+    pub run: Option<RunState>,
+}
 
 /// The checkpoints of one run.
 #[derive(Debug)]

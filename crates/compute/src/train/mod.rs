@@ -27,3 +27,17 @@ impl From<Precision> for Kinds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_the_bytes_of_their_kinds() {
+        for precision in [Precision::Float32, Precision::Float64, Precision::Bfloat16] {
+            let Kinds { weights, training } = precision.into();
+            let sizes = [weights, training].map(|kind| kind.elt_size_in_bytes() as u64);
+            assert_eq!([precision.weight_bytes(), precision.activation_bytes()], sizes, "{precision:?}");
+        }
+    }
+}

@@ -39,7 +39,8 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// Begins with the next update of `stream`, whose examples are those of `source`. The batches are made for `device`, but not sent to it.
+    /// Begins with the next update of `stream`, whose examples are those of `source`. The batches are made for `device`,
+    /// but not sent to it.
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
         source: &'env dyn BatchSource,

@@ -32,7 +32,8 @@ pub trait Monitor {
     /// Scores translations of the dev set.
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()>;
 
-    /// Training ends after update `step`, before the last one of the schedule, because the dev loss did not improve on `best`.
+    /// Training ends after update `step`, before the last one of the schedule, because the dev loss did not improve on
+    /// `best`.
     fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
         Ok(())
     }

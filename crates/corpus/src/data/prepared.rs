@@ -79,7 +79,7 @@ fn shards(files: &[FileRecord]) -> [usize; 3] {
 }
 
 /// The configuration of the content alone: which part of it is trained on is no matter of preparing.
-pub fn content(config: &DataConfig) -> DataConfig {
+pub(super) fn content(config: &DataConfig) -> DataConfig {
     DataConfig { max_train_length: None, ..config.clone() }
 }
 

@@ -1,7 +1,7 @@
 //! Directories that appear complete or not at all: written beside their place, synced, renamed.
 
 use crate::error::{Error, Result};
-use crate::files::is_process_and_count;
+use crate::files::{is_process_and_count, parent};
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -114,11 +114,6 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn sync_directory(path: &Path) -> Result<()> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("write", path))
-}
-
-/// The directory that holds `path`.
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

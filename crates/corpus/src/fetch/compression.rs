@@ -48,12 +48,12 @@ impl Compression {
         }
     }
 
-    /// Of a file of this name; nothing for one that is not compressed.
+    /// The compression of a file of this name; none of one that is not compressed.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|compression| name.ends_with(compression.ending()))
     }
 
-    /// Of data that begins as such files do, whatever their name is.
+    /// The compression of data that begin as compressed files do, whatever the name of their file is.
     pub fn of_content(bytes: &[u8]) -> Option<Self> {
         let beginning = |compression: &Compression| match compression {
             Compression::Gzip => bytes.starts_with(&[0x1f, 0x8b]),

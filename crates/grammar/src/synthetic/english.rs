@@ -4,15 +4,14 @@ use super::category::{Gender, Number};
 use super::number;
 use super::sentence::{
     Agreement, Clause, Degree, Determiner, Front, Line, Modifier, Nominal, NounPhrase, Place, Predicate,
-    Role, Sentence, Tense, Trailing, When,
+    Role, Sentence, Skip, Tense, Trailing, When,
 };
 use super::word::{Frame, Verb};
 
 pub fn write(sentence: &Sentence) -> String {
     let mut line = Line::default();
     let clause = &sentence.clause;
-    let skip =
-        Skip { time: matches!(sentence.front, Front::Time), place: matches!(sentence.front, Front::Place) };
+    let skip = sentence.front.said();
     match &sentence.front {
         Front::Subject => declarative(&mut line, clause, skip),
         Front::Time => {
@@ -70,13 +69,6 @@ pub fn write(sentence: &Sentence) -> String {
         }
     }
     line.finish(if sentence.front.is_question() { '?' } else { '.' })
-}
-
-/// Adverbials that were said already.
-#[derive(Debug, Clone, Copy, Default)]
-struct Skip {
-    time: bool,
-    place: bool,
 }
 
 /// Which part of the verb a verb phrase begins with.

@@ -36,6 +36,18 @@ impl Front {
     pub fn is_question(&self) -> bool {
         matches!(self, Front::Polar | Front::Who | Front::Circumstance(_))
     }
+
+    /// The adverbials of the clause that are said here.
+    pub fn said(&self) -> Skip {
+        Skip { time: matches!(self, Front::Time), place: matches!(self, Front::Place) }
+    }
+}
+
+/// Adverbials that were said already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Skip {
+    pub time: bool,
+    pub place: bool,
 }
 
 /// What follows the main clause.

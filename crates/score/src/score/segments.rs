@@ -51,10 +51,10 @@ pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     segments_of(&name, bytes)
 }
 
-/// The bytes of a file, or of standard input if `path` is [`STANDARD_INPUT`], with the name that messages use.
+/// Reads the bytes of a file, or of standard input if `path` is [`STANDARD_INPUT`], with the name that messages use.
 ///
 /// # Errors
-/// As [`read_segments`], of what cannot be read.
+/// The errors of [`read_segments`] for what cannot be read.
 pub fn read_bytes(path: impl AsRef<Path>) -> Result<(String, Vec<u8>)> {
     let path = path.as_ref();
     Ok(match path.as_os_str() == STANDARD_INPUT {
@@ -66,7 +66,7 @@ pub fn read_bytes(path: impl AsRef<Path>) -> Result<(String, Vec<u8>)> {
 /// The segments of text that was read from the file `name`, unpacked where it is gzip data or the name ends in `.gz`.
 ///
 /// # Errors
-/// As [`read_segments`], of what is no text.
+/// The errors of [`read_segments`] for what is no text.
 pub fn segments_of(name: &str, bytes: Vec<u8>) -> Result<Vec<String>> {
     let bytes = match bytes.starts_with(&GZIP_MAGIC) || name.ends_with(".gz") {
         true => unpacked(name, &bytes)?,

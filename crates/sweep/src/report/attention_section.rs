@@ -1,7 +1,7 @@
 //! What heads of the base row's first seed look at, where the run kept it.
 
 use super::section::{Figure, Section, file_name};
-use super::subject::Report;
+use super::subject::{Report, runs};
 use crate::error::Result;
 use crate::figures::svg::escaped;
 use crate::figures::{Heatmap, Matrix, heatmap};
@@ -13,9 +13,7 @@ const MOST_MAPS: usize = 12;
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Attention");
     for row in report.rows() {
-        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record_of_run()?))) else {
-            continue;
-        };
+        let Some((trial, record)) = runs(row).next() else { continue };
         record.check_file(&trial.run_dir, ATTENTION_FILE)?;
         let Some(attention) = Attention::load(&trial.run_dir)? else { continue };
         let Some(sentence) = attention.sentences.first() else { continue };

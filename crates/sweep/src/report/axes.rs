@@ -1,6 +1,6 @@
 //! The score against every setting that rows vary while they share all others.
 
-use super::section::{Section, file_name, spoken};
+use super::section::{Section, file_name, part_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
@@ -54,9 +54,11 @@ pub fn section(report: &Report) -> Section {
                 let mut points: Vec<Point> =
                     line.iter().filter_map(|&index| point(rows[index], report.score(), x(index))).collect();
                 points.sort_by(|a, b| a.x.total_cmp(&b.x));
-                Series { name: name(line, &settings, key, &lines), look: SeriesStyle(0), points }
+                (name(line, &settings, key, &lines), points)
             })
-            .filter(|series| series.points.len() > 1)
+            .filter(|(_, points)| points.len() > 1)
+            .enumerate()
+            .map(|(nth, (name, points))| Series { name, look: SeriesStyle(nth), points })
             .collect();
         let parts = series.len().div_ceil(MOST_LINES);
         for (part, series) in series.chunks(MOST_LINES).enumerate() {
@@ -73,26 +75,24 @@ pub fn section(report: &Report) -> Section {
                     places: places.iter().map(|place| (place.clone(), String::new())).collect(),
                 },
             };
-            let number = if parts > 1 { format!("{} of {parts}", part + 1) } else { String::new() };
-            let of = if parts > 1 { format!(" ({number})") } else { String::new() };
-            let look = |nth| SeriesStyle(part * MOST_LINES + nth);
-            let own = |(nth, one): (usize, &Series)| Series { look: look(nth), ..one.clone() };
+            let number = part_name(part, parts);
+            let of = number.as_ref().map_or(String::new(), |number| format!(" ({number})"));
             let drawn = chart(&Chart {
                 title: format!("{} by {key}{of}", spoken(report.score())),
                 x,
                 y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
                 logarithmic: false,
                 joined: numbers.is_some(),
-                series: series.iter().enumerate().map(own).collect(),
+                series: series.to_vec(),
             });
-            section.figure(&file_name(&["axis", key, &number]), drawn);
+            section.figure(&file_name(&["axis", key, &number.unwrap_or_default()]), drawn);
         }
     }
     section
 }
 
-/// What a setting that is not stated shows.
-const UNSET: &str = "unset";
+/// What is shown for a setting that is not stated.
+pub const UNSET: &str = "unset";
 
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {

@@ -1,7 +1,7 @@
 //! BLEU of short and of long sentences.
 
 use super::section::{Section, file_name, spoken};
-use super::subject::{Report, Trial};
+use super::subject::{Report, Trial, runs};
 use super::texts::Texts;
 use crate::error::Result;
 use crate::experiment::{bleu_config, recorded_hypotheses};
@@ -24,8 +24,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         let mut series = Vec::new();
         let mut left_out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let finished: Vec<_> =
-                row.iter().filter_map(|trial| Some((trial, trial.record_of_run()?))).collect();
+            let finished: Vec<_> = runs(row).collect();
             let same = |record: &crate::results::record::Record| {
                 record.data.fingerprint == first.data.fingerprint && record.signature == first.signature
             };

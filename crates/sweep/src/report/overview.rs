@@ -1,6 +1,6 @@
 //! The sections without curves: the result, settings, failures, provenance, how to make it again.
 
-use super::axes;
+use super::axes::{self, Settings, UNSET};
 use super::page::sheet;
 use super::section::{Section, spoken};
 use super::subject::{Report, Trial};
@@ -10,6 +10,7 @@ use crate::figures::{Dot, Dots, dots};
 use crate::results::render::Tabulated;
 use crate::results::sheet::Note;
 use crate::results::summary::Summary;
+use crate::telemetry::format::thousands;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -69,17 +70,19 @@ pub fn settings(report: &Report) -> Section {
     let rows = report.rows();
     let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
     let base = axes::stated(base[0].experiment);
+    fn text<'a>(settings: &'a Settings, key: &String) -> &'a str {
+        settings.get(key).map_or(UNSET, String::as_str)
+    }
     let mut lines = String::new();
     for row in rows.iter().filter(|row| Some(row[0].row) != report.base()) {
         let own = axes::stated(row[0].experiment);
         let keys: BTreeSet<&String> = base.keys().chain(own.keys()).collect();
-        let unset = "unset".to_string();
         let differing: Vec<_> = keys
             .into_iter()
-            .map(|key| (key, base.get(key).unwrap_or(&unset), own.get(key).unwrap_or(&unset)))
+            .map(|key| (key.as_str(), text(&base, key), text(&own, key)))
             .filter(|(_, before, after)| before != after)
             .collect();
-        for (nth, (key, before, after)) in differing.iter().enumerate() {
+        for (nth, &(key, before, after)) in differing.iter().enumerate() {
             let label = match nth {
                 0 => format!(
                     "<th scope=\"rowgroup\" rowspan=\"{}\">{}</th>",
@@ -88,7 +91,7 @@ pub fn settings(report: &Report) -> Section {
                 ),
                 _ => String::new(),
             };
-            let [key, before, after] = [key, before, after].map(|text| escaped(text));
+            let [key, before, after] = [key, before, after].map(escaped);
             let _ = writeln!(
                 lines,
                 "<tr>{label}<td><code>{key}</code></td><td>{before}</td><td><b>{after}</b></td></tr>"
@@ -158,12 +161,12 @@ pub fn provenance(report: &Report) -> Section {
                     "{}, fingerprint {}, {} training pairs{}, vocabulary of {}",
                     data.recipe,
                     data.fingerprint,
-                    crate::telemetry::format::thousands(data.train_pairs as u64),
+                    thousands(data.train_pairs as u64),
                     data.left_out_pairs.map_or(String::new(), |pairs| format!(
                         " (without {} longer ones)",
-                        crate::telemetry::format::thousands(pairs as u64)
+                        thousands(pairs as u64)
                     )),
-                    crate::telemetry::format::thousands(data.vocabulary as u64)
+                    thousands(data.vocabulary as u64)
                 ),
             ),
             ("BLEU", record.signature.clone()),

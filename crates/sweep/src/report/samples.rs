@@ -1,7 +1,7 @@
 //! The same sentences translated by every row.
 
 use super::section::Section;
-use super::subject::Report;
+use super::subject::{Report, runs};
 use super::texts::Texts;
 use crate::error::Result;
 use crate::experiment::recorded_hypotheses;
@@ -16,9 +16,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("Sample translations");
     let mut translated = Vec::new();
     for row in report.rows() {
-        let Some((trial, record)) = row.iter().find_map(|trial| Some((trial, trial.record_of_run()?))) else {
-            continue;
-        };
+        let Some((trial, record)) = runs(row).next() else { continue };
         let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
         translated.push((trial, record, lines));
     }

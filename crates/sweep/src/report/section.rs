@@ -50,6 +50,11 @@ pub fn heading(words: &str) -> String {
     }
 }
 
+/// The name of a part, numbered from 0, of what is drawn in several pictures: `2 of 3`. None for the only part.
+pub fn part_name(part: usize, parts: usize) -> Option<String> {
+    (parts > 1).then(|| format!("{} of {parts}", part + 1))
+}
+
 /// Letters and digits of a name, for a file's.
 pub fn file_name(parts: &[&str]) -> String {
     let mut name = String::new();

@@ -1,5 +1,6 @@
 //! What a report is made of: a sweep, its trials and its table.
 
+use super::section::part_name;
 use crate::config::Experiment;
 use crate::results::metric::{DEV_BLEU, TEST_BLEU};
 use crate::results::record::{Failure, Record};
@@ -78,8 +79,7 @@ impl<'a> Report<'a> {
             let parts = group.len().div_ceil(MOST_LINES);
             for (index, part) in group.chunks(MOST_LINES).enumerate() {
                 let mut name = group[0][0].group.unwrap_or_default().to_string();
-                if parts > 1 {
-                    let number = format!("{} of {parts}", index + 1);
+                if let Some(number) = part_name(index, parts) {
                     name = if name.is_empty() { number } else { format!("{name}, {number}") };
                 }
                 charts.push((name, base.into_iter().chain(part.iter().copied()).collect()));
@@ -90,6 +90,11 @@ impl<'a> Report<'a> {
         }
         charts
     }
+}
+
+/// The finished trials of a row whose runs are there to be read, with their records.
+pub fn runs<'r, 'a>(row: &'r [Trial<'a>]) -> impl Iterator<Item = (&'r Trial<'a>, &'a Record)> {
+    row.iter().filter_map(|trial| Some((trial, trial.record_of_run()?)))
 }
 
 /// The signature that the BLEU of all finished trials of a row share.

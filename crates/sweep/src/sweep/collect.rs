@@ -6,7 +6,7 @@ use super::directory;
 use super::record_file;
 use super::spec::SweepSpec;
 use super::table_section::layout;
-use super::trial::{Trial, run_dir};
+use super::trial::{Trial, is_of, run_dir};
 use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
@@ -24,18 +24,23 @@ use crate::score::{Counts, Metric};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record
-/// is of the trial; others are left out, and so are damaged ones: [`table`] names them.
+/// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record is of the trial with
+/// that number; others are left out, and so are damaged ones: [`table`] names them.
 pub fn records(
     sweep_dir: &Path,
     trials: &[Trial],
-    wanted: impl Fn(&Trial, &Record) -> bool,
-) -> Result<Vec<Option<Record>>> {
-    let record = |trial: &Trial| {
+    wanted: impl Fn(usize, &Record) -> bool,
+) -> Vec<Option<Record>> {
+    let record = |(number, trial): (usize, &Trial)| {
         let found = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
-        found.filter(|record| wanted(trial, record))
+        found.filter(|record| wanted(number, record))
     };
-    Ok(trials.iter().map(record).collect())
+    trials.iter().enumerate().map(record).collect()
+}
+
+/// The records of the finished trials that are of the trials' settings and seeds, in the order of `trials`.
+pub fn records_of_settings(sweep_dir: &Path, trials: &[Trial]) -> Vec<Option<Record>> {
+    records(sweep_dir, trials, |number, record| is_of(&trials[number], record))
 }
 
 /// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has
@@ -140,21 +145,18 @@ fn evidence(
             continue;
         }
         for (trial, record) in &finished {
-            // A committed record stands for the trial.
-            if !run_dir(sweep_dir, trial).join(RECORD_FILE).exists() {
-                let why = "committed records come without the translations that a test needs".to_string();
-                if !evidence.missing.contains(&why) {
-                    evidence.missing.push(why);
-                }
-                continue;
-            }
-            let counts = references.of(&trial.experiment, record, split).and_then(|references| {
-                let counted =
-                    recorded_hypotheses(&run_dir(sweep_dir, trial), record, split).and_then(|hypotheses| {
+            let run_dir = run_dir(sweep_dir, trial);
+            let counts = match run_dir.join(RECORD_FILE).exists() {
+                // A committed record stands for the trial.
+                false => Err("committed records come without the translations that a test needs".to_string()),
+                true => references.of(&trial.experiment, record, split).and_then(|references| {
+                    let hypotheses = recorded_hypotheses(&run_dir, record, split);
+                    let counted = hypotheses.and_then(|hypotheses| {
                         bleu_config(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
                     });
-                counted.map_err(|error| error.to_string())
-            });
+                    counted.map_err(|error| error.to_string())
+                }),
+            };
             let key = (trial.row.clone(), column.clone());
             match counts {
                 Ok(counts) => evidence.counts.entry(key).or_default().push(counts),

@@ -5,7 +5,7 @@ use super::factor::{Choice, Factor, MOST_COMBINATIONS, too_many};
 use super::label::{self, Labels};
 use super::section::{Row, Section};
 use super::settings::{Setting, mistake};
-use crate::config::experiment::Experiment;
+use crate::config::Experiment;
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
 use crate::error::{Error, Result};

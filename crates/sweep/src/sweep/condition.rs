@@ -5,7 +5,8 @@
 //! program's defaults, has its value too.
 
 use super::settings::{Setting, items, mistake, settings};
-use crate::config::experiment::{Experiment, value_text};
+use crate::config::Experiment;
+use crate::config::experiment::value_text;
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::error::{Place, Result, nearest};
 use std::collections::BTreeSet;

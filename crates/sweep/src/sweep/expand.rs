@@ -9,12 +9,11 @@ use super::settings::{Setting, check_sets, mistake, of_sets};
 use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_table};
 use super::trial::Trial;
-use crate::config::configuration_hash;
-use crate::config::experiment::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
+use crate::config::{Experiment, configuration_hash};
 use crate::error::{Place, Result};
 use std::collections::HashMap;
 

@@ -43,7 +43,7 @@ impl Choice {
     }
 }
 
-/// More trials than anybody means to run.
+/// The mistake of a sweep with more than [`MOST_COMBINATIONS`] trials.
 pub fn too_many(place: &Place) -> Error {
     let message = format!("the sweep has more than {MOST_COMBINATIONS} trials");
     mistake(message, place, "shorten an axis, lower the count of draws, or split the sweep")

@@ -2,7 +2,7 @@
 
 use super::combine::{Combination, about_row};
 use super::settings::{Setting, of_sets};
-use crate::config::experiment::Experiment;
+use crate::config::Experiment;
 use crate::config::idle_settings::{Idle, idle, is_default};
 use crate::config::toml_tree::Tree;
 use crate::error::{Diagnostic, Error, Place, Result};
@@ -35,7 +35,7 @@ impl Effects {
                 return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
             }
         }
-        let found: Found = found.into_iter().map(|idle| (idle.key, idle)).collect();
+        let found = by_key(found);
         for so_far in [&mut self.everywhere, &mut self.in_section] {
             match so_far {
                 None => *so_far = Some(found.clone()),
@@ -69,7 +69,7 @@ impl Effects {
 /// # Errors
 /// A key that the file or a `--set` states and that has no effect.
 pub fn check_experiment(file: &Tree, sets: &[String], experiment: &Experiment) -> Result<()> {
-    check_file(file, sets, idle(experiment).into_iter().map(|idle| (idle.key, idle)).collect())
+    check_file(file, sets, by_key(idle(experiment)))
 }
 
 /// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.
@@ -90,6 +90,10 @@ fn check_file(file: &Tree, sets: &[String], mut found: Found) -> Result<()> {
 fn check_settings(settings: &[Setting], found: &Found) -> Result<()> {
     let stated = settings.iter().find_map(|setting| Some((setting, found.get(setting.key.as_str())?)));
     stated.map_or(Ok(()), |(setting, idle)| Err(mistake(idle, Some(setting.value.place.clone()))))
+}
+
+fn by_key(found: Vec<Idle>) -> Found {
+    found.into_iter().map(|idle| (idle.key, idle)).collect()
 }
 
 fn place(idle: &Idle, tree: &Tree) -> Option<Place> {

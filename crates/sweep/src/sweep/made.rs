@@ -3,7 +3,7 @@
 
 use super::settings::{Setting, check_sets, of_sets};
 use crate::config::load::{SET, load_experiment_tree, load_table};
-use crate::config::parse::parse_value;
+use crate::config::parse::{end_of_string, parse_value};
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::config::validate::is_directory_name;
 use crate::error::{Error, Result};
@@ -88,8 +88,7 @@ impl MadeSweep {
     /// A user error where another sweep is there.
     pub fn save(&self, file: Option<&Path>) -> Result<SavedSweep> {
         let path = file.map_or_else(|| self.path(), Path::to_path_buf);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let text = self.text(folder)?;
+        let text = self.text(files::parent(&path))?;
         if let Some(there) = files::read_if_exists(&path)? {
             if there == text.as_bytes() {
                 return Ok(SavedSweep { path, is_new: false });
@@ -182,22 +181,22 @@ fn axis(option: &str, word: &str) -> Result<Axis> {
     Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()? })
 }
 
-/// The places of what commas separate outside of quotes and brackets.
+/// The places of what commas separate outside of strings and brackets.
 fn parts(text: &str) -> Vec<std::ops::Range<usize>> {
-    let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0usize, None);
-    for (at, character) in text.char_indices() {
-        match (quote, character) {
-            (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
+    let bytes = text.as_bytes();
+    let (mut parts, mut at, mut start, mut depth) = (Vec::new(), 0, 0, 0usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' | b'\'' => at = end_of_string(bytes, at) - 1,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
                 parts.push(start..at);
                 start = at + 1;
             }
             _ => {}
         }
+        at += 1;
     }
     parts.push(start..text.len());
     parts
@@ -276,6 +275,16 @@ mod tests {
     }
 
     #[test]
+    fn commas_in_strings_and_brackets_separate_nothing() {
+        let cut = |text: &str| parts(text).into_iter().map(|part| text[part].to_string()).collect::<Vec<_>>();
+        assert_eq!(cut(r#""a\",b",c"#), [r#""a\",b""#, "c"]);
+        assert_eq!(cut(r"'a\',b,[1, 2],{ x = ']', y = 1 }"), [r"'a\'", "b", "[1, 2]", "{ x = ']', y = 1 }"]);
+        let long = r#""""a",b""""#;
+        assert_eq!(cut(&format!("{long},\"ü,\",d")), [long, "\"ü,\"", "d"]);
+        assert_eq!(cut(""), [""]);
+    }
+
+    #[test]
     fn several_values_are_told_from_one() {
         for (set, several) in [
             ("model.dropout=0.1,0.2", true),
@@ -283,6 +292,8 @@ mod tests {
             ("model.dropout=0.1", false),
             ("run.attention_layers=[1,2]", false),
             ("label=\"a,b\"", false),
+            ("label=\"a\\\",b\"", false),
+            ("label=\"a\\\",b\",c", true),
             ("model.norm=pre", false),
             ("nothing", false),
         ] {

@@ -3,7 +3,7 @@
 
 use super::tensorboard::mean_directory::remove_mean;
 use super::trial::{Trial, run_dir};
-use super::trial_queue::Job;
+use super::trial_queue::PendingTrial;
 use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
@@ -178,26 +178,32 @@ pub enum Reuse {
 ///
 /// # Errors
 /// If a run that was found is damaged or its files cannot be copied: the trial can still be trained.
-pub fn reuse(index: &Index, run_dir: &Path, trial: &Trial, job: &Job, threads: usize) -> Result<Reuse> {
-    if let Some(other) = index.same(&job.identity).filter(|other| *other != run_dir) {
+pub fn reuse(
+    index: &Index,
+    run_dir: &Path,
+    trial: &Trial,
+    pending: &PendingTrial,
+    threads: usize,
+) -> Result<Reuse> {
+    if let Some(other) = index.same(&pending.identity).filter(|other| *other != run_dir) {
         let record = reuse::verified_record(other)?;
         let moved = match is_claim_alone(run_dir)? {
             true => None,
-            false => Some(set_aside(run_dir, &job.identity)?),
+            false => Some(set_aside(run_dir, &pending.identity)?),
         };
         reuse::take_over(other, record, run_dir, &trial.experiment, &trial.row)?;
         return Ok(Reuse::Whole { other: other.to_path_buf(), moved });
     }
-    if let Some(begun) = begun(run_dir, &job.identity)?
+    if let Some(begun) = begun(run_dir, &pending.identity)?
         && is_claim_alone(run_dir)?
     {
         Contents::of(run_dir)?.own.iter().try_for_each(|file| files::remove(file))?;
         remove_if_empty(run_dir)?;
         move_dir(&begun, run_dir)?;
-        claim_for(run_dir, trial, &job.identity, threads)?;
+        claim_for(run_dir, trial, &pending.identity, threads)?;
         return Ok(Reuse::Begun(begun));
     }
-    if let Some(other) = index.same_training(&job.training)
+    if let Some(other) = index.same_training(&pending.training)
         && !has_checkpoint(run_dir)
         && has_checkpoint(other)
     {

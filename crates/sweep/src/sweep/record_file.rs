@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a new file would hold.
 #[derive(Debug, PartialEq)]
@@ -36,14 +36,8 @@ pub fn labels(sweep_dir: &Path) -> Result<BTreeSet<(String, u64)>> {
 /// # Errors
 /// If a file cannot be read or written.
 pub fn update(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Vec<String>> {
-    let path = sweep_dir.join(RECORDS_FILE);
-    let before = files::read_if_exists(&path)?.unwrap_or_default();
-    let new: Vec<(&str, u64, Option<&Record>)> = trials
-        .iter()
-        .zip(records)
-        .map(|(trial, record)| (trial.row.as_str(), trial.seed, record.as_ref()))
-        .collect();
-    let Merged { text, retired, mut notes } = merge(&before, &new, &path)?;
+    let (path, _, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref())?;
+    let Merged { text, retired, mut notes } = merged;
     if !retired.is_empty() {
         let folder = superseded(sweep_dir);
         let archive = folder.join(RECORDS_FILE);
@@ -71,17 +65,29 @@ pub fn update(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) ->
 /// # Errors
 /// If the file cannot be read or written.
 pub fn add(sweep_dir: &Path, trials: &[Trial], records: &BTreeMap<usize, Record>) -> Result<()> {
-    let path = sweep_dir.join(RECORDS_FILE);
-    let before = files::read_if_exists(&path)?.unwrap_or_default();
-    let new = trials.iter().enumerate();
-    let new: Vec<(&str, u64, Option<&Record>)> =
-        new.map(|(number, trial)| (trial.row.as_str(), trial.seed, records.get(&number))).collect();
-    let Merged { mut text, retired, .. } = merge(&before, &new, &path)?;
+    let (path, before, merged) = merged_file(sweep_dir, trials, |number| records.get(&number))?;
+    let Merged { mut text, retired, .. } = merged;
     retired.iter().for_each(|line| push_line(&mut text, line));
     match text == before {
         true => Ok(()),
         false => files::write_atomically(&path, &text),
     }
+}
+
+/// The path of the sweep's file, its content, and what it would hold with the records that `record_of` gives of trials by
+/// their number.
+fn merged_file<'a>(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    record_of: impl Fn(usize) -> Option<&'a Record>,
+) -> Result<(PathBuf, Vec<u8>, Merged)> {
+    let path = sweep_dir.join(RECORDS_FILE);
+    let before = files::read_if_exists(&path)?.unwrap_or_default();
+    let new = trials.iter().enumerate();
+    let new: Vec<(&str, u64, Option<&Record>)> =
+        new.map(|(number, trial)| (trial.row.as_str(), trial.seed, record_of(number))).collect();
+    let merged = merge(&before, &new, &path)?;
+    Ok((path, before, merged))
 }
 
 /// The file that was there with the records of finished trials in place of those of their rows and seeds.
@@ -103,24 +109,25 @@ fn merge(before: &[u8], new: &[(&str, u64, Option<&Record>)], path: &Path) -> Re
             }
         }
     }
+    let mut by_trial: BTreeMap<_, Vec<(&Record, &[u8])>> = BTreeMap::new();
+    for (record, line) in &old {
+        by_trial.entry((record.label.as_str(), record.seed)).or_default().push((record, line));
+    }
     for &(row, seed, record) in new {
-        let of_trial = |old: &(Record, &[u8])| old.0.label == row && old.0.seed == seed;
-        let (own, others) = old.into_iter().partition(of_trial);
-        old = others;
+        let own = by_trial.remove(&(row, seed)).unwrap_or_default();
         if let Some(record) = record {
             push_line(&mut merged.text, record.to_line()?.as_bytes());
-            retire(&mut merged, own, |old| old.identity != record.identity);
+            let others = own.iter().filter(|(old, _)| old.identity != record.identity);
+            merged.retired.extend(others.map(|(_, line)| line.to_vec()));
         } else {
-            own.iter().for_each(|(_, line)| push_line(&mut merged.text, line));
+            own.into_iter().for_each(|(_, line)| push_line(&mut merged.text, line));
         }
     }
-    retire(&mut merged, old, |_| true);
+    // Lines of no trial, in the order of the file.
+    let left = old.iter().filter(|(old, _)| by_trial.contains_key(&(old.label.as_str(), old.seed)));
+    merged.retired.extend(left.map(|(_, line)| line.to_vec()));
     unreadable.into_iter().for_each(|line| push_line(&mut merged.text, line));
     Ok(merged)
-}
-
-fn retire(merged: &mut Merged, old: Vec<(Record, &[u8])>, which: impl Fn(&Record) -> bool) {
-    merged.retired.extend(old.iter().filter(|(record, _)| which(record)).map(|(_, line)| line.to_vec()));
 }
 
 fn push_line(text: &mut Vec<u8>, line: &[u8]) {

@@ -8,7 +8,7 @@ use super::progress_display::{SweepProgress, TrialProgress};
 use super::record_file;
 use super::tensorboard::SweepView;
 use super::trial::{Trial, run_dir};
-use super::trial_queue::{Job, Next, Queue, Task};
+use super::trial_queue::{Next, PendingTrial, Queue, Turn};
 use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
 use crate::experiment::{changes_since, claimed_identity, is_free};
@@ -55,11 +55,11 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Runs the jobs and gives the tally, in which `finished_before` count as finished.
+    /// Runs the pending trials and gives the tally, in which `finished_before` count as finished.
     /// `view` shows it in TensorBoard.
     pub fn run(
         &self,
-        jobs: Vec<Job>,
+        pending: Vec<PendingTrial>,
         finished_before: usize,
         launcher: &mut dyn Launcher,
         view: &mut SweepView<'a>,
@@ -70,7 +70,7 @@ impl<'a> Scheduler<'a> {
             view,
             ledger: Ledger::open(self.sweep_dir)?,
             index: Index::default(),
-            queue: Queue::new(jobs, self.policy),
+            queue: Queue::new(pending, self.policy),
             running: BTreeMap::new(),
             tally: Tally { finished: finished_before, ..Tally::default() },
             halted: false,
@@ -110,9 +110,9 @@ struct ActiveSweep<'s, 'a> {
     halted: bool,
 }
 
-/// One attempt at a task.
+/// A turn at work.
 struct Attempt<'a> {
-    task: Task,
+    turn: Turn,
     order: Order,
     begun: Instant,
     /// Once it runs.
@@ -126,7 +126,7 @@ impl Attempt<'_> {
 }
 
 impl ActiveSweep<'_, '_> {
-    /// Task after task until there is none.
+    /// Turn after turn until there is none.
     fn work(&mut self) -> Result<()> {
         let begun = Instant::now();
         let mut ask_at = Some(begun);
@@ -161,7 +161,7 @@ impl ActiveSweep<'_, '_> {
                     self.scheduler.progress.message(&format!("{}: {what}", attempt.order.name));
                     attempt.display = None;
                 }
-                self.note(&self.running[&trial].task, kind, Some(&what))?;
+                self.note(&self.running[&trial].turn, kind, Some(&what))?;
             }
             Update::Begun(trial) => {
                 if let Some(attempt) = self.running.get_mut(&trial) {
@@ -184,20 +184,20 @@ impl ActiveSweep<'_, '_> {
         self.running.clear();
     }
 
-    /// Starts tasks until every place is taken; gives when to ask the queue again, if that can help.
+    /// Starts turns until every place is taken; gives when to ask the queue again, if that can help.
     fn fill(&mut self) -> Result<Option<Instant>> {
         let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
-            let free = |job: &Job| {
-                if !self.launcher.has_room(job.trial) {
+            let free = |pending: &PendingTrial| {
+                if !self.launcher.has_room(pending.trial) {
                     return Ok(false);
                 }
-                let run_dir = run_dir(sweep_dir, &trials[job.trial]);
-                let held = self.launcher.holds(&run_dir, &job.identity);
-                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &job.identity)?)
+                let run_dir = run_dir(sweep_dir, &trials[pending.trial]);
+                let held = self.launcher.holds(&run_dir, &pending.identity);
+                Ok(held || !run_dir.exists() || is_free(&run_dir, results, &pending.identity)?)
             };
             match self.queue.next(free)? {
-                Next::Run(task) => self.begin(task)?,
+                Next::Run(turn) => self.begin(turn)?,
                 Next::Wait => return Ok(Some(Instant::now() + PATIENCE)),
                 Next::Done => break,
             }
@@ -248,107 +248,96 @@ impl ActiveSweep<'_, '_> {
         }
     }
 
-    /// Makes a task's place and starts it, if anything is left to do.
-    fn begin(&mut self, task: Task) -> Result<()> {
-        let trial = &self.scheduler.trials[task.job.trial];
+    /// Makes a turn's place and starts it, if anything is left to do.
+    fn begin(&mut self, turn: Turn) -> Result<()> {
+        let trial = &self.scheduler.trials[turn.pending.trial];
         let order = Order {
-            trial: task.job.trial,
+            trial: turn.pending.trial,
             name: format!("{} seed {}", trial.row, trial.seed),
-            identity: task.job.identity.clone(),
+            identity: turn.pending.identity.clone(),
             run_dir: run_dir(self.scheduler.sweep_dir, trial),
-            until: task.until,
+            until: turn.until,
         };
         let held = self.launcher.holds(&order.run_dir, &order.identity);
-        match if held { Ok(false) } else { self.make_place(&task, trial, &order) } {
+        match if held { Ok(false) } else { self.make_place(&turn, trial, &order) } {
             Ok(true) => {
                 self.view.begin(trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
-                self.view.end(trial);
-                self.scheduler.progress.finished(order.trial, &final_metrics(&order.run_dir));
-                self.keep_record(&order);
-                self.queue.settle(&task);
-                self.tally.finished += 1;
+                self.finished(&turn, &order, Record::load(&order.run_dir).ok().flatten(), None);
                 return Ok(());
             }
             Ok(false) => self.view.begin(trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
             Err(error) if error.exit_code() == 2 => {
-                let failure = Failure {
-                    identity: task.job.identity.clone(),
-                    kind: FailureKind::Failed,
-                    reason: "not started".to_string(),
-                    detail: error.to_string(),
-                    attempts: task.job.failures + 1,
-                };
-                return self.failed(&task, &order, "0s", failure);
+                let reason = "not started".to_string();
+                let failure = failure(&turn, FailureKind::Failed, reason, error.to_string());
+                return self.failed(&turn, &order, "0s", failure);
             }
             Err(error) => return Err(error),
         }
         if !held {
-            self.note(&task, Kind::Started, None)?;
+            self.note(&turn, Kind::Started, None)?;
         }
         self.launcher.start(order.clone())?;
-        self.running.insert(order.trial, Attempt { task, order, begun: Instant::now(), display: None });
+        self.running.insert(order.trial, Attempt { turn, order, begun: Instant::now(), display: None });
         Ok(())
     }
 
-    /// An attempt is over: what follows from its ending.
+    /// Handles the ending of an attempt. A trial has finished if it left its record, and only then.
     fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
         let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
         let took = attempt.took();
-        let Attempt { task, order, .. } = attempt;
-        match confirm(ending, &order.run_dir, &order.identity) {
-            Ending::Finished => {
-                self.note(&task, Kind::Finished, None)?;
-                let metrics = final_metrics(&order.run_dir);
-                self.scheduler.progress.finished(order.trial, &metrics);
-                self.scheduler.progress.message(&format!(
-                    "{}: finished in {took}{}",
-                    order.name,
-                    scores(&metrics)
-                ));
-                self.view.end(&self.scheduler.trials[order.trial]);
-                self.keep_record(&order);
-                self.queue.settle(&task);
-                self.tally.finished += 1;
+        let Attempt { turn, order, .. } = attempt;
+        match (ending, Record::load(&order.run_dir)) {
+            (_, Ok(Some(record))) if record.identity == order.identity => {
+                self.note(&turn, Kind::Finished, None)?;
+                self.finished(&turn, &order, Some(record), Some(&took));
             }
-            Ending::Stopped => self.stopped(&task, &order, &took)?,
-            Ending::Requeued(why) => {
-                self.note(&task, Kind::Requeued, Some(&why))?;
+            (Ending::Finished, found) => {
+                let reason = match found {
+                    Ok(_) => "ended without a record of its own".to_string(),
+                    Err(error) => error.to_string(),
+                };
+                let failure = failure(&turn, FailureKind::Failed, reason, String::new());
+                self.failed(&turn, &order, &took, failure)?;
+            }
+            (Ending::Stopped, _) => self.stopped(&turn, &order, &took)?,
+            (Ending::Requeued(why), _) => {
+                self.note(&turn, Kind::Requeued, Some(&why))?;
                 self.scheduler.progress.message(&format!("{}: {why}; it goes on", order.name));
-                self.queue.requeue(&task);
+                self.queue.requeue(&turn);
             }
-            Ending::Left(why) => {
-                self.note(&task, Kind::Stopped, Some(&why))?;
+            (Ending::Left(why), _) => {
+                self.note(&turn, Kind::Stopped, Some(&why))?;
                 self.scheduler.progress.message(&format!("{}: {why}", order.name));
-                self.queue.settle(&task);
+                self.queue.settle(&turn);
                 self.tally.stopped.get_or_insert(format!("{}: {why}", order.name));
             }
-            Ending::Failed { kind, reason, detail } => {
-                let attempts = task.job.failures + 1;
-                let failure = Failure { identity: order.identity.clone(), kind, reason, detail, attempts };
-                self.failed(&task, &order, &took, failure)?;
+            (Ending::Failed { kind, reason, detail }, _) => {
+                let failure = failure(&turn, kind, reason, detail);
+                self.failed(&turn, &order, &took, failure)?;
             }
         }
         Ok(())
     }
 
     /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
-    fn make_place(&mut self, task: &Task, trial: &Trial, order: &Order) -> Result<bool> {
+    fn make_place(&mut self, turn: &Turn, trial: &Trial, order: &Order) -> Result<bool> {
         let Scheduler { results, sweep_dir, .. } = *self.scheduler;
         let Order { name, run_dir, .. } = order;
         let threads = self.launcher.threads();
-        if let Some(place) = place::make_room(sweep_dir, trial, &task.job.identity, threads)? {
+        if let Some(place) = place::make_room(sweep_dir, trial, &turn.pending.identity, threads)? {
             self.scheduler.progress.message(&format!(
                 "{}: its settings or data changed; the old run is in {} ({})",
                 run_dir.display(),
                 place.display(),
                 changes_since(&place, &trial.experiment)
             ));
-            self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
+            self.note(turn, Kind::Superseded, Some(&place.display().to_string()))?;
         }
         self.index.refresh(results);
-        let (other, what, finished) = match place::reuse(&self.index, run_dir, trial, &task.job, threads) {
+        let (other, what, finished) = match place::reuse(&self.index, run_dir, trial, &turn.pending, threads)
+        {
             Ok(Reuse::Nothing) => return Ok(false),
             Ok(Reuse::Whole { other, moved }) => {
                 if let Some(place) = moved {
@@ -357,7 +346,7 @@ impl ActiveSweep<'_, '_> {
                         run_dir.display(),
                         place.display()
                     ));
-                    self.note(task, Kind::Superseded, Some(&place.display().to_string()))?;
+                    self.note(turn, Kind::Superseded, Some(&place.display().to_string()))?;
                 }
                 (other, "the same trial finished in", true)
             }
@@ -365,40 +354,63 @@ impl ActiveSweep<'_, '_> {
             Ok(Reuse::Training(other)) => (other, "goes on from the training of", false),
             Err(error) => {
                 self.scheduler.progress.message(&format!("{name}: {error}; it is trained anew"));
-                place::make_room(sweep_dir, trial, &task.job.identity, threads)?;
+                place::make_room(sweep_dir, trial, &turn.pending.identity, threads)?;
                 return Ok(false);
             }
         };
         self.scheduler.progress.message(&format!("{name}: {what} {}", other.display()));
-        self.note(task, Kind::Reused, Some(&other.display().to_string()))?;
+        self.note(turn, Kind::Reused, Some(&other.display().to_string()))?;
         Ok(finished)
     }
 
+    /// Reports a finished trial, adds its record to the sweep's file and settles its assignment. `took` is the time of the
+    /// attempt; absent if another run had finished the same trial before.
+    fn finished(&mut self, turn: &Turn, order: &Order, record: Option<Record>, took: Option<&str>) {
+        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+        let none = BTreeMap::new();
+        let metrics = record.as_ref().map_or(&none, |record| &record.metrics);
+        progress.finished(order.trial, metrics);
+        if let Some(took) = took {
+            let bleu =
+                metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"));
+            progress.message(&format!("{}: finished in {took}{bleu}", order.name));
+        }
+        self.view.end(&trials[order.trial]);
+        // The end of the sweep writes the whole file in any case.
+        if let Some(record) = record
+            && let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)]))
+        {
+            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
+        }
+        self.queue.settle(turn);
+        self.tally.finished += 1;
+    }
+
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
-    fn stopped(&mut self, task: &Task, order: &Order, took: &str) -> Result<()> {
+    fn stopped(&mut self, turn: &Turn, order: &Order, took: &str) -> Result<()> {
         let Order { name, run_dir, .. } = order;
-        if let Some((step, dev_loss)) = task.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
-            self.note(task, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
+        if let Some((step, dev_loss)) = turn.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
+            self.note(turn, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
             self.scheduler
                 .progress
                 .message(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));
-            self.queue.pause(task, dev_loss);
+            self.queue.pause(turn, dev_loss);
             return Ok(());
         }
-        self.note(task, Kind::Stopped, None)?;
+        self.note(turn, Kind::Stopped, None)?;
         self.scheduler.progress.message(&format!("{name}: stopped after {took}, its state is saved"));
-        if self.halted || task.job.failures + 1 >= self.scheduler.policy.retry.attempts {
-            self.queue.settle(task);
+        if self.halted || turn.pending.failures + 1 >= self.scheduler.policy.retry.attempts {
+            self.queue.settle(turn);
             let stopped = &mut self.tally.stopped;
             stopped.get_or_insert_with(|| format!("{name} was stopped from outside"));
         } else {
             // Somebody else stopped it, or another process had begun it a moment before.
-            self.queue.retry(task);
+            self.queue.retry(turn);
         }
         Ok(())
     }
 
-    fn failed(&mut self, task: &Task, order: &Order, took: &str, failure: Failure) -> Result<()> {
+    fn failed(&mut self, turn: &Turn, order: &Order, took: &str, failure: Failure) -> Result<()> {
         let Order { name, run_dir, .. } = order;
         // What is no run, or another sweep's, is not written into.
         if check_vacant(run_dir).is_ok() && !place::is_behind_link(run_dir) {
@@ -407,7 +419,7 @@ impl ActiveSweep<'_, '_> {
         let log = run_dir.join(crate::experiment::LOG_FILE);
         let again = self.scheduler.policy.retry.allows(failure.kind, failure.attempts) && !self.halted;
         let kind = if again { Kind::Retried } else { Kind::Failed };
-        self.note(task, kind, Some(&failure.reason))?;
+        self.note(turn, kind, Some(&failure.reason))?;
         self.scheduler.progress.failed(order.trial, &failure, &log, again);
         self.scheduler.progress.message(&format!(
             "{name}: {} after {took}{}; {}\n    {}",
@@ -417,67 +429,49 @@ impl ActiveSweep<'_, '_> {
             failure.detail.replace('\n', "\n    ")
         ));
         if again {
-            self.queue.retry(task);
+            self.queue.retry(turn);
             return Ok(());
         }
         // A process that was killed has not said that it ended.
-        let trial = &self.scheduler.trials[task.job.trial];
+        let trial = &self.scheduler.trials[turn.pending.trial];
         if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
             self.view.rewrite(trial, run_dir);
         }
         self.view.end(trial);
-        self.queue.settle(task);
-        self.tally.failed.push((task.job.trial, failure));
+        self.queue.settle(turn);
+        self.tally.failed.push((turn.pending.trial, failure));
         if self.scheduler.policy.fail_fast {
             self.halt(&format!("--fail-fast after {name} failed"));
         }
         Ok(())
     }
 
-    /// Adds the record of a finished trial to the sweep's file, which the end of the sweep writes in any case.
-    fn keep_record(&self, order: &Order) {
-        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
-        let Ok(Some(record)) = Record::load(&order.run_dir) else { return };
-        if let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)])) {
-            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
-        }
-    }
-
-    fn note(&self, task: &Task, event: Kind, reason: Option<&str>) -> Result<()> {
-        self.scheduler.progress.note(task.job.trial, event, reason);
-        let trial = &self.scheduler.trials[task.job.trial];
+    fn note(&self, turn: &Turn, event: Kind, reason: Option<&str>) -> Result<()> {
+        self.scheduler.progress.note(turn.pending.trial, event, reason);
+        let trial = &self.scheduler.trials[turn.pending.trial];
         self.ledger.note(&Event {
             event,
             row: &trial.row,
             seed: trial.seed,
-            identity: &task.job.identity,
+            identity: &turn.pending.identity,
             reason,
         })
     }
 }
 
-/// A trial has finished if it left its record, and only then.
-fn confirm(ending: Ending, run_dir: &Path, identity: &str) -> Ending {
-    let reason = match Record::load(run_dir) {
-        Ok(Some(record)) if record.identity == identity => return Ending::Finished,
-        _ if ending != Ending::Finished => return ending,
-        Ok(_) => "ended without a record of its own".to_string(),
-        Err(error) => error.to_string(),
-    };
-    Ending::Failed { kind: FailureKind::Failed, reason, detail: String::new() }
+/// The failure of an attempt at a turn.
+fn failure(turn: &Turn, kind: FailureKind, reason: String, detail: String) -> Failure {
+    Failure {
+        identity: turn.pending.identity.clone(),
+        kind,
+        reason,
+        detail,
+        attempts: turn.pending.failures + 1,
+    }
 }
 
 /// The dev loss that the run measured at an update.
 fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).ok()?;
     rows.into_iter().find(|row| row.step == step && row.tag == DEV_LOSS).map(|row| row.value)
-}
-
-/// The final scores by tag; none if there is no sound record.
-fn final_metrics(run_dir: &Path) -> BTreeMap<String, f64> {
-    Record::load(run_dir).ok().flatten().map(|record| record.metrics).unwrap_or_default()
-}
-
-fn scores(metrics: &BTreeMap<String, f64>) -> String {
-    metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"))
 }

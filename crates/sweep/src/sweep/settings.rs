@@ -1,6 +1,7 @@
 //! Changes of an experiment as a sweep file writes them: `{ "model.heads" = 1 }`.
 
 use crate::config::load::{SET, parse_set};
+use crate::config::subsections::is_section;
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::HashSet;
@@ -71,26 +72,23 @@ pub fn require(sets: &[String], concerns: impl Fn(&str) -> bool, message: &str, 
 fn flat(table: &Table, words: &[&str]) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
-        match &value.value {
-            Value::Table(section) if !key.name.contains('.') => {
-                settings.extend(section.iter().map(|(inner, value)| Setting {
-                    key: format!("{}.{}", key.name, inner.name),
-                    place: inner.place.clone(),
-                    value: value.clone(),
-                }));
-            }
-            _ => settings.push(Setting {
-                key: key.name.clone(),
-                place: key.place.clone(),
-                value: value.clone(),
-            }),
-        }
-    }
-    for setting in &mut settings {
-        // Blanks around the parts of a key mean nothing, and must not hide which key it is.
-        setting.key = setting.key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
+        flatten(&key.name, &key.place, value, &mut settings);
     }
     settings
+}
+
+/// Appends the setting `key`, or those in its table where it names a section.
+fn flatten(key: &str, place: &Place, value: &Node, settings: &mut Vec<Setting>) {
+    // Blanks around the parts of a key mean nothing, and must not hide which key it is.
+    let key = key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
+    match &value.value {
+        Value::Table(section) if is_section(&key) => {
+            for (inner, value) in section.iter() {
+                flatten(&format!("{key}.{}", inner.name), &inner.place, value, settings);
+            }
+        }
+        _ => settings.push(Setting { key, place: place.clone(), value: value.clone() }),
+    }
 }
 
 /// The settings of `--set` arguments.

@@ -1,6 +1,6 @@
 //! How far a trial is, read off its run directory, and why it is not finished. Plans, `status` and `clean` share it.
 
-use crate::config::experiment::Experiment;
+use crate::config::Experiment;
 use crate::error::Result;
 use crate::experiment::{CHECKPOINTS, attempts, changes_since, claimed_identity, is_at_work};
 use crate::results::record::{FAILURE_FILE, Failure, Record};

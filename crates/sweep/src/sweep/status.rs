@@ -12,7 +12,7 @@ use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
 use crate::config::identity;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::{LOG_FILE, attempts};
 use crate::results::metric::{DEV_BLEU, DEV_LOSS, TEST_BLEU, TRAIN_LOSS};
 use crate::results::record::{Failure, Record};
@@ -115,12 +115,6 @@ impl Status {
             states,
             trials: found,
         })
-    }
-
-    /// One JSON document.
-    pub fn to_json(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
-        Ok(text + "\n")
     }
 }
 

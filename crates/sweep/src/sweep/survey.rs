@@ -2,24 +2,24 @@
 
 use super::scheduler::Scheduler;
 use super::trial::run_dir;
-use super::trial_queue::Job;
+use super::trial_queue::PendingTrial;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::results::record::{Failure, Record};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is there before anything starts.
 #[derive(Debug)]
 pub struct Survey {
     /// Identity of every trial, in order.
     pub identities: Vec<String>,
-    /// Trials that are finished, by number.
-    pub finished: BTreeSet<usize>,
+    /// The records of the trials that are finished, by number.
+    pub finished: BTreeMap<usize, Record>,
     /// The last failure of unfinished trials that have one with the present settings, by number.
     pub failures: BTreeMap<usize, Failure>,
     /// The unfinished trials.
-    pub jobs: Vec<Job>,
+    pub pending: Vec<PendingTrial>,
 }
 
 impl Scheduler<'_> {
@@ -31,9 +31,9 @@ impl Scheduler<'_> {
         let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
         let mut survey = Survey {
             identities: Vec::new(),
-            finished: BTreeSet::new(),
+            finished: BTreeMap::new(),
             failures: BTreeMap::new(),
-            jobs: Vec::new(),
+            pending: Vec::new(),
         };
         for (number, trial) in self.trials.iter().enumerate() {
             let experiment = &trial.experiment;
@@ -49,22 +49,22 @@ impl Scheduler<'_> {
             let run_dir = run_dir(self.sweep_dir, trial);
             // The process of a trial whose record is damaged sets it aside, or says why it cannot.
             let record = Record::load(&run_dir).ok().flatten();
-            if record.is_some_and(|record| record.identity == identity) {
-                survey.finished.insert(number);
+            if let Some(record) = record.filter(|record| record.identity == identity) {
+                survey.finished.insert(number, record);
             } else {
                 let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
                 survey.failures.extend(failure.map(|failure| (number, failure)));
-                survey.jobs.push(self.job(number, &identity, &fingerprint));
+                survey.pending.push(self.pending(number, &identity, &fingerprint));
             }
             survey.identities.push(identity);
         }
         Ok(survey)
     }
 
-    fn job(&self, trial: usize, identity: &str, fingerprint: &str) -> Job {
+    fn pending(&self, trial: usize, identity: &str, fingerprint: &str) -> PendingTrial {
         let experiment = &self.trials[trial].experiment;
         let rungs = self.policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
-        Job {
+        PendingTrial {
             trial,
             identity: identity.to_string(),
             training: training_identity(experiment, fingerprint),

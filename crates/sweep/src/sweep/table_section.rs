@@ -90,19 +90,16 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
     let known: Vec<String> =
         by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
-    let columns = spec.table.columns.iter().enumerate();
-    match columns.into_iter().find(|(_, column)| is_of_class(column) && !known.contains(column)) {
-        None => Ok(()),
-        Some((i, column)) => {
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let help = match known.is_empty() {
-                true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
-                false => accepted(column, &known),
-            };
-            let message = format!("column {column:?}: no row has such a class in decoding.length_buckets");
-            Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
-        }
-    }
+    let mut columns = spec.table.columns.iter().enumerate();
+    let unknown = columns.find(|(_, column)| is_of_class(column) && !known.contains(column));
+    let Some((i, column)) = unknown else { return Ok(()) };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let help = match known.is_empty() {
+        true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
+        false => accepted(column, &known),
+    };
+    let message = format!("column {column:?}: no row has such a class in decoding.length_buckets");
+    Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
 }
 
 /// Layout, columns, published rows and peaks that the sweep names.

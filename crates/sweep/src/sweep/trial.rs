@@ -1,7 +1,6 @@
 //! One trial of a sweep: a row with a seed, its experiment, and where its run is.
 
-use crate::config::configuration_hash;
-use crate::config::experiment::Experiment;
+use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
 use crate::results::record::Record;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// One trial that is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct PendingTrial {
     /// Its number among the sweep's trials.
     pub trial: usize,
     pub identity: String,
@@ -18,10 +18,10 @@ pub struct Job {
     pub rungs: Vec<u64>,
 }
 
-/// A job with how far it is to go this time.
+/// What a worker gets at a time: a pending trial, and how far it is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
-    pub job: Job,
+pub struct Turn {
+    pub pending: PendingTrial,
     /// Pause after this update; absent: finish.
     pub until: Option<u64>,
 }
@@ -29,30 +29,30 @@ pub struct Task {
 /// What a worker does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    Run(Task),
+    Run(Turn),
     /// Everything that is left waits for somebody: ask again soon.
     Wait,
     Done,
 }
 
-/// The jobs of a sweep on their way through its workers.
+/// The pending trials of a sweep on their way through its workers.
 #[derive(Debug)]
 pub struct Queue {
-    fresh: Vec<Job>,
+    fresh: Vec<PendingTrial>,
     /// Those that halving compares; they go on or never do.
-    paused: Vec<Job>,
+    paused: Vec<PendingTrial>,
     ladder: Ladder,
     factor: Option<u64>,
-    running: Vec<Job>,
+    running: Vec<PendingTrial>,
     /// Trials that this call started, by number.
     started: BTreeSet<usize>,
     max_trials: usize,
 }
 
 impl Queue {
-    pub fn new(jobs: Vec<Job>, policy: &Policy) -> Self {
+    pub fn new(pending: Vec<PendingTrial>, policy: &Policy) -> Self {
         Queue {
-            fresh: jobs,
+            fresh: pending,
             paused: Vec::new(),
             ladder: Ladder::default(),
             factor: policy.halving.as_ref().map(|halving| halving.factor),
@@ -72,80 +72,84 @@ impl Queue {
         self.paused.len()
     }
 
-    /// The next task. `is_free` tells whether no other process is at a job's trial.
-    pub fn next(&mut self, is_free: impl Fn(&Job) -> Result<bool>) -> Result<Next> {
+    /// The next turn. `is_free` tells whether no other process is at a pending trial.
+    pub fn next(&mut self, is_free: impl Fn(&PendingTrial) -> Result<bool>) -> Result<Next> {
         let alone = self.running.is_empty();
-        let exhausted = self.fresh.iter().all(|job| !self.within_budget(job));
-        if let Some(task) = self.promoted(alone && exhausted, &is_free)? {
-            return Ok(Next::Run(task));
+        let exhausted = self.fresh.iter().all(|pending| !self.within_budget(pending));
+        if let Some(turn) = self.promoted(alone && exhausted, &is_free)? {
+            return Ok(Next::Run(turn));
         }
         let mut blocked = false;
         for at in 0..self.fresh.len() {
-            let job = &self.fresh[at];
-            if !self.within_budget(job) {
+            let pending = &self.fresh[at];
+            if !self.within_budget(pending) {
                 continue;
             }
             // Trials that only decode differently wait for the one that trains for all of them.
-            if self.running.iter().any(|other| other.training == job.training) || !is_free(job)? {
+            if self.running.iter().any(|other| other.training == pending.training) || !is_free(pending)? {
                 blocked = true;
                 continue;
             }
-            let job = self.fresh.remove(at);
-            let until = job.rungs.first().copied();
-            return Ok(Next::Run(self.begin(job, until)));
+            let pending = self.fresh.remove(at);
+            let until = pending.rungs.first().copied();
+            return Ok(Next::Run(self.begin(pending, until)));
         }
         // A running trial may fail and be tried again, or let another one be promoted.
         Ok(if blocked || !alone { Next::Wait } else { Next::Done })
     }
 
-    fn within_budget(&self, job: &Job) -> bool {
-        self.started.len() < self.max_trials || self.started.contains(&job.trial)
+    fn within_budget(&self, pending: &PendingTrial) -> bool {
+        self.started.len() < self.max_trials || self.started.contains(&pending.trial)
     }
 
-    fn begin(&mut self, job: Job, until: Option<u64>) -> Task {
-        self.started.insert(job.trial);
-        self.running.push(job.clone());
-        Task { job, until }
+    fn begin(&mut self, pending: PendingTrial, until: Option<u64>) -> Turn {
+        self.started.insert(pending.trial);
+        self.running.push(pending.clone());
+        Turn { pending, until }
     }
 
-    /// A paused job that halving lets go on.
-    fn promoted(&mut self, last: bool, is_free: &impl Fn(&Job) -> Result<bool>) -> Result<Option<Task>> {
+    /// A paused trial that halving lets go on.
+    fn promoted(
+        &mut self,
+        last: bool,
+        is_free: &impl Fn(&PendingTrial) -> Result<bool>,
+    ) -> Result<Option<Turn>> {
         let Some(factor) = self.factor else { return Ok(None) };
         let Some((rung, trial)) = self.ladder.next(factor, last) else { return Ok(None) };
-        let Some(at) = self.paused.iter().position(|job| job.trial == trial) else { return Ok(None) };
+        let Some(at) = self.paused.iter().position(|pending| pending.trial == trial) else { return Ok(None) };
         if !is_free(&self.paused[at])? {
             return Ok(None);
         }
         self.ladder.promote(rung, trial);
-        let job = self.paused.remove(at);
-        let until = job.rungs.get(rung + 1).copied();
-        Ok(Some(self.begin(job, until)))
+        let pending = self.paused.remove(at);
+        let until = pending.rungs.get(rung + 1).copied();
+        Ok(Some(self.begin(pending, until)))
     }
 
-    /// The task is over: the trial finished, failed for good or was stopped.
-    pub fn settle(&mut self, task: &Task) {
-        self.running.retain(|job| job.trial != task.job.trial);
+    /// The turn is over: the trial finished, failed for good or was stopped.
+    pub fn settle(&mut self, turn: &Turn) {
+        self.running.retain(|pending| pending.trial != turn.pending.trial);
     }
 
-    /// The trial paused at `task.until` with this dev loss.
-    pub fn pause(&mut self, task: &Task, dev_loss: f64) {
-        self.settle(task);
-        if let Some(rung) = task.job.rungs.iter().position(|&step| Some(step) == task.until) {
-            self.ladder.reach(rung, task.job.trial, dev_loss);
+    /// The trial paused at `turn.until` with this dev loss.
+    pub fn pause(&mut self, turn: &Turn, dev_loss: f64) {
+        self.settle(turn);
+        if let Some(rung) = turn.pending.rungs.iter().position(|&step| Some(step) == turn.until) {
+            self.ladder.reach(rung, turn.pending.trial, dev_loss);
         }
-        self.paused.push(task.job.clone());
+        self.paused.push(turn.pending.clone());
     }
 
     /// The trial is to be tried again, behind the others.
-    pub fn retry(&mut self, task: &Task) {
-        self.settle(task);
-        self.fresh.push(Job { failures: task.job.failures + 1, ..task.job.clone() });
+    pub fn retry(&mut self, turn: &Turn) {
+        self.settle(turn);
+        self.fresh.push(PendingTrial { failures: turn.pending.failures + 1, ..turn.pending.clone() });
     }
 
     /// The trial is to go on, behind the others: nothing failed.
-    pub fn requeue(&mut self, task: &Task) {
-        self.settle(task);
-        self.fresh.push(task.job.clone());
+    pub fn requeue(&mut self, turn: &Turn) {
+        self.settle(turn);
+        self.fresh.push(turn.pending.clone());
     }
 }
 
@@ -154,8 +158,8 @@ mod tests {
     use super::super::policy::Halving;
     use super::*;
 
-    fn job(trial: usize, training: &str, rungs: &[u64]) -> Job {
-        Job {
+    fn pending(trial: usize, training: &str, rungs: &[u64]) -> PendingTrial {
+        PendingTrial {
             trial,
             identity: trial.to_string(),
             training: training.into(),
@@ -164,9 +168,9 @@ mod tests {
         }
     }
 
-    fn run(queue: &mut Queue) -> Task {
+    fn run(queue: &mut Queue) -> Turn {
         match queue.next(|_| Ok(true)).unwrap() {
-            Next::Run(task) => task,
+            Next::Run(turn) => turn,
             other => panic!("{other:?}"),
         }
     }
@@ -177,14 +181,14 @@ mod tests {
 
     #[test]
     fn jobs_come_in_order_and_a_failed_one_again_behind_the_others() {
-        let mut queue = Queue::new(vec![job(0, "a", &[]), job(1, "b", &[])], &Policy::default());
+        let mut queue = Queue::new(vec![pending(0, "a", &[]), pending(1, "b", &[])], &Policy::default());
         let first = run(&mut queue);
-        assert_eq!((first.job.trial, first.until), (0, None));
+        assert_eq!((first.pending.trial, first.until), (0, None));
         queue.retry(&first);
         let second = run(&mut queue);
-        assert_eq!(second.job.trial, 1);
+        assert_eq!(second.pending.trial, 1);
         let again = run(&mut queue);
-        assert_eq!((again.job.trial, again.job.failures), (0, 1));
+        assert_eq!((again.pending.trial, again.pending.failures), (0, 1));
         assert_eq!(idle(&mut queue), Next::Wait);
         queue.settle(&second);
         queue.settle(&again);
@@ -193,30 +197,30 @@ mod tests {
 
     #[test]
     fn trials_with_one_training_run_one_after_the_other() {
-        let jobs = vec![job(0, "a", &[]), job(1, "a", &[]), job(2, "b", &[])];
-        let mut queue = Queue::new(jobs, &Policy::default());
+        let pending = vec![pending(0, "a", &[]), pending(1, "a", &[]), pending(2, "b", &[])];
+        let mut queue = Queue::new(pending, &Policy::default());
         let first = run(&mut queue);
-        assert_eq!(run(&mut queue).job.trial, 2);
+        assert_eq!(run(&mut queue).pending.trial, 2);
         assert_eq!(idle(&mut queue), Next::Wait);
         queue.settle(&first);
-        assert_eq!(run(&mut queue).job.trial, 1);
+        assert_eq!(run(&mut queue).pending.trial, 1);
     }
 
     #[test]
     fn what_another_process_is_at_is_waited_for() {
-        let mut queue = Queue::new(vec![job(0, "a", &[])], &Policy::default());
+        let mut queue = Queue::new(vec![pending(0, "a", &[])], &Policy::default());
         assert_eq!(queue.next(|_| Ok(false)).unwrap(), Next::Wait);
-        assert_eq!(run(&mut queue).job.trial, 0);
+        assert_eq!(run(&mut queue).pending.trial, 0);
     }
 
     #[test]
     fn a_budget_counts_trials_and_not_attempts() {
         let policy = Policy { max_trials: Some(1), ..Policy::default() };
-        let mut queue = Queue::new(vec![job(0, "a", &[]), job(1, "b", &[])], &policy);
-        let task = run(&mut queue);
-        queue.retry(&task);
+        let mut queue = Queue::new(vec![pending(0, "a", &[]), pending(1, "b", &[])], &policy);
+        let turn = run(&mut queue);
+        queue.retry(&turn);
         let again = run(&mut queue);
-        assert_eq!(again.job.trial, 0);
+        assert_eq!(again.pending.trial, 0);
         queue.settle(&again);
         assert_eq!(idle(&mut queue), Next::Done);
         assert_eq!(queue.waiting(), 1);
@@ -225,17 +229,17 @@ mod tests {
     #[test]
     fn halving_lets_the_best_go_on_and_one_to_the_end() {
         let policy = Policy { halving: Some(Halving { first: 10, factor: 2 }), ..Policy::default() };
-        let jobs = (0..4).map(|trial| job(trial, &trial.to_string(), &[10, 20])).collect();
-        let mut queue = Queue::new(jobs, &policy);
+        let pending = (0..4).map(|trial| pending(trial, &trial.to_string(), &[10, 20])).collect();
+        let mut queue = Queue::new(pending, &policy);
         let mut order = Vec::new();
         loop {
             match idle(&mut queue) {
-                Next::Run(task) => {
-                    order.push((task.job.trial, task.until));
-                    match task.until {
+                Next::Run(turn) => {
+                    order.push((turn.pending.trial, turn.until));
+                    match turn.until {
                         // The later the trial, the better.
-                        Some(_) => queue.pause(&task, 9.0 - task.job.trial as f64),
-                        None => queue.settle(&task),
+                        Some(_) => queue.pause(&turn, 9.0 - turn.pending.trial as f64),
+                        None => queue.settle(&turn),
                     }
                 }
                 Next::Done => break,

@@ -32,10 +32,18 @@ pub struct Experiment {
 
 /// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.
 pub fn value_text(value: &serde_json::Value) -> String {
-    match value.as_object().map(|table| table.iter().collect::<Vec<_>>()).as_deref() {
-        Some([(name, content)]) => format!("{{ {name} = {} }}", value_text(content)),
-        _ => value.to_string(),
+    match value.as_object().filter(|table| !table.is_empty()) {
+        Some(table) => {
+            let entries = table.iter().map(|(name, content)| format!("{name} = {}", value_text(content)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        None => value.to_string(),
     }
+}
+
+/// The value of a setting as [`value_text`] shows it.
+pub(super) fn setting_text(value: &impl Serialize) -> String {
+    value_text(&serde_json::to_value(value).unwrap_or_default())
 }
 
 /// A value as a cell of a table shows it: names without quotes, and a recipe by its name.

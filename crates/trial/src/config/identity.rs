@@ -8,7 +8,7 @@ use super::settings::all_settings;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Position};
+use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -88,7 +88,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
     same.model = experiment.model.with_default_head_widths_omitted();
-    if same.model.position != Position::Learned {
+    if !same.model.has_learned_positions() {
         same.model.learned_positions = 0;
     }
     if !same.model.feed_forward {
@@ -98,6 +98,12 @@ fn normalised(experiment: &Experiment) -> Experiment {
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
         same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+    }
+    same.model.attention = same.model.attention.without_repetitions();
+    if same.model.attention.projections == Projections::None {
+        // There is nothing that would have biases or first values.
+        let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
+        same.model = ModelConfig { attention_biases, initialisation, ..same.model };
     }
     same.data.max_train_length = same.data.limit_of_training();
     match same.training.schedule.has_stated_peak() {
@@ -155,34 +161,36 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
         }
         tree
     });
-    let mut found = Vec::new();
-    add_changes("", Some(&old), Some(&new), &mut found);
+    let mut keys = Vec::new();
+    add_changed_keys("", Some(&old), Some(&new), &mut keys);
     // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
     // its default.
     let stated = [all_settings(before), all_settings(now)];
-    for change in &mut found {
-        let path = format!("/{}", change.key.replace('.', "/"));
-        [change.before, change.now] = [0, 1].map(|index| stated[index].pointer(&path).cloned());
-    }
-    found.retain(|change| change.before != change.now);
-    found
+    let change = |key: String| {
+        let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
+        Change { key, before, now }
+    };
+    keys.into_iter().map(change).filter(|change| change.before != change.now).collect()
 }
 
-fn add_changes(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<Change>) {
+/// The value at `section.key` in an experiment as JSON; none where it is not set.
+pub(super) fn at_key<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
+    tree.pointer(&format!("/{}", key.replace('.', "/")))
+}
+
+fn add_changed_keys(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<String>) {
     match (before, now) {
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
                 let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                add_changes(&key, old.get(name), new.get(name), found);
+                add_changed_keys(&key, old.get(name), new.get(name), found);
             }
         }
         // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
         (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
         (before, now) if before == now => {}
-        (before, now) => {
-            found.push(Change { key: key.to_string(), before: before.cloned(), now: now.cloned() });
-        }
+        _ => found.push(key.to_string()),
     }
 }
 
@@ -202,11 +210,23 @@ fn canonical_tree(experiment: &Experiment) -> Value {
 
 /// The settings of a section that differ from their defaults.
 fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
-    let (mut stated, defaults) = (json(section), json(&T::default()));
-    if let Some(stated) = stated.as_object_mut() {
-        stated.retain(|key, value| defaults.get(key) != Some(value));
-    }
+    let mut stated = json(section);
+    drop_defaults(&mut stated, &json(&T::default()));
     stated
+}
+
+/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
+/// the section.
+fn drop_defaults(stated: &mut Value, defaults: &Value) {
+    let Some(stated) = stated.as_object_mut() else { return };
+    stated.retain(|key, value| match defaults.get(key) {
+        Some(default) if value == default => false,
+        Some(default) if default.is_object() => {
+            drop_defaults(value, default);
+            true
+        }
+        _ => true,
+    });
 }
 
 fn json<T: Serialize>(value: &T) -> Value {
@@ -257,7 +277,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::Activation;
+    use crate::model::{Activation, CausalSpan, Position, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -300,11 +320,13 @@ mod tests {
     fn what_cannot_change_a_result_keeps_the_identity() {
         let original = identity(&generated(), "f");
         assert_eq!(original.len(), 64);
-        let same: [fn(&mut Experiment); 9] = [
+        let same: [fn(&mut Experiment); 11] = [
             // Preparing drops longer pairs.
             |e| e.data.max_train_length = Some(20),
             |e| e.model.activation = Activation::Relu,
             |e| e.training.peak_learning_rate = Some(1.0),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Full),
+            |e| e.model.attention.cross_score = Some(Score::ScaledDot),
             |e| e.label = Some("x".into()),
             |e| e.run.threads = 3,
             |e| (e.model.d_k, e.model.d_v) = (Some(64), Some(64)),
@@ -333,13 +355,17 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 12] = [
+        let different: [fn(&mut Experiment); 16] = [
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
             |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),
             |e| e.training.weight_decay = 0.1,
+            |e| e.model.attention.span = Span::Local(8),
+            |e| e.model.attention.decoder_span = Some(CausalSpan::Local(8)),
+            |e| e.model.attention.score = Score::Dot,
+            |e| e.model.attention.cross_score = Some(Score::Dot),
             |e| e.training.seed = 2,
             |e| e.model.d_k = Some(32),
             |e| e.model.position = Position::Learned,
@@ -371,6 +397,20 @@ mod tests {
         );
     }
 
+    /// A key that is added to a section inside of a section leaves identities alone as any other key does.
+    #[test]
+    fn defaults_are_left_out_of_sections_inside_of_sections() {
+        let tree = canonical_tree(&changed(|e| e.model.attention.score = Score::Dot));
+        assert_eq!(tree["model"]["attention"], serde_json::json!({ "score": "dot" }));
+        let none = |e: &mut Experiment| e.model.attention.projections = Projections::None;
+        let with_biases = configuration_hash(&changed(none));
+        let without = |e: &mut Experiment| {
+            none(e);
+            e.model.attention_biases = false;
+        };
+        assert_eq!(configuration_hash(&changed(without)), with_biases);
+    }
+
     #[test]
     fn trials_that_only_decode_differently_share_their_training() {
         let training = |change: fn(&mut Experiment)| training_identity(&changed(change), "f");
@@ -399,9 +439,18 @@ mod tests {
     fn addresses_counts_and_compression_do_not_matter() {
         let with = |end: &str, url: Option<&str>, pairs| {
             changed(|e| {
-                let source_url = url.map(String::from);
-                let pair =
-                    FilePair { pairs, source_url, ..FilePair::new(&format!("a{end}"), &format!("b{end}")) };
+                let pair = FilePair {
+                    source: format!("a{end}"),
+                    target: format!("b{end}"),
+                    pairs,
+                    source_url: url.map(String::from),
+                    target_url: None,
+                    format: None,
+                    source_column: None,
+                    target_column: None,
+                    translator: None,
+                    sample: None,
+                };
                 let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
                 let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
                 e.data.recipe.corpus = Corpus::Files(corpus);

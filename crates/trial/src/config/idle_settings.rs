@@ -1,15 +1,17 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
-use super::experiment::{Experiment, RunConfig, value_text};
-use super::identity::configuration_hash;
+use super::experiment::{Experiment, RunConfig, setting_text};
+use super::identity::{at_key, configuration_hash};
+use super::subsections::settings_of;
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, NormKind, Position};
+use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A setting without effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         usize::try_from(model.heads).unwrap_or(usize::MAX),
         run,
     ));
-    if model.position != Position::Learned {
+    if !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
@@ -53,6 +55,11 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
         }
     }
+    if model.attention.projections == Projections::None {
+        for key in ["model.attention_biases", "model.initialisation"] {
+            found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
+        }
+    }
     if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));
@@ -62,7 +69,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = value_text(&serde_json::to_value(value).unwrap_or_default());
+    let value = setting_text(value);
     Idle {
         key,
         message: format!("{key} has no effect with {switch} = {value}"),
@@ -88,7 +95,7 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
 /// What the schedule of the learning rate does not read, or does not come to.
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
-    let name = serde_json::to_string(&schedule).unwrap_or_default();
+    let name = setting_text(&schedule);
     let idle = |key, message, help: &str| Some(Idle { key, message, help: help.into(), off: false });
     if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
         return idle(
@@ -175,7 +182,7 @@ fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunCo
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
-        data: DataConfig { max_train_length: None, ..experiment.data.clone() },
+        data: DataConfig::new(experiment.data.recipe.clone()),
         model: ModelConfig::default(),
         training: TrainingConfig::default(),
         decoding: DecodingConfig::default(),
@@ -183,8 +190,8 @@ pub fn is_default(experiment: &Experiment, key: &str) -> bool {
         ..experiment.clone()
     };
     let value = |experiment: &Experiment| {
-        let json = serde_json::to_value(experiment).unwrap_or_default();
-        json.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
+        let tree = serde_json::to_value(experiment).unwrap_or_default();
+        at_key(&tree, key).cloned()
     };
     value(experiment) == value(&defaults)
 }
@@ -229,13 +236,15 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
     let [one, other] = [one, other].map(|experiment| serde_json::to_value(experiment).unwrap_or_default());
     let mut keys = Vec::new();
     for section in ["data", "model", "training", "decoding"] {
-        let entries = |value: &serde_json::Value| value[section].as_object().cloned().unwrap_or_default();
-        let (one, other) = (entries(&one), entries(&other));
+        let [one, other] = [&one, &other].map(|value| -> BTreeMap<String, &serde_json::Value> {
+            let table = value[section].as_object();
+            table.map(|table| settings_of(section, table)).into_iter().flatten().collect()
+        });
         let mut names: Vec<&String> = one.keys().chain(other.keys()).collect();
         names.sort();
         names.dedup();
-        let differ = names.into_iter().filter(|name| *name != "seed" && one.get(*name) != other.get(*name));
-        keys.extend(differ.map(|name| format!("{section}.{name}")));
+        let differ = |name: &&String| *name != "training.seed" && one.get(*name) != other.get(*name);
+        keys.extend(names.into_iter().filter(differ).cloned());
     }
     keys
 }
@@ -328,7 +337,11 @@ mod tests {
 
     #[test]
     fn differences_are_named_by_key() {
-        let other = experiment(|e| (e.training.seed, e.training.steps, e.model.d_k) = (9, 30, Some(3)));
-        assert_eq!(differences(&experiment(|_| ()), &other), ["model.d_k", "training.steps"]);
+        let other = experiment(|e| {
+            (e.training.seed, e.training.steps, e.model.d_k) = (9, 30, Some(3));
+            e.model.attention.projections = Projections::None;
+        });
+        let keys = ["model.attention.projections", "model.d_k", "training.steps"];
+        assert_eq!(differences(&experiment(|_| ()), &other), keys);
     }
 }

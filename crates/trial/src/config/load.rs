@@ -3,6 +3,7 @@
 use super::deserialize::from_table;
 use super::experiment::Experiment;
 use super::parse::{DEEPEST, parse, parse_value};
+use super::subsections::is_section;
 use super::toml_tree::{Key, Node, Table, Tree, Value};
 use super::validate::{is_directory_name, validate, validate_data};
 use crate::data::DataConfig;
@@ -86,10 +87,10 @@ impl Tree {
             let message = format!("{} is not a key", excerpt(key));
             return Err(Diagnostic::new(message).at(Some(place.clone())).help(KEY_HELP).into());
         }
-        match (path.as_slice(), &node.value) {
-            ([section], Value::Table(_)) => {
+        match &node.value {
+            Value::Table(_) if is_section(&path.join(".")) => {
                 let mut over = Table::default();
-                over.insert(Key { name: section.to_string(), place: place.clone() }, node);
+                over.set(&path, place, node)?;
                 self.table.merge(over);
             }
             _ => self.table.set(&path, place, node)?,

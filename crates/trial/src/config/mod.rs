@@ -2,19 +2,23 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`settings`] lists their values, [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
-//! nothing, [`json_schema`] tells editors what a file may hold.
+//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`idle_settings`] which settings
+//! change nothing, [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
 
+pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
 pub mod identity;
 pub mod idle_settings;
 pub mod json_schema;
+pub mod key_reference;
 pub mod load;
 mod mismatch;
 mod other_names;
 pub mod parse;
+mod schema_shape;
 pub mod settings;
+pub mod subsections;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;

@@ -185,7 +185,7 @@ pub(super) fn hint(word: &str, names: &[&str]) -> Option<String> {
     ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, advice)| advice.to_string())
 }
 
-/// The same for a section.
+/// The advice for a word that is no section: which section it is here.
 pub(super) fn section_hint(word: &str) -> Option<String> {
     let word = word.to_ascii_lowercase();
     let section = SECTIONS.iter().find(|(_, words)| words.contains(&word.as_str()));

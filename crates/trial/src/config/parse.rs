@@ -219,9 +219,9 @@ fn end_of_line(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| at + length)
 }
 
-/// Returns the place behind the string that begins at `at`. A string that is not closed ends with its line, or with the text where
-/// it may have several lines.
-fn end_of_string(bytes: &[u8], at: usize) -> usize {
+/// Returns the place behind the string whose opening quote is at `at`. A string that is not closed ends with its line, or
+/// with the text where it may have several lines.
+pub fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let quote = bytes[at];
     let closing = if bytes[at..].starts_with(&[quote; 3]) { 3 } else { 1 };
     let mut next = at + closing;

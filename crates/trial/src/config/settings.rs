@@ -2,6 +2,7 @@
 //! default.
 
 use super::experiment::Experiment;
+use super::subsections::settings_of;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -29,10 +30,10 @@ pub fn all_settings(experiment: &Experiment) -> Value {
 /// Every setting that has a value and can change a result, by key, but the seed.
 pub fn settings_by_key(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
-    let Value::Object(mut tree) = all_settings(experiment) else { return settings };
+    let tree = all_settings(experiment);
     for section in ["data", "model", "training", "decoding"] {
-        let Some(Value::Object(keys)) = tree.remove(section) else { continue };
-        settings.extend(keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+        let Some(table) = tree.get(section).and_then(Value::as_object) else { continue };
+        settings.extend(settings_of(section, table).into_iter().map(|(key, value)| (key, value.clone())));
     }
     settings.retain(|key, value| key != "training.seed" && !value.is_null());
     settings
@@ -51,7 +52,8 @@ mod tests {
         let mut generator = SchemaSettings::draft07().into_generator();
         let mut left_out = Vec::new();
         for (section, keys) in sections(&mut generator) {
-            let missing = keys.keys().filter(|key| tree[&section].get(*key).is_none());
+            let table = section.split('.').fold(&tree, |tree, name| &tree[name]);
+            let missing = keys.keys().filter(|key| table.get(*key).is_none());
             left_out.extend(missing.map(|key| format!("{section}.{key}")));
         }
         left_out.retain(|key| !key.starts_with("run."));
@@ -60,6 +62,8 @@ mod tests {
             left_out,
             [
                 "data.max_train_length",
+                "model.attention.cross_score",
+                "model.attention.decoder_span",
                 "model.d_k",
                 "model.d_v",
                 "model.embedding_multiple",

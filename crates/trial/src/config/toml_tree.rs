@@ -3,6 +3,7 @@
 //! Inheritance, `--set` and a sweep's rows build one tree out of several texts; an error
 //! found after that still points at the line that caused it.
 
+use super::subsections::is_section;
 use crate::error::{Diagnostic, Place};
 
 /// A value and its place.
@@ -87,16 +88,22 @@ impl Table {
     }
 
     /// Lays `over` on top of this table: by section, then by whole key. A table that is the
-    /// value of a section's key is replaced, not merged.
+    /// value of a section's key is replaced, not merged, unless it is a [section of its own](super::subsections).
     pub fn merge(&mut self, over: Table) {
+        self.merge_at("", over);
+    }
+
+    /// [`merge`](Self::merge) of the table at `path`.
+    fn merge_at(&mut self, path: &str, over: Table) {
         for (key, node) in over.entries {
+            let path = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
             match (self.get_mut(&key.name), node) {
                 (
                     Some(Node { value: Value::Table(section), place }),
                     Node { value: Value::Table(over), place: new },
-                ) => {
+                ) if is_section(&path) => {
                     *place = new;
-                    over.entries.into_iter().for_each(|(key, node)| section.insert(key, node));
+                    section.merge_at(&path, over);
                 }
                 (_, node) => self.insert(key, node),
             }
@@ -225,6 +232,16 @@ mod tests {
         assert_eq!(section(&table, &["model", "b"]).place.file, "b.toml");
         assert_eq!(section(&table, &["model", "a"]).place.file, "a.toml");
         assert_eq!(section(&table, &["run", "c"]).inline(), "1");
+    }
+
+    #[test]
+    fn a_section_inside_of_a_section_is_merged_key_by_key() {
+        let mut table =
+            parse("a.toml", "[model.attention]\nscore = \"dot\"\nspan = { local = 3 }\n").unwrap();
+        table.merge(parse("b.toml", "[model]\nattention.span = { linformer = 4 }\n").unwrap());
+        let wanted = "{ attention = { score = \"dot\", span = { linformer = 4 } } }";
+        assert_eq!(section(&table, &["model"]).inline(), wanted);
+        assert_eq!(section(&table, &["model", "attention", "score"]).place.file, "a.toml");
     }
 
     #[test]

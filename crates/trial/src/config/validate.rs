@@ -2,13 +2,14 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
-use super::experiment::{Experiment, RunConfig};
+use super::conflict::{Conflict, conflict};
+use super::experiment::{Experiment, RunConfig, setting_text};
 use super::toml_tree::Tree;
 use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
-use crate::model::{ModelConfig, Position, Tying};
+use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
 use crate::train::TrainingConfig;
 use std::fmt::Display;
 
@@ -52,7 +53,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
         checks.decoding(decoding),
         checks.run(run),
     ])?;
-    Ok(all([checks.positions(experiment), checks.vocabularies(experiment)])?)
+    Ok(all([checks.positions(experiment), checks.packing(experiment), checks.vocabularies(experiment)])?)
 }
 
 /// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
@@ -172,6 +173,10 @@ impl Checks<'_> {
             );
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
+        self.spans(model)?;
+        if let Some(Conflict { key, message, help }) = conflict(model) {
+            return Err(self.mistake(key, message, help));
+        }
         if let Some(rows) = model.embedding_rows {
             let accepted =
                 format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone need {SPECIAL_TOKENS}");
@@ -192,6 +197,46 @@ impl Checks<'_> {
                 Err(self.mistake(key, message, "leave one of them out"))
             }
         }
+    }
+
+    /// The numbers of what attention sees.
+    fn spans(&self, model: &ModelConfig) -> Checked {
+        let at_least = |least: i64, key: &str, value: i64| {
+            let accepted = format!("an integer from {least} to {LARGEST_SIZE}");
+            self.require((least..=LARGEST_SIZE).contains(&value), key, value, &accepted)
+        };
+        match model.attention.span {
+            Span::Full => {}
+            // Of a single position, which sees itself alone, queries and keys would learn nothing.
+            Span::Local(width) => at_least(2, "model.attention.span.local", width)?,
+            Span::Linformer(count) => at_least(1, "model.attention.span.linformer", count)?,
+            Span::BigBird { block, random, global } => {
+                let key = "model.attention.span.big_bird";
+                at_least(1, &format!("{key}.block"), block)?;
+                at_least(0, &format!("{key}.random"), random)?;
+                at_least(0, &format!("{key}.global"), global)?;
+            }
+        }
+        match model.attention.decoder_span {
+            None | Some(CausalSpan::Full) => Ok(()),
+            Some(CausalSpan::Local(width)) => at_least(2, "model.attention.decoder_span.local", width),
+        }
+    }
+
+    /// Rows of several sentences need attention that keeps the sentences apart.
+    fn packing(&self, experiment: &Experiment) -> Checked {
+        let span = experiment.model.attention.span;
+        let Some(length) = experiment.training.packed_length.filter(|_| !span.packs()) else { return Ok(()) };
+        let name = if matches!(span, Span::Linformer(_)) { "linformer" } else { "big_bird" };
+        let message = format!(
+            "training.packed_length = {length} puts several sentences into a row, and model.attention.span = {{ {name} = … }} \
+             needs a row for each"
+        );
+        Err(self.mistake(
+            "training.packed_length",
+            message,
+            "leave it out, or choose the span \"full\" or { local = r }",
+        ))
     }
 
     /// What both sides share needs tokens that both sides share.
@@ -245,6 +290,17 @@ impl Checks<'_> {
     /// What the position encoding needs of widths and lengths.
     fn positions(&self, experiment: &Experiment) -> Checked {
         let ModelConfig { d_model, learned_positions, .. } = experiment.model;
+        if experiment.model.has_learned_positions() {
+            let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
+            let needed = longest.saturating_add(1).saturating_add(extra);
+            if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
+                let message = format!(
+                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence, and decoding.max_extra_length = {extra} make {needed}"
+                );
+                let help = format!("use {needed} or more, or lower data.max_length");
+                return Err(self.mistake("model.learned_positions", message, help));
+            }
+        }
         match experiment.model.position {
             Position::Sinusoidal => {
                 let help =
@@ -259,18 +315,6 @@ impl Checks<'_> {
                 let wrong = || self.mistake("model.d_model", message, "expected an even number, 4 or more");
                 if d_model % 2 == 0 && d_model >= 4 { Ok(()) } else { Err(wrong()) }
             }
-            Position::Learned => {
-                let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
-                let needed = longest.saturating_add(1).saturating_add(extra);
-                if usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
-                    return Ok(());
-                }
-                let message = format!(
-                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence, and decoding.max_extra_length = {extra} make {needed}"
-                );
-                let help = format!("use {needed} or more, or lower data.max_length");
-                Err(self.mistake("model.learned_positions", message, help))
-            }
             Position::Rotary => {
                 let d_k = experiment.model.d_k();
                 let message =
@@ -284,7 +328,7 @@ impl Checks<'_> {
                 let holds = (0..=FURTHEST_DISTANCE).contains(&furthest);
                 self.require(holds, "model.position.relative", furthest, &accepted)
             }
-            Position::Alibi | Position::T5 | Position::None => Ok(()),
+            Position::Learned | Position::Alibi | Position::T5 | Position::None => Ok(()),
         }
     }
 
@@ -353,7 +397,7 @@ impl Checks<'_> {
         if !training.schedule.has_stated_peak() {
             return Ok(());
         }
-        let name = serde_json::to_string(&training.schedule).unwrap_or_default();
+        let name = setting_text(&training.schedule);
         let message = format!("training.schedule = {name} needs training.peak_learning_rate");
         let help = "state the highest learning rate, as in peak_learning_rate = 5e-4";
         Err(self.mistake("training.schedule", message, help))

@@ -1,9 +1,7 @@
 //! Checks of a corpus as its recipe states it; see `validate`.
 
 use super::validate::{Checked, Checks, is_directory_name};
-use crate::data::recipe::Cleaning;
-use crate::data::recipe::Moses;
-use crate::data::recipe::TextFormat;
+use crate::data::recipe::{Cleaning, Moses, TextFormat};
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::Download;
 use crate::fetch::archive::{inside, is_archive};

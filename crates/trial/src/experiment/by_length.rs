@@ -21,14 +21,15 @@ pub struct ClassScores {
 #[derive(Debug, PartialEq)]
 pub struct ScoresByLength {
     split: Split,
-    /// Of the whole split.
+    /// The share of exact matches in the whole split.
     exact_match: f64,
-    /// Of the test set, the classes that have sentences, from short to long; none of dev.
+    /// The scores of the classes of the test set that have sentences, from short to long; none for the dev set.
     pub classes: Vec<ClassScores>,
 }
 
 impl ScoresByLength {
-    /// Of translations of a split, one for each reference; none where the experiment states no classes.
+    /// The scores of translations of a split, one translation for each reference; none where the experiment states no
+    /// classes.
     ///
     /// # Errors
     /// As for [`score_translations`].

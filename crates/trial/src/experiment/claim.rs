@@ -57,13 +57,13 @@ pub fn is_sound(run_dir: &Path) -> Result<bool> {
 }
 
 /// The identity that a `config.toml` states whose checksum holds; none for files of version 0.1.0, which have none.
-pub fn sealed_identity(bytes: &[u8]) -> Option<String> {
+pub(super) fn sealed_identity(bytes: &[u8]) -> Option<String> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     stated_identity(bytes).filter(|identity| line.len() > IDENTITY_LINE.len() + identity.len())
 }
 
 /// Whether a `config.toml` begins as [`claim`] begins it, sound or not.
-pub fn looks_claimed(bytes: &[u8]) -> bool {
+pub(super) fn looks_claimed(bytes: &[u8]) -> bool {
     bytes.starts_with(IDENTITY_LINE.as_bytes())
 }
 

@@ -9,7 +9,6 @@ use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::results::compare::{Side, Text};
 use crate::results::record::{RECORD_FILE, Record};
-use crate::telemetry::hparams::HParamValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -136,17 +135,15 @@ fn side(path: &Path, runs: &[Run]) -> Result<Side> {
             translations.entry(split.name().to_string()).or_default().push(lines);
         }
     }
-    let text = |value: HParamValue| match value {
-        HParamValue::Number(number) => number.to_string(),
-        HParamValue::Text(text) => text,
-        HParamValue::Bool(flag) => flag.to_string(),
-    };
     let commits: BTreeSet<&String> = runs.iter().map(|run| &run.record.provenance.commit).collect();
     Ok(Side {
         name: path.display().to_string(),
         seeds: runs.iter().map(|run| run.record.seed).collect(),
         trainings: runs.iter().map(|run| run.record.training_identity.clone()).collect(),
-        settings: settings(&runs[0].experiment).into_iter().map(|(key, value)| (key, text(value))).collect(),
+        settings: settings(&runs[0].experiment)
+            .into_iter()
+            .map(|(key, value)| (key, value.to_string()))
+            .collect(),
         metrics,
         parameters: runs[0].record.parameters,
         commits: commits.into_iter().cloned().collect(),

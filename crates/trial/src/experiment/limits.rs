@@ -6,7 +6,7 @@ use crate::data::prepared::{Prepared, vocabulary_sizes};
 use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
-use crate::model::{Position, VocabularySizes};
+use crate::model::VocabularySizes;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -24,8 +24,7 @@ pub struct DataLimits {
 struct Texts {
     /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
     longest: [(Split, usize); 2],
-    /// Pairs of the training text, and its target tokens with the ends of sentences.
-    pairs: usize,
+    /// Target tokens of the training text with the ends of sentences.
     target_tokens: u64,
 }
 
@@ -43,8 +42,7 @@ impl DataLimits {
         let train = data.split_unverified(Split::Train)?;
         let texts = Texts {
             longest: [longest(Split::Dev)?, longest(Split::Test)?],
-            pairs: train.len(),
-            target_tokens: train.target_tokens() + train.len() as u64,
+            target_tokens: train.epoch_tokens(),
         };
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
@@ -56,13 +54,13 @@ impl DataLimits {
     pub fn check(&self, experiment: &Experiment) -> Result<()> {
         self.check_vocabulary(experiment)?;
         let Some(texts) = &self.texts else { return Ok(()) };
-        if texts.pairs == 0 {
+        if texts.target_tokens == 0 {
             let message = "the training text has no sentence pairs";
             return Err(Diagnostic::new(message)
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }
-        if experiment.model.position == Position::Learned {
+        if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
             texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
         }
@@ -118,6 +116,7 @@ fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Position;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -160,7 +159,7 @@ mod tests {
 
     #[test]
     fn prepared_text_limits_positions_and_batches() {
-        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], pairs: 10, target_tokens: 100 };
+        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], target_tokens: 100 };
         let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
         let said = |change: fn(&mut Experiment)| {
             limits.check(&experiment(change)).map_err(|error| error.to_string())
@@ -172,7 +171,7 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
         };
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
-        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], pairs: 0, target_tokens: 0 };
+        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
         assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
     }

@@ -18,7 +18,7 @@ use crate::results::attention_file::ATTENTION_FILE;
 use crate::results::positions_file::POSITIONS_FILE;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorboard_file};
-use crate::train::checkpoint_files::is_checkpoint_file;
+use crate::train::checkpoint_files::{self, is_checkpoint_file};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -127,7 +127,7 @@ pub fn proven_identity(run_dir: &Path) -> Option<String> {
 /// Whether the run has a training state to go on from.
 pub fn has_checkpoint(run_dir: &Path) -> bool {
     let entries = fs::read_dir(run_dir.join(CHECKPOINTS)).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(".state.safetensors"))
+    entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(checkpoint_files::STATE))
 }
 
 /// Refuses a directory that holds something but no run: a run in it would replace files that are not its own.

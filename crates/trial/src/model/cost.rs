@@ -4,7 +4,10 @@
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
-use super::{Activation, ModelConfig, Norm, NormKind, Position, Tying, VocabularySizes};
+use super::span_work::SpanWork;
+use super::{
+    Activation, ModelConfig, Norm, NormKind, Position, Projections, Score, Span, Tying, VocabularySizes,
+};
 use serde::{Deserialize, Serialize};
 
 /// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
@@ -31,7 +34,8 @@ pub struct ForwardFlops {
     /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
     /// vectors of relative positions.
     pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths.
+    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
+    /// multiplies by a matrix of its own.
     pub attention: f64,
     pub feed_forward: f64,
     /// Hidden states times the matrix before the softmax.
@@ -118,10 +122,16 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     let biases_of_buckets = if config.position == Position::T5 { 2 * T5_BUCKETS * heads } else { 0 };
     // Of self-attention, in each layer of encoder and decoder: vectors for keys and for values, which the heads share.
     let relative = 2 * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
-    let (d_k, d_v) = (heads * config.d_k(), heads * config.d_v());
-    // Query, key and value; the output.
-    let biases = if config.attention_biases { 2 * d_k + d_v + d_model } else { 0 };
-    let attention = 2 * d_model * (d_k + d_v) + biases;
+    let settings = &config.attention;
+    let scores =
+        2 * score_parameters(settings.score, config) + score_parameters(settings.cross_score(), config);
+    // Of self-attention in each layer of the encoder: mixtures of keys and of values.
+    let mixtures = match settings.span {
+        Span::Linformer(count) => 2 * count * learned_positions,
+        Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
+    };
+    // A layer of the encoder has one attention and one of the decoder two.
+    let attention = 3 * projection_parameters(config) + scores + mixtures;
     let feed_forward = match (config.feed_forward, config.inner_width()) {
         (false, _) => 0,
         // The gate is one more matrix of the same shape, with biases of its own.
@@ -137,10 +147,32 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         Norm::Post => 0,
         Norm::Pre => one_norm,
     };
-    // A layer of the encoder has one attention and one of the decoder two; each sub-layer has a norm.
+    // Each sub-layer has one.
     let norms = if config.feed_forward { 5 } else { 3 };
-    let layer = 3 * attention + 2 * feed_forward + norms * one_norm + relative;
+    let layer = attention + 2 * feed_forward + norms * one_norm + relative;
     ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + 2 * end) as u64
+}
+
+/// Of one attention layer: query, key and value, and the output.
+fn projection_parameters(config: &ModelConfig) -> i64 {
+    let (d_model, d_k, d_v) = (config.d_model, config.heads * config.d_k(), config.heads * config.d_v());
+    let (query_and_key, value, output) = match config.attention.projections {
+        Projections::Separate => (2 * d_k, d_v, d_model),
+        Projections::SharedQueryKey => (d_k, d_v, d_model),
+        Projections::ValuesOnly => (0, d_v, d_model),
+        Projections::None => return 0,
+    };
+    let biases = if config.attention_biases { query_and_key + value + output } else { 0 };
+    d_model * (query_and_key + 2 * value) + biases
+}
+
+/// Of the score of one attention layer.
+fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
+    match score {
+        Score::ScaledDot | Score::Dot => 0,
+        Score::Additive => config.heads * config.d_k(),
+        Score::Multiplicative => config.heads * config.d_k() * config.d_k(),
+    }
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
@@ -149,20 +181,122 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
     let (sources, targets) = (pairs * source, pairs * target);
     let (layers, d_model) = (config.layers as f64, config.d_model as f64);
     let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
-    // Of all heads together.
-    let d_k = (config.heads as f64) * config.d_k() as f64;
-    let d_v = (config.heads as f64) * config.d_v() as f64;
-    // Query and output for every position that attends, key and value for every one attended to.
-    let own = 2.0 * d_model * (d_k + d_v);
-    let projections = own * (2.0 * sources) + own * (2.0 * targets) + own * (targets + sources);
-    let relative = 2.0 * relative_vectors(config) * (d_k + d_v) * (sources + targets);
-    let seen = pairs * (source * source + target * target + target * source);
+    let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
+        attentions(config, shape).iter().map(|attention| of(attention, config)).sum()
+    };
     ForwardFlops {
-        projections: layers * (projections + relative),
-        attention: layers * 2.0 * (d_k + d_v) * seen,
+        projections: layers * sum(Attention::projections),
+        attention: layers * sum(Attention::products),
         feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
         logits: 2.0 * d_model * rows as f64 * scored,
     }
+}
+
+/// One attention layer at work on a batch.
+struct Attention {
+    score: Score,
+    /// Vectors of relative positions that each query meets.
+    vectors: f64,
+    /// Positions that attend, and positions attended to, of all rows.
+    queries: f64,
+    keys: f64,
+    /// Of all rows and one head.
+    work: SpanWork,
+}
+
+/// The attention layers of an encoder layer and a decoder layer.
+fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let settings = &config.attention;
+    let itself = |length: f64, work: SpanWork| Attention {
+        score: settings.score,
+        vectors: relative_vectors(config),
+        queries: pairs * length,
+        keys: pairs * length,
+        work: SpanWork {
+            scores: pairs * work.scores,
+            copied: pairs * work.copied,
+            mixed: pairs * work.mixed,
+        },
+    };
+    let cross = Attention {
+        score: settings.cross_score(),
+        vectors: 0.0,
+        queries: pairs * target,
+        keys: pairs * source,
+        work: SpanWork { scores: pairs * target * source, copied: 0.0, mixed: 0.0 },
+    };
+    let encoder = SpanWork::of_encoder(settings.span, source);
+    let decoder = SpanWork::of_decoder(settings.decoder_span(), target);
+    [itself(source, encoder), itself(target, decoder), cross]
+}
+
+impl Attention {
+    /// Operations: query and output for every position that attends, key and value for every one attended to; products of
+    /// queries and of weights with the vectors of relative positions.
+    fn projections(&self, config: &ModelConfig) -> f64 {
+        let [d_k, d_v] = widths(config);
+        let (query_key, value_output) = match config.attention.projections {
+            // One matrix for both is used for both.
+            Projections::Separate | Projections::SharedQueryKey => (d_k, d_v),
+            Projections::ValuesOnly => (0.0, d_v),
+            Projections::None => (0.0, 0.0),
+        };
+        2.0 * config.d_model as f64 * (query_key + value_output) * (self.queries + self.keys)
+            + 2.0 * self.vectors * (d_k + d_v) * self.queries
+    }
+
+    /// Operations of scores and means, of mixtures of positions, and of a score's own matrix.
+    fn products(&self, config: &ModelConfig) -> f64 {
+        let [d_k, d_v] = widths(config);
+        let turned = match self.score {
+            Score::Multiplicative => 2.0 * d_k * config.d_k() as f64 * self.queries,
+            Score::ScaledDot | Score::Dot | Score::Additive => 0.0,
+        };
+        2.0 * (d_k + d_v) * (self.work.scores + self.work.mixed) + turned
+    }
+
+    /// Numbers that autograd keeps: queries, keys, values and mixed values; the weights, and with dropout their mask and
+    /// product; what a score computes between queries and keys; with relative positions the queries once more, and the
+    /// weights summed up by distance.
+    fn kept(&self, config: &ModelConfig) -> f64 {
+        let ([d_k, d_v], heads) = (widths(config), config.heads as f64);
+        let dropped = if config.attention_dropout > 0.0 { 2.0 } else { 0.0 };
+        let hidden = match self.score {
+            Score::Additive => d_k * self.work.scores,
+            Score::Multiplicative => d_k * self.queries,
+            Score::ScaledDot | Score::Dot => 0.0,
+        };
+        let relative = if self.vectors > 0.0 { d_k + heads * self.vectors } else { 0.0 };
+        (self.queries + self.keys + self.work.copied) * (d_k + d_v)
+            + heads * self.work.scores * (1.0 + dropped)
+            + hidden
+            + relative * self.queries
+    }
+
+    /// Numbers beside these while the layer computes, forward or backward: scores, what positions add to them (of all
+    /// layers, or of one and looked up from the products with all vectors), and of additive scores the gradients behind
+    /// and before tanh.
+    fn passing(&self, config: &ModelConfig) -> f64 {
+        let of_scores = match config.position {
+            Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Rotary
+            | Position::None => 3.0,
+        };
+        let of_tanh = match self.score {
+            Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
+            Score::ScaledDot | Score::Dot | Score::Multiplicative => 0.0,
+        };
+        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + of_tanh
+    }
+}
+
+/// Widths of queries and keys, and of values, of all heads together.
+fn widths(config: &ModelConfig) -> [f64; 2] {
+    [config.d_k(), config.d_v()].map(|width| (config.heads * width) as f64)
 }
 
 /// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
@@ -183,13 +317,8 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
-    let (heads, d_model) = (model.heads as f64, model.d_model as f64);
-    let (d_k, d_v) = (heads * model.d_k() as f64, heads * model.d_v() as f64);
+    let d_model = model.d_model as f64;
     let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
-    // Queries, keys, values and mixed values; the weights, and with dropout their mask and product.
-    let attention = |queries: f64, keys: f64, scores: f64| {
-        (queries + keys) * (d_k + d_v) + heads * scores * (1.0 + if_dropped(model.attention_dropout, 2.0))
-    };
     // The norm's input, centred under batch normalisation, its output, and the mask.
     let normed = match model.norm_kind {
         NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
@@ -199,18 +328,12 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let feed_forward = model.inner_width() as f64
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
-    // With relative positions the queries once more, and the weights summed up by distance.
-    let vectors = relative_vectors(model);
-    let relative = if vectors > 0.0 { d_k + heads * vectors } else { 0.0 };
-    let encoder = attention(sources, sources, pairs * source * source)
-        + sources * (residual + last_residual + feed_forward + relative);
-    let decoder = attention(targets, targets, pairs * target * target)
-        + targets * relative
-        + attention(targets, sources, pairs * target * source)
+    let attention: f64 = attentions(model, shape).iter().map(|attention| attention.kept(model)).sum();
+    let others = sources * (residual + last_residual + feed_forward)
         + targets * (2.0 * residual + last_residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (encoder + decoder) + embedded + 3.0 * scored * d_model
+    model.layers as f64 * (attention + others) + embedded + 3.0 * scored * d_model
 }
 
 /// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
@@ -230,14 +353,9 @@ fn kept_of_activation(activation: Activation) -> f64 {
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
-    // Scores, and what positions add to them: of all layers, or of one and looked up from the products with all vectors.
-    let (scores, products) = match model.position {
-        Position::Alibi | Position::T5 => (4.0, 0.0),
-        Position::Relative(_) => (4.0, relative_vectors(model)),
-        _ => (3.0, 0.0),
-    };
-    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64)
-        + model.heads as f64 * pairs * longer * (scores * longer + products)
+    let largest =
+        attentions(model, shape).iter().map(|attention| attention.passing(model)).fold(0.0, f64::max);
+    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64) + largest
 }
 
 #[cfg(test)]

@@ -3,7 +3,12 @@
 //! Configuration section `[model]`. Shape letters: B batch, S source length, T target
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
+pub mod attention;
 pub mod cost;
+mod span_work;
+
+pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
+pub use span_work::{big_bird_slots, local_window};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,7 +49,8 @@ pub struct ModelConfig {
     pub activation_dropout: f64,
     /// How the model encodes word order (§3.5).
     pub position: Position,
-    /// Number of positions of each learned position table. Other position encodings ignore it.
+    /// Number of positions of each learned position table, and columns of the matrices of
+    /// `attention.span = { linformer = k }`. Other position encodings and spans ignore it.
     pub learned_positions: i64,
     /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
     pub tying: Tying,
@@ -72,6 +78,8 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// How attention scores keys, which projections it has, and how far it sees.
+    pub attention: AttentionConfig,
 }
 
 /// How the model encodes word order (§3.5).
@@ -194,6 +202,7 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            attention: AttentionConfig::default(),
         }
     }
 }
@@ -212,7 +221,7 @@ impl Activation {
         }
     }
 
-    pub(crate) fn is_default(&self) -> bool {
+    fn is_default(&self) -> bool {
         *self == Activation::default()
     }
 }
@@ -261,6 +270,11 @@ impl ModelConfig {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Whether the number of learned positions has any effect.
+    pub fn has_learned_positions(&self) -> bool {
+        self.position == Position::Learned || matches!(self.attention.span, Span::Linformer(_))
     }
 
     /// Rows of the embedding matrices for a vocabulary of this size.

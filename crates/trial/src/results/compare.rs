@@ -5,8 +5,7 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
-use super::comparison::OverSeeds;
-use super::comparison::OverSentences;
+use super::comparison::{OverSeeds, OverSentences};
 use super::metric::{BLEU, DEV, LOSS, TEST, tag};
 use super::significance::over_sentences;
 use super::summary::Summary;

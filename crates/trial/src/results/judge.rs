@@ -91,8 +91,7 @@ fn judge_row(
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::OverSentences;
-    use super::super::comparison::{OverSeeds, SeedTest};
+    use super::super::comparison::{OverSeeds, OverSentences, SeedTest};
     use super::super::examples::{finished, row, table3};
     use super::super::published::Published;
     use super::super::verdict::RULE;

@@ -197,7 +197,7 @@ pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a 
 const CLASS: char = '@';
 
 /// The tag without a class of source lengths: that of the score of the whole set.
-pub fn whole_set(tag: &str) -> &str {
+fn whole_set(tag: &str) -> &str {
     tag.split(CLASS).next().unwrap_or(tag)
 }
 

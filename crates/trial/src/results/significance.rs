@@ -208,7 +208,7 @@ pub fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -
 
 /// Holm's step-down correction: the smallest of m p-values times m, the next times m - 1, …; never below the
 /// one before, and at most 1. In the order given.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
+fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut corrected = vec![0.0; p_values.len()];

@@ -1,6 +1,6 @@
 //! From the results of trials to a table: one line a row, mean and spread over seeds, the paper's value.
-//! [`significance`](super::significance) compares the rows, [`verdict`](super::verdict) judges their
-//! groups, [`render`](super::render) writes the table as Markdown, LaTeX, CSV or text.
+//! [`significance`](super::significance) compares the rows, [`judge`](super::judge) judges their groups,
+//! [`render`](super::render) writes the table as Markdown, LaTeX, CSV or text.
 //!
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 

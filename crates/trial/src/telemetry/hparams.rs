@@ -11,6 +11,7 @@ use super::tensorboard_file::EventWriter;
 use crate::error::Result;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
+use std::fmt;
 use tensorboard_proto::api::{
     DataType, Experiment, HParamInfo, HParamInfo_oneof_domain, Interval, MetricInfo, MetricName, Status,
 };
@@ -31,6 +32,16 @@ pub enum HParamValue {
     Number(f64),
     Text(String),
     Bool(bool),
+}
+
+impl fmt::Display for HParamValue {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            HParamValue::Number(number) => number.fmt(f),
+            HParamValue::Text(text) => text.fmt(f),
+            HParamValue::Bool(flag) => flag.fmt(f),
+        }
+    }
 }
 
 /// One setting of a run.

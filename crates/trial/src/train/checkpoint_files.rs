@@ -1,18 +1,10 @@
 //! The files of a run's checkpoints, without their tensors: names, sizes, whose they are, and where training stood.
 
 use super::TrainingConfig;
-use super::run_state::{Owner, Progress, RunState};
+use super::run_state::Owner;
 use super::statement::read_statement;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
-
-/// What a training state holds beside Adam's moments.
-#[derive(Debug, Clone, PartialEq)]
-pub struct State {
-    pub progress: Progress,
-    /// Absent in states of version 0.1.0.
-    pub run: Option<RunState>,
-}
 
 /// The ending of the weights of a step.
 pub const WEIGHTS: &str = ".weights.safetensors";
@@ -57,7 +49,8 @@ pub struct CheckpointBytes {
     pub passing: f64,
 }
 
-/// What the checkpoints of a run will take for a model of so many trained numbers. Headers, a few kilobytes a file, are left out.
+/// What the checkpoints of a run will take for a model of so many trained numbers. Headers, a few kilobytes a file, are
+/// left out.
 pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
     let weights = config.precision.weight_bytes() as f64 * parameters as f64;
     let saved = usize::try_from(config.scheduled_checkpoints()).unwrap_or(usize::MAX);
@@ -73,9 +66,6 @@ pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointB
 /// The newest step in `folder` that a run could go on from, without looking into the files; none if
 /// there is no folder.
 pub fn latest_step(folder: &Path) -> Result<Option<u64>> {
-    if !folder.is_dir() {
-        return Ok(None);
-    }
     Ok(steps(folder, STATE)?.pop())
 }
 
@@ -97,17 +87,17 @@ pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
 /// The trial that the newest state which verifies was saved by. Outer `None` if there are no states at all; inner
 /// `None` if none verifies and says.
 pub fn owner(folder: &Path) -> Result<Option<Option<Owner>>> {
-    if !folder.is_dir() {
-        return Ok(None);
-    }
     let steps = steps(folder, STATE)?;
     let owner = |step: &u64| read_statement(&folder.join(step_file(*step, STATE))).ok()?.owner().cloned();
     let found = steps.iter().rev().find_map(owner);
     Ok((!steps.is_empty()).then_some(found))
 }
 
-/// Steps that have a file with this ending in `folder`, ascending.
+/// Steps that have a file with this ending in `folder`, ascending; none if there is no folder.
 pub fn steps(folder: &Path, ending: &str) -> Result<Vec<u64>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
     let mut steps = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
         let name = entry.map_err(Error::io("list", folder))?.file_name();

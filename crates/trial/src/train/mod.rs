@@ -39,7 +39,8 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Factor by which the paper's learning rate is multiplied (§5.3). The schedule `noam` alone reads it.
     pub learning_rate_scale: f64,
-    /// The highest learning rate, which the last update of the warm-up has. Every schedule but `noam` needs it.
+    /// The highest learning rate, which the last update of the warm-up has. Every schedule but `noam` needs it. If absent,
+    /// the schedule must be `noam`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_learning_rate: Option<f64>,
     /// Number of updates during which the learning rate rises (§5.3). 1 is no warm-up.
@@ -103,9 +104,8 @@ impl Precision {
     /// Bytes of a number that training computes.
     pub fn activation_bytes(self) -> u64 {
         match self {
-            Precision::Float32 => 4,
-            Precision::Float64 => 8,
             Precision::Bfloat16 => 2,
+            Precision::Float32 | Precision::Float64 => self.weight_bytes(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::cost::BatchShape;
 #[derive(Debug, Clone, Copy)]
 pub struct Pairs<'a> {
     pub store: &'a Store,
-    /// Of the order of the batches.
+    /// The seed of the order of the batches.
     pub seed: u64,
     pub batching: Batching,
 }
@@ -27,9 +27,8 @@ impl Examples for Pairs<'_> {
         epoch_batches(self.store, self.seed, epoch, self.batching)
     }
 
-    /// The end of each sentence is a token, too.
     fn epoch_tokens(&self) -> u64 {
-        self.store.target_tokens() + self.store.len() as u64
+        self.store.epoch_tokens()
     }
 
     fn target_tokens(&self, pairs: &[u32]) -> usize {

@@ -53,7 +53,7 @@ pub struct Metadata {
     pub statement: Statement,
 }
 
-/// Over everything that loading would use, in order of names.
+/// The checksum of a file: blake3 over everything that loading would use, tensors in order of names.
 pub fn checksum<'a>(
     tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
     statement: &Statement,

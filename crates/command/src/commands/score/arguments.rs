@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What to score, and how. The options of a metric are those of sacreBLEU's command line.
+/// The arguments of `ablate score`: they state what is scored, and how. The options of a metric are those of sacreBLEU's
+/// command line.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directories of finished runs whose stored translations are scored. The first of several is the baseline. With
@@ -134,12 +135,12 @@ pub enum Format {
 }
 
 impl Arguments {
-    /// Whether the output is sacreBLEU's.
+    /// Returns whether the output has sacreBLEU's form.
     pub fn as_sacre_bleu(&self) -> bool {
         self.format.is_some() || self.score_only
     }
 
-    /// Decimals of scores that people read.
+    /// Returns the number of decimals of scores that people read.
     pub fn decimals(&self) -> usize {
         self.width.map_or(if self.as_sacre_bleu() { 1 } else { 2 }, usize::from)
     }
@@ -151,8 +152,8 @@ fn evaluated_split(name: &str) -> Result<Split> {
     found.ok_or_else(|| Error::user("runs are scored on dev and test"))
 }
 
-/// A metric, as the command line and JSON call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// A metric, as the command line and JSON call it, in the order in which sacreBLEU prints them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum MetricName {
     Bleu,
     Chrf,

@@ -74,7 +74,7 @@ pub(super) fn metrics(
         (names, _) => names.to_vec(),
     };
     if arguments.as_sacre_bleu() {
-        names.sort_by_key(|name| *name as u8);
+        names.sort();
         names.dedup();
     }
     let metrics = names.iter().map(|name| Ok((name.name(), metric(*name, arguments, of_runs)?)));

@@ -115,9 +115,9 @@ impl Report {
             return Err(Error::user("--sentence-level prints one table; add --split dev or test, or --json"));
         }
         let columns: Vec<Vec<f64>> = self.0.iter().map(column).collect();
+        let decimals = arguments.decimals();
         let mut text = String::new();
         for line in 0..columns.first().map_or(0, Vec::len) {
-            let decimals = arguments.decimals();
             let scores: Vec<String> =
                 columns.iter().map(|column| format!("{:.decimals$}", column[line])).collect();
             text += &(scores.join("\t") + "\n");

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use std::ffi::OsString;
 
-/// Options of sacreBLEU of one dash and several letters, and what they are called here.
+/// Options that sacreBLEU's command line has, most of one dash and several letters, with their names on this one.
 const SHORT_WORDS: [(&str, &str); 14] = [
     ("-tok", "--tokenize"),
     ("-lc", "--lowercase"),
@@ -26,7 +26,8 @@ const SHORT_WORDS: [(&str, &str); 14] = [
     ("--metrics", "--metric"),
 ];
 
-/// Options of the program that stand before a command, each followed by a value.
+/// The options of `ablate` that may stand before a command, each followed by a value: a copy of those of `Cli` and of
+/// [`Places`](crate::commands::Places).
 const GLOBAL_OPTIONS: [&str; 3] = ["--data", "--results", "--color"];
 
 /// The words of a command line in which those of `ablate score` that sacreBLEU writes otherwise are written as here:
@@ -34,21 +35,23 @@ const GLOBAL_OPTIONS: [&str; 3] = ["--data", "--results", "--color"];
 pub fn words(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let words: Vec<OsString> = words.into_iter().collect();
     let Some(command) = command_of(&words).filter(|&place| words[place] == "score") else { return words };
-    let (mut rest, mut changed) = (words[command + 1..].iter().peekable(), words[..=command].to_vec());
+    let mut changed = words[..=command].to_vec();
+    let mut rest = words[command + 1..].iter().peekable();
     while let Some(word) = rest.next() {
-        if word == "--" {
-            changed.push(word.clone());
-            changed.extend(rest.by_ref().cloned());
+        let known = SHORT_WORDS.iter().find(|(theirs, _)| word == theirs);
+        let word = known.map_or_else(|| word.clone(), |(_, ours)| ours.into());
+        let (is_end, takes_metrics) = (word == "--", word == "-m" || word == "--metric");
+        changed.push(word);
+        if is_end {
+            changed.extend(rest.cloned());
             break;
         }
-        let known = SHORT_WORDS.iter().find(|(theirs, _)| word == theirs);
-        changed.push(known.map_or_else(|| word.clone(), |(_, ours)| ours.into()));
-        if ["-m", "--metric"].iter().any(|option| changed.last().is_some_and(|last| last == option)) {
-            let mut names = Vec::new();
-            while let Some(name) = rest.next_if(|word| are_metrics(word)) {
-                names.push(name.to_string_lossy().into_owned());
+        if takes_metrics {
+            let names = std::iter::from_fn(|| rest.next_if(|word| are_metrics(word)));
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            if !names.is_empty() {
+                changed.push(names.join(",").into());
             }
-            changed.extend((!names.is_empty()).then(|| names.join(",").into()));
         }
     }
     changed
@@ -67,7 +70,7 @@ fn command_of(words: &[OsString]) -> Option<usize> {
     None
 }
 
-/// Whether a word is one metric or several separated by commas.
+/// Returns whether a word names one metric, or several separated by commas.
 fn are_metrics(word: &OsString) -> bool {
     let is_metric = |name: &str| MetricName::from_str(name, false).is_ok();
     word.to_str().is_some_and(|word| word.split(',').all(is_metric))
@@ -169,7 +172,7 @@ impl Printed<'_> {
 
     /// The keys in sacreBLEU's order, those of the signature last.
     fn object(&self) -> String {
-        // A number that was printed is one.
+        // The text is a formatted number, so that it can be read as one.
         let number = |text: &str| json!(text.parse::<f64>().unwrap_or_default());
         let decimals = self.decimals;
         let mut entries = vec![

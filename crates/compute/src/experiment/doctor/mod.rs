@@ -9,7 +9,7 @@ use crate::config::{DeviceChoice, RunConfig};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::experiment::provenance::{commit, provenance};
-use crate::model::fused_attention;
+use crate::model::attention::fused;
 use crate::results::record::Provenance;
 use crate::telemetry::format::bytes;
 use crate::train::Precision;
@@ -177,7 +177,7 @@ fn training(device: Device) -> Result<Vec<Finding>> {
         _ => (
             "training.precision = \"bfloat16\" uses the card's tensor cores".to_string(),
             [Kind::BFloat16, Kind::Float]
-                .map(|kind| format!("{kind:?}: {}", fused_attention::kernels(kind, device)))
+                .map(|kind| format!("{kind:?}: {}", fused::kernels(kind, device)))
                 .join("; "),
         ),
     };

@@ -6,6 +6,30 @@ use tch::{Kind, Tensor};
 /// Distances from this one on share T5's last bucket.
 const MAX_DISTANCE: i64 = 128;
 
+/// What is added to the scores of a stack's layers.
+#[derive(Debug)]
+pub(super) enum Biases {
+    Alibi {
+        heads: i64,
+    },
+    /// Trained, which all layers share: `table` [32, H].
+    T5 {
+        table: Tensor,
+        causal: bool,
+    },
+}
+
+impl Biases {
+    /// # Shapes
+    /// `distances` from query to key [N, T, S] → [N, H, T, S] in `kind`.
+    pub(super) fn of(&self, distances: &Tensor, kind: Kind) -> Tensor {
+        match self {
+            Biases::Alibi { heads } => alibi(distances, *heads, kind),
+            Biases::T5 { table, causal } => t5(distances, table, *causal, kind),
+        }
+    }
+}
+
 /// ALiBi: -slope · distance, with a slope for each head.
 ///
 /// # Shapes
@@ -16,7 +40,7 @@ const MAX_DISTANCE: i64 = 128;
 ///
 /// # Deviation
 /// The paper has causal attention alone; an encoder is given the same penalty on both sides.
-pub(super) fn alibi(distances: &Tensor, heads: i64, kind: Kind) -> Tensor {
+fn alibi(distances: &Tensor, heads: i64, kind: Kind) -> Tensor {
     let slopes = Tensor::from_slice(&alibi_slopes(heads)).view([-1, 1, 1]).to_device(distances.device());
     (distances.abs().unsqueeze(1).to_kind(Kind::Double) * -slopes).to_kind(kind)
 }
@@ -31,7 +55,7 @@ pub(super) fn alibi(distances: &Tensor, heads: i64, kind: Kind) -> Tensor {
 ///
 /// # Deviation
 /// T5 does not divide scores by √d_k; here they stay divided, which is a choice of its own.
-pub(super) fn t5(distances: &Tensor, biases: &Tensor, causal: bool, kind: Kind) -> Tensor {
+fn t5(distances: &Tensor, biases: &Tensor, causal: bool, kind: Kind) -> Tensor {
     let buckets: Vec<i64> =
         (-MAX_DISTANCE..=MAX_DISTANCE).map(|distance| t5_bucket(distance, causal)).collect();
     let buckets = Tensor::from_slice(&buckets).to_device(distances.device());

@@ -58,16 +58,22 @@ impl AttentionPositions {
         Tensor::stack(&turned, -1).view([batch, length, width])
     }
 
-    /// The third hook, as far as it depends on the queries: what is added to the scores; none if nothing is.
+    /// Whether the layer's hooks need the scores and weights of all pairs of positions.
+    pub fn need_all_pairs(&self) -> bool {
+        self.relative.is_some()
+    }
+
+    /// The third hook, as far as it depends on the queries: what is added to the scores, which are products times
+    /// `scale`; none if nothing is.
     ///
     /// The products of a query with all 2k + 1 vectors are computed once and looked up for each key.
     ///
     /// # Shapes
     /// Queries [B, H, T, K], not scaled → [B, H, T, S].
-    pub fn on_scores(&self, queries: &Tensor, positions: &PassPositions) -> Option<Tensor> {
+    pub fn on_scores(&self, queries: &Tensor, scale: f64, positions: &PassPositions) -> Option<Tensor> {
         let (relative, vectors) = (self.relative.as_ref()?, positions.vectors.as_ref()?);
-        let (batch, heads, length, d_k) = queries.size4().expect("queries of heads");
-        let products = (queries * (d_k as f64).powf(-0.5)).matmul(&like(&relative.keys, queries).tr());
+        let (batch, heads, length, _) = queries.size4().expect("queries of heads");
+        let products = (queries * scale).matmul(&like(&relative.keys, queries).tr());
         let keys = vectors.size()[3];
         Some(products.gather(-1, &vectors.expand([batch, heads, length, keys], false), false))
     }
@@ -142,8 +148,9 @@ mod tests {
             (numbers(&[1, heads, length, d_k], 0.7), numbers(&[1, heads, length, length], 1.3));
         let all = (Places::From(0), length);
         let positions = stack.pass(all, all, &queries);
-        let (scores, values) =
-            (layer.on_scores(&queries, &positions).unwrap(), layer.on_values(&weights, &positions).unwrap());
+        let scale = (d_k as f64).powf(-0.5);
+        let scores = layer.on_scores(&queries, scale, &positions).unwrap();
+        let values = layer.on_values(&weights, &positions).unwrap();
         let relative = layer.relative.as_ref().unwrap();
         for (head, i) in (0..heads).flat_map(|head| (0..length).map(move |i| (head, i))) {
             let mut mixed = Tensor::zeros([d_v], (Kind::Double, Device::Cpu));
@@ -160,7 +167,7 @@ mod tests {
         }
         // The last query by itself, as in decoding step by step.
         let last = stack.pass((Places::From(length - 1), 1), all, &queries);
-        let alone = layer.on_scores(&queries.narrow(2, length - 1, 1), &last).unwrap();
+        let alone = layer.on_scores(&queries.narrow(2, length - 1, 1), scale, &last).unwrap();
         assert!((alone - scores.narrow(2, length - 1, 1)).abs().max().double_value(&[]) < 1e-14);
     }
 
@@ -173,7 +180,7 @@ mod tests {
             let nowhere = PassPositions::default();
             let x = numbers(&[1, 3, 8], 0.7);
             assert_eq!(layer.on_queries_and_keys(x.shallow_clone(), &nowhere), x);
-            assert!(layer.on_scores(&x.view([1, 2, 3, 4]), &nowhere).is_none(), "{position:?}");
+            assert!(layer.on_scores(&x.view([1, 2, 3, 4]), 0.5, &nowhere).is_none(), "{position:?}");
             assert!(layer.on_values(&numbers(&[1, 2, 3, 3], 0.7), &nowhere).is_none(), "{position:?}");
             assert!(nowhere.on_mask(crate::model::mask::Mask::None).is_none());
             assert!(scope.into_weights().named().is_empty(), "{position:?}");

@@ -3,8 +3,8 @@
 //!
 //! - on the embeddings: [`PositionEncoding::on_embeddings`];
 //! - on the queries and keys of self-attention: [`AttentionPositions::on_queries_and_keys`];
-//! - on its scores: [`PassPositions::on_mask`] for what is the same in all layers, [`AttentionPositions::on_scores`] for
-//!   what depends on the queries;
+//! - on its scores: [`PassPositions::on_mask`] for what is the same in all layers ([`PassPositions::on_pairs`] where these
+//!   compute blocks of pairs), [`AttentionPositions::on_scores`] for what depends on the queries;
 //! - on its mixed values: [`AttentionPositions::on_values`].
 //!
 //! What depends on the positions alone is computed once a pass and stack, in [`StackPositions::pass`].

@@ -1,7 +1,8 @@
 //! What positions mean to all self-attention layers of a stack, computed once a pass.
 
-use super::{Places, bias};
-use crate::model::mask::Mask;
+use super::Places;
+use super::bias::{self, Biases};
+use crate::model::mask::{Mask, Visible};
 use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, init};
 use tch::{Kind, Tensor};
@@ -19,19 +20,19 @@ pub enum Stack {
 #[derive(Debug)]
 pub struct StackPositions {
     kind: Position,
-    stack: Stack,
-    heads: i64,
     d_k: i64,
-    /// T5's biases, which all layers share: [32, H].
-    biases: Option<Tensor>,
+    /// Of all layers; none if scores get none.
+    biases: Option<Biases>,
 }
 
 /// Positions in one pass through a stack. Between two sequences, as in attention to the encoder, positions have no common
 /// axis: there the default, which does nothing, stands for them.
 #[derive(Debug, Default)]
-pub struct PassPositions {
+pub struct PassPositions<'a> {
     /// Cosine and sine of the angles by which a token's queries and keys are turned: [1 or B, T, 1, K / 2] each.
     pub(super) turns: Option<[Tensor; 2]>,
+    /// For pairs that a layer computes in blocks.
+    biases: Option<&'a Biases>,
     /// Added to the scores of every layer, [1 or B, H, T, S].
     bias: Option<Tensor>,
     /// Which of the vectors for distances belongs to a query and a key, [1 or B, 1, T, S].
@@ -41,56 +42,99 @@ pub struct PassPositions {
 impl StackPositions {
     pub fn build(scope: &Scope, config: &ModelConfig, stack: Stack) -> Self {
         let biases = match config.position {
+            Position::Alibi => Some(Biases::Alibi { heads: config.heads }),
             Position::T5 => {
                 let shape = [bias::BUCKETS, config.heads];
-                Some(scope.child("position_bias").variable("weight", &shape, init::embedding(config)))
+                let table = scope.child("position_bias").variable("weight", &shape, init::embedding(config));
+                Some(Biases::T5 { table, causal: stack == Stack::Decoder })
             }
             Position::Sinusoidal
             | Position::SinusoidalHalves
             | Position::Learned
             | Position::Relative(_)
             | Position::Rotary
-            | Position::Alibi
             | Position::None => None,
         };
-        StackPositions { kind: config.position, stack, heads: config.heads, d_k: config.d_k(), biases }
+        StackPositions { kind: config.position, d_k: config.d_k(), biases }
     }
 
     /// For queries, and new keys, at `queries` and all keys at `keys`: their places and their number. Numbers are made for
     /// a stack that computes as `like` does.
-    pub fn pass(&self, queries: (Places, i64), keys: (Places, i64), like: &Tensor) -> PassPositions {
-        let (kind, device) = (like.kind(), like.device());
-        let numbers = |(places, length): (Places, i64)| places.numbers(length, device);
+    pub fn pass(&self, queries: (Places, i64), keys: (Places, i64), like: &Tensor) -> PassPositions<'_> {
+        let numbers = |(places, length): (Places, i64)| places.numbers(length, like.device());
         let distances = || numbers(keys).unsqueeze(1) - numbers(queries).unsqueeze(2); // [1 or B, T, S]
-        let mut pass = PassPositions::default();
-        match self.kind {
-            Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => {}
-            Position::Relative(furthest) => {
-                let vectors = distances().clamp(-furthest, furthest) + furthest;
-                pass.vectors = Some(vectors.unsqueeze(1));
-            }
-            Position::Rotary => {
-                let angles = numbers(queries).to_kind(Kind::Double).view([-1, queries.1, 1, 1])
-                    * frequencies(self.d_k).to_device(device);
-                pass.turns = Some([angles.cos().to_kind(kind), angles.sin().to_kind(kind)]);
-            }
-            Position::Alibi => pass.bias = Some(bias::alibi(&distances(), self.heads, kind)),
-            Position::T5 => {
-                let causal = self.stack == Stack::Decoder;
-                pass.bias = self.biases.as_ref().map(|biases| bias::t5(&distances(), biases, causal, kind));
-            }
+        let vectors = match self.kind {
+            Position::Relative(furthest) => Some(distances().clamp(-furthest, furthest) + furthest),
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Rotary
+            | Position::Alibi
+            | Position::T5
+            | Position::None => None,
+        };
+        PassPositions {
+            bias: self.biases.as_ref().map(|biases| biases.of(&distances(), like.kind())),
+            vectors: vectors.map(|vectors| vectors.unsqueeze(1)),
+            ..self.pass_in_blocks(queries, like)
         }
-        pass
+    }
+
+    /// For a sequence at `places` whose layers compute the pairs that they see in blocks: nothing is made for all pairs.
+    pub fn pass_in_blocks(&self, places: (Places, i64), like: &Tensor) -> PassPositions<'_> {
+        let (kind, device) = (like.kind(), like.device());
+        let turns = match self.kind {
+            Position::Rotary => {
+                let numbers = places.0.numbers(places.1, device).to_kind(Kind::Double);
+                let angles = numbers.view([-1, places.1, 1, 1]) * frequencies(self.d_k).to_device(device);
+                Some([angles.cos().to_kind(kind), angles.sin().to_kind(kind)])
+            }
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Relative(_)
+            | Position::Alibi
+            | Position::T5
+            | Position::None => None,
+        };
+        PassPositions { turns, biases: self.biases.as_ref(), ..Default::default() }
+    }
+
+    /// For a sequence that attends to itself: its positions, and the mask in `visible` with what they add to it; no mask if
+    /// they add nothing or layers compute in blocks.
+    pub fn pass_to_itself(
+        &self,
+        all: (Places, i64),
+        visible: Visible,
+        like: &Tensor,
+    ) -> (PassPositions<'_>, Option<Tensor>) {
+        match visible {
+            Visible::Masked(mask) => {
+                let positions = self.pass(all, all, like);
+                let biased = positions.on_mask(mask);
+                (positions, biased)
+            }
+            Visible::Sentences(_) => (self.pass_in_blocks(all, like), None),
+        }
     }
 }
 
-impl PassPositions {
+impl PassPositions<'_> {
     /// The third hook, as far as all layers share it: what is added to the scores beside `mask`; none if nothing is.
     ///
     /// # Shapes
     /// → [B, H, T, S], or 1 for B or H.
     pub fn on_mask(&self, mask: Mask) -> Option<Tensor> {
         self.bias.as_ref().map(|bias| mask.with(bias.shallow_clone()))
+    }
+
+    /// The same for pairs of one sentence whose positions in the row are given as numbers, in a layer that computes as
+    /// `like` does.
+    ///
+    /// # Shapes
+    /// Positions of queries [N, T] and of keys [N, S] → [N, H, T, S].
+    pub fn on_pairs(&self, queries: &Tensor, keys: &Tensor, like: &Tensor) -> Option<Tensor> {
+        self.biases.map(|biases| biases.of(&(keys.unsqueeze(1) - queries.unsqueeze(2)), like.kind()))
     }
 }
 

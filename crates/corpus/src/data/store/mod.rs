@@ -92,19 +92,18 @@ impl Store {
     }
 
     /// The same store without the pairs of which a side has more than `length` ids; the others keep their order.
-    pub fn without_longer_than(mut self, length: usize) -> Self {
+    pub fn without_longer_than(self, length: usize) -> Self {
+        let all = Store { seen: None, ..self };
         let mut seen = Seen { pairs: Vec::new(), source_tokens: 0, target_tokens: 0 };
-        for pair in 0..self.stored {
-            let (shard, place) = self.stored_at(pair);
-            let [source, target] = [Side::Source, Side::Target].map(|side| shard.range(side, place).len());
+        for pair in 0..all.stored as u32 {
+            let (source, target) = all.lengths(pair);
             if source.max(target) <= length {
-                seen.pairs.push(pair as u32);
+                seen.pairs.push(pair);
                 seen.source_tokens += source as u64;
                 seen.target_tokens += target as u64;
             }
         }
-        self.seen = Some(seen);
-        self
+        Store { seen: Some(seen), ..all }
     }
 
     /// Pairs that are stored and not seen.
@@ -178,14 +177,15 @@ impl Store {
         self.seen.as_ref().map_or_else(all, |seen| seen.target_tokens)
     }
 
+    /// Number of target tokens of all pairs with the ends of sentences, each of which is a token, too.
+    pub fn epoch_tokens(&self) -> u64 {
+        self.target_tokens() + self.len() as u64
+    }
+
     /// The shard that holds a pair, and its number there.
     fn place(&self, pair: usize) -> (&Shard, usize) {
         assert!(pair < self.len(), "pair {pair} of a store of {}", self.len());
-        self.stored_at(self.seen.as_ref().map_or(pair, |seen| seen.pairs[pair] as usize))
-    }
-
-    /// As [`place`](Self::place), among all stored pairs.
-    fn stored_at(&self, pair: usize) -> (&Shard, usize) {
+        let pair = self.seen.as_ref().map_or(pair, |seen| seen.pairs[pair] as usize);
         let shard = &self.shards[self.shards.partition_point(|shard| shard.first <= pair) - 1];
         (shard, pair - shard.first)
     }

@@ -1,4 +1,4 @@
-//! What the driver sees of a launcher: it gives orders and gets updates.
+//! The interface between the driver and a launcher: the driver gives orders, and the launcher reports updates.
 
 use super::slurm::slurm_spec::SlurmSpec;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! Where the trials of a sweep run. One launcher a file; the driver knows none of them.
+//! The launchers, which decide where the trials of a sweep run: a file for each. The driver knows only their interface.
 
 pub mod launcher;
 pub mod local;

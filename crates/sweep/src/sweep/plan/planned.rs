@@ -1,7 +1,6 @@
 //! The JSON of `--plan --json`: the field names are a file format, described in docs/architecture.md.
 
 use super::price::Price;
-use crate::error::{Error, Result};
 use crate::results::varied::{RowSettings, VariedSetting};
 use crate::sweep::state::{StateKind, TrialState};
 use serde::Serialize;
@@ -84,12 +83,4 @@ pub struct Totals {
     pub memory_available_bytes: Option<u64>,
     pub disk_bytes_left: f64,
     pub disk_free_bytes: Option<u64>,
-}
-
-impl Plan {
-    /// One JSON document.
-    pub fn to_json(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
-        Ok(text + "\n")
-    }
 }

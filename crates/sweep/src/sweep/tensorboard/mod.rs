@@ -11,7 +11,7 @@ mod spread;
 
 use super::collect;
 use super::spec::SweepSpec;
-use super::trial::{Trial, is_of};
+use super::trial::Trial;
 use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
 use crate::results::metric::METRICS;
@@ -119,7 +119,7 @@ impl<'a> SweepView<'a> {
 
 /// The values so far. The last table comes from [`SweepView::conclude`].
 fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
-    let records = collect::records(sweep_dir, trials, is_of)?;
+    let records = collect::records_of_settings(sweep_dir, trials);
     let table = collect::values(spec, sweep_dir, trials, &records)?;
     if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
 }

@@ -4,7 +4,6 @@ use crate::config::Experiment;
 use crate::error::Result;
 use crate::experiment::settings::settings;
 use crate::files;
-use crate::telemetry::hparams::HParamValue;
 use std::path::Path;
 
 /// The name of the file in a run directory.
@@ -34,25 +33,17 @@ fn difference(experiment: &Experiment, base: &Experiment, base_label: &str) -> S
     let mut lines = String::new();
     for (key, value) in &own {
         if other.get(key) != Some(value) {
-            let before = other.get(key).map_or_else(|| "–".to_string(), shown);
-            lines += &format!("| {key} | {} | {before} |\n", shown(value));
+            let before = other.get(key).map_or_else(|| "–".to_string(), ToString::to_string);
+            lines += &format!("| {key} | {value} | {before} |\n");
         }
     }
     for (key, before) in other.iter().filter(|(key, _)| !own.contains_key(*key)) {
-        lines += &format!("| {key} | – | {} |\n", shown(before));
+        lines += &format!("| {key} | – | {before} |\n");
     }
     if lines.is_empty() {
         return format!("The settings are those of row {base_label}.\n");
     }
     format!("| setting | here | row {base_label} |\n| --- | --- | --- |\n{lines}")
-}
-
-fn shown(value: &HParamValue) -> String {
-    match value {
-        HParamValue::Number(number) => number.to_string(),
-        HParamValue::Text(text) => text.clone(),
-        HParamValue::Bool(flag) => flag.to_string(),
-    }
 }
 
 #[cfg(test)]

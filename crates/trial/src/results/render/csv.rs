@@ -189,8 +189,7 @@ fn text(records: &[Vec<String>]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::examples::example;
-    use super::super::super::examples::with_chrf;
+    use super::super::super::examples::{example, with_chrf};
     use super::*;
 
     #[test]

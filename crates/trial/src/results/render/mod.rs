@@ -144,10 +144,11 @@ impl<'a> Tabulated<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::{Comparison, OverSentences, Significance};
-    use super::super::comparison::{OverSeeds, SeedTest};
+    use super::super::comparison::{Comparison, OverSeeds, OverSentences, SeedTest, Significance};
     use super::super::examples::{example, finished, row, table3 as layout};
+    use super::super::judge::judge;
     use super::super::published::Published;
+    use super::super::trial_result::{TrainingTime, TrialOutcome};
     use super::*;
 
     /// The example's table, whose second row was compared with the first.
@@ -178,7 +179,7 @@ mod tests {
             missing: vec!["seed 3 of own_row is damaged".into()],
             ..Significance::default()
         };
-        super::super::judge::judge(&mut table);
+        judge(&mut table);
         table
     }
 
@@ -321,12 +322,11 @@ mod tests {
         layout.published = Some(Published::named("table2").unwrap());
         let mut results = vec![finished("de,base", 1, 5.0, 25.0), finished("fr,base", 1, 5.0, 25.0)];
         for result in &mut results {
-            if let super::super::trial_result::TrialOutcome::Finished { record, time } = &mut result.outcome {
+            if let TrialOutcome::Finished { record, time } = &mut result.outcome {
                 record.metrics.insert("test/bleu".into(), 27.125);
                 record.metrics.insert("test/atat".into(), 27.5);
                 record.provenance.device_name = "Tesla P100-PCIE-16GB".into();
-                *time =
-                    Some(super::super::trial_result::TrainingTime { unit_seconds: 3600.0, incomplete: true });
+                *time = Some(TrainingTime { unit_seconds: 3600.0, incomplete: true });
             }
         }
         let table = ResultTable::new(&layout, &results).unwrap();

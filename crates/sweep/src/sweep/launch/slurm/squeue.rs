@@ -21,7 +21,8 @@ pub(super) fn jobs<'a>(
     Ok(jobs.filter_map(|job| Some(((*numbers.get(&job.name)?, job.element), job))).collect())
 }
 
-/// The jobs of a sweep that wait, run or are about to leave, by run directory. Empty, without asking Slurm, for a sweep that has never been there.
+/// The jobs of a sweep that wait, run or are about to leave, by run directory. Empty, without asking Slurm, for a sweep
+/// that has never been there.
 ///
 /// # Errors
 /// If squeue cannot tell.

@@ -1,11 +1,11 @@
 //! Attention in one kernel of libtorch's, which keeps the weights [B, H, T, S] out of memory.
 //!
-//! The definition is the plain path of [`super::attention`]; a test holds the two together. Which kernel runs is
+//! The definition is the plain path of [`super`]; a test holds the two together. Which kernel runs is
 //! libtorch's choice: flash attention where the mask is absent or causal and numbers have 16 bits, the
 //! memory-efficient one else.
 
-use super::keys_and_values::KeysAndValues;
-use super::mask::Mask;
+use crate::model::keys_and_values::KeysAndValues;
+use crate::model::mask::{self, Mask};
 use tch::{Device, Kind, Tensor};
 
 /// Kernels want rows of 16 bytes: so many numbers of bfloat16.
@@ -26,7 +26,7 @@ pub fn serves(queries: &Tensor, attended: &KeysAndValues) -> bool {
         && d_k <= WIDEST
 }
 
-/// softmax(QKᵀ / √d_k + mask) V. Weights are dropped with probability `rate`, by the numbers of `stream`; nothing
+/// softmax(scale · QKᵀ + mask) V. Weights are dropped with probability `rate`, by the numbers of `stream`; nothing
 /// is dropped without one.
 ///
 /// # Shapes
@@ -35,8 +35,8 @@ pub fn attend(
     queries: &Tensor,
     attended: &KeysAndValues,
     mask: Mask,
-    rate: f64,
-    stream: Option<u64>,
+    scale: f64,
+    (rate, stream): (f64, Option<u64>),
 ) -> Tensor {
     if let Some(stream) = stream {
         tch::manual_seed(stream as i64);
@@ -54,7 +54,7 @@ pub fn attend(
         added,
         rate,
         causal,
-        None,
+        scale,
         false,
     )
 }
@@ -62,7 +62,7 @@ pub fn attend(
 /// Which kernels libtorch would take for the heads of the base model, causal and padded; for people.
 pub fn kernels(kind: Kind, device: Device) -> String {
     let heads = Tensor::zeros([2, 8, 32, 64], (kind, device));
-    let padding = super::mask::padding(&[32, 20], 32, kind, device);
+    let padding = mask::padding(&[32, 20], 32, kind, device);
     let choice = |added: Option<&Tensor>, causal| match Tensor::internal_fused_sdp_choice(
         &heads, &heads, &heads, added, 0.0, causal, None, false,
     ) {
@@ -78,9 +78,12 @@ pub fn kernels(kind: Kind, device: Device) -> String {
 mod tests {
     use super::*;
     use crate::model::attention::plain;
+    use crate::model::attention::score::ScoreFunction;
     use crate::model::dropout::Dropout;
-    use crate::model::mask;
     use crate::model::mode::Mode;
+
+    /// 1 / √d_k of the heads here.
+    const SCALE: f64 = 0.353_553_390_593_273_8;
 
     fn leaf(shape: [i64; 4], kind: Kind, by: f64) -> Tensor {
         let count = shape.iter().product::<i64>();
@@ -114,13 +117,17 @@ mod tests {
     fn outputs_and_gradients_are_the_plain_paths() {
         let nothing = Dropout::at("dropout", 0.0);
         for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 2e-5), (Kind::BFloat16, 0.1)] {
-            for masked in ["padding", "causal", "none"] {
+            for (masked, scale) in
+                [("padding", SCALE), ("causal", SCALE), ("none", SCALE), ("padding", 1.0), ("causal", 1.0)]
+            {
+                let score = ScoreFunction::Dot { scale };
                 let defined = results(kind, masked, |q, attended, mask| {
-                    plain(q, attended, mask, |_| None, &nothing, &Mode::evaluation())
+                    plain(&score, q, attended, mask, |_| None, &nothing, &Mode::evaluation())
                 });
-                let fused = results(kind, masked, |q, attended, mask| attend(q, attended, mask, 0.0, None));
+                let fused =
+                    results(kind, masked, |q, attended, mask| attend(q, attended, mask, scale, (0.0, None)));
                 let gap = (&defined - &fused).abs().max().double_value(&[]);
-                assert!(gap < tolerance, "{kind:?}, {masked}: {gap:e}");
+                assert!(gap < tolerance, "{kind:?}, {masked}, scale {scale}: {gap:e}");
             }
         }
     }
@@ -129,7 +136,9 @@ mod tests {
     #[test]
     fn dropout_is_a_function_of_the_stream() {
         let draw = |stream| {
-            results(Kind::Float, "padding", |q, attended, mask| attend(q, attended, mask, 0.5, Some(stream)))
+            results(Kind::Float, "padding", |q, attended, mask| {
+                attend(q, attended, mask, SCALE, (0.5, Some(stream)))
+            })
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));

@@ -1,11 +1,11 @@
-//! What a trained model attends to: the weights softmax(QKᵀ / √d_k) of one sentence pair (§3.2.1, appendix).
+//! What a trained model attends to: the weights of one sentence pair, softmax(QKᵀ / √d_k) with the paper's score (§3.2.1, appendix).
 
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
 #[derive(Debug)]
 pub struct AttentionMaps {
-    /// The encoder's self-attention: [H, S, S] each.
+    /// The encoder's self-attention: [H, S, S] each; none of mixtures of positions.
     pub encoder: Vec<Tensor>,
     /// The decoder's self-attention: [H, T, T] each.
     pub decoder: Vec<Tensor>,
@@ -17,7 +17,7 @@ pub struct AttentionMaps {
 mod tests {
     use super::*;
     use crate::model::mode::Mode;
-    use crate::model::{EncoderDecoder, ModelConfig, Network, Norm};
+    use crate::model::{AttentionConfig, CausalSpan, EncoderDecoder, ModelConfig, Network, Norm, Span};
     use tch::{Device, Kind};
 
     const D: i64 = 8;
@@ -89,6 +89,48 @@ mod tests {
         let maps = model.attention_maps(&source, &target);
         assert!(gap(&maps.encoder[0], &map("encoder.0.self_attention", &source, false)) < 1e-12);
         assert!(gap(&maps.decoder[0], &map("decoder.0.self_attention", &target, true)) < 1e-12);
+    }
+
+    #[test]
+    fn spans_have_maps_of_what_they_show_and_mixtures_of_positions_have_none() {
+        let source = (Tensor::arange(9, (Kind::Int64, Device::Cpu)) + 3).view([1, 9]);
+        let target = (Tensor::arange(7, (Kind::Int64, Device::Cpu)) + 5).view([1, 7]);
+        let big_bird = Span::BigBird { block: 1, random: 1, global: 1 };
+        for span in [Span::Local(3), big_bird, Span::Linformer(4)] {
+            let attention =
+                AttentionConfig { span, decoder_span: Some(CausalSpan::Local(2)), ..Default::default() };
+            let config = ModelConfig {
+                layers: 2,
+                d_model: D,
+                d_ff: 16,
+                heads: HEADS,
+                dropout: 0.0,
+                attention,
+                ..Default::default()
+            };
+            let model = EncoderDecoder::build(&config, 20, 3, Kind::Double, Device::Cpu);
+            let maps = model.attention_maps(&source, &target);
+            assert_eq!(maps.encoder.len(), if span == Span::Linformer(4) { 0 } else { 2 });
+            assert_eq!((maps.decoder.len(), maps.cross.len()), (2, 2));
+            for map in maps.encoder.iter().chain(&maps.decoder) {
+                let sums = map.sum_dim_intlist(-1, false, Kind::Double);
+                assert!(gap(&sums, &sums.ones_like()) < 1e-12);
+            }
+            let seen = |maps: &[Tensor]| maps[0].gt(0.0).sum(Kind::Int64).int64_value(&[]) / HEADS;
+            match span {
+                // A window of three, without what would stand before the first position and after the last.
+                Span::Local(_) => assert_eq!(seen(&maps.encoder), 9 * 3 - 2),
+                // The global block sees all nine; of the others each sees it, its window and a random one.
+                Span::BigBird { .. } => assert_eq!(seen(&maps.encoder), 9 + 6 * 5 + 2 * 4),
+                _ => {}
+            }
+            assert_eq!(seen(&maps.decoder), 7 * 2 - 1);
+            let output = |mode: &Mode| model.decode(&target, &model.encode(&source, &[9], mode), mode);
+            assert!(
+                gap(&output(&Mode::recording_attention()), &output(&Mode::evaluation())) < 1e-12,
+                "{span:?}"
+            );
+        }
     }
 
     #[test]

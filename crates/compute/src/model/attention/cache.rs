@@ -1,11 +1,11 @@
 //! What decoding token by token remembers: keys and values of the tokens so far and of the source.
 
-use super::attention::MultiHeadAttention;
-use super::keys_and_values::KeysAndValues;
-use super::mask::Mask;
-use super::mode::Mode;
-use super::parts::Encoded;
-use super::position::PassPositions;
+use super::MultiHeadAttention;
+use crate::model::keys_and_values::KeysAndValues;
+use crate::model::mask::Mask;
+use crate::model::mode::Mode;
+use crate::model::parts::Encoded;
+use crate::model::position::PassPositions;
 use crate::shim::decoding::Position;
 use tch::Tensor;
 
@@ -55,7 +55,7 @@ struct Lineage {
 impl DecoderCache {
     /// Without any token, every row with copies of its own. The attention to the encoder of each layer projects the
     /// encoder's output once for all steps.
-    pub(super) fn copied<'a>(
+    pub(in crate::model) fn copied<'a>(
         cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
         encoded: &Encoded,
     ) -> Self {
@@ -69,7 +69,7 @@ impl DecoderCache {
     }
 
     /// The same for the kernels of decoding, which copy nothing.
-    pub(super) fn traced<'a>(
+    pub(in crate::model) fn traced<'a>(
         cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
         encoded: &Encoded,
     ) -> Self {
@@ -118,7 +118,7 @@ impl DecoderCache {
     }
 
     /// Makes room for the next token of each of the `rows`, whose keys and values the layers bring.
-    pub(super) fn grow(&mut self, rows: i64) {
+    pub(in crate::model) fn grow(&mut self, rows: i64) {
         self.length += 1;
         if let Form::Traced { lineage, .. } = &mut self.form {
             lineage.ancestors.push((0..rows).collect());
@@ -126,11 +126,11 @@ impl DecoderCache {
     }
 
     /// Self-attention of layer number `layer`, whose keys and values of `x` it keeps. `mask` and `positions` are those of
-    /// a step to all tokens so far, this one among them.
+    /// a step to the tokens so far that the layer sees, this one among them.
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
-    pub(super) fn attend_to_tokens(
+    pub(in crate::model) fn attend_to_tokens(
         &mut self,
         layer: usize,
         attention: &MultiHeadAttention,
@@ -146,7 +146,8 @@ impl DecoderCache {
                     Some(past) => past.append(&now),
                     None => now,
                 };
-                attention.forward(x, tokens.insert(grown), mask, positions, &Mode::evaluation())
+                let seen = grown.last(attention.reach().kept(self.length));
+                attention.forward(x, tokens.insert(seen), mask, positions, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let tokens = &mut layers[layer].tokens;
@@ -167,7 +168,7 @@ impl DecoderCache {
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
-    pub(super) fn attend_to_source(
+    pub(in crate::model) fn attend_to_source(
         &self,
         layer: usize,
         attention: &MultiHeadAttention,
