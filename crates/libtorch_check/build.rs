@@ -8,7 +8,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=CXX");
-    for problem in [libtorch_problem(), compiler_problem()].into_iter().flatten() {
+    if let Some(problem) = libtorch_problem().or_else(compiler_problem) {
         eprintln!("{problem}");
         std::process::exit(1);
     }

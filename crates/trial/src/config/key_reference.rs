@@ -403,7 +403,7 @@ mod tests {
             "properties": { "part": section("Part"), "other": section("Other") },
             "definitions": { "Part": part, "Norm": norm, "Other": { "properties": {} } },
         });
-        let whole = json!({ "title": "Other", "properties": {
+        let whole = json!({ "title": "Whole", "properties": {
             "norm": { "description": "Its norm.", "allOf": [{ "$ref": "#/definitions/Norm" }] },
         }, "definitions": { "Norm": norm } });
         let whole = FileKind { name: "whole", files: "whole files", schema: whole, page_per_section: false };

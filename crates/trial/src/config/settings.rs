@@ -3,6 +3,7 @@
 
 use super::experiment::Experiment;
 use super::subsections::settings_of;
+use super::unread_keys::unread;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -14,20 +15,27 @@ pub type Settings = BTreeMap<String, Value>;
 pub fn all_settings(experiment: &Experiment) -> Value {
     let Experiment { data, model, decoding, .. } = experiment;
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
-    for (section, key, value) in [
-        ("data", "vocabulary", json!(data.vocabulary)),
-        ("model", "activation", json!(model.activation)),
-        ("model", "feed_forward", json!(model.feed_forward)),
-        ("model", "residual", json!(model.residual)),
-        ("decoding", "early_stopping", json!(decoding.early_stopping)),
-        ("decoding", "length_buckets", json!(decoding.length_buckets)),
+    for (key, value) in [
+        ("data.vocabulary", json!(data.vocabulary)),
+        ("model.encoder", json!(model.encoder)),
+        ("model.decoder", json!(model.decoder)),
+        ("model.activation", json!(model.activation)),
+        ("model.attention.projections", json!(model.attention.projections)),
+        ("model.attention.score", json!(model.attention.score)),
+        ("model.attention.span", json!(model.attention.span)),
+        ("model.feed_forward", json!(model.feed_forward)),
+        ("model.residual", json!(model.residual)),
+        ("model.softmax_bias", json!(model.softmax_bias)),
+        ("decoding.early_stopping", json!(decoding.early_stopping)),
+        ("decoding.length_buckets", json!(decoding.length_buckets)),
     ] {
-        tree[section][key] = value;
+        *key.split('.').fold(&mut tree, |table, name| &mut table[name]) = value;
     }
     tree
 }
 
-/// Every setting that has a value and can change a result, by key, but the seed.
+/// Every setting that has a value and can change a result, by key, but the seed. What the parts of the model do not read is
+/// left out.
 pub fn settings_by_key(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
     let tree = all_settings(experiment);
@@ -35,7 +43,8 @@ pub fn settings_by_key(experiment: &Experiment) -> Settings {
         let Some(table) = tree.get(section).and_then(Value::as_object) else { continue };
         settings.extend(settings_of(section, table).into_iter().map(|(key, value)| (key, value.clone())));
     }
-    settings.retain(|key, value| key != "training.seed" && !value.is_null());
+    let unread: Vec<&str> = unread(&experiment.model).into_iter().map(|unread| unread.key).collect();
+    settings.retain(|key, value| key != "training.seed" && !value.is_null() && !unread.contains(&key.as_str()));
     settings
 }
 
@@ -68,6 +77,8 @@ mod tests {
                 "model.d_v",
                 "model.embedding_multiple",
                 "model.embedding_rows",
+                "model.recurrent.attention_width",
+                "model.recurrent.residual_from",
                 "training.clip_norm",
                 "training.early_stopping_patience",
                 "training.packed_length",

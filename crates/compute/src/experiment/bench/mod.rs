@@ -135,13 +135,14 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
 /// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench`], and of a model that the other program does not know.
 pub fn export_updates(
     experiment: &Experiment,
     data_root: &Path,
     folder: &Path,
     count: usize,
 ) -> Result<Exported> {
+    peer_export::check_model(&experiment.model)?;
     peer_export::check_place(folder)?;
     let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let device = device::open(&experiment.run)?;

@@ -54,13 +54,14 @@ pub fn rows(table: &ResultTable) -> Result<String> {
         record.extend(settings.iter().map(|key| setting(row.layout.settings.get(*key))));
         if table.form == Form::Table3 {
             let all = &row.layout.hyperparameters;
+            let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
             record.extend([
-                all.layers.to_string(),
+                size(all.layers.map(|layers| layers as i64)),
                 all.d_model.to_string(),
-                all.d_ff.to_string(),
-                all.heads.to_string(),
-                all.d_k.to_string(),
-                all.d_v.to_string(),
+                size(all.d_ff),
+                size(all.heads),
+                size(all.d_k),
+                size(all.d_v),
                 all.dropout.to_string(),
                 all.label_smoothing.to_string(),
                 all.steps.to_string(),

@@ -155,8 +155,8 @@ mod tests {
     fn table(form: Form) -> ResultTable {
         let (mut layout, results) = example();
         layout.form = form;
-        layout.rows[1].hyperparameters.heads = 1;
-        (layout.rows[1].hyperparameters.d_k, layout.rows[1].hyperparameters.d_v) = (512, 512);
+        layout.rows[1].hyperparameters.heads = Some(1);
+        (layout.rows[1].hyperparameters.d_k, layout.rows[1].hyperparameters.d_v) = (Some(512), Some(512));
         let mut table = ResultTable::new(&layout, &results).unwrap();
         table.rows[1].cells[3].comparison = Some(Comparison {
             base: "base".into(),
