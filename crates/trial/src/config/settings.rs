@@ -44,7 +44,8 @@ pub fn settings_by_key(experiment: &Experiment) -> Settings {
         settings.extend(settings_of(section, table).into_iter().map(|(key, value)| (key, value.clone())));
     }
     let unread: Vec<&str> = unread(&experiment.model).into_iter().map(|unread| unread.key).collect();
-    settings.retain(|key, value| key != "training.seed" && !value.is_null() && !unread.contains(&key.as_str()));
+    settings
+        .retain(|key, value| key != "training.seed" && !value.is_null() && !unread.contains(&key.as_str()));
     settings
 }
 
