@@ -5,6 +5,7 @@
 
 use super::canonical_json::hash;
 use super::experiment::Experiment;
+use super::settings::all_settings;
 use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
@@ -164,8 +165,9 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
     });
     let mut keys = Vec::new();
     add_changed_keys("", Some(&old), Some(&new), &mut keys);
-    // The values as they are stated: a setting that another one switches on did not change itself.
-    let stated = [json(before), json(now)];
+    // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
+    // its default.
+    let stated = [all_settings(before), all_settings(now)];
     let change = |key: String| {
         let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
         Change { key, before, now }
@@ -460,6 +462,11 @@ mod tests {
         assert_eq!(
             of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
             "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
+        );
+        // What files leave out has its default.
+        assert_eq!(
+            of(|e| e.model.activation = Activation::Swiglu),
+            "model.activation changed from \"relu\" to \"swiglu\""
         );
         // What the identity leaves out is no reason.
         assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");

@@ -2,8 +2,8 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
-//! nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other,
+//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`idle_settings`] which
+//! settings change nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other,
 //! [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
 
 mod canonical_json;
@@ -19,6 +19,7 @@ mod mismatch;
 mod other_names;
 pub mod parse;
 mod schema_shape;
+pub mod settings;
 pub mod subsections;
 pub mod toml_tree;
 pub mod unread_keys;
