@@ -35,7 +35,9 @@ fn a_grid_has_a_column_for_each_setting_that_varies_in_every_form() {
     assert!(lines[0].starts_with(" learning_  dropout  beam  n "), "{shown}");
     assert!(lines[1].starts_with("rate_scale ") && lines[1].contains(" perplexity"), "{shown}");
     assert!(lines[3].starts_with("       0.5      0.0     1  2  "), "{shown}");
-    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+    // Notes below the table are broken where there is a terminal.
+    let mut of_table = lines.iter().take_while(|line| !line.starts_with('±'));
+    assert!(of_table.all(|line| line.chars().count() <= 80), "{shown}");
     assert!(shown.contains("In every row: parameters ×10⁶ 0.01, steps 4, position=none."), "{shown}");
     for column in ["row", "what changed", "position"] {
         assert!(!lines[..3].concat().contains(column), "{column} in\n{shown}");

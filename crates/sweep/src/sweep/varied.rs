@@ -63,7 +63,10 @@ mod tests {
         expand(TrialPurpose::Train, &SweepSpec::load(&path).unwrap(), &[]).unwrap()
     }
 
-    fn found(sweep: &str) -> (Vec<(String, bool)>, Vec<Value>, Vec<Option<String>>) {
+    /// Names of the settings with whether they are columns; the values of each row; the name that is left of each row.
+    type Found = (Vec<(String, bool)>, Vec<Value>, Vec<Option<String>>);
+
+    fn found(sweep: &str) -> Found {
         let trials = rows(sweep);
         let (settings, values) = varied(&trials.iter().collect::<Vec<_>>());
         (

@@ -34,6 +34,9 @@ pub struct PivotTable {
     notes: Vec<Note>,
 }
 
+/// What the rows of a panel share beside the two settings: the part of their labels that is no setting, and the others.
+type Shared = (Option<String>, RowSettings);
+
 /// The rows that share everything but the two settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Panel {
@@ -91,13 +94,13 @@ impl PivotTable {
             .cloned()
             .collect();
         let values = values(table.rows.iter(), &columns.key);
-        let rest = |row: &Row| -> (Option<String>, RowSettings) {
+        let rest = |row: &Row| -> Shared {
             let of_row = &row.layout.settings;
             let values =
                 others.iter().filter_map(|one| Some((one.key.clone(), of_row.get(&one.key)?.clone())));
             (row.layout.name.clone(), values.collect())
         };
-        let mut groups: Vec<((Option<String>, RowSettings), Vec<&Row>)> = Vec::new();
+        let mut groups: Vec<(Shared, Vec<&Row>)> = Vec::new();
         for row in &table.rows {
             let key = rest(row);
             match groups.iter_mut().find(|(known, _)| *known == key) {
@@ -114,36 +117,33 @@ impl PivotTable {
                 rows.name, columns.name
             )));
         }
-        let panel =
-            |((name, settings), rows_of_panel): ((Option<String>, RowSettings), Vec<&Row>)| -> Result<Panel> {
-                let mut lines = Vec::new();
-                for value in self::values(rows_of_panel.iter().copied(), &rows.key) {
-                    let mut cells: Vec<Option<PivotCell>> = vec![None; values.len()];
-                    let of_line = rows_of_panel
-                        .iter()
-                        .filter(|row| row.layout.settings.get(&rows.key) == value.as_ref());
-                    for row in of_line {
-                        let place = values
-                            .iter()
-                            .position(|one| one.as_ref() == row.layout.settings.get(&columns.key));
-                        let place = place.and_then(|place| cells.get_mut(place));
-                        let cell = PivotCell {
-                            row: row.layout.label.clone(),
-                            finished: row.finished,
-                            wanted: row.layout.seeds.len(),
-                            cell: row.cells[at].clone(),
-                        };
-                        if let Some(other) = place.and_then(|place| place.replace(cell)) {
-                            return Err(Error::user(format!(
-                                "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
-                                other.row, row.layout.label
-                            )));
-                        }
+        let panel = |((name, settings), rows_of_panel): (Shared, Vec<&Row>)| -> Result<Panel> {
+            let mut lines = Vec::new();
+            for value in self::values(rows_of_panel.iter().copied(), &rows.key) {
+                let mut cells: Vec<Option<PivotCell>> = vec![None; values.len()];
+                let of_line =
+                    rows_of_panel.iter().filter(|row| row.layout.settings.get(&rows.key) == value.as_ref());
+                for row in of_line {
+                    let place =
+                        values.iter().position(|one| one.as_ref() == row.layout.settings.get(&columns.key));
+                    let place = place.and_then(|place| cells.get_mut(place));
+                    let cell = PivotCell {
+                        row: row.layout.label.clone(),
+                        finished: row.finished,
+                        wanted: row.layout.seeds.len(),
+                        cell: row.cells[at].clone(),
+                    };
+                    if let Some(other) = place.and_then(|place| place.replace(cell)) {
+                        return Err(Error::user(format!(
+                            "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
+                            other.row, row.layout.label
+                        )));
                     }
-                    lines.push(PivotLine { value, cells });
                 }
-                Ok(Panel { name, settings, lines })
-            };
+                lines.push(PivotLine { value, cells });
+            }
+            Ok(Panel { name, settings, lines })
+        };
         let panels: Vec<Panel> = groups.into_iter().map(panel).collect::<Result<_>>()?;
         let metric = table.columns[at].clone();
         let notes = notes(table, at, &panels);
