@@ -4,8 +4,8 @@
     pip install torch==2.11.0 numpy
     python3 scripts/make_parity_fixtures.py
 
-`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`;
-gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
+parts `torch_recurrent.py`; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import torch_recurrent
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/model"
@@ -78,10 +79,10 @@ def summary(tensor):
     }
 
 
-def make(changes):
-    model_config = MODEL | {k: v for k, v in changes.items() if k in MODEL}
+def make(changes, build=Transformer, settings=MODEL):
+    model_config = settings | {k: v for k, v in changes.items() if k in settings}
     training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
-    model = Transformer(model_config, VOCABULARY, longest=32).eval()
+    model = build(model_config, VOCABULARY, longest=32).eval()
     with torch.no_grad():
         for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
@@ -133,7 +134,7 @@ def make(changes):
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "vocabulary": VOCABULARY,
         "pairs": PAIRS,
-        "model": {key: value for key, value in model_config.items() if value is not None},
+        "model": torch_recurrent.without_absent(model_config),
         "training": training,
         "outputs": outputs,
         "gradients": first_gradients,
@@ -147,9 +148,12 @@ def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, changes in CASES.items():
+    recurrent = (torch_recurrent.Model, torch_recurrent.MODEL)
+    cases = [(name, changes, (Transformer, MODEL)) for name, changes in CASES.items()]
+    cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
+    for name, changes, (build, settings) in cases:
         # One line a tensor, so that a diff shows which one moved.
-        text = json.dumps(make(changes), separators=(",", ":")).replace('},"', '},\n"')
+        text = json.dumps(make(changes, build, settings), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")
         print(f"{name}: {len(text)} bytes")
 

@@ -541,8 +541,9 @@ class Transformer(nn.Module):
         return self.logits(self.decode(target, *self.encode(source)))
 
     def end_update(self):
-        for module in self.encoder.batch_norms() + self.decoder.batch_norms():
-            module.end_update()
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.end_update()
 
     def paths(self):
         """(path in ablate, parameter) of every parameter."""

@@ -62,6 +62,30 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     assert_same_results(&whole, &resumed);
 }
 
+#[test]
+fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
+    let recurrent = || {
+        let workshop = Workshop::new();
+        let text = workshop.text("tiny.toml").replace(
+            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
+            "encoder = \"recurrent\"\ndecoder = \"recurrent\"\nd_model = 16\nrecurrent = { cell = \"lstm\", hidden = 12 }\n",
+        );
+        workshop.write("tiny.toml", &text);
+        workshop
+    };
+    let whole = recurrent();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let attention = whole.text("results/tiny/seed-1/attention.json");
+    assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
+    let resumed = killed_often(&[9, 22], recurrent);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    for file in FILES.into_iter().filter(|file| *file != "positions.json") {
+        let path = format!("results/tiny/seed-1/{file}");
+        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
+    }
+    assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
+}
+
 /// Running statistics are as much of a training's state as weights are, and the random blocks of attention follow from the
 /// seed.
 #[test]

@@ -151,32 +151,48 @@ fn key_names(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The keys of a section of experiments.
-fn section_keys(section: &str) -> Vec<String> {
-    let experiment = schema("experiment");
-    let definition = experiment["properties"][section]["allOf"][0]["$ref"].as_str().unwrap();
-    let keys = &experiment.pointer(definition.trim_start_matches('#')).unwrap()["properties"];
-    keys.as_object().unwrap().keys().cloned().collect()
+/// The sections of experiments with their keys; a section inside of another comes after it.
+fn sections() -> Vec<(String, Vec<String>)> {
+    fn add(schema: &Value, table: &Value, path: &str, found: &mut Vec<(String, Vec<String>)>) {
+        let keys = table["properties"].as_object().unwrap();
+        if !path.is_empty() {
+            found.push((path.to_string(), keys.keys().cloned().collect()));
+        }
+        for (key, value) in keys {
+            let reference = value["allOf"][0]["$ref"].as_str().unwrap_or_default().trim_start_matches('#');
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match schema.pointer(reference) {
+                Some(definition) if !reference.is_empty() && definition.get("properties").is_some() => {
+                    add(schema, definition, &below, found);
+                }
+                _ => {}
+            }
+        }
+    }
+    let (schema, mut found) = (schema("experiment"), Vec::new());
+    add(&schema, &schema, "", &mut found);
+    found
 }
-
-const SECTIONS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
 
 #[test]
 fn the_reference_has_every_key_with_type_default_and_meaning() {
     let pages = texts(&root().join("docs/reference"));
     let mut count = 0;
-    for section in SECTIONS {
-        let page = &pages[&format!("{section}.md")];
-        for key in section_keys(section) {
+    for (section, keys) in sections() {
+        let page = &pages[&format!("{}.md", section.split('.').next().unwrap())];
+        // Below the heading of the section, which of a whole page is its first.
+        let (_, text) = page.split_once(&format!("# `[{section}]`\n")).unwrap_or_else(|| panic!("{section}"));
+        let text = text.split("\n## `[").next().unwrap();
+        for key in keys {
             let lines: Vec<&str> =
-                page.lines().filter(|line| line.starts_with(&format!("| `{key}` |"))).collect();
+                text.lines().filter(|line| line.starts_with(&format!("| `{key}` |"))).collect();
             assert_eq!(lines.len(), 1, "{section}.{key}: {lines:?}");
             let cells: Vec<&str> = lines[0].split(" | ").collect();
             assert!(cells.len() >= 4 && cells.iter().all(|cell| cell.len() > 1), "{}", lines[0]);
             count += 1;
         }
     }
-    assert!(count > 50, "{count}");
+    assert!(count > 60, "{count}");
     let all: String = pages.values().map(String::as_str).collect();
     let mut names = BTreeSet::new();
     KINDS.iter().for_each(|kind| key_names(&schema(kind), &mut names));
@@ -246,19 +262,21 @@ fn every_word_of_ours_beside_those_of_other_tools_exists() {
     let words = our_words();
     assert!(words.len() > 120, "{}", words.len());
     let sweep = schema("sweep");
+    let sections = sections();
+    // A section inside of another comes after it.
+    let section_of = |word: &str| {
+        let inside = |section: &str| word.strip_prefix(section)?.strip_prefix('.').map(str::to_string);
+        sections.iter().rev().find_map(|(section, keys)| Some((section, keys, inside(section)?)))
+    };
     let files_of_runs = std::fs::read_to_string(root().join("docs/results.md")).unwrap();
     for word in words {
         if word.starts_with("ablate ") {
             check_command(&word);
-        } else if let Some((section, key)) =
-            word.split_once('.').filter(|(section, _)| SECTIONS.contains(section))
-        {
+        } else if let Some((section, keys, key)) = section_of(&word) {
             match key.split_once(" = ") {
                 // A setting with a value.
                 Some(_) => accepts("experiment", &format!("base = \"b.toml\"\n[{section}]\n{key}")),
-                None => {
-                    assert!(section_keys(section).iter().any(|known| known == key), "{word} is no key");
-                }
+                None => assert!(keys.contains(&key), "{word} is no key"),
             }
         } else if let Some((table, rest)) = word.split_once("] ").filter(|_| word.starts_with('[')) {
             // A table of a sweep with keys.
@@ -266,7 +284,7 @@ fn every_word_of_ours_beside_those_of_other_tools_exists() {
         } else if word.starts_with('[') {
             let name = word.trim_matches(['[', ']']);
             assert!(
-                sweep["properties"].get(name).is_some() || SECTIONS.contains(&name),
+                sweep["properties"].get(name).is_some() || sections.iter().any(|(own, _)| own == name),
                 "{word} is no table"
             );
         } else if word.contains(" = ") {

@@ -320,7 +320,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
     workshop
         .run(&["table", "de.toml", "--out", "x"])
         .expect(2)
-        .says("--out is for the table of several sweeps");
+        .says("--out is for the table of several sweeps, or a part of one");
 }
 
 #[test]

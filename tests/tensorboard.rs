@@ -124,6 +124,52 @@ fn attention_is_recorded_of_the_layers_and_heads_that_are_asked_for() {
         .says("run.attention_layers = [0] is out of range");
 }
 
+/// A recurrent decoder attends in one layer with one head, and a recurrent encoder does not attend.
+#[test]
+fn the_alignments_of_a_recurrent_decoder_are_its_one_map() {
+    let workshop = Workshop::new();
+    let train = |name: &str, sets: &[&str]| {
+        let parts = ["model.encoder=recurrent", "model.decoder=recurrent", "model.recurrent.hidden=12"];
+        let own = ["training.steps=20", "run.attention_sentences=2", "run.attention_statistics=3"];
+        let sets = [&parts[..], &own, sets].concat();
+        let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+        let words: Vec<&str> = ["train", "tiny.toml", "--name", name].into_iter().chain(sets).collect();
+        workshop.run(&words).expect(0);
+        let attention = workshop.text(format!("results/{name}/seed-1/attention.json"));
+        serde_json::from_str::<serde_json::Value>(&attention).unwrap()
+    };
+    // By code that takes one step after the other, and by code that takes all at once.
+    for (name, set) in [("steps", "input_feeding=readout"), ("at-once", "input_feeding=none")] {
+        let attention = train(name, &[&format!("model.recurrent.{set}")]);
+        for sentence in attention["sentences"].as_array().unwrap() {
+            let [map] = &sentence["maps"].as_array().unwrap()[..] else { panic!("{sentence}") };
+            assert_eq!((&map["kind"], &map["layer"], &map["head"]), (&"cross".into(), &1.into(), &1.into()));
+            let length = |side: &str| sentence[side].as_array().unwrap().len();
+            let rows = map["weights"].as_array().unwrap();
+            assert_eq!(rows.len(), length("target"));
+            for row in rows {
+                let row = row.as_array().unwrap();
+                let sum: f64 = row.iter().map(|weight| weight.as_f64().unwrap()).sum();
+                assert!(row.len() == length("source") && (sum - 1.0).abs() < 0.005, "{sum}");
+            }
+        }
+        let run = format!("results/{name}/seed-1");
+        let events = events(&workshop, &run);
+        for sentence in 1..=2 {
+            let tag = format!("attention encoder-decoder/layer 1 head 1 sentence {sentence}");
+            assert_eq!(count(&events, &tag), 1, "{name}");
+        }
+        assert_eq!(count(&events, "attention encoder/") + count(&events, "attention decoder/"), 0);
+        let metrics = workshop.text(format!("{run}/metrics.csv"));
+        assert!(metrics.contains("attention/cross_1_entropy") && !metrics.contains("attention/encoder"));
+    }
+    let attention = train("none", &["model.recurrent.attention=none"]);
+    for sentence in attention["sentences"].as_array().unwrap() {
+        assert_eq!(sentence["maps"].as_array().unwrap().len(), 0);
+    }
+    assert_eq!(count(&events(&workshop, "results/none/seed-1"), "attention encoder-decoder"), 0);
+}
+
 const SWEEP: &str = r#"
 base = "tiny.toml"
 seeds = [1, 2]

@@ -1,6 +1,6 @@
 //! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
 
-use super::weights::Scope;
+use super::weights::{Scope, Start};
 use super::{ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
 
@@ -13,6 +13,8 @@ pub struct Embeddings {
     source: Tensor,
     target: Tensor,
     softmax: Tensor,
+    /// Of the softmax: [V].
+    bias: Option<Tensor>,
     factor: f64,
 }
 
@@ -22,9 +24,10 @@ impl Embeddings {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
             [source, target, source.max(target)].map(|size| config.rows(size));
-        let matrix = |name: &str, rows: i64| {
-            scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
+        let of_width = |name: &str, rows: i64, width: i64| {
+            scope.child(name).variable("weight", &[rows, width], init::embedding(config))
         };
+        let matrix = |name: &str, rows: i64| of_width(name, rows, config.d_model);
         let (source, target, softmax) = match config.tying {
             Tying::All => {
                 let shared = matrix("shared", shared_rows);
@@ -35,10 +38,16 @@ impl Embeddings {
                 (source, shared.shallow_clone(), shared)
             }
             Tying::None => {
-                (matrix("source", source_rows), matrix("target", target_rows), matrix("softmax", target_rows))
+                let softmax_width = config.softmax_width();
+                let [source, target] =
+                    [("source", source_rows), ("target", target_rows)].map(|(name, rows)| matrix(name, rows));
+                (source, target, of_width("softmax", target_rows, softmax_width))
             }
         };
-        Embeddings { source, target, softmax, factor: (config.d_model as f64).sqrt() }
+        let bias = config
+            .softmax_bias
+            .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
+        Embeddings { source, target, softmax, bias, factor: (config.d_model as f64).sqrt() }
     }
 
     /// # Shapes
@@ -58,8 +67,13 @@ impl Embeddings {
         &self.source
     }
 
-    /// The matrix before the softmax [V, D]; it has no bias and is not scaled.
+    /// The matrix before the softmax [V, W], not scaled.
     pub fn softmax(&self) -> &Tensor {
         &self.softmax
+    }
+
+    /// What is added to its scores, [V].
+    pub fn softmax_bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 }

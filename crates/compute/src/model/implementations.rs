@@ -6,8 +6,8 @@
 
 use super::init::Attends;
 use super::{
-    Activation, AttentionConfig, CausalSpan, Initialisation, ModelConfig, Norm, NormKind, Position,
-    Projections, Score, Span, Tying,
+    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm,
+    NormKind, Position, Projections, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -35,6 +35,8 @@ pub struct Implementations {
     pub marian: Serves,
     /// A `TransformerSpec` of CTranslate2.
     pub ctranslate2: Serves,
+    /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
+    pub torch_peer: Serves,
 }
 
 impl Implementations {
@@ -44,10 +46,14 @@ impl Implementations {
         decoding_kernels: Ok(()),
         marian: Ok(()),
         ctranslate2: Ok(()),
+        torch_peer: Ok(()),
     };
 
     pub fn of(config: &ModelConfig) -> Self {
         let ModelConfig {
+            encoder,
+            decoder,
+            softmax_bias,
             activation,
             feed_forward,
             residual,
@@ -73,9 +79,13 @@ impl Implementations {
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
+            // Of parts that no other implementation takes.
+            recurrent: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
-        of_feed_forward(*feed_forward)
+        of_parts(*encoder, *decoder)
+            .and(of_softmax_bias(*softmax_bias))
+            .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
             .and(of_residual(*residual))
             .and(of_position(*position))
@@ -107,7 +117,34 @@ impl Implementations {
             decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
             marian: self.marian.and(other.marian),
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
+            torch_peer: self.torch_peer.and(other.torch_peer),
         }
+    }
+}
+
+/// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
+fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
+    let encoder = match encoder {
+        EncoderKind::SelfAttention => Implementations::ALL,
+        EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
+    };
+    encoder.and(match decoder {
+        DecoderKind::SelfAttention => Implementations::ALL,
+        DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+    })
+}
+
+fn without_parts(setting: &'static str) -> Implementations {
+    without_programs(setting, "both of its parts are stacks of self-attention")
+}
+
+fn of_softmax_bias(softmax_bias: bool) -> Implementations {
+    match softmax_bias {
+        false => Implementations::ALL,
+        true => without_programs(
+            "model.softmax_bias = true",
+            "this program writes no bias of the softmax into it",
+        ),
     }
 }
 
@@ -142,6 +179,11 @@ fn of_residual(residual: bool) -> Implementations {
             without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
         }
     }
+}
+
+/// The same, and the Transformer in Python torch does not know it either.
+fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
+    Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 /// A setting that neither Marian nor CTranslate2's Transformer knows, and what they do instead.
@@ -232,6 +274,7 @@ fn of_score(score: Score, key: &'static str) -> Implementations {
                 decoding_kernels: unknown,
                 marian: unknown,
                 ctranslate2: unknown,
+                torch_peer: Ok(()),
             }
         }
     }
@@ -271,6 +314,7 @@ fn of_full_spans_alone(setting: &'static str) -> Implementations {
         decoding_kernels: unknown,
         marian: unknown,
         ctranslate2: unknown,
+        torch_peer: Ok(()),
     }
 }
 
@@ -286,5 +330,15 @@ mod tests {
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+    }
+
+    #[test]
+    fn toolkits_take_no_recurrent_part_and_fast_paths_serve_the_other_one() {
+        let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..Default::default() };
+        let found = Implementations::of(&hybrid);
+        assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.torch_peer.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
     }
 }

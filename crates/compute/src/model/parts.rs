@@ -4,11 +4,12 @@
 //! [`DecoderPart`] for the hidden states behind the next tokens. Every encoder works with every decoder, so a new kind of
 //! part is a file with its implementation and an arm of [`encoder`] or [`decoder`].
 
-use super::ModelConfig;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::mode::Mode;
+use super::recurrent::{RecurrentDecoder, RecurrentEncoder, State};
 use super::weights::Scope;
+use super::{DecoderKind, EncoderKind, ModelConfig};
 use std::fmt::Debug;
 use tch::Tensor;
 
@@ -23,6 +24,8 @@ pub struct Encoded {
     pub mask: Tensor,
     /// Real tokens of each source, [B]; empty where rows hold several sentences.
     pub lengths: Vec<i64>,
+    /// The last state of each layer of a recurrent encoder; none of others.
+    pub(super) last: Vec<State>,
 }
 
 /// How sources stand in the rows of a batch.
@@ -115,10 +118,16 @@ pub trait DecodingState {
 
 /// The encoder that the configuration chooses, its weights below `scope`.
 pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
-    Box::new(Encoder::build(scope, config))
+    match config.encoder {
+        EncoderKind::SelfAttention => Box::new(Encoder::build(scope, config)),
+        EncoderKind::Recurrent => Box::new(RecurrentEncoder::build(scope, config)),
+    }
 }
 
 /// The decoder that the configuration chooses, its weights below `scope`.
 pub fn decoder(scope: &Scope, config: &ModelConfig) -> Box<dyn DecoderPart> {
-    Box::new(Decoder::build(scope, config))
+    match config.decoder {
+        DecoderKind::SelfAttention => Box::new(Decoder::build(scope, config)),
+        DecoderKind::Recurrent => Box::new(RecurrentDecoder::build(scope, config)),
+    }
 }

@@ -4,8 +4,7 @@ use super::section::{Section, file_name, part_name, spoken};
 use super::subject::{Report, Trial, signature};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
-use crate::config::subsections::settings_of;
-use crate::experiment::settings::all_settings;
+use crate::config::settings::settings_by_key;
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::summary::Summary;
@@ -97,18 +96,7 @@ pub const UNSET: &str = "unset";
 
 /// Every stated setting that can change a result but the seed.
 pub fn stated(experiment: &Experiment) -> Settings {
-    let mut settings = Settings::new();
-    let value = all_settings(experiment);
-    for section in ["data", "model", "training", "decoding"] {
-        let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
-        for (key, value) in settings_of(section, table) {
-            let text = cell_text(value);
-            if key != "training.seed" && text != "null" {
-                settings.insert(key, text);
-            }
-        }
-    }
-    settings
+    settings_by_key(experiment).into_iter().map(|(key, value)| (key, cell_text(&value))).collect()
 }
 
 /// Numbers by size, if all are; else in the order of the sweep, once each.

@@ -4,7 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::{AttentionConfig, ModelConfig};
+use crate::model::{AttentionConfig, ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
 pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -37,12 +37,7 @@ pub fn experiment() -> Schema {
 /// Adds the defaults that configurations do not write to the sections of the schema of experiments.
 fn add_unwritten_defaults(schema: &mut Schema) {
     for (section, keys) in sections(&mut SchemaSettings::draft07().into_generator()) {
-        let definition = section.split('.').try_fold(String::new(), |definition, name| {
-            let reference =
-                schema.pointer(&format!("{definition}/properties/{name}/allOf/0/$ref"))?.as_str()?;
-            Some(reference.trim_start_matches('#').to_string())
-        });
-        let Some(definition) = definition else { continue };
+        let Some(definition) = definition_of(schema, section) else { continue };
         for (key, own) in keys {
             let place = format!("{definition}/properties/{key}");
             let target = schema.pointer_mut(&place).and_then(Value::as_object_mut);
@@ -52,6 +47,14 @@ fn add_unwritten_defaults(schema: &mut Schema) {
             }
         }
     }
+}
+
+/// The place of the definition of a section, or of a section inside of another, in the schema of experiments.
+fn definition_of(schema: &Schema, section: &str) -> Option<String> {
+    section.split('.').try_fold(String::new(), |place, name| {
+        let reference = schema.pointer(&format!("{place}/properties/{name}/allOf/0/$ref"))?.as_str()?;
+        Some(reference.trim_start_matches('#').to_string())
+    })
 }
 
 /// The schema of recipe files.
@@ -84,11 +87,12 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 6] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 7] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
         ("model.attention", properties(generator, &AttentionConfig::default())),
+        ("model.recurrent", properties(generator, &RecurrentConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),
         ("decoding", properties(generator, &DecodingConfig::default())),
         ("run", properties(generator, &RunConfig::default())),
@@ -203,6 +207,9 @@ mod tests {
         assert_eq!(default("DecodingConfig/properties/early_stopping"), Some(false.into()));
         assert_eq!(default("AttentionConfig/properties/span"), Some("full".into()));
         assert_eq!(default("ModelConfig/properties/d_k"), None);
+        for (section, _) in sections(&mut SchemaSettings::draft07().into_generator()) {
+            assert!(definition_of(&schema, section).is_some(), "{section}");
+        }
         assert_eq!(
             recipe().pointer("/properties/data/properties/vocabulary/default"),
             Some(&"shared".into())

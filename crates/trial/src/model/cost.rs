@@ -4,55 +4,17 @@
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
+pub use super::forward_flops::{BatchShape, ForwardFlops};
+
+use super::recurrent::cost as recurrent;
 use super::span_work::SpanWork;
 use super::{
-    Activation, ModelConfig, Norm, NormKind, Position, Projections, Score, Span, Tying, VocabularySizes,
+    Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Projections, Score, Span,
+    Tying, VocabularySizes,
 };
-use serde::{Deserialize, Serialize};
 
 /// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
 pub const T5_BUCKETS: i64 = 32;
-
-/// The shape of one micro-batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchShape {
-    /// Rows, each of one sentence pair unless several are packed: B.
-    pub pairs: u64,
-    /// Padded length of the sources, end of sentence counted: S.
-    pub source: u64,
-    /// Padded length of the targets, end of sentence counted: T.
-    pub target: u64,
-    /// Target positions that are no padding and so are scored against the vocabulary: N.
-    pub scored: u64,
-}
-
-/// Operations of one pass forward, term by term.
-///
-/// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct ForwardFlops {
-    /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
-    /// vectors of relative positions.
-    pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
-    /// multiplies by a matrix of its own.
-    pub attention: f64,
-    pub feed_forward: f64,
-    /// Hidden states times the matrix before the softmax.
-    pub logits: f64,
-}
-
-impl ForwardFlops {
-    pub fn total(&self) -> f64 {
-        self.projections + self.attention + self.feed_forward + self.logits
-    }
-
-    /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients
-    /// of A and of B: every factor here is or depends on a trained number.
-    pub fn training(&self) -> f64 {
-        3.0 * self.total()
-    }
-}
 
 /// The cost of a model of one configuration and vocabulary.
 #[derive(Debug, Clone)]
@@ -76,9 +38,9 @@ impl<'a> Cost<'a> {
         self.config.rows(self.vocabulary.target)
     }
 
-    /// Columns of the matrix before the softmax: D.
+    /// Columns of the matrix before the softmax: W.
     pub fn width(&self) -> i64 {
-        self.config.d_model
+        self.config.softmax_width()
     }
 
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
@@ -100,16 +62,45 @@ impl<'a> Cost<'a> {
 
 /// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
 fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
-    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
+    let d_model = config.d_model;
     let VocabularySizes { source, target } = vocabulary;
-    let rows = match config.tying {
-        Tying::All => config.rows(source.max(target)),
-        Tying::Decoder => config.rows(source) + config.rows(target),
-        Tying::None => config.rows(source) + 2 * config.rows(target),
+    let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
+    let shared_rows = config.rows(source.max(target));
+    let (embeddings, softmax_rows) = match config.tying {
+        Tying::All => (shared_rows * d_model, shared_rows),
+        Tying::Decoder => ((source_rows + target_rows) * d_model, target_rows),
+        Tying::None => {
+            let softmax = target_rows * config.softmax_width();
+            ((source_rows + target_rows) * d_model + softmax, target_rows)
+        }
     };
+    let bias = if config.softmax_bias { softmax_rows } else { 0 };
+    let between = match states_are_mapped(config) {
+        true => config.encoder_width() * d_model + d_model,
+        false => 0,
+    };
+    let [of_encoder, of_decoder] = self_attention_parameters(config);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_parameters(config),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_parameters(config),
+    };
+    (embeddings + bias + encoder + between + decoder) as u64
+}
+
+/// Whether a linear map stands between the encoder's states and a decoder of self-attention.
+fn states_are_mapped(config: &ModelConfig) -> bool {
+    config.decoder == DecoderKind::SelfAttention && config.encoder_width() != config.d_model
+}
+
+/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
+    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
     let positions = match config.position {
-        // A table for each side.
-        Position::Learned => 2 * learned_positions,
+        Position::Learned => learned_positions * d_model,
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Relative(_)
@@ -118,20 +109,19 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         | Position::T5
         | Position::None => 0,
     };
-    // A bias for each bucket and head of the encoder's scores and of the decoder's.
-    let biases_of_buckets = if config.position == Position::T5 { 2 * T5_BUCKETS * heads } else { 0 };
-    // Of self-attention, in each layer of encoder and decoder: vectors for keys and for values, which the heads share.
-    let relative = 2 * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
+    // A bias for each bucket and head of the scores.
+    let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
+    // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
+    let relative = relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let settings = &config.attention;
-    let scores =
-        2 * score_parameters(settings.score, config) + score_parameters(settings.cross_score(), config);
+    let projections = projection_parameters(config);
+    let itself = projections + score_parameters(settings.score, config);
+    let cross = projections + score_parameters(settings.cross_score(), config);
     // Of self-attention in each layer of the encoder: mixtures of keys and of values.
     let mixtures = match settings.span {
         Span::Linformer(count) => 2 * count * learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
     };
-    // A layer of the encoder has one attention and one of the decoder two.
-    let attention = 3 * projection_parameters(config) + scores + mixtures;
     let feed_forward = match (config.feed_forward, config.inner_width()) {
         (false, _) => 0,
         // The gate is one more matrix of the same shape, with biases of its own.
@@ -147,10 +137,12 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         Norm::Post => 0,
         Norm::Pre => one_norm,
     };
-    // Each sub-layer has one.
-    let norms = if config.feed_forward { 5 } else { 3 };
-    let layer = attention + 2 * feed_forward + norms * one_norm + relative;
-    ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + 2 * end) as u64
+    // Each sub-layer has one: a layer of the encoder has one attention and one of the decoder two.
+    let others = if config.feed_forward { 1 } else { 0 };
+    [(itself + mixtures, 1), (itself + cross, 2)].map(|(attention, sublayers)| {
+        let layer = attention + feed_forward + (sublayers + others) * one_norm + relative;
+        positions + biases_of_buckets + config.layers as i64 * layer + end
+    })
 }
 
 /// Of one attention layer: query, key and value, and the output.
@@ -176,20 +168,47 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
-    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
-    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
-    let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
-        attentions(config, shape).iter().map(|attention| of(attention, config)).sum()
+    let [of_encoder, of_decoder] = self_attention_forward(config, shape);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+    };
+    let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
+    let between = match states_are_mapped(config) {
+        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
+        false => 0.0,
     };
     ForwardFlops {
-        projections: layers * sum(Attention::projections),
-        attention: layers * sum(Attention::products),
-        feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
-        logits: 2.0 * d_model * rows as f64 * scored,
+        projections: encoder.projections + decoder.projections + between,
+        attention: encoder.attention + decoder.attention,
+        feed_forward: encoder.feed_forward + decoder.feed_forward,
+        recurrent: encoder.recurrent + decoder.recurrent,
+        logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
     }
+}
+
+/// One pass forward of a stack of self-attention: as an encoder, and as a decoder.
+fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardFlops; 2] {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
+    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
+    let of = |attentions: &[Attention], words: f64| {
+        let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
+            attentions.iter().map(|attention| of(attention, config)).sum()
+        };
+        ForwardFlops {
+            projections: layers * sum(Attention::projections),
+            attention: layers * sum(Attention::products),
+            feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * words,
+            ..Default::default()
+        }
+    };
+    let attentions = attentions(config, shape);
+    [of(&attentions[..1], pairs * source), of(&attentions[1..], pairs * target)]
 }
 
 /// One attention layer at work on a batch.
@@ -328,12 +347,24 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let feed_forward = model.inner_width() as f64
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
-    let attention: f64 = attentions(model, shape).iter().map(|attention| attention.kept(model)).sum();
-    let others = sources * (residual + last_residual + feed_forward)
-        + targets * (2.0 * residual + last_residual + feed_forward);
+    let [itself, own, cross] = attentions(model, shape);
+    let layers = model.layers as f64;
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => {
+            layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
+        }
+        EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+    };
+    let decoder = match model.decoder {
+        DecoderKind::SelfAttention => {
+            let others = targets * (2.0 * residual + last_residual + feed_forward);
+            layers * (own.kept(model) + cross.kept(model) + others)
+        }
+        DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+    };
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (attention + others) + embedded + 3.0 * scored * d_model
+    encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
 }
 
 /// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
@@ -353,9 +384,16 @@ fn kept_of_activation(activation: Activation) -> f64 {
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
-    let largest =
-        attentions(model, shape).iter().map(|attention| attention.passing(model)).fold(0.0, f64::max);
-    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64) + largest
+    let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
+    let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => others + itself,
+        EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+    };
+    encoder.max(match model.decoder {
+        DecoderKind::SelfAttention => others + own.max(cross),
+        DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,16 @@
 
 pub mod attention;
 pub mod cost;
+mod forward_flops;
 mod left_out;
+pub mod recurrent;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
+pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
-use left_out::{is_default, is_true};
+use left_out::{beyond_defaults, is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// What reads the source; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub encoder: EncoderKind,
+    /// What writes the target; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub decoder: DecoderKind,
     /// Number of layers of the encoder, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
@@ -80,9 +89,37 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub softmax_bias: bool,
     /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
+    /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub recurrent: RecurrentConfig,
+}
+
+/// What reads the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
+    Recurrent,
+}
+
+/// What writes the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderKind {
+    /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
+    Recurrent,
 }
 
 /// How the model encodes word order (§3.5).
@@ -183,6 +220,8 @@ pub enum Initialisation {
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
+            encoder: EncoderKind::default(),
+            decoder: DecoderKind::default(),
             layers: 6,
             d_model: 512,
             d_ff: 2048,
@@ -205,7 +244,9 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            softmax_bias: false,
             attention: AttentionConfig::default(),
+            recurrent: RecurrentConfig::default(),
         }
     }
 }
@@ -264,6 +305,32 @@ impl ModelConfig {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Width of the encoder's states: E.
+    pub fn encoder_width(&self) -> i64 {
+        match self.encoder {
+            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Recurrent => self.recurrent.encoder_width(),
+        }
+    }
+
+    /// Width of the hidden states that meet the softmax matrix: W.
+    pub fn softmax_width(&self) -> i64 {
+        match self.decoder {
+            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
+        }
+    }
+
+    /// Whether either part is a stack of self-attention.
+    pub fn has_self_attention(&self) -> bool {
+        self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is recurrent.
+    pub fn has_recurrence(&self) -> bool {
+        self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
     }
 
     /// Whether the number of learned positions has any effect.

@@ -4,6 +4,7 @@ use super::hyperparameters::Hyperparameters;
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, on_sets};
 use super::published::Published;
 use super::trial_result::TrialResult;
+use super::varied::{RowSettings, VariedSetting};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub enum Form {
 /// What the sweep says about its table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
+    /// The sweep's name.
+    pub sweep: String,
     pub form: Form,
     /// Of [`columns`]; empty: those usual for the form.
     pub columns: Vec<String>,
@@ -53,6 +56,8 @@ pub struct Layout {
     pub base: Option<String>,
     /// Operations a second of a card, or of a thread of a processor, by the device's name, in 10¹².
     pub peak_tflops: BTreeMap<String, f64>,
+    /// The settings that differ among rows.
+    pub settings: Vec<VariedSetting>,
     /// In the sweep's order.
     pub rows: Vec<RowLayout>,
 }
@@ -63,6 +68,8 @@ pub struct RowLayout {
     pub label: String,
     /// The label without the section's: what rows of several language pairs share.
     pub system: String,
+    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    pub name: Option<String>,
     /// Languages: `en-de`.
     pub pair: String,
     pub group: Option<String>,
@@ -70,6 +77,8 @@ pub struct RowLayout {
     pub paper: Option<String>,
     /// (key, value in TOML)
     pub changes: Vec<(String, String)>,
+    /// Its values of [`Layout::settings`].
+    pub settings: RowSettings,
     pub hyperparameters: Hyperparameters,
     /// Every seed that the row should have.
     pub seeds: Vec<u64>,
