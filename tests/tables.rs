@@ -104,7 +104,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
         json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
             .clone();
     assert_eq!(planned.as_f64().unwrap(), counted);
-    assert!(csv.starts_with("row,group,changes,finished,seeds,model.layers,"), "{csv}");
+    assert!(csv.starts_with("row,group,changes,finished,seeds,model.position,model.layers,"), "{csv}");
     assert!(
         markdown.contains("**not judged: below 5 BLEU**")
             && markdown.contains("Welch's t-test")
