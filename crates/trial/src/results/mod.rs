@@ -7,6 +7,7 @@ pub mod comparison;
 #[doc(hidden)]
 pub mod examples;
 pub mod hyperparameters;
+pub mod importance;
 pub mod index;
 pub mod judge;
 pub mod metric;
