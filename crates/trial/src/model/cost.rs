@@ -75,7 +75,7 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         }
     };
     let bias = if config.softmax_bias { softmax_rows } else { 0 };
-    let between = match states_are_mapped(config) {
+    let between = match config.maps_encoder_states() {
         true => config.encoder_width() * d_model + d_model,
         false => 0,
     };
@@ -89,11 +89,6 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         DecoderKind::Recurrent => recurrent::decoder_parameters(config),
     };
     (embeddings + bias + encoder + between + decoder) as u64
-}
-
-/// Whether a linear map stands between the encoder's states and a decoder of self-attention.
-fn states_are_mapped(config: &ModelConfig) -> bool {
-    config.decoder == DecoderKind::SelfAttention && config.encoder_width() != config.d_model
 }
 
 /// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
@@ -178,7 +173,7 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
     };
     let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
-    let between = match states_are_mapped(config) {
+    let between = match config.maps_encoder_states() {
         true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
         false => 0.0,
     };

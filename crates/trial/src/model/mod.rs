@@ -315,6 +315,12 @@ impl ModelConfig {
         }
     }
 
+    /// Whether a linear map stands between the encoder's states and the decoder. A decoder of self-attention reads states
+    /// as wide as its own; a recurrent one reads states of any width.
+    pub fn maps_encoder_states(&self) -> bool {
+        self.decoder == DecoderKind::SelfAttention && self.encoder_width() != self.d_model
+    }
+
     /// Width of the hidden states that meet the softmax matrix: W.
     pub fn softmax_width(&self) -> i64 {
         match self.decoder {
