@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/parity/model/*.json: what Python torch computes for each variant of the model, in float64.
 
-    pip install torch==2.11.0 numpy
-    python3 scripts/make_parity_fixtures.py
+    pip install torch==2.11.0 numpy transformers==5.23.0
+    python3 scripts/make_parity_fixtures.py [CASE…]
 
-`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`;
-gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, or
+Hugging Face's by `torch_gpt.py` where a case says so; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -21,11 +21,13 @@ absolute values, first numbers, and projection: the sum of its products with
 import json
 import math
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/model"
@@ -81,17 +83,16 @@ def summary(tensor):
 def make(changes):
     model_config = MODEL | {k: v for k, v in changes.items() if k in MODEL}
     training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
-    model = Transformer(model_config, VOCABULARY, longest=32).eval()
+    peer = Gpt if changes.get("peer") == "gpt" else Transformer
+    model = peer(model_config, VOCABULARY, longest=32).eval()
     with torch.no_grad():
         for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
     source, shifted, target = collate(PAIRS)
     tokens = int((target != PAD).sum())
-    encoded, mask = model.encode(source)
-    outputs = {
-        "encoder": summary(encoded[source != PAD]),
-        "logits": summary(model(source, shifted)[target != PAD]),
-    }
+    outputs = {"logits": summary(model(source, shifted)[target != PAD])}
+    if model.reads:
+        outputs["encoder"] = summary(model.encode(source)[0][source != PAD])
     evaluation_loss = (cross_entropy(model(source, shifted), target, 0.0) / tokens).item()
     # ablate's updates have two micro-batches. Only batch normalisation makes a difference between them and one.
     parts = [PAIRS[:2], PAIRS[2:]] if model_config["norm_kind"] == "batch" else [PAIRS]
@@ -130,7 +131,8 @@ def make(changes):
             first_statistics = {path: summary(buffer) for path, buffer in model.buffer_paths()}
     of_batch_norm = {"evaluation_loss": evaluation_loss, "first_statistics": first_statistics}
     return {
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        | model.versions,
         "vocabulary": VOCABULARY,
         "pairs": PAIRS,
         "model": {key: value for key, value in model_config.items() if value is not None},
@@ -148,6 +150,8 @@ def main():
     torch.use_deterministic_algorithms(True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, changes in CASES.items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         # One line a tensor, so that a diff shows which one moved.
         text = json.dumps(make(changes), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")

@@ -21,7 +21,7 @@ use ablate::error::Result;
 use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
-use ablate::model::{EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position, Tying};
+use ablate::model::{self, Initialisation, ModelConfig, Network, Norm, Position, Tying};
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
 use ablate::task::pairs::likelihood;
@@ -230,9 +230,9 @@ fn models() -> Vec<(String, ModelConfig)> {
     models
 }
 
-fn build(config: &ModelConfig, seed: u64, kind: Kind) -> EncoderDecoder {
+fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Box<dyn Network> {
     tch::set_num_threads(1);
-    EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu)
+    model::build(config, VOCABULARY, seed, kind, Device::Cpu)
 }
 
 /// Writes the losses down.
@@ -263,14 +263,14 @@ impl Monitor for Losses {
 
 /// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
 /// at last the loss of another text.
-fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, Vec<f64>) {
+fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>, Vec<f64>) {
     let (_folder, store) = store(30, 8, 3);
     let (_dev_folder, dev) = self::store(8, 8, 4);
     let model = build(config, training.seed, ablate::model::Kinds::from(training.precision).weights);
     let mut adam = Adam::build(training, model.weights());
     let mut losses = Losses(Vec::new());
     let trainer = Trainer {
-        model: &model,
+        model: &*model,
         config: training,
         batches: &Pairs::of(&store, training),
         checkpoints: None,
@@ -281,7 +281,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, V
     let start = Progress::default();
     let end = trainer.run(&mut adam, start, &mut losses).unwrap();
     assert!(end.epoch > 0);
-    losses.0.push(likelihood(&model, &dev, 40).unwrap().loss());
+    losses.0.push(likelihood(&*model, &dev, 40).unwrap().loss());
     (model, losses.0)
 }
 
@@ -360,7 +360,7 @@ fn translations_in_float32() {
                 ..Default::default()
             };
             let stop = StopFlag::never();
-            let found = translate(&model, &decoding, VOCABULARY, &sources, 1, &stop, &mut |_| ()).unwrap();
+            let found = translate(&*model, &decoding, VOCABULARY, &sources, 1, &stop, &mut |_| ()).unwrap();
             let found: Vec<Value> = found
                 .into_iter()
                 .map(|mut best| best.swap_remove(0))

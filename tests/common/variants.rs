@@ -6,7 +6,7 @@ use ablate::model::{AttentionConfig, ModelConfig, Position, Projections, Score, 
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
-pub const MODEL_KEYS: &str = "accepted: layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
+pub const MODEL_KEYS: &str = "accepted: encoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple, attention";
 

@@ -1,7 +1,7 @@
 //! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
 
 use super::weights::Scope;
-use super::{ModelConfig, Tying, VocabularySizes, init};
+use super::{EncoderKind, ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
 
 /// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
@@ -17,7 +17,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// A matrix that both sides share has a row for every id of either.
+    /// A matrix that both sides share has a row for every id of either. Without an encoder nothing reads a source, and the
+    /// source's matrix is the target's.
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
@@ -25,16 +26,24 @@ impl Embeddings {
         let matrix = |name: &str, rows: i64| {
             scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
         };
-        let (source, target, softmax) = match config.tying {
-            Tying::All => {
+        let (source, target, softmax) = match (config.encoder, config.tying) {
+            (EncoderKind::None, tying) => {
+                let target = matrix("target", target_rows);
+                let softmax = match tying {
+                    Tying::All | Tying::Decoder => target.shallow_clone(),
+                    Tying::None => matrix("softmax", target_rows),
+                };
+                (target.shallow_clone(), target, softmax)
+            }
+            (EncoderKind::SelfAttention, Tying::All) => {
                 let shared = matrix("shared", shared_rows);
                 (shared.shallow_clone(), shared.shallow_clone(), shared)
             }
-            Tying::Decoder => {
+            (EncoderKind::SelfAttention, Tying::Decoder) => {
                 let (source, shared) = (matrix("source", source_rows), matrix("target", target_rows));
                 (source, shared.shallow_clone(), shared)
             }
-            Tying::None => {
+            (EncoderKind::SelfAttention, Tying::None) => {
                 (matrix("source", source_rows), matrix("target", target_rows), matrix("softmax", target_rows))
             }
         };

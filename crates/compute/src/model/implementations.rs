@@ -6,8 +6,8 @@
 
 use super::init::Attends;
 use super::{
-    Activation, AttentionConfig, CausalSpan, Initialisation, ModelConfig, Norm, NormKind, Position,
-    Projections, Score, Span, Tying,
+    Activation, AttentionConfig, CausalSpan, EncoderKind, Initialisation, ModelConfig, Norm, NormKind,
+    Position, Projections, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -48,6 +48,7 @@ impl Implementations {
 
     pub fn of(config: &ModelConfig) -> Self {
         let ModelConfig {
+            encoder,
             activation,
             feed_forward,
             residual,
@@ -75,7 +76,8 @@ impl Implementations {
             activation_dropout: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
-        of_feed_forward(*feed_forward)
+        of_encoder(*encoder)
+            .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
             .and(of_residual(*residual))
             .and(of_position(*position))
@@ -107,6 +109,16 @@ impl Implementations {
             decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
             marian: self.marian.and(other.marian),
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
+        }
+    }
+}
+
+/// The kernels of attention serve each layer by itself, whatever layers there are.
+fn of_encoder(encoder: EncoderKind) -> Implementations {
+    match encoder {
+        EncoderKind::SelfAttention => Implementations::ALL,
+        EncoderKind::None => {
+            without_toolkits("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
         }
     }
 }
@@ -286,5 +298,9 @@ mod tests {
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+        let decoder_only = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
+        let found = Implementations::of(&decoder_only);
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
     }
 }

@@ -1,4 +1,4 @@
-//! Which settings of attention contradict others of the model.
+//! Which settings of the parts and of attention contradict others of the model.
 
 use super::experiment::setting_text;
 use crate::model::{AttentionConfig, CausalSpan, ModelConfig, Position, Projections, Score, Span};
@@ -12,8 +12,35 @@ pub struct Conflict {
     pub help: &'static str,
 }
 
-/// The first settings of attention that no model can have together.
+/// Settings of an encoder, or of the attention to it, where there is none.
+fn without_encoder(config: &ModelConfig) -> Option<Conflict> {
+    let AttentionConfig { cross_score, span, .. } = config.attention;
+    let (key, value, what) = match (cross_score, span) {
+        _ if config.has_encoder() => return None,
+        (Some(score), _) => (
+            "model.attention.cross_score",
+            setting_text(&score),
+            "is the score of the attention to an encoder",
+        ),
+        (None, Span::Linformer(_) | Span::BigBird { .. }) => (
+            "model.attention.span",
+            setting_text(&span),
+            "sees what follows a position, and so is for encoders",
+        ),
+        (None, Span::Full | Span::Local(_)) => return None,
+    };
+    Some(Conflict {
+        key,
+        message: format!("{key} = {value} {what}, and there is none with model.encoder = \"none\""),
+        help: "leave it out; model.attention.score and model.attention.decoder_span are the decoder's",
+    })
+}
+
+/// The first settings that no model can have together.
 pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
+    if let Some(conflict) = without_encoder(config) {
+        return Some(conflict);
+    }
     let AttentionConfig { score, projections, span, .. } = config.attention;
     let unprojected: &[(&str, i64)] = match projections {
         Projections::Separate | Projections::SharedQueryKey => &[],

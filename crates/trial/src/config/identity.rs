@@ -7,7 +7,7 @@ use super::experiment::Experiment;
 use crate::data::{Corpus, FilePair};
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Projections};
+use crate::model::{ModelConfig, NormKind, Projections, Tying};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -97,6 +97,9 @@ fn normalised(experiment: &Experiment) -> Experiment {
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
         same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+    }
+    if !same.model.has_encoder() && same.model.tying == Tying::Decoder {
+        same.model.tying = Tying::All;
     }
     same.model.attention = same.model.attention.without_repetitions();
     if same.model.attention.projections == Projections::None {
@@ -275,7 +278,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::{Activation, CausalSpan, Position, Score, Span};
+    use crate::model::{Activation, CausalSpan, EncoderKind, Position, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -342,6 +345,11 @@ mod tests {
         };
         let alone = attention_alone(|_| ());
         assert_ne!(alone, original);
+        let language_model = |tying| {
+            identity(&changed(|e| (e.model.encoder, e.model.tying) = (EncoderKind::None, tying)), "f")
+        };
+        assert_eq!(language_model(Tying::All), language_model(Tying::Decoder));
+        assert_ne!(language_model(Tying::All), language_model(Tying::None));
         let same: [fn(&mut Experiment); 3] = [
             |e| e.model.d_ff = 7,
             |e| e.model.activation = Activation::Geglu,
@@ -353,7 +361,8 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 16] = [
+        let different: [fn(&mut Experiment); 17] = [
+            |e| e.model.encoder = EncoderKind::None,
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,

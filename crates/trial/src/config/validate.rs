@@ -47,7 +47,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     all([
         checks.label(experiment),
-        checks.data(data).and_then(|()| checks.translates(data)),
+        checks.data(data).and_then(|()| checks.translates(data, model)),
         checks.model(model),
         checks.training(training, data),
         checks.decoding(decoding),
@@ -138,14 +138,26 @@ impl Checks<'_> {
         }
     }
 
-    fn translates(&self, data: &DataConfig) -> Checked {
+    fn translates(&self, data: &DataConfig, model: &ModelConfig) -> Checked {
         if !data.recipe.is_running_text() {
-            return Ok(());
+            return self.reads_a_source(data, model);
         }
         let name = &data.recipe.name;
         let message =
             format!("data.recipe: {name} is running text for a language model, but this model translates");
         Err(self.mistake("data.recipe", message, "choose a recipe of sentence pairs"))
+    }
+
+    /// Sentence pairs are for a model that reads their sources.
+    fn reads_a_source(&self, data: &DataConfig, model: &ModelConfig) -> Checked {
+        if model.has_encoder() {
+            return Ok(());
+        }
+        let name = &data.recipe.name;
+        let message = format!(
+            "model.encoder = \"none\" makes a language model, which reads no source, but data.recipe: {name} has sentence pairs"
+        );
+        Err(self.mistake("model.encoder", message, "leave it out, or choose a recipe of running text"))
     }
 
     fn model(&self, model: &ModelConfig) -> Checked {

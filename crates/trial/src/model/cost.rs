@@ -102,14 +102,18 @@ impl<'a> Cost<'a> {
 fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     let &ModelConfig { d_model, heads, learned_positions, .. } = config;
     let VocabularySizes { source, target } = vocabulary;
-    let rows = match config.tying {
-        Tying::All => config.rows(source.max(target)),
-        Tying::Decoder => config.rows(source) + config.rows(target),
-        Tying::None => config.rows(source) + 2 * config.rows(target),
+    let encoders = i64::from(config.has_encoder());
+    let stacks = 1 + encoders;
+    let rows = match (config.has_encoder(), config.tying) {
+        (true, Tying::All) => config.rows(source.max(target)),
+        (true, Tying::Decoder) => config.rows(source) + config.rows(target),
+        (true, Tying::None) => config.rows(source) + 2 * config.rows(target),
+        (false, Tying::All | Tying::Decoder) => config.rows(target),
+        (false, Tying::None) => 2 * config.rows(target),
     };
     let positions = match config.position {
         // A table for each side.
-        Position::Learned => 2 * learned_positions,
+        Position::Learned => stacks * learned_positions,
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Relative(_)
@@ -119,19 +123,19 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         | Position::None => 0,
     };
     // A bias for each bucket and head of the encoder's scores and of the decoder's.
-    let biases_of_buckets = if config.position == Position::T5 { 2 * T5_BUCKETS * heads } else { 0 };
+    let biases_of_buckets = if config.position == Position::T5 { stacks * T5_BUCKETS * heads } else { 0 };
     // Of self-attention, in each layer of encoder and decoder: vectors for keys and for values, which the heads share.
-    let relative = 2 * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
+    let relative = stacks * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let settings = &config.attention;
-    let scores =
-        2 * score_parameters(settings.score, config) + score_parameters(settings.cross_score(), config);
+    let scores = stacks * score_parameters(settings.score, config)
+        + encoders * score_parameters(settings.cross_score(), config);
     // Of self-attention in each layer of the encoder: mixtures of keys and of values.
     let mixtures = match settings.span {
         Span::Linformer(count) => 2 * count * learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
     };
-    // A layer of the encoder has one attention and one of the decoder two.
-    let attention = 3 * projection_parameters(config) + scores + mixtures;
+    // A layer of a stack has one attention to itself, and one of the decoder, where there is an encoder, one to that.
+    let attention = (stacks + encoders) * projection_parameters(config) + scores + encoders * mixtures;
     let feed_forward = match (config.feed_forward, config.inner_width()) {
         (false, _) => 0,
         // The gate is one more matrix of the same shape, with biases of its own.
@@ -148,9 +152,9 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         Norm::Pre => one_norm,
     };
     // Each sub-layer has one.
-    let norms = if config.feed_forward { 5 } else { 3 };
-    let layer = attention + 2 * feed_forward + norms * one_norm + relative;
-    ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + 2 * end) as u64
+    let norms = stacks + encoders + if config.feed_forward { stacks } else { 0 };
+    let layer = attention + stacks * feed_forward + norms * one_norm + relative;
+    ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + stacks * end) as u64
 }
 
 /// Of one attention layer: query, key and value, and the output.
@@ -175,10 +179,15 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     }
 }
 
-fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+/// Tokens of the sources, of the targets and of the scored positions; without an encoder no source is read.
+fn tokens(config: &ModelConfig, shape: &BatchShape) -> [f64; 3] {
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
+    [if config.has_encoder() { pairs * source } else { 0.0 }, pairs * target, scored]
+}
+
+fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+    let [sources, targets, scored] = tokens(config, shape);
     let (layers, d_model) = (config.layers as f64, config.d_model as f64);
     let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
     let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
@@ -204,8 +213,8 @@ struct Attention {
     work: SpanWork,
 }
 
-/// The attention layers of an encoder layer and a decoder layer.
-fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
+/// The attention layers of an encoder layer, if there is one, and a decoder layer.
+fn attentions(config: &ModelConfig, shape: &BatchShape) -> Vec<Attention> {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let settings = &config.attention;
     let itself = |length: f64, work: SpanWork| Attention {
@@ -219,6 +228,11 @@ fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
             mixed: pairs * work.mixed,
         },
     };
+    let decoder = itself(target, SpanWork::of_decoder(settings.decoder_span(), target));
+    if !config.has_encoder() {
+        return vec![decoder];
+    }
+    let encoder = itself(source, SpanWork::of_encoder(settings.span, source));
     let cross = Attention {
         score: settings.cross_score(),
         vectors: 0.0,
@@ -226,9 +240,7 @@ fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
         keys: pairs * source,
         work: SpanWork { scores: pairs * target * source, copied: 0.0, mixed: 0.0 },
     };
-    let encoder = SpanWork::of_encoder(settings.span, source);
-    let decoder = SpanWork::of_decoder(settings.decoder_span(), target);
-    [itself(source, encoder), itself(target, decoder), cross]
+    vec![encoder, decoder, cross]
 }
 
 impl Attention {
@@ -314,9 +326,7 @@ fn relative_vectors(config: &ModelConfig) -> f64 {
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
+    let [sources, targets, scored] = tokens(model, shape);
     let d_model = model.d_model as f64;
     let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
     // The norm's input, centred under batch normalisation, its output, and the mask.
@@ -329,8 +339,9 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
     let attention: f64 = attentions(model, shape).iter().map(|attention| attention.kept(model)).sum();
+    let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
     let others = sources * (residual + last_residual + feed_forward)
-        + targets * (2.0 * residual + last_residual + feed_forward);
+        + targets * (of_attentions * residual + last_residual + feed_forward);
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
     model.layers as f64 * (attention + others) + embedded + 3.0 * scored * d_model
@@ -351,15 +362,15 @@ fn kept_of_activation(activation: Activation) -> f64 {
 }
 
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
-    let longer = source.max(target);
+    let [sources, targets, _] = tokens(model, shape);
     let largest =
         attentions(model, shape).iter().map(|attention| attention.passing(model)).fold(0.0, f64::max);
-    pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64) + largest
+    sources.max(targets) * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64) + largest
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::EncoderKind;
     use super::*;
 
     #[test]
@@ -379,6 +390,47 @@ mod tests {
         let long = forward(&config, 100, &BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
         assert_eq!(long.attention, 2.0 * short.attention);
         assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
+    }
+
+    /// L(12 d² + 13 d) + (V + T) d with L 12, d 768, V 40,478 and T 512: the number that Hugging Face's
+    /// `OpenAIGPTLMHeadModel` counts for Radford et al. 2018, and the shapes of the released weights add up to.
+    #[test]
+    fn gpt_has_its_number_of_parameters() {
+        let gpt = ModelConfig {
+            encoder: EncoderKind::None,
+            layers: 12,
+            d_model: 768,
+            d_ff: 3_072,
+            heads: 12,
+            position: Position::Learned,
+            learned_positions: 512,
+            ..Default::default()
+        };
+        assert_eq!(Cost::of(&gpt, 40_478).parameters(), 116_534_784);
+        let untied = ModelConfig { tying: Tying::None, ..gpt.clone() };
+        assert_eq!(Cost::of(&untied, 40_478).parameters(), 116_534_784 + 40_478 * 768);
+        // Training: 6 · 12 L d² + 12 L n d + 6 V d a token, where attention computes what its mask hides as well.
+        let flops = Cost::of(&gpt, 40_478).forward(&BatchShape {
+            pairs: 64,
+            source: 0,
+            target: 512,
+            scored: 64 * 512,
+        });
+        let a_token =
+            6.0 * 12.0 * 12.0 * 768.0 * 768.0 + 12.0 * 12.0 * 512.0 * 768.0 + 6.0 * 40_478.0 * 768.0;
+        assert_eq!(flops.training(), a_token * 64.0 * 512.0);
+    }
+
+    /// What is kept of a batch does not depend on sources that nothing reads.
+    #[test]
+    fn without_an_encoder_no_source_costs_anything() {
+        let config = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
+        let cost = Cost::of(&config, 100);
+        let [with, without] = [9, 0].map(|source| BatchShape { pairs: 2, source, target: 10, scored: 20 });
+        assert_eq!(cost.forward(&with), cost.forward(&without));
+        assert_eq!((cost.kept(&with), cost.passing(&with)), (cost.kept(&without), cost.passing(&without)));
+        let both = Cost::of(&ModelConfig::default(), 100).kept(&BatchShape { source: 10, ..with });
+        assert!(cost.kept(&with) < both / 2.0);
     }
 
     fn base(activation: Activation) -> ModelConfig {

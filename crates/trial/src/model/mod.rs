@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Number of layers of the encoder, and of the decoder: the paper's N.
+    /// The part that reads the source; `self_attention` if absent.
+    #[serde(skip_serializing_if = "EncoderKind::is_default")]
+    pub encoder: EncoderKind,
+    /// Number of layers of the encoder, if there is one, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
     pub d_model: i64,
@@ -82,6 +85,18 @@ pub struct ModelConfig {
     pub attention: AttentionConfig,
 }
 
+/// The part that reads the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// A stack of self-attention and feed-forward layers, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// There is none, and the decoder has no attention to one: a language model, which predicts each token of a text from
+    /// those before it (Radford et al. 2018, §3.1).
+    None,
+}
+
 /// How the model encodes word order (§3.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +122,8 @@ pub enum Position {
     None,
 }
 
-/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder there are
+/// two matrices, which `all` and `decoder` share alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
@@ -180,6 +196,7 @@ pub enum Initialisation {
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
+            encoder: EncoderKind::SelfAttention,
             layers: 6,
             d_model: 512,
             d_ff: 2048,
@@ -210,6 +227,12 @@ impl Default for ModelConfig {
 /// For settings that are left out of files while they have their default, true.
 fn is_true(value: &bool) -> bool {
     *value
+}
+
+impl EncoderKind {
+    fn is_default(&self) -> bool {
+        *self == EncoderKind::default()
+    }
 }
 
 impl Activation {
@@ -270,6 +293,14 @@ impl ModelConfig {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
+    }
+
+    /// Whether there is an encoder.
+    pub fn has_encoder(&self) -> bool {
+        match self.encoder {
+            EncoderKind::SelfAttention => true,
+            EncoderKind::None => false,
+        }
     }
 
     /// Whether the number of learned positions has any effect.
