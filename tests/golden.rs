@@ -13,7 +13,7 @@
 mod common;
 
 use ablate::config::RESULT_VERSION;
-use ablate::data::batch::{Batching, epoch_batches};
+use ablate::data::batch::{Batching, block_batches, epoch_batches};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
@@ -171,6 +171,13 @@ fn orders_of_batches() {
             let value = json!({"micro_batches": batches.len(), "first": batches[0], "blake3": hash});
             cases.insert(format!("{name}, seed {seed}, epoch {epoch}"), value);
         }
+    }
+    for (seed, epoch) in [(1, 0), (1, 1), (2, 0)] {
+        let batches = block_batches(&small, seed, epoch, 60);
+        let bytes: Vec<u8> = batches.iter().flatten().flat_map(|block| block.to_le_bytes()).collect();
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        let value = json!({"micro_batches": batches.len(), "first": batches[0], "blake3": hash});
+        cases.insert(format!("blocks, seed {seed}, epoch {epoch}"), value);
     }
     hold("batch_orders", 0.0, cases);
 }

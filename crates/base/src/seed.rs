@@ -25,6 +25,8 @@ pub enum Purpose {
     HoldOut,
     /// Blocks that a block sees at random; the counter is the [`place`] of the attention layer.
     RandomBlocks,
+    /// Tokens that a language model writes by chance; the counter is the token's number.
+    Writing,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -66,12 +68,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 9] = {
+    const PURPOSES: [Purpose; 10] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks => purpose,
+                | HoldOut | RandomBlocks | Writing => purpose,
             }
         }
         [
@@ -84,6 +86,7 @@ mod tests {
             listed(Sampling),
             listed(HoldOut),
             listed(RandomBlocks),
+            listed(Writing),
         ]
     };
 

@@ -6,7 +6,7 @@ use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// One micro-batch as the model takes it.
 #[derive(Debug)]
@@ -167,6 +167,35 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
     })
 }
 
+/// The blocks of running text that `indices` names: inputs are the block's tokens shifted right behind `<s>`, and every token
+/// is a target. There are no sources: [B, 0].
+///
+/// # Panics
+/// As [`collate`].
+pub fn collate_blocks(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
+    let blocks: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.target(i as usize))).collect();
+    let width = blocks.iter().map(Vec::len).max().expect("a batch has blocks");
+    let mut inputs = vec![i64::from(PAD); blocks.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (row, block) in blocks.iter().enumerate() {
+        let start = row * width;
+        let before = [i64::from(BOS)].into_iter().chain(block.iter().copied());
+        inputs[start..].iter_mut().zip(before.take(block.len())).for_each(|(input, id)| *input = id);
+        positions.extend((start..start + block.len()).map(|p| p as i64));
+        outputs.extend_from_slice(block);
+    }
+    Ok(Batch {
+        source: Tensor::zeros([blocks.len() as i64, 0], (Kind::Int64, device)),
+        source_tokens: 0,
+        source_lengths: vec![0; blocks.len()],
+        target_input: Tensor::from_slice(&inputs).view([blocks.len() as i64, width as i64]).to_device(device),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
 /// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
 pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
     let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
@@ -182,4 +211,25 @@ pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
 
 fn ids(tokens: &[u32]) -> Vec<i64> {
     tokens.iter().map(|&t| i64::from(t)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::StoreWriter;
+
+    #[test]
+    fn a_block_is_predicted_token_by_token_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.store");
+        let mut writer = StoreWriter::create(&path, 20, [0; 32]).unwrap();
+        [&[5, 6, 7, 8][..], &[9, 10]].iter().try_for_each(|block| writer.push(&[], block)).unwrap();
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let batch = collate_blocks(&store, &[1, 0], Device::Cpu).unwrap();
+        assert_eq!(batch.target_input, Tensor::from_slice2(&[[1i64, 9, 0, 0], [1, 5, 6, 7]]));
+        assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
+        assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));
+        assert_eq!((batch.target_tokens, batch.source_tokens, batch.source.size()), (6, 0, vec![2, 0]));
+    }
 }

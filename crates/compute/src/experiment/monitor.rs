@@ -133,7 +133,9 @@ impl Monitor for RunMonitor<'_> {
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
         let Work { experiment, task, data, stores, stop, .. } = *self.work;
-        let output = task.output(model, data, &stores.dev, Split::Dev, stop)?;
+        // Settings that ask for it of a task without scores are refused.
+        let Some(written) = task.written() else { return Ok(()) };
+        let output = written.output(model, data, &stores.dev, Split::Dev, stop)?;
         for score in &output.scores {
             let tag = tag(DEV, score.metric);
             self.telemetry.metric(step, &tag, score.value)?;

@@ -195,6 +195,23 @@ impl Prepared {
         sources.map(|ids| if blank(&ids) { Vec::new() } else { ids }).collect()
     }
 
+    /// Token ids of running text, as it is prepared: line by line, each with its end.
+    pub fn encode_text(&self, text: &str) -> Vec<u32> {
+        let (mut ids, mut cache) = (Vec::new(), EncodeCache::default());
+        for line in text.split_inclusive('\n') {
+            let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
+            let line = format!("{}{end}", self.forms[1].apply(body));
+            self.tokenizers.target().encode_into(&line, &mut cache, &mut ids);
+        }
+        ids
+    }
+
+    /// The running text that ids stand for: what [`encode_text`](Self::encode_text) was given.
+    pub fn decode_text(&self, ids: &[u32]) -> String {
+        // Every line has a blank before it, of which the tokenizer takes the first line's.
+        self.tokenizers.target().decode(ids).replace("\n ", "\n")
+    }
+
     /// The text that a model's ids stand for: one line, detokenised where the corpus was tokenised.
     pub fn decode_target(&self, ids: &[u32]) -> String {
         let text = self.tokenizers.target().decode(ids);

@@ -17,6 +17,9 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut translated = Vec::new();
     for row in report.rows() {
         let Some((trial, record)) = runs(row).next() else { continue };
+        if !record.has_translations() {
+            continue;
+        }
         let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
         translated.push((trial, record, lines));
     }

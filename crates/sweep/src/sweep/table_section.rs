@@ -3,7 +3,7 @@
 use super::combine::about_row;
 use super::settings::mistake;
 use super::spec::SweepSpec;
-use super::trial::Trial;
+use super::trial::{Trial, tasks};
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class};
@@ -39,6 +39,7 @@ pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
         published,
         base: base(spec, trials).map(String::from),
         peak_tflops: spec.table.peak_tflops.clone(),
+        tasks: tasks(trials),
         rows,
     })
 }

@@ -7,9 +7,9 @@ use super::subsections::settings_of;
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Projections};
-use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
+use crate::train::{TaskKind, TrainingConfig};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,23 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
         }
     }
-    if decoding.beam == 1 {
+    if experiment.task() == TaskKind::LanguageModelling {
+        for key in [
+            "decoding.beam",
+            "decoding.length_penalty",
+            "decoding.length_penalty_form",
+            "decoding.early_stopping",
+            "decoding.max_extra_length",
+            "decoding.length_buckets",
+            "decoding.batch_tokens",
+        ] {
+            let name = &data.recipe.name;
+            let message = format!(
+                "{key} has no effect: data.recipe: {name} is running text, and nothing is translated"
+            );
+            found.push(Idle { key, message, help: "leave it out".into(), off: true });
+        }
+    } else if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));
         }

@@ -19,6 +19,7 @@ pub mod subsections;
 pub mod toml_tree;
 pub mod validate;
 mod validate_recipe;
+mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{

@@ -10,7 +10,7 @@ use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
-use crate::train::TrainingConfig;
+use crate::train::{TaskKind, TrainingConfig};
 use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
@@ -47,7 +47,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     all([
         checks.label(experiment),
-        checks.data(data).and_then(|()| checks.translates(data, model)),
+        checks.data(data).and_then(|()| checks.task(experiment)),
         checks.model(model),
         checks.training(training, data),
         checks.decoding(decoding),
@@ -136,28 +136,6 @@ impl Checks<'_> {
             Some(label) if !is_directory_name(label) => Err(self.unsafe_name("label", label)),
             _ => Ok(()),
         }
-    }
-
-    fn translates(&self, data: &DataConfig, model: &ModelConfig) -> Checked {
-        if !data.recipe.is_running_text() {
-            return self.reads_a_source(data, model);
-        }
-        let name = &data.recipe.name;
-        let message =
-            format!("data.recipe: {name} is running text for a language model, but this model translates");
-        Err(self.mistake("data.recipe", message, "choose a recipe of sentence pairs"))
-    }
-
-    /// Sentence pairs are for a model that reads their sources.
-    fn reads_a_source(&self, data: &DataConfig, model: &ModelConfig) -> Checked {
-        if model.has_encoder() {
-            return Ok(());
-        }
-        let name = &data.recipe.name;
-        let message = format!(
-            "model.encoder = \"none\" makes a language model, which reads no source, but data.recipe: {name} has sentence pairs"
-        );
-        Err(self.mistake("model.encoder", message, "leave it out, or choose a recipe of running text"))
     }
 
     fn model(&self, model: &ModelConfig) -> Checked {
@@ -304,6 +282,9 @@ impl Checks<'_> {
         let ModelConfig { d_model, learned_positions, .. } = experiment.model;
         if experiment.model.has_learned_positions() {
             let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
+            if experiment.task() == TaskKind::LanguageModelling {
+                return self.blocks(learned_positions, longest);
+            }
             let needed = longest.saturating_add(1).saturating_add(extra);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
                 let message = format!(
@@ -366,6 +347,9 @@ impl Checks<'_> {
 
     /// The longest sentence fits into a row of a batch.
     fn rows(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
+        if data.recipe.is_running_text() {
+            return self.rows_of_blocks(training, data);
+        }
         let longest = data.max_length.saturating_add(1);
         if training.micro_batch_tokens < longest {
             let message = format!(

@@ -7,6 +7,7 @@ use crate::data::tokenizer::largest_vocabulary;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
+use crate::train::TaskKind;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -22,9 +23,10 @@ pub struct DataLimits {
 /// Sizes of prepared text.
 #[derive(Debug, Clone)]
 struct Texts {
-    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
-    longest: [(Split, usize); 2],
-    /// Target tokens of the training text with the ends of sentences.
+    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of. No
+    /// block of running text is longer than the settings say.
+    longest: Option<[(Split, usize); 2]>,
+    /// Target tokens of an epoch of the training text: with the ends of sentences, which running text has none of.
     target_tokens: u64,
 }
 
@@ -40,9 +42,12 @@ impl DataLimits {
         };
         let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
         let train = data.split_unverified(Split::Train)?;
-        let texts = Texts {
-            longest: [longest(Split::Dev)?, longest(Split::Test)?],
-            target_tokens: train.epoch_tokens(),
+        let texts = match config.recipe.is_running_text() {
+            true => Texts { longest: None, target_tokens: train.target_tokens() },
+            false => Texts {
+                longest: Some([longest(Split::Dev)?, longest(Split::Test)?]),
+                target_tokens: train.epoch_tokens(),
+            },
         };
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
@@ -62,7 +67,8 @@ impl DataLimits {
         }
         if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
-            texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
+            let longest = texts.longest.iter().flatten();
+            longest.copied().try_for_each(|(split, longest)| check_length(positions, split, longest))?;
         }
         check_budget(texts.target_tokens, &experiment.training)
     }
@@ -82,7 +88,7 @@ impl DataLimits {
             return Err(Diagnostic::new(message).help(help).into());
         }
         let (beam, most) = (experiment.decoding.beam, self.most.target);
-        if beam > most {
+        if beam > most && experiment.task() == TaskKind::Translation {
             let message = format!("decoding.beam = {beam} is more than the vocabulary's {most} tokens");
             return Err(Diagnostic::new(message).help(format!("use {most} or less")).into());
         }
@@ -159,7 +165,7 @@ mod tests {
 
     #[test]
     fn prepared_text_limits_positions_and_batches() {
-        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], target_tokens: 100 };
+        let texts = Texts { longest: Some([(Split::Dev, 300), (Split::Test, 9)]), target_tokens: 100 };
         let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
         let said = |change: fn(&mut Experiment)| {
             limits.check(&experiment(change)).map_err(|error| error.to_string())
@@ -171,7 +177,7 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
         };
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
-        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], target_tokens: 0 };
+        let empty = Texts { longest: Some([(Split::Dev, 1), (Split::Test, 1)]), target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
         assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
     }

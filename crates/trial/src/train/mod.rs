@@ -2,6 +2,7 @@
 //!
 //! Configuration section `[training]`.
 
+pub mod blocks;
 pub mod checkpoint_files;
 pub mod examples;
 pub mod learning_rate;
@@ -11,12 +12,14 @@ pub mod run_state;
 pub mod schedule;
 pub mod statement;
 pub mod stream;
+pub mod task_kind;
 pub mod workload;
 
 use crate::data::batch::Batching;
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use task_kind::TaskKind;
 
 /// The `[training]` section. The defaults are the paper's base model (§5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

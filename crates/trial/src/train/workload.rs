@@ -57,6 +57,15 @@ impl Workload {
         Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)] }
     }
 
+    /// Full micro-batches of blocks of running text, of `length` tokens each.
+    pub fn assumed_blocks(config: &TrainingConfig, length: usize) -> Self {
+        let length = length as u64;
+        let rows = (config.micro_batch_tokens as u64 / length).max(1);
+        let full = BatchShape { pairs: rows, source: 0, target: length, scored: rows.saturating_mul(length) };
+        let updates = full.scored as f64 / (config.batch_tokens as f64).max(full.scored as f64);
+        Workload { shapes: vec![full], updates, possible: Vec::new() }
+    }
+
     /// Target tokens of an update without padding, on average.
     pub fn target_tokens(&self) -> f64 {
         self.shapes.iter().map(|shape| shape.scored as f64).sum::<f64>() / self.updates

@@ -41,7 +41,9 @@ pub fn measure(model: &dyn Network, store: &Store, sentences: usize) -> Vec<(Str
         ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
     for pair in 0..sentences.min(store.len()) {
         let source: Vec<u32> = store.source(pair).into_iter().chain([EOS]).collect();
-        let target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        let mut target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        // Of a block of running text the last token is read by nobody.
+        target.truncate(model.longest().map_or(usize::MAX, |limit| limit as usize));
         let [source, target] = [source, target].map(|tokens| ids(&tokens, model.device()));
         let maps = model.attention_maps(&source, &target);
         for ((_, layers), maps) in kinds.iter_mut().zip([&maps.encoder, &maps.decoder, &maps.cross]) {

@@ -12,6 +12,8 @@ use crate::model::cost::Cost;
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
+use crate::train::TaskKind;
+use crate::train::blocks::Blocks;
 use crate::train::checkpoint_files::checkpoint_bytes;
 use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::pairs::Pairs;
@@ -110,9 +112,10 @@ impl<'a> CostEstimator<'a> {
         };
         let checkpoints = checkpoint_bytes(training, parameters);
         let logs = LOG_BYTES * (training.steps / experiment.run.log_interval_steps.max(1)) as f64;
-        // Translations are about as long as the references.
+        // Translations are about as long as the references; a language model makes none.
         let references = [Split::Dev, Split::Test].map(|split| text_names(split)[1].clone());
-        let files = corpus.iter().flat_map(|corpus| &corpus.manifest().files);
+        let translating = corpus.iter().filter(|_| experiment.task() == TaskKind::Translation);
+        let files = translating.flat_map(|corpus| &corpus.manifest().files);
         let translations: u64 =
             files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
         // A probe trains and does not evaluate.
@@ -164,9 +167,15 @@ impl<'a> CostEstimator<'a> {
         let workload = match corpus {
             Some(corpus) => {
                 let store = corpus.split_unverified(Split::Train)?;
-                Workload::of(&Pairs::of(&store, training), training)?
+                match experiment.task() {
+                    TaskKind::Translation => Workload::of(&Pairs::of(&store, training), training)?,
+                    TaskKind::LanguageModelling => Workload::of(&Blocks::of(&store, training), training)?,
+                }
             }
-            None => Workload::assumed(training, experiment.data.longest_trained()),
+            None => match experiment.task() {
+                TaskKind::Translation => Workload::assumed(training, experiment.data.longest_trained()),
+                TaskKind::LanguageModelling => Workload::assumed_blocks(training, experiment.data.max_length),
+            },
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }

@@ -1,8 +1,8 @@
 //! The charts of TensorBoard's Custom Scalars page: for each group of the table the curves of its rows beside
 //! those of the rows that belong to none, and at the end every seed.
 
-use crate::results::metric::{Metric, on_sets};
-use crate::sweep::trial::Trial;
+use crate::results::metric::{Metric, of_tasks, on_sets};
+use crate::sweep::trial::{Trial, tasks};
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
 
 /// The page.
 pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
-    let charted = charted(metrics);
+    let charted = charted(&of_tasks(metrics, &tasks(trials)));
     let seeds: BTreeSet<u64> = trials.iter().map(|trial| trial.seed).collect();
     let of_group = |group: &str| {
         let chart = |(metric, title): &(String, String)| {
