@@ -7,7 +7,10 @@ fn main() {
     // The build script of crates/compute says where libtorch is.
     let lib = std::env::var("DEP_ABLATE_SHIM_LIBTORCH").expect("crates/compute is a direct dependency");
     // For all targets, as cargo has no way to name the library's own tests. The program `ablate` looks there in vain.
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    let rpath = rpath(Path::new(&lib));
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{rpath}");
+    println!("cargo:rustc-env=ABLATE_RPATH={rpath}");
+    println!("cargo:rerun-if-env-changed=ABLATE_RPATH");
     let commit = commit();
     println!("cargo:rustc-env=ABLATE_BUILD={} of commit {commit}", env!("CARGO_PKG_VERSION"));
     println!("cargo:rustc-env=ABLATE_COMMIT={commit}");
@@ -20,6 +23,16 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
         println!("cargo:rerun-if-changed={log}");
     }
+}
+
+/// The folders in which the programs look for libtorch: where it is now, by the checkout's link and by the folder behind the
+/// link, so that what `cargo install` made outlives the checkout. ABLATE_RPATH states other folders (scripts/build-wheel).
+fn rpath(lib: &Path) -> String {
+    if let Ok(folders) = std::env::var("ABLATE_RPATH") {
+        return folders;
+    }
+    let folders = [Some(lib.to_path_buf()), lib.canonicalize().ok()];
+    folders.into_iter().flatten().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":")
 }
 
 /// What git prints; none where it fails.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Opens a sweep in TensorBoard in a headless Chromium and checks what is on its pages; see scripts/test-browser.
+"""Opens a sweep in TensorBoard, and its report, in a headless Chromium and checks what is on the pages; see
+scripts/test-browser.
 
     scripts/browser.py results/SWEEP SCREENSHOTS
 
@@ -100,6 +101,16 @@ class Browser:
     def run(self, script, *arguments):
         return self.send("POST", f"{self.path}/execute/sync", {"script": JAVASCRIPT + script, "args": arguments})
 
+    def show_as(self, width, dark):
+        """The width of the window, and whether pages are dark."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        size = {"width": width, "height": WINDOW[1], "deviceScaleFactor": 1, "mobile": False}
+        for command, parameters in [
+            ("Emulation.setEmulatedMedia", {"features": [scheme]}),
+            ("Emulation.setDeviceMetricsOverride", size),
+        ]:
+            self.send("POST", f"{self.path}/goog/cdp/execute", {"cmd": command, "params": parameters})
+
     def screenshot(self):
         return base64.b64decode(self.send("GET", f"{self.path}/screenshot"))
 
@@ -143,6 +154,55 @@ class Pages:
         self.wrong += missing
 
 
+# What the report's script has made of the table: rows shown, the first column with results before and after a click on
+# its heading, rows left by a filter, and columns of the two rows side by side.
+REPORT = """
+const table = document.querySelector('table.results');
+const rows = () => [...table.tBodies[0].rows].filter((row) => !row.hidden);
+const column = [...table.tHead.rows[0].cells].findLastIndex((cell) => cell.classList.contains('number'));
+const values = () => rows().map((row) => parseFloat(row.cells[column].textContent)).filter((value) => !isNaN(value));
+const said = { rows: rows().length, wide: document.documentElement.scrollWidth };
+const button = table.tHead.rows[0].cells[column].querySelector('button');
+button.click();
+said.down = values();
+button.click();
+said.up = values();
+const find = document.querySelector('.controls input');
+find.value = rows()[0].dataset.row.split(/[ ,]+/)[0];
+find.oninput();
+said.found = rows().length;
+find.value = '';
+find.oninput();
+said.pair = document.querySelectorAll('#pair tbody tr').length;
+said.letters = Math.min(...[...document.querySelectorAll('figure svg')].filter((svg) => svg.clientWidth && !svg.closest('.maps'))
+  .map((svg) => 12 * svg.clientWidth / svg.viewBox.baseVal.width));
+return said;
+"""
+
+
+def see_report(browser, page, screenshots):
+    """Opens a report on a desk's screen and on a telephone's, light and dark, and uses its table. Returns what is
+    wrong."""
+    wrong = []
+    for width in (1280, 400):
+        for dark in (False, True):
+            browser.show_as(width, dark)
+            browser.open(page.resolve().as_uri())
+            said = browser.run(REPORT)
+            if said["wide"] > width:
+                wrong.append(f"the report is {said['wide']} pixels wide on a screen of {width}")
+            if said["down"] != sorted(said["down"], reverse=True) or said["up"] != sorted(said["up"]):
+                wrong.append(f"the report's table is not sorted: {said['down']}, {said['up']}")
+            if not (1 <= said["found"] <= said["rows"]) or (said["rows"] > 1 and not said["pair"]):
+                wrong.append(f"the report's table is not filtered, or rows are not side by side: {said}")
+            if said["letters"] < 9:
+                wrong.append(f"letters of {said['letters']:.1f} pixels in the report's figures on a screen of {width}")
+            name = f"report-{width}{'-dark' if dark else ''}.png"
+            (screenshots / name).write_bytes(browser.screenshot())
+    print(f"{'ok' if not wrong else 'MISSING'}: report: {', '.join(wrong or [str(said['rows']) + ' rows'])}")
+    return wrong
+
+
 def readable(count):
     """At least `count` pictures that are shown as large as they were drawn."""
 
@@ -174,19 +234,23 @@ def main():
                 pass
             time.sleep(1)
         pages = Pages(browser, server, arguments.screenshots)
-        means = [f"{row}/mean" for row in rows]
+        # A sweep of one seed has none.
+        means = [f"{row}/mean" for row in rows if (arguments.sweep / row / "mean").exists()]
         curves = "&smoothing=0&tagFilter=%5E" + "(dev%2Fperplexity%7Ctrain%2Floss)%24"
         pages.see("scalars", [*runs, *means, "dev/perplexity"], charts=2, page="timeseries", query=curves)
-        pages.see("hparams", ["test BLEU", "row", *rows])
+        pages.see("hparams", ["test BLEU", "Trial ID", *rows])
         parallel = ["PARALLEL COORDINATES VIEW"]
-        pages.see("parallel-coordinates", ["test BLEU", *rows], charts=1, page="hparams", click=parallel)
-        pages.see("custom-scalars", ["every seed", "dev perplexity", "dev BLEU"], charts=3, page="custom_scalars")
-        maps = ["attention encoder", "layer 1 head 1", first]
+        pages.see("parallel-coordinates", ["test BLEU"], charts=1, page="hparams", click=parallel)
+        every = "every seed" if means else "every row"
+        pages.see("custom-scalars", [every, "dev perplexity", "dev BLEU"], charts=3, page="custom_scalars")
+        maps = ["view: encoder attention", "layer 1", first]
         pages.see("images", maps, images=readable(1), click=["Show actual image size"])
         pages.see("text", ["comparison/table", "dev/samples", "translation", "reference"])
         pages.see("histograms", ["weights"], charts=1)
         pages.see("projector", ["Points:", "Dimension:"], charts=1)
-    return 1 if pages.wrong else 0
+        report = arguments.sweep / "report.html"
+        wrong = pages.wrong + (see_report(browser, report, arguments.screenshots) if report.exists() else [])
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

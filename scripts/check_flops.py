@@ -16,10 +16,12 @@ import os
 import sys
 
 import torch
+import torch_recurrent
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from checks import Checks, package
+from torch_recurrent import without_absent
 from torch_transformer import MODEL, Transformer
 
 FIXTURE = os.path.join(os.path.dirname(__file__), "..", "tests", "fixtures", "flops.json")
@@ -54,11 +56,19 @@ CASES = [
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]
 
+# The same of torch_recurrent.MODEL: its parity cases by name, and a model of usual sizes.
+OF_PARITY = ["recurrent", "recurrent_lstm", "recurrent_luong", "recurrent_dot", "recurrent_bahdanau", "recurrent_before_readout",
+             "recurrent_last_state", "recurrent_summary", "recurrent_residual", "recurrent_encoder", "recurrent_decoder",
+             "recurrent_decoder_mean"]
+RECURRENT_CASES = [(name, torch_recurrent.CASES[name], 31, 3, 7, 5, 11) for name in OF_PARITY]
+BRITZ = torch_recurrent.both(hidden=512, softmax_bias=True, tying="none") | {"d_model": 512}
+RECURRENT_CASES.append(("recurrent, 512 wide", BRITZ, 37000, 8, 30, 32, 229))
 
-def count(name, changes, vocabulary, pairs, source, target, scored):
+
+def count(name, build, model, vocabulary, pairs, source, target, scored):
     """Operations of the pass forward, those of attention among them, and of the pass backward."""
     # A sequence that is too short for blocks of a span is computed with a mask over all pairs.
-    model = Transformer({**MODEL, **changes, "in_blocks": "short" not in name}, vocabulary)
+    model = build({**model, "in_blocks": "short" not in name}, vocabulary)
     sources = torch.randint(3, vocabulary, (pairs, source))
     targets = torch.randint(3, vocabulary, (pairs, target))
     with sdpa_kernel(SDPBackend.MATH):
@@ -78,11 +88,16 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the comparison as checks.py says")
     parser.add_argument("--write", action="store_true", help="write tests/fixtures/flops.json")
     arguments = parser.parse_args()
+    # oneDNN computes a whole LSTM layer as one operation, of which FlopCounterMode knows no count.
+    torch.backends.mkldnn.enabled = False
     cases = []
-    for name, changes, vocabulary, pairs, source, target, scored in CASES:
+    of_kinds = [(CASES, Transformer, MODEL), (RECURRENT_CASES, torch_recurrent.Model, torch_recurrent.MODEL)]
+    of_all = [(build, settings, case) for known, build, settings in of_kinds for case in known]
+    for build, settings, (name, changes, vocabulary, pairs, source, target, scored) in of_all:
         shape = {"pairs": pairs, "source": source, "target": target, "scored": scored}
-        model = {key: value for key, value in {**MODEL, **changes}.items() if value is not None}
-        counted = count(name, changes, vocabulary, pairs, source, target, scored)
+        model = settings | changes
+        counted = count(name, build, model, vocabulary, pairs, source, target, scored)
+        model = without_absent(model)
         cases.append({"name": name, "model": model, "vocabulary": vocabulary, "shape": shape, **counted})
     if arguments.write:
         with open(FIXTURE, "w", encoding="utf-8") as file:
@@ -95,8 +110,7 @@ def main():
     for case in cases:
         mine = ours.get(case["name"], {})
         # A file that was written before a setting was added lacks it.
-        defaults = {key: value for key, value in MODEL.items() if value is not None}
-        mine["model"] = {**defaults, **mine.get("model", {})}
+        mine["model"] = without_absent(MODEL) | mine.get("model", {})
         same = all(mine.get(key) == case[key] for key in ("model", "vocabulary", "shape"))
         for term in ("forward", "attention", "backward"):
             gap = abs(mine[term] - case[term]) if same else math.inf

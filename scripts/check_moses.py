@@ -115,6 +115,8 @@ def main():
     if arguments.source:
         for path, language, columns in FILES:
             lines = lines_of(arguments.source / path, columns)
+            # At the start of its input, a byte-order mark is no text for `ablate`.
+            lines[0] = lines[0].removeprefix("\ufeff")
             for start in range(0, len(lines), CHUNK):
                 chunks.append(("shared texts", language, lines[start:start + CHUNK]))
         scored = [(path, language, seed, lines_of(arguments.source / path, None)) for path, language, seed in SCORED]

@@ -83,10 +83,10 @@ def views(run_dir):
 
 
 def pictures_to_show(run_dir):
-    """How many pictures a run has to show: one a map, and two of its positions."""
+    """How many pictures a run has to show: one for each layer of each kind of attention, and two of its positions."""
     path = run_dir / "attention.json"
     sentences = json.loads(path.read_text())["sentences"] if path.exists() else []
-    drawn = sum(len(sentence["maps"]) for sentence in sentences)
+    drawn = sum(len({(map["kind"], map["layer"]) for map in sentence["maps"]}) for sentence in sentences)
     return drawn + (2 if (run_dir / "positions.json").exists() else 0)
 
 

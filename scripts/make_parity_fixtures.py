@@ -4,8 +4,9 @@
     pip install torch==2.11.0 numpy transformers==5.23.0
     python3 scripts/make_parity_fixtures.py [CASE…]
 
-`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, or
-Hugging Face's by `torch_gpt.py` where a case says so; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+`tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
+parts `torch_recurrent.py`, or Hugging Face's by `torch_gpt.py` where a case says so; gradients come from torch's autograd,
+updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import torch_recurrent
 from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
@@ -80,11 +82,10 @@ def summary(tensor):
     }
 
 
-def make(changes):
-    model_config = MODEL | {k: v for k, v in changes.items() if k in MODEL}
+def make(changes, build=Transformer, settings=MODEL):
+    model_config = settings | {k: v for k, v in changes.items() if k in settings}
     training = TRAINING | {k: v for k, v in changes.items() if k in TRAINING} | ADAM
-    peer = Gpt if changes.get("peer") == "gpt" else Transformer
-    model = peer(model_config, VOCABULARY, longest=32).eval()
+    model = build(model_config, VOCABULARY, longest=32).eval()
     with torch.no_grad():
         for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
@@ -135,7 +136,7 @@ def make(changes):
         | model.versions,
         "vocabulary": VOCABULARY,
         "pairs": PAIRS,
-        "model": {key: value for key, value in model_config.items() if value is not None},
+        "model": torch_recurrent.without_absent(model_config),
         "training": training,
         "outputs": outputs,
         "gradients": first_gradients,
@@ -149,11 +150,15 @@ def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, changes in CASES.items():
+    recurrent = (torch_recurrent.Model, torch_recurrent.MODEL)
+    peer = lambda changes: Gpt if changes.get("peer") == "gpt" else Transformer  # noqa: E731
+    cases = [(name, changes, (peer(changes), MODEL)) for name, changes in CASES.items()]
+    cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
+    for name, changes, (build, settings) in cases:
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
         # One line a tensor, so that a diff shows which one moved.
-        text = json.dumps(make(changes), separators=(",", ":")).replace('},"', '},\n"')
+        text = json.dumps(make(changes, build, settings), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")
         print(f"{name}: {len(text)} bytes")
 

@@ -561,8 +561,8 @@ class Transformer(nn.Module):
         return self.logits(self.decode(target, *(self.encode(source) if self.reads else ())))
 
     def end_update(self):
-        for stack in [self.encoder, self.decoder] if self.reads else [self.decoder]:
-            for module in stack.batch_norms():
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
                 module.end_update()
 
     def paths(self):

@@ -1,6 +1,8 @@
 //! The command `ablate`. It links no libtorch, so that what computes nothing starts at once; to compute, the process
 //! becomes the program `ablate-torch` beside it.
 
+mod libtorch;
+
 use ablate_base::allocator::Allocator;
 use ablate_base::error::{Error, Result};
 use ablate_base::signal;
@@ -18,7 +20,7 @@ const COMPUTES: &str = "ablate-torch";
 fn main() -> ExitCode {
     signal::refuse_writes_beyond_limits();
     match check_working_directory() {
-        Ok(()) => program::run(|_, _| become_the_program_that_computes()),
+        Ok(()) => program::run(env!("ABLATE_COMMIT"), |_, _| become_the_program_that_computes()),
         error => program::finish(error),
     }
 }
@@ -38,7 +40,7 @@ fn check_working_directory() -> Result<()> {
 /// blocked signals stay.
 ///
 /// # Errors
-/// If that program is not there or cannot be started.
+/// If that program or its libtorch is not there, or it cannot be started.
 fn become_the_program_that_computes() -> Result<()> {
     let own = std::env::current_exe().map_err(Error::io("find", "this program"))?;
     // Links to the program lead to the folder that it was installed in.
@@ -50,6 +52,9 @@ fn become_the_program_that_computes() -> Result<()> {
             program.display()
         ))
     };
+    if let Some(folder) = program.parent().filter(|_| program.exists()) {
+        libtorch::check(folder)?;
+    }
     let words: Vec<CString> = std::env::args_os().map(|word| text(&word)).collect();
     let words: Vec<*const c_char> =
         words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();

@@ -119,4 +119,11 @@ fn mistakes_are_told_with_exit_code_2() {
     workshop.run(&["bench", "tiny.toml", "--set", "model.layer=1"]).expect(2).says("did you mean \"layers\"");
     workshop.run(&["bench", "tiny.toml", "--updates", "0"]).expect(2).says("at least 1");
     workshop.run(&["bench", "tiny.toml", "--set", "run.device=cuda:99"]).expect(2).says("cuda");
+    let export = ["bench", "tiny.toml", "--export", "peer", "--set"];
+    for setting in ["model.encoder=recurrent", "model.decoder=recurrent", "model.softmax_bias=true"] {
+        let named = setting.replace("=recurrent", " = \"recurrent\"").replace("=true", " = true");
+        let refused = workshop.run(&[&export[..], &[setting]].concat()).expect(2);
+        refused.says(&format!("{named} does not fit into --export"));
+        assert!(!workshop.path("peer").exists() && !workshop.path("data").exists(), "{setting}");
+    }
 }

@@ -47,7 +47,7 @@ fn cuda_asked_for_and_absent_is_an_error() {
         .run(&["train", "tiny.toml", "--set", "run.device=cuda"])
         .expect(2)
         .says("run.device asks for CUDA");
-    assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
+    assert!(!workshop.path("results").exists() && !workshop.path("data").exists(), "no work was begun");
 }
 
 #[test]
@@ -164,6 +164,28 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(files["bleu"]["score"], scored["test"]["bleu"]["score"]);
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The version of libtorch that scripts/setup downloads.
+fn pinned_libtorch() -> String {
+    let setup = std::fs::read_to_string(root().join("scripts/setup")).unwrap();
+    setup.lines().find_map(|line| line.strip_prefix("version=")).unwrap().to_string()
+}
+
+/// The commit that is checked out, also in a worktree and after a commit that changed no source; none outside git.
+fn commit_of_the_checkout() -> Option<String> {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").args(words).current_dir(root()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let head = git(&["rev-parse", "HEAD"])?;
+    let changes =
+        git(&["status", "--porcelain", "--", "src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"])?;
+    Some(if changes.is_empty() { head } else { format!("{head}-dirty") })
+}
+
 #[test]
 fn a_record_says_where_it_comes_from_and_holds_no_times() {
     let workshop = Workshop::new();
@@ -175,22 +197,11 @@ fn a_record_says_where_it_comes_from_and_holds_no_times() {
     let record = &json("record.json")["record"];
     let provenance = &record["provenance"];
     assert_eq!(provenance["ablate"], env!("CARGO_PKG_VERSION"));
-    let libtorch = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup");
-    let libtorch = std::fs::read_to_string(libtorch).unwrap();
-    let pinned = libtorch.lines().find_map(|line| line.strip_prefix("version=")).unwrap();
-    assert_eq!(provenance["libtorch"], pinned);
+    assert_eq!(provenance["libtorch"], pinned_libtorch());
     assert_eq!((&provenance["device"], &provenance["threads"]), (&"cpu".into(), &1.into()));
     assert!(provenance["device_name"].as_str().is_some_and(|name| name.len() > 3), "{provenance}");
-    // The commit that is checked out, also in a worktree and after a commit that changed no source.
-    let git = |words: &[&str]| {
-        let output = Command::new("git").args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
-    if let Some(head) = git(&["rev-parse", "HEAD"]) {
-        let changes =
-            git(&["status", "--porcelain", "--", "src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"]);
-        let dirty = if changes.is_some_and(|changes| changes.is_empty()) { "" } else { "-dirty" };
-        assert_eq!(provenance["commit"], format!("{head}{dirty}"));
+    if let Some(commit) = commit_of_the_checkout() {
+        assert_eq!(provenance["commit"], commit);
     }
 
     let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
@@ -293,5 +304,26 @@ fn every_command_explains_itself() {
         assert!(own.contains("Example:"), "{own}");
     }
     workshop.run(&["trian"]).expect(2).says("train");
-    assert!(workshop.run(&["--version"]).expect(0).out().starts_with("ablate 0."));
+    let short = format!("ablate {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(workshop.run(&["-V"]).expect(0).out(), short);
+}
+
+#[test]
+fn the_long_version_names_commit_and_libtorch() {
+    let workshop = Workshop::new();
+    let version = workshop.run(&["--version"]).expect(0).out();
+    let lines: Vec<&str> = version.lines().collect();
+    let [program, commit, libtorch] = lines[..] else { panic!("{version}") };
+    assert_eq!(program, format!("ablate {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(commit, format!("commit {}", commit_of_the_checkout().unwrap_or_else(|| "unknown".into())));
+    assert_eq!(libtorch, format!("libtorch {}", pinned_libtorch()));
+    assert!(
+        workshop.run(&["sweep", "--version"]).expect(0).out().ends_with(&format!("{commit}\n{libtorch}\n"))
+    );
+}
+
+#[test]
+fn every_file_that_installs_names_the_same_libtorch() {
+    let wheel = std::fs::read_to_string(root().join("pyproject.toml")).unwrap();
+    assert!(wheel.contains(&format!("dependencies = [\"torch=={}\"]", pinned_libtorch())), "{wheel}");
 }

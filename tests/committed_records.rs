@@ -74,6 +74,13 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     assert!(report.contains("Committed records have scores alone."), "{report}");
     workshop.run(&["report", "small.toml"]).expect(2).says("holds no finished trial of this sweep");
 
+    // Records that stand for nothing are told of, once.
+    let elsewhere = ["table", "small.toml", "--data", "none", "--reuse-records", "evidence"];
+    let told = workshop.run(&elsewhere).expect(2).says(
+        "note: --reuse-records: which records are of this sweep is known once its corpus is prepared: tiny: ",
+    );
+    assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
+
     // A table needs nothing but the records: its directory is made.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
     assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
@@ -102,6 +109,10 @@ fn a_record_of_other_settings_seed_or_data_is_never_used() {
         workshop.write("small.toml", &SWEEP.replace(from, to));
         let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).out();
         assert!(!plan.contains("recorded"), "{to}: {plan}");
+        if from.starts_with("seeds") {
+            let told = "note: --reuse-records: none of 2 records is of a trial of this sweep, that is, of its settings";
+            workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).says(told);
+        }
     }
 }
 

@@ -140,12 +140,22 @@ fn assert_same_bytes(whole: &Workshop, resumed: &Workshop) {
 #[test]
 fn several_ranks_have_the_loss_curve_of_one_process() {
     let small = "training.micro_batch_tokens=110";
+    // With a mask of dropout for each sentence, which must not depend on the rank.
+    let recurrent = [
+        "training.precision=float64",
+        small,
+        "model.encoder=recurrent",
+        "model.decoder=recurrent",
+        "model.recurrent.hidden=12",
+        "model.recurrent.dropout_masks=per_sequence",
+    ];
     for (size, sets, tolerance) in [
         (2, &["training.precision=float32", small][..], TOLERANCE_FLOAT32),
         (2, &["training.precision=float64", small], TOLERANCE_FLOAT64),
         (3, &["training.precision=float64"], TOLERANCE_FLOAT64),
         // The dev loss is by running statistics, to which all ranks contribute.
         (2, &["training.precision=float64", small, "model.norm_kind=batch"], TOLERANCE_FLOAT64),
+        (2, &recurrent, TOLERANCE_FLOAT64),
     ] {
         let (one, several) = (Workshop::new(), Workshop::new());
         let alone = train(&one, sets).spawn().unwrap();

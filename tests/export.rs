@@ -10,10 +10,10 @@ use ablate::error::Result;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::mode::Mode;
 use ablate::model::{
-    self, AttentionConfig, CausalSpan, ModelConfig, Network, Norm, NormKind, Position, Projections, Score,
-    Span, Tying,
+    self, AttentionConfig, CausalSpan, DecoderKind, ModelConfig, Network, Norm, NormKind, Position,
+    Projections, Score, Span, Tying,
 };
-use common::variants::single_and_paired;
+use common::variants::{recurrent, recurrent_variants, single_and_paired};
 use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -92,6 +92,8 @@ fn every_format_writes_or_refuses_every_variant() {
         let config = ModelConfig { heads, d_k, d_v, attention_biases, ..rows.clone() };
         models.push((format!("{heads} heads"), config));
     }
+    let parts = recurrent_variants(&rows).into_iter().filter(|(name, _)| !name.contains(','));
+    models.extend(parts);
     let mut held = BTreeMap::new();
     for (name, config) in models {
         for format in every!(Format: Safetensors, Marian, Ctranslate2) {
@@ -145,6 +147,15 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
             ["model.norm_kind = \"batch\"", "each token by itself"],
         ),
         (ModelConfig { norm_kind: NormKind::None, ..small() }, ["model.norm_kind = \"none\"", "has a norm"]),
+        (recurrent(&small()), ["model.encoder = \"recurrent\"", "stacks of self-attention"]),
+        (
+            ModelConfig { decoder: DecoderKind::Recurrent, ..small() },
+            ["model.decoder = \"recurrent\"", "stacks of self-attention"],
+        ),
+        (
+            ModelConfig { softmax_bias: true, ..small() },
+            ["model.softmax_bias = true", "no bias of the softmax"],
+        ),
         (
             ModelConfig { position: Position::Rotary, ..small() },
             ["model.position = \"rotary\"", "embeddings"],
@@ -177,6 +188,7 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
     ] {
         let error = check(Format::Marian, &config).unwrap_err();
         assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--format"), "no way out: {error}");
         assert!(texts.iter().all(|text| error.to_string().contains(text)), "{error}");
     }
     let many = ModelConfig { heads: 40_000, d_k: Some(1), d_v: Some(1), ..small() };

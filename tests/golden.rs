@@ -21,7 +21,7 @@ use ablate::error::Result;
 use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
-use ablate::model::{self, Initialisation, ModelConfig, Network, Norm, Position, Tying};
+use ablate::model::{self, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying};
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
 use ablate::task::pairs::likelihood;
@@ -212,6 +212,7 @@ fn models() -> Vec<(String, ModelConfig)> {
         attention_dropout: 0.1,
         activation_dropout: 0.1,
         learned_positions: 24,
+        recurrent: RecurrentConfig { hidden: 12, ..Default::default() },
         ..Default::default()
     };
     let mut models: Vec<(String, ModelConfig)> = [
@@ -230,8 +231,12 @@ fn models() -> Vec<(String, ModelConfig)> {
     .map(|(name, config)| (name.to_string(), config))
     .into();
     for choice in choices() {
-        if !models.iter().any(|(_, config)| choice.is_made_in(config)) {
-            models.push((choice.to_string(), choice.made_in(&base)));
+        let config = choice.effective_in(&base);
+        if !models
+            .iter()
+            .any(|(_, made)| made.has_recurrence() == config.has_recurrence() && choice.is_made_in(made))
+        {
+            models.push((choice.to_string(), config));
         }
     }
     models

@@ -3,14 +3,16 @@
 
 mod common;
 
+use ablate::config::load_experiment;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::error::Error;
 use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
+use ablate::model::recurrent::{Bidirectional, Bridge, Cell};
 use ablate::model::weights::{Role, Weights};
 use ablate::model::{
-    Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, NormKind, PackedRows, Position,
-    Score, Tying,
+    DecoderKind, Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, NormKind, PackedRows,
+    Position, Score, Tying,
 };
 use ablate::results::published::Published;
 use ablate::shim::decoding;
@@ -20,7 +22,7 @@ use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
 use common::updates::StoreUpdates;
-use common::variants::{choices, is_unseen_key_bias, single_and_paired};
+use common::variants::{choices, is_unseen_key_bias, recurrent, recurrent_variants, single_and_paired};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -48,8 +50,8 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// Each shape of heads with every choice, and with every pair of choices, named. Pairs with one of `[model.attention]` come
-/// with the plain shape alone: there are many.
+/// Each shape of heads with every choice, and with every pair of choices, and recurrent parts with theirs, named. Pairs with
+/// one of `[model.attention]` come with the plain shape alone: there are many.
 fn variants() -> Vec<(String, ModelConfig)> {
     let of = |(shape, config): (&str, ModelConfig)| {
         let named = |(name, config)| (format!("{shape}, {name}"), config);
@@ -63,7 +65,8 @@ fn variants() -> Vec<(String, ModelConfig)> {
         let all = single_and_paired(&config).into_iter();
         all.filter(possible).filter(wanted).map(named).collect::<Vec<_>>()
     };
-    head_shapes().into_iter().flat_map(of).collect()
+    let [(_, plain), ..] = head_shapes();
+    recurrent_variants(&plain).into_iter().chain(head_shapes().into_iter().flat_map(of)).collect()
 }
 
 fn build(config: &ModelConfig, seed: u64) -> EncoderDecoder {
@@ -291,8 +294,13 @@ fn every_variable_gets_a_gradient() {
             if is_unseen_key_bias(&config, path) {
                 assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}");
             } else {
-                // Without the connections gradients vanish with depth.
-                let least = if config.residual { 1e-6 } else { 0.0 };
+                // Without the connections gradients vanish with depth, and weights of recurrent parts act on later steps
+                // through several squashing functions.
+                let least = match (config.residual, config.has_recurrence()) {
+                    (true, false) => 1e-6,
+                    (true, true) => 1e-9,
+                    (false, _) => 0.0,
+                };
                 assert!(largest > least, "{name}: {path} {largest:e}");
             }
         }
@@ -427,7 +435,9 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
         let undropped = train(&config, 1);
         // Batch normalisation takes other statistics in training, whatever is dropped.
         assert_eq!(undropped == plain, config.norm_kind != NormKind::Batch, "{name}: rate 0");
-        for kind in ["dropout", "attention_dropout", "activation_dropout"] {
+        let kinds = ["dropout", "attention_dropout", "activation_dropout"];
+        // Cells have no other kind.
+        for kind in kinds.into_iter().filter(|kind| *kind == "dropout" || config.has_self_attention()) {
             if kind == "activation_dropout" && !config.feed_forward {
                 continue;
             }
@@ -613,6 +623,85 @@ fn the_names_of_the_variables_are_pinned() {
     );
     let tied = build(&head_shapes()[0].1, 1);
     assert_eq!(tied.weights().named()[0].0, "embedding.shared.weight");
+}
+
+#[test]
+fn the_names_of_recurrent_variables_are_pinned() {
+    let mut config = recurrent(&head_shapes()[0].1);
+    (config.recurrent.encoder_layers, config.recurrent.decoder_layers) = (1, 1);
+    (config.recurrent.bidirectional, config.recurrent.bridge) = (Bidirectional::All, Bridge::Tanh);
+    config.softmax_bias = true;
+    let names = |config: &ModelConfig| -> Vec<String> {
+        build(config, 1).weights().named().iter().map(|(path, _)| path.clone()).collect()
+    };
+    assert_eq!(
+        names(&config),
+        [
+            "embedding.source.weight",
+            "embedding.target.weight",
+            "embedding.softmax.weight",
+            "embedding.softmax.bias",
+            "encoder.0.forward.input.weight",
+            "encoder.0.forward.input.bias",
+            "encoder.0.forward.state.weight",
+            "encoder.0.forward.state.bias",
+            "encoder.0.backward.input.weight",
+            "encoder.0.backward.input.bias",
+            "encoder.0.backward.state.weight",
+            "encoder.0.backward.state.bias",
+            "decoder.0.input.weight",
+            "decoder.0.input.bias",
+            "decoder.0.state.weight",
+            "decoder.0.state.bias",
+            "decoder.attention.state.weight",
+            "decoder.attention.source.weight",
+            "decoder.attention.source.bias",
+            "decoder.attention.vector.weight",
+            "decoder.readout.weight",
+            "decoder.readout.bias",
+            "decoder.bridge.weight",
+            "decoder.bridge.bias",
+        ]
+    );
+    config.decoder = DecoderKind::SelfAttention;
+    assert!(names(&config).contains(&"encoder_output.weight".to_string()));
+}
+
+/// Forget gates are the second of four.
+#[test]
+fn forget_gates_start_open() {
+    let mut config = recurrent(&head_shapes()[0].1);
+    (config.recurrent.cell, config.recurrent.forget_bias) = (Cell::Lstm, 0.5);
+    let model = build(&config, 1);
+    for (path, variable) in model.weights().named() {
+        if path.starts_with("decoder.0") && path.ends_with("bias") {
+            let values: Vec<f64> = variable.detach().try_into().unwrap();
+            let forget = if path.ends_with("input.bias") { 0.5 } else { 0.0 };
+            let expected = [vec![0.0; 6], vec![forget; 6], vec![0.0; 12]].concat();
+            assert_eq!(values, expected, "{path}");
+        }
+    }
+}
+
+/// The counts that bentrevett/pytorch-seq2seq prints for its vocabularies, and that of Britz et al. 2017, table 2.
+#[test]
+fn recurrent_presets_have_the_published_numbers_of_parameters() {
+    let model = |name: &str| {
+        let file = format!("experiments/recurrent/{name}.toml");
+        load_experiment(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file), &[]).unwrap().model
+    };
+    for (name, count) in
+        [("lstm-last-state", 13_898_501), ("gru-context", 14_219_781), ("gru-attention", 20_518_405)]
+    {
+        assert_eq!(Cost::of(&model(name), (7_853, 5_893)).parameters(), count, "{name}");
+    }
+    let mut britz = model("britz");
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 66_313_864);
+    // Printed: 66.32 with GRU cells, 68.95 with LSTM cells.
+    britz.recurrent.recurrent_biases = true;
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 66_320_008);
+    britz.recurrent.cell = Cell::Lstm;
+    assert_eq!(Cost::of(&britz, 37_000).parameters(), 68_945_544);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Workshop;
+use common::{Workshop, names};
 
 const SWEEP: &str = r#"
 #:schema sweep.json
@@ -41,12 +41,14 @@ fn a_report_is_one_file_that_is_the_same_each_time() {
     assert!(page == workshop.text("again/page.html"), "the page is another the second time");
 
     // Nothing is loaded: the only addresses are names of formats and places in the page.
-    for word in ["src=", "<script", "<link", "@import", "http"] {
+    for word in ["src=", "<link", "@import", "http", "url(http", "fetch("] {
         let used = page.match_indices(word).filter(|(at, _)| {
             !page[*at..].starts_with("http://www.w3.org/2000/svg") && !page[*at..].starts_with("http-equiv")
         });
         assert_eq!(used.count(), 0, "{word}");
     }
+    // One script, which the page's policy names by its hash.
+    assert_eq!((page.matches("<script").count(), page.matches("script-src 'sha256-").count()), (1, 1));
     let place = workshop.path("").to_string_lossy().into_owned();
     assert!(!page.contains(&place), "a path of this machine is in the page");
     assert!(page.contains("Do &lt;layers&gt; &amp; widths matter?"));
@@ -72,6 +74,138 @@ fn a_report_is_one_file_that_is_the_same_each_time() {
             assert!(page.contains(cell.trim_matches('*')), "{cell}");
         }
     }
+}
+
+const GRID: &str = r#"
+base = "tiny.toml"
+seeds = [1]
+set = { "training.steps" = 4, "training.dev_interval_steps" = 2, "run.attention_sentences" = 0 }
+[axes]
+"training.learning_rate_scale" = [0.5, 1.0]
+"model.dropout" = [0.0, 0.1, 0.3]
+"model.position" = ["sinusoidal", "none"]
+"#;
+
+/// A grid of twelve rows whose scores are set: positions decide, then dropout.
+fn grid() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("grid.toml", GRID);
+    workshop.run(&["sweep", "grid.toml"]).expect(0);
+    for (index, row) in
+        names(&workshop.path("results/grid")).iter().filter(|name| name.contains('=')).enumerate()
+    {
+        let path = workshop.path(format!("results/grid/{row}/seed-1"));
+        let mut record = ablate::results::record::Record::load(&path).unwrap().unwrap();
+        let dropout = if row.contains("dropout=0.3") { 5.0 } else { 0.0 };
+        let score = 10.0 + 0.01 * index as f64 - dropout - if row.contains("none") { 8.0 } else { 0.0 };
+        record.metrics.insert("test/bleu".into(), score);
+        record.save(&path).unwrap();
+    }
+    workshop
+}
+
+#[test]
+fn a_grid_is_shown_by_its_settings_and_no_row_is_lost() {
+    let workshop = grid();
+    let files = workshop.run(&["report", "grid.toml", "--figures", "figures"]).expect(0).out();
+    let page = workshop.text("results/grid/report.html");
+    let names: Vec<&str> =
+        files.lines().filter_map(|line| line.strip_prefix("figures/")?.strip_suffix(".svg")).collect();
+    assert_eq!(
+        names,
+        [
+            "rows",
+            "importance",
+            "parallel",
+            "pair-training-learning-rate-scale-model-dropout",
+            "pair-model-position-training-learning-rate-scale",
+            "pair-model-position-model-dropout",
+            "axis-training-learning-rate-scale",
+            "axis-model-dropout",
+            "axis-model-position",
+            "curves-dev-perplexity-learning-rate-scale-0-5-1-of-2",
+            "curves-dev-perplexity-learning-rate-scale-1-0-2-of-2",
+            "length-learning-rate-scale-0-5-1-of-2",
+            "length-learning-rate-scale-1-0-2-of-2",
+        ]
+    );
+    // A line of the table for each row, with a column for each setting.
+    assert_eq!(page.matches("<tr data-row=\"learning_rate_scale=").count(), 12);
+    for heading in ["learning_rate_scale", "dropout", "position"] {
+        assert!(page.contains(&format!(" data-key>{heading}</th>")), "{heading} is no column");
+    }
+    // Positions decide who is among the best, and the means say by how much.
+    let importance = workshop.text("figures/importance.svg");
+    assert!(importance.find(">position<") < importance.find(">dropout<"), "{importance}");
+    assert!(page.contains("<td>position</td><td>sinusoidal</td>"), "{page}");
+    // Every row is a line of the parallel coordinates, and a point of each setting's figure.
+    assert_eq!(workshop.text("figures/parallel.svg").matches("<title>").count(), 12);
+    for setting in ["training-learning-rate-scale", "model-dropout", "model-position"] {
+        let figure = workshop.text(format!("figures/axis-{setting}.svg"));
+        assert_eq!(figure.matches("<title>").count(), 12, "{setting}");
+    }
+    let curves: String = names
+        .iter()
+        .filter(|name| name.starts_with("curves"))
+        .map(|name| workshop.text(format!("figures/{name}.svg")))
+        .collect();
+    // The base row is in both.
+    assert_eq!(curves.matches("stroke-linejoin").count(), 13);
+}
+
+#[test]
+fn the_script_makes_the_sweep_again_in_an_empty_folder() {
+    let workshop = Workshop::new();
+    std::fs::create_dir_all(workshop.path("mine/recipes")).unwrap();
+    let (recipe, rest) = {
+        let text = common::EXPERIMENT;
+        let (before, after) = text.split_once("[data.recipe]\n").unwrap();
+        let (recipe, after) = after.split_once("[model]").unwrap();
+        (
+            recipe.replace("[data.recipe.corpus", "[corpus"),
+            format!("{before}recipe = \"recipes/it's.toml\"\n[model]{after}"),
+        )
+    };
+    workshop.write("mine/recipes/it's.toml", &recipe);
+    workshop.write("mine/x.toml", &rest);
+    workshop.write("mine/part.toml", "[[row]]\nlabel = \"deep\"\nset = { \"model.layers\" = 2 }\n");
+    let sweep = "# Again & <again>?\nbase = \"x.toml\"\nseeds = [1]\ninclude = [\"part.toml\"]\n[[row]]\nlabel = \"base\"\n";
+    workshop.write("mine/s.toml", sweep);
+    let sets = ["--set", "training.steps=4"];
+    workshop.run(&[&["sweep", "mine/s.toml"], &sets[..]].concat()).expect(0);
+    workshop.run(&[&["report", "mine/s.toml"], &sets[..]].concat()).expect(0);
+    let page = workshop.text("results/s/report.html");
+    let script = page.split("<pre id=\"again\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    let script =
+        script.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+
+    let clone = Workshop::new();
+    std::fs::remove_file(clone.path("tiny.toml")).unwrap();
+    for folder in ["scripts", "bin"] {
+        std::fs::create_dir(clone.path(folder)).unwrap();
+    }
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ablate"), clone.path("scripts/ablate")).unwrap();
+    // The folder is no clone: a git that only notes what it was asked.
+    clone.write("bin/git", "#!/bin/sh\necho \"$@\" >> asked\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(clone.path("bin/git"), executable).unwrap();
+    clone.write("again.sh", &script);
+    let path = format!("{}:{}", clone.path("bin").display(), std::env::var("PATH").unwrap());
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-eu", "again.sh"]).current_dir(clone.path("")).env("PATH", path);
+    let output = bash.env_remove("ABLATE_DATA").env_remove("ABLATE_RESULTS").output().unwrap();
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    // A build outside of a repository has no commit.
+    assert_eq!(script.contains("git checkout "), clone.path("asked").exists());
+    assert_eq!(clone.text("again/s.toml"), sweep);
+    for file in ["table.csv", "base/seed-1/metrics.csv", "deep/seed-1/metrics.csv"] {
+        assert_eq!(
+            clone.text(format!("results/s/{file}")),
+            workshop.text(format!("results/s/{file}")),
+            "{file}"
+        );
+    }
+    assert!(clone.text("results/s/report.html").contains("Again &amp; &lt;again&gt;?"));
 }
 
 #[test]
@@ -119,9 +253,9 @@ fn what_the_run_kept_is_drawn_and_what_was_changed_is_refused() {
     workshop.run(&["sweep", "s.toml"]).expect(0);
     workshop.run(&["report", "s.toml", "--figures", "figures"]).expect(0);
     let page = workshop.text("results/s/report.html");
-    assert!(page.contains("encoder–decoder, layer 1, head 2"), "{page}");
+    assert!(page.contains("encoder-decoder attention, layer 1") && page.contains(">head 2<"), "{page}");
     assert!(!page.contains("nothing tells whether"), "{page}");
-    assert!(workshop.path("figures/attention-base-cross-layer-1-head-2.png").exists());
+    assert!(workshop.path("figures/attention-base-encoder-decoder-layer-1.png").exists());
     let status = || {
         let text = workshop.run(&["status", "s.toml", "--json"]).expect(0).out();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["trials"][0]["train_loss"].clone()

@@ -67,12 +67,40 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
     assert_same_results(&whole, &resumed);
 }
 
-/// Running statistics are as much of a training's state as weights are.
 #[test]
-fn batch_normalisation_ends_with_the_same_bytes_as_well() {
+fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
+    let recurrent = || {
+        let workshop = Workshop::new();
+        let text = workshop.text("tiny.toml").replace(
+            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
+            "encoder = \"recurrent\"\ndecoder = \"recurrent\"\nd_model = 16\nrecurrent = { cell = \"lstm\", hidden = 12 }\n",
+        );
+        workshop.write("tiny.toml", &text);
+        workshop
+    };
+    let whole = recurrent();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let attention = whole.text("results/tiny/seed-1/attention.json");
+    assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
+    let resumed = killed_often(&[9, 22], recurrent);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    for file in FILES.into_iter().filter(|file| *file != "positions.json") {
+        let path = format!("results/tiny/seed-1/{file}");
+        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
+    }
+    assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
+}
+
+/// Running statistics are as much of a training's state as weights are, and the random blocks of attention follow from the
+/// seed.
+#[test]
+fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
+    let settings = "norm_kind = \"batch\"\nattention.score = \"additive\"\n\
+                    attention.span = { big_bird = { block = 1, random = 1, global = 1 } }\n\
+                    attention.decoder_span = { local = 3 }";
     let workshop = || {
         let workshop = Workshop::new();
-        let experiment = workshop.text("tiny.toml").replace("[model]", "[model]\nnorm_kind = \"batch\"");
+        let experiment = workshop.text("tiny.toml").replace("[model]", &format!("[model]\n{settings}"));
         workshop.write("tiny.toml", &experiment);
         workshop
     };
@@ -80,7 +108,8 @@ fn batch_normalisation_ends_with_the_same_bytes_as_well() {
     whole.run(&["train", "tiny.toml"]).expect(0);
     let resumed = killed_often(&[9, 22], workshop);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    assert!(whole.text("results/tiny/seed-1/config.toml").contains("norm_kind = \"batch\""));
+    let config = whole.text("results/tiny/seed-1/config.toml");
+    assert!(["\"batch\"", "\"additive\"", "big_bird"].iter().all(|value| config.contains(value)));
     assert_same_results(&whole, &resumed);
 }
 

@@ -1,8 +1,11 @@
-//! The committed JSON Schemas are the program's, and agree with it on what files may hold.
+//! The committed JSON Schemas and key references are the program's, and agree with it on what files may hold.
 
 use ablate::config::json_schema;
 use ablate::sweep;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,10 +15,24 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn printed(kind: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_ablate")).args(["schema", kind]).output().unwrap();
+fn ablate(words: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_ablate")).args(words).output().unwrap()
+}
+
+fn printed(words: &[&str]) -> String {
+    let output = ablate(words);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The files of a folder, by name.
+fn texts(folder: &Path) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect()
 }
 
 /// Every committed TOML of experiments/ and sweeps/, recipes included.
@@ -77,14 +94,211 @@ fn refuses(kind: &str, text: &str, said: &str) {
 }
 
 #[test]
-fn the_committed_schemas_are_what_the_program_prints() {
+fn the_committed_schemas_and_the_key_reference_are_what_the_program_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    // The second time over the files of the first.
+    for _ in 0..2 {
+        let listed = printed(&["schema", "--out", out]);
+        assert!(listed.contains("schema/part.json\n") && listed.contains("reference/model.md\n"), "{listed}");
+    }
+    for part in ["schema", "reference"] {
+        let (committed, written) = (texts(&root().join("docs").join(part)), texts(&folder.path().join(part)));
+        let names = |texts: &BTreeMap<String, String>| texts.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&committed), names(&written));
+        for (name, text) in &written {
+            // `assert_eq` would print all of both.
+            assert!(
+                committed[name] == *text,
+                "docs/{part}/{name} is out of date; run: ablate schema --out docs"
+            );
+        }
+    }
     for kind in KINDS {
-        let file = root().join(format!("docs/schema/{kind}.json"));
-        let committed = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            committed == printed(kind),
-            "docs/schema/{kind}.json is out of date; run: ablate schema {kind} > docs/schema/{kind}.json"
-        );
+        let text = std::fs::read_to_string(folder.path().join(format!("schema/{kind}.json"))).unwrap();
+        assert_eq!(printed(&["schema", kind]), text);
+    }
+    let pages = printed(&["schema", "experiment", "--format", "markdown"]);
+    let written = texts(&folder.path().join("reference"));
+    assert!(pages.contains(&written["experiment.md"]) && pages.contains(&written["model.md"]));
+    assert!(!pages.contains(&written["sweep.md"]));
+}
+
+#[test]
+fn the_reference_is_not_written_over_a_page_of_the_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("reference/sweep.md");
+    std::fs::create_dir(folder.path().join("reference")).unwrap();
+    std::fs::write(&own, "My notes on sweeps.\n").unwrap();
+    let refused = ablate(&["schema", "--out", folder.path().to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("reference/sweep.md is there already"));
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "My notes on sweeps.\n");
+    assert!(!folder.path().join("schema").exists(), "nothing else is written either");
+}
+
+/// The keys of every table in a schema, without those of settings in a sweep, which the pages of experiments have.
+fn key_names(schema: &Value, found: &mut BTreeSet<String>) {
+    if let Some(keys) =
+        schema["properties"].as_object().filter(|keys| !keys.keys().any(|key| key.contains('.')))
+    {
+        found.extend(keys.keys().cloned());
+    }
+    match schema {
+        Value::Object(map) => map.values().for_each(|below| key_names(below, found)),
+        Value::Array(list) => list.iter().for_each(|below| key_names(below, found)),
+        _ => {}
+    }
+}
+
+/// The sections of experiments with their keys; a section inside of another comes after it.
+fn sections() -> Vec<(String, Vec<String>)> {
+    fn add(schema: &Value, table: &Value, path: &str, found: &mut Vec<(String, Vec<String>)>) {
+        let keys = table["properties"].as_object().unwrap();
+        if !path.is_empty() {
+            found.push((path.to_string(), keys.keys().cloned().collect()));
+        }
+        for (key, value) in keys {
+            let reference = value["allOf"][0]["$ref"].as_str().unwrap_or_default().trim_start_matches('#');
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match schema.pointer(reference) {
+                Some(definition) if !reference.is_empty() && definition.get("properties").is_some() => {
+                    add(schema, definition, &below, found);
+                }
+                _ => {}
+            }
+        }
+    }
+    let (schema, mut found) = (schema("experiment"), Vec::new());
+    add(&schema, &schema, "", &mut found);
+    found
+}
+
+#[test]
+fn the_reference_has_every_key_with_type_default_and_meaning() {
+    let pages = texts(&root().join("docs/reference"));
+    let mut count = 0;
+    for (section, keys) in sections() {
+        let page = &pages[&format!("{}.md", section.split('.').next().unwrap())];
+        // Below the heading of the section, which of a whole page is its first.
+        let (_, text) = page.split_once(&format!("# `[{section}]`\n")).unwrap_or_else(|| panic!("{section}"));
+        let text = text.split("\n## `[").next().unwrap();
+        for key in keys {
+            let lines: Vec<&str> =
+                text.lines().filter(|line| line.starts_with(&format!("| `{key}` |"))).collect();
+            assert_eq!(lines.len(), 1, "{section}.{key}: {lines:?}");
+            let cells: Vec<&str> = lines[0].split(" | ").collect();
+            assert!(cells.len() >= 4 && cells.iter().all(|cell| cell.len() > 1), "{}", lines[0]);
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+    let all: String = pages.values().map(String::as_str).collect();
+    let mut names = BTreeSet::new();
+    KINDS.iter().for_each(|kind| key_names(&schema(kind), &mut names));
+    for name in names {
+        let is_there = all.contains(&format!("| `{name}` |")) || all.contains(&format!("{{ {name} = … }}"));
+        assert!(is_there, "{name} is on no page");
+    }
+}
+
+/// The anchors of the headings of a page, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"))
+        .map(|line| line.chars().filter(|c| c.is_alphanumeric() || "_-".contains(*c)).collect())
+        .collect()
+}
+
+#[test]
+fn every_link_of_the_pages_about_keys_leads_somewhere() {
+    let folder = root().join("docs/reference");
+    let mut pages: Vec<PathBuf> = texts(&folder).keys().map(|name| folder.join(name)).collect();
+    pages.push(root().join("docs/coming-from.md"));
+    let mut count = 0;
+    for path in pages {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let own = anchors(&text);
+        let distinct: BTreeSet<&String> = own.iter().collect();
+        assert_eq!(distinct.len(), own.len(), "{}: headings repeat: {own:?}", path.display());
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let (page, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = if page.is_empty() { path.clone() } else { path.parent().unwrap().join(page) };
+            let target = std::fs::read_to_string(&target)
+                .unwrap_or_else(|error| panic!("{}: {link}: {error}", path.display()));
+            assert!(
+                place.is_empty() || anchors(&target).contains(&place.to_string()),
+                "{}: {link}",
+                path.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count}");
+}
+
+/// The texts between back quotes in the second column of the tables of docs/coming-from.md: our side.
+fn our_words() -> Vec<String> {
+    let page = std::fs::read_to_string(root().join("docs/coming-from.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
+    let ours = rows.map(|line| line.split(" | ").nth(1).unwrap_or_else(|| panic!("{line}")).to_string());
+    ours.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_string).collect::<Vec<_>>()).collect()
+}
+
+/// A command line is one that the program takes; it may leave out what the command requires.
+fn check_command(words: &str) {
+    let read = ablate::commands::score::words(words.split_whitespace().map(Into::into));
+    let outcome = ablate::cli::Cli::command().try_get_matches_from(read);
+    if let Err(error) = outcome {
+        let left_out =
+            [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+        assert!(left_out.contains(&error.kind()), "{words}: {error}");
+    }
+}
+
+#[test]
+fn every_word_of_ours_beside_those_of_other_tools_exists() {
+    let words = our_words();
+    assert!(words.len() > 120, "{}", words.len());
+    let sweep = schema("sweep");
+    let sections = sections();
+    // A section inside of another comes after it.
+    let section_of = |word: &str| {
+        let inside = |section: &str| word.strip_prefix(section)?.strip_prefix('.').map(str::to_string);
+        sections.iter().rev().find_map(|(section, keys)| Some((section, keys, inside(section)?)))
+    };
+    let files_of_runs = std::fs::read_to_string(root().join("docs/results.md")).unwrap();
+    for word in words {
+        if word.starts_with("ablate ") {
+            check_command(&word);
+        } else if let Some((section, keys, key)) = section_of(&word) {
+            match key.split_once(" = ") {
+                // A setting with a value.
+                Some(_) => accepts("experiment", &format!("base = \"b.toml\"\n[{section}]\n{key}")),
+                None => assert!(keys.contains(&key), "{word} is no key"),
+            }
+        } else if let Some((table, rest)) = word.split_once("] ").filter(|_| word.starts_with('[')) {
+            // A table of a sweep with keys.
+            accepts("sweep", &format!("{SWEEP}{table}]\n{}", rest.replace("; ", "\n")));
+        } else if word.starts_with('[') {
+            let name = word.trim_matches(['[', ']']);
+            assert!(
+                sweep["properties"].get(name).is_some() || sections.iter().any(|(own, _)| own == name),
+                "{word} is no table"
+            );
+        } else if word.contains(" = ") {
+            let fits = [("sweep", SWEEP), ("recipe", RECIPE)].iter().any(|(kind, file)| {
+                let others = file.lines().filter(|line| line.split(" = ").next() != word.split(" = ").next());
+                check(kind, &others.chain([word.as_str()]).collect::<Vec<_>>().join("\n")).is_ok()
+            });
+            assert!(fits, "{word} fits neither a sweep nor a recipe");
+        } else {
+            assert!(
+                sweep["properties"].get(&word).is_some() || files_of_runs.contains(&word),
+                "{word} is neither a key nor a file of a run"
+            );
+        }
     }
 }
 
@@ -141,6 +355,7 @@ fn wrong_experiments_do_not_fit() {
 }
 
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1]\n";
+const RECIPE: &str = "name = \"x\"\nsource_language = \"en\"\ntarget_language = \"de\"\ncorpus = { generated = { train = 9, dev = 1, test = 1, seed = 1 } }\n";
 
 #[test]
 fn every_form_of_a_sweep_fits() {

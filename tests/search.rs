@@ -10,7 +10,10 @@ use ablate::decode::{
     LengthPenaltyForm::{self, Gnmt, Power},
 };
 use ablate::model::mode::Mode;
-use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Position, Tying};
+use ablate::model::recurrent::Cell;
+use ablate::model::{
+    DecoderKind, EncoderDecoder, EncoderKind, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
+};
 use ablate::shim::decoding as kernels;
 use ablate::signal::StopFlag;
 use common::gaps::{self, Largest};
@@ -25,7 +28,7 @@ const VOCABULARY: usize = 7;
 /// Rows of the softmax: two more than there are ids.
 const ROWS: i64 = 9;
 
-fn configs() -> [ModelConfig; 4] {
+fn configs() -> [ModelConfig; 5] {
     let tied = ModelConfig {
         layers: 1,
         d_model: 8,
@@ -40,7 +43,13 @@ fn configs() -> [ModelConfig; 4] {
         ModelConfig { norm: Norm::Pre, position: Position::Learned, ..untied.clone() },
         ModelConfig { position: Position::None, d_k: Some(3), d_v: Some(5), ..tied.clone() },
         tied,
-        untied,
+        untied.clone(),
+        ModelConfig {
+            encoder: EncoderKind::Recurrent,
+            decoder: DecoderKind::Recurrent,
+            recurrent: RecurrentConfig { hidden: 6, cell: Cell::Lstm, ..Default::default() },
+            ..untied
+        },
     ]
 }
 

@@ -128,14 +128,17 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     assert!(plan.contains("4 rows, 8 trials"), "{plan}");
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "a plan writes nothing");
     workshop.run(&words).expect(0).says("the sweep is saved as tiny-dropout-norm.toml");
-    let expected = "base = \"tiny.toml\"\nseeds = [1, 2]\n\n[axes]\n\"model.dropout\" = [0.0, 0.1]\n\
+    let expected = "base = \"tiny.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 8 }\n\n[axes]\n\"model.dropout\" = [0.0, 0.1]\n\
                     \"model.norm\" = [\"pre\", \"post\"]\n";
     let text = workshop.text("tiny-dropout-norm.toml");
     assert!(text.ends_with(expected), "{text}");
-    // The same words find it again, and so does the file.
+    // The same words find it again, and so does the file, which states everything that they do.
     workshop.run(&words).expect(0).says("all 8 trials are finished already");
-    let table = ["table", "tiny-dropout-norm.toml", "--set", "training.steps=8"];
-    assert!(workshop.run(&table).expect(0).out().contains("dropout=0.1,norm=post"));
+    workshop.run(&["sweep", "tiny-dropout-norm.toml"]).expect(0).says("all 8 trials are finished already");
+    let status = workshop.run(&["status", "tiny-dropout-norm.toml"]).expect(0).out();
+    assert!(status.contains("8 trials: 8 finished"), "{status}");
+    let table = workshop.run(&["table", "tiny-dropout-norm.toml"]).expect(0).out();
+    assert!(table.starts_with("dropout  norm  n "), "{table}");
     let other = ["sweep", "tiny.toml", "--axis", "model.dropout=0.0,0.2", "--axis", "model.norm=pre,post"];
     workshop.run(&other).expect(2).says("states another sweep").says("--save FILE");
     let elsewhere = [&other[..], &["--save", "other.toml", "--plan"]].concat();
@@ -146,6 +149,11 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         (&["tiny-dropout-norm.toml", "--axis", "model.heads=1,2"], "is a sweep file, whose own [axes]"),
         (&["tiny.toml", "--axis", "model.heads"], "states no values"),
         (&["tiny.toml", "--axis", "model.headz=1,2"], "model.headz"),
+        (
+            &["tiny.toml", "--seeds", "1,2", "--set", "model.headz=1"],
+            "error: --set:1: unknown key model.headz",
+        ),
+        (&["tiny.toml", "--seeds", "1,2", "--set", "training.seed=3"], "--set states training.seed"),
         (&["tiny-dropout-norm.toml", "--save", "x.toml"], "--save is for"),
     ] {
         workshop.run(&[&["sweep"], words].concat()).expect(2).says(message);
@@ -165,6 +173,16 @@ fn what_would_be_left_out_is_told() {
     plan.says(
         "the plan shows all trials that are left; max_trials = 1 or --fail-fast would end the sweep before",
     );
+    // What a row states itself, its label still names.
+    workshop.write(
+        "rows.toml",
+        "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n\
+         [[row]]\nlabel = \"long\"\nset = { \"training.steps\" = 80, \"model.dropout\" = 0.2 }\n",
+    );
+    workshop
+        .run(&["sweep", "rows.toml", "--plan", "--set", "training.steps=8"])
+        .expect(0)
+        .says("note: --set training.steps replaces what the file states for long\n");
 }
 
 #[test]

@@ -196,6 +196,14 @@ fn tables_of_a_sweep() {
         "did you mean \"base\"? accepted: base",
     );
     sweep_fails(
+        &format!(
+            "{SWEEP}[table]\npaper = \"table3\"\n[[row]]\nlabel = \"a\"\npaper = \"base\"\n[axes]\n\"model.d_ff\" = [24, 28]"
+        ),
+        7,
+        "row \"a\": paper = \"base\" is beside none of its rows, because each of them changes more than the row itself",
+        "add the row's own value to the axis, or remove `paper`",
+    );
+    sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table3\"\npaper = \"table2-en-de\""),
         5,
         "layout = \"table3\" cannot show \"table2-en-de\"",

@@ -47,6 +47,28 @@ fn rows_are_named_sets() {
 }
 
 #[test]
+fn a_published_row_stands_beside_the_row_that_is_as_it_states_it_alone() {
+    let papers = |text: &str| -> Vec<(String, Option<String>)> {
+        let text =
+            format!("[table]\npaper = \"table3\"\n[[row]]\nlabel = \"base\"\npaper = \"base\"\n{text}");
+        trials(&text).into_iter().map(|trial| (trial.system, trial.paper)).collect()
+    };
+    let (own, none) = (Some("base".to_string()), None::<String>);
+    assert_eq!(papers(""), [("base".into(), own.clone())]);
+    assert_eq!(
+        papers("[axes]\n\"model.position\" = [\"sinusoidal\", \"none\"]\n"),
+        [("base,position=sinusoidal".into(), own.clone()), ("base,position=none".into(), none.clone())]
+    );
+    // A default that is stated is the row's own value, and so is a point that changes nothing.
+    assert_eq!(
+        papers(
+            "[[point]]\nlabel = \"as-it-is\"\n[[point]]\nlabel = \"wide\"\nset = { \"model.d_ff\" = 64 }\n"
+        ),
+        [("base,as-it-is".into(), own), ("base,wide".into(), none)]
+    );
+}
+
+#[test]
 fn keys_of_a_section_inside_of_a_section_are_settings_as_others_are() {
     let text = "[axes]\n\"model.attention.score\" = [\"dot\", \"additive\"]\nmodel.attention.span = [\"full\", { local = 8 }]\n";
     assert_eq!(

@@ -106,7 +106,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
         json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
             .clone();
     assert_eq!(planned.as_f64().unwrap(), counted);
-    assert!(csv.starts_with("row,group,changes,finished,seeds,model.layers,"), "{csv}");
+    assert!(csv.starts_with("row,group,changes,finished,seeds,model.position,model.layers,"), "{csv}");
     assert!(
         markdown.contains("**not judged: below 5 BLEU**")
             && markdown.contains("Welch's t-test")
@@ -322,7 +322,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
     workshop
         .run(&["table", "de.toml", "--out", "x"])
         .expect(2)
-        .says("--out is for the table of several sweeps");
+        .says("--out is for the table of several sweeps, or a part of one");
 }
 
 #[test]

@@ -11,13 +11,17 @@ const RUN: &str = "results/tiny/seed-1";
 
 /// The content of the one event file of a directory that has any.
 fn events(workshop: &Workshop, directory: &str) -> Vec<u8> {
+    std::fs::read(event_file(workshop, directory)).unwrap()
+}
+
+fn event_file(workshop: &Workshop, directory: &str) -> PathBuf {
     let files: Vec<PathBuf> = std::fs::read_dir(workshop.path(directory))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().contains("tfevents") && path.metadata().unwrap().len() > 0)
         .collect();
     assert_eq!(files.len(), 1, "{files:?}");
-    std::fs::read(&files[0]).unwrap()
+    files[0].clone()
 }
 
 fn remove_events(workshop: &Workshop, directory: &str) {
@@ -117,11 +121,57 @@ fn attention_is_recorded_of_the_layers_and_heads_that_are_asked_for() {
             }
         }
     }
-    assert_eq!(count(&events(&workshop, RUN), "attention encoder-decoder/layer 1 head 2 sentence 2"), 1);
+    assert_eq!(count(&events(&workshop, RUN), "view: encoder-decoder attention/layer 1 sentence 2"), 1);
     workshop
         .run(&["train", "tiny.toml", "--name", "other", "--set", "run.attention_layers=[0]"])
         .expect(2)
         .says("run.attention_layers = [0] is out of range");
+}
+
+/// A recurrent decoder attends in one layer with one head, and a recurrent encoder does not attend.
+#[test]
+fn the_alignments_of_a_recurrent_decoder_are_its_one_map() {
+    let workshop = Workshop::new();
+    let train = |name: &str, sets: &[&str]| {
+        let parts = ["model.encoder=recurrent", "model.decoder=recurrent", "model.recurrent.hidden=12"];
+        let own = ["training.steps=20", "run.attention_sentences=2", "run.attention_statistics=3"];
+        let sets = [&parts[..], &own, sets].concat();
+        let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+        let words: Vec<&str> = ["train", "tiny.toml", "--name", name].into_iter().chain(sets).collect();
+        workshop.run(&words).expect(0);
+        let attention = workshop.text(format!("results/{name}/seed-1/attention.json"));
+        serde_json::from_str::<serde_json::Value>(&attention).unwrap()
+    };
+    // By code that takes one step after the other, and by code that takes all at once.
+    for (name, set) in [("steps", "input_feeding=readout"), ("at-once", "input_feeding=none")] {
+        let attention = train(name, &[&format!("model.recurrent.{set}")]);
+        for sentence in attention["sentences"].as_array().unwrap() {
+            let [map] = &sentence["maps"].as_array().unwrap()[..] else { panic!("{sentence}") };
+            assert_eq!((&map["kind"], &map["layer"], &map["head"]), (&"cross".into(), &1.into(), &1.into()));
+            let length = |side: &str| sentence[side].as_array().unwrap().len();
+            let rows = map["weights"].as_array().unwrap();
+            assert_eq!(rows.len(), length("target"));
+            for row in rows {
+                let row = row.as_array().unwrap();
+                let sum: f64 = row.iter().map(|weight| weight.as_f64().unwrap()).sum();
+                assert!(row.len() == length("source") && (sum - 1.0).abs() < 0.005, "{sum}");
+            }
+        }
+        let run = format!("results/{name}/seed-1");
+        let events = events(&workshop, &run);
+        for sentence in 1..=2 {
+            let tag = format!("view: encoder-decoder attention/layer 1 sentence {sentence}");
+            assert_eq!(count(&events, &tag), 1, "{name}");
+        }
+        assert_eq!(count(&events, "attention encoder/") + count(&events, "attention decoder/"), 0);
+        let metrics = workshop.text(format!("{run}/metrics.csv"));
+        assert!(metrics.contains("attention/cross_1_entropy") && !metrics.contains("attention/encoder"));
+    }
+    let attention = train("none", &["model.recurrent.attention=none"]);
+    for sentence in attention["sentences"].as_array().unwrap() {
+        assert_eq!(sentence["maps"].as_array().unwrap().len(), 0);
+    }
+    assert_eq!(count(&events(&workshop, "results/none/seed-1"), "attention encoder-decoder"), 0);
 }
 
 const SWEEP: &str = r#"
@@ -170,6 +220,23 @@ fn a_sweep_shows_its_means_and_its_files_can_be_written_anew_from_the_run_direct
         assert_eq!(events(&workshop, place).len(), before.len(), "{place}");
     }
     workshop.run(&["tensorboard", "small.toml"]).expect(0);
+    // Of one seed there is no mean, and the settings that tell rows apart are called as in the table.
+    workshop.write("one.toml", &SWEEP.replace("seeds = [1, 2]", "seeds = [1]"));
+    std::fs::create_dir_all(workshop.path("results/one/base/mean")).unwrap();
+    std::fs::copy(
+        event_file(&workshop, "results/small/base/mean"),
+        workshop.path("results/one/base/mean/events.out.tfevents.0000000001.ablate"),
+    )
+    .unwrap();
+    workshop.run(&["sweep", "one.toml"]).expect(1);
+    for row in ["base", "bag", "explodes"] {
+        assert!(!workshop.path(format!("results/one/{row}/mean")).exists(), "{row}");
+    }
+    let root = events(&workshop, "results/one");
+    // As protobuf has them: field 1 is the title of a category and the name of a column, field 2 the column's title.
+    assert_eq!(count(&root, "\u{a}\u{9}every row\u{12}"), 1);
+    assert_eq!(count(&root, "\u{a}\u{1c}training.learning_rate_scale\u{12}\u{13}learning_rate_scale"), 1);
+    assert_eq!(count(&root, "\u{a}\u{3}row"), 0);
     workshop.write("other.toml", SWEEP);
     workshop.run(&["tensorboard", "other.toml"]).expect(2).says("holds no run of this sweep");
 }

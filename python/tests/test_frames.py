@@ -104,11 +104,14 @@ def test_settings_that_only_some_rows_have_are_missing_elsewhere(sweep: Path) ->
     content = json.loads(file.read_text())
     content["record"]["configuration"]["training"]["clip_norm"] = 1.0
     content["record"]["configuration"]["model"]["position"] = {"rotary": {"base": 500}}
+    content["record"]["configuration"]["model"]["attention"] = {"score": "dot", "span": {"local": 4}}
     file.write_text(json.dumps(content))
     frame = ablate.records(sweep)
     assert "training.clip_norm" in ablate.varied(frame)
     assert frame["training.clip_norm"].isna().tolist() == [False, True, True, True, True]
     assert frame["model.position"].iloc[0] == '{"rotary": {"base": 500}}'
+    assert frame["model.attention.score"].tolist()[0] == "dot" and frame["model.attention.score"].isna().sum() == 4
+    assert frame["model.attention.span"].iloc[0] == '{"local": 4}'
 
 
 def test_bleu_of_different_signatures_is_not_averaged(demo: Path) -> None:

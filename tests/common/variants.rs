@@ -2,13 +2,17 @@
 
 use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
-use ablate::model::{AttentionConfig, ModelConfig, Position, Projections, Score, Span};
+use ablate::model::recurrent::Bidirectional;
+use ablate::model::{
+    AttentionConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections, RecurrentConfig, Score,
+    Span, Tying,
+};
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
-pub const MODEL_KEYS: &str = "accepted: encoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
+pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, attention";
+    initialisation, embedding_rows, embedding_multiple, softmax_bias, attention, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -41,6 +45,18 @@ impl Choice {
 
     pub fn is_made_in(&self, config: &ModelConfig) -> bool {
         self.made_in(config) == *config
+    }
+
+    /// `config` with this choice made, and with recurrent parts where these alone read it.
+    pub fn effective_in(&self, config: &ModelConfig) -> ModelConfig {
+        match self.is_of_recurrent_parts() {
+            true => self.made_in(&recurrent(config)),
+            false => self.made_in(config),
+        }
+    }
+
+    pub fn is_of_recurrent_parts(&self) -> bool {
+        self.key.starts_with("recurrent.")
     }
 }
 
@@ -116,9 +132,55 @@ fn example(key: &str, variant: &Value) -> Value {
 /// `base` as it is, with each choice that differs from it, and with each pair of such choices; named. What contradicts
 /// itself is left out.
 pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
-    let mut found = with_all_pairs(base);
+    let of_parts = |choice: &Choice| {
+        choice.key == "encoder" || choice.key == "decoder" || choice.is_of_recurrent_parts()
+    };
+    let mut found = pairs(base, |choice| !of_parts(choice));
     found.retain(|(_, config)| conflict(config).is_none());
     found
+}
+
+/// A small recurrent model in which each choice of `[model.recurrent]` can be made alone.
+pub fn recurrent(base: &ModelConfig) -> ModelConfig {
+    ModelConfig {
+        encoder: EncoderKind::Recurrent,
+        decoder: DecoderKind::Recurrent,
+        tying: Tying::None,
+        recurrent: RecurrentConfig {
+            hidden: 6,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            bidirectional: Bidirectional::None,
+            ..Default::default()
+        },
+        ..base.clone()
+    }
+}
+
+/// Every encoder with every decoder where one of them is recurrent: each with every choice of `[model.recurrent]` and of
+/// `[model.attention]`, and of two recurrent parts each pair of choices of the former; named. What contradicts itself is left out.
+pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let both = recurrent(base);
+    let mut found = pairs(&both, Choice::is_of_recurrent_parts);
+    let reading = ModelConfig { decoder: DecoderKind::SelfAttention, tying: Tying::All, ..both.clone() };
+    let writing = ModelConfig { encoder: EncoderKind::SelfAttention, ..both };
+    for (name, parts) in [("recurrent encoder", reading), ("recurrent decoder", writing)] {
+        let of_either =
+            |choice: &Choice| choice.is_of_recurrent_parts() || choice.key.starts_with("attention.");
+        let choices = choices().into_iter().filter(of_either);
+        found.push((name.to_string(), parts.clone()));
+        found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
+    }
+    for bidirectional in [Bidirectional::None, Bidirectional::All] {
+        let mut residual = recurrent(base);
+        (residual.recurrent.residual_from, residual.recurrent.decoder_layers) = (Some(2), 3);
+        residual.recurrent.bidirectional = bidirectional;
+        found.push((format!("residual connections, {bidirectional:?}"), residual));
+    }
+    let biased = ModelConfig { softmax_bias: true, ..recurrent(base) };
+    found.push(("bias of the softmax".into(), biased));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
 }
 
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.
@@ -135,8 +197,10 @@ pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
         && !(itself && config.position == Position::Rotary)
 }
 
-fn with_all_pairs(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
-    let others: Vec<Choice> = choices().into_iter().filter(|choice| !choice.is_made_in(base)).collect();
+/// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.
+fn pairs(base: &ModelConfig, wanted: impl Fn(&Choice) -> bool) -> Vec<(String, ModelConfig)> {
+    let others: Vec<Choice> =
+        choices().into_iter().filter(|choice| wanted(choice) && !choice.is_made_in(base)).collect();
     let mut found = vec![("plain".to_string(), base.clone())];
     for (index, first) in others.iter().enumerate() {
         found.push((first.to_string(), first.made_in(base)));

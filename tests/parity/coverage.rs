@@ -5,7 +5,7 @@ use crate::common::variants::{Choice, choices};
 use crate::layers::{self, Layer};
 use crate::model;
 use ablate::config::conflict::conflict;
-use ablate::model::{ModelConfig, Position};
+use ablate::model::{DecoderKind, EncoderKind, ModelConfig, Position};
 use ablate::train::schedule::Schedule;
 
 pub fn check() {
@@ -26,7 +26,11 @@ pub fn check() {
                 "attention_biases" => &[CrossAttention],
                 _ => &[],
             };
-            cases.need(&choice.to_string(), layers, |model| choice.is_made_in(model));
+            let is_read = |model: &ModelConfig| {
+                !choice.is_of_recurrent_parts()
+                    || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
+            };
+            cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }
     }
     for (position, attention) in positions_inside_of_attention() {

@@ -266,7 +266,7 @@ impl Compute<'_> {
                 (loss, [hidden.grad(), matrix.grad()])
             }
             _ => {
-                let found = projected_cross_entropy(hidden, matrix, &targets, smoothing);
+                let found = projected_cross_entropy(hidden, matrix, None, &targets, smoothing);
                 (found.loss, [found.hidden, found.matrix])
             }
         };

@@ -1,6 +1,7 @@
 //! NVIDIA cards as `nvidia-smi` lists them: it comes with every driver and needs no library.
 
 use crate::error::{Error, Result};
+use crate::subprocess::{LOCAL, output_within};
 use std::process::Command;
 
 /// One card.
@@ -50,10 +51,9 @@ pub fn used_by(process: u32) -> Option<u64> {
 
 fn ask(query: &str) -> Result<String> {
     let failed = |why: String| Error::failed(format!("nvidia-smi {query}: {why}"));
-    let output = Command::new("nvidia-smi")
-        .args([query, "--format=csv,noheader,nounits"])
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let mut command = Command::new("nvidia-smi");
+    command.args([query, "--format=csv,noheader,nounits"]);
+    let output = output_within(&mut command, LOCAL).map_err(|error| failed(error.to_string()))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(failed(String::from_utf8_lossy(&output.stdout).trim().to_string())),

@@ -11,6 +11,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// The exit code of [`Error::OutOfMemory`].
 pub const OUT_OF_MEMORY_CODE: u8 = 4;
+/// The exit code of [`Error::Busy`].
+pub const BUSY_CODE: u8 = 5;
 /// What to do where memory runs out.
 pub const MEMORY_REMEDY: &str =
     "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
@@ -94,7 +96,7 @@ impl Error {
     }
 
     /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
-    /// 75 to be started again: stopped with its state saved, or busy elsewhere.
+    /// 5 another process is at work there, 75 to be started again: stopped with its state saved.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::User(_) | Error::Config(_) => 2,
@@ -103,12 +105,11 @@ impl Error {
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
             Error::OutOfMemory(_) => OUT_OF_MEMORY_CODE,
+            Error::Busy(_) => BUSY_CODE,
             Error::Peer { code, .. } => *code,
-            Error::Interrupted { .. }
-            | Error::Paused { .. }
-            | Error::Stopped(_)
-            | Error::SweepStopped(_)
-            | Error::Busy(_) => 75,
+            Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::SweepStopped(_) => {
+                75
+            }
         }
     }
 }

@@ -140,7 +140,15 @@ pub fn is_process_and_count(text: &str) -> bool {
 }
 
 /// The content of a file; `None` if there is none.
+///
+/// # Errors
+/// If it cannot be read, or is a pipe or device, which would be waited for.
 pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
+    if fs::metadata(path).is_ok_and(|about| is_special(&about)) {
+        let error =
+            std::io::Error::new(ErrorKind::InvalidInput, "it is a pipe, socket or device, not a file");
+        return Err(Error::io("read", path)(error));
+    }
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         other => other.map(Some).map_err(Error::io("read", path)),
@@ -407,6 +415,8 @@ mod tests {
         fs::write(&path, "x").unwrap();
         assert_eq!(read_if_exists(&path).unwrap(), Some(b"x".to_vec()));
         assert!(read_if_exists(directory.path()).is_err());
+        let device = read_if_exists(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(device.contains("not a file"), "{device}");
     }
 
     #[test]

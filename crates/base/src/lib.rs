@@ -15,5 +15,6 @@ pub mod seed;
 pub mod signal;
 pub mod split;
 pub mod stopwatch;
+pub mod subprocess;
 pub mod white_space;
 pub mod world;

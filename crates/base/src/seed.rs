@@ -121,6 +121,7 @@ mod tests {
             0xc038_e195_1bbe_3899,
             0x20a9_e052_bdc5_f891,
             0xda1c_5d56_60f9_2390,
+            0x5dc5_d575_2800_3dfc,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

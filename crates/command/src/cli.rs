@@ -114,9 +114,12 @@ enum Command {
     ///
     /// Example: ablate verify results/demo/base/seed-1 --decode
     Verify(commands::verify::Arguments),
-    /// Print the JSON Schema of experiment, sweep or recipe files, which editors use to complete and check keys.
+    /// Print what experiment, sweep or recipe files may hold: as JSON Schema, which editors use to complete and check
+    /// keys, or as a page for readers.
     ///
-    /// Example: ablate schema sweep > docs/schema/sweep.json
+    /// Example: ablate schema sweep --format markdown
+    ///
+    /// Example: ablate schema --out docs
     Schema(commands::schema::Arguments),
     /// Print a script with which a shell completes commands and options.
     ///
@@ -152,12 +155,15 @@ pub enum Computing {
 }
 
 impl Cli {
-    /// The words that this process was started with. Ends it at `--help` and at mistakes.
-    pub fn from_command_line() -> Cli {
+    /// The words that this process was started with. Ends it at `--help`, at `--version`, which prints `version`, and at
+    /// mistakes.
+    pub fn from_command_line(version: String) -> Cli {
         let choice = color::choice_of_words(std::env::args_os());
         color::apply(choice);
         let words = commands::score::words(std::env::args_os());
-        let matches = Cli::command().color(choice).get_matches_from(words);
+        // clap keeps texts that live as long as the process.
+        let command = Cli::command().long_version(&*version.leak());
+        let matches = command.color(choice).get_matches_from(words);
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

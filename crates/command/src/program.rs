@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Computing};
 use crate::commands::Places;
+use crate::device::LIBTORCH_VERSION;
 use crate::error::{Error, Result};
 use crate::telemetry::console::{print_error, print_message};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,9 +12,11 @@ use std::process::ExitCode;
 /// build. Absent where somebody starts that program directly.
 pub const BUILD: &str = "ABLATE_BUILD";
 
-/// Does what the words say that this process was started with; `compute` does what needs libtorch.
-pub fn run(compute: impl FnOnce(Computing, &Places) -> Result<()>) -> ExitCode {
-    let cli = Cli::from_command_line();
+/// Does what the words say that this process was started with; `compute` does what needs libtorch. `commit` is that of the
+/// sources that the program was built from.
+pub fn run(commit: &str, compute: impl FnOnce(Computing, &Places) -> Result<()>) -> ExitCode {
+    let version = format!("{}\ncommit {commit}\nlibtorch {LIBTORCH_VERSION}", env!("CARGO_PKG_VERSION"));
+    let cli = Cli::from_command_line(version);
     // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
     std::panic::set_hook(Box::new(|panic| {
         if Error::from_panic(panic.payload()).is_none() {

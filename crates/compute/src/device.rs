@@ -80,9 +80,6 @@ pub fn name(device: Device) -> String {
     }
 }
 
-/// The version of libtorch that this binary was built for.
-pub const LIBTORCH_VERSION: &str = "2.11.0";
-
 /// Loads libtorch's CUDA libraries; the reason if that fails.
 pub fn load_cuda() -> std::result::Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};

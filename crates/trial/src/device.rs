@@ -3,6 +3,9 @@
 use crate::config::experiment::DeviceChoice;
 use std::path::Path;
 
+/// The version of libtorch that the program is built for.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
 /// Cores that this process may use.
 pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

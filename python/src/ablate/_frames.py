@@ -18,6 +18,8 @@ Source: TypeAlias = "str | Path | pd.DataFrame"
 
 #: Sections of an experiment. Columns that begin with one of them are settings.
 SECTIONS = ("data.", "model.", "training.", "decoding.", "run.")
+# Sections inside of sections.
+SUBSECTIONS = ("model.attention",)
 #: Settings that do not tell rows apart: the seeds of one row differ in the first, equal results may differ in the others.
 _NO_CHANGE = ("training.seed", "run.")
 _DEFAULT_COLUMNS = ("parameters", "dev/perplexity", "dev/bleu", "test/bleu")
@@ -193,8 +195,9 @@ def _line(sweep: str, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _setting(key: str, value: object) -> dict[str, object]:
-    """A setting as columns. The parts of a recipe are settings of their own, as in a sweep file."""
-    if isinstance(value, dict) and key.startswith("data.recipe"):
+    """A setting as columns. The parts of a recipe and of a section inside of a section are settings of their own, as in a
+    sweep file."""
+    if isinstance(value, dict) and (key.startswith("data.recipe") or key in SUBSECTIONS):
         return {name: part for below, inner in value.items() for name, part in _setting(f"{key}.{below}", inner).items()}
     if isinstance(value, (dict, list)):
         return {key: json.dumps(value)}

@@ -25,9 +25,10 @@ static ALLOCATOR: Allocator = Allocator;
 fn main() -> ExitCode {
     signal::refuse_writes_beyond_limits();
     shim::end_where_memory_runs_out();
-    experiment::state_commit(env!("ABLATE_COMMIT"));
+    let commit = env!("ABLATE_COMMIT");
+    experiment::state_commit(commit);
     match check_build() {
-        Ok(()) => program::run(compute),
+        Ok(()) => program::run(commit, compute),
         error => program::finish(error),
     }
 }

@@ -37,7 +37,9 @@ use crate::results::render::Screen;
 use crate::sweep::expand::{TrialPurpose, expand};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::Trial;
+use crate::telemetry::console::terminal_columns;
 use clap::Args;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Where things are kept.
@@ -161,10 +163,9 @@ fn screen() -> Screen {
     Screen { width: terminal_width(), bold: color::on_stdout() }
 }
 
-/// Columns of the terminal, or what reads well in a file.
+/// Columns of the terminal that standard output is, or what reads well in a file.
 fn terminal_width() -> u16 {
-    comfy_table::Table::new()
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .width()
-        .unwrap_or(100)
+    let stdout = std::io::stdout();
+    let columns = if stdout.is_terminal() { terminal_columns(&stdout) } else { None };
+    columns.unwrap_or(100)
 }

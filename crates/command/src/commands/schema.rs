@@ -1,15 +1,25 @@
-//! `ablate schema`: what the files may hold, for editors.
+//! `ablate schema`: what the files may hold, for editors and for readers.
 
-use super::print_json;
-use crate::config::json_schema;
-use crate::error::Result;
-use crate::sweep;
+use super::{check_output, print};
+use crate::config::json_schema::{self, Schema};
+use crate::config::key_reference::{self, FileKind, Page};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::sweep::file;
 use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Kind of file.
-    pub kind: Kind,
+    #[arg(required_unless_present = "out")]
+    pub kind: Option<Kind>,
+    /// What to print: `json`, the JSON Schema, or `markdown`, the pages that describe every key.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t, conflicts_with = "out")]
+    pub format: Format,
+    /// Write the schemas of all kinds to DIR/schema and the pages of all kinds to DIR/reference.
+    #[arg(long, value_name = "DIR", conflicts_with = "kind")]
+    pub out: Option<PathBuf>,
 }
 
 /// The kinds of TOML files.
@@ -25,12 +35,98 @@ pub enum Kind {
     Recipe,
 }
 
+/// The forms in which the keys of a kind can be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON Schema, draft 7
+    #[default]
+    Json,
+    /// Pages of tables
+    Markdown,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Experiment => "experiment",
+            Kind::Sweep => "sweep",
+            Kind::Part => "part",
+            Kind::Recipe => "recipe",
+        }
+    }
+
+    fn schema(self) -> Schema {
+        match self {
+            Kind::Experiment => json_schema::experiment(),
+            Kind::Sweep => file::sweep_schema(),
+            Kind::Part => file::part_schema(),
+            Kind::Recipe => json_schema::recipe(),
+        }
+    }
+
+    fn json(self) -> Result<String> {
+        let text = serde_json::to_string_pretty(&self.schema());
+        text.map(|text| text + "\n").map_err(|error| Error::failed(error.to_string()))
+    }
+}
+
+/// The pages of the key reference.
+fn reference() -> Vec<Page> {
+    // Rows and sections are described on the page of sweeps, which comes before that of what sweeps include.
+    key_reference::pages(&[Kind::Experiment, Kind::Sweep, Kind::Part, Kind::Recipe].map(|kind| FileKind {
+        name: kind.name(),
+        files: match kind {
+            Kind::Experiment => "experiment files",
+            Kind::Sweep => "sweep files",
+            Kind::Part => "files that sweeps include",
+            Kind::Recipe => "recipe files",
+        },
+        schema: kind.schema().to_value(),
+        page_per_section: kind == Kind::Experiment,
+    }))
+}
+
 pub fn run(arguments: Arguments) -> Result<()> {
-    let schema = match arguments.kind {
-        Kind::Experiment => json_schema::experiment(),
-        Kind::Sweep => sweep::file::sweep_schema(),
-        Kind::Part => sweep::file::part_schema(),
-        Kind::Recipe => json_schema::recipe(),
+    if let Some(folder) = arguments.out {
+        return write(&folder);
+    }
+    let Some(kind) = arguments.kind else {
+        return Err(Error::user("name a kind of file, or --out DIR"));
     };
-    print_json(&schema)
+    match arguments.format {
+        Format::Json => print(&kind.json()?),
+        Format::Markdown => {
+            let pages = reference().into_iter().filter(|page| page.kind == Some(kind.name()));
+            print(&pages.map(|page| page.text).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// Writes the schemas and the key reference below `folder`, over earlier ones alone.
+fn write(folder: &Path) -> Result<()> {
+    let mut outputs = Vec::new();
+    for kind in Kind::value_variants() {
+        outputs.push((folder.join("schema").join(format!("{}.json", kind.name())), kind.json()?));
+    }
+    for Page { name, text, .. } in reference() {
+        outputs.push((folder.join("reference").join(format!("{name}.md")), text));
+    }
+    for (path, _) in &outputs {
+        check_output(path, "an output of `ablate schema --out`", is_own)?;
+    }
+    for part in ["schema", "reference"] {
+        files::create_dir(&folder.join(part))?;
+    }
+    let mut written = String::new();
+    for (path, text) in outputs {
+        files::write_atomically(&path, text.as_bytes())?;
+        written += &format!("{}\n", path.display());
+    }
+    print(&written)
+}
+
+/// Returns whether `page` is an earlier output of this command.
+fn is_own(page: &[u8]) -> bool {
+    let has = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
+    has("\"$schema\": \"http://json-schema.org/draft-07/schema#\"") || has(key_reference::ORIGIN)
 }

@@ -29,7 +29,7 @@ use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
 use crate::sweep::survey::Survey;
 use crate::sweep::tensorboard::SweepView;
-use crate::sweep::trial::{Trial, run_dir};
+use crate::sweep::trial::{Trial, replaced_settings, run_dir};
 use crate::sweep::trial_queue::PendingTrial;
 use crate::sweep::{collect, directory, driver, place, plan, record_file};
 use crate::telemetry::console::print_message;
@@ -116,7 +116,8 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
         return run_sweep(arguments, sweep, places);
     };
     let saved = made.save(save.as_deref())?;
-    (arguments.sweep, arguments.sets) = (saved.path.clone(), made.sets);
+    // The file states them, so that `status`, `table` and `report` need no --set.
+    (arguments.sweep, arguments.sets) = (saved.path.clone(), Vec::new());
     match OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places) {
         Ok(sweep) if !arguments.plan => {
             print_message(&format!("the sweep is saved as {}", saved.path.display()));
@@ -162,6 +163,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
     slurm.check(&|_| None)?;
     let only = Selection::parse(&arguments.only, &trials)?;
+    replaced_settings(&trials).iter().for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
     corpora.check(&trials)?;
     let pool = devices.map(|names| pool(&names, &trials, places)).transpose()?;
@@ -180,6 +182,10 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
             workers,
             probe: arguments.probe,
         })?;
+        let recorded = plan.trials.iter().filter(|trial| trial.state.state == StateKind::Recorded).count();
+        if let Some(note) = committed.note(recorded).filter(|_| plan.unprepared.is_empty()) {
+            print_message(&format!("note: {note}"));
+        }
         if let Some(limits) = limits_beyond_plan(&arguments, &spec) {
             print_message(&format!(
                 "note: the plan shows all trials that are left; {limits} would end the sweep before"
@@ -313,6 +319,9 @@ impl Call<'_> {
             }
         }
         self.move_unlisted_runs()?;
+        if let Some(note) = self.committed.note(reused.len()) {
+            progress.message(&format!("note: {note}"));
+        }
         self.note_reused(&reused)?;
         self.keep_records(finished, &reused)?;
         let from = match reused.len() {

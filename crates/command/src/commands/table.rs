@@ -4,13 +4,15 @@ use super::sweep::Committed;
 use super::{OpenSweep, Places, check_output, print, print_styled, screen};
 use crate::config::identity;
 use crate::error::{Error, Result};
+use crate::results::pivot::PivotTable;
 use crate::results::record::Record;
 use crate::results::render::Tabulated;
+use crate::results::selection::RowSelection;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
 use crate::results::table_layout::Form;
 use crate::sweep::committed::CommittedRecords;
-use crate::sweep::corpora::Corpora;
+use crate::sweep::corpora::{Corpora, how_to_prepare};
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::trial::Trial;
 use crate::sweep::{collect, directory};
@@ -29,7 +31,24 @@ pub struct Arguments {
     /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Directory for the table of several sweeps. The table of one sweep is written beside its runs.
+    /// Show only rows with this value of a setting: a key, or the name of its column. May be repeated; of several values
+    /// of one key a row has one.
+    #[arg(long = "where", value_name = "KEY=VALUE")]
+    pub conditions: Vec<String>,
+    /// Sort the rows by a column: of a score the best first, of a setting the lowest.
+    #[arg(long, value_name = "COLUMN")]
+    pub sort: Option<String>,
+    /// Show only the first N rows.
+    #[arg(long, value_name = "N", requires = "sort", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+    /// Show one score with a line for each value of setting A and a column for each value of setting B.
+    #[arg(long, value_name = "A,B", conflicts_with = "sort")]
+    pub pivot: Option<String>,
+    /// With --pivot: the column that is shown. By default test/bleu.
+    #[arg(long, value_name = "COLUMN", requires = "pivot")]
+    pub metric: Option<String>,
+    /// Directory for the table of several sweeps, or for what --where, --sort, --top and --pivot show. The whole table of one
+    /// sweep is written beside its runs.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one JSON document with all numbers at full precision.
@@ -38,24 +57,37 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let Arguments { sweep: files, committed, sets, out, json } = arguments;
+    let view = View::of(&arguments)?;
+    let Arguments { sweep: files, committed, sets, out, json, .. } = arguments;
     let committed = CommittedRecords::read(&committed.reuse_records)?;
     let show = |table: &Tabulated| match json {
         true => print(&table.json()?),
         false => print_styled(&table.terminal(screen())),
     };
     if let [file] = &files[..] {
-        if out.is_some() {
+        if out.is_some() && view.is_whole() {
             return Err(Error::user(
-                "--out is for the table of several sweeps; one sweep's is written beside its runs",
+                "--out is for the table of several sweeps, or a part of one; one sweep's whole table is written beside \
+                 its runs",
             ));
         }
+        out.as_deref().map_or(Ok(()), check_tables)?;
         let Collected { sweep_dir, table, trials, records, .. } = collected(file, &sets, &committed, places)?;
+        let shown = view.of_table(&table)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
         let kept = collect::write(file, &sweep_dir, &table, &trials, &records);
-        show(&Tabulated::of(&table)?)?;
-        kept.map_err(not_kept)?.iter().for_each(|note| print_message(&format!("warning: {note}")));
+        let part = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &shown.tabulated()?));
+        show(&shown.tabulated()?)?;
+        kept.and_then(|notes| part.map(|()| notes))
+            .map_err(not_kept)?
+            .iter()
+            .for_each(|note| print_message(&format!("warning: {note}")));
         return Ok(());
+    }
+    if !view.is_whole() {
+        return Err(Error::user(
+            "--where, --sort, --top and --pivot are for the table of one sweep; name one",
+        ));
     }
     if let Some(folder) = &out {
         check_tables(folder)?;
@@ -75,6 +107,72 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let kept = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &table));
     show(&table)?;
     kept.map_err(not_kept)
+}
+
+/// What of a sweep's table is shown.
+struct View {
+    rows: RowSelection,
+    /// Two settings against each other.
+    pivot: Option<[String; 2]>,
+    metric: Option<String>,
+}
+
+/// A part of a table, or all of it.
+enum Shown {
+    Rows(ResultTable),
+    Pivot(PivotTable),
+}
+
+impl View {
+    fn of(arguments: &Arguments) -> Result<View> {
+        let condition = |word: &String| match word.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
+                Ok((key.trim().to_string(), value.trim().to_string()))
+            }
+            _ => Err(Error::user(format!("--where {word:?}: write KEY=VALUE, as in dropout=0.1"))),
+        };
+        let pivot = |word: &String| match word.split(',').map(str::trim).collect::<Vec<_>>()[..] {
+            [rows, columns] if !rows.is_empty() && !columns.is_empty() => {
+                Ok([rows.to_string(), columns.to_string()])
+            }
+            _ => Err(Error::user(format!("--pivot {word:?}: name two settings, as in dropout,heads"))),
+        };
+        Ok(View {
+            rows: RowSelection {
+                conditions: arguments.conditions.iter().map(condition).collect::<Result<_>>()?,
+                sort: arguments.sort.clone(),
+                top: arguments.top.map(|top| top as usize),
+            },
+            pivot: arguments.pivot.as_ref().map(pivot).transpose()?,
+            metric: arguments.metric.clone(),
+        })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.rows.is_all() && self.pivot.is_none()
+    }
+
+    /// # Errors
+    /// A user error for what the table does not have.
+    fn of_table(&self, table: &ResultTable) -> Result<Shown> {
+        let mut table = table.clone();
+        table.select(&self.rows)?;
+        Ok(match &self.pivot {
+            None => Shown::Rows(table),
+            Some([rows, columns]) => {
+                Shown::Pivot(PivotTable::of(&table, [rows, columns], self.metric.as_deref())?)
+            }
+        })
+    }
+}
+
+impl Shown {
+    fn tabulated(&self) -> Result<Tabulated<'_>> {
+        match self {
+            Shown::Rows(table) => Tabulated::of(table),
+            Shown::Pivot(table) => Ok(Tabulated::Pivot(table)),
+        }
+    }
 }
 
 /// Refuses a folder with files of the tables' names that `ablate table` has not written.
@@ -113,12 +211,24 @@ pub(super) fn collected(
     let mut records = collect::records_of_settings(&sweep_dir, &trials);
     let mut corpora = Corpora::new(&places.data);
     let mut reused = BTreeMap::new();
+    let mut unprepared = BTreeSet::new();
     for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {
         let fingerprint = corpora.fingerprint(&trial.experiment)?;
+        if fingerprint.is_none() && !committed.is_empty() {
+            unprepared.insert(how_to_prepare(&trial.experiment));
+        }
         let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
         reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
     }
     reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
+    for hint in &unprepared {
+        print_message(&format!(
+            "note: --reuse-records: which records are of this sweep is known once its corpus is prepared: {hint}"
+        ));
+    }
+    if let Some(note) = committed.note(reused.len()).filter(|_| unprepared.is_empty()) {
+        print_message(&format!("note: {note}"));
+    }
     let damaged = collect::damaged_records(&sweep_dir, &trials);
     if records.iter().all(Option::is_none) {
         let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();

@@ -200,7 +200,7 @@ mod tests {
         let standings =
             [RankState::Ready(marks()), RankState::failed(&Error::Busy("somebody is at it".into()))];
         let error = verdict(&standings, 0).unwrap_err();
-        assert_eq!(error.exit_code(), 75);
+        assert_eq!(error.exit_code(), 5);
         assert_eq!(error.to_string(), "rank 0 of 2 ends because rank 1 cannot begin: somebody is at it");
     }
 

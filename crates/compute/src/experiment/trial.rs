@@ -37,6 +37,7 @@ use crate::train::workload::Workload;
 use crate::{device, files};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tch::Device;
 
 /// One trial and where it lives.
 pub struct Trial<'a> {
@@ -84,6 +85,11 @@ impl Trial<'_> {
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<Finished> {
+        // A device that is not there is told before any work; a finished run needs none.
+        let device = match team.device {
+            None if !self.run_dir.join(RECORD_FILE).exists() => Some(device::open(&self.experiment.run)?),
+            device => device,
+        };
         let data = prepare::open(&self.experiment.data, self.data_root)?;
         DataLimits::of(&self.experiment.data, Some(&data))?.check(self.experiment)?;
         let identity = identity(self.experiment, data.fingerprint());
@@ -103,7 +109,9 @@ impl Trial<'_> {
         team.agree(self.experiment, data.fingerprint())?;
         self.claim(&identity, observer)?;
         let training_identity = Some(training_identity(self.experiment, data.fingerprint()));
-        let record = self.execute(&data, &Owner { identity, training_identity }, team, observer, stop)?;
+        let device = device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
+        let owner = Owner { identity, training_identity };
+        let record = self.execute(&data, &owner, (device, team), observer, stop)?;
         // A failure that is told beside a record does no harm.
         let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
         Ok(Finished::Now(record))
@@ -156,7 +164,7 @@ impl Trial<'_> {
         &self,
         data: &Prepared,
         owner: &Owner,
-        team: &Team,
+        (device, team): (Device, &Team),
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<Record> {
@@ -165,7 +173,6 @@ impl Trial<'_> {
         // Damage in the data is found before the attempt begins.
         let stores = Stores::open(data)?;
         resume::refuse_lost_checkpoints(self.run_dir, training)?;
-        let device = team.device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let model = model::build(model_config, vocabulary, training.seed, training.precision, device);
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;

@@ -12,7 +12,7 @@ use super::parts::{self, DecoderPart, DecodingState, FirstRows, TargetRows};
 use super::position::Places;
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::{Scope, Weights};
-use super::{Kinds, ModelConfig, VocabularySizes};
+use super::{DecoderKind, Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use tch::{Device, Kind, Tensor};
 
@@ -40,7 +40,7 @@ impl DecoderOnly {
         let scope = Scope::seeded(seed, kinds.weights, device);
         DecoderOnly {
             embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
-            input: Input::build(&scope, "target", config, kinds),
+            input: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
             decoder: parts::decoder(&scope.child("decoder"), config),
             weights: scope.into_weights(),
             kinds,
@@ -100,6 +100,10 @@ impl Network for DecoderOnly {
 
     fn softmax_matrix(&self) -> &Tensor {
         self.embeddings.softmax()
+    }
+
+    fn softmax_bias(&self) -> Option<&Tensor> {
+        self.embeddings.softmax_bias()
     }
 
     fn longest(&self) -> Option<i64> {

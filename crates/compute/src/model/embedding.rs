@@ -1,7 +1,7 @@
 //! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
 
-use super::weights::Scope;
-use super::{EncoderKind, ModelConfig, Tying, VocabularySizes, init};
+use super::weights::{Scope, Start};
+use super::{ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
 
 /// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
@@ -13,6 +13,8 @@ pub struct Embeddings {
     source: Tensor,
     target: Tensor,
     softmax: Tensor,
+    /// Of the softmax: [V].
+    bias: Option<Tensor>,
     factor: f64,
 }
 
@@ -23,31 +25,37 @@ impl Embeddings {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
             [source, target, source.max(target)].map(|size| config.rows(size));
-        let matrix = |name: &str, rows: i64| {
-            scope.child(name).variable("weight", &[rows, config.d_model], init::embedding(config))
+        let of_width = |name: &str, rows: i64, width: i64| {
+            scope.child(name).variable("weight", &[rows, width], init::embedding(config))
         };
-        let (source, target, softmax) = match (config.encoder, config.tying) {
-            (EncoderKind::None, tying) => {
+        let matrix = |name: &str, rows: i64| of_width(name, rows, config.d_model);
+        let softmax_matrix = || of_width("softmax", target_rows, config.softmax_width());
+        let (source, target, softmax) = match (config.has_encoder(), config.tying) {
+            // What there is of a source are tokens of the same text.
+            (false, tying) => {
                 let target = matrix("target", target_rows);
                 let softmax = match tying {
                     Tying::All | Tying::Decoder => target.shallow_clone(),
-                    Tying::None => matrix("softmax", target_rows),
+                    Tying::None => softmax_matrix(),
                 };
                 (target.shallow_clone(), target, softmax)
             }
-            (EncoderKind::SelfAttention, Tying::All) => {
+            (true, Tying::All) => {
                 let shared = matrix("shared", shared_rows);
                 (shared.shallow_clone(), shared.shallow_clone(), shared)
             }
-            (EncoderKind::SelfAttention, Tying::Decoder) => {
+            (true, Tying::Decoder) => {
                 let (source, shared) = (matrix("source", source_rows), matrix("target", target_rows));
                 (source, shared.shallow_clone(), shared)
             }
-            (EncoderKind::SelfAttention, Tying::None) => {
-                (matrix("source", source_rows), matrix("target", target_rows), matrix("softmax", target_rows))
+            (true, Tying::None) => {
+                (matrix("source", source_rows), matrix("target", target_rows), softmax_matrix())
             }
         };
-        Embeddings { source, target, softmax, factor: (config.d_model as f64).sqrt() }
+        let bias = config
+            .softmax_bias
+            .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
+        Embeddings { source, target, softmax, bias, factor: (config.d_model as f64).sqrt() }
     }
 
     /// # Shapes
@@ -67,8 +75,13 @@ impl Embeddings {
         &self.source
     }
 
-    /// The matrix before the softmax [V, D]; it has no bias and is not scaled.
+    /// The matrix before the softmax [V, W], not scaled.
     pub fn softmax(&self) -> &Tensor {
         &self.softmax
+    }
+
+    /// What is added to its scores, [V].
+    pub fn softmax_bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
     }
 }

@@ -100,7 +100,7 @@ impl EncoderPart for Encoder {
             }
             SourceRows::Packed(sentences) => self.forward(x, places, Visible::Sentences(sentences), mode),
         };
-        Encoded { output, embedded, mask, lengths }
+        Encoded { output, embedded, mask, lengths, last: Vec::new() }
     }
 
     fn read_source(&self, x: Tensor, lengths: &[i64]) -> Encoded {
@@ -110,7 +110,7 @@ impl EncoderPart for Encoder {
         }
         let mask = mask::padding(lengths, x.size()[1], kind, device);
         let embedded = x.shallow_clone();
-        Encoded { output: self.read(x, lengths), embedded, mask, lengths: lengths.to_vec() }
+        Encoded { output: self.read(x, lengths), embedded, mask, lengths: lengths.to_vec(), last: Vec::new() }
     }
 
     fn takes_packed_rows(&self) -> bool {

@@ -3,17 +3,19 @@
 //! Which encoder and which decoder: [`super::parts`].
 
 use super::attention::maps::AttentionMaps;
-use super::dropout::Dropout;
 use super::embedding::Embeddings;
+use super::init::glorot;
+use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::parts::{
     self, DecoderPart, DecodingState, Encoded, EncoderPart, FirstRows, SourceRows, TargetRows,
 };
 use super::position::{Places, PositionEncoding};
+use super::recurrent::{DropoutMasks, SequenceDropout};
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::{Scope, Weights};
-use super::{Kinds, ModelConfig, NormKind, VocabularySizes};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes};
 use crate::data::collate::Batch;
 use crate::data::tokenizer::PAD;
 use tch::{Device, Kind, Tensor};
@@ -25,6 +27,8 @@ pub struct EncoderDecoder {
     source: Input,
     target: Input,
     encoder: Box<dyn EncoderPart>,
+    /// From the encoder's states to the width that the decoder reads, where the two differ.
+    between: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
     weights: Weights,
     kinds: Kinds,
@@ -35,18 +39,30 @@ pub struct EncoderDecoder {
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) position: PositionEncoding,
-    dropout: Dropout,
+    dropout: SequenceDropout,
     kinds: Kinds,
     /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
     norms_over_batch: bool,
 }
 
 impl Input {
-    /// `side` is the word that begins the paths of its weights.
-    pub(super) fn build(scope: &Scope, side: &str, config: &ModelConfig, kinds: Kinds) -> Self {
+    /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
+    pub(super) fn build(
+        scope: &Scope,
+        side: &str,
+        is_recurrent: bool,
+        config: &ModelConfig,
+        kinds: Kinds,
+    ) -> Self {
+        let (position, masks) = if is_recurrent {
+            (PositionEncoding::None, config.recurrent.dropout_masks)
+        } else {
+            let scope = scope.child(format!("{side}_position"));
+            (PositionEncoding::build(&scope, config), DropoutMasks::PerStep)
+        };
         Input {
-            position: PositionEncoding::build(&scope.child(format!("{side}_position")), config),
-            dropout: Dropout::build(&scope.child(format!("{side}_dropout")), config.dropout),
+            position,
+            dropout: SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks),
             kinds,
             norms_over_batch: config.norm_kind == NormKind::Batch,
         }
@@ -66,6 +82,13 @@ impl Input {
     }
 }
 
+/// A decoder of self-attention reads states as wide as its own; a recurrent one takes any.
+fn between(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
+    let (inputs, outputs) = (config.encoder_width(), config.d_model);
+    let differ = config.decoder == DecoderKind::SelfAttention && inputs != outputs;
+    differ.then(|| Linear::build(scope, inputs, outputs, glorot(inputs, outputs), true))
+}
+
 impl EncoderDecoder {
     /// A model with fresh weights drawn from `seed`.
     pub fn build(
@@ -79,9 +102,10 @@ impl EncoderDecoder {
         let scope = Scope::seeded(seed, kinds.weights, device);
         EncoderDecoder {
             embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
-            source: Input::build(&scope, "source", config, kinds),
-            target: Input::build(&scope, "target", config, kinds),
+            source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds),
+            target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
             encoder: parts::encoder(&scope.child("encoder"), config),
+            between: between(&scope.child("encoder_output"), config),
             decoder: parts::decoder(&scope.child("decoder"), config),
             weights: scope.into_weights(),
             kinds,
@@ -103,13 +127,21 @@ impl EncoderDecoder {
     /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
         let x = self.embed_source(source, Places::From(0), mode);
-        self.encoder.encode(x, SourceRows::Single(lengths), mode)
+        self.between(self.encoder.encode(x, SourceRows::Single(lengths), mode))
     }
 
     /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
     pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
         let x = self.embed_source(source, Places::From(0), &Mode::evaluation());
-        self.encoder.read_source(x, lengths)
+        self.between(self.encoder.read_source(x, lengths))
+    }
+
+    /// The same with states of the width that the decoder reads.
+    fn between(&self, encoded: Encoded) -> Encoded {
+        match &self.between {
+            Some(linear) => Encoded { output: linear.forward(&encoded.output), ..encoded },
+            None => encoded,
+        }
     }
 
     /// The hidden states of a known target, all positions at once.
@@ -134,7 +166,7 @@ impl EncoderDecoder {
         }
         let sources = SourceRows::Packed(source.sentences);
         let x = self.embed_source(source.ids, Places::Within(source.sentences), mode);
-        let encoded = self.encoder.encode(x, sources, mode);
+        let encoded = self.between(self.encoder.encode(x, sources, mode));
         let targets = TargetRows::Packed { sentences: target.sentences, sources: Some(source.sentences) };
         let x = self.embed_target(target.ids, Places::Within(target.sentences), mode);
         self.decoder.decode(x, targets, Some(&encoded), mode)
@@ -187,8 +219,13 @@ impl Network for EncoderDecoder {
         self.embeddings.softmax()
     }
 
+    fn softmax_bias(&self) -> Option<&Tensor> {
+        self.embeddings.softmax_bias()
+    }
+
     fn longest(&self) -> Option<i64> {
-        self.source.position.limit().into_iter().chain(self.encoder.longest()).min()
+        let limits = [&self.source, &self.target].map(|side| side.position.limit());
+        limits.into_iter().flatten().chain(self.encoder.longest()).min()
     }
 
     fn source_embedding(&self) -> &Tensor {

@@ -6,8 +6,8 @@
 
 use super::init::Attends;
 use super::{
-    Activation, AttentionConfig, CausalSpan, EncoderKind, Initialisation, ModelConfig, Norm, NormKind,
-    Position, Projections, Score, Span, Tying,
+    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm,
+    NormKind, Position, Projections, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -35,6 +35,8 @@ pub struct Implementations {
     pub marian: Serves,
     /// A `TransformerSpec` of CTranslate2.
     pub ctranslate2: Serves,
+    /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
+    pub torch_peer: Serves,
 }
 
 impl Implementations {
@@ -44,11 +46,14 @@ impl Implementations {
         decoding_kernels: Ok(()),
         marian: Ok(()),
         ctranslate2: Ok(()),
+        torch_peer: Ok(()),
     };
 
     pub fn of(config: &ModelConfig) -> Self {
         let ModelConfig {
             encoder,
+            decoder,
+            softmax_bias,
             activation,
             feed_forward,
             residual,
@@ -74,9 +79,12 @@ impl Implementations {
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
+            // Of parts that no other implementation takes.
+            recurrent: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
-        of_encoder(*encoder)
+        of_parts(*encoder, *decoder)
+            .and(of_softmax_bias(*softmax_bias))
             .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
             .and(of_residual(*residual))
@@ -109,17 +117,37 @@ impl Implementations {
             decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
             marian: self.marian.and(other.marian),
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
+            torch_peer: self.torch_peer.and(other.torch_peer),
         }
     }
 }
 
-/// The kernels of attention serve each layer by itself, whatever layers there are.
-fn of_encoder(encoder: EncoderKind) -> Implementations {
-    match encoder {
+/// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
+fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
+    let encoder = match encoder {
         EncoderKind::SelfAttention => Implementations::ALL,
+        EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
         EncoderKind::None => {
-            without_toolkits("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
+            without_programs("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
         }
+    };
+    encoder.and(match decoder {
+        DecoderKind::SelfAttention => Implementations::ALL,
+        DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+    })
+}
+
+fn without_parts(setting: &'static str) -> Implementations {
+    without_programs(setting, "both of its parts are stacks of self-attention")
+}
+
+fn of_softmax_bias(softmax_bias: bool) -> Implementations {
+    match softmax_bias {
+        false => Implementations::ALL,
+        true => without_programs(
+            "model.softmax_bias = true",
+            "this program writes no bias of the softmax into it",
+        ),
     }
 }
 
@@ -154,6 +182,11 @@ fn of_residual(residual: bool) -> Implementations {
             without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
         }
     }
+}
+
+/// The same, and the Transformer in Python torch does not know it either.
+fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
+    Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 /// A setting that neither Marian nor CTranslate2's Transformer knows, and what they do instead.
@@ -244,6 +277,7 @@ fn of_score(score: Score, key: &'static str) -> Implementations {
                 decoding_kernels: unknown,
                 marian: unknown,
                 ctranslate2: unknown,
+                torch_peer: Ok(()),
             }
         }
     }
@@ -283,6 +317,7 @@ fn of_full_spans_alone(setting: &'static str) -> Implementations {
         decoding_kernels: unknown,
         marian: unknown,
         ctranslate2: unknown,
+        torch_peer: Ok(()),
     }
 }
 
@@ -302,5 +337,15 @@ mod tests {
         let found = Implementations::of(&decoder_only);
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
+    }
+
+    #[test]
+    fn toolkits_take_no_recurrent_part_and_fast_paths_serve_the_other_one() {
+        let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..Default::default() };
+        let found = Implementations::of(&hybrid);
+        assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!(found.torch_peer.unwrap_err().setting, "model.decoder = \"recurrent\"");
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
     }
 }

@@ -22,6 +22,7 @@ pub mod network;
 pub mod norm;
 pub mod parts;
 pub mod position;
+pub mod recurrent;
 pub mod residual;
 pub mod statistics;
 mod unpack;

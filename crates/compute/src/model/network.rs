@@ -23,23 +23,27 @@ pub trait Network: Debug {
     /// The hidden states at the scored positions of a batch: padding is never projected.
     ///
     /// # Shapes
-    /// → [N, D], in the order of `batch.positions`.
+    /// → [N, W], in the order of `batch.positions`.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor;
 
-    /// The matrix before the softmax, [V, D].
+    /// The matrix before the softmax, [V, W].
     fn softmax_matrix(&self) -> &Tensor;
+
+    /// What is added to its scores, [V], if anything.
+    fn softmax_bias(&self) -> Option<&Tensor>;
 
     /// Scores of every row of the softmax matrix.
     ///
     /// # Shapes
-    /// [.., D] → [.., V].
+    /// [.., W] → [.., V].
     fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden.linear(&kinds::like(self.softmax_matrix(), hidden), None::<&Tensor>)
+        let bias = self.softmax_bias().map(|bias| kinds::like(bias, hidden));
+        hidden.linear(&kinds::like(self.softmax_matrix(), hidden), bias)
     }
 
-    /// The width that the learning rate follows (§5.3): D.
+    /// The width that the learning rate follows (§5.3): that of the embeddings, D.
     fn width(&self) -> i64 {
-        self.softmax_matrix().size()[1]
+        self.source_embedding().size()[1]
     }
 
     /// The longest sequence that the model takes, end of sentence counted; `None` if there is no limit.
@@ -77,7 +81,7 @@ pub trait Stepper {
     /// The hidden state behind the next token of each row.
     ///
     /// # Shapes
-    /// Ids [R, 1] → [R, D].
+    /// Ids [R, 1] → [R, W].
     fn step(&mut self, ids: &Tensor) -> Tensor;
 
     /// Keeps the rows that `rows` names, in that order; a row may be named more than once.
@@ -95,7 +99,7 @@ pub fn build(
     device: Device,
 ) -> Box<dyn Network> {
     match config.encoder {
-        EncoderKind::SelfAttention => {
+        EncoderKind::SelfAttention | EncoderKind::Recurrent => {
             Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
         }
         EncoderKind::None => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),

@@ -8,8 +8,9 @@
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::mode::Mode;
+use super::recurrent::{RecurrentDecoder, RecurrentEncoder, State};
 use super::weights::Scope;
-use super::{EncoderKind, ModelConfig};
+use super::{DecoderKind, EncoderKind, ModelConfig};
 use std::fmt::Debug;
 use tch::{Device, Kind, Tensor};
 
@@ -24,6 +25,8 @@ pub struct Encoded {
     pub mask: Tensor,
     /// Real tokens of each source, [B]; empty where rows hold several sentences.
     pub lengths: Vec<i64>,
+    /// The last state of each layer of a recurrent encoder; none of others.
+    pub(super) last: Vec<State>,
 }
 
 /// How sources stand in the rows of a batch.
@@ -132,11 +135,15 @@ pub trait DecodingState {
 pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
     match config.encoder {
         EncoderKind::SelfAttention => Box::new(Encoder::build(scope, config)),
+        EncoderKind::Recurrent => Box::new(RecurrentEncoder::build(scope, config)),
         EncoderKind::None => panic!("a model without an encoder is a DecoderOnly"),
     }
 }
 
 /// The decoder that the configuration chooses, its weights below `scope`.
 pub fn decoder(scope: &Scope, config: &ModelConfig) -> Box<dyn DecoderPart> {
-    Box::new(Decoder::build(scope, config))
+    match config.decoder {
+        DecoderKind::SelfAttention => Box::new(Decoder::build(scope, config)),
+        DecoderKind::Recurrent => Box::new(RecurrentDecoder::build(scope, config)),
+    }
 }

@@ -16,6 +16,12 @@ use tch::{Device, Kind, Tensor};
 pub enum Start {
     Zeros,
     Ones,
+    /// Zeros, but `value` from number `from` to before number `to`.
+    ZerosBut {
+        from: usize,
+        to: usize,
+        value: f64,
+    },
     /// Uniform in (-limit, limit).
     Uniform {
         limit: f64,
@@ -225,6 +231,9 @@ fn start_values(start: Start, count: usize, seed: u64, path: &str) -> Vec<f64> {
     match start {
         Start::Zeros => vec![0.0; count],
         Start::Ones => vec![1.0; count],
+        Start::ZerosBut { from, to, value } => {
+            (0..count).map(|number| if (from..to).contains(&number) { value } else { 0.0 }).collect()
+        }
         Start::Uniform { limit } => (0..count).map(|_| (rng.random::<f64>() * 2.0 - 1.0) * limit).collect(),
         Start::Normal { deviation } => {
             // Box and Muller 1958: two normals from two uniforms.

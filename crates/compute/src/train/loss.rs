@@ -77,7 +77,7 @@ fn chunk_rows(device: Device, classes: i64) -> i64 {
     }
 }
 
-/// The same as [`cross_entropy`] of `hidden · matrixᵀ`, with its gradients, without keeping
+/// The same as [`cross_entropy`] of `hidden · matrixᵀ + bias`, with its gradients, without keeping
 /// the N × V scores: they are made, used and dropped in chunks of rows.
 #[derive(Debug)]
 pub struct LossGradient {
@@ -86,15 +86,18 @@ pub struct LossGradient {
     pub hidden: Tensor,
     /// d smoothed / d matrix, [V, D].
     pub matrix: Tensor,
+    /// d smoothed / d bias, [V], of a bias.
+    pub bias: Option<Tensor>,
 }
 
 /// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
 ///
 /// # Shapes
-/// `hidden` [N, D], `matrix` [V, D], `targets` [N]. Gradients have the kinds of what they are gradients of.
+/// `hidden` [N, D], `matrix` [V, D], `bias` [V], `targets` [N]. Gradients have the kinds of what they are gradients of.
 pub fn projected_cross_entropy(
     hidden: &Tensor,
     matrix: &Tensor,
+    bias: Option<&Tensor>,
     targets: &Tensor,
     smoothing: f64,
 ) -> LossGradient {
@@ -103,14 +106,15 @@ pub fn projected_cross_entropy(
         let other = other_mass(smoothing, classes);
         let mut loss = Loss::zero(hidden.device());
         let mut matrix_gradient = matrix.zeros_like();
-        let matrix = like(matrix, hidden);
+        let mut bias_gradient = bias.map(Tensor::zeros_like);
+        let (matrix, bias) = (like(matrix, hidden), bias.map(|bias| like(bias, hidden)));
         let mut hidden_gradients = Vec::new();
         let at_once = chunk_rows(hidden.device(), classes);
         for first in (0..rows).step_by(at_once as usize) {
             let count = at_once.min(rows - first);
             let chunk = hidden.narrow(0, first, count);
             let references = targets.narrow(0, first, count);
-            let scores = chunk.linear(&matrix, None::<&Tensor>);
+            let scores = chunk.linear(&matrix, bias.as_ref());
             let mut log_probabilities = wide(&scores).log_softmax(-1, None);
             loss += of_log_probabilities(&log_probabilities, &references, smoothing);
             // d/d scores = softmax - smoothed distribution. Narrow probabilities come sooner from the scores.
@@ -122,10 +126,18 @@ pub fn projected_cross_entropy(
             let reference =
                 Tensor::full([count, 1], other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
             let gradient = gradient.scatter_add_(1, &references.unsqueeze(1), &reference);
+            if let Some(sum) = &mut bias_gradient {
+                *sum += gradient.sum_dim_intlist(0, false, None);
+            }
             hidden_gradients.push(gradient.matmul(&matrix));
             matrix_gradient += gradient.tr().matmul(&chunk);
         }
-        LossGradient { loss, hidden: Tensor::cat(&hidden_gradients, 0), matrix: matrix_gradient }
+        LossGradient {
+            loss,
+            hidden: Tensor::cat(&hidden_gradients, 0),
+            matrix: matrix_gradient,
+            bias: bias_gradient,
+        }
     })
 }
 
@@ -160,15 +172,20 @@ mod tests {
 
     #[test]
     fn the_chunked_form_has_the_definitions_values_and_gradients() {
-        for smoothing in [0.0, 0.1] {
+        let bias = (Tensor::arange(11, (Kind::Double, Device::Cpu)) * 0.9).sin().set_requires_grad(true);
+        for (smoothing, bias) in [(0.0, None), (0.1, None), (0.1, Some(&bias))] {
             let (hidden, matrix, targets) = example(CHUNK_ROWS + 37, 11);
-            let fast = projected_cross_entropy(&hidden, &matrix, &targets, smoothing);
-            let plain = cross_entropy(&hidden.matmul(&matrix.tr()), &targets, smoothing);
+            let fast = projected_cross_entropy(&hidden, &matrix, bias, &targets, smoothing);
+            let plain = cross_entropy(&hidden.linear(&matrix, bias), &targets, smoothing);
             plain.smoothed.backward();
             assert!((number(&plain.smoothed) - number(&fast.loss.smoothed)).abs() < 1e-9);
             assert!((number(&plain.unsmoothed) - number(&fast.loss.unsmoothed)).abs() < 1e-9);
             assert!(hidden.grad().allclose(&fast.hidden, 1e-12, 1e-12, false));
             assert!(matrix.grad().allclose(&fast.matrix, 1e-12, 1e-10, false));
+            assert_eq!(bias.is_some(), fast.bias.is_some());
+            if let (Some(bias), Some(gradient)) = (bias, fast.bias) {
+                assert!(bias.grad().allclose(&gradient, 1e-12, 1e-10, false));
+            }
         }
     }
 }

@@ -134,6 +134,7 @@ fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: u
     let found = projected_cross_entropy(
         &hidden.detach(),
         &model.softmax_matrix().detach(),
+        model.softmax_bias().map(Tensor::detach).as_ref(),
         &batch.targets,
         smoothing,
     );
@@ -142,8 +143,11 @@ fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: u
     // gradient plus matrix times its gradient, equals that of the loss.
     let scale = 1.0 / update_tokens as f64;
     // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
-    let surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
+    let mut surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
         + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+    if let (Some(bias), Some(gradient)) = (model.softmax_bias(), found.bias) {
+        surrogate += (bias * gradient).sum(Kind::Double);
+    }
     (surrogate * scale).backward();
     lap(Phase::Backward);
     found.loss

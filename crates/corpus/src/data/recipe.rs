@@ -3,7 +3,7 @@
 //! `experiments/recipes/*.toml`; in an experiment, `data.recipe`.
 
 use super::{GeneratedCorpus, Split};
-use crate::fetch::Download;
+use crate::fetch::{self, Download};
 use crate::moses::{Normalization, TokenizeOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
@@ -302,10 +302,18 @@ pub struct FilePair {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pairs: Option<usize>,
     /// Public address of the source file, from which it is downloaded.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "fetch::serialize_public_option",
+        default
+    )]
     pub source_url: Option<String>,
     /// Public address of the target file, from which it is downloaded.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "fetch::serialize_public_option",
+        default
+    )]
     pub target_url: Option<String>,
     /// Format of the files. If absent, `segments` for .sgm, .sgml and .xml files and `lines` for others.
     #[serde(skip_serializing_if = "Option::is_none", default)]

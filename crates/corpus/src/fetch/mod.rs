@@ -16,7 +16,7 @@ pub use download::{Cache, Policy};
 pub use progress::Progress;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// One file to download: a text, or an archive of texts.
@@ -37,7 +37,8 @@ pub struct Download {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
-    /// Address of the file, http or https.
+    /// Address of the file, http or https. A name and password in it are sent to the server and written nowhere.
+    #[serde(serialize_with = "serialize_public")]
     pub url: String,
     /// Size of the file in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,19 @@ pub fn without_credentials(url: &str) -> String {
     }
 }
 
+/// Writes an address [without credentials](without_credentials): what is written is read by others.
+pub fn serialize_public<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&without_credentials(url))
+}
+
+/// The same for an address that may be absent.
+pub fn serialize_public_option<S: Serializer>(
+    url: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(without_credentials).serialize(serializer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +107,7 @@ mod tests {
         ] {
             assert_eq!(without_credentials(url), public);
         }
+        let written = serde_json::to_string(&Mirror::at("https://me:secret@example.org/a")).unwrap();
+        assert_eq!(written, r#"{"url":"https://example.org/a"}"#);
     }
 }

@@ -1,7 +1,8 @@
 //! Values along an axis, series by series, with their spread: learning curves, scores along a swept setting or by
-//! the length of sentences. Each line is named at its end.
+//! the length of sentences. Each line is named at its end, or in a legend below where names are long.
 
-use super::font::{self, Weight};
+use super::font;
+use super::frame::{FONT, Legend, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::mark::SeriesStyle;
 use super::paint::Paint;
 use super::scale::{Scale, plain};
@@ -20,6 +21,8 @@ pub struct Chart {
     /// Points of a series are joined by lines.
     pub joined: bool,
     pub series: Vec<Series>,
+    /// Further values that the values' axis has room for: those of charts that are read side by side.
+    pub beside: Vec<f64>,
 }
 
 /// The axis below a chart.
@@ -53,14 +56,12 @@ pub struct Point {
     pub values: Vec<f64>,
 }
 
-const FONT: f64 = 12.0;
-const TITLE: f64 = 14.0;
-const MARGIN: f64 = 12.0;
-/// The plot itself.
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 300.0;
-/// Longest name of a series.
-const LONGEST: f64 = 200.0;
+/// Height of the plot itself.
+const HEIGHT: f64 = 230.0;
+/// Longest name that stands at the end of its line.
+const LONGEST: f64 = 100.0;
+/// Height of a name at the end of its line.
+const LINE: f64 = FONT + 3.0;
 /// Marks along a curve, at most.
 const MARKS: usize = 8;
 
@@ -71,55 +72,47 @@ pub fn chart(chart: &Chart) -> Svg {
         series.points.retain(|point| point.y.is_finite() && point.x.is_finite());
     }
     let chart = &chart;
-    let names: Vec<String> =
-        chart.series.iter().map(|series| font::shortened(&series.name, FONT, LONGEST)).collect();
-    let widest = names.iter().map(|name| font::width(name, FONT, Weight::Regular)).fold(0.0, f64::max);
-    let top = MARGIN + TITLE + 2.0 * FONT + 14.0;
-    let values = chart.series.iter().flat_map(|series| &series.points).flat_map(|point| {
-        let spread = point.spread.unwrap_or(0.0);
-        let low = if chart.logarithmic { (point.y - spread).max(point.y / 2.0) } else { point.y - spread };
-        [point.y, low, point.y + spread].into_iter().chain(point.values.clone())
-    });
+    let named = || chart.series.iter().filter(|series| !series.name.is_empty());
+    let widest = named().map(|series| width(&series.name)).fold(0.0, f64::max);
+    let at_ends = widest <= LONGEST && named().count() as f64 * LINE <= HEIGHT;
+    let entries = named().filter(|_| !at_ends).map(|series| (series.name.as_str(), series.look));
+    let legend = Legend::new(entries);
+    let top = below_title(&chart.title) + FONT + 18.0;
+    let values = chart.series.iter().flat_map(|series| extent(series, chart.logarithmic));
+    let values = values.chain(chart.beside.iter().copied());
     let vertical = Scale::around(values, chart.logarithmic, (top + HEIGHT, top));
     let ticks = vertical.ticks();
-    let left = MARGIN
-        + 8.0
-        + ticks.iter().map(|(_, text)| font::width(text, FONT, Weight::Regular)).fold(0.0, f64::max);
-    let plain_width = left + WIDTH + 14.0 + 14.0 + widest + MARGIN;
-    let title_end = MARGIN + font::width(&chart.title, TITLE, Weight::Bold) + MARGIN;
-    let remarks =
-        matches!(&chart.x, Horizontal::Places { places, .. } if places.iter().any(|(_, r)| !r.is_empty()));
-    let bottom = top + HEIGHT + 2.0 * FONT + 16.0 + if remarks { FONT + 3.0 } else { 0.0 };
-    let mut svg = Svg::new(plain_width.max(title_end), bottom + MARGIN, &description(chart));
-    svg.add(text(MARGIN, MARGIN + TITLE, TITLE, Anchor::Start, &chart.title).bold());
-    svg.add(text(MARGIN, top - 10.0, FONT, Anchor::Start, &chart.y).fill(Paint::Muted));
+    let left = MARGIN + 8.0 + ticks.iter().map(|(_, text)| width(text)).fold(0.0, f64::max);
+    let right = WIDTH - MARGIN - if at_ends && widest > 0.0 { 26.0 + widest } else { 0.0 };
+    let axis = Axis::new(chart, (left, right), top + HEIGHT);
+    let mut svg = Svg::new(WIDTH, axis.bottom + legend.height + MARGIN, &description(chart));
+    add_title(&mut svg, &chart.title);
+    svg.add(remark(MARGIN, top - 10.0, Anchor::Start, &chart.y));
     for (value, words) in &ticks {
         let y = vertical.place(*value);
-        svg.add(line(left, y, left + WIDTH, y).stroke(Paint::Grid, 1.0));
-        svg.add(text(left - 6.0, y + 0.36 * FONT, FONT, Anchor::End, words).fill(Paint::Muted));
+        svg.add(line(left, y, right, y).stroke(Paint::Grid, 1.0));
+        svg.add(remark(left - 6.0, y + 0.36 * FONT, Anchor::End, words));
     }
-    let horizontal = horizontal_axis(&mut svg, chart, left, top + HEIGHT);
-    let place = |point: &Point| (horizontal(point.x), vertical.place(point.y));
+    axis.add(&mut svg);
+    legend.add(&mut svg, axis.bottom + 4.0, chart.joined);
+    let horizontal = |value| axis.scale.place(value);
     let curves = matches!(chart.x, Horizontal::Numbers { .. });
     // Spreads lie behind all lines, and what the others are compared with lies in front.
     for (index, series) in chart.series.iter().enumerate() {
         let aside = if curves { 0.0 } else { aside(index, chart.series.len()) };
         spread(&mut svg, series, curves, aside, &horizontal, &vertical);
     }
+    let place = |point: &Point| (horizontal(point.x), vertical.place(point.y));
     for (index, series) in chart.series.iter().enumerate().rev() {
         let aside = if curves { 0.0 } else { aside(index, chart.series.len()) };
         let places: Vec<(f64, f64)> = series.points.iter().map(place).map(|(x, y)| (x + aside, y)).collect();
         if chart.joined && places.len() > 1 {
             let curve = path(&polyline(&places)).stroke(series.look.paint(), series.look.width());
-            let curve = match series.look.dashes() {
-                "" => curve,
-                dashes => curve.attribute("stroke-dasharray", dashes),
-            };
-            svg.add(curve.attribute("stroke-linejoin", "round"));
+            svg.add(series.look.dashed(curve).attribute("stroke-linejoin", "round"));
         }
         // Curves of many points are marked here and there, each at places of its own.
-        let every = if curves { places.len().div_ceil(MARKS).max(1) } else { 1 };
-        let first = if curves { index * every / chart.series.len().max(1) } else { 0 };
+        let every = if curves && chart.joined { places.len().div_ceil(MARKS).max(1) } else { 1 };
+        let first = if curves && chart.joined { index * every / chart.series.len().max(1) } else { 0 };
         for (point, (x, y)) in series.points.iter().zip(&places).skip(first).step_by(every) {
             let radius = if curves { 3.4 } else { 4.6 };
             svg.add(series.look.mark(*x, *y, radius).hint(&hint(series, point)));
@@ -127,55 +120,99 @@ pub fn chart(chart: &Chart) -> Svg {
     }
     // A line without a name, alone in its picture, needs none.
     let end = |series: &Series| {
-        series.points.last().filter(|_| !series.name.is_empty()).map(|point| vertical.place(point.y))
+        let named = at_ends && !series.name.is_empty();
+        series.points.last().filter(|_| named).map(|point| vertical.place(point.y))
     };
     let ends: Vec<Option<f64>> = chart.series.iter().map(end).collect();
-    let label_x = left + WIDTH + 14.0;
-    for (index, y) in spaced(&ends, FONT + 3.0, (top, top + HEIGHT)) {
-        let look = chart.series[index].look;
-        svg.add(look.mark(label_x + 2.0, y, 4.0));
-        svg.add(text(label_x + 12.0, y + 0.36 * FONT, FONT, Anchor::Start, &names[index]));
+    for (index, y) in spaced(&ends, LINE, (top, top + HEIGHT)) {
+        let Series { look, name, .. } = &chart.series[index];
+        svg.add(look.mark(right + 16.0, y, 4.0));
+        svg.add(text(right + 26.0, y + 0.36 * FONT, FONT, Anchor::Start, name));
     }
     svg
 }
 
-/// The axis below; returns where its values lie.
-fn horizontal_axis(svg: &mut Svg, chart: &Chart, left: f64, y: f64) -> impl Fn(f64) -> f64 + use<> {
-    svg.add(line(left, y, left + WIDTH, y).stroke(Paint::Muted, 1.0));
-    let mut mark = |x: f64, words: &str, remark: &str| {
-        svg.add(line(x, y, x, y + 4.0).stroke(Paint::Muted, 1.0));
-        svg.add(text(x, y + 5.0 + FONT, FONT, Anchor::Middle, words).fill(Paint::Muted));
-        if !remark.is_empty() {
-            svg.add(text(x, y + 8.0 + 2.0 * FONT, FONT - 1.0, Anchor::Middle, remark).fill(Paint::Muted));
-        }
-    };
-    let mut name_y = y + 2.0 * FONT + 12.0;
-    let (scale, name) = match &chart.x {
-        Horizontal::Numbers { name, logarithmic } => {
-            let values = chart.series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
-            let scale = Scale::around(values, *logarithmic, (left, left + WIDTH));
-            scale.ticks().iter().for_each(|(value, words)| mark(scale.place(*value), words, ""));
-            (scale, name)
-        }
-        Horizontal::Places { name, places } => {
-            let count = places.len().max(1) as f64;
-            let ends = [-0.5, count - 0.5];
-            // Without the room that numbers get: half a place at each end is enough.
-            let inner = WIDTH / 1.12;
-            let start = left + (WIDTH - inner) / 2.0;
-            let scale = Scale::around(ends, false, (start - 0.06 * inner, start + 1.06 * inner));
-            let room = WIDTH / count - 6.0;
-            for (index, (words, remark)) in places.iter().enumerate() {
-                mark(scale.place(index as f64), &font::shortened(words, FONT, room), remark);
+/// The values that a line takes on the values' axis, with its spread.
+pub fn extent(series: &Series, logarithmic: bool) -> impl Iterator<Item = f64> {
+    series.points.iter().filter(|point| point.y.is_finite()).flat_map(move |point| {
+        let spread = point.spread.unwrap_or(0.0);
+        let low = if logarithmic { (point.y - spread).max(point.y / 2.0) } else { point.y - spread };
+        [point.y, low, point.y + spread].into_iter().chain(point.values.iter().copied())
+    })
+}
+
+/// The axis below a chart.
+struct Axis {
+    scale: Scale,
+    /// Place, words and a remark.
+    ticks: Vec<(f64, String, String)>,
+    /// Words that do not fit beside each other are slanted.
+    slanted: bool,
+    name: String,
+    ends: (f64, f64),
+    y: f64,
+    /// Where the axis with its words ends.
+    bottom: f64,
+}
+
+impl Axis {
+    fn new(chart: &Chart, ends: (f64, f64), y: f64) -> Axis {
+        let room = ends.1 - ends.0;
+        let (scale, name, mut ticks) = match &chart.x {
+            Horizontal::Numbers { name, logarithmic } => {
+                let values = chart.series.iter().flat_map(|series| series.points.iter().map(|point| point.x));
+                let scale = Scale::around(values, *logarithmic, ends);
+                let tick = |(value, words)| (scale.place(value), words, String::new());
+                (scale, name, scale.ticks().into_iter().map(tick).collect::<Vec<_>>())
             }
-            if places.iter().any(|(_, remark)| !remark.is_empty()) {
-                name_y += FONT + 3.0;
+            Horizontal::Places { name, places } => {
+                let count = places.len().max(1) as f64;
+                // Without the room that numbers get: half a place at each end is enough.
+                let inner = room / 1.12;
+                let start = ends.0 + (room - inner) / 2.0;
+                let reach = (start - 0.06 * inner, start + 1.06 * inner);
+                let scale = Scale::around([-0.5, count - 0.5], false, reach);
+                let tick = |(index, (words, remark)): (usize, &(String, String))| {
+                    (scale.place(index as f64), words.clone(), remark.clone())
+                };
+                (scale, name, places.iter().enumerate().map(tick).collect())
             }
-            (scale, name)
+        };
+        let gap = ticks.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(room, f64::min);
+        let wide = |(_, words, remark): &(f64, String, String)| width(words).max(width(remark));
+        let slanted = ticks.iter().any(|tick| wide(tick) > gap - 6.0);
+        let mut height = FONT + 5.0;
+        if slanted {
+            for (_, words, remark) in &mut ticks {
+                let whole = if remark.is_empty() { words.clone() } else { format!("{words} ({remark})") };
+                *words = font::shortened(&whole, FONT, LONGEST);
+                remark.clear();
+            }
+            let longest = ticks.iter().map(|(_, words, _)| width(words)).fold(0.0, f64::max);
+            height += longest * std::f64::consts::FRAC_1_SQRT_2;
+        } else if ticks.iter().any(|(_, _, remark)| !remark.is_empty()) {
+            height += FONT + 3.0;
         }
-    };
-    svg.add(text(left + WIDTH / 2.0, name_y, FONT, Anchor::Middle, name));
-    move |value| scale.place(value)
+        Axis { scale, ticks, slanted, name: name.clone(), ends, y, bottom: y + height + FONT + 12.0 }
+    }
+
+    fn add(&self, svg: &mut Svg) {
+        let Axis { y, ends: (left, right), .. } = *self;
+        svg.add(line(left, y, right, y).stroke(Paint::Muted, 1.0));
+        for (x, words, small) in &self.ticks {
+            svg.add(line(*x, y, *x, y + 4.0).stroke(Paint::Muted, 1.0));
+            let below = y + 5.0 + FONT;
+            if self.slanted {
+                svg.add(remark(*x + 4.0, below, Anchor::End, words).turned(-45.0, *x + 4.0, below));
+            } else {
+                svg.add(remark(*x, below, Anchor::Middle, words));
+            }
+            if !small.is_empty() {
+                svg.add(text(*x, below + FONT + 3.0, FONT - 1.0, Anchor::Middle, small).fill(Paint::Muted));
+            }
+        }
+        svg.add(text((left + right) / 2.0, self.bottom - 4.0, FONT, Anchor::Middle, &self.name));
+    }
 }
 
 /// The band around a curve, or bars with single values around points.
@@ -193,7 +230,7 @@ fn spread(
         for run in series.points.chunk_by(|a, b| a.spread.is_some() && b.spread.is_some()) {
             let edge = |sign: f64| {
                 run.iter()
-                    .filter_map(move |p| Some((horizontal(p.x), vertical.place(p.y + sign * p.spread?))))
+                    .filter_map(move |p| Some((horizontal(p.x), vertical.nearest(p.y + sign * p.spread?))))
             };
             let around: Vec<(f64, f64)> =
                 edge(1.0).chain(edge(-1.0).collect::<Vec<_>>().into_iter().rev()).collect();
@@ -207,7 +244,7 @@ fn spread(
     for point in &series.points {
         let x = horizontal(point.x) + aside;
         if let Some(spread) = point.spread {
-            let (low, high) = (vertical.place(point.y - spread), vertical.place(point.y + spread));
+            let (low, high) = (vertical.nearest(point.y - spread), vertical.nearest(point.y + spread));
             svg.add(line(x, low, x, high).stroke(paint, 1.6));
             for y in [low, high] {
                 svg.add(line(x - 4.0, y, x + 4.0, y).stroke(paint, 1.6));
@@ -303,6 +340,7 @@ mod tests {
             logarithmic: true,
             joined: true,
             series: (0..count).map(series).collect(),
+            beside: Vec::new(),
         }
     }
 
@@ -330,6 +368,33 @@ mod tests {
     }
 
     #[test]
+    fn long_names_stand_in_a_legend_with_a_piece_of_their_line_and_charts_are_all_as_wide() {
+        let mut long = curves(3);
+        for (index, series) in long.series.iter_mut().enumerate() {
+            series.name = format!("learning_rate_scale=0.{index}, position=sinusoidal");
+        }
+        let svg = chart(&long);
+        assert_eq!((svg.width, chart(&curves(3)).width), (WIDTH, WIDTH));
+        let text = svg.inline();
+        let document = Document::parse(&text).unwrap();
+        for series in &long.series {
+            let node =
+                document.descendants().find(|n| n.has_tag_name("text") && n.text() == Some(&series.name));
+            let node = node.unwrap_or_else(|| panic!("{} is not in the legend", series.name));
+            let y: f64 = node.attribute("y").unwrap().parse().unwrap();
+            assert!(y > svg.height - 70.0, "the legend is below: {y} of {}", svg.height);
+            let dashes = series.look.dashes();
+            let dashes = (!dashes.is_empty()).then_some(dashes);
+            let alike = document.descendants().filter(|n| {
+                ["line", "path"].contains(&n.tag_name().name())
+                    && n.attribute("stroke") == Some(&series.look.paint().light().hex())
+                    && n.attribute("stroke-dasharray") == dashes
+            });
+            assert!(alike.count() >= 2, "a curve and its piece in the legend");
+        }
+    }
+
+    #[test]
     fn a_series_without_a_name_has_neither_mark_nor_words_for_one() {
         let named = curves(1);
         let mut alone = named.clone();
@@ -339,6 +404,27 @@ mod tests {
             |text: &str| Document::parse(text).unwrap().descendants().filter(|n| n.is_element()).count();
         assert_eq!(elements(&alone), elements(&named) - 2, "the mark and the text at its end");
         assert!(!alone.contains(">: "), "no hint begins with a colon");
+    }
+
+    #[test]
+    fn a_band_stays_within_its_chart() {
+        let mut wide = curves(1);
+        wide.series[0].points.iter_mut().for_each(|point| point.spread = Some(2.0 * point.y));
+        let text = chart(&wide).inline();
+        let document = Document::parse(&text).unwrap();
+        let band = document.descendants().find(|n| n.attribute("fill-opacity") == Some("0.18")).unwrap();
+        let lower: Vec<f64> = band
+            .attribute("d")
+            .unwrap()
+            .split(['M', 'L', 'Z'])
+            .filter_map(|place| place.split(' ').nth(1)?.parse().ok())
+            .collect();
+        let axis = document
+            .descendants()
+            .filter(|n| n.has_tag_name("line"))
+            .filter_map(|n| n.attribute("y1")?.parse::<f64>().ok())
+            .fold(0.0, f64::max);
+        assert!(lower.len() > 30 && lower.iter().all(|y| *y <= axis), "{lower:?} below {axis}");
     }
 
     #[test]

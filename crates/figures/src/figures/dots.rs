@@ -1,6 +1,7 @@
-//! One value a row, with its spread: the names at the left, the values from left to right.
+//! One value a row, with its spread: the names at the left, or above where they are long; the values from left to right.
 
-use super::font::{self, Weight};
+use super::font;
+use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, over_lines, remark, width};
 use super::mark::SeriesStyle;
 use super::paint::Paint;
 use super::scale::{Scale, plain};
@@ -32,42 +33,39 @@ pub struct Dot {
     pub words: String,
 }
 
-const FONT: f64 = 12.0;
-const TITLE: f64 = 14.0;
-const MARGIN: f64 = 12.0;
-const ROW: f64 = 24.0;
-const WIDTH: f64 = 420.0;
-const LONGEST: f64 = 220.0;
+/// Height of a row without its name.
+const ROW: f64 = 22.0;
+/// Longest name at the left.
+const LONGEST: f64 = 120.0;
 
 /// Draws a plot of dots: a mark for the mean, a bar for the spread, a small dot for every single value, and a
 /// line down from the row that the others are compared with.
 pub fn dots(plot: &Dots) -> Svg {
-    let names: Vec<String> = plot.rows.iter().map(|row| font::shortened(&row.name, FONT, LONGEST)).collect();
-    let widest = |texts: &mut dyn Iterator<Item = &String>| {
-        texts.map(|text| font::width(text, FONT, Weight::Regular)).fold(0.0, f64::max)
-    };
-    let left = MARGIN + widest(&mut names.iter()) + 14.0;
-    let right = left + WIDTH + 14.0 + widest(&mut plot.rows.iter().map(|row| &row.words)) + MARGIN;
-    let top = MARGIN + TITLE + 14.0;
-    let height = ROW * plot.rows.len() as f64;
-    let title_end = MARGIN + font::width(&plot.title, TITLE, Weight::Bold) + MARGIN;
-    let words: Vec<String> = plot.rows.iter().map(|row| format!("{} {}", row.name, row.words)).collect();
-    let description = format!("{}; {}: {}", plot.title, plot.x, words.join("; "));
-    let mut svg = Svg::new(right.max(title_end), top + height + 2.0 * FONT + 16.0 + MARGIN, &description);
-    svg.add(text(MARGIN, MARGIN + TITLE, TITLE, Anchor::Start, &plot.title).bold());
+    let widest = plot.rows.iter().map(|row| width(&row.name)).fold(0.0, f64::max);
+    let above = widest > LONGEST;
+    let left = if above { MARGIN + 6.0 } else { MARGIN + widest + 14.0 };
+    let words = plot.rows.iter().map(|row| width(&row.words)).fold(0.0, f64::max);
+    let right = WIDTH - MARGIN - 14.0 - words;
+    let pitch = if above { ROW + FONT + 2.0 } else { ROW };
+    let top = below_title(&plot.title) + 12.0;
+    let height = pitch * plot.rows.len() as f64;
+    let told: Vec<String> = plot.rows.iter().map(|row| format!("{} {}", row.name, row.words)).collect();
+    let description = format!("{}; {}: {}", plot.title, plot.x, told.join("; "));
+    let mut svg = Svg::new(WIDTH, top + height + 2.0 * FONT + 16.0 + MARGIN, &description);
+    add_title(&mut svg, &plot.title);
     let values = plot.rows.iter().flat_map(|row| {
         let around = [-1.0, 1.0].map(|sign| Some(row.mean? + sign * row.spread.unwrap_or(0.0)));
         around.into_iter().flatten().chain(row.values.clone()).collect::<Vec<_>>()
     });
-    let scale = Scale::around(values, false, (left, left + WIDTH));
+    let scale = Scale::around(values, false, (left, right));
     let bottom = top + height;
     for (value, words) in scale.ticks() {
         let x = scale.place(value);
         svg.add(line(x, top, x, bottom).stroke(Paint::Grid, 1.0));
-        svg.add(text(x, bottom + 5.0 + FONT, FONT, Anchor::Middle, &words).fill(Paint::Muted));
+        svg.add(remark(x, bottom + 5.0 + FONT, Anchor::Middle, &words));
     }
-    svg.add(line(left, bottom, left + WIDTH, bottom).stroke(Paint::Muted, 1.0));
-    svg.add(text(left + WIDTH / 2.0, bottom + 2.0 * FONT + 12.0, FONT, Anchor::Middle, &plot.x));
+    svg.add(line(left, bottom, right, bottom).stroke(Paint::Muted, 1.0));
+    svg.add(text(WIDTH / 2.0, bottom + 2.0 * FONT + 12.0, FONT, Anchor::Middle, &plot.x));
     let base = plot.base.and_then(|index| plot.rows.get(index));
     if let Some(row) = base
         && let Some(mean) = row.mean
@@ -81,15 +79,20 @@ pub fn dots(plot: &Dots) -> Svg {
         svg.add(line(x, top, x, bottom).stroke(Paint::Ink, 1.0).attribute("stroke-dasharray", "4 3"));
     }
     for (index, row) in plot.rows.iter().enumerate() {
-        let y = top + (index as f64 + 0.5) * ROW;
+        let above_row = top + index as f64 * pitch;
         if row.rule {
-            let y = y - ROW / 2.0;
-            svg.add(line(MARGIN, y, right - MARGIN, y).stroke(Paint::Grid, 1.0));
+            svg.add(line(MARGIN, above_row, WIDTH - MARGIN, above_row).stroke(Paint::Grid, 1.0));
         }
         let is_base = plot.base == Some(index);
-        let name = text(left - 14.0, y + 0.36 * FONT, FONT, Anchor::End, &names[index]);
+        let y = above_row + pitch - ROW / 2.0;
+        let name = if above {
+            let name = font::shortened(&row.name, FONT, WIDTH - 2.0 * MARGIN);
+            over_lines(text(MARGIN, above_row + FONT + 2.0, FONT, Anchor::Start, &name))
+        } else {
+            text(left - 14.0, y + 0.36 * FONT, FONT, Anchor::End, &row.name)
+        };
         svg.add(if is_base { name.bold() } else { name });
-        svg.add(text(right - MARGIN, y + 0.36 * FONT, FONT, Anchor::End, &row.words));
+        svg.add(text(WIDTH - MARGIN, y + 0.36 * FONT, FONT, Anchor::End, &row.words));
         let Some(mean) = row.mean else { continue };
         let look = SeriesStyle(if is_base { 0 } else { 1 });
         if let Some(spread) = row.spread {
@@ -138,6 +141,12 @@ mod tests {
         for name in ["base", "one <head>", "to come", "–"] {
             assert_eq!(texts.iter().filter(|text| **text == name).count(), 1, "{name}");
         }
+        let mut long = plot.clone();
+        long.rows[0].name = "learning_rate_scale=0.5, dropout=0.1, position=none".into();
+        for shown in [dots(&plot), dots(&long)] {
+            assert_eq!(shown.width, WIDTH);
+        }
+        assert!(dots(&long).inline().contains(&long.rows[0].name), "a long name is whole, above its row");
         let hints = document.descendants().filter(|n| n.has_tag_name("title")).count();
         assert_eq!(hints, 2);
         dots(&plot).to_png(1.0).unwrap();

@@ -54,6 +54,19 @@ pub fn shortened(text: &str, size: f64, most: f64) -> String {
     shown
 }
 
+/// A text in lines of a width, broken between words; a word that is wider alone is shortened.
+pub fn wrapped(text: &str, size: f64, weight: Weight, most: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let longer = lines.last().map(|line| format!("{line} {word}"));
+        match (lines.last_mut(), longer.filter(|longer| width(longer, size, weight) <= most)) {
+            (Some(line), Some(longer)) => *line = longer,
+            _ => lines.push(shortened(word, size, most)),
+        }
+    }
+    lines
+}
+
 /// Rules that bring the font into a style sheet; for `weights` only.
 pub fn style_sheet(weights: &[Weight]) -> String {
     let rule = |weight: &Weight| {
@@ -104,5 +117,7 @@ mod tests {
         assert!(short.starts_with("mod") && short.ends_with("0.1") && short.contains('…'), "{short}");
         assert!(width(&short, 10.0, Weight::Regular) <= 60.0);
         assert_eq!(shortened("kurz", 10.0, 60.0), "kurz");
+        assert_eq!(wrapped("BLEU by dropout", 10.0, Weight::Bold, 50.0), ["BLEU by", "dropout"]);
+        assert_eq!(wrapped("BLEU by dropout", 10.0, Weight::Bold, 500.0), ["BLEU by dropout"]);
     }
 }

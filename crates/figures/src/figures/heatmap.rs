@@ -13,15 +13,15 @@ pub struct Matrix {
     values: Vec<f32>,
 }
 
-/// A matrix whose rows and columns have names; each cell is large enough for a line of text.
+/// Matrices with the same named rows and columns, side by side on one scale: the heads of a layer.
 #[derive(Debug, Clone)]
-pub struct Heatmap<'a> {
+pub struct Heatmaps<'a> {
     pub title: &'a str,
-    /// What the rows are, and their names: `target`.
+    /// What the rows are, and their names: `query (target)`.
     pub rows: (&'a str, &'a [String]),
     pub columns: (&'a str, &'a [String]),
-    /// Shares: 0 has the colour of the page, the largest value the strongest.
-    pub values: &'a Matrix,
+    /// Each with its name. Shares: 0 has the colour of the page, the largest value of all the strongest.
+    pub maps: &'a [(String, Matrix)],
 }
 
 /// A matrix of any size with numbered axes.
@@ -37,8 +37,12 @@ pub struct Image<'a> {
 
 const FONT: f64 = 12.0;
 const TITLE: f64 = 14.0;
-/// Side of a heatmap's cell.
+/// Side of a heatmap's cell, where the picture has room for it: a line of text is as high.
 const CELL: f64 = 18.0;
+/// The least side.
+const LEAST_CELL: f64 = 6.0;
+/// Cells of all maps that stand side by side, at most: TensorBoard's pages and readers take no wider picture.
+const WIDEST: f64 = 3000.0;
 const MARGIN: f64 = 12.0;
 /// Longest name of a row or column.
 const LONGEST: f64 = 110.0;
@@ -74,13 +78,17 @@ impl Matrix {
     }
 }
 
-/// Draws a matrix with its names: rows at the left, columns above, slanted.
+/// Draws matrices with their names: rows at the left, columns above, slanted. About as many maps stand side by side as
+/// below each other.
 ///
 /// # Panics
-/// If there are more or fewer names than rows or columns.
-pub fn heatmap(map: &Heatmap) -> Svg {
-    let Heatmap { title, rows: (row_kind, row_names), columns: (column_kind, column_names), values } = *map;
-    assert_eq!((row_names.len(), column_names.len()), (values.rows(), values.columns()), "one name each");
+/// If there are more or fewer names than a matrix has rows or columns.
+pub fn heatmaps(picture: &Heatmaps) -> Svg {
+    let Heatmaps { title, rows: (row_kind, row_names), columns: (column_kind, column_names), maps } =
+        *picture;
+    for (_, map) in maps {
+        assert_eq!((row_names.len(), column_names.len()), (map.rows(), map.columns()), "one name each");
+    }
     let short = |names: &[String]| -> Vec<String> {
         names.iter().map(|name| font::shortened(&visible(name), FONT, LONGEST)).collect()
     };
@@ -89,53 +97,77 @@ pub fn heatmap(map: &Heatmap) -> Svg {
         names.iter().map(|name| font::width(name, FONT, Weight::Regular)).fold(0.0, f64::max)
     };
     let slant = std::f64::consts::FRAC_1_SQRT_2;
-    // Above the cells: the title, what the columns are, their names on the slant.
-    let left = MARGIN + FONT + 8.0 + longest(&row_names) + 6.0;
-    let top = MARGIN + TITLE + 8.0 + FONT + 8.0 + longest(&column_names) * slant + FONT;
-    let (width, height) = (values.columns() as f64 * CELL, values.rows() as f64 * CELL);
+    let across = (maps.len() as f64).sqrt().ceil().max(1.0) as usize;
+    let cell = (WIDEST / (across * column_names.len().max(1)) as f64).clamp(LEAST_CELL, CELL).floor();
+    let (width, height) = (column_names.len() as f64 * cell, row_names.len() as f64 * cell);
     // The last columns' names lean out to the right.
-    let names_end = column_names
+    let leaning = column_names
         .iter()
         .enumerate()
-        .map(|(i, name)| (i as f64 + 0.5) * CELL + font::width(name, FONT, Weight::Regular) * slant + 8.0)
-        .fold(width + LEGEND, f64::max);
+        .map(|(i, name)| (i as f64 + 0.5) * cell + font::width(name, FONT, Weight::Regular) * slant + 8.0)
+        .fold(width, f64::max);
+    let left = MARGIN + FONT + 8.0 + longest(&row_names) + 6.0;
+    // Above the cells of a map: its name, then those of the columns on the slant.
+    let head = FONT + 8.0 + longest(&column_names) * slant + FONT;
+    let top = MARGIN + TITLE + 8.0 + FONT + 8.0;
+    let pitch = (leaning + 16.0, head + height.max(FONT) + 14.0);
+    let down = maps.len().div_ceil(across);
+    let side = left + (across.min(maps.len()).max(1) - 1) as f64 * pitch.0 + leaning.max(width + 14.0);
+    let bar = (down as f64 * pitch.1 - head).clamp(4.0 * CELL, 10.0 * CELL);
     let title_end = MARGIN + font::width(title, TITLE, Weight::Bold);
     let mut svg = Svg::new(
-        (left + names_end).max(title_end) + MARGIN,
-        top + height.max(4.0 * CELL) + MARGIN,
-        &format!("{title}: a matrix of {} {row_kind} by {} {column_kind}", values.rows(), values.columns()),
+        (side + LEGEND).max(title_end) + MARGIN,
+        top + (down as f64 * pitch.1).max(head + 4.0 * CELL) + MARGIN,
+        &format!(
+            "{title}: {} of {} {row_kind} by {} {column_kind}",
+            if maps.len() == 1 { "a matrix".to_string() } else { format!("{} matrices", maps.len()) },
+            row_names.len(),
+            column_names.len()
+        ),
     );
     svg.add(text(MARGIN, MARGIN + TITLE, TITLE, Anchor::Start, title).bold());
-    svg.add(text(left, MARGIN + TITLE + 8.0 + FONT, FONT, Anchor::Start, column_kind).fill(Paint::Muted));
-    let (x, y) = (MARGIN + FONT, top + height / 2.0);
-    svg.add(text(x, y, FONT, Anchor::Middle, row_kind).fill(Paint::Muted).turned(-90.0, x, y));
-    for (i, name) in column_names.iter().enumerate() {
-        let (x, y) = (left + (i as f64 + 0.5) * CELL + 3.0, top - 6.0);
-        svg.add(text(x, y, FONT, Anchor::Start, name).turned(-45.0, x, y));
+    let axes = format!("rows: {row_kind}; columns: {column_kind}");
+    svg.add(text(MARGIN, MARGIN + TITLE + 8.0 + FONT, FONT, Anchor::Start, &axes).fill(Paint::Muted));
+    let largest = maps.iter().map(|(_, map)| map.largest()).fold(0.0, f32::max);
+    // Names that would overprint each other are left out.
+    let every = ((FONT + 1.0) / cell).ceil().max(1.0) as usize;
+    for (index, (name, map)) in maps.iter().enumerate() {
+        let x = left + (index % across) as f64 * pitch.0;
+        let y = top + (index / across) as f64 * pitch.1 + head;
+        svg.add(text(x, y - head + FONT, FONT, Anchor::Start, name).bold());
+        for (i, name) in column_names.iter().enumerate().step_by(every) {
+            let (x, y) = (x + (i as f64 + 0.5) * cell + 3.0, y - 6.0);
+            svg.add(text(x, y, FONT, Anchor::Start, name).turned(-45.0, x, y));
+        }
+        if index % across == 0 {
+            let (turn_x, turn_y) = (MARGIN + FONT, y + height / 2.0);
+            let kind = text(turn_x, turn_y, FONT, Anchor::Middle, row_kind).fill(Paint::Muted);
+            svg.add(kind.turned(-90.0, turn_x, turn_y));
+            for (i, name) in row_names.iter().enumerate().step_by(every) {
+                let y = y + (i as f64 + 0.5) * cell + 0.36 * FONT;
+                svg.add(text(left - 6.0, y, FONT, Anchor::End, name));
+            }
+        }
+        cells(map, (x, y), (cell, cell), (0.0, largest), Paint::Amount)
+            .into_iter()
+            .for_each(|cell| svg.add(cell));
+        svg.add(path(&grid((x, y), (width, height), cell)).stroke(Paint::Grid, 0.5));
     }
-    for (i, name) in row_names.iter().enumerate() {
-        svg.add(text(left - 6.0, top + (i as f64 + 0.5) * CELL + 0.36 * FONT, FONT, Anchor::End, name));
-    }
-    let largest = values.largest();
-    cells(values, (left, top), (CELL, CELL), (0.0, largest), Paint::Amount)
-        .into_iter()
-        .for_each(|cell| svg.add(cell));
-    for i in 0..=values.columns() {
-        let x = left + i as f64 * CELL;
-        svg.add(line(x, top, x, top + height).stroke(Paint::Grid, 0.5));
-    }
-    for i in 0..=values.rows() {
-        let y = top + i as f64 * CELL;
-        svg.add(line(left, y, left + width, y).stroke(Paint::Grid, 0.5));
-    }
-    legend(
-        &mut svg,
-        (left + width + 14.0, top),
-        height.clamp(4.0 * CELL, 10.0 * CELL),
-        (0.0, largest),
-        Paint::Amount,
-    );
+    legend(&mut svg, (side + 2.0, top + head), bar, (0.0, largest), Paint::Amount);
     svg
+}
+
+/// The lines between the cells of a matrix, as one path.
+fn grid((x, y): (f64, f64), (width, height): (f64, f64), cell: f64) -> String {
+    let mut data = String::new();
+    let lines = |length: f64| (0..=(length / cell).round() as usize).map(move |i| i as f64 * cell);
+    for at in lines(width).map(|at| number(x + at)) {
+        let _ = write!(data, "M{at} {}v{}", number(y), number(height));
+    }
+    for at in lines(height).map(|at| number(y + at)) {
+        let _ = write!(data, "M{} {at}h{}", number(x), number(width));
+    }
+    data
 }
 
 /// Draws a matrix of any size, its longer side 480 pixels, with numbered axes. The text grows with the cells, some
@@ -247,26 +279,31 @@ mod tests {
         words.split(' ').map(String::from).collect()
     }
 
-    fn example() -> Svg {
+    fn example(count: usize) -> Svg {
         let (rows, columns) = (names("ein <Hund> </s>"), names("a dog runs </s>"));
         let values =
             Matrix::new(4, vec![0.9, 0.1, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.75]).unwrap();
-        heatmap(&Heatmap {
+        let maps = [("head 1".to_string(), values.clone()), ("head 2".to_string(), values)];
+        heatmaps(&Heatmaps {
             title: "layer 1",
-            rows: ("target", &rows),
-            columns: ("source", &columns),
-            values: &values,
+            rows: ("query", &rows),
+            columns: ("key", &columns),
+            maps: &maps[..count],
         })
     }
 
     #[test]
     fn every_row_and_column_is_named_inside_the_picture() {
-        let svg = example();
+        let svg = example(2);
         let text = svg.inline();
         let document = Document::parse(&text).unwrap();
         let texts: Vec<_> = document.descendants().filter(|node| node.has_tag_name("text")).collect();
-        for name in ["ein", "<Hund>", "a", "dog", "runs", "target", "source", "layer 1"] {
-            assert_eq!(texts.iter().filter(|node| node.text() == Some(name)).count(), 1, "{name}");
+        // Maps side by side share the names of their rows.
+        let once = ["ein", "<Hund>", "query", "layer 1", "head 1", "head 2", "rows: query; columns: key"];
+        for (names, times) in [(&once[..], 1), (&["a", "dog", "runs"], 2)] {
+            for name in names {
+                assert_eq!(texts.iter().filter(|node| node.text() == Some(name)).count(), times, "{name}");
+            }
         }
         for node in texts {
             let place = |name| node.attribute(name).unwrap().parse::<f64>().unwrap();
@@ -279,7 +316,7 @@ mod tests {
 
     #[test]
     fn cells_have_the_colours_of_their_values() {
-        let svg = example();
+        let svg = example(1);
         let png = svg.to_png(1.0).unwrap();
         let pixels = resvg::tiny_skia::Pixmap::decode_png(&png.bytes).unwrap();
         // Rows begin where the first full cell is; find it by its colour.
@@ -296,6 +333,25 @@ mod tests {
         let (x, y) = places[0];
         let near = places.iter().filter(|place| place.0 < x + 18 && place.1 < y + 18).count();
         assert!(near > 200, "one cell in the colour of 1: {near} pixels");
+    }
+
+    #[test]
+    fn many_heads_of_a_long_sentence_stay_within_a_picture_that_can_be_shown() {
+        let names: Vec<String> = (0..250).map(|i| format!("token{i}")).collect();
+        let map = Matrix::new(250, vec![0.5; 250 * 250]).unwrap();
+        let maps: Vec<(String, Matrix)> = (1..=4).map(|i| (format!("head {i}"), map.clone())).collect();
+        let svg = heatmaps(&Heatmaps {
+            title: "long",
+            rows: ("query", &names),
+            columns: ("key", &names),
+            maps: &maps,
+        });
+        assert!(svg.width < 4000.0 && svg.height < 4000.0, "{} × {}", svg.width, svg.height);
+        let text = svg.inline();
+        assert!(
+            text.contains(">token0<") && !text.contains(">token1<"),
+            "names that would overlap are left out"
+        );
     }
 
     #[test]

@@ -18,6 +18,14 @@ impl SeriesStyle {
         if self.0 == 0 { "" } else { ["8 3", "3 3", "10 3 2 3", "5 2", "2 2", "12 4"][(self.0 - 1) % 6] }
     }
 
+    /// A line with its dashes.
+    pub fn dashed(self, line: Element) -> Element {
+        match self.dashes() {
+            "" => line,
+            dashes => line.attribute("stroke-dasharray", dashes),
+        }
+    }
+
     /// Width of its lines in pixels.
     pub fn width(self) -> f64 {
         if self.0 == 0 { 2.2 } else { 1.8 }

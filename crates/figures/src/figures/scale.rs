@@ -45,6 +45,13 @@ impl Scale {
         self.from + share.clamp(-9.0, 9.0) * (self.to - self.from)
     }
 
+    /// The place on the axis that is nearest to a value. For what a logarithmic axis has no place for, that is its lower
+    /// end.
+    pub fn nearest(&self, value: f64) -> f64 {
+        let place = if self.logarithmic && value <= 0.0 { self.from } else { self.place(value) };
+        place.clamp(self.from.min(self.to), self.from.max(self.to))
+    }
+
     /// Round values on the axis with their texts, about six.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         if self.logarithmic && self.most / self.least > 3.0 {
@@ -140,6 +147,7 @@ mod tests {
             let places = [1.0, 4.0, 10.0].map(|value| scale.place(value));
             assert!(300.0 > places[0] && places[0] > places[1] && places[1] > places[2] && places[2] > 20.0);
             assert!(scale.place(1e300).is_finite() && scale.place(0.0).is_finite());
+            assert_eq!([-5.0, 0.0, 1e300].map(|value| scale.nearest(value)), [300.0, 300.0, 20.0]);
         }
     }
 }

@@ -1,58 +1,50 @@
-//! What heads of the base row's first seed look at, where the run kept it.
+//! What heads of the base row's first seed look at, and those of the other rows, where the runs kept it.
 
-use super::section::{Figure, Section, file_name};
-use super::subject::{Report, runs};
+use super::pictures::row_name;
+use super::section::{Section, file_name};
+use super::subject::Report;
 use crate::error::Result;
+use crate::experiment::view::picture::heads;
 use crate::figures::svg::escaped;
-use crate::figures::{Heatmap, Matrix, heatmap};
-use crate::results::attention_file::{ATTENTION_FILE, Attention, AttentionKind};
+use crate::results::attention_file::{ATTENTION_FILE, Attention};
 
-/// Maps of one row, at most: a page of them shows nothing.
-const MOST_MAPS: usize = 12;
+/// Rows whose attention is drawn, at most: each takes a picture for every layer.
+const MOST_ROWS: usize = 6;
 
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Attention");
-    for row in report.rows() {
-        let Some((trial, record)) = runs(row).next() else { continue };
+    let mut drawn = 0;
+    let mut left_out = Vec::new();
+    for (trial, record) in report.by_interest() {
         record.check_file(&trial.run_dir, ATTENTION_FILE)?;
         let Some(attention) = Attention::load(&trial.run_dir)? else { continue };
         let Some(sentence) = attention.sentences.first() else { continue };
-        let mut maps = String::new();
-        for map in sentence.maps.iter().take(MOST_MAPS) {
-            let Some(values) = Matrix::of_rows(&map.weights) else { continue };
-            let (rows, columns) = map.kind.tokens(sentence);
-            let (kind, who, whom) = match map.kind {
-                AttentionKind::Encoder => ("encoder", "source", "source"),
-                AttentionKind::Decoder => ("decoder", "target", "target"),
-                AttentionKind::Cross => ("encoder–decoder", "target", "source"),
-            };
-            let title = format!("{kind}, layer {}, head {}", map.layer, map.head);
-            let drawn = heatmap(&Heatmap {
-                title: &title,
-                rows: (who, rows),
-                columns: (whom, columns),
-                values: &values,
-            });
-            maps += &drawn.inline();
-            let file = file_name(&["attention", trial.row, &title.replace("encoder–decoder", "cross")]);
-            section.figures.push(Figure { file, svg: drawn });
-        }
-        if sentence.maps.len() > MOST_MAPS {
-            maps += &format!(
-                "<p>The first {MOST_MAPS} of {} maps; TensorBoard shows all.</p>\n",
-                sentence.maps.len()
-            );
+        if drawn == MOST_ROWS {
+            left_out.push(trial.row);
+            continue;
         }
         let open = if Some(trial.row) == report.base() { " open" } else { "" };
-        section.body += &format!(
-            "<details{open}><summary>{}, seed {}</summary>\n<div class=\"maps\">\n{maps}</div></details>\n",
-            escaped(trial.row),
-            trial.seed
-        );
+        let (row, seed) = (escaped(&row_name(report, std::slice::from_ref(trial))), trial.seed);
+        section.body +=
+            &format!("<details{open}><summary>{row}, seed {seed}</summary>\n<div class=\"maps\">\n");
+        for layer in sentence.layers() {
+            let Some(picture) = heads(sentence, &layer) else { continue };
+            let (kind, layer) = (layer.kind.name(), format!("layer {}", layer.layer));
+            section.figure(&file_name(&["attention", trial.row, kind, &layer]), picture);
+        }
+        section.body += "</div></details>\n";
+        drawn += 1;
     }
-    if !section.body.is_empty() {
-        let words = "A row of a map is a token that looks, a column one that is looked at; rows add up to 1.";
+    if drawn > 0 {
+        let words = "A row of a map is a query, the token that attends; a column is a key, a token that is attended to. \
+                     The weights of a row add up to 1. The first dev sentence that the run kept.";
         section.body = format!("<p>{words}</p>\n{}", section.body);
+    }
+    if !left_out.is_empty() {
+        section.paragraph(&format!(
+            "Drawn for the base row and the rows of the best scores. TensorBoard shows the maps of the others, too: {}.",
+            left_out.join(", ")
+        ));
     }
     Ok(section)
 }

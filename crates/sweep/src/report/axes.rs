@@ -1,159 +1,175 @@
 //! The score against every setting that rows vary while they share all others.
 
-use super::section::{Section, file_name, part_name, spoken};
-use super::subject::{Report, Trial, signature};
-use crate::config::Experiment;
-use crate::config::experiment::cell_text;
-use crate::config::subsections::settings_of;
-use crate::experiment::settings::all_settings;
+use super::scored::{Axis, Scored, ScoredRows};
+use super::section::{Section, file_name, over_seeds, part_name, spoken};
+use super::subject::Report;
 use crate::figures::mark::SeriesStyle;
-use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::summary::Summary;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::figures::{Chart, Horizontal, Point, Series, Svg, chart};
+use std::collections::BTreeMap;
 
-/// Settings by key, as text.
-pub type Settings = BTreeMap<String, String>;
-
-/// More values than these are numbers on a line, not places.
-const MOST_PLACES: usize = 10;
-/// Lines of one picture; what has more is drawn as several.
+/// Lines of one picture, at most; what has more is drawn as several.
 const MOST_LINES: usize = 7;
 
-pub fn section(report: &Report) -> Section {
+pub fn section(report: &Report, scored: &ScoredRows) -> Section {
     let mut section = Section::new("What each setting does");
-    let rows = report.rows();
-    let settings: Vec<Settings> = rows.iter().map(|row| stated(row[0].experiment)).collect();
-    let varying: BTreeSet<&String> = settings
-        .iter()
-        .flat_map(|one| one.keys())
-        .filter(|key| settings.iter().any(|other| other.get(*key) != settings[0].get(*key)))
-        .collect();
-    let base = rows.iter().position(|row| Some(row[0].row) == report.base());
-    for key in varying {
-        // Rows that are equal but for this key, and scored alike, are a line.
-        let mut lines: BTreeMap<(Settings, Option<&str>), Vec<usize>> = BTreeMap::new();
-        for (index, one) in settings.iter().enumerate() {
-            let mut rest = one.clone();
-            rest.remove(key);
-            lines.entry((rest, signature(rows[index]))).or_default().push(index);
+    for (index, axis) in scored.axes.iter().enumerate() {
+        let lines = lines(scored, index, report.base());
+        let pictures = match lines.is_empty() {
+            true => scattered(scored, index).into_iter().collect(),
+            false => balanced(&lines),
+        };
+        let count = pictures.len();
+        for (number, lines) in pictures.iter().enumerate() {
+            let of = part_name(number, count).unwrap_or_default();
+            let drawn = picture(report, scored, index, lines, (number * MOST_LINES, &of));
+            section.figure(&file_name(&["axis", &axis.key, &of]), drawn);
         }
-        let value = |index: usize| settings[index].get(key).cloned().unwrap_or_else(|| UNSET.to_string());
-        let mut lines: Vec<Vec<usize>> = lines.into_values().filter(|line| line.len() > 1).collect();
-        // That of the base row first, then in the order of the sweep.
-        lines.sort_by_key(|line| (!base.is_some_and(|base| line.contains(&base)), line[0]));
-        // All pictures of a setting share their places and the words that tell lines apart.
-        let places = ordered(lines.iter().flatten().map(|&index| value(index)).collect());
-        let numbers: Option<Vec<f64>> = places.iter().map(|place| place.parse().ok()).collect();
-        let along = numbers.as_ref().filter(|numbers| numbers.len() > MOST_PLACES);
-        let series: Vec<Series> = lines
-            .iter()
-            .map(|line| {
-                let x = |index: usize| match along {
-                    Some(_) => value(index).parse().unwrap_or(f64::NAN),
-                    None => places.iter().position(|place| *place == value(index)).unwrap_or(0) as f64,
-                };
-                let mut points: Vec<Point> =
-                    line.iter().filter_map(|&index| point(rows[index], report.score(), x(index))).collect();
-                points.sort_by(|a, b| a.x.total_cmp(&b.x));
-                (name(line, &settings, key, &lines), points)
-            })
-            .filter(|(_, points)| points.len() > 1)
-            .enumerate()
-            .map(|(nth, (name, points))| Series { name, look: SeriesStyle(nth), points })
-            .collect();
-        let parts = series.len().div_ceil(MOST_LINES);
-        for (part, series) in series.chunks(MOST_LINES).enumerate() {
-            let x = match along {
-                Some(numbers) => {
-                    let (least, most) = (numbers[0], numbers[numbers.len() - 1]);
-                    Horizontal::Numbers {
-                        name: key.clone(),
-                        logarithmic: least > 0.0 && most / least >= 20.0,
-                    }
-                }
-                None => Horizontal::Places {
-                    name: key.clone(),
-                    places: places.iter().map(|place| (place.clone(), String::new())).collect(),
-                },
-            };
-            let number = part_name(part, parts);
-            let of = number.as_ref().map_or(String::new(), |number| format!(" ({number})"));
-            let drawn = chart(&Chart {
-                title: format!("{} by {key}{of}", spoken(report.score())),
-                x,
-                y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
-                logarithmic: false,
-                joined: numbers.is_some(),
-                series: series.to_vec(),
-            });
-            section.figure(&file_name(&["axis", key, &number.unwrap_or_default()]), drawn);
+        let alone =
+            |row: &&Scored| !lines.is_empty() && !lines.iter().flatten().any(|other| other.row == row.row);
+        let alone: Vec<&str> = scored.rows.iter().filter(alone).map(|row| row.row).collect();
+        if !alone.is_empty() {
+            section.paragraph(&format!(
+                "Not in the figure of {}, because no other row differs from them in this setting alone: {}.",
+                axis.name,
+                alone.join(", ")
+            ));
         }
+    }
+    if !section.body.is_empty() && !scored.left_out.is_empty() {
+        section.paragraph(&format!(
+            "Scored otherwise than the base row, or on other data, and left out: {}.",
+            scored.left_out.join(", ")
+        ));
     }
     section
 }
 
-/// What is shown for a setting that is not stated.
-pub const UNSET: &str = "unset";
-
-/// Every stated setting that can change a result but the seed.
-pub fn stated(experiment: &Experiment) -> Settings {
-    let mut settings = Settings::new();
-    let value = all_settings(experiment);
-    for section in ["data", "model", "training", "decoding"] {
-        let Some(table) = value.get(section).and_then(|value| value.as_object()) else { continue };
-        for (key, value) in settings_of(section, table) {
-            let text = cell_text(value);
-            if key != "training.seed" && text != "null" {
-                settings.insert(key, text);
-            }
+/// Rows that are equal but for one setting, as lines of at least two; that of the base row first, then in the order of the
+/// sweep.
+fn lines<'a>(scored: &'a ScoredRows, index: usize, base: Option<&str>) -> Vec<Vec<&'a Scored<'a>>> {
+    let mut lines: BTreeMap<Vec<Option<&String>>, Vec<&Scored>> = BTreeMap::new();
+    let mut order: Vec<Vec<Option<&String>>> = Vec::new();
+    for row in scored.rows.iter().filter(|row| row.values[index].is_some()) {
+        let others = row.values.iter().enumerate().filter(|(other, _)| *other != index);
+        let rest: Vec<Option<&String>> = others.map(|(_, value)| value.as_ref()).collect();
+        if !lines.contains_key(&rest) {
+            order.push(rest.clone());
         }
+        lines.entry(rest).or_default().push(row);
     }
-    settings
+    let mut lines: Vec<Vec<&Scored>> = order.iter().filter_map(|rest| lines.remove(rest)).collect();
+    lines.retain(|line| line.len() > 1);
+    lines.sort_by_key(|line| !line.iter().any(|row| Some(row.row) == base));
+    lines
 }
 
-/// Numbers by size, if all are; else in the order of the sweep, once each.
-fn ordered(values: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    }
-    if seen.iter().all(|value| value.parse::<f64>().is_ok()) {
-        seen.sort_by(|a, b| a.parse::<f64>().unwrap_or(0.0).total_cmp(&b.parse::<f64>().unwrap_or(0.0)));
-    }
-    seen
+/// As many lines to each picture as to the others, or one fewer.
+fn balanced<'a>(lines: &[Vec<&'a Scored<'a>>]) -> Vec<Vec<Vec<&'a Scored<'a>>>> {
+    let pictures = lines.len().div_ceil(MOST_LINES);
+    lines.chunks(lines.len().div_ceil(pictures)).map(<[_]>::to_vec).collect()
 }
 
-/// What sets a line apart from the others of its picture.
-fn name(line: &[usize], settings: &[Settings], key: &str, lines: &[Vec<usize>]) -> String {
-    let own = &settings[line[0]];
-    let differs =
-        |other: &str| other != key && lines.iter().any(|line| settings[line[0]].get(other) != own.get(other));
-    let apart: Vec<String> = own
-        .iter()
-        .filter(|(other, _)| differs(other))
-        .map(|(other, value)| format!("{}={value}", other.rsplit('.').next().unwrap_or(other)))
-        .collect();
-    apart.join(", ")
+/// Rows of which no two differ in one setting alone, as after random draws: all of them, as points.
+fn scattered<'a>(scored: &'a ScoredRows, index: usize) -> Option<Vec<Vec<&'a Scored<'a>>>> {
+    let rows: Vec<&Scored> = scored.rows.iter().filter(|row| row.values[index].is_some()).collect();
+    (rows.len() > 1).then(|| vec![rows])
 }
 
-fn point(row: &[Trial], score: &str, x: f64) -> Option<Point> {
-    signature(row)?;
-    let finished = row.iter().filter_map(|trial| trial.record);
-    let values: Vec<f64> = finished.filter_map(|record| record.metrics.get(score).copied()).collect();
-    let Summary { mean, deviation, .. } = Summary::of(&values)?;
-    Some(Point { x, y: mean, spread: deviation, values })
+fn picture(
+    report: &Report,
+    scored: &ScoredRows,
+    index: usize,
+    lines: &[Vec<&Scored>],
+    (first, number): (usize, &str),
+) -> Svg {
+    let axis = &scored.axes[index];
+    // What tells lines of this picture apart names them; what they share and lines of other pictures do not, is in the title.
+    let differs = |other: usize| {
+        other != index && lines.iter().any(|line| line[0].values[other] != lines[0][0].values[other])
+    };
+    let is_scattered = lines.len() == 1
+        && lines[0].windows(2).any(|pair| {
+            (0..scored.axes.len())
+                .any(|other| other != index && pair[0].values[other] != pair[1].values[other])
+        });
+    let mut series = Vec::new();
+    for (nth, line) in lines.iter().enumerate() {
+        let mut points: Vec<Point> = line.iter().filter_map(|row| point(axis, row, index)).collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        let name = scored.words(line[0], differs);
+        series.push(Series { name, look: SeriesStyle(first + nth), points });
+    }
+    let shared = if number.is_empty() || is_scattered {
+        String::new()
+    } else {
+        let words = scored.words(lines[0][0], |other| other != index && !differs(other));
+        if words.is_empty() { format!(" ({number})") } else { format!(" ({number}: {words})") }
+    };
+    let x = match axis.range {
+        Some((_, _, logarithmic)) => Horizontal::Numbers { name: axis.name.clone(), logarithmic },
+        None => Horizontal::Places {
+            name: axis.name.clone(),
+            places: axis.places.iter().map(|place| (place.clone(), String::new())).collect(),
+        },
+    };
+    chart(&Chart {
+        title: format!("{} by {}{shared}", spoken(report.score()), axis.name),
+        x,
+        y: over_seeds(&spoken(report.score()), &series),
+        logarithmic: false,
+        joined: axis.is_ordered() && !is_scattered,
+        series,
+        // All figures of the section have the same axis of scores.
+        beside: scored.rows.iter().flat_map(|row| &row.score.values).copied().collect(),
+    })
+}
+
+fn point(axis: &Axis, row: &Scored, index: usize) -> Option<Point> {
+    let x = axis.place(row.values[index].as_ref()?)?;
+    let score = &row.score;
+    Some(Point { x, y: score.mean, spread: score.deviation, values: score.values.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::summary::Summary;
+
+    fn scored(rows: &[(&'static str, &[&str])]) -> ScoredRows<'static> {
+        let values = |column: usize| rows.iter().map(|(_, values)| values[column].to_string()).collect();
+        let names = ["rate", "dropout", "position"];
+        let row = |(index, (row, values)): (usize, &(&'static str, &[&str]))| Scored {
+            row,
+            score: Summary::of(&[index as f64]).unwrap(),
+            values: values.iter().map(|value| Some(value.to_string())).collect(),
+        };
+        ScoredRows {
+            axes: (0..3).map(|index| Axis::new(names[index], names[index], values(index))).collect(),
+            rows: rows.iter().enumerate().map(row).collect(),
+            left_out: Vec::new(),
+        }
+    }
 
     #[test]
-    fn numbers_are_ordered_by_size_and_words_as_in_the_sweep() {
-        let strings = |values: &[&str]| values.iter().map(|value| value.to_string()).collect::<Vec<_>>();
-        assert_eq!(ordered(strings(&["16", "4", "16", "0.5"])), ["0.5", "4", "16"]);
-        assert_eq!(ordered(strings(&["sinusoidal", "none", "none"])), ["sinusoidal", "none"]);
+    fn lines_are_rows_that_differ_in_one_setting_and_none_of_them_is_lost() {
+        let grid: Vec<(&str, [&str; 3])> = vec![
+            ("a", ["1", "0.0", "none"]),
+            ("b", ["1", "0.1", "none"]),
+            ("c", ["2", "0.0", "none"]),
+            ("d", ["2", "0.1", "none"]),
+            ("e", ["2", "0.1", "learned"]),
+        ];
+        let grid: Vec<(&str, &[&str])> = grid.iter().map(|(name, values)| (*name, &values[..])).collect();
+        let scored = scored(&grid);
+        let names = |index| -> Vec<Vec<&str>> {
+            let lines = lines(&scored, index, Some("c"));
+            lines.into_iter().map(|line| line.into_iter().map(|row| row.row).collect()).collect()
+        };
+        assert_eq!(names(0), [["a", "c"], ["b", "d"]]);
+        assert_eq!(names(1), [["c", "d"], ["a", "b"]]);
+        assert_eq!(names(2), [["d", "e"]]);
+        let found = lines(&scored, 0, None);
+        let nine: Vec<Vec<&Scored>> = (0..9).map(|index| found[index % 2].clone()).collect();
+        assert_eq!(balanced(&nine).iter().map(Vec::len).collect::<Vec<_>>(), [5, 4]);
     }
 }

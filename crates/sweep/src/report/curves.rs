@@ -1,10 +1,11 @@
 //! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
 
-use super::section::{Section, file_name, heading};
+use super::pictures::{Picture, pictures};
+use super::section::{Section, file_name, heading, over_seeds};
 use super::subject::{Report, Trial, signature};
 use crate::error::Result;
 use crate::figures::mark::SeriesStyle;
-use crate::figures::{Chart, Horizontal, Point, Series, chart};
+use crate::figures::{Chart, Horizontal, Point, Series, chart, extent};
 use crate::results::metric::{DEV, Metric};
 use crate::results::summary::Summary;
 use crate::telemetry::{METRICS_FILE, metrics_log};
@@ -20,23 +21,27 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
         let rows = metrics_log::read(&trial.run_dir.join(METRICS_FILE))?;
         known.insert((trial.row, trial.seed), rows);
     }
+    let pictures = pictures(report);
     for metric in metrics.iter().filter(|metric| metric.curve) {
         let (tag, spoken) = (metric.tag(DEV), metric.on(DEV));
-        for (name, rows) in report.charts() {
-            // A score of another signature than the first row's does not belong into one picture with it.
-            let first = rows.iter().find_map(|row| signature(row));
-            let alike = |row: &[Trial]| !metric.has_signature || signature(row) == first;
-            let series: Vec<Series> = rows
-                .iter()
-                .enumerate()
-                .filter(|(_, row)| alike(row))
-                .map(|(index, row)| Series {
-                    name: row[0].row.to_string(),
-                    look: SeriesStyle(index),
-                    points: curve(row, &known, &tag),
-                })
-                .filter(|series| series.points.len() > 1)
-                .collect();
+        // A score of another signature than the first row's does not belong into one picture with it.
+        let alike = |rows: &[&[Trial]], row: &[Trial]| {
+            !metric.has_signature || signature(row) == rows.iter().find_map(|row| signature(row))
+        };
+        let series = |Picture { rows, labels, .. }: &Picture| -> Vec<Series> {
+            let lines = rows.iter().zip(labels).enumerate().filter(|(_, (row, _))| alike(rows, row));
+            let line = |(index, (row, label)): (usize, (&&[Trial], &String))| Series {
+                name: label.clone(),
+                look: SeriesStyle(index),
+                points: curve(row, &known, &tag),
+            };
+            lines.map(line).filter(|series| series.points.len() > 1).collect()
+        };
+        let found: Vec<(&Picture, Vec<Series>)> =
+            pictures.iter().map(|picture| (picture, series(picture))).collect();
+        let all = found.iter().flat_map(|(_, series)| series);
+        let beside: Vec<f64> = all.flat_map(|series| extent(series, metric.logarithmic)).collect();
+        for (Picture { name, rows, .. }, series) in found {
             if series.is_empty() {
                 continue;
             }
@@ -44,14 +49,15 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
             let drawn = chart(&Chart {
                 title: format!("{} while training{of}", heading(&spoken)),
                 x: Horizontal::Numbers { name: "updates".into(), logarithmic: false },
-                y: format!("{spoken}, mean and standard deviation over seeds"),
+                y: over_seeds(&spoken, &series),
                 logarithmic: metric.logarithmic,
                 joined: true,
                 series,
+                beside: beside.clone(),
             });
-            section.figure(&file_name(&["curves", &tag, &name]), drawn);
+            section.figure(&file_name(&["curves", &tag, name]), drawn);
             let unlike =
-                rows.iter().filter(|row| !alike(row) && row.iter().any(|trial| trial.record.is_some()));
+                rows.iter().filter(|row| !alike(rows, row) && row.iter().any(|trial| trial.record.is_some()));
             let unlike: Vec<&str> = unlike.map(|row| row[0].row).collect();
             if !unlike.is_empty() {
                 section.paragraph(&format!("Scored otherwise, and left out: {}.", unlike.join(", ")));

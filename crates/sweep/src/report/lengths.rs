@@ -1,6 +1,7 @@
 //! BLEU of short and of long sentences.
 
-use super::section::{Section, file_name, spoken};
+use super::pictures::{Picture, pictures};
+use super::section::{Section, file_name, over_seeds, spoken};
 use super::subject::{Report, Trial, runs};
 use super::texts::Texts;
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::score::Metric;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("By length of the source");
-    for (name, rows) in report.charts() {
+    for Picture { name, rows, labels } in pictures(report) {
         // Rows of one picture share its buckets, and so their sentences.
         let mut records = rows.iter().flat_map(|row| row.iter()).filter_map(Trial::record_of_run);
         let first = records.find(|record| record.has_translations());
@@ -47,7 +48,7 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
                 Some(Point { x: bucket as f64, y: mean, spread: deviation, values })
             };
             let points = scores.into_iter().enumerate().filter_map(point).collect();
-            series.push(Series { name: row[0].row.to_string(), look: SeriesStyle(index), points });
+            series.push(Series { name: labels[index].clone(), look: SeriesStyle(index), points });
         }
         let place = |(words, lines): &([usize; 2], Vec<usize>)| {
             let [shortest, longest] = words;
@@ -62,10 +63,11 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
                 name: "words of the source sentence; n sentences".into(),
                 places: buckets.iter().map(place).collect(),
             },
-            y: format!("{}, mean and standard deviation over seeds", spoken(report.score())),
+            y: over_seeds(&spoken(report.score()), &series),
             logarithmic: false,
             joined: true,
             series,
+            beside: Vec::new(),
         });
         section.figure(&file_name(&["length", &name]), drawn);
         if !left_out.is_empty() {

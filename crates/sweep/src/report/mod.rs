@@ -9,10 +9,15 @@ mod curves;
 mod lengths;
 mod overview;
 mod page;
+mod pictures;
+mod reproduction;
 mod samples;
+mod scored;
 mod section;
+mod sources;
 mod subject;
 mod texts;
+mod together;
 
 pub use page::is_own;
 pub use section::Figure;
@@ -36,9 +41,12 @@ pub struct Made {
 /// says so and leaves out what needs it.
 pub fn make(report: &Report) -> Result<Made> {
     let texts = texts::Texts::read(report);
+    let scored = scored::ScoredRows::of(report);
     let sections = [
         overview::section(report)?,
-        axes::section(report),
+        overview::differences(report),
+        together::section(report, &scored),
+        axes::section(report, &scored),
         curves::section(report, &METRICS)?,
         lengths::section(report, &texts)?,
         samples::section(report, &texts)?,
@@ -46,7 +54,7 @@ pub fn make(report: &Report) -> Result<Made> {
         overview::settings(report),
         overview::failures(report),
         overview::provenance(report),
-        overview::reproduction(report),
+        reproduction::section(report)?,
     ];
     let html = page::page(report, &sections);
     Ok(Made { html, figures: sections.into_iter().flat_map(|section| section.figures).collect() })

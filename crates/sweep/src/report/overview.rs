@@ -1,9 +1,12 @@
-//! The sections without curves: the result, settings, failures, provenance, how to make it again.
+//! The sections without curves: the result, settings, failures, provenance.
 
-use super::axes::{self, Settings, UNSET};
-use super::page::sheet;
+use super::page::{results, sheet};
+use super::pictures::row_name;
 use super::section::{Section, spoken};
 use super::subject::{Report, Trial};
+use crate::config::Experiment;
+use crate::config::experiment::cell_text;
+use crate::config::settings::settings_by_key;
 use crate::error::Result;
 use crate::figures::svg::escaped;
 use crate::figures::{Dot, Dots, dots};
@@ -13,6 +16,9 @@ use crate::results::summary::Summary;
 use crate::telemetry::format::thousands;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+
+/// Rows whose settings are shown without a click, at most.
+const MOST_OPEN: usize = 10;
 
 /// The score of every row, and the table.
 pub fn section(report: &Report) -> Result<Section> {
@@ -32,7 +38,7 @@ pub fn section(report: &Report) -> Result<Section> {
             format!("{:.2}{spread}", summary.mean)
         });
         plotted.push(Dot {
-            name: row[0].row.to_string(),
+            name: row_name(report, row),
             rule: index > 0 && group != row[0].group,
             mean: summary.as_ref().map(|summary| summary.mean),
             spread: summary.as_ref().and_then(|summary| summary.deviation),
@@ -42,15 +48,25 @@ pub fn section(report: &Report) -> Result<Section> {
         group = row[0].group;
     }
     let base = report.rows().iter().position(|row| Some(row[0].row) == report.base());
+    let several = plotted.iter().any(|row| row.values.len() > 1);
     let drawn = dots(&Dots {
         title: format!("{} by row", spoken(score)),
-        x: format!("{}: mean, standard deviation, and each seed", spoken(score)),
+        x: match several {
+            true => format!("{}: mean, standard deviation, and each seed", spoken(score)),
+            false => spoken(score),
+        },
         rows: plotted,
         base,
     });
     section.figure("rows", drawn);
     let table = Tabulated::of(report.table)?;
-    table.sheets(true).iter().for_each(|part| section.body += &sheet(part));
+    let names: Vec<String> = report.rows().iter().map(|row| row_name(report, row)).collect();
+    let mut sheets = table.sheets(true).into_iter();
+    match (sheets.next(), &table) {
+        (Some(first), Tabulated::Rows(_)) => section.body += &results(&first, &names),
+        (first, _) => first.iter().for_each(|first| section.body += &sheet(first)),
+    }
+    sheets.for_each(|part| section.body += &sheet(&part));
     for Note { text, verbatim } in table.notes() {
         let verbatim = verbatim.map_or(String::new(), |code| format!(" <code>{}</code>", escaped(&code)));
         let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", escaped(&text));
@@ -64,22 +80,33 @@ pub fn section(report: &Report) -> Result<Section> {
     Ok(section)
 }
 
+/// A place for the script to set two rows beside each other: what differs in their settings, and their results.
+pub fn differences(report: &Report) -> Section {
+    let mut section = Section::new("Two rows side by side");
+    if report.table.rows.len() > 1 {
+        section.body += "<div id=\"pair\"><p class=\"note\">In a browser that runs the script of this page, two rows can be \
+                         chosen here. On a terminal, <code>ablate compare</code> sets two of them beside each other and tests \
+                         the difference.</p></div>\n";
+    }
+    section
+}
+
 /// How each row's settings differ from those of the base row.
 pub fn settings(report: &Report) -> Section {
     let mut section = Section::new("Settings against the base row");
     let rows = report.rows();
     let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
-    let base = axes::stated(base[0].experiment);
-    fn text<'a>(settings: &'a Settings, key: &String) -> &'a str {
-        settings.get(key).map_or(UNSET, String::as_str)
+    let base = stated(base[0].experiment);
+    fn value<'a>(settings: &'a BTreeMap<String, String>, key: &str) -> &'a str {
+        settings.get(key).map_or("unset", String::as_str)
     }
     let mut lines = String::new();
     for row in rows.iter().filter(|row| Some(row[0].row) != report.base()) {
-        let own = axes::stated(row[0].experiment);
+        let own = stated(row[0].experiment);
         let keys: BTreeSet<&String> = base.keys().chain(own.keys()).collect();
         let differing: Vec<_> = keys
             .into_iter()
-            .map(|key| (key.as_str(), text(&base, key), text(&own, key)))
+            .map(|key| (key.as_str(), value(&base, key), value(&own, key)))
             .filter(|(_, before, after)| before != after)
             .collect();
         for (nth, &(key, before, after)) in differing.iter().enumerate() {
@@ -100,12 +127,19 @@ pub fn settings(report: &Report) -> Section {
     }
     if !lines.is_empty() {
         let name = escaped(report.base().unwrap_or_default());
+        // A grid repeats its few settings row by row, and the table has them.
+        let open = if rows.len() > MOST_OPEN { "" } else { " open" };
         let _ = write!(
             section.body,
-            "<div class=\"wide\"><table><thead><tr><th>row</th><th>setting</th><th>{name}</th><th>here</th></tr></thead><tbody>\n{lines}</tbody></table></div>\n"
+            "<details{open}><summary>Row by row</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th>setting</th><th>{name}</th><th>here</th></tr></thead><tbody>\n{lines}</tbody></table></div></details>\n"
         );
     }
     section
+}
+
+/// Every stated setting that can change a result but the seed.
+fn stated(experiment: &Experiment) -> BTreeMap<String, String> {
+    settings_by_key(experiment).into_iter().map(|(key, value)| (key, cell_text(&value))).collect()
 }
 
 /// Trials that failed, and those that are still to come.
@@ -204,54 +238,4 @@ pub fn provenance(report: &Report) -> Section {
     }
     section.body += "</tbody></table></div></details>\n";
     section
-}
-
-/// The commands, and the sweep file.
-pub fn reproduction(report: &Report) -> Section {
-    let mut section = Section::new("How to make it again");
-    let file = report.sweep_file.display().to_string();
-    let sets: String = report.sets.iter().map(|set| format!(" --set {}", quoted(set))).collect();
-    let file = quoted(&file);
-    let commits: BTreeSet<&str> = report
-        .trials
-        .iter()
-        .filter_map(|trial| trial.record)
-        .map(|record| record.provenance.commit.as_str())
-        .collect();
-    let mut commands = String::new();
-    if let (1, Some(commit)) = (commits.len(), commits.first())
-        && !commit.ends_with("-dirty")
-    {
-        let _ = writeln!(commands, "git checkout {commit}");
-    }
-    let _ = writeln!(commands, "ablate sweep {file}{sets}\nablate report {file}{sets}");
-    let _ = write!(
-        section.body,
-        "<pre>{}</pre>\n<details><summary>{file}</summary>\n<pre>{}</pre></details>\n",
-        escaped(&commands),
-        escaped(report.sweep_text)
-    );
-    section
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("sweeps/a.toml"), "sweeps/a.toml");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

@@ -6,6 +6,9 @@ use crate::figures::font::{self, Weight};
 use crate::figures::paint::Paint;
 use crate::figures::svg::{dark_rules, escaped};
 use crate::results::sheet::{Line, Sheet, Text};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// How a page begins, and how its title ends: by these it is known again.
@@ -14,16 +17,21 @@ const TITLE_END: &str = " – ablate</title>";
 /// Bytes in which the title ends; names of sweeps are those of files.
 const HEAD: usize = 4096;
 
+/// Sorts and filters the table of results and compares two of its rows. Without it the page is as whole.
+const SCRIPT: &str = include_str!("page.js");
+
 /// The whole page: one file that loads nothing.
 pub fn page(report: &Report, sections: &[Section]) -> String {
     let shown: Vec<&Section> = sections.iter().filter(|section| !section.body.is_empty()).collect();
     let name = escaped(report.name);
     let dark = dark_rules(&Paint::themed());
+    // The only script that a browser runs is the one whose hash the page names.
+    let hash = hash(SCRIPT);
     let mut out = format!(
         "{BEGINNING}\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; font-src data:\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; font-src data:; script-src 'sha256-{hash}'\">\n\
          <title>{name}{TITLE_END}\n<style>\n{}{}@media (prefers-color-scheme:dark){{\n{dark}}}\n</style>\n</head>\n<body>\n",
         font::style_sheet(&[Weight::Regular, Weight::Bold]),
         include_str!("page.css"),
@@ -41,7 +49,12 @@ pub fn page(report: &Report, sections: &[Section]) -> String {
         let title = escaped(section.title);
         let _ = write!(out, "<section id=\"s{index}\">\n<h2>{title}</h2>\n{}</section>\n", section.body);
     }
-    out + "</main>\n</body>\n</html>\n"
+    out + &format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
+}
+
+/// As a policy names a script.
+fn hash(script: &str) -> String {
+    STANDARD.encode(Sha256::digest(script))
 }
 
 /// Whether a file is a page of a report.
@@ -96,18 +109,30 @@ fn extent(report: &Report) -> String {
 
 /// A table of texts.
 pub fn sheet(sheet: &Sheet) -> String {
-    let mut out = String::from("<div class=\"wide\"><table>\n");
+    table(sheet, "", &[])
+}
+
+/// The table of results: the script sorts and filters its lines, each of which has the name of its row.
+pub fn results(sheet: &Sheet, names: &[String]) -> String {
+    table(sheet, " class=\"results\"", names)
+}
+
+fn table(sheet: &Sheet, class: &str, names: &[String]) -> String {
+    let mut out = format!("<div class=\"wide\"><table{class}>\n");
     if !sheet.title.is_empty() {
         let _ = writeln!(out, "<caption>{}</caption>", escaped(&sheet.title));
     }
     out += "<thead><tr>";
     let class = |numeric: bool| if numeric { " class=\"number\"" } else { "" };
-    for heading in &sheet.headings {
-        let _ = write!(out, "<th{}>{}</th>", class(heading.numeric), escaped(&heading.text));
+    for (index, heading) in sheet.headings.iter().enumerate() {
+        let key = if !names.is_empty() && index < sheet.keys { " data-key" } else { "" };
+        let _ = write!(out, "<th{}{key}>{}</th>", class(heading.numeric), escaped(&heading.text));
     }
     out += "</tr></thead>\n<tbody>\n";
-    for Line { rule, cells, across } in &sheet.lines {
-        out += if *rule { "<tr class=\"rule\">" } else { "<tr>" };
+    for (nth, Line { rule, cells, across }) in sheet.lines.iter().enumerate() {
+        let rule = if *rule { " class=\"rule\"" } else { "" };
+        let name = names.get(nth).map_or(String::new(), |name| format!(" data-row=\"{}\"", escaped(name)));
+        let _ = write!(out, "<tr{rule}{name}>");
         let mut index = 0;
         while index < cells.len() {
             if let Some((first, count, text)) = across
@@ -131,6 +156,13 @@ pub fn sheet(sheet: &Sheet) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_script_is_named_as_browsers_do_and_ends_where_it_ends() {
+        // From the specification of Content Security Policy Level 3, section 2.3.1.
+        assert_eq!(hash("alert('Hello, world.');"), "qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
+        assert!(!SCRIPT.contains("</script") && !SCRIPT.contains("<!--"));
+    }
 
     #[test]
     fn the_question_is_the_comment_without_commands_and_directives() {

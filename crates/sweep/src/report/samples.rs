@@ -1,7 +1,8 @@
 //! The same sentences translated by every row.
 
+use super::pictures::row_name;
 use super::section::Section;
-use super::subject::{Report, runs};
+use super::subject::Report;
 use super::texts::Texts;
 use crate::error::Result;
 use crate::experiment::recorded_hypotheses;
@@ -11,24 +12,25 @@ use std::fmt::Write;
 
 /// Sentences shown.
 const SENTENCES: usize = 5;
+/// Rows whose translation is shown without a click, at most: that of the base row and the best ones.
+const MOST_OPEN: usize = 8;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("Sample translations");
     let mut translated = Vec::new();
-    for row in report.rows() {
-        let Some((trial, record)) = runs(row).next() else { continue };
+    for (trial, record) in report.by_interest() {
         if !record.has_translations() {
             continue;
         }
         let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
-        translated.push((trial, record, lines));
+        translated.push((trial, record, row_name(report, std::slice::from_ref(trial)), lines));
     }
-    let Some((_, first, lines)) = translated.first() else { return Ok(section) };
+    let Some((_, first, _, lines)) = translated.first() else { return Ok(section) };
     let text = texts.of(first);
     let count = lines.len();
     if text.is_some() {
         section.paragraph(&format!(
-            "Sentences at even distances in the {} set, translated by the first seed of each row. Words that the reference does not have are underlined.",
+            "Sentences at even distances in the {} set, translated by the first seed of each row: the base row, then by score. Words that the reference does not have are underlined.",
             texts.split.name()
         ));
     } else {
@@ -38,25 +40,34 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         let line = (2 * nth + 1) * count / (2 * SENTENCES.min(count));
         let _ =
             writeln!(section.body, "<table class=\"sample\"><caption>sentence {}</caption><tbody>", line + 1);
-        let mut row = |class: &str, name: &str, words: &str| {
+        let row = |class: &str, name: &str, words: &str| {
             let name = escaped(name);
-            let _ = writeln!(
-                section.body,
-                "<tr class=\"{class}\"><th scope=\"row\">{name}</th><td>{words}</td></tr>"
-            );
+            format!("<tr class=\"{class}\"><th scope=\"row\">{name}</th><td>{words}</td></tr>\n")
         };
         if let Some(text) = text {
-            row("given", "source", &escaped(&text.source[line]));
-            row("given", "reference", &escaped(&text.target[line]));
+            section.body += &row("given", "source", &escaped(&text.source[line]));
+            section.body += &row("given", "reference", &escaped(&text.target[line]));
         }
-        for (trial, record, lines) in &translated {
-            // Rows of other data translate other sentences.
-            if record.data.fingerprint == first.data.fingerprint {
+        // Rows of other data translate other sentences.
+        let same =
+            translated.iter().filter(|(_, record, ..)| record.data.fingerprint == first.data.fingerprint);
+        let shown: Vec<String> = same
+            .map(|(_, _, name, lines)| {
                 let reference = text.map(|text| text.target[line].as_str());
-                row("", trial.row, &marked(&lines[line], reference));
-            }
-        }
+                row("", name, &marked(&lines[line], reference))
+            })
+            .collect();
+        let (open, folded) = shown.split_at(shown.len().min(MOST_OPEN));
+        section.body += &open.concat();
         section.body += "</tbody></table>\n";
+        if !folded.is_empty() {
+            let _ = write!(
+                section.body,
+                "<details><summary>{} more rows</summary>\n<table class=\"sample\"><tbody>\n{}</tbody></table></details>\n",
+                folded.len(),
+                folded.concat()
+            );
+        }
     }
     Ok(section)
 }

@@ -1,7 +1,7 @@
 //! A part of the page, with its figures.
 
-use crate::figures::Svg;
 use crate::figures::svg::escaped;
+use crate::figures::{Series, Svg};
 use crate::results::metric::{METRICS, find};
 
 /// A figure with the name of its file and what the reader is to see in it.
@@ -34,6 +34,12 @@ impl Section {
         self.body += &format!("<figure>\n{}</figure>\n", svg.inline());
         self.figures.push(Figure { file: file.to_string(), svg });
     }
+}
+
+/// What the values of an axis are, where they may be means over seeds.
+pub fn over_seeds(what: &str, series: &[Series]) -> String {
+    let spread = series.iter().flat_map(|series| &series.points).any(|point| point.spread.is_some());
+    if spread { format!("{what}, mean and standard deviation over seeds") } else { what.to_string() }
 }
 
 /// A tag as people say it: `dev/bleu` is BLEU (dev).

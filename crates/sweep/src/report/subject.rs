@@ -1,14 +1,10 @@
 //! What a report is made of: a sweep, its trials and its table.
 
-use super::section::part_name;
 use crate::config::Experiment;
 use crate::results::metric::{DEV_BLEU, TEST_BLEU, TEST_PERPLEXITY};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
-
-/// Rows beside the base row in one picture: as many as have colours of their own.
-const MOST_LINES: usize = 6;
 
 /// What a report is made of.
 pub struct Report<'a> {
@@ -71,28 +67,16 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Rows that belong into one picture: the base row, then at most [`MOST_LINES`] of a group, with the picture's
-    /// name. Groups of one row that stand side by side share one.
-    pub fn charts(&self) -> Vec<(String, Vec<&[Trial<'a>]>)> {
-        let rows = self.rows();
-        let base = rows.iter().find(|row| Some(row[0].row) == self.base()).copied();
-        let others: Vec<&[Trial<'a>]> =
-            rows.into_iter().filter(|row| Some(row[0].row) != self.base()).collect();
-        let mut charts: Vec<(String, Vec<&[Trial<'a>]>)> = Vec::new();
-        for group in others.chunk_by(|a, b| a[0].group == b[0].group) {
-            let parts = group.len().div_ceil(MOST_LINES);
-            for (index, part) in group.chunks(MOST_LINES).enumerate() {
-                let mut name = group[0][0].group.unwrap_or_default().to_string();
-                if let Some(number) = part_name(index, parts) {
-                    name = if name.is_empty() { number } else { format!("{name}, {number}") };
-                }
-                charts.push((name, base.into_iter().chain(part.iter().copied()).collect()));
-            }
-        }
-        if charts.is_empty() {
-            charts.extend(base.map(|base| (String::new(), vec![base])));
-        }
-        charts
+    /// The first finished run of each row: that of the base row, then by score, the best first.
+    pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
+        let rows = self.trials.chunk_by(|a, b| a.row == b.row);
+        let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
+        let score = |record: &Record| record.metrics.get(self.score()).copied().unwrap_or(f64::NEG_INFINITY);
+        found.sort_by(|a, b| {
+            let is_other = |trial: &Trial| Some(trial.row) != self.base();
+            is_other(a.0).cmp(&is_other(b.0)).then(score(b.1).total_cmp(&score(a.1)))
+        });
+        found
     }
 }
 

@@ -14,12 +14,17 @@ use std::collections::BTreeSet;
 /// Most factors of a section: even with one value each they make every label longer.
 const MOST_FACTORS: usize = 100;
 
+/// What messages call a row's own changes.
+const ROW: &str = "[[row]]";
+
 /// One way through a section: a row, and a choice of every factor that applies.
 #[derive(Debug, Clone)]
 pub struct Combination<'a> {
     pub row: Option<&'a Row>,
     /// Of the section, the row and the choices.
     labels: Vec<String>,
+    /// Those of them that are names, and not made of settings and their values.
+    names: Vec<String>,
     /// Changes of the row and the choices, and who makes them.
     changes: Vec<(Setting, &'static str)>,
 }
@@ -28,6 +33,18 @@ impl Combination<'_> {
     /// The label of the sweep's row.
     pub fn label(&self) -> String {
         label::join(self.labels.iter().map(String::as_str))
+    }
+
+    /// The label without what is made of settings and their values; none if nothing is left of it.
+    pub fn name(&self) -> Option<String> {
+        (self.labels.is_empty() || !self.names.is_empty())
+            .then(|| label::join(self.names.iter().map(String::as_str)))
+    }
+
+    /// The keys that the choices change, in the order in which they apply.
+    pub fn varied(&self) -> Vec<String> {
+        let of_choices = self.changes.iter().filter(|(_, by)| *by != ROW);
+        of_choices.map(|(setting, _)| setting.key.clone()).collect()
     }
 
     /// What the row and the choices change, in the order in which they apply.
@@ -52,6 +69,7 @@ impl Combination<'_> {
             }
             self.changes.push((setting.clone(), name));
         }
+        self.names.extend(choice.label.clone());
         self.labels.push(part);
         Ok(())
     }
@@ -73,6 +91,16 @@ impl Ground<'_> {
         let mut tree = self.tree.clone();
         for Setting { key, place, value } in combination.changes() {
             tree.set(key, place, value.clone()).map_err(about)?;
+        }
+        apply_sets(&mut tree, self.sets)?;
+        Ok(tree)
+    }
+
+    /// The base as a row changes it, without any choice.
+    pub fn tree_of(&self, row: &Row) -> Result<Tree> {
+        let mut tree = self.tree.clone();
+        for Setting { key, place, value } in &row.set {
+            tree.set(key, place, value.clone()).map_err(|error| about_row(error, &row.label))?;
         }
         apply_sets(&mut tree, self.sets)?;
         Ok(tree)
@@ -124,12 +152,13 @@ pub fn combinations<'a>(section: &'a Section, ground: &Ground) -> Result<Vec<Com
 }
 
 fn start<'a>(section: &Section, row: Option<&'a Row>) -> Combination<'a> {
-    let labels = section.label.iter().cloned().chain(row.map(|row| row.label.clone())).collect();
+    let labels: Vec<String> = section.label.iter().cloned().chain(row.map(|row| row.label.clone())).collect();
     let settings = row.map_or(&[][..], |row| &row.set);
     Combination {
         row,
+        names: labels.clone(),
         labels,
-        changes: settings.iter().map(|setting| (setting.clone(), "[[row]]")).collect(),
+        changes: settings.iter().map(|setting| (setting.clone(), ROW)).collect(),
     }
 }
 

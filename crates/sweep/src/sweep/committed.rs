@@ -16,6 +16,8 @@ const DEPTH: usize = 2;
 #[derive(Debug, Default)]
 pub struct CommittedRecords {
     by_identity: BTreeMap<String, Committed>,
+    /// Records of another version of the format or of the results, which belong to no trial of today.
+    of_other_versions: usize,
 }
 
 /// A record and where it stands.
@@ -78,6 +80,32 @@ impl CommittedRecords {
         self.by_identity.get(identity)
     }
 
+    /// Whether no records were named.
+    pub fn is_empty(&self) -> bool {
+        self.by_identity.is_empty() && self.of_other_versions == 0
+    }
+
+    /// What is to be told of the records that stand for no trial of a sweep in which `used` of them do.
+    pub fn note(&self, used: usize) -> Option<String> {
+        let others = self.of_other_versions;
+        let old = match others {
+            0 => String::new(),
+            1 => "; one more is of another version of ablate".to_string(),
+            _ => format!("; {others} more are of other versions of ablate"),
+        };
+        match self.by_identity.len() {
+            _ if self.is_empty() => None,
+            read if used == 0 => Some(format!(
+                "--reuse-records: none of {read} records is of a trial of this sweep, that is, of its settings, seed and \
+                 data{old}"
+            )),
+            _ if others == 0 => None,
+            read => {
+                Some(format!("--reuse-records: {used} of {read} records stand for trials of this sweep{old}"))
+            }
+        }
+    }
+
     fn add(&mut self, file: &Path) -> Result<()> {
         for (index, text) in files::read_to_string(file)?.lines().enumerate() {
             if text.trim().is_empty() {
@@ -96,12 +124,13 @@ impl CommittedRecords {
                 return Err(wrong("the record was changed: its checksum is wrong".into()));
             }
             // A record of another version of the format or of the results belongs to no trial of today.
-            let Ok(experiment) = serde_json::from_value::<Experiment>(record.configuration.clone()) else {
+            let experiment = serde_json::from_value::<Experiment>(record.configuration.clone()).ok();
+            let is_of_today =
+                |experiment: &Experiment| configuration_hash(experiment) == record.configuration_hash;
+            let Some(experiment) = experiment.filter(is_of_today) else {
+                self.of_other_versions += 1;
                 continue;
             };
-            if configuration_hash(&experiment) != record.configuration_hash {
-                continue;
-            }
             if identity(&experiment, &record.data.fingerprint) != record.identity
                 || experiment.training.seed != record.seed
             {
@@ -174,6 +203,8 @@ mod tests {
         let (identity, committed) = by_file.by_identity.first_key_value().unwrap();
         assert_eq!(by_file.of(identity), Some(committed));
         assert_eq!(by_file.of("0123"), None);
+        assert!(by_file.note(0).unwrap().contains("none of 6 records is of a trial of this sweep"));
+        assert_eq!(by_file.note(1), None);
         let below = CommittedRecords::read(&[folder.path().to_path_buf()]).unwrap();
         assert_eq!(below.by_identity, by_file.by_identity);
         let renamed = committed.under("other");
@@ -190,7 +221,14 @@ mod tests {
         assert!(refused(|record| record.seed += 7).contains("its identity"));
         assert!(refused(|record| record.data.fingerprint = "f".into()).contains("its identity"));
         let other = file(folder.path(), |record| record.configuration_hash = "c".into());
-        assert!(CommittedRecords::read(&[other]).unwrap().by_identity.is_empty());
+        let old = CommittedRecords::read(&[other]).unwrap();
+        assert!(old.by_identity.is_empty() && !old.is_empty());
+        assert!(
+            old.note(0).unwrap().contains("; 6 more are of other versions of ablate"),
+            "{:?}",
+            old.note(0)
+        );
+        assert_eq!(CommittedRecords::default().note(0), None);
         let cut = folder.path().join(RECORDS_FILE);
         std::fs::write(&cut, &demo().1[0][..100]).unwrap();
         let error = CommittedRecords::read(&[cut]).unwrap_err();

@@ -5,7 +5,7 @@ use super::settings::mistake;
 use super::trial::Trial;
 use crate::config::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
-use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe};
+use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::limits::DataLimits;
 use serde::Serialize;
@@ -122,6 +122,15 @@ fn without_text(experiment: &Experiment) -> Experiment {
         ..DataConfig::new(recipe)
     };
     Experiment { data, ..experiment.clone() }
+}
+
+/// How to get the corpus of `experiment`, which is not prepared.
+pub fn how_to_prepare(experiment: &Experiment) -> String {
+    let name = &experiment.data.recipe.name;
+    match &experiment.data.recipe.corpus {
+        Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
+        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
+    }
 }
 
 /// What equal values share.

@@ -4,8 +4,8 @@ use super::combine::{Combination, Ground, about_row, combinations};
 use super::factor::{MOST_COMBINATIONS, too_many};
 use super::idle_check::Effects;
 use super::label;
-use super::section::Section;
-use super::settings::{Setting, check_sets, mistake};
+use super::section::{Row, Section};
+use super::settings::{Setting, check_sets, mistake, of_sets};
 use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_table};
 use super::trial::Trial;
@@ -34,6 +34,7 @@ pub enum TrialPurpose {
 pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     check(spec)?;
     check_sets(sets)?;
+    let of_sets: Vec<String> = of_sets(sets)?.into_iter().map(|setting| setting.key).collect();
     let base = load_base(spec)?;
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = Known::default();
@@ -48,6 +49,7 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
         if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
             return Err(too_many(&section.place));
         }
+        let mut published = PublishedRows::default();
         for combination in &combinations {
             let tree = ground.tree(combination)?;
             let label = combination.label();
@@ -62,8 +64,15 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
             let row = combination.row;
             let trial = Trial {
                 group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
-                paper: row.and_then(|row| row.paper.clone()),
+                paper: published.beside(&ground, combination, &experiment)?,
                 changes: changes(section, combination, &tree),
+                name: combination.name(),
+                varied: combination.varied(),
+                replaced: combination
+                    .changes()
+                    .map(|setting| setting.key.clone())
+                    .filter(|key| of_sets.contains(key))
+                    .collect(),
                 seed: 0,
                 system: system(&label, section),
                 row: label,
@@ -73,6 +82,9 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
             trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
         }
         effects.end_section(&section.set)?;
+        if purpose == TrialPurpose::Train {
+            published.check()?;
+        }
     }
     effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
@@ -105,6 +117,59 @@ fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(St
         settings.push(setting);
     }
     settings.into_iter().map(|setting| change(tree, setting)).collect()
+}
+
+/// The rows of the published table that a section's rows stand beside.
+#[derive(Default)]
+struct PublishedRows<'a> {
+    /// By label of the row: it, what its settings alone amount to, and whether a combination is as it is.
+    rows: HashMap<&'a str, (&'a Row, Option<String>, bool)>,
+}
+
+impl<'a> PublishedRows<'a> {
+    /// The published row beside a combination: that of its row, unless choices of axes, zips, points or draws make it another
+    /// experiment, which the paper says nothing of.
+    fn beside(
+        &mut self,
+        ground: &Ground,
+        combination: &Combination<'a>,
+        experiment: &Experiment,
+    ) -> Result<Option<String>> {
+        let Some((row, paper)) = combination.row.and_then(|row| Some((row, row.paper.as_ref()?))) else {
+            return Ok(None);
+        };
+        if !self.rows.contains_key(row.label.as_str()) {
+            // What is no experiment without a choice is none of the paper's.
+            let alone = ground.tree_of(row)?.experiment().ok();
+            self.rows.insert(row.label.as_str(), (row, alone.as_ref().map(effect_hash), false));
+        }
+        let is_its_own = combination.varied().is_empty();
+        let same = match self.rows.get_mut(row.label.as_str()) {
+            Some((_, alone, found)) => {
+                let same = is_its_own || alone.as_ref() == Some(&effect_hash(experiment));
+                *found |= same;
+                same
+            }
+            None => is_its_own,
+        };
+        Ok(same.then(|| paper.clone()))
+    }
+
+    /// # Errors
+    /// A row whose published values would stand beside none of its combinations.
+    fn check(&self) -> Result<()> {
+        let mut lost: Vec<&Row> =
+            self.rows.values().filter(|(_, _, found)| !found).map(|(row, ..)| *row).collect();
+        lost.sort_by_key(|row| row.paper_place.span.start);
+        let Some(row) = lost.first() else { return Ok(()) };
+        let message = format!(
+            "row {:?}: paper = {:?} is beside none of its rows, because each of them changes more than the row itself",
+            row.label,
+            row.paper.as_deref().unwrap_or_default()
+        );
+        let help = "add the row's own value to the axis, or remove `paper`";
+        Err(mistake(message, &row.paper_place, help))
+    }
 }
 
 /// Where to point for a row: at its label, its factors, its section.

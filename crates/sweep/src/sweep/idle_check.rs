@@ -80,11 +80,23 @@ fn check_file(file: &Tree, sets: &[String], mut found: Found) -> Result<()> {
     let Ok(alone) = file.read() else { return Ok(()) };
     for idle in idle(&alone) {
         let stated = place(&idle, file).filter(|_| !is_default(&alone, idle.key));
-        if let (true, Some(place)) = (found.contains_key(idle.key), stated) {
+        if let (true, Some(place)) = (found.contains_key(idle.key), stated)
+            && concerns(&idle, &place, file)
+        {
             return Err(mistake(&idle, Some(place)));
         }
     }
     Ok(())
+}
+
+/// Whether a file that states an idle key at `place` is to blame: a key that depends on the parts of the model may stand in
+/// another file than the choice of the parts, for files that inherit from it.
+fn concerns(idle: &Idle, place: &Place, file: &Tree) -> bool {
+    let beside = |switch: &&str| {
+        let switch = file.place(&switch.split('.').collect::<Vec<_>>());
+        switch.is_some_and(|switch| switch.file == place.file)
+    };
+    idle.switches.is_empty() || idle.switches.iter().any(beside)
 }
 
 fn check_settings(settings: &[Setting], found: &Found) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
 //! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
 
-use crate::config::load::{SET, load_table};
+use super::settings::{Setting, check_sets, of_sets};
+use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
-use crate::config::toml_tree::{Node, Table};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::config::validate::is_directory_name;
 use crate::error::{Error, Result};
 use crate::files;
@@ -33,7 +34,7 @@ pub struct MadeSweep {
     axes: Vec<Axis>,
     seeds: Vec<u64>,
     /// The settings of `--set` with one value, for all rows.
-    pub sets: Vec<String>,
+    set: Vec<Setting>,
 }
 
 impl MadeSweep {
@@ -41,7 +42,7 @@ impl MadeSweep {
     ///
     /// # Errors
     /// A user error for a file that cannot be read, one that is a sweep already although the words make one, or an
-    /// experiment without such words; and for words that are no setting with values.
+    /// experiment without such words; and for words that are no setting with values, or none of an experiment.
     pub fn of(file: &Path, axes: &[String], seeds: &[u64], sets: &[String]) -> Result<Option<MadeSweep>> {
         let (several, sets): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| has_several(set));
         let stated = several.iter().map(|set| (SET, set.as_str()));
@@ -68,12 +69,16 @@ impl MadeSweep {
         }
         let axes = stated.into_iter().map(|(option, word)| axis(option, word)).collect::<Result<_>>()?;
         let seeds = if seeds.is_empty() { vec![1] } else { seeds.to_vec() };
-        Ok(Some(MadeSweep {
-            experiment: file.to_path_buf(),
-            axes,
-            seeds,
-            sets: sets.into_iter().cloned().collect(),
-        }))
+        let sets: Vec<String> = sets.into_iter().cloned().collect();
+        // Here a mistake is one of the words, later one of a file that the user has not written.
+        check_sets(&sets)?;
+        load_experiment_tree(file, &sets)?.read()?;
+        let mut set: Vec<Setting> = Vec::new();
+        for setting in of_sets(&sets)? {
+            set.retain(|earlier| earlier.key != setting.key);
+            set.push(setting);
+        }
+        Ok(Some(MadeSweep { experiment: file.to_path_buf(), axes, seeds, set }))
     }
 
     /// Writes the sweep into `file`, or into one that is called by the experiment and what varies: in sweeps/ where there
@@ -121,12 +126,21 @@ impl MadeSweep {
             toml_edit::Value::from(base),
             seeds.join(", ")
         );
+        let key = |key: &str| toml_edit::Value::from(key).to_string();
+        let set = self.set.iter().map(|setting| {
+            Ok(format!("{} = {}", key(&setting.key), value_from(folder, &setting.key, &setting.value)?))
+        });
+        let set: Vec<String> = set.collect::<Result<_>>()?;
+        if !set.is_empty() {
+            text += &format!("set = {{ {} }}\n", set.join(", "));
+        }
         if !self.axes.is_empty() {
             text += "\n[axes]\n";
         }
-        for Axis { key, values } in &self.axes {
-            let values: Vec<String> = values.iter().map(Node::inline).collect();
-            text += &format!("{} = [{}]\n", toml_edit::Value::from(key.as_str()), values.join(", "));
+        for axis in &self.axes {
+            let values = axis.values.iter().map(|value| value_from(folder, &axis.key, value));
+            let values: Vec<String> = values.collect::<Result<_>>()?;
+            text += &format!("{} = [{}]\n", key(&axis.key), values.join(", "));
         }
         Ok(text)
     }
@@ -188,6 +202,20 @@ fn parts(text: &str) -> Vec<std::ops::Range<usize>> {
     parts
 }
 
+/// A value as a file in `folder` states it: the path of a recipe is relative to the file that names it.
+fn value_from(folder: &Path, key: &str, node: &Node) -> Result<String> {
+    match &node.value {
+        Value::String(path) if key == "data.recipe" && Path::new(path).is_file() => {
+            let path = seen_from(folder, Path::new(path))?;
+            let text = path
+                .to_str()
+                .ok_or_else(|| Error::user(format!("{}: a path must be UTF-8", path.display())))?;
+            Ok(toml_edit::Value::from(text).to_string())
+        }
+        _ => Ok(node.inline()),
+    }
+}
+
 /// The path that leads from a folder to a file.
 fn seen_from(folder: &Path, file: &Path) -> Result<PathBuf> {
     let [from, to] = [folder, file].map(|path| path.canonicalize().map_err(Error::io("look at", path)));
@@ -206,7 +234,10 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("experiments/own")).unwrap();
         std::fs::create_dir(folder.path().join("sweeps")).unwrap();
         let file = folder.path().join("experiments/own/small.toml");
-        std::fs::write(&file, "base = \"x.toml\"\n[model]\nlayers = 1\n").unwrap();
+        let demo =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml").canonicalize().unwrap();
+        std::fs::write(&file, format!("base = {:?}\n[model]\nlayers = 1\n", demo.display().to_string()))
+            .unwrap();
         let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
         let made = MadeSweep::of(&file, &words(axes), seeds, &words(sets))?.unwrap();
         made.text(&folder.path().join("sweeps"))
@@ -221,17 +252,26 @@ mod tests {
             text(
                 &["model.norm=pre,post", "model.position=\"none\",{ x = [1, 2] }"],
                 &[],
-                &["model.dropout=0.1,0.2", "training.steps=8"]
+                &["model.dropout=0.1,0.2", "training.steps=4", "training={steps=8}", "model.heads=2"]
             )
             .unwrap(),
             format!(
-                "{head}seeds = [1]\n\n[axes]\n\"model.norm\" = [\"pre\", \"post\"]\n\
+                "{head}seeds = [1]\nset = {{ \"training.steps\" = 8, \"model.heads\" = 2 }}\n\n[axes]\n\"model.norm\" = [\"pre\", \"post\"]\n\
                  \"model.position\" = [\"none\", {{ x = [1, 2] }}]\n\"model.dropout\" = [0.1, 0.2]\n"
             )
         );
         let error = text(&["model.dropout"], &[], &[]).unwrap_err();
         assert!(error.to_string().contains("states no values"), "{error}");
         assert!(text(&["model.dropout=0.1,"], &[], &[]).is_err());
+        for (set, says) in [
+            ("training.stepz=8", "--set"),
+            ("training.steps=\"x\"", "--set"),
+            ("label=x", "not a key"),
+            ("training.seed=2", "seeds"),
+        ] {
+            let error = text(&[], &[1], &[set]).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -40,19 +40,25 @@ macro_rules! marker {
 
 marker!(
     /// `{ "section.key" = value }`
-    Changes reads IgnoredAny, |generator, name| keyed(generator, name, Map::new(), |key| key.value())
+    Changes reads IgnoredAny, |generator, name| {
+        let about = "Keys of the experiment with their values.";
+        keyed(generator, name, about, Map::new(), |key| key.value())
+    }
 );
 marker!(
     /// `{ "section.key" = value }` or `{ "section.key" = [value, value] }`
     Conditions reads BTreeMap<String, IgnoredAny>, |generator, name| {
-        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.value(), key.values()] }))
+        let about = "Conditions: a combination matches if each of these keys has the stated value, or one of those listed.";
+        keyed(generator, name, about, Map::new(), |key| json!({ "anyOf": [key.value(), key.values()] }))
     }
 );
 marker!(
     /// `{ "section.key" = [value, value] }` or `{ "section.key" = { values = [value, value], when = … } }`
     Axes reads IgnoredAny, |generator, name| {
+        let about = "Keys with their values: each row is combined with each value of each key. With `when`, the values apply only \
+                     to combinations that match; the others keep their values.";
         let when = generator.subschema_for::<Conditions>();
-        keyed(generator, name, Map::new(), |key| json!({ "anyOf": [key.values(), {
+        keyed(generator, name, about, Map::new(), |key| json!({ "anyOf": [key.values(), {
             "type": "object",
             "properties": { "values": key.values(), "when": when },
             "required": ["values"],
@@ -68,9 +74,12 @@ marker!(
             "type": "array",
             "items": { "type": "string" },
         });
+        let about = "Keys whose values advance together: each row is combined with each step, that is, with the first value of \
+                     each key, with the second of each, and so on. With `when`, the values apply only to combinations that \
+                     match; the others keep their values.";
         let when = generator.subschema_for::<Conditions>();
         let words = [("labels", labels), ("when", json!(when))];
-        keyed(generator, name, named(words), |key| key.values())
+        keyed(generator, name, about, named(words), |key| key.values())
     }
 );
 marker!(
@@ -82,9 +91,10 @@ marker!(
             "type": "integer",
             "minimum": 1,
         });
+        let about = "Values drawn at random: each row is combined with each draw, which has a value of every key.";
         let words = [("seed", seed), ("count", count)];
         let distribution = generator.subschema_for::<DistributionFile>();
-        let mut schema = keyed(generator, name, named(words), |key| {
+        let mut schema = keyed(generator, name, about, named(words), |key| {
             json!({ "allOf": [distribution, { "properties": { "choice": key.values() } }] })
         });
         schema.insert("required".into(), json!(["seed", "count"]));
@@ -145,7 +155,8 @@ impl Key<'_> {
     }
 
     fn define(&self, generator: &mut SchemaGenerator, schema: Value) {
-        let values = json!({ "type": "array", "minItems": 1, "items": self.value() });
+        let about = "Values of the key.";
+        let values = json!({ "description": about, "type": "array", "minItems": 1, "items": self.value() });
         let definitions = generator.definitions_mut();
         definitions.insert(self.0.to_string(), schema);
         definitions.insert(format!("{}.values", self.0), values);
@@ -156,12 +167,13 @@ fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
     words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
 }
 
-/// The definition `name`: a table of `words` and of every key of an experiment, `"model.heads"`
+/// The definition `name`, described by `about`: a table of `words` and of every key of an experiment, `"model.heads"`
 /// as well as `model.heads`, which TOML nests. `wrap` is
 /// what a key takes in it.
 fn keyed(
     generator: &mut SchemaGenerator,
     name: &str,
+    about: &str,
     words: Map<String, Value>,
     wrap: impl Fn(&Key) -> Value,
 ) -> Schema {
@@ -185,6 +197,7 @@ fn keyed(
         properties.insert(section.to_string(), table);
     }
     schemars::json_schema!({
+        "description": about,
         "type": "object",
         "properties": properties,
         // Keys of a recipe are deeper; only the program checks them.

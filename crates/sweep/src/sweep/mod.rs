@@ -41,3 +41,4 @@ pub mod tensorboard;
 mod tracked;
 pub mod trial;
 pub mod trial_queue;
+pub mod varied;

@@ -404,7 +404,7 @@ impl ActiveSweep<'_, '_> {
             let stopped = &mut self.tally.stopped;
             stopped.get_or_insert_with(|| format!("{name} was stopped from outside"));
         } else {
-            // Somebody else stopped it, or another process had begun it a moment before.
+            // Somebody else stopped it.
             self.queue.retry(turn);
         }
         Ok(())

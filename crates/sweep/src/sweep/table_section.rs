@@ -4,6 +4,7 @@ use super::combine::about_row;
 use super::settings::mistake;
 use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
+use super::varied::varied;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class};
@@ -15,31 +16,35 @@ use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, colum
 /// # Errors
 /// The published table cannot be read.
 pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
-    let mut rows: Vec<RowLayout> = Vec::new();
-    for trial in trials {
+    let by_row: Vec<&[Trial]> = trials.chunk_by(|one, next| one.row == next.row).collect();
+    let (settings, values) = varied(&by_row.iter().map(|seeds| &seeds[0]).collect::<Vec<_>>());
+    let row = |(seeds, settings): (&&[Trial], _)| {
+        let trial = &seeds[0];
         let recipe = &trial.experiment.data.recipe;
-        match rows.last_mut() {
-            Some(row) if row.label == trial.row => row.seeds.push(trial.seed),
-            _ => rows.push(RowLayout {
-                label: trial.row.clone(),
-                system: trial.system.clone(),
-                pair: format!("{}-{}", recipe.source_language, recipe.target_language),
-                group: trial.group.clone(),
-                paper: trial.paper.clone(),
-                changes: trial.changes.clone(),
-                hyperparameters: Hyperparameters::of(&trial.experiment.model, &trial.experiment.training),
-                seeds: vec![trial.seed],
-            }),
+        RowLayout {
+            label: trial.row.clone(),
+            system: trial.system.clone(),
+            name: trial.name.clone(),
+            pair: format!("{}-{}", recipe.source_language, recipe.target_language),
+            group: trial.group.clone(),
+            paper: trial.paper.clone(),
+            changes: trial.changes.clone(),
+            settings,
+            hyperparameters: Hyperparameters::of(&trial.experiment.model, &trial.experiment.training),
+            seeds: seeds.iter().map(|trial| trial.seed).collect(),
         }
-    }
+    };
+    let rows = by_row.iter().zip(values).map(row).collect();
     let published = spec.table.paper.as_deref().map(Published::named).transpose()?;
     Ok(Layout {
+        sweep: spec.name.clone(),
         form: spec.table.layout,
         columns: spec.table.columns.clone(),
         published,
         base: base(spec, trials).map(String::from),
         peak_tflops: spec.table.peak_tflops.clone(),
         tasks: tasks(trials),
+        settings,
         rows,
     })
 }

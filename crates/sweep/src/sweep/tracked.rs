@@ -1,8 +1,10 @@
 //! What git tracks. Where git cannot be asked, everything counts as tracked.
 
 use crate::files;
+use crate::subprocess::{LOCAL, output_within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,7 +50,8 @@ impl Tracked {
 
 /// The files of the repository in `root` that git tracks.
 fn ask(git: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
-    let output = Command::new(git)
+    let mut command = Command::new(git);
+    command
         .arg("-C")
         .arg(root)
         .args(["ls-files", "-z", "--full-name", "."])
@@ -56,9 +59,11 @@ fn ask(git: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE")
         // Where this repository is damaged, git must not answer for one around it.
-        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root))
-        .output()
-        .map_err(|error| format!("cannot start git: {error}"))?;
+        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root));
+    let output = output_within(&mut command, LOCAL).map_err(|error| match error.kind() {
+        ErrorKind::TimedOut => format!("git: {error}"),
+        _ => format!("cannot start git: {error}"),
+    })?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
         return Err(message.lines().next().unwrap_or("git failed without a message").to_string());

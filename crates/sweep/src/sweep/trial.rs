@@ -4,6 +4,7 @@ use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
 use crate::results::record::Record;
 use crate::train::TaskKind;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One row with one seed.
@@ -13,12 +14,18 @@ pub struct Trial {
     pub row: String,
     /// The same without the section's label: rows of several sections may share it.
     pub system: String,
+    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    pub name: Option<String>,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
     pub seed: u64,
     /// What sets the row apart from the others, as (key, value in TOML).
     pub changes: Vec<(String, String)>,
+    /// The keys that axes, zips, points and draws change in this row.
+    pub varied: Vec<String>,
+    /// The keys that the row or its choices state and a `--set` replaces.
+    pub replaced: Vec<String>,
     /// Resolved and checked; its label is the row's, its seed the trial's.
     pub experiment: Experiment,
     /// Where the row is stated.
@@ -44,4 +51,21 @@ pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
 /// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
 pub fn is_of(trial: &Trial, record: &Record) -> bool {
     record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
+}
+
+/// Which settings a `--set` replaces although rows state them, in words: their labels still name the values of the file.
+pub fn replaced_settings(trials: &[Trial]) -> Vec<String> {
+    let mut rows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for trial in trials {
+        for key in &trial.replaced {
+            let of_key = rows.entry(key).or_default();
+            if of_key.last() != Some(&trial.row.as_str()) {
+                of_key.push(&trial.row);
+            }
+        }
+    }
+    let note = |(key, rows): (&str, Vec<&str>)| {
+        format!("--set {key} replaces what the file states for {}", rows.join(", "))
+    };
+    rows.into_iter().map(note).collect()
 }

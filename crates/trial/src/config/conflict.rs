@@ -1,7 +1,12 @@
-//! Which settings of the parts and of attention contradict others of the model.
+//! Which settings of a model contradict each other.
 
 use super::experiment::setting_text;
-use crate::model::{AttentionConfig, CausalSpan, ModelConfig, Position, Projections, Score, Span};
+use super::unread_keys::without_unread;
+use crate::model::recurrent::{Alignment, Bidirectional, Bridge, InputFeeding, RecurrentConfig};
+use crate::model::{
+    AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Position, Projections, Score, Span,
+    Tying,
+};
 
 /// Settings that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,35 +17,17 @@ pub struct Conflict {
     pub help: &'static str,
 }
 
-/// Settings of an encoder, or of the attention to it, where there is none.
-fn without_encoder(config: &ModelConfig) -> Option<Conflict> {
-    let AttentionConfig { cross_score, span, .. } = config.attention;
-    let (key, value, what) = match (cross_score, span) {
-        _ if config.has_encoder() => return None,
-        (Some(score), _) => (
-            "model.attention.cross_score",
-            setting_text(&score),
-            "is the score of the attention to an encoder",
-        ),
-        (None, Span::Linformer(_) | Span::BigBird { .. }) => (
-            "model.attention.span",
-            setting_text(&span),
-            "sees what follows a position, and so is for encoders",
-        ),
-        (None, Span::Full | Span::Local(_)) => return None,
-    };
-    Some(Conflict {
-        key,
-        message: format!("{key} = {value} {what}, and there is none with model.encoder = \"none\""),
-        help: "leave it out; model.attention.score and model.attention.decoder_span are the decoder's",
-    })
+/// The first settings that no model can have together. What the chosen parts do not read contradicts nothing.
+pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
+    let config = &without_unread(config);
+    let decodes = config.decoder == DecoderKind::Recurrent;
+    let encodes = config.encoder == EncoderKind::Recurrent;
+    of_attention(config)
+        .or_else(|| if decodes { of_recurrent_decoder(config) } else { None })
+        .or_else(|| if encodes { of_recurrent_encoder(&config.recurrent) } else { None })
 }
 
-/// The first settings that no model can have together.
-pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
-    if let Some(conflict) = without_encoder(config) {
-        return Some(conflict);
-    }
+fn of_attention(config: &ModelConfig) -> Option<Conflict> {
     let AttentionConfig { score, projections, span, .. } = config.attention;
     let unprojected: &[(&str, i64)] = match projections {
         Projections::Separate | Projections::SharedQueryKey => &[],
@@ -118,4 +105,111 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
         });
     }
     None
+}
+
+fn of_recurrent_encoder(recurrent: &RecurrentConfig) -> Option<Conflict> {
+    let RecurrentConfig { bidirectional, residual_from, encoder_layers, .. } = *recurrent;
+    (bidirectional == Bidirectional::First && residual_from == Some(2) && encoder_layers > 1).then(|| Conflict {
+        key: "model.recurrent.residual_from",
+        message: "model.recurrent.residual_from = 2 adds the output of the first layer to that of the second, but with \
+                  model.recurrent.bidirectional = \"first\" it is twice as wide"
+            .into(),
+        help: "use 3 or more, or another value of bidirectional",
+    })
+}
+
+/// What a recurrent decoder takes of the source, where there is no encoder that reads one.
+fn without_source(recurrent: &RecurrentConfig) -> Option<Conflict> {
+    let RecurrentConfig { attention, input_feeding, bridge, .. } = *recurrent;
+    let (key, value, what, help) = if attention != Alignment::None {
+        ("model.recurrent.attention", setting_text(&attention), "attends to the source", "use \"none\"")
+    } else if input_feeding == InputFeeding::Context {
+        let help = "use \"none\" or \"readout\"";
+        ("model.recurrent.input_feeding", setting_text(&input_feeding), "feeds states of the source", help)
+    } else if bridge != Bridge::Zeros {
+        ("model.recurrent.bridge", setting_text(&bridge), "starts with states of the source", "use \"zeros\"")
+    } else {
+        return None;
+    };
+    let message = format!("{key} = {value} {what}, and with model.encoder = \"none\" nothing reads one");
+    Some(Conflict { key, message, help })
+}
+
+fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
+    let recurrent = &config.recurrent;
+    let RecurrentConfig { hidden, attention, readout, bridge, .. } = *recurrent;
+    if let (false, Some(conflict)) = (config.has_encoder(), without_source(recurrent)) {
+        return Some(conflict);
+    }
+    let states = config.encoder_width();
+    if attention == Alignment::Dot && hidden != states {
+        return Some(Conflict {
+            key: "model.recurrent.attention",
+            message: format!(
+                "model.recurrent.attention = \"dot\" multiplies states of the decoder with states of the source, but those \
+                 are {hidden} numbers wide (model.recurrent.hidden) and these {states}"
+            ),
+            help: "use \"general\" or \"additive\", or choose widths that are equal; both directions of a layer count",
+        });
+    }
+    if bridge == Bridge::Copy {
+        let RecurrentConfig { encoder_layers, decoder_layers, bidirectional, .. } = *recurrent;
+        let why = if config.encoder != EncoderKind::Recurrent {
+            format!("model.encoder = {} has no such states", setting_text(&config.encoder))
+        } else if encoder_layers != decoder_layers {
+            format!("the encoder has {encoder_layers} layers and the decoder {decoder_layers}")
+        } else if bidirectional != Bidirectional::None {
+            format!(
+                "with model.recurrent.bidirectional = {} they are twice as wide",
+                setting_text(&bidirectional)
+            )
+        } else {
+            String::new()
+        };
+        if !why.is_empty() {
+            return Some(Conflict {
+                key: "model.recurrent.bridge",
+                message: format!(
+                    "model.recurrent.bridge = \"copy\" starts every layer of the decoder with the last state of the \
+                     encoder's layer, but {why}"
+                ),
+                help: "use \"tanh\", \"linear\" or \"zeros\"",
+            });
+        }
+    }
+    let width = config.softmax_width();
+    if config.tying != Tying::None && width != config.d_model {
+        return Some(Conflict {
+            key: "model.tying",
+            message: format!(
+                "model.tying = {} makes the target embedding the matrix before the softmax, but the embedding is {} numbers \
+                 wide (model.d_model) and model.recurrent.readout = {} needs {width}",
+                setting_text(&config.tying),
+                config.d_model,
+                setting_text(&readout)
+            ),
+            help: "set model.tying = \"none\", or model.recurrent.readout = \"attentional\"",
+        });
+    }
+    if attention != Alignment::None && !recurrent.reads_context() {
+        return Some(Conflict {
+            key: "model.recurrent.attention",
+            message: format!(
+                "model.recurrent.attention = {} makes a context that nothing reads: model.recurrent.input_feeding = {} and \
+                 model.recurrent.readout = {}",
+                setting_text(&attention),
+                setting_text(&recurrent.input_feeding),
+                setting_text(&readout)
+            ),
+            help: "use attention = \"none\", input_feeding = \"context\" or another readout",
+        });
+    }
+    let sees_nothing = attention == Alignment::None && bridge == Bridge::Zeros && !recurrent.reads_context();
+    (config.has_encoder() && sees_nothing).then(|| Conflict {
+        key: "model.recurrent.bridge",
+        message: "model.recurrent.bridge = \"zeros\", and without attention, input_feeding = \"context\" or a readout \
+                  that has the context, the decoder knows nothing of the source"
+            .into(),
+        help: "set model.recurrent.bridge, attention, input_feeding or readout",
+    })
 }

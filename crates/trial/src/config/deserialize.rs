@@ -30,7 +30,13 @@ pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Resu
             _ => break,
         }
     }
-    Err(Diagnostic::of_all(found).unwrap_or_else(|| Diagnostic::new("the file cannot be read")))
+    let is_cut = found.len() == MOST_MISTAKES;
+    let mut all = Diagnostic::of_all(found).unwrap_or_else(|| Diagnostic::new("the file cannot be read"));
+    if let Some(last) = all.more.last_mut().filter(|_| is_cut) {
+        let help = last.help.take().map_or(String::new(), |help| format!("{help}; "));
+        last.help = Some(format!("{help}there may be more mistakes than these {MOST_MISTAKES}"));
+    }
+    Err(all)
 }
 
 /// Mistakes of one file that are told at once.
@@ -324,6 +330,12 @@ mod tests {
         );
         // What is missing once a mistake is left out is no mistake of its own.
         assert!(read("rate = true").unwrap_err().more.is_empty());
+        // Where the rest is left out, the last one says so.
+        let many: String = (0..30).map(|n| format!("x{n} = 1\n")).collect();
+        let error = read(&many).unwrap_err();
+        assert_eq!(error.more.len(), MOST_MISTAKES - 1);
+        let help = error.more.last().and_then(|last| last.help.clone()).unwrap();
+        assert!(help.ends_with("; there may be more mistakes than these 20"), "{help}");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! Settings at their defaults are left out, so that an option added later leaves the identities of
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
 
+use super::canonical_json::hash;
 use super::experiment::Experiment;
+use super::settings::all_settings;
+use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
@@ -87,7 +90,7 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
 fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
-    same.model = experiment.model.with_default_head_widths_omitted();
+    same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
     if !same.model.has_learned_positions() {
         same.model.learned_positions = 0;
     }
@@ -169,8 +172,9 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
     });
     let mut keys = Vec::new();
     add_changed_keys("", Some(&old), Some(&new), &mut keys);
-    // The values as they are stated: a setting that another one switches on did not change itself.
-    let stated = [json(before), json(now)];
+    // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
+    // its default.
+    let stated = [all_settings(before), all_settings(now)];
     let change = |key: String| {
         let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
         Change { key, before, now }
@@ -237,45 +241,6 @@ fn drop_defaults(stated: &mut Value, defaults: &Value) {
 fn json<T: Serialize>(value: &T) -> Value {
     // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
     serde_json::to_value(value).unwrap_or_default()
-}
-
-fn hash(tree: &Value) -> String {
-    let mut text = String::new();
-    write_canonical(tree, &mut text);
-    blake3::hash(text.as_bytes()).to_hex().to_string()
-}
-
-/// JSON with sorted keys and no blanks, whatever order the map type keeps.
-fn write_canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            out.push('{');
-            for (i, (key, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write_canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_canonical(item, out);
-            }
-            out.push(']');
-        }
-        // -0.0 and 0.0 are one dropout.
-        Value::Number(number) if number.as_f64() == Some(0.0) => out.push('0'),
-        plain => out.push_str(&plain.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -397,6 +362,34 @@ mod tests {
         assert_eq!(identity(&cosine(1.0), "f"), identity(&cosine(2.0), "f"));
     }
 
+    #[test]
+    fn keys_that_no_part_reads_have_no_influence() {
+        use crate::model::{DecoderKind, EncoderKind};
+        let hash = |change: fn(&mut Experiment)| configuration_hash(&changed(change));
+        assert_eq!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        let recurrent = |e: &mut Experiment| {
+            (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
+        };
+        let hash = |change: fn(&mut Experiment)| {
+            configuration_hash(&changed(|e| {
+                recurrent(e);
+                change(e);
+            }))
+        };
+        assert_eq!(hash(|e| (e.model.heads, e.model.d_k, e.model.layers) = (2, Some(3), 1)), hash(|_| ()));
+        assert_ne!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
+        assert_ne!(hash(|_| ()), configuration_hash(&generated()));
+        let tree = canonical_tree(&changed(|e| {
+            recurrent(e);
+            e.model.recurrent.hidden = 9;
+        }));
+        // The number of learned positions is told of every model without them.
+        let stated = serde_json::json!({
+            "encoder": "recurrent", "decoder": "recurrent", "learned_positions": 0, "recurrent": { "hidden": 9 }
+        });
+        assert_eq!(tree["model"], stated);
+    }
+
     /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.
     #[test]
     fn the_identity_is_pinned() {
@@ -482,18 +475,14 @@ mod tests {
             of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
             "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
         );
+        // What files leave out has its default.
+        assert_eq!(
+            of(|e| e.model.activation = Activation::Swiglu),
+            "model.activation changed from \"relu\" to \"swiglu\""
+        );
         // What the identity leaves out is no reason.
         assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
         assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
         assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");
-    }
-
-    #[test]
-    fn canonical_json_is_sorted_and_compact() {
-        let tree: Value =
-            serde_json::from_str(r#"{"b": [1, -0.0, "x\n"], "a": {"d": null, "c": 0.5}}"#).unwrap();
-        let mut text = String::new();
-        write_canonical(&tree, &mut text);
-        assert_eq!(text, r#"{"a":{"c":0.5,"d":null},"b":[1,0,"x\n"]}"#);
     }
 }

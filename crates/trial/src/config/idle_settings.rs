@@ -4,6 +4,7 @@
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::{at_key, configuration_hash};
 use super::subsections::settings_of;
+use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Projections};
@@ -25,6 +26,9 @@ pub struct Idle {
     /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
     /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
     pub off: bool,
+    /// The keys that make it so, where an experiment may state the key in another file than these: one that it inherits
+    /// from, or that inherits from it.
+    pub switches: Vec<&'static str>,
 }
 
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
@@ -35,14 +39,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
-    found.extend(attention("layers", &run.attention_layers, model.layers, run));
-    found.extend(attention(
-        "heads",
-        &run.attention_heads,
-        usize::try_from(model.heads).unwrap_or(usize::MAX),
-        run,
-    ));
-    if !model.has_learned_positions() {
+    found.extend(maps(model, run));
+    found.extend(unread(model).into_iter().map(not_read));
+    if model.has_self_attention() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
@@ -74,7 +73,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             let message = format!(
                 "{key} has no effect: data.recipe: {name} is running text, and nothing is translated"
             );
-            found.push(Idle { key, message, help: "leave it out".into(), off: true });
+            found.push(Idle { key, message, help: "leave it out".into(), off: true, switches: Vec::new() });
         }
     } else if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
@@ -84,6 +83,23 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found
 }
 
+fn not_read(Unread { key, because }: Unread) -> Idle {
+    let settings: Vec<String> = because.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let mut switches: Vec<&'static str> = because.iter().map(|(key, _)| *key).collect();
+    let help = format!("leave it out, or change {}", switches.join(" or "));
+    // Who chooses one part leaves the other at its default, which is a choice as well.
+    if switches.iter().any(|key| PARTS.contains(key)) {
+        switches.extend(PARTS);
+    }
+    Idle {
+        key,
+        message: format!("{key} has no effect with {}", settings.join(" and ")),
+        help,
+        off: false,
+        switches,
+    }
+}
+
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
     let value = setting_text(value);
     Idle {
@@ -91,6 +107,7 @@ fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle
         message: format!("{key} has no effect with {switch} = {value}"),
         help: format!("leave it out, or change {switch}"),
         off: true,
+        switches: Vec::new(),
     }
 }
 
@@ -105,6 +122,7 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
         ),
         help: format!("use less than {longest}, or leave it out"),
         off: false,
+        switches: Vec::new(),
     })
 }
 
@@ -112,7 +130,9 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
     let name = setting_text(&schedule);
-    let idle = |key, message, help: &str| Some(Idle { key, message, help: help.into(), off: false });
+    let idle = |key, message, help: &str| {
+        Some(Idle { key, message, help: help.into(), off: false, switches: Vec::new() })
+    };
     if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
         return idle(
             "training.peak_learning_rate",
@@ -159,6 +179,7 @@ fn average(training: &TrainingConfig) -> Option<Idle> {
         ),
         help: format!("use {saved} or less, or a shorter interval"),
         off: false,
+        switches: Vec::new(),
     })
 }
 
@@ -177,22 +198,34 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
         ),
         help: "use a smaller patience or a shorter interval, or leave it out".into(),
         off: false,
+        switches: Vec::new(),
     })
 }
 
-/// Layers or heads to be recorded of which the model has none.
-fn attention(what: &str, numbers: &Option<Vec<usize>>, there: usize, run: &RunConfig) -> Option<Idle> {
-    let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
-    let (key, count) = match what {
-        "layers" => ("run.attention_layers", "model.layers"),
-        _ => ("run.attention_heads", "model.heads"),
+/// Layers and heads to be recorded of which the model has none.
+fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
+    let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
+    let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
+    let [layers, heads] = match model.has_self_attention() {
+        true => [("layers", model.layers), ("heads", heads)]
+            .map(|(key, count)| (format!("model.{key} = {count}"), count)),
+        false => [alone.clone(), alone],
     };
-    numbers.iter().all(|&number| number > there).then(|| Idle {
-        key,
-        message: format!("{key} = {numbers:?} records nothing with {count} = {there}"),
-        help: format!("use numbers from 1 to {there}, or run.attention_sentences = 0"),
-        off: false,
-    })
+    let asked = [
+        ("run.attention_layers", &run.attention_layers, layers),
+        ("run.attention_heads", &run.attention_heads, heads),
+    ];
+    let found = asked.into_iter().filter_map(|(key, numbers, (there, count))| {
+        let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
+        numbers.iter().all(|&number| number > count).then(|| Idle {
+            key,
+            message: format!("{key} = {numbers:?} records nothing with {there}"),
+            help: format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
+            off: false,
+            switches: Vec::new(),
+        })
+    });
+    found.collect()
 }
 
 /// Whether the value of `key` in `experiment` is the default.
@@ -242,6 +275,7 @@ fn effective(experiment: &Experiment) -> Experiment {
         same.decoding =
             DecodingConfig { length_penalty, length_penalty_form, early_stopping, ..same.decoding };
     }
+    same.model = without_unread(&same.model);
     let ModelConfig { embedding_multiple, .. } = &mut same.model;
     *embedding_multiple = embedding_multiple.filter(|&multiple| multiple > 1);
     same
@@ -268,6 +302,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DecoderKind, EncoderKind};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -279,7 +314,11 @@ mod tests {
     }
 
     fn idle_keys(change: impl Fn(&mut Experiment)) -> Vec<&'static str> {
-        idle(&experiment(change)).into_iter().filter(|idle| !idle.off).map(|idle| idle.key).collect()
+        idle(&experiment(change))
+            .into_iter()
+            .filter(|idle| !idle.off && idle.switches.is_empty())
+            .map(|idle| idle.key)
+            .collect()
     }
 
     #[test]
@@ -302,6 +341,17 @@ mod tests {
         assert_eq!(idle_keys(|e| e.run.attention_layers = Some(vec![9])), ["run.attention_layers"]);
         assert_eq!(idle_keys(|e| e.run.attention_heads = Some(vec![])), ["run.attention_heads"]);
         assert!(idle_keys(|e| e.run.attention_layers = Some(vec![9, 1])).is_empty());
+        let recurrent = idle(&experiment(|e| {
+            (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
+            (e.run.attention_layers, e.run.attention_heads) = (Some(vec![2]), Some(vec![1]));
+        }));
+        let told: Vec<&str> = recurrent.iter().map(|idle| idle.message.as_str()).collect();
+        let message =
+            "run.attention_layers = [2] records nothing with a recurrent decoder, which attends in one layer";
+        assert!(
+            told[0].starts_with(message) && !told.iter().any(|told| told.contains("heads = [1]")),
+            "{told:?}"
+        );
         let schedule = |schedule, peak, scale, warmup| {
             idle_keys(move |e| {
                 (e.training.schedule, e.training.peak_learning_rate) = (schedule, peak);

@@ -2,13 +2,16 @@
 //! with it. Draft 7, which the TOML language servers understand.
 
 use super::experiment::{Experiment, RunConfig};
-use crate::data::{DataConfig, Recipe};
+use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::{AttentionConfig, ModelConfig};
+use crate::model::{AttentionConfig, ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
+pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// The schema of experiment files.
@@ -27,14 +30,38 @@ pub fn experiment() -> Schema {
         data.remove("required");
     }
     schema.insert("anyOf".into(), json!([{ "required": ["base"] }, { "required": ["data"] }]));
+    add_unwritten_defaults(&mut schema);
     schema
+}
+
+/// Adds the defaults that configurations do not write to the sections of the schema of experiments.
+fn add_unwritten_defaults(schema: &mut Schema) {
+    for (section, keys) in sections(&mut SchemaSettings::draft07().into_generator()) {
+        let Some(definition) = definition_of(schema, section) else { continue };
+        for (key, own) in keys {
+            let place = format!("{definition}/properties/{key}");
+            let target = schema.pointer_mut(&place).and_then(Value::as_object_mut);
+            let default = own.get("default").filter(|default| !default.is_null());
+            if let Some((default, target)) = default.zip(target) {
+                target.insert("default".into(), default.clone());
+            }
+        }
+    }
+}
+
+/// The place of the definition of a section, or of a section inside of another, in the schema of experiments.
+fn definition_of(schema: &Schema, section: &str) -> Option<String> {
+    section.split('.').try_fold(String::new(), |place, name| {
+        let reference = schema.pointer(&format!("{place}/properties/{name}/allOf/0/$ref"))?.as_str()?;
+        Some(reference.trim_start_matches('#').to_string())
+    })
 }
 
 /// The schema of recipe files.
 pub fn recipe() -> Schema {
     let mut schema = root::<Recipe>("A recipe: the files of a corpus and how they are cleaned and split.");
     let mut generator = SchemaSettings::draft07().into_generator();
-    let mut settings = properties::<DataConfig>(&mut generator);
+    let mut settings = properties(&mut generator, &some_data());
     settings.remove("recipe");
     let mut data = Schema::try_from(json!({
         "description": "Default values of [data] settings for experiments that use this recipe.",
@@ -60,20 +87,72 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 6] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 7] {
     [
-        ("data", properties::<DataConfig>(generator)),
-        ("model", properties::<ModelConfig>(generator)),
-        ("model.attention", properties::<AttentionConfig>(generator)),
-        ("training", properties::<TrainingConfig>(generator)),
-        ("decoding", properties::<DecodingConfig>(generator)),
-        ("run", properties::<RunConfig>(generator)),
+        ("data", properties(generator, &some_data())),
+        ("model", properties(generator, &ModelConfig::default())),
+        ("model.attention", properties(generator, &AttentionConfig::default())),
+        ("model.recurrent", properties(generator, &RecurrentConfig::default())),
+        ("training", properties(generator, &TrainingConfig::default())),
+        ("decoding", properties(generator, &DecodingConfig::default())),
+        ("run", properties(generator, &RunConfig::default())),
     ]
 }
 
-fn properties<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
+/// A `[data]` section of defaults, with a recipe, which has no default.
+fn some_data() -> DataConfig {
+    let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
+    DataConfig::new(Recipe::new("any", "en", "de", corpus))
+}
+
+/// The keys of a section, with its `defaults`.
+fn properties<T: JsonSchema + Serialize + DeserializeOwned + PartialEq>(
+    generator: &mut SchemaGenerator,
+    defaults: &T,
+) -> Map<String, Value> {
     let schema = T::json_schema(generator);
-    schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
+    let mut keys = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, schema) in &mut keys {
+        let missing = schema.get("default").is_none();
+        let found =
+            missing.then(|| unwritten_default(key, schema, generator.definitions(), defaults)).flatten();
+        if let (Some(value), Some(schema)) = (found, schema.as_object_mut()) {
+            schema.insert("default".into(), value);
+        }
+    }
+    keys
+}
+
+/// The default of a key that a configuration does not write while it has its default, so that schemars cannot see it:
+/// the value that makes no difference. Tried are the values of a choice, both truth values, 0, 1, and an empty list.
+fn unwritten_default<T: Serialize + DeserializeOwned + PartialEq>(
+    key: &str,
+    schema: &Value,
+    definitions: &Map<String, Value>,
+    defaults: &T,
+) -> Option<Value> {
+    let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
+    let definition =
+        reference.and_then(|reference| reference.rsplit('/').next()).and_then(|name| definitions.get(name));
+    let schema = definition.unwrap_or(schema);
+    let mut candidates: Vec<Value> = match schema["type"].as_str() {
+        Some("boolean") => vec![json!(false), json!(true)],
+        Some("integer") => vec![json!(0), json!(1)],
+        Some("number") => vec![json!(0.0), json!(1.0)],
+        Some("array") => vec![json!([])],
+        _ => Vec::new(),
+    };
+    let branches = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+    for choice in branches.into_iter().flatten().chain([schema]) {
+        candidates.extend(choice.get("const").cloned());
+        candidates.extend(choice["enum"].as_array().into_iter().flatten().cloned());
+    }
+    let section = serde_json::to_value(defaults).ok()?;
+    candidates.into_iter().find(|candidate| {
+        let mut section = section.clone();
+        section[key] = candidate.clone();
+        serde_json::from_value::<T>(section).is_ok_and(|read| read == *defaults)
+    })
 }
 
 /// Drops what TOML does not have: null, and Rust's names of number formats.
@@ -118,6 +197,40 @@ mod tests {
         assert_eq!(heads["default"], 8);
         assert_eq!(heads["type"], "integer");
         assert_eq!(heads["description"], "Number of attention heads: the paper's h.");
+    }
+
+    #[test]
+    fn defaults_that_no_configuration_writes_are_stated_too() {
+        let schema = experiment();
+        let default = |key: &str| schema.pointer(&format!("/definitions/{key}/default")).cloned();
+        assert_eq!(default("DataConfig/properties/vocabulary"), Some("shared".into()));
+        assert_eq!(default("DecodingConfig/properties/early_stopping"), Some(false.into()));
+        assert_eq!(default("AttentionConfig/properties/span"), Some("full".into()));
+        assert_eq!(default("ModelConfig/properties/d_k"), None);
+        for (section, _) in sections(&mut SchemaSettings::draft07().into_generator()) {
+            assert!(definition_of(&schema, section).is_some(), "{section}");
+        }
+        assert_eq!(
+            recipe().pointer("/properties/data/properties/vocabulary/default"),
+            Some(&"shared".into())
+        );
+    }
+
+    /// Else no reader could tell what a file without the key means.
+    #[test]
+    fn every_key_states_its_default_or_what_its_absence_means() {
+        let mut generator = SchemaSettings::draft07().into_generator();
+        for (section, keys) in sections(&mut generator) {
+            for (key, schema) in keys {
+                let stated = schema.get("default").is_some_and(|value| !value.is_null());
+                let said = schema["description"].as_str().is_some_and(|text| text.contains("If absent"));
+                assert!(
+                    stated || said || key == "recipe",
+                    "{section}.{key}: its default is not in the schema; say in its doc comment what its absence means \
+                     (\"If absent, …\"), or state it: #[schemars(extend(\"default\" = …))]"
+                );
+            }
+        }
     }
 
     #[test]

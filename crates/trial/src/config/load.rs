@@ -5,6 +5,7 @@ use super::experiment::Experiment;
 use super::parse::{DEEPEST, parse, parse_value};
 use super::subsections::is_section;
 use super::toml_tree::{Key, Node, Table, Tree, Value};
+use super::unread_keys::without_unread;
 use super::validate::{is_directory_name, validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
@@ -23,8 +24,9 @@ impl Tree {
     /// A key, type or value that is not accepted, at its place.
     pub fn experiment(&self) -> Result<Experiment> {
         let tree = self.with_recipe_settings()?;
-        let experiment = tree.typed()?;
+        let mut experiment = tree.typed()?;
         validate(&experiment, &tree)?;
+        experiment.model = without_unread(&experiment.model);
         Ok(experiment)
     }
 

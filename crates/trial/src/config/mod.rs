@@ -2,23 +2,30 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`identity`] says when two configurations are the same, [`idle_settings`] which settings change
-//! nothing, [`json_schema`] tells editors what a file may hold.
+//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`idle_settings`] which
+//! settings change nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other,
+//! [`json_schema`] tells editors what a file may hold, [`key_reference`] readers.
 
+mod canonical_json;
 pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
 pub mod identity;
 pub mod idle_settings;
 pub mod json_schema;
+pub mod key_reference;
 pub mod load;
 mod mismatch;
 mod other_names;
 pub mod parse;
+mod schema_shape;
+pub mod settings;
 pub mod subsections;
 pub mod toml_tree;
+pub mod unread_keys;
 pub mod validate;
 mod validate_recipe;
+mod validate_recurrent;
 mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 /// The dotted names of these tables.
-pub const SUBSECTIONS: [&str; 1] = ["model.attention"];
+pub const SUBSECTIONS: [&str; 2] = ["model.attention", "model.recurrent"];
 
 /// Whether the keys below `path` are settings of their own: a section, or one of [`SUBSECTIONS`].
 pub fn is_section(path: &str) -> bool {
@@ -27,8 +27,8 @@ pub fn settings_of<'a>(section: &str, table: &'a Map<String, Value>) -> Vec<(Str
 
 #[cfg(test)]
 mod tests {
-    use super::super::experiment::cell_text;
     use super::*;
+    use crate::config::experiment::cell_text;
     use serde_json::json;
 
     #[test]

@@ -5,6 +5,7 @@
 use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::toml_tree::Tree;
+use super::unread_keys::without_unread;
 use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
@@ -21,7 +22,7 @@ const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Largest distance with a vector of relative positions: every query has a product with each of them.
 const FURTHEST_DISTANCE: i64 = 1 << 12;
 /// Most layers of a stack.
-const MOST_LAYERS: usize = 1 << 10;
+pub(super) const MOST_LAYERS: usize = 1 << 10;
 /// Most hypotheses of a beam.
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most bounds of classes of sentence lengths.
@@ -105,7 +106,7 @@ impl Checks<'_> {
         Err(self.mistake(key, message, format!("expected {accepted}")))
     }
 
-    fn size(&self, key: &str, value: i64) -> Checked {
+    pub(super) fn size(&self, key: &str, value: i64) -> Checked {
         let accepted = format!("an integer from 1 to {LARGEST_SIZE}");
         self.require((1..=LARGEST_SIZE).contains(&value), key, value, &accepted)
     }
@@ -153,7 +154,9 @@ impl Checks<'_> {
             self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon),
             self.size("model.learned_positions", model.learned_positions),
         ])?;
-        self.heads(model)?;
+        if model.has_self_attention() {
+            self.heads(model)?;
+        }
         for (key, width) in [("model.d_k", model.d_k()), ("model.d_v", model.d_v())] {
             let all = model.heads.saturating_mul(width);
             let accepted = format!(
@@ -164,6 +167,7 @@ impl Checks<'_> {
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
         self.spans(model)?;
+        self.recurrent(model)?;
         if let Some(Conflict { key, message, help }) = conflict(model) {
             return Err(self.mistake(key, message, help));
         }
@@ -215,7 +219,7 @@ impl Checks<'_> {
 
     /// Rows of several sentences need attention that keeps the sentences apart.
     fn packing(&self, experiment: &Experiment) -> Checked {
-        let span = experiment.model.attention.span;
+        let span = without_unread(&experiment.model).attention.span;
         let Some(length) = experiment.training.packed_length.filter(|_| !span.packs()) else { return Ok(()) };
         let name = if matches!(span, Span::Linformer(_)) { "linformer" } else { "big_bird" };
         let message = format!(
@@ -279,8 +283,12 @@ impl Checks<'_> {
 
     /// What the position encoding needs of widths and lengths.
     fn positions(&self, experiment: &Experiment) -> Checked {
-        let ModelConfig { d_model, learned_positions, .. } = experiment.model;
-        if experiment.model.has_learned_positions() {
+        let model = without_unread(&experiment.model);
+        let ModelConfig { d_model, learned_positions, .. } = model;
+        if !model.has_self_attention() {
+            return Ok(());
+        }
+        if model.has_learned_positions() {
             let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
             if experiment.task() == TaskKind::LanguageModelling {
                 return self.blocks(learned_positions, longest);
@@ -294,7 +302,7 @@ impl Checks<'_> {
                 return Err(self.mistake("model.learned_positions", message, help));
             }
         }
-        match experiment.model.position {
+        match model.position {
             Position::Sinusoidal => {
                 let help =
                     format!("sines and cosines come in pairs: use {} or {}", d_model.max(3) - 1, d_model + 1);
@@ -309,10 +317,10 @@ impl Checks<'_> {
                 if d_model % 2 == 0 && d_model >= 4 { Ok(()) } else { Err(wrong()) }
             }
             Position::Rotary => {
-                let d_k = experiment.model.d_k();
+                let d_k = model.d_k();
                 let message =
                     format!("d_k = {d_k} is odd, and model.position = \"rotary\" turns pairs of numbers");
-                let key = if experiment.model.d_k.is_some() { "model.d_k" } else { "model.position" };
+                let key = if model.d_k.is_some() { "model.d_k" } else { "model.position" };
                 let wrong = || self.mistake(key, message, "expected heads of an even width");
                 if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
             }

@@ -1,22 +1,26 @@
-//! The `[model.attention]` section; what of it goes with what: [`super::conflict`].
+//! The `[model.attention]` section; what of it goes with what: [`conflict`](crate::config::conflict).
 
+use super::left_out::is_default;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[model.attention]` section: how attention scores keys, which projections it has, and how far it sees. The
 /// defaults are the paper's (§3.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttentionConfig {
     /// How a query and a key of a head are compared: the number that the softmax turns into a weight (§3.2.1).
+    #[serde(skip_serializing_if = "is_default")]
     pub score: Score,
     /// The same for the decoder's attention to the encoder alone. If absent, as `score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_score: Option<Score>,
     /// Which of the matrices for queries, keys, values and outputs attention has (§3.2.2).
+    #[serde(skip_serializing_if = "is_default")]
     pub projections: Projections,
     /// How far self-attention sees. What the paper names restricted self-attention (§4, Table 1) is `local`. `linformer`
     /// and `big_bird` look at what follows a position, too, so they are for the encoder; the decoder then sees all.
+    #[serde(skip_serializing_if = "is_default")]
     pub span: Span,
     /// The same for the decoder's self-attention alone. If absent, as `span` where a decoder can have it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,10 +28,11 @@ pub struct AttentionConfig {
 }
 
 /// How a query q and a key k of a head are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     /// q · k / √d_k, as in the paper (§3.2.1).
+    #[default]
     ScaledDot,
     /// q · k: the paper's score without its scale (Luong et al. 2015).
     Dot,
@@ -38,10 +43,11 @@ pub enum Score {
 }
 
 /// Which of its four matrices attention has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Projections {
     /// Queries, keys, values and outputs each have their own, as in the paper (§3.2.2).
+    #[default]
     Separate,
     /// Queries and keys share one matrix (Kitaev et al. 2020).
     SharedQueryKey,
@@ -52,10 +58,11 @@ pub enum Projections {
 }
 
 /// How far self-attention sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Span {
     /// All positions, as in the paper.
+    #[default]
     Full,
     /// A neighbourhood of this many positions: of an encoder's position, around it (of an even number the one more stands
     /// before), of a decoder's, the last ones up to itself.
@@ -82,18 +89,6 @@ pub enum CausalSpan {
     Full,
     /// The last positions, this many with its own.
     Local(i64),
-}
-
-impl Default for AttentionConfig {
-    fn default() -> Self {
-        AttentionConfig {
-            score: Score::ScaledDot,
-            cross_score: None,
-            projections: Projections::Separate,
-            span: Span::Full,
-            decoder_span: None,
-        }
-    }
 }
 
 impl AttentionConfig {

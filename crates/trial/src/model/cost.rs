@@ -4,55 +4,17 @@
 //! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
 //! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
 
+pub use super::forward_flops::{BatchShape, ForwardFlops};
+
+use super::recurrent::cost as recurrent;
 use super::span_work::SpanWork;
 use super::{
-    Activation, ModelConfig, Norm, NormKind, Position, Projections, Score, Span, Tying, VocabularySizes,
+    Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Projections, Score, Span,
+    Tying, VocabularySizes,
 };
-use serde::{Deserialize, Serialize};
 
 /// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
 pub const T5_BUCKETS: i64 = 32;
-
-/// The shape of one micro-batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchShape {
-    /// Rows, each of one sentence pair unless several are packed: B.
-    pub pairs: u64,
-    /// Padded length of the sources, end of sentence counted: S.
-    pub source: u64,
-    /// Padded length of the targets, end of sentence counted: T.
-    pub target: u64,
-    /// Target positions that are no padding and so are scored against the vocabulary: N.
-    pub scored: u64,
-}
-
-/// Operations of one pass forward, term by term.
-///
-/// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct ForwardFlops {
-    /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
-    /// vectors of relative positions.
-    pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
-    /// multiplies by a matrix of its own.
-    pub attention: f64,
-    pub feed_forward: f64,
-    /// Hidden states times the matrix before the softmax.
-    pub logits: f64,
-}
-
-impl ForwardFlops {
-    pub fn total(&self) -> f64 {
-        self.projections + self.attention + self.feed_forward + self.logits
-    }
-
-    /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients
-    /// of A and of B: every factor here is or depends on a trained number.
-    pub fn training(&self) -> f64 {
-        3.0 * self.total()
-    }
-}
 
 /// The cost of a model of one configuration and vocabulary.
 #[derive(Debug, Clone)]
@@ -76,9 +38,9 @@ impl<'a> Cost<'a> {
         self.config.rows(self.vocabulary.target)
     }
 
-    /// Columns of the matrix before the softmax: D.
+    /// Columns of the matrix before the softmax: W.
     pub fn width(&self) -> i64 {
-        self.config.d_model
+        self.config.softmax_width()
     }
 
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
@@ -100,20 +62,48 @@ impl<'a> Cost<'a> {
 
 /// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
 fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
-    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
+    let d_model = config.d_model;
     let VocabularySizes { source, target } = vocabulary;
-    let encoders = i64::from(config.has_encoder());
-    let stacks = 1 + encoders;
-    let rows = match (config.has_encoder(), config.tying) {
-        (true, Tying::All) => config.rows(source.max(target)),
-        (true, Tying::Decoder) => config.rows(source) + config.rows(target),
-        (true, Tying::None) => config.rows(source) + 2 * config.rows(target),
-        (false, Tying::All | Tying::Decoder) => config.rows(target),
-        (false, Tying::None) => 2 * config.rows(target),
+    let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
+    let shared_rows = config.rows(source.max(target));
+    let softmax = target_rows * config.softmax_width();
+    let (embeddings, softmax_rows) = match (config.has_encoder(), config.tying) {
+        (true, Tying::All) => (shared_rows * d_model, shared_rows),
+        (true, Tying::Decoder) => ((source_rows + target_rows) * d_model, target_rows),
+        (true, Tying::None) => ((source_rows + target_rows) * d_model + softmax, target_rows),
+        (false, Tying::All | Tying::Decoder) => (target_rows * d_model, target_rows),
+        (false, Tying::None) => (target_rows * d_model + softmax, target_rows),
     };
+    let bias = if config.softmax_bias { softmax_rows } else { 0 };
+    let between = match states_are_mapped(config) {
+        true => config.encoder_width() * d_model + d_model,
+        false => 0,
+    };
+    let [of_encoder, of_decoder] = self_attention_parameters(config);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_parameters(config),
+        EncoderKind::None => 0,
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_parameters(config),
+    };
+    (embeddings + bias + encoder + between + decoder) as u64
+}
+
+/// Whether a linear map stands between the encoder's states and a decoder of self-attention.
+fn states_are_mapped(config: &ModelConfig) -> bool {
+    config.has_encoder()
+        && config.decoder == DecoderKind::SelfAttention
+        && config.encoder_width() != config.d_model
+}
+
+/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
+    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
     let positions = match config.position {
-        // A table for each side.
-        Position::Learned => stacks * learned_positions,
+        Position::Learned => learned_positions * d_model,
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Relative(_)
@@ -122,20 +112,19 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         | Position::T5
         | Position::None => 0,
     };
-    // A bias for each bucket and head of the encoder's scores and of the decoder's.
-    let biases_of_buckets = if config.position == Position::T5 { stacks * T5_BUCKETS * heads } else { 0 };
-    // Of self-attention, in each layer of encoder and decoder: vectors for keys and for values, which the heads share.
-    let relative = stacks * relative_vectors(config) as i64 * (config.d_k() + config.d_v());
+    // A bias for each bucket and head of the scores.
+    let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
+    // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
+    let relative = relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let settings = &config.attention;
-    let scores = stacks * score_parameters(settings.score, config)
-        + encoders * score_parameters(settings.cross_score(), config);
+    let projections = projection_parameters(config);
+    let itself = projections + score_parameters(settings.score, config);
+    let cross = projections + score_parameters(settings.cross_score(), config);
     // Of self-attention in each layer of the encoder: mixtures of keys and of values.
     let mixtures = match settings.span {
         Span::Linformer(count) => 2 * count * learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
     };
-    // A layer of a stack has one attention to itself, and one of the decoder, where there is an encoder, one to that.
-    let attention = (stacks + encoders) * projection_parameters(config) + scores + encoders * mixtures;
     let feed_forward = match (config.feed_forward, config.inner_width()) {
         (false, _) => 0,
         // The gate is one more matrix of the same shape, with biases of its own.
@@ -151,10 +140,14 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         Norm::Post => 0,
         Norm::Pre => one_norm,
     };
-    // Each sub-layer has one.
-    let norms = stacks + encoders + if config.feed_forward { stacks } else { 0 };
-    let layer = attention + stacks * feed_forward + norms * one_norm + relative;
-    ((rows + positions) * d_model + biases_of_buckets + config.layers as i64 * layer + stacks * end) as u64
+    // Each sub-layer has one: a layer of the encoder has one attention and one of the decoder, where there is an encoder,
+    // two.
+    let others = if config.feed_forward { 1 } else { 0 };
+    let of_decoder = if config.has_encoder() { (itself + cross, 2) } else { (itself, 1) };
+    [(itself + mixtures, 1), of_decoder].map(|(attention, sublayers)| {
+        let layer = attention + feed_forward + (sublayers + others) * one_norm + relative;
+        positions + biases_of_buckets + config.layers as i64 * layer + end
+    })
 }
 
 /// Of one attention layer: query, key and value, and the output.
@@ -179,26 +172,55 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     }
 }
 
-/// Tokens of the sources, of the targets and of the scored positions; without an encoder no source is read.
-fn tokens(config: &ModelConfig, shape: &BatchShape) -> [f64; 3] {
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    [if config.has_encoder() { pairs * source } else { 0.0 }, pairs * target, scored]
+/// What a model reads of a batch: without an encoder no source.
+fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
+    BatchShape { source: if config.has_encoder() { shape.source } else { 0 }, ..*shape }
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
-    let [sources, targets, scored] = tokens(config, shape);
-    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
-    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
-    let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
-        attentions(config, shape).iter().map(|attention| of(attention, config)).sum()
+    let shape = &read(config, shape);
+    let [of_encoder, of_decoder] = self_attention_forward(config, shape);
+    let encoder = match config.encoder {
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+        EncoderKind::None => ForwardFlops::default(),
+    };
+    let decoder = match config.decoder {
+        DecoderKind::SelfAttention => of_decoder,
+        DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+    };
+    let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
+    let between = match states_are_mapped(config) {
+        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
+        false => 0.0,
     };
     ForwardFlops {
-        projections: layers * sum(Attention::projections),
-        attention: layers * sum(Attention::products),
-        feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * (sources + targets),
-        logits: 2.0 * d_model * rows as f64 * scored,
+        projections: encoder.projections + decoder.projections + between,
+        attention: encoder.attention + decoder.attention,
+        feed_forward: encoder.feed_forward + decoder.feed_forward,
+        recurrent: encoder.recurrent + decoder.recurrent,
+        logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
     }
+}
+
+/// One pass forward of a stack of self-attention: as an encoder, and as a decoder.
+fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardFlops; 2] {
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let (layers, d_model) = (config.layers as f64, config.d_model as f64);
+    let matrices = if config.activation.is_gated() { 3.0 } else { 2.0 };
+    let of = |attentions: &[Attention], words: f64| {
+        let sum = |of: fn(&Attention, &ModelConfig) -> f64| -> f64 {
+            attentions.iter().map(|attention| of(attention, config)).sum()
+        };
+        ForwardFlops {
+            projections: layers * sum(Attention::projections),
+            attention: layers * sum(Attention::products),
+            feed_forward: layers * 2.0 * matrices * d_model * config.inner_width() as f64 * words,
+            ..Default::default()
+        }
+    };
+    let attentions = attentions(config, shape);
+    [of(&attentions[..1], pairs * source), of(&attentions[1..], pairs * target)]
 }
 
 /// One attention layer at work on a batch.
@@ -213,8 +235,9 @@ struct Attention {
     work: SpanWork,
 }
 
-/// The attention layers of an encoder layer, if there is one, and a decoder layer.
-fn attentions(config: &ModelConfig, shape: &BatchShape) -> Vec<Attention> {
+/// The attention layers of an encoder layer and a decoder layer: to itself, to itself, and to the source, which without an
+/// encoder does nothing.
+fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let settings = &config.attention;
     let itself = |length: f64, work: SpanWork| Attention {
@@ -228,19 +251,16 @@ fn attentions(config: &ModelConfig, shape: &BatchShape) -> Vec<Attention> {
             mixed: pairs * work.mixed,
         },
     };
-    let decoder = itself(target, SpanWork::of_decoder(settings.decoder_span(), target));
-    if !config.has_encoder() {
-        return vec![decoder];
-    }
-    let encoder = itself(source, SpanWork::of_encoder(settings.span, source));
     let cross = Attention {
         score: settings.cross_score(),
         vectors: 0.0,
-        queries: pairs * target,
+        queries: if config.has_encoder() { pairs * target } else { 0.0 },
         keys: pairs * source,
         work: SpanWork { scores: pairs * target * source, copied: 0.0, mixed: 0.0 },
     };
-    vec![encoder, decoder, cross]
+    let encoder = SpanWork::of_encoder(settings.span, source);
+    let decoder = SpanWork::of_decoder(settings.decoder_span(), target);
+    [itself(source, encoder), itself(target, decoder), cross]
 }
 
 impl Attention {
@@ -287,8 +307,8 @@ impl Attention {
     }
 
     /// Numbers beside these while the layer computes, forward or backward: scores, what positions add to them (of all
-    /// layers, or of one and looked up from the products with all vectors), and sums of queries and keys, or their
-    /// gradients.
+    /// layers, or of one and looked up from the products with all vectors), and of additive scores the gradients behind
+    /// and before tanh.
     fn passing(&self, config: &ModelConfig) -> f64 {
         let of_scores = match config.position {
             Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
@@ -298,11 +318,11 @@ impl Attention {
             | Position::Rotary
             | Position::None => 3.0,
         };
-        let sums = match self.score {
-            Score::Additive => widths(config)[0] * self.work.scores,
+        let of_tanh = match self.score {
+            Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
             Score::ScaledDot | Score::Dot | Score::Multiplicative => 0.0,
         };
-        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + sums
+        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + of_tanh
     }
 }
 
@@ -326,7 +346,10 @@ fn relative_vectors(config: &ModelConfig) -> f64 {
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let [sources, targets, scored] = tokens(model, shape);
+    let shape = &read(model, shape);
+    let [pairs, source, target, scored] =
+        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+    let (sources, targets) = (pairs * source, pairs * target);
     let d_model = model.d_model as f64;
     let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
     // The norm's input, centred under batch normalisation, its output, and the mask.
@@ -338,13 +361,26 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let feed_forward = model.inner_width() as f64
         * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
     let last_residual = if model.feed_forward { residual } else { 0.0 };
-    let attention: f64 = attentions(model, shape).iter().map(|attention| attention.kept(model)).sum();
-    let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
-    let others = sources * (residual + last_residual + feed_forward)
-        + targets * (of_attentions * residual + last_residual + feed_forward);
+    let [itself, own, cross] = attentions(model, shape);
+    let layers = model.layers as f64;
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => {
+            layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
+        }
+        EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+        EncoderKind::None => 0.0,
+    };
+    let decoder = match model.decoder {
+        DecoderKind::SelfAttention => {
+            let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
+            let others = targets * (of_attentions * residual + last_residual + feed_forward);
+            layers * (own.kept(model) + cross.kept(model) + others)
+        }
+        DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+    };
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
-    model.layers as f64 * (attention + others) + embedded + 3.0 * scored * d_model
+    encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
 }
 
 /// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
@@ -362,15 +398,24 @@ fn kept_of_activation(activation: Activation) -> f64 {
 }
 
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let [sources, targets, _] = tokens(model, shape);
-    let largest =
-        attentions(model, shape).iter().map(|attention| attention.passing(model)).fold(0.0, f64::max);
-    sources.max(targets) * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64) + largest
+    let shape = &read(model, shape);
+    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+    let longer = source.max(target);
+    let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
+    let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
+    let encoder = match model.encoder {
+        EncoderKind::SelfAttention => others + itself,
+        EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+        EncoderKind::None => 0.0,
+    };
+    encoder.max(match model.decoder {
+        DecoderKind::SelfAttention => others + own.max(cross),
+        DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::EncoderKind;
     use super::*;
 
     #[test]

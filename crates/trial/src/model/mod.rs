@@ -5,11 +5,16 @@
 
 pub mod attention;
 pub mod cost;
+mod forward_flops;
+mod left_out;
+pub mod recurrent;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
+pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
+use left_out::{beyond_defaults, is_default, is_true};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +22,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The part that reads the source; `self_attention` if absent.
-    #[serde(skip_serializing_if = "EncoderKind::is_default")]
+    /// What reads the source; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub encoder: EncoderKind,
+    /// What writes the target; `self_attention` if absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub decoder: DecoderKind,
     /// Number of layers of the encoder, if there is one, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
@@ -29,7 +37,7 @@ pub struct ModelConfig {
     /// nearest integer.
     pub d_ff: i64,
     /// The activation of the feed-forward sub-layers (§3.3); `relu` if absent.
-    #[serde(skip_serializing_if = "Activation::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub activation: Activation,
     /// Whether layers have a feed-forward sub-layer (§3.3). If false, its connection and its normalisation are absent as
     /// well, so that a layer consists of its attention sub-layers. True if absent.
@@ -78,23 +86,43 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_rows: Option<i64>,
     /// Alternative to `embedding_rows`: the size of the vocabulary is rounded up to a multiple of this number, which
-    /// makes matrix products faster on GPUs.
+    /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// How attention scores keys, which projections it has, and how far it sees.
+    /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub softmax_bias: bool,
+    /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
+    #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
+    /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub recurrent: RecurrentConfig,
 }
 
-/// The part that reads the source.
+/// What reads the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderKind {
-    /// A stack of self-attention and feed-forward layers, as in the paper (§3.1).
+    /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
     #[default]
     SelfAttention,
+    /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
+    Recurrent,
     /// There is none, and the decoder has no attention to one: a language model, which predicts each token of a text from
     /// those before it (Radford et al. 2018, §3.1).
     None,
+}
+
+/// What writes the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecoderKind {
+    /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
+    #[default]
+    SelfAttention,
+    /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
+    Recurrent,
 }
 
 /// How the model encodes word order (§3.5).
@@ -196,7 +224,8 @@ pub enum Initialisation {
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
-            encoder: EncoderKind::SelfAttention,
+            encoder: EncoderKind::default(),
+            decoder: DecoderKind::default(),
             layers: 6,
             d_model: 512,
             d_ff: 2048,
@@ -219,19 +248,10 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            softmax_bias: false,
             attention: AttentionConfig::default(),
+            recurrent: RecurrentConfig::default(),
         }
-    }
-}
-
-/// For settings that are left out of files while they have their default, true.
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
-impl EncoderKind {
-    fn is_default(&self) -> bool {
-        *self == EncoderKind::default()
     }
 }
 
@@ -242,10 +262,6 @@ impl Activation {
             Activation::Relu | Activation::Gelu | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Activation::default()
     }
 }
 
@@ -298,9 +314,36 @@ impl ModelConfig {
     /// Whether there is an encoder.
     pub fn has_encoder(&self) -> bool {
         match self.encoder {
-            EncoderKind::SelfAttention => true,
+            EncoderKind::SelfAttention | EncoderKind::Recurrent => true,
             EncoderKind::None => false,
         }
+    }
+
+    /// Width of the encoder's states: E, 0 where there is none.
+    pub fn encoder_width(&self) -> i64 {
+        match self.encoder {
+            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Recurrent => self.recurrent.encoder_width(),
+            EncoderKind::None => 0,
+        }
+    }
+
+    /// Width of the hidden states that meet the softmax matrix: W.
+    pub fn softmax_width(&self) -> i64 {
+        match self.decoder {
+            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
+        }
+    }
+
+    /// Whether either part is a stack of self-attention.
+    pub fn has_self_attention(&self) -> bool {
+        self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is recurrent.
+    pub fn has_recurrence(&self) -> bool {
+        self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
     }
 
     /// Whether the number of learned positions has any effect.

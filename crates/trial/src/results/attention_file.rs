@@ -99,7 +99,48 @@ impl Attention {
     }
 }
 
+/// The heads of a layer that were kept, which look at the same tokens.
+#[derive(Debug, Clone)]
+pub struct Layer<'a> {
+    pub kind: AttentionKind,
+    /// From 1.
+    pub layer: usize,
+    /// At least one.
+    pub heads: Vec<&'a AttentionMap>,
+}
+
+impl Sentence {
+    /// The maps layer by layer.
+    pub fn layers(&self) -> Vec<Layer<'_>> {
+        let of = |maps: &[AttentionMap]| (maps[0].kind, maps[0].layer);
+        let runs = self.maps.chunk_by(|a, b| (a.kind, a.layer) == (b.kind, b.layer));
+        let layer = |maps| {
+            let (kind, layer) = of(maps);
+            Layer { kind, layer, heads: maps.iter().collect() }
+        };
+        runs.map(layer).collect()
+    }
+}
+
 impl AttentionKind {
+    /// As the paper calls it (§3.2.3).
+    pub fn name(self) -> &'static str {
+        match self {
+            AttentionKind::Encoder => "encoder",
+            AttentionKind::Decoder => "decoder",
+            AttentionKind::Cross => "encoder-decoder",
+        }
+    }
+
+    /// What a matrix's rows and columns are.
+    pub fn axes(self) -> (&'static str, &'static str) {
+        match self {
+            AttentionKind::Encoder => ("query (source)", "key (source)"),
+            AttentionKind::Decoder => ("query (translation)", "key (translation)"),
+            AttentionKind::Cross => ("query (translation)", "key (source)"),
+        }
+    }
+
     /// The tokens of a matrix's rows and columns.
     pub fn tokens(self, sentence: &Sentence) -> (&[String], &[String]) {
         match self {

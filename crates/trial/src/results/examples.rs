@@ -6,6 +6,7 @@ use super::published::Published;
 use super::record::{DataRecord, Provenance, Record};
 use super::table_layout::{Form, Layout, RowLayout};
 use super::trial_result::{TrialOutcome, TrialResult};
+use super::varied::VariedSetting;
 use crate::train::TaskKind;
 use std::collections::BTreeMap;
 
@@ -53,10 +54,12 @@ pub fn row(label: &str, group: Option<&str>, changes: &[(&str, &str)]) -> RowLay
     RowLayout {
         label: label.into(),
         system: label.into(),
+        name: Some(label.into()),
         pair: "en-de".into(),
         group: group.map(String::from),
         paper: None,
         changes: changes.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        settings: BTreeMap::new(),
         hyperparameters: Hyperparameters::of(&Default::default(), &Default::default()),
         seeds: vec![1, 2, 3],
     }
@@ -84,14 +87,59 @@ pub fn finished(row: &str, seed: u64, perplexity: f64, bleu: f64) -> TrialResult
 
 pub fn table3(rows: Vec<RowLayout>) -> Layout {
     Layout {
+        sweep: "small".into(),
         form: Form::List,
         columns: ["parameters", "steps", "dev/perplexity", "dev/bleu"].map(String::from).to_vec(),
         published: Some(Published::named("table3").unwrap()),
         base: Some("base".into()),
         peak_tflops: BTreeMap::new(),
         tasks: vec![TaskKind::Translation],
+        settings: Vec::new(),
         rows,
     }
+}
+
+/// A grid of three dropouts and two encodings of positions, with two seeds each. A dropout of 0.1 and rotary positions are
+/// the best.
+pub fn grid() -> (Layout, Vec<TrialResult>) {
+    let setting = |key: &str, name: &str, numeric| VariedSetting {
+        key: key.into(),
+        name: name.into(),
+        numeric,
+        is_column: true,
+    };
+    let (mut rows, mut results) = (Vec::new(), Vec::new());
+    for (dropout, worse) in [(0.0, 4.0), (0.1, 0.0), (0.2, 2.0)] {
+        for (position, gain) in [("none", 0.0), ("rotary", 1.0)] {
+            let label = format!("dropout={dropout:.1},position={position}");
+            let stated = format!("{dropout:.1}");
+            let changes = [("model.dropout", stated.as_str()), ("model.position", position)];
+            let mut row = RowLayout { name: None, seeds: vec![1, 2], ..row(&label, None, &changes) };
+            row.settings.insert("model.dropout".into(), dropout.into());
+            row.settings.insert("model.position".into(), position.into());
+            rows.push(row);
+            for seed in [1, 2] {
+                let spread = seed as f64;
+                results.push(finished(
+                    &label,
+                    seed,
+                    5.0 + worse - gain + spread,
+                    25.0 - worse + gain + spread,
+                ));
+            }
+        }
+    }
+    let layout = Layout {
+        columns: ["dev/perplexity", "dev/bleu"].map(String::from).to_vec(),
+        published: None,
+        base: None,
+        settings: vec![
+            setting("model.dropout", "dropout", true),
+            setting("model.position", "position", false),
+        ],
+        ..table3(rows)
+    };
+    (layout, results)
 }
 
 /// A sweep of three rows: one complete, one with a failure and a trial to come, one not begun.

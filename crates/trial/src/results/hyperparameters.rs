@@ -7,14 +7,14 @@ use serde::Serialize;
 /// The settings of a row, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hyperparameters {
-    /// N.
-    pub layers: usize,
+    /// N. Absent, as the others are, where no part of the model reads it.
+    pub layers: Option<usize>,
     pub d_model: i64,
-    pub d_ff: i64,
+    pub d_ff: Option<i64>,
     /// h.
-    pub heads: i64,
-    pub d_k: i64,
-    pub d_v: i64,
+    pub heads: Option<i64>,
+    pub d_k: Option<i64>,
+    pub d_v: Option<i64>,
     /// P_drop.
     pub dropout: f64,
     /// ε_ls.
@@ -45,13 +45,14 @@ pub const HEADINGS: [Heading; 9] = [
 
 impl Hyperparameters {
     pub fn of(model: &ModelConfig, training: &TrainingConfig) -> Self {
+        let read = model.has_self_attention();
         Hyperparameters {
-            layers: model.layers,
+            layers: read.then_some(model.layers),
             d_model: model.d_model,
-            d_ff: model.d_ff,
-            heads: model.heads,
-            d_k: model.d_k(),
-            d_v: model.d_v(),
+            d_ff: read.then_some(model.d_ff),
+            heads: read.then_some(model.heads),
+            d_k: read.then(|| model.d_k()),
+            d_v: read.then(|| model.d_v()),
             dropout: model.dropout,
             label_smoothing: training.label_smoothing,
             steps: training.steps,
@@ -61,17 +62,18 @@ impl Hyperparameters {
     /// The values in the order of [`HEADINGS`]. Thousands of updates as the paper writes them: `100K`.
     pub fn texts(&self) -> [String; 9] {
         let fraction = |value: f64| if value == 0.0 { "0.0".to_string() } else { value.to_string() };
+        let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
         let steps = match self.steps {
             steps if steps >= 1000 && steps.is_multiple_of(1000) => format!("{}K", steps / 1000),
             steps => steps.to_string(),
         };
         [
-            self.layers.to_string(),
+            size(self.layers.map(|layers| layers as i64)),
             self.d_model.to_string(),
-            self.d_ff.to_string(),
-            self.heads.to_string(),
-            self.d_k.to_string(),
-            self.d_v.to_string(),
+            size(self.d_ff),
+            size(self.heads),
+            size(self.d_k),
+            size(self.d_v),
             fraction(self.dropout),
             fraction(self.label_smoothing),
             steps,

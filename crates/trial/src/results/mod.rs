@@ -1,19 +1,23 @@
 //! What is kept of runs, and how it is shown.
 
 pub mod attention_file;
+mod best;
 pub mod compare;
 pub mod comparison;
 #[doc(hidden)]
 pub mod examples;
 pub mod hyperparameters;
+pub mod importance;
 pub mod index;
 pub mod judge;
 pub mod metric;
+pub mod pivot;
 pub mod positions_file;
 pub mod published;
 pub mod record;
 pub mod recorded;
 pub mod render;
+pub mod selection;
 pub mod sheet;
 pub mod significance;
 pub mod summary;
@@ -23,4 +27,5 @@ pub mod table;
 pub mod table_layout;
 pub mod training_cost;
 pub mod trial_result;
+pub mod varied;
 pub mod verdict;

@@ -173,7 +173,7 @@ impl SystemTable {
             }));
             lines.push(Line { rule: index == 0 && !self.published.is_empty(), cells, across: None });
         }
-        Sheet { title: String::new(), headings, lines }
+        Sheet { title: String::new(), headings, keys: 1, lines }
     }
 
     fn differences(&self) -> Sheet {
@@ -198,7 +198,7 @@ impl SystemTable {
             ];
             Some(Line { rule: false, cells: cells.map(Text::plain).to_vec(), across: None })
         });
-        Sheet { title: "Against the paper's Table 2".into(), headings, lines: lines.collect() }
+        Sheet { title: "Against the paper's Table 2".into(), headings, keys: 2, lines: lines.collect() }
     }
 
     /// What stands below.

@@ -5,22 +5,27 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::comparison::{Comparison, Significance};
-use super::metric::{Better, DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find, is_of_class};
+use super::metric::{DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find, is_of_class};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::summary::Summary;
 use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, column_names, index};
 use super::training_cost::Cost;
 use super::trial_result::{TrialOutcome, TrialResult};
+use super::varied::VariedSetting;
 use super::verdict::Verdict;
 use crate::error::Result;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A table, ready to be written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResultTable {
+    /// The sweep's name.
+    pub sweep: String,
     pub form: Form,
+    /// The settings that differ among rows.
+    pub settings: Vec<VariedSetting>,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
     /// The label of the row that others are compared with, if it is among the rows.
@@ -43,6 +48,11 @@ pub struct ResultTable {
     pub published: Option<String>,
     /// What to know about values shown.
     pub notes: Vec<String>,
+    /// Which rows are left of all, and in which order, if that was asked for.
+    pub selection: Option<String>,
+    /// The rows are no longer in the order of the sweep.
+    #[serde(skip)]
+    pub sorted: bool,
 }
 
 /// A corpus.
@@ -61,6 +71,9 @@ pub struct Column {
     /// Absent where the column is a count, as `parameters`.
     #[serde(skip)]
     pub metric: Option<Metric>,
+    /// The sweep asks for the column.
+    #[serde(skip)]
+    pub stated: bool,
     /// Some row has a published value here.
     pub published: bool,
 }
@@ -117,7 +130,7 @@ pub struct Failure {
 impl Column {
     pub fn new(metrics: &[Metric], name: &str) -> Column {
         let metric = find(metrics, name).map(|(metric, _)| *metric);
-        Column { name: name.to_string(), metric, published: false }
+        Column { name: name.to_string(), metric, stated: false, published: false }
     }
 
     /// See [`Metric::has_signature`].
@@ -145,8 +158,13 @@ impl ResultTable {
         let by_trial = index(layout, results)?;
         let names = column_names(metrics, layout);
         let mut table = ResultTable {
+            sweep: layout.sweep.clone(),
             form: layout.form,
-            columns: names.iter().map(|name| Column::new(metrics, name)).collect(),
+            settings: layout.settings.clone(),
+            columns: names
+                .iter()
+                .map(|name| Column { stated: !layout.columns.is_empty(), ..Column::new(metrics, name) })
+                .collect(),
             rows: Vec::new(),
             base: layout.base.clone(),
             significance: Significance::default(),
@@ -161,6 +179,8 @@ impl ResultTable {
             devices: distinct(results, |record| record.provenance.device_name.clone()),
             published: layout.published.as_ref().map(|published| published.name.clone()),
             notes: Vec::new(),
+            selection: None,
+            sorted: false,
         };
         for row in &layout.rows {
             let ended: Vec<&TrialResult> = row
@@ -205,28 +225,6 @@ impl ResultTable {
                 && other.layout.system == base.layout.system
         });
         candidates.next()
-    }
-
-    fn mark_best(&mut self) {
-        for column in 0..self.columns.len() {
-            let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
-            // Rows that compare.
-            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
-            let mut best: BTreeMap<_, f64> = BTreeMap::new();
-            for row in &self.rows {
-                let Some(summary) = &row.cells[column].summary else { continue };
-                let so_far = best.entry(kind(row)).or_insert(summary.mean);
-                *so_far = match better {
-                    Better::Higher => so_far.max(summary.mean),
-                    Better::Lower => so_far.min(summary.mean),
-                };
-            }
-            for row in &mut self.rows {
-                let best = best.get(&kind(row));
-                let cell = &mut row.cells[column];
-                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(&summary.mean) == best);
-            }
-        }
     }
 }
 

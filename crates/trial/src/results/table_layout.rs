@@ -4,6 +4,7 @@ use super::hyperparameters::Hyperparameters;
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, of_tasks, on_sets};
 use super::published::Published;
 use super::trial_result::TrialResult;
+use super::varied::{RowSettings, VariedSetting};
 use crate::error::{Error, Result};
 use crate::train::TaskKind;
 use schemars::JsonSchema;
@@ -46,6 +47,8 @@ pub enum Form {
 /// What the sweep says about its table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
+    /// The sweep's name.
+    pub sweep: String,
     pub form: Form,
     /// Of [`columns`]; empty: those usual for the form.
     pub columns: Vec<String>,
@@ -56,6 +59,8 @@ pub struct Layout {
     pub peak_tflops: BTreeMap<String, f64>,
     /// What the models of the rows learn to do.
     pub tasks: Vec<TaskKind>,
+    /// The settings that differ among rows.
+    pub settings: Vec<VariedSetting>,
     /// In the sweep's order.
     pub rows: Vec<RowLayout>,
 }
@@ -66,6 +71,8 @@ pub struct RowLayout {
     pub label: String,
     /// The label without the section's: what rows of several language pairs share.
     pub system: String,
+    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    pub name: Option<String>,
     /// Languages: `en-de`.
     pub pair: String,
     pub group: Option<String>,
@@ -73,6 +80,8 @@ pub struct RowLayout {
     pub paper: Option<String>,
     /// (key, value in TOML)
     pub changes: Vec<(String, String)>,
+    /// Its values of [`Layout::settings`].
+    pub settings: RowSettings,
     pub hyperparameters: Hyperparameters,
     /// Every seed that the row should have.
     pub seeds: Vec<u64>,

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::{color, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 /// The progress of one training.
@@ -108,13 +109,21 @@ pub fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64
 
 /// Columns and lines of the terminal that stderr is, if it is one and says.
 pub fn terminal_size() -> Option<(usize, usize)> {
+    size_of(&std::io::stderr()).map(|(columns, lines)| (usize::from(columns), usize::from(lines)))
+}
+
+/// Columns of a terminal that is open, if it is one and says.
+pub fn terminal_columns(terminal: &impl AsRawFd) -> Option<u16> {
+    size_of(terminal).map(|(columns, _)| columns)
+}
+
+fn size_of(terminal: &impl AsRawFd) -> Option<(u16, u16)> {
     // SAFETY: the call fills the structure where it succeeds, and an all-zero one is valid.
     let size = unsafe {
         let mut size: libc::winsize = std::mem::zeroed();
-        (libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
+        (libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
     }?;
-    let size = (usize::from(size.ws_col), usize::from(size.ws_row));
-    (size.0 > 0 && size.1 > 0).then_some(size)
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
 /// Prints a line to stderr, control characters shown.

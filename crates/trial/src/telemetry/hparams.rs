@@ -64,7 +64,10 @@ pub enum HParamDomain {
 /// A column of settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HParamColumn {
+    /// As sessions call the setting: its key.
     pub name: String,
+    /// The column's heading.
+    pub title: String,
     pub domain: HParamDomain,
     /// Whether the sweep varies it.
     pub differs: bool,
@@ -80,8 +83,8 @@ impl HParamColumn {
                 distinct.push(value);
             }
         }
-        let differs = distinct.len() > 1;
-        HParamColumn { name: name.into(), domain: HParamDomain::Discrete(distinct), differs }
+        let (name, differs) = (name.into(), distinct.len() > 1);
+        HParamColumn { title: name.clone(), name, domain: HParamDomain::Discrete(distinct), differs }
     }
 }
 
@@ -172,6 +175,7 @@ impl EventWriter {
 fn hparam_info(column: &HParamColumn) -> HParamInfo {
     let mut info = HParamInfo::new();
     info.set_name(column.name.clone());
+    info.set_display_name(column.title.clone());
     info.set_field_type(data_type(&column.domain));
     info.domain = Some(match &column.domain {
         HParamDomain::Discrete(values) => {

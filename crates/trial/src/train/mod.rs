@@ -42,7 +42,8 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Factor by which the paper's learning rate is multiplied (§5.3). The schedule `noam` alone reads it.
     pub learning_rate_scale: f64,
-    /// The highest learning rate, which the last update of the warm-up has. Every schedule but `noam` needs it.
+    /// The highest learning rate, which the last update of the warm-up has. Every schedule but `noam` needs it. If absent,
+    /// the schedule must be `noam`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_learning_rate: Option<f64>,
     /// Number of updates during which the learning rate rises (§5.3). 1 is no warm-up.

@@ -72,10 +72,10 @@ pub fn bench(
     if let Some(run) = run {
         same_model(experiment, run)?;
     }
+    let device = device::open(&experiment.run)?;
     let Subject { store, sources, sizes, random_text } =
         Subject::open(experiment, data_root, effort.sentences)?;
     let vocabulary = sizes.target;
-    let device = device::open(&experiment.run)?;
     let kinds = Kinds::from(training.precision);
     let peak = Peak::measure(kinds.training, device);
     device::forget_peak_memory(device);
@@ -138,16 +138,17 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
 /// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench`], and of a model that the other program does not know.
 pub fn export_updates(
     experiment: &Experiment,
     data_root: &Path,
     folder: &Path,
     count: usize,
 ) -> Result<Exported> {
+    peer_export::check_model(&experiment.model)?;
     peer_export::check_place(folder)?;
-    let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let device = device::open(&experiment.run)?;
+    let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let Experiment { model, training, .. } = experiment;
     let model = model::build(model, sizes, training.seed, training.precision, device);
     let updates = peer_export::first_updates(&store, experiment, count)?;

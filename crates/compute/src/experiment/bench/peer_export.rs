@@ -8,8 +8,9 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::experiment::provenance::commit;
 use crate::files;
+use crate::model::implementations::Implementations;
 use crate::model::mode::Mode;
-use crate::model::{Network, VocabularySizes};
+use crate::model::{ModelConfig, Network, VocabularySizes};
 use crate::task;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::loss::cross_entropy;
@@ -37,6 +38,20 @@ pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Re
     let source = task::of(experiment).batches(store);
     let mut stream = BatchStream::start(&*source, &experiment.training, &start)?;
     Ok((0..count).map(|_| stream.next_update()).collect())
+}
+
+/// Refuses a model that the other program does not know.
+///
+/// # Errors
+/// A user error that names the setting.
+pub fn check_model(model: &ModelConfig) -> Result<()> {
+    Implementations::of(model).torch_peer.map_err(|unknown| {
+        Error::user(format!(
+            "{} does not fit into --export, which writes for the Transformer of scripts/bench/torch_peer.py: {}; leave \
+             --export out to measure this program alone",
+            unknown.setting, unknown.known
+        ))
+    })
 }
 
 /// The files of an export; by the first one it is known again, which is written first.

@@ -236,7 +236,8 @@ mod tests {
             let lengths = vec![4, 2, 3];
             let mask = crate::model::mask::padding(&lengths, 4, Kind::Float, Device::Cpu);
             let output = numbers(&[3, 4, 8]);
-            let encoded = Encoded { embedded: output.shallow_clone(), output, mask, lengths };
+            let embedded = output.shallow_clone();
+            let encoded = Encoded { output, embedded, mask, lengths, last: Vec::new() };
             tch::no_grad(|| {
                 let mut caches = [
                     DecoderCache::traced(decoder.cross_attentions(), &encoded),

@@ -76,6 +76,8 @@ impl ScoreFunction {
                 queries.matmul(&keys.transpose(-2, -1))
             }
             ScoreFunction::Additive { vector } => {
+                // Split heads lie in strides, and sums of them would: the product with the vector would copy these.
+                let (queries, keys) = (queries.contiguous(), keys.contiguous());
                 let hidden = (queries.unsqueeze(-2) + keys.unsqueeze(-3)).tanh(); // [B, H, .., T, S, K]
                 let (heads, d_k) = vector.size2().expect("a vector for each head");
                 let mut shape = vec![heads];

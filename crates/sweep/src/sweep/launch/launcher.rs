@@ -43,9 +43,10 @@ pub enum Update {
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     Finished,
-    /// To be started again: its state is saved, or another process was at it.
+    /// To be started again: its state is saved.
     Stopped,
-    /// Its place was taken away, for the reason in words, and it got further before: to be started again, however often.
+    /// To be started again, however often, for the reason in words: its place was taken away and it got further before,
+    /// or another process was at it.
     Requeued(String),
     /// Nobody is to start it again for now, for the reason in words.
     Left(String),

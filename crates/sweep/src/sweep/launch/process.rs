@@ -1,7 +1,7 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
 use super::launcher::Ending;
-use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
+use crate::error::{BUSY_CODE, Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::LOG_FILE;
 use crate::files;
 use crate::results::record::FailureKind;
@@ -102,6 +102,10 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
     let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
         (Some(75), _) => return Ending::Stopped,
+        // It began after the driver had looked; one whose driver was killed may still be saving its state.
+        (Some(code), _) if code == i32::from(BUSY_CODE) => {
+            return Ending::Requeued("another process is at work on it".to_string());
+        }
         (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
         (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
         (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => {
@@ -146,6 +150,7 @@ mod tests {
         };
         assert_eq!(reason(0), "Finished");
         assert_eq!(reason(75 << 8), "Stopped");
+        assert_eq!(reason(5 << 8), "Requeued(\"another process is at work on it\")");
         assert_eq!(reason(2 << 8), "bad configuration or data");
         assert_eq!(reason(3 << 8), "diverged");
         assert_eq!(reason(4 << 8), "out of memory");

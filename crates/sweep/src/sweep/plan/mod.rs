@@ -14,18 +14,21 @@ pub use price::{Price, makespan};
 pub use render::render;
 
 use super::committed::CommittedRecords;
+use super::corpora::how_to_prepare;
 use super::devices::Need;
 use super::selection::Selection;
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
+use super::varied::varied;
 use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::Result;
 use crate::experiment::run_files::has_checkpoint;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
+use crate::results::varied::RowSettings;
 use history::History;
-use price::{CostEstimator, how_to_prepare};
+use price::CostEstimator;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +58,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let mut estimator =
         CostEstimator::new(request.data_root, History::scan(request.results), threads, request.probe);
     let (mut rows, mut trials, mut unprepared) = (Vec::<PlannedRow>::new(), Vec::new(), Vec::new());
+    let mut first_trials = Vec::new();
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
@@ -83,6 +87,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
             Some(row) => row,
             None => {
                 rows.push(new_row(trial, estimator.price(experiment)?));
+                first_trials.push(trial);
                 let last = rows.len() - 1;
                 &mut rows[last]
             }
@@ -92,7 +97,9 @@ pub fn plan(request: &Request) -> Result<Plan> {
         trials.push(planned(trial, run_dir, identity, state, &row.price));
     }
     let totals = totals(request, workers, &rows, &trials);
-    Ok(Plan { rows, trials, totals, unprepared })
+    let (settings, values) = varied(&first_trials);
+    rows.iter_mut().zip(values).for_each(|(row, values)| row.settings = values);
+    Ok(Plan { rows, trials, totals, unprepared, settings })
 }
 
 /// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.
@@ -150,6 +157,8 @@ fn new_row(trial: &Trial, price: Price) -> PlannedRow {
     let change = |(key, value): &(String, String)| Change { key: key.clone(), value: value.clone() };
     PlannedRow {
         row: trial.row.clone(),
+        name: trial.name.clone(),
+        settings: RowSettings::new(),
         group: trial.group.clone(),
         paper: trial.paper.clone(),
         seeds: Vec::new(),

@@ -1,6 +1,7 @@
 //! The JSON of `--plan --json`: the field names are a file format, described in docs/architecture.md.
 
 use super::price::Price;
+use crate::results::varied::{RowSettings, VariedSetting};
 use crate::sweep::state::{StateKind, TrialState};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,12 +15,21 @@ pub struct Plan {
     pub totals: Totals,
     /// Corpora that are not prepared, and how to get them.
     pub unprepared: Vec<String>,
+    /// The settings that differ among rows.
+    #[serde(skip)]
+    pub settings: Vec<VariedSetting>,
 }
 
 /// One row, its seeds together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedRow {
     pub row: String,
+    /// The part of the label that is no setting.
+    #[serde(skip)]
+    pub name: Option<String>,
+    /// Its values of [`Plan::settings`].
+    #[serde(skip)]
+    pub settings: RowSettings,
     pub group: Option<String>,
     /// The row of the published table that it repeats.
     pub paper: Option<String>,

@@ -4,7 +4,7 @@ use super::history::{History, Key, Rate, RateSource};
 use super::probe_process;
 use crate::config::{Experiment, shape_hash};
 use crate::data::prepared::{text_names, vocabulary_sizes};
-use crate::data::{Corpus, Prepared, Split, prepare};
+use crate::data::{Prepared, Split};
 use crate::device::expected_name;
 use crate::error::Result;
 use crate::model::VocabularySizes;
@@ -205,15 +205,6 @@ impl<'a> CostEstimator<'a> {
         experiment.run.threads = threads;
         let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
-    }
-}
-
-/// How to get the corpus of `experiment`, which is not prepared.
-pub fn how_to_prepare(experiment: &Experiment) -> String {
-    let name = &experiment.data.recipe.name;
-    match &experiment.data.recipe.corpus {
-        Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
     }
 }
 

@@ -1,105 +1,73 @@
 //! A plan as a table for people.
 
-use super::planned::{Plan, PlannedRow, PlannedTrial};
+use super::planned::{Change, Plan, PlannedRow, PlannedTrial};
+use crate::results::render::{Screen, grid, paragraph};
+use crate::results::sheet::{Heading, Identity, Line, Note, RowNames, Sheet, Text};
+use crate::results::varied::shared;
 use crate::sweep::state::StateKind;
 use crate::telemetry::format::{bytes, duration, scientific, thousands};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-/// Narrower terminals do not show the disk of a row, nor do others that need the room for text.
-const WIDE: u16 = 90;
-/// Empty characters behind each column, and with the separator between two.
-const PADDING: usize = 2;
-const GAP: usize = PADDING + 1;
-/// Characters that a label and what changes get at least.
-const LEAST: usize = 22;
 /// Trials of which the text says why they are not finished; `--json` has them all.
 const EXPLAINED: usize = 12;
 
+/// The columns of numbers.
+const NUMBERS: [&str; 6] = ["done", "parameters", "FLOPs", "memory", "time", "disk"];
+
 /// The plan as text for a terminal of `width` columns.
 pub fn render(plan: &Plan, width: u16) -> String {
-    let mut text = table(plan, width).trim_fmt();
-    text += &format!("\n\n{}", summary(plan));
+    let (sheet, constants) = table(plan);
+    let mut text = grid(&sheet, Screen { width, bold: false });
+    if !constants.is_empty() {
+        text += &paragraph(
+            &Note::text(format!("in every row: {}", constants.join(", "))),
+            Screen { width, bold: false },
+        );
+    }
+    text += &format!("\n{}", summary(plan));
     for line in notes(plan) {
         text += &format!("{line}\n");
     }
     text
 }
 
-fn table(plan: &Plan, width: u16) -> Table {
-    let mut table = Table::new();
-    let rule = LineStyle::none().fill('─').junction('─');
-    table.load_style(NOTHING.header_separator(rule).bottom_border(rule));
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    let headers = ["row", "done", "parameters", "FLOPs", "memory", "time", "disk", "what changes"];
-    let rows: Vec<[String; 8]> = plan.rows.iter().map(cells).collect();
-    let widest = |index: usize| {
-        let cells = rows.iter().map(|row| row[index].as_str()).chain([headers[index]]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+/// The rows, what tells them apart and what they take; and what all of them share, in words, which has no column.
+fn table(plan: &Plan) -> (Sheet, Vec<String>) {
+    let names: Vec<RowNames> = plan
+        .rows
+        .iter()
+        .map(|row| RowNames { label: &row.row, name: row.name.as_deref(), settings: &row.settings })
+        .collect();
+    let identity = Identity::of(&plan.settings, &names);
+    let shared = shared(plan.rows.iter().map(|row| row.changes.as_slice()));
+    let text = |change: &Change| format!("{} = {}", short(&change.key), change.value);
+    let other = |row: &PlannedRow| {
+        let own = row.changes.iter().filter(|change| !shared.contains(change));
+        own.filter(|change| !identity.is_column(&change.key)).map(text).collect::<Vec<_>>().join(", ")
     };
-    // What columns of numbers leave to the two columns of text.
-    let left = |numbers: Range<usize>| {
-        let taken: usize = numbers.map(|index| widest(index) + GAP).sum();
-        usize::from(width).saturating_sub(taken + GAP + PADDING)
+    let with_other = plan.rows.iter().any(|row| !other(row).is_empty());
+    let rows: Vec<[String; 6]> = plan.rows.iter().map(cells).collect();
+    // How much is done is a column of any plan.
+    let is_constant = |at: usize| at > 0 && rows.len() > 1 && rows.iter().all(|row| row[at] == rows[0][at]);
+    let (constant, shown): (Vec<usize>, Vec<usize>) = (0..NUMBERS.len()).partition(|&at| is_constant(at));
+    let mut headings: Vec<Heading> = identity.headings().collect();
+    headings.extend(with_other.then(|| Heading { wraps: true, ..Heading::words("what changes") }));
+    let keys = headings.len();
+    headings.extend(shown.iter().map(|&at| Heading::numbers(NUMBERS[at])));
+    let line = |(index, row): (usize, &PlannedRow)| {
+        let mut cells: Vec<Text> = identity.cells(&names[index]).collect();
+        cells.extend(with_other.then(|| Text::plain(other(row))));
+        cells.extend(shown.iter().map(|&at| Text::plain(rows[index][at].as_str())));
+        Line { cells, ..Line::default() }
     };
-    let share = |left| shares(left, [widest(0), widest(7)]);
-    let with_disk = left(1..7);
-    let wide = width >= WIDE && share(with_disk).iter().sum::<usize>() <= with_disk;
-    let [label, changes] = share(if wide { with_disk } else { left(1..6) });
-    let shown = |index: usize| wide || index != 6;
-    table.set_header(headers.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(_, name)| *name));
-    for mut row in rows {
-        row[0] = wrap(&row[0], ",", label);
-        row[7] = wrap(&row[7], ", ", changes);
-        let cells = row.into_iter().enumerate().filter(|(index, _)| shown(*index));
-        table.add_row(cells.map(|(_, cell)| cell));
-    }
-    let last = if wide { 7 } else { 6 };
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, PADDING as u16));
-        column.set_constraint(ColumnConstraint::ContentWidth);
-        if (1..last).contains(&index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
+    let lines = plan.rows.iter().enumerate().map(line).collect();
+    let constants = constant.iter().map(|&at| format!("{} {}", NUMBERS[at], rows[0][at]));
+    let constants = constants.chain(shared.into_iter().map(text)).collect();
+    (Sheet { title: String::new(), headings, keys, lines }, constants)
 }
 
-/// How label and changes share `left` columns, by what they would like to have. Each gets [`LEAST`] at any rate, so
-/// that a table in too narrow a terminal is wide rather than long.
-fn shares(left: usize, [label, changes]: [usize; 2]) -> [usize; 2] {
-    if label + changes <= left {
-        return [label, changes];
-    }
-    let least = |wanted: usize| wanted.min(LEAST);
-    let label = label.min((left / 2).max(left.saturating_sub(changes))).max(least(label));
-    [label, changes.min(left.saturating_sub(label)).max(least(changes))]
-}
-
-/// Breaks `text` behind separators into lines of `width` characters, and inside a part only where it is longer:
-/// there at a blank or an equals sign, if it has one.
-fn wrap(text: &str, separator: &str, width: usize) -> String {
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for part in text.split_inclusive(separator) {
-        let length = |text: &str| text.trim_end().chars().count();
-        if !line.is_empty() && length(&(line.clone() + part)) > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        line += part;
-        while length(&line) > width {
-            let end = line.char_indices().nth(width).map_or(line.len(), |(end, _)| end);
-            let end = line[..end].rfind([' ', '=']).map_or(end, |at| at + 1);
-            let rest = line.split_off(end);
-            lines.push(std::mem::replace(&mut line, rest));
-        }
-    }
-    lines.push(line);
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
-}
-
-fn cells(row: &PlannedRow) -> [String; 8] {
+/// The texts of [`NUMBERS`].
+fn cells(row: &PlannedRow) -> [String; 6] {
     let price = &row.price;
     let count = |state| row.states.get(&state).copied().unwrap_or(0);
     let done = match count(StateKind::Unknown) {
@@ -113,22 +81,18 @@ fn cells(row: &PlannedRow) -> [String; 8] {
     let bound = if price.bound { "≤ " } else { "" };
     let estimated = if price.assumed { "~" } else { "" };
     let memory_mark = if price.memory_measured { "" } else { "~" };
-    let changes: Vec<String> =
-        row.changes.iter().map(|change| format!("{} = {}", short(&change.key), change.value)).collect();
     let time = match (price.seconds_after(0), &price.probe_failure) {
         (Some(seconds), _) => duration(seconds),
         (None, Some(_)) => "!".to_string(),
         (None, None) => "?".to_string(),
     };
     [
-        row.row.clone(),
         done,
         format!("{bound}{}", thousands(price.parameters)),
         format!("{estimated}{}", scientific(price.training_flops)),
         format!("{memory_mark}{}", bytes(price.memory_bytes)),
         time,
         bytes(price.disk_bytes),
-        changes.join(", "),
     ]
 }
 
@@ -272,7 +236,8 @@ fn explanation(trial: &PlannedTrial) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::plan::{Change, Price, Totals};
+    use crate::results::varied::VariedSetting;
+    use crate::sweep::plan::{Price, Totals};
     use crate::train::memory_estimate::MemoryEstimate;
 
     fn price() -> Price {
@@ -303,24 +268,26 @@ mod tests {
         }
     }
 
-    /// A row whose label is made of its changes, as factors make them.
-    fn row(changes: &[(&str, &str)]) -> PlannedRow {
-        let parts: Vec<String> = changes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    /// A row whose label is made of its changes, as factors make them; a named row of one change.
+    fn row(name: Option<&str>, settings: &[(&str, &str)]) -> PlannedRow {
+        let parts: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let change =
             |(key, value): &(&str, &str)| Change { key: format!("model.{key}"), value: value.to_string() };
+        let setting = |(key, value): &(&str, &str)| (format!("model.{key}"), serde_json::Value::from(*value));
         PlannedRow {
-            row: parts.join(","),
+            row: name.map_or(parts.join(","), String::from),
+            name: name.map(String::from),
+            settings: settings.iter().map(setting).collect(),
             group: None,
             paper: None,
             seeds: vec![1],
             states: BTreeMap::new(),
-            changes: changes.iter().map(change).collect(),
+            changes: settings.iter().map(change).collect(),
             price: price(),
         }
     }
 
-    #[test]
-    fn long_labels_and_changes_are_broken_and_the_table_keeps_its_width() {
+    fn plan(rows: Vec<PlannedRow>, columns: &[&str]) -> Plan {
         let totals = Totals {
             trials: 2,
             finished: 0,
@@ -333,48 +300,70 @@ mod tests {
             disk_bytes_left: 0.0,
             disk_free_bytes: None,
         };
-        let long =
-            [("attention_dropout", "0.123456"), ("learned_positions", "128"), ("position", "\"learned\"")];
-        let rows = vec![row(&[("heads", "1")]), row(&long)];
-        let plan = Plan { rows, trials: Vec::new(), totals, unprepared: Vec::new() };
-        for width in [80, 100, 140, 200] {
-            let table = table(&plan, width).trim_fmt();
-            let widest = table.lines().map(|line| line.chars().count()).max().unwrap();
-            assert!(widest <= usize::from(width).max(100), "{widest} of {width}:\n{table}");
-            assert!(table.lines().count() <= 9, "{width}:\n{table}");
+        let setting = |key: &&str| VariedSetting {
+            key: format!("model.{key}"),
+            name: key.to_string(),
+            numeric: false,
+            is_column: true,
+        };
+        let settings = columns.iter().map(setting).collect();
+        Plan { rows, trials: Vec::new(), totals, unprepared: Vec::new(), settings }
+    }
+
+    fn shown(plan: &Plan, width: u16) -> String {
+        let text = render(plan, width);
+        text.split("\n\n2 rows").next().unwrap().to_string()
+    }
+
+    #[test]
+    fn settings_that_vary_are_columns_and_what_all_rows_take_is_told_once() {
+        let keys = ["attention_dropout", "learned_positions", "position"];
+        let one = row(None, &[(keys[0], "0.0"), (keys[1], "64"), (keys[2], "learned"), ("d_ff", "64")]);
+        let two =
+            row(None, &[(keys[0], "0.123456"), (keys[1], "128"), (keys[2], "learned2"), ("d_ff", "64")]);
+        let plan = plan(vec![one, two], &keys);
+        let rule = "─".repeat(37);
+        assert_eq!(
+            shown(&plan, 80).lines().collect::<Vec<_>>(),
+            [
+                "attention_  learned_   position  done",
+                "dropout     positions",
+                &rule,
+                "0.0         64         learned    0/1",
+                "0.123456    128        learned2   0/1",
+                &rule,
+                "in every row: parameters ≤ 2,670,976, FLOPs ~9.9e12, memory ~668 MiB, time ?,",
+                "disk 71.5 MiB, d_ff = 64",
+            ]
+        );
+    }
+
+    #[test]
+    fn named_rows_show_what_changes_and_nothing_is_left_out_of_a_narrow_plan() {
+        let base = row(Some("base"), &[]);
+        let mut wide = row(Some("wide"), &[("d_ff", "4096"), ("position", "\"learned\"")]);
+        wide.price = Price {
+            parameters: 9_999_999,
+            training_flops: 1e13,
+            memory_bytes: 9e8,
+            disk_bytes: 9e7,
+            ..price()
+        };
+        let plan = plan(vec![base, wide], &[]);
+        let text = shown(&plan, 120);
+        assert!(text.starts_with("row   what "), "{text}");
+        assert!(text.contains("d_ff = 4096, position = \"learned\"   0/1  ≤ 9,999,999"), "{text}");
+        for width in [20, 40, 60, 80] {
+            let text = shown(&plan, width);
+            for word in
+                ["base", "wide", "position", "\"learned\"", "9,999,999", "2,670,976", "disk", "85.8", "858"]
+            {
+                assert!(text.contains(word), "{word} in {width}:\n{text}");
+            }
             assert!(
-                width < 140 || table.contains("learned_positions = 128"),
-                "a setting stays whole:\n{table}"
+                width < 40 || text.lines().all(|line| line.chars().count() <= usize::from(width)),
+                "{text}"
             );
-            assert!(table.contains("attention_dropout="), "{table}");
-        }
-    }
-
-    #[test]
-    fn label_and_changes_share_what_is_left() {
-        for (left, wanted, expected) in [
-            (80, [30, 40], [30, 40]),
-            (60, [50, 60], [30, 30]),
-            (60, [10, 90], [10, 50]),
-            (60, [90, 10], [50, 10]),
-            (20, [90, 90], [LEAST, LEAST]),
-            (0, [5, 12], [5, 12]),
-        ] {
-            assert_eq!(shares(left, wanted), expected, "{wanted:?} in {left}");
-        }
-    }
-
-    #[test]
-    fn lines_break_behind_separators_before_they_break_elsewhere() {
-        for (text, separator, width, expected) in [
-            ("a = 1, b = 2, c = 3", ", ", 13, "a = 1, b = 2,\nc = 3"),
-            ("one,two,three", ",", 8, "one,two,\nthree"),
-            ("abcdefgh,i", ",", 3, "abc\ndef\ngh,\ni"),
-            ("long_name = 12, b = 2", ", ", 11, "long_name =\n12, b = 2"),
-            ("äöü", ",", 2, "äö\nü"),
-            ("", ",", 5, ""),
-        ] {
-            assert_eq!(wrap(text, separator, width), expected, "{text} in {width}");
         }
     }
 }

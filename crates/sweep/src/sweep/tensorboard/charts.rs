@@ -6,8 +6,8 @@ use crate::sweep::trial::{Trial, tasks};
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
-/// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last one first: what tables show
-/// comes in their order, the rest behind it.
+/// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last chart with a band first: what tables
+/// show comes in their order, the rest behind it.
 pub fn charted(metrics: &[Metric]) -> Vec<(String, String)> {
     let charted = on_sets(metrics, |metric| metric.charted).into_iter();
     let (usual, others): (Vec<_>, Vec<_>) = charted.partition(|(metric, set)| metric.usual.contains(set));
@@ -39,32 +39,35 @@ pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
     trial.group.as_deref().map_or_else(|| groups(trials), |group| vec![group])
 }
 
+/// Whether some row has several seeds. Where none has, there are no means: the mean of one value would stand beside it
+/// as a second run.
+pub fn has_means(trials: &[Trial]) -> bool {
+    let mut seen = BTreeSet::new();
+    !trials.iter().all(|trial| seen.insert(trial.row.as_str()))
+}
+
 /// The page.
 pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
     let charted = charted(&of_tasks(metrics, &tasks(trials)));
-    let seeds: BTreeSet<u64> = trials.iter().map(|trial| trial.seed).collect();
     let of_group = |group: &str| {
         let chart = |(metric, title): &(String, String)| {
-            let curves = match seeds.len() {
-                1 => Curves::Tags(format!("^{}$", regex::escape(&tag(group, metric, "mean")))),
-                _ => Curves::Band {
-                    value: tag(group, metric, "mean"),
-                    lower: tag(group, metric, "lower"),
-                    upper: tag(group, metric, "upper"),
-                },
-            };
-            Chart { title: title.clone(), curves }
+            let [value, lower, upper] = ["mean", "lower", "upper"].map(|curve| tag(group, metric, curve));
+            Chart { title: title.clone(), curves: Curves::Band { value, lower, upper } }
         };
-        let kind = if seeds.len() == 1 { "" } else { ": mean ± standard deviation over seeds" };
         let name = if group == ALL { ALL.to_string() } else { format!("group {group}") };
-        Category { title: format!("{name}{kind}"), charts: charted.iter().map(chart).collect() }
+        let title = format!("{name}: mean ± standard deviation over seeds");
+        Category { title, charts: charted.iter().map(chart).collect() }
     };
-    let every = charted.iter().map(|(metric, title)| Chart {
+    // Charts of this kind are shown in their order.
+    let every = charted.iter().rev().map(|(metric, title)| Chart {
         title: title.clone(),
         curves: Curves::Tags(format!("^{}$", regex::escape(metric))),
     });
-    let every = Category { title: "every seed".to_string(), charts: every.collect() };
-    groups(trials).into_iter().map(of_group).chain([every]).collect()
+    let means = has_means(trials);
+    let title = if means { "every seed" } else { "every row" };
+    let every = Category { title: title.to_string(), charts: every.collect() };
+    let groups = if means { groups(trials) } else { Vec::new() };
+    groups.into_iter().map(of_group).chain([every]).collect()
 }
 
 #[cfg(test)]
@@ -108,15 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn with_one_seed_there_is_no_band_and_patterns_match_their_tags_alone() {
-        let trials = trials(
-            "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n",
-        );
-        let layout = layout(&METRICS, &trials);
-        assert_eq!(layout[0].title, "all rows");
-        let Curves::Tags(pattern) = &layout[0].charts[4].curves else { panic!("{layout:?}") };
+    fn with_one_seed_there_are_no_means_and_patterns_match_their_tags_alone() {
+        let rows = "[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n";
+        let one = trials(&format!("seeds = [1]\n{rows}"));
+        let layout = layout(&METRICS, &one);
+        let titles: Vec<&str> = layout.iter().map(|category| category.title.as_str()).collect();
+        assert_eq!(titles, ["every row"]);
+        let Curves::Tags(pattern) = &layout[0].charts[0].curves else { panic!("{layout:?}") };
         let pattern = regex::Regex::new(pattern).unwrap();
-        assert!(pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
-        assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "upper")));
+        assert!(pattern.is_match("dev/perplexity"));
+        assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
+        assert!(!has_means(&one) && has_means(&trials(&format!("seeds = [1, 2]\n{rows}"))));
     }
 }

@@ -1,9 +1,11 @@
-//! The columns of TensorBoard's HParams page: the settings that vary, and the scores.
+//! The columns of TensorBoard's HParams page: the settings that vary, and the scores. No two rows of a sweep have the same
+//! settings, so a column of their labels would only repeat these, in words that overprint the parallel coordinates.
 
 use crate::experiment::settings;
 use crate::results::metric::{BEST, Metric, final_tag, of_tasks, on_sets};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::{Trial, tasks};
+use crate::sweep::varied::varied;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
 
@@ -11,9 +13,15 @@ use std::collections::BTreeSet;
 pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
     let drawn = drawn_keys(spec);
     let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
+    let by_row: Vec<&Trial> =
+        trials.chunk_by(|one, next| one.row == next.row).map(|seeds| &seeds[0]).collect();
+    let (varying, _) = varied(&by_row);
     let keys: BTreeSet<&String> = all.iter().flat_map(|settings| settings.keys()).collect();
-    let rows = trials.iter().map(|trial| HParamValue::Text(trial.row.clone()));
-    let mut hparams = vec![HParamColumn::from_values("row", rows)];
+    // Those that the sweep states come first, in its order and as its table calls them.
+    let place = |key: &String| varying.iter().position(|setting| setting.key == *key).unwrap_or(usize::MAX);
+    let mut keys: Vec<&String> = keys.into_iter().collect();
+    keys.sort_by_key(|key| place(key));
+    let mut hparams = Vec::new();
     // Widths that follow from the number of heads would only fill the page.
     let stated = |key: &str| match key {
         "model.d_k" => trials.iter().any(|trial| trial.experiment.model.d_k.is_some()),
@@ -23,6 +31,9 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
     for key in keys.into_iter().filter(|key| stated(key.as_str())) {
         let values = all.iter().filter_map(|settings| settings.get(key)).cloned();
         let mut column = HParamColumn::from_values(key.clone(), values);
+        if let Some(setting) = varying.get(place(key)) {
+            column.title = setting.name.clone();
+        }
         if drawn.contains(key) {
             column.domain = interval(column.domain);
         }
@@ -75,7 +86,7 @@ mod tests {
     use super::*;
     use crate::results::examples::with_chrf;
     use crate::results::metric::METRICS;
-    use HParamValue::{Number, Text};
+    use HParamValue::Number;
     use std::path::Path;
 
     fn of(metrics: &[Metric], sweep: &str) -> ExperimentSummary {
@@ -110,14 +121,15 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_the_row_and_the_settings_that_vary() {
+    fn columns_are_the_settings_that_vary_called_as_in_the_table() {
         let found = columns(
             "seeds = [1]\n[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"deep\"\nset = { \"model.layers\" = 3, \"training.clip_norm\" = 1.0 }\n",
         );
         let names: Vec<&str> = found.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(names, ["row", "model.layers", "training.clip_norm"]);
-        assert_eq!(found[0].domain, HParamDomain::Discrete(vec![Text("base".into()), Text("deep".into())]));
-        assert_eq!(found[1].domain, HParamDomain::Discrete(vec![Number(2.0), Number(3.0)]));
+        assert_eq!(names, ["model.layers", "training.clip_norm"]);
+        let titles: Vec<&str> = found.iter().map(|column| column.title.as_str()).collect();
+        assert_eq!(titles, ["layers", "clip_norm"]);
+        assert_eq!(found[0].domain, HParamDomain::Discrete(vec![Number(2.0), Number(3.0)]));
         assert!(found.iter().all(|column| column.differs));
     }
 

@@ -19,6 +19,7 @@ use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::print_message;
 use crate::telemetry::tensorboard_file::EventWriter;
+use mean_directory::remove_mean;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,6 +60,10 @@ impl<'a> SweepView<'a> {
             Ok(Root { events, ended: None })
         };
         let root = warn_on_error(begin());
+        // Earlier versions wrote the mean of one seed, too.
+        if !charts::has_means(trials) {
+            warn_on_error(trials.iter().try_for_each(|trial| remove_mean(&sweep_dir.join(&trial.row))));
+        }
         SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 

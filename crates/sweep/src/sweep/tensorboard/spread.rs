@@ -1,6 +1,6 @@
 //! A row's mean over its seeds, with one standard deviation to both sides, as a run of TensorBoard's.
 
-use super::charts::{charted, groups_of, tag};
+use super::charts::{charted, groups_of, has_means, tag};
 use super::mean_directory::MEAN;
 use crate::error::Result;
 use crate::results::metric::METRICS;
@@ -13,11 +13,14 @@ use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes the row's mean anew from its finished seeds; nothing if there is none.
+/// Writes the row's mean anew from its finished seeds; nothing if there is none, or the sweep has means of no row.
 ///
 /// # Errors
 /// If the curves of a seed are not as recorded, or a file cannot be read or written.
 pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
+    if !has_means(trials) {
+        return Ok(());
+    }
     let seeds: Vec<&Trial> = trials.iter().filter(|trial| trial.row == row).collect();
     let mut curves = Vec::new();
     for trial in &seeds {
@@ -32,7 +35,7 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
     let (groups, charted) = (groups_of(first, trials), charted(&METRICS));
     let mut events = EventWriter::create(&sweep_dir.join(row).join(MEAN))?;
     for (step, metric, summary) in means(&curves) {
-        // The mean of one would only hide its seed.
+        // The mean of one would only hide its seed: it is for the charts of its group alone.
         if seeds.len() > 1 {
             events.scalar(&metric, step, summary.mean)?;
         }

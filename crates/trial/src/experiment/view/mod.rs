@@ -15,14 +15,13 @@ use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;
-use crate::telemetry::hparams::{HParam, HParamValue, Outcome, Session};
+use crate::telemetry::hparams::{HParam, Outcome, Session};
 use crate::telemetry::{METRICS_FILE, metrics_log, recorded_events};
 use std::path::Path;
 
 /// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
 /// configuration form a group.
 pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f64) -> Result<Session> {
-    let row = HParam { name: "row".into(), value: HParamValue::Text(label.to_string()) };
     let settings = settings(experiment).into_iter().map(|(name, value)| HParam { name, value });
     let mut texts =
         vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
@@ -31,7 +30,7 @@ pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f6
     }
     // Labels are for people and may repeat in other sweeps; the hash tells them apart.
     let group = format!("{label} {}", &configuration_hash(experiment)[..8]);
-    Ok(Session { hparams: [row].into_iter().chain(settings).collect(), group, started, texts })
+    Ok(Session { hparams: settings.collect(), group, started, texts })
 }
 
 /// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.

@@ -1,10 +1,13 @@
 //! Pictures of a trained model, drawn from what its run directory holds.
 
 use crate::error::Result;
-use crate::figures::{Heatmap, Image, Matrix, Png, heatmap, image};
-use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
+use crate::figures::{Heatmaps, Image, Matrix, Png, Svg, heatmaps, image};
+use crate::results::attention_file::{Attention, AttentionMap, Layer, Sentence};
 use crate::results::positions_file::Positions;
 use std::path::Path;
+
+/// Tags of pictures begin so: TensorBoard orders cards by tag, and scalars (`best/…` to `train/…`) come before.
+const GROUP: &str = "view:";
 
 /// Every picture with its tag.
 pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
@@ -12,13 +15,14 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
     if let Some(attention) = Attention::load(run_dir)? {
         let several = attention.sentences.len() > 1;
         for (number, sentence) in (1..).zip(&attention.sentences) {
-            for map in &sentence.maps {
-                let AttentionMap { kind, layer, head, .. } = map;
-                let mut tag = format!("attention {}/layer {layer} head {head}", name(*kind));
+            for layer in sentence.layers() {
+                let mut tag = format!("{GROUP} {} attention/layer {}", layer.kind.name(), layer.layer);
                 if several {
                     tag += &format!(" sentence {number}");
                 }
-                pictures.extend(draw(sentence, map)?.map(|picture| (tag, picture)));
+                if let Some(drawn) = heads(sentence, &layer) {
+                    pictures.push((tag, drawn.to_png(1.0)?));
+                }
             }
         }
     }
@@ -33,7 +37,7 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
             values: &vectors,
             range: (-largest, largest),
         };
-        pictures.push(("positions/encodings".to_string(), image(&encodings).to_png(1.0)?));
+        pictures.push((format!("{GROUP} positions/encodings"), image(&encodings).to_png(1.0)?));
         let similarity: Vec<Vec<f32>> = positions
             .similarity()
             .iter()
@@ -47,37 +51,53 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
                 values: &values,
                 range: (-1.0, 1.0),
             };
-            pictures.push(("positions/similarity".to_string(), image(&similarity).to_png(1.0)?));
+            pictures.push((format!("{GROUP} positions/similarity"), image(&similarity).to_png(1.0)?));
         }
     }
     Ok(pictures)
 }
 
-/// One head's map, with the tokens at its sides.
-fn draw(sentence: &Sentence, map: &AttentionMap) -> Result<Option<Png>> {
-    let Some(values) = Matrix::of_rows(&map.weights) else { return Ok(None) };
-    let (rows, columns) = map.kind.tokens(sentence);
-    let (who, whom) = match map.kind {
-        AttentionKind::Encoder => ("source", "source"),
-        AttentionKind::Decoder => ("translation", "translation"),
-        AttentionKind::Cross => ("translation", "source"),
-    };
-    let title = format!("{}, layer {}, head {}", name(map.kind), map.layer, map.head);
-    heatmap(&Heatmap {
-        title: &title,
-        rows: (&format!("{who} looks"), rows),
-        columns: (&format!("at {whom}"), columns),
-        values: &values,
-    })
-    .to_png(1.0)
-    .map(Some)
+/// The heads of a layer side by side, with the tokens at their sides; none if a map is no matrix.
+pub fn heads(sentence: &Sentence, layer: &Layer) -> Option<Svg> {
+    let map = |map: &&AttentionMap| Some((format!("head {}", map.head), Matrix::of_rows(&map.weights)?));
+    let maps: Vec<(String, Matrix)> = layer.heads.iter().map(map).collect::<Option<_>>()?;
+    let (rows, columns) = layer.kind.tokens(sentence);
+    let (query, key) = layer.kind.axes();
+    Some(heatmaps(&Heatmaps {
+        title: &format!("{} attention, layer {}", layer.kind.name(), layer.layer),
+        rows: (query, rows),
+        columns: (key, columns),
+        maps: &maps,
+    }))
 }
 
-/// As the paper calls it (§3.2.3).
-fn name(kind: AttentionKind) -> &'static str {
-    match kind {
-        AttentionKind::Encoder => "encoder",
-        AttentionKind::Decoder => "decoder",
-        AttentionKind::Cross => "encoder-decoder",
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::attention_file::AttentionKind;
+
+    #[test]
+    fn a_layer_is_one_picture_of_all_its_heads_and_pictures_stand_behind_scalars() {
+        let tokens = |words: &str| words.split(' ').map(String::from).collect::<Vec<_>>();
+        let map = |kind, layer, head| {
+            let rows = if kind == AttentionKind::Encoder { 2 } else { 3 };
+            AttentionMap::new(kind, layer, head, &vec![vec![0.5, 0.5]; rows])
+        };
+        let (encoder, cross) = (AttentionKind::Encoder, AttentionKind::Cross);
+        let maps = vec![map(encoder, 1, 1), map(encoder, 1, 2), map(encoder, 2, 2), map(cross, 1, 1)];
+        let sentence = Sentence { source: tokens("dogs </s>"), target: tokens("<s> Hunde laufen"), maps };
+        let text = heads(&sentence, &sentence.layers()[0]).unwrap().inline();
+        for words in
+            ["encoder attention, layer 1", "head 1", "head 2", "rows: query (source); columns: key (source)"]
+        {
+            assert_eq!(text.matches(&format!(">{words}<")).count(), 1, "{words}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        Attention::new(vec![sentence]).save(folder.path()).unwrap();
+        let tags: Vec<String> = pictures(folder.path()).unwrap().into_iter().map(|(tag, _)| tag).collect();
+        let expected =
+            ["encoder attention/layer 1", "encoder attention/layer 2", "encoder-decoder attention/layer 1"];
+        assert_eq!(tags, expected.map(|tag| format!("view: {tag}")));
+        assert!(tags.iter().all(|tag| tag.as_str() > "train/loss"));
     }
 }

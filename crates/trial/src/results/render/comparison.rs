@@ -51,7 +51,7 @@ fn configuration(found: &SystemComparison) -> Sheet {
         lines.push(Line { cells: cells(["none".into(), String::new(), String::new()]), ..Line::default() });
     }
     let headings = ["setting that differs", "A", "B"].map(Heading::words).to_vec();
-    Sheet { title: String::new(), headings, lines }
+    Sheet { title: String::new(), headings, keys: 1, lines }
 }
 
 fn scores(found: &SystemComparison) -> Sheet {
@@ -79,7 +79,7 @@ fn scores(found: &SystemComparison) -> Sheet {
         ];
         Line { cells: cells.map(Text::plain).to_vec(), ..Line::default() }
     };
-    Sheet { title: String::new(), headings, lines: found.scores.iter().map(line).collect() }
+    Sheet { title: String::new(), headings, keys: 1, lines: found.scores.iter().map(line).collect() }
 }
 
 fn notes(found: &SystemComparison) -> Vec<Note> {
@@ -124,6 +124,7 @@ fn by_length(found: &SystemComparison, side: &str, buckets: &[Bucket]) -> Sheet 
             found.split
         ),
         headings,
+        keys: 1,
         lines: buckets.iter().map(line).collect(),
     }
 }

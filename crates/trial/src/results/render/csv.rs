@@ -1,11 +1,14 @@
 //! Tables as CSV, at full precision.
 
 use super::super::hyperparameters::HEADINGS;
+use super::super::pivot::PivotTable;
 use super::super::sheet::changes;
 use super::super::systems::SystemTable;
 use super::super::table::{Cell, ResultTable};
 use super::super::table_layout::{Form, TABLE2_COLUMN};
+use super::super::varied;
 use crate::error::{Error, Result};
+use serde_json::Value;
 
 /// What is told of a comparison, behind the name of its column; see [`comparison`].
 const COMPARISON: [&str; 6] =
@@ -14,6 +17,11 @@ const COMPARISON: [&str; 6] =
 /// A line a row. The columns of a test are there if some row was tested.
 pub fn rows(table: &ResultTable) -> Result<String> {
     let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
+    // The columns of Table 3 have some of them.
+    let of_form = |key: &str| table.form == Form::Table3 && HEADINGS.iter().any(|heading| heading.key == key);
+    let settings: Vec<&str> =
+        table.settings.iter().map(|setting| setting.key.as_str()).filter(|key| !of_form(key)).collect();
+    header.extend(settings.iter().map(|key| key.to_string()));
     if table.form == Form::Table3 {
         header.extend(HEADINGS.iter().map(|heading| heading.key.to_string()));
     }
@@ -43,15 +51,17 @@ pub fn rows(table: &ResultTable) -> Result<String> {
             row.finished.to_string(),
             row.layout.seeds.len().to_string(),
         ];
+        record.extend(settings.iter().map(|key| setting(row.layout.settings.get(*key))));
         if table.form == Form::Table3 {
             let all = &row.layout.hyperparameters;
+            let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
             record.extend([
-                all.layers.to_string(),
+                size(all.layers.map(|layers| layers as i64)),
                 all.d_model.to_string(),
-                all.d_ff.to_string(),
-                all.heads.to_string(),
-                all.d_k.to_string(),
-                all.d_v.to_string(),
+                size(all.d_ff),
+                size(all.heads),
+                size(all.d_k),
+                size(all.d_v),
                 all.dropout.to_string(),
                 all.label_smoothing.to_string(),
                 all.steps.to_string(),
@@ -111,6 +121,31 @@ pub fn systems(table: &SystemTable) -> Result<String> {
     text(&records)
 }
 
+/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second.
+pub fn pivot(table: &PivotTable) -> Result<String> {
+    let mut header: Vec<String> = vec!["name".to_string()];
+    header.extend(table.others().iter().map(|other| other.key.clone()));
+    header.push(table.rows.key.clone());
+    for value in &table.values {
+        let heading = format!("{}={}", table.columns.key, varied::text(value.as_ref()));
+        header.extend([heading.clone(), format!("{heading} sd")]);
+    }
+    let mut records = vec![header];
+    for (panel, line) in
+        table.panels.iter().flat_map(|panel| panel.lines.iter().map(move |line| (panel, line)))
+    {
+        let mut record = vec![words(panel.name.as_deref().unwrap_or_default())];
+        record.extend(table.others().iter().map(|other| setting(panel.settings.get(&other.key))));
+        record.push(setting(line.value.as_ref()));
+        for cell in &line.cells {
+            let summary = cell.as_ref().and_then(|cell| cell.cell.summary.as_ref());
+            record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+        }
+        records.push(record);
+    }
+    text(&records)
+}
+
 fn comparison(cell: &Cell) -> [String; 6] {
     let Some(found) = &cell.comparison else { return Default::default() };
     let seeds = found.seeds.as_ref();
@@ -131,6 +166,12 @@ fn words(text: &str) -> String {
         true => format!("'{text}"),
         false => text.to_string(),
     }
+}
+
+/// A setting's value: numbers stay numbers.
+fn setting(value: Option<&Value>) -> String {
+    let text = varied::text(value);
+    if value.is_some_and(Value::is_string) { words(&text) } else { text }
 }
 
 fn number(value: Option<f64>) -> String {

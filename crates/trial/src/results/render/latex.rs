@@ -1,6 +1,6 @@
 //! Tables and notes as LaTeX with booktabs.
 
-use super::super::sheet::{Heading, Line, Note, Sheet, Text};
+use super::super::sheet::{Heading, LatexHeading, Line, Note, Sheet, Text};
 
 /// How every file begins.
 const MADE_BY: &str = "% Made by `ablate table`.";
@@ -10,34 +10,60 @@ pub fn is_own(text: &[u8]) -> bool {
     text.starts_with(MADE_BY.as_bytes())
 }
 
-/// One `table` a sheet; the notes stand below the first.
-pub fn document(sheets: &[Sheet], notes: &[Note], caption: &str) -> String {
-    let mut out = format!("{MADE_BY} Needs \\usepackage{{booktabs}}.\n");
+/// More rows than these do not stand on a page with what is above and below them.
+const MOST_ROWS: usize = 40;
+/// Characters of a column that may be broken: longer texts are.
+const WIDEST: usize = 30;
+
+/// What a document's tables are called: the caption of the first, and what its label is made of.
+pub struct Names<'a> {
+    pub caption: &'a str,
+    /// The name of the sweep: `tab:NAME`, and `tab:NAME-2` and so on for the tables after the first.
+    pub label: &'a str,
+}
+
+/// One `table` a sheet, or several where it has many rows; the notes stand below the first sheet.
+pub fn document(sheets: &[Sheet], notes: &[Note], names: &Names) -> String {
+    let mut out = format!("{MADE_BY} Needs \\usepackage{{array,booktabs,graphicx}}.\n");
+    let mut number = 0;
     for (index, sheet) in sheets.iter().enumerate() {
-        let (caption, notes) = if index == 0 { (caption, notes) } else { (sheet.title.as_str(), &[][..]) };
-        out += &float(sheet, caption, notes);
+        let (caption, notes) =
+            if index == 0 { (names.caption, notes) } else { (sheet.title.as_str(), &[][..]) };
+        let parts: Vec<&[Line]> = match sheet.lines.is_empty() {
+            true => vec![&[]],
+            false => sheet.lines.chunks(MOST_ROWS).collect(),
+        };
+        for (nth, lines) in parts.iter().enumerate() {
+            number += 1;
+            let label = names.label.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
+            let label = if number == 1 { label } else { format!("{label}-{number}") };
+            let continued = if nth == 0 { "" } else { " (continued)" };
+            let caption = format!("{}{continued}", escape(caption));
+            let notes = if nth + 1 == parts.len() { notes } else { &[] };
+            out += &float(sheet, lines, &caption, &label, notes);
+        }
     }
     out
 }
 
-fn float(sheet: &Sheet, caption: &str, notes: &[Note]) -> String {
+/// A table that is made smaller where it is wider than the text.
+fn float(sheet: &Sheet, lines: &[Line], caption: &str, label: &str, notes: &[Note]) -> String {
     let columns: String =
-        sheet.headings.iter().map(|heading| if heading.numeric { 'r' } else { 'l' }).collect();
+        sheet.headings.iter().enumerate().map(|(at, heading)| column(sheet, at, heading)).collect();
     let mut out = format!(
-        "\\begin{{table}}[tp]\n\\centering\n\\caption{{{}}}\n\\footnotesize\n\\setlength{{\\tabcolsep}}{{3pt}}\n",
-        escape(caption)
+        "\\begin{{table}}[tp]\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n\\footnotesize\n\
+         \\setlength{{\\tabcolsep}}{{3pt}}\n\\sbox2{{%\n\\begin{{tabular}}{{@{{}}{columns}@{{}}}}\n\\toprule\n"
     );
-    // Of Table 3 with spreads, the natural width is more than many papers have.
-    out += &format!("\\begin{{tabular}}{{@{{}}{columns}@{{}}}}\n\\toprule\n");
     out += &row(sheet.headings.iter().map(heading).collect());
     out += "\\midrule\n";
-    for line in &sheet.lines {
-        if line.rule {
+    for (index, line) in lines.iter().enumerate() {
+        if line.rule && index > 0 {
             out += "\\midrule\n";
         }
         out += &row(cells(line));
     }
-    out += "\\bottomrule\n\\end{tabular}\n";
+    out += "\\bottomrule\n\\end{tabular}}%\n\
+            \\ifdim\\wd2>\\linewidth\\resizebox{\\linewidth}{!}{\\usebox2}\\else\\usebox2\\fi\n";
     if !notes.is_empty() {
         let notes: Vec<String> = notes.iter().map(note).collect();
         out += &format!(
@@ -48,6 +74,18 @@ fn float(sheet: &Sheet, caption: &str, notes: &[Note]) -> String {
     out + "\\end{table}\n"
 }
 
+/// Numbers stand at the right, texts at the left; long ones are broken, at a width that holds the longest word.
+fn column(sheet: &Sheet, at: usize, heading: &Heading) -> String {
+    let texts = || sheet.lines.iter().filter_map(|line| line.cells.get(at)).map(|cell| cell.text.as_str());
+    let length = |text: &str| text.chars().count();
+    if heading.wraps && texts().any(|text| length(text) > WIDEST) {
+        let word = texts().flat_map(|text| text.split(' ')).map(length).max().unwrap_or(0);
+        let width = 0.6 * word.max(WIDEST) as f64;
+        return format!(">{{\\raggedright\\arraybackslash}}p{{{width:.1}em}}");
+    }
+    (if heading.numeric { "r" } else { "l" }).to_string()
+}
+
 fn row(cells: Vec<String>) -> String {
     // A line that begins with a bracket would be read as the option of the line break above it.
     let text = cells.join(" & ");
@@ -56,7 +94,11 @@ fn row(cells: Vec<String>) -> String {
 }
 
 fn heading(heading: &Heading) -> String {
-    heading.latex.map_or_else(|| escape(&heading.text), String::from)
+    match &heading.latex {
+        Some(LatexHeading::Source(source)) => source.to_string(),
+        Some(LatexHeading::Words(words)) => escape(words),
+        None => escape(&heading.text),
+    }
 }
 
 fn cells(line: &Line) -> Vec<String> {
@@ -81,10 +123,23 @@ fn note(Note { text, verbatim }: &Note) -> String {
         Some(verbatim) => {
             let broken: Vec<String> = verbatim.split('|').map(escape).collect();
             let bar = format!("{}\\allowbreak{{}}", escape("|"));
-            format!("{} \\texttt{{{}}}", escape(text), broken.join(&bar))
+            format!("{} \\texttt{{{}}}", breakable(&escape(text)), broken.join(&bar))
         }
-        None => escape(text),
+        None => breakable(&escape(text)),
     }
+}
+
+/// A text whose long names may be broken behind the signs that join their parts.
+fn breakable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        out.push(character);
+        if ",/".contains(character) && characters.peek().is_some_and(|next| *next != ' ') {
+            out += "\\allowbreak{}";
+        }
+    }
+    out
 }
 
 /// Text that LaTeX sets as it reads, whatever characters it holds; those without a command are shown by their code.
@@ -166,6 +221,7 @@ mod tests {
         }
         plain += rest;
         assert!(!plain.contains(['\\', '&', '%', '$', '#', '_', '{', '}', '~', '^']), "{plain}");
+        assert_eq!(breakable("a,b=1, c/d"), "a,\\allowbreak{}b=1, c/\\allowbreak{}d");
         assert_eq!(escape("ü × 中 ð\n"), "ü $\\times$ \\texttt{U+4E2D} \\texttt{U+00F0} ");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The bytes depend on the table alone, not on the terminal, the locale or the clock.
 
+mod caption;
 mod comparison;
 mod csv;
 pub mod latex;
@@ -11,7 +12,8 @@ mod text;
 pub use comparison::comparison;
 pub use text::{Screen, grid, paragraph};
 
-use super::sheet::{Note, Sheet, details, list, notes, table3};
+use super::pivot::PivotTable;
+use super::sheet::{self, Note, Sheet, details, list, table3};
 use super::systems::SystemTable;
 use super::table::ResultTable;
 use super::table_layout::Form;
@@ -23,6 +25,8 @@ pub enum Tabulated<'a> {
     Rows(&'a ResultTable),
     /// Rows of the same system side by side, as in Table 2.
     Systems(SystemTable),
+    /// The values of two settings against each other.
+    Pivot(&'a PivotTable),
 }
 
 impl<'a> Tabulated<'a> {
@@ -42,10 +46,15 @@ impl<'a> Tabulated<'a> {
         markdown::document(&self.sheets(true), &self.notes())
     }
 
-    /// LaTeX for `\input` in a paper that uses the package `booktabs`: one `table` for the rows, one for each
-    /// table of details.
+    /// LaTeX for `\input` in a paper that uses the packages `array`, `booktabs` and `graphicx`: one `table` for the rows, one
+    /// for each table of details. Each has a caption and a label, and is no wider than the text.
     pub fn latex(&self) -> String {
-        latex::document(&self.sheets(false), &self.notes(), &self.caption())
+        let (caption, label) = (self.caption(), self.label());
+        latex::document(
+            &self.sheets(false),
+            &self.notes(),
+            &latex::Names { caption: &caption, label: &label },
+        )
     }
 
     /// CSV: values at full precision, for programs. Parameters are counts, the paper's are in millions as printed.
@@ -56,6 +65,7 @@ impl<'a> Tabulated<'a> {
         match self {
             Tabulated::Rows(table) => csv::rows(table),
             Tabulated::Systems(table) => csv::systems(table),
+            Tabulated::Pivot(table) => csv::pivot(table),
         }
     }
 
@@ -67,6 +77,7 @@ impl<'a> Tabulated<'a> {
         let text = match self {
             Tabulated::Rows(table) => serde_json::to_string_pretty(table),
             Tabulated::Systems(table) => serde_json::to_string_pretty(table),
+            Tabulated::Pivot(table) => serde_json::to_string_pretty(table),
         };
         text.map(|text| text + "\n")
             .map_err(|error| Error::failed(format!("cannot write a table as JSON: {error}")))
@@ -74,14 +85,15 @@ impl<'a> Tabulated<'a> {
 
     /// Text for a terminal. What would be too wide for it in the form of Table 3 is shown as a list.
     pub fn terminal(&self, screen: Screen) -> String {
-        let mut sheets = self.sheets(true);
+        let (mut sheets, mut notes) = (self.sheets(true), self.notes());
         if let (Tabulated::Rows(table), Some(first)) = (self, sheets.first_mut())
+            && table.form == Form::Table3
             && text::natural_width(first) > usize::from(screen.width)
         {
-            *first = list(table);
+            (*first, notes) = (list(table), sheet::notes(table, Form::List));
         }
         let mut blocks: Vec<String> = sheets.iter().map(|sheet| grid(sheet, screen)).collect();
-        blocks.extend(self.notes().iter().map(|note| paragraph(note, screen)));
+        blocks.extend(notes.iter().map(|note| paragraph(note, screen)));
         blocks.join("\n")
     }
 
@@ -96,27 +108,36 @@ impl<'a> Tabulated<'a> {
                 [first].into_iter().chain(details(table)).collect()
             }
             Tabulated::Systems(table) => table.sheets(),
+            Tabulated::Pivot(table) => table.sheets(),
         }
     }
 
     /// What stands below the tables.
     pub fn notes(&self) -> Vec<Note> {
         match self {
-            Tabulated::Rows(table) => notes(table),
+            Tabulated::Rows(table) => sheet::notes(table, table.form),
             Tabulated::Systems(table) => table.notes(),
+            Tabulated::Pivot(table) => table.notes().to_vec(),
         }
     }
 
     /// What the first table shows.
     fn caption(&self) -> String {
         match self {
-            Tabulated::Rows(table) if table.form == Form::Table3 => {
-                "Variations on the Transformer, in the layout of Vaswani et al. (2017), Table 3.".to_string()
-            }
-            Tabulated::Rows(_) => "Results.".to_string(),
+            Tabulated::Rows(table) => caption::of_rows(table),
             Tabulated::Systems(_) => {
                 "BLEU and training cost, in the layout of Vaswani et al. (2017), Table 2.".to_string()
             }
+            Tabulated::Pivot(table) => caption::of_pivot(table),
+        }
+    }
+
+    /// What labels in LaTeX are made of.
+    fn label(&self) -> String {
+        match self {
+            Tabulated::Rows(table) => table.sweep.clone(),
+            Tabulated::Systems(_) => "systems".to_string(),
+            Tabulated::Pivot(table) => table.sweep.clone(),
         }
     }
 }
@@ -134,8 +155,8 @@ mod tests {
     fn table(form: Form) -> ResultTable {
         let (mut layout, results) = example();
         layout.form = form;
-        layout.rows[1].hyperparameters.heads = 1;
-        (layout.rows[1].hyperparameters.d_k, layout.rows[1].hyperparameters.d_v) = (512, 512);
+        layout.rows[1].hyperparameters.heads = Some(1);
+        (layout.rows[1].hyperparameters.d_k, layout.rows[1].hyperparameters.d_v) = (Some(512), Some(512));
         let mut table = ResultTable::new(&layout, &results).unwrap();
         table.rows[1].cells[3].comparison = Some(Comparison {
             base: "base".into(),
@@ -229,6 +250,30 @@ mod tests {
             "own,,\"position=none, label_smoothing=0.0\",0,3,,,,,,,,,,,,,,,,,,,,",
         ];
         holds(&text, &lines);
+    }
+
+    #[test]
+    fn a_score_of_0_has_no_mark() {
+        let mut table = table(Form::List);
+        let text = |table: &ResultTable| Tabulated::of(table).unwrap().markdown();
+        assert!(text(&table).contains("| 24.50\\* |"), "{}", text(&table));
+        table.rows[1].cells[3].summary = super::super::summary::Summary::of(&[0.0]);
+        let zero = text(&table);
+        assert!(zero.contains("| 0.00 |") && !zero.contains("0.0400\\*"), "{zero}");
+    }
+
+    #[test]
+    fn what_a_blank_cell_means_is_said_where_there_is_one() {
+        let mut table = table(Form::Table3);
+        let said = |table: &ResultTable, width| {
+            let text = Tabulated::of(table).unwrap().terminal(Screen { width, bold: false });
+            text.contains("A blank cell is as in the base row, base.")
+        };
+        assert!(said(&table, 140));
+        // A list has none, and without a base row every cell is filled.
+        assert!(!said(&table, 80));
+        table.base = None;
+        assert!(!said(&table, 140));
     }
 
     #[test]

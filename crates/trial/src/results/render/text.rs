@@ -1,6 +1,6 @@
 //! Tables and notes as lines of text for a terminal.
 
-use super::super::sheet::{Line, Note, Sheet};
+use super::super::sheet::{Heading, Line, Note, Sheet, Text};
 use crate::printable;
 
 /// What a text is written for.
@@ -19,22 +19,28 @@ const NARROWEST: usize = 12;
 
 /// A heading of so many characters stands in one line.
 const SHORT: usize = 10;
+/// Stands above the further columns of a table that was broken.
+const CONTINUED: &str = "The same lines, further columns";
 
 /// The columns that a sheet takes if nothing wraps.
 pub fn natural_width(sheet: &Sheet) -> usize {
-    let widths = widths(sheet);
-    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+    total(&widths(sheet))
 }
 
-/// A table, wider than the screen only if the columns that do not wrap are.
+/// A table: wider than the screen only if a single column is. What does not fit beside the other columns stands in a
+/// further table below, with the columns that tell the lines apart.
 pub fn grid(sheet: &Sheet, screen: Screen) -> String {
-    let sheet = &printed(sheet);
+    let parts = broken(printed(sheet), usize::from(screen.width));
+    parts.iter().map(|part| unbroken(part, screen)).collect::<Vec<_>>().join("\n")
+}
+
+fn unbroken(sheet: &Sheet, screen: Screen) -> String {
     let mut widths = widths(sheet);
-    let excess = natural_width(sheet).saturating_sub(usize::from(screen.width));
+    let excess = total(&widths).saturating_sub(usize::from(screen.width));
     if let Some(wraps) = sheet.headings.iter().position(|heading| heading.wraps) {
-        widths[wraps] = widths[wraps].saturating_sub(excess).max(NARROWEST.min(widths[wraps]));
+        widths[wraps] = widths[wraps].saturating_sub(excess).max(narrowest(sheet, wraps));
     }
-    let rule = "─".repeat(widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)) + "\n";
+    let rule = "─".repeat(total(&widths)) + "\n";
     let mut out = String::new();
     if !sheet.title.is_empty() {
         out += &format!("{}\n", sheet.title);
@@ -47,18 +53,17 @@ pub fn grid(sheet: &Sheet, screen: Screen) -> String {
         if line.rule {
             out += &rule;
         }
-        let wrapped = |(index, cell): (usize, &super::super::sheet::Text)| {
-            let text = if sheet.headings[index].wraps {
-                wrap(&cell.text, widths[index])
-            } else {
-                vec![cell.text.clone()]
+        let wrapped = |(index, cell): (usize, &Text)| {
+            let text = match sheet.headings[index].wraps {
+                true => wrap(&cell.text, widths[index], LongWord::Whole),
+                false => vec![cell.text.clone()],
             };
             (text, cell.bold)
         };
         let mut cells: Vec<(Vec<String>, bool)> = line.cells.iter().enumerate().map(wrapped).collect();
         let mut own = widths.clone();
         if let Some((first, count, text)) = &line.across {
-            let whole = own[*first..first + count].iter().sum::<usize>() + GAP.len() * (count - 1);
+            let whole = total(&own[*first..first + count]);
             cells.splice(*first..first + count, [(vec![text.clone()], false)]);
             own.splice(*first..first + count, [whole]);
         }
@@ -67,10 +72,76 @@ pub fn grid(sheet: &Sheet, screen: Screen) -> String {
     out + &rule
 }
 
+/// The sheet in parts of at most `width`, if it is wider. Each part begins with the columns that tell the lines apart; if
+/// these leave too little room, with the number of the line.
+fn broken(mut sheet: Sheet, width: usize) -> Vec<Sheet> {
+    let least = |sheet: &Sheet| -> Vec<usize> {
+        let narrow = |(index, width): (usize, usize)| {
+            if sheet.headings[index].wraps { narrowest(sheet, index) } else { width }
+        };
+        widths(sheet).into_iter().enumerate().map(narrow).collect()
+    };
+    if total(&least(&sheet)) <= width {
+        return vec![sheet];
+    }
+    for line in &mut sheet.lines {
+        if let Some((first, _, text)) = line.across.take() {
+            line.cells[first].text = text;
+        }
+    }
+    if total(&least(&sheet)[..sheet.keys]) > width / 2 {
+        sheet.headings.insert(0, Heading::numbers("#"));
+        for (index, line) in sheet.lines.iter_mut().enumerate() {
+            line.cells.insert(0, Text::plain((index + 1).to_string()));
+        }
+        sheet.keys = 1;
+    }
+    let widths = least(&sheet);
+    let keys: Vec<usize> = (0..sheet.keys).collect();
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    for column in sheet.keys..sheet.headings.len() {
+        let with =
+            |part: &[usize]| total(&part.iter().chain([&column]).map(|&at| widths[at]).collect::<Vec<_>>());
+        match parts.last_mut() {
+            Some(part) if with(part) <= width => part.push(column),
+            _ => parts.push(keys.iter().copied().chain([column]).collect()),
+        }
+    }
+    let part = |(nth, columns): (usize, Vec<usize>)| Sheet {
+        title: if nth == 0 { sheet.title.clone() } else { CONTINUED.to_string() },
+        headings: columns.iter().map(|&column| sheet.headings[column].clone()).collect(),
+        keys: sheet.keys,
+        lines: sheet
+            .lines
+            .iter()
+            .map(|line| Line {
+                rule: line.rule,
+                cells: columns.iter().map(|&column| line.cells[column].clone()).collect(),
+                across: None,
+            })
+            .collect(),
+    };
+    parts.into_iter().enumerate().map(part).collect()
+}
+
+/// Columns beside each other with the gaps between them.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+/// The least that a column which wraps is left with: no word of it is broken.
+fn narrowest(sheet: &Sheet, column: usize) -> usize {
+    let heading = heading_lines(&sheet.headings[column].text);
+    let cells = sheet.lines.iter().flat_map(|line| line.cells[column].text.split(' '));
+    let longest = heading.iter().map(String::as_str).chain(cells).map(|word| word.chars().count()).max();
+    let natural = sheet.lines.iter().map(|line| line.cells[column].text.chars().count()).max().unwrap_or(0);
+    longest.unwrap_or(0).max(NARROWEST.min(natural))
+}
+
 /// The sheet with control characters shown: labels and groups are the user's, and anything.
 fn printed(sheet: &Sheet) -> Sheet {
     let mut sheet = sheet.clone();
-    let Sheet { title, headings, lines } = &mut sheet;
+    let Sheet { title, headings, keys: _, lines } = &mut sheet;
     let cells = lines.iter_mut().flat_map(|line| {
         let across = line.across.iter_mut().map(|(_, _, text)| text);
         line.cells.iter_mut().map(|cell| &mut cell.text).chain(across)
@@ -89,15 +160,25 @@ pub fn paragraph(note: &Note, screen: Screen) -> String {
         Some(verbatim) => format!("{} {verbatim}", note.text),
         None => note.text.clone(),
     };
-    wrap(&text, usize::from(screen.width.max(40))).join("\n") + "\n"
+    wrap(&text, usize::from(screen.width.max(40)), LongWord::Whole).join("\n") + "\n"
 }
 
-/// A long heading in several lines, which keeps columns of numbers narrow.
+/// A long heading in several lines, which keeps columns of numbers narrow. It breaks at blanks, and behind the signs that
+/// join the words of a name.
 fn heading_lines(text: &str) -> Vec<String> {
-    match text.chars().count() > SHORT {
-        true => text.replace('/', "/ ").split(' ').map(String::from).collect(),
-        false => vec![text.to_string()],
+    if text.chars().count() <= SHORT {
+        return vec![text.to_string()];
     }
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_inclusive([' ', '/', '_', '.']) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.trim_end().chars().count() <= SHORT => {
+                line.push_str(word)
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_string()).collect()
 }
 
 /// The width of every column by its content.
@@ -114,7 +195,7 @@ fn widths(sheet: &Sheet) -> Vec<usize> {
             *width = (*width).max(cell.text.chars().count());
         }
         if let Some((first, count, text)) = &line.across {
-            let whole = widths[*first..first + count].iter().sum::<usize>() + GAP.len() * (count - 1);
+            let whole = total(&widths[*first..first + count]);
             widths[first + count - 1] += text.chars().count().saturating_sub(whole);
         }
     }
@@ -161,7 +242,7 @@ fn block_of(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], scr
 /// A text with its name before it, wrapped beside the name.
 pub fn named(name: &str, text: &str, screen: Screen) -> String {
     let margin = 12;
-    let lines = wrap(text, usize::from(screen.width).saturating_sub(margin).max(20));
+    let lines = wrap(text, usize::from(screen.width).saturating_sub(margin).max(20), LongWord::Broken);
     let name = std::iter::once(name).chain(std::iter::repeat(""));
     lines
         .iter()
@@ -170,8 +251,17 @@ pub fn named(name: &str, text: &str, screen: Screen) -> String {
         .collect()
 }
 
-/// Lines of at most `width` characters, broken at blanks where there are any; control characters are shown.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// What becomes of a word that is longer than a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LongWord {
+    /// It stands in a longer line: names, numbers and checksums are read as a whole.
+    Whole,
+    /// It is broken anywhere: sentences of some languages have no blanks.
+    Broken,
+}
+
+/// Lines of at most `width` characters, broken at blanks; control characters are shown.
+fn wrap(text: &str, width: usize, long: LongWord) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in printable::line(text).split(' ') {
         let mut word: Vec<char> = word.chars().collect();
@@ -181,7 +271,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         } else if used > 0 {
             lines.last_mut().into_iter().for_each(|line| line.push(' '));
         }
-        while word.len() > width {
+        while long == LongWord::Broken && word.len() > width {
             let rest = word.split_off(width);
             lines.last_mut().into_iter().for_each(|line| line.extend(word.iter()));
             lines.push(String::new());
@@ -197,13 +287,80 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_break_at_blanks_and_words_that_are_too_long_anywhere() {
-        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrap("position=sinusoidal, x=1", 12), ["position=sin", "usoidal, x=1"]);
-        assert_eq!(wrap("", 5), [""]);
-        assert_eq!(wrap("a\u{1b}[2J b\r", 40), ["a\\u001b[2J b\\u000d"]);
+    fn lines_break_at_blanks_and_words_that_are_too_long_where_they_may() {
+        let broken = |text, width| wrap(text, width, LongWord::Broken);
+        assert_eq!(broken("one two three", 8), ["one two", "three"]);
+        assert_eq!(broken("position=sinusoidal, x=1", 12), ["position=sin", "usoidal, x=1"]);
+        assert_eq!(broken("", 5), [""]);
+        assert_eq!(broken("a\u{1b}[2J b\r", 40), ["a\\u001b[2J b\\u000d"]);
+        assert_eq!(wrap("position=sinusoidal, x=1", 12, LongWord::Whole), ["position=sinusoidal,", "x=1"]);
         let screen = Screen { width: 32, bold: false };
         let lines = "  source    one two three four\n            five\n";
         assert_eq!(named("source", "one two three four five", screen), lines);
+    }
+
+    #[test]
+    fn headings_break_between_words() {
+        let lines = |text: &str| heading_lines(text).join("|");
+        assert_eq!(lines("dropout"), "dropout");
+        assert_eq!(lines("dev/perplexity"), "dev/|perplexity");
+        assert_eq!(lines("learning_rate_scale"), "learning_|rate_scale");
+        assert_eq!(lines("training.batch_tokens"), "training.|batch_|tokens");
+        assert_eq!(lines("parameters ×10⁶"), "parameters|×10⁶");
+    }
+
+    /// A sheet of two lines; the first `keys` columns tell them apart.
+    fn sheet(headings: &[&str], keys: usize) -> Sheet {
+        let line = |nth: usize| Line {
+            cells: headings.iter().map(|heading| Text::plain(format!("{heading}-{nth}"))).collect(),
+            ..Line::default()
+        };
+        let headings = headings.iter().map(|heading| Heading::words(heading)).collect();
+        Sheet { title: "Scores".into(), headings, keys, lines: vec![line(1), line(2)] }
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_broken_by_columns_and_repeats_what_tells_its_lines_apart() {
+        let shown = |sheet: &Sheet, width| grid(sheet, Screen { width, bold: false });
+        let wide = sheet(&["key", "first", "second", "third", "fourth"], 1);
+        let rule = "─".repeat(24);
+        assert_eq!(
+            shown(&wide, 26).lines().collect::<Vec<_>>(),
+            [
+                "Scores",
+                "key    first    second",
+                &rule,
+                "key-1  first-1  second-1",
+                "key-2  first-2  second-2",
+                &rule,
+                "",
+                "The same lines, further columns",
+                "key    third    fourth",
+                &rule,
+                "key-1  third-1  fourth-1",
+                "key-2  third-2  fourth-2",
+                &rule,
+            ]
+        );
+        assert_eq!(shown(&wide, 80).lines().count(), 6);
+        // Keys that leave no room are columns like the others.
+        let long = sheet(&["a-long-key", "another-key", "value"], 2);
+        let text = shown(&long, 28);
+        assert!(text.contains("#  a-long-key") && text.contains("\n2  a-long-key-2\n"), "{text}");
+        assert!(
+            text.contains("#  another-key    value\n") && text.lines().all(|line| line.chars().count() <= 31),
+            "{text}"
+        );
+        // Nothing is left out, whatever the width.
+        for width in 1..120 {
+            let text = shown(&wide, width);
+            for cell in wide.lines.iter().flat_map(|line| &line.cells) {
+                assert!(
+                    text.split_whitespace().any(|word| word == cell.text),
+                    "{width}: {} in\n{text}",
+                    cell.text
+                );
+            }
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Slurm's programs: sbatch, squeue, scontrol, scancel. No accounting database is asked.
 
 use crate::error::{Error, Result};
+use crate::subprocess::output_within;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// One element of a job array, as squeue tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,9 @@ pub struct Job {
     /// Why it waits, or what ended it.
     pub reason: String,
 }
+
+/// How long one of Slurm's programs is waited for; a busy controller lets them wait for minutes.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// States of jobs that do not come back by themselves.
 const OVER: [&str; 11] = [
@@ -128,11 +133,12 @@ pub fn cancel(jobs: &[String]) -> Result<()> {
 
 /// What a program of Slurm's prints.
 fn output<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) -> Result<String> {
-    let output = Command::new(program).args(words).output().map_err(|error| match error.kind() {
+    let output = output_within(Command::new(program).args(words), LIMIT).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::user(format!(
             "{program} is not on the PATH, and --launcher slurm needs Slurm's programs; give the command where they \
              are, as on a login node, or leave out --launcher to train on this machine"
         )),
+        ErrorKind::TimedOut => Error::failed(format!("{program}: {error}")),
         _ => Error::failed(format!("cannot start {program}: {error}")),
     })?;
     if !output.status.success() {

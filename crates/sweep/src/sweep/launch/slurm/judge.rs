@@ -29,7 +29,7 @@ pub fn judge(
     got_further: impl Fn() -> Result<bool>,
 ) -> Result<Verdict> {
     let ending = left.map(|left| &left.ending);
-    if let Some(ending @ (Ending::Finished | Ending::Failed { .. })) = ending {
+    if let Some(ending @ (Ending::Finished | Ending::Requeued(_) | Ending::Failed { .. })) = ending {
         return Ok(Verdict::Over(ending.clone()));
     }
     match job {

@@ -1,0 +1,97 @@
+//! The recurrent encoder (`model.encoder = "recurrent"`): layers of LSTM or GRU cells.
+
+use super::cell::{Lengths, ReadingLayer};
+use super::dropout::SequenceDropout;
+use super::state::State;
+use crate::model::ModelConfig;
+use crate::model::kinds::wide;
+use crate::model::mask;
+use crate::model::mode::Mode;
+use crate::model::parts::{Encoded, EncoderPart, SourceRows};
+use crate::model::weights::Scope;
+use tch::Tensor;
+
+/// `encoder_layers` layers; sentences of different lengths are packed, so that padding is neither read nor computed.
+///
+/// # Source
+/// Bahdanau et al. 2015, A.2.1; Wu et al. 2016, §3.1 and 3.2 (residual connections, one layer in both directions).
+#[derive(Debug)]
+pub struct RecurrentEncoder {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    reading: ReadingLayer,
+    /// Of its input; that of the first layer is the embedded source's.
+    dropout: Option<SequenceDropout>,
+    adds_input: bool,
+}
+
+impl RecurrentEncoder {
+    pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let recurrent = &config.recurrent;
+        let layer = |index: usize| {
+            let scope = scope.child(index);
+            let inputs = match index {
+                0 => config.d_model,
+                _ => recurrent.encoder_layer_width(index - 1),
+            };
+            let dropout =
+                SequenceDropout::build(&scope.child("dropout"), config.dropout, recurrent.dropout_masks);
+            Layer {
+                reading: ReadingLayer::build(&scope, inputs, recurrent.reads_both_ways(index), recurrent),
+                dropout: (index > 0).then_some(dropout),
+                adds_input: recurrent.adds_input(index),
+            }
+        };
+        RecurrentEncoder { layers: (0..recurrent.encoder_layers).map(layer).collect() }
+    }
+}
+
+impl EncoderPart for RecurrentEncoder {
+    /// Of bfloat16 inputs the recurrence is computed in float32.
+    ///
+    /// # Panics
+    /// If rows hold several sentences; see [`takes_packed_rows`](EncoderPart::takes_packed_rows).
+    fn encode(&self, x: Tensor, rows: SourceRows, mode: &Mode) -> Encoded {
+        let SourceRows::Single(lengths) = rows else {
+            panic!("a recurrent encoder reads one sentence a row")
+        };
+        let (kind, device, width) = (x.kind(), x.device(), x.size()[1]);
+        let sorted = Lengths::of(lengths, width, device);
+        let (mut output, mut last) = (wide(&x), Vec::new());
+        for layer in &self.layers {
+            let input = match &layer.dropout {
+                Some(dropout) => dropout.forward(output, mode),
+                None => output,
+            };
+            let run = layer.reading.read(&input, &sorted);
+            output = if layer.adds_input { run.output + input } else { run.output };
+            last.push(run.last);
+        }
+        let mask = mask::padding(lengths, width, kind, device);
+        Encoded { output: output.to_kind(kind), embedded: x, mask, lengths: lengths.to_vec(), last }
+    }
+}
+
+impl Encoded {
+    /// The whole source in one vector for each sentence: the last state of the last layer, or the mean of the states of an
+    /// encoder that is not recurrent, in a kind that sums can be made in.
+    ///
+    /// # Shapes
+    /// → [B, E].
+    pub(super) fn summary(&self) -> Tensor {
+        match self.last.last() {
+            Some(State { hidden, .. }) => hidden.shallow_clone(),
+            None => {
+                let states = wide(&self.output);
+                let (batch, length) = (states.size()[0], states.size()[1]);
+                let real = self.mask.view([batch, length, 1]).eq(0.0).to_kind(states.kind());
+                let count = real.sum_dim_intlist(1, false, None);
+                // A state of padding may be any number, and counts 0 times.
+                (states * real).sum_dim_intlist(1, false, None) / count
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Nothing: the build script of this crate is its purpose.

@@ -1,0 +1,168 @@
+//! The rows with their scores and the settings that vary among them, as axes of figures.
+
+use super::subject::{Report, Trial, signature};
+use crate::results::summary::Summary;
+use crate::results::varied;
+use serde_json::Value;
+
+/// More numbers than these lie on a scale; fewer values, or words, have a place each.
+pub const MOST_PLACES: usize = 10;
+/// A scale is logarithmic if its ends differ by this factor.
+const LOGARITHMIC: f64 = 20.0;
+
+/// A setting that varies among the rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// `model.dropout`
+    pub key: String,
+    /// As the table calls it.
+    pub name: String,
+    /// Its values, once each: numbers by size, words in the order of the sweep.
+    pub places: Vec<String>,
+    /// The least and the greatest, if the values lie on a scale, and whether it is logarithmic.
+    pub range: Option<(f64, f64, bool)>,
+}
+
+/// A row with its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored<'a> {
+    pub row: &'a str,
+    /// Over its seeds.
+    pub score: Summary,
+    /// Of each axis; none if the row does not have the setting.
+    pub values: Vec<Option<String>>,
+}
+
+/// Rows whose scores compare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredRows<'a> {
+    pub axes: Vec<Axis>,
+    /// In the order of the sweep.
+    pub rows: Vec<Scored<'a>>,
+    /// Rows that were scored otherwise, or on other data, than the base row.
+    pub left_out: Vec<&'a str>,
+}
+
+impl<'a> ScoredRows<'a> {
+    pub fn of(report: &'a Report) -> ScoredRows<'a> {
+        let rows = report.rows();
+        let kind = |row: &[Trial<'a>]| {
+            let record = row.iter().find_map(|trial| trial.record)?;
+            Some((signature(row)?, record.data.fingerprint.as_str()))
+        };
+        let base = rows.iter().find(|row| Some(row[0].row) == report.base()).and_then(|row| kind(row));
+        let wanted = base.or_else(|| rows.iter().find_map(|row| kind(row)));
+        let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
+        for row in &rows {
+            let finished = row.iter().filter_map(|trial| trial.record);
+            let values: Vec<f64> =
+                finished.filter_map(|record| record.metrics.get(report.score()).copied()).collect();
+            let Some(score) = Summary::of(&values) else { continue };
+            if kind(row) != wanted || !score.mean.is_finite() {
+                found.left_out.push(row[0].row);
+                continue;
+            }
+            let own = report.table.rows.iter().find(|known| known.layout.label == row[0].row);
+            let value = |key: &str| -> Option<&Value> { own?.layout.settings.get(key) };
+            let settings = report.table.settings.iter();
+            let values =
+                settings.map(|setting| value(&setting.key).map(|value| varied::text(Some(value)))).collect();
+            found.rows.push(Scored { row: row[0].row, score, values });
+        }
+        let axis = |(index, setting): (usize, &varied::VariedSetting)| {
+            let values = found.rows.iter().filter_map(|row| row.values[index].clone()).collect();
+            Axis::new(&setting.key, &setting.name, values)
+        };
+        found.axes = report.table.settings.iter().enumerate().map(axis).collect();
+        found.keep_varying();
+        found
+    }
+
+    /// Drops settings that these rows share.
+    fn keep_varying(&mut self) {
+        let varies =
+            |index: usize| self.rows.iter().any(|row| row.values[index] != self.rows[0].values[index]);
+        let kept: Vec<bool> = (0..self.axes.len()).map(varies).collect();
+        let mut keep = kept.iter();
+        self.axes.retain(|_| *keep.next().expect("one each"));
+        for row in &mut self.rows {
+            let mut keep = kept.iter();
+            row.values.retain(|_| *keep.next().expect("one each"));
+        }
+    }
+
+    /// `name=value` of the axes in `which` that the row has.
+    pub fn words(&self, row: &Scored, which: impl Fn(usize) -> bool) -> String {
+        let axes = self.axes.iter().zip(&row.values).enumerate().filter(|(index, _)| which(*index));
+        let word = |(_, (axis, value)): (_, (&Axis, &Option<String>))| {
+            Some(format!("{}={}", axis.name, value.as_ref()?))
+        };
+        axes.filter_map(word).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Axis {
+    /// With the values of all rows that have it.
+    pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
+        let mut places: Vec<String> = Vec::new();
+        for value in values {
+            if !places.contains(&value) {
+                places.push(value);
+            }
+        }
+        let mut range = None;
+        let numbers: Option<Vec<f64>> = places.iter().map(|place| number(place)).collect();
+        if let Some(numbers) = numbers {
+            places.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
+            let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let logarithmic = least > 0.0 && most / least >= LOGARITHMIC;
+            range = (numbers.len() > MOST_PLACES).then_some((least, most, logarithmic));
+        }
+        Axis { key: key.to_string(), name: name.to_string(), places, range }
+    }
+
+    /// Whether all values are numbers, by whose order lines may join points.
+    pub fn is_ordered(&self) -> bool {
+        self.places.iter().all(|place| number(place).is_some())
+    }
+
+    /// Where a value lies: the number on a scale, else the index of its place.
+    pub fn place(&self, value: &str) -> Option<f64> {
+        match self.range {
+            Some(_) => number(value),
+            None => self.places.iter().position(|place| place == value).map(|index| index as f64),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_ordered_by_size_and_words_as_in_the_sweep() {
+        let axis =
+            |values: &[&str]| Axis::new("k", "k", values.iter().map(|value| value.to_string()).collect());
+        assert_eq!(axis(&["16", "4", "16", "0.5"]).places, ["0.5", "4", "16"]);
+        assert!(axis(&["16", "4"]).is_ordered());
+        let words = axis(&["sinusoidal", "none", "none"]);
+        assert_eq!(
+            (&words.places[..], words.is_ordered()),
+            (&["sinusoidal".to_string(), "none".into()][..], false)
+        );
+        assert_eq!((words.place("none"), words.place("x")), (Some(1.0), None));
+    }
+
+    #[test]
+    fn many_numbers_lie_on_a_scale() {
+        let axis = |most: usize| Axis::new("k", "k", (1..=most).map(|number| number.to_string()).collect());
+        assert_eq!((axis(10).range, axis(10).place("3")), (None, Some(2.0)));
+        assert_eq!((axis(11).range, axis(11).place("3")), (Some((1.0, 11.0, false)), Some(3.0)));
+        assert_eq!(axis(20).range, Some((1.0, 20.0, true)));
+    }
+}

@@ -1,0 +1,260 @@
+//! Keys of `[model]` that its parts do not read: those of a stack of self-attention where there is none, those of
+//! `[model.recurrent]` where no part is recurrent, and those that another choice of the section makes idle.
+
+use super::experiment::setting_text;
+use crate::model::recurrent::{Alignment, Cell};
+use crate::model::{AttentionConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span};
+use serde_json::Value;
+
+/// A key that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// `model.key`
+    pub key: &'static str,
+    /// The settings that make it so, keys and values as in a file.
+    pub because: Vec<(&'static str, String)>,
+}
+
+/// The keys that choose the parts.
+pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
+
+/// What a stack of self-attention reads and no other part does.
+const SELF_ATTENTION: [&str; 18] = [
+    "model.layers",
+    "model.d_ff",
+    "model.activation",
+    "model.feed_forward",
+    "model.residual",
+    "model.heads",
+    "model.d_k",
+    "model.d_v",
+    "model.attention_dropout",
+    "model.activation_dropout",
+    "model.position",
+    "model.learned_positions",
+    "model.norm",
+    "model.norm_kind",
+    "model.layer_norm_epsilon",
+    "model.attention.score",
+    "model.attention.projections",
+    "model.attention.span",
+];
+
+/// The same of a stack's projections.
+const PROJECTIONS: [&str; 2] = ["model.attention_biases", "model.initialisation"];
+
+/// What a decoder of self-attention reads alone.
+const SELF_ATTENTION_DECODER: [&str; 2] = ["model.attention.cross_score", "model.attention.decoder_span"];
+
+/// What both recurrent parts read.
+const RECURRENT: [&str; 5] = [
+    "model.recurrent.cell",
+    "model.recurrent.hidden",
+    "model.recurrent.residual_from",
+    "model.recurrent.dropout_masks",
+    "model.recurrent.recurrent_biases",
+];
+
+/// What a recurrent encoder reads alone.
+const RECURRENT_ENCODER: [&str; 2] = ["model.recurrent.encoder_layers", "model.recurrent.bidirectional"];
+
+/// What a recurrent decoder reads alone.
+const RECURRENT_DECODER: [&str; 5] = [
+    "model.recurrent.decoder_layers",
+    "model.recurrent.attention",
+    "model.recurrent.input_feeding",
+    "model.recurrent.readout",
+    "model.recurrent.bridge",
+];
+
+/// The keys that a model of this configuration does not read.
+pub fn unread(model: &ModelConfig) -> Vec<Unread> {
+    let ModelConfig {
+        encoder,
+        decoder,
+        recurrent,
+        attention: AttentionConfig { span, decoder_span, .. },
+        ..
+    } = model;
+    let RecurrentConfig {
+        cell,
+        encoder_layers,
+        decoder_layers,
+        residual_from,
+        attention,
+        // What their switches are is said by the lists above.
+        hidden: _,
+        bidirectional: _,
+        attention_width: _,
+        attend: _,
+        input_feeding: _,
+        readout: _,
+        bridge: _,
+        dropout_masks: _,
+        recurrent_biases: _,
+        forget_bias: _,
+    } = recurrent;
+    let (reads, writes) =
+        (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
+    let parts = vec![reads.clone(), writes.clone()];
+    let mut found = Vec::new();
+    let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
+        found.extend(keys.iter().map(|&key| Unread { key, because: because.to_vec() }));
+    };
+    if !model.has_self_attention() {
+        add(&SELF_ATTENTION, &parts);
+        add(&PROJECTIONS, &parts);
+    } else if *encoder != EncoderKind::SelfAttention {
+        // A decoder takes a local span of the encoder's as its own where none is stated.
+        match span {
+            Span::Linformer(_) | Span::BigBird { .. } => {
+                add(&["model.attention.span"], std::slice::from_ref(&reads));
+            }
+            Span::Full | Span::Local(_) if decoder_span.is_some() => {
+                add(&["model.attention.span"], std::slice::from_ref(&reads));
+            }
+            Span::Full | Span::Local(_) => {}
+        }
+    }
+    if *decoder != DecoderKind::SelfAttention {
+        add(&SELF_ATTENTION_DECODER, std::slice::from_ref(&writes));
+    } else if !model.has_encoder() {
+        add(&["model.attention.cross_score"], std::slice::from_ref(&reads));
+    }
+    let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
+    let attention_is = |key: &'static str| (key, setting_text(attention));
+    if !(encodes || decodes) {
+        add(&RECURRENT, &parts);
+    }
+    if !encodes {
+        add(&RECURRENT_ENCODER, std::slice::from_ref(&reads));
+    }
+    if !decodes {
+        add(&RECURRENT_DECODER, std::slice::from_ref(&writes));
+    }
+    if !(encodes || decodes) {
+        add(&["model.recurrent.forget_bias"], &parts);
+    } else if *cell != Cell::Lstm {
+        add(&["model.recurrent.forget_bias"], &[("model.recurrent.cell", setting_text(cell))]);
+    }
+    let of_attention = ["model.recurrent.attention_width", "model.recurrent.attend"];
+    match attention {
+        _ if !decodes => add(&of_attention, std::slice::from_ref(&writes)),
+        Alignment::Additive => {}
+        Alignment::Dot | Alignment::General => {
+            add(&of_attention[..1], &[attention_is("model.recurrent.attention")]);
+        }
+        Alignment::None => add(&of_attention, &[attention_is("model.recurrent.attention")]),
+    }
+    let layers = [(encodes, encoder_layers), (decodes, decoder_layers)];
+    let deepest = layers.into_iter().filter(|(chosen, _)| *chosen).map(|(_, layers)| *layers).max();
+    if let (Some(first), Some(deepest)) = (residual_from, deepest)
+        && *first > deepest
+    {
+        let mut because = Vec::new();
+        let names = ["model.recurrent.encoder_layers", "model.recurrent.decoder_layers"];
+        for ((chosen, layers), name) in layers.into_iter().zip(names) {
+            because.extend(chosen.then(|| (name, layers.to_string())));
+        }
+        add(&["model.recurrent.residual_from"], &because);
+    }
+    if (encodes || decodes) && model.dropout == 0.0 {
+        add(&["model.recurrent.dropout_masks"], &[("model.dropout", "0.0".into())]);
+    }
+    found
+}
+
+/// The same model with every key that is not read at its default.
+pub fn without_unread(model: &ModelConfig) -> ModelConfig {
+    let mut tree = serde_json::to_value(model).unwrap_or_default();
+    for Unread { key, .. } in unread(model) {
+        let path: Vec<&str> = key.split('.').skip(1).collect();
+        let (last, sections) = path.split_last().expect("a key has a name");
+        let section = sections.iter().try_fold(&mut tree, |tree, section| tree.get_mut(section));
+        if let Some(table) = section.and_then(Value::as_object_mut) {
+            table.remove(*last);
+        }
+    }
+    // What is absent has its default.
+    serde_json::from_value(tree).unwrap_or_else(|_| model.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CausalSpan;
+    use crate::model::recurrent::Attend;
+
+    fn keys(model: &ModelConfig) -> Vec<&'static str> {
+        unread(model).into_iter().map(|unread| unread.key).collect()
+    }
+
+    #[test]
+    fn parts_read_their_own_keys() {
+        let plain = ModelConfig::default();
+        assert!(keys(&plain).iter().all(|key| key.starts_with("model.recurrent.")));
+        assert_eq!(keys(&plain).len(), 15);
+        let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..plain.clone() };
+        assert_eq!(
+            keys(&hybrid),
+            [
+                "model.attention.cross_score",
+                "model.attention.decoder_span",
+                "model.recurrent.encoder_layers",
+                "model.recurrent.bidirectional",
+                "model.recurrent.forget_bias"
+            ]
+        );
+        let both = ModelConfig { encoder: EncoderKind::Recurrent, ..hybrid };
+        for key in
+            ["model.heads", "model.initialisation", "model.attention.score", "model.attention.cross_score"]
+        {
+            assert!(keys(&both).contains(&key), "{key}");
+        }
+        assert!(!keys(&both).contains(&"model.tying"));
+    }
+
+    /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.
+    #[test]
+    fn a_decoder_of_self_attention_reads_a_local_span() {
+        let read = |encoder, span, decoder_span| {
+            let attention = AttentionConfig { span, decoder_span, ..Default::default() };
+            let model = ModelConfig { encoder, attention, ..Default::default() };
+            !keys(&model).contains(&"model.attention.span")
+        };
+        let (stack, recurrent) = (EncoderKind::SelfAttention, EncoderKind::Recurrent);
+        assert!(read(stack, Span::Linformer(4), None) && read(stack, Span::Local(3), Some(CausalSpan::Full)));
+        assert!(read(recurrent, Span::Local(3), None) && !read(recurrent, Span::Linformer(4), None));
+        assert!(!read(recurrent, Span::Local(3), Some(CausalSpan::Full)));
+    }
+
+    #[test]
+    fn unread_keys_go_back_to_their_defaults_and_others_stay() {
+        let model = ModelConfig {
+            heads: 3,
+            d_k: Some(7),
+            recurrent: RecurrentConfig { attend: Attend::BeforeStep, ..Default::default() },
+            ..Default::default()
+        };
+        let plain = without_unread(&model);
+        assert_eq!(plain, ModelConfig { heads: 3, d_k: Some(7), ..Default::default() });
+        let recurrent =
+            ModelConfig { encoder: EncoderKind::Recurrent, decoder: DecoderKind::Recurrent, ..model };
+        let found = without_unread(&recurrent);
+        assert_eq!((found.heads, found.d_k, found.recurrent.attend), (8, None, Attend::BeforeStep));
+        assert_eq!(without_unread(&found), found);
+    }
+
+    #[test]
+    fn every_key_of_the_section_has_a_switch() {
+        let tree = serde_json::to_value(RecurrentConfig {
+            residual_from: Some(2),
+            attention_width: Some(3),
+            ..Default::default()
+        });
+        let found = keys(&ModelConfig::default());
+        for key in tree.unwrap().as_object().unwrap().keys() {
+            assert!(found.contains(&format!("model.recurrent.{key}").as_str()), "{key}");
+        }
+    }
+}

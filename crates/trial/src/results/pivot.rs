@@ -1,0 +1,368 @@
+//! Two settings against each other: `ablate table --pivot A,B` shows one score with a line for each value of A and a
+//! column for each value of B. Rows that differ in more than these two settings stand in tables of their own, so that
+//! nothing is averaged but the seeds.
+
+use super::metric::{DEV_BLEU, TEST_BLEU};
+use super::selection::possible;
+use super::sheet::{
+    EMPTY, Heading, LatexHeading, Line, Note, Sheet, Text, provenance, signatures, significance, signs, value,
+};
+use super::table::{Cell, Column, ResultTable, Row};
+use super::varied::{self, RowSettings, VariedSetting};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The tables of two settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PivotTable {
+    /// The sweep's name.
+    pub sweep: String,
+    /// The score.
+    pub metric: Column,
+    /// The setting that has a line for each value.
+    pub rows: VariedSetting,
+    /// The setting that has a column for each value.
+    pub columns: VariedSetting,
+    /// The values of `columns`. A row in which the setting has no value has none, too.
+    pub values: Vec<Option<Value>>,
+    /// One for each combination of what else differs.
+    pub panels: Vec<Panel>,
+    #[serde(skip)]
+    others: Vec<VariedSetting>,
+    #[serde(skip)]
+    notes: Vec<Note>,
+}
+
+/// What the rows of a panel share beside the two settings: the part of their labels that is no setting, and the others.
+type Shared = (Option<String>, RowSettings);
+
+/// The rows that share everything but the two settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Panel {
+    /// What the rows share of their labels beside settings.
+    pub name: Option<String>,
+    /// What they share of the other settings.
+    pub settings: RowSettings,
+    pub lines: Vec<PivotLine>,
+}
+
+/// A value of the first setting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PivotLine {
+    pub value: Option<Value>,
+    /// One for each of [`PivotTable::values`]; none where the sweep has no such row.
+    pub cells: Vec<Option<PivotCell>>,
+}
+
+/// A row of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PivotCell {
+    pub row: String,
+    /// Trials that finished.
+    pub finished: usize,
+    /// Trials that the row should have.
+    pub wanted: usize,
+    #[serde(flatten)]
+    pub cell: Cell,
+}
+
+impl PivotTable {
+    /// The rows of `table` by two settings, each given by its key or the name of its column. Without a `metric`: the BLEU of
+    /// the test set, else of the dev set, else the last score of the table.
+    ///
+    /// # Errors
+    /// A user error for a setting or a score that the table does not have, which names those that it has, and where every
+    /// row would stand in a table of its own.
+    pub fn of(table: &ResultTable, [rows, columns]: [&str; 2], metric: Option<&str>) -> Result<PivotTable> {
+        let [rows, columns] = [setting(table, rows)?, setting(table, columns)?];
+        if rows.key == columns.key {
+            return Err(Error::user(format!(
+                "--pivot: {0} against {0} shows nothing; name two settings",
+                rows.name
+            )));
+        }
+        let at = column(table, metric)?;
+        let others: Vec<VariedSetting> = table
+            .settings
+            .iter()
+            .filter(|one| one.key != rows.key && one.key != columns.key)
+            .filter(|one| {
+                let first = table.rows.first().and_then(|row| row.layout.settings.get(&one.key));
+                table.rows.iter().any(|row| row.layout.settings.get(&one.key) != first)
+            })
+            .cloned()
+            .collect();
+        let values = values(table.rows.iter(), &columns.key);
+        let rest = |row: &Row| -> Shared {
+            let of_row = &row.layout.settings;
+            let values =
+                others.iter().filter_map(|one| Some((one.key.clone(), of_row.get(&one.key)?.clone())));
+            (row.layout.name.clone(), values.collect())
+        };
+        let mut groups: Vec<(Shared, Vec<&Row>)> = Vec::new();
+        for row in &table.rows {
+            let key = rest(row);
+            match groups.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, rows)) => rows.push(row),
+                None => groups.push((key, vec![row])),
+            }
+        }
+        if groups.len() == table.rows.len() && groups.len() > 1 {
+            let others: Vec<&str> = others.iter().map(|one| one.name.as_str()).collect();
+            let others = if others.is_empty() { "their names".to_string() } else { others.join(", ") };
+            return Err(Error::user(format!(
+                "--pivot {},{}: every row would stand in a table of its own, because no two rows share {others}; name two \
+                 settings of which the sweep tries combinations",
+                rows.name, columns.name
+            )));
+        }
+        let panel = |((name, settings), rows_of_panel): (Shared, Vec<&Row>)| -> Result<Panel> {
+            let mut lines = Vec::new();
+            for value in self::values(rows_of_panel.iter().copied(), &rows.key) {
+                let mut cells: Vec<Option<PivotCell>> = vec![None; values.len()];
+                let of_line =
+                    rows_of_panel.iter().filter(|row| row.layout.settings.get(&rows.key) == value.as_ref());
+                for row in of_line {
+                    let place =
+                        values.iter().position(|one| one.as_ref() == row.layout.settings.get(&columns.key));
+                    let place = place.and_then(|place| cells.get_mut(place));
+                    let cell = PivotCell {
+                        row: row.layout.label.clone(),
+                        finished: row.finished,
+                        wanted: row.layout.seeds.len(),
+                        cell: row.cells[at].clone(),
+                    };
+                    if let Some(other) = place.and_then(|place| place.replace(cell)) {
+                        return Err(Error::user(format!(
+                            "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
+                            other.row, row.layout.label
+                        )));
+                    }
+                }
+                lines.push(PivotLine { value, cells });
+            }
+            Ok(Panel { name, settings, lines })
+        };
+        let panels: Vec<Panel> = groups.into_iter().map(panel).collect::<Result<_>>()?;
+        let metric = table.columns[at].clone();
+        let notes = notes(table, at, &panels);
+        Ok(PivotTable { sweep: table.sweep.clone(), metric, rows, columns, values, panels, others, notes })
+    }
+
+    /// A sheet for each panel.
+    pub fn sheets(&self) -> Vec<Sheet> {
+        self.panels.iter().map(|panel| self.sheet(panel)).collect()
+    }
+
+    fn sheet(&self, panel: &Panel) -> Sheet {
+        let words = |name: &str| name.replace(['_', '.'], " ");
+        let of_value = |value: &Option<Value>| match value {
+            None => EMPTY.to_string(),
+            value => varied::text(value.as_ref()),
+        };
+        let first = Heading {
+            numeric: self.rows.numeric,
+            latex: Some(LatexHeading::Words(words(&self.rows.name))),
+            ..Heading::words(&self.rows.name)
+        };
+        let heading = |value: &Option<Value>| {
+            let text = format!("{}={}", self.columns.name, of_value(value));
+            let latex =
+                Some(LatexHeading::Words(format!("{} = {}", words(&self.columns.name), of_value(value))));
+            Heading { latex, ..Heading::numbers(&text) }
+        };
+        let line = |line: &PivotLine| {
+            let cells = line.cells.iter().map(|cell| match cell {
+                None => Text::default(),
+                Some(PivotCell { finished, wanted, cell, .. }) => {
+                    let mut text = value(&self.metric, cell, *finished);
+                    if finished != wanted {
+                        text.text += &format!(" ({finished}/{wanted})");
+                    }
+                    text
+                }
+            });
+            let cells = [Text::plain(of_value(&line.value))].into_iter().chain(cells).collect();
+            Line { cells, ..Line::default() }
+        };
+        Sheet {
+            title: self.title(panel),
+            headings: [first].into_iter().chain(self.values.iter().map(heading)).collect(),
+            keys: 1,
+            lines: panel.lines.iter().map(line).collect(),
+        }
+    }
+
+    /// The score, the two settings, and what the rows of the panel share.
+    fn title(&self, panel: &Panel) -> String {
+        let settings = self.others.iter().filter_map(|one| {
+            let value = panel.settings.get(&one.key)?;
+            Some(format!("{}={}", one.name, varied::text(Some(value))))
+        });
+        let shared: Vec<String> = panel.name.iter().cloned().chain(settings).collect();
+        let shared = if shared.is_empty() { String::new() } else { format!(": {}", shared.join(", ")) };
+        format!("{} by {} and {}{shared}", self.metric.name, self.rows.name, self.columns.name)
+    }
+
+    /// What stands below the tables.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The settings that panels differ in.
+    pub fn others(&self) -> &[VariedSetting] {
+        &self.others
+    }
+}
+
+fn notes(table: &ResultTable, at: usize, panels: &[Panel]) -> Vec<Note> {
+    let mut notes: Vec<Note> = table.selection.iter().map(Note::text).collect();
+    let cells = || panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.cells);
+    if cells().any(Option::is_none) {
+        notes.push(Note::text("A blank cell: the sweep has no such row."));
+    }
+    notes.extend(signs(table));
+    if table.rows.iter().any(|row| row.cells[at].comparison.is_some()) {
+        notes.extend(significance(&table.significance, table.base.as_deref()));
+    }
+    notes.extend(signatures(&[table]));
+    notes.extend(provenance(table));
+    notes
+}
+
+/// # Errors
+/// A user error for a word that is no setting in which rows differ.
+fn setting(table: &ResultTable, word: &str) -> Result<VariedSetting> {
+    let found = table.setting_key(word).and_then(|key| table.settings.iter().find(|one| one.key == key));
+    found.cloned().ok_or_else(|| {
+        let names: Vec<&str> = table.settings.iter().map(|one| one.name.as_str()).collect();
+        let what = match names.is_empty() {
+            true => "the rows of this sweep differ in no setting".to_string(),
+            false => possible("they differ in", word, &names),
+        };
+        Error::user(format!("--pivot {word}: the rows do not differ in {word:?}; {what}"))
+    })
+}
+
+/// # Errors
+/// A user error for a word that is no column, and for a table that has no score.
+fn column(table: &ResultTable, metric: Option<&str>) -> Result<usize> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let place = |name: &str| names.iter().position(|known| *known == name);
+    match metric {
+        Some(name) => place(name).ok_or_else(|| {
+            let what = possible("it has", name, &names);
+            Error::user(format!("--metric {name}: the table has no such column; {what}"))
+        }),
+        None => {
+            let last = table.columns.iter().rposition(|column| column.metric.is_some());
+            place(TEST_BLEU).or_else(|| place(DEV_BLEU)).or(last).ok_or_else(|| {
+                Error::user(format!("--pivot: name a column with --metric; {}", names.join(", ")))
+            })
+        }
+    }
+}
+
+/// The values that rows have of a setting, each once: numbers by size, if all are; else in the order of the sweep. Rows in
+/// which it has no value come last.
+fn values<'a>(rows: impl Iterator<Item = &'a Row>, key: &str) -> Vec<Option<Value>> {
+    let mut values: Vec<Option<Value>> = Vec::new();
+    for row in rows {
+        let value = row.layout.settings.get(key).cloned();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    if values.iter().flatten().all(Value::is_number) {
+        let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64).unwrap_or(f64::INFINITY);
+        values.sort_by(|a, b| number(a).total_cmp(&number(b)));
+    } else {
+        values.sort_by_key(Option::is_none);
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::grid;
+    use super::super::selection::RowSelection;
+    use super::*;
+
+    fn table() -> ResultTable {
+        let (layout, results) = grid();
+        ResultTable::new(&layout, &results).unwrap()
+    }
+
+    fn texts(sheet: &Sheet) -> Vec<Vec<String>> {
+        let headings = sheet.headings.iter().map(|heading| heading.text.clone()).collect();
+        let lines = sheet.lines.iter().map(|line| line.cells.iter().map(|cell| cell.text.clone()).collect());
+        [headings].into_iter().chain(lines).collect()
+    }
+
+    #[test]
+    fn values_of_two_settings_stand_against_each_other() {
+        let pivot = PivotTable::of(&table(), ["dropout", "model.position"], None).unwrap();
+        let sheets = pivot.sheets();
+        assert_eq!(sheets.len(), 1);
+        assert_eq!(sheets[0].title, "dev/bleu by dropout and position");
+        assert_eq!(
+            texts(&sheets[0]),
+            [
+                ["dropout", "position=none", "position=rotary"],
+                ["0.0", "22.50 ± 0.71", "23.50 ± 0.71"],
+                ["0.1", "26.50 ± 0.71", "27.50 ± 0.71"],
+                ["0.2", "24.50 ± 0.71", "25.50 ± 0.71"],
+            ]
+        );
+        assert!(sheets[0].lines[1].cells[2].bold && !sheets[0].lines[1].cells[1].bold);
+        let other = PivotTable::of(&table(), ["position", "dropout"], Some("dev/perplexity")).unwrap();
+        assert_eq!(texts(&other.sheets()[0])[1], ["none", "10.50 ± 0.71", "6.50 ± 0.71", "8.50 ± 0.71"]);
+    }
+
+    #[test]
+    fn what_else_differs_makes_further_tables_and_missing_rows_are_blank() {
+        let mut table = table();
+        for (index, row) in table.rows.iter_mut().enumerate() {
+            row.layout.settings.insert("model.heads".into(), if index < 4 { 2.into() } else { 4.into() });
+        }
+        table.settings.push(VariedSetting {
+            key: "model.heads".into(),
+            name: "heads".into(),
+            numeric: true,
+            is_column: true,
+        });
+        table.rows.remove(0);
+        let pivot = PivotTable::of(&table, ["dropout", "position"], None).unwrap();
+        let titles: Vec<String> = pivot.sheets().into_iter().map(|sheet| sheet.title).collect();
+        assert_eq!(
+            titles,
+            ["dev/bleu by dropout and position: heads=2", "dev/bleu by dropout and position: heads=4"]
+        );
+        assert_eq!(texts(&pivot.sheets()[0])[1], ["0.0", "23.50 ± 0.71", ""]);
+        assert!(pivot.notes().iter().any(|note| note.text.starts_with("A blank cell")));
+        // What is chosen is said.
+        let only = RowSelection { conditions: vec![("heads".into(), "4".into())], ..RowSelection::default() };
+        table.select(&only).unwrap();
+        let pivot = PivotTable::of(&table, ["dropout", "position"], None).unwrap();
+        assert_eq!(pivot.panels.len(), 1);
+        assert_eq!(pivot.notes()[0].text, "2 of 5 rows with heads=4.");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_refused_with_what_can() {
+        let told = |words, metric| PivotTable::of(&table(), words, metric).unwrap_err().to_string();
+        assert_eq!(
+            told(["drpout", "position"], None),
+            "--pivot drpout: the rows do not differ in \"drpout\"; did you mean \"dropout\"? they differ in dropout, position"
+        );
+        assert!(told(["dropout", "dropout"], None).contains("name two settings"));
+        assert!(told(["dropout", "position"], Some("test/bleu")).contains("it has dev/perplexity, dev/bleu"));
+        let mut apart = table();
+        for (index, row) in apart.rows.iter_mut().enumerate() {
+            row.layout.name = Some(format!("draw-{index}"));
+        }
+        let error = PivotTable::of(&apart, ["dropout", "position"], None).unwrap_err();
+        assert!(error.to_string().contains("every row would stand in a table of its own"), "{error}");
+    }
+}

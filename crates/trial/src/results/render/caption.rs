@@ -1,0 +1,73 @@
+//! Captions that say what a table shows.
+
+use super::super::pivot::PivotTable;
+use super::super::table::{Column, ResultTable};
+use super::super::table_layout::Form;
+
+/// The caption of a table of rows: the scores, what sets the rows apart, the seeds and the data.
+pub fn of_rows(table: &ResultTable) -> String {
+    let settings: Vec<String> = table
+        .settings
+        .iter()
+        .filter(|setting| setting.is_column)
+        .map(|setting| setting.name.replace(['_', '.'], " "))
+        .collect();
+    let what = match (table.form, settings.as_slice()) {
+        (Form::Table3, _) => {
+            "Variations on the Transformer, in the layout of Vaswani et al. (2017), Table 3".to_string()
+        }
+        (_, []) => format!("{} of {} rows", scores(table), table.rows.len()),
+        (_, settings) => format!("{} by {}", scores(table), listed(settings)),
+    };
+    let most = table.rows.iter().map(|row| row.finished).max().unwrap_or(0);
+    let seeds = match most {
+        0 | 1 => String::new(),
+        most => format!(" Mean and sample standard deviation over {most} seeds."),
+    };
+    let recipes: Vec<String> = table.data.iter().map(|data| data.recipe.clone()).collect();
+    let data = if recipes.is_empty() { String::new() } else { format!(", on {}", listed(&recipes)) };
+    format!("{what} (sweep {}{data}).{seeds}", table.sweep)
+}
+
+/// The caption of the first table of two settings.
+pub fn of_pivot(table: &PivotTable) -> String {
+    let title = table.sheets().into_iter().next().map_or(String::new(), |sheet| sheet.title);
+    let name = table.metric.name.as_str();
+    let score = title_of(&table.metric).unwrap_or_else(|| name.replace(['_', '/'], " "));
+    let text = capital(&title.replacen(name, &score, 1).replace(['_'], " "));
+    let most = table.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.cells).flatten();
+    let seeds = match most.map(|cell| cell.finished).max() {
+        None | Some(0 | 1) => String::new(),
+        Some(most) => format!(" Mean and sample standard deviation over {most} seeds."),
+    };
+    format!("{text} (sweep {}).{seeds}", table.sweep)
+}
+
+/// The scores of the table: `Dev perplexity, dev BLEU and test BLEU`.
+fn scores(table: &ResultTable) -> String {
+    let titles: Vec<String> = table.columns.iter().filter_map(title_of).collect();
+    capital(&if titles.is_empty() { "results".to_string() } else { listed(&titles) })
+}
+
+/// `dev perplexity`; none of a count.
+fn title_of(column: &Column) -> Option<String> {
+    let (set, rest) = column.name.split_once('/')?;
+    let title = column.metric?.of_set(set);
+    Some(match rest.split_once('@') {
+        Some((_, class)) => format!("{title} (sources of {class} tokens)"),
+        None => title,
+    })
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(texts: &[String]) -> String {
+    match texts {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => texts.concat(),
+    }
+}

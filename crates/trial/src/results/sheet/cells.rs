@@ -1,0 +1,114 @@
+//! What tables of texts are made of, and the texts of numbers and marks.
+
+use super::super::table::Cell;
+
+/// What a cell without a value shows.
+pub const EMPTY: &str = "–";
+/// Differs from the base row; see [`significant`](super::super::comparison::Comparison::significant).
+pub const SIGNIFICANT: &str = "*";
+/// See [`significant_over_sentences_alone`](super::super::comparison::Comparison::significant_over_sentences_alone).
+pub const OVER_SENTENCES: &str = "†";
+
+/// A table of texts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sheet {
+    pub title: String,
+    pub headings: Vec<Heading>,
+    /// So many of the first columns tell the lines apart. They are repeated where a table is broken by columns.
+    pub keys: usize,
+    pub lines: Vec<Line>,
+}
+
+/// The heading of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heading {
+    pub text: String,
+    /// In LaTeX, where it is not `text`.
+    pub latex: Option<LatexHeading>,
+    /// The column holds numbers.
+    pub numeric: bool,
+    /// The column may be broken into several lines.
+    pub wraps: bool,
+}
+
+/// What a heading is in LaTeX.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LatexHeading {
+    /// LaTeX itself: `$d_k$`.
+    Source(&'static str),
+    /// A text that is yet to be escaped: `learning rate scale`.
+    Words(String),
+}
+
+/// A row of a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    /// A group begins here.
+    pub rule: bool,
+    pub cells: Vec<Text>,
+    /// A text that stands across so many empty cells, from the first of them on.
+    pub across: Option<(usize, usize, String)>,
+}
+
+/// A cell.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Text {
+    pub text: String,
+    pub bold: bool,
+}
+
+/// A sentence below a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    pub text: String,
+    /// Something to be copied letter by letter, after the text.
+    pub verbatim: Option<String>,
+}
+
+impl Heading {
+    pub fn words(text: &str) -> Heading {
+        Heading { text: text.to_string(), latex: None, numeric: false, wraps: false }
+    }
+
+    pub fn numbers(text: &str) -> Heading {
+        Heading { numeric: true, ..Heading::words(text) }
+    }
+}
+
+impl Text {
+    pub fn plain(text: impl Into<String>) -> Text {
+        Text { text: text.into(), bold: false }
+    }
+}
+
+impl Note {
+    pub fn text(text: impl Into<String>) -> Note {
+        Note { text: text.into(), verbatim: None }
+    }
+}
+
+/// The mark of a comparison with the base row. A score of 0 has none: whatever it is compared with, it says that nothing was
+/// translated.
+pub fn mark(cell: &Cell) -> &'static str {
+    let is_zero = cell.summary.as_ref().is_some_and(|summary| summary.mean == 0.0);
+    match &cell.comparison {
+        Some(found) if found.significant() && !is_zero => SIGNIFICANT,
+        Some(found) if found.significant_over_sentences_alone() && !is_zero => OVER_SENTENCES,
+        _ => "",
+    }
+}
+
+/// A difference with its sign; the minus is a minus.
+pub fn signed(value: f64, digits: usize) -> String {
+    let text = format!("{:.digits$}", value.abs());
+    match text.chars().all(|digit| matches!(digit, '0' | '.')) {
+        true => text,
+        false if value < 0.0 => format!("−{text}"),
+        false => format!("+{text}"),
+    }
+}
+
+/// A probability as it is read.
+pub fn p_value(p: f64) -> String {
+    if p < 1e-4 { "<0.0001".to_string() } else { format!("{p:.4}") }
+}

@@ -1,0 +1,130 @@
+//! The settings that set the rows of a sweep apart. Tables, reports and TensorBoard show each in a column of its own
+//! instead of repeating all of them in every label.
+
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a row has of the settings that vary, by `section.key`: numbers, truth values and texts. A setting that has no
+/// value in the row, or no effect, is left out.
+pub type RowSettings = BTreeMap<String, Value>;
+
+/// A setting that differs among rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VariedSetting {
+    /// `model.dropout`
+    pub key: String,
+    /// What a column of it is called: `dropout`, or the key where that could be something else, too.
+    pub name: String,
+    /// Every value is a number.
+    pub numeric: bool,
+    /// Axes, zips, points or draws vary it, and it is a column of the table. What only named rows change stands under
+    /// "what changed".
+    pub is_column: bool,
+}
+
+/// Those of `keys` that differ among `rows`, in their order. Each comes with whether it is a column; `taken` are the names
+/// that other columns have.
+pub fn varied(keys: &[(String, bool)], rows: &[&RowSettings], taken: &[&str]) -> Vec<VariedSetting> {
+    let value = |row: &RowSettings, key: &str| row.get(key).cloned();
+    let differs =
+        |key: &str| rows.iter().any(|row| value(row, key) != rows.first().and_then(|row| value(row, key)));
+    let differing: Vec<&(String, bool)> = keys.iter().filter(|(key, _)| differs(key)).collect();
+    let name = |key: &str| {
+        let shared = differing.iter().filter(|(other, _)| last(other) == last(key)).count() > 1;
+        if shared || taken.contains(&last(key)) { key.to_string() } else { last(key).to_string() }
+    };
+    let setting = |(key, is_column): &(String, bool)| VariedSetting {
+        key: key.clone(),
+        name: name(key),
+        numeric: rows.iter().filter_map(|row| row.get(key)).all(Value::is_number),
+        is_column: *is_column,
+    };
+    differing.iter().map(|found| setting(found)).collect()
+}
+
+/// The changes that several rows all have, which tell none of them apart. Of one row there are none.
+pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<&'a T> {
+    let mut rows = rows.into_iter();
+    let Some(first) = rows.next() else { return Vec::new() };
+    let others: Vec<&[T]> = rows.collect();
+    let in_all = |change: &&T| !others.is_empty() && others.iter().all(|row| row.contains(change));
+    first.iter().filter(in_all).collect()
+}
+
+/// A value as a cell shows it; nothing where a row has none.
+pub fn text(value: Option<&Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn row(value: Value) -> RowSettings {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn settings_that_differ_are_columns_with_the_shortest_name_that_means_one_thing() {
+        let rows = [
+            row(
+                json!({ "model.dropout": 0.1, "model.norm": "pre", "training.batch_tokens": 10, "model.heads": 4 }),
+            ),
+            row(
+                json!({ "model.dropout": 0.2, "model.norm": "post", "training.batch_tokens": 20, "model.heads": 4,
+                        "decoding.batch_tokens": 5, "training.steps": 8 }),
+            ),
+        ];
+        let keys =
+            ["training.batch_tokens", "model.norm", "model.dropout", "model.heads", "decoding.batch_tokens"];
+        let keys: Vec<(String, bool)> = keys
+            .iter()
+            .chain(&["training.steps"])
+            .map(|key| (key.to_string(), *key != "model.norm"))
+            .collect();
+        let found = varied(&keys, &[&rows[0], &rows[1]], &["steps"]);
+        let shown: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.numeric, one.is_column)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("training.batch_tokens", true, true),
+                ("norm", false, false),
+                ("dropout", true, true),
+                ("decoding.batch_tokens", true, true),
+                ("training.steps", true, true),
+            ]
+        );
+        assert!(varied(&keys, &[&rows[0]], &[]).is_empty() && varied(&keys, &[], &[]).is_empty());
+    }
+
+    #[test]
+    fn what_all_rows_share_tells_none_apart() {
+        let rows: [&[i32]; 3] = [&[1, 2, 3], &[3, 1], &[1, 3, 4]];
+        assert_eq!(shared(rows), [&1, &3]);
+        assert!(shared([rows[0]]).is_empty() && shared::<i32>([]).is_empty());
+    }
+
+    #[test]
+    fn texts_are_shown_without_quotes_and_numbers_as_they_are_stated() {
+        for (value, expected) in [
+            (json!("pre"), "pre"),
+            (json!(0.1), "0.1"),
+            (json!(1.0), "1.0"),
+            (json!(8), "8"),
+            (json!(true), "true"),
+        ] {
+            assert_eq!(text(Some(&value)), expected);
+        }
+        assert_eq!(text(None), "");
+    }
+}
