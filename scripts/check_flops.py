@@ -59,7 +59,7 @@ CASES = [
 # The same of torch_recurrent.MODEL: its parity cases by name, and a model of usual sizes.
 OF_PARITY = ["recurrent", "recurrent_lstm", "recurrent_luong", "recurrent_dot", "recurrent_bahdanau", "recurrent_before_readout",
              "recurrent_last_state", "recurrent_summary", "recurrent_residual", "recurrent_encoder", "recurrent_decoder",
-             "recurrent_decoder_mean"]
+             "recurrent_decoder_mean", "recurrent_alone_fed"]
 RECURRENT_CASES = [(name, torch_recurrent.CASES[name], 31, 3, 7, 5, 11) for name in OF_PARITY]
 BRITZ = torch_recurrent.both(hidden=512, softmax_bias=True, tying="none") | {"d_model": 512}
 RECURRENT_CASES.append(("recurrent, 512 wide", BRITZ, 37000, 8, 30, 32, 229))

@@ -3,7 +3,6 @@
 
 mod common;
 
-use ablate::config::Experiment;
 use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
 use ablate::model::{
@@ -11,7 +10,7 @@ use ablate::model::{
 };
 use ablate::shim::decoding;
 use ablate::train::loss::cross_entropy;
-use common::variants::{is_unseen_key_bias, single_and_paired};
+use common::variants::{is_unseen_key_bias, recurrent_alone, single_and_paired};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -35,7 +34,9 @@ fn variants() -> Vec<(String, ModelConfig)> {
         let found = single_and_paired(&base).into_iter().filter(|(_, config)| !config.has_encoder());
         found.map(|(name, config)| (format!("{shape}, {name}"), config)).collect::<Vec<_>>()
     };
-    let found: Vec<_> = [("plain", small), ("other widths", other)].into_iter().flat_map(of).collect();
+    let recurrent = recurrent_alone(&small);
+    let found = [("plain", small), ("other widths", other)].into_iter().flat_map(of);
+    let found: Vec<_> = found.chain(recurrent).collect();
     assert!(found.len() > 200, "{}", found.len());
     found
 }
@@ -261,19 +262,41 @@ fn attention_is_shown_of_the_text_alone() {
 
 #[test]
 fn settings_of_an_encoder_are_refused_where_there_is_none() {
+    let none = "with model.encoder = \"none\"";
+    let recurrent = |setting: &str| {
+        format!("encoder = \"none\"\ndecoder = \"recurrent\"\n[model.recurrent]\n{setting}\n[model]")
+    };
+    let decoder = |setting: &str| format!("encoder = \"none\"\nattention.{setting}");
     for (setting, said) in [
         (
-            "cross_score = \"dot\"",
-            "model.attention.cross_score = \"dot\" is the score of the attention to an encoder",
+            decoder("cross_score = \"dot\""),
+            "model.attention.cross_score has no effect with model.encoder = \"none\"",
         ),
-        ("span = { linformer = 4 }", "model.attention.span = { linformer = 4 } sees what follows a position"),
+        (
+            decoder("span = { linformer = 4 }"),
+            "model.attention.span has no effect with model.encoder = \"none\"",
+        ),
+        (recurrent(""), "model.recurrent.attention = \"additive\" attends to the source, and"),
+        (
+            recurrent("attention = \"none\""),
+            "model.recurrent.input_feeding = \"context\" feeds states of the source, and",
+        ),
+        (
+            recurrent("attention = \"none\"\ninput_feeding = \"none\"\nbridge = \"tanh\""),
+            "model.recurrent.bridge = \"tanh\" starts with states of the source, and",
+        ),
     ] {
-        let workshop = common::Workshop::new();
-        let text = common::EXPERIMENT
-            .replace("[model]\n", &format!("[model]\nencoder = \"none\"\nattention.{setting}\n"));
-        assert!(text.contains(setting) && toml::from_str::<Experiment>(&text).is_ok());
-        std::fs::write(workshop.path("e.toml"), text).unwrap();
-        let told = "there is none with model.encoder = \"none\"";
-        workshop.run(&["train", "e.toml"]).expect(2).says(said).says(told).says("e.toml");
+        let workshop = common::Workshop::of_language_model();
+        // Keys of `[model.recurrent]` come last in the file.
+        let (model, section) = setting.split_once("[model.recurrent]").unwrap_or((&setting, ""));
+        let mut text = common::LANGUAGE_MODEL.replace("encoder = \"none\"", model.trim());
+        if !section.is_empty() {
+            for key in ["layers = 1\n", "d_ff = 16\n", "heads = 2\n"] {
+                text = text.replace(key, "");
+            }
+            text += &format!("[model.recurrent]\n{}\n", section.replace("[model]", ""));
+        }
+        workshop.write("e.toml", &text);
+        workshop.run(&["train", "e.toml"]).expect(2).says(said).says(none).says("e.toml:");
     }
 }

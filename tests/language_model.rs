@@ -138,8 +138,8 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     assert_eq!(assumed["rows"][0]["price"]["target_tokens"], 400.0);
     std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
     let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
-    assert!(table.contains("bits_per_character") && !table.contains("bleu"), "{table}");
-    assert!(!table.contains("BLEU"), "{table}");
+    // A narrow heading breaks behind "per_".
+    assert!(table.contains("dev/bits_") && !table.to_lowercase().contains("bleu"), "{table}");
     assert_eq!(plan(&workshop)["totals"]["finished"], 4);
     let csv = workshop.text("results/small/table.csv");
     let header = csv.lines().next().unwrap();

@@ -23,7 +23,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut tree = file.clone();
     apply_sets(&mut tree, &arguments.sets)?;
     let mut experiment = tree.experiment()?;
-    check_experiment(&file, &arguments.sets, &experiment)?;
+    check_experiment(&file, &arguments.sets)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,
         (None, Some(label)) => label.clone(),
