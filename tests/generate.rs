@@ -41,6 +41,17 @@ fn a_model_writes_the_same_with_the_same_seed_and_continues_its_prompt() {
     }
 }
 
+#[test]
+fn a_model_of_characters_writes_characters() {
+    let workshop = Workshop::of_language_model();
+    workshop.write("tiny.toml", &common::LANGUAGE_MODEL.replace("[data]", "[data]\npieces = \"characters\""));
+    workshop.run(&["prepare", "tiny.toml", "--source", "."]).expect(0);
+    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let out = workshop.run(&["generate", RUN, "--prompt", "The", "--tokens", "30"]).expect(0).out();
+    assert_eq!(out.trim_end_matches('\n').chars().count().max(33), 33, "{out:?}");
+    assert!(out.starts_with("The") && !out.contains('\u{fffd}'), "{out:?}");
+}
+
 /// A text goes on where the positions of a block are full.
 #[test]
 fn learned_positions_do_not_end_a_text() {

@@ -114,6 +114,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
         let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
         same.model = ModelConfig { attention_biases, initialisation, ..same.model };
     }
+    same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
     match same.training.schedule.has_stated_peak() {
         true => same.training.learning_rate_scale = TrainingConfig::default().learning_rate_scale,

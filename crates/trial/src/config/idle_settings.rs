@@ -5,7 +5,7 @@ use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::{at_key, configuration_hash};
 use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
 use crate::model::{ModelConfig, NormKind, Projections};
 use crate::train::learning_rate::ends_in_warmup;
@@ -36,6 +36,10 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = Vec::new();
     found.extend(max_train_length(data));
+    if data.pieces == Pieces::Characters {
+        let because = vec![("data.pieces", setting_text(&data.pieces))];
+        found.push(not_read(Unread { key: "data.merges", because }));
+    }
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));

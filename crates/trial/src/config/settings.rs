@@ -16,6 +16,7 @@ pub fn all_settings(experiment: &Experiment) -> Value {
     let Experiment { data, model, decoding, .. } = experiment;
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
     for (key, value) in [
+        ("data.pieces", json!(data.pieces)),
         ("data.vocabulary", json!(data.vocabulary)),
         ("model.encoder", json!(model.encoder)),
         ("model.decoder", json!(model.decoder)),

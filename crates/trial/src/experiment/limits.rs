@@ -3,7 +3,7 @@
 
 use crate::config::Experiment;
 use crate::data::prepared::{Prepared, vocabulary_sizes};
-use crate::data::tokenizer::largest_vocabulary;
+use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
@@ -38,7 +38,8 @@ impl DataLimits {
     pub fn of(config: &DataConfig, prepared: Option<&Prepared>) -> Result<Self> {
         let most = VocabularySizes::from(vocabulary_sizes(config, prepared));
         let Some(data) = prepared else {
-            return Ok(DataLimits { fewest: largest_vocabulary(0).into(), most, texts: None });
+            let [fewest, _] = sizes(config.pieces, config.merges);
+            return Ok(DataLimits { fewest: fewest.into(), most, texts: None });
         };
         let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
         let train = data.split_unverified(Split::Train)?;
