@@ -100,8 +100,6 @@ fn settings_without_a_meaning_for_running_text_are_refused_at_their_line() {
     let learned = ["--set", "model.position=\"learned\"", "--set", "model.learned_positions=15"];
     let too_few = "model.learned_positions = 15 is too few for blocks of data.max_length = 16 tokens";
     workshop.run(&[&["train", "tiny.toml"], &learned[..]].concat()).expect(2).says(too_few);
-    workshop.write("pairs.toml", &common::EXPERIMENT.replace("[model]", "[model]\nencoder = \"none\""));
-    workshop.run(&["train", "pairs.toml"]).expect(2).says("has sentence pairs").says("pairs.toml:");
     assert!(!workshop.path("results").exists());
 }
 

@@ -146,7 +146,11 @@ impl Work<'_> {
         assert_eq!(decoding::takes(model.kind(), model.device()), model.kind() == Kind::Float);
         let batch = self.batch();
         let logits = tch::no_grad(|| {
-            let mut stepper = model.generator().unwrap().start(&batch.source, &batch.source_lengths);
+            let mut source = (batch.source.shallow_clone(), batch.source_lengths.clone());
+            if !self.case.model.has_encoder() {
+                source = (source.0.narrow(1, 0, 0), vec![0; source.1.len()]);
+            }
+            let mut stepper = model.generator().unwrap().start(&source.0, &source.1);
             let steps: Vec<Tensor> = (0..batch.target_input.size()[1])
                 .map(|place| stepper.step(&batch.target_input.narrow(1, place, 1)))
                 .collect();

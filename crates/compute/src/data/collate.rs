@@ -6,6 +6,7 @@ use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
+use crate::train::PrefixLoss;
 use tch::{Device, Kind, Tensor};
 
 /// One micro-batch as the model takes it.
@@ -161,6 +162,47 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
             source: shaped(&source_sentences, widths.source),
             target: shaped(&target_sentences, widths.target),
         }),
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// The pairs that `indices` names for a model without an encoder: each row is the source, `</s>`, `<s>` and the target.
+/// Predicted are the tokens of the target and its end, where `loss` says so also those of the source but the first one, and
+/// its end. There are no sources beside these rows: [B, 0].
+///
+/// # Panics
+/// As [`collate`].
+pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Result<Batch> {
+    let (bos, eos) = (i64::from(BOS), i64::from(EOS));
+    let rows: Vec<(Vec<i64>, usize)> = indices
+        .iter()
+        .map(|&pair| {
+            let source = ids(&store.source(pair as usize));
+            let begins = source.len() + 1;
+            (source.into_iter().chain([eos, bos]).chain(ids(&store.target(pair as usize))).collect(), begins)
+        })
+        .collect();
+    let width = rows.iter().map(|(row, _)| row.len()).max().expect("a batch has pairs");
+    let mut inputs = vec![i64::from(PAD); rows.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (number, (row, begins)) in rows.iter().enumerate() {
+        let start = number * width;
+        inputs[start..start + row.len()].copy_from_slice(row);
+        if loss == PrefixLoss::Both {
+            positions.extend((start..start + begins - 1).map(|place| place as i64));
+            outputs.extend_from_slice(&row[1..*begins]);
+        }
+        positions.extend((start + begins..start + row.len()).map(|place| place as i64));
+        outputs.extend(row[begins + 1..].iter().copied().chain([eos]));
+    }
+    Ok(Batch {
+        source: Tensor::zeros([rows.len() as i64, 0], (Kind::Int64, device)),
+        source_tokens: rows.iter().map(|(_, begins)| begins).sum(),
+        source_lengths: vec![0; rows.len()],
+        target_input: Tensor::from_slice(&inputs).view([rows.len() as i64, width as i64]).to_device(device),
+        sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         target_tokens: outputs.len(),

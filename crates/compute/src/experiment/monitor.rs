@@ -114,7 +114,12 @@ impl Monitor for RunMonitor<'_> {
         if found.loss().is_finite() {
             self.samples(model, step)?;
             let sentences = self.work.experiment.run.attention_statistics;
-            for (tag, value) in view::attention_statistics(model, &self.work.stores.dev, sentences) {
+            for (tag, value) in view::attention_statistics(
+                model,
+                self.work.experiment.task(),
+                &self.work.stores.dev,
+                sentences,
+            ) {
                 self.telemetry.metric(step, &tag, value)?;
             }
         }

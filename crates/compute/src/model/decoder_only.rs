@@ -1,5 +1,6 @@
 //! A decoder without an encoder (`model.encoder = "none"`): a language model, which predicts each token from those before
-//! it (Radford et al. 2018, §3.1). Of a batch it reads the target alone.
+//! it (Radford et al. 2018, §3.1). Of a batch it reads the target input alone. To translate, it reads a source as the
+//! beginning of the text that it continues: `<source> </s> <s> <target>`.
 //!
 //! Which decoder: [`super::parts`].
 
@@ -14,6 +15,7 @@ use super::unpack::{PackedRows, Unpacked};
 use super::weights::{Scope, Weights};
 use super::{DecoderKind, Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 /// A model that writes a text and reads no other.
@@ -119,9 +121,15 @@ impl Network for DecoderOnly {
         self.input.position.table(rows, self.kind(), self.device)
     }
 
-    fn attention_maps(&self, _: &Tensor, target: &Tensor) -> AttentionMaps {
+    /// Source and target share the positions of a row.
+    fn room(&self, source: usize) -> Option<usize> {
+        let limit = usize::try_from(self.longest()?).unwrap_or(0);
+        Some(limit.saturating_sub(source))
+    }
+
+    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
         let mode = Mode::recording_attention();
-        tch::no_grad(|| _ = self.decode(target, &mode));
+        tch::no_grad(|| _ = self.decode(&Tensor::cat(&[source, target], 1), &mode));
         let maps = self.decoder.maps(mode.into_attention());
         AttentionMaps {
             encoder: Vec::new(),
@@ -136,26 +144,80 @@ impl Network for DecoderOnly {
 }
 
 impl Generator for DecoderOnly {
-    fn start<'a>(&'a self, _: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
-        let rows =
-            FirstRows::Plain { count: lengths.len() as i64, kind: self.kinds.weights, device: self.device };
-        Box::new(Writing { model: self, state: self.decoder.start(rows) })
+    /// Rows whose sources have one length are read and written together, so that no padding stands before a target.
+    fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
+        let mut by_length: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for (row, &length) in (0..).zip(lengths) {
+            by_length.entry(length).or_default().push(row);
+        }
+        let group = |(length, rows): (i64, Vec<i64>)| {
+            let count = rows.len() as i64;
+            let first = FirstRows::Plain { count, kind: self.kinds.weights, device: self.device };
+            let mut group = Group { state: self.decoder.start(first), rows };
+            let ids = source.index_select(0, &self.indices(&group.rows));
+            (0..length).for_each(|place| _ = self.step(&ids.narrow(1, place, 1), &mut group));
+            group
+        };
+        Box::new(Writing { model: self, groups: by_length.into_iter().map(group).collect() })
     }
 }
 
-/// Writing with what the decoder remembers of all tokens so far.
+impl DecoderOnly {
+    fn indices(&self, rows: &[i64]) -> Tensor {
+        Tensor::from_slice(rows).to_device(self.device)
+    }
+
+    /// # Shapes
+    /// Ids [G, 1] of the rows of a group → [G, W].
+    fn step(&self, ids: &Tensor, group: &mut Group) -> Tensor {
+        let x = self.embed(ids, Places::From(group.state.length()), &Mode::evaluation());
+        group.state.step(x).squeeze_dim(1)
+    }
+}
+
+/// Rows that have as many tokens.
+struct Group<'a> {
+    /// What the decoder remembers of them.
+    state: Box<dyn DecodingState + 'a>,
+    /// Where each stands among all rows.
+    rows: Vec<i64>,
+}
+
+/// Writing with what the decoder remembers of all tokens so far, those of the sources too.
 struct Writing<'a> {
     model: &'a DecoderOnly,
-    state: Box<dyn DecodingState + 'a>,
+    groups: Vec<Group<'a>>,
 }
 
 impl Stepper for Writing<'_> {
     fn step(&mut self, ids: &Tensor) -> Tensor {
-        let x = self.model.embed(ids, Places::From(self.state.length()), &Mode::evaluation());
-        self.state.step(x).squeeze_dim(1)
+        let model = self.model;
+        if let [group] = &mut self.groups[..] {
+            return model.step(ids, group);
+        }
+        let hidden: Vec<Tensor> = self
+            .groups
+            .iter_mut()
+            .map(|group| model.step(&ids.index_select(0, &model.indices(&group.rows)), group))
+            .collect();
+        let order: Vec<i64> = self.groups.iter().flat_map(|group| group.rows.iter().copied()).collect();
+        let mut place = vec![0; order.len()];
+        (0..).zip(order).for_each(|(at, row)| place[row as usize] = at);
+        Tensor::cat(&hidden, 0).index_select(0, &model.indices(&place))
     }
 
     fn select(&mut self, rows: &[i64], same_sources: bool) {
-        self.state.select(rows, same_sources);
+        for group in &mut self.groups {
+            let chosen = (0..).zip(rows).filter_map(|(place, row)| {
+                let within = group.rows.iter().position(|own| own == row)?;
+                Some((place, within as i64))
+            });
+            let (places, within): (Vec<i64>, Vec<i64>) = chosen.unzip();
+            if !within.is_empty() {
+                group.state.select(&within, same_sources);
+            }
+            group.rows = places;
+        }
+        self.groups.retain(|group| !group.rows.is_empty());
     }
 }

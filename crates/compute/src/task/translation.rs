@@ -24,11 +24,19 @@ pub struct Translation<'a> {
 
 impl Task for Translation<'_> {
     fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
-        Box::new(Pairs::of(store, &self.experiment.training))
+        let training = &self.experiment.training;
+        Box::new(match self.experiment.reads_prefixes() {
+            false => Pairs::of(store, training),
+            true => Pairs::as_prefixes(store, training),
+        })
     }
 
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        pairs::likelihood(model, store, self.experiment.training.micro_batch_tokens)
+        let tokens = self.experiment.training.micro_batch_tokens;
+        match self.experiment.reads_prefixes() {
+            false => pairs::likelihood(model, store, tokens),
+            true => pairs::prefix_likelihood(model, store, tokens),
+        }
     }
 
     /// Words are those of the references, with one end of sentence each.

@@ -38,6 +38,11 @@ impl Experiment {
             false => TaskKind::Translation,
         }
     }
+
+    /// Whether the model reads the source of a pair as the beginning of the text that it continues with the target.
+    pub fn reads_prefixes(&self) -> bool {
+        self.task() == TaskKind::Translation && !self.model.has_encoder()
+    }
 }
 
 /// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.

@@ -12,7 +12,7 @@ use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
 use crate::model::{ModelConfig, NormKind, Projections, Tying};
-use crate::train::{TaskKind, TrainingConfig};
+use crate::train::{PrefixLoss, TaskKind, TrainingConfig};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -113,6 +113,9 @@ fn normalised(experiment: &Experiment) -> Experiment {
         // There is nothing that would have biases or first values.
         let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
         same.model = ModelConfig { attention_biases, initialisation, ..same.model };
+    }
+    if !same.reads_prefixes() {
+        same.training.prefix_loss = PrefixLoss::default();
     }
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();

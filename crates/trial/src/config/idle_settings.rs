@@ -45,6 +45,13 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
+    if !experiment.reads_prefixes() {
+        let because = match experiment.task() {
+            TaskKind::Translation => ("model.encoder", setting_text(&model.encoder)),
+            TaskKind::LanguageModelling => ("data.recipe", setting_text(&data.recipe.name)),
+        };
+        found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));
+    }
     if model.has_self_attention() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }

@@ -13,7 +13,7 @@ pub type Settings = BTreeMap<String, Value>;
 /// An experiment with every setting that has a value, by section and key: also those that files and records leave out
 /// while they have their default.
 pub fn all_settings(experiment: &Experiment) -> Value {
-    let Experiment { data, model, decoding, .. } = experiment;
+    let Experiment { data, model, training, decoding, .. } = experiment;
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
     for (key, value) in [
         ("data.pieces", json!(data.pieces)),
@@ -28,6 +28,7 @@ pub fn all_settings(experiment: &Experiment) -> Value {
         ("model.residual", json!(model.residual)),
         ("model.softmax_bias", json!(model.softmax_bias)),
         ("model.recurrent", json!(model.recurrent)),
+        ("training.prefix_loss", json!(training.prefix_loss)),
         ("decoding.early_stopping", json!(decoding.early_stopping)),
         ("decoding.length_buckets", json!(decoding.length_buckets)),
     ] {

@@ -293,10 +293,14 @@ impl Checks<'_> {
             if experiment.task() == TaskKind::LanguageModelling {
                 return self.blocks(learned_positions, longest);
             }
-            let needed = longest.saturating_add(1).saturating_add(extra);
+            let sentence = longest.saturating_add(1);
+            // A source before it in the same row.
+            let before = if experiment.reads_prefixes() { sentence } else { 0 };
+            let needed = sentence.saturating_add(extra).saturating_add(before);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
+                let twice = if before > 0 { ", once for the source and once for the target," } else { "" };
                 let message = format!(
-                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence, and decoding.max_extra_length = {extra} make {needed}"
+                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
                 );
                 let help = format!("use {needed} or more, or lower data.max_length");
                 return Err(self.mistake("model.learned_positions", message, help));

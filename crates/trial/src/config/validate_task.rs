@@ -6,26 +6,39 @@ use crate::data::{DataConfig, Vocabulary};
 use crate::train::{TaskKind, TrainingConfig};
 
 impl Checks<'_> {
-    /// Sentence pairs are for a model that reads their sources, running text for one that reads none.
+    /// Running text is for a model without an encoder, sentence pairs for any.
     pub(super) fn task(&self, experiment: &Experiment) -> Checked {
         let Experiment { data, model, training, .. } = experiment;
         let name = &data.recipe.name;
         match (experiment.task(), model.has_encoder()) {
-            (TaskKind::Translation, true) => return Ok(()),
-            (TaskKind::LanguageModelling, false) => return self.language_model(data, training),
+            (TaskKind::Translation, true) => Ok(()),
+            (TaskKind::LanguageModelling, false) => self.language_model(data, training),
             (TaskKind::LanguageModelling, true) => {
                 let message = format!(
                     "data.recipe: {name} is running text for a language model, but this model has an encoder and translates"
                 );
                 let help = "choose a recipe of sentence pairs, or set model.encoder = \"none\"";
-                return Err(self.mistake("data.recipe", message, help));
+                Err(self.mistake("data.recipe", message, help))
             }
-            (TaskKind::Translation, false) => {}
+            (TaskKind::Translation, false) => self.prefixes(data, training),
         }
-        let message = format!(
-            "model.encoder = \"none\" makes a language model, which reads no source, but data.recipe: {name} has sentence pairs"
-        );
-        Err(self.mistake("model.encoder", message, "leave it out, or choose a recipe of running text"))
+    }
+
+    /// What a model without an encoder needs to read the source of a pair before the target.
+    fn prefixes(&self, data: &DataConfig, training: &TrainingConfig) -> Checked {
+        let refuse = |key: &str, value: String, why: &str| {
+            let message = format!(
+                "{key} = {value}, but with model.encoder = \"none\" source and target are one text: {why}"
+            );
+            Err(self.mistake(key, message, "leave it out, or choose an encoder"))
+        };
+        if data.vocabulary == Vocabulary::Separate {
+            return refuse("data.vocabulary", "\"separate\"".into(), "it has one vocabulary");
+        }
+        match training.packed_length {
+            Some(length) => refuse("training.packed_length", length.to_string(), "a row holds one pair"),
+            None => Ok(()),
+        }
     }
 
     /// What has a meaning for sentence pairs alone.

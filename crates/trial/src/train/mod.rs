@@ -79,6 +79,26 @@ pub struct TrainingConfig {
     pub keep_best: bool,
     /// Number format in which training computes.
     pub precision: Precision,
+    /// Which tokens a model that translates without an encoder is trained to predict; `target` if absent.
+    #[serde(skip_serializing_if = "PrefixLoss::is_default")]
+    pub prefix_loss: PrefixLoss,
+}
+
+/// Which tokens a model that translates without an encoder is trained to predict. It reads `<source> </s> <s> <target>`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixLoss {
+    /// Those of the target, as a model with an encoder.
+    #[default]
+    Target,
+    /// Those of the source too, but for its first one. What is measured on dev and test is the target alone.
+    Both,
+}
+
+impl PrefixLoss {
+    fn is_default(&self) -> bool {
+        *self == PrefixLoss::default()
+    }
 }
 
 /// Number format in which training computes.
@@ -138,6 +158,7 @@ impl Default for TrainingConfig {
             average_checkpoints: 5,
             keep_best: false,
             precision: Precision::Float32,
+            prefix_loss: PrefixLoss::Target,
         }
     }
 }

@@ -38,8 +38,8 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec
 pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
     let run = &work.experiment.run;
     let mut sentences = Vec::new();
-    for [source, mut target] in read_and_written(work, dev, run.attention_sentences) {
-        target.truncate(work.model.longest().map_or(usize::MAX, |limit| limit as usize));
+    for [mut source, mut target] in read_and_written(work, dev, run.attention_sentences) {
+        target.truncate(work.model.room(source.len()).unwrap_or(usize::MAX));
         let [read, written] = [&source, &target].map(|tokens| ids(tokens, work.model.device()));
         let found = work.model.attention_maps(&read, &written);
         let mut maps = Vec::new();
@@ -54,6 +54,10 @@ pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
                     maps.push(AttentionMap::new(kind, layer, head, &numbers(weights)));
                 }
             }
+        }
+        if work.experiment.reads_prefixes() {
+            // One text, which attends to itself.
+            target.splice(0..0, source.drain(..));
         }
         sentences.push(Sentence {
             source: labels(&source, work.data.tokenizers.source()),

@@ -158,8 +158,14 @@ impl<'a> CostEstimator<'a> {
     /// The same for all that trains on one corpus in batches of one size.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
-        let sizes =
-            (training.micro_batch_tokens, training.packed_length, training.batch_tokens, training.steps);
+        let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
+        let sizes = (
+            training.micro_batch_tokens,
+            training.packed_length,
+            training.batch_tokens,
+            training.steps,
+            prefix,
+        );
         let key = key_of(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
             return Ok(known.clone());
@@ -167,14 +173,26 @@ impl<'a> CostEstimator<'a> {
         let workload = match corpus {
             Some(corpus) => {
                 let store = corpus.split_unverified(Split::Train)?;
-                match experiment.task() {
-                    TaskKind::Translation => Workload::of(&Pairs::of(&store, training), training)?,
-                    TaskKind::LanguageModelling => Workload::of(&Blocks::of(&store, training), training)?,
+                match (experiment.task(), prefix) {
+                    (TaskKind::Translation, None) => Workload::of(&Pairs::of(&store, training), training)?,
+                    (TaskKind::Translation, Some(_)) => {
+                        Workload::of(&Pairs::as_prefixes(&store, training), training)?
+                    }
+                    (TaskKind::LanguageModelling, _) => {
+                        Workload::of(&Blocks::of(&store, training), training)?
+                    }
                 }
             }
-            None => match experiment.task() {
-                TaskKind::Translation => Workload::assumed(training, experiment.data.longest_trained()),
-                TaskKind::LanguageModelling => Workload::assumed_blocks(training, experiment.data.max_length),
+            None => match (experiment.task(), prefix) {
+                (TaskKind::Translation, None) => {
+                    Workload::assumed(training, experiment.data.longest_trained())
+                }
+                (TaskKind::Translation, Some(loss)) => {
+                    Workload::assumed(training, experiment.data.longest_trained()).as_prefixes(loss)
+                }
+                (TaskKind::LanguageModelling, _) => {
+                    Workload::assumed_blocks(training, experiment.data.max_length)
+                }
             },
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
