@@ -25,7 +25,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             arguments.run.display()
         )));
     }
-    let prompt = data.encode_text(&arguments.prompt);
+    // A model that reads backward goes on from the beginning of the prompt to its left.
+    let direction = experiment.training.direction;
+    let prompt = direction.turned(data.encode_text(&arguments.prompt));
     let request = Request {
         prompt: &prompt,
         tokens: arguments.tokens,
@@ -35,7 +37,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         window: experiment.data.max_length,
     };
     let written = generate(&*model, &request, &mut |_| Ok(()))?;
-    let text = data.decode_text(&[prompt, written.clone()].concat());
+    let text = data.decode_text(&direction.turned([&prompt[..], &written].concat()));
     if arguments.json {
         let label = |&id: &u32| data.tokenizers.target().label(id);
         let tokens: Vec<String> = written.iter().map(label).collect();

@@ -6,7 +6,7 @@ use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
-use crate::train::PrefixLoss;
+use crate::train::{Direction, PrefixLoss};
 use tch::{Device, Kind, Tensor};
 
 /// One micro-batch as the model takes it.
@@ -210,12 +210,13 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
 }
 
 /// The blocks of running text that `indices` names: inputs are the block's tokens shifted right behind `<s>`, and every token
-/// is a target. There are no sources: [B, 0].
+/// is a target. There are no sources: [B, 0]. A model that reads backward gets the tokens of a block in reversed order.
 ///
 /// # Panics
 /// As [`collate`].
-pub fn collate_blocks(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
-    let blocks: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.target(i as usize))).collect();
+pub fn collate_blocks(store: &Store, indices: &[u32], direction: Direction, device: Device) -> Result<Batch> {
+    let block = |&index: &u32| direction.turned(ids(&store.target(index as usize)));
+    let blocks: Vec<Vec<i64>> = indices.iter().map(block).collect();
     let width = blocks.iter().map(Vec::len).max().expect("a batch has blocks");
     let mut inputs = vec![i64::from(PAD); blocks.len() * width];
     let (mut positions, mut outputs) = (Vec::new(), Vec::new());
@@ -268,7 +269,7 @@ mod tests {
         [&[5, 6, 7, 8][..], &[9, 10]].iter().try_for_each(|block| writer.push(&[], block)).unwrap();
         writer.finish().unwrap();
         let store = Store::open(&path, [0; 32]).unwrap();
-        let batch = collate_blocks(&store, &[1, 0], Device::Cpu).unwrap();
+        let batch = collate_blocks(&store, &[1, 0], Direction::Forward, Device::Cpu).unwrap();
         assert_eq!(batch.target_input, Tensor::from_slice2(&[[1i64, 9, 0, 0], [1, 5, 6, 7]]));
         assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
         assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));

@@ -16,6 +16,7 @@ use crate::seed::{Purpose, derive};
 use crate::train::batch_source::BatchSource;
 use crate::train::blocks::Blocks;
 use crate::train::likelihood::Likelihood;
+use crate::train::{Direction, TrainingConfig};
 
 /// Tokens of a block that a sample begins with, and that the model writes behind them.
 const SAMPLE: (usize, usize) = (16, 24);
@@ -31,7 +32,8 @@ impl Task for LanguageModelling<'_> {
     }
 
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        blocks::likelihood(model, store, self.experiment.training.micro_batch_tokens)
+        let TrainingConfig { direction, micro_batch_tokens, .. } = self.experiment.training;
+        blocks::likelihood(model, store, direction, micro_batch_tokens)
     }
 
     /// Words and characters are those of the text, whatever its tokens are; an end of a line is one of each, so that the
@@ -52,9 +54,14 @@ impl Task for LanguageModelling<'_> {
 
     /// Continues the beginnings of blocks by the model's own distribution.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
-        let mut table = String::from("| text | continued | as it was |\n| --- | --- | --- |\n");
+        let direction = self.experiment.training.direction;
+        let heading = match direction {
+            Direction::Forward => "| text | continued | as it was |",
+            Direction::Backward => "| text, from its end | continued to its beginning | as it was |",
+        };
+        let mut table = format!("{heading}\n| --- | --- | --- |\n");
         for block in 0..count.min(store.len()) {
-            let ids = store.target(block);
+            let ids = direction.turned(store.target(block));
             let (prompt, rest) = ids.split_at(SAMPLE.0.min(ids.len() / 2));
             let request = Request {
                 prompt,
@@ -66,7 +73,8 @@ impl Task for LanguageModelling<'_> {
             };
             let written = generate(model, &request, &mut |_| Ok(()))?;
             let cells = [prompt, &written[..], &rest[..SAMPLE.1.min(rest.len())]];
-            let [prompt, written, rest] = cells.map(|ids| markdown::escape(&data.decode_target(ids)));
+            let text = |ids: &[u32]| data.decode_target(&direction.turned(ids.to_vec()));
+            let [prompt, written, rest] = cells.map(|ids| markdown::escape(&text(ids)));
             table += &format!("| {prompt} | {written} | {rest} |\n");
         }
         Ok(table)

@@ -12,7 +12,7 @@ use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
 use crate::model::{ModelConfig, NormKind, Projections, Tying};
-use crate::train::{PrefixLoss, TaskKind, TrainingConfig};
+use crate::train::{Direction, PrefixLoss, TaskKind, TrainingConfig};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -116,6 +116,9 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     if !same.reads_prefixes() {
         same.training.prefix_loss = PrefixLoss::default();
+    }
+    if same.task() != TaskKind::LanguageModelling {
+        same.training.direction = Direction::default();
     }
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();

@@ -45,6 +45,10 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
+    if experiment.task() != TaskKind::LanguageModelling {
+        let because = vec![("data.recipe", setting_text(&data.recipe.name))];
+        found.push(not_read(Unread { key: "training.direction", because }));
+    }
     if !experiment.reads_prefixes() {
         let because = match experiment.task() {
             TaskKind::Translation => ("model.encoder", setting_text(&model.encoder)),

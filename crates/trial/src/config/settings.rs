@@ -28,6 +28,7 @@ pub fn all_settings(experiment: &Experiment) -> Value {
         ("model.residual", json!(model.residual)),
         ("model.softmax_bias", json!(model.softmax_bias)),
         ("model.recurrent", json!(model.recurrent)),
+        ("training.direction", json!(training.direction)),
         ("training.prefix_loss", json!(training.prefix_loss)),
         ("decoding.early_stopping", json!(decoding.early_stopping)),
         ("decoding.length_buckets", json!(decoding.length_buckets)),

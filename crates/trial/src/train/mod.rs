@@ -16,6 +16,7 @@ pub mod task_kind;
 pub mod workload;
 
 use crate::data::batch::Batching;
+pub use blocks::Direction;
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub struct TrainingConfig {
     /// Which tokens a model that translates without an encoder is trained to predict; `target` if absent.
     #[serde(skip_serializing_if = "PrefixLoss::is_default")]
     pub prefix_loss: PrefixLoss,
+    /// In which direction a language model reads its text; `forward` if absent.
+    #[serde(skip_serializing_if = "Direction::is_default")]
+    pub direction: Direction,
 }
 
 /// Which tokens a model that translates without an encoder is trained to predict. It reads `<source> </s> <s> <target>`.
@@ -159,6 +163,7 @@ impl Default for TrainingConfig {
             keep_best: false,
             precision: Precision::Float32,
             prefix_loss: PrefixLoss::Target,
+            direction: Direction::Forward,
         }
     }
 }

@@ -26,7 +26,7 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec
         None => {
             // The last token of a block is predicted and not read.
             let read = |index| {
-                let ids = store.target(index);
+                let ids = work.experiment.training.direction.turned(store.target(index));
                 behind_bos(&ids[..ids.len().min(BLOCK_TOKENS).saturating_sub(1)])
             };
             (0..count.min(store.len())).map(|index| [Vec::new(), read(index)]).collect()
