@@ -2,7 +2,7 @@
 
 A reference for `make_parity_fixtures.py`. The weights that Hugging Face's model computes with are made of parameters that
 have ablate's names and shapes, so that gradients and updates are those of the parameters. Two differences are made up for:
-ablate multiplies embeddings by √d_model, and keeps queries, keys and values apart.
+ablate may multiply embeddings by √d_model, and keeps queries, keys and values apart.
 """
 
 import math
@@ -20,7 +20,7 @@ class Gpt(nn.Module):
     def __init__(self, model, vocabulary, longest):
         super().__init__()
         d_model = model["d_model"]
-        assert (model["encoder"], model["position"], model["norm"], model["activation"]) == ("none", "learned", "post", "relu")
+        assert (model["encoder"], model["position"], model["norm"]) == ("none", "learned", "post")
         assert model["d_ff"] == 4 * d_model
         config = transformers.OpenAIGPTConfig(
             vocab_size=vocabulary,
@@ -28,7 +28,8 @@ class Gpt(nn.Module):
             n_embd=d_model,
             n_layer=model["layers"],
             n_head=model["heads"],
-            afn=model["activation"],
+            # What this model calls "gelu" is the approximation by tanh.
+            afn={"relu": "relu", "gelu_tanh": "gelu"}[model["activation"]],
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -36,7 +37,8 @@ class Gpt(nn.Module):
             tie_word_embeddings=False,
         )
         self.theirs = transformers.OpenAIGPTLMHeadModel(config).requires_grad_(False)
-        self.layers, self.tied, self.scale = model["layers"], model["tying"] != "none", math.sqrt(d_model)
+        self.layers, self.tied = model["layers"], model["tying"] != "none"
+        self.scale = math.sqrt(d_model) if model["embedding_scale"] else 1.0
         shapes = {"embedding.target.weight": (vocabulary, d_model)}
         if not self.tied:
             shapes["embedding.softmax.weight"] = (vocabulary, d_model)

@@ -39,6 +39,7 @@ MODEL = {
     "attention_biases": True,
     "embedding_rows": None,
     "embedding_multiple": None,
+    "embedding_scale": True,
     "attention": None,
 }
 
@@ -181,6 +182,17 @@ CASES = {
     "decoder_only_t5": {"encoder": "none", "position": "t5", "activation": "swiglu", "norm": "pre", "layers": 2},
     # By Hugging Face's model (torch_gpt.py), whose feed-forward layers are four times as wide as d_model.
     "gpt": {"peer": "gpt", "encoder": "none", "position": "learned", "d_ff": 32, "layers": 2},
+    "gpt_exact": {
+        "peer": "gpt",
+        "encoder": "none",
+        "position": "learned",
+        "activation": "gelu_tanh",
+        "embedding_scale": False,
+        "d_ff": 32,
+        "layers": 2,
+    },
+    "gelu_tanh": {"activation": "gelu_tanh"},
+    "unscaled": {"embedding_scale": False},
     "gpt_untied": {"peer": "gpt", "encoder": "none", "position": "learned", "d_ff": 32, "tying": "none", "heads": 4},
 }
 
@@ -438,7 +450,12 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Linear, activation, Linear; with a gate (Shazeer 2020), the product of two maps, 2/3 as wide, before the last."""
 
-    PLAIN = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
+    PLAIN = {
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+        "swish": F.silu,
+    }
     GATED = {
         "glu": lambda gate, up: F.glu(torch.cat([up, gate], dim=-1)),
         "swiglu": lambda gate, up: F.silu(gate) * up,
@@ -535,7 +552,7 @@ class Transformer(nn.Module):
         if self.reads:
             self.encoder = Stack(model, decoder=False)
         self.decoder = Stack(model, decoder=True)
-        self.scale = math.sqrt(d_model)
+        self.scale = math.sqrt(d_model) if model["embedding_scale"] else 1.0
 
     def embed(self, use, ids, positions):
         return self.dropout(positions(self.embedding[self.of[use]](ids) * self.scale))

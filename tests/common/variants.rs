@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, softmax_bias, attention, recurrent";
+    initialisation, embedding_rows, embedding_multiple, embedding_scale, softmax_bias, attention, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {

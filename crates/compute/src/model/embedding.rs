@@ -15,7 +15,7 @@ pub struct Embeddings {
     softmax: Tensor,
     /// Of the softmax: [V].
     bias: Option<Tensor>,
-    factor: f64,
+    factor: Option<f64>,
 }
 
 impl Embeddings {
@@ -55,19 +55,27 @@ impl Embeddings {
         let bias = config
             .softmax_bias
             .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
-        Embeddings { source, target, softmax, bias, factor: (config.d_model as f64).sqrt() }
+        let factor = config.embedding_scale.then(|| (config.d_model as f64).sqrt());
+        Embeddings { source, target, softmax, bias, factor }
     }
 
     /// # Shapes
-    /// Ids [B, S] → [B, S, D], scaled by √d_model.
+    /// Ids [B, S] → [B, S, D], scaled by √d_model with `model.embedding_scale`.
     pub fn source(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.source, ids, -1, false, false) * self.factor
+        self.scaled(Tensor::embedding(&self.source, ids, -1, false, false))
     }
 
     /// # Shapes
-    /// Ids [B, T] → [B, T, D], scaled by √d_model.
+    /// Ids [B, T] → [B, T, D], scaled by √d_model with `model.embedding_scale`.
     pub fn target(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.target, ids, -1, false, false) * self.factor
+        self.scaled(Tensor::embedding(&self.target, ids, -1, false, false))
+    }
+
+    fn scaled(&self, embedded: Tensor) -> Tensor {
+        match self.factor {
+            Some(factor) => embedded * factor,
+            None => embedded,
+        }
     }
 
     /// The source's matrix [V, D], not scaled.

@@ -111,8 +111,11 @@ fn normalised(experiment: &Experiment) -> Experiment {
     same.model.attention = same.model.attention.without_repetitions();
     if same.model.attention.projections == Projections::None {
         // There is nothing that would have biases or first values.
-        let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
-        same.model = ModelConfig { attention_biases, initialisation, ..same.model };
+        let defaults = ModelConfig::default();
+        same.model.attention_biases = defaults.attention_biases;
+        if same.model.initialisation.is_of_projections() {
+            same.model.initialisation = defaults.initialisation;
+        }
     }
     if !same.reads_prefixes() {
         same.training.prefix_loss = PrefixLoss::default();
@@ -122,6 +125,9 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
+    // To end with 0 is what happens where nothing is stated.
+    let lowest = same.training.lowest_learning_rate.filter(|&rate| rate > 0.0);
+    same.training.lowest_learning_rate = lowest.filter(|_| same.training.schedule.has_stated_end());
     match same.training.schedule.has_stated_peak() {
         true => same.training.learning_rate_scale = TrainingConfig::default().learning_rate_scale,
         false => same.training.peak_learning_rate = None,

@@ -70,7 +70,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         }
     }
     if model.attention.projections == Projections::None {
-        for key in ["model.attention_biases", "model.initialisation"] {
+        let mut keys = vec!["model.attention_biases"];
+        keys.extend(model.initialisation.is_of_projections().then_some("model.initialisation"));
+        for key in keys {
             found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
         }
     }
@@ -156,6 +158,16 @@ fn rate(training: &TrainingConfig) -> Option<Idle> {
                  from training.learning_rate_scale and model.d_model"
             ),
             "set training.schedule = \"inverse_sqrt\", the same curve with a stated peak, or leave the peak out",
+        );
+    }
+    if let (false, Some(lowest)) = (schedule.has_stated_end(), training.lowest_learning_rate) {
+        return idle(
+            "training.lowest_learning_rate",
+            format!(
+                "training.lowest_learning_rate = {lowest} has no effect with training.schedule = {name}, which does not fall \
+                 to a stated rate"
+            ),
+            "set training.schedule = \"cosine\" or \"linear\", or leave it out",
         );
     }
     if schedule.has_stated_peak() && learning_rate_scale != TrainingConfig::default().learning_rate_scale {

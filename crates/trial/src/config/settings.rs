@@ -26,6 +26,7 @@ pub fn all_settings(experiment: &Experiment) -> Value {
         ("model.attention.span", json!(model.attention.span)),
         ("model.feed_forward", json!(model.feed_forward)),
         ("model.residual", json!(model.residual)),
+        ("model.embedding_scale", json!(model.embedding_scale)),
         ("model.softmax_bias", json!(model.softmax_bias)),
         ("model.recurrent", json!(model.recurrent)),
         ("training.direction", json!(training.direction)),

@@ -400,7 +400,16 @@ impl Checks<'_> {
     /// A schedule whose peak is stated needs one.
     fn peak(&self, training: &TrainingConfig) -> Checked {
         if let Some(peak) = training.peak_learning_rate {
-            return self.positive("training.peak_learning_rate", peak);
+            self.positive("training.peak_learning_rate", peak)?;
+        }
+        let peak = training.peak_learning_rate.unwrap_or(f64::INFINITY);
+        if let Some(lowest) = training.lowest_learning_rate {
+            let accepted = "a number from 0 to training.peak_learning_rate";
+            let holds = lowest.is_finite() && (0.0..=peak).contains(&lowest);
+            self.require(holds, "training.lowest_learning_rate", lowest, accepted)?;
+        }
+        if training.peak_learning_rate.is_some() {
+            return Ok(());
         }
         if !training.schedule.has_stated_peak() {
             return Ok(());

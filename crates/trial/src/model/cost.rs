@@ -389,7 +389,7 @@ fn kept_of_activation(activation: Activation) -> f64 {
         // Its output serves both its own derivative and the next product.
         Activation::Relu => 1.0,
         // Input and output.
-        Activation::Gelu | Activation::Swish => 2.0,
+        Activation::Gelu | Activation::GeluTanh | Activation::Swish => 2.0,
         // σ's output, the other factor and their product.
         Activation::Glu => 3.0,
         // Input and output of the activation, the other factor and the product.

@@ -89,6 +89,9 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Whether embeddings are multiplied by √d_model (§3.4). True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub embedding_scale: bool,
     /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
@@ -175,6 +178,9 @@ pub enum Activation {
     /// x Φ(x), where Φ is the distribution function of the normal distribution: the exact form and not the approximation
     /// by tanh (Hendrycks and Gimpel 2016).
     Gelu,
+    /// The approximation of GELU by tanh, 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), which GPT and BERT have (Hendrycks and
+    /// Gimpel 2016, §2).
+    GeluTanh,
     /// x σ(x) with the logistic function σ, also called SiLU (Ramachandran et al. 2017, with β = 1).
     Swish,
     /// Gated by σ (Dauphin et al. 2017; Shazeer 2020, eq. 4).
@@ -219,6 +225,10 @@ pub enum Initialisation {
     Tensor2tensor,
     /// Glorot uniform, where every projection is a matrix of its own.
     Glorot,
+    /// Normal with deviation 0.02 for every matrix, of embeddings and positions too, as in GPT (Radford et al. 2018, §4.1).
+    Normal,
+    /// The same, and the last matrix of every sub-layer has 0.02 / √(2 layers), as in GPT-2 (Radford et al. 2019, §2.3).
+    NormalScaled,
 }
 
 impl Default for ModelConfig {
@@ -248,9 +258,20 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            embedding_scale: true,
             softmax_bias: false,
             attention: AttentionConfig::default(),
             recurrent: RecurrentConfig::default(),
+        }
+    }
+}
+
+impl Initialisation {
+    /// Whether it is the projections of attention alone in which the choice makes a difference.
+    pub fn is_of_projections(self) -> bool {
+        match self {
+            Initialisation::Tensor2tensor | Initialisation::Glorot => true,
+            Initialisation::Normal | Initialisation::NormalScaled => false,
         }
     }
 }
@@ -259,7 +280,7 @@ impl Activation {
     /// Whether the activation multiplies a second map of the input.
     pub fn is_gated(self) -> bool {
         match self {
-            Activation::Relu | Activation::Gelu | Activation::Swish => false,
+            Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
     }

@@ -47,6 +47,9 @@ pub struct TrainingConfig {
     /// the schedule must be `noam`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_learning_rate: Option<f64>,
+    /// The learning rate that the schedules `cosine` and `linear` end with; other schedules do not read it. If absent, 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowest_learning_rate: Option<f64>,
     /// Number of updates during which the learning rate rises (§5.3). 1 is no warm-up.
     pub warmup_steps: u64,
     /// Adam's beta 1: decay of the running mean of the gradients (§5.3).
@@ -148,6 +151,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Noam,
             learning_rate_scale: 1.0,
             peak_learning_rate: None,
+            lowest_learning_rate: None,
             warmup_steps: 4_000,
             adam_beta1: 0.9,
             adam_beta2: 0.98,
