@@ -143,7 +143,7 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
         5,
         "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/accuracy, test/bleu, test/exact_match, test/atat",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/character_perplexity, dev/bits_per_character, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/character_perplexity, test/bits_per_character, test/accuracy, test/bleu, test/exact_match, test/atat",
     );
     let classes = |columns: &str| {
         format!("{SWEEP}set = {{ \"decoding.length_buckets\" = [10] }}\n[table]\ncolumns = [{columns}]")

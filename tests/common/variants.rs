@@ -2,7 +2,8 @@
 
 use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
-use ablate::model::recurrent::Bidirectional;
+use ablate::config::unread_keys::unread;
+use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
 use ablate::model::{
     AttentionConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections, RecurrentConfig, Score,
     Span, Tying,
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, softmax_bias, attention, recurrent";
+    initialisation, embedding_rows, embedding_multiple, embedding_scale, softmax_bias, attention, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -181,6 +182,26 @@ pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.push(("bias of the softmax".into(), biased));
     found.retain(|(_, config)| conflict(config).is_none());
     found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
+}
+
+/// A recurrent decoder without an encoder, with each choice of `[model.recurrent]` and each pair of them; named. What
+/// contradicts itself is left out.
+pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let both = recurrent(base);
+    let alone = ModelConfig {
+        encoder: EncoderKind::None,
+        recurrent: RecurrentConfig {
+            attention: Alignment::None,
+            input_feeding: InputFeeding::None,
+            ..both.recurrent.clone()
+        },
+        ..both
+    };
+    let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
+    let is_read = |choice: &Choice| !unread.contains(&format!("model.{}", choice.key).as_str());
+    let mut found = pairs(&alone, |choice| choice.is_of_recurrent_parts() && is_read(choice));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("recurrent alone: {name}"), config)).collect()
 }
 
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.

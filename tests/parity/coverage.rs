@@ -33,6 +33,9 @@ pub fn check() {
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }
     }
+    cases.need("a recurrent decoder alone", &[], |model| {
+        model.encoder == EncoderKind::None && model.decoder == DecoderKind::Recurrent
+    });
     for (position, attention) in positions_inside_of_attention() {
         cases.need(&format!("{position} and {attention}"), &[], |model| {
             position.is_made_in(model) && attention.is_made_in(model)

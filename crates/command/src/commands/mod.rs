@@ -8,6 +8,7 @@ pub mod completions;
 pub mod doctor;
 pub mod evalb;
 pub mod export;
+pub mod generate;
 pub mod keep;
 pub mod man;
 pub mod moses;

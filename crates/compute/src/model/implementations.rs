@@ -54,6 +54,7 @@ impl Implementations {
             encoder,
             decoder,
             softmax_bias,
+            embedding_scale,
             activation,
             feed_forward,
             residual,
@@ -85,6 +86,7 @@ impl Implementations {
         } = config;
         of_parts(*encoder, *decoder)
             .and(of_softmax_bias(*softmax_bias))
+            .and(of_embedding_scale(*embedding_scale))
             .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
             .and(of_residual(*residual))
@@ -127,6 +129,9 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     let encoder = match encoder {
         EncoderKind::SelfAttention => Implementations::ALL,
         EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
+        EncoderKind::None => {
+            without_programs("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
+        }
     };
     encoder.and(match decoder {
         DecoderKind::SelfAttention => Implementations::ALL,
@@ -148,6 +153,16 @@ fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     }
 }
 
+fn of_embedding_scale(embedding_scale: bool) -> Implementations {
+    match embedding_scale {
+        true => Implementations::ALL,
+        false => without_programs(
+            "model.embedding_scale = false",
+            "this program writes embeddings that are multiplied by √d_model into it",
+        ),
+    }
+}
+
 /// The kernels are those of attention: what stands between attention layers is computed by libtorch's operations.
 fn of_feed_forward(feed_forward: bool) -> Implementations {
     match feed_forward {
@@ -165,7 +180,9 @@ fn of_activation(activation: Activation) -> Implementations {
     };
     match activation {
         // Both toolkits have them.
-        Activation::Relu | Activation::Gelu | Activation::Swish => Implementations::ALL,
+        Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => {
+            Implementations::ALL
+        }
         Activation::Glu => gated("model.activation = \"glu\""),
         Activation::Swiglu => gated("model.activation = \"swiglu\""),
         Activation::Geglu => gated("model.activation = \"geglu\""),
@@ -255,7 +272,10 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
 
 fn of_initialisation(initialisation: Initialisation) -> Implementations {
     match initialisation {
-        Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
+        Initialisation::Tensor2tensor
+        | Initialisation::Glorot
+        | Initialisation::Normal
+        | Initialisation::NormalScaled => Implementations::ALL,
     }
 }
 
@@ -331,6 +351,10 @@ mod tests {
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+        let decoder_only = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
+        let found = Implementations::of(&decoder_only);
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Resul
             let place = place_of(combination, section);
             known.add(&experiment, &label, &place)?;
             if purpose == TrialPurpose::Train {
-                effects.add(&experiment, combination, &tree)?;
+                effects.add(combination, &tree)?;
                 known.add_to_train(&experiment, &label, &place)?;
             }
             let row = combination.row;

@@ -3,6 +3,7 @@
 use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
 use crate::results::record::Record;
+use crate::train::TaskKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,17 @@ pub struct Trial {
     pub experiment: Experiment,
     /// Where the row is stated.
     pub place: Place,
+}
+
+/// What the models of these trials learn to do.
+pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
+    let mut tasks: Vec<TaskKind> = Vec::new();
+    for task in trials.iter().map(|trial| trial.experiment.task()) {
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    tasks
 }
 
 /// Where a trial of the sweep in `sweep_dir` lives.

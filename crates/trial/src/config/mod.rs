@@ -26,6 +26,7 @@ pub mod unread_keys;
 pub mod validate;
 mod validate_recipe;
 mod validate_recurrent;
+mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{

@@ -114,6 +114,8 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     }
     if *decoder != DecoderKind::SelfAttention {
         add(&SELF_ATTENTION_DECODER, &writes);
+    } else if !model.has_encoder() {
+        add(&["model.attention.cross_score"], &reads);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
     if !(encodes || decodes) {

@@ -28,7 +28,7 @@ pub struct ModelConfig {
     /// What writes the target; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub decoder: DecoderKind,
-    /// Number of layers of the encoder, and of the decoder: the paper's N.
+    /// Number of layers of the encoder, if there is one, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
     pub d_model: i64,
@@ -89,6 +89,9 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Whether embeddings are multiplied by √d_model (§3.4). True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub embedding_scale: bool,
     /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
@@ -109,6 +112,9 @@ pub enum EncoderKind {
     SelfAttention,
     /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
     Recurrent,
+    /// There is none, and the decoder has no attention to one: a language model, which predicts each token of a text from
+    /// those before it (Radford et al. 2018, §3.1).
+    None,
 }
 
 /// What writes the target.
@@ -147,7 +153,8 @@ pub enum Position {
     None,
 }
 
-/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder there are
+/// two matrices, which `all` and `decoder` share alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
@@ -171,6 +178,9 @@ pub enum Activation {
     /// x Φ(x), where Φ is the distribution function of the normal distribution: the exact form and not the approximation
     /// by tanh (Hendrycks and Gimpel 2016).
     Gelu,
+    /// The approximation of GELU by tanh, 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), which GPT and BERT have (Hendrycks and
+    /// Gimpel 2016, §2).
+    GeluTanh,
     /// x σ(x) with the logistic function σ, also called SiLU (Ramachandran et al. 2017, with β = 1).
     Swish,
     /// Gated by σ (Dauphin et al. 2017; Shazeer 2020, eq. 4).
@@ -215,6 +225,10 @@ pub enum Initialisation {
     Tensor2tensor,
     /// Glorot uniform, where every projection is a matrix of its own.
     Glorot,
+    /// Normal with deviation 0.02 for every matrix, of embeddings and positions too, as in GPT (Radford et al. 2018, §4.1).
+    Normal,
+    /// The same, and the last matrix of every sub-layer has 0.02 / √(2 layers), as in GPT-2 (Radford et al. 2019, §2.3).
+    NormalScaled,
 }
 
 impl Default for ModelConfig {
@@ -244,9 +258,20 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            embedding_scale: true,
             softmax_bias: false,
             attention: AttentionConfig::default(),
             recurrent: RecurrentConfig::default(),
+        }
+    }
+}
+
+impl Initialisation {
+    /// Whether it is the projections of attention alone in which the choice makes a difference.
+    pub fn is_of_projections(self) -> bool {
+        match self {
+            Initialisation::Tensor2tensor | Initialisation::Glorot => true,
+            Initialisation::Normal | Initialisation::NormalScaled => false,
         }
     }
 }
@@ -255,7 +280,7 @@ impl Activation {
     /// Whether the activation multiplies a second map of the input.
     pub fn is_gated(self) -> bool {
         match self {
-            Activation::Relu | Activation::Gelu | Activation::Swish => false,
+            Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
     }
@@ -307,18 +332,29 @@ impl ModelConfig {
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
     }
 
-    /// Width of the encoder's states: E.
+    /// Whether there is an encoder.
+    pub fn has_encoder(&self) -> bool {
+        match self.encoder {
+            EncoderKind::SelfAttention | EncoderKind::Recurrent => true,
+            EncoderKind::None => false,
+        }
+    }
+
+    /// Width of the encoder's states: E, 0 where there is none.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
             EncoderKind::SelfAttention => self.d_model,
             EncoderKind::Recurrent => self.recurrent.encoder_width(),
+            EncoderKind::None => 0,
         }
     }
 
     /// Whether a linear map stands between the encoder's states and the decoder. A decoder of self-attention reads states
     /// as wide as its own; a recurrent one reads states of any width.
     pub fn maps_encoder_states(&self) -> bool {
-        self.decoder == DecoderKind::SelfAttention && self.encoder_width() != self.d_model
+        self.has_encoder()
+            && self.decoder == DecoderKind::SelfAttention
+            && self.encoder_width() != self.d_model
     }
 
     /// Width of the hidden states that meet the softmax matrix: W.

@@ -2,9 +2,9 @@
 //! settings, so a column of their labels would only repeat these, in words that overprint the parallel coordinates.
 
 use crate::experiment::settings;
-use crate::results::metric::{BEST, Metric, final_tag, on_sets};
+use crate::results::metric::{BEST, Metric, final_tag, of_tasks, on_sets};
 use crate::sweep::spec::SweepSpec;
-use crate::sweep::trial::Trial;
+use crate::sweep::trial::{Trial, tasks};
 use crate::sweep::varied::varied;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
@@ -50,7 +50,11 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
         name: spec.name.clone(),
         description: format!("{} trials of the sweep {}", trials.len(), spec.name),
         hparams,
-        metrics: on_sets(metrics, |metric| metric.hparams).into_iter().rev().map(column).collect(),
+        metrics: on_sets(&of_tasks(metrics, &tasks(trials)), |metric| metric.hparams)
+            .into_iter()
+            .rev()
+            .map(column)
+            .collect(),
     }
 }
 
