@@ -39,8 +39,8 @@ const CRATES: &[(&str, &[(&str, u32)])] = &[
             ("experiment", 6),
         ],
     ),
-    // Neither uses the other.
-    ("sweep", &[("report", 0), ("sweep", 0)]),
+    // Of the last two, neither uses the other.
+    ("sweep", &[("search", 0), ("report", 1), ("sweep", 1)]),
     ("command", &[("commands", 0), ("cli", 1), ("program", 2)]),
 ];
 

@@ -45,7 +45,12 @@ pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
 
 /// Where a trial of the sweep in `sweep_dir` lives.
 pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
-    sweep_dir.join(&trial.row).join(format!("seed-{}", trial.seed))
+    run_dir_of(sweep_dir, &trial.row, trial.seed)
+}
+
+/// Where the trial with this row and seed lives.
+pub fn run_dir_of(sweep_dir: &Path, row: &str, seed: u64) -> PathBuf {
+    sweep_dir.join(row).join(format!("seed-{seed}"))
 }
 
 /// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
