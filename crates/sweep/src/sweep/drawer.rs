@@ -92,7 +92,7 @@ impl Drawer {
         let ground = Ground { tree: self.tree.clone(), sets: &self.sets };
         let Some(combination) = of_choice(&self.section, SEARCH, &choice, &ground)? else { return Ok(None) };
         let (tree, mut trial) = row(&self.section, &combination, &ground, &self.of_sets)?;
-        Effects::default().add(&trial.experiment, &combination, &tree)?;
+        Effects::default().add(&combination, &tree)?;
         trial.place = self.search.place.clone();
         // As a file would state them: rounded.
         let stated = self.search.keys.iter().zip(&choice.changes).map(|(drawn, change)| {

@@ -45,7 +45,7 @@ pub fn rows(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<
             let (tree, mut trial) = row(section, combination, &ground, &of_sets)?;
             known.add(&trial.experiment, &trial.row, &trial.place)?;
             if purpose == TrialPurpose::Train {
-                effects.add(&trial.experiment, combination, &tree)?;
+                effects.add(combination, &tree)?;
                 known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
             }
             trial.paper = published.beside(&ground, combination, &trial.experiment)?;
