@@ -5,6 +5,7 @@
 use super::objective::objectives;
 use crate::config::json_schema::sections;
 use crate::config::subsections::is_section;
+use crate::results::metric::METRICS;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -109,7 +110,7 @@ marker!(
         let objective = json!({
             "description": "Score that the search makes as good as it can: of the finished model on dev, or the best of what \
                             training measured there. With several seeds it is their mean.",
-            "enum": objectives(),
+            "enum": objectives(&METRICS),
         });
         let about = "Values drawn one after the other, each with regard to the results of those before (tree-structured \
                      Parzen estimator). Each draw is a row, and has a value of every key whose condition holds.";
