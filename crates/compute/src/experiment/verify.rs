@@ -156,8 +156,7 @@ impl Checks<'_> {
         data: &Prepared,
         split: Split,
     ) -> Result<Vec<(String, f64)>> {
-        let (hypotheses, references) =
-            (stored_hypotheses(self.run_dir, split)?, data.text(split)?.target);
+        let (hypotheses, references) = (stored_hypotheses(self.run_dir, split)?, data.text(split)?.target);
         let of_split = |metric| tag(split.name(), metric);
         let scores = written.scores(&hypotheses, &references)?;
         let mut found: Vec<_> = scores.iter().map(|score| (of_split(score.metric), score.value)).collect();
