@@ -52,6 +52,24 @@ fn a_model_of_characters_writes_characters() {
     assert!(out.starts_with("The") && !out.contains('\u{fffd}'), "{out:?}");
 }
 
+/// The prompt is the end of what a backward model writes; it has learned the letters that stand before others.
+#[test]
+fn a_backward_model_writes_what_comes_before_its_prompt() {
+    let workshop = Workshop::of_language_model();
+    let set = ["--set", "training.direction=backward"];
+    let out = workshop.run(&[&["train", "tiny.toml"][..], &set].concat()).expect(0).out();
+    assert!(out.contains("bits per character"), "{out}");
+    let views = workshop.text(format!("{RUN}/views.jsonl"));
+    assert!(views.contains("| text, from its end | continued to its beginning | as it was |"), "{views}");
+    let write = ["generate", RUN, "--prompt", "mice.\n", "--tokens", "12", "--temperature", "0"];
+    let out = workshop.run(&write).expect(0).out();
+    assert!(out.ends_with("mice.\n\n") && out.len() > "mice.\n\n".len(), "{out:?}");
+    workshop.run(&["verify", RUN]).expect(0);
+    let pairs = [&["train", "pairs.toml"][..], &set].concat();
+    workshop.write("pairs.toml", common::EXPERIMENT);
+    workshop.run(&pairs).expect(2).says("training.direction has no effect with data.recipe");
+}
+
 /// A text goes on where the positions of a block are full.
 #[test]
 fn learned_positions_do_not_end_a_text() {

@@ -89,7 +89,7 @@ fn a_search_finds_what_the_whole_rows_say() {
             let found =
                 translate(&*model, &decoding, VOCABULARY, &sources, beam, &stop, &mut |_| ()).unwrap();
             for (source, hypotheses) in sources.iter().zip(found) {
-                assert_eq!(hypotheses.len(), beam);
+                assert!((1..=beam).contains(&hypotheses.len()));
                 for best in hypotheses {
                     let (_folder, store) = stored(&[(source.clone(), best.tokens.clone())]);
                     let whole = prefix_likelihood(&*model, &store, 1_000).unwrap();

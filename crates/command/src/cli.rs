@@ -74,7 +74,7 @@ enum Command {
     Translate(commands::translate::Arguments),
     /// Let a finished run of a language model write, by chance or always the most probable token.
     ///
-    /// Example: ablate generate results/shakespeare-char/seed-1 --prompt "ROMEO:" --temperature 0.8 --top-k 40
+    /// Example: ablate generate results/shakespeare-char/seed-1 --prompt ROMEO: --top-k 40
     Generate(commands::generate::Arguments),
     /// Measure the speed of training and decoding on this machine, how the time is spent, and the peak of the device.
     ///

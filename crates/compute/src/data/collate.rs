@@ -2,11 +2,11 @@
 
 use super::batch::Batching;
 use super::packing;
+use super::reading::{Direction, PrefixLoss};
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
-use crate::train::{Direction, PrefixLoss};
 use tch::{Device, Kind, Tensor};
 
 /// One micro-batch as the model takes it.
@@ -274,5 +274,8 @@ mod tests {
         assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
         assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));
         assert_eq!((batch.target_tokens, batch.source_tokens, batch.source.size()), (6, 0, vec![2, 0]));
+        let backward = collate_blocks(&store, &[1, 0], Direction::Backward, Device::Cpu).unwrap();
+        assert_eq!(backward.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [1, 8, 7, 6]]));
+        assert_eq!(backward.targets, Tensor::from_slice(&[10i64, 9, 8, 7, 6, 5]));
     }
 }

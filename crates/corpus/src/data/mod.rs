@@ -18,6 +18,7 @@ pub mod parallel;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;
+pub mod reading;
 pub mod recipe;
 pub mod sentences;
 pub mod staging;

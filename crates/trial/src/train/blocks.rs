@@ -4,36 +4,9 @@
 use super::TrainingConfig;
 use super::examples::Examples;
 use crate::data::batch::block_batches;
+use crate::data::reading::Direction;
 use crate::data::store::Store;
 use crate::model::cost::BatchShape;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// In which direction a language model reads its text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From the first token of a block to the last: each is predicted from those before it.
-    #[default]
-    Forward,
-    /// From the last token of a block to the first: each is predicted from those behind it, as by the second of ELMo's two
-    /// language models (Peters et al. 2018, §3.1).
-    Backward,
-}
-
-impl Direction {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Direction::default()
-    }
-
-    /// Tokens of a text in the order in which the model reads them, or tokens in that order as the text has them.
-    pub fn turned<T>(self, mut ids: Vec<T>) -> Vec<T> {
-        if self == Direction::Backward {
-            ids.reverse();
-        }
-        ids
-    }
-}
 
 /// The blocks of a store as training takes them; an example is a block.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ pub mod task_kind;
 pub mod workload;
 
 use crate::data::batch::Batching;
-pub use blocks::Direction;
+pub use crate::data::reading::{Direction, PrefixLoss};
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,23 +89,6 @@ pub struct TrainingConfig {
     /// In which direction a language model reads its text; `forward` if absent.
     #[serde(skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
-}
-
-/// Which tokens a model that translates without an encoder is trained to predict. It reads `<source> </s> <s> <target>`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PrefixLoss {
-    /// Those of the target, as a model with an encoder.
-    #[default]
-    Target,
-    /// Those of the source too, but for its first one. What is measured on dev and test is the target alone.
-    Both,
-}
-
-impl PrefixLoss {
-    fn is_default(&self) -> bool {
-        *self == PrefixLoss::default()
-    }
 }
 
 /// Number format in which training computes.

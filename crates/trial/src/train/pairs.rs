@@ -1,9 +1,10 @@
 //! Sentence pairs: how those of a store become micro-batches of a source and a target each.
 
+use super::TrainingConfig;
 use super::examples::Examples;
-use super::{PrefixLoss, TrainingConfig};
 use crate::data::batch::{Batching, epoch_batches};
 use crate::data::packing;
+use crate::data::reading::PrefixLoss;
 use crate::data::store::Store;
 use crate::model::cost::BatchShape;
 

@@ -1,9 +1,10 @@
 //! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
 
+use super::TrainingConfig;
 use super::examples::Examples;
 use super::run_state::Progress;
 use super::stream::BatchStream;
-use super::{PrefixLoss, TrainingConfig};
+use crate::data::reading::PrefixLoss;
 use crate::error::Result;
 use crate::model::cost::{BatchShape, Cost};
 
