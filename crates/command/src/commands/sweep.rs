@@ -178,7 +178,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     let notes = replaced_settings(&trials).into_iter().chain(of_others);
     notes.for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
-    corpora.check(&trials)?;
+    check_text(&mut corpora, &trials, search.as_ref())?;
     let pool = devices.map(|names| pool(&names, &trials, to_come.len(), places)).transpose()?;
     // Without a number: as many as the cards hold, or one.
     let all = trials.len() + to_come.len();
@@ -219,7 +219,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
     let early = sweep_dir.is_dir().then(|| driver::lock(&sweep_dir)).transpose()?;
     corpora.prepare(&trials)?;
-    corpora.check(&trials)?;
+    check_text(&mut corpora, &trials, search.as_ref())?;
     files::create_dir(&sweep_dir)?;
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
     let policy = Policy {
@@ -279,6 +279,12 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         exit_code: ending.as_ref().map_or_else(Error::exit_code, |()| 0),
     });
     ending
+}
+
+/// Checks whether all rows suit the text, and draws that a search may come to.
+fn check_text(corpora: &mut Corpora, trials: &[Trial], search: Option<&Drawing>) -> Result<()> {
+    corpora.check(trials)?;
+    search.filter(|search| search.to_come() > 0).map_or(Ok(()), |search| search.drawer.probe_text(corpora))
 }
 
 /// Names the limits that may end the sweep before its trials do; a plan does not foresee that.
