@@ -311,12 +311,18 @@ fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
     }
     let found = verified(&["--decode"]);
     assert!(found.contains("holds    dev decoded again"), "{found}");
-    assert!(found.contains("unknown  test decoded again: not computed: hypotheses/test.txt is not"), "{found}");
+    assert!(
+        found.contains("unknown  test decoded again: not computed: hypotheses/test.txt is not"),
+        "{found}"
+    );
     std::fs::remove_dir(&path).unwrap();
     // As many lines are compared line by line; another number of lines differs as a whole.
     workshop.write(&file, &format!("{whole}one more\n"));
     let found = verified(&["--decode"]);
-    assert!(found.contains("DIFFERS  test decoded again: ") && found.contains("lines, recorded are"), "{found}");
+    assert!(
+        found.contains("DIFFERS  test decoded again: ") && found.contains("lines, recorded are"),
+        "{found}"
+    );
     workshop.write(&file, &whole);
 
     let folder = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();

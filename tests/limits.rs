@@ -28,8 +28,7 @@ fn limited(mut command: Command, resource: libc::__rlimit_resource_t, most: u64)
 const HUGE: [&str; 4] = ["model.d_model=32768", "model.d_k=8", "model.d_v=8", "model.d_ff=16777216"];
 
 /// Settings of a model with a matrix of a gigabyte, which Rust is to fill; with gradients and moments it needs four.
-const LARGE: [&str; 4] =
-    ["model.d_model=1024", "model.d_k=8", "model.d_v=8", "model.embedding_rows=262144"];
+const LARGE: [&str; 4] = ["model.d_model=1024", "model.d_k=8", "model.d_v=8", "model.embedding_rows=262144"];
 
 /// Address space that holds the program and no such matrix twice.
 const SPACE: u64 = 3 << 30;

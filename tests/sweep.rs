@@ -166,7 +166,10 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         (&["tiny.toml"][..], "tiny.toml is an experiment, and no sweep; `ablate train tiny.toml` trains it"),
         (&["tiny-dropout-norm.toml", "--axis", "model.heads=1,2"], "is a sweep file, whose own [axes]"),
         (&["tiny.toml", "--axis", "model.heads"], "states no values"),
-        (&["tiny.toml", "--axis", "model.headz=1,2"], "error: --axis:1: row \"headz=1\": unknown key model.headz"),
+        (
+            &["tiny.toml", "--axis", "model.headz=1,2"],
+            "error: --axis:1: row \"headz=1\": unknown key model.headz",
+        ),
         (&["tiny.toml", "--axis", "layers=1,2"], "error: --axis:1: axes sets \"layers\""),
         (
             &["tiny.toml", "--axis", "model.layers=1,2", "--axis", "model.layers=2,3"],
@@ -175,8 +178,14 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         (&["tiny.toml", "--axis", "model.layers=1,"], "there is no value after \",\""),
         (&["tiny.toml", "--seeds", "1,1"], "error: --seeds:1: seeds states 1 twice\n 1 | 1,1\n"),
         (&["tiny.toml", "--seeds", "1-3"], "write whole numbers with commas between them, as in 1,2,3"),
-        (&["tiny-dropout-norm.toml", "--max-hours", "0"], "error: --max-hours 0 is out of range: expected a number above"),
-        (&["tiny-dropout-norm.toml", "--max-trials", "0"], "error: --max-trials 0 is out of range: expected 1 or more"),
+        (
+            &["tiny-dropout-norm.toml", "--max-hours", "0"],
+            "error: --max-hours 0 is out of range: expected a number above",
+        ),
+        (
+            &["tiny-dropout-norm.toml", "--max-trials", "0"],
+            "error: --max-trials 0 is out of range: expected 1 or more",
+        ),
         (
             &["tiny.toml", "--seeds", "1,2", "--set", "model.headz=1"],
             "error: --set:1: unknown key model.headz",
@@ -191,14 +200,20 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         assert!(!workshop.path(&file).exists(), "{file}: what is refused leaves no file");
     }
     let replaced = ["sweep", "tiny-dropout-norm.toml", "--plan", "--set", "model.dropout=0.1"];
-    workshop.run(&replaced).expect(2).says("--set replaces what the file states for model.dropout, so that rows");
+    workshop
+        .run(&replaced)
+        .expect(2)
+        .says("--set replaces what the file states for model.dropout, so that rows");
     for (words, message) in [
         (&["train", "tiny-dropout-norm.toml"][..], "tiny-dropout-norm.toml is a sweep, and no experiment"),
         (&["status", "tiny.toml"], "tiny.toml is an experiment, and no sweep"),
         (&["train", "tiny.toml", "--set", "model.layers="], "there is no value after \"=\""),
         (&["train", "tiny.toml", "--set", "model.layers=1,2"], "`ablate sweep FILE --axis model.layers=1,2`"),
         (&["train", "tiny.toml", "--data", "tiny.toml"], "tiny.toml is not a directory; name another place"),
-        (&["train", "tiny.toml", "--results", "tiny.toml"], "tiny.toml is not a directory; name another place"),
+        (
+            &["train", "tiny.toml", "--results", "tiny.toml"],
+            "tiny.toml is not a directory; name another place",
+        ),
     ] {
         workshop.run(words).expect(2).says(message);
     }

@@ -100,6 +100,9 @@ mod tests {
     fn words_that_the_reference_has_less_often_are_marked() {
         assert_eq!(marked("die die <Katze>", Some("die Katze")), "die <u>die</u> <u>&lt;Katze&gt;</u>");
         assert_eq!(marked("a  b", None), "a  b");
-        assert_eq!((marked("", Some("a")), marked(" ", None)), ("<i>(empty)</i>".into(), "<i>(empty)</i>".into()));
+        assert_eq!(
+            (marked("", Some("a")), marked(" ", None)),
+            ("<i>(empty)</i>".into(), "<i>(empty)</i>".into())
+        );
     }
 }

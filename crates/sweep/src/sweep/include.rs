@@ -77,7 +77,8 @@ pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> 
     }
     let (tree, start) = load_table(&path)?;
     if let Some(key) = ["base", "seeds"].into_iter().find(|key| tree.get(key).is_some()) {
-        let message = format!("include = {named:?}: {} states `{key}`, as a whole sweep does", path.display());
+        let message =
+            format!("include = {named:?}: {} states `{key}`, as a whole sweep does", path.display());
         let help = "an included file holds [[row]], [[section]] and further `include` alone";
         return Err(mistake(message, place, help));
     }

@@ -306,12 +306,7 @@ mod tests {
         fails("rate = true", "rate = true is a boolean", "expected a number", 1);
         fails("rate = 2020-01-01", "rate = 2020-01-01 is a date or time", "expected a number", 1);
         fails("\ncount = 1", "rate is missing", "state rate; it has no default", 1);
-        fails(
-            "rate = 1\nlist = [\n 1,\n \"x\"]",
-            "list[1] = \"x\" is a string",
-            "expected an integer",
-            4,
-        );
+        fails("rate = 1\nlist = [\n 1,\n \"x\"]", "list[1] = \"x\" is a string", "expected an integer", 4);
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Tree {
         if let Some((key, _)) = self.table.iter().find(|(key, _)| key.name == "seeds") {
             let file = &key.place.file;
             let message = format!("{file} is a sweep, and no experiment");
-            let help = format!("`ablate sweep {file}` trains it; an experiment states one seed, as training.seed");
+            let help =
+                format!("`ablate sweep {file}` trains it; an experiment states one seed, as training.seed");
             return Err(Diagnostic::new(message).at(Some(key.place.clone())).help(help).into());
         }
         if self.table.get("data").is_none() {

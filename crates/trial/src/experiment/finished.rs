@@ -40,7 +40,9 @@ fn no_run(path: &Path) -> String {
         .collect();
     seeds.sort();
     match seeds.first() {
-        Some(first) => format!("{place} is not a run directory but has some: name one, such as {}", first.display()),
+        Some(first) => {
+            format!("{place} is not a run directory but has some: name one, such as {}", first.display())
+        }
         None => format!("{place} is not a run directory: it has no {CONFIG_FILE}"),
     }
 }

@@ -48,7 +48,7 @@ const NUMBERS: f64 = 4.0;
 /// # Errors
 /// [`Error::TooLarge`] with both sizes; none if it is not known how much memory is reachable.
 pub fn check_fits(cost: &Cost, training: &TrainingConfig, reachable: Option<u64>) -> Result<()> {
-    let needed = NUMBERS * (training.precision.weight_bytes() as u64 * cost.parameters()) as f64;
+    let needed = NUMBERS * (training.precision.weight_bytes() * cost.parameters()) as f64;
     match reachable {
         Some(reachable) if needed > reachable as f64 => Err(Error::TooLarge(format!(
             "the model needs {} for weights, gradients and moments alone, {} are available; make it smaller",
@@ -90,11 +90,7 @@ impl MemoryEstimate {
     }
 
     pub fn total(&self) -> f64 {
-        self.process
-            + self.fixed()
-            + self.activations
-            + self.transient
-            + self.evaluation
+        self.process + self.fixed() + self.activations + self.transient + self.evaluation
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plan as a table for people.
 
-use super::price::Price;
 use super::planned::{Change, Plan, PlannedKey, PlannedRow, PlannedSearch, PlannedTrial};
+use super::price::Price;
 use crate::results::render::{Screen, grid, paragraph};
 use crate::results::sheet::{Heading, Identity, Line, Note, RowNames, Sheet, Text};
 use crate::results::varied::shared;
@@ -203,9 +203,8 @@ fn total_time(plan: &Plan, left: usize) -> String {
 fn memory_advice(plan: &Plan) -> &'static str {
     let available = plan.totals.memory_available_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
     let is_left = |row: &&PlannedRow| row.states.keys().any(|state| !state.is_done());
-    let any = |bytes: fn(&Price) -> f64| {
-        plan.rows.iter().filter(is_left).any(|row| bytes(&row.price) > available)
-    };
+    let any =
+        |bytes: fn(&Price) -> f64| plan.rows.iter().filter(is_left).any(|row| bytes(&row.price) > available);
     if any(|price| price.memory_estimate.fixed()) {
         "weights, gradients and moments of one trial are more; make its model smaller"
     } else if any(|price| price.memory_bytes) {
@@ -392,7 +391,10 @@ mod tests {
         assert!(!advice(0.1 * gib, 0.5 * gib, gib).contains("TOO MUCH"));
         for (line, expected) in [
             (advice(0.1 * gib, 0.6 * gib, 1.2 * gib), "use fewer --workers or smaller micro-batches"),
-            (advice(0.1 * gib, 1.1 * gib, 1.1 * gib), "one trial alone needs more; use smaller micro-batches"),
+            (
+                advice(0.1 * gib, 1.1 * gib, 1.1 * gib),
+                "one trial alone needs more; use smaller micro-batches",
+            ),
             (advice(1.1 * gib, 1.2 * gib, 1.2 * gib), "make its model smaller"),
         ] {
             assert!(line.contains("TOO MUCH: ") && line.contains(expected), "{expected}: {line}");

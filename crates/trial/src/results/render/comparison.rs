@@ -163,7 +163,9 @@ fn which_seeds(found: &SystemComparison) -> String {
     let several = a.seeds.len() > 1 || b.seeds.len() > 1;
     match (a.seeds.first(), b.seeds.first()) {
         (Some(of_a), Some(of_b)) if several => {
-            format!("; scores are means over seeds, the translations those of seed {of_a} of A and seed {of_b} of B")
+            format!(
+                "; scores are means over seeds, the translations those of seed {of_a} of A and seed {of_b} of B"
+            )
         }
         _ => String::new(),
     }
