@@ -742,13 +742,8 @@ fn includes() {
     ]);
     assert_eq!((file.as_str(), line), ("b.toml", 4));
     assert_eq!(message, "include = \"./a.toml\" leads back to a file that includes this one");
-    let chain: Vec<&str> = help.split(" -> ").map(|name| name.rsplit('/').next().unwrap()).collect();
-    assert_eq!(chain[1..], ["a.toml", "b.toml", "a.toml"], "{help}");
-    assert!(
-        help.starts_with("these files include each other in a circle; remove one `include`: ")
-            && chain[0] == "s.toml",
-        "{help}"
-    );
+    let chain = help.strip_prefix("these files include each other in a circle; remove one `include`: ");
+    assert_eq!(chain, Some("s.toml -> a.toml -> b.toml -> a.toml"), "{help}");
 
     // Places point into the included file.
     assert_eq!(
