@@ -5,7 +5,8 @@
     python3 scripts/make_parity_fixtures.py
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
-parts `torch_recurrent.py`; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`; gradients come from torch's autograd, updates
+from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import torch_convolutional
 import torch_recurrent
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
@@ -151,6 +153,8 @@ def main():
     recurrent = (torch_recurrent.Model, torch_recurrent.MODEL)
     cases = [(name, changes, (Transformer, MODEL)) for name, changes in CASES.items()]
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
+    convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
+    cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
     for name, changes, (build, settings) in cases:
         # One line a tensor, so that a diff shows which one moved.
         text = json.dumps(make(changes, build, settings), separators=(",", ":")).replace('},"', '},\n"')

@@ -27,8 +27,12 @@ pub fn check() {
                 _ => &[],
             };
             let is_read = |model: &ModelConfig| {
-                !choice.is_of_recurrent_parts()
-                    || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
+                let parts = (model.encoder, model.decoder);
+                match (choice.is_of_recurrent_parts(), choice.is_of_convolutional_parts()) {
+                    (true, _) => parts == (EncoderKind::Recurrent, DecoderKind::Recurrent),
+                    (_, true) => parts == (EncoderKind::Convolutional, DecoderKind::Convolutional),
+                    (false, false) => true,
+                }
             };
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }
@@ -43,6 +47,7 @@ pub fn check() {
     cases.need("heads times d_k is not d_model", &[SelfAttention], |m| m.heads * m.d_k() != m.d_model);
     cases.need("padded rows", &[Embedding], |model| model.embedding_rows.is_some());
     cases.need("two layers", &[Encoder, Decoder], |model| model.layers > 1);
+    cases.need("a stated deviation of embeddings", &[], |model| model.embedding_deviation.is_some());
     cases.need("another epsilon", &[LayerNorm], |model| model.layer_norm_epsilon > 1e-4);
     for smoothing in [0.0, 0.1, 0.2] {
         let with = |seen: f64| seen == smoothing;

@@ -47,17 +47,17 @@ impl Embeddings {
         let bias = config
             .softmax_bias
             .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
-        Embeddings { source, target, softmax, bias, factor: (config.d_model as f64).sqrt() }
+        Embeddings { source, target, softmax, bias, factor: init::embedding_factor(config) }
     }
 
     /// # Shapes
-    /// Ids [B, S] → [B, S, D], scaled by √d_model.
+    /// Ids [B, S] → [B, S, D], scaled by √d_model unless `model.embedding_deviation` is stated.
     pub fn source(&self, ids: &Tensor) -> Tensor {
         Tensor::embedding(&self.source, ids, -1, false, false) * self.factor
     }
 
     /// # Shapes
-    /// Ids [B, T] → [B, T, D], scaled by √d_model.
+    /// Ids [B, T] → [B, T, D], scaled by √d_model unless `model.embedding_deviation` is stated.
     pub fn target(&self, ids: &Tensor) -> Tensor {
         Tensor::embedding(&self.target, ids, -1, false, false) * self.factor
     }

@@ -62,11 +62,10 @@ impl Input {
     }
 }
 
-/// A decoder of self-attention reads states as wide as its own; a recurrent one takes any.
+/// From the encoder's states to the width that the decoder reads.
 fn between(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
     let (inputs, outputs) = (config.encoder_width(), config.d_model);
-    let differ = config.decoder == DecoderKind::SelfAttention && inputs != outputs;
-    differ.then(|| Linear::build(scope, inputs, outputs, glorot(inputs, outputs), true))
+    config.maps_states().then(|| Linear::build(scope, inputs, outputs, glorot(inputs, outputs), true))
 }
 
 impl EncoderDecoder {

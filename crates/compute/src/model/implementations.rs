@@ -74,16 +74,19 @@ impl Implementations {
             learned_positions: _,
             embedding_rows: _,
             embedding_multiple: _,
+            embedding_deviation,
             layer_norm_epsilon: _,
             // Of training by the definition alone; the fused kernel draws its own masks of attention.
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
             // Of parts that no other implementation takes.
+            convolutional: _,
             recurrent: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_parts(*encoder, *decoder)
+            .and(of_embedding_deviation(*embedding_deviation))
             .and(of_softmax_bias(*softmax_bias))
             .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
@@ -125,10 +128,12 @@ impl Implementations {
 /// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
 fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     let encoder = match encoder {
+        EncoderKind::Convolutional => without_parts("model.encoder = \"convolutional\""),
         EncoderKind::SelfAttention => Implementations::ALL,
         EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
     };
     encoder.and(match decoder {
+        DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
         DecoderKind::SelfAttention => Implementations::ALL,
         DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
     })
@@ -136,6 +141,13 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
 
 fn without_parts(setting: &'static str) -> Implementations {
     without_programs(setting, "both of its parts are stacks of self-attention")
+}
+
+fn of_embedding_deviation(deviation: Option<f64>) -> Implementations {
+    match deviation {
+        None => Implementations::ALL,
+        Some(_) => without_programs("model.embedding_deviation", "it multiplies embeddings by √d_model"),
+    }
 }
 
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {

@@ -14,9 +14,18 @@ pub fn glorot(fan_in: i64, fan_out: i64) -> Start {
 }
 
 /// Embeddings and learned positions: normal with deviation d_model^-0.5, so that the
-/// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1.
+/// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1; or the deviation that is stated.
 pub fn embedding(config: &ModelConfig) -> Start {
-    Start::Normal { deviation: (config.d_model as f64).powf(-0.5) }
+    let usual = (config.d_model as f64).powf(-0.5);
+    Start::Normal { deviation: config.embedding_deviation.unwrap_or(usual) }
+}
+
+/// What embeddings are multiplied by.
+pub fn embedding_factor(config: &ModelConfig) -> f64 {
+    match config.embedding_deviation {
+        Some(_) => 1.0,
+        None => (config.d_model as f64).sqrt(),
+    }
 }
 
 /// Where an attention layer takes its keys and values from.

@@ -4,6 +4,7 @@
 //! length, T target length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
+pub mod convolutional;
 pub mod decoder;
 pub mod dropout;
 pub mod embedding;

@@ -7,7 +7,7 @@ use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, NormKind, Projections};
+use crate::model::{DecoderKind, ModelConfig, NormKind, Projections};
 use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
@@ -41,7 +41,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
-    if model.has_self_attention() && !model.has_learned_positions() {
+    if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
@@ -51,6 +51,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if model.norm_kind == NormKind::None {
         for key in ["model.norm", "model.layer_norm_epsilon"] {
+            if key == "model.layer_norm_epsilon" && model.has_bottlenecks() {
+                continue;
+            }
             found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
         }
     }
@@ -189,11 +192,22 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
 /// Layers and heads to be recorded of which the model has none.
 fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
-    let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
-    let [layers, heads] = match model.has_self_attention() {
-        true => [("layers", model.layers), ("heads", heads)]
-            .map(|(key, count)| (format!("model.{key} = {count}"), count)),
-        false => [alone.clone(), alone],
+    let [own_layers, own_heads] = [("layers", model.layers), ("heads", heads)]
+        .map(|(key, count)| (format!("model.{key} = {count}"), count));
+    // Parts that are no self-attention attend with one head.
+    let (layers, heads) = match (model.has_self_attention(), model.decoder) {
+        (true, DecoderKind::Convolutional) => {
+            let cross = attending_layers(model);
+            (if cross.1 > own_layers.1 { cross } else { own_layers }, own_heads)
+        }
+        (true, DecoderKind::SelfAttention | DecoderKind::Recurrent) => (own_layers, own_heads),
+        (false, DecoderKind::Convolutional) => {
+            (attending_layers(model), ("a convolutional decoder, which attends with one head".into(), 1))
+        }
+        (false, DecoderKind::Recurrent | DecoderKind::SelfAttention) => {
+            let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
+            (alone.clone(), alone)
+        }
     };
     let asked = [
         ("run.attention_layers", &run.attention_layers, layers),
@@ -210,6 +224,12 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
         })
     });
     found.collect()
+}
+
+/// The layers of a convolutional decoder that attend to the source, in words and counted.
+fn attending_layers(model: &ModelConfig) -> (String, usize) {
+    let count = model.attending_layers();
+    (format!("a convolutional decoder, of which {count} layers attend"), count)
 }
 
 /// Whether the value of `key` in `experiment` is the default.
@@ -286,7 +306,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DecoderKind, EncoderKind};
+    use crate::model::EncoderKind;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();

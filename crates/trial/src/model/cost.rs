@@ -6,6 +6,7 @@
 
 pub use super::forward_flops::{BatchShape, ForwardFlops};
 
+use super::convolutional::cost as convolutional;
 use super::recurrent::cost as recurrent;
 use super::span_work::SpanWork;
 use super::{
@@ -75,25 +76,22 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         }
     };
     let bias = if config.softmax_bias { softmax_rows } else { 0 };
-    let between = match states_are_mapped(config) {
+    let between = match config.maps_states() {
         true => config.encoder_width() * d_model + d_model,
         false => 0,
     };
     let [of_encoder, of_decoder] = self_attention_parameters(config);
     let encoder = match config.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_parameters(config),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_parameters(config),
     };
     let decoder = match config.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_parameters(config),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_parameters(config),
     };
     (embeddings + bias + encoder + between + decoder) as u64
-}
-
-/// Whether a linear map stands between the encoder's states and a decoder of self-attention.
-fn states_are_mapped(config: &ModelConfig) -> bool {
-    config.decoder == DecoderKind::SelfAttention && config.encoder_width() != config.d_model
 }
 
 /// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
@@ -170,15 +168,17 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
     let [of_encoder, of_decoder] = self_attention_forward(config, shape);
     let encoder = match config.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
     };
     let decoder = match config.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
     };
     let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
-    let between = match states_are_mapped(config) {
+    let between = match config.maps_states() {
         true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
         false => 0.0,
     };
@@ -186,6 +186,7 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         projections: encoder.projections + decoder.projections + between,
         attention: encoder.attention + decoder.attention,
         feed_forward: encoder.feed_forward + decoder.feed_forward,
+        convolutional: encoder.convolutional + decoder.convolutional,
         recurrent: encoder.recurrent + decoder.recurrent,
         logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
     }
@@ -350,12 +351,14 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [itself, own, cross] = attentions(model, shape);
     let layers = model.layers as f64;
     let encoder = match model.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_kept(model, shape),
         EncoderKind::SelfAttention => {
             layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
         }
         EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
     };
     let decoder = match model.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_kept(model, shape),
         DecoderKind::SelfAttention => {
             let others = targets * (2.0 * residual + last_residual + feed_forward);
             layers * (own.kept(model) + cross.kept(model) + others)
@@ -387,10 +390,12 @@ fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
     let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
     let encoder = match model.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_passing(model, shape),
         EncoderKind::SelfAttention => others + itself,
         EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
     };
     encoder.max(match model.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
         DecoderKind::SelfAttention => others + own.max(cross),
         DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
     })

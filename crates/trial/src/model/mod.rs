@@ -4,6 +4,7 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
+pub mod convolutional;
 pub mod cost;
 mod forward_flops;
 mod left_out;
@@ -11,6 +12,7 @@ pub mod recurrent;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
+pub use convolutional::ConvolutionalConfig;
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
@@ -89,12 +91,20 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Standard deviation of the first values of embeddings and of learned positions. If stated, embeddings are not
+    /// multiplied by √d_model: Gehring et al. 2017 have 0.1. If absent, it is 1 / √d_model, and embeddings are multiplied by
+    /// √d_model (§3.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_deviation: Option<f64>,
     /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
     /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
+    /// Convolutional encoders and decoders; read where one is chosen. If absent, ConvS2S with eight layers on each side.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub convolutional: ConvolutionalConfig,
     /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub recurrent: RecurrentConfig,
@@ -104,6 +114,8 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderKind {
+    /// Layers of convolutions; see `[model.convolutional]`.
+    Convolutional,
     /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
     #[default]
     SelfAttention,
@@ -115,6 +127,8 @@ pub enum EncoderKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecoderKind {
+    /// Layers of convolutions, each of which attends to the source; see `[model.convolutional]`.
+    Convolutional,
     /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
     #[default]
     SelfAttention,
@@ -244,8 +258,10 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            embedding_deviation: None,
             softmax_bias: false,
             attention: AttentionConfig::default(),
+            convolutional: ConvolutionalConfig::default(),
             recurrent: RecurrentConfig::default(),
         }
     }
@@ -310,7 +326,7 @@ impl ModelConfig {
     /// Width of the encoder's states: E.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
-            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Convolutional | EncoderKind::SelfAttention => self.d_model,
             EncoderKind::Recurrent => self.recurrent.encoder_width(),
         }
     }
@@ -318,7 +334,7 @@ impl ModelConfig {
     /// Width of the hidden states that meet the softmax matrix: W.
     pub fn softmax_width(&self) -> i64 {
         match self.decoder {
-            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Convolutional | DecoderKind::SelfAttention => self.d_model,
             DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
         }
     }
@@ -326,6 +342,40 @@ impl ModelConfig {
     /// Whether either part is a stack of self-attention.
     pub fn has_self_attention(&self) -> bool {
         self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is convolutional.
+    pub fn has_convolution(&self) -> bool {
+        self.encoder == EncoderKind::Convolutional || self.decoder == DecoderKind::Convolutional
+    }
+
+    /// Whether layers of convolutions have norms of their own, which are there whatever `norm_kind` says.
+    pub fn has_bottlenecks(&self) -> bool {
+        self.has_convolution() && self.convolutional.block == convolutional::Block::Bottleneck
+    }
+
+    /// Whether either part reads positions: recurrent ones do not.
+    pub fn reads_positions(&self) -> bool {
+        self.has_self_attention() || self.has_convolution()
+    }
+
+    /// Whether a linear map stands between the encoder's states and a decoder that reads them in the width of its own, as
+    /// all but recurrent ones do.
+    pub fn maps_states(&self) -> bool {
+        let reads_own_width = match self.decoder {
+            DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
+            DecoderKind::Recurrent => false,
+        };
+        reads_own_width && self.encoder_width() != self.d_model
+    }
+
+    /// How many layers of the decoder attend to the source.
+    pub fn attending_layers(&self) -> usize {
+        match self.decoder {
+            DecoderKind::Convolutional => self.convolutional.attending().len(),
+            DecoderKind::SelfAttention => self.layers,
+            DecoderKind::Recurrent => usize::from(self.recurrent.attention != recurrent::Alignment::None),
+        }
     }
 
     /// Whether either part is recurrent.
