@@ -12,7 +12,9 @@ use ablate::model::{
     AttentionConfig, CausalSpan, DecoderKind, EncoderDecoder, ModelConfig, Network, Norm, NormKind, Position,
     Projections, Score, Span, Tying,
 };
-use common::variants::{convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired};
+use common::variants::{
+    convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired,
+};
 use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -91,7 +93,10 @@ fn every_format_writes_or_refuses_every_variant() {
         let config = ModelConfig { heads, d_k, d_v, attention_biases, ..rows.clone() };
         models.push((format!("{heads} heads"), config));
     }
-    let parts = recurrent_variants(&rows).into_iter().chain(convolutional_variants(&rows)).filter(|(name, _)| !name.contains(','));
+    let parts = recurrent_variants(&rows)
+        .into_iter()
+        .chain(convolutional_variants(&rows))
+        .filter(|(name, _)| !name.contains(','));
     models.extend(parts);
     let mut held = BTreeMap::new();
     for (name, config) in models {

@@ -22,7 +22,8 @@ use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
 use ablate::model::{
-    ConvolutionalConfig, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
+    ConvolutionalConfig, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position,
+    RecurrentConfig, Tying,
 };
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
@@ -236,10 +237,7 @@ fn models() -> Vec<(String, ModelConfig)> {
     let kinds = |config: &ModelConfig| (config.has_recurrence(), config.has_convolution());
     for choice in choices() {
         let config = choice.effective_in(&base);
-        if !models
-            .iter()
-            .any(|(_, made)| kinds(made) == kinds(&config) && choice.is_made_in(made))
-        {
+        if !models.iter().any(|(_, made)| kinds(made) == kinds(&config) && choice.is_made_in(made)) {
             models.push((choice.to_string(), config));
         }
     }

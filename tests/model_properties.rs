@@ -427,8 +427,21 @@ fn all_matrices_start_apart() {
 #[test]
 fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     let (source, target) = (ids(&SOURCE), ids(&TARGET));
-    let train = |config: &ModelConfig, seed| {
-        let model = build(config, 3);
+    // Fresh weights may depend on the rate, so they are those of the model without dropout.
+    let with_weights_of = |plain: &ModelConfig, config: &ModelConfig| {
+        let (model, plain) = (build(config, 3), build(plain, 3));
+        tch::no_grad(|| {
+            for ((path, variable), (other, value)) in
+                model.weights().saved().iter().zip(plain.weights().saved())
+            {
+                assert_eq!(*path, other);
+                variable.shallow_clone().copy_(&value);
+            }
+        });
+        model
+    };
+    let train = |plain: &ModelConfig, config: &ModelConfig, seed| {
+        let model = with_weights_of(plain, config);
         tch::no_grad(|| {
             let mode = Mode::training(seed);
             let encoded = model.encode(&source, &SOURCE_LENGTHS, &mode);
@@ -437,7 +450,7 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     };
     for (name, config) in variants() {
         let (_, plain) = evaluate(&build(&config, 3), &source, &SOURCE_LENGTHS, &target);
-        let undropped = train(&config, 1);
+        let undropped = train(&config, &config, 1);
         // Batch normalisation takes other statistics in training, whatever is dropped.
         assert_eq!(undropped == plain, config.norm_kind != NormKind::Batch, "{name}: rate 0");
         let kinds = ["dropout", "attention_dropout", "activation_dropout"];
@@ -452,15 +465,17 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
                 "attention_dropout" => dropping.attention_dropout = 0.4,
                 _ => dropping.activation_dropout = 0.4,
             }
-            let (_, evaluated) = evaluate(&build(&dropping, 3), &source, &SOURCE_LENGTHS, &target);
+            let (_, evaluated) =
+                evaluate(&with_weights_of(&config, &dropping), &source, &SOURCE_LENGTHS, &target);
             assert_eq!(evaluated, plain, "{name}: {kind} acts in evaluation");
             assert_eq!(
-                train(&dropping, 1),
-                train(&dropping, 1),
+                train(&config, &dropping, 1),
+                train(&config, &dropping, 1),
                 "{name}: {kind} is not a function of its seed"
             );
-            assert_ne!(train(&dropping, 1), train(&dropping, 2), "{name}: {kind} ignores its seed");
-            assert_ne!(train(&dropping, 1), undropped, "{name}: {kind} does nothing");
+            let dropped = |seed| train(&config, &dropping, seed);
+            assert_ne!(dropped(1), dropped(2), "{name}: {kind} ignores its seed");
+            assert_ne!(dropped(1), undropped, "{name}: {kind} does nothing");
         }
     }
 }
@@ -712,8 +727,11 @@ fn the_names_of_convolutional_variables_are_pinned() {
     }
     config.convolutional.block = Block::Bottleneck;
     config.convolutional.attention = SourceAttention::None;
-    let (first, second) = (names(&config), "encoder.0.narrow.norm.scale encoder.0.kernel.norm.scale encoder.0.wide.norm.scale");
-    for name in second.split(' ').chain(["encoder.0.narrow.weight", "encoder.0.wide.weight", "decoder.source.weight"]) {
+    let (first, second) =
+        (names(&config), "encoder.0.narrow.norm.scale encoder.0.kernel.norm.scale encoder.0.wide.norm.scale");
+    for name in
+        second.split(' ').chain(["encoder.0.narrow.weight", "encoder.0.wide.weight", "decoder.source.weight"])
+    {
         assert!(first.contains(&name.to_string()), "{name}: {first:?}");
     }
 }
@@ -735,9 +753,8 @@ fn a_layer_sees_as_far_as_its_kernels_reach() {
         config.convolutional.dilations = dilations;
         let model = noisy(&config);
         let long: [[i64; 9]; 1] = [[4, 9, 3, 12, 7, 5, 11, 6, 8]];
-        let encode = |source: &Tensor| {
-            tch::no_grad(|| model.encode(source, &[9], &Mode::evaluation()).output)
-        };
+        let encode =
+            |source: &Tensor| tch::no_grad(|| model.encode(source, &[9], &Mode::evaluation()).output);
         let (plain, changed) = (encode(&ids(&long)), encode(&with_other_token(&ids(&long), 0, 4)));
         let differs = |place: i64| plain.select(1, place) != changed.select(1, place);
         let seen: Vec<i64> = (0..9).filter(|&place| differs(place)).collect();

@@ -102,7 +102,7 @@ fn convolutional_settings_that_contradict_each_other() {
         convolutional_refused(&of(text), 6, message, help);
     }
     let many = "further_layers = [{ layers = 1020, channels = 8, kernel = 1 }]";
-    convolutional_refused(&of(many), 6, "encoder_layers = 8 is out of range", "1020 further layers");
+    convolutional_refused(&of(many), 6, "further_layers = 1020 layers is out of range", "1016 at most");
     let zero = "further_layers = [{ layers = 0, channels = 8, kernel = 1 }]";
     convolutional_refused(&of(zero), 6, "further_layers.layers = 0 is out of range", "1 to");
     let missing = "further_layers = [{ layers = 1, channels = 8 }]";
@@ -111,7 +111,8 @@ fn convolutional_settings_that_contradict_each_other() {
 
 #[test]
 fn a_convolutional_model_reads_positions_and_asks_nothing_of_heads() {
-    let (_folder, result) = Folder::experiment(&format!("{CONVOLUTIONAL}position = \"none\"\nd_model = 51"), &[]);
+    let (_folder, result) =
+        Folder::experiment(&format!("{CONVOLUTIONAL}position = \"none\"\nd_model = 51"), &[]);
     result.unwrap();
     convolutional_refused("d_model = 51", 5, "model.d_model = 51 is odd", "50 or 52");
     let few = "position = \"learned\"\nlearned_positions = 3";
@@ -161,9 +162,11 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
     assert!(said("", convolutional, &["model.heads=4"]).contains(message));
     let told = said("", convolutional, &["model.layer_norm_epsilon=1e-3"]);
     assert!(told.contains("model.layer_norm_epsilon has no effect with model.encoder"), "{told}");
-    let told = said("", "[model]\nencoder = \"convolutional\"\n[model.convolutional]\nattention = \"none\"", &[]);
+    let told =
+        said("", "[model]\nencoder = \"convolutional\"\n[model.convolutional]\nattention = \"none\"", &[]);
     assert!(told.contains("model.convolutional.attention has no effect with model.decoder"), "{told}");
-    let standing = format!("{convolutional}[model.convolutional]\nattention = \"none\"\nattention_layers = [1]");
+    let standing =
+        format!("{convolutional}[model.convolutional]\nattention = \"none\"\nattention_layers = [1]");
     let told = said("", &standing, &[]);
     assert!(told.contains("attention_layers has no effect with model.convolutional.attention"), "{told}");
     // What is not read contradicts nothing.

@@ -5,8 +5,8 @@ use ablate::config::json_schema;
 use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::recurrent::Bidirectional;
 use ablate::model::{
-    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections, RecurrentConfig, Score,
-    Span, Tying,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections,
+    RecurrentConfig, Score, Span, Tying,
 };
 use serde_json::{Value, json};
 
@@ -225,8 +225,7 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
         ("before recurrent", EncoderKind::Convolutional, DecoderKind::Recurrent),
         ("after recurrent", EncoderKind::Recurrent, DecoderKind::Convolutional),
     ] {
-        let parts =
-            ModelConfig { encoder, decoder, recurrent: recurrent.recurrent.clone(), ..both.clone() };
+        let parts = ModelConfig { encoder, decoder, recurrent: recurrent.recurrent.clone(), ..both.clone() };
         let choices = choices().into_iter().filter(Choice::is_of_convolutional_parts);
         found.push((name.to_string(), parts.clone()));
         found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
@@ -237,7 +236,7 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
         ("dilations", |c| (c.dilations, c.encoder_layers, c.decoder_layers) = (vec![1, 2], 3, 3)),
         ("further layers", |c| {
             let further = |channels, kernel| FurtherLayers { layers: 1, channels, kernel };
-            c.further_layers = vec![further(10, 1), further(4, 2)];
+            c.further_layers = vec![further(10, 1), further(8, 2)];
         }),
         ("some layers attend", |c| (c.decoder_layers, c.attention_layers) = (3, Some(vec![1, 3]))),
         ("blocks of ByteNet", |c| {

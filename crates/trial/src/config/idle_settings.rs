@@ -218,7 +218,10 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
         numbers.iter().all(|&number| number > count).then(|| Idle {
             key,
             message: format!("{key} = {numbers:?} records nothing with {there}"),
-            help: format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
+            help: match count {
+                0 => "leave it out, or set run.attention_sentences = 0".into(),
+                _ => format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
+            },
             off: false,
             switches: Vec::new(),
         })
@@ -349,6 +352,15 @@ mod tests {
             (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
             (e.run.attention_layers, e.run.attention_heads) = (Some(vec![2]), Some(vec![1]));
         }));
+        let convolutional = |layers: usize| {
+            idle_keys(|e| {
+                (e.model.encoder, e.model.decoder) = (EncoderKind::Convolutional, DecoderKind::Convolutional);
+                e.model.convolutional.attention_layers = Some(vec![1, 4]);
+                e.run.attention_layers = Some(vec![layers]);
+            })
+        };
+        assert!(convolutional(2).is_empty());
+        assert_eq!(convolutional(3), ["run.attention_layers"]);
         let told: Vec<&str> = recurrent.iter().map(|idle| idle.message.as_str()).collect();
         let message =
             "run.attention_layers = [2] records nothing with a recurrent decoder, which attends in one layer";

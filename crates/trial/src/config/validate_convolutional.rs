@@ -31,17 +31,23 @@ impl Checks<'_> {
             self.kernel(&format!("{key}.kernel"), kernel)?;
         }
         let further = further_layers.iter().fold(0usize, |sum, group| sum.saturating_add(group.layers));
-        let most = MOST_LAYERS.saturating_sub(further);
-        let layers = match further {
-            0 => format!("an integer from 1 to {MOST_LAYERS}"),
-            _ => format!("1 or more, and {MOST_LAYERS} at most together with the {further} further layers"),
-        };
+        let layers = format!("an integer from 1 to {MOST_LAYERS}");
         for (key, count) in [
             ("model.convolutional.encoder_layers", *encoder_layers),
             ("model.convolutional.decoder_layers", *decoder_layers),
         ] {
-            self.require((1..=most).contains(&count), key, count, &layers)?;
+            self.require((1..=MOST_LAYERS).contains(&count), key, count, &layers)?;
         }
+        let first = *encoder_layers.max(decoder_layers);
+        self.require(
+            further.saturating_add(first) <= MOST_LAYERS,
+            "model.convolutional.further_layers",
+            format!("{further} layers"),
+            &format!(
+                "{} at most: a part has {MOST_LAYERS} layers at most, and {first} come first",
+                MOST_LAYERS - first
+            ),
+        )?;
         let key = "model.convolutional.dilations";
         let widest = further_layers.iter().map(|group| group.kernel).fold(*kernel, i64::max);
         let holds = |dilation: &i64| *dilation >= 1 && (widest - 1).saturating_mul(*dilation) <= FURTHEST;

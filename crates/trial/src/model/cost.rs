@@ -82,23 +82,22 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     };
     let [of_encoder, of_decoder] = self_attention_parameters(config);
     let encoder = match config.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_parameters(config),
+        EncoderKind::Convolutional => convolutional::encoder_parameters(config) + learned_positions(config),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_parameters(config),
     };
     let decoder = match config.decoder {
-        DecoderKind::Convolutional => convolutional::decoder_parameters(config),
+        DecoderKind::Convolutional => convolutional::decoder_parameters(config) + learned_positions(config),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_parameters(config),
     };
     (embeddings + bias + encoder + between + decoder) as u64
 }
 
-/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
-fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
-    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
-    let positions = match config.position {
-        Position::Learned => learned_positions * d_model,
+/// Trained numbers of the positions on the embeddings of one side.
+fn learned_positions(config: &ModelConfig) -> i64 {
+    match config.position {
+        Position::Learned => config.learned_positions * config.d_model,
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Relative(_)
@@ -106,7 +105,13 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         | Position::Alibi
         | Position::T5
         | Position::None => 0,
-    };
+    }
+}
+
+/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
+    let &ModelConfig { d_model, heads, .. } = config;
+    let positions = learned_positions(config);
     // A bias for each bucket and head of the scores.
     let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
     // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
@@ -117,7 +122,7 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     let cross = projections + score_parameters(settings.cross_score(), config);
     // Of self-attention in each layer of the encoder: mixtures of keys and of values.
     let mixtures = match settings.span {
-        Span::Linformer(count) => 2 * count * learned_positions,
+        Span::Linformer(count) => 2 * count * config.learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
     };
     let feed_forward = match (config.feed_forward, config.inner_width()) {

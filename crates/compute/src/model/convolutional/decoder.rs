@@ -61,7 +61,7 @@ impl ConvolutionalDecoder {
         let shared = settings.attention_projections == AttentionProjections::Shared;
         let (mut attentions, mut attends) = (Vec::new(), Vec::new());
         for (index, shape) in shapes.iter().enumerate() {
-            let is_new = settings.attends(index) && !(shared && !attentions.is_empty());
+            let is_new = settings.attends(index) && (!shared || attentions.is_empty());
             if is_new {
                 let place = if shared { scope.clone() } else { scope.child(index) };
                 attentions.push(Attention::build(

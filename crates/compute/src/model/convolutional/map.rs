@@ -27,8 +27,19 @@ pub struct ReadyMap {
 }
 
 impl Map {
-    /// A linear map whose weights are normal with this `deviation`.
+    /// A linear map of so many inputs to so many outputs, whose weights are normal with this `deviation`.
     pub fn linear(scope: &Scope, sizes: (i64, i64), deviation: f64, config: &ConvolutionalConfig) -> Self {
+        let (inputs, outputs) = sizes;
+        Map::build(scope, &[outputs, inputs], deviation, config).with_bias(scope)
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(
+        scope: &Scope,
+        sizes: (i64, i64),
+        deviation: f64,
+        config: &ConvolutionalConfig,
+    ) -> Self {
         let (inputs, outputs) = sizes;
         Map::build(scope, &[outputs, inputs], deviation, config)
     }
@@ -42,26 +53,18 @@ impl Map {
         config: &ConvolutionalConfig,
     ) -> Self {
         let (inputs, outputs) = sizes;
-        Map::build(scope, &[outputs, inputs, shape.kernel], deviation, config)
+        Map::build(scope, &[outputs, inputs, shape.kernel], deviation, config).with_bias(scope)
     }
 
     fn build(scope: &Scope, shape: &[i64], deviation: f64, config: &ConvolutionalConfig) -> Self {
         let weight = scope.variable("weight", shape, Start::Normal { deviation });
         let magnitude = config.weight_normalisation.then(|| scope.lengths("magnitude", &weight));
-        Map { weight, magnitude, bias: Some(scope.bias("bias", &shape[..1], Start::Zeros)) }
+        Map { weight, magnitude, bias: None }
     }
 
-    /// A linear map without a bias.
-    pub fn without_bias(
-        scope: &Scope,
-        sizes: (i64, i64),
-        deviation: f64,
-        config: &ConvolutionalConfig,
-    ) -> Self {
-        let (inputs, outputs) = sizes;
-        let weight = scope.variable("weight", &[outputs, inputs], Start::Normal { deviation });
-        let magnitude = config.weight_normalisation.then(|| scope.lengths("magnitude", &weight));
-        Map { weight, magnitude, bias: None }
+    fn with_bias(self, scope: &Scope) -> Self {
+        let outputs = self.weight.size()[0];
+        Map { bias: Some(scope.bias("bias", &[outputs], Start::Zeros)), ..self }
     }
 
     /// The map in numbers like those of `x`.
