@@ -230,7 +230,8 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
         found.push((name.to_string(), parts.clone()));
         found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
     }
-    let sizes: [(&str, fn(&mut ConvolutionalConfig)); 6] = [
+    type Change = fn(&mut ConvolutionalConfig);
+    let sizes: [(&str, Change); 6] = [
         ("an even kernel", |c| c.kernel = 4),
         ("a kernel of one position", |c| c.kernel = 1),
         ("dilations", |c| (c.dilations, c.encoder_layers, c.decoder_layers) = (vec![1, 2], 3, 3)),
