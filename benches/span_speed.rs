@@ -1,4 +1,4 @@
-//! What self-attention takes by its span and the length of a sequence, in time and memory: prints JSON.
+//! Measures the time and memory that self-attention takes, by its span and the length of a sequence, and prints JSON.
 //!
 //! `cargo bench --bench span_speed -- [--lengths 1024,2048,4096,8192] [--device cpu] [--threads 0] [--repetitions 5]`
 //!
@@ -21,19 +21,19 @@ use tch::{Device, Kind, Tensor};
 
 #[derive(Parser)]
 struct Arguments {
-    /// Tokens of the sentence.
+    /// Numbers of tokens of the sentence.
     #[arg(long, value_delimiter = ',', default_values_t = [1_024, 2_048, 4_096, 8_192])]
     lengths: Vec<i64>,
-    /// As run.device.
+    /// Device, stated as in run.device.
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// As run.threads.
+    /// Number of threads, stated as in run.threads.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Passes that are timed, after one that is not.
+    /// Number of passes that are timed, after one that is not.
     #[arg(long, default_value_t = 5)]
     repetitions: usize,
-    /// What cargo says to every benchmark.
+    /// Flag that cargo gives to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

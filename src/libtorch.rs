@@ -1,4 +1,4 @@
-//! Whether the program that computes will find libtorch. Without it the system's loader ends that program with a sentence
+//! Checks whether the program that computes will find libtorch. Without it the system's loader ends that program with a sentence
 //! that says nothing about torch.
 
 use ablate_base::error::{Error, Result};
@@ -43,7 +43,7 @@ fn holds_library(folders: &[PathBuf]) -> bool {
     folders.iter().any(|folder| folder.join(LIBRARY.to_string_lossy().as_ref()).exists())
 }
 
-/// What to do without libtorch, which depends on how the program was installed.
+/// Returns the message for a machine without libtorch; its advice depends on how the program was installed.
 fn missing(stated: &str, folders: &[PathBuf]) -> String {
     let advice = if stated.starts_with("$ORIGIN/") {
         format!(

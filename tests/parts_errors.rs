@@ -21,41 +21,45 @@ fn refused(text: &str, line: usize, message: &str, help: &str) {
 
 #[test]
 fn recurrent_settings_that_contradict_each_other() {
-    let of = |text: &str| format!("tying = \"none\"\n[model.recurrent]\n{text}");
-    refused(
-        &of("attention = \"dot\""),
-        7,
-        "those are 512 numbers wide (model.recurrent.hidden) and these 1024",
-        "\"general\"",
-    );
-    refused(&of("bridge = \"copy\""), 7, "the encoder has 1 layers and the decoder 2", "\"tanh\"");
-    refused(&of("bridge = \"copy\"\ndecoder_layers = 1"), 7, "twice as wide", "\"tanh\"");
+    // The settings, which begin in line 7; the line, and words of the message and of the advice.
+    for (text, line, message, help) in [
+        (
+            "attention = \"dot\"",
+            7,
+            "those are 512 numbers wide (model.recurrent.hidden) and these 1024",
+            "\"general\"",
+        ),
+        ("bridge = \"copy\"", 7, "the encoder has 1 layers and the decoder 2", "\"tanh\""),
+        ("bridge = \"copy\"\ndecoder_layers = 1", 7, "twice as wide", "\"tanh\""),
+        (
+            "input_feeding = \"none\"\nreadout = \"state\"",
+            6,
+            "makes a context that nothing reads",
+            "attention = \"none\"",
+        ),
+        (
+            "attention = \"none\"\ninput_feeding = \"none\"\nreadout = \"state\"",
+            6,
+            "knows nothing of the source",
+            "set model.recurrent.bridge",
+        ),
+        ("residual_from = 1", 7, "model.recurrent.residual_from = 1 is out of range", "2 or more"),
+        (
+            "residual_from = 2\nencoder_layers = 3\nbidirectional = \"first\"",
+            7,
+            "twice as wide",
+            "use 3 or more",
+        ),
+        ("hidden = 0", 7, "model.recurrent.hidden = 0 is out of range", "1 to"),
+        ("decoder_layers = 0", 7, "model.recurrent.decoder_layers = 0", "1 to"),
+        ("attention_width = 0", 7, "model.recurrent.attention_width = 0", "1 to"),
+        ("forget_bias = inf", 7, "model.recurrent.forget_bias = inf", "finite"),
+        ("cell = \"rnn\"", 7, "model.recurrent.cell = \"rnn\" is not known", "\"gru\", \"lstm\""),
+        ("cel = \"gru\"", 7, "unknown key model.recurrent.cel", "did you mean \"cell\"?"),
+    ] {
+        refused(&format!("tying = \"none\"\n[model.recurrent]\n{text}"), line, message, help);
+    }
     refused("[model.recurrent]\nreadout = \"state\"\nhidden = 100", 2, "needs 100", "model.tying = \"none\"");
-    refused(
-        &of("input_feeding = \"none\"\nreadout = \"state\""),
-        6,
-        "makes a context that nothing reads",
-        "attention = \"none\"",
-    );
-    refused(
-        &of("attention = \"none\"\ninput_feeding = \"none\"\nreadout = \"state\""),
-        6,
-        "knows nothing of the source",
-        "set model.recurrent.bridge",
-    );
-    refused(&of("residual_from = 1"), 7, "model.recurrent.residual_from = 1 is out of range", "2 or more");
-    refused(
-        &of("residual_from = 2\nencoder_layers = 3\nbidirectional = \"first\""),
-        7,
-        "twice as wide",
-        "use 3 or more",
-    );
-    refused(&of("hidden = 0"), 7, "model.recurrent.hidden = 0 is out of range", "1 to");
-    refused(&of("decoder_layers = 0"), 7, "model.recurrent.decoder_layers = 0", "1 to");
-    refused(&of("attention_width = 0"), 7, "model.recurrent.attention_width = 0", "1 to");
-    refused(&of("forget_bias = inf"), 7, "model.recurrent.forget_bias = inf", "finite");
-    refused(&of("cell = \"rnn\""), 7, "model.recurrent.cell = \"rnn\" is not known", "\"gru\", \"lstm\"");
-    refused(&of("cel = \"gru\""), 7, "unknown key model.recurrent.cel", "did you mean \"cell\"?");
 }
 
 const CONVOLUTIONAL: &str =

@@ -129,8 +129,8 @@ fn a_plan_says_why_a_trial_is_not_finished() {
     std::fs::write(run("no-positions", 2).join("record.json"), "{}").unwrap();
     let plan = text(&workshop);
     for expected in [
-        "\nbase                              1/2 ",
-        "\nno-positions  position = \"none\"   0/2 ",
+        "\nbase                              1/2",
+        "\nno-positions  position = \"none\"   0/2",
         "1 finished, 3 to run (1 stopped, 1 failed, 1 damaged)",
         "base seed 2: stopped at 8 of 8: trained; the final scores are missing",
         "no-positions seed 1: failed at 8 of 8: diverged: the loss is NaN",

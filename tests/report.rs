@@ -129,6 +129,10 @@ fn a_grid_is_shown_by_its_settings_and_no_row_is_lost() {
             "length-learning-rate-scale-1-0-2-of-2",
         ]
     );
+    assert!(page.contains(
+        "12 finished. No base row; others are shown beside the first row, learning_rate_scale=0.5,dropout=0.0,position=sinusoidal."
+    ));
+    assert!(page.contains("<h2>Settings against the first row</h2>"));
     // A line of the table for each row, with a column for each setting.
     assert_eq!(page.matches("<tr data-row=\"learning_rate_scale=").count(), 12);
     for heading in ["learning_rate_scale", "dropout", "position"] {

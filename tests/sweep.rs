@@ -97,6 +97,24 @@ fn a_changed_setting_trains_anew_and_keeps_the_old_run() {
 }
 
 #[test]
+fn rows_of_another_sweep_file_of_the_same_name_are_told() {
+    let workshop = Workshop::new();
+    for (folder, row) in [("a", "one"), ("b", "two")] {
+        std::fs::create_dir(workshop.path(folder)).unwrap();
+        let sweep = format!(
+            "base = \"../tiny.toml\"\nseeds = [1]\nset = {{ \"training.steps\" = 2 }}\n[[row]]\nlabel = \"{row}\"\n"
+        );
+        workshop.write(&format!("{folder}/x.toml"), &sweep);
+    }
+    workshop.run(&["sweep", "a/x.toml"]).expect(0);
+    let again = workshop.run(&["sweep", "a/x.toml"]).expect(0);
+    assert!(!again.err().contains("has runs of rows"), "{}", again.err());
+    let told = "note: results/x has runs of rows that b/x.toml does not state: one. If they are of another sweep file";
+    workshop.run(&["sweep", "b/x.toml", "--plan"]).expect(0).says(told);
+    workshop.run(&["sweep", "b/x.toml"]).expect(0).says(told);
+}
+
+#[test]
 fn records_are_kept_as_trials_finish() {
     let workshop = workshop();
     let endless = "\n[[row]]\nlabel = \"endless\"\nset = { \"training.steps\" = 1000000 }\n";

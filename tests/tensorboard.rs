@@ -205,7 +205,7 @@ fn every_attending_layer_of_a_convolutional_decoder_has_one_map() {
     assert_eq!(train("all", "model.convolutional.kernel=2"), [1, 2, 3]);
     let events = events(&workshop, "results/all/seed-1");
     for layer in 1..=3 {
-        let tag = format!("view: encoder-decoder attention/layer {layer} sentence 1");
+        let tag = format!("view: encoder-decoder attention/layer {layer}");
         assert_eq!(count(&events, &tag), 1, "{layer}");
     }
     assert_eq!(count(&events, "attention encoder/") + count(&events, "attention decoder/"), 0);

@@ -5,8 +5,8 @@ use anstream::stream::RawStream;
 use clap::{ColorChoice, ValueEnum};
 use std::ffi::OsString;
 
-/// The `--color` of a command line before it is parsed: its own errors are coloured too. What is no choice counts as
-/// `auto`; parsing refuses it.
+/// Returns the `--color` of a command line before it is parsed, because the errors of parsing are coloured too. A word that is
+/// no choice counts as `auto`; parsing refuses it.
 pub fn choice_of_words(words: impl IntoIterator<Item = OsString>) -> ColorChoice {
     let mut choice = ColorChoice::Auto;
     let mut words = words.into_iter().take_while(|word| word != "--");
@@ -24,7 +24,7 @@ pub fn choice_of_words(words: impl IntoIterator<Item = OsString>) -> ColorChoice
     choice
 }
 
-/// Makes a choice that of this process.
+/// Sets the choice of this process.
 pub fn apply(choice: ColorChoice) {
     match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,

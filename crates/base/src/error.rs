@@ -107,10 +107,9 @@ impl Error {
             Error::OutOfMemory(_) => OUT_OF_MEMORY_CODE,
             Error::Busy(_) => BUSY_CODE,
             Error::Peer { code, .. } => *code,
-            Error::Interrupted { .. }
-            | Error::Paused { .. }
-            | Error::Stopped(_)
-            | Error::SweepStopped(_) => 75,
+            Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::SweepStopped(_) => {
+                75
+            }
         }
     }
 }

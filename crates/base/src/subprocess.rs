@@ -1,11 +1,11 @@
-//! Programs of others, which may never answer: the driver of a card hangs, a network file system is gone.
+//! Runs programs of others, which may never answer: the driver of a card hangs, or a network file system is gone.
 
 use std::io::{Error, ErrorKind, Result};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a program is waited for that asks nobody but this machine.
+/// Time limit for a program that needs no other machine to answer.
 pub const LOCAL: Duration = Duration::from_secs(60);
 
 /// [`Command::output`], with a limit: a program that has not ended by then is killed.

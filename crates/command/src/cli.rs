@@ -150,8 +150,8 @@ pub enum Computing {
 }
 
 impl Cli {
-    /// The words that this process was started with. Ends it at `--help`, at `--version`, which prints `version`, and at
-    /// mistakes.
+    /// Reads the words that this process was started with. Ends the process at `--help`, at `--version`, which prints
+    /// `version`, and at mistakes.
     pub fn from_command_line(version: String) -> Cli {
         let choice = color::choice_of_words(std::env::args_os());
         color::apply(choice);

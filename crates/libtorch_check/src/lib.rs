@@ -1,1 +1,1 @@
-//! Nothing: the build script of this crate is its purpose.
+//! This crate has no code: its build script is its purpose.

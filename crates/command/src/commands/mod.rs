@@ -162,7 +162,7 @@ fn screen() -> Screen {
     Screen { width: terminal_width(), bold: color::on_stdout() }
 }
 
-/// Columns of the terminal that standard output is, or what reads well in a file.
+/// Returns the number of columns of the terminal that standard output is, or one that reads well in a file.
 fn terminal_width() -> u16 {
     let stdout = std::io::stdout();
     let columns = if stdout.is_terminal() { terminal_columns(&stdout) } else { None };

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// Directory of the recipes that can be given by name.
 const RECIPES: &str = "experiments/recipes";
-/// The environment variable that names another one.
+/// The environment variable that names another directory of recipes.
 const RECIPES_VARIABLE: &str = "ABLATE_RECIPES";
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `ablate schema`: what the files may hold, for editors and for readers.
+//! `ablate schema` prints what the files may hold, for editors and for readers.
 
 use super::{check_output, print};
 use crate::config::json_schema::{self, Schema};
@@ -14,7 +14,7 @@ pub struct Arguments {
     /// Kind of file.
     #[arg(required_unless_present = "out")]
     pub kind: Option<Kind>,
-    /// What to print: `json`, the JSON Schema, or `markdown`, the pages that describe every key.
+    /// Form of the output: `json` is the JSON Schema, `markdown` the pages that describe every key.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t, conflicts_with = "out")]
     pub format: Format,
     /// Write the schemas of all kinds to DIR/schema and the pages of all kinds to DIR/reference.
@@ -35,7 +35,7 @@ pub enum Kind {
     Recipe,
 }
 
-/// The forms in which the keys of a kind can be had.
+/// The forms in which the keys of a kind of file are described.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// JSON Schema, draft 7
@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-/// The pages of the key reference.
+/// Returns the pages of the key reference.
 fn reference() -> Vec<Page> {
     // Rows and sections are described on the page of sweeps, which comes before that of what sweeps include.
     key_reference::pages(&[Kind::Experiment, Kind::Sweep, Kind::Part, Kind::Recipe].map(|kind| FileKind {

@@ -163,7 +163,9 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
     slurm.check(&|_| None)?;
     let only = Selection::parse(&arguments.only, &trials)?;
-    replaced_settings(&trials).iter().for_each(|note| print_message(&format!("note: {note}")));
+    let of_others = directory::note_of_other_rows(&sweep_dir, &arguments.sweep, &trials)?;
+    let notes = replaced_settings(&trials).into_iter().chain(of_others);
+    notes.for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
     corpora.check(&trials)?;
     let pool = devices.map(|names| pool(&names, &trials, places)).transpose()?;

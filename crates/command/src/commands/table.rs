@@ -31,11 +31,11 @@ pub struct Arguments {
     /// Setting with which the sweep was run: section.key=value. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Show only rows with this value of a setting: a key, or the name of its column. May be repeated; of several values
-    /// of one key a row has one.
+    /// Show only rows in which a setting, named by its key or its column, has this value. May be repeated; a row is shown
+    /// if it has one of the values that are given for each setting.
     #[arg(long = "where", value_name = "KEY=VALUE")]
     pub conditions: Vec<String>,
-    /// Sort the rows by a column: of a score the best first, of a setting the lowest.
+    /// Sort the rows by a column: the best score comes first, or the lowest value of a setting.
     #[arg(long, value_name = "COLUMN")]
     pub sort: Option<String>,
     /// Show only the first N rows.
@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Show one score with a line for each value of setting A and a column for each value of setting B.
     #[arg(long, value_name = "A,B", conflicts_with = "sort")]
     pub pivot: Option<String>,
-    /// With --pivot: the column that is shown. By default test/bleu.
+    /// Column that --pivot shows. By default test/bleu.
     #[arg(long, value_name = "COLUMN", requires = "pivot")]
     pub metric: Option<String>,
     /// Directory for the table of several sweeps, or for what --where, --sort, --top and --pivot show. The whole table of one
@@ -109,10 +109,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     kept.map_err(not_kept)
 }
 
-/// What of a sweep's table is shown.
+/// The part of a sweep's table that is shown, and its form.
 struct View {
     rows: RowSelection,
-    /// Two settings against each other.
+    /// The two settings of --pivot.
     pivot: Option<[String; 2]>,
     metric: Option<String>,
 }
@@ -153,7 +153,7 @@ impl View {
     }
 
     /// # Errors
-    /// A user error for what the table does not have.
+    /// A user error if the table does not have a setting, value or column that is asked for.
     fn of_table(&self, table: &ResultTable) -> Result<Shown> {
         let mut table = table.clone();
         table.select(&self.rows)?;

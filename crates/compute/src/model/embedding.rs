@@ -13,7 +13,7 @@ pub struct Embeddings {
     source: Tensor,
     target: Tensor,
     softmax: Tensor,
-    /// Of the softmax: [V].
+    /// The bias of the softmax, [V].
     bias: Option<Tensor>,
     factor: f64,
 }
@@ -72,7 +72,7 @@ impl Embeddings {
         &self.softmax
     }
 
-    /// What is added to its scores, [V].
+    /// The bias that is added to its scores, [V]; `None` if there is none.
     pub fn softmax_bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }

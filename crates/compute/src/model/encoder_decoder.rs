@@ -4,7 +4,6 @@
 
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
-use super::init::glorot;
 use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
@@ -25,7 +24,7 @@ pub struct EncoderDecoder {
     source: Input,
     target: Input,
     encoder: Box<dyn EncoderPart>,
-    /// From the encoder's states to the width that the decoder reads, where the two differ.
+    /// The map from the encoder's states to the width that the decoder reads; absent if the widths are equal.
     between: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
     weights: Weights,
@@ -62,10 +61,9 @@ impl Input {
     }
 }
 
-/// From the encoder's states to the width that the decoder reads.
+/// The map from the encoder's states to the width that the decoder reads.
 fn between(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
-    let (inputs, outputs) = (config.encoder_width(), config.d_model);
-    config.maps_states().then(|| Linear::build(scope, inputs, outputs, glorot(inputs, outputs), true))
+    config.maps_encoder_states().then(|| Linear::glorot(scope, config.encoder_width(), config.d_model, true))
 }
 
 impl EncoderDecoder {
@@ -130,7 +128,7 @@ impl EncoderDecoder {
         self.between(self.encoder.read_source(x, lengths))
     }
 
-    /// The same with states of the width that the decoder reads.
+    /// Returns `encoded` with states of the width that the decoder reads.
     fn between(&self, encoded: Encoded) -> Encoded {
         match &self.between {
             Some(linear) => Encoded { output: linear.forward(&encoded.output), ..encoded },
@@ -147,7 +145,7 @@ impl EncoderDecoder {
         self.decoder.decode(x, TargetRows::Single, encoded, mode)
     }
 
-    /// The hidden states where rows hold several sentences: what each sentence would get in a row of its own. If a part
+    /// Returns the hidden states where rows hold several sentences: those that each sentence would get in a row of its own. If a part
     /// does not take packed rows, they are unpacked first.
     ///
     /// # Shapes

@@ -5,7 +5,7 @@ use super::linear::Linear;
 use super::mode::Mode;
 use super::residual::Residual;
 use super::weights::Scope;
-use super::{Activation, ModelConfig, init};
+use super::{Activation, ModelConfig};
 use tch::Tensor;
 
 /// f(x W₁ + b₁) W₂ + b₂; with a gate, (f(x W + b) ⊗ (x V + c)) W₂ + d.
@@ -35,9 +35,8 @@ enum Inner {
 impl FeedForward {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let (d_model, width) = (config.d_model, config.inner_width());
-        let linear = |name: &str, inputs: i64, outputs: i64| {
-            Linear::build(&scope.child(name), inputs, outputs, init::glorot(inputs, outputs), true)
-        };
+        let linear =
+            |name: &str, inputs: i64, outputs: i64| Linear::glorot(&scope.child(name), inputs, outputs, true);
         let (inner, last) = match config.activation.is_gated() {
             false => (Inner::Plain(linear("inner", d_model, width)), "outer"),
             true => {

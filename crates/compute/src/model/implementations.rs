@@ -193,18 +193,19 @@ fn of_residual(residual: bool) -> Implementations {
     }
 }
 
-/// The same, and the Transformer in Python torch does not know it either.
+/// Returns [`without_toolkits`] for a setting that the Transformer in Python torch does not know either.
 fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
     Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
-/// A setting that neither Marian nor CTranslate2's Transformer knows, and what they do instead.
+/// Returns the implementations of a setting that neither Marian nor CTranslate2's Transformer knows; `known` says what they
+/// do instead.
 fn without_toolkits(setting: &'static str, known: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known });
     Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
 }
 
-/// How both toolkits tell a Transformer of positions.
+/// The way in which both toolkits give a Transformer its positions.
 const ADDED_TO_EMBEDDINGS: &str = "it adds positions to the embeddings";
 
 fn of_position(position: Position) -> Implementations {

@@ -33,7 +33,12 @@ pub fn is_narrow(kind: Kind) -> bool {
     kind == Kind::BFloat16
 }
 
-/// `x` in a kind that sums can be made in: float32 for bfloat16, else its own.
+/// A kind that sums can be made in: float32 for bfloat16, else the same.
+pub fn wide_kind(kind: Kind) -> Kind {
+    if is_narrow(kind) { Kind::Float } else { kind }
+}
+
+/// `x` in a kind that sums can be made in.
 pub fn wide(x: &Tensor) -> Tensor {
-    x.to_kind(if is_narrow(x.kind()) { Kind::Float } else { x.kind() })
+    x.to_kind(wide_kind(x.kind()))
 }

@@ -1,5 +1,6 @@
 //! Affine map of the last dimension: x Wᵀ + b.
 
+use super::init;
 use super::kinds::like;
 use super::weights::{Scope, Start};
 use tch::Tensor;
@@ -17,6 +18,11 @@ impl Linear {
             weight: scope.variable("weight", &[outputs, inputs], start),
             bias: bias.then(|| scope.bias("bias", &[outputs], Start::Zeros)),
         }
+    }
+
+    /// A map whose matrix starts as [`init::glorot`] says.
+    pub fn glorot(scope: &Scope, inputs: i64, outputs: i64, bias: bool) -> Self {
+        Linear::build(scope, inputs, outputs, init::glorot(inputs, outputs), bias)
     }
 
     /// # Shapes

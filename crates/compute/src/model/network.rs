@@ -28,7 +28,7 @@ pub trait Network: Debug {
     /// The matrix before the softmax, [V, W].
     fn softmax_matrix(&self) -> &Tensor;
 
-    /// What is added to its scores, [V], if anything.
+    /// The bias that is added to its scores, [V]; `None` if there is none.
     fn softmax_bias(&self) -> Option<&Tensor>;
 
     /// Scores of every row of the softmax matrix.
@@ -74,7 +74,7 @@ pub trait Generator {
     fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a>;
 }
 
-/// What decoding remembers between two tokens; its content is the model's own.
+/// The state that decoding keeps between two tokens. Only the model knows what it holds.
 pub trait Stepper {
     /// The hidden state behind the next token of each row.
     ///

@@ -19,9 +19,9 @@ use tch::Tensor;
 pub struct Encoded {
     /// States, [B, S, E].
     pub output: Tensor,
-    /// What the encoder has read, [B, S, D].
+    /// The embedded source, which the encoder has read, [B, S, D].
     pub embedded: Tensor,
-    /// Added to attention scores: [B, 1, 1, S]. Where rows hold several sentences, it is the encoder's own, of any shape.
+    /// The mask that is added to attention scores, [B, 1, 1, S]. Where rows hold several sentences, it is the encoder's own, of any shape.
     pub mask: Tensor,
     /// Real tokens of each source, [B]; empty where rows hold several sentences.
     pub lengths: Vec<i64>,
@@ -94,13 +94,13 @@ pub trait DecoderPart: Debug {
 /// Attention weights of a decoder, layer by layer.
 #[derive(Debug, Default)]
 pub struct DecoderMaps {
-    /// Of the target's positions to the target: [B, H, T, T] each.
+    /// The weights from the target's positions to the target, [B, H, T, T] each.
     pub own: Vec<Tensor>,
-    /// Of the target's positions to the source: [B, H, T, S] each.
+    /// The weights from the target's positions to the source, [B, H, T, S] each.
     pub cross: Vec<Tensor>,
 }
 
-/// What a decoder remembers between two tokens.
+/// The state that a decoder keeps between two tokens.
 pub trait DecodingState {
     /// Number of tokens so far, which is the position of the next one.
     fn length(&self) -> i64;

@@ -19,7 +19,7 @@ use crate::model::weights::Weights;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// What a training state holds beside Adam's moments.
+/// The content of a training state beside Adam's moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     pub progress: Progress,

@@ -86,14 +86,14 @@ pub struct LossGradient {
     pub hidden: Tensor,
     /// d smoothed / d matrix, [V, D].
     pub matrix: Tensor,
-    /// d smoothed / d bias, [V], of a bias.
+    /// d smoothed / d bias, [V]; absent without a bias.
     pub bias: Option<Tensor>,
 }
 
 /// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
 ///
 /// # Shapes
-/// `hidden` [N, D], `matrix` [V, D], `bias` [V], `targets` [N]. Gradients have the kinds of what they are gradients of.
+/// `hidden` [N, D], `matrix` [V, D], `bias` [V], `targets` [N]. Each gradient has the kind of its tensor.
 pub fn projected_cross_entropy(
     hidden: &Tensor,
     matrix: &Tensor,

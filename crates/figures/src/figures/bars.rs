@@ -5,13 +5,13 @@ use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::mark::SeriesStyle;
 use super::svg::{Anchor, Svg, rectangle, text};
 
-/// What a plot of bars shows.
+/// The content of a plot of bars.
 #[derive(Debug, Clone)]
 pub struct Bars {
     pub title: String,
-    /// What the shares are of.
+    /// The label of the axis, which names the whole that the shares are parts of.
     pub x: String,
-    /// Name, share from 0 to 1, and what stands at the bar's end.
+    /// Name, share from 0 to 1, and the words at the bar's end.
     pub rows: Vec<(String, f64, String)>,
 }
 

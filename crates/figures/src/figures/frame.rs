@@ -1,4 +1,4 @@
-//! What all charts have in common: their width, the title above and the legend below.
+//! The frame that all charts have in common: their width, the title above and the legend below.
 //!
 //! Charts are as wide as half a page, so that two stand side by side on a desk's screen, one fills a telephone's, and one
 //! fits a column of a paper.
@@ -16,10 +16,10 @@ const TITLE: f64 = 14.0;
 /// Height of a line of a title and of a legend.
 const TITLE_LINE: f64 = TITLE + 5.0;
 const LEGEND_LINE: f64 = FONT + 5.0;
-/// What stands before a name in a legend: a piece of its line with a mark.
+/// Width of the sample before a name in a legend: a piece of its line with a mark.
 const SAMPLE: f64 = 30.0;
 
-/// Where what is below the title begins.
+/// Returns the height at which the content below the title begins.
 pub(super) fn below_title(title: &str) -> f64 {
     MARGIN + TITLE_LINE * lines(title).len() as f64
 }

@@ -17,10 +17,11 @@ pub struct Matrix {
 #[derive(Debug, Clone)]
 pub struct Heatmaps<'a> {
     pub title: &'a str,
-    /// What the rows are, and their names: `query (target)`.
+    /// The label of the rows, such as `query (target)`, and their names.
     pub rows: (&'a str, &'a [String]),
     pub columns: (&'a str, &'a [String]),
-    /// Each with its name. Shares: 0 has the colour of the page, the largest value of all the strongest.
+    /// Each matrix with its name. The values are shares: 0 has the colour of the page, and the largest of all values has the
+    /// strongest colour.
     pub maps: &'a [(String, Matrix)],
 }
 

@@ -8,12 +8,12 @@ use super::scale::Scale;
 use super::svg::{Anchor, Element, Svg, line, number, path, text};
 use std::fmt::Write;
 
-/// What parallel coordinates show.
+/// The content of parallel coordinates.
 #[derive(Debug, Clone)]
 pub struct Parallel {
     pub title: String,
     pub settings: Vec<Coordinate>,
-    /// What the score is.
+    /// The name of the score.
     pub score: String,
     pub rows: Vec<Track>,
 }
@@ -25,12 +25,12 @@ pub struct Coordinate {
     pub kind: CoordinateKind,
 }
 
-/// Where values lie.
+/// The kind of an axis, which decides where values lie.
 #[derive(Debug, Clone)]
 pub enum CoordinateKind {
-    /// On a scale.
+    /// Values lie on a scale.
     Numbers { logarithmic: bool },
-    /// Each at a place of its own; a row's value is the place's index.
+    /// Each value has a place of its own; a row's value is the place's index.
     Places(Vec<String>),
 }
 
@@ -40,7 +40,7 @@ pub struct Track {
     /// A value for each setting; none where the row has none.
     pub values: Vec<Option<f64>>,
     pub score: f64,
-    /// For a pointer.
+    /// The words that a pointer over the line shows.
     pub hint: String,
 }
 

@@ -5,17 +5,17 @@ use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::paint::{LEVELS, Paint};
 use super::svg::{Anchor, Svg, rectangle, text};
 
-/// What a table of tiles shows.
+/// The content of a table of tiles.
 #[derive(Debug, Clone)]
 pub struct Tiles {
     pub title: String,
-    /// What the values are.
+    /// The words that say what the values are.
     pub remark: String,
     /// A setting and its values, from top to bottom.
     pub rows: (String, Vec<String>),
-    /// From left to right.
+    /// A setting and its values, from left to right.
     pub columns: (String, Vec<String>),
-    /// Row by row: the value, the words in the cell and those for a pointer. Empty where there is none.
+    /// The cells row by row; `None` where there is no value.
     pub cells: Vec<Vec<Option<Tile>>>,
 }
 
@@ -23,7 +23,9 @@ pub struct Tiles {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tile {
     pub value: f64,
+    /// The words in the cell.
     pub words: String,
+    /// The words that a pointer over the cell shows.
     pub hint: String,
 }
 

@@ -1,4 +1,4 @@
-//! What heads of the base row's first seed look at, and those of the other rows, where the runs kept it.
+//! The attention of the heads of the base row's first seed, and of the other rows, where the runs kept it.
 
 use super::pictures::row_name;
 use super::section::{Section, file_name};
@@ -42,7 +42,8 @@ pub fn section(report: &Report) -> Result<Section> {
     }
     if !left_out.is_empty() {
         section.paragraph(&format!(
-            "Drawn for the base row and the rows of the best scores. TensorBoard shows the maps of the others, too: {}.",
+            "Drawn for the {} and the rows of the best scores. TensorBoard shows the maps of the others, too: {}.",
+            report.base_name(),
             left_out.join(", ")
         ));
     }

@@ -7,7 +7,7 @@ use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, Svg, chart};
 use std::collections::BTreeMap;
 
-/// Lines of one picture, at most; what has more is drawn as several.
+/// Most lines of one picture; more lines are drawn as several pictures.
 const MOST_LINES: usize = 7;
 
 pub fn section(report: &Report, scored: &ScoredRows) -> Section {
@@ -37,7 +37,8 @@ pub fn section(report: &Report, scored: &ScoredRows) -> Section {
     }
     if !section.body.is_empty() && !scored.left_out.is_empty() {
         section.paragraph(&format!(
-            "Scored otherwise than the base row, or on other data, and left out: {}.",
+            "Scored otherwise than the {}, or on other data, and left out: {}.",
+            report.base_name(),
             scored.left_out.join(", ")
         ));
     }

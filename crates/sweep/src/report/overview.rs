@@ -91,9 +91,12 @@ pub fn differences(report: &Report) -> Section {
     section
 }
 
-/// How each row's settings differ from those of the base row.
+/// Shows how each row's settings differ from those of the base row.
 pub fn settings(report: &Report) -> Section {
-    let mut section = Section::new("Settings against the base row");
+    let mut section = Section::new(match report.table.base {
+        Some(_) => "Settings against the base row",
+        None => "Settings against the first row",
+    });
     let rows = report.rows();
     let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
     let base = stated(base[0].experiment);

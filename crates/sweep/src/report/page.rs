@@ -17,7 +17,7 @@ const TITLE_END: &str = " – ablate</title>";
 /// Bytes in which the title ends; names of sweeps are those of files.
 const HEAD: usize = 4096;
 
-/// Sorts and filters the table of results and compares two of its rows. Without it the page is as whole.
+/// Sorts and filters the table of results and compares two of its rows. The page is complete without it.
 const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page: one file that loads nothing.
@@ -52,7 +52,7 @@ pub fn page(report: &Report, sections: &[Section]) -> String {
     out + &format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
-/// As a policy names a script.
+/// Returns the hash by which a content security policy names a script.
 fn hash(script: &str) -> String {
     STANDARD.encode(Sha256::digest(script))
 }
@@ -101,8 +101,12 @@ fn extent(report: &Report) -> String {
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
     }
-    if let Some(base) = report.base() {
-        let _ = write!(text, ". Base row: {base}");
+    match (report.base(), &report.table.base) {
+        (Some(base), Some(_)) => _ = write!(text, ". Base row: {base}"),
+        (Some(first), None) => {
+            _ = write!(text, ". No base row; others are shown beside the first row, {first}")
+        }
+        (None, _) => {}
     }
     text + "."
 }

@@ -1,4 +1,4 @@
-//! Which rows belong into one picture, and how it calls them.
+//! Decides which rows belong into one picture, and by which names.
 
 use super::section::part_name;
 use super::subject::{Report, Trial};
@@ -12,10 +12,10 @@ const LEAST_LINES: usize = 3;
 
 /// Rows of one picture, the base row first.
 pub struct Picture<'r, 'a> {
-    /// What tells it from the others; empty if it is alone.
+    /// The words that tell it from the other pictures; empty if it is the only one.
     pub name: String,
     pub rows: Vec<&'r [Trial<'a>]>,
-    /// What each row is called there.
+    /// The name of each row in the picture.
     pub labels: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
     pictures
 }
 
-/// What a row is called beside others: by the settings of a grid, else by its label.
+/// Returns the name of a row beside others: the settings of a grid, else its label.
 pub fn row_name(report: &Report, row: &[Trial]) -> String {
     let settings: Vec<&VariedSetting> =
         report.table.settings.iter().filter(|setting| setting.is_column).collect();

@@ -16,9 +16,9 @@ use std::path::Path;
 
 /// Where the script puts files of another folder than the clone.
 const FOLDER: &str = "again/";
-/// How a commit ends whose sources were changed.
+/// The ending of a commit whose sources were changed.
 const CHANGED: &str = "-dirty";
-/// Where the text of a file ends.
+/// The line that ends the text of a file.
 const END: &str = "END-OF-FILE";
 
 /// The script.
@@ -114,7 +114,7 @@ fn write_files(files: &[&Source], folder: &str, script: &mut String) {
     }
 }
 
-/// How the script names files.
+/// The names that the script gives to files.
 struct Files<'a> {
     sources: &'a Sources,
     folder: &'a str,

@@ -27,8 +27,9 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let count = lines.len();
     if text.is_some() {
         section.paragraph(&format!(
-            "Sentences at even distances in the {} set, translated by the first seed of each row: the base row, then by score. Words that the reference does not have are underlined.",
-            texts.split.name()
+            "Sentences at even distances in the {} set, translated by the first seed of each row: the {}, then by score. Words that the reference does not have are underlined.",
+            texts.split.name(),
+            report.base_name()
         ));
     } else {
         section.paragraph("Without sources and references, which are not prepared here.");

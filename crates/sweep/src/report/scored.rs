@@ -15,7 +15,7 @@ const LOGARITHMIC: f64 = 20.0;
 pub struct Axis {
     /// `model.dropout`
     pub key: String,
-    /// As the table calls it.
+    /// The name of its column in the table.
     pub name: String,
     /// Its values, once each: numbers by size, words in the order of the sweep.
     pub places: Vec<String>,
@@ -27,9 +27,9 @@ pub struct Axis {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored<'a> {
     pub row: &'a str,
-    /// Over its seeds.
+    /// Its score over its seeds.
     pub score: Summary,
-    /// Of each axis; none if the row does not have the setting.
+    /// Its value on each axis; none if the row does not have the setting.
     pub values: Vec<Option<String>>,
 }
 
@@ -37,7 +37,7 @@ pub struct Scored<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredRows<'a> {
     pub axes: Vec<Axis>,
-    /// In the order of the sweep.
+    /// The rows in the order of the sweep.
     pub rows: Vec<Scored<'a>>,
     /// Rows that were scored otherwise, or on other data, than the base row.
     pub left_out: Vec<&'a str>,
@@ -102,7 +102,7 @@ impl<'a> ScoredRows<'a> {
 }
 
 impl Axis {
-    /// With the values of all rows that have it.
+    /// Makes the axis from the values of all rows that have the setting.
     pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
         let mut places: Vec<String> = Vec::new();
         for value in values {
@@ -127,7 +127,7 @@ impl Axis {
         self.places.iter().all(|place| number(place).is_some())
     }
 
-    /// Where a value lies: the number on a scale, else the index of its place.
+    /// Returns where a value lies: the number on a scale, else the index of its place.
     pub fn place(&self, value: &str) -> Option<f64> {
         match self.range {
             Some(_) => number(value),

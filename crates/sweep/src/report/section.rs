@@ -36,7 +36,7 @@ impl Section {
     }
 }
 
-/// What the values of an axis are, where they may be means over seeds.
+/// Returns the label of an axis of values, `what`, which says so where they are means over seeds.
 pub fn over_seeds(what: &str, series: &[Series]) -> String {
     let spread = series.iter().flat_map(|series| &series.points).any(|point| point.spread.is_some());
     if spread { format!("{what}, mean and standard deviation over seeds") } else { what.to_string() }

@@ -11,20 +11,20 @@ use std::process::Command;
 /// A file that the sweep reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
-    /// Without `..`.
+    /// The absolute path, without `..`.
     pub path: PathBuf,
-    /// As seen from [`Sources::root`], with `/` between its parts.
+    /// The path from [`Sources::root`], with `/` between its parts.
     pub name: String,
     pub text: String,
 }
 
-/// All of them.
+/// All files that a sweep reads.
 #[derive(Debug)]
 pub struct Sources {
     /// The folder that the files' names start from: the repository that holds all of them, else the deepest folder that
     /// does.
     pub root: PathBuf,
-    /// The sweep file first.
+    /// The files; the sweep file is the first.
     pub files: Vec<Source>,
 }
 
@@ -137,7 +137,7 @@ fn strings(node: &Node) -> Vec<&Node> {
     }
 }
 
-/// See [`Sources::root`].
+/// Returns [`Sources::root`] for files at these paths.
 fn root<'a>(paths: impl Iterator<Item = &'a Path>) -> PathBuf {
     let folders: Vec<&Path> = paths.filter_map(Path::parent).collect();
     let Some(first) = folders.first() else { return PathBuf::new() };

@@ -50,6 +50,11 @@ impl<'a> Report<'a> {
         self.trials.chunk_by(|a, b| a.row == b.row).collect()
     }
 
+    /// Returns what the page calls the row of [`base`](Self::base).
+    pub fn base_name(&self) -> &'static str {
+        if self.table.base.is_some() { "base row" } else { "first row" }
+    }
+
     /// The label of the row that others are compared with: the one that the table names, else the first.
     pub fn base(&self) -> Option<&str> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))

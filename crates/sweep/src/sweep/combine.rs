@@ -14,18 +14,18 @@ use std::collections::BTreeSet;
 /// Most factors of a section: even with one value each they make every label longer.
 const MOST_FACTORS: usize = 100;
 
-/// What messages call a row's own changes.
+/// The name of a row's own changes in messages.
 const ROW: &str = "[[row]]";
 
 /// One way through a section: a row, and a choice of every factor that applies.
 #[derive(Debug, Clone)]
 pub struct Combination<'a> {
     pub row: Option<&'a Row>,
-    /// Of the section, the row and the choices.
+    /// The labels of the section, the row and the choices.
     labels: Vec<String>,
-    /// Those of them that are names, and not made of settings and their values.
+    /// Those of `labels` that are names, and not made of settings and their values.
     names: Vec<String>,
-    /// Changes of the row and the choices, and who makes them.
+    /// Changes of the row and the choices, each with the table of the file that makes it.
     changes: Vec<(Setting, &'static str)>,
 }
 
@@ -47,7 +47,7 @@ impl Combination<'_> {
         of_choices.map(|(setting, _)| setting.key.clone()).collect()
     }
 
-    /// What the row and the choices change, in the order in which they apply.
+    /// The changes of the row and the choices, in the order in which they apply.
     pub fn changes(&self) -> impl Iterator<Item = &Setting> {
         self.changes.iter().map(|(setting, _)| setting)
     }
@@ -87,20 +87,22 @@ pub struct Ground<'a> {
 impl Ground<'_> {
     /// The base as the combination changes it.
     pub fn tree(&self, combination: &Combination) -> Result<Tree> {
-        let about = |error| about_row(error, &combination.label());
-        let mut tree = self.tree.clone();
-        for Setting { key, place, value } in combination.changes() {
-            tree.set(key, place, value.clone()).map_err(about)?;
-        }
-        apply_sets(&mut tree, self.sets)?;
-        Ok(tree)
+        self.changed(combination.changes(), |error| about_row(error, &combination.label()))
     }
 
     /// The base as a row changes it, without any choice.
     pub fn tree_of(&self, row: &Row) -> Result<Tree> {
+        self.changed(row.set.iter(), |error| about_row(error, &row.label))
+    }
+
+    fn changed<'s>(
+        &self,
+        changes: impl Iterator<Item = &'s Setting>,
+        about: impl Fn(Error) -> Error,
+    ) -> Result<Tree> {
         let mut tree = self.tree.clone();
-        for Setting { key, place, value } in &row.set {
-            tree.set(key, place, value.clone()).map_err(|error| about_row(error, &row.label))?;
+        for Setting { key, place, value } in changes {
+            tree.set(key, place, value.clone()).map_err(&about)?;
         }
         apply_sets(&mut tree, self.sets)?;
         Ok(tree)

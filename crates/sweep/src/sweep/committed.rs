@@ -85,7 +85,7 @@ impl CommittedRecords {
         self.by_identity.is_empty() && self.of_other_versions == 0
     }
 
-    /// What is to be told of the records that stand for no trial of a sweep in which `used` of them do.
+    /// Returns a note about the records that stand for no trial of a sweep, if `used` of them stand for one.
     pub fn note(&self, used: usize) -> Option<String> {
         let others = self.of_other_versions;
         let old = match others {

@@ -5,12 +5,13 @@ use super::committed::RECORDS_FILE;
 use super::driver::{self, LOCK_FILE};
 use super::ledger::{self, LEDGER_FILE};
 use super::place::is_run;
+use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file};
 use crate::results::record::Record;
 use crate::results::render::latex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The copy of the sweep's file.
@@ -22,6 +23,9 @@ pub const REPORT: &str = "report.html";
 
 /// The files that a sweep replaces without asking; not its lock, and not the report, which is known by its content.
 const REPLACED: [&str; 6] = [LEDGER_FILE, RECORDS_FILE, SWEEP_COPY, TABLES[0], TABLES[1], TABLES[2]];
+
+/// Most rows of other sweeps that a note names.
+const MOST_NAMED: usize = 3;
 
 /// Whether a file right in the directory of a sweep is one of the sweep's own.
 pub fn is_own(name: &str) -> bool {
@@ -97,6 +101,35 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
          Choose another place with --results, or move them away",
         sweep_dir.display(),
         taken.join(", ")
+    )))
+}
+
+/// Names the rows that have runs in the directory of a sweep and are not those of its `trials`. They are of an earlier state of its
+/// file, or of another sweep whose file has the same name.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn note_of_other_rows(sweep_dir: &Path, sweep_file: &Path, trials: &[Trial]) -> Result<Option<String>> {
+    let rows: BTreeSet<&str> = trials.iter().map(|trial| trial.row.as_str()).collect();
+    let mut others = Vec::new();
+    for path in entries(sweep_dir)?.into_iter().filter(|path| is_real_dir(path)) {
+        let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !rows.contains(label.as_str()) && entries(&path)?.iter().any(|run| is_run(run)) {
+            others.push(label);
+        }
+    }
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let mut named = others[..others.len().min(MOST_NAMED)].join(", ");
+    if others.len() > MOST_NAMED {
+        named += &format!(" and {} more", others.len() - MOST_NAMED);
+    }
+    Ok(Some(format!(
+        "{} has runs of rows that {} does not state: {named}. If they are of another sweep file of this name, rename one of \
+         the files, or choose another place with --results",
+        sweep_dir.display(),
+        sweep_file.display()
     )))
 }
 

@@ -5,7 +5,7 @@ use super::factor::{MOST_COMBINATIONS, too_many};
 use super::idle_check::Effects;
 use super::label;
 use super::section::{Row, Section};
-use super::settings::{Setting, check_sets, mistake, of_sets};
+use super::settings::{Setting, checked_sets, mistake};
 use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_table};
 use super::trial::Trial;
@@ -16,6 +16,7 @@ use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::config::{Experiment, configuration_hash};
 use crate::error::{Place, Result};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What trials are wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub enum TrialPurpose {
 /// names the row.
 pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     check(spec)?;
-    check_sets(sets)?;
-    let of_sets: Vec<String> = of_sets(sets)?.into_iter().map(|setting| setting.key).collect();
+    let of_sets: Vec<String> = checked_sets(sets)?.into_iter().map(|setting| setting.key).collect();
     let base = load_base(spec)?;
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = Known::default();
@@ -119,16 +119,24 @@ fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(St
     settings.into_iter().map(|setting| change(tree, setting)).collect()
 }
 
-/// The rows of the published table that a section's rows stand beside.
+/// The rows of a section that name a row of the published table.
 #[derive(Default)]
 struct PublishedRows<'a> {
-    /// By label of the row: it, what its settings alone amount to, and whether a combination is as it is.
-    rows: HashMap<&'a str, (&'a Row, Option<String>, bool)>,
+    /// The rows by their labels.
+    rows: HashMap<&'a str, PublishedRow<'a>>,
+}
+
+struct PublishedRow<'a> {
+    row: &'a Row,
+    /// The [`effect_hash`] of the experiment that the row makes without any choice; none if that is no experiment.
+    alone: Option<String>,
+    /// Some combination is the same experiment.
+    is_found: bool,
 }
 
 impl<'a> PublishedRows<'a> {
-    /// The published row beside a combination: that of its row, unless choices of axes, zips, points or draws make it another
-    /// experiment, which the paper says nothing of.
+    /// Returns the published row that stands beside a combination. It is that of its row, unless choices of axes, zips,
+    /// points or draws make it another experiment, which the paper says nothing about.
     fn beside(
         &mut self,
         ground: &Ground,
@@ -138,30 +146,23 @@ impl<'a> PublishedRows<'a> {
         let Some((row, paper)) = combination.row.and_then(|row| Some((row, row.paper.as_ref()?))) else {
             return Ok(None);
         };
-        if !self.rows.contains_key(row.label.as_str()) {
-            // What is no experiment without a choice is none of the paper's.
-            let alone = ground.tree_of(row)?.experiment().ok();
-            self.rows.insert(row.label.as_str(), (row, alone.as_ref().map(effect_hash), false));
-        }
-        let is_its_own = combination.varied().is_empty();
-        let same = match self.rows.get_mut(row.label.as_str()) {
-            Some((_, alone, found)) => {
-                let same = is_its_own || alone.as_ref() == Some(&effect_hash(experiment));
-                *found |= same;
-                same
+        let known = match self.rows.entry(&row.label) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let alone = ground.tree_of(row)?.experiment().ok().as_ref().map(effect_hash);
+                place.insert(PublishedRow { row, alone, is_found: false })
             }
-            None => is_its_own,
         };
-        Ok(same.then(|| paper.clone()))
+        let is_same = combination.varied().is_empty() || known.alone == Some(effect_hash(experiment));
+        known.is_found |= is_same;
+        Ok(is_same.then(|| paper.clone()))
     }
 
     /// # Errors
     /// A row whose published values would stand beside none of its combinations.
     fn check(&self) -> Result<()> {
-        let mut lost: Vec<&Row> =
-            self.rows.values().filter(|(_, _, found)| !found).map(|(row, ..)| *row).collect();
-        lost.sort_by_key(|row| row.paper_place.span.start);
-        let Some(row) = lost.first() else { return Ok(()) };
+        let lost = self.rows.values().filter(|known| !known.is_found).map(|known| known.row);
+        let Some(row) = lost.min_by_key(|row| row.paper_place.span.start) else { return Ok(()) };
         let message = format!(
             "row {:?}: paper = {:?} is beside none of its rows, because each of them changes more than the row itself",
             row.label,

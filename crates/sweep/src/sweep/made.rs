@@ -1,7 +1,7 @@
 //! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
 //! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
 
-use super::settings::{Setting, check_sets, of_sets};
+use super::settings::{Setting, checked_sets};
 use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
 use crate::config::toml_tree::{Node, Table, Value};
@@ -71,10 +71,10 @@ impl MadeSweep {
         let seeds = if seeds.is_empty() { vec![1] } else { seeds.to_vec() };
         let sets: Vec<String> = sets.into_iter().cloned().collect();
         // Here a mistake is one of the words, later one of a file that the user has not written.
-        check_sets(&sets)?;
+        let checked = checked_sets(&sets)?;
         load_experiment_tree(file, &sets)?.read()?;
         let mut set: Vec<Setting> = Vec::new();
-        for setting in of_sets(&sets)? {
+        for setting in checked {
             set.retain(|earlier| earlier.key != setting.key);
             set.push(setting);
         }

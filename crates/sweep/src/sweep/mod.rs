@@ -11,6 +11,8 @@ pub mod devices;
 pub mod directory;
 pub mod draw;
 pub mod driver;
+#[cfg(test)]
+mod examples;
 pub mod expand;
 pub mod factor;
 pub mod file;

@@ -112,16 +112,18 @@ fn table_of_set(argument: &str) -> Result<(Table, Place)> {
     Ok((table, place))
 }
 
-/// Checks the `--set` of a sweep as if they stood in its file: what a file may not change would change nothing here.
+/// [`of_sets`] for a sweep, where the arguments are checked as if they stood in its file: what a file may not change would
+/// change nothing here.
 ///
 /// # Errors
 /// As for [`settings`], at the argument.
-pub fn check_sets(sets: &[String]) -> Result<()> {
+pub fn checked_sets(sets: &[String]) -> Result<Vec<Setting>> {
+    let mut all = Vec::new();
     for argument in sets {
         let (table, place) = table_of_set(argument)?;
-        settings(Some(&Node { value: Value::Table(table), place }), SET, &[])?;
+        all.extend(settings(Some(&Node { value: Value::Table(table), place }), SET, &[])?);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The items of an array that must not be empty; `name` is its key in messages.

@@ -41,7 +41,8 @@ pub fn is_of(trial: &Trial, record: &Record) -> bool {
     record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
 }
 
-/// Which settings a `--set` replaces although rows state them, in words: their labels still name the values of the file.
+/// Returns a note for each setting that a `--set` replaces although rows state it: their labels still name the values of the
+/// file.
 pub fn replaced_settings(trials: &[Trial]) -> Vec<String> {
     let mut rows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for trial in trials {

@@ -18,7 +18,7 @@ pub struct PendingTrial {
     pub rungs: Vec<u64>,
 }
 
-/// What a worker gets at a time: a pending trial, and how far it is to go.
+/// The work that a worker gets at a time: a pending trial, and how far it is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     pub pending: PendingTrial,
@@ -26,7 +26,7 @@ pub struct Turn {
     pub until: Option<u64>,
 }
 
-/// What a worker does next.
+/// The next step of a worker.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Run(Turn),

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Names that columns beside those of settings have, and words that stand for a row itself.
 const TAKEN: [&str; 7] = ["row", "group", "n", "seed", "seeds", "parameters", "steps"];
 
-/// The settings that differ among these rows, of each of which one trial is given, and what every row has of them. Those
+/// Returns the settings that differ among rows, each given by one of its trials, and the values that every row has. Settings
 /// that axes, zips, points and draws vary come first, in the order of the sweep.
 pub fn varied(rows: &[&Trial]) -> (Vec<VariedSetting>, Vec<RowSettings>) {
     let mut keys: Vec<(String, bool)> = Vec::new();
@@ -48,26 +48,14 @@ fn scalar(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::expand::{TrialPurpose, expand};
-    use crate::sweep::spec::SweepSpec;
+    use crate::sweep::examples::of_demo;
     use serde_json::json;
-    use std::path::Path;
-
-    /// The rows of a sweep of the demo's experiment.
-    fn rows(sweep: &str) -> Vec<Trial> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.toml");
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
-        std::fs::write(&path, format!("base = {:?}\nseeds = [1]\n{sweep}", base.display().to_string()))
-            .unwrap();
-        expand(TrialPurpose::Train, &SweepSpec::load(&path).unwrap(), &[]).unwrap()
-    }
 
     /// Names of the settings with whether they are columns; the values of each row; the name that is left of each row.
     type Found = (Vec<(String, bool)>, Vec<Value>, Vec<Option<String>>);
 
     fn found(sweep: &str) -> Found {
-        let trials = rows(sweep);
+        let (_, trials) = of_demo(&format!("seeds = [1]\n{sweep}"));
         let (settings, values) = varied(&trials.iter().collect::<Vec<_>>());
         (
             settings.into_iter().map(|setting| (setting.name, setting.is_column)).collect(),

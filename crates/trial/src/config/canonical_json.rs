@@ -1,8 +1,8 @@
-//! One form of JSON for equal trees, and its hash.
+//! The form of JSON that equal trees have in common, and its hash.
 
 use serde_json::Value;
 
-/// A hash of what a tree holds, whatever the order of its keys.
+/// Returns a hash of the content of a tree; the order of its keys has no influence.
 pub(super) fn hash(tree: &Value) -> String {
     let mut text = String::new();
     write_canonical(tree, &mut text);

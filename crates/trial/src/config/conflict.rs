@@ -9,7 +9,7 @@ use crate::model::{
     Tying,
 };
 
-/// Settings that contradict each other.
+/// Settings that contradict each other, as an error tells them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The key to point at.
@@ -51,7 +51,7 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
         }
     }
     let position = config.position;
-    // What positions do to queries and keys, or to products with them, that the score must be made of.
+    // What the encoding of positions does with the products of queries and keys, if the score has to consist of them.
     let on_products = match position {
         Position::Rotary => Some("turns them so that their product tells how far apart they stand"),
         Position::Relative(_) => Some("adds a vector for the distance to the key in that product"),
@@ -173,24 +173,24 @@ fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
     }
     if bridge == Bridge::Copy {
         let RecurrentConfig { encoder_layers, decoder_layers, bidirectional, .. } = *recurrent;
-        let why = if config.encoder != EncoderKind::Recurrent {
-            format!("model.encoder = {} has no such states", setting_text(&config.encoder))
+        let problem = if config.encoder != EncoderKind::Recurrent {
+            Some(format!("model.encoder = {} has no such states", setting_text(&config.encoder)))
         } else if encoder_layers != decoder_layers {
-            format!("the encoder has {encoder_layers} layers and the decoder {decoder_layers}")
+            Some(format!("the encoder has {encoder_layers} layers and the decoder {decoder_layers}"))
         } else if bidirectional != Bidirectional::None {
-            format!(
+            Some(format!(
                 "with model.recurrent.bidirectional = {} they are twice as wide",
                 setting_text(&bidirectional)
-            )
+            ))
         } else {
-            String::new()
+            None
         };
-        if !why.is_empty() {
+        if let Some(problem) = problem {
             return Some(Conflict {
                 key: "model.recurrent.bridge",
                 message: format!(
                     "model.recurrent.bridge = \"copy\" starts every layer of the decoder with the last state of the \
-                     encoder's layer, but {why}"
+                     encoder's layer, but {problem}"
                 ),
                 help: "use \"tanh\", \"linear\" or \"zeros\"",
             });

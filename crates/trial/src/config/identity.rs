@@ -375,7 +375,7 @@ mod tests {
             recurrent(e);
             e.model.recurrent.hidden = 9;
         }));
-        // The number of learned positions is told of every model without them.
+        // Every model without learned positions states their number as 0.
         let stated = serde_json::json!({
             "encoder": "recurrent", "decoder": "recurrent", "learned_positions": 0, "recurrent": { "hidden": 9 }
         });
@@ -434,18 +434,11 @@ mod tests {
     fn addresses_counts_and_compression_do_not_matter() {
         let with = |end: &str, url: Option<&str>, pairs| {
             changed(|e| {
-                let pair = FilePair {
-                    source: format!("a{end}"),
-                    target: format!("b{end}"),
-                    pairs,
-                    source_url: url.map(String::from),
-                    target_url: None,
-                    format: None,
-                    source_column: None,
-                    target_column: None,
-                    translator: None,
-                    sample: None,
-                };
+                let (source, target) = (format!("a{end}"), format!("b{end}"));
+                let pair = serde_json::json!({
+                    "source": source, "target": target, "pairs": pairs, "source_url": url
+                });
+                let pair: FilePair = serde_json::from_value(pair).unwrap();
                 let (train, dev) = (vec![pair.clone()], FilePairs(vec![pair]));
                 let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
                 e.data.recipe.corpus = Corpus::Files(corpus);

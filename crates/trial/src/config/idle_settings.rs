@@ -19,16 +19,23 @@ use std::collections::BTreeMap;
 pub struct Idle {
     /// `section.key`
     pub key: &'static str,
-    /// Why, with the values that make it so.
+    /// The reason, with the values that make it idle.
     pub message: String,
     /// The advice: a change of the settings with which the key has an effect.
     pub help: String,
     /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
     /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
     pub off: bool,
-    /// The keys that make it so, where an experiment may state the key in another file than these: one that it inherits
-    /// from, or that inherits from it.
+    /// The keys that choose what is read, where the key depends on such a choice; else none. An experiment may state the
+    /// key in another file than its switches: in one that it inherits from, or in one that inherits from it.
     pub switches: Vec<&'static str>,
+}
+
+impl Idle {
+    /// A value that has no effect beside the values of other settings.
+    fn new(key: &'static str, message: String, help: impl Into<String>) -> Self {
+        Idle { key, message, help: help.into(), off: false, switches: Vec::new() }
+    }
 }
 
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
@@ -74,52 +81,34 @@ fn not_read(Unread { key, because }: Unread) -> Idle {
     let settings: Vec<String> = because.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     let mut switches: Vec<&'static str> = because.iter().map(|(key, _)| *key).collect();
     let help = format!("leave it out, or change {}", switches.join(" or "));
-    // Who chooses one part leaves the other at its default, which is a choice as well.
+    // A file that chooses one part leaves the other at its default, which is a choice as well.
     if switches.iter().any(|key| PARTS.contains(key)) {
         switches.extend(PARTS);
     }
-    Idle {
-        key,
-        message: format!("{key} has no effect with {}", settings.join(" and ")),
-        help,
-        off: false,
-        switches,
-    }
+    let message = format!("{key} has no effect with {}", settings.join(" and "));
+    Idle { switches, ..Idle::new(key, message, help) }
 }
 
 fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let value = setting_text(value);
-    Idle {
-        key,
-        message: format!("{key} has no effect with {switch} = {value}"),
-        help: format!("leave it out, or change {switch}"),
-        off: true,
-        switches: Vec::new(),
-    }
+    let message = format!("{key} has no effect with {switch} = {}", setting_text(value));
+    Idle { off: true, ..Idle::new(key, message, format!("leave it out, or change {switch}")) }
 }
 
 /// A limit of the training pairs that preparing keeps already.
 fn max_train_length(data: &DataConfig) -> Option<Idle> {
     let limit = data.max_train_length.filter(|_| data.limit_of_training().is_none())?;
     let longest = data.max_length;
-    Some(Idle {
-        key: "data.max_train_length",
-        message: format!(
-            "data.max_train_length = {limit} leaves nothing out: training pairs have at most data.max_length = {longest} tokens"
-        ),
-        help: format!("use less than {longest}, or leave it out"),
-        off: false,
-        switches: Vec::new(),
-    })
+    let message = format!(
+        "data.max_train_length = {limit} leaves nothing out: training pairs have at most data.max_length = {longest} tokens"
+    );
+    Some(Idle::new("data.max_train_length", message, format!("use less than {longest}, or leave it out")))
 }
 
 /// What the schedule of the learning rate does not read, or does not come to.
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
     let name = setting_text(&schedule);
-    let idle = |key, message, help: &str| {
-        Some(Idle { key, message, help: help.into(), off: false, switches: Vec::new() })
-    };
+    let idle = |key, message, help: &str| Some(Idle::new(key, message, help));
     if let (false, Some(peak)) = (schedule.has_stated_peak(), training.peak_learning_rate) {
         return idle(
             "training.peak_learning_rate",
@@ -158,15 +147,13 @@ fn average(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { average_checkpoints: asked, steps, checkpoint_interval_steps: interval, .. } =
         *training;
     let saved = training.scheduled_checkpoints();
-    (asked as u64 > saved).then(|| Idle {
-        key: "training.average_checkpoints",
-        message: format!(
+    (asked as u64 > saved).then(|| {
+        let message = format!(
             "training.average_checkpoints = {asked} is more than the checkpoints that are saved: training.steps = {steps} \
              and training.checkpoint_interval_steps = {interval} make {saved}"
-        ),
-        help: format!("use {saved} or less, or a shorter interval"),
-        off: false,
-        switches: Vec::new(),
+        );
+        let help = format!("use {saved} or less, or a shorter interval");
+        Idle::new("training.average_checkpoints", message, help)
     })
 }
 
@@ -176,20 +163,18 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
     let interval = training.dev_interval_steps;
     // The first measurement is a new best, and so many more have to follow.
     let earliest = u128::from(interval) * (u128::from(patience) + 1);
-    (interval > 0 && earliest >= u128::from(training.steps)).then(|| Idle {
-        key: "training.early_stopping_patience",
-        message: format!(
+    (interval > 0 && earliest >= u128::from(training.steps)).then(|| {
+        let message = format!(
             "training.early_stopping_patience = {patience} never ends a training: with \
              training.dev_interval_steps = {interval} it could at update {earliest}, and training.steps = {} come first",
             training.steps
-        ),
-        help: "use a smaller patience or a shorter interval, or leave it out".into(),
-        off: false,
-        switches: Vec::new(),
+        );
+        let help = "use a smaller patience or a shorter interval, or leave it out";
+        Idle::new("training.early_stopping_patience", message, help)
     })
 }
 
-/// Layers and heads to be recorded of which the model has none.
+/// Lists of layers and heads to record that name none that the model has.
 fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
     let [own_layers, own_heads] = [("layers", model.layers), ("heads", heads)]
@@ -215,15 +200,13 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     ];
     let found = asked.into_iter().filter_map(|(key, numbers, (there, count))| {
         let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
-        numbers.iter().all(|&number| number > count).then(|| Idle {
-            key,
-            message: format!("{key} = {numbers:?} records nothing with {there}"),
-            help: match count {
+        numbers.iter().all(|&number| number > count).then(|| {
+            let message = format!("{key} = {numbers:?} records nothing with {there}");
+            let help = match count {
                 0 => "leave it out, or set run.attention_sentences = 0".into(),
                 _ => format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
-            },
-            off: false,
-            switches: Vec::new(),
+            };
+            Idle::new(key, message, help)
         })
     });
     found.collect()

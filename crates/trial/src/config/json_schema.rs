@@ -2,6 +2,7 @@
 //! with it. Draft 7, which the TOML language servers understand.
 
 use super::experiment::{Experiment, RunConfig};
+use super::schema_shape::definition_name;
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
 use crate::model::{AttentionConfig, ConvolutionalConfig, ModelConfig, RecurrentConfig};
@@ -41,8 +42,7 @@ fn add_unwritten_defaults(schema: &mut Schema) {
         for (key, own) in keys {
             let place = format!("{definition}/properties/{key}");
             let target = schema.pointer_mut(&place).and_then(Value::as_object_mut);
-            let default = own.get("default").filter(|default| !default.is_null());
-            if let Some((default, target)) = default.zip(target) {
+            if let Some((default, target)) = stated_default(&own).zip(target) {
                 target.insert("default".into(), default.clone());
             }
         }
@@ -52,9 +52,14 @@ fn add_unwritten_defaults(schema: &mut Schema) {
 /// The place of the definition of a section, or of a section inside of another, in the schema of experiments.
 fn definition_of(schema: &Schema, section: &str) -> Option<String> {
     section.split('.').try_fold(String::new(), |place, name| {
-        let reference = schema.pointer(&format!("{place}/properties/{name}/allOf/0/$ref"))?.as_str()?;
-        Some(reference.trim_start_matches('#').to_string())
+        let definition = definition_name(schema.pointer(&format!("{place}/properties/{name}"))?)?;
+        Some(format!("/definitions/{definition}"))
     })
+}
+
+/// The default that the schema of a key states; none of a key whose absence has a meaning of its own.
+pub(super) fn stated_default(schema: &Value) -> Option<&Value> {
+    schema.get("default").filter(|default| !default.is_null())
 }
 
 /// The schema of recipe files.
@@ -100,13 +105,13 @@ pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, 
     ]
 }
 
-/// A `[data]` section of defaults, with a recipe, which has no default.
+/// A `[data]` section of defaults, beside a recipe, for which there is no default.
 fn some_data() -> DataConfig {
     let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
     DataConfig::new(Recipe::new("any", "en", "de", corpus))
 }
 
-/// The keys of a section, with its `defaults`.
+/// The schemas of the keys of a section. They state the `defaults`, which is the section without any key.
 fn properties<T: JsonSchema + Serialize + DeserializeOwned + PartialEq>(
     generator: &mut SchemaGenerator,
     defaults: &T,
@@ -125,17 +130,15 @@ fn properties<T: JsonSchema + Serialize + DeserializeOwned + PartialEq>(
 }
 
 /// The default of a key that a configuration does not write while it has its default, so that schemars cannot see it:
-/// the value that makes no difference. Tried are the values of a choice, both truth values, 0, 1, and an empty list.
+/// the value that makes no difference. The candidates are the values of a choice, both truth values, 0, 1, and an empty
+/// list.
 fn unwritten_default<T: Serialize + DeserializeOwned + PartialEq>(
     key: &str,
     schema: &Value,
     definitions: &Map<String, Value>,
     defaults: &T,
 ) -> Option<Value> {
-    let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
-    let definition =
-        reference.and_then(|reference| reference.rsplit('/').next()).and_then(|name| definitions.get(name));
-    let schema = definition.unwrap_or(schema);
+    let schema = definition_name(schema).and_then(|name| definitions.get(name)).unwrap_or(schema);
     let mut candidates: Vec<Value> = match schema["type"].as_str() {
         Some("boolean") => vec![json!(false), json!(true)],
         Some("integer") => vec![json!(0), json!(1)],
@@ -217,13 +220,13 @@ mod tests {
         );
     }
 
-    /// Else no reader could tell what a file without the key means.
+    /// Otherwise no reader could tell what a file without the key means.
     #[test]
     fn every_key_states_its_default_or_what_its_absence_means() {
         let mut generator = SchemaSettings::draft07().into_generator();
         for (section, keys) in sections(&mut generator) {
             for (key, schema) in keys {
-                let stated = schema.get("default").is_some_and(|value| !value.is_null());
+                let stated = stated_default(&schema).is_some();
                 let said = schema["description"].as_str().is_some_and(|text| text.contains("If absent"));
                 assert!(
                     stated || said || key == "recipe",

@@ -7,7 +7,8 @@
 //! A key that came after version 0.1.0 names its version in the schema: `#[schemars(extend("x-since" = "0.2.0"))]`.
 
 use super::schema_shape::{
-    any_setting, bounds, branches, description, is_choice, is_table, named_values, shown_keys,
+    any_setting, bounds, branches, definition_name, description, is_choice, is_table, named_values,
+    shown_keys,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -82,9 +83,9 @@ pub fn pages(kinds: &[FileKind]) -> Vec<Page> {
 /// Where a definition is described.
 struct Place {
     page: String,
-    /// Without `#`; empty for a page as a whole.
+    /// Its anchor without `#`; empty for a page as a whole.
     anchor: String,
-    /// What links to it are called, as Markdown.
+    /// The text of a link to it, as Markdown.
     label: String,
 }
 
@@ -170,10 +171,8 @@ impl<'a, 'p> Writer<'a, 'p> {
                 Some(value) if !value.is_object() => format!("`{value}`"),
                 _ => "–".to_string(),
             };
-            let about = match self.resolve(schema) {
-                _ if schema.get("description").is_some() => description(schema),
-                (_, definition) => description(definition),
-            };
+            let own = schema.get("description").is_some();
+            let about = description(if own { schema } else { self.resolve(schema).1 });
             let since = schema["x-since"].as_str().map(|version| format!(" Since version {version}."));
             let meaning = cell(&format!("{about}{}", since.unwrap_or_default()));
             self.text += &format!("| `{key}` | {} | {} | {meaning} |\n", cell(&kind), cell(&default));
@@ -205,7 +204,7 @@ impl<'a, 'p> Writer<'a, 'p> {
         below
     }
 
-    /// The type of a key in words. Adds what they refer to to `below`.
+    /// The type of a key in words. Adds to `below` the sections that they refer to.
     fn kind(&mut self, node: &'a Value, path: &str, below: &mut Vec<Section<'a>>) -> String {
         let (name, schema) = self.resolve(node);
         // The keys of an experiment, in a sweep.
@@ -299,9 +298,8 @@ impl<'a, 'p> Writer<'a, 'p> {
 
     /// The schema behind a reference, and its name; else the schema itself.
     fn resolve(&self, node: &'a Value) -> (Option<&'a str>, &'a Value) {
-        let reference = node["$ref"].as_str().or_else(|| node["allOf"][0]["$ref"].as_str());
-        let name = reference.and_then(|reference| reference.strip_prefix("#/definitions/"));
-        match name.and_then(|name| Some((name, self.kind.schema["definitions"].get(name)?))) {
+        let found = |name| Some((name, self.kind.schema["definitions"].get(name)?));
+        match definition_name(node).and_then(found) {
             Some((name, definition)) => (Some(name), definition),
             None => (None, node),
         }

@@ -2,6 +2,12 @@
 
 use serde_json::Value;
 
+/// The name of the definition that a schema refers to.
+pub(super) fn definition_name(schema: &Value) -> Option<&str> {
+    let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
+    reference?.strip_prefix("#/definitions/")
+}
+
 pub(super) fn is_table(schema: &Value) -> bool {
     schema.get("properties").is_some()
 }
@@ -43,7 +49,7 @@ pub(super) fn shown_keys(table: &Value) -> impl Iterator<Item = (&str, &Value)> 
         .filter(move |(key, _)| !of_settings || !(key.contains('.') || sections.contains(key)))
 }
 
-/// What a table of settings takes for each key of an experiment; none for other tables.
+/// Returns the schema that a table of settings has for each key of an experiment; none for other tables.
 pub(super) fn any_setting(table: &Value) -> Option<&Value> {
     table["properties"].as_object()?.iter().find(|(key, _)| key.contains('.')).map(|(_, schema)| schema)
 }

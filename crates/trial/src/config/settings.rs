@@ -2,10 +2,13 @@
 //! default.
 
 use super::experiment::Experiment;
+use super::json_schema::{sections, stated_default};
 use super::subsections::settings_of;
 use super::unread_keys::unread;
-use serde_json::{Value, json};
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Values by `section.key`.
 pub type Settings = BTreeMap<String, Value>;
@@ -13,25 +16,23 @@ pub type Settings = BTreeMap<String, Value>;
 /// An experiment with every setting that has a value, by section and key: also those that files and records leave out
 /// while they have their default.
 pub fn all_settings(experiment: &Experiment) -> Value {
-    let Experiment { data, model, decoding, .. } = experiment;
+    /// The defaults that the schema states: section, key and value.
+    static DEFAULTS: LazyLock<Vec<(&str, String, Value)>> = LazyLock::new(|| {
+        let sections = sections(&mut SchemaSettings::draft07().into_generator());
+        let of_section = |(section, keys): (_, serde_json::Map<_, _>)| {
+            keys.into_iter().filter_map(move |(key, schema)| {
+                let default = stated_default(&schema)?.clone();
+                Some((section, key, default))
+            })
+        };
+        sections.into_iter().flat_map(of_section).collect()
+    });
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
-    for (key, value) in [
-        ("data.vocabulary", json!(data.vocabulary)),
-        ("model.encoder", json!(model.encoder)),
-        ("model.decoder", json!(model.decoder)),
-        ("model.activation", json!(model.activation)),
-        ("model.attention.projections", json!(model.attention.projections)),
-        ("model.attention.score", json!(model.attention.score)),
-        ("model.attention.span", json!(model.attention.span)),
-        ("model.feed_forward", json!(model.feed_forward)),
-        ("model.residual", json!(model.residual)),
-        ("model.softmax_bias", json!(model.softmax_bias)),
-        ("model.convolutional", json!(model.convolutional)),
-        ("model.recurrent", json!(model.recurrent)),
-        ("decoding.early_stopping", json!(decoding.early_stopping)),
-        ("decoding.length_buckets", json!(decoding.length_buckets)),
-    ] {
-        *key.split('.').fold(&mut tree, |table, name| &mut table[name]) = value;
+    for (section, key, default) in DEFAULTS.iter() {
+        let table = section.split('.').fold(&mut tree, |table, name| &mut table[name]);
+        if table.get(key).is_none() {
+            table[key] = default.clone();
+        }
     }
     tree
 }
@@ -54,8 +55,7 @@ pub fn settings_by_key(experiment: &Experiment) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::json_schema::sections;
-    use schemars::generate::SchemaSettings;
+    use serde_json::json;
 
     /// A setting without a value means something else than any value would; every other one is shown.
     #[test]

@@ -22,8 +22,8 @@ pub struct Unread {
 /// The keys that choose the parts.
 pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
 
-/// What a stack of self-attention reads and no other part does.
-const SELF_ATTENTION: [&str; 15] = [
+/// The keys that only stacks of self-attention read.
+const SELF_ATTENTION: [&str; 17] = [
     "model.layers",
     "model.d_ff",
     "model.activation",
@@ -39,18 +39,17 @@ const SELF_ATTENTION: [&str; 15] = [
     "model.attention.score",
     "model.attention.projections",
     "model.attention.span",
+    "model.attention_biases",
+    "model.initialisation",
 ];
 
-/// What all parts read but recurrent ones.
+/// The keys that all parts read but recurrent ones.
 const POSITIONS: [&str; 2] = ["model.position", "model.learned_positions"];
 
-/// The same of a stack's projections.
-const PROJECTIONS: [&str; 2] = ["model.attention_biases", "model.initialisation"];
-
-/// What a decoder of self-attention reads alone.
+/// The keys that only a decoder of self-attention reads.
 const SELF_ATTENTION_DECODER: [&str; 2] = ["model.attention.cross_score", "model.attention.decoder_span"];
 
-/// What both recurrent parts read.
+/// The keys that both recurrent parts read.
 const RECURRENT: [&str; 5] = [
     "model.recurrent.cell",
     "model.recurrent.hidden",
@@ -59,10 +58,10 @@ const RECURRENT: [&str; 5] = [
     "model.recurrent.recurrent_biases",
 ];
 
-/// What a recurrent encoder reads alone.
+/// The keys that only a recurrent encoder reads.
 const RECURRENT_ENCODER: [&str; 2] = ["model.recurrent.encoder_layers", "model.recurrent.bidirectional"];
 
-/// What a recurrent decoder reads alone.
+/// The keys that only a recurrent decoder reads.
 const RECURRENT_DECODER: [&str; 5] = [
     "model.recurrent.decoder_layers",
     "model.recurrent.attention",
@@ -107,7 +106,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         decoder_layers,
         residual_from,
         attention,
-        // What their switches are is said by the lists above.
+        // The lists above say when these are read.
         hidden: _,
         bidirectional: _,
         attention_width: _,
@@ -119,16 +118,15 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         recurrent_biases: _,
         forget_bias: _,
     } = recurrent;
-    let (reads, writes) =
-        (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
-    let parts = vec![reads.clone(), writes.clone()];
+    let reads = [("model.encoder", setting_text(encoder))];
+    let writes = [("model.decoder", setting_text(decoder))];
+    let parts = [reads.clone(), writes.clone()].concat();
     let mut found = Vec::new();
     let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
         found.extend(keys.iter().map(|&key| Unread { key, because: because.to_vec() }));
     };
     if !model.has_self_attention() {
         add(&SELF_ATTENTION, &parts);
-        add(&PROJECTIONS, &parts);
         if !model.has_convolution() {
             add(&POSITIONS, &parts);
             add(&["model.layer_norm_epsilon"], &parts);
@@ -137,30 +135,27 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
             add(&["model.layer_norm_epsilon"], &[&parts[..], &[block]].concat());
         }
     } else if *encoder != EncoderKind::SelfAttention {
-        // A decoder takes a local span of the encoder's as its own where none is stated.
-        match span {
-            Span::Linformer(_) | Span::BigBird { .. } => {
-                add(&["model.attention.span"], std::slice::from_ref(&reads));
-            }
-            Span::Full | Span::Local(_) if decoder_span.is_some() => {
-                add(&["model.attention.span"], std::slice::from_ref(&reads));
-            }
-            Span::Full | Span::Local(_) => {}
+        // A decoder takes a local span of the encoder's as its own where it has none.
+        let is_the_decoders = match span {
+            Span::Full | Span::Local(_) => decoder_span.is_none(),
+            Span::Linformer(_) | Span::BigBird { .. } => false,
+        };
+        if !is_the_decoders {
+            add(&["model.attention.span"], &reads);
         }
     }
     if *decoder != DecoderKind::SelfAttention {
-        add(&SELF_ATTENTION_DECODER, std::slice::from_ref(&writes));
+        add(&SELF_ATTENTION_DECODER, &writes);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
-    let attention_is = |key: &'static str| (key, setting_text(attention));
     if !(encodes || decodes) {
         add(&RECURRENT, &parts);
     }
     if !encodes {
-        add(&RECURRENT_ENCODER, std::slice::from_ref(&reads));
+        add(&RECURRENT_ENCODER, &reads);
     }
     if !decodes {
-        add(&RECURRENT_DECODER, std::slice::from_ref(&writes));
+        add(&RECURRENT_DECODER, &writes);
     }
     if !(encodes || decodes) {
         add(&["model.recurrent.forget_bias"], &parts);
@@ -168,13 +163,12 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         add(&["model.recurrent.forget_bias"], &[("model.recurrent.cell", setting_text(cell))]);
     }
     let of_attention = ["model.recurrent.attention_width", "model.recurrent.attend"];
+    let chosen = [("model.recurrent.attention", setting_text(attention))];
     match attention {
-        _ if !decodes => add(&of_attention, std::slice::from_ref(&writes)),
+        _ if !decodes => add(&of_attention, &writes),
         Alignment::Additive => {}
-        Alignment::Dot | Alignment::General => {
-            add(&of_attention[..1], &[attention_is("model.recurrent.attention")]);
-        }
-        Alignment::None => add(&of_attention, &[attention_is("model.recurrent.attention")]),
+        Alignment::Dot | Alignment::General => add(&of_attention[..1], &chosen),
+        Alignment::None => add(&of_attention, &chosen),
     }
     let layers = [(encodes, encoder_layers), (decodes, decoder_layers)];
     let deepest = layers.into_iter().filter(|(chosen, _)| *chosen).map(|(_, layers)| *layers).max();

@@ -54,6 +54,8 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
         checks.decoding(decoding),
         checks.run(run),
     ])?;
+    // Keys that the chosen parts do not read have no demands on other sections.
+    let experiment = &Experiment { model: without_unread(model), ..experiment.clone() };
     Ok(all([checks.positions(experiment), checks.packing(experiment), checks.vocabularies(experiment)])?)
 }
 
@@ -231,7 +233,7 @@ impl Checks<'_> {
 
     /// Rows of several sentences need attention that keeps the sentences apart.
     fn packing(&self, experiment: &Experiment) -> Checked {
-        let span = without_unread(&experiment.model).attention.span;
+        let span = experiment.model.attention.span;
         let Some(length) = experiment.training.packed_length.filter(|_| !span.packs()) else { return Ok(()) };
         let name = if matches!(span, Span::Linformer(_)) { "linformer" } else { "big_bird" };
         let message = format!(
@@ -295,8 +297,8 @@ impl Checks<'_> {
 
     /// What the position encoding needs of widths and lengths.
     fn positions(&self, experiment: &Experiment) -> Checked {
-        let model = without_unread(&experiment.model);
-        let ModelConfig { d_model, learned_positions, .. } = model;
+        let model = &experiment.model;
+        let ModelConfig { d_model, learned_positions, .. } = *model;
         if !model.reads_positions() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use super::validate::{Checked, Checks, MOST_LAYERS};
 use crate::model::{ModelConfig, RecurrentConfig};
 
 impl Checks<'_> {
-    /// Ranges; what goes with what: [`super::conflict`].
+    /// Checks the range of each number; [`super::conflict`] checks what goes together.
     pub(super) fn recurrent(&self, model: &ModelConfig) -> Checked {
         let RecurrentConfig {
             hidden,

@@ -1,4 +1,4 @@
-//! The `[model.attention]` section; what of it goes with what: [`conflict`](crate::config::conflict).
+//! The `[model.attention]` section; [`conflict`](crate::config::conflict) says which of its settings exclude each other.
 
 use super::left_out::is_default;
 use schemars::JsonSchema;

@@ -76,7 +76,7 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         }
     };
     let bias = if config.softmax_bias { softmax_rows } else { 0 };
-    let between = match config.maps_states() {
+    let between = match config.maps_encoder_states() {
         true => config.encoder_width() * d_model + d_model,
         false => 0,
     };
@@ -183,7 +183,7 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
     };
     let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
-    let between = match config.maps_states() {
+    let between = match config.maps_encoder_states() {
         true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
         false => 0.0,
     };

@@ -361,7 +361,7 @@ impl ModelConfig {
 
     /// Whether a linear map stands between the encoder's states and a decoder that reads them in the width of its own, as
     /// all but recurrent ones do.
-    pub fn maps_states(&self) -> bool {
+    pub fn maps_encoder_states(&self) -> bool {
         let reads_own_width = match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
             DecoderKind::Recurrent => false,

@@ -34,9 +34,9 @@ pub struct Sentence {
 #[serde(deny_unknown_fields)]
 pub struct AttentionMap {
     pub kind: AttentionKind,
-    /// From 1.
+    /// The number of the layer, counted from 1.
     pub layer: usize,
-    /// From 1.
+    /// The number of the head, counted from 1.
     pub head: usize,
     /// A row for each token that looks (queries), a column for each that is looked at (keys); rows add up to 1, but
     /// for rounding to four digits.
@@ -103,9 +103,9 @@ impl Attention {
 #[derive(Debug, Clone)]
 pub struct Layer<'a> {
     pub kind: AttentionKind,
-    /// From 1.
+    /// The number of the layer, counted from 1.
     pub layer: usize,
-    /// At least one.
+    /// The heads; at least one.
     pub heads: Vec<&'a AttentionMap>,
 }
 
@@ -123,7 +123,7 @@ impl Sentence {
 }
 
 impl AttentionKind {
-    /// As the paper calls it (§3.2.3).
+    /// Returns the paper's name for it (§3.2.3).
     pub fn name(self) -> &'static str {
         match self {
             AttentionKind::Encoder => "encoder",
@@ -132,7 +132,7 @@ impl AttentionKind {
         }
     }
 
-    /// What a matrix's rows and columns are.
+    /// Returns the labels of a matrix's rows and columns.
     pub fn axes(self) -> (&'static str, &'static str) {
         match self {
             AttentionKind::Encoder => ("query (source)", "key (source)"),

@@ -5,26 +5,53 @@ use super::table::{ResultTable, Row};
 use std::collections::BTreeMap;
 
 impl ResultTable {
-    /// Marks the best mean of every metric among the rows that compare: those of one text that are scored alike.
+    /// Marks the best mean of every metric among the rows that compare: those of one text that are scored alike. Where
+    /// several rows compare and all have the same mean, none is the best.
     pub(super) fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
             let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
             // Rows that compare.
             let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
-            let mut best: BTreeMap<_, f64> = BTreeMap::new();
+            let mut means: BTreeMap<_, Vec<f64>> = BTreeMap::new();
             for row in &self.rows {
-                let Some(summary) = &row.cells[column].summary else { continue };
-                let so_far = best.entry(kind(row)).or_insert(summary.mean);
-                *so_far = match better {
-                    Better::Higher => so_far.max(summary.mean),
-                    Better::Lower => so_far.min(summary.mean),
-                };
+                let mean = row.cells[column].summary.as_ref().map(|summary| summary.mean);
+                means.entry(kind(row)).or_default().extend(mean);
             }
+            let best = |means: Vec<f64>| match better {
+                _ if means.len() > 1 && means.iter().all(|mean| *mean == means[0]) => None,
+                Better::Higher => means.into_iter().reduce(f64::max),
+                Better::Lower => means.into_iter().reduce(f64::min),
+            };
+            let best: BTreeMap<_, Option<f64>> =
+                means.into_iter().map(|(kind, means)| (kind, best(means))).collect();
             for row in &mut self.rows {
-                let best = best.get(&kind(row));
+                let best = best[&kind(row)];
                 let cell = &mut row.cells[column];
-                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(&summary.mean) == best);
+                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(summary.mean) == best);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::{example, finished};
+    use super::super::trial_result::TrialResult;
+    use super::*;
+
+    /// A column whose values are all equal has no best one; a difference in one row makes the others the best.
+    #[test]
+    fn equal_values_are_not_the_best_of_their_column() {
+        let (mut layout, _) = example();
+        layout.rows.iter_mut().for_each(|row| row.seeds = vec![1]);
+        let of = |bleu: [f64; 3]| {
+            let rows = layout.rows.iter().zip(bleu);
+            let results: Vec<TrialResult> =
+                rows.map(|(row, bleu)| finished(&row.label, 1, 5.0, bleu)).collect();
+            let table = ResultTable::new(&layout, &results).unwrap();
+            [2, 3].map(|column| table.rows.iter().map(|row| row.cells[column].best).collect::<Vec<_>>())
+        };
+        assert_eq!(of([25.0, 25.0, 25.0]), [[false; 3], [false; 3]]);
+        assert_eq!(of([25.0, 25.0, 24.0]), [[false; 3], [true, true, false]]);
     }
 }

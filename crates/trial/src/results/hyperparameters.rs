@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The settings of a row, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hyperparameters {
-    /// N. Absent, as the others are, where no part of the model reads it.
+    /// N. It is absent where no part of the model reads it, as the other sizes of this kind are.
     pub layers: Option<usize>,
     pub d_model: i64,
     pub d_ff: Option<i64>,
@@ -59,14 +59,9 @@ impl Hyperparameters {
         }
     }
 
-    /// The values in the order of [`HEADINGS`]. Thousands of updates as the paper writes them: `100K`.
-    pub fn texts(&self) -> [String; 9] {
-        let fraction = |value: f64| if value == 0.0 { "0.0".to_string() } else { value.to_string() };
+    /// Returns the values in the order of [`HEADINGS`], as programs read them; empty for sizes that no part of the model reads.
+    pub fn numbers(&self) -> [String; 9] {
         let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
-        let steps = match self.steps {
-            steps if steps >= 1000 && steps.is_multiple_of(1000) => format!("{}K", steps / 1000),
-            steps => steps.to_string(),
-        };
         [
             size(self.layers.map(|layers| layers as i64)),
             self.d_model.to_string(),
@@ -74,13 +69,27 @@ impl Hyperparameters {
             size(self.heads),
             size(self.d_k),
             size(self.d_v),
-            fraction(self.dropout),
-            fraction(self.label_smoothing),
-            steps,
+            self.dropout.to_string(),
+            self.label_smoothing.to_string(),
+            self.steps.to_string(),
         ]
     }
 
-    /// The texts that differ from `base`'s, the others blank: what the paper prints. All, without a base.
+    /// Returns the values in the order of [`HEADINGS`], as the paper writes them: fractions with a point, and thousands of
+    /// updates as `100K`.
+    fn texts(&self) -> [String; 9] {
+        let [layers, d_model, d_ff, heads, d_k, d_v, ..] = self.numbers();
+        let fraction = |value: f64| if value == 0.0 { "0.0".to_string() } else { value.to_string() };
+        let [dropout, label_smoothing] = [self.dropout, self.label_smoothing].map(fraction);
+        let steps = match self.steps {
+            steps if steps >= 1000 && steps.is_multiple_of(1000) => format!("{}K", steps / 1000),
+            steps => steps.to_string(),
+        };
+        [layers, d_model, d_ff, heads, d_k, d_v, dropout, label_smoothing, steps]
+    }
+
+    /// Returns the texts that differ from those of `base`, with the others blank, as the paper prints them; without a base
+    /// all of them.
     pub fn texts_beside(&self, base: Option<&Hyperparameters>) -> [String; 9] {
         let mut texts = self.texts();
         if let Some(base) = base {

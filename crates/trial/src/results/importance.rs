@@ -12,18 +12,18 @@ use statrs::function::erf::erfc;
 
 /// Least number of rows: with fewer, the best ones say little about the others.
 pub const LEAST_ROWS: usize = 10;
-/// Optuna's documentation asks for as many among the best, so that the answer is stable.
+/// Least number of rows among the best: Optuna's documentation asks for it, so that the answer is stable.
 const LEAST_BEST: usize = 5;
-/// The best are one row in so many, where that is more.
+/// One row in this many is among the best, where that is more than [`LEAST_BEST`].
 const BEST_SHARE: usize = 10;
 
 /// Cells that a range of numbers is divided into.
 const CELLS: usize = 50;
 /// The least bandwidth, in cells: 90 % of a kernel lies within its own cell.
 const LEAST_BANDWIDTH: f64 = 0.5 / 1.64;
-/// What is added to densities, so that none is 0.
+/// A number that is added to densities, so that none is 0.
 const FLOOR: f64 = 1e-12;
-/// Rows that must have a setting.
+/// Least number of rows that must have a setting.
 const LEAST_HAVING: usize = 2;
 
 /// A setting with its value in every row.
@@ -34,16 +34,16 @@ pub struct Parameter {
     pub values: Vec<Option<f64>>,
 }
 
-/// What values a setting can have.
+/// The values that a setting can have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Domain {
-    /// So many, without an order.
+    /// This many choices, without an order.
     Choices(usize),
     /// Any number from `least` to `most`; by its logarithm, if that is how it was drawn.
     Range { least: f64, most: f64, logarithmic: bool },
 }
 
-/// How many of `rows` count as the best.
+/// Returns how many of `rows` count as the best.
 pub fn best_of(rows: usize) -> usize {
     rows.div_ceil(BEST_SHARE).max(LEAST_BEST)
 }

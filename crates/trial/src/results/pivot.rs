@@ -5,7 +5,8 @@
 use super::metric::{DEV_BLEU, TEST_BLEU};
 use super::selection::possible;
 use super::sheet::{
-    EMPTY, Heading, LatexHeading, Line, Note, Sheet, Text, provenance, signatures, significance, signs, value,
+    Heading, LatexHeading, Line, Note, Sheet, Text, provenance, setting_heading, setting_text, signatures,
+    significance, signs, value_and_count,
 };
 use super::table::{Cell, Column, ResultTable, Row};
 use super::varied::{self, RowSettings, VariedSetting};
@@ -24,7 +25,7 @@ pub struct PivotTable {
     pub rows: VariedSetting,
     /// The setting that has a column for each value.
     pub columns: VariedSetting,
-    /// The values of `columns`. A row in which the setting has no value has none, too.
+    /// The values of `columns`; among them none, if there are rows in which the setting has no value.
     pub values: Vec<Option<Value>>,
     /// One for each combination of what else differs.
     pub panels: Vec<Panel>,
@@ -34,15 +35,15 @@ pub struct PivotTable {
     notes: Vec<Note>,
 }
 
-/// What the rows of a panel share beside the two settings: the part of their labels that is no setting, and the others.
+/// The values that the rows of a panel share: the part of their labels that is no setting, and the settings beside the two.
 type Shared = (Option<String>, RowSettings);
 
 /// The rows that share everything but the two settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Panel {
-    /// What the rows share of their labels beside settings.
+    /// The part of the rows' labels that is no setting.
     pub name: Option<String>,
-    /// What they share of the other settings.
+    /// The values of the settings beside the two.
     pub settings: RowSettings,
     pub lines: Vec<PivotLine>,
 }
@@ -68,8 +69,8 @@ pub struct PivotCell {
 }
 
 impl PivotTable {
-    /// The rows of `table` by two settings, each given by its key or the name of its column. Without a `metric`: the BLEU of
-    /// the test set, else of the dev set, else the last score of the table.
+    /// Arranges the rows of `table` by two settings, each given by its key or the name of its column. Without a `metric` the
+    /// score is the BLEU of the test set, else of the dev set, else the last score of the table.
     ///
     /// # Errors
     /// A user error for a setting or a score that the table does not have, which names those that it has, and where every
@@ -83,16 +84,11 @@ impl PivotTable {
             )));
         }
         let at = column(table, metric)?;
-        let others: Vec<VariedSetting> = table
-            .settings
-            .iter()
-            .filter(|one| one.key != rows.key && one.key != columns.key)
-            .filter(|one| {
-                let first = table.rows.first().and_then(|row| row.layout.settings.get(&one.key));
-                table.rows.iter().any(|row| row.layout.settings.get(&one.key) != first)
-            })
-            .cloned()
-            .collect();
+        let all: Vec<&RowSettings> = table.rows.iter().map(|row| &row.layout.settings).collect();
+        let is_other = |one: &&VariedSetting| {
+            one.key != rows.key && one.key != columns.key && varied::differs(&one.key, &all)
+        };
+        let others: Vec<VariedSetting> = table.settings.iter().filter(is_other).cloned().collect();
         let values = values(table.rows.iter(), &columns.key);
         let rest = |row: &Row| -> Shared {
             let of_row = &row.layout.settings;
@@ -124,16 +120,15 @@ impl PivotTable {
                 let of_line =
                     rows_of_panel.iter().filter(|row| row.layout.settings.get(&rows.key) == value.as_ref());
                 for row in of_line {
-                    let place =
-                        values.iter().position(|one| one.as_ref() == row.layout.settings.get(&columns.key));
-                    let place = place.and_then(|place| cells.get_mut(place));
+                    let value = row.layout.settings.get(&columns.key);
+                    let Some(place) = values.iter().position(|one| one.as_ref() == value) else { continue };
                     let cell = PivotCell {
                         row: row.layout.label.clone(),
                         finished: row.finished,
                         wanted: row.layout.seeds.len(),
                         cell: row.cells[at].clone(),
                     };
-                    if let Some(other) = place.and_then(|place| place.replace(cell)) {
+                    if let Some(other) = cells[place].replace(cell) {
                         return Err(Error::user(format!(
                             "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
                             other.row, row.layout.label
@@ -156,46 +151,34 @@ impl PivotTable {
     }
 
     fn sheet(&self, panel: &Panel) -> Sheet {
-        let words = |name: &str| name.replace(['_', '.'], " ");
-        let of_value = |value: &Option<Value>| match value {
-            None => EMPTY.to_string(),
-            value => varied::text(value.as_ref()),
-        };
-        let first = Heading {
-            numeric: self.rows.numeric,
-            latex: Some(LatexHeading::Words(words(&self.rows.name))),
-            ..Heading::words(&self.rows.name)
-        };
         let heading = |value: &Option<Value>| {
-            let text = format!("{}={}", self.columns.name, of_value(value));
-            let latex =
-                Some(LatexHeading::Words(format!("{} = {}", words(&self.columns.name), of_value(value))));
-            Heading { latex, ..Heading::numbers(&text) }
+            let value = setting_text(value.as_ref());
+            let latex = LatexHeading::Words(format!("{} = {value}", self.columns.words()));
+            Heading { latex: Some(latex), ..Heading::numbers(&format!("{}={value}", self.columns.name)) }
         };
         let line = |line: &PivotLine| {
             let cells = line.cells.iter().map(|cell| match cell {
                 None => Text::default(),
                 Some(PivotCell { finished, wanted, cell, .. }) => {
-                    let mut text = value(&self.metric, cell, *finished);
-                    if finished != wanted {
-                        text.text += &format!(" ({finished}/{wanted})");
-                    }
-                    text
+                    value_and_count(&self.metric, cell, *finished, *wanted)
                 }
             });
-            let cells = [Text::plain(of_value(&line.value))].into_iter().chain(cells).collect();
-            Line { cells, ..Line::default() }
+            let first = Text::plain(setting_text(line.value.as_ref()));
+            Line { cells: [first].into_iter().chain(cells).collect(), ..Line::default() }
         };
         Sheet {
             title: self.title(panel),
-            headings: [first].into_iter().chain(self.values.iter().map(heading)).collect(),
+            headings: [setting_heading(&self.rows)]
+                .into_iter()
+                .chain(self.values.iter().map(heading))
+                .collect(),
             keys: 1,
             lines: panel.lines.iter().map(line).collect(),
         }
     }
 
     /// The score, the two settings, and what the rows of the panel share.
-    fn title(&self, panel: &Panel) -> String {
+    pub(super) fn title(&self, panel: &Panel) -> String {
         let settings = self.others.iter().filter_map(|one| {
             let value = panel.settings.get(&one.key)?;
             Some(format!("{}={}", one.name, varied::text(Some(value))))
@@ -205,12 +188,12 @@ impl PivotTable {
         format!("{} by {} and {}{shared}", self.metric.name, self.rows.name, self.columns.name)
     }
 
-    /// What stands below the tables.
+    /// The notes below the tables.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// The settings that panels differ in.
+    /// The settings that differ among panels.
     pub fn others(&self) -> &[VariedSetting] {
         &self.others
     }

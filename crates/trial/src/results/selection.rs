@@ -11,14 +11,14 @@ const ROW: &str = "row";
 /// The word for the group of a row.
 const GROUP: &str = "group";
 
-/// What is asked of a table. Nothing: all rows, in the order of the sweep.
+/// The rows of a table that are asked for; by default all, in the order of the sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowSelection {
-    /// (key, value): of the values of one key a row has one, and this for every key.
+    /// Pairs of a key and a value. A row is shown if, for every key, it has one of the key's values.
     pub conditions: Vec<(String, String)>,
-    /// A column: of a score the best comes first, of a setting the smallest.
+    /// The column by which rows are sorted: the best score comes first, or the smallest value of a setting.
     pub sort: Option<String>,
-    /// Only so many rows, the first ones.
+    /// The number of rows to show, counted from the first.
     pub top: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ impl ResultTable {
         self.settings.iter().find(is).map(|setting| setting.key.as_str())
     }
 
-    /// What a row shows of a key.
+    /// Returns the text that a row has for a key.
     fn text_of(&self, row: &Row, key: &str) -> Option<String> {
         match key {
             ROW => Some(row.layout.label.clone()),
@@ -191,7 +191,7 @@ fn last_if_absent<T>(a: Option<T>, b: Option<T>, compare: impl Fn(T, T) -> Order
     }
 }
 
-/// The nearest of what is possible, and all of it. No number is meant by another one.
+/// Returns the possible name that is nearest to a word, and all of them. A number is no misspelling of another one.
 pub(super) fn possible(what: &str, word: &str, names: &[&str]) -> String {
     let guess = nearest(word, names.iter().copied()).filter(|_| word.parse::<f64>().is_err());
     let guess = guess.map_or(String::new(), |near| format!("did you mean {near:?}? "));

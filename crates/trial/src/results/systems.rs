@@ -7,7 +7,7 @@ use super::comparison::Significance;
 use super::metric::METRICS;
 use super::published::{Published, PublishedRow};
 use super::sheet::{
-    EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value,
+    EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value_and_count,
 };
 use super::table::{Cell, Column, ResultTable};
 use super::table_layout::TABLE2_COLUMN;
@@ -47,7 +47,7 @@ pub struct SystemResult {
     pub row: String,
     pub finished: usize,
     pub wanted: usize,
-    /// Of `bleu`; absent where the trials do not share one.
+    /// The signature of `bleu`; absent where the trials do not share one.
     pub signature: Option<String>,
     pub bleu: Cell,
     pub cost: Cost,
@@ -65,7 +65,7 @@ pub struct PublishedSystem {
 }
 
 impl SystemTable {
-    /// Of the rows of one or several sweeps.
+    /// Makes the table of the rows of one or several sweeps.
     ///
     /// # Errors
     /// A user error for two rows that are one system on one pair.
@@ -154,11 +154,7 @@ impl SystemTable {
             let mut cells = vec![Text::plain(system.name.clone())];
             for pair in &self.pairs {
                 cells.push(on(pair).map_or(Text::default(), |result| {
-                    let mut text = value(&column, &result.bleu, result.finished);
-                    if result.finished != result.wanted {
-                        text.text += &format!(" ({}/{})", result.finished, result.wanted);
-                    }
-                    text
+                    value_and_count(&column, &result.bleu, result.finished, result.wanted)
                 }));
             }
             let cost = |pair: &String, of: fn(&Cost) -> String| {
@@ -201,7 +197,7 @@ impl SystemTable {
         Sheet { title: "Against the paper's Table 2".into(), headings, keys: 2, lines: lines.collect() }
     }
 
-    /// What stands below.
+    /// Returns the notes below the table.
     pub fn notes(&self) -> Vec<Note> {
         let mut notes = vec![
             Note::text("±: sample standard deviation over seeds. Bold: the best of a language pair."),

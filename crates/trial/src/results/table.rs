@@ -105,7 +105,8 @@ pub struct Row {
 pub struct Cell {
     /// Absent: no finished trial has the value.
     pub summary: Option<Summary>,
-    /// The best mean of the column among rows of the same data; never of columns that rank nothing.
+    /// This is the best mean of the column among rows of the same data. No cell is the best if several rows all have the same
+    /// mean, or if the column ranks nothing.
     pub best: bool,
     /// The paper's, as printed; parameters in millions.
     pub published: Option<String>,

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a row has of the settings that vary, by `section.key`: numbers, truth values and texts. A setting that has no
-/// value in the row, or no effect, is left out.
+/// The values that a row has of the settings that vary, by `section.key`: numbers, truth values and texts. A setting that
+/// has no value in the row, or no effect, is left out.
 pub type RowSettings = BTreeMap<String, Value>;
 
 /// A setting that differs among rows.
@@ -14,7 +14,7 @@ pub type RowSettings = BTreeMap<String, Value>;
 pub struct VariedSetting {
     /// `model.dropout`
     pub key: String,
-    /// What a column of it is called: `dropout`, or the key where that could be something else, too.
+    /// The name of its column: `dropout`, or the key where that could be something else, too.
     pub name: String,
     /// Every value is a number.
     pub numeric: bool,
@@ -23,13 +23,17 @@ pub struct VariedSetting {
     pub is_column: bool,
 }
 
+impl VariedSetting {
+    /// The name as captions have it: `learning rate scale`.
+    pub fn words(&self) -> String {
+        self.name.replace(['_', '.'], " ")
+    }
+}
+
 /// Those of `keys` that differ among `rows`, in their order. Each comes with whether it is a column; `taken` are the names
 /// that other columns have.
 pub fn varied(keys: &[(String, bool)], rows: &[&RowSettings], taken: &[&str]) -> Vec<VariedSetting> {
-    let value = |row: &RowSettings, key: &str| row.get(key).cloned();
-    let differs =
-        |key: &str| rows.iter().any(|row| value(row, key) != rows.first().and_then(|row| value(row, key)));
-    let differing: Vec<&(String, bool)> = keys.iter().filter(|(key, _)| differs(key)).collect();
+    let differing: Vec<&(String, bool)> = keys.iter().filter(|(key, _)| differs(key, rows)).collect();
     let name = |key: &str| {
         let shared = differing.iter().filter(|(other, _)| last(other) == last(key)).count() > 1;
         if shared || taken.contains(&last(key)) { key.to_string() } else { last(key).to_string() }
@@ -43,7 +47,12 @@ pub fn varied(keys: &[(String, bool)], rows: &[&RowSettings], taken: &[&str]) ->
     differing.iter().map(|found| setting(found)).collect()
 }
 
-/// The changes that several rows all have, which tell none of them apart. Of one row there are none.
+/// Returns whether a setting has different values in `rows`.
+pub fn differs(key: &str, rows: &[&RowSettings]) -> bool {
+    rows.iter().any(|row| row.get(key) != rows[0].get(key))
+}
+
+/// Returns the changes that all of several rows have, which tell none of them apart; none for a single row.
 pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<&'a T> {
     let mut rows = rows.into_iter();
     let Some(first) = rows.next() else { return Vec::new() };
@@ -52,7 +61,7 @@ pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<
     first.iter().filter(in_all).collect()
 }
 
-/// A value as a cell shows it; nothing where a row has none.
+/// Returns a value without quotes; nothing where a row has none.
 pub fn text(value: Option<&Value>) -> String {
     match value {
         None => String::new(),

@@ -64,7 +64,7 @@ pub enum HParamDomain {
 /// A column of settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HParamColumn {
-    /// As sessions call the setting: its key.
+    /// The name of the setting in sessions: its key.
     pub name: String,
     /// The column's heading.
     pub title: String,

@@ -49,8 +49,8 @@ pub struct CheckpointBytes {
     pub passing: f64,
 }
 
-/// What the checkpoints of a run will take for a model of so many trained numbers. Headers, a few kilobytes a file, are
-/// left out.
+/// Returns the room that the checkpoints of a run will take for a model of this many trained numbers. Headers, a few
+/// kilobytes a file, are left out.
 pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
     let weights = config.precision.weight_bytes() as f64 * parameters as f64;
     let saved = usize::try_from(config.scheduled_checkpoints()).unwrap_or(usize::MAX);

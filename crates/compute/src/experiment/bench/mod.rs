@@ -135,7 +135,7 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
 /// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
 ///
 /// # Errors
-/// As [`bench`], and of a model that the other program does not know.
+/// Those of [`bench`], and a user error for a model that the other program does not know.
 pub fn export_updates(
     experiment: &Experiment,
     data_root: &Path,

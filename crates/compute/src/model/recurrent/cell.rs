@@ -4,7 +4,7 @@ use super::state::State;
 use super::{Cell, RecurrentConfig};
 use crate::model::kinds::like;
 use crate::model::weights::{Scope, Start};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// Weights of a layer of cells in one direction.
 ///
@@ -18,22 +18,22 @@ pub struct CellLayer {
     input_bias: Tensor,
     /// [gates · N, N]
     state_weight: Tensor,
-    /// Absent where one bias serves both products.
+    /// Absent if one bias serves both products.
     state_bias: Option<Tensor>,
 }
 
-/// What a layer makes of whole sequences.
+/// The result of a layer for whole sequences.
 #[derive(Debug)]
 pub struct Run {
     /// [B, T, N], or [B, T, 2 N] of both directions.
     pub output: Tensor,
-    /// Behind the last word of each sequence, both directions side by side.
+    /// The state behind the last word of each sequence, both directions side by side.
     pub last: State,
 }
 
 impl CellLayer {
     /// # Source
-    /// Weights start uniform in ±1/√N, as in torch; biases start at 0 but for those of forget gates.
+    /// Weights start uniform in ±1/√N, as in torch; biases start at 0, except those of forget gates.
     pub fn build(scope: &Scope, inputs: i64, config: &RecurrentConfig) -> Self {
         let RecurrentConfig { cell, hidden, recurrent_biases, forget_bias, .. } = *config;
         let rows = cell.gates() * hidden;
@@ -85,21 +85,17 @@ impl CellLayer {
         }
     }
 
-    /// From the first position to the last, padding included, which nothing before it can see.
+    /// Computes all positions from the first to the last. Padding is included; it stands behind all real words, which
+    /// cannot see it.
     ///
     /// # Shapes
     /// `x` [B, T, I], state [B, N] → [B, T, N].
     pub fn over(&self, x: &Tensor, start: &State) -> Tensor {
-        run(self.cell, x, start, &self.parameters(x), false).output
-    }
-
-    /// The state before the first word: zeros.
-    pub fn zeros(&self, rows: i64, kind: Kind, device: Device) -> State {
-        State::zeros(self.cell, rows, self.hidden, kind, device)
+        run(x, &start.map(|x| x.unsqueeze(0)), &self.parameters(x), false).output
     }
 }
 
-/// Layers of the encoder: one direction, or both.
+/// A layer of the encoder, which reads in one direction or in both.
 #[derive(Debug)]
 pub struct ReadingLayer {
     forward: CellLayer,
@@ -114,46 +110,32 @@ impl ReadingLayer {
         }
     }
 
-    /// Reads sequences; what is computed depends on no padding.
+    /// Reads sequences. No result depends on padding.
     ///
     /// # Shapes
     /// `x` [B, S, I] → [B, S, N] or [B, S, 2 N]; zeros where there is padding.
     pub fn read(&self, x: &Tensor, lengths: &Lengths) -> Run {
-        let parameters: Vec<Tensor> = [Some(&self.forward), self.backward.as_ref()]
-            .into_iter()
-            .flatten()
-            .flat_map(|layer| layer.parameters(x))
-            .collect();
+        let layers = std::iter::once(&self.forward).chain(&self.backward);
+        let parameters: Vec<Tensor> = layers.flat_map(|layer| layer.parameters(x)).collect();
         let both = self.backward.is_some();
-        let (cell, hidden) = (self.forward.cell, self.forward.hidden);
-        let directions = if both { 2 } else { 1 };
-        // Of both directions one behind the other: [directions, B, N].
-        let zeros = || Tensor::zeros([directions, x.size()[0], hidden], (x.kind(), x.device()));
+        let shape = [if both { 2 } else { 1 }, x.size()[0], self.forward.hidden];
+        let start = State::zeros(self.forward.cell, &shape, x.kind(), x.device());
         let Some(sorted) = &lengths.sorted else {
-            let start = State { hidden: zeros(), memory: (cell == Cell::Lstm).then(zeros) };
-            return run_stacked(cell, x, &start, &parameters, both);
+            return run(x, &start, &parameters, both);
         };
         let (data, sizes) =
             x.index_select(0, &sorted.order).internal_pack_padded_sequence(&sorted.lengths, true);
-        let (data, last) = match cell {
-            Cell::Gru => {
-                let (data, last) =
-                    Tensor::gru_data(&data, &sizes, &zeros(), &parameters, true, 1, 0.0, false, both);
-                (data, State { hidden: last, memory: None })
+        let (data, last) = match start.memory {
+            None => {
+                let (data, hidden) =
+                    Tensor::gru_data(&data, &sizes, &start.hidden, &parameters, true, 1, 0.0, false, both);
+                (data, State { hidden, memory: None })
             }
-            Cell::Lstm => {
-                let (data, last, memory) = Tensor::lstm_data(
-                    &data,
-                    &sizes,
-                    &[zeros(), zeros()],
-                    &parameters,
-                    true,
-                    1,
-                    0.0,
-                    false,
-                    both,
-                );
-                (data, State { hidden: last, memory: Some(memory) })
+            Some(memory) => {
+                let start = [start.hidden, memory];
+                let (data, hidden, memory) =
+                    Tensor::lstm_data(&data, &sizes, &start, &parameters, true, 1, 0.0, false, both);
+                (data, State { hidden, memory: Some(memory) })
             }
         };
         let (output, _) = Tensor::internal_pad_packed_sequence(&data, &sizes, true, 0.0, x.size()[1]);
@@ -162,31 +144,30 @@ impl ReadingLayer {
     }
 }
 
-/// Whole sequences in one direction, from the state `start`.
-fn run(cell: Cell, x: &Tensor, start: &State, parameters: &[Tensor], both: bool) -> Run {
-    run_stacked(cell, x, &start.map(|x| x.unsqueeze(0)), parameters, both)
-}
-
-/// The same from states [directions, B, N].
-fn run_stacked(cell: Cell, x: &Tensor, start: &State, parameters: &[Tensor], both: bool) -> Run {
-    match (cell, &start.memory) {
-        (Cell::Lstm, Some(memory)) => {
-            let start = [&start.hidden, memory].map(Tensor::contiguous);
+/// Runs whole sequences, padding included, from the state `start`, in one direction or in both.
+///
+/// # Shapes
+/// `x` [B, T, I], state [directions, B, N].
+fn run(x: &Tensor, start: &State, parameters: &[Tensor], both: bool) -> Run {
+    let start = start.map(Tensor::contiguous);
+    let (output, hidden, memory) = match start.memory {
+        None => {
+            let (output, hidden) = x.gru(&start.hidden, parameters, true, 1, 0.0, false, both, true);
+            (output, hidden, None)
+        }
+        Some(memory) => {
+            let start = [start.hidden, memory];
             let (output, hidden, memory) = x.lstm(&start, parameters, true, 1, 0.0, false, both, true);
-            Run { output, last: State { hidden, memory: Some(memory) }.unstacked() }
+            (output, hidden, Some(memory))
         }
-        _ => {
-            let start = start.hidden.contiguous();
-            let (output, hidden) = x.gru(&start, parameters, true, 1, 0.0, false, both, true);
-            Run { output, last: State { hidden, memory: None }.unstacked() }
-        }
-    }
+    };
+    Run { output, last: State { hidden, memory }.unstacked() }
 }
 
 /// Real lengths of a batch's sequences, ready for packing.
 #[derive(Debug)]
 pub struct Lengths {
-    /// Absent where all sequences are as long as the batch is wide: nothing is padding.
+    /// Absent if all sequences are as long as the batch is wide, so that nothing is padding.
     sorted: Option<Sorted>,
 }
 
@@ -194,9 +175,9 @@ pub struct Lengths {
 struct Sorted {
     /// From the longest to the shortest, on the CPU.
     lengths: Tensor,
-    /// Which row stands at each place of this order.
+    /// The row at each place of this order.
     order: Tensor,
-    /// At which place of this order each row stands.
+    /// The place of each row in this order.
     back: Tensor,
 }
 

@@ -7,8 +7,7 @@ use super::dropout::SequenceDropout;
 use super::state::State;
 use super::{Attend, Bridge, InputFeeding, Readout, RecurrentConfig};
 use crate::model::ModelConfig;
-use crate::model::init::glorot;
-use crate::model::kinds::wide;
+use crate::model::kinds::{wide, wide_kind};
 use crate::model::linear::Linear;
 use crate::model::mode::Mode;
 use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
@@ -23,42 +22,43 @@ use tch::Tensor;
 pub struct RecurrentDecoder {
     config: RecurrentConfig,
     layers: Vec<CellLayer>,
-    /// Of the inputs of the layers but the first.
+    /// The dropout on the input of each layer but the first.
     dropouts: Vec<SequenceDropout>,
     scores: Option<Scores>,
-    /// Of the attentional readout.
+    /// The map of the attentional readout.
     readout: Option<Linear>,
-    /// From the source to the first states of all layers, one behind the other.
+    /// The map from the source to the first states of all layers, which stand one behind the other.
     bridge: Option<Linear>,
     /// Width of the hidden states: W.
     width: i64,
 }
 
-/// What the source gives to every step.
+/// The source as every step reads it.
 #[derive(Debug)]
-enum Memory {
+enum Memory<'a> {
     /// States that are attended to.
-    Attended(Source),
+    Attended(Source<'a>),
     /// One vector for each source, [B, E].
     Summary(Tensor),
 }
 
-/// What a step leaves to the next one.
+/// The results of a step that the next one reads.
 #[derive(Debug)]
 struct Carried {
-    /// Of each layer.
+    /// The state of each layer.
     states: Vec<State>,
-    /// What the first layer reads beside the next token, [B, ·]; absent where that is nothing, or is computed then.
+    /// The input of the first layer beside the next token, [B, ·]. It is absent if there is none, or if the next step
+    /// computes it.
     fed: Option<Tensor>,
 }
 
-/// What comes of a step beside its states.
+/// The results of a step beside its states.
 struct Step {
-    /// Of the last layer, [B, N].
+    /// The output of the last layer, [B, N].
     hidden: Tensor,
-    /// [B, E]; absent where nothing reads it.
+    /// [B, E]; absent if nothing reads it.
     context: Option<Tensor>,
-    /// [B, W], where the next step reads it.
+    /// [B, W]; absent if the next step does not read it.
     readout: Option<Tensor>,
     /// Weights of attention, [B, 1, S].
     weights: Option<Tensor>,
@@ -68,12 +68,8 @@ impl RecurrentDecoder {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let recurrent = config.recurrent.clone();
         let (hidden, states) = (recurrent.hidden, config.encoder_width());
-        let linear = |name: &str, inputs, outputs, bias| {
-            Linear::build(&scope.child(name), inputs, outputs, glorot(inputs, outputs), bias)
-        };
-        let first_width = config.d_model + recurrent.fed_width(config.d_model, states);
         let layers = (0..recurrent.decoder_layers).map(|index| {
-            let inputs = if index == 0 { first_width } else { hidden };
+            let inputs = recurrent.decoder_layer_inputs(index, config.d_model, states);
             CellLayer::build(&scope.child(index), inputs, &recurrent)
         });
         let layers = layers.collect();
@@ -84,21 +80,20 @@ impl RecurrentDecoder {
                 recurrent.dropout_masks,
             )
         });
-        let started = recurrent.decoder_layers as i64 * recurrent.cell.states() * hidden;
         RecurrentDecoder {
             layers,
             dropouts: dropouts.collect(),
             scores: Scores::build(&scope.child("attention"), config),
             readout: (recurrent.readout == Readout::Attentional)
-                .then(|| linear("readout", states + hidden, config.d_model, true)),
+                .then(|| Linear::glorot(&scope.child("readout"), states + hidden, config.d_model, true)),
             bridge: matches!(recurrent.bridge, Bridge::Linear | Bridge::Tanh)
-                .then(|| linear("bridge", states, started, true)),
+                .then(|| Linear::glorot(&scope.child("bridge"), states, recurrent.bridge_width(), true)),
             width: config.softmax_width(),
             config: recurrent,
         }
     }
 
-    fn memory(&self, encoded: &Encoded) -> Memory {
+    fn memory(&self, encoded: &Encoded) -> Memory<'_> {
         match &self.scores {
             Some(scores) => Memory::Attended(scores.source(wide(&encoded.output), &encoded.mask)),
             None => Memory::Summary(encoded.summary()),
@@ -107,8 +102,6 @@ impl RecurrentDecoder {
 
     /// The first states of all layers.
     fn first_states(&self, encoded: &Encoded) -> Vec<State> {
-        let rows = encoded.output.size()[0];
-        let (kind, device) = (wide(&encoded.output.narrow(1, 0, 1)).kind(), encoded.output.device());
         match (self.config.bridge, &self.bridge) {
             (Bridge::Copy, _) => encoded.last.iter().map(|state| state.map(Tensor::shallow_clone)).collect(),
             (bridge, Some(linear)) => {
@@ -122,11 +115,16 @@ impl RecurrentDecoder {
                 };
                 self.layers.iter().map(state).collect()
             }
-            (_, None) => self.layers.iter().map(|layer| layer.zeros(rows, kind, device)).collect(),
+            (_, None) => {
+                let shape = [encoded.output.size()[0], self.config.hidden];
+                let (kind, device) = (wide_kind(encoded.output.kind()), encoded.output.device());
+                let zeros = |_: &CellLayer| State::zeros(self.config.cell, &shape, kind, device);
+                self.layers.iter().map(zeros).collect()
+            }
         }
     }
 
-    /// What the first layer reads beside the first token.
+    /// Returns the input of the first layer beside the first token.
     fn first_fed(&self, states: &[State], memory: &Memory) -> Option<Tensor> {
         let like = &states[0].hidden;
         let zeros = |width: i64| Tensor::zeros([like.size()[0], width], (like.kind(), like.device()));
@@ -144,18 +142,17 @@ impl RecurrentDecoder {
     /// # Shapes
     /// State of the last layer [B, N] → context [B, E], weights [B, 1, S].
     fn context(&self, hidden: &Tensor, memory: &Memory) -> (Option<Tensor>, Option<Tensor>) {
-        match (memory, &self.scores) {
+        match memory {
             _ if !self.config.reads_context() => (None, None),
-            (Memory::Summary(summary), _) => (Some(summary.shallow_clone()), None),
-            (Memory::Attended(source), Some(scores)) => {
-                let (context, weights) = scores.attend(&hidden.unsqueeze(1), source);
+            Memory::Summary(summary) => (Some(summary.shallow_clone()), None),
+            Memory::Attended(source) => {
+                let (context, weights) = source.attend(&hidden.unsqueeze(1));
                 (Some(context.squeeze_dim(1)), Some(weights))
             }
-            (Memory::Attended(_), None) => unreachable!("states are attended to by scores"),
         }
     }
 
-    /// One step of all layers.
+    /// Computes one step of all layers.
     ///
     /// # Shapes
     /// Embedded token [B, D]; `masks` of dropout for the inputs of the layers but the first, [B, N] each.
@@ -201,7 +198,7 @@ impl RecurrentDecoder {
         Step { hidden: input, context, readout, weights }
     }
 
-    /// What the softmax gets.
+    /// Returns the hidden states that the softmax gets.
     ///
     /// # Shapes
     /// Embedded token [.., D], context [.., E], state [.., N] → [.., W].
@@ -215,7 +212,7 @@ impl RecurrentDecoder {
         }
     }
 
-    /// All positions, one after the other.
+    /// Computes all positions, one after the other.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, W].
@@ -244,12 +241,12 @@ impl RecurrentDecoder {
         if !readouts.is_empty() {
             return Tensor::stack(&readouts, 1);
         }
-        // Of all positions at once where no step reads it.
+        // No step reads the readouts, so those of all positions are computed at once.
         let context = (!contexts.is_empty()).then(|| Tensor::stack(&contexts, 1));
         self.read_out(x, context.as_ref(), &Tensor::stack(&hidden, 1))
     }
 
-    /// All positions, layer by layer.
+    /// Computes all positions, layer by layer.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, W].
@@ -270,22 +267,21 @@ impl RecurrentDecoder {
             let output = layer.over(&hidden, state);
             hidden = if self.config.adds_input(index) { output + hidden } else { output };
         }
-        let context = match (memory, &self.scores) {
+        let context = match memory {
             _ if !self.config.reads_context() => None,
-            (Memory::Attended(source), Some(scores)) => {
-                let (context, weights) = scores.attend(&hidden, source);
+            Memory::Summary(summary) => Some(everywhere(summary)),
+            Memory::Attended(source) => {
+                let (context, weights) = source.attend(&hidden);
                 mode.record_attention(&weights.unsqueeze(1));
                 Some(context)
             }
-            (Memory::Summary(summary), _) => Some(everywhere(summary)),
-            (Memory::Attended(_), None) => None,
         };
         self.read_out(x, context.as_ref(), &hidden)
     }
 }
 
 impl DecoderPart for RecurrentDecoder {
-    /// Of bfloat16 inputs the recurrence is computed in float32.
+    /// The recurrence of bfloat16 inputs is computed in float32.
     ///
     /// # Panics
     /// If rows hold several sentences; see [`takes_packed_rows`](DecoderPart::takes_packed_rows).
@@ -308,7 +304,7 @@ impl DecoderPart for RecurrentDecoder {
         Box::new(Decoding { decoder: self, memory, carried: Carried { states, fed }, parameters, length: 0 })
     }
 
-    /// The alignments: [B, 1, T, S], one map.
+    /// The alignments are one map, [B, 1, T, S].
     fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
         DecoderMaps { own: Vec::new(), cross: recorded }
     }
@@ -317,7 +313,7 @@ impl DecoderPart for RecurrentDecoder {
 /// Decoding with the states of the layers.
 struct Decoding<'a> {
     decoder: &'a RecurrentDecoder,
-    memory: Memory,
+    memory: Memory<'a>,
     carried: Carried,
     parameters: Vec<[Tensor; 4]>,
     length: i64,

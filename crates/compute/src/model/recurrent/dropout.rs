@@ -30,7 +30,7 @@ impl SequenceDropout {
         }
     }
 
-    /// What a step at a time multiplies its input with; none where nothing is dropped.
+    /// Returns the mask by which a decoder that goes step by step multiplies its input; `None` if nothing is dropped.
     ///
     /// # Shapes
     /// Numbers like those of `x` [B, T, I] → [B, T, I], or [B, 1, I] for all steps.

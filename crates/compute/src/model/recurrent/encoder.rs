@@ -23,7 +23,7 @@ pub struct RecurrentEncoder {
 #[derive(Debug)]
 struct Layer {
     reading: ReadingLayer,
-    /// Of its input; that of the first layer is the embedded source's.
+    /// The dropout on its input; that of the first layer is the embedded source's.
     dropout: Option<SequenceDropout>,
     adds_input: bool,
 }
@@ -33,10 +33,7 @@ impl RecurrentEncoder {
         let recurrent = &config.recurrent;
         let layer = |index: usize| {
             let scope = scope.child(index);
-            let inputs = match index {
-                0 => config.d_model,
-                _ => recurrent.encoder_layer_width(index - 1),
-            };
+            let inputs = recurrent.encoder_layer_inputs(index, config.d_model);
             let dropout =
                 SequenceDropout::build(&scope.child("dropout"), config.dropout, recurrent.dropout_masks);
             Layer {
@@ -50,7 +47,7 @@ impl RecurrentEncoder {
 }
 
 impl EncoderPart for RecurrentEncoder {
-    /// Of bfloat16 inputs the recurrence is computed in float32.
+    /// The recurrence of bfloat16 inputs is computed in float32.
     ///
     /// # Panics
     /// If rows hold several sentences; see [`takes_packed_rows`](EncoderPart::takes_packed_rows).
@@ -76,8 +73,8 @@ impl EncoderPart for RecurrentEncoder {
 }
 
 impl Encoded {
-    /// The whole source in one vector for each sentence: the last state of the last layer, or the mean of the states of an
-    /// encoder that is not recurrent, in a kind that sums can be made in.
+    /// Returns the whole source in one vector for each sentence: the last state of the last layer, or the mean of the states
+    /// of an encoder that is not recurrent, in a kind that sums can be made in.
     ///
     /// # Shapes
     /// → [B, E].

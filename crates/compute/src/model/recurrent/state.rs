@@ -1,4 +1,4 @@
-//! What a layer of cells remembers from one step to the next.
+//! The state of a layer of cells, which it remembers from one step to the next.
 
 use super::Cell;
 use tch::{Device, Kind, Tensor};
@@ -6,23 +6,27 @@ use tch::{Device, Kind, Tensor};
 /// The state of a layer.
 #[derive(Debug)]
 pub struct State {
-    /// What the layer gives, [B, N].
+    /// The output of the layer, [B, N].
     pub hidden: Tensor,
     /// The memory of LSTM cells, [B, N].
     pub memory: Option<Tensor>,
 }
 
 impl State {
-    pub fn zeros(cell: Cell, rows: i64, hidden: i64, kind: Kind, device: Device) -> Self {
-        let zeros = || Tensor::zeros([rows, hidden], (kind, device));
+    /// The state before the first word: vectors of zeros of this shape.
+    pub fn zeros(cell: Cell, shape: &[i64], kind: Kind, device: Device) -> Self {
+        let zeros = || Tensor::zeros(shape, (kind, device));
         State { hidden: zeros(), memory: (cell == Cell::Lstm).then(zeros) }
     }
 
-    /// The same done to both vectors.
+    /// Applies `work` to both vectors.
     pub fn map(&self, work: impl Fn(&Tensor) -> Tensor) -> Self {
         State { hidden: work(&self.hidden), memory: self.memory.as_ref().map(work) }
     }
 
+    /// Joins the states of the directions side by side.
+    ///
+    /// # Shapes
     /// [directions, B, N] → [B, directions · N].
     pub fn unstacked(&self) -> Self {
         self.map(|x| Tensor::cat(&x.unbind(0), -1))

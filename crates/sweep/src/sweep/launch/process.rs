@@ -36,7 +36,7 @@ fn allowed_cores() -> Option<Vec<usize>> {
     }
 }
 
-/// What a trial gets when its driver dies. The threads of a killed process end one by one, and a child passes from each
+/// The signal that a trial gets when its driver dies. The threads of a killed process end one by one, and a child passes from each
 /// to the next: the kernel tells it as often. A second SIGTERM would end the trial before it has saved its state.
 const DEATH_NOTICE: libc::c_int = libc::SIGUSR2;
 

@@ -6,8 +6,8 @@ use crate::sweep::trial::Trial;
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
-/// What is charted, by tag, and what it is called. TensorBoard (2.21) shows the last chart with a band first: what tables
-/// show comes in their order, the rest behind it.
+/// Returns the tags and the names of the metrics that are charted. TensorBoard (2.21) shows the last chart with a band first:
+/// the metrics of tables come in their order, the others behind them.
 pub fn charted(metrics: &[Metric]) -> Vec<(String, String)> {
     let charted = on_sets(metrics, |metric| metric.charted).into_iter();
     let (usual, others): (Vec<_>, Vec<_>) = charted.partition(|(metric, set)| metric.usual.contains(set));
@@ -75,17 +75,7 @@ mod tests {
     use super::*;
     use crate::results::examples::with_chrf;
     use crate::results::metric::METRICS;
-    use crate::sweep::expand::{TrialPurpose, expand};
-    use crate::sweep::spec::SweepSpec;
-    use std::path::Path;
-
-    fn trials(sweep: &str) -> Vec<Trial> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.toml");
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
-        std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
-        expand(TrialPurpose::Train, &SweepSpec::load(&path).unwrap(), &[]).unwrap()
-    }
+    use crate::sweep::examples::of_demo;
 
     #[test]
     fn what_tables_show_is_shown_first_and_a_further_metric_behind_those_before_it() {
@@ -96,7 +86,7 @@ mod tests {
 
     #[test]
     fn each_group_has_its_charts_and_rows_without_one_are_in_all() {
-        let trials = trials(
+        let (_, trials) = of_demo(
             "seeds = [1, 2]\n[[row]]\nlabel = \"base\"\n\
              [[row]]\nlabel = \"h1\"\ngroup = \"A\"\nset = { \"model.heads\" = 1 }\n\
              [[row]]\nlabel = \"deep\"\ngroup = \"C (size)\"\nset = { \"model.layers\" = 3 }\n",
@@ -113,7 +103,8 @@ mod tests {
     #[test]
     fn with_one_seed_there_are_no_means_and_patterns_match_their_tags_alone() {
         let rows = "[[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"h1\"\nset = { \"model.heads\" = 1 }\n";
-        let one = trials(&format!("seeds = [1]\n{rows}"));
+        let of_seeds = |seeds: &str| of_demo(&format!("seeds = {seeds}\n{rows}")).1;
+        let one = of_seeds("[1]");
         let layout = layout(&METRICS, &one);
         let titles: Vec<&str> = layout.iter().map(|category| category.title.as_str()).collect();
         assert_eq!(titles, ["every row"]);
@@ -121,6 +112,6 @@ mod tests {
         let pattern = regex::Regex::new(pattern).unwrap();
         assert!(pattern.is_match("dev/perplexity"));
         assert!(!pattern.is_match(&tag(ALL, "dev/perplexity", "mean")));
-        assert!(!has_means(&one) && has_means(&trials(&format!("seeds = [1, 2]\n{rows}"))));
+        assert!(!has_means(&one) && has_means(&of_seeds("[1, 2]")));
     }
 }

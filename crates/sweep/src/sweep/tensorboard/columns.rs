@@ -82,17 +82,11 @@ mod tests {
     use super::*;
     use crate::results::examples::with_chrf;
     use crate::results::metric::METRICS;
+    use crate::sweep::examples::of_demo;
     use HParamValue::Number;
-    use std::path::Path;
 
     fn of(metrics: &[Metric], sweep: &str) -> ExperimentSummary {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.toml");
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
-        std::fs::write(&path, format!("base = {:?}\n{sweep}", base.display().to_string())).unwrap();
-        let spec = SweepSpec::load(&path).unwrap();
-        let trials =
-            crate::sweep::expand::expand(crate::sweep::expand::TrialPurpose::Train, &spec, &[]).unwrap();
+        let (spec, trials) = of_demo(sweep);
         summary(metrics, &spec, &trials)
     }
 

@@ -1,7 +1,7 @@
-//! What recurrent parts cost, by the configuration alone; terms and units as in [`crate::model::cost`].
+//! The cost of recurrent parts, by the configuration alone; terms and units are those of [`crate::model::cost`].
 //!
-//! Of rows that hold several sentences the formulas count the positions of the rows, not those of the rows of one sentence
-//! that a recurrent model makes of them.
+//! A recurrent model gives each sentence of a packed row a row of its own. The formulas count the positions of the packed
+//! rows.
 
 use super::{Alignment, Bridge, Readout, RecurrentConfig};
 use crate::model::ModelConfig;
@@ -17,16 +17,16 @@ fn cell_products(recurrent: &RecurrentConfig, inputs: i64) -> f64 {
 fn encoder_layers(config: &ModelConfig) -> impl Iterator<Item = (i64, f64)> + '_ {
     let recurrent = &config.recurrent;
     (0..recurrent.encoder_layers).map(move |index| {
-        let inputs = if index == 0 { config.d_model } else { recurrent.encoder_layer_width(index - 1) };
-        (inputs, if recurrent.reads_both_ways(index) { 2.0 } else { 1.0 })
+        let directions = if recurrent.reads_both_ways(index) { 2.0 } else { 1.0 };
+        (recurrent.encoder_layer_inputs(index, config.d_model), directions)
     })
 }
 
 /// Inputs of each layer of the decoder.
 fn decoder_layers(config: &ModelConfig) -> impl Iterator<Item = i64> + '_ {
-    let recurrent = &config.recurrent;
-    let first = config.d_model + recurrent.fed_width(config.d_model, config.encoder_width());
-    (0..recurrent.decoder_layers).map(move |index| if index == 0 { first } else { recurrent.hidden })
+    let (recurrent, states) = (&config.recurrent, config.encoder_width());
+    (0..recurrent.decoder_layers)
+        .map(move |index| recurrent.decoder_layer_inputs(index, config.d_model, states))
 }
 
 /// Trained numbers of a layer of cells in one direction.
@@ -58,9 +58,7 @@ pub fn decoder_parameters(config: &ModelConfig) -> i64 {
     };
     let bridge = match recurrent.bridge {
         Bridge::Zeros | Bridge::Copy => 0,
-        Bridge::Linear | Bridge::Tanh => {
-            (states + 1) * recurrent.decoder_layers as i64 * recurrent.cell.states() * hidden
-        }
+        Bridge::Linear | Bridge::Tanh => (states + 1) * recurrent.bridge_width(),
     };
     cells + attention + readout + bridge
 }
@@ -97,9 +95,7 @@ pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
     };
     let bridge = match recurrent.bridge {
         Bridge::Zeros | Bridge::Copy => 0.0,
-        Bridge::Linear | Bridge::Tanh => {
-            2.0 * states * hidden * (recurrent.decoder_layers as i64 * recurrent.cell.states()) as f64
-        }
+        Bridge::Linear | Bridge::Tanh => 2.0 * states * recurrent.bridge_width() as f64,
     };
     ForwardFlops {
         recurrent: targets * cells,
@@ -211,8 +207,8 @@ mod tests {
         assert_eq!(encoder_forward(&both, &SHAPE).recurrent, 2.0 * 14.0 * 12.0 * square);
     }
 
-    /// What is kept for every pair of words is one number with products, and as many more as attention is wide with
-    /// additive scores, whether or not steps feed each other.
+    /// For every pair of words, one number is kept with scores that are products; additive scores keep as many more as
+    /// attention is wide. It makes no difference whether steps feed each other.
     #[test]
     fn additive_attention_keeps_its_width_for_each_pair_of_words() {
         let kept = |attention, width, input_feeding, target| {

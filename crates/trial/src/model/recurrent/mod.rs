@@ -201,6 +201,14 @@ impl RecurrentConfig {
         }
     }
 
+    /// Width of the input of the encoder's layer `index`, from 0, with embedded tokens `d_model` wide: I.
+    pub fn encoder_layer_inputs(&self, index: usize, d_model: i64) -> i64 {
+        match index.checked_sub(1) {
+            None => d_model,
+            Some(below) => self.encoder_layer_width(below),
+        }
+    }
+
     /// Width of the output of the encoder's layer `index`, from 0.
     pub fn encoder_layer_width(&self, index: usize) -> i64 {
         if self.reads_both_ways(index) { 2 * self.hidden } else { self.hidden }
@@ -230,17 +238,27 @@ impl RecurrentConfig {
             || (attends && self.attend == Attend::BeforeStep)
     }
 
-    /// Width of what is fed to the first layer beside the embedded token, whose width is `d_model`; `states` is that of the
-    /// encoder's states.
-    pub fn fed_width(&self, d_model: i64, states: i64) -> i64 {
-        match self.input_feeding {
+    /// Width of the input of the decoder's layer `index`, from 0: I. Embedded tokens are `d_model` wide, and the encoder's
+    /// states `states`.
+    pub fn decoder_layer_inputs(&self, index: usize, d_model: i64, states: i64) -> i64 {
+        if index > 0 {
+            return self.hidden;
+        }
+        let fed = match self.input_feeding {
             InputFeeding::None => 0,
             InputFeeding::Context => states,
             InputFeeding::Readout => self.readout_width(d_model, states),
-        }
+        };
+        d_model + fed
     }
 
-    /// Width of a recurrent decoder's hidden states: W. Arguments as those of [`fed_width`](Self::fed_width).
+    /// Width of the first states of all layers of the decoder together, which a trained bridge makes at once.
+    pub fn bridge_width(&self) -> i64 {
+        self.decoder_layers as i64 * self.cell.states() * self.hidden
+    }
+
+    /// Width of a recurrent decoder's hidden states: W. The arguments are those of
+    /// [`decoder_layer_inputs`](Self::decoder_layer_inputs).
     pub fn readout_width(&self, d_model: i64, states: i64) -> i64 {
         match self.readout {
             Readout::Attentional => d_model,

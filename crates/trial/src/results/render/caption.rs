@@ -1,17 +1,14 @@
-//! Captions that say what a table shows.
+//! Captions of tables for LaTeX.
 
 use super::super::pivot::PivotTable;
 use super::super::table::{Column, ResultTable};
 use super::super::table_layout::Form;
+use super::super::varied::VariedSetting;
 
 /// The caption of a table of rows: the scores, what sets the rows apart, the seeds and the data.
 pub fn of_rows(table: &ResultTable) -> String {
-    let settings: Vec<String> = table
-        .settings
-        .iter()
-        .filter(|setting| setting.is_column)
-        .map(|setting| setting.name.replace(['_', '.'], " "))
-        .collect();
+    let settings: Vec<String> =
+        table.settings.iter().filter(|setting| setting.is_column).map(VariedSetting::words).collect();
     let what = match (table.form, settings.as_slice()) {
         (Form::Table3, _) => {
             "Variations on the Transformer, in the layout of Vaswani et al. (2017), Table 3".to_string()
@@ -19,11 +16,7 @@ pub fn of_rows(table: &ResultTable) -> String {
         (_, []) => format!("{} of {} rows", scores(table), table.rows.len()),
         (_, settings) => format!("{} by {}", scores(table), listed(settings)),
     };
-    let most = table.rows.iter().map(|row| row.finished).max().unwrap_or(0);
-    let seeds = match most {
-        0 | 1 => String::new(),
-        most => format!(" Mean and sample standard deviation over {most} seeds."),
-    };
+    let seeds = over_seeds(table.rows.iter().map(|row| row.finished));
     let recipes: Vec<String> = table.data.iter().map(|data| data.recipe.clone()).collect();
     let data = if recipes.is_empty() { String::new() } else { format!(", on {}", listed(&recipes)) };
     format!("{what} (sweep {}{data}).{seeds}", table.sweep)
@@ -31,16 +24,22 @@ pub fn of_rows(table: &ResultTable) -> String {
 
 /// The caption of the first table of two settings.
 pub fn of_pivot(table: &PivotTable) -> String {
-    let title = table.sheets().into_iter().next().map_or(String::new(), |sheet| sheet.title);
+    let title = table.panels.first().map_or(String::new(), |panel| table.title(panel));
     let name = table.metric.name.as_str();
     let score = title_of(&table.metric).unwrap_or_else(|| name.replace(['_', '/'], " "));
-    let text = capital(&title.replacen(name, &score, 1).replace(['_'], " "));
-    let most = table.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.cells).flatten();
-    let seeds = match most.map(|cell| cell.finished).max() {
+    let text = capital(&title.replacen(name, &score, 1).replace('_', " "));
+    let cells = table.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.cells).flatten();
+    let seeds = over_seeds(cells.map(|cell| cell.finished));
+    format!("{text} (sweep {}).{seeds}", table.sweep)
+}
+
+/// Returns the sentence about seeds, where `finished` has the number of finished trials of each row; none where no row has
+/// several.
+fn over_seeds(finished: impl Iterator<Item = usize>) -> String {
+    match finished.max() {
         None | Some(0 | 1) => String::new(),
         Some(most) => format!(" Mean and sample standard deviation over {most} seeds."),
-    };
-    format!("{text} (sweep {}).{seeds}", table.sweep)
+    }
 }
 
 /// The scores of the table: `Dev perplexity, dev BLEU and test BLEU`.

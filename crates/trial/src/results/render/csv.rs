@@ -17,7 +17,7 @@ const COMPARISON: [&str; 6] =
 /// A line a row. The columns of a test are there if some row was tested.
 pub fn rows(table: &ResultTable) -> Result<String> {
     let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
-    // The columns of Table 3 have some of them.
+    // Some settings are among the columns of Table 3.
     let of_form = |key: &str| table.form == Form::Table3 && HEADINGS.iter().any(|heading| heading.key == key);
     let settings: Vec<&str> =
         table.settings.iter().map(|setting| setting.key.as_str()).filter(|key| !of_form(key)).collect();
@@ -53,19 +53,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
         ];
         record.extend(settings.iter().map(|key| setting(row.layout.settings.get(*key))));
         if table.form == Form::Table3 {
-            let all = &row.layout.hyperparameters;
-            let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
-            record.extend([
-                size(all.layers.map(|layers| layers as i64)),
-                all.d_model.to_string(),
-                size(all.d_ff),
-                size(all.heads),
-                size(all.d_k),
-                size(all.d_v),
-                all.dropout.to_string(),
-                all.label_smoothing.to_string(),
-                all.steps.to_string(),
-            ]);
+            record.extend(row.layout.hyperparameters.numbers());
         }
         for ((column, tested), cell) in table.columns.iter().zip(&tested).zip(&row.cells) {
             let summary = cell.summary.as_ref();

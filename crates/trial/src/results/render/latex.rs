@@ -15,7 +15,7 @@ const MOST_ROWS: usize = 40;
 /// Characters of a column that may be broken: longer texts are.
 const WIDEST: usize = 30;
 
-/// What a document's tables are called: the caption of the first, and what its label is made of.
+/// The names of a document's tables: the caption of the first, and the word that its label is made of.
 pub struct Names<'a> {
     pub caption: &'a str,
     /// The name of the sweep: `tab:NAME`, and `tab:NAME-2` and so on for the tables after the first.

@@ -132,7 +132,7 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    /// What labels in LaTeX are made of.
+    /// Returns the word that labels in LaTeX are made of.
     fn label(&self) -> String {
         match self {
             Tabulated::Rows(table) => table.sweep.clone(),

@@ -251,7 +251,7 @@ pub fn named(name: &str, text: &str, screen: Screen) -> String {
         .collect()
 }
 
-/// What becomes of a word that is longer than a line.
+/// The treatment of a word that is longer than a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LongWord {
     /// It stands in a longer line: names, numbers and checksums are read as a whole.

@@ -1,12 +1,13 @@
-//! What tables of texts are made of, and the texts of numbers and marks.
+//! The parts of tables of texts, and the texts of numbers and marks.
 
 use super::super::table::Cell;
 
-/// What a cell without a value shows.
+/// The text of a cell without a value.
 pub const EMPTY: &str = "–";
-/// Differs from the base row; see [`significant`](super::super::comparison::Comparison::significant).
+/// The mark of a value that differs from the base row's; see [`significant`](super::super::comparison::Comparison::significant).
 pub const SIGNIFICANT: &str = "*";
-/// See [`significant_over_sentences_alone`](super::super::comparison::Comparison::significant_over_sentences_alone).
+/// The mark of a value that differs over sentences alone; see
+/// [`significant_over_sentences_alone`](super::super::comparison::Comparison::significant_over_sentences_alone).
 pub const OVER_SENTENCES: &str = "†";
 
 /// A table of texts.
@@ -14,7 +15,7 @@ pub const OVER_SENTENCES: &str = "†";
 pub struct Sheet {
     pub title: String,
     pub headings: Vec<Heading>,
-    /// So many of the first columns tell the lines apart. They are repeated where a table is broken by columns.
+    /// Number of first columns that tell the lines apart. They are repeated where a table is broken by columns.
     pub keys: usize,
     pub lines: Vec<Line>,
 }
@@ -23,7 +24,7 @@ pub struct Sheet {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heading {
     pub text: String,
-    /// In LaTeX, where it is not `text`.
+    /// The heading in LaTeX, where it is not `text`.
     pub latex: Option<LatexHeading>,
     /// The column holds numbers.
     pub numeric: bool,
@@ -31,7 +32,7 @@ pub struct Heading {
     pub wraps: bool,
 }
 
-/// What a heading is in LaTeX.
+/// A heading in LaTeX.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LatexHeading {
     /// LaTeX itself: `$d_k$`.
@@ -46,7 +47,7 @@ pub struct Line {
     /// A group begins here.
     pub rule: bool,
     pub cells: Vec<Text>,
-    /// A text that stands across so many empty cells, from the first of them on.
+    /// A text across empty cells: the first of them, their number, and the text.
     pub across: Option<(usize, usize, String)>,
 }
 

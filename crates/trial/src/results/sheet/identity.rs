@@ -3,12 +3,13 @@
 use super::super::table::{ResultTable, Row};
 use super::super::varied::{self, RowSettings, VariedSetting};
 use super::cells::{EMPTY, Heading, LatexHeading, Text};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What a row is known by.
+/// The label and the settings by which a row is known.
 #[derive(Debug, Clone, Copy)]
 pub struct RowNames<'a> {
-    /// All of it: the name of its directory.
+    /// The whole label: the name of its directory.
     pub label: &'a str,
     /// The part of the label that is no setting.
     pub name: Option<&'a str>,
@@ -21,7 +22,7 @@ pub struct Identity<'a> {
     settings: Vec<&'a VariedSetting>,
 }
 
-/// What a column called "row" shows.
+/// The content of a column called "row".
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RowColumn {
     /// Nothing: settings tell all rows apart.
@@ -57,12 +58,7 @@ impl<'a> Identity<'a> {
 
     pub fn headings(&self) -> impl Iterator<Item = Heading> {
         let row = (self.row != RowColumn::Absent).then(|| Heading::words("row"));
-        let settings = self.settings.iter().map(|setting| Heading {
-            numeric: setting.numeric,
-            latex: Some(LatexHeading::Words(setting.name.replace(['_', '.'], " "))),
-            ..Heading::words(&setting.name)
-        });
-        row.into_iter().chain(settings)
+        row.into_iter().chain(self.settings.iter().map(|setting| setting_heading(setting)))
     }
 
     pub fn cells(&self, row: &RowNames) -> impl Iterator<Item = Text> {
@@ -71,10 +67,7 @@ impl<'a> Identity<'a> {
             RowColumn::Name => Some(row.name.unwrap_or_default().to_string()),
             RowColumn::Label => Some(row.label.to_string()),
         };
-        let value = |setting: &&VariedSetting| match row.settings.get(&setting.key) {
-            None => EMPTY.to_string(),
-            value => varied::text(value),
-        };
+        let value = |setting: &&VariedSetting| setting_text(row.settings.get(&setting.key));
         name.into_iter().chain(self.settings.iter().map(value)).map(Text::plain)
     }
 
@@ -84,7 +77,21 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// What a row of a table is known by.
+/// Returns the heading of the column that shows a setting.
+pub fn setting_heading(setting: &VariedSetting) -> Heading {
+    Heading {
+        numeric: setting.numeric,
+        latex: Some(LatexHeading::Words(setting.words())),
+        ..Heading::words(&setting.name)
+    }
+}
+
+/// Returns the text of a cell that shows a setting's value.
+pub fn setting_text(value: Option<&Value>) -> String {
+    value.map_or(EMPTY.to_string(), |value| varied::text(Some(value)))
+}
+
+/// Returns the label and the settings by which a row of a table is known.
 pub fn names(row: &Row) -> RowNames<'_> {
     RowNames { label: &row.layout.label, name: row.layout.name.as_deref(), settings: &row.layout.settings }
 }

@@ -1,4 +1,4 @@
-//! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: what is shown, not how.
+//! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: it says what is shown, not how.
 
 mod cells;
 mod details;
@@ -8,6 +8,6 @@ mod rows;
 
 pub use cells::{EMPTY, Heading, LatexHeading, Line, Note, Sheet, Text, p_value, signed};
 pub use details::details;
-pub use identity::{Identity, RowNames};
+pub use identity::{Identity, RowNames, setting_heading, setting_text};
 pub use notes::{notes, provenance, signatures, significance, signs};
-pub use rows::{changes, count, list, table3, value};
+pub use rows::{changes, list, table3, value_and_count};

@@ -1,4 +1,4 @@
-//! What stands below the tables.
+//! The notes below the tables.
 
 use super::super::comparison::{LEVEL, Significance};
 use super::super::metric::TEST_ATAT;
@@ -9,7 +9,7 @@ use super::cells::{Note, OVER_SENTENCES, SIGNIFICANT};
 use super::rows::in_every_row;
 use crate::telemetry::format::thousands;
 
-/// What stands below the tables in this form.
+/// Returns the notes below the tables in this form.
 pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     let mut notes: Vec<Note> = table.selection.iter().map(Note::text).collect();
     notes.extend(signs(table));
@@ -37,21 +37,21 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     notes
 }
 
-/// What the signs in the cells mean, but for those of tests.
+/// Returns the meaning of the signs in the cells, except for those of tests.
 pub fn signs(table: &ResultTable) -> Option<Note> {
-    if table.rows.iter().any(|row| row.finished > 1) {
+    let spread = table.rows.iter().any(|row| row.finished > 1).then(|| {
         let counts: Vec<usize> = table.rows.iter().map(|row| row.finished).collect();
         let equal = counts.iter().all(|&count| Some(&count) == counts.first());
         let n = if equal { counts[0].to_string() } else { "n".to_string() };
-        return Some(Note::text(format!(
-            "±: sample standard deviation over {n} seeds. Bold: the best of a column."
-        )));
-    }
+        format!("±: sample standard deviation over {n} seeds.")
+    });
     let marked = table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.best));
-    marked.then(|| Note::text("Bold: the best of a column."))
+    let best = marked.then(|| "Bold: the best of a column.".to_string());
+    let signs: Vec<String> = spread.into_iter().chain(best).collect();
+    (!signs.is_empty()).then(|| Note::text(signs.join(" ")))
 }
 
-/// How the BLEU of the rows of these tables was computed: one signature, or several with the rows of each.
+/// Returns how the BLEU of the rows of these tables was computed: one signature, or several with the rows of each.
 pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
     let mut found: Vec<(&String, Vec<&str>)> = Vec::new();
     for row in tables.iter().flat_map(|table| &table.rows) {
@@ -74,7 +74,7 @@ pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
     notes
 }
 
-/// How rows were compared with the base row, and where they were not.
+/// Returns how rows were compared with the base row, and why some were not.
 pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note> {
     let mut notes = Vec::new();
     let Significance { randomization_trials, bootstrap_resamples, resampling_seed, .. } = significance;
@@ -98,7 +98,7 @@ pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note
     notes
 }
 
-/// The test over seeds, and the rows that have another one or none.
+/// Names the test over seeds, and the rows that have another one or none.
 fn seed_tests(significance: &Significance) -> String {
     let mut text = "Welch's t-test".to_string();
     if !significance.paired.is_empty() {
@@ -117,7 +117,7 @@ fn seed_tests(significance: &Significance) -> String {
     text
 }
 
-/// Data, code, and what to know of values and trials.
+/// Returns the data, the code, and further notes about values and trials.
 pub fn provenance(table: &ResultTable) -> Vec<Note> {
     let mut notes = Vec::new();
     for data in &table.data {

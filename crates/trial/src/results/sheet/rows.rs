@@ -40,7 +40,7 @@ pub fn list(table: &ResultTable) -> Sheet {
     sheet
 }
 
-/// What all rows have in common and no column shows, in words.
+/// Returns, in words, the values that all rows have in common and no column shows.
 pub fn in_every_row(table: &ResultTable, form: Form) -> Vec<String> {
     let shared = shared_keys(table);
     let shown = |key: &str| form == Form::Table3 && is_of_table3(key);
@@ -62,8 +62,8 @@ fn shared_keys(table: &ResultTable) -> Vec<&str> {
     changes.into_iter().map(|(key, _)| key.as_str()).collect()
 }
 
-/// The counts that all rows share, although no sweep asks for their columns, with the text of their value: they are told
-/// below the list instead, which leaves room for what differs.
+/// Returns the columns of counts that all rows share, unless the sweep asks for them, each with the text of its value. A
+/// note below the list states them instead, which leaves room for what differs.
 fn constants(table: &ResultTable) -> Vec<(usize, String)> {
     let shared = |(at, column): (usize, &Column)| {
         let is_count = column.metric.is_none() && !column.stated && !column.published;
@@ -163,15 +163,16 @@ fn letter(row: &Row) -> String {
     row.layout.group.as_ref().map_or(String::new(), |group| format!("({group})"))
 }
 
-/// Trials that finished, and of how many, if not all did.
-pub fn count(row: &Row) -> String {
+/// Returns the number of trials that finished, with that of all trials if others did not.
+fn count(row: &Row) -> String {
     match row.finished == row.layout.seeds.len() {
         true => row.finished.to_string(),
         false => format!("{}/{}", row.finished, row.layout.seeds.len()),
     }
 }
 
-/// Whether a key has a column of Table 3, or moves with one: a width of heads stated or following from d_model.
+/// Returns whether a key has a column of Table 3, or its values belong to one: the widths of heads do, which are stated or
+/// follow from d_model.
 fn is_of_table3(key: &str) -> bool {
     HEADINGS.iter().any(|heading| heading.key == key) || matches!(key, "model.d_k" | "model.d_v")
 }
@@ -192,10 +193,20 @@ fn values(table: &ResultTable, row: &Row) -> Vec<Text> {
     table.columns.iter().zip(&row.cells).map(|(column, cell)| value(column, cell, row.finished)).collect()
 }
 
-/// Mean, spread, and the mark of significance.
-pub fn value(column: &Column, cell: &Cell, finished: usize) -> Text {
+/// Returns mean, spread, and the mark of significance.
+fn value(column: &Column, cell: &Cell, finished: usize) -> Text {
     let Some(summary) = &cell.summary else { return Text::plain(EMPTY) };
     Text { text: rounded(column, summary, finished) + mark(cell), bold: cell.best }
+}
+
+/// Returns mean, spread, the mark of significance, and the counts of trials unless all of them finished: for tables
+/// without a column of counts.
+pub fn value_and_count(column: &Column, cell: &Cell, finished: usize, wanted: usize) -> Text {
+    let mut text = value(column, cell, finished);
+    if finished != wanted {
+        text.text += &format!(" ({finished}/{wanted})");
+    }
+    text
 }
 
 /// Mean ± deviation with the digits that the column is read at.
