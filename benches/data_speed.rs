@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
         let batching = Batching { tokens, packed_length: experiment.training.packed_length };
         let before = peak_memory();
         let begun = Instant::now();
-        let source = Pairs { store: &store, seed: experiment.training.seed, batching };
+        let source = Pairs { store: &store, seed: experiment.training.seed, batching, prefix: None };
         let batches = source.epoch(0);
         let order = begun.elapsed().as_secs_f64();
         let shapes = batches.iter().map(|pairs| source.shape(pairs));

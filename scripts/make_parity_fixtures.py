@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/parity/model/*.json: what Python torch computes for each variant of the model, in float64.
 
-    pip install torch==2.11.0 numpy
-    python3 scripts/make_parity_fixtures.py
+    pip install torch==2.11.0 numpy transformers==5.23.0
+    python3 scripts/make_parity_fixtures.py [CASE…]
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
-parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`; gradients come from torch's autograd, updates
-from `torch.optim.Adam` under `LambdaLR`.
+parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, or Hugging Face's by `torch_gpt.py` where a
+case says so; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -22,6 +22,7 @@ absolute values, first numbers, and projection: the sum of its products with
 import json
 import math
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ import torch
 
 import torch_convolutional
 import torch_recurrent
+from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
 FOLDER = Path(__file__).parent.parent / "tests/fixtures/parity/model"
@@ -90,11 +92,9 @@ def make(changes, build=Transformer, settings=MODEL):
             parameter.copy_(start(path, parameter.shape))
     source, shifted, target = collate(PAIRS)
     tokens = int((target != PAD).sum())
-    encoded, mask = model.encode(source)
-    outputs = {
-        "encoder": summary(encoded[source != PAD]),
-        "logits": summary(model(source, shifted)[target != PAD]),
-    }
+    outputs = {"logits": summary(model(source, shifted)[target != PAD])}
+    if model.reads:
+        outputs["encoder"] = summary(model.encode(source)[0][source != PAD])
     evaluation_loss = (cross_entropy(model(source, shifted), target, 0.0) / tokens).item()
     # ablate's updates have two micro-batches. Only batch normalisation makes a difference between them and one.
     parts = [PAIRS[:2], PAIRS[2:]] if model_config["norm_kind"] == "batch" else [PAIRS]
@@ -133,7 +133,8 @@ def make(changes, build=Transformer, settings=MODEL):
             first_statistics = {path: summary(buffer) for path, buffer in model.buffer_paths()}
     of_batch_norm = {"evaluation_loss": evaluation_loss, "first_statistics": first_statistics}
     return {
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        | model.versions,
         "vocabulary": VOCABULARY,
         "pairs": PAIRS,
         "model": torch_recurrent.without_absent(model_config),
@@ -151,11 +152,14 @@ def main():
     torch.use_deterministic_algorithms(True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     recurrent = (torch_recurrent.Model, torch_recurrent.MODEL)
-    cases = [(name, changes, (Transformer, MODEL)) for name, changes in CASES.items()]
+    peer = lambda changes: Gpt if changes.get("peer") == "gpt" else Transformer  # noqa: E731
+    cases = [(name, changes, (peer(changes), MODEL)) for name, changes in CASES.items()]
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
     convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
     cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
     for name, changes, (build, settings) in cases:
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         # One line a tensor, so that a diff shows which one moved.
         text = json.dumps(make(changes, build, settings), separators=(",", ":")).replace('},"', '},\n"')
         (FOLDER / f"{name}.json").write_text(text + "\n")

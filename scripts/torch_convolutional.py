@@ -31,7 +31,7 @@ CONVOLUTIONAL = {
     "scale_encoder_gradients": True,
 }
 
-MODEL = torch_recurrent.MODEL | {"position": "learned", "embedding_deviation": None, "convolutional": CONVOLUTIONAL}
+MODEL = torch_recurrent.MODEL | {"position": "learned", "convolutional": CONVOLUTIONAL}
 
 
 def both(position="learned", tying="all", softmax_bias=False, **convolutional):
@@ -47,7 +47,6 @@ def half(part, other="self_attention", **settings):
 
 # What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
-    "embedding_deviation": {"embedding_deviation": 0.1, "position": "learned"},
     "convolutional": both(),
     "convolutional_plain": both(weight_normalisation=False, scale_encoder_gradients=False, tying="none", softmax_bias=True),
     "convolutional_shared": both(
@@ -245,8 +244,6 @@ class Model(torch_recurrent.Model):
 
     def __init__(self, model, vocabulary, longest=1024):
         super().__init__(model, vocabulary, longest)
-        if model["embedding_deviation"] is not None:
-            self.scale = 1.0
         if model["encoder"] == "convolutional":
             self.encoder = Encoder(model)
         if model["decoder"] == "convolutional":

@@ -51,6 +51,11 @@ def both(tying="all", softmax_bias=False, **recurrent):
     return BOTH | {"tying": tying, "softmax_bias": softmax_bias, "recurrent": RECURRENT | recurrent}
 
 
+def alone(**changes):
+    """A language model: a decoder without an encoder."""
+    return both(**{"attention": "none", "input_feeding": "none"} | changes) | {"encoder": "none"}
+
+
 # What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
     "softmax_bias": {"softmax_bias": True},
@@ -89,6 +94,8 @@ CASES = {
         "norm": "pre",
         "recurrent": RECURRENT | {"attention": "none", "input_feeding": "none", "bridge": "linear", "cell": "lstm"},
     },
+    "recurrent_alone": alone(cell="lstm", readout="state", tying="none"),
+    "recurrent_alone_fed": alone(input_feeding="readout", softmax_bias=True),
     "recurrent_masks": both(dropout_masks="per_sequence"),
 }
 
@@ -247,14 +254,15 @@ class Model(Transformer):
 
     def __init__(self, model, vocabulary, longest=1024):
         super().__init__(model, vocabulary, longest)
-        states = width = model["d_model"]
+        width = model["d_model"]
+        states = width if self.reads else 0
         if model["encoder"] == "recurrent":
             self.source_position, self.encoder = nn.Identity(), Encoder(model)
             states = self.encoder.width
         if model["decoder"] == "recurrent":
             self.target_position, self.decoder = nn.Identity(), Decoder(model, states)
             width = self.decoder.width
-        elif states != width:
+        elif self.reads and states != width:
             self.encoder_output = nn.Linear(states, width)
         rows = self.embedding[self.of["softmax"]].num_embeddings
         if model["tying"] == "none":
@@ -280,10 +288,12 @@ class Model(Transformer):
             encoded = self.encoder_output(encoded)
         return encoded, mask
 
-    def decode(self, target, encoded, mask):
+    def decode(self, target, encoded=None, mask=None):
         if self.model["decoder"] == "self_attention":
             return super().decode(target, encoded, mask)
         x = self.embed("target", target, self.target_position)
+        if not self.reads:
+            return self.decoder(x, x[:, :0, :0], None, x[:, 0, :0], None)
         return self.decoder(x, encoded, mask[:, 0, 0, :], self.summary, self.last)
 
     def logits(self, hidden):

@@ -17,6 +17,7 @@ PAD, BOS, EOS = 0, 1, 2
 
 # The keys of `[model]`, with small values. None is "absent".
 MODEL = {
+    "encoder": "self_attention",
     "layers": 1,
     "d_model": 8,
     "d_ff": 16,
@@ -38,6 +39,7 @@ MODEL = {
     "attention_biases": True,
     "embedding_rows": None,
     "embedding_multiple": None,
+    "embedding_scale": True,
     "attention": None,
 }
 
@@ -169,6 +171,29 @@ CASES = {
         },
     },
     "t5_no_projections": {"position": "t5", "attention": {"projections": "none"}, "norm": "pre"},
+    "decoder_only": {"encoder": "none", "layers": 2},
+    "decoder_only_untied": {"encoder": "none", "tying": "none", "norm": "pre", "position": "learned", "layers": 2},
+    "decoder_only_local": {
+        "encoder": "none",
+        "position": "rotary",
+        "norm_kind": "rms",
+        "attention": {"span": {"local": 3}, "score": "multiplicative"},
+    },
+    "decoder_only_t5": {"encoder": "none", "position": "t5", "activation": "swiglu", "norm": "pre", "layers": 2},
+    # By Hugging Face's model (torch_gpt.py), whose feed-forward layers are four times as wide as d_model.
+    "gpt": {"peer": "gpt", "encoder": "none", "position": "learned", "d_ff": 32, "layers": 2},
+    "gpt_exact": {
+        "peer": "gpt",
+        "encoder": "none",
+        "position": "learned",
+        "activation": "gelu_tanh",
+        "embedding_scale": False,
+        "d_ff": 32,
+        "layers": 2,
+    },
+    "gelu_tanh": {"activation": "gelu_tanh"},
+    "unscaled": {"embedding_scale": False},
+    "gpt_untied": {"peer": "gpt", "encoder": "none", "position": "learned", "d_ff": 32, "tying": "none", "heads": 4},
 }
 
 
@@ -425,7 +450,12 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Linear, activation, Linear; with a gate (Shazeer 2020), the product of two maps, 2/3 as wide, before the last."""
 
-    PLAIN = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
+    PLAIN = {
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+        "swish": F.silu,
+    }
     GATED = {
         "glu": lambda gate, up: F.glu(torch.cat([up, gate], dim=-1)),
         "swiglu": lambda gate, up: F.silu(gate) * up,
@@ -453,13 +483,13 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """An encoder layer; with `decoder`, one that attends to the encoder as well."""
+    """An encoder layer; with `decoder`, one that attends to the encoder as well, if there is one."""
 
     def __init__(self, model, decoder, number):
         super().__init__()
         path = f"{'decoder' if decoder else 'encoder'}.{number}.self_attention"
         self.self_attention = Attention(model, causal=decoder, path=path)
-        if decoder:
+        if decoder and model.get("encoder") != "none":
             self.cross_attention = Attention(model, own=False)
         self.feed_forward = FeedForward(model) if model["feed_forward"] else None
         self.dropout = nn.Dropout(model["dropout"])
@@ -502,20 +532,27 @@ class Stack(nn.Module):
 
 
 class Transformer(nn.Module):
+    # Of packages other than torch that compute.
+    versions = {}
+
     def __init__(self, model, vocabulary, longest=1024):
         super().__init__()
         multiple, d_model = model.get("embedding_multiple") or 1, model["d_model"]
         rows = model.get("embedding_rows") or -(-vocabulary // multiple) * multiple
         own = {"all": ["shared"], "decoder": ["source", "target"], "none": ["source", "target", "softmax"]}
-        names = own[model["tying"]]
+        alone = {"all": ["target"], "decoder": ["target"], "none": ["target", "softmax"]}
+        self.reads = model.get("encoder") != "none"
+        names = (own if self.reads else alone)[model["tying"]]
         self.embedding = nn.ModuleDict({name: nn.Embedding(rows, d_model) for name in names})
         self.of = {use: use if use in names else names[-1] for use in ("source", "target", "softmax")}
-        self.source_position = Positions(model, longest)
+        if self.reads:
+            self.source_position = Positions(model, longest)
         self.target_position = Positions(model, longest)
         self.dropout = nn.Dropout(model["dropout"])
-        self.encoder = Stack(model, decoder=False)
+        if self.reads:
+            self.encoder = Stack(model, decoder=False)
         self.decoder = Stack(model, decoder=True)
-        self.scale = math.sqrt(d_model)
+        self.scale = math.sqrt(d_model) if model["embedding_scale"] else 1.0
 
     def embed(self, use, ids, positions):
         return self.dropout(positions(self.embedding[self.of[use]](ids) * self.scale))
@@ -527,8 +564,8 @@ class Transformer(nn.Module):
             module.real = source != PAD
         return self.encoder(self.embed("source", source, self.source_position), mask=mask), mask
 
-    def decode(self, target, encoded, mask):
-        """Ids shifted right [B, T] → [B, T, D]."""
+    def decode(self, target, encoded=None, mask=None):
+        """Ids shifted right [B, T], and what the encoder has made of the source, if there is one → [B, T, D]."""
         x = self.embed("target", target, self.target_position)
         for module in self.decoder.batch_norms():
             module.real = target != PAD
@@ -538,7 +575,7 @@ class Transformer(nn.Module):
         return F.linear(hidden, self.embedding[self.of["softmax"]].weight)
 
     def forward(self, source, target):
-        return self.logits(self.decode(target, *self.encode(source)))
+        return self.logits(self.decode(target, *(self.encode(source) if self.reads else ())))
 
     def end_update(self):
         for module in self.modules():

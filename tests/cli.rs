@@ -290,6 +290,7 @@ fn every_command_explains_itself() {
         "sweep",
         "score",
         "translate",
+        "generate",
         "export",
         "table",
         "compare",

@@ -188,6 +188,18 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
     }
 }
 
+/// Updates of four micro-batches of blocks, of which each rank does two.
+#[test]
+fn several_ranks_train_a_language_model_as_one_process_does() {
+    let sets = ["training.precision=float64"];
+    let (one, several) = (Workshop::of_language_model(), Workshop::of_language_model());
+    let alone = train(&one, &sets).spawn().unwrap();
+    let outcomes = Ranks::start(&several, 2, &sets).expect(0);
+    Outcome(alone.wait_with_output().unwrap()).expect(0);
+    assert_same_curves(&one, &several, TOLERANCE_FLOAT64);
+    assert!(outcomes[0].out().contains("bits per character") && outcomes[1].out().is_empty());
+}
+
 #[test]
 fn a_killed_rank_ends_all_and_all_go_on_from_the_last_checkpoint() {
     let (whole, resumed) = (Workshop::new(), Workshop::new());

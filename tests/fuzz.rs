@@ -9,6 +9,7 @@
 mod common;
 
 use ablate::config::load_experiment;
+use ablate::data::Pieces;
 use ablate::data::recipe::{Side, TextFormat};
 use ablate::data::sentences::TextReader;
 use ablate::data::store::{Store, StoreWriter};
@@ -267,7 +268,7 @@ fn tokenizer() {
     let read = |path: &Path| {
         let bytes = std::fs::read(path).unwrap();
         let Ok(json) = String::from_utf8(bytes) else { return Err(Error::user("not UTF-8")) };
-        let tokenizer = Tokenizer::from_json(&json)?;
+        let tokenizer = Tokenizer::from_json(Pieces::Bpe, &json)?;
         let line = "the Katze\0 saß";
         assert_eq!(tokenizer.decode(&tokenizer.encode(line, &mut EncodeCache::default())), line);
         Ok(())

@@ -13,7 +13,7 @@
 mod common;
 
 use ablate::config::RESULT_VERSION;
-use ablate::data::batch::{Batching, epoch_batches};
+use ablate::data::batch::{Batching, block_batches, epoch_batches};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
@@ -22,8 +22,7 @@ use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
 use ablate::model::{
-    ConvolutionalConfig, EncoderDecoder, Initialisation, ModelConfig, Network, Norm, Position,
-    RecurrentConfig, Tying,
+    self, ConvolutionalConfig, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
 };
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
@@ -175,6 +174,13 @@ fn orders_of_batches() {
             cases.insert(format!("{name}, seed {seed}, epoch {epoch}"), value);
         }
     }
+    for (seed, epoch) in [(1, 0), (1, 1), (2, 0)] {
+        let batches = block_batches(&small, seed, epoch, 60);
+        let bytes: Vec<u8> = batches.iter().flatten().flat_map(|block| block.to_le_bytes()).collect();
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        let value = json!({"micro_batches": batches.len(), "first": batches[0], "blake3": hash});
+        cases.insert(format!("blocks, seed {seed}, epoch {epoch}"), value);
+    }
     hold("batch_orders", 0.0, cases);
 }
 
@@ -229,7 +235,10 @@ fn models() -> Vec<(String, ModelConfig)> {
         ("Glorot for each", ModelConfig { initialisation: Initialisation::Glorot, ..base.clone() }),
         ("three heads of other widths", ModelConfig { heads: 3, d_k: Some(4), d_v: Some(6), ..base.clone() }),
         ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base.clone() }),
-        ("stated deviation of embeddings", ModelConfig { embedding_deviation: Some(0.1), ..base.clone() }),
+        (
+            "stated deviation of embeddings",
+            ModelConfig { embedding_deviation: Some(0.1), embedding_scale: false, ..base.clone() },
+        ),
         ("convolutional", convolutional(&base)),
     ]
     .map(|(name, config)| (name.to_string(), config))
@@ -244,9 +253,9 @@ fn models() -> Vec<(String, ModelConfig)> {
     models
 }
 
-fn build(config: &ModelConfig, seed: u64, kind: Kind) -> EncoderDecoder {
+fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Box<dyn Network> {
     tch::set_num_threads(1);
-    EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu)
+    model::build(config, VOCABULARY, seed, kind, Device::Cpu)
 }
 
 /// Writes the losses down.
@@ -277,14 +286,14 @@ impl Monitor for Losses {
 
 /// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
 /// at last the loss of another text.
-fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, Vec<f64>) {
+fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>, Vec<f64>) {
     let (_folder, store) = store(30, 8, 3);
     let (_dev_folder, dev) = self::store(8, 8, 4);
     let model = build(config, training.seed, ablate::model::Kinds::from(training.precision).weights);
     let mut adam = Adam::build(training, model.weights());
     let mut losses = Losses(Vec::new());
     let trainer = Trainer {
-        model: &model,
+        model: &*model,
         config: training,
         batches: &Pairs::of(&store, training),
         checkpoints: None,
@@ -295,7 +304,7 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (EncoderDecoder, V
     let start = Progress::default();
     let end = trainer.run(&mut adam, start, &mut losses).unwrap();
     assert!(end.epoch > 0);
-    losses.0.push(likelihood(&model, &dev, 40).unwrap().loss());
+    losses.0.push(likelihood(&*model, &dev, 40).unwrap().loss());
     (model, losses.0)
 }
 
@@ -374,7 +383,7 @@ fn translations_in_float32() {
                 ..Default::default()
             };
             let stop = StopFlag::never();
-            let found = translate(&model, &decoding, VOCABULARY, &sources, 1, &stop, &mut |_| ()).unwrap();
+            let found = translate(&*model, &decoding, VOCABULARY, &sources, 1, &stop, &mut |_| ()).unwrap();
             let found: Vec<Value> = found
                 .into_iter()
                 .map(|mut best| best.swap_remove(0))

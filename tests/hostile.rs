@@ -103,13 +103,14 @@ const COUNTS: [(&str, bool); 34] = [
     ("data.recipe.corpus.generated.train", true),
 ];
 
-const NUMBERS: [&str; 15] = [
+const NUMBERS: [&str; 16] = [
     "model.dropout",
     "model.attention_dropout",
     "model.activation_dropout",
     "model.layer_norm_epsilon",
     "training.learning_rate_scale",
     "training.peak_learning_rate",
+    "training.lowest_learning_rate",
     "training.weight_decay",
     "training.adam_beta1",
     "training.adam_beta2",

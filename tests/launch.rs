@@ -297,6 +297,22 @@ fn budgets_and_fail_fast_end_one_call_in_order() {
 }
 
 #[test]
+fn a_search_submits_a_draw_when_it_can_learn_from_those_before() {
+    let search = "\n[search]\nseed = 1\ncount = 12\nobjective = \"dev/loss\"\n\"model.dropout\" = { uniform = [0.0, 0.3] }\n";
+    let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", search);
+    let cluster =
+        Cluster::new(&sweep.replace("= 30", "= 4").replace("0.05", "0.05\nmax_running = 1\ncpus = 1"));
+    cluster.sweep(&[]).expect(0);
+    let arrays = cluster.trace("sbatch");
+    assert_eq!(arrays.len(), 3, "{arrays:?}");
+    for (array, elements) in arrays.iter().zip(["--array=0-9%1", "--array=0-0%1", "--array=0-0%1"]) {
+        assert!(array.contains(elements), "{arrays:?}");
+    }
+    assert_eq!(cluster.events("drawn").len(), 12);
+    cluster.assert_as_local(&["draw-001/seed-1", "draw-011/seed-1", "draw-012/seed-1"]);
+}
+
+#[test]
 fn more_trials_than_an_array_may_have_are_several() {
     let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2, 3]").replace("= 30", "= 8"));
     cluster.write("largest", "2");

@@ -1,5 +1,5 @@
-//! Properties that every variant of the model has, whatever its weights, at tiny sizes: in float64 by the definition,
-//! and in float32 by the kernels that decode on a CPU.
+//! Properties that every variant of the model with an encoder has, whatever its weights, at tiny sizes: in float64 by the
+//! definition, and in float32 by the kernels that decode on a CPU. Those of models without one: `decoder_only.rs`.
 
 mod common;
 
@@ -61,7 +61,7 @@ fn variants() -> Vec<(String, ModelConfig)> {
         let named = |(name, config)| (format!("{shape}, {name}"), config);
         // Rotation turns pairs of numbers.
         let possible = |(_, config): &(String, ModelConfig)| {
-            config.position != Position::Rotary || config.d_k() % 2 == 0
+            config.has_encoder() && (config.position != Position::Rotary || config.d_k() % 2 == 0)
         };
         let wanted = |(name, _): &(String, ModelConfig)| {
             shape == "plain" || !(name.contains(", ") && name.contains("attention."))

@@ -377,7 +377,9 @@ fn every_committed_recipe_works_on_archives_like_its_own() {
         let document: serde_json::Value =
             serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
         let counts = &document["counts"];
-        assert!(counts["train"]["kept"].as_u64().unwrap() > 100, "{name}: {counts}");
+        // Of running text blocks of hundreds of tokens are kept.
+        let least = if name.starts_with("wikitext") { 20 } else { 100 };
+        assert!(counts["train"]["kept"].as_u64().unwrap() > least, "{name}: {counts}");
         if name.starts_with("iwslt14") {
             assert_eq!(counts["dev"], LINES / 23);
             assert_eq!(counts["test"], 5 * LINES);
@@ -385,5 +387,5 @@ fn every_committed_recipe_works_on_archives_like_its_own() {
         }
         tried.push(name);
     }
-    assert!(tried.len() >= 6, "{tried:?}");
+    assert!(tried.len() >= 7, "{tried:?}");
 }

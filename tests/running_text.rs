@@ -24,8 +24,9 @@ fn text(data: &Prepared, split: Split, length: usize) -> String {
     assert!((0..store.len() - 1).all(|block| store.target(block).len() == length));
     assert!((0..store.len()).all(|block| store.source(block).is_empty()));
     let ids: Vec<u32> = (0..store.len()).flat_map(|block| store.target(block)).collect();
-    // Each line was encoded with one blank before it; decoding removes the blank of the first line alone.
-    data.tokenizers.target().decode(&ids).replace("\n ", "\n")
+    let text = data.decode_text(&ids);
+    assert_eq!(data.encode_text(&text), ids);
+    text
 }
 
 #[test]
@@ -47,6 +48,37 @@ fn the_text_of_all_blocks_is_the_text_of_the_files() {
     assert_eq!((counts.train_source_tokens, counts.train_target_tokens), (0, tokens as u64));
 }
 
+/// The characters of the training text, ends of lines among them; those that the dev text alone has are one token.
+#[test]
+fn a_token_can_be_a_character() {
+    let workshop = Workshop::new();
+    std::fs::write(workshop.path("a.txt"), "Ö, a cat.\n\nA mat\n".repeat(4)).unwrap();
+    std::fs::write(workshop.path("b.txt"), "a Cat").unwrap();
+    let one = RECIPE.replace("{ source = \"b.txt\", target = \"b.txt\", format = \"running\" }]", "]");
+    let recipe = one.replace("merges = 60", "pieces = \"characters\"");
+    let data = prepared(&workshop, &recipe);
+    let tokenizer = data.tokenizers.target();
+    // Four special tokens, then these.
+    let characters = "\n ,.Aacmt\u{d6}";
+    let tokens: String = (4..tokenizer.len() as u32).map(|id| tokenizer.token(id).to_string()).collect();
+    assert_eq!(tokens, characters);
+    assert_eq!(text(&data, Split::Train, 16), "Ö, a cat.\n\nA mat\n".repeat(4));
+    let dev = data.split(Split::Dev).unwrap();
+    assert_eq!((dev.len(), dev.target(0)), (1, vec![9, 5, 3, 9, 12, 4]));
+    assert_eq!(data.decode_text(&dev.target(0)), "a \u{fffd}at\n");
+    // The number of merges is not read: no other corpus, and no silence where it is stated.
+    let with_merges = recipe.replace("pieces =", "merges = 7\npieces =");
+    std::fs::write(workshop.path("r.toml"), with_merges).unwrap();
+    workshop.run(&["prepare", "r.toml", "--source", "."]).expect(0).says("already prepared");
+    std::fs::write(
+        workshop.path("e.toml"),
+        "[data]\nrecipe = \"r.toml\"\npieces = \"characters\"\nmerges = 9\n[model]\nencoder = \"none\"\n",
+    )
+    .unwrap();
+    let said = "data.merges has no effect with data.pieces = \"characters\"";
+    workshop.run(&["train", "e.toml"]).expect(2).says(said).says("e.toml:4");
+}
+
 #[test]
 fn what_does_not_go_with_running_text_is_refused() {
     let workshop = Workshop::new();
@@ -66,7 +98,12 @@ fn what_does_not_go_with_running_text_is_refused() {
     }
     std::fs::write(workshop.path("r.toml"), RECIPE).unwrap();
     std::fs::write(workshop.path("e.toml"), "[data]\nrecipe = \"r.toml\"\n").unwrap();
-    workshop.run(&["train", "e.toml"]).expect(2).says("running text for a language model").says("e.toml");
+    workshop
+        .run(&["train", "e.toml"])
+        .expect(2)
+        .says("running text for a language model, but this model has an encoder")
+        .says("set model.encoder = \"none\"")
+        .says("e.toml");
 }
 
 #[test]

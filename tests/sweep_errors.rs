@@ -41,7 +41,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
         &seeds("seed = [1]"),
         2,
         "unknown key seed",
-        "did you mean \"seeds\"? accepted: base, seeds, workers, devices, max_trials, max_hours, retry, halving, slurm, include, set, row, point, zip, axes, random, exclude, section, table",
+        "did you mean \"seeds\"? accepted: base, seeds, workers, devices, max_trials, max_hours, retry, halving, slurm, include, set, row, point, zip, axes, random, search, exclude, section, table",
     );
     sweep_fails(
         &format!("{SWEEP}[axes]\n\"model.heads\" = []"),
@@ -143,7 +143,7 @@ fn tables_of_a_sweep() {
         &format!("{SWEEP}[table]\ncolumns = [\"dev/bleu\",\n\"test/blue\"]"),
         5,
         "unknown column \"test/blue\"",
-        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/accuracy, test/bleu, test/exact_match, test/atat",
+        "did you mean \"test/bleu\"? accepted: parameters, steps, best/dev_perplexity, dev/loss, dev/perplexity, dev/word_perplexity, dev/character_perplexity, dev/bits_per_character, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, test/loss, test/perplexity, test/word_perplexity, test/character_perplexity, test/bits_per_character, test/accuracy, test/bleu, test/exact_match, test/atat",
     );
     let classes = |columns: &str| {
         format!("{SWEEP}set = {{ \"decoding.length_buckets\" = [10] }}\n[table]\ncolumns = [{columns}]")
@@ -594,6 +594,71 @@ fn sections() {
         "exclude: nothing sets model.heads, neither the base nor the sweep",
         "it is 8 everywhere: remove it, or state it under `set` or as an axis",
     );
+}
+
+#[test]
+fn searches() {
+    let search = |words: &str| {
+        format!("[search]\nseed = 1\ncount = 12\n{words}\n\"model.dropout\" = {{ uniform = [0.0, 0.3] }}")
+    };
+    let dev = search("objective = \"dev/bleu\"");
+    fails(
+        &search("objective = \"test/bleu\""),
+        6,
+        "search: objective = \"test/bleu\" is a score on the test set",
+        "settings that are chosen by the test set fit it, and its score says nothing any more; use \"dev/bleu\"",
+    );
+    fails(
+        &search("objective = \"dev/blue\""),
+        6,
+        "search: objective = \"dev/blue\" is no score of a finished trial",
+        "did you mean \"dev/bleu\"? expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat",
+    );
+    fails(&search(""), 3, "search: objective is missing", "state objective; it has no default");
+    let alone = "each draw of a search is a row, and there are no others; state what all draws share under `set`, draw what varies under [search], or make two sweeps of it";
+    for (form, name) in [
+        ("[[row]]\nlabel = \"a\"", "[[row]]"),
+        ("[axes]\n\"model.heads\" = [2, 4]", "[axes]"),
+        ("[[point]]\nlabel = \"a\"", "[[point]]"),
+        ("[random]\nseed = 1\ncount = 2\n\"model.heads\" = { choice = [2, 4] }", "[random]"),
+        ("[[section]]\nlabel = \"a\"", "[[section]]"),
+    ] {
+        fails(&format!("{form}\n{dev}"), 3, &format!("{name} cannot stand beside [search]"), alone);
+    }
+    fails(
+        &dev.replace("count = 12", "count = 0"),
+        5,
+        "search: count = 0 is out of range",
+        "expected 1 to 10000 draws",
+    );
+    fails(
+        "[search]\nseed = 1\ncount = 12\nobjective = \"dev/bleu\"",
+        3,
+        "[search] has no key to draw",
+        "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }",
+    );
+    fails(
+        &dev.replace("uniform = [0.0, 0.3]", "log_uniform = [0.0, 0.3]"),
+        7,
+        "search model.dropout: log_uniform = [0, 0.3] has the lower bound 0",
+        "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0",
+    );
+    // One value in eight does not divide the width.
+    let (folder, result) =
+        Folder::sweep(&format!("{SWEEP}{dev}\n\"model.heads\" = {{ choice = [1, 2, 4, 8, 16, 32, 64, 3] }}"));
+    let (file, line, message, help) = parts(&folder, result);
+    assert_eq!((file.as_str(), line), ("s.toml", 8));
+    assert_eq!(
+        message,
+        "search: it may come to a draw that is refused: model.d_model = 512 is not divisible by model.heads = 3"
+    );
+    assert!(help.ends_with("; a draw that nobody wants can be left out by `when` or [[exclude]]"), "{help}");
+    let excluded = format!(
+        "{SWEEP}{dev}\n\"model.heads\" = {{ choice = [1, 2, 4, 8, 16, 32, 64, 3] }}\n[[exclude]]\n\"model.heads\" = 3"
+    );
+    let trials = Folder::sweep(&excluded).1.unwrap();
+    assert_eq!(trials.len(), 20, "ten random draws with two seeds");
+    assert!(trials.iter().all(|trial| trial.experiment.model.heads != 3));
 }
 
 #[test]

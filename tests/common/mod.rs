@@ -85,10 +85,64 @@ threads = 1
 log_interval_steps = 1
 "#;
 
+/// The recipe of running text in `text.txt` and `dev.txt`.
+pub const RUNNING_TEXT: &str = r#"
+name = "text"
+source_language = "en"
+target_language = "en"
+[data]
+merges = 40
+max_length = 16
+[corpus.files]
+train = [{ source = "text.txt", target = "text.txt", format = "running" }]
+dev = { source = "dev.txt", target = "dev.txt", format = "running" }
+test = { source = "test.txt", target = "test.txt", format = "running" }
+"#;
+
+/// A language model that trains in a second or two on one thread.
+pub const LANGUAGE_MODEL: &str = r#"
+[data]
+recipe = "text.toml"
+[model]
+encoder = "none"
+layers = 1
+d_model = 16
+d_ff = 16
+heads = 2
+[training]
+steps = 40
+batch_tokens = 400
+micro_batch_tokens = 100
+label_smoothing = 0.0
+warmup_steps = 20
+checkpoint_interval_steps = 7
+average_checkpoints = 3
+dev_interval_steps = 10
+[run]
+device = "cpu"
+threads = 1
+log_interval_steps = 1
+"#;
+
 impl Workshop {
     pub fn new() -> Self {
         let workshop = Workshop { folder: tempfile::tempdir().unwrap() };
         workshop.write("tiny.toml", EXPERIMENT);
+        workshop
+    }
+
+    /// A workshop whose `tiny.toml` is a language model, with its text prepared.
+    pub fn of_language_model() -> Self {
+        let workshop = Workshop::new();
+        workshop.write("tiny.toml", LANGUAGE_MODEL);
+        workshop.write("text.toml", RUNNING_TEXT);
+        let line = |n: usize| {
+            format!("{} cat {} saw {n} mice.\n", ["A", "The"][n % 2], ["once", "never"][n % 3 / 2])
+        };
+        for (name, lines) in [("text.txt", 0..300), ("dev.txt", 300..330), ("test.txt", 330..350)] {
+            workshop.write(name, &lines.map(line).collect::<String>());
+        }
+        workshop.run(&["prepare", "text.toml", "--source", "."]).expect(0);
         workshop
     }
 

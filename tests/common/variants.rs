@@ -2,8 +2,9 @@
 
 use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
+use ablate::config::unread_keys::unread;
 use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
-use ablate::model::recurrent::Bidirectional;
+use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
 use ablate::model::{
     AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections,
     RecurrentConfig, Score, Span, Tying,
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, embedding_deviation, softmax_bias, attention, convolutional, recurrent";
+    initialisation, embedding_rows, embedding_multiple, embedding_deviation, embedding_scale, softmax_bias, attention, convolutional, recurrent";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -253,10 +254,44 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
             found.push((format!("{name}, {block:?}"), sized));
         }
     }
-    let stated = ModelConfig { embedding_deviation: Some(0.1), tying: Tying::None, ..both };
+    let stated =
+        ModelConfig { embedding_deviation: Some(0.1), embedding_scale: false, tying: Tying::None, ..both };
     found.push(("stated deviation of embeddings".into(), stated));
     found.retain(|(_, config)| conflict(config).is_none());
     found.into_iter().map(|(name, config)| (format!("convolutional: {name}"), config)).collect()
+}
+
+/// A recurrent decoder without an encoder, with each choice of `[model.recurrent]` and each pair of them; named. What
+/// contradicts itself is left out.
+pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let both = recurrent(base);
+    let alone = ModelConfig {
+        encoder: EncoderKind::None,
+        recurrent: RecurrentConfig {
+            attention: Alignment::None,
+            input_feeding: InputFeeding::None,
+            ..both.recurrent.clone()
+        },
+        ..both
+    };
+    let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
+    let is_read = |choice: &Choice| !unread.contains(&format!("model.{}", choice.key).as_str());
+    let mut found = pairs(&alone, |choice| choice.is_of_recurrent_parts() && is_read(choice));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("recurrent alone: {name}"), config)).collect()
+}
+
+/// A convolutional decoder without an encoder, with each choice of `[model.convolutional]` that it reads, each pair of them
+/// and every position; named. What contradicts itself is left out.
+pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let alone = ModelConfig { encoder: EncoderKind::None, ..convolutional(base) };
+    let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
+    let is_read = |choice: &Choice| !unread.contains(&format!("model.{}", choice.key).as_str());
+    let mut found = pairs(&alone, |choice| choice.is_of_convolutional_parts() && is_read(choice));
+    let positions = choices().into_iter().filter(|choice| choice.key == "position");
+    found.extend(positions.map(|choice| (choice.to_string(), choice.made_in(&alone))));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
 }
 
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.

@@ -37,6 +37,9 @@ pub fn check() {
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }
     }
+    cases.need("a recurrent decoder alone", &[], |model| {
+        model.encoder == EncoderKind::None && model.decoder == DecoderKind::Recurrent
+    });
     for (position, attention) in positions_inside_of_attention() {
         cases.need(&format!("{position} and {attention}"), &[], |model| {
             position.is_made_in(model) && attention.is_made_in(model)
@@ -47,7 +50,6 @@ pub fn check() {
     cases.need("heads times d_k is not d_model", &[SelfAttention], |m| m.heads * m.d_k() != m.d_model);
     cases.need("padded rows", &[Embedding], |model| model.embedding_rows.is_some());
     cases.need("two layers", &[Encoder, Decoder], |model| model.layers > 1);
-    cases.need("a stated deviation of embeddings", &[], |model| model.embedding_deviation.is_some());
     cases.need("another epsilon", &[LayerNorm], |model| model.layer_norm_epsilon > 1e-4);
     for smoothing in [0.0, 0.1, 0.2] {
         let with = |seen: f64| seen == smoothing;

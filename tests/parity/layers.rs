@@ -211,8 +211,7 @@ impl Compute<'_> {
                 let output = layer.forward(
                     x.shallow_clone(),
                     FIRST,
-                    encoded,
-                    &padding(encoded),
+                    Some((encoded, &padding(encoded))),
                     Visible::Masked(Mask::Causal(&causal(x))),
                     mode,
                 );

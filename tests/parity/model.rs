@@ -8,10 +8,10 @@ use crate::common::updates::StoreUpdates;
 use crate::common::variants::is_unseen_key_bias;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
-use ablate::data::collate::collate;
+use ablate::data::collate::{Batch, collate};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::model::mode::Mode;
-use ablate::model::{EncoderDecoder, ModelConfig, Network, NormKind};
+use ablate::model::{self, EncoderDecoder, ModelConfig, Network, NormKind};
 use ablate::shim::decoding;
 use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
@@ -86,9 +86,10 @@ pub fn compare_all() {
             case.pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
             writer.finish().unwrap();
             let store = Store::open(&path, [0; 32]).unwrap();
-            let model = EncoderDecoder::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
+            let model = model::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
             set_weights(model.weights());
-            let mut work = Work { seen: &mut seen, name, case, store: &store, model: &model };
+            let mut work = Work { seen: &mut seen, name, case, store: &store, model: &*model };
+            work.states();
             work.outputs();
             work.outputs_token_by_token();
             work.perplexity();
@@ -109,35 +110,49 @@ struct Work<'a> {
     name: &'a str,
     case: &'a Case,
     store: &'a Store,
-    model: &'a EncoderDecoder,
+    model: &'a dyn Network,
 }
 
 impl Work<'_> {
-    fn outputs(&mut self) {
-        let mode = Mode::evaluation();
+    fn batch(&self) -> Batch {
         let all: Vec<u32> = (0..self.store.len() as u32).collect();
-        let batch = collate(self.store, &all, Device::Cpu).unwrap();
-        let (encoded, logits) = tch::no_grad(|| {
-            let encoded = self.model.encode(&batch.source, &batch.source_lengths, &mode).output;
-            (encoded, self.model.logits(&self.model.hidden(&batch, &mode)))
-        });
+        collate(self.store, &all, Device::Cpu).unwrap()
+    }
+
+    /// The encoder's, if there is one.
+    fn states(&mut self) {
+        let Case { model, vocabulary, outputs, .. } = self.case;
+        assert_eq!(outputs.contains_key("encoder"), model.has_encoder(), "{}", self.name);
+        let Some(theirs) = outputs.get("encoder") else { return };
+        let model = EncoderDecoder::build(model, *vocabulary, 1, self.model.kind(), Device::Cpu);
+        set_weights(model.weights());
+        let batch = self.batch();
+        let mode = Mode::evaluation();
+        let encoded = tch::no_grad(|| model.encode(&batch.source, &batch.source_lengths, &mode).output);
         let real: Vec<Tensor> =
             (0..).zip(&batch.source_lengths).map(|(row, &n)| encoded.get(row).narrow(0, 0, n)).collect();
-        let outputs = &self.case.outputs;
-        self.tensor(Quantity::Output, "encoder", &Tensor::cat(&real, 0), &outputs["encoder"]);
-        self.tensor(Quantity::Output, "logits", &logits, &outputs["logits"]);
+        self.tensor(Quantity::Output, "encoder", &Tensor::cat(&real, 0), theirs);
+    }
+
+    fn outputs(&mut self) {
+        let hidden = |batch: &Batch| self.model.hidden(batch, &Mode::evaluation());
+        let logits = tch::no_grad(|| self.model.logits(&hidden(&self.batch())));
+        self.tensor(Quantity::Output, "logits", &logits, &self.case.outputs["logits"]);
     }
 
     /// The same logits as decoding makes them, a token a step; in float32 by its kernels.
     fn outputs_token_by_token(&mut self) {
         let model = self.model;
         assert_eq!(decoding::takes(model.kind(), model.device()), model.kind() == Kind::Float);
-        let all: Vec<u32> = (0..self.store.len() as u32).collect();
-        let batch = collate(self.store, &all, Device::Cpu).unwrap();
+        let batch = self.batch();
         let logits = tch::no_grad(|| {
-            let mut cache = model.cache(&model.read(&batch.source, &batch.source_lengths));
+            let mut source = (batch.source.shallow_clone(), batch.source_lengths.clone());
+            if !self.case.model.has_encoder() {
+                source = (source.0.narrow(1, 0, 0), vec![0; source.1.len()]);
+            }
+            let mut stepper = model.generator().unwrap().start(&source.0, &source.1);
             let steps: Vec<Tensor> = (0..batch.target_input.size()[1])
-                .map(|place| model.step(&batch.target_input.narrow(1, place, 1), cache.as_mut()))
+                .map(|place| stepper.step(&batch.target_input.narrow(1, place, 1)))
                 .collect();
             let hidden = Tensor::stack(&steps, 1).flatten(0, 1).index_select(0, &batch.positions);
             model.logits(&hidden)

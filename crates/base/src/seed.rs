@@ -25,6 +25,8 @@ pub enum Purpose {
     HoldOut,
     /// Blocks that a block sees at random; the counter is the [`place`] of the attention layer.
     RandomBlocks,
+    /// Tokens that a language model writes by chance; the counter is the token's number.
+    Writing,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -66,12 +68,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 9] = {
+    const PURPOSES: [Purpose; 10] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks => purpose,
+                | HoldOut | RandomBlocks | Writing => purpose,
             }
         }
         [
@@ -84,6 +86,7 @@ mod tests {
             listed(Sampling),
             listed(HoldOut),
             listed(RandomBlocks),
+            listed(Writing),
         ]
     };
 
@@ -118,6 +121,7 @@ mod tests {
             0xc038_e195_1bbe_3899,
             0x20a9_e052_bdc5_f891,
             0xda1c_5d56_60f9_2390,
+            0x5dc5_d575_2800_3dfc,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -72,6 +72,10 @@ enum Command {
     ///
     /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
     Translate(commands::translate::Arguments),
+    /// Let a finished run of a language model write, by chance or always the most probable token.
+    ///
+    /// Example: ablate generate results/shakespeare-char/seed-1 --prompt ROMEO: --top-k 40
+    Generate(commands::generate::Arguments),
     /// Measure the speed of training and decoding on this machine, how the time is spent, and the peak of the device.
     ///
     /// Example: ablate bench experiments/demo.toml --updates 20
@@ -141,6 +145,7 @@ enum Command {
 pub enum Computing {
     Train(commands::train::Arguments),
     Translate(commands::translate::Arguments),
+    Generate(commands::generate::Arguments),
     Bench(commands::bench::Arguments),
     Doctor(commands::doctor::Arguments),
     Export(commands::export::Arguments),
@@ -175,6 +180,7 @@ impl Cli {
             Command::Moses(arguments) => commands::moses::run(arguments),
             Command::Tree(arguments) => commands::tree::run(arguments),
             Command::Translate(arguments) => compute(Computing::Translate(arguments), &self.places),
+            Command::Generate(arguments) => compute(Computing::Generate(arguments), &self.places),
             Command::Bench(arguments) => compute(Computing::Bench(arguments), &self.places),
             Command::Doctor(arguments) => compute(Computing::Doctor(arguments), &self.places),
             Command::Export(arguments) => compute(Computing::Export(arguments), &self.places),

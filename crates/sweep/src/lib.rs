@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod report;
+pub mod search;
 pub mod sweep;
 
 use ablate_base::{cards, error, files, folders, printable, seed, signal, subprocess};

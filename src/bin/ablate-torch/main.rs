@@ -3,6 +3,7 @@
 mod bench;
 mod doctor;
 mod export;
+mod generate;
 mod probe;
 mod train;
 mod translate;
@@ -51,6 +52,7 @@ fn compute(command: Computing, places: &Places) -> Result<()> {
     match command {
         Computing::Train(arguments) => train::run(arguments, places),
         Computing::Translate(arguments) => translate::run(arguments, places),
+        Computing::Generate(arguments) => generate::run(arguments, places),
         Computing::Bench(arguments) => bench::run(arguments, places),
         Computing::Doctor(arguments) => doctor::run(arguments),
         Computing::Export(arguments) => export::run(arguments, places),

@@ -9,7 +9,10 @@ use ablate_compute::experiment::{Finished, Trial, distributed, run_dir};
 use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
-use ablate_trial::results::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU, TEST_PERPLEXITY};
+use ablate_trial::results::metric::{
+    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, PERPLEXITY, TEST, TEST_BLEU, TEST_PERPLEXITY,
+    WORD_PERPLEXITY, tag,
+};
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
 use std::path::Path;
@@ -20,7 +23,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut tree = file.clone();
     apply_sets(&mut tree, &arguments.sets)?;
     let mut experiment = tree.experiment()?;
-    check_experiment(&file, &arguments.sets, &experiment)?;
+    check_experiment(&file, &arguments.sets)?;
     let name = match (arguments.name, &experiment.label) {
         (Some(name), _) => name,
         (None, Some(label)) => label.clone(),
@@ -70,6 +73,14 @@ fn no_label(file: &Path) -> Error {
 /// The final scores, for people.
 pub fn summary(record: &Record, run_dir: &Path) -> String {
     let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
+    if !record.has_translations() {
+        let of = |set: &str| {
+            let [token, word, bits] =
+                [PERPLEXITY, WORD_PERPLEXITY, BITS_PER_CHARACTER].map(|name| value(&tag(set, name)));
+            format!("{set:<5} perplexity {token} per token, {word} per word; {bits} bits per character")
+        };
+        return format!("{}\n{}\n{}\n", of(DEV), of(TEST), run_dir.display());
+    }
     format!(
         "dev   perplexity {}  BLEU {}\ntest  perplexity {}  BLEU {}\n{}\n{}\n",
         value(DEV_PERPLEXITY),

@@ -8,6 +8,7 @@ use ablate_compute::data::tokenizer::EncodeCache;
 use ablate_compute::decode::search::Hypothesis;
 use ablate_compute::decode::translate::translate;
 use ablate_compute::experiment::TrainedModel;
+use ablate_compute::train::TaskKind;
 use ablate_sweep::sweep::settings;
 use serde_json::json;
 
@@ -21,6 +22,12 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
+    if experiment.task() != TaskKind::Translation {
+        return Err(Error::user(format!(
+            "{} is a language model, which translates nothing; `ablate generate` lets it write",
+            arguments.run.display()
+        )));
+    }
     let n_best = arguments.n_best.unwrap_or(1);
     if n_best == 0 || n_best > experiment.decoding.beam {
         let beam = experiment.decoding.beam;

@@ -3,7 +3,9 @@
 use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
 use crate::sweep::clean::{Found, Item, Request, find, remove};
+use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::TrialPurpose;
+use crate::sweep::trial::run_dir_of;
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
 use crate::telemetry::format::bytes;
@@ -24,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let OpenSweep { trials, dir: sweep_dir, .. } =
+    let OpenSweep { trials, dir: sweep_dir, search, .. } =
         OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     if !sweep_dir.is_dir() {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
@@ -38,7 +40,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         )));
     }
     let _lock = driver::lock(&sweep_dir)?;
-    let request = Request { sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials };
+    let to_come = search.iter().flat_map(Drawing::runs_to_come);
+    let to_come = to_come.map(|(row, seed)| run_dir_of(&sweep_dir, &row, seed)).collect();
+    let request = Request { sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials, to_come };
     let found = find(&request)?;
     print(&text(&found))?;
     if found.items.is_empty() {

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod doctor;
 pub mod evalb;
 pub mod export;
+pub mod generate;
 pub mod keep;
 pub mod man;
 pub mod moses;
@@ -33,7 +34,8 @@ use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
-use crate::sweep::expand::{TrialPurpose, expand};
+use crate::sweep::drawing::Drawing;
+use crate::sweep::expand::{TrialPurpose, expand_recorded};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::Trial;
 use crate::telemetry::console::terminal_columns;
@@ -58,14 +60,17 @@ struct OpenSweep {
     spec: SweepSpec,
     trials: Vec<Trial>,
     dir: PathBuf,
+    /// With the draws that the ledger has, and the random ones at the start; their trials are all that are known.
+    search: Option<Drawing>,
 }
 
 impl OpenSweep {
     /// Reads a sweep file with the settings of `--set`. The directory need not be there.
     fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
         let spec = SweepSpec::load(file)?;
-        let trials = expand(purpose, &spec, sets)?;
-        Ok(OpenSweep { spec, trials, dir: places.results.join(stem(file)?) })
+        let dir = places.results.join(stem(file)?);
+        let (trials, search) = expand_recorded(purpose, &spec, sets, &dir)?;
+        Ok(OpenSweep { spec, trials, dir, search })
     }
 }
 

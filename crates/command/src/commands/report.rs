@@ -6,7 +6,7 @@ use super::{Places, check_output, print, stem};
 use crate::error::Result;
 use crate::figures::svg;
 use crate::files;
-use crate::report::{self, Made, Report, Trial};
+use crate::report::{self, Made, Report, Searched, Trial};
 use crate::results::record::Failure;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
@@ -55,6 +55,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             run_dir,
         }
     });
+    let search = found.search.as_ref().map(|search| Searched {
+        objective: &search.objective,
+        better: search.better,
+        count: search.count,
+    });
     let sweep_text = files::read_to_string(&file)?;
     let report = Report {
         name: &name,
@@ -63,6 +68,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         sets: &sets,
         trials: trials.collect(),
         table: &found.table,
+        search,
         data_root: &places.data,
     };
     let Made { html, figures: drawn } = report::make(&report)?;

@@ -25,9 +25,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let OpenSweep { spec, trials, dir } =
+    let OpenSweep { spec, trials, dir, search } =
         OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
-    let status = Status::read(&spec.name, &dir, &places.data, &trials)?;
+    let to_come = search.as_ref().map_or(0, |search| search.runs_to_come().len());
+    let status = Status::read(&spec.name, &dir, &places.data, &trials, to_come)?;
     match arguments.json {
         true => print_json(&status),
         false => print(&text(&status)),
@@ -48,7 +49,11 @@ fn text(status: &Status) -> String {
         (None, false) => "no driver is at work".to_string(),
     };
     let lines: Vec<_> = status.trials.iter().map(|trial| trial.line()).collect();
-    let mut text = format!("{}: {driver}\n{}\n", status.directory.display(), board::counts(&lines));
+    let to_come = match status.to_come {
+        0 => String::new(),
+        count => format!("; {count} more trials to be drawn"),
+    };
+    let mut text = format!("{}: {driver}\n{}{to_come}\n", status.directory.display(), board::counts(&lines));
     if let Some(error) = &status.queue_error {
         text += &format!(
             "Slurm's queue cannot be asked, so that jobs may have come to an end meanwhile: {error}\n"

@@ -1,38 +1,35 @@
 //! `ablate sweep`: all trials, then the table.
 
-use super::{OpenSweep, Places, failure_text, print, print_json, print_styled, screen, terminal_width};
+mod call;
+
+use super::{OpenSweep, Places, failure_text, print, print_json, terminal_width};
 use crate::cards;
 use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::experiment::run_files::check_vacant;
 use crate::files;
-use crate::results::record::Record;
-use crate::results::render::Tabulated;
 use crate::signal::StopFlag;
-use crate::sweep::board::Stage;
-use crate::sweep::committed::{self, CommittedRecords};
+use crate::sweep::committed::CommittedRecords;
 use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::{self, CardPool, Need};
+use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::json_event::SweepEvent;
 use crate::sweep::launch::LauncherKind;
-use crate::sweep::launch::launcher::Setup;
 use crate::sweep::launch::slurm::slurm_spec::SlurmSpec;
-use crate::sweep::ledger::{self, Ledger};
 use crate::sweep::made::MadeSweep;
 use crate::sweep::policy::{MOST_WORKERS, Policy};
 use crate::sweep::progress_display::SweepProgress;
-use crate::sweep::scheduler::{Scheduler, Tally};
+use crate::sweep::scheduler::{Scheduler, Tally, Work};
+use crate::sweep::searching::Searching;
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
-use crate::sweep::survey::Survey;
-use crate::sweep::tensorboard::SweepView;
-use crate::sweep::trial::{Trial, replaced_settings, run_dir};
-use crate::sweep::trial_queue::PendingTrial;
-use crate::sweep::{collect, directory, driver, place, plan, record_file};
+use crate::sweep::trial::{Trial, replaced_settings, run_dir, run_dir_of};
+use crate::sweep::{directory, driver, plan};
 use crate::telemetry::console::print_message;
+use call::Call;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -133,10 +130,13 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
 }
 
 fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<()> {
-    let OpenSweep { spec, mut trials, dir: sweep_dir } = sweep;
+    let OpenSweep { spec, mut trials, dir: sweep_dir, search } = sweep;
     directory::check(&sweep_dir)?;
-    directory::check_rows(&sweep_dir, trials.iter().map(|trial| trial.row.as_str()))?;
+    let to_come = search.as_ref().map_or_else(Vec::new, Drawing::runs_to_come);
+    let rows = trials.iter().map(|trial| trial.row.as_str());
+    directory::check_rows(&sweep_dir, rows.chain(to_come.iter().map(|(row, _)| row.as_str())))?;
     trials.iter().try_for_each(|trial| check_vacant(&run_dir(&sweep_dir, trial)))?;
+    to_come.iter().try_for_each(|(row, seed)| check_vacant(&run_dir_of(&sweep_dir, row, *seed)))?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
     if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {
@@ -162,15 +162,19 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         .check_values(&|_| None)?;
     let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
     slurm.check(&|_| None)?;
+    if search.is_some() && arguments.launcher == LauncherKind::Slurm {
+        check_search_on_slurm(&arguments, &slurm)?;
+    }
     let only = Selection::parse(&arguments.only, &trials)?;
     let of_others = directory::note_of_other_rows(&sweep_dir, &arguments.sweep, &trials)?;
     let notes = replaced_settings(&trials).into_iter().chain(of_others);
     notes.for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
     corpora.check(&trials)?;
-    let pool = devices.map(|names| pool(&names, &trials, places)).transpose()?;
+    let pool = devices.map(|names| pool(&names, &trials, to_come.len(), places)).transpose()?;
     // Without a number: as many as the cards hold, or one.
-    let fitting = || pool.as_ref().map_or(1, |pool| pool.capacity(0..trials.len()));
+    let all = trials.len() + to_come.len();
+    let fitting = || pool.as_ref().map_or(1, |pool| pool.capacity(0..all));
     let workers = workers.unwrap_or_else(fitting);
     let committed = CommittedRecords::read(&arguments.committed.reuse_records)?;
     if arguments.plan {
@@ -183,6 +187,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
             only: &only,
             workers,
             probe: arguments.probe,
+            search: search.as_ref(),
         })?;
         let recorded = plan.trials.iter().filter(|trial| trial.state.state == StateKind::Recorded).count();
         if let Some(note) = committed.note(recorded).filter(|_| plan.unprepared.is_empty()) {
@@ -216,11 +221,24 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         ..spec.policy.clone()
     };
     let progress = SweepProgress::new(&trials, workers, arguments.json);
+    // What was asked for by name is run, and nothing is drawn beside it.
+    if !arguments.only.is_empty() && !to_come.is_empty() {
+        progress.message("note: with --only the search makes no further draws");
+    }
+    let search = search.map(|drawing| {
+        let (sweep_dir, data_root) = (sweep_dir.as_path(), places.data.as_path());
+        let mut search = Searching::new(drawing, data_root, &committed, sweep_dir, &policy, pool.is_some());
+        search.may_draw = arguments.only.is_empty();
+        if let (LauncherKind::Slurm, Some(most)) = (arguments.launcher, slurm.max_running) {
+            search.most_at_once = most;
+        }
+        search
+    });
+    let mut work = Work { trials, identities: Vec::new(), reused: BTreeMap::new(), search };
     let scheduler = Scheduler {
         results: &places.results,
         sweep_dir: &sweep_dir,
         data_root: &places.data,
-        trials: &trials,
         policy: &policy,
         progress: &progress,
         stop: &stop,
@@ -235,12 +253,12 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         workers,
         pool,
         only,
-        committed,
+        committed: &committed,
     };
-    let outcome = call.run();
+    let outcome = call.run(&mut work);
     let (tally, ending) = match outcome {
         Ok(tally) => {
-            let ending = conclude(&tally, &trials, &sweep_dir);
+            let ending = conclude(&tally, &work, &sweep_dir);
             (tally, ending)
         }
         Err(error) => (Tally { stopped: Some(error.to_string()), ..Tally::default() }, Err(error)),
@@ -265,8 +283,26 @@ fn limits_beyond_plan(arguments: &Arguments, spec: &SweepSpec) -> Option<String>
     (!limits.is_empty()).then(|| limits.join(" or "))
 }
 
-/// The cards called `names` with what the trials take of them.
-fn pool(names: &[String], trials: &[Trial], places: &Places) -> Result<CardPool> {
+/// Refuses what a search cannot do on a cluster: it learns from trials that are finished.
+fn check_search_on_slurm(arguments: &Arguments, slurm: &SlurmSpec) -> Result<()> {
+    if arguments.detach {
+        return Err(Error::user(
+            "--detach leaves trials to the cluster, but the next draws of [search] follow from their results; leave it \
+             out, and interrupt the command when it may go on later",
+        ));
+    }
+    if slurm.max_running.is_none() {
+        return Err(Error::user(
+            "with [search] and --launcher slurm, state how many trials run at once with --workers or max_running under \
+             [slurm]: else all draws are made before any result is there",
+        ));
+    }
+    Ok(())
+}
+
+/// The cards called `names` with what the trials take of them. Each of the further trials `to_come` counts like the
+/// largest of those.
+fn pool(names: &[String], trials: &[Trial], to_come: usize, places: &Places) -> Result<CardPool> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let cards = cards::list().map_err(|error| {
         Error::user(format!(
@@ -275,197 +311,15 @@ fn pool(names: &[String], trials: &[Trial], places: &Places) -> Result<CardPool>
     })?;
     let loads = devices::resolve(names, &cards, visible.as_deref())?;
     let needs = plan::card_needs(trials, &places.results, &places.data)?;
-    Ok(CardPool::new(loads, needs.into_iter().map(Need::bytes).collect()))
-}
-
-/// One call of the command.
-struct Call<'a> {
-    spec: &'a SweepSpec,
-    sweep_file: &'a Path,
-    scheduler: &'a Scheduler<'a>,
-    launcher: LauncherKind,
-    slurm: SlurmSpec,
-    workers: usize,
-    pool: Option<CardPool>,
-    only: Selection,
-    committed: CommittedRecords,
-}
-
-impl Call<'_> {
-    /// Runs what is to be run, and writes and prints the table.
-    fn run(&self) -> Result<Tally> {
-        let Scheduler { results, data_root, sweep_dir, trials, progress, .. } = *self.scheduler;
-        let workers = self.workers;
-        let Survey { identities, finished, failures, pending } = self.scheduler.survey()?;
-        let committed =
-            |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
-        let reused: BTreeMap<usize, &committed::Committed> = pending.iter().filter_map(committed).collect();
-        let (pending, left): (Vec<_>, Vec<_>) = pending
-            .into_iter()
-            .filter(|pending| !reused.contains_key(&pending.trial))
-            .partition(|pending| self.only.wants(&trials[pending.trial], failures.get(&pending.trial)));
-        let (all, finished_before) = (trials.len(), finished.len() + reused.len());
-        progress.tell(&SweepEvent::SweepStarted {
-            sweep: &self.spec.name,
-            directory: sweep_dir,
-            trials: all,
-            finished: finished_before,
-            to_run: pending.len(),
-            workers,
-        });
-        finished.keys().for_each(|&number| progress.set(number, Stage::Finished, ""));
-        for pending in &left {
-            match failures.get(&pending.trial) {
-                Some(failure) => progress.set(pending.trial, Stage::Failed, &failure.reason),
-                None => progress.set(pending.trial, StateKind::NeverStarted.into(), "not asked for"),
-            }
-        }
-        self.move_unlisted_runs()?;
-        if let Some(note) = self.committed.note(reused.len()) {
-            progress.message(&format!("note: {note}"));
-        }
-        self.note_reused(&reused)?;
-        self.keep_records(finished, &reused)?;
-        let from = match reused.len() {
-            0 => String::new(),
-            count => format!(" ({count} by committed records)"),
-        };
-        let (mut tally, mut view) = if pending.is_empty() {
-            progress.message(&match finished_before == all {
-                true => format!("all {all} trials are finished already{from}; nothing to train"),
-                false => format!(
-                    "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
-                ),
-            });
-            (Tally { finished: finished_before, ..Tally::default() }, None)
-        } else {
-            let mut launcher = self.launcher.open(&Setup {
-                sweep_dir,
-                data_root,
-                results,
-                workers,
-                trials: pending.len(),
-                threads: trials.first().map_or(0, |trial| trial.experiment.run.threads),
-                pool: self.pool.as_ref(),
-                slurm: &self.slurm,
-            })?;
-            progress.message(&format!(
-                "{all} trials, {finished_before} finished already{from}; {} to run, {}",
-                pending.len(),
-                launcher.describe()
-            ));
-            let mut view = SweepView::open(self.spec, sweep_dir, trials);
-            let tally = self.scheduler.run(pending, finished_before, launcher.as_mut(), &mut view);
-            progress.close();
-            (tally?, Some(view))
-        };
-        let hopeless =
-            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
-        tally.failed.extend(hopeless);
-        tally.failed.sort_by_key(|(number, _)| *number);
-        self.tabulate(&identities, &reused, view.as_mut())?;
-        Ok(tally)
-    }
-
-    /// Writes the records of the trials that are finished already; each of the others adds its own when it finishes.
-    fn keep_records(
-        &self,
-        finished: BTreeMap<usize, Record>,
-        reused: &BTreeMap<usize, &committed::Committed>,
-    ) -> Result<()> {
-        let Scheduler { sweep_dir, trials, .. } = *self.scheduler;
-        let mut records = finished;
-        records.extend(reused.iter().map(|(&number, found)| (number, found.under(&trials[number].row))));
-        match records.is_empty() {
-            true => Ok(()),
-            false => record_file::add(sweep_dir, trials, &records),
-        }
-    }
-
-    /// Moves the runs of rows and seeds away that the sweep no longer has, and says so.
-    fn move_unlisted_runs(&self) -> Result<()> {
-        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
-        for moved in place::move_unlisted_runs(sweep_dir, trials)? {
-            let to = moved.to.display().to_string();
-            progress.message(&format!(
-                "{}: the sweep no longer has it; the run is in {to}",
-                moved.from.display()
-            ));
-            Ledger::open(sweep_dir)?.note(&ledger::Event {
-                event: ledger::Kind::Superseded,
-                row: &moved.row,
-                seed: moved.seed,
-                identity: &moved.identity,
-                reason: Some(&to),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Tells whoever watches, and the ledger once, which trials committed records stand for.
-    fn note_reused(&self, reused: &BTreeMap<usize, &committed::Committed>) -> Result<()> {
-        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
-        let known = match reused.is_empty() {
-            true => Vec::new(),
-            false => ledger::read(sweep_dir)?,
-        };
-        for (&number, found) in reused {
-            let (trial, place) = (&trials[number], found.place());
-            progress
-                .message(&format!("{} seed {}: the record in {place} stands for it", trial.row, trial.seed));
-            progress.note(number, ledger::Kind::Recorded, Some(&place));
-            progress.set(number, StateKind::Recorded.into(), &format!("by {place}"));
-            let identity = &found.record.identity;
-            let last = known.iter().rfind(|entry| entry.identity == *identity && entry.row == trial.row);
-            if last.is_none_or(|entry| entry.event != ledger::Kind::Recorded) {
-                Ledger::open(sweep_dir)?.note(&ledger::Event {
-                    event: ledger::Kind::Recorded,
-                    row: &trial.row,
-                    seed: trial.seed,
-                    identity,
-                    reason: Some(&place),
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn tabulate(
-        &self,
-        identities: &[String],
-        reused: &BTreeMap<usize, &committed::Committed>,
-        view: Option<&mut SweepView>,
-    ) -> Result<()> {
-        let Scheduler { sweep_dir, data_root, trials, progress, .. } = *self.scheduler;
-        let mut records =
-            collect::records(sweep_dir, trials, |number, record| record.identity == identities[number]);
-        for (&number, found) in reused {
-            records[number].get_or_insert_with(|| found.under(&trials[number].row));
-        }
-        let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
-        table.notes.extend(collect::note_of_reused(trials, reused));
-        // Kept first: standard output may be full. What cannot be kept is shown all the same.
-        let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
-        // Standard output has events with --json. A table without values tells nothing.
-        let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
-        let shown = match is_shown {
-            true => print_styled(&Tabulated::of(&table)?.terminal(screen())),
-            false => Ok(()),
-        };
-        for note in kept? {
-            progress.message(&format!("warning: {note}"));
-        }
-        if let Some(view) = view {
-            view.conclude(&table);
-        }
-        progress.message(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
-        shown
-    }
+    let mut bytes: Vec<u64> = needs.into_iter().map(Need::bytes).collect();
+    bytes.resize(trials.len() + to_come, bytes.iter().copied().max().unwrap_or(0));
+    Ok(CardPool::new(loads, bytes))
 }
 
 /// Says what is not finished, and why; the exit code follows from it.
-fn conclude(tally: &Tally, trials: &[Trial], sweep_dir: &Path) -> Result<()> {
-    let all = trials.len();
+fn conclude(tally: &Tally, work: &Work, sweep_dir: &Path) -> Result<()> {
+    let trials = &work.trials;
+    let all = trials.len() + work.search.as_ref().map_or(0, Searching::to_come);
     if tally.halved > 0 {
         print_message(&format!("halving let {} trials go no further", tally.halved));
     }

@@ -11,9 +11,11 @@ use crate::results::selection::RowSelection;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
 use crate::results::table_layout::Form;
-use crate::sweep::committed::CommittedRecords;
+use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::{Corpora, how_to_prepare};
 use crate::sweep::expand::TrialPurpose;
+use crate::sweep::search_section::Search;
+use crate::sweep::searching::Searching;
 use crate::sweep::trial::Trial;
 use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
@@ -197,6 +199,75 @@ pub(super) struct Collected {
     pub records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     pub reused: BTreeSet<usize>,
+    /// What the sweep searches for, if it does.
+    pub search: Option<Search>,
+}
+
+/// The trials of a sweep with the records that there are of them.
+#[derive(Default)]
+struct Found<'a> {
+    trials: Vec<Trial>,
+    records: Vec<Option<Record>>,
+    /// The trials, by number, that committed records stand for.
+    reused: BTreeMap<usize, &'a committed::Committed>,
+    /// How to prepare corpora without which nobody can tell whether a committed record is of a trial.
+    unprepared: BTreeSet<String>,
+}
+
+impl<'a> Found<'a> {
+    /// Adds committed records, and the draws of a search that its ledger does not have, as in a clone: they follow from the
+    /// records of those before.
+    fn completed(
+        mut self,
+        committed: &'a CommittedRecords,
+        mut search: Option<Searching>,
+        places: &Places,
+    ) -> Result<Self> {
+        let mut corpora = Corpora::new(&places.data);
+        let (known, mut first) = (self.trials.len(), 0);
+        while first < self.trials.len() {
+            self.reuse(first, committed, &mut corpora)?;
+            let new = (first..).zip(&self.records[first..]);
+            let complete: Option<Vec<(usize, &Record)>> =
+                new.map(|(number, record)| Some((number, record.as_ref()?))).collect();
+            first = self.trials.len();
+            let (Some(search), Some(records)) = (&mut search, complete) else { break };
+            // Records without the objective tell nothing of further draws.
+            let learnt = records.into_iter().try_for_each(|(number, record)| search.finish(number, record));
+            if learnt.is_err() || search.to_come() == 0 {
+                break;
+            }
+            if let Some(drawn) = search.next(|_, _| None, &mut Vec::new())? {
+                self.records.extend(collect::records_of_settings(search.sweep_dir, &drawn.trials));
+                self.trials.extend(drawn.trials);
+            }
+        }
+        // Of the last draw there is no record: it was never made.
+        while self.trials.len() > known && self.records.last() == Some(&None) {
+            self.trials.pop();
+            self.records.pop();
+        }
+        Ok(self)
+    }
+
+    /// Takes committed records for the trials from the number `first` on that have none of their own.
+    fn reuse(&mut self, first: usize, committed: &'a CommittedRecords, corpora: &mut Corpora) -> Result<()> {
+        for (number, trial) in self.trials.iter().enumerate().skip(first) {
+            if self.records[number].is_some() {
+                continue;
+            }
+            let fingerprint = corpora.fingerprint(&trial.experiment)?;
+            if fingerprint.is_none() && !committed.is_empty() {
+                self.unprepared.insert(how_to_prepare(&trial.experiment));
+            }
+            let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
+            if let Some(found) = identity.and_then(|identity| committed.of(&identity)) {
+                self.records[number] = Some(found.under(&trial.row));
+                self.reused.insert(number, found);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads the runs of a sweep, of which one at least must be finished, `committed` records where a trial has none of
@@ -207,20 +278,13 @@ pub(super) fn collected(
     committed: &CommittedRecords,
     places: &Places,
 ) -> Result<Collected> {
-    let OpenSweep { spec, trials, dir: sweep_dir } = OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
-    let mut records = collect::records_of_settings(&sweep_dir, &trials);
-    let mut corpora = Corpora::new(&places.data);
-    let mut reused = BTreeMap::new();
-    let mut unprepared = BTreeSet::new();
-    for (number, trial) in trials.iter().enumerate().filter(|(number, _)| records[*number].is_none()) {
-        let fingerprint = corpora.fingerprint(&trial.experiment)?;
-        if fingerprint.is_none() && !committed.is_empty() {
-            unprepared.insert(how_to_prepare(&trial.experiment));
-        }
-        let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
-        reused.extend(identity.and_then(|identity| Some((number, committed.of(&identity)?))));
-    }
-    reused.iter().for_each(|(&number, found)| records[number] = Some(found.under(&trials[number].row)));
+    let OpenSweep { spec, trials, dir: sweep_dir, search } =
+        OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
+    let found =
+        Found { records: collect::records_of_settings(&sweep_dir, &trials), trials, ..Found::default() };
+    let search = search
+        .map(|drawing| Searching::new(drawing, &places.data, committed, &sweep_dir, &spec.policy, false));
+    let Found { trials, records, reused, unprepared } = found.completed(committed, search, places)?;
     for hint in &unprepared {
         print_message(&format!(
             "note: --reuse-records: which records are of this sweep is known once its corpus is prepared: {hint}"
@@ -241,5 +305,6 @@ pub(super) fn collected(
     damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
     table.notes.extend(collect::note_of_reused(&trials, &reused));
-    Ok(Collected { sweep_dir, table, trials, records, reused: reused.into_keys().collect() })
+    let (reused, search) = (reused.into_keys().collect(), spec.search);
+    Ok(Collected { sweep_dir, table, trials, records, reused, search })
 }

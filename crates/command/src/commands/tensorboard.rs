@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
-    let OpenSweep { spec, trials, dir: sweep_dir } =
+    let OpenSweep { spec, trials, dir: sweep_dir, .. } =
         OpenSweep::load(TrialPurpose::Show, &arguments.sweep, &arguments.sets, places)?;
     let (mut runs, mut uncovered) = (Vec::new(), 0);
     for trial in &trials {
@@ -61,12 +61,12 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         // What the run was trained with, which the sweep may since have changed.
         let experiment = run_configuration(run_dir, &[])?;
         let trial = Trial { experiment, ..(*trial).clone() };
-        view.begin(&trial, run_dir);
+        view.begin(&trials, &trial, run_dir);
         view.rewrite(&trial, run_dir);
     }
     runs.iter().for_each(|(trial, _)| view.end(trial));
     let records = collect::records_of_settings(&sweep_dir, &trials);
-    view.conclude(&collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
+    view.conclude(&trials, &collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
     if uncovered > 0 {
         print_message(&format!(
             "{uncovered} runs were recorded by an earlier version, without checksums of their curves and pictures: nothing \

@@ -2,11 +2,12 @@
 
 use super::batch::Batching;
 use super::packing;
+use super::reading::{Direction, PrefixLoss};
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// One micro-batch as the model takes it.
 #[derive(Debug)]
@@ -167,6 +168,77 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
     })
 }
 
+/// The pairs that `indices` names for a model without an encoder: each row is the source, `</s>`, `<s>` and the target.
+/// Predicted are the tokens of the target and its end, where `loss` says so also those of the source but the first one, and
+/// its end. There are no sources beside these rows: [B, 0].
+///
+/// # Panics
+/// As [`collate`].
+pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Result<Batch> {
+    let (bos, eos) = (i64::from(BOS), i64::from(EOS));
+    let rows: Vec<(Vec<i64>, usize)> = indices
+        .iter()
+        .map(|&pair| {
+            let source = ids(&store.source(pair as usize));
+            let begins = source.len() + 1;
+            (source.into_iter().chain([eos, bos]).chain(ids(&store.target(pair as usize))).collect(), begins)
+        })
+        .collect();
+    let width = rows.iter().map(|(row, _)| row.len()).max().expect("a batch has pairs");
+    let mut inputs = vec![i64::from(PAD); rows.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (number, (row, begins)) in rows.iter().enumerate() {
+        let start = number * width;
+        inputs[start..start + row.len()].copy_from_slice(row);
+        if loss == PrefixLoss::Both {
+            positions.extend((start..start + begins - 1).map(|place| place as i64));
+            outputs.extend_from_slice(&row[1..*begins]);
+        }
+        positions.extend((start + begins..start + row.len()).map(|place| place as i64));
+        outputs.extend(row[begins + 1..].iter().copied().chain([eos]));
+    }
+    Ok(Batch {
+        source: Tensor::zeros([rows.len() as i64, 0], (Kind::Int64, device)),
+        source_tokens: rows.iter().map(|(_, begins)| begins).sum(),
+        source_lengths: vec![0; rows.len()],
+        target_input: Tensor::from_slice(&inputs).view([rows.len() as i64, width as i64]).to_device(device),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
+/// The blocks of running text that `indices` names: inputs are the block's tokens shifted right behind `<s>`, and every token
+/// is a target. There are no sources: [B, 0]. A model that reads backward gets the tokens of a block in reversed order.
+///
+/// # Panics
+/// As [`collate`].
+pub fn collate_blocks(store: &Store, indices: &[u32], direction: Direction, device: Device) -> Result<Batch> {
+    let block = |&index: &u32| direction.turned(ids(&store.target(index as usize)));
+    let blocks: Vec<Vec<i64>> = indices.iter().map(block).collect();
+    let width = blocks.iter().map(Vec::len).max().expect("a batch has blocks");
+    let mut inputs = vec![i64::from(PAD); blocks.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (row, block) in blocks.iter().enumerate() {
+        let start = row * width;
+        let before = [i64::from(BOS)].into_iter().chain(block.iter().copied());
+        inputs[start..].iter_mut().zip(before.take(block.len())).for_each(|(input, id)| *input = id);
+        positions.extend((start..start + block.len()).map(|p| p as i64));
+        outputs.extend_from_slice(block);
+    }
+    Ok(Batch {
+        source: Tensor::zeros([blocks.len() as i64, 0], (Kind::Int64, device)),
+        source_tokens: 0,
+        source_lengths: vec![0; blocks.len()],
+        target_input: Tensor::from_slice(&inputs).view([blocks.len() as i64, width as i64]).to_device(device),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    })
+}
+
 /// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
 pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
     let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
@@ -182,4 +254,28 @@ pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
 
 fn ids(tokens: &[u32]) -> Vec<i64> {
     tokens.iter().map(|&t| i64::from(t)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::store::StoreWriter;
+
+    #[test]
+    fn a_block_is_predicted_token_by_token_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.store");
+        let mut writer = StoreWriter::create(&path, 20, [0; 32]).unwrap();
+        [&[5, 6, 7, 8][..], &[9, 10]].iter().try_for_each(|block| writer.push(&[], block)).unwrap();
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        let batch = collate_blocks(&store, &[1, 0], Direction::Forward, Device::Cpu).unwrap();
+        assert_eq!(batch.target_input, Tensor::from_slice2(&[[1i64, 9, 0, 0], [1, 5, 6, 7]]));
+        assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
+        assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));
+        assert_eq!((batch.target_tokens, batch.source_tokens, batch.source.size()), (6, 0, vec![2, 0]));
+        let backward = collate_blocks(&store, &[1, 0], Direction::Backward, Device::Cpu).unwrap();
+        assert_eq!(backward.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [1, 8, 7, 6]]));
+        assert_eq!(backward.targets, Tensor::from_slice(&[10i64, 9, 8, 7, 6, 5]));
+    }
 }

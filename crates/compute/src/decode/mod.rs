@@ -4,6 +4,7 @@
 
 pub mod beam;
 pub mod greedy;
+pub mod sample;
 pub mod search;
 pub mod translate;
 

@@ -25,14 +25,14 @@ pub fn translate(
     stop: &StopFlag,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Hypothesis>>> {
-    if let Some(limit) = model.longest()
-        && let Some(at) = sources.iter().position(|s| s.len() as i64 + 1 > limit)
-    {
+    let too_long = |source: &Vec<u32>| model.room(source.len() + 1) == Some(0);
+    if let (Some(limit), Some(at)) = (model.longest(), sources.iter().position(too_long)) {
+        // A target that shares the row of its source needs a place of its own.
+        let most = if model.room(limit as usize) == Some(0) { limit - 2 } else { limit - 1 };
         return Err(Error::user(format!(
-            "sentence {} has {} tokens, but model.learned_positions = {limit} leaves room for {}",
+            "sentence {} has {} tokens, but model.learned_positions = {limit} leaves room for {most}",
             at + 1,
             sources[at].len(),
-            limit - 1
         )));
     }
     let Some(generator) = model.generator() else {
@@ -89,9 +89,11 @@ fn search(
     lap(Phase::Data);
     let stepper = generator.start(&ids, &lengths);
     lap(Phase::Encoder);
-    let limit = model.longest().unwrap_or(i64::MAX) as usize;
-    let limits: Vec<usize> =
-        sources.iter().map(|s| (s.len() + config.max_extra_length).clamp(1, limit)).collect();
+    let limit = |source: &Vec<i64>| {
+        let room = model.room(source.len() + 1).unwrap_or(usize::MAX);
+        (source.len() + config.max_extra_length).clamp(1, room)
+    };
+    let limits: Vec<usize> = sources.iter().map(limit).collect();
     let next = NextToken { model, vocabulary };
     if config.beam == 1 {
         greedy::search(&next, config, stepper, &limits)

@@ -4,47 +4,54 @@ use super::by_length::{ClassScores, ScoresByLength};
 use super::run_paths::{HYPOTHESES, hypotheses_file};
 use super::work::Work;
 use crate::data::Split;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files;
-use crate::results::metric::{ACCURACY, LOSS, PERPLEXITY, WORD_PERPLEXITY, tag};
+use crate::results::metric::tag;
 use crate::task::Output;
 use crate::telemetry::observer::Observer;
 use std::collections::BTreeMap;
 
 /// What a finished trial is judged by.
 pub struct Scores {
-    pub dev: Output,
+    /// What the model has written for dev; none of a task that writes nothing to be scored.
+    pub dev: Option<Output>,
     /// By tag: `dev/perplexity`, `test/bleu`, …
     pub metrics: BTreeMap<String, f64>,
-    /// Of the task's scores among them.
+    /// Of the task's scores among them; empty if there are none.
     pub signature: String,
     /// blake3 of the files written, by their path below the run directory.
     pub checksums: BTreeMap<String, String>,
 }
 
-/// All metrics on dev and test; writes `hypotheses/{dev,test}.txt`.
+/// All metrics on dev and test; writes `hypotheses/{dev,test}.txt` if the model writes something that is scored.
 pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
     let Work { run_dir, task, data, stores, model, stop, .. } = *work;
     let mut metrics = BTreeMap::new();
     let mut checksums = BTreeMap::new();
     let mut on_dev = None;
-    files::create_dir(&run_dir.join(HYPOTHESES))?;
     for (split, store) in [(Split::Dev, &stores.dev), (Split::Test, &stores.test)] {
         let name = split.name();
+        let mut add = |measured: Vec<(&str, f64)>| {
+            metrics.extend(measured.into_iter().map(|(metric, value)| (tag(name, metric), value)));
+        };
+        let Some(written) = task.written() else {
+            let found = task.likelihood(model, store)?;
+            add(task.measures(&found, &data.text(split)?.target));
+            observer.message(&format!(
+                "{name}: loss {:.4}, perplexity {:.3} over {} tokens",
+                found.loss(),
+                found.perplexity(),
+                found.tokens
+            ))?;
+            continue;
+        };
+        files::create_dir(&run_dir.join(HYPOTHESES))?;
         observer.message(&format!("decoding {name}: {} sentences", store.len()))?;
         let found = task.likelihood(model, store)?;
-        let output = task.output(model, data, store, split, stop)?;
-        let words: usize = output.references.iter().map(|line| line.split_whitespace().count() + 1).sum();
-        let probabilities = [
-            (LOSS, found.loss()),
-            (PERPLEXITY, found.perplexity()),
-            (WORD_PERPLEXITY, found.perplexity_per(words)),
-            (ACCURACY, found.accuracy()),
-        ];
-        let scores = output.scores.iter().map(|score| (score.metric, score.value));
-        let further = task.further_scores(&output.hypotheses, &output.references)?;
-        let measured = probabilities.into_iter().chain(scores).chain(further);
-        metrics.extend(measured.map(|(metric, value)| (tag(name, metric), value)));
+        let output = written.output(model, data, store, split, stop)?;
+        add(task.measures(&found, &output.references));
+        add(output.scores.iter().map(|score| (score.metric, score.value)).collect());
+        add(written.further_scores(&output.hypotheses, &output.references)?);
         let texts: String = output.scores.iter().map(|score| format!(", {}", score.text)).collect();
         observer.message(&format!("{name}: perplexity {:.3}{texts}", found.perplexity()))?;
         let Output { hypotheses, references, .. } = &output;
@@ -65,6 +72,6 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
             on_dev = Some(output);
         }
     }
-    let dev = on_dev.ok_or_else(|| Error::failed("the dev set was not translated"))?;
-    Ok(Scores { dev, metrics, signature: task.signature(), checksums })
+    let signature = task.written().map_or_else(String::new, |written| written.signature());
+    Ok(Scores { dev: on_dev, metrics, signature, checksums })
 }

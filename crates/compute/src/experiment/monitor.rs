@@ -114,7 +114,12 @@ impl Monitor for RunMonitor<'_> {
         if found.loss().is_finite() {
             self.samples(model, step)?;
             let sentences = self.work.experiment.run.attention_statistics;
-            for (tag, value) in view::attention_statistics(model, &self.work.stores.dev, sentences) {
+            for (tag, value) in view::attention_statistics(
+                model,
+                self.work.experiment.task(),
+                &self.work.stores.dev,
+                sentences,
+            ) {
                 self.telemetry.metric(step, &tag, value)?;
             }
         }
@@ -133,7 +138,9 @@ impl Monitor for RunMonitor<'_> {
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
         let Work { experiment, task, data, stores, stop, .. } = *self.work;
-        let output = task.output(model, data, &stores.dev, Split::Dev, stop)?;
+        // Settings that ask for it of a task without scores are refused.
+        let Some(written) = task.written() else { return Ok(()) };
+        let output = written.output(model, data, &stores.dev, Split::Dev, stop)?;
         for score in &output.scores {
             let tag = tag(DEV, score.metric);
             self.telemetry.metric(step, &tag, score.value)?;

@@ -5,6 +5,7 @@ use crate::data::store::{Store, StoreWriter};
 use crate::data::tokenizer::EOS;
 use crate::error::{Error, Result};
 use crate::seed::{Purpose, rng};
+use crate::train::TaskKind;
 use rand_chacha::rand_core::Rng;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Micro-batches that the text makes.
 const BATCHES: usize = 40;
 
-/// Random ids in sentences of ordinary lengths: 30 tokens on average, the sides alike.
+/// Random ids in sentences of ordinary lengths: 30 tokens on average, the sides alike; in place of running text, in whole
+/// blocks.
 ///
 /// # Errors
 /// If it cannot be written; nothing is left behind.
@@ -23,6 +25,7 @@ pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
     let mut writer = StoreWriter::create(&path, vocabulary, [0; 32])?;
     let mut random = rng(experiment.training.seed, Purpose::Corpus, 0);
     let longest = experiment.data.longest_trained().max(1);
+    let blocks = experiment.task() == TaskKind::LanguageModelling;
     let budget = BATCHES * experiment.training.micro_batch_tokens.min(1 << 20);
     let mut written = 0;
     while written <= budget {
@@ -32,6 +35,11 @@ pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
             let ordinary = vocabulary as u32 - EOS - 1;
             (0..count).map(|_| EOS + 1 + random.next_u32() % ordinary).collect()
         };
+        if blocks {
+            writer.push(&[], &ids(longest))?;
+            written += longest;
+            continue;
+        }
         let (source, target) = (ids(length), ids(other));
         writer.push(&source, &target)?;
         written += length.max(other) + 1;

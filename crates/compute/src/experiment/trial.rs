@@ -296,7 +296,7 @@ impl Trial<'_> {
             metrics.insert(BEST_DEV_PERPLEXITY.into(), best.dev_loss.exp());
             telemetry.metric(trained.step, BEST_DEV_PERPLEXITY, best.dev_loss.exp())?;
         }
-        view::show(work, trained.step, &scores.dev, telemetry)?;
+        view::show(work, trained.step, scores.dev.as_ref(), telemetry)?;
         telemetry.sync()?;
         let mut checksums = recorded::checksums(self.run_dir)?;
         checksums.extend(scores.checksums);

@@ -63,15 +63,16 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     checks.times();
     checks.checkpoints()?;
     for split in [Split::Dev, Split::Test] {
+        let Some(written) = task.written() else { break };
         let name = split.name();
         let file = hypotheses_file(split);
         checks.file(&file, &file)?;
         let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
-        for score in task.scores(&hypotheses, &references)? {
+        for score in written.scores(&hypotheses, &references)? {
             checks.metric(&tag(name, score.metric), score.value, 0.0);
         }
         // Records of before 2026-11-26 have none.
-        for (metric, value) in task.further_scores(&hypotheses, &references)? {
+        for (metric, value) in written.further_scores(&hypotheses, &references)? {
             let tag = tag(name, metric);
             if record.metrics.contains_key(&tag) {
                 checks.metric(&tag, value, 0.0);
@@ -91,7 +92,8 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
             let (name, store) = (split.name(), data.split(split)?);
             let found = task.likelihood(&*model, &store)?;
             checks.metric(&tag(name, PERPLEXITY), found.perplexity(), PERPLEXITY_TOLERANCE);
-            let output = task.output(&*model, &data, &store, split, &StopFlag::never())?;
+            let Some(written) = task.written() else { continue };
+            let output = written.output(&*model, &data, &store, split, &StopFlag::never())?;
             let stored = stored_hypotheses(run_dir, split)?;
             let other =
                 output.hypotheses.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str());

@@ -264,6 +264,7 @@ fn activation(activation: Activation) -> u8 {
         Activation::Relu => 0,
         Activation::Swish | Activation::Swiglu => 2,
         Activation::Gelu | Activation::Geglu => 3,
+        Activation::GeluTanh => 1,
         Activation::Glu => 6,
     }
 }

@@ -201,6 +201,7 @@ fn activation(activation: Activation) -> Option<&'static str> {
     match activation {
         Activation::Relu => Some("relu"),
         Activation::Gelu => Some("gelu"),
+        Activation::GeluTanh => Some("gelu_new"),
         Activation::Swish => Some("silu"),
         Activation::Glu | Activation::Swiglu | Activation::Geglu => None,
     }

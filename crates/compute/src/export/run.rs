@@ -59,7 +59,8 @@ pub fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>>
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
     if run.experiment.data.lowercase {
-        let normalizers = json!([{"type": "Lowercase"}, tokenizer["normalizer"].take()]);
+        let others = Some(tokenizer["normalizer"].take()).filter(|normalizer| !normalizer.is_null());
+        let normalizers: Vec<Value> = [json!({"type": "Lowercase"})].into_iter().chain(others).collect();
         tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
     }
     if ends {

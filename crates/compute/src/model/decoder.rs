@@ -9,15 +9,15 @@ use super::implementations::Implementations;
 use super::init::Attends;
 use super::mask::{self, Mask, Visible};
 use super::mode::Mode;
-use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
+use super::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
 use super::position::{PassPositions, Places, Stack, StackPositions};
 use super::residual::{Residual, StackEnd};
 use super::weights::Scope;
 use crate::shim::decoding;
 use tch::{Device, Kind, Tensor};
 
-/// `model.layers` layers of causal self-attention, attention to the encoder and, unless `model.feed_forward` is false,
-/// feed-forward network.
+/// `model.layers` layers of causal self-attention, attention to the encoder, if there is one, and, unless
+/// `model.feed_forward` is false, feed-forward network.
 #[derive(Debug)]
 pub struct Decoder {
     positions: StackPositions,
@@ -31,9 +31,16 @@ pub struct Decoder {
 struct DecoderLayer {
     self_attention: MultiHeadAttention,
     self_residual: Residual,
-    cross_attention: MultiHeadAttention,
-    cross_residual: Residual,
+    /// Absent without an encoder.
+    cross: Option<CrossAttention>,
     feed_forward: FeedForwardSublayer,
+}
+
+/// Attention to the encoder, with the connection around it.
+#[derive(Debug)]
+struct CrossAttention {
+    attention: MultiHeadAttention,
+    residual: Residual,
 }
 
 impl Decoder {
@@ -49,15 +56,14 @@ impl Decoder {
     /// All positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`, encoder output [B, S, D], source padding
-    /// mask [B, 1, 1, S], what may be seen of the target `own` → [B, T, D]. Target padding needs no mask: it stands after
-    /// every real token, where no position sees it.
+    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`; if there is an encoder, its output [B, S, D]
+    /// and the source padding mask [B, 1, 1, S]; what may be seen of the target `own` → [B, T, D]. Target padding needs no
+    /// mask: it stands after every real token, where no position sees it.
     pub fn forward(
         &self,
         x: Tensor,
         places: Places,
-        encoded: &Tensor,
-        source_mask: &Tensor,
+        source: Option<(&Tensor, &Tensor)>,
         own: Visible,
         mode: &Mode,
     ) -> Tensor {
@@ -66,14 +72,17 @@ impl Decoder {
         // Positions of the source mean nothing to the target's.
         let nowhere = PassPositions::default();
         let last = self.layers.iter().fold(x, |x, layer| {
-            let encoder = layer.cross_attention.keys_and_values(encoded, &nowhere);
-            layer.forward(&x, mode, |attends, x| match attends {
-                Attends::Itself => layer.self_attention.forward_to_itself(x, own, &positions, mode),
-                Attends::Encoder => {
-                    let mask = Mask::Added(source_mask);
-                    layer.cross_attention.forward(x, &encoder, mask, &nowhere, mode)
-                }
-            })
+            let memory = layer.cross.as_ref().map(|cross| {
+                let (encoded, mask) = source.expect("with an encoder there is what it has read");
+                (cross.attention.keys_and_values(encoded, &nowhere), Mask::Added(mask))
+            });
+            let x = layer
+                .to_itself(&x, mode, |x| layer.self_attention.forward_to_itself(x, own, &positions, mode));
+            let x = layer.to_source(x, mode, |attention, x| {
+                let (memory, mask) = memory.as_ref().expect("the layer has attention to the source");
+                attention.forward(x, memory, *mask, &nowhere, mode)
+            });
+            layer.feed_forward.forward(x, mode)
         });
         self.end.forward(last, mode)
     }
@@ -94,9 +103,9 @@ impl Decoder {
         self.may_use_kernels && decoding::takes(kind, device)
     }
 
-    /// The attention to the encoder of each layer.
+    /// The attention to the encoder of each layer; none without an encoder.
     pub(super) fn cross_attentions(&self) -> impl Iterator<Item = &MultiHeadAttention> {
-        self.layers.iter().map(|layer| &layer.cross_attention)
+        self.layers.iter().filter_map(|layer| layer.cross.as_ref()).map(|cross| &cross.attention)
     }
 
     /// The next position, given those in the cache, which grows by it.
@@ -112,50 +121,62 @@ impl Decoder {
         let biased = positions.on_mask(Mask::None);
         let mask = biased.as_ref().map_or(Mask::None, Mask::Added);
         let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
-            layer.forward(&x, &mode, |attends, x| match attends {
-                Attends::Itself => cache.attend_to_tokens(number, &layer.self_attention, x, mask, &positions),
-                Attends::Encoder => cache.attend_to_source(number, &layer.cross_attention, x),
-            })
+            let x = layer.to_itself(&x, &mode, |x| {
+                cache.attend_to_tokens(number, &layer.self_attention, x, mask, &positions)
+            });
+            let x = layer.to_source(x, &mode, |attention, x| cache.attend_to_source(number, attention, x));
+            layer.feed_forward.forward(x, &mode)
         });
         self.end.forward(last, &mode)
     }
 }
 
 impl DecoderPart for Decoder {
-    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: Option<&Encoded>, mode: &Mode) -> Tensor {
         let (kind, device, length) = (x.kind(), x.device(), x.size()[1]);
         let causal = self.takes_masks_of_pairs().then(|| mask::causal(length, kind, device));
         match rows {
             TargetRows::Single => {
                 let places = Places::From(0);
-                let forward = |own| self.forward(x, places, &encoded.output, &encoded.mask, own, mode);
+                let source = encoded.map(|encoded| (&encoded.output, &encoded.mask));
+                let forward = |own| self.forward(x, places, source, own, mode);
                 match &causal {
                     Some(causal) => forward(Visible::Masked(Mask::Causal(causal))),
                     None => forward(Visible::Sentences(&Tensor::ones([1, length], (Kind::Int64, device)))),
                 }
             }
             TargetRows::Packed { sentences, sources } => {
-                let source = mask::same_sentence(sentences, sources, kind);
+                let mask = sources.map(|sources| mask::same_sentence(sentences, sources, kind));
+                let source = encoded.map(|encoded| &encoded.output).zip(mask.as_ref());
                 let places = Places::Within(sentences);
                 let own = causal.map(|causal| causal + mask::same_sentence(sentences, sentences, kind));
                 let own = own
                     .as_ref()
                     .map_or(Visible::Sentences(sentences), |own| Visible::Masked(Mask::Added(own)));
-                self.forward(x, places, &encoded.output, &source, own, mode)
+                self.forward(x, places, source, own, mode)
             }
         }
     }
 
-    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
-        let cache = match self.uses_kernels(encoded.output.kind(), encoded.output.device()) {
-            true => DecoderCache::traced(self.cross_attentions(), encoded),
-            false => DecoderCache::copied(self.cross_attentions(), encoded),
+    fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a> {
+        let (kind, device) = match rows {
+            FirstRows::Sources(encoded) => (encoded.output.kind(), encoded.output.device()),
+            FirstRows::Plain { kind, device, .. } => (kind, device),
+        };
+        let cache = match (rows, self.uses_kernels(kind, device)) {
+            (FirstRows::Sources(encoded), true) => DecoderCache::traced(self.cross_attentions(), encoded),
+            (FirstRows::Sources(encoded), false) => DecoderCache::copied(self.cross_attentions(), encoded),
+            (FirstRows::Plain { count, .. }, true) => DecoderCache::traced_alone(self.layers.len(), count),
+            (FirstRows::Plain { .. }, false) => DecoderCache::copied_alone(self.layers.len(), device),
         };
         Box::new(CachedDecoding { decoder: self, cache })
     }
 
     fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
         let mut maps = DecoderMaps::default();
+        if self.cross_attentions().next().is_none() {
+            return DecoderMaps { own: recorded, ..maps };
+        }
         // A layer attends to the target, then to the source.
         for (index, weights) in recorded.into_iter().enumerate() {
             (if index % 2 == 0 { &mut maps.own } else { &mut maps.cross }).push(weights);
@@ -191,21 +212,37 @@ impl DecodingState for CachedDecoding<'_> {
 impl DecoderLayer {
     fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let own = scope.child("self_attention");
-        let cross = scope.child("cross_attention");
+        let cross = || {
+            let scope = scope.child("cross_attention");
+            CrossAttention {
+                attention: MultiHeadAttention::build(&scope, config, Attends::Encoder),
+                residual: Residual::build(&scope, config),
+            }
+        };
         DecoderLayer {
             self_attention: MultiHeadAttention::build(&own, config, Attends::Itself)
                 .reaching(Reach::of_decoder(config)),
             self_residual: Residual::build(&own, config),
-            cross_attention: MultiHeadAttention::build(&cross, config, Attends::Encoder),
-            cross_residual: Residual::build(&cross, config),
+            cross: config.has_encoder().then(cross),
             feed_forward: FeedForwardSublayer::build(scope, config),
         }
     }
 
-    /// `attend` gives what attention to the target or to the source makes of its (maybe normalised) input.
-    fn forward(&self, x: &Tensor, mode: &Mode, mut attend: impl FnMut(Attends, &Tensor) -> Tensor) -> Tensor {
-        let x = self.self_residual.forward(x, mode, |x| attend(Attends::Itself, x));
-        let x = self.cross_residual.forward(&x, mode, |x| attend(Attends::Encoder, x));
-        self.feed_forward.forward(x, mode)
+    /// `attend` gives what attention to the target makes of its (maybe normalised) input.
+    fn to_itself(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        self.self_residual.forward(x, mode, attend)
+    }
+
+    /// The same of attention to the source; without an encoder nothing is done.
+    fn to_source(
+        &self,
+        x: Tensor,
+        mode: &Mode,
+        attend: impl FnOnce(&MultiHeadAttention, &Tensor) -> Tensor,
+    ) -> Tensor {
+        match &self.cross {
+            Some(cross) => cross.residual.forward(&x, mode, |x| attend(&cross.attention, x)),
+            None => x,
+        }
     }
 }

@@ -15,11 +15,12 @@ pub struct Embeddings {
     softmax: Tensor,
     /// The bias of the softmax, [V].
     bias: Option<Tensor>,
-    factor: f64,
+    factor: Option<f64>,
 }
 
 impl Embeddings {
-    /// A matrix that both sides share has a row for every id of either.
+    /// A matrix that both sides share has a row for every id of either. Without an encoder nothing reads a source, and the
+    /// source's matrix is the target's.
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
@@ -28,38 +29,53 @@ impl Embeddings {
             scope.child(name).variable("weight", &[rows, width], init::embedding(config))
         };
         let matrix = |name: &str, rows: i64| of_width(name, rows, config.d_model);
-        let (source, target, softmax) = match config.tying {
-            Tying::All => {
+        let softmax_matrix = || of_width("softmax", target_rows, config.softmax_width());
+        let (source, target, softmax) = match (config.has_encoder(), config.tying) {
+            // What there is of a source are tokens of the same text.
+            (false, tying) => {
+                let target = matrix("target", target_rows);
+                let softmax = match tying {
+                    Tying::All | Tying::Decoder => target.shallow_clone(),
+                    Tying::None => softmax_matrix(),
+                };
+                (target.shallow_clone(), target, softmax)
+            }
+            (true, Tying::All) => {
                 let shared = matrix("shared", shared_rows);
                 (shared.shallow_clone(), shared.shallow_clone(), shared)
             }
-            Tying::Decoder => {
+            (true, Tying::Decoder) => {
                 let (source, shared) = (matrix("source", source_rows), matrix("target", target_rows));
                 (source, shared.shallow_clone(), shared)
             }
-            Tying::None => {
-                let softmax_width = config.softmax_width();
-                let [source, target] =
-                    [("source", source_rows), ("target", target_rows)].map(|(name, rows)| matrix(name, rows));
-                (source, target, of_width("softmax", target_rows, softmax_width))
+            (true, Tying::None) => {
+                (matrix("source", source_rows), matrix("target", target_rows), softmax_matrix())
             }
         };
         let bias = config
             .softmax_bias
             .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
-        Embeddings { source, target, softmax, bias, factor: init::embedding_factor(config) }
+        let factor = config.embedding_scale.then(|| (config.d_model as f64).sqrt());
+        Embeddings { source, target, softmax, bias, factor }
     }
 
     /// # Shapes
-    /// Ids [B, S] → [B, S, D], scaled by √d_model unless `model.embedding_deviation` is stated.
+    /// Ids [B, S] → [B, S, D], scaled by √d_model with `model.embedding_scale`.
     pub fn source(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.source, ids, -1, false, false) * self.factor
+        self.scaled(Tensor::embedding(&self.source, ids, -1, false, false))
     }
 
     /// # Shapes
-    /// Ids [B, T] → [B, T, D], scaled by √d_model unless `model.embedding_deviation` is stated.
+    /// Ids [B, T] → [B, T, D], scaled by √d_model with `model.embedding_scale`.
     pub fn target(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.target, ids, -1, false, false) * self.factor
+        self.scaled(Tensor::embedding(&self.target, ids, -1, false, false))
+    }
+
+    fn scaled(&self, embedded: Tensor) -> Tensor {
+        match self.factor {
+            Some(factor) => embedded * factor,
+            None => embedded,
+        }
     }
 
     /// The source's matrix [V, D], not scaled.

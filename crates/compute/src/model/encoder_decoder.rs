@@ -7,7 +7,9 @@ use super::embedding::Embeddings;
 use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
-use super::parts::{self, DecoderPart, DecodingState, Encoded, EncoderPart, SourceRows, TargetRows};
+use super::parts::{
+    self, DecoderPart, DecodingState, Encoded, EncoderPart, FirstRows, SourceRows, TargetRows,
+};
 use super::position::{Places, PositionEncoding};
 use super::recurrent::{DropoutMasks, SequenceDropout};
 use super::unpack::{PackedRows, Unpacked};
@@ -30,33 +32,51 @@ pub struct EncoderDecoder {
     weights: Weights,
     kinds: Kinds,
     device: Device,
-    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
-    norms_over_batch: bool,
 }
 
 /// Position encoding and dropout of one side, before its first layer.
 #[derive(Debug)]
-struct Input {
-    position: PositionEncoding,
+pub(super) struct Input {
+    pub(super) position: PositionEncoding,
     dropout: SequenceDropout,
+    kinds: Kinds,
+    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
+    norms_over_batch: bool,
 }
 
 impl Input {
     /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
-    fn build(scope: &Scope, side: &str, is_recurrent: bool, config: &ModelConfig) -> Self {
+    pub(super) fn build(
+        scope: &Scope,
+        side: &str,
+        is_recurrent: bool,
+        config: &ModelConfig,
+        kinds: Kinds,
+    ) -> Self {
         let (position, masks) = if is_recurrent {
             (PositionEncoding::None, config.recurrent.dropout_masks)
         } else {
             let scope = scope.child(format!("{side}_position"));
             (PositionEncoding::build(&scope, config), DropoutMasks::PerStep)
         };
-        let dropout = SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks);
-        Input { position, dropout }
+        Input {
+            position,
+            dropout: SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks),
+            kinds,
+            norms_over_batch: config.norm_kind == NormKind::Batch,
+        }
     }
 
+    /// What a stack's first layer reads, right before it does: lets the layers know which tokens are real, if they need it.
+    ///
     /// # Shapes
-    /// Embedded tokens [B, T, D], which stand at `places` → the same shape, in `kind`.
-    fn forward(&self, x: Tensor, places: Places, kind: Kind, mode: &Mode) -> Tensor {
+    /// Ids [B, T], which stand at `places`, and their embeddings [B, T, D] → the same shape, in the kind that the pass
+    /// computes in.
+    pub(super) fn forward(&self, ids: &Tensor, x: Tensor, places: Places, mode: &Mode) -> Tensor {
+        if self.norms_over_batch && mode.is_training() {
+            mode.enter_stack(ids.not_equal(i64::from(PAD)));
+        }
+        let kind = if mode.is_training() { self.kinds.training } else { self.kinds.weights };
         self.dropout.forward(self.position.on_embeddings(x, places).to_kind(kind), mode)
     }
 }
@@ -79,40 +99,25 @@ impl EncoderDecoder {
         let scope = Scope::seeded(seed, kinds.weights, device);
         EncoderDecoder {
             embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
-            source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config),
-            target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config),
+            source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds),
+            target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
             encoder: parts::encoder(&scope.child("encoder"), config),
             between: between(&scope.child("encoder_output"), config),
             decoder: parts::decoder(&scope.child("decoder"), config),
             weights: scope.into_weights(),
             kinds,
             device,
-            norms_over_batch: config.norm_kind == NormKind::Batch,
-        }
-    }
-
-    /// The kind that a pass computes in.
-    fn kind_of(&self, mode: &Mode) -> Kind {
-        if mode.is_training() { self.kinds.training } else { self.kinds.weights }
-    }
-
-    /// Before each stack: lets its layers know which of these tokens are real, if they need it.
-    fn enter_stack(&self, ids: &Tensor, mode: &Mode) {
-        if self.norms_over_batch && mode.is_training() {
-            mode.enter_stack(ids.not_equal(i64::from(PAD)));
         }
     }
 
     /// What the encoder's first layer reads, right before it does.
     fn embed_source(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
-        self.enter_stack(ids, mode);
-        self.source.forward(self.embeddings.source(ids), places, self.kind_of(mode), mode)
+        self.source.forward(ids, self.embeddings.source(ids), places, mode)
     }
 
     /// What the decoder's first layer reads, right before it does.
     fn embed_target(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
-        self.enter_stack(ids, mode);
-        self.target.forward(self.embeddings.target(ids), places, self.kind_of(mode), mode)
+        self.target.forward(ids, self.embeddings.target(ids), places, mode)
     }
 
     /// # Shapes
@@ -142,7 +147,7 @@ impl EncoderDecoder {
     /// Target ids shifted right [B, T] → [B, T, W].
     pub fn decode(&self, target: &Tensor, encoded: &Encoded, mode: &Mode) -> Tensor {
         let x = self.embed_target(target, Places::From(0), mode);
-        self.decoder.decode(x, TargetRows::Single, encoded, mode)
+        self.decoder.decode(x, TargetRows::Single, Some(encoded), mode)
     }
 
     /// Returns the hidden states where rows hold several sentences: those that each sentence would get in a row of its own. If a part
@@ -159,14 +164,14 @@ impl EncoderDecoder {
         let sources = SourceRows::Packed(source.sentences);
         let x = self.embed_source(source.ids, Places::Within(source.sentences), mode);
         let encoded = self.between(self.encoder.encode(x, sources, mode));
-        let targets = TargetRows::Packed { sentences: target.sentences, sources: source.sentences };
+        let targets = TargetRows::Packed { sentences: target.sentences, sources: Some(source.sentences) };
         let x = self.embed_target(target.ids, Places::Within(target.sentences), mode);
-        self.decoder.decode(x, targets, &encoded, mode)
+        self.decoder.decode(x, targets, Some(&encoded), mode)
     }
 
     /// What decoding token by token remembers, before the first token.
     pub fn cache(&self, encoded: &Encoded) -> Box<dyn DecodingState + '_> {
-        self.decoder.start(encoded)
+        self.decoder.start(FirstRows::Sources(encoded))
     }
 
     /// The hidden state behind the next token of each row, given the tokens before it.

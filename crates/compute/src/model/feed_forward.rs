@@ -5,7 +5,7 @@ use super::linear::Linear;
 use super::mode::Mode;
 use super::residual::Residual;
 use super::weights::Scope;
-use super::{Activation, ModelConfig};
+use super::{Activation, ModelConfig, init};
 use tch::Tensor;
 
 /// f(x W₁ + b₁) W₂ + b₂; with a gate, (f(x W + b) ⊗ (x V + c)) W₂ + d.
@@ -35,8 +35,9 @@ enum Inner {
 impl FeedForward {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let (d_model, width) = (config.d_model, config.inner_width());
-        let linear =
-            |name: &str, inputs: i64, outputs: i64| Linear::glorot(&scope.child(name), inputs, outputs, true);
+        let linear = |name: &str, inputs: i64, outputs: i64| {
+            Linear::build(&scope.child(name), inputs, outputs, init::matrix(config, inputs, outputs), true)
+        };
         let (inner, last) = match config.activation.is_gated() {
             false => (Inner::Plain(linear("inner", d_model, width)), "outer"),
             true => {
@@ -46,7 +47,13 @@ impl FeedForward {
         };
         FeedForward {
             inner,
-            outer: linear(last, width, d_model),
+            outer: Linear::build(
+                &scope.child(last),
+                width,
+                d_model,
+                init::last_matrix(config, width, d_model),
+                true,
+            ),
             activation: config.activation,
             dropout: Dropout::build(&scope.child("activation_dropout"), config.activation_dropout),
         }
@@ -89,8 +96,8 @@ impl FeedForwardSublayer {
 fn activate(activation: Activation, x: &Tensor) -> Tensor {
     match activation {
         Activation::Relu => x.relu(),
-        // Not the approximation by tanh.
         Activation::Gelu | Activation::Geglu => x.gelu("none"),
+        Activation::GeluTanh => x.gelu("tanh"),
         Activation::Swish | Activation::Swiglu => x.silu(),
         Activation::Glu => x.sigmoid(),
     }

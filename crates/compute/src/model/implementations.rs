@@ -54,6 +54,7 @@ impl Implementations {
             encoder,
             decoder,
             softmax_bias,
+            embedding_scale,
             activation,
             feed_forward,
             residual,
@@ -74,7 +75,8 @@ impl Implementations {
             learned_positions: _,
             embedding_rows: _,
             embedding_multiple: _,
-            embedding_deviation,
+            // Of first values alone.
+            embedding_deviation: _,
             layer_norm_epsilon: _,
             // Of training by the definition alone; the fused kernel draws its own masks of attention.
             dropout: _,
@@ -86,8 +88,8 @@ impl Implementations {
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_parts(*encoder, *decoder)
-            .and(of_embedding_deviation(*embedding_deviation))
             .and(of_softmax_bias(*softmax_bias))
+            .and(of_embedding_scale(*embedding_scale))
             .and(of_feed_forward(*feed_forward))
             .and(of_activation(*activation))
             .and(of_residual(*residual))
@@ -131,6 +133,9 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
         EncoderKind::Convolutional => without_parts("model.encoder = \"convolutional\""),
         EncoderKind::SelfAttention => Implementations::ALL,
         EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
+        EncoderKind::None => {
+            without_programs("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
+        }
     };
     encoder.and(match decoder {
         DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
@@ -143,19 +148,22 @@ fn without_parts(setting: &'static str) -> Implementations {
     without_programs(setting, "both of its parts are stacks of self-attention")
 }
 
-fn of_embedding_deviation(deviation: Option<f64>) -> Implementations {
-    match deviation {
-        None => Implementations::ALL,
-        Some(_) => without_programs("model.embedding_deviation", "it multiplies embeddings by √d_model"),
-    }
-}
-
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     match softmax_bias {
         false => Implementations::ALL,
         true => without_programs(
             "model.softmax_bias = true",
             "this program writes no bias of the softmax into it",
+        ),
+    }
+}
+
+fn of_embedding_scale(embedding_scale: bool) -> Implementations {
+    match embedding_scale {
+        true => Implementations::ALL,
+        false => without_programs(
+            "model.embedding_scale = false",
+            "this program writes embeddings that are multiplied by √d_model into it",
         ),
     }
 }
@@ -177,7 +185,9 @@ fn of_activation(activation: Activation) -> Implementations {
     };
     match activation {
         // Both toolkits have them.
-        Activation::Relu | Activation::Gelu | Activation::Swish => Implementations::ALL,
+        Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => {
+            Implementations::ALL
+        }
         Activation::Glu => gated("model.activation = \"glu\""),
         Activation::Swiglu => gated("model.activation = \"swiglu\""),
         Activation::Geglu => gated("model.activation = \"geglu\""),
@@ -267,7 +277,10 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
 
 fn of_initialisation(initialisation: Initialisation) -> Implementations {
     match initialisation {
-        Initialisation::Tensor2tensor | Initialisation::Glorot => Implementations::ALL,
+        Initialisation::Tensor2tensor
+        | Initialisation::Glorot
+        | Initialisation::Normal
+        | Initialisation::NormalScaled => Implementations::ALL,
     }
 }
 
@@ -343,6 +356,10 @@ mod tests {
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+        let decoder_only = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
+        let found = Implementations::of(&decoder_only);
+        assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
     }
 
     #[test]

@@ -13,18 +13,37 @@ pub fn glorot(fan_in: i64, fan_out: i64) -> Start {
     Start::Uniform { limit: (6.0 / (fan_in + fan_out) as f64).sqrt() }
 }
 
+/// Deviation of all weights of GPT (Radford et al. 2018, §4.1).
+const GPT: f64 = 0.02;
+
 /// Embeddings and learned positions: normal with deviation d_model^-0.5, so that the
 /// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1; or the deviation that is stated.
 pub fn embedding(config: &ModelConfig) -> Start {
-    let usual = (config.d_model as f64).powf(-0.5);
-    Start::Normal { deviation: config.embedding_deviation.unwrap_or(usual) }
+    let deviation = match config.initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot => (config.d_model as f64).powf(-0.5),
+        Initialisation::Normal | Initialisation::NormalScaled => GPT,
+    };
+    Start::Normal { deviation: config.embedding_deviation.unwrap_or(deviation) }
 }
 
-/// What embeddings are multiplied by.
-pub fn embedding_factor(config: &ModelConfig) -> f64 {
-    match config.embedding_deviation {
-        Some(_) => 1.0,
-        None => (config.d_model as f64).sqrt(),
+/// A matrix inside of a layer.
+pub fn matrix(config: &ModelConfig, fan_in: i64, fan_out: i64) -> Start {
+    match config.initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot => glorot(fan_in, fan_out),
+        Initialisation::Normal | Initialisation::NormalScaled => Start::Normal { deviation: GPT },
+    }
+}
+
+/// The last matrix of a sub-layer, whose output is added to the residual stream.
+pub fn last_matrix(config: &ModelConfig, fan_in: i64, fan_out: i64) -> Start {
+    match config.initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot | Initialisation::Normal => {
+            matrix(config, fan_in, fan_out)
+        }
+        // As many as a GPT has sub-layers.
+        Initialisation::NormalScaled => {
+            Start::Normal { deviation: GPT / (2.0 * config.layers as f64).sqrt() }
+        }
     }
 }
 
@@ -53,11 +72,13 @@ pub fn projections(config: &ModelConfig, attends: Attends) -> ProjectionStarts {
     let d_model = config.d_model;
     let (keys, values) = (config.heads * config.d_k(), config.heads * config.d_v());
     match (config.initialisation, attends) {
-        (Initialisation::Glorot, _) => ProjectionStarts {
-            query: glorot(d_model, keys),
-            key: glorot(d_model, keys),
-            value: glorot(d_model, values),
-        },
+        (Initialisation::Glorot | Initialisation::Normal | Initialisation::NormalScaled, _) => {
+            ProjectionStarts {
+                query: matrix(config, d_model, keys),
+                key: matrix(config, d_model, keys),
+                value: matrix(config, d_model, values),
+            }
+        }
         (Initialisation::Tensor2tensor, Attends::Itself) => {
             let fused = glorot(d_model, keys + keys + values);
             ProjectionStarts { query: fused, key: fused, value: fused }
@@ -72,6 +93,22 @@ pub fn projections(config: &ModelConfig, attends: Attends) -> ProjectionStarts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpt_starts_every_matrix_alike_and_gpt_2_the_last_ones_smaller() {
+        let deviation = |start| match start {
+            Start::Normal { deviation } => deviation,
+            _ => panic!("not normal"),
+        };
+        for (initialisation, last) in [(Initialisation::Normal, 0.02), (Initialisation::NormalScaled, 0.01)] {
+            let config = ModelConfig { initialisation, layers: 2, ..Default::default() };
+            let ProjectionStarts { query, key, value } = projections(&config, Attends::Encoder);
+            for start in [query, key, value, embedding(&config), matrix(&config, 3, 4)] {
+                assert_eq!(deviation(start), 0.02);
+            }
+            assert_eq!(deviation(last_matrix(&config, 3, 4)), last);
+        }
+    }
 
     #[test]
     fn fused_self_attention_starts_at_glorot_over_root_two() {

@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod convolutional;
 pub mod decoder;
+pub mod decoder_only;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;
@@ -29,6 +30,7 @@ mod unpack;
 pub mod weights;
 
 pub use ablate_trial::model::*;
+pub use decoder_only::DecoderOnly;
 pub use encoder_decoder::EncoderDecoder;
 pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};

@@ -2,10 +2,11 @@
 //! with it. [`build`] is the only place that chooses an architecture.
 
 use super::attention::maps::AttentionMaps;
+use super::decoder_only::DecoderOnly;
 use super::encoder_decoder::EncoderDecoder;
 use super::mode::Mode;
 use super::weights::Weights;
-use super::{Kinds, ModelConfig, VocabularySizes, kinds};
+use super::{EncoderKind, Kinds, ModelConfig, VocabularySizes, kinds};
 use crate::data::collate::Batch;
 use std::fmt::Debug;
 use tch::{Device, Kind, Tensor};
@@ -48,17 +49,25 @@ pub trait Network: Debug {
     /// The longest sequence that the model takes, end of sentence counted; `None` if there is no limit.
     fn longest(&self) -> Option<i64>;
 
-    /// The embedding matrix of the source, [V, D].
+    /// The most tokens that can be written for a source of `source` tokens, its end counted in both; `None` if there is no
+    /// limit, 0 where the source itself is too long.
+    fn room(&self, source: usize) -> Option<usize> {
+        let limit = usize::try_from(self.longest()?).unwrap_or(0);
+        Some(if source > limit { 0 } else { limit })
+    }
+
+    /// The embedding matrix of the source, [V, D]; of a model that reads no source, that of its own tokens.
     fn source_embedding(&self) -> &Tensor;
 
-    /// What is added to the source's tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. `None`
+    /// What is added to these tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. `None`
     /// if positions are not added to embeddings.
     fn position_table(&self, count: i64) -> Option<Tensor>;
 
     /// The weights with which the model reads `source` and, at each position of `target`, predicts the next token.
     ///
     /// # Shapes
-    /// Source ids [1, S] with `</s>`, target ids shifted right [1, T].
+    /// Source ids [1, S] with `</s>`; target ids shifted right [1, T]. A model without an encoder reads both as one text,
+    /// [1, S + T], and so has maps of that to itself alone; of running text S is 0.
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps;
 
     /// The model's interface for decoding; `None` for a model that has no decoder.
@@ -67,10 +76,11 @@ pub trait Network: Debug {
 
 /// A model that writes a sequence token by token.
 pub trait Generator {
-    /// Reads the sources and gets ready for the first token; nothing is kept for a pass backward.
+    /// Reads the sources and gets ready for the first token; nothing is kept for a pass backward. Of running text there are
+    /// none: S is 0, and so are the lengths.
     ///
     /// # Shapes
-    /// Source ids [B, S] with the real length of each row (≥ 1) → a stepper of B rows.
+    /// Source ids [B, S] with the real length of each row → a stepper of B rows.
     fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a>;
 }
 
@@ -96,5 +106,10 @@ pub fn build(
     kinds: impl Into<Kinds>,
     device: Device,
 ) -> Box<dyn Network> {
-    Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
+    match config.encoder {
+        EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => {
+            Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
+        }
+        EncoderKind::None => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),
+    }
 }

@@ -1,8 +1,9 @@
 //! The two parts of which a model is assembled, and what one sees of the other.
 //!
 //! [`EncoderDecoder`](super::EncoderDecoder) embeds tokens, asks an [`EncoderPart`] for states of the source and a
-//! [`DecoderPart`] for the hidden states behind the next tokens. Every encoder works with every decoder, so a new kind of
-//! part is a file with its implementation and an arm of [`encoder`] or [`decoder`].
+//! [`DecoderPart`] for the hidden states behind the next tokens; [`DecoderOnly`](super::DecoderOnly) asks a decoder alone.
+//! Every encoder works with every decoder, so a new kind of part is a file with its implementation and an arm of
+//! [`encoder`] or [`decoder`].
 
 use super::convolutional::{ConvolutionalDecoder, ConvolutionalEncoder};
 use super::decoder::Decoder;
@@ -12,7 +13,7 @@ use super::recurrent::{RecurrentDecoder, RecurrentEncoder, State};
 use super::weights::Scope;
 use super::{DecoderKind, EncoderKind, ModelConfig};
 use std::fmt::Debug;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// The encoder's view of a batch of sources: all that a decoder sees of them.
 #[derive(Debug)]
@@ -43,8 +44,18 @@ pub enum SourceRows<'a> {
 pub enum TargetRows<'a> {
     /// One in each row.
     Single,
-    /// Several in a row: the numbers of the sentences of the targets [B, T] and of their sources [B, S].
-    Packed { sentences: &'a Tensor, sources: &'a Tensor },
+    /// Several in a row: the numbers of the sentences of the targets [B, T] and, where there is an encoder, of their
+    /// sources [B, S].
+    Packed { sentences: &'a Tensor, sources: Option<&'a Tensor> },
+}
+
+/// What the rows of a batch are when decoding begins.
+#[derive(Debug, Clone, Copy)]
+pub enum FirstRows<'a> {
+    /// One for each source that the encoder has read.
+    Sources(&'a Encoded),
+    /// So many, without a source: where there is no encoder.
+    Plain { count: i64, kind: Kind, device: Device },
 }
 
 /// The half of a model that reads the source.
@@ -71,16 +82,17 @@ pub trait EncoderPart: Debug {
     }
 }
 
-/// The half of a model that says what comes next in the target.
+/// The half of a model that says what comes next in the target. Whether there is an encoder is decided when it is built:
+/// it is then given what that has read in every call, or in none.
 pub trait DecoderPart: Debug {
     /// The hidden states of a known target, all positions at once.
     ///
     /// # Shapes
     /// Embedded target shifted right [B, T, D] → [B, T, W].
-    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor;
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: Option<&Encoded>, mode: &Mode) -> Tensor;
 
     /// Gets ready for decoding token by token.
-    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a>;
+    fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a>;
 
     /// The attention weights that a pass of this part has recorded, by what they attend to.
     fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps;
@@ -118,11 +130,15 @@ pub trait DecodingState {
 }
 
 /// The encoder that the configuration chooses, its weights below `scope`.
+///
+/// # Panics
+/// If it chooses none.
 pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
     match config.encoder {
         EncoderKind::Convolutional => Box::new(ConvolutionalEncoder::build(scope, config)),
         EncoderKind::SelfAttention => Box::new(Encoder::build(scope, config)),
         EncoderKind::Recurrent => Box::new(RecurrentEncoder::build(scope, config)),
+        EncoderKind::None => panic!("a model without an encoder is a DecoderOnly"),
     }
 }
 

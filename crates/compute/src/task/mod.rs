@@ -1,5 +1,7 @@
 //! What a model learns to do, as training and evaluation see it: [`Task`]. [`of`] is the only place that chooses one.
 
+pub mod blocks;
+pub mod language;
 pub mod output;
 pub mod pairs;
 pub mod translation;
@@ -12,8 +14,10 @@ use crate::data::{Split, store::Store};
 use crate::error::Result;
 use crate::model::Network;
 use crate::signal::StopFlag;
+use crate::train::TaskKind;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
+use language::LanguageModelling;
 use translation::Translation;
 
 /// How batches are made from a store, and what a run measures.
@@ -27,6 +31,23 @@ pub trait Task {
     /// A user error if the model cannot take an example.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood>;
 
+    /// What a run records of the likelihood of a set, by the name of the metric; `lines` are the targets of the set as text.
+    fn measures(&self, found: &Likelihood, lines: &[String]) -> Vec<(&'static str, f64)>;
+
+    /// What the model writes for the beginning of the dev set, `count` sentences or blocks, laid out to be read. Cheap, and
+    /// the same for every setting of the search.
+    ///
+    /// # Errors
+    /// If text cannot be read, or the model does not write.
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String>;
+
+    /// What the model writes for each example of a set, so that it is scored; none where there is nothing to compare it
+    /// with.
+    fn written(&self) -> Option<&dyn Written>;
+}
+
+/// A task whose models write an answer to each example, for which there is a reference.
+pub trait Written {
     /// Lets the model write what it has to say to a set, and scores that.
     ///
     /// # Errors
@@ -39,13 +60,6 @@ pub trait Task {
         split: Split,
         stop: &StopFlag,
     ) -> Result<Output>;
-
-    /// What the model writes for the first `count` sentences of the dev set, laid out to be read. Cheap, and the same for
-    /// every setting of the search.
-    ///
-    /// # Errors
-    /// As [`output`](Self::output).
-    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String>;
 
     /// The scores of hypotheses against one reference each, which training can measure, too.
     ///
@@ -69,5 +83,8 @@ pub trait Task {
 
 /// The task of an experiment.
 pub fn of(experiment: &Experiment) -> Box<dyn Task + '_> {
-    Box::new(Translation { experiment })
+    match experiment.task() {
+        TaskKind::Translation => Box::new(Translation { experiment }),
+        TaskKind::LanguageModelling => Box::new(LanguageModelling { experiment }),
+    }
 }

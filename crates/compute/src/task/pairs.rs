@@ -1,10 +1,11 @@
 //! Sentence pairs as tensors, and how probable a model finds their targets.
 
 use crate::data::batch::sorted_batches;
-use crate::data::collate::{Batch, collate, micro_batch};
+use crate::data::collate::{Batch, collate, collate_prefixes, micro_batch};
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Network;
+use crate::train::PrefixLoss;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::{self, Likelihood};
 use crate::train::pairs::Pairs;
@@ -12,7 +13,10 @@ use tch::Device;
 
 impl BatchSource for Pairs<'_> {
     fn collate(&self, pairs: &[u32], device: Device) -> Result<Batch> {
-        micro_batch(self.batching, self.store, pairs, device)
+        match self.prefix {
+            None => micro_batch(self.batching, self.store, pairs, device),
+            Some(loss) => collate_prefixes(self.store, pairs, loss, device),
+        }
     }
 }
 
@@ -36,4 +40,28 @@ pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Re
     }
     let batches = sorted_batches(&lengths, batch_tokens).into_iter();
     likelihood::likelihood(model, batches.map(|pairs| collate(store, &pairs, model.device())))
+}
+
+/// The same of a model without an encoder, which reads each source in the row of its target.
+///
+/// # Errors
+/// A user error if a pair is longer than a learned position table.
+pub fn prefix_likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
+    // The longer side of a pair here is the whole row.
+    let lengths: Vec<(usize, usize)> = (0..store.len() as u32)
+        .map(|pair| store.lengths(pair))
+        .map(|(source, target)| (source, source + target + 1))
+        .collect();
+    let longest = lengths.iter().map(|&(_, row)| row + 1).max().unwrap_or(0);
+    if let Some(limit) = model.longest()
+        && longest as i64 > limit
+    {
+        return Err(Error::user(format!(
+            "source and target of the longest pair have {longest} tokens with their ends, but model.learned_positions = \
+             {limit}; use {longest} or more"
+        )));
+    }
+    let batches = sorted_batches(&lengths, batch_tokens).into_iter();
+    let collate = |pairs: Vec<u32>| collate_prefixes(store, &pairs, PrefixLoss::Target, model.device());
+    likelihood::likelihood(model, batches.map(collate))
 }

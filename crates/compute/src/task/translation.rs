@@ -2,7 +2,7 @@
 
 use super::output::side_by_side;
 use super::pairs;
-use super::{Output, Score, Task};
+use super::{Output, Score, Task, Written};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
@@ -10,7 +10,7 @@ use crate::decode::DecodingConfig;
 use crate::decode::translate::translate;
 use crate::error::Result;
 use crate::model::Network;
-use crate::results::metric::{ATAT, BLEU};
+use crate::results::metric::{ACCURACY, ATAT, BLEU, LOSS, PERPLEXITY, WORD_PERPLEXITY};
 use crate::signal::StopFlag;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
@@ -24,13 +24,50 @@ pub struct Translation<'a> {
 
 impl Task for Translation<'_> {
     fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
-        Box::new(Pairs::of(store, &self.experiment.training))
+        let training = &self.experiment.training;
+        Box::new(match self.experiment.reads_prefixes() {
+            false => Pairs::of(store, training),
+            true => Pairs::as_prefixes(store, training),
+        })
     }
 
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        pairs::likelihood(model, store, self.experiment.training.micro_batch_tokens)
+        let tokens = self.experiment.training.micro_batch_tokens;
+        match self.experiment.reads_prefixes() {
+            false => pairs::likelihood(model, store, tokens),
+            true => pairs::prefix_likelihood(model, store, tokens),
+        }
     }
 
+    /// Words are those of the references, with one end of sentence each.
+    fn measures(&self, found: &Likelihood, lines: &[String]) -> Vec<(&'static str, f64)> {
+        let words: usize = lines.iter().map(|line| line.split_whitespace().count() + 1).sum();
+        vec![
+            (LOSS, found.loss()),
+            (PERPLEXITY, found.perplexity()),
+            (WORD_PERPLEXITY, found.perplexity_per(words)),
+            (ACCURACY, found.accuracy()),
+        ]
+    }
+
+    /// Translates greedily.
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
+        let text = data.text(Split::Dev)?;
+        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
+        let sources = data.sources_to_translate(store, count);
+        let vocabulary = data.tokenizers.target().len();
+        // Too little work to be stopped in: the training loop looks at the flag right after it.
+        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
+        let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
+        Ok(side_by_side(&text.source, &hypotheses, &text.target))
+    }
+
+    fn written(&self) -> Option<&dyn Written> {
+        Some(self)
+    }
+}
+
+impl Written for Translation<'_> {
     fn output(
         &self,
         model: &dyn Network,
@@ -54,18 +91,6 @@ impl Task for Translation<'_> {
         let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
         let scores = self.scores(&hypotheses, &text.target)?;
         Ok(Output { sources: text.source, hypotheses, tokens, references: text.target, scores })
-    }
-
-    /// Translates greedily.
-    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
-        let text = data.text(Split::Dev)?;
-        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
-        let sources = data.sources_to_translate(store, count);
-        let vocabulary = data.tokenizers.target().len();
-        // Too little work to be stopped in: the training loop looks at the flag right after it.
-        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
-        let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
-        Ok(side_by_side(&text.source, &hypotheses, &text.target))
     }
 
     fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>> {

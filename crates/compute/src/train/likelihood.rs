@@ -7,12 +7,12 @@ use crate::model::Network;
 use crate::model::mode::Mode;
 use tch::Kind;
 
-/// Sums over every target token of a set, end of sentence counted, padding not.
+/// Sums over every target token of a set, end of sentence counted if there is one, padding not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Likelihood {
     /// Negative log-likelihood, unsmoothed, in nats.
     pub nats: f64,
-    /// BPE tokens with one `</s>` a sentence.
+    /// BPE tokens, with one `</s>` a sentence where there are sentences.
     pub tokens: usize,
     /// Tokens that the model finds the most probable of all.
     pub correct: usize,
@@ -32,6 +32,11 @@ impl Likelihood {
     /// Per word, where the text has so many words and one end of sentence each line.
     pub fn perplexity_per(&self, words: usize) -> f64 {
         (self.nats / words as f64).exp()
+    }
+
+    /// Bits per character, where the text has so many characters with the ends of lines.
+    pub fn bits_per(&self, characters: usize) -> f64 {
+        self.nats / characters as f64 / std::f64::consts::LN_2
     }
 
     /// Share of tokens predicted right from the reference before them, 0 to 1.

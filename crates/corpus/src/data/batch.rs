@@ -55,6 +55,25 @@ pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -
     batches
 }
 
+/// The micro-batches of one epoch of running text, as numbers of blocks; every block is in exactly one of them. All but the
+/// last have as many blocks as fit into `tokens` tokens, but one at least.
+pub fn block_batches(store: &Store, seed: u64, epoch: u64, tokens: usize) -> Vec<Vec<u32>> {
+    let mut order: Vec<u32> = (0..store.len() as u32).collect();
+    shuffle(&mut order, &mut rng(seed, Purpose::BatchOrder, epoch));
+    blocks_in_order(&order, store, tokens)
+}
+
+/// The same in the order of the text, for evaluation.
+pub fn block_batches_in_order(store: &Store, tokens: usize) -> Vec<Vec<u32>> {
+    let order: Vec<u32> = (0..store.len() as u32).collect();
+    blocks_in_order(&order, store, tokens)
+}
+
+fn blocks_in_order(order: &[u32], store: &Store, tokens: usize) -> Vec<Vec<u32>> {
+    let rows = (tokens / store.longest_sentence().max(1)).max(1);
+    order.chunks(rows).map(<[_]>::to_vec).collect()
+}
+
 /// Batches for evaluation, the longest pairs first, so that memory runs out at once or never.
 ///
 /// `lengths` holds tokens of (source, target) without the end of sentence; who has no target says 0.
@@ -233,5 +252,28 @@ mod tests {
     #[test]
     fn an_empty_store_has_no_batches() {
         assert!(epoch_batches(&store(0).1, 1, 0, padded_rows(100)).is_empty());
+    }
+
+    #[test]
+    fn blocks_are_in_one_batch_each_in_an_order_of_every_epoch() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("train.store");
+        let mut writer = StoreWriter::create(&path, 1000, [0; 32]).unwrap();
+        (0..50).try_for_each(|_| writer.push(&[], &[3; 8])).and_then(|()| writer.push(&[], &[3; 2])).unwrap();
+        writer.finish().unwrap();
+        let store = Store::open(&path, [0; 32]).unwrap();
+        for (tokens, rows) in [(64, 8), (63, 7), (8, 1), (1, 1), (10_000, 51)] {
+            let batches = block_batches(&store, 1, 0, tokens);
+            assert!(batches[..batches.len() - 1].iter().all(|batch| batch.len() == rows), "{tokens}");
+            let mut all = batches.concat();
+            assert_ne!(all, (0..51).collect::<Vec<_>>());
+            all.sort();
+            assert_eq!(all, (0..51).collect::<Vec<_>>());
+            assert_eq!(block_batches_in_order(&store, tokens).concat(), all);
+        }
+        let order = |seed, epoch| block_batches(&store, seed, epoch, 64);
+        assert_eq!(order(1, 0), order(1, 0));
+        assert_ne!(order(1, 0), order(1, 1));
+        assert_ne!(order(1, 0), order(2, 0));
     }
 }

@@ -120,6 +120,11 @@ impl PieceCounts {
         self.counts.insert_unique(hash, PieceCount { place, count: more }, rehash);
     }
 
+    /// Every piece once, in no particular order.
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(piece, _)| piece)
+    }
+
     /// Every piece with its count, in no particular order.
     fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counts.iter().map(|known| (&self.text[known.place.clone()], known.count))

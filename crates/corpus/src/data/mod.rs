@@ -5,6 +5,8 @@
 pub mod batch;
 pub mod blocks;
 pub mod bpe;
+pub mod bpe_tokenizer;
+pub mod characters;
 pub mod cleaning;
 pub mod cleaning_counts;
 pub mod corpus;
@@ -16,6 +18,7 @@ pub mod parallel;
 pub mod pieces;
 pub mod prepare;
 pub mod prepared;
+pub mod reading;
 pub mod recipe;
 pub mod sentences;
 pub mod staging;
@@ -23,6 +26,7 @@ pub mod store;
 pub mod text_form;
 pub mod text_stage;
 pub mod tokenizer;
+mod tokenizer_json;
 pub mod tokenizers;
 mod wmt_xml;
 
@@ -46,6 +50,9 @@ pub struct DataConfig {
     /// Whether to lower-case both sides of every split, after Moses's rules and before cleaning.
     #[serde(default = "defaults::lowercase")]
     pub lowercase: bool,
+    /// What a token is; `bpe` if absent.
+    #[serde(default, skip_serializing_if = "Pieces::is_bpe")]
+    pub pieces: Pieces,
     /// Number of BPE merges, learned on the training pairs only. The paper has a shared vocabulary of about 37,000
     /// tokens (§5.1).
     #[serde(default = "defaults::merges")]
@@ -73,11 +80,20 @@ impl DataConfig {
         DataConfig {
             recipe,
             lowercase: defaults::lowercase(),
+            pieces: Pieces::default(),
             merges: defaults::merges(),
             vocabulary: Vocabulary::default(),
             max_length: defaults::max_length(),
             max_train_length: None,
             max_length_ratio: defaults::max_length_ratio(),
+        }
+    }
+
+    /// The same with every key that it does not read at its default.
+    pub fn without_unread(&self) -> Self {
+        match self.pieces {
+            Pieces::Bpe => self.clone(),
+            Pieces::Characters => DataConfig { merges: defaults::merges(), ..self.clone() },
         }
     }
 
@@ -89,6 +105,26 @@ impl DataConfig {
     /// BPE tokens of a side that no pair of the training exceeds.
     pub fn longest_trained(&self) -> usize {
         self.limit_of_training().unwrap_or(self.max_length)
+    }
+}
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+// Recipes state it too, whose schema has none of this one's definitions.
+#[schemars(inline)]
+pub enum Pieces {
+    /// A frequent sequence of bytes: byte-level BPE with `merges` merges (Sennrich et al. 2016).
+    #[default]
+    Bpe,
+    /// A character of the training text; every other character is one token, `<unk>`. Keys that count BPE tokens count
+    /// characters then.
+    Characters,
+}
+
+impl Pieces {
+    fn is_bpe(&self) -> bool {
+        *self == Pieces::Bpe
     }
 }
 

@@ -16,7 +16,7 @@ use super::staging::{Staging, write_durably};
 use super::text_stage::{StagedText, for_each_pair};
 use super::tokenizer::Tokenizer;
 use super::tokenizers::{self, Tokenizers};
-use super::{Corpus, DataConfig, Recipe, Split, Vocabulary};
+use super::{Corpus, DataConfig, Pieces, Recipe, Split, Vocabulary};
 use crate::error::{Error, Result};
 use crate::fetch::Progress;
 use std::path::{Path, PathBuf};
@@ -118,12 +118,15 @@ fn build(
     if text.counts.read == 0 {
         return Err(Error::user(format!("{name}: the recipe has no training pairs")));
     }
-    progress.message(&format!("learning {} merges", config.merges));
+    progress.message(&match config.pieces {
+        Pieces::Bpe => format!("learning {} merges", config.merges),
+        Pieces::Characters => "collecting the characters".into(),
+    });
     let tokenizers = match config.vocabulary {
-        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config.merges, threads, [true, true])?),
+        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config, threads, [true, true])?),
         Vocabulary::Separate => {
-            let source = learn(&text, config.merges, threads, [true, false])?;
-            Tokenizers::new(Some(source), learn(&text, config.merges, threads, [false, true])?)
+            let source = learn(&text, config, threads, [true, false])?;
+            Tokenizers::new(Some(source), learn(&text, config, threads, [false, true])?)
         }
     };
     let jsons = tokenizers.files();
@@ -195,8 +198,8 @@ fn build(
     write_durably(&directory.join(MANIFEST), text.as_bytes())
 }
 
-/// Learns merges on the sides of the training text that are asked for, source and target.
-fn learn(text: &StagedText, merges: usize, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
+/// Learns a tokenizer on the sides of the training text that are asked for, source and target.
+fn learn(text: &StagedText, config: &DataConfig, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
     let (pieces, ()) = count_pieces(threads, |add| {
         text.for_each_pair(Split::Train, |source, target| {
             [source, target]
@@ -207,7 +210,7 @@ fn learn(text: &StagedText, merges: usize, threads: usize, sides: [bool; 2]) -> 
             Ok(())
         })
     })?;
-    Ok(Tokenizer::from_counts(&pieces, merges))
+    Tokenizer::learn(config.pieces, &pieces, config.merges)
 }
 
 /// Whether the files in `inputs` are those that `prepared` was made from.

@@ -4,7 +4,7 @@ use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
 use super::store::{Hash, Store, shard_path};
 use super::text_form::TextForm;
-use super::tokenizer::{EncodeCache, Tokenizer, largest_vocabulary};
+use super::tokenizer::{EncodeCache, Tokenizer, sizes};
 use super::tokenizers::{self, Tokenizers, file_names};
 use super::{DataConfig, Split, Vocabulary};
 use crate::error::{Error, Result};
@@ -163,7 +163,7 @@ impl Prepared {
             let file = directory.join(name);
             let text = read_text(&file, directory)?;
             check_hash(&manifest, directory, name, text.as_bytes())?;
-            let tokenizer = Tokenizer::from_json(&text);
+            let tokenizer = Tokenizer::from_json(config.pieces, &text);
             found.push(tokenizer.map_err(|error| damaged(&file, directory, &error.to_string()))?);
             texts.push(text);
         }
@@ -193,6 +193,22 @@ impl Prepared {
         let blank = |ids: &[u32]| words(&tokenizer.decode(ids)).next().is_none();
         let sources = (0..count.min(store.len())).map(|pair| store.source(pair));
         sources.map(|ids| if blank(&ids) { Vec::new() } else { ids }).collect()
+    }
+
+    /// Token ids of running text, as it is prepared: line by line, each with its end.
+    pub fn encode_text(&self, text: &str) -> Vec<u32> {
+        let (mut ids, mut cache) = (Vec::new(), EncodeCache::default());
+        for line in text.split_inclusive('\n') {
+            let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
+            let line = format!("{}{end}", self.forms[1].apply(body));
+            self.tokenizers.target().encode_into(&line, &mut cache, &mut ids);
+        }
+        ids
+    }
+
+    /// The running text that ids stand for: what [`encode_text`](Self::encode_text) was given.
+    pub fn decode_text(&self, ids: &[u32]) -> String {
+        self.tokenizers.target().decode_lines(ids)
     }
 
     /// The text that a model's ids stand for: one line, detokenised where the corpus was tokenised.
@@ -273,10 +289,10 @@ impl Prepared {
     }
 }
 
-/// Numbers of tokens of source and target: those of the prepared corpus, else the most that its merges can give.
+/// Numbers of tokens of source and target: those of the prepared corpus, else the most that there can be.
 pub fn vocabulary_sizes(config: &DataConfig, prepared: Option<&Prepared>) -> (usize, usize) {
-    let largest = || (largest_vocabulary(config.merges), largest_vocabulary(config.merges));
-    prepared.map_or_else(largest, |prepared| prepared.tokenizers.sizes())
+    let [_, most] = sizes(config.pieces, config.merges);
+    prepared.map_or((most, most), |prepared| prepared.tokenizers.sizes())
 }
 
 fn read_text(path: &Path, directory: &Path) -> Result<String> {

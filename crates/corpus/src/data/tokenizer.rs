@@ -1,15 +1,12 @@
-//! The tokenizer: joint byte-level BPE that gives every line back exactly.
-//!
-//! Format and ids: `docs/architecture.md`, Data. Config key: `data.merges`.
+//! The tokenizer of a side, of the kind that `data.pieces` chooses.
 
-use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Vocabulary, learn};
-use super::pieces::{BYTE_CHARACTERS, PATTERN, for_each_piece};
-use crate::error::{Error, Result};
-use hashbrown::HashMap;
-use serde::Deserialize;
-use serde_json::Value;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use super::Pieces;
+use super::bpe::PieceCounts;
+use super::bpe_tokenizer::{BpeTokenizer, largest_vocabulary};
+use super::characters::{self, CharacterTokenizer};
+use crate::error::Result;
+
+pub use super::bpe_tokenizer::EncodeCache;
 
 /// Fills up the shorter sentences of a batch.
 pub const PAD: u32 = 0;
@@ -18,87 +15,60 @@ pub const BOS: u32 = 1;
 /// Ends every sentence; batches add it, the store does not hold it.
 pub const EOS: u32 = 2;
 
-/// Tokens that `merges` merges give at most: special ones, each byte inside and at the end of a piece,
-/// and what each merge makes.
-pub fn largest_vocabulary(merges: usize) -> usize {
-    SPECIALS.len() + 2 * BYTE_CHARACTERS.len() + merges
-}
-
-/// Pieces up to this many bytes are remembered; longer ones hardly ever come back.
-const CACHED_PIECE_BYTES: usize = 64;
-/// Pieces remembered at most, about 50 MB.
-const CACHED_PIECES: usize = 1 << 19;
-
 /// Encodes lines as token ids and back.
 #[derive(Debug, Clone)]
-pub struct Tokenizer {
-    vocabulary: Vocabulary,
-    /// In order of rank, without repetitions.
-    merges: Vec<Pair>,
-    /// Pair → rank and the symbol that it becomes.
-    ranks: HashMap<Pair, (u32, u32)>,
-    /// The text of each token; empty for special ones.
-    bytes: Vec<Vec<u8>>,
+pub enum Tokenizer {
+    Bpe(BpeTokenizer),
+    Characters(CharacterTokenizer),
 }
 
-/// Pieces that were encoded before. One tokenizer's cache must not be used with another.
-#[derive(Debug, Clone, Default)]
-pub struct EncodeCache {
-    pieces: HashMap<Box<str>, Box<[u32]>>,
+/// The fewest and the most tokens that a training text can give.
+pub fn sizes(pieces: Pieces, merges: usize) -> [usize; 2] {
+    match pieces {
+        Pieces::Bpe => [largest_vocabulary(0), largest_vocabulary(merges)],
+        Pieces::Characters => characters::SIZES,
+    }
 }
 
 impl Tokenizer {
-    /// Learns at most `merges` merges from the pieces of a text. The same lines in any order give the same tokenizer.
+    /// Learns from the pieces of a text. The same lines in any order give the same tokenizer.
+    ///
+    /// # Errors
+    /// A user error if the text has more characters than a vocabulary of characters holds.
+    pub fn learn(pieces: Pieces, counts: &PieceCounts, merges: usize) -> Result<Self> {
+        Ok(match pieces {
+            Pieces::Bpe => Self::from_counts(counts, merges),
+            Pieces::Characters => Tokenizer::Characters(CharacterTokenizer::from_counts(counts)?),
+        })
+    }
+
+    /// BPE of at most `merges` merges.
     pub fn from_counts(counts: &PieceCounts, merges: usize) -> Self {
-        Self::from_merges(learn(counts, merges))
+        Tokenizer::Bpe(BpeTokenizer::from_counts(counts, merges))
     }
 
-    /// A pair that occurs twice in `merges` keeps its first rank.
-    fn from_merges(learned: Vec<Pair>) -> Self {
-        let mut vocabulary = Vocabulary::of_bytes();
-        let mut merges = Vec::with_capacity(learned.len());
-        let mut ranks = HashMap::with_capacity(learned.len());
-        for pair in learned {
-            let joined = vocabulary.join(pair);
-            ranks.entry(pair).or_insert_with(|| {
-                merges.push(pair);
-                (merges.len() as u32 - 1, joined)
-            });
-        }
-        let byte_of: HashMap<char, u8> = BYTE_CHARACTERS.into_iter().zip(0..=255).collect();
-        let bytes = (0..vocabulary.size())
-            .map(|id| match id < SPECIALS.len() {
-                true => Vec::new(),
-                // No piece mixes letters with other signs, so a token ends in the mark or does not hold its text.
-                false => {
-                    let token = vocabulary.token(id as u32);
-                    let text = token.strip_suffix(END_OF_PIECE).unwrap_or(token);
-                    text.chars().filter_map(|character| byte_of.get(&character).copied()).collect()
-                }
-            })
-            .collect();
-        Tokenizer { vocabulary, merges, ranks, bytes }
-    }
-
-    /// Number of ids: specials, bytes and merged tokens.
-    #[expect(clippy::len_without_is_empty, reason = "the vocabulary holds at least the bytes")]
+    /// Number of ids, special ones counted.
+    #[expect(clippy::len_without_is_empty, reason = "the vocabulary holds at least the special tokens")]
     pub fn len(&self) -> usize {
-        self.vocabulary.size()
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.len(),
+            Tokenizer::Characters(characters) => characters.size(),
+        }
     }
 
-    /// How a token is written in `tokenizer.json`: `Ġhouse</w>`. For labels; use [`Tokenizer::decode`] for text.
+    /// How a token is written in `tokenizer.json`. For labels; use [`Tokenizer::decode`] for text.
     pub fn token(&self, id: u32) -> &str {
-        if (id as usize) < self.len() { self.vocabulary.token(id) } else { "<unused>" }
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.token(id),
+            Tokenizer::Characters(characters) => characters.token(id),
+        }
     }
 
-    /// A token as people read it: its text, and `@@` behind one that its word goes on after.
+    /// A token as people read it.
     pub fn label(&self, id: u32) -> String {
-        let token = self.token(id);
-        let bytes = self.bytes.get(id as usize).map_or(&[][..], Vec::as_slice);
-        let end = if token.ends_with(END_OF_PIECE) { "" } else { "@@" };
-        match std::str::from_utf8(bytes.strip_prefix(b" ").unwrap_or(bytes)) {
-            Ok(text) if !text.trim().is_empty() && !text.contains(char::is_control) => format!("{text}{end}"),
-            _ => token.to_string(),
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.label(id),
+            Tokenizer::Characters(characters) => characters.label(id),
         }
     }
 
@@ -111,278 +81,44 @@ impl Tokenizer {
 
     /// As [`Tokenizer::encode`], behind what `ids` holds already.
     pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
-        for_each_piece(line, |piece| {
-            if let Some(known) = cache.pieces.get(piece) {
-                return ids.extend_from_slice(known);
-            }
-            let start = ids.len();
-            self.encode_piece(piece.as_bytes(), ids);
-            if piece.len() <= CACHED_PIECE_BYTES {
-                if cache.pieces.len() >= CACHED_PIECES {
-                    cache.pieces.clear();
-                }
-                cache.pieces.insert(piece.into(), ids[start..].into());
-            }
-        });
-    }
-
-    /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, and
-    /// bytes that are no UTF-8, which only a model produces, for U+FFFD.
-    pub fn decode(&self, ids: &[u32]) -> String {
-        let bytes: Vec<u8> =
-            ids.iter().filter_map(|&id| self.bytes.get(id as usize)).flatten().copied().collect();
-        String::from_utf8_lossy(bytes.strip_prefix(b" ").unwrap_or(&bytes)).into_owned()
-    }
-
-    /// Merges by rank, from left to right within a rank, in O(n log n) for a piece of n bytes.
-    fn encode_piece(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        // A linked list: a symbol that went into the one before it is GONE. Place n stands for no place.
-        const GONE: u32 = u32::MAX;
-        let n = piece.len();
-        let mut symbols: Vec<u32> =
-            piece.iter().enumerate().map(|(at, &byte)| Vocabulary::byte(byte, at + 1 == n)).collect();
-        let mut next: Vec<usize> = (1..=n).collect();
-        let mut previous: Vec<usize> = std::iter::once(n).chain(0..n - 1).collect();
-        let candidate = |symbols: &[u32], next: &[usize], at: usize| {
-            let right = *symbols.get(*next.get(at)?)?;
-            let &(rank, joined) = self.ranks.get(&(symbols[at], right))?;
-            Some(Reverse((rank, at, joined)))
-        };
-        let mut queue: BinaryHeap<_> = (0..n).filter_map(|at| candidate(&symbols, &next, at)).collect();
-        while let Some(Reverse((_, at, joined))) = queue.pop() {
-            // Out of date, unless the symbols here still become this one.
-            if candidate(&symbols, &next, at).is_none_or(|Reverse((_, _, now))| now != joined) {
-                continue;
-            }
-            let right = next[at];
-            symbols[at] = joined;
-            symbols[right] = GONE;
-            next[at] = next[right];
-            if let Some(back) = previous.get_mut(next[at]) {
-                *back = at;
-            }
-            queue.extend(candidate(&symbols, &next, at));
-            if previous[at] < n {
-                queue.extend(candidate(&symbols, &next, previous[at]));
-            }
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.encode_into(line, cache, ids),
+            Tokenizer::Characters(characters) => characters.encode_into(line, ids),
         }
-        ids.extend(symbols.into_iter().filter(|&symbol| symbol != GONE));
+    }
+
+    /// The text of the ids of a line. Special tokens and ids beyond the vocabulary stand for nothing.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.decode(ids),
+            Tokenizer::Characters(characters) => characters.decode(ids),
+        }
+    }
+
+    /// The text of the ids of lines that were encoded one by one, each with its end.
+    pub fn decode_lines(&self, ids: &[u32]) -> String {
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.decode_lines(ids),
+            Tokenizer::Characters(characters) => characters.decode(ids),
+        }
     }
 
     /// `tokenizer.json` of Hugging Face `tokenizers`, the same text on every machine.
-    ///
-    /// The special tokens are in the vocabulary but not declared as added tokens: `tokenizers` looks
-    /// for those in the raw text, so a line with a literal `<s>` would get the special id. Who wants
-    /// them skipped in decoding says `tokenizer.add_special_tokens(["<pad>", "<s>", "</s>"])`, which
-    /// keeps their ids.
     pub fn to_json(&self) -> String {
-        // Written by hand, because the order of a `serde_json::Value`'s keys depends on cargo features.
-        let name = |id: u32| quoted(self.vocabulary.token(id));
-        let pattern = quoted(PATTERN);
-        let byte_level =
-            r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false}"#;
-        let vocabulary = joined((0..self.len() as u32).map(|id| format!("{}:{id}", name(id))));
-        let merges =
-            joined(self.merges.iter().map(|&(first, second)| format!("[{},{}]", name(first), name(second))));
-        [
-            r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"#,
-            r#""normalizer":{"type":"Prepend","prepend":" "},"#,
-            r#""pre_tokenizer":{"type":"Sequence","pretokenizers":["#,
-            &format!(
-                r#"{{"type":"Split","pattern":{{"Regex":{pattern}}},"behavior":"Isolated","invert":false}},"#
-            ),
-            &format!(r#"{byte_level}]}},"post_processor":null,"#),
-            r#""decoder":{"type":"Sequence","decoders":["#,
-            &format!(r#"{{"type":"Replace","pattern":{{"String":"{END_OF_PIECE}"}},"content":""}},"#),
-            &format!(r#"{byte_level},{{"type":"Strip","content":" ","start":1,"stop":0}}]}},"#),
-            r#""model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"#,
-            &format!(r#""end_of_word_suffix":"{END_OF_PIECE}","fuse_unk":false,"byte_fallback":false,"#),
-            &format!(
-                "\"ignore_merges\":false,\n\"vocab\":{{\n{vocabulary}}},\n\"merges\":[\n{merges}]}}}}\n"
-            ),
-        ]
-        .concat()
+        match self {
+            Tokenizer::Bpe(bpe) => bpe.to_json(),
+            Tokenizer::Characters(characters) => characters.to_json(),
+        }
     }
 
-    /// Reads what [`Tokenizer::to_json`] wrote.
+    /// Reads what [`Tokenizer::to_json`] wrote of a tokenizer of this kind.
     ///
     /// # Errors
     /// Anything else is a user error, other kinds of `tokenizer.json` included.
-    pub fn from_json(text: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Document {
-            model: Model,
-        }
-        #[derive(Deserialize)]
-        struct Model {
-            merges: Vec<(String, String)>,
-        }
-        let other =
-            || Error::user("this is not a tokenizer that `ablate prepare` wrote; run `ablate prepare` again");
-        let Document { model } = serde_json::from_str(text).map_err(|_| other())?;
-        let mut vocabulary = Vocabulary::of_bytes();
-        let mut merges = Vec::with_capacity(model.merges.len());
-        for (first, second) in model.merges {
-            let pair = vocabulary.id(&first).zip(vocabulary.id(&second)).ok_or_else(other)?;
-            vocabulary.join(pair);
-            merges.push(pair);
-        }
-        let tokenizer = Self::from_merges(merges);
-        if tokenizer.to_json() == text { Ok(tokenizer) } else { Err(other()) }
-    }
-}
-
-/// `text` as a JSON string.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-/// One item a line.
-fn joined(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(",\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const TEXT: [&str; 4] = [
-        "the cat sat on the mat.",
-        "the hat sat on the cat, 30 times!",
-        "Die Katze saß auf der Matte.",
-        "der Hut saß",
-    ];
-
-    fn tokenizer() -> Tokenizer {
-        let mut counts = PieceCounts::default();
-        TEXT.iter().for_each(|line| counts.add(line));
-        Tokenizer::from_counts(&counts, 60)
-    }
-
-    fn comes_back(tokenizer: &Tokenizer, line: &str) {
-        let ids = tokenizer.encode(line, &mut EncodeCache::default());
-        assert_eq!(tokenizer.decode(&ids), line);
-        assert!(
-            ids.iter().all(|&id| id as usize >= SPECIALS.len()),
-            "{line:?} became a special token: {ids:?}"
-        );
-    }
-
-    #[test]
-    fn labels_are_text_with_a_mark_where_a_word_goes_on() {
-        let tokenizer = tokenizer();
-        let ids = tokenizer.encode("the cats", &mut EncodeCache::default());
-        let labels: Vec<String> = ids.iter().map(|&id| tokenizer.label(id)).collect();
-        assert_eq!(labels.concat().replace("@@", ""), "thecats");
-        assert!(labels[0] == "the" && labels[1].ends_with("@@"), "{labels:?}");
-        assert_eq!(tokenizer.label(EOS), "</s>");
-    }
-
-    #[test]
-    fn frequent_words_become_one_token() {
-        let tokenizer = tokenizer();
-        let mut cache = EncodeCache::default();
-        let ids = tokenizer.encode("the cat", &mut cache);
-        assert_eq!(ids.iter().map(|&id| tokenizer.token(id)).collect::<Vec<_>>(), ["Ġthe</w>", "Ġcat</w>"]);
-        assert_eq!(tokenizer.encode("the cat", &mut cache), ids, "remembered pieces are the same");
-        assert_eq!(tokenizer.token(u32::MAX), "<unused>");
-    }
-
-    #[test]
-    fn every_line_comes_back_exactly() {
-        for line in [
-            "",
-            " ",
-            "  a  b ",
-            "\ta\t",
-            "\u{a0}",
-            "a\u{a0} b",
-            "\r",
-            "\0\u{1}\u{7f}\u{85}",
-            "🏳️‍🌈👩🏽‍🚀",
-            "e\u{301}\u{327}",
-            "\u{301}",
-            "</w>",
-            "a</w>b",
-            "▁",
-            "Ġ",
-            "Ġa</w>",
-            "<pad>",
-            "<s> a </s>",
-            "<unk>",
-            "\u{feff}a",
-            "日本語。",
-            "\u{10ffff}",
-        ] {
-            comes_back(&tokenizer(), line);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_line_comes_back_exactly(line in any::<String>(), near in "[ a-eht</w>\\tĠß.0-3]{0,40}") {
-            let tokenizer = tokenizer();
-            comes_back(&tokenizer, &line);
-            comes_back(&tokenizer, &near);
-        }
-    }
-
-    #[test]
-    fn special_and_unknown_ids_and_broken_characters_decode() {
-        let tokenizer = tokenizer();
-        let mut ids = tokenizer.encode("the hat", &mut EncodeCache::default());
-        ids.insert(0, BOS);
-        ids.extend([EOS, PAD, PAD, 1_000_000, u32::MAX]);
-        assert_eq!(tokenizer.decode(&ids), "the hat");
-        assert_eq!(
-            tokenizer.decode(&[Vocabulary::byte(0xc3, false), Vocabulary::byte(b'a', true)]),
-            "\u{fffd}a"
-        );
-    }
-
-    #[test]
-    fn pairs_that_become_the_same_token_share_its_id_and_repeated_pairs_count_once() {
-        let [a, b, c] = [b'a', b'b', b'c'].map(|byte| Vocabulary::byte(byte, false));
-        let first = 515;
-        let (ab, abc, bc) = (first, first + 1, first + 2);
-        let tokenizer = Tokenizer::from_merges(vec![(a, b), (ab, c), (b, c), (a, bc), (a, b)]);
-        assert_eq!((tokenizer.len(), tokenizer.merges.len()), (518, 4));
-        assert_eq!(tokenizer.ranks[&(a, bc)], (3, abc));
-        assert_eq!(Tokenizer::from_json(&tokenizer.to_json()).unwrap().merges, tokenizer.merges);
-    }
-
-    #[test]
-    fn json_gives_the_same_tokenizer() {
-        let tokenizer = tokenizer();
-        let json = tokenizer.to_json();
-        let again = Tokenizer::from_json(&json).unwrap();
-        let line = "the mat sat on der Hut";
-        assert_eq!(
-            again.encode(line, &mut EncodeCache::default()),
-            tokenizer.encode(line, &mut EncodeCache::default())
-        );
-        assert_eq!(again.to_json(), json);
-        serde_json::from_str::<Value>(&json).unwrap();
-    }
-
-    #[test]
-    fn a_changed_json_is_refused() {
-        let json = tokenizer().to_json();
-        for changed in [
-            String::new(),
-            "{}".into(),
-            json.replace("Prepend", "Append"),
-            json.replace("\"<s>\":1", "\"<s>\":2"),
-            json.replacen("[\"a\",", "[\"zz\",", 1),
-        ] {
-            assert!(Tokenizer::from_json(&changed).is_err());
-        }
-    }
-
-    #[test]
-    fn a_long_piece_takes_no_quadratic_time() {
-        let line = "the".repeat(200_000);
-        comes_back(&tokenizer(), &line);
+    pub fn from_json(pieces: Pieces, text: &str) -> Result<Self> {
+        Ok(match pieces {
+            Pieces::Bpe => Tokenizer::Bpe(BpeTokenizer::from_json(text)?),
+            Pieces::Characters => Tokenizer::Characters(CharacterTokenizer::from_json(text)?),
+        })
     }
 }

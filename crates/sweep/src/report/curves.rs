@@ -119,6 +119,7 @@ mod tests {
             sets: &[],
             trials: vec![trial],
             table: &ResultTable::new(&layout, &results).unwrap(),
+            search: None,
             data_root: folder.path(),
         };
         let titles = |metrics: &[Metric]| {

@@ -16,7 +16,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("By length of the source");
     for Picture { name, rows, labels } in pictures(report) {
         // Rows of one picture share its buckets, and so their sentences.
-        let first = rows.iter().flat_map(|row| row.iter()).find_map(Trial::record_of_run);
+        let mut records = rows.iter().flat_map(|row| row.iter()).filter_map(Trial::record_of_run);
+        let first = records.find(|record| record.has_translations());
         let Some((first, text)) = first.and_then(|record| Some((record, texts.of(record)?))) else {
             continue;
         };

@@ -13,6 +13,7 @@ mod pictures;
 mod reproduction;
 mod samples;
 mod scored;
+mod search;
 mod section;
 mod sources;
 mod subject;
@@ -21,7 +22,7 @@ mod together;
 
 pub use page::is_own;
 pub use section::Figure;
-pub use subject::{Report, Trial};
+pub use subject::{Report, Searched, Trial};
 
 use crate::error::Result;
 use crate::results::metric::METRICS;
@@ -45,6 +46,7 @@ pub fn make(report: &Report) -> Result<Made> {
     let sections = [
         overview::section(report)?,
         overview::differences(report),
+        search::section(report),
         together::section(report, &scored),
         axes::section(report, &scored),
         curves::section(report, &METRICS)?,

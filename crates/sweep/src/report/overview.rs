@@ -208,7 +208,8 @@ pub fn provenance(report: &Report) -> Section {
             ),
             ("BLEU", record.signature.clone()),
         ];
-        for (order, (name, value)) in lines.into_iter().enumerate() {
+        let stated = |(_, (_, value)): &(usize, (&str, String))| !value.is_empty();
+        for (order, (name, value)) in lines.into_iter().enumerate().filter(stated) {
             facts.entry((order, name)).or_default().insert(value);
         }
     }

@@ -6,7 +6,7 @@ use super::sources::{Source, Sources, is_committed};
 use super::subject::Report;
 use crate::config::Experiment;
 use crate::config::load::{load_data, parse_set};
-use crate::data::{Corpus, DataConfig, Vocabulary};
+use crate::data::{Corpus, DataConfig, Pieces, Vocabulary};
 use crate::error::Result;
 use crate::figures::svg::escaped;
 use serde_json::{Value, json};
@@ -188,6 +188,7 @@ fn differing(other: &DataConfig, data: &DataConfig) -> Option<Vec<String>> {
     let keys = |data: &DataConfig| match serde_json::to_value(data) {
         Ok(Value::Object(mut keys)) => {
             // Left out of files while it is the default.
+            keys.entry("pieces").or_insert(json!(Pieces::default()));
             keys.entry("vocabulary").or_insert(json!(Vocabulary::default()));
             Some((keys.remove("recipe"), keys))
         }

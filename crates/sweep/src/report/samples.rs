@@ -19,6 +19,9 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("Sample translations");
     let mut translated = Vec::new();
     for (trial, record) in report.by_interest() {
+        if !record.has_translations() {
+            continue;
+        }
         let lines = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
         translated.push((trial, record, row_name(report, std::slice::from_ref(trial)), lines));
     }

@@ -1,7 +1,7 @@
 //! What a report is made of: a sweep, its trials and its table.
 
 use crate::config::Experiment;
-use crate::results::metric::{DEV_BLEU, TEST_BLEU};
+use crate::results::metric::{Better, DEV_BLEU, TEST_BLEU, TEST_PERPLEXITY};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,20 @@ pub struct Report<'a> {
     /// Row by row, seeds innermost.
     pub trials: Vec<Trial<'a>>,
     pub table: &'a ResultTable,
+    /// Of a sweep whose rows are the draws of a search.
+    pub search: Option<Searched<'a>>,
     /// Where the prepared corpora are.
     pub data_root: &'a Path,
+}
+
+/// What a report says of a sweep's search.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched<'a> {
+    /// The tag of the score that is searched for.
+    pub objective: &'a str,
+    pub better: Better,
+    /// Draws of the whole search.
+    pub count: usize,
 }
 
 /// One row with one seed.
@@ -60,12 +72,16 @@ impl<'a> Report<'a> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))
     }
 
-    /// The score that the report is about: BLEU on test, else on dev.
+    /// The score that the report is about: BLEU on test, else on dev; of language models the perplexity on test.
     pub fn score(&self) -> &'static str {
         let has = |tag: &str| {
             self.trials.iter().filter_map(|trial| trial.record).any(|record| record.metrics.contains_key(tag))
         };
-        if has(TEST_BLEU) { TEST_BLEU } else { DEV_BLEU }
+        match () {
+            _ if has(TEST_BLEU) => TEST_BLEU,
+            _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
+            _ => DEV_BLEU,
+        }
     }
 
     /// The first finished run of each row: that of the base row, then by score, the best first.

@@ -103,12 +103,16 @@ pub struct Request<'a> {
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
     pub trials: &'a [Trial],
+    /// Run directories of draws that a search may still come to.
+    pub to_come: Vec<PathBuf>,
 }
 
 /// What the trials of the sweep are, and what they still need.
 struct Needs {
     /// Run directory, state and training identity of every trial.
     trials: Vec<(PathBuf, StateKind, Option<String>)>,
+    /// Of trials that a search may still come to.
+    to_come: Vec<PathBuf>,
     /// Identities and training identities of the trials that are not finished.
     identities: BTreeSet<String>,
     trainings: BTreeSet<String>,
@@ -167,6 +171,7 @@ impl Needs {
         let mut corpora = Corpora::new(request.data_root);
         let mut needs = Needs {
             trials: Vec::new(),
+            to_come: request.to_come.clone(),
             identities: BTreeSet::new(),
             trainings: BTreeSet::new(),
             unknown: false,
@@ -235,7 +240,8 @@ impl Search {
                 let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 // A copy to another file system that was cut short has the name of a temporary file.
                 let name = name_of_temporary(&name).unwrap_or(&name);
-                let own = self.needs.trials.iter().any(|(own, ..)| *own == run);
+                let Needs { trials, to_come, .. } = &self.needs;
+                let own = trials.iter().any(|(own, ..)| *own == run) || to_come.contains(&run);
                 if !own && name.starts_with("seed-") && run.is_dir() {
                     self.run(kind, &run, name)?;
                 }

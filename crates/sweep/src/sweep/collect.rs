@@ -144,7 +144,7 @@ fn evidence(
         if !table.columns.iter().any(|known| known.name == column && known.is_tested()) {
             continue;
         }
-        for (trial, record) in &finished {
+        for (trial, record) in finished.iter().filter(|(_, record)| record.has_translations()) {
             let run_dir = run_dir(sweep_dir, trial);
             let counts = match run_dir.join(RECORD_FILE).exists() {
                 // A committed record stands for the trial.

@@ -193,6 +193,30 @@ fn multiply<'a>(
     Ok(longer)
 }
 
+/// The combination of a section without rows that makes one choice of a factor called `name`; none if it is excluded.
+///
+/// # Errors
+/// A condition on what does not exist.
+pub fn of_choice<'a>(
+    section: &'a Section,
+    name: &'static str,
+    choice: &Choice,
+    ground: &Ground,
+) -> Result<Option<Combination<'a>>> {
+    let mut combination = start(section, None);
+    combination.take(choice, &Labels::new(&[]), name, ground)?;
+    if section.exclude.is_empty() {
+        return Ok(Some(combination));
+    }
+    let (tree, resolved) = ground.view(&combination)?;
+    for condition in &section.exclude {
+        if Watch::new(condition).holds(&tree, &resolved)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(combination))
+}
+
 /// Drops the combinations whose row's `when` fails, and those that are excluded.
 fn keep_wanted<'a>(
     section: &'a Section,

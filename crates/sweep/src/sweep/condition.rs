@@ -62,6 +62,11 @@ impl Condition {
         &self.place
     }
 
+    /// The condition as written, on one line.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The keys that it looks at.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.key.as_str())

@@ -1,4 +1,5 @@
-//! Random draws: `[random]` with a seed, a count and a distribution for each key.
+//! Random draws: `[random]` with a seed, a count and a distribution for each key; and distributions as `[search]` states
+//! them too.
 //!
 //! What a draw gives a key is a pure function of (seed, key, number of the draw): a higher
 //! count keeps the draws that were there, and another key changes none of them.
@@ -9,8 +10,9 @@ use super::file::RandomFile;
 use super::marker::DistributionFile;
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
-use crate::config::toml_tree::{Node, Value};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Error, Place, Result};
+use crate::search::Domain;
 use crate::seed::{Purpose, derive};
 
 /// Words of `[random]` beside the keys.
@@ -19,9 +21,23 @@ const WORDS: [&str; 2] = ["seed", "count"];
 /// one key hardly ever repeat each other.
 const DIGITS: i32 = 6;
 
+/// A key that is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrawnKey {
+    /// `section.key`
+    pub key: String,
+    /// Where the key was written.
+    pub place: Place,
+    /// Where its distribution was written.
+    pub value_place: Place,
+    pub distribution: Distribution,
+    /// It is drawn only where this holds.
+    pub when: Option<Condition>,
+}
+
 /// What a key's values are drawn from.
 #[derive(Debug, Clone, PartialEq)]
-enum Distribution {
+pub enum Distribution {
     /// A number between the bounds.
     Uniform(f64, f64),
     /// A number whose logarithm is uniform between those of the bounds.
@@ -43,31 +59,11 @@ pub fn random(node: &Node) -> Result<Factor> {
     };
     let RandomFile { seed, count } =
         from_table(table, &node.place).map_err(|error| about("random", error.into()))?;
-    if !(1..=MOST_COMBINATIONS).contains(&count) {
-        let message = format!("random: count = {count} is out of range");
-        let help = format!("expected 1 to {MOST_COMBINATIONS} draws");
-        return Err(mistake(message, &place_of(table, "count", &node.place), help));
-    }
-    let mut keys = Vec::new();
-    for Setting { key, place, value } in settings(Some(node), "random", &WORDS)? {
-        let (distribution, when) = distribution(&key, &value)?;
-        keys.push((key, place, value.place, distribution, when));
-    }
-    if keys.is_empty() {
-        let help = "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }";
-        return Err(mistake("[random] has no key to draw", &node.place, help));
-    }
-    keys.sort_by_key(|(_, place, ..)| place.span.start);
+    check_count("random", count, table, &node.place)?;
+    let keys = drawn_keys(node, "random", &WORDS)?;
     let choices = (0..count).map(|number| {
-        let changes = keys.iter().map(|(key, place, at, distribution, when)| Change {
-            setting: Setting {
-                key: key.clone(),
-                place: place.clone(),
-                value: distribution.draw(bits(seed, key, number as u64), at),
-            },
-            when: when.clone(),
-        });
-        Choice { label: Some(format!("draw-{:03}", number + 1)), changes: changes.collect() }
+        let changes = keys.iter().map(|drawn| drawn.change(drawn.random(seed, number as u64)));
+        Choice { label: Some(label(number)), changes: changes.collect() }
     });
     Ok(Factor {
         name: "[random]",
@@ -78,17 +74,63 @@ pub fn random(node: &Node) -> Result<Factor> {
     })
 }
 
+/// What the draw with this number, from 0, is called.
+pub fn label(number: usize) -> String {
+    format!("draw-{:03}", number + 1)
+}
+
+/// Checks the number of draws that the section `what` states.
+pub fn check_count(what: &str, count: usize, table: &Table, otherwise: &Place) -> Result<()> {
+    if (1..=MOST_COMBINATIONS).contains(&count) {
+        return Ok(());
+    }
+    let message = format!("{what}: count = {count} is out of range");
+    let help = format!("expected 1 to {MOST_COMBINATIONS} draws");
+    Err(mistake(message, &place_of(table, "count", otherwise), help))
+}
+
+/// The keys of the section `what`, in the order of the text; `words` are its entries that are no keys.
+///
+/// # Errors
+/// No key, or a distribution that is none.
+pub fn drawn_keys(node: &Node, what: &str, words: &[&str]) -> Result<Vec<DrawnKey>> {
+    let mut keys = Vec::new();
+    for Setting { key, place, value } in settings(Some(node), what, words)? {
+        let (distribution, when) = distribution(what, &key, &value)?;
+        keys.push(DrawnKey { key, place, value_place: value.place, distribution, when });
+    }
+    if keys.is_empty() {
+        let help = "add a key to draw, as in \"model.dropout\" = { uniform = [0.0, 0.3] }";
+        return Err(mistake(format!("[{what}] has no key to draw"), &node.place, help));
+    }
+    keys.sort_by_key(|drawn| drawn.place.span.start);
+    Ok(keys)
+}
+
+impl DrawnKey {
+    /// The value at random of the draw with this number.
+    pub fn random(&self, seed: u64, number: u64) -> Node {
+        self.distribution.draw(bits(seed, &self.key, number), &self.value_place)
+    }
+
+    /// The setting of this value, on the key's condition.
+    pub fn change(&self, value: Node) -> Change {
+        let setting = Setting { key: self.key.clone(), place: self.place.clone(), value };
+        Change { setting, when: self.when.clone() }
+    }
+}
+
 /// 64 random bits for a key's value in a draw.
-fn bits(seed: u64, key: &str, number: u64) -> u64 {
+pub fn bits(seed: u64, key: &str, number: u64) -> u64 {
     let hash = blake3::hash(key.as_bytes());
     let stream = hash.as_bytes().iter().take(8).fold(0, |bits, &byte| (bits << 8) | u64::from(byte));
     derive(derive(seed, Purpose::SweepDraw, stream), Purpose::SweepDraw, number)
 }
 
 /// Reads `{ uniform = [0.0, 0.3], when = … }`.
-fn distribution(key: &str, node: &Node) -> Result<(Distribution, Option<Condition>)> {
+fn distribution(what: &str, key: &str, node: &Node) -> Result<(Distribution, Option<Condition>)> {
     const KINDS: &str = "expected one of { uniform = [a, b] }, { log_uniform = [a, b] }, { integer = [a, b] }, { choice = [a, b, c] }";
-    let name = format!("random {key}");
+    let name = format!("{what} {key}");
     let Value::Table(table) = &node.value else {
         let message = format!("{name} = {} is {}", node.excerpt(), node.kind());
         let help = match node.value {
@@ -205,6 +247,63 @@ impl Distribution {
     }
 }
 
+impl Distribution {
+    /// The values as the search sees them.
+    pub fn domain(&self) -> Domain {
+        match *self {
+            Distribution::Uniform(low, high) => Domain::Uniform { low, high },
+            Distribution::LogUniform(low, high) => Domain::LogUniform { low, high },
+            Distribution::Integer(low, high) => Domain::Integer { low, high },
+            Distribution::Choice(ref values) => Domain::Choices(values.len()),
+        }
+    }
+
+    /// The value that a number of the [domain](Self::domain) stands for, with as many digits as a random one.
+    pub fn value(&self, number: f64, place: &Place) -> Node {
+        let value = match self {
+            Distribution::Uniform(low, high) => {
+                Value::Float(to_place(number, magnitude(high - low)).clamp(*low, *high))
+            }
+            Distribution::LogUniform(low, high) => {
+                Value::Float(to_place(number, magnitude(number)).clamp(*low, *high))
+            }
+            // Beyond 2^53 a number is not exact, and must not leave the bounds.
+            Distribution::Integer(low, high) => Value::Integer((number as i64).clamp(*low, *high)),
+            Distribution::Choice(values) => return values[number as usize].clone(),
+        };
+        Node { value, place: place.clone() }
+    }
+
+    /// The number that a value stands for, given as TOML; none of what is no value of this distribution.
+    pub fn number(&self, text: &str) -> Option<f64> {
+        match self {
+            Distribution::Uniform(low, high) | Distribution::LogUniform(low, high) => {
+                text.parse().ok().filter(|number| (low..=high).contains(&number))
+            }
+            Distribution::Integer(low, high) => {
+                let number = text.parse::<i64>().ok().filter(|number| (low..=high).contains(&number))?;
+                Some(number as f64)
+            }
+            Distribution::Choice(values) => {
+                Some(values.iter().position(|value| value.inline() == text)? as f64)
+            }
+        }
+    }
+
+    /// The distribution as a file states it: `uniform = [0.0, 0.3]`.
+    pub fn text(&self) -> String {
+        match self {
+            Distribution::Uniform(low, high) => format!("uniform = [{low:?}, {high:?}]"),
+            Distribution::LogUniform(low, high) => format!("log_uniform = [{low:?}, {high:?}]"),
+            Distribution::Integer(low, high) => format!("integer = [{low}, {high}]"),
+            Distribution::Choice(values) => {
+                let values: Vec<String> = values.iter().map(Node::inline).collect();
+                format!("choice = [{}]", values.join(", "))
+            }
+        }
+    }
+}
+
 /// The power of ten of a number's first digit.
 fn magnitude(value: f64) -> i32 {
     value.abs().log10().floor() as i32
@@ -223,7 +322,7 @@ fn to_place(value: f64, first: i32) -> f64 {
 }
 
 /// Puts what a message is about before it.
-fn about(name: &str, error: Error) -> Error {
+pub fn about(name: &str, error: Error) -> Error {
     match error {
         Error::Config(mut diagnostic) => {
             diagnostic.message = format!("{name}: {}", diagnostic.message);

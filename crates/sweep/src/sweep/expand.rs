@@ -1,31 +1,13 @@
-//! From a sweep file to its trials: combinations × seeds, each a checked experiment.
+//! From a sweep file to its trials: its rows with their seeds, or the draws of its search that are known.
 
-use super::combine::{Combination, Ground, about_row, combinations};
-use super::factor::{MOST_COMBINATIONS, too_many};
-use super::idle_check::Effects;
-use super::label;
-use super::section::{Row, Section};
-use super::settings::{Setting, checked_sets, mistake};
+use super::drawer::{Draw, Drawer};
+use super::drawing::Drawing;
+pub use super::rows::TrialPurpose;
+use super::rows::{check, rows};
 use super::spec::SweepSpec;
-use super::table_section::{check_base, check_classes, check_table};
 use super::trial::Trial;
-use crate::config::idle_settings::{differences, effect_hash};
-use crate::config::load::load_experiment_tree;
-use crate::config::toml_tree::{Node, Tree, Value};
-use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
-use crate::config::{Experiment, configuration_hash};
-use crate::error::{Place, Result};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
-/// What trials are wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrialPurpose {
-    /// To be planned or trained: nothing may be trained for nothing or have no place.
-    Train,
-    /// To be shown: what an earlier version of the program has trained has results to look at, whatever rules came since.
-    Show,
-}
+use crate::error::Result;
+use std::path::Path;
 
 /// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied to every trial last.
 ///
@@ -33,261 +15,31 @@ pub enum TrialPurpose {
 /// Anything in the sweep, its base or a trial that is not accepted for this purpose, at its place; for a trial the message
 /// names the row.
 pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+    Ok(expand_with(purpose, spec, sets, |_| Ok(Vec::new()))?.0)
+}
+
+/// The same for a sweep in `sweep_dir`, whose ledger may have draws of its search, with that search.
+///
+/// # Errors
+/// As for [`expand`], and a ledger that cannot be read.
+pub fn expand_recorded(
+    purpose: TrialPurpose,
+    spec: &SweepSpec,
+    sets: &[String],
+    sweep_dir: &Path,
+) -> Result<(Vec<Trial>, Option<Drawing>)> {
+    expand_with(purpose, spec, sets, |drawer| drawer.recorded(sweep_dir))
+}
+
+fn expand_with(
+    purpose: TrialPurpose,
+    spec: &SweepSpec,
+    sets: &[String],
+    recorded: impl FnOnce(&Drawer) -> Result<Vec<Draw>>,
+) -> Result<(Vec<Trial>, Option<Drawing>)> {
     check(spec)?;
-    let of_sets: Vec<String> = checked_sets(sets)?.into_iter().map(|setting| setting.key).collect();
-    let base = load_base(spec)?;
-    let mut trials: Vec<Trial> = Vec::new();
-    let mut known = Known::default();
-    let mut effects = Effects::default();
-    for section in &spec.sections {
-        let mut tree = base.clone();
-        for Setting { key, place, value } in spec.set.iter().chain(&section.set) {
-            tree.set(key, place, value.clone())?;
-        }
-        let ground = Ground { tree, sets };
-        let combinations = combinations(section, &ground)?;
-        if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
-            return Err(too_many(&section.place));
-        }
-        let mut published = PublishedRows::default();
-        for combination in &combinations {
-            let tree = ground.tree(combination)?;
-            let label = combination.label();
-            let mut experiment = tree.experiment().map_err(|error| about_row(error, &label))?;
-            experiment.label = Some(label.clone());
-            let place = place_of(combination, section);
-            known.add(&experiment, &label, &place)?;
-            if purpose == TrialPurpose::Train {
-                effects.add(&experiment, combination, &tree)?;
-                known.add_to_train(&experiment, &label, &place)?;
-            }
-            let row = combination.row;
-            let trial = Trial {
-                group: row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
-                paper: published.beside(&ground, combination, &experiment)?,
-                changes: changes(section, combination, &tree),
-                name: combination.name(),
-                varied: combination.varied(),
-                replaced: combination
-                    .changes()
-                    .map(|setting| setting.key.clone())
-                    .filter(|key| of_sets.contains(key))
-                    .collect(),
-                seed: 0,
-                system: system(&label, section),
-                row: label,
-                experiment,
-                place,
-            };
-            trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
-        }
-        effects.end_section(&section.set)?;
-        if purpose == TrialPurpose::Train {
-            published.check()?;
-        }
-    }
-    effects.end(&spec.set, sets, &base)?;
-    check_base(spec, &trials)?;
-    check_classes(spec, &trials)?;
-    if purpose == TrialPurpose::Train {
-        spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
-    }
-    Ok(trials)
-}
-
-/// A row's label without its section's.
-fn system(label: &str, section: &Section) -> String {
-    let own =
-        section.label.as_ref().and_then(|section| label.strip_prefix(section.as_str())?.strip_prefix(','));
-    own.unwrap_or(label).to_string()
-}
-
-fn with_seed(trial: &Trial, seed: u64) -> Trial {
-    let mut trial = trial.clone();
-    trial.seed = seed;
-    trial.experiment.training.seed = seed;
-    trial
-}
-
-/// What the section, the row and the choices change, each key once, with the value that holds in the end.
-fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(String, String)> {
-    let mut settings: Vec<&Setting> = Vec::new();
-    for setting in section.set.iter().chain(combination.changes()) {
-        settings.retain(|earlier| earlier.key != setting.key);
-        settings.push(setting);
-    }
-    settings.into_iter().map(|setting| change(tree, setting)).collect()
-}
-
-/// The rows of a section that name a row of the published table.
-#[derive(Default)]
-struct PublishedRows<'a> {
-    /// The rows by their labels.
-    rows: HashMap<&'a str, PublishedRow<'a>>,
-}
-
-struct PublishedRow<'a> {
-    row: &'a Row,
-    /// The [`effect_hash`] of the experiment that the row makes without any choice; none if that is no experiment.
-    alone: Option<String>,
-    /// Some combination is the same experiment.
-    is_found: bool,
-}
-
-impl<'a> PublishedRows<'a> {
-    /// Returns the published row that stands beside a combination. It is that of its row, unless choices of axes, zips,
-    /// points or draws make it another experiment, which the paper says nothing about.
-    fn beside(
-        &mut self,
-        ground: &Ground,
-        combination: &Combination<'a>,
-        experiment: &Experiment,
-    ) -> Result<Option<String>> {
-        let Some((row, paper)) = combination.row.and_then(|row| Some((row, row.paper.as_ref()?))) else {
-            return Ok(None);
-        };
-        let known = match self.rows.entry(&row.label) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let alone = ground.tree_of(row)?.experiment().ok().as_ref().map(effect_hash);
-                place.insert(PublishedRow { row, alone, is_found: false })
-            }
-        };
-        let is_same = combination.varied().is_empty() || known.alone == Some(effect_hash(experiment));
-        known.is_found |= is_same;
-        Ok(is_same.then(|| paper.clone()))
-    }
-
-    /// # Errors
-    /// A row whose published values would stand beside none of its combinations.
-    fn check(&self) -> Result<()> {
-        let lost = self.rows.values().filter(|known| !known.is_found).map(|known| known.row);
-        let Some(row) = lost.min_by_key(|row| row.paper_place.span.start) else { return Ok(()) };
-        let message = format!(
-            "row {:?}: paper = {:?} is beside none of its rows, because each of them changes more than the row itself",
-            row.label,
-            row.paper.as_deref().unwrap_or_default()
-        );
-        let help = "add the row's own value to the axis, or remove `paper`";
-        Err(mistake(message, &row.paper_place, help))
-    }
-}
-
-/// Where to point for a row: at its label, its factors, its section.
-fn place_of(combination: &Combination, section: &Section) -> Place {
-    match (combination.row, section.factors.first()) {
-        (Some(row), _) => row.label_place.clone(),
-        (None, Some(factor)) => factor.place.clone(),
-        (None, None) => section.place.clone(),
-    }
-}
-
-/// The rows so far. No two may have one label, for it names a directory, and no two may be the same configuration or
-/// compute the same, for one would be trained for nothing.
-#[derive(Default)]
-struct Known {
-    labels: HashMap<String, Place>,
-    /// The same by label without capitals: some file systems do not tell them apart.
-    plain_labels: HashMap<String, (String, Place)>,
-    /// Labels by configuration.
-    configurations: HashMap<String, String>,
-    /// Labels and experiments by what has an effect.
-    effects: HashMap<String, (String, Experiment)>,
-}
-
-impl Known {
-    fn add(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
-        if let Some(other) = self.labels.insert(label.to_string(), place.clone()) {
-            let message = format!("two rows are labelled {label:?}");
-            return Err(mistake(message, place, one_label(&other, place)));
-        }
-        if let Some(help) = label::label_problem(label) {
-            return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
-        }
-        match self.configurations.insert(configuration_hash(experiment), label.to_string()) {
-            None => Ok(()),
-            Some(other) => {
-                let message = format!("rows {other:?} and {label:?} are the same configuration");
-                Err(mistake(message, place, self.one_row(&other, label, place)))
-            }
-        }
-    }
-
-    /// What a row that is to be trained has to keep to beside [`Known::add`].
-    fn add_to_train(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
-        if let Some(why) = label::reserved(label) {
-            let message = format!("a row cannot be labelled {label:?}: {why}");
-            return Err(mistake(message, place, "choose another label"));
-        }
-        let plain = label.to_ascii_lowercase();
-        if let Some((other, other_place)) = self.plain_labels.insert(plain, (label.into(), place.clone())) {
-            let message = format!("the labels {other:?} and {label:?} differ only in upper and lower case");
-            return Err(mistake(message, place, one_label(&other_place, place)));
-        }
-        let before = self.effects.insert(effect_hash(experiment), (label.to_string(), experiment.clone()));
-        let Some((other, before)) = before else { return Ok(()) };
-        let message = format!(
-            "rows {other:?} and {label:?} compute the same: {}, their only difference, has no effect here",
-            differences(&before, experiment).join(", ")
-        );
-        Err(mistake(message, place, self.one_row(&other, label, place)))
-    }
-
-    /// What to do about two rows of which one is too many.
-    fn one_row(&self, other: &str, label: &str, place: &Place) -> String {
-        match self.labels.get(other) {
-            Some(first) if first != place => {
-                format!("remove one, or change a setting that has an effect; the other is {}", at(first, place))
-            }
-            _ if label.contains("draw-") => {
-                "draws repeat each other: lower the count, change the seed or draw another key too; list a few values under [axes]"
-                    .to_string()
-            }
-            _ => "remove one, or change a setting that has an effect".to_string(),
-        }
-    }
-}
-
-/// What to do about two labels that stand for one directory.
-fn one_label(other: &Place, place: &Place) -> String {
-    format!("labels name directories: change one; the other is {}", at(other, place))
-}
-
-/// A place in few words, seen from another.
-fn at(place: &Place, from: &Place) -> String {
-    if place.file == from.file {
-        format!("in line {}", place.line())
-    } else {
-        format!("in {}:{}", place.file, place.line())
-    }
-}
-
-/// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
-fn load_base(spec: &SweepSpec) -> Result<Tree> {
-    if !spec.base.is_file() {
-        let message = format!("base: there is no file {}", spec.base.display());
-        let help = "the path is relative to the sweep file";
-        return Err(mistake(message, &spec.base_place, help));
-    }
-    load_experiment_tree(&spec.base, &[])
-}
-
-/// A row's change with the value that holds in the end: a `--set` may have replaced it.
-fn change(tree: &Tree, setting: &Setting) -> (String, String) {
-    let path: Vec<&str> = setting.key.split('.').collect();
-    // A recipe named by its path stays a path here; its table would fill the cell.
-    let value = match (&setting.value.value, tree.table.at(&path)) {
-        (Value::String(_), Some(Node { value: Value::Table(_), .. })) | (_, None) => &setting.value,
-        (_, Some(node)) => node,
-    };
-    (setting.key.clone(), value.inline())
-}
-
-/// What the sweep file alone can tell.
-fn check(spec: &SweepSpec) -> Result<()> {
-    if !is_directory_name(&spec.name) {
-        let message = format!("the file's name {:?} is not a safe name", spec.name);
-        return Err(mistake(message, &spec.start, DIRECTORY_NAME_HELP));
-    }
-    check_table(spec)
+    let Some(drawer) = Drawer::of(spec, sets)? else { return Ok((rows(purpose, spec, sets)?, None)) };
+    let recorded = recorded(&drawer)?;
+    let (drawing, trials) = Drawing::open(drawer, purpose, spec, recorded)?;
+    Ok((trials, Some(drawing)))
 }

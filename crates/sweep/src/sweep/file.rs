@@ -5,7 +5,7 @@
 //! [`marker`](super::marker).
 
 use super::launch::slurm::slurm_spec::SlurmSpec;
-use super::marker::{Axes, Changes, Conditions, Random, Unread, Zip};
+use super::marker::{Axes, Changes, Conditions, Random, Search, Unread, Zip};
 use super::policy::{Halving, Retry};
 use crate::config::json_schema::root;
 use crate::results::table_layout::Form;
@@ -75,6 +75,10 @@ pub struct SweepFile {
     /// Values drawn at random: each row is combined with each draw.
     #[serde(default)]
     pub random: Option<Random>,
+    /// Values drawn one after the other, each with regard to the results of those before (tree-structured Parzen
+    /// estimator). Each draw is a row; there are no others.
+    #[serde(default)]
+    pub search: Option<Search>,
     /// Conditions: combinations that match one of them are removed.
     #[serde(default)]
     pub exclude: Vec<Conditions>,
@@ -191,6 +195,14 @@ pub struct ZipFile {
 pub struct RandomFile {
     pub seed: u64,
     pub count: usize,
+}
+
+/// The words of `[search]` beside its keys.
+#[derive(Deserialize)]
+pub struct SearchFile {
+    pub seed: u64,
+    pub count: usize,
+    pub objective: String,
 }
 
 /// The `[table]` section: how results are shown.

@@ -2,8 +2,8 @@
 
 use super::combine::{Combination, about_row};
 use super::settings::{Setting, of_sets};
-use crate::config::Experiment;
 use crate::config::idle_settings::{Idle, idle, is_default};
+use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::BTreeMap;
@@ -24,12 +24,13 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Takes in a row.
+    /// Takes in a row, whose experiment is written in `tree`.
     ///
     /// # Errors
     /// A key that the row states and that has no effect in it.
-    pub fn add(&mut self, experiment: &Experiment, combination: &Combination, tree: &Tree) -> Result<()> {
-        let found = idle(experiment);
+    pub fn add(&mut self, combination: &Combination, tree: &Tree) -> Result<()> {
+        // As it is written: an experiment that is loaded has idle keys at their defaults.
+        let found = idle(&tree.read()?);
         for idle in &found {
             if combination.changes().any(|setting| setting.key == idle.key) {
                 return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
@@ -68,8 +69,10 @@ impl Effects {
 ///
 /// # Errors
 /// A key that the file or a `--set` states and that has no effect.
-pub fn check_experiment(file: &Tree, sets: &[String], experiment: &Experiment) -> Result<()> {
-    check_file(file, sets, by_key(idle(experiment)))
+pub fn check_experiment(file: &Tree, sets: &[String]) -> Result<()> {
+    let mut whole = file.clone();
+    apply_sets(&mut whole, sets)?;
+    check_file(file, sets, by_key(idle(&whole.read()?)))
 }
 
 /// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.

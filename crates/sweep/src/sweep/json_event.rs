@@ -17,12 +17,19 @@ pub enum SweepEvent<'a> {
         sweep: &'a str,
         /// Of tables, ledger and run directories.
         directory: &'a Path,
+        /// Those that a search will draw included.
         trials: usize,
         /// Finished before.
         finished: usize,
         /// To be run by this call.
         to_run: usize,
         workers: usize,
+    },
+    /// A search has chosen its next settings, which are a row with as many trials as there are seeds.
+    Drawn {
+        row: &'a str,
+        /// For each key its value in TOML.
+        values: &'a std::collections::BTreeMap<String, String>,
     },
     /// An attempt begins.
     TrialStarted {

@@ -1,11 +1,13 @@
 //! `ledger.jsonl`: what happened in a sweep, one event a line, appended as it happens.
 //!
-//! A log for people and tools that watch; the run directories are the truth.
+//! A log for people and tools that watch; the run directories are the truth. Only the draws of a search are read back by a
+//! later call, which goes on from them.
 
 use crate::error::{Error, Result};
 use crate::files;
 use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -74,6 +76,35 @@ pub fn read(sweep_dir: &Path) -> Result<Vec<Entry>> {
     Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
+/// A draw of a search, noted before its trials start. It has no seed, and so is not among the [entries](Entry).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrawEntry {
+    pub event: DrawKind,
+    pub row: String,
+    /// What the draws depend on but for the results, as a hash: draws of another search are not read back.
+    pub search: String,
+    /// For each key that was drawn its value in TOML.
+    pub values: BTreeMap<String, String>,
+}
+
+/// The only event without a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrawKind {
+    Drawn,
+}
+
+/// The draws of the search with this hash, the latest last.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn read_draws(sweep_dir: &Path, search: &str) -> Result<Vec<DrawEntry>> {
+    let bytes = files::read_if_exists(&sweep_dir.join(LEDGER_FILE))?.unwrap_or_default();
+    let lines = bytes.split(|&byte| byte == b'\n');
+    let draws = lines.filter_map(|line| serde_json::from_slice::<DrawEntry>(line).ok());
+    Ok(draws.filter(|draw| draw.search == search).collect())
+}
+
 /// Appends events; may be shared by threads.
 ///
 /// A line that cannot be written is left out, with a warning: a full disk must not end a sweep for its log.
@@ -112,19 +143,8 @@ impl Ledger {
     /// # Errors
     /// If the event is no JSON; not if the line cannot be written.
     pub fn note(&self, event: &Event) -> Result<()> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            /// Seconds since 1970.
-            time: f64,
-            #[serde(flatten)]
-            event: &'a Event<'a>,
-        }
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
-        let mut line =
-            serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
-        line.push('\n');
-        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(error) = log.append(line.as_bytes()).map_err(Error::io("write", &self.path)) {
+        let line = line(event)?;
+        if let Err(error) = self.append(&line) {
             print_message(&format!(
                 "warning: {error}; the sweep goes on without this line: {}",
                 line.trim_end()
@@ -132,6 +152,33 @@ impl Ledger {
         }
         Ok(())
     }
+
+    /// Appends a draw as [`note`](Self::note) appends an event.
+    ///
+    /// # Errors
+    /// Also if the line cannot be written: without it another call would draw anew.
+    pub fn note_draw(&self, draw: &DrawEntry) -> Result<()> {
+        self.append(&line(draw)?)
+    }
+
+    fn append(&self, line: &str) -> Result<()> {
+        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        log.append(line.as_bytes()).map_err(Error::io("write", &self.path))
+    }
+}
+
+/// An event as a line with the time.
+fn line(event: &impl Serialize) -> Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        /// Seconds since 1970.
+        time: f64,
+        #[serde(flatten)]
+        event: &'a T,
+    }
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
+    let line = serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
+    Ok(line + "\n")
 }
 
 impl Log {

@@ -15,8 +15,10 @@ const AXIS: &str = "--axis";
 /// The folder of sweeps in a clone.
 const SWEEPS: &str = "sweeps";
 /// Keys that sweep files have and experiments have not.
-const SWEEP_KEYS: [&str; 11] =
-    ["seeds", "row", "section", "axes", "zip", "point", "random", "include", "table", "workers", "set"];
+const SWEEP_KEYS: [&str; 12] = [
+    "seeds", "row", "section", "axes", "zip", "point", "random", "search", "include", "table", "workers",
+    "set",
+];
 /// Sections that experiments have and sweep files have not.
 const EXPERIMENT_KEYS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
 

@@ -2,6 +2,7 @@
 //! their JSON Schema. A table of settings takes every key of an experiment, with the type that the key has there; see
 //! [`json_schema`](crate::config::json_schema).
 
+use super::objective::objectives;
 use crate::config::json_schema::sections;
 use crate::config::subsections::is_section;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -93,12 +94,27 @@ marker!(
         });
         let about = "Values drawn at random: each row is combined with each draw, which has a value of every key.";
         let words = [("seed", seed), ("count", count)];
-        let distribution = generator.subschema_for::<DistributionFile>();
-        let mut schema = keyed(generator, name, about, named(words), |key| {
-            json!({ "allOf": [distribution, { "properties": { "choice": key.values() } }] })
+        drawn(generator, name, about, named(words), &["seed", "count"])
+    }
+);
+marker!(
+    /// `{ seed = 1, count = 50, objective = "dev/bleu", "section.key" = { uniform = [0.0, 0.3] } }`
+    Search reads IgnoredAny, |generator, name| {
+        let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
+        let count = json!({
+            "description": "Number of draws. A higher number goes on from the earlier draws.",
+            "type": "integer",
+            "minimum": 1,
         });
-        schema.insert("required".into(), json!(["seed", "count"]));
-        schema
+        let objective = json!({
+            "description": "Score that the search makes as good as it can: of the finished model on dev, or the best of what \
+                            training measured there. With several seeds it is their mean.",
+            "enum": objectives(),
+        });
+        let about = "Values drawn one after the other, each with regard to the results of those before (tree-structured \
+                     Parzen estimator). Each draw is a row, and has a value of every key whose condition holds.";
+        let words = [("seed", seed), ("count", count), ("objective", objective)];
+        drawn(generator, name, about, named(words), &["seed", "count", "objective"])
     }
 );
 marker!(
@@ -165,6 +181,26 @@ impl Key<'_> {
 
 fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
     words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
+}
+
+/// The definition of a table of `words`, some of them required, and of keys with distributions.
+fn drawn(
+    generator: &mut SchemaGenerator,
+    name: &str,
+    about: &str,
+    words: Map<String, Value>,
+    required: &[&str],
+) -> Schema {
+    let distribution = generator.subschema_for::<DistributionFile>();
+    let mut schema = keyed(
+        generator,
+        name,
+        about,
+        words,
+        |key| json!({ "allOf": [distribution, { "properties": { "choice": key.values() } }] }),
+    );
+    schema.insert("required".into(), json!(required));
+    schema
 }
 
 /// The definition `name`, described by `about`: a table of `words` and of every key of an experiment, `"model.heads"`

@@ -131,7 +131,10 @@ pub struct Moved {
 ///
 /// # Errors
 /// If a directory cannot be listed or moved.
-pub fn move_unlisted_runs(sweep_dir: &Path, trials: &[Trial]) -> Result<Vec<Moved>> {
+pub fn move_unlisted_runs(
+    sweep_dir: &Path,
+    is_listed: impl Fn(&str, Option<u64>) -> bool,
+) -> Result<Vec<Moved>> {
     let mut moved = Vec::new();
     for folder in entries(sweep_dir)?.into_iter().filter(|path| is_real_dir(path)) {
         let Some(row) = folder.file_name().and_then(|name| name.to_str()).map(String::from) else { continue };
@@ -140,7 +143,7 @@ pub fn move_unlisted_runs(sweep_dir: &Path, trials: &[Trial]) -> Result<Vec<Move
             let Some(seed) = run.file_name().and_then(|name| name.to_str()).and_then(seed_of) else {
                 continue;
             };
-            if trials.iter().any(|trial| trial.row == row && trial.seed == seed) {
+            if is_listed(&row, Some(seed)) {
                 continue;
             }
             let Some(identity) = proven_identity(&run) else { continue };
@@ -150,7 +153,7 @@ pub fn move_unlisted_runs(sweep_dir: &Path, trials: &[Trial]) -> Result<Vec<Move
             let to = set_aside(&run, &identity)?;
             moved.push(Moved { row: row.clone(), seed, identity, from: run, to });
         }
-        if moved.len() > before && !trials.iter().any(|trial| trial.row == row) {
+        if moved.len() > before && !is_listed(&row, None) {
             remove_mean(&folder)?;
             remove_if_empty(&folder)?;
         }

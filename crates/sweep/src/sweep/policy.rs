@@ -164,6 +164,11 @@ impl Ladder {
         }
     }
 
+    /// The dev loss of a trial that got to comparison `rung`.
+    pub fn loss(&self, rung: usize, trial: usize) -> Option<f64> {
+        self.reached.get(rung)?.iter().find(|(number, _)| *number == trial).map(|(_, loss)| *loss)
+    }
+
     /// Notes that a trial goes on, or went on, beyond comparison `rung`.
     pub fn promote(&mut self, rung: usize, trial: usize) {
         if !self.promoted[rung].contains(&trial) {

@@ -76,16 +76,37 @@ const QUIET: Duration = Duration::from_secs(30);
 const ABOVE: usize = 6;
 
 /// The display of a sweep; shared by the threads that wait for trials.
-pub struct SweepProgress<'a> {
-    trials: &'a [Trial],
+pub struct SweepProgress {
     workers: usize,
-    /// One for each trial.
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Lines>,
     screen: Option<Screen>,
     /// Events go to standard output.
     json: bool,
     /// Whether an event could not be written.
     write_failed: AtomicBool,
+}
+
+/// What is known of the trials.
+#[derive(Default)]
+struct Lines {
+    /// One for each trial.
+    trials: Vec<Line>,
+    /// Their rows and seeds.
+    names: Vec<(String, u64)>,
+    /// Further trials that a search will draw.
+    to_come: usize,
+}
+
+impl Lines {
+    fn add(&mut self, trials: &[Trial]) {
+        self.trials.extend(trials.iter().map(|trial| Line {
+            name: format!("{} seed {}", trial.row, trial.seed),
+            stage: Stage::Queued,
+            steps: trial.experiment.training.steps,
+            ..Line::default()
+        }));
+        self.names.extend(trials.iter().map(|trial| (trial.row.clone(), trial.seed)));
+    }
 }
 
 /// The board on a terminal.
@@ -97,17 +118,17 @@ struct Screen {
 
 /// The display of one running trial.
 pub struct TrialProgress<'a> {
-    sweep: &'a SweepProgress<'a>,
+    sweep: &'a SweepProgress,
     number: usize,
     start_step: u64,
     started: Instant,
     last_line: Instant,
 }
 
-impl<'a> SweepProgress<'a> {
+impl SweepProgress {
     /// Of a sweep all of whose trials are queued. With `json`, events go to standard output and plain lines to
     /// standard error.
-    pub fn new(trials: &'a [Trial], workers: usize, json: bool) -> Self {
+    pub fn new(trials: &[Trial], workers: usize, json: bool) -> Self {
         let screen = (!json && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("{msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -115,9 +136,9 @@ impl<'a> SweepProgress<'a> {
             let board = bars.add(ProgressBar::no_length().with_style(style));
             Screen { bars, board }
         });
-        let lines = (0..trials.len()).map(|number| line(trials, number, Stage::Queued)).collect();
+        let mut lines = Lines::default();
+        lines.add(trials);
         SweepProgress {
-            trials,
             workers,
             lines: Mutex::new(lines),
             screen,
@@ -128,10 +149,19 @@ impl<'a> SweepProgress<'a> {
 
     /// Notes what a trial is at that this call does not run.
     pub fn set(&self, number: usize, stage: Stage, note: &str) {
-        self.lines()[number] = Line { note: note.to_string(), ..line(self.trials, number, stage) };
+        let line = &mut self.lines().trials[number];
+        let (name, steps) = (line.name.clone(), line.steps);
+        *line = Line { name, steps, stage, note: note.to_string(), ..Line::default() };
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+    /// Adds trials that a search has drawn, after which it will draw so many more.
+    pub fn add(&self, trials: &[Trial], to_come: usize) {
+        let mut lines = self.lines();
+        lines.add(trials);
+        lines.to_come = to_come;
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +207,8 @@ impl<'a> SweepProgress<'a> {
     /// Tells what happened to a trial; for endings see also [`finished`](Self::finished) and
     /// [`failed`](Self::failed).
     pub fn note(&self, number: usize, kind: Kind, reason: Option<&str>) {
-        let trial = self.name(number);
+        let name = self.name(number);
+        let trial = name_of(&name);
         let text = reason.unwrap_or_default();
         match kind {
             // Its process may wait in a cluster's queue: see `start`.
@@ -206,7 +237,7 @@ impl<'a> SweepProgress<'a> {
 
     /// Tells that a trial is finished, with its final scores.
     pub fn finished(&self, number: usize, metrics: &BTreeMap<String, f64>) {
-        self.tell(&SweepEvent::TrialFinished { trial: self.name(number), metrics });
+        self.tell(&SweepEvent::TrialFinished { trial: name_of(&self.name(number)), metrics });
         self.change(number, |line| {
             (line.stage, line.step) = (Stage::Finished, line.steps);
             line.bleu = metrics.get(TEST_BLEU).copied();
@@ -216,7 +247,8 @@ impl<'a> SweepProgress<'a> {
     /// Tells that an attempt failed, and whether the trial is tried again.
     pub fn failed(&self, number: usize, failure: &Failure, log: &Path, again: bool) {
         let Failure { kind, reason, detail, attempts, .. } = failure;
-        let trial = self.name(number);
+        let name = self.name(number);
+        let trial = name_of(&name);
         let (kind, attempts) = (*kind, *attempts);
         self.tell(&SweepEvent::TrialFailed { trial, kind, reason, detail, log, attempts, again });
         self.change(number, |line| {
@@ -226,8 +258,8 @@ impl<'a> SweepProgress<'a> {
     }
 
     /// Shows a trial whose process runs from now on.
-    pub fn start(&'a self, number: usize) -> TrialProgress<'a> {
-        self.tell(&SweepEvent::TrialStarted { trial: self.name(number) });
+    pub fn start(&self, number: usize) -> TrialProgress<'_> {
+        self.tell(&SweepEvent::TrialStarted { trial: name_of(&self.name(number)) });
         self.change(number, |line| (line.stage, line.note) = (Stage::Running, String::new()));
         let now = Instant::now();
         TrialProgress { sweep: self, number, start_step: 0, started: now, last_line: now }
@@ -240,32 +272,35 @@ impl<'a> SweepProgress<'a> {
         }
     }
 
-    fn name(&self, number: usize) -> TrialName<'a> {
-        TrialName::from(&self.trials[number])
+    /// Row and seed of a trial.
+    fn name(&self, number: usize) -> (String, u64) {
+        self.lines().names[number].clone()
     }
 
     /// Changes a trial's line and shows it.
     fn change(&self, number: usize, change: impl FnOnce(&mut Line)) {
         let mut lines = self.lines();
-        change(&mut lines[number]);
-        if lines[number].stage != Stage::Running {
-            (lines[number].tokens_per_second, lines[number].seconds_left) = (None, None);
+        let line = &mut lines.trials[number];
+        change(line);
+        if line.stage != Stage::Running {
+            (line.tokens_per_second, line.seconds_left) = (None, None);
         }
         if let Some(screen) = &self.screen {
             let (width, height) = terminal_size().unwrap_or((80, 24));
-            let mut text = vec![headline(&lines, self.workers)];
-            text.extend(board::render(&lines, width, height.saturating_sub(ABOVE)));
+            let mut text = vec![headline(&lines.trials, self.workers)];
+            if lines.to_come > 0 {
+                text[0] += &format!("; {} more trials to be drawn", lines.to_come);
+            }
+            text.extend(board::render(&lines.trials, width, height.saturating_sub(ABOVE)));
             screen.board.set_message(text.join("\n"));
             screen.board.tick();
         }
     }
 }
 
-/// The line of a trial of which nothing else is known.
-fn line(trials: &[Trial], number: usize, stage: Stage) -> Line {
-    let trial = &trials[number];
-    let steps = trial.experiment.training.steps;
-    Line { name: format!("{} seed {}", trial.row, trial.seed), stage, steps, ..Line::default() }
+/// A trial as events name it.
+fn name_of((row, seed): &(String, u64)) -> TrialName<'_> {
+    TrialName { row, seed: *seed }
 }
 
 /// How many trials are at what, and how long the rest takes if its updates take as long as those that run now.
@@ -289,7 +324,8 @@ fn headline(lines: &[Line], workers: usize) -> String {
 impl TrialProgress<'_> {
     /// Shows what the trial told.
     pub fn handle_event(&mut self, event: &TrialEvent) {
-        let trial = self.sweep.name(self.number);
+        let name = self.sweep.name(self.number);
+        let trial = name_of(&name);
         match event {
             TrialEvent::Begin(step) => {
                 self.start_step = *step;
@@ -311,7 +347,7 @@ impl TrialProgress<'_> {
     }
 
     fn report(&mut self, trial: TrialName, report: &Report) {
-        let steps = self.sweep.trials[self.number].experiment.training.steps;
+        let steps = self.sweep.lines().trials[self.number].steps;
         let elapsed = self.started.elapsed().as_secs_f64();
         let left = seconds_left(elapsed, self.start_step, report.step, steps);
         let Report { step, loss, perplexity, learning_rate, tokens_per_second } = *report;

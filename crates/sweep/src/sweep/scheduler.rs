@@ -1,17 +1,23 @@
-//! Runs the trials of a sweep, several at once, and waits for them.
+//! Runs the trials of a sweep, several at once, and waits for them. What goes before a trial's start is in files of its own:
+//! `draw` has a search choose it, `make_place` makes its directory and takes over what other runs did.
 
+mod draw;
+mod make_place;
+
+use super::committed::Committed;
 use super::launch::launcher::{Ending, Launcher, Order, Update};
 use super::ledger::{Event, Kind, Ledger};
-use super::place::{self, Reuse};
+use super::place;
 use super::policy::Policy;
 use super::progress_display::{SweepProgress, TrialProgress};
 use super::record_file;
+use super::searching::Searching;
 use super::tensorboard::SweepView;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::{Next, PendingTrial, Queue, Turn};
 use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
-use crate::experiment::{changes_since, claimed_identity, is_free};
+use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
 use crate::results::metric::{DEV_LOSS, TEST_BLEU};
 use crate::results::record::{Failure, FailureKind, Record};
@@ -46,19 +52,29 @@ pub struct Scheduler<'a> {
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
-    pub trials: &'a [Trial],
     pub policy: &'a Policy,
-    pub progress: &'a SweepProgress<'a>,
+    pub progress: &'a SweepProgress,
     pub stop: &'a StopFlag,
     /// Leave once everything that can start has started.
     pub detach: bool,
 }
 
+/// The trials of a sweep. Those that a search draws are added while it is at work.
+pub struct Work<'a> {
+    pub trials: Vec<Trial>,
+    /// Of every trial, in order.
+    pub identities: Vec<String>,
+    /// Those that committed records stand for, by number.
+    pub reused: BTreeMap<usize, &'a Committed>,
+    pub search: Option<Searching<'a>>,
+}
+
 impl<'a> Scheduler<'a> {
-    /// Runs the pending trials and gives the tally, in which `finished_before` count as finished.
-    /// `view` shows it in TensorBoard.
+    /// Runs the pending trials, and those that a search draws, and gives the tally, in which `finished_before` count as
+    /// finished. `view` shows it in TensorBoard.
     pub fn run(
         &self,
+        work: &mut Work<'a>,
         pending: Vec<PendingTrial>,
         finished_before: usize,
         launcher: &mut dyn Launcher,
@@ -66,6 +82,7 @@ impl<'a> Scheduler<'a> {
     ) -> Result<Tally> {
         let mut active = ActiveSweep {
             scheduler: self,
+            trials: work,
             launcher,
             view,
             ledger: Ledger::open(self.sweep_dir)?,
@@ -75,19 +92,20 @@ impl<'a> Scheduler<'a> {
             tally: Tally { finished: finished_before, ..Tally::default() },
             halted: false,
         };
-        let outcome = active.work();
+        let outcome = active.run();
         if outcome.is_err() {
             active.stop_after_error();
         }
         outcome?;
-        let ActiveSweep { queue, mut tally, .. } = active;
+        let ActiveSweep { trials, queue, mut tally, .. } = active;
         tally.halved = queue.halved();
+        let waiting = queue.waiting() + trials.search.as_ref().map_or(0, Searching::to_come);
         if let Some(left) = &mut tally.left
-            && queue.waiting() > 0
+            && waiting > 0
         {
-            *left += &format!("; {} more wait for others", queue.waiting());
-        } else if tally.stopped.is_none() && queue.waiting() > 0 {
-            let left = queue.waiting();
+            *left += &format!("; {waiting} more wait for others");
+        } else if tally.stopped.is_none() && waiting > 0 {
+            let left = waiting;
             tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
         }
         Ok(tally)
@@ -97,6 +115,7 @@ impl<'a> Scheduler<'a> {
 /// A running sweep.
 struct ActiveSweep<'s, 'a> {
     scheduler: &'s Scheduler<'a>,
+    trials: &'s mut Work<'a>,
     launcher: &'s mut dyn Launcher,
     view: &'s mut SweepView<'a>,
     ledger: Ledger,
@@ -127,7 +146,7 @@ impl Attempt<'_> {
 
 impl ActiveSweep<'_, '_> {
     /// Turn after turn until there is none.
-    fn work(&mut self) -> Result<()> {
+    fn run(&mut self) -> Result<()> {
         let begun = Instant::now();
         let mut ask_at = Some(begun);
         loop {
@@ -138,7 +157,7 @@ impl ActiveSweep<'_, '_> {
             if self.running.is_empty() && (self.halted || ask_at.is_none()) {
                 return Ok(());
             }
-            self.view.refresh();
+            self.view.refresh(&self.trials.trials);
             for update in self.launcher.updates(TICK)? {
                 if matches!(update, Update::Ended(..)) {
                     ask_at = Some(Instant::now());
@@ -186,8 +205,9 @@ impl ActiveSweep<'_, '_> {
 
     /// Starts turns until every place is taken; gives when to ask the queue again, if that can help.
     fn fill(&mut self) -> Result<Option<Instant>> {
-        let Scheduler { sweep_dir, results, trials, .. } = *self.scheduler;
+        let Scheduler { sweep_dir, results, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
+            let trials = &self.trials.trials;
             let free = |pending: &PendingTrial| {
                 if !self.launcher.has_room(pending.trial) {
                     return Ok(false);
@@ -196,8 +216,14 @@ impl ActiveSweep<'_, '_> {
                 let held = self.launcher.holds(&run_dir, &pending.identity);
                 Ok(held || !run_dir.exists() || is_free(&run_dir, results, &pending.identity)?)
             };
-            match self.queue.next(free)? {
+            let may_draw = self
+                .trials
+                .search
+                .as_ref()
+                .is_some_and(|search| search.to_come() > 0 && self.running.len() < search.most_at_once);
+            match self.queue.next(may_draw, free)? {
                 Next::Run(turn) => self.begin(turn)?,
+                Next::Draw => self.draw()?,
                 Next::Wait => return Ok(Some(Instant::now() + PATIENCE)),
                 Next::Done => break,
             }
@@ -250,7 +276,7 @@ impl ActiveSweep<'_, '_> {
 
     /// Makes a turn's place and starts it, if anything is left to do.
     fn begin(&mut self, turn: Turn) -> Result<()> {
-        let trial = &self.scheduler.trials[turn.pending.trial];
+        let trial = &self.trials.trials[turn.pending.trial].clone();
         let order = Order {
             trial: turn.pending.trial,
             name: format!("{} seed {}", trial.row, trial.seed),
@@ -261,12 +287,11 @@ impl ActiveSweep<'_, '_> {
         let held = self.launcher.holds(&order.run_dir, &order.identity);
         match if held { Ok(false) } else { self.make_place(&turn, trial, &order) } {
             Ok(true) => {
-                self.view.begin(trial, &order.run_dir);
+                self.view.begin(&self.trials.trials, trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
-                self.finished(&turn, &order, Record::load(&order.run_dir).ok().flatten(), None);
-                return Ok(());
+                return self.finished(&turn, &order, Record::load(&order.run_dir).ok().flatten(), None);
             }
-            Ok(false) => self.view.begin(trial, &order.run_dir),
+            Ok(false) => self.view.begin(&self.trials.trials, trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
             Err(error) if error.exit_code() == 2 => {
                 let reason = "not started".to_string();
@@ -291,7 +316,7 @@ impl ActiveSweep<'_, '_> {
         match (ending, Record::load(&order.run_dir)) {
             (_, Ok(Some(record))) if record.identity == order.identity => {
                 self.note(&turn, Kind::Finished, None)?;
-                self.finished(&turn, &order, Some(record), Some(&took));
+                self.finished(&turn, &order, Some(record), Some(&took))?;
             }
             (Ending::Finished, found) => {
                 let reason = match found {
@@ -321,52 +346,17 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
-    fn make_place(&mut self, turn: &Turn, trial: &Trial, order: &Order) -> Result<bool> {
-        let Scheduler { results, sweep_dir, .. } = *self.scheduler;
-        let Order { name, run_dir, .. } = order;
-        let threads = self.launcher.threads();
-        if let Some(place) = place::make_room(sweep_dir, trial, &turn.pending.identity, threads)? {
-            self.scheduler.progress.message(&format!(
-                "{}: its settings or data changed; the old run is in {} ({})",
-                run_dir.display(),
-                place.display(),
-                changes_since(&place, &trial.experiment)
-            ));
-            self.note(turn, Kind::Superseded, Some(&place.display().to_string()))?;
-        }
-        self.index.refresh(results);
-        let (other, what, finished) = match place::reuse(&self.index, run_dir, trial, &turn.pending, threads)
-        {
-            Ok(Reuse::Nothing) => return Ok(false),
-            Ok(Reuse::Whole { other, moved }) => {
-                if let Some(place) = moved {
-                    self.scheduler.progress.message(&format!(
-                        "{}: the unfinished run is in {}",
-                        run_dir.display(),
-                        place.display()
-                    ));
-                    self.note(turn, Kind::Superseded, Some(&place.display().to_string()))?;
-                }
-                (other, "the same trial finished in", true)
-            }
-            Ok(Reuse::Begun(other)) => (other, "goes on with the run that had been moved to", false),
-            Ok(Reuse::Training(other)) => (other, "goes on from the training of", false),
-            Err(error) => {
-                self.scheduler.progress.message(&format!("{name}: {error}; it is trained anew"));
-                place::make_room(sweep_dir, trial, &turn.pending.identity, threads)?;
-                return Ok(false);
-            }
-        };
-        self.scheduler.progress.message(&format!("{name}: {what} {}", other.display()));
-        self.note(turn, Kind::Reused, Some(&other.display().to_string()))?;
-        Ok(finished)
-    }
-
     /// Reports a finished trial, adds its record to the sweep's file and settles its assignment. `took` is the time of the
     /// attempt; absent if another run had finished the same trial before.
-    fn finished(&mut self, turn: &Turn, order: &Order, record: Option<Record>, took: Option<&str>) {
-        let Scheduler { sweep_dir, trials, progress, .. } = *self.scheduler;
+    fn finished(
+        &mut self,
+        turn: &Turn,
+        order: &Order,
+        record: Option<Record>,
+        took: Option<&str>,
+    ) -> Result<()> {
+        let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
+        let Work { trials, search, .. } = &mut *self.trials;
         let none = BTreeMap::new();
         let metrics = record.as_ref().map_or(&none, |record| &record.metrics);
         progress.finished(order.trial, metrics);
@@ -376,14 +366,15 @@ impl ActiveSweep<'_, '_> {
             progress.message(&format!("{}: finished in {took}{bleu}", order.name));
         }
         self.view.end(&trials[order.trial]);
-        // The end of the sweep writes the whole file in any case.
-        if let Some(record) = record
-            && let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)]))
-        {
-            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
-        }
         self.queue.settle(turn);
         self.tally.finished += 1;
+        let Some(record) = record else { return Ok(()) };
+        let learnt = search.as_mut().map_or(Ok(()), |search| search.finish(order.trial, &record));
+        // The end of the sweep writes the whole file in any case.
+        if let Err(error) = record_file::add(sweep_dir, trials, &BTreeMap::from([(order.trial, record)])) {
+            progress.message(&format!("warning: {error}; the record of {} is kept in its run", order.name));
+        }
+        learnt
     }
 
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
@@ -433,12 +424,13 @@ impl ActiveSweep<'_, '_> {
             return Ok(());
         }
         // A process that was killed has not said that it ended.
-        let trial = &self.scheduler.trials[turn.pending.trial];
+        let trial = &self.trials.trials[turn.pending.trial];
         if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
             self.view.rewrite(trial, run_dir);
         }
         self.view.end(trial);
         self.queue.settle(turn);
+        self.trials.search.iter_mut().for_each(|search| search.fail(turn.pending.trial, &failure));
         self.tally.failed.push((turn.pending.trial, failure));
         if self.scheduler.policy.fail_fast {
             self.halt(&format!("--fail-fast after {name} failed"));
@@ -448,7 +440,7 @@ impl ActiveSweep<'_, '_> {
 
     fn note(&self, turn: &Turn, event: Kind, reason: Option<&str>) -> Result<()> {
         self.scheduler.progress.note(turn.pending.trial, event, reason);
-        let trial = &self.scheduler.trials[turn.pending.trial];
+        let trial = &self.trials.trials[turn.pending.trial];
         self.ledger.note(&Event {
             event,
             row: &trial.row,

@@ -44,7 +44,7 @@ impl Selection {
     ///
     /// One that would only repeat itself is run if asked for.
     pub fn wants(&self, trial: &Trial, failure: Option<&Failure>) -> bool {
-        if self.names.is_empty() && !self.failed {
+        if self.is_all() {
             return failure.is_none_or(|failure| !failure.kind.repeats());
         }
         self.names.iter().any(|name| names(trial, name)) || (self.failed && failure.is_some())
@@ -52,10 +52,14 @@ impl Selection {
 }
 
 impl Selection {
+    /// Whether no word selects anything.
+    pub fn is_all(&self) -> bool {
+        self.names.is_empty() && !self.failed
+    }
+
     /// Whether a plan shows a trial in this state.
     pub fn plans(&self, trial: &Trial, state: StateKind) -> bool {
-        let everything = self.names.is_empty() && !self.failed;
-        everything
+        self.is_all()
             || self.names.iter().any(|name| names(trial, name))
             || (self.failed && state == StateKind::Failed)
     }

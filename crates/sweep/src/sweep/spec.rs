@@ -1,10 +1,12 @@
 //! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
+use super::factor::{MOST_COMBINATIONS, too_many};
 use super::file::{SweepFile, TableSpec};
 use super::include::{Chain, include};
 use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
 use super::read_factors::factors;
+use super::search_section::Search;
 use super::section::{Section, check_seeds, exclusions, item_places, read_rows, read_sections};
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
@@ -26,6 +28,8 @@ pub struct SweepSpec {
     pub set: Vec<Setting>,
     /// What stands outside of `[[section]]` comes first, as a section without a label.
     pub sections: Vec<Section>,
+    /// Makes the rows of the only section, one after the other.
+    pub search: Option<Search>,
     pub table: TableSpec,
     /// Trials that run at once; absent: the command decides.
     pub workers: Option<usize>,
@@ -67,6 +71,7 @@ impl SweepSpec {
             zip: _,
             axes: _,
             random: _,
+            search: _,
             exclude: _,
             section,
             table,
@@ -82,6 +87,12 @@ impl SweepSpec {
         let place = |path: &[&str]| tree.at(path).map(|node| node.place.clone());
         policy.check_values(&place)?;
         slurm.check(&|key| place(&["slurm", key]))?;
+        let search = Search::read(&tree)?;
+        if let Some(search) = &search
+            && search.count.saturating_mul(seeds.len()) > MOST_COMBINATIONS
+        {
+            return Err(too_many(&search.place));
+        }
         let mut sections = read_sections(section, &tree, &seeds)?;
         let mut top = Section {
             label: None,
@@ -109,6 +120,7 @@ impl SweepSpec {
             base_place,
             set: settings(tree.get("set"), "set", &[])?,
             sections,
+            search,
             table,
             workers,
             devices,

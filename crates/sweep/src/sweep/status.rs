@@ -38,6 +38,8 @@ pub struct Status {
     /// How many trials are in which state.
     pub states: BTreeMap<StateKind, usize>,
     pub trials: Vec<TrialStatus>,
+    /// Trials that a search has not drawn yet, which are not among the others.
+    pub to_come: usize,
 }
 
 /// A trial at one moment. What is not known is absent.
@@ -75,11 +77,17 @@ pub struct TrialStatus {
 }
 
 impl Status {
-    /// Reads the status of the sweep called `name` in `sweep_dir`.
+    /// Reads the status of the sweep called `name` in `sweep_dir`, to which a search will add so many trials.
     ///
     /// # Errors
     /// A corpus that is there and damaged; a directory that cannot be read.
-    pub fn read(name: &str, sweep_dir: &Path, data_root: &Path, trials: &[Trial]) -> Result<Self> {
+    pub fn read(
+        name: &str,
+        sweep_dir: &Path,
+        data_root: &Path,
+        trials: &[Trial],
+        to_come: usize,
+    ) -> Result<Self> {
         let driver = driver::at_work(sweep_dir)?;
         let at_work = driver.is_some();
         let entries = ledger::read(sweep_dir)?;
@@ -114,6 +122,7 @@ impl Status {
             queue_error,
             states,
             trials: found,
+            to_come,
         })
     }
 }

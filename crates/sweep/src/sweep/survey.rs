@@ -1,13 +1,14 @@
 //! What is finished and what is to be done, before anything starts.
 
-use super::scheduler::Scheduler;
-use super::trial::run_dir;
+use super::policy::Policy;
+use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::results::record::{Failure, Record};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What is there before anything starts.
 #[derive(Debug)]
@@ -22,54 +23,54 @@ pub struct Survey {
     pub pending: Vec<PendingTrial>,
 }
 
-impl Scheduler<'_> {
-    /// Opens every corpus, which for a generated one means preparing it, and sees what is finished.
-    ///
-    /// # Errors
-    /// A corpus that is not prepared: nothing was started.
-    pub fn survey(&self) -> Result<Survey> {
-        let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
-        let mut survey = Survey {
-            identities: Vec::new(),
-            finished: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            pending: Vec::new(),
-        };
-        for (number, trial) in self.trials.iter().enumerate() {
-            let experiment = &trial.experiment;
-            let key = serde_json::to_string(&experiment.data).map_err(|e| Error::failed(e.to_string()))?;
-            let fingerprint = match fingerprints.get(&key) {
-                Some(known) => known.clone(),
-                None => {
-                    let data = data::open(&experiment.data, self.data_root)?;
-                    fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
-                }
-            };
-            let identity = identity(experiment, &fingerprint);
-            let run_dir = run_dir(self.sweep_dir, trial);
-            // The process of a trial whose record is damaged sets it aside, or says why it cannot.
-            let record = Record::load(&run_dir).ok().flatten();
-            if let Some(record) = record.filter(|record| record.identity == identity) {
-                survey.finished.insert(number, record);
-            } else {
-                let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
-                survey.failures.extend(failure.map(|failure| (number, failure)));
-                survey.pending.push(self.pending(number, &identity, &fingerprint));
+/// Opens the corpora of these trials, the first of which has the number `first`, which for a generated one means preparing
+/// it, and sees what is finished.
+///
+/// # Errors
+/// A corpus that is not prepared: nothing was started.
+pub fn survey(
+    trials: &[Trial],
+    first: usize,
+    sweep_dir: &Path,
+    data_root: &Path,
+    policy: &Policy,
+) -> Result<Survey> {
+    let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
+    let mut survey = Survey {
+        identities: Vec::new(),
+        finished: BTreeMap::new(),
+        failures: BTreeMap::new(),
+        pending: Vec::new(),
+    };
+    for (number, trial) in (first..).zip(trials) {
+        let experiment = &trial.experiment;
+        let key = serde_json::to_string(&experiment.data).map_err(|e| Error::failed(e.to_string()))?;
+        let fingerprint = match fingerprints.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let data = data::open(&experiment.data, data_root)?;
+                fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
             }
-            survey.identities.push(identity);
+        };
+        let identity = identity(experiment, &fingerprint);
+        let run_dir = run_dir(sweep_dir, trial);
+        // The process of a trial whose record is damaged sets it aside, or says why it cannot.
+        let record = Record::load(&run_dir).ok().flatten();
+        if let Some(record) = record.filter(|record| record.identity == identity) {
+            survey.finished.insert(number, record);
+        } else {
+            let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
+            survey.failures.extend(failure.map(|failure| (number, failure)));
+            let rungs = policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
+            survey.pending.push(PendingTrial {
+                trial: number,
+                identity: identity.clone(),
+                training: training_identity(experiment, &fingerprint),
+                failures: 0,
+                rungs: rungs.unwrap_or_default(),
+            });
         }
-        Ok(survey)
+        survey.identities.push(identity);
     }
-
-    fn pending(&self, trial: usize, identity: &str, fingerprint: &str) -> PendingTrial {
-        let experiment = &self.trials[trial].experiment;
-        let rungs = self.policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
-        PendingTrial {
-            trial,
-            identity: identity.to_string(),
-            training: training_identity(experiment, fingerprint),
-            failures: 0,
-            rungs: rungs.unwrap_or_default(),
-        }
-    }
+    Ok(survey)
 }

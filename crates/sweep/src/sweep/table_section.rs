@@ -3,7 +3,7 @@
 use super::combine::about_row;
 use super::settings::mistake;
 use super::spec::SweepSpec;
-use super::trial::Trial;
+use super::trial::{Trial, tasks};
 use super::varied::varied;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
@@ -43,6 +43,7 @@ pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
         published,
         base: base(spec, trials).map(String::from),
         peak_tflops: spec.table.peak_tflops.clone(),
+        tasks: tasks(trials),
         settings,
         rows,
     })

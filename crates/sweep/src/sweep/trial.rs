@@ -3,6 +3,7 @@
 use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
 use crate::results::record::Record;
+use crate::train::TaskKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,9 +32,25 @@ pub struct Trial {
     pub place: Place,
 }
 
+/// What the models of these trials learn to do.
+pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
+    let mut tasks: Vec<TaskKind> = Vec::new();
+    for task in trials.iter().map(|trial| trial.experiment.task()) {
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    tasks
+}
+
 /// Where a trial of the sweep in `sweep_dir` lives.
 pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
-    sweep_dir.join(&trial.row).join(format!("seed-{}", trial.seed))
+    run_dir_of(sweep_dir, &trial.row, trial.seed)
+}
+
+/// Where the trial with this row and seed lives.
+pub fn run_dir_of(sweep_dir: &Path, row: &str, seed: u64) -> PathBuf {
+    sweep_dir.join(row).join(format!("seed-{seed}"))
 }
 
 /// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.

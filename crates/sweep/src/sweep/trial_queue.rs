@@ -30,9 +30,19 @@ pub struct Turn {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Run(Turn),
+    /// The next draw of a search, which is to be [added](Queue::add).
+    Draw,
     /// Everything that is left waits for somebody: ask again soon.
     Wait,
     Done,
+}
+
+/// Where halving holds a trial.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Held {
+    pub step: u64,
+    /// The dev loss at an update of a comparison, as far as the trial got there.
+    pub loss: f64,
 }
 
 /// The pending trials of a sweep on their way through its workers.
@@ -72,10 +82,36 @@ impl Queue {
         self.paused.len()
     }
 
-    /// The next turn. `is_free` tells whether no other process is at a pending trial.
-    pub fn next(&mut self, is_free: impl Fn(&PendingTrial) -> Result<bool>) -> Result<Next> {
+    /// Adds trials behind the others.
+    pub fn add(&mut self, pending: Vec<PendingTrial>) {
+        self.fresh.extend(pending);
+    }
+
+    /// How far a trial got that halving holds, and its dev loss at the comparison at `step`, else at the last one.
+    pub fn held(&self, trial: usize, step: Option<u64>) -> Option<Held> {
+        let pending = self.paused.iter().find(|pending| pending.trial == trial);
+        let loss = |rung| self.ladder.loss(rung, trial);
+        match step {
+            Some(step) => {
+                // Also of one that went on: its comparisons are those of the others.
+                let steps = self.paused.iter().chain(&self.running).map(|pending| &pending.rungs);
+                let rung = steps.filter_map(|rungs| rungs.iter().position(|&at| at == step)).next()?;
+                Some(Held { step, loss: loss(rung)? })
+            }
+            None => {
+                let rungs = &pending?.rungs;
+                let rung = (0..rungs.len()).rev().find(|&rung| loss(rung).is_some())?;
+                Some(Held { step: rungs[rung], loss: loss(rung)? })
+            }
+        }
+    }
+
+    /// The next turn. `is_free` tells whether no other process is at a pending trial, `may_draw` whether a search has draws
+    /// to come: they come before the last comparisons, and only when no trial waits, so that they know as much as they can.
+    pub fn next(&mut self, may_draw: bool, is_free: impl Fn(&PendingTrial) -> Result<bool>) -> Result<Next> {
+        let may_draw = may_draw && self.started.len() < self.max_trials;
         let alone = self.running.is_empty();
-        let exhausted = self.fresh.iter().all(|pending| !self.within_budget(pending));
+        let exhausted = !may_draw && self.fresh.iter().all(|pending| !self.within_budget(pending));
         if let Some(turn) = self.promoted(alone && exhausted, &is_free)? {
             return Ok(Next::Run(turn));
         }
@@ -93,6 +129,9 @@ impl Queue {
             let pending = self.fresh.remove(at);
             let until = pending.rungs.first().copied();
             return Ok(Next::Run(self.begin(pending, until)));
+        }
+        if may_draw && !blocked {
+            return Ok(Next::Draw);
         }
         // A running trial may fail and be tried again, or let another one be promoted.
         Ok(if blocked || !alone { Next::Wait } else { Next::Done })
@@ -169,14 +208,14 @@ mod tests {
     }
 
     fn run(queue: &mut Queue) -> Turn {
-        match queue.next(|_| Ok(true)).unwrap() {
+        match queue.next(false, |_| Ok(true)).unwrap() {
             Next::Run(turn) => turn,
             other => panic!("{other:?}"),
         }
     }
 
     fn idle(queue: &mut Queue) -> Next {
-        queue.next(|_| Ok(true)).unwrap()
+        queue.next(false, |_| Ok(true)).unwrap()
     }
 
     #[test]
@@ -209,7 +248,7 @@ mod tests {
     #[test]
     fn what_another_process_is_at_is_waited_for() {
         let mut queue = Queue::new(vec![pending(0, "a", &[])], &Policy::default());
-        assert_eq!(queue.next(|_| Ok(false)).unwrap(), Next::Wait);
+        assert_eq!(queue.next(false, |_| Ok(false)).unwrap(), Next::Wait);
         assert_eq!(run(&mut queue).pending.trial, 0);
     }
 
@@ -243,7 +282,7 @@ mod tests {
                     }
                 }
                 Next::Done => break,
-                Next::Wait => panic!(),
+                Next::Wait | Next::Draw => panic!(),
             }
         }
         let (first, second, end) = (Some(10), Some(20), None);
@@ -261,5 +300,37 @@ mod tests {
         ];
         assert_eq!(order, expected);
         assert_eq!(queue.halved(), 2);
+    }
+
+    #[test]
+    fn a_search_draws_when_no_trial_waits_and_before_the_last_comparison() {
+        let policy = Policy {
+            halving: Some(Halving { first: 10, factor: 2 }),
+            max_trials: Some(3),
+            ..Policy::default()
+        };
+        let next = |queue: &mut Queue| queue.next(true, |_| Ok(true)).unwrap();
+        let mut queue = Queue::new(vec![pending(0, "0", &[10])], &policy);
+        let Next::Run(first) = next(&mut queue) else { panic!("it waits") };
+        // Another worker does not wait for it.
+        assert_eq!(next(&mut queue), Next::Draw);
+        queue.pause(&first, 3.0);
+        assert_eq!(queue.held(0, None), Some(Held { step: 10, loss: 3.0 }));
+        assert_eq!(queue.held(0, Some(10)), queue.held(0, None));
+        // Alone at its comparison, it goes on only when no draw is to come.
+        assert_eq!(next(&mut queue), Next::Draw);
+        for trial in [1, 2] {
+            queue.add(vec![pending(trial, &trial.to_string(), &[10])]);
+        }
+        let Next::Run(second) = next(&mut queue) else { panic!("it was added") };
+        assert_eq!((second.pending.trial, queue.held(1, None)), (1, None));
+        queue.pause(&second, 2.0);
+        let Next::Run(best) = next(&mut queue) else { panic!("the better of two goes on") };
+        assert_eq!((best.pending.trial, best.until), (1, None));
+        queue.settle(&best);
+        let Next::Run(third) = next(&mut queue) else { panic!("it was added") };
+        queue.settle(&third);
+        // Three were started: no more are drawn, and the first was not the better one.
+        assert_eq!(next(&mut queue), Next::Done);
     }
 }

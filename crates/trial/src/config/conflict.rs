@@ -3,7 +3,7 @@
 use super::experiment::setting_text;
 use super::unread_keys::without_unread;
 use crate::model::convolutional::{AttentionProjections, SourceAttention};
-use crate::model::recurrent::{Alignment, Bidirectional, Bridge, RecurrentConfig};
+use crate::model::recurrent::{Alignment, Bidirectional, Bridge, InputFeeding, RecurrentConfig};
 use crate::model::{
     AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Position, Projections, Score, Span,
     Tying,
@@ -157,9 +157,29 @@ fn of_recurrent_encoder(recurrent: &RecurrentConfig) -> Option<Conflict> {
     })
 }
 
+/// What a recurrent decoder takes of the source, where there is no encoder that reads one.
+fn without_source(recurrent: &RecurrentConfig) -> Option<Conflict> {
+    let RecurrentConfig { attention, input_feeding, bridge, .. } = *recurrent;
+    let (key, value, what, help) = if attention != Alignment::None {
+        ("model.recurrent.attention", setting_text(&attention), "attends to the source", "use \"none\"")
+    } else if input_feeding == InputFeeding::Context {
+        let help = "use \"none\" or \"readout\"";
+        ("model.recurrent.input_feeding", setting_text(&input_feeding), "feeds states of the source", help)
+    } else if bridge != Bridge::Zeros {
+        ("model.recurrent.bridge", setting_text(&bridge), "starts with states of the source", "use \"zeros\"")
+    } else {
+        return None;
+    };
+    let message = format!("{key} = {value} {what}, and with model.encoder = \"none\" nothing reads one");
+    Some(Conflict { key, message, help })
+}
+
 fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
     let recurrent = &config.recurrent;
     let RecurrentConfig { hidden, attention, readout, bridge, .. } = *recurrent;
+    if let (false, Some(conflict)) = (config.has_encoder(), without_source(recurrent)) {
+        return Some(conflict);
+    }
     let states = config.encoder_width();
     if attention == Alignment::Dot && hidden != states {
         return Some(Conflict {
@@ -223,7 +243,8 @@ fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
             help: "use attention = \"none\", input_feeding = \"context\" or another readout",
         });
     }
-    (attention == Alignment::None && bridge == Bridge::Zeros && !recurrent.reads_context()).then(|| Conflict {
+    let sees_nothing = attention == Alignment::None && bridge == Bridge::Zeros && !recurrent.reads_context();
+    (config.has_encoder() && sees_nothing).then(|| Conflict {
         key: "model.recurrent.bridge",
         message: "model.recurrent.bridge = \"zeros\", and without attention, input_feeding = \"context\" or a readout \
                   that has the context, the decoder knows nothing of the source"

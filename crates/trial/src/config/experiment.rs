@@ -3,7 +3,7 @@
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
 use crate::model::ModelConfig;
-use crate::train::TrainingConfig;
+use crate::train::{TaskKind, TrainingConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,21 @@ pub struct Experiment {
     /// Device, threads and logs. These settings change no result.
     #[serde(default)]
     pub run: RunConfig,
+}
+
+impl Experiment {
+    /// What the model learns to do.
+    pub fn task(&self) -> TaskKind {
+        match self.data.recipe.is_running_text() {
+            true => TaskKind::LanguageModelling,
+            false => TaskKind::Translation,
+        }
+    }
+
+    /// Whether the model reads the source of a pair as the beginning of the text that it continues with the target.
+    pub fn reads_prefixes(&self) -> bool {
+        self.task() == TaskKind::Translation && !self.model.has_encoder()
+    }
 }
 
 /// A value as a message shows it, in TOML: `"rotary"`, `4`, `{ relative = 4 }`.

@@ -8,10 +8,11 @@ use super::experiment::Experiment;
 use super::settings::all_settings;
 use super::unread_keys::without_unread;
 use crate::data::{Corpus, FilePair};
+use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Projections};
-use crate::train::TrainingConfig;
+use crate::model::{ModelConfig, NormKind, Projections, Tying};
+use crate::train::{Direction, PrefixLoss, TaskKind, TrainingConfig};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -104,14 +105,33 @@ fn normalised(experiment: &Experiment) -> Experiment {
             same.model.layer_norm_epsilon = layer_norm_epsilon;
         }
     }
+    if same.task() == TaskKind::LanguageModelling {
+        same.decoding = DecodingConfig::default();
+    }
+    if !same.model.has_encoder() && same.model.tying == Tying::Decoder {
+        same.model.tying = Tying::All;
+    }
     same.model.attention = same.model.attention.without_repetitions();
     same.model.convolutional = same.model.convolutional.without_repetitions();
     if same.model.attention.projections == Projections::None {
         // There is nothing that would have biases or first values.
-        let ModelConfig { attention_biases, initialisation, .. } = ModelConfig::default();
-        same.model = ModelConfig { attention_biases, initialisation, ..same.model };
+        let defaults = ModelConfig::default();
+        same.model.attention_biases = defaults.attention_biases;
+        if same.model.initialisation.is_of_projections() {
+            same.model.initialisation = defaults.initialisation;
+        }
     }
+    if !same.reads_prefixes() {
+        same.training.prefix_loss = PrefixLoss::default();
+    }
+    if same.task() != TaskKind::LanguageModelling {
+        same.training.direction = Direction::default();
+    }
+    same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
+    // To end with 0 is what happens where nothing is stated.
+    let lowest = same.training.lowest_learning_rate.filter(|&rate| rate > 0.0);
+    same.training.lowest_learning_rate = lowest.filter(|_| same.training.schedule.has_stated_end());
     match same.training.schedule.has_stated_peak() {
         true => same.training.learning_rate_scale = TrainingConfig::default().learning_rate_scale,
         false => same.training.peak_learning_rate = None,
@@ -244,7 +264,7 @@ fn json<T: Serialize>(value: &T) -> Value {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::{Activation, CausalSpan, Position, Score, Span};
+    use crate::model::{Activation, CausalSpan, EncoderKind, Position, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -311,6 +331,10 @@ mod tests {
         };
         let alone = attention_alone(|_| ());
         assert_ne!(alone, original);
+        let of = |tying| {
+            identity(&changed(|e| (e.model.encoder, e.model.tying) = (EncoderKind::None, tying)), "f")
+        };
+        assert_eq!(of(Tying::All), of(Tying::Decoder));
         let same: [fn(&mut Experiment); 3] = [
             |e| e.model.d_ff = 7,
             |e| e.model.activation = Activation::Geglu,
@@ -322,7 +346,8 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 16] = [
+        let different: [fn(&mut Experiment); 17] = [
+            |e| e.model.encoder = EncoderKind::None,
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
             |e| e.model.activation = Activation::Gelu,

@@ -5,12 +5,12 @@ use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::{at_key, configuration_hash};
 use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
 use crate::model::{DecoderKind, ModelConfig, NormKind, Projections};
-use crate::train::TrainingConfig;
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
+use crate::train::{TaskKind, TrainingConfig};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -43,11 +43,26 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = Vec::new();
     found.extend(max_train_length(data));
+    if data.pieces == Pieces::Characters {
+        let because = vec![("data.pieces", setting_text(&data.pieces))];
+        found.push(not_read(Unread { key: "data.merges", because }));
+    }
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
+    if experiment.task() != TaskKind::LanguageModelling {
+        let because = vec![("data.recipe", setting_text(&data.recipe.name))];
+        found.push(not_read(Unread { key: "training.direction", because }));
+    }
+    if !experiment.reads_prefixes() {
+        let because = match experiment.task() {
+            TaskKind::Translation => ("model.encoder", setting_text(&model.encoder)),
+            TaskKind::LanguageModelling => ("data.recipe", setting_text(&data.recipe.name)),
+        };
+        found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));
+    }
     if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
@@ -65,11 +80,29 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         }
     }
     if model.attention.projections == Projections::None {
-        for key in ["model.attention_biases", "model.initialisation"] {
+        let mut keys = vec!["model.attention_biases"];
+        keys.extend(model.initialisation.is_of_projections().then_some("model.initialisation"));
+        for key in keys {
             found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
         }
     }
-    if decoding.beam == 1 {
+    if experiment.task() == TaskKind::LanguageModelling {
+        for key in [
+            "decoding.beam",
+            "decoding.length_penalty",
+            "decoding.length_penalty_form",
+            "decoding.early_stopping",
+            "decoding.max_extra_length",
+            "decoding.length_buckets",
+            "decoding.batch_tokens",
+        ] {
+            let name = &data.recipe.name;
+            let message = format!(
+                "{key} has no effect: data.recipe: {name} is running text, and nothing is translated"
+            );
+            found.push(Idle { key, message, help: "leave it out".into(), off: true, switches: Vec::new() });
+        }
+    } else if decoding.beam == 1 {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));
         }
@@ -117,6 +150,16 @@ fn rate(training: &TrainingConfig) -> Option<Idle> {
                  from training.learning_rate_scale and model.d_model"
             ),
             "set training.schedule = \"inverse_sqrt\", the same curve with a stated peak, or leave the peak out",
+        );
+    }
+    if let (false, Some(lowest)) = (schedule.has_stated_end(), training.lowest_learning_rate) {
+        return idle(
+            "training.lowest_learning_rate",
+            format!(
+                "training.lowest_learning_rate = {lowest} has no effect with training.schedule = {name}, which does not fall \
+                 to a stated rate"
+            ),
+            "set training.schedule = \"cosine\" or \"linear\", or leave it out",
         );
     }
     if schedule.has_stated_peak() && learning_rate_scale != TrainingConfig::default().learning_rate_scale {

@@ -27,6 +27,7 @@ impl Tree {
         let mut experiment = tree.typed()?;
         validate(&experiment, &tree)?;
         experiment.model = without_unread(&experiment.model);
+        experiment.data = experiment.data.without_unread();
         Ok(experiment)
     }
 
@@ -53,7 +54,7 @@ impl Tree {
                     let mistake =
                         Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
                     return Err(mistake
-                        .help("[data] in a recipe may set merges, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
+                        .help("[data] in a recipe may set pieces, merges, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
                         .into());
                 }
                 if data.get(&key.name).is_none() {
@@ -157,7 +158,7 @@ pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
     let tree = tree.with_recipe_settings()?;
     let data = tree.typed()?.data;
     validate_data(&data, &tree)?;
-    Ok(data)
+    Ok(data.without_unread())
 }
 
 /// Applies `section.key=value` arguments in order.

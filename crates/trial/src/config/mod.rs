@@ -27,6 +27,7 @@ pub mod validate;
 mod validate_convolutional;
 mod validate_recipe;
 mod validate_recurrent;
+mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{

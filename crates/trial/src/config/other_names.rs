@@ -2,7 +2,7 @@
 
 /// Words of fairseq, JoeyNMT, Hydra, transformers, OpenNMT and sacreBLEU, by the key that has their meaning here. A key
 /// of another section than the word stands in is named with its section.
-const KEYS: [(&str, &[&str]); 29] = [
+const KEYS: [(&str, &[&str]); 30] = [
     (
         "model.layers",
         &[
@@ -85,6 +85,7 @@ const KEYS: [(&str, &[&str]); 29] = [
     ),
     ("model.initialisation", &["initializer", "init", "initialization", "embed_initializer", "param_init"]),
     ("training.seed", &["random_seed", "manual_seed"]),
+    ("training.lowest_learning_rate", &["min_lr", "lr_end", "min_learning_rate", "end_learning_rate"]),
     ("training.peak_learning_rate", &["lr", "learning_rate", "max_lr", "peak_lr", "base_lr"]),
     (
         "training.schedule",

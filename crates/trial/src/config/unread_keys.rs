@@ -146,6 +146,8 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     }
     if *decoder != DecoderKind::SelfAttention {
         add(&SELF_ATTENTION_DECODER, &writes);
+    } else if !model.has_encoder() {
+        add(&["model.attention.cross_score"], &reads);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
     if !(encodes || decodes) {
@@ -223,7 +225,7 @@ fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, 
         add(&["model.convolutional.dilations"], &[("model.convolutional.kernel", "1".into())]);
     }
     if !encodes {
-        add(&CONVOLUTIONAL_ENCODER, &[reads]);
+        add(&CONVOLUTIONAL_ENCODER, std::slice::from_ref(&reads));
     } else if model.attending_layers() <= 1 {
         // A division by 1, or of nothing.
         let mut because = vec![writes.clone()];
@@ -238,6 +240,8 @@ fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, 
     }
     if !decodes {
         add(&[CONVOLUTIONAL_DECODER, CONVOLUTIONAL_ATTENTION].concat(), &[writes]);
+    } else if !model.has_encoder() {
+        add(&[&CONVOLUTIONAL_DECODER[1..], &CONVOLUTIONAL_ATTENTION].concat(), &[reads]);
     } else if *attention == SourceAttention::None {
         add(&CONVOLUTIONAL_ATTENTION, &[attends]);
     }

@@ -11,7 +11,7 @@ use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
-use crate::train::TrainingConfig;
+use crate::train::{TaskKind, TrainingConfig};
 use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
@@ -48,7 +48,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     all([
         checks.label(experiment),
-        checks.data(data).and_then(|()| checks.translates(data)),
+        checks.data(data).and_then(|()| checks.task(experiment)),
         checks.model(model),
         checks.training(training, data),
         checks.decoding(decoding),
@@ -139,16 +139,6 @@ impl Checks<'_> {
             Some(label) if !is_directory_name(label) => Err(self.unsafe_name("label", label)),
             _ => Ok(()),
         }
-    }
-
-    fn translates(&self, data: &DataConfig) -> Checked {
-        if !data.recipe.is_running_text() {
-            return Ok(());
-        }
-        let name = &data.recipe.name;
-        let message =
-            format!("data.recipe: {name} is running text for a language model, but this model translates");
-        Err(self.mistake("data.recipe", message, "choose a recipe of sentence pairs"))
     }
 
     fn model(&self, model: &ModelConfig) -> Checked {
@@ -304,10 +294,17 @@ impl Checks<'_> {
         }
         if model.has_learned_positions() {
             let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
-            let needed = longest.saturating_add(1).saturating_add(extra);
+            if experiment.task() == TaskKind::LanguageModelling {
+                return self.blocks(learned_positions, longest);
+            }
+            let sentence = longest.saturating_add(1);
+            // A source before it in the same row.
+            let before = if experiment.reads_prefixes() { sentence } else { 0 };
+            let needed = sentence.saturating_add(extra).saturating_add(before);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
+                let twice = if before > 0 { ", once for the source and once for the target," } else { "" };
                 let message = format!(
-                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence, and decoding.max_extra_length = {extra} make {needed}"
+                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
                 );
                 let help = format!("use {needed} or more, or lower data.max_length");
                 return Err(self.mistake("model.learned_positions", message, help));
@@ -366,6 +363,9 @@ impl Checks<'_> {
 
     /// The longest sentence fits into a row of a batch.
     fn rows(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
+        if data.recipe.is_running_text() {
+            return self.rows_of_blocks(training, data);
+        }
         let longest = data.max_length.saturating_add(1);
         if training.micro_batch_tokens < longest {
             let message = format!(
@@ -404,7 +404,16 @@ impl Checks<'_> {
     /// A schedule whose peak is stated needs one.
     fn peak(&self, training: &TrainingConfig) -> Checked {
         if let Some(peak) = training.peak_learning_rate {
-            return self.positive("training.peak_learning_rate", peak);
+            self.positive("training.peak_learning_rate", peak)?;
+        }
+        let peak = training.peak_learning_rate.unwrap_or(f64::INFINITY);
+        if let Some(lowest) = training.lowest_learning_rate {
+            let accepted = "a number from 0 to training.peak_learning_rate";
+            let holds = lowest.is_finite() && (0.0..=peak).contains(&lowest);
+            self.require(holds, "training.lowest_learning_rate", lowest, accepted)?;
+        }
+        if training.peak_learning_rate.is_some() {
+            return Ok(());
         }
         if !training.schedule.has_stated_peak() {
             return Ok(());

@@ -9,6 +9,7 @@ use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
 use crate::results::compare::{Side, Text};
 use crate::results::record::{RECORD_FILE, Record};
+use crate::train::TaskKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,14 @@ impl Compared {
         let mut left_out = Vec::new();
         let runs = [runs(paths[0], &mut left_out)?, runs(paths[1], &mut left_out)?];
         let [one, other] = [&runs[0][0], &runs[1][0]];
+        if let Some(run) = [one, other].into_iter().find(|run| run.experiment.task() != TaskKind::Translation)
+        {
+            return Err(Error::user(format!(
+                "{} is a language model, which translates nothing that could be compared; its perplexities are in its record.json, \
+                 and in the table of its sweep",
+                run.folder.display()
+            )));
+        }
         if one.record.signature != other.record.signature {
             return Err(Error::user(format!(
                 "{} and {} are scored differently, {} and {}: their scores cannot be compared",

@@ -3,10 +3,11 @@
 
 use crate::config::Experiment;
 use crate::data::prepared::{Prepared, vocabulary_sizes};
-use crate::data::tokenizer::largest_vocabulary;
+use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
+use crate::train::TaskKind;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -22,9 +23,12 @@ pub struct DataLimits {
 /// Sizes of prepared text.
 #[derive(Debug, Clone)]
 struct Texts {
-    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
-    longest: [(Split, usize); 2],
-    /// Target tokens of the training text with the ends of sentences.
+    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of. No
+    /// block of running text is longer than the settings say.
+    longest: Option<[(Split, usize); 2]>,
+    /// The same of source and target together.
+    longest_pairs: Option<[(Split, usize); 2]>,
+    /// Target tokens of an epoch of the training text: with the ends of sentences, which running text has none of.
     target_tokens: u64,
 }
 
@@ -36,13 +40,19 @@ impl DataLimits {
     pub fn of(config: &DataConfig, prepared: Option<&Prepared>) -> Result<Self> {
         let most = VocabularySizes::from(vocabulary_sizes(config, prepared));
         let Some(data) = prepared else {
-            return Ok(DataLimits { fewest: largest_vocabulary(0).into(), most, texts: None });
+            let [fewest, _] = sizes(config.pieces, config.merges);
+            return Ok(DataLimits { fewest: fewest.into(), most, texts: None });
         };
         let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
         let train = data.split_unverified(Split::Train)?;
-        let texts = Texts {
-            longest: [longest(Split::Dev)?, longest(Split::Test)?],
-            target_tokens: train.epoch_tokens(),
+        let pairs = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_pair())) };
+        let texts = match config.recipe.is_running_text() {
+            true => Texts { longest: None, longest_pairs: None, target_tokens: train.target_tokens() },
+            false => Texts {
+                longest: Some([longest(Split::Dev)?, longest(Split::Test)?]),
+                longest_pairs: Some([pairs(Split::Dev)?, pairs(Split::Test)?]),
+                target_tokens: train.epoch_tokens(),
+            },
         };
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
@@ -62,7 +72,18 @@ impl DataLimits {
         }
         if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
-            texts.longest.iter().try_for_each(|&(split, longest)| check_length(positions, split, longest))?;
+            match experiment.reads_prefixes() {
+                false => texts
+                    .longest
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|(split, longest)| check_length(positions, split, longest))?,
+                true => texts
+                    .longest_pairs
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|(split, longest)| check_pair_length(positions, split, longest))?,
+            }
         }
         check_budget(texts.target_tokens, &experiment.training)
     }
@@ -82,7 +103,7 @@ impl DataLimits {
             return Err(Diagnostic::new(message).help(help).into());
         }
         let (beam, most) = (experiment.decoding.beam, self.most.target);
-        if beam > most {
+        if beam > most && experiment.task() == TaskKind::Translation {
             let message = format!("decoding.beam = {beam} is more than the vocabulary's {most} tokens");
             return Err(Diagnostic::new(message).help(format!("use {most} or less")).into());
         }
@@ -96,6 +117,22 @@ impl DataLimits {
             experiment.model.embedding_rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(usize::MAX);
         VocabularySizes { source: self.most.source.min(rows), target: self.most.target.min(rows) }
     }
+}
+
+/// The same of pairs whose source and target stand in one row.
+fn check_pair_length(positions: i64, split: Split, longest: usize) -> Result<()> {
+    let needed = longest + 2;
+    if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
+        return Ok(());
+    }
+    let message = format!(
+        "model.learned_positions = {positions} is too few: source and target of the longest pair of the {} set have \
+         {longest} tokens, which with two ends make {needed}, and a model without an encoder reads them in one row",
+        split.name()
+    );
+    let help =
+        format!("use {needed} or more; dev and test sentences are never dropped, unlike training pairs");
+    Err(Diagnostic::new(message).help(help).into())
 }
 
 /// Whether every sentence has a place among learned positions.
@@ -116,7 +153,7 @@ fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Position;
+    use crate::model::{EncoderKind, Position};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -159,7 +196,11 @@ mod tests {
 
     #[test]
     fn prepared_text_limits_positions_and_batches() {
-        let texts = Texts { longest: [(Split::Dev, 300), (Split::Test, 9)], target_tokens: 100 };
+        let texts = Texts {
+            longest: Some([(Split::Dev, 300), (Split::Test, 9)]),
+            longest_pairs: Some([(Split::Dev, 310), (Split::Test, 18)]),
+            target_tokens: 100,
+        };
         let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
         let said = |change: fn(&mut Experiment)| {
             limits.check(&experiment(change)).map_err(|error| error.to_string())
@@ -171,7 +212,14 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
         };
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
-        let empty = Texts { longest: [(Split::Dev, 1), (Split::Test, 1)], target_tokens: 0 };
+        // Without an encoder, source and target have to find places in one row.
+        let alone = |e: &mut Experiment| {
+            e.training.batch_tokens = 100;
+            e.model.encoder = EncoderKind::None;
+            (e.model.position, e.model.learned_positions) = (Position::Learned, 311);
+        };
+        assert!(said(alone).unwrap_err().contains("have 310 tokens, which with two ends make 312"));
+        let empty = Texts { longest: None, longest_pairs: None, target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
         assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
     }

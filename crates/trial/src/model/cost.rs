@@ -67,13 +67,13 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     let VocabularySizes { source, target } = vocabulary;
     let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
     let shared_rows = config.rows(source.max(target));
-    let (embeddings, softmax_rows) = match config.tying {
-        Tying::All => (shared_rows * d_model, shared_rows),
-        Tying::Decoder => ((source_rows + target_rows) * d_model, target_rows),
-        Tying::None => {
-            let softmax = target_rows * config.softmax_width();
-            ((source_rows + target_rows) * d_model + softmax, target_rows)
-        }
+    let softmax = target_rows * config.softmax_width();
+    let (embeddings, softmax_rows) = match (config.has_encoder(), config.tying) {
+        (true, Tying::All) => (shared_rows * d_model, shared_rows),
+        (true, Tying::Decoder) => ((source_rows + target_rows) * d_model, target_rows),
+        (true, Tying::None) => ((source_rows + target_rows) * d_model + softmax, target_rows),
+        (false, Tying::All | Tying::Decoder) => (target_rows * d_model, target_rows),
+        (false, Tying::None) => (target_rows * d_model + softmax, target_rows),
     };
     let bias = if config.softmax_bias { softmax_rows } else { 0 };
     let between = match config.maps_encoder_states() {
@@ -85,6 +85,7 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         EncoderKind::Convolutional => convolutional::encoder_parameters(config) + learned_positions(config),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_parameters(config),
+        EncoderKind::None => 0,
     };
     let decoder = match config.decoder {
         DecoderKind::Convolutional => convolutional::decoder_parameters(config) + learned_positions(config),
@@ -140,9 +141,11 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         Norm::Post => 0,
         Norm::Pre => one_norm,
     };
-    // Each sub-layer has one: a layer of the encoder has one attention and one of the decoder two.
+    // Each sub-layer has one: a layer of the encoder has one attention and one of the decoder, where there is an encoder,
+    // two.
     let others = if config.feed_forward { 1 } else { 0 };
-    [(itself + mixtures, 1), (itself + cross, 2)].map(|(attention, sublayers)| {
+    let of_decoder = if config.has_encoder() { (itself + cross, 2) } else { (itself, 1) };
+    [(itself + mixtures, 1), of_decoder].map(|(attention, sublayers)| {
         let layer = attention + feed_forward + (sublayers + others) * one_norm + relative;
         positions + biases_of_buckets + config.layers as i64 * layer + end
     })
@@ -170,12 +173,19 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     }
 }
 
+/// What a model reads of a batch: without an encoder no source.
+fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
+    BatchShape { source: if config.has_encoder() { shape.source } else { 0 }, ..*shape }
+}
+
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+    let shape = &read(config, shape);
     let [of_encoder, of_decoder] = self_attention_forward(config, shape);
     let encoder = match config.encoder {
         EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+        EncoderKind::None => ForwardFlops::default(),
     };
     let decoder = match config.decoder {
         DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
@@ -229,7 +239,8 @@ struct Attention {
     work: SpanWork,
 }
 
-/// The attention layers of an encoder layer and a decoder layer.
+/// The attention layers of an encoder layer and a decoder layer: to itself, to itself, and to the source, which without an
+/// encoder does nothing.
 fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let settings = &config.attention;
@@ -247,7 +258,7 @@ fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
     let cross = Attention {
         score: settings.cross_score(),
         vectors: 0.0,
-        queries: pairs * target,
+        queries: if config.has_encoder() { pairs * target } else { 0.0 },
         keys: pairs * source,
         work: SpanWork { scores: pairs * target * source, copied: 0.0, mixed: 0.0 },
     };
@@ -339,6 +350,7 @@ fn relative_vectors(config: &ModelConfig) -> f64 {
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let shape = &read(model, shape);
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
@@ -361,11 +373,13 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
             layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
         }
         EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+        EncoderKind::None => 0.0,
     };
     let decoder = match model.decoder {
         DecoderKind::Convolutional => convolutional::decoder_kept(model, shape),
         DecoderKind::SelfAttention => {
-            let others = targets * (2.0 * residual + last_residual + feed_forward);
+            let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
+            let others = targets * (of_attentions * residual + last_residual + feed_forward);
             layers * (own.kept(model) + cross.kept(model) + others)
         }
         DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
@@ -381,7 +395,7 @@ fn kept_of_activation(activation: Activation) -> f64 {
         // Its output serves both its own derivative and the next product.
         Activation::Relu => 1.0,
         // Input and output.
-        Activation::Gelu | Activation::Swish => 2.0,
+        Activation::Gelu | Activation::GeluTanh | Activation::Swish => 2.0,
         // σ's output, the other factor and their product.
         Activation::Glu => 3.0,
         // Input and output of the activation, the other factor and the product.
@@ -390,6 +404,7 @@ fn kept_of_activation(activation: Activation) -> f64 {
 }
 
 fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    let shape = &read(model, shape);
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let longer = source.max(target);
     let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
@@ -398,6 +413,7 @@ fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
         EncoderKind::Convolutional => convolutional::encoder_passing(model, shape),
         EncoderKind::SelfAttention => others + itself,
         EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+        EncoderKind::None => 0.0,
     };
     encoder.max(match model.decoder {
         DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
@@ -427,6 +443,47 @@ mod tests {
         let long = forward(&config, 100, &BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
         assert_eq!(long.attention, 2.0 * short.attention);
         assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
+    }
+
+    /// L(12 d² + 13 d) + (V + T) d with L 12, d 768, V 40,478 and T 512: the number that Hugging Face's
+    /// `OpenAIGPTLMHeadModel` counts for Radford et al. 2018, and the shapes of the released weights add up to.
+    #[test]
+    fn gpt_has_its_number_of_parameters() {
+        let gpt = ModelConfig {
+            encoder: EncoderKind::None,
+            layers: 12,
+            d_model: 768,
+            d_ff: 3_072,
+            heads: 12,
+            position: Position::Learned,
+            learned_positions: 512,
+            ..Default::default()
+        };
+        assert_eq!(Cost::of(&gpt, 40_478).parameters(), 116_534_784);
+        let untied = ModelConfig { tying: Tying::None, ..gpt.clone() };
+        assert_eq!(Cost::of(&untied, 40_478).parameters(), 116_534_784 + 40_478 * 768);
+        // Training: 6 · 12 L d² + 12 L n d + 6 V d a token, where attention computes what its mask hides as well.
+        let flops = Cost::of(&gpt, 40_478).forward(&BatchShape {
+            pairs: 64,
+            source: 0,
+            target: 512,
+            scored: 64 * 512,
+        });
+        let a_token =
+            6.0 * 12.0 * 12.0 * 768.0 * 768.0 + 12.0 * 12.0 * 512.0 * 768.0 + 6.0 * 40_478.0 * 768.0;
+        assert_eq!(flops.training(), a_token * 64.0 * 512.0);
+    }
+
+    /// What is kept of a batch does not depend on sources that nothing reads.
+    #[test]
+    fn without_an_encoder_no_source_costs_anything() {
+        let config = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
+        let cost = Cost::of(&config, 100);
+        let [with, without] = [9, 0].map(|source| BatchShape { pairs: 2, source, target: 10, scored: 20 });
+        assert_eq!(cost.forward(&with), cost.forward(&without));
+        assert_eq!((cost.kept(&with), cost.passing(&with)), (cost.kept(&without), cost.passing(&without)));
+        let both = Cost::of(&ModelConfig::default(), 100).kept(&BatchShape { source: 10, ..with });
+        assert!(cost.kept(&with) < both / 2.0);
     }
 
     fn base(activation: Activation) -> ModelConfig {

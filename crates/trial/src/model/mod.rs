@@ -30,7 +30,7 @@ pub struct ModelConfig {
     /// What writes the target; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub decoder: DecoderKind,
-    /// Number of layers of the encoder, and of the decoder: the paper's N.
+    /// Number of layers of the encoder, if there is one, and of the decoder: the paper's N.
     pub layers: usize,
     /// Width of the embeddings and of the output of every sub-layer: the paper's d_model.
     pub d_model: i64,
@@ -91,11 +91,13 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// Standard deviation of the first values of embeddings and of learned positions. If stated, embeddings are not
-    /// multiplied by √d_model: Gehring et al. 2017 have 0.1. If absent, it is 1 / √d_model, and embeddings are multiplied by
-    /// √d_model (§3.4).
+    /// Standard deviation of the first values of embeddings and of learned positions; 0.1 in Gehring et al. 2017. If absent,
+    /// `initialisation` decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_deviation: Option<f64>,
+    /// Whether embeddings are multiplied by √d_model (§3.4). True if absent.
+    #[serde(skip_serializing_if = "is_true")]
+    pub embedding_scale: bool,
     /// Whether each row of the matrix before the softmax has a bias. The paper's has none. False if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub softmax_bias: bool,
@@ -121,6 +123,9 @@ pub enum EncoderKind {
     SelfAttention,
     /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
     Recurrent,
+    /// There is none, and the decoder has no attention to one: a language model, which predicts each token of a text from
+    /// those before it (Radford et al. 2018, §3.1).
+    None,
 }
 
 /// What writes the target.
@@ -161,7 +166,8 @@ pub enum Position {
     None,
 }
 
-/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4).
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder there are
+/// two matrices, which `all` and `decoder` share alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
@@ -185,6 +191,9 @@ pub enum Activation {
     /// x Φ(x), where Φ is the distribution function of the normal distribution: the exact form and not the approximation
     /// by tanh (Hendrycks and Gimpel 2016).
     Gelu,
+    /// The approximation of GELU by tanh, 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), which GPT and BERT have (Hendrycks and
+    /// Gimpel 2016, §2).
+    GeluTanh,
     /// x σ(x) with the logistic function σ, also called SiLU (Ramachandran et al. 2017, with β = 1).
     Swish,
     /// Gated by σ (Dauphin et al. 2017; Shazeer 2020, eq. 4).
@@ -229,6 +238,10 @@ pub enum Initialisation {
     Tensor2tensor,
     /// Glorot uniform, where every projection is a matrix of its own.
     Glorot,
+    /// Normal with deviation 0.02 for every matrix, of embeddings and positions too, as in GPT (Radford et al. 2018, §4.1).
+    Normal,
+    /// The same, and the last matrix of every sub-layer has 0.02 / √(2 layers), as in GPT-2 (Radford et al. 2019, §2.3).
+    NormalScaled,
 }
 
 impl Default for ModelConfig {
@@ -259,6 +272,7 @@ impl Default for ModelConfig {
             embedding_rows: None,
             embedding_multiple: None,
             embedding_deviation: None,
+            embedding_scale: true,
             softmax_bias: false,
             attention: AttentionConfig::default(),
             convolutional: ConvolutionalConfig::default(),
@@ -267,11 +281,21 @@ impl Default for ModelConfig {
     }
 }
 
+impl Initialisation {
+    /// Whether it is the projections of attention alone in which the choice makes a difference.
+    pub fn is_of_projections(self) -> bool {
+        match self {
+            Initialisation::Tensor2tensor | Initialisation::Glorot => true,
+            Initialisation::Normal | Initialisation::NormalScaled => false,
+        }
+    }
+}
+
 impl Activation {
     /// Whether the activation multiplies a second map of the input.
     pub fn is_gated(self) -> bool {
         match self {
-            Activation::Relu | Activation::Gelu | Activation::Swish => false,
+            Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
     }
@@ -323,11 +347,20 @@ impl ModelConfig {
         ModelConfig { d_k: unless_default(self.d_k), d_v: unless_default(self.d_v), ..self.clone() }
     }
 
-    /// Width of the encoder's states: E.
+    /// Whether there is an encoder.
+    pub fn has_encoder(&self) -> bool {
+        match self.encoder {
+            EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => true,
+            EncoderKind::None => false,
+        }
+    }
+
+    /// Width of the encoder's states: E, 0 where there is none.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
             EncoderKind::Convolutional | EncoderKind::SelfAttention => self.d_model,
             EncoderKind::Recurrent => self.recurrent.encoder_width(),
+            EncoderKind::None => 0,
         }
     }
 
@@ -366,12 +399,13 @@ impl ModelConfig {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
             DecoderKind::Recurrent => false,
         };
-        reads_own_width && self.encoder_width() != self.d_model
+        self.has_encoder() && reads_own_width && self.encoder_width() != self.d_model
     }
 
     /// How many layers of the decoder attend to the source.
     pub fn attending_layers(&self) -> usize {
         match self.decoder {
+            _ if !self.has_encoder() => 0,
             DecoderKind::Convolutional => self.convolutional.attending().len(),
             DecoderKind::SelfAttention => self.layers,
             DecoderKind::Recurrent => usize::from(self.recurrent.attention != recurrent::Alignment::None),

@@ -7,6 +7,7 @@ use super::record::{DataRecord, Provenance, Record};
 use super::table_layout::{Form, Layout, RowLayout};
 use super::trial_result::{TrialOutcome, TrialResult};
 use super::varied::VariedSetting;
+use crate::train::TaskKind;
 use std::collections::BTreeMap;
 
 pub fn record() -> Record {
@@ -92,6 +93,7 @@ pub fn table3(rows: Vec<RowLayout>) -> Layout {
         published: Some(Published::named("table3").unwrap()),
         base: Some("base".into()),
         peak_tflops: BTreeMap::new(),
+        tasks: vec![TaskKind::Translation],
         settings: Vec::new(),
         rows,
     }

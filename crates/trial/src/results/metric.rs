@@ -4,6 +4,8 @@
 //! A *tag* is a set and a metric's name: `dev/bleu`. Tags are the keys of records and of `metrics.csv`, the columns of
 //! tables and the names of TensorBoard's curves.
 
+use crate::train::TaskKind;
+
 /// What is measured on.
 pub const TRAIN: &str = "train";
 pub const DEV: &str = "dev";
@@ -17,6 +19,9 @@ const SETS: [&str; 4] = [TRAIN, BEST, DEV, TEST];
 pub const LOSS: &str = "loss";
 pub const PERPLEXITY: &str = "perplexity";
 pub const WORD_PERPLEXITY: &str = "word_perplexity";
+/// Perplexity of the characters of running text, ends of lines counted.
+pub const CHARACTER_PERPLEXITY: &str = "character_perplexity";
+pub const BITS_PER_CHARACTER: &str = "bits_per_character";
 pub const ACCURACY: &str = "accuracy";
 pub const BLEU: &str = "bleu";
 /// The share of translations that equal their reference.
@@ -48,6 +53,8 @@ pub struct Metric {
     pub better: Better,
     /// Digits after the point in tables.
     pub digits: usize,
+    /// The tasks that it is measured of.
+    pub tasks: &'static [TaskKind],
     /// Drawn on a logarithmic axis.
     pub logarithmic: bool,
     /// Computed as the record's BLEU signature says: values of different signatures do not compare.
@@ -83,6 +90,7 @@ const PLAIN: Metric = Metric {
     unit: "",
     better: Better::Higher,
     digits: 2,
+    tasks: &[TaskKind::Translation, TaskKind::LanguageModelling],
     logarithmic: false,
     has_signature: false,
     tested: false,
@@ -95,7 +103,7 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 8] = [
+pub static METRICS: [Metric; 10] = [
     Metric {
         name: LOSS,
         title: "loss",
@@ -136,12 +144,34 @@ pub static METRICS: [Metric; 8] = [
         logarithmic: true,
         ..PLAIN
     },
+    Metric {
+        name: CHARACTER_PERPLEXITY,
+        title: "character perplexity",
+        unit: "per character",
+        better: Better::Lower,
+        digits: 3,
+        tasks: &[TaskKind::LanguageModelling],
+        logarithmic: true,
+        ..PLAIN
+    },
+    Metric {
+        name: BITS_PER_CHARACTER,
+        title: "bits per character",
+        unit: "bits per character",
+        better: Better::Lower,
+        digits: 4,
+        tasks: &[TaskKind::LanguageModelling],
+        usual: &[DEV, TEST],
+        hparams: &[DEV, TEST],
+        ..PLAIN
+    },
     Metric { name: ACCURACY, title: "accuracy", unit: "of 1", digits: 4, ..PLAIN },
     Metric {
         name: BLEU,
         title: "BLEU",
         abbreviation: Some("BLEU"),
         unit: "of 100",
+        tasks: &[TaskKind::Translation],
         has_signature: true,
         tested: true,
         by_length: true,
@@ -151,8 +181,23 @@ pub static METRICS: [Metric; 8] = [
         hparams: &[DEV, TEST],
         ..PLAIN
     },
-    Metric { name: EXACT_MATCH, title: "exact match", unit: "of 1", digits: 4, by_length: true, ..PLAIN },
-    Metric { name: ATAT, title: "atat", unit: "of 100", has_signature: true, ..PLAIN },
+    Metric {
+        name: EXACT_MATCH,
+        title: "exact match",
+        unit: "of 1",
+        digits: 4,
+        tasks: &[TaskKind::Translation],
+        by_length: true,
+        ..PLAIN
+    },
+    Metric {
+        name: ATAT,
+        title: "atat",
+        unit: "of 100",
+        tasks: &[TaskKind::Translation],
+        has_signature: true,
+        ..PLAIN
+    },
 ];
 
 impl Metric {
@@ -243,6 +288,12 @@ impl std::fmt::Display for LengthClass {
             None => write!(f, "{}+", self.shortest),
         }
     }
+}
+
+/// The metrics that are measured of some of these tasks; all if there are none.
+pub fn of_tasks(metrics: &[Metric], tasks: &[TaskKind]) -> Vec<Metric> {
+    let wanted = |metric: &&Metric| tasks.is_empty() || metric.tasks.iter().any(|task| tasks.contains(task));
+    metrics.iter().filter(wanted).copied().collect()
 }
 
 /// The metrics with the sets that `sets` gives of each, set by set.

@@ -144,6 +144,11 @@ pub enum Seal {
 }
 
 impl Record {
+    /// Whether the model has translated sets and was scored for it, which a language model is not.
+    pub fn has_translations(&self) -> bool {
+        !self.signature.is_empty()
+    }
+
     /// Writes `record.json` into the run directory, atomically.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
         let path = run_dir.join(RECORD_FILE);

@@ -1,11 +1,12 @@
 //! How a sweep wants its table.
 
 use super::hyperparameters::Hyperparameters;
-use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, on_sets};
+use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, of_tasks, on_sets};
 use super::published::Published;
 use super::trial_result::TrialResult;
 use super::varied::{RowSettings, VariedSetting};
 use crate::error::{Error, Result};
+use crate::train::TaskKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +57,8 @@ pub struct Layout {
     pub base: Option<String>,
     /// Operations a second of a card, or of a thread of a processor, by the device's name, in 10¹².
     pub peak_tflops: BTreeMap<String, f64>,
+    /// What the models of the rows learn to do.
+    pub tasks: Vec<TaskKind>,
     /// The settings that differ among rows.
     pub settings: Vec<VariedSetting>,
     /// In the sweep's order.
@@ -87,7 +90,7 @@ pub struct RowLayout {
 /// The columns that the layout asks for, or those usual for its form.
 pub(super) fn column_names(metrics: &[Metric], layout: &Layout) -> Vec<String> {
     match (layout.columns.as_slice(), layout.form) {
-        ([], Form::List) => with_counts(metrics, |metric| metric.usual),
+        ([], Form::List) => with_counts(&of_tasks(metrics, &layout.tasks), |metric| metric.usual),
         ([], Form::Table3) => TABLE3_COLUMNS.map(String::from).to_vec(),
         ([], Form::Table2) => vec![TABLE2_COLUMN.to_string()],
         (columns, _) => columns.to_vec(),

@@ -6,7 +6,8 @@ use std::f64::consts::PI;
 
 /// The learning rate of update `step`, counted from 1.
 ///
-/// `cosine` and `linear` reach 0 at update `training.steps` + 1, so that every update of the training moves the weights.
+/// `cosine` and `linear` reach `training.lowest_learning_rate` at update `training.steps` + 1; where that is 0, every update
+/// of the training still moves the weights.
 ///
 /// # Source
 /// `noam`: Vaswani et al. 2017, §5.3, eq. 3. The others are the functions of `transformers.optimization`
@@ -33,11 +34,15 @@ pub fn learning_rate(config: &TrainingConfig, d_model: i64, step: u64) -> f64 {
     // Updates from the peak to the one after the last, which would have a rate of 0.
     let falling = (config.steps + 1).saturating_sub(config.warmup_steps) as f64;
     let left = (config.steps + 1).saturating_sub(step) as f64;
-    peak * match config.schedule {
+    let share = match config.schedule {
         Schedule::Noam | Schedule::InverseSqrt => 1.0 / (at / warmup).sqrt(),
         Schedule::Cosine => 0.5 * (1.0 + (PI * ((at - warmup) / falling).min(1.0)).cos()),
         Schedule::Linear => left / falling,
         Schedule::Constant => 1.0,
+    };
+    match config.lowest_learning_rate.filter(|_| config.schedule.has_stated_end()) {
+        Some(lowest) => lowest + (peak - lowest) * share,
+        None => peak * share,
     }
 }
 
@@ -93,6 +98,25 @@ mod tests {
             let [a, b] = [&noam, &stated].map(|config| learning_rate(config, 512, step));
             assert!((a / b - 1.0).abs() < 1e-14, "{step}: {a:e} and {b:e}");
         }
+    }
+
+    /// nanoGPT's `get_lr`: min_lr + coefficient · (learning_rate - min_lr), in the middle and at the end.
+    #[test]
+    fn falling_schedules_end_with_the_lowest_rate() {
+        for schedule in [Schedule::Cosine, Schedule::Linear] {
+            let config = TrainingConfig { lowest_learning_rate: Some(5e-5), ..with(schedule, 109, 10) };
+            let rate = |step| learning_rate(&config, 512, step);
+            assert_eq!((rate(10), rate(110)), (5e-4, 5e-5), "{schedule:?}");
+            assert!((rate(60) - (5e-5 + 0.5 * 4.5e-4)).abs() < 1e-18, "{schedule:?}: {}", rate(60));
+            assert!((10..109).all(|step| rate(step + 1) < rate(step) && rate(step) > 5e-5), "{schedule:?}");
+            let none = TrainingConfig { lowest_learning_rate: Some(0.0), ..config.clone() };
+            let absent = TrainingConfig { lowest_learning_rate: None, ..config };
+            let [none, absent] = [none, absent].map(|config| learning_rate(&config, 512, 77));
+            assert!((none / absent - 1.0).abs() < 1e-15);
+        }
+        let constant =
+            TrainingConfig { lowest_learning_rate: Some(5e-5), ..with(Schedule::Constant, 100, 10) };
+        assert_eq!(learning_rate(&constant, 512, 90), 5e-4);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Configuration section `[training]`.
 
+pub mod blocks;
 pub mod checkpoint_files;
 pub mod examples;
 pub mod learning_rate;
@@ -11,12 +12,15 @@ pub mod run_state;
 pub mod schedule;
 pub mod statement;
 pub mod stream;
+pub mod task_kind;
 pub mod workload;
 
 use crate::data::batch::Batching;
+pub use crate::data::reading::{Direction, PrefixLoss};
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use task_kind::TaskKind;
 
 /// The `[training]` section. The defaults are the paper's base model (§5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,9 @@ pub struct TrainingConfig {
     /// the schedule must be `noam`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_learning_rate: Option<f64>,
+    /// The learning rate that the schedules `cosine` and `linear` end with; other schedules do not read it. If absent, 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowest_learning_rate: Option<f64>,
     /// Number of updates during which the learning rate rises (§5.3). 1 is no warm-up.
     pub warmup_steps: u64,
     /// Adam's beta 1: decay of the running mean of the gradients (§5.3).
@@ -76,6 +83,12 @@ pub struct TrainingConfig {
     pub keep_best: bool,
     /// Number format in which training computes.
     pub precision: Precision,
+    /// Which tokens a model that translates without an encoder is trained to predict; `target` if absent.
+    #[serde(skip_serializing_if = "PrefixLoss::is_default")]
+    pub prefix_loss: PrefixLoss,
+    /// In which direction a language model reads its text; `forward` if absent.
+    #[serde(skip_serializing_if = "Direction::is_default")]
+    pub direction: Direction,
 }
 
 /// Number format in which training computes.
@@ -121,6 +134,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Noam,
             learning_rate_scale: 1.0,
             peak_learning_rate: None,
+            lowest_learning_rate: None,
             warmup_steps: 4_000,
             adam_beta1: 0.9,
             adam_beta2: 0.98,
@@ -135,6 +149,8 @@ impl Default for TrainingConfig {
             average_checkpoints: 5,
             keep_best: false,
             precision: Precision::Float32,
+            prefix_loss: PrefixLoss::Target,
+            direction: Direction::Forward,
         }
     }
 }

@@ -14,9 +14,9 @@ pub enum Schedule {
     /// From `peak_learning_rate` with the inverse square root of the update's number: the same curve as `noam`, with a
     /// peak that no width changes.
     InverseSqrt,
-    /// From `peak_learning_rate` along half a cosine, to 0 at the update after the last.
+    /// From `peak_learning_rate` along half a cosine, to `lowest_learning_rate` at the update after the last.
     Cosine,
-    /// From `peak_learning_rate` along a straight line, to 0 at the update after the last.
+    /// From `peak_learning_rate` along a straight line, to `lowest_learning_rate` at the update after the last.
     Linear,
     /// `peak_learning_rate` after the warm-up.
     Constant,
@@ -27,5 +27,13 @@ impl Schedule {
     /// `training.learning_rate_scale`.
     pub fn has_stated_peak(self) -> bool {
         self != Schedule::Noam
+    }
+
+    /// Whether it falls to a rate that is stated, as `training.lowest_learning_rate`.
+    pub fn has_stated_end(self) -> bool {
+        match self {
+            Schedule::Cosine | Schedule::Linear => true,
+            Schedule::Noam | Schedule::InverseSqrt | Schedule::Constant => false,
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::TrainingConfig;
 use super::examples::Examples;
 use super::run_state::Progress;
 use super::stream::BatchStream;
+use crate::data::reading::PrefixLoss;
 use crate::error::Result;
 use crate::model::cost::{BatchShape, Cost};
 
@@ -55,6 +56,34 @@ impl Workload {
         let ordinary = full(ASSUMED_LENGTH.min(longest));
         let updates = ordinary.scored as f64 / (config.batch_tokens as f64).max(ordinary.scored as f64);
         Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)] }
+    }
+
+    /// Full micro-batches of blocks of running text, of `length` tokens each.
+    pub fn assumed_blocks(config: &TrainingConfig, length: usize) -> Self {
+        let length = length as u64;
+        let rows = (config.micro_batch_tokens as u64 / length).max(1);
+        let full = BatchShape { pairs: rows, source: 0, target: length, scored: rows.saturating_mul(length) };
+        let updates = full.scored as f64 / (config.batch_tokens as f64).max(full.scored as f64);
+        Workload { shapes: vec![full], updates, possible: Vec::new() }
+    }
+
+    /// The same for a model without an encoder, which reads source and target in one row.
+    pub fn as_prefixes(self, loss: PrefixLoss) -> Self {
+        let whole = |shape: BatchShape| BatchShape {
+            source: 0,
+            target: shape.source + shape.target,
+            scored: match loss {
+                PrefixLoss::Target => shape.scored,
+                PrefixLoss::Both => 2 * shape.scored,
+            },
+            ..shape
+        };
+        let all = |shapes: Vec<BatchShape>| shapes.into_iter().map(whole).collect();
+        let updates = match loss {
+            PrefixLoss::Target => self.updates,
+            PrefixLoss::Both => 2.0 * self.updates,
+        };
+        Workload { shapes: all(self.shapes), updates, possible: all(self.possible) }
     }
 
     /// Target tokens of an update without padding, on average.

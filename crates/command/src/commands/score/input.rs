@@ -89,6 +89,12 @@ impl Given {
                 )));
             }
             let (experiment, record) = finished_run(run, &[])?;
+            if !record.has_translations() {
+                return Err(Error::user(format!(
+                    "{} is a language model, which has translated nothing that could be scored; its perplexities are in its record.json",
+                    run.display()
+                )));
+            }
             let data = prepare::open(&experiment.data, data_root)?;
             let text = RunText {
                 lowercase: experiment.data.lowercase,

@@ -35,6 +35,7 @@ use crate::model::{self, Kinds, VocabularySizes};
 use crate::results::record::Provenance;
 use crate::signal::StopFlag;
 use crate::train::Precision;
+use crate::train::TaskKind;
 use serde::Serialize;
 use std::path::Path;
 
@@ -97,6 +98,8 @@ pub fn bench(
     let mut found = Vec::new();
     let beams = match effort.only {
         Some(Half::Training) => vec![],
+        // A language model translates nothing.
+        _ if experiment.task() == TaskKind::LanguageModelling => vec![],
         _ if decoding.beam > 1 => vec![1, decoding.beam],
         _ => vec![1],
     };

@@ -5,6 +5,7 @@ use super::attention_view::ids;
 use crate::data::store::Store;
 use crate::data::tokenizer::{BOS, EOS};
 use crate::model::Network;
+use crate::train::TaskKind;
 use tch::{Kind, Tensor};
 
 /// A row whose largest weight is above this one attends to one token alone; the gradient that reaches its scores is
@@ -36,12 +37,17 @@ impl Sharpness {
 /// Entropy and share of sharp rows by tag, as means over heads and positions of the first `sentences` of a set: of the
 /// encoder's layers, of the decoder's, and of the decoder's attention to the encoder. The model reads each source and
 /// its reference, as in training and without dropout. Nothing of layers that record no attention.
-pub fn measure(model: &dyn Network, store: &Store, sentences: usize) -> Vec<(String, f64)> {
+pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: usize) -> Vec<(String, f64)> {
     let mut kinds: [(&str, Vec<Sharpness>); 3] =
         ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
     for pair in 0..sentences.min(store.len()) {
-        let source: Vec<u32> = store.source(pair).into_iter().chain([EOS]).collect();
-        let target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        let source = match task {
+            TaskKind::Translation => [store.source(pair), vec![EOS]].concat(),
+            TaskKind::LanguageModelling => Vec::new(),
+        };
+        let mut target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        // Of a block of running text the last token is read by nobody.
+        target.truncate(model.room(source.len()).unwrap_or(usize::MAX));
         let [source, target] = [source, target].map(|tokens| ids(&tokens, model.device()));
         let maps = model.attention_maps(&source, &target);
         for ((_, layers), maps) in kinds.iter_mut().zip([&maps.encoder, &maps.decoder, &maps.cross]) {
@@ -100,8 +106,8 @@ mod tests {
                 let _ = tch::no_grad(|| variable.shallow_clone().zero_());
             }
         }
-        assert!(measure(&model, &store, 0).is_empty());
-        let found = measure(&model, &store, 2);
+        assert!(measure(&model, TaskKind::Translation, &store, 0).is_empty());
+        let found = measure(&model, TaskKind::Translation, &store, 2);
         // Sources of 4 and 2 tokens, targets of 2 and 3, of which position n sees n.
         let encoder = (4.0 * 4f64.ln() + 2.0 * 2f64.ln()) / 6.0;
         let decoder = (2.0 * 2f64.ln() + 3f64.ln()) / 5.0;
@@ -119,6 +125,9 @@ mod tests {
             }
         }
         assert!(rest.next().is_none());
-        assert_eq!(measure(&model, &store, 3), measure(&model, &store, 99));
+        assert_eq!(
+            measure(&model, TaskKind::Translation, &store, 3),
+            measure(&model, TaskKind::Translation, &store, 99)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the scored model attends to in the first dev sentences and its own translations of them.
+//! What the scored model attends to in the first dev sentences and its own translations of them; of a language model, in
+//! the beginnings of the first dev blocks.
 
 use crate::data::tokenizer::{BOS, EOS, Tokenizer};
 use crate::error::Result;
@@ -7,15 +8,38 @@ use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sen
 use crate::task::Output;
 use tch::{Device, Kind, Tensor};
 
-/// The maps that `[run]` asks for.
-pub fn record(work: &Work, dev: &Output) -> Result<Attention> {
-    let run = &work.experiment.run;
+/// Tokens of a block whose attention is recorded.
+const BLOCK_TOKENS: usize = 32;
+
+/// What the model read and wrote, sentence by sentence: ids with the special tokens.
+fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec<u32>; 2]> {
     let store = &work.stores.dev;
+    let behind_bos = |ids: &[u32]| [&[BOS], ids].concat();
+    match dev {
+        Some(dev) => {
+            let pairs = dev.tokens.iter().enumerate().take(count);
+            let pair = |(index, translation): (usize, &Vec<u32>)| {
+                [[store.source(index), vec![EOS]].concat(), behind_bos(translation)]
+            };
+            pairs.map(pair).collect()
+        }
+        None => {
+            // The last token of a block is predicted and not read.
+            let read = |index| {
+                let ids = work.experiment.training.direction.turned(store.target(index));
+                behind_bos(&ids[..ids.len().min(BLOCK_TOKENS).saturating_sub(1)])
+            };
+            (0..count.min(store.len())).map(|index| [Vec::new(), read(index)]).collect()
+        }
+    }
+}
+
+/// The maps that `[run]` asks for.
+pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
+    let run = &work.experiment.run;
     let mut sentences = Vec::new();
-    for (index, translation) in dev.tokens.iter().enumerate().take(run.attention_sentences) {
-        let source: Vec<u32> = store.source(index).into_iter().chain([EOS]).collect();
-        let mut target: Vec<u32> = [BOS].into_iter().chain(translation.iter().copied()).collect();
-        target.truncate(work.model.longest().map_or(usize::MAX, |limit| limit as usize));
+    for [mut source, mut target] in read_and_written(work, dev, run.attention_sentences) {
+        target.truncate(work.model.room(source.len()).unwrap_or(usize::MAX));
         let [read, written] = [&source, &target].map(|tokens| ids(tokens, work.model.device()));
         let found = work.model.attention_maps(&read, &written);
         let mut maps = Vec::new();
@@ -30,6 +54,10 @@ pub fn record(work: &Work, dev: &Output) -> Result<Attention> {
                     maps.push(AttentionMap::new(kind, layer, head, &numbers(weights)));
                 }
             }
+        }
+        if work.experiment.reads_prefixes() {
+            // One text, which attends to itself.
+            target.splice(0..0, source.drain(..));
         }
         sentences.push(Sentence {
             source: labels(&source, work.data.tokenizers.source()),

@@ -26,11 +26,15 @@ use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_
 const POSITIONS: i64 = 64;
 
 /// Records and shows what the scored model looks like from inside.
-pub(super) fn show(work: &Work, step: u64, dev: &Output, telemetry: &mut Telemetry) -> Result<()> {
-    let Work { experiment, run_dir, model, .. } = *work;
+pub(super) fn show(work: &Work, step: u64, dev: Option<&Output>, telemetry: &mut Telemetry) -> Result<()> {
+    let Work { experiment, run_dir, model, task, data, stores, .. } = *work;
     let run = &experiment.run;
     if run.sample_sentences > 0 {
-        telemetry.text(step, "final/samples", &dev.samples(run.sample_sentences))?;
+        let samples = match dev {
+            Some(dev) => dev.samples(run.sample_sentences),
+            None => task.samples(model, data, &stores.dev, run.sample_sentences)?,
+        };
+        telemetry.text(step, "final/samples", &samples)?;
     }
     // What an earlier attempt showed with other settings is not this run's.
     [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]

@@ -7,9 +7,9 @@ use crate::model::mode::Mode;
 use crate::model::parts::Encoded;
 use crate::model::position::PassPositions;
 use crate::shim::decoding::Position;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-/// Keys and values of the tokens decoded so far, and of the encoder's output, layer by layer.
+/// Keys and values of the tokens decoded so far, and of the encoder's output, if there is one, layer by layer.
 #[derive(Debug)]
 pub struct DecoderCache {
     form: Form,
@@ -20,7 +20,7 @@ pub struct DecoderCache {
 #[derive(Debug)]
 enum Form {
     /// Every row has its own copies: libtorch's operations, on any device.
-    Copied { layers: Vec<CopiedLayer>, source_mask: Tensor },
+    Copied { layers: Vec<CopiedLayer>, source_mask: Option<Tensor>, device: Device },
     /// Nothing is ever copied, rows know whose vectors they attend to: the kernels of [`decoding`](crate::shim::decoding).
     Traced { layers: Vec<TracedLayer>, lineage: Lineage },
 }
@@ -29,7 +29,8 @@ enum Form {
 struct CopiedLayer {
     /// Absent before the first token.
     tokens: Option<KeysAndValues>,
-    source: KeysAndValues,
+    /// Absent without an encoder.
+    source: Option<KeysAndValues>,
 }
 
 /// Projections as they come out of the matrix products, a pair of keys [N, H·K] and values [N, H·d_v] a position.
@@ -37,7 +38,7 @@ struct CopiedLayer {
 struct TracedLayer {
     /// Of each token so far; N are the rows that there were at that step.
     tokens: Vec<[Tensor; 2]>,
-    /// Of each position of the sources; N are the sources.
+    /// Of each position of the sources, of which there are none without an encoder; N are the sources.
     source: Vec<[Tensor; 2]>,
 }
 
@@ -46,9 +47,9 @@ struct TracedLayer {
 struct Lineage {
     /// For every token so far: which row of that step each row of now descends from.
     ancestors: Vec<Vec<i64>>,
-    /// The source of each row.
+    /// The source of each row; without an encoder the row that it began as.
     sources: Vec<i64>,
-    /// The tokens of each row's source.
+    /// The tokens of each row's source, 0 without an encoder.
     source_lengths: Vec<i64>,
 }
 
@@ -62,10 +63,28 @@ impl DecoderCache {
         let layer = |attention: &MultiHeadAttention| CopiedLayer {
             tokens: None,
             // Laid out head by head, so that no step has to do it again.
-            source: attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous(),
+            source: Some(attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous()),
         };
         let layers = cross_attentions.map(layer).collect();
-        DecoderCache { form: Form::Copied { layers, source_mask: encoded.mask.shallow_clone() }, length: 0 }
+        let (source_mask, device) = (Some(encoded.mask.shallow_clone()), encoded.output.device());
+        DecoderCache { form: Form::Copied { layers, source_mask, device }, length: 0 }
+    }
+
+    /// [`copied`](Self::copied) of `layers` layers without an encoder.
+    pub(in crate::model) fn copied_alone(layers: usize, device: Device) -> Self {
+        let layers = (0..layers).map(|_| CopiedLayer { tokens: None, source: None }).collect();
+        DecoderCache { form: Form::Copied { layers, source_mask: None, device }, length: 0 }
+    }
+
+    /// [`traced`](Self::traced) of `layers` layers without an encoder, with so many rows.
+    pub(in crate::model) fn traced_alone(layers: usize, rows: i64) -> Self {
+        let layers = (0..layers).map(|_| TracedLayer { tokens: Vec::new(), source: Vec::new() }).collect();
+        let lineage = Lineage {
+            ancestors: Vec::new(),
+            sources: (0..rows).collect(),
+            source_lengths: vec![0; rows as usize],
+        };
+        DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
     }
 
     /// The same for the kernels of decoding, which copy nothing.
@@ -97,16 +116,16 @@ impl DecoderCache {
     /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
     pub fn select(&mut self, rows: &[i64], same_sources: bool) {
         match &mut self.form {
-            Form::Copied { layers, source_mask } => {
-                let rows = Tensor::from_slice(rows).to_device(source_mask.device());
+            Form::Copied { layers, source_mask, device } => {
+                let rows = Tensor::from_slice(rows).to_device(*device);
                 for layer in layers {
                     layer.tokens = layer.tokens.take().map(|tokens| tokens.select(&rows));
                     if !same_sources {
-                        layer.source = layer.source.select(&rows);
+                        layer.source = layer.source.take().map(|source| source.select(&rows));
                     }
                 }
                 if !same_sources {
-                    *source_mask = source_mask.index_select(0, &rows);
+                    *source_mask = source_mask.take().map(|mask| mask.index_select(0, &rows));
                 }
             }
             Form::Traced { lineage: Lineage { ancestors, sources, source_lengths }, .. } => {
@@ -176,9 +195,10 @@ impl DecoderCache {
     ) -> Tensor {
         let nowhere = &PassPositions::default();
         match &self.form {
-            Form::Copied { layers, source_mask } => {
-                let (memory, mask) = (&layers[layer].source, Mask::Added(source_mask));
-                attention.forward(x, memory, mask, nowhere, &Mode::evaluation())
+            Form::Copied { layers, source_mask, .. } => {
+                let memory = layers[layer].source.as_ref().zip(source_mask.as_ref());
+                let (memory, mask) = memory.expect("a layer that attends to a source has one");
+                attention.forward(x, memory, Mask::Added(mask), nowhere, &Mode::evaluation())
             }
             Form::Traced { layers, lineage } => {
                 let owners = &lineage.sources;
@@ -199,7 +219,7 @@ mod tests {
     use crate::model::ModelConfig;
     use crate::model::decoder::Decoder;
     use crate::model::weights::Scope;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     fn numbers(size: &[i64]) -> Tensor {
         let count = size.iter().product::<i64>();

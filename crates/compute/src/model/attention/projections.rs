@@ -31,7 +31,7 @@ impl ProjectionMatrices {
         let query = || linear("query", d_model, d_k, starts.query);
         let key = || linear("key", d_model, d_k, starts.key);
         let value = || linear("value", d_model, d_v, starts.value);
-        let output = || linear("output", d_v, d_model, init::glorot(d_v, d_model));
+        let output = || linear("output", d_v, d_model, init::last_matrix(config, d_v, d_model));
         let (query, key, value, output, shared) = match config.attention.projections {
             Projections::Separate => (query(), key(), value(), output(), false),
             Projections::SharedQueryKey => (None, key(), value(), output(), true),

@@ -8,7 +8,7 @@ use super::{AttentionProjections, SourceAttention};
 use crate::model::ModelConfig;
 use crate::model::dropout::Dropout;
 use crate::model::mode::Mode;
-use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
+use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
 use crate::model::weights::Scope;
 use tch::Tensor;
 
@@ -23,7 +23,7 @@ use tch::Tensor;
 #[derive(Debug)]
 pub struct ConvolutionalDecoder {
     input: Map,
-    /// From the source's state at each position to the first layer; with `attention = "none"` alone.
+    /// From the source's state at each position to the first layer; with an encoder and `attention = "none"` alone.
     standing: Option<Map>,
     layers: Vec<Layer>,
     attentions: Vec<Attention>,
@@ -40,6 +40,8 @@ enum Memory {
     Attended(Source),
     /// The states, zeros where there is padding: [B, S, D].
     Standing(Tensor),
+    /// There is no encoder.
+    Nothing,
 }
 
 /// The decoder at work in one pass.
@@ -61,7 +63,8 @@ impl ConvolutionalDecoder {
         let shared = settings.attention_projections == AttentionProjections::Shared;
         let (mut attentions, mut attends) = (Vec::new(), Vec::new());
         for (index, shape) in shapes.iter().enumerate() {
-            let is_new = settings.attends(index) && (!shared || attentions.is_empty());
+            let attends_here = config.has_encoder() && settings.attends(index);
+            let is_new = attends_here && (!shared || attentions.is_empty());
             if is_new {
                 let place = if shared { scope.clone() } else { scope.child(index) };
                 attentions.push(Attention::build(
@@ -71,11 +74,11 @@ impl ConvolutionalDecoder {
                     settings,
                 ));
             }
-            attends.push(settings.attends(index).then(|| attentions.len() - 1));
+            attends.push(attends_here.then(|| attentions.len() - 1));
         }
         ConvolutionalDecoder {
             input: Map::linear(&scope.child("input"), input, deviation(d_model, moment), settings),
-            standing: (settings.attention == SourceAttention::None)
+            standing: (config.has_encoder() && settings.attention == SourceAttention::None)
                 .then(|| Map::without_bias(&scope.child("source"), input, deviation(d_model, 1.0), settings)),
             layers: shapes
                 .into_iter()
@@ -99,7 +102,8 @@ impl ConvolutionalDecoder {
         }
     }
 
-    fn memory(&self, encoded: &Encoded) -> Memory {
+    fn memory(&self, encoded: Option<&Encoded>) -> Memory {
+        let Some(encoded) = encoded else { return Memory::Nothing };
         if self.standing.is_none() {
             return Memory::Attended(Source::of(encoded));
         }
@@ -153,7 +157,7 @@ fn at_positions(states: &Tensor, first: i64, length: i64) -> Tensor {
 impl DecoderPart for ConvolutionalDecoder {
     /// # Panics
     /// If rows hold several sentences; see [`takes_packed_rows`](DecoderPart::takes_packed_rows).
-    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: Option<&Encoded>, mode: &Mode) -> Tensor {
         assert!(matches!(rows, TargetRows::Single), "a convolutional decoder writes one sentence a row");
         let memory = self.memory(encoded);
         let with_zeros =
@@ -161,15 +165,19 @@ impl DecoderPart for ConvolutionalDecoder {
         self.forward(&self.ready(&x), &x, 0, &memory, with_zeros, mode)
     }
 
-    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
-        let like = &encoded.output;
-        let zeros = |layer: &Layer| {
-            let shape = [like.size()[0], layer.context(), layer.kernel_width()];
-            Tensor::zeros(shape, (like.kind(), like.device()))
+    fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a> {
+        let (count, kind, device, encoded) = match rows {
+            FirstRows::Sources(encoded) => {
+                let states = &encoded.output;
+                (states.size()[0], states.kind(), states.device(), Some(encoded))
+            }
+            FirstRows::Plain { count, kind, device } => (count, kind, device, None),
         };
+        let zeros =
+            |layer: &Layer| Tensor::zeros([count, layer.context(), layer.kernel_width()], (kind, device));
         Box::new(Decoding {
             decoder: self,
-            ready: self.ready(like),
+            ready: self.ready(&Tensor::zeros([1], (kind, device))),
             memory: self.memory(encoded),
             before: self.layers.iter().map(zeros).collect(),
             length: 0,
@@ -216,6 +224,7 @@ impl DecodingState for Decoding<'_> {
             self.memory = match &self.memory {
                 Memory::Attended(source) => Memory::Attended(source.select(&rows)),
                 Memory::Standing(states) => Memory::Standing(states.index_select(0, &rows)),
+                Memory::Nothing => Memory::Nothing,
             };
         }
     }

@@ -10,7 +10,7 @@ use crate::model::ModelConfig;
 use crate::model::kinds::{wide, wide_kind};
 use crate::model::linear::Linear;
 use crate::model::mode::Mode;
-use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, TargetRows};
+use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
 use crate::model::weights::Scope;
 use tch::Tensor;
 
@@ -38,7 +38,7 @@ pub struct RecurrentDecoder {
 enum Memory<'a> {
     /// States that are attended to.
     Attended(Source<'a>),
-    /// One vector for each source, [B, E].
+    /// One vector for each source, [B, E]; without an encoder an empty one, [B, 0].
     Summary(Tensor),
 }
 
@@ -93,15 +93,29 @@ impl RecurrentDecoder {
         }
     }
 
-    fn memory(&self, encoded: &Encoded) -> Memory<'_> {
-        match &self.scores {
-            Some(scores) => Memory::Attended(scores.source(wide(&encoded.output), &encoded.mask)),
-            None => Memory::Summary(encoded.summary()),
+    fn memory(&self, rows: FirstRows) -> Memory<'_> {
+        match (rows, &self.scores) {
+            (FirstRows::Sources(encoded), Some(scores)) => {
+                Memory::Attended(scores.source(wide(&encoded.output), &encoded.mask))
+            }
+            (FirstRows::Sources(encoded), None) => Memory::Summary(encoded.summary()),
+            (FirstRows::Plain { count, kind, device }, _) => {
+                Memory::Summary(Tensor::zeros([count, 0], (wide_kind(kind), device)))
+            }
         }
     }
 
-    /// The first states of all layers.
-    fn first_states(&self, encoded: &Encoded) -> Vec<State> {
+    /// Returns the first states of all layers; without an encoder they are zeros.
+    fn first_states(&self, rows: FirstRows) -> Vec<State> {
+        let zeros = |count, kind, device| {
+            let shape = [count, self.config.hidden];
+            let state = |_: &CellLayer| State::zeros(self.config.cell, &shape, wide_kind(kind), device);
+            self.layers.iter().map(state).collect()
+        };
+        let encoded = match rows {
+            FirstRows::Sources(encoded) => encoded,
+            FirstRows::Plain { count, kind, device } => return zeros(count, kind, device),
+        };
         match (self.config.bridge, &self.bridge) {
             (Bridge::Copy, _) => encoded.last.iter().map(|state| state.map(Tensor::shallow_clone)).collect(),
             (bridge, Some(linear)) => {
@@ -116,10 +130,8 @@ impl RecurrentDecoder {
                 self.layers.iter().map(state).collect()
             }
             (_, None) => {
-                let shape = [encoded.output.size()[0], self.config.hidden];
-                let (kind, device) = (wide_kind(encoded.output.kind()), encoded.output.device());
-                let zeros = |_: &CellLayer| State::zeros(self.config.cell, &shape, kind, device);
-                self.layers.iter().map(zeros).collect()
+                let output = &encoded.output;
+                zeros(output.size()[0], output.kind(), output.device())
             }
         }
     }
@@ -285,10 +297,12 @@ impl DecoderPart for RecurrentDecoder {
     ///
     /// # Panics
     /// If rows hold several sentences; see [`takes_packed_rows`](DecoderPart::takes_packed_rows).
-    fn decode(&self, x: Tensor, rows: TargetRows, encoded: &Encoded, mode: &Mode) -> Tensor {
+    fn decode(&self, x: Tensor, rows: TargetRows, encoded: Option<&Encoded>, mode: &Mode) -> Tensor {
         assert!(matches!(rows, TargetRows::Single), "a recurrent decoder writes one sentence a row");
         let kind = x.kind();
-        let (x, memory, states) = (wide(&x), self.memory(encoded), self.first_states(encoded));
+        let plain = FirstRows::Plain { count: x.size()[0], kind, device: x.device() };
+        let rows = encoded.map_or(plain, FirstRows::Sources);
+        let (x, memory, states) = (wide(&x), self.memory(rows), self.first_states(rows));
         let hidden = if self.config.is_stepwise() {
             self.step_by_step(&x, states, &memory, mode)
         } else {
@@ -297,8 +311,8 @@ impl DecoderPart for RecurrentDecoder {
         hidden.to_kind(kind)
     }
 
-    fn start<'a>(&'a self, encoded: &Encoded) -> Box<dyn DecodingState + 'a> {
-        let (memory, states) = (self.memory(encoded), self.first_states(encoded));
+    fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a> {
+        let (memory, states) = (self.memory(rows), self.first_states(rows));
         let fed = self.first_fed(&states, &memory);
         let parameters = self.layers.iter().map(|layer| layer.parameters(&states[0].hidden)).collect();
         Box::new(Decoding { decoder: self, memory, carried: Carried { states, fed }, parameters, length: 0 })

@@ -66,6 +66,15 @@ impl Store {
         (0..self.len() as u32).map(longer).max().unwrap_or(0)
     }
 
+    /// Tokens of the longest pair, of both sides together, without their ends.
+    pub fn longest_pair(&self) -> usize {
+        let both = |pair| {
+            let (source, target) = self.lengths(pair);
+            source + target
+        };
+        (0..self.len() as u32).map(both).max().unwrap_or(0)
+    }
+
     /// Maps a store into memory and checks that its files belong together, are whole, and that every pair lies
     /// inside of them. Whether the ids are those that were written is for [`Store::verify`] to say.
     ///

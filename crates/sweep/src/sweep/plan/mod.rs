@@ -8,14 +8,16 @@ mod planned;
 mod price;
 mod probe_process;
 mod render;
+mod search;
 
-pub use planned::{Change, Plan, PlannedRow, PlannedTrial, Totals};
+pub use planned::{Change, Plan, PlannedKey, PlannedRow, PlannedSearch, PlannedTrial, Totals};
 pub use price::{Price, makespan};
 pub use render::render;
 
 use super::committed::CommittedRecords;
 use super::corpora::how_to_prepare;
 use super::devices::Need;
+use super::drawing::Drawing;
 use super::selection::Selection;
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
@@ -46,6 +48,8 @@ pub struct Request<'a> {
     pub workers: usize,
     /// Measure, in processes of their own, the shapes of which no earlier run tells.
     pub probe: bool,
+    /// The search that will draw further trials.
+    pub search: Option<&'a Drawing>,
 }
 
 /// Plans a sweep from its trials.
@@ -99,7 +103,11 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let totals = totals(request, workers, &rows, &trials);
     let (settings, values) = varied(&first_trials);
     rows.iter_mut().zip(values).for_each(|(row, values)| row.settings = values);
-    Ok(Plan { rows, trials, totals, unprepared, settings })
+    // Nothing is measured for draws that may never come.
+    let mut estimator = CostEstimator::new(request.data_root, History::scan(request.results), threads, false);
+    let search = |drawing: &Drawing| search::planned(drawing, &mut estimator, workers);
+    let search = request.search.filter(|_| request.only.is_all()).map(search).transpose()?;
+    Ok(Plan { rows, trials, totals, search, unprepared, settings })
 }
 
 /// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.

@@ -13,11 +13,44 @@ pub struct Plan {
     pub rows: Vec<PlannedRow>,
     pub trials: Vec<PlannedTrial>,
     pub totals: Totals,
+    /// Of a sweep with a search: what it will draw. Its trials to come are not among the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<PlannedSearch>,
     /// Corpora that are not prepared, and how to get them.
     pub unprepared: Vec<String>,
     /// The settings that differ among rows.
     #[serde(skip)]
     pub settings: Vec<VariedSetting>,
+}
+
+/// A search, and what its draws to come take at most.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedSearch {
+    pub objective: String,
+    pub seed: u64,
+    /// Draws of the whole search.
+    pub count: usize,
+    /// The first so many are random.
+    pub startup: usize,
+    /// Draws that are rows of the plan: those of the ledger, and the random ones at the start.
+    pub known: usize,
+    pub space: Vec<PlannedKey>,
+    /// Trials of the draws that are not known. 0 with fewer than `count` known: the space has no others.
+    pub trials_to_come: usize,
+    /// If each of these trials is as large as the largest of some random draws.
+    pub flops_to_come: f64,
+    /// The same; absent if the time of that draw is not known.
+    pub seconds_to_come: Option<f64>,
+}
+
+/// A key that is drawn.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedKey {
+    pub key: String,
+    /// As a file states it: `uniform = [0.0, 0.3]`.
+    pub distribution: String,
+    /// On what it hangs.
+    pub when: Option<String>,
 }
 
 /// One row, its seeds together.

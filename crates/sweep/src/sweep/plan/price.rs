@@ -12,6 +12,8 @@ use crate::model::cost::Cost;
 use crate::sweep::corpora::{Corpora, key_of};
 use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
+use crate::train::TaskKind;
+use crate::train::blocks::Blocks;
 use crate::train::checkpoint_files::checkpoint_bytes;
 use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::pairs::Pairs;
@@ -110,9 +112,10 @@ impl<'a> CostEstimator<'a> {
         };
         let checkpoints = checkpoint_bytes(training, parameters);
         let logs = LOG_BYTES * (training.steps / experiment.run.log_interval_steps.max(1)) as f64;
-        // Translations are about as long as the references.
+        // Translations are about as long as the references; a language model makes none.
         let references = [Split::Dev, Split::Test].map(|split| text_names(split)[1].clone());
-        let files = corpus.iter().flat_map(|corpus| &corpus.manifest().files);
+        let translating = corpus.iter().filter(|_| experiment.task() == TaskKind::Translation);
+        let files = translating.flat_map(|corpus| &corpus.manifest().files);
         let translations: u64 =
             files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
         // A probe trains and does not evaluate.
@@ -155,8 +158,14 @@ impl<'a> CostEstimator<'a> {
     /// The same for all that trains on one corpus in batches of one size.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
-        let sizes =
-            (training.micro_batch_tokens, training.packed_length, training.batch_tokens, training.steps);
+        let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
+        let sizes = (
+            training.micro_batch_tokens,
+            training.packed_length,
+            training.batch_tokens,
+            training.steps,
+            prefix,
+        );
         let key = key_of(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
             return Ok(known.clone());
@@ -164,9 +173,27 @@ impl<'a> CostEstimator<'a> {
         let workload = match corpus {
             Some(corpus) => {
                 let store = corpus.split_unverified(Split::Train)?;
-                Workload::of(&Pairs::of(&store, training), training)?
+                match (experiment.task(), prefix) {
+                    (TaskKind::Translation, None) => Workload::of(&Pairs::of(&store, training), training)?,
+                    (TaskKind::Translation, Some(_)) => {
+                        Workload::of(&Pairs::as_prefixes(&store, training), training)?
+                    }
+                    (TaskKind::LanguageModelling, _) => {
+                        Workload::of(&Blocks::of(&store, training), training)?
+                    }
+                }
             }
-            None => Workload::assumed(training, experiment.data.longest_trained()),
+            None => match (experiment.task(), prefix) {
+                (TaskKind::Translation, None) => {
+                    Workload::assumed(training, experiment.data.longest_trained())
+                }
+                (TaskKind::Translation, Some(loss)) => {
+                    Workload::assumed(training, experiment.data.longest_trained()).as_prefixes(loss)
+                }
+                (TaskKind::LanguageModelling, _) => {
+                    Workload::assumed_blocks(training, experiment.data.max_length)
+                }
+            },
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }

@@ -1,6 +1,6 @@
 //! A plan as a table for people.
 
-use super::planned::{Change, Plan, PlannedRow, PlannedTrial};
+use super::planned::{Change, Plan, PlannedKey, PlannedRow, PlannedSearch, PlannedTrial};
 use crate::results::render::{Screen, grid, paragraph};
 use crate::results::sheet::{Heading, Identity, Line, Note, RowNames, Sheet, Text};
 use crate::results::varied::shared;
@@ -25,6 +25,7 @@ pub fn render(plan: &Plan, width: u16) -> String {
         );
     }
     text += &format!("\n{}", summary(plan));
+    text += &plan.search.as_ref().map_or_else(String::new, searched);
     for line in notes(plan) {
         text += &format!("{line}\n");
     }
@@ -140,6 +141,36 @@ fn summary(plan: &Plan) -> String {
             "use another --results, or average fewer checkpoints"
         ),
     );
+    text
+}
+
+/// What a search will draw beside the rows of the plan.
+fn searched(search: &PlannedSearch) -> String {
+    let PlannedSearch { objective, count, startup, known, space, trials_to_come, .. } = search;
+    let mut text = format!(
+        "\nsearch for the best {objective}: {}, the first {startup} of them random",
+        counted(*count, "draw")
+    );
+    text += &match trials_to_come {
+        0 if known < count => format!("; only {known} differ, and are in the plan\n"),
+        0 => "; all are in the plan\n".to_string(),
+        _ => {
+            format!("; {known} are in the plan, and each of the others follows from the results before it\n")
+        }
+    };
+    let width = space.iter().map(|drawn| short(&drawn.key).chars().count()).max().unwrap_or(0);
+    for PlannedKey { key, distribution, when } in space {
+        let when = when.as_ref().map_or_else(String::new, |when| format!("   when {when}"));
+        text += &format!("  {:width$}  {distribution}{when}\n", short(key));
+    }
+    if *trials_to_come > 0 {
+        let time = search.seconds_to_come.map_or_else(|| "their time is not known".to_string(), duration);
+        text += &format!(
+            "  {} to come: at most {} FLOPs more, {time}, if each is as large as the largest of some random draws\n",
+            counted(*trials_to_come, "trial"),
+            scientific(search.flops_to_come)
+        );
+    }
     text
 }
 
@@ -307,7 +338,7 @@ mod tests {
             is_column: true,
         };
         let settings = columns.iter().map(setting).collect();
-        Plan { rows, trials: Vec::new(), totals, unprepared: Vec::new(), settings }
+        Plan { rows, trials: Vec::new(), totals, search: None, unprepared: Vec::new(), settings }
     }
 
     fn shown(plan: &Plan, width: u16) -> String {

@@ -1,8 +1,8 @@
 //! The charts of TensorBoard's Custom Scalars page: for each group of the table the curves of its rows beside
 //! those of the rows that belong to none, and at the end every seed.
 
-use crate::results::metric::{Metric, on_sets};
-use crate::sweep::trial::Trial;
+use crate::results::metric::{Metric, of_tasks, on_sets};
+use crate::sweep::trial::{Trial, tasks};
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ pub fn has_means(trials: &[Trial]) -> bool {
 
 /// The page.
 pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
-    let charted = charted(metrics);
+    let charted = charted(&of_tasks(metrics, &tasks(trials)));
     let of_group = |group: &str| {
         let chart = |(metric, title): &(String, String)| {
             let [value, lower, upper] = ["mean", "lower", "upper"].map(|curve| tag(group, metric, curve));

@@ -2,9 +2,11 @@
 //! settings, so a column of their labels would only repeat these, in words that overprint the parallel coordinates.
 
 use crate::experiment::settings;
-use crate::results::metric::{BEST, Metric, final_tag, on_sets};
+use crate::results::metric::{BEST, Metric, final_tag, of_tasks, on_sets};
+use crate::sweep::draw::Distribution;
+use crate::sweep::search_section::Search;
 use crate::sweep::spec::SweepSpec;
-use crate::sweep::trial::Trial;
+use crate::sweep::trial::{Trial, tasks};
 use crate::sweep::varied::varied;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
@@ -37,6 +39,9 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
         if drawn.contains(key) {
             column.domain = interval(column.domain);
         }
+        if let Some((min, max)) = searched_bounds(spec, key) {
+            column.domain = HParamDomain::Interval { min, max };
+        }
         // A setting that some rows do not have varies too.
         column.differs |= all.iter().any(|settings| !settings.contains_key(key));
         hparams.extend(column.differs.then_some(column));
@@ -48,17 +53,41 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
     };
     ExperimentSummary {
         name: spec.name.clone(),
-        description: format!("{} trials of the sweep {}", trials.len(), spec.name),
+        description: format!("{} trials of the sweep {}", count(spec, trials), spec.name),
         hparams,
-        metrics: on_sets(metrics, |metric| metric.hparams).into_iter().rev().map(column).collect(),
+        metrics: on_sets(&of_tasks(metrics, &tasks(trials)), |metric| metric.hparams)
+            .into_iter()
+            .rev()
+            .map(column)
+            .collect(),
     }
 }
 
-/// The keys that `[random]` draws: any value of a range could have come.
+/// The keys that `[random]` or `[search]` draws: any value of a range could have come.
 fn drawn_keys(spec: &SweepSpec) -> BTreeSet<String> {
     let factors = spec.sections.iter().flat_map(|section| &section.factors);
     let choices = factors.filter(|factor| factor.drawn).flat_map(|factor| &factor.choices);
-    choices.flat_map(|choice| &choice.changes).map(|change| change.setting.key.clone()).collect()
+    let at_random = choices.flat_map(|choice| &choice.changes).map(|change| &change.setting.key);
+    let searched = spec.search.iter().flat_map(|search| &search.keys).map(|drawn| &drawn.key);
+    at_random.chain(searched).cloned().collect()
+}
+
+/// The bounds of a number that `[search]` draws, which later draws keep to as well.
+fn searched_bounds(spec: &SweepSpec, key: &str) -> Option<(f64, f64)> {
+    let drawn = spec.search.as_ref()?.keys.iter().find(|drawn| drawn.key == key)?;
+    match drawn.distribution {
+        Distribution::Uniform(low, high) | Distribution::LogUniform(low, high) => Some((low, high)),
+        Distribution::Integer(low, high) => Some((low as f64, high as f64)),
+        Distribution::Choice(_) => None,
+    }
+}
+
+/// The trials, those that a search will draw included.
+fn count(spec: &SweepSpec, trials: &[Trial]) -> usize {
+    let of_search = |search: &Search| {
+        search.count * spec.sections.iter().map(|section| section.seeds.len()).sum::<usize>()
+    };
+    spec.search.as_ref().map_or(trials.len(), of_search)
 }
 
 /// From the least to the greatest of the numbers; unchanged if there are other values.

@@ -18,6 +18,7 @@ use crate::results::metric::METRICS;
 use crate::results::render::Tabulated;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::print_message;
+use crate::telemetry::hparams::ExperimentSummary;
 use crate::telemetry::tensorboard_file::EventWriter;
 use mean_directory::remove_mean;
 use std::collections::BTreeSet;
@@ -33,11 +34,12 @@ const SHARE: u32 = 100;
 pub struct SweepView<'a> {
     spec: &'a SweepSpec,
     sweep_dir: &'a Path,
-    trials: &'a [Trial],
+    /// The columns as the sweep's own file has them.
+    columns: ExperimentSummary,
     /// Absent after an error.
     root: Option<Root>,
     /// Rows with trials that ended since their mean was written.
-    behind: BTreeSet<&'a str>,
+    behind: BTreeSet<String>,
     /// When to write again at the earliest.
     due: Instant,
 }
@@ -51,10 +53,11 @@ struct Root {
 
 impl<'a> SweepView<'a> {
     /// Begins the sweep's own file anew, with columns and charts.
-    pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &'a [Trial]) -> Self {
+    pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &[Trial]) -> Self {
+        let columns = columns::summary(&METRICS, spec, trials);
         let begin = || {
             let mut events = EventWriter::create(sweep_dir)?;
-            events.experiment(&columns::summary(&METRICS, spec, trials))?;
+            events.experiment(&columns)?;
             events.layout(&charts::layout(&METRICS, trials))?;
             events.sync()?;
             Ok(Root { events, ended: None })
@@ -64,35 +67,43 @@ impl<'a> SweepView<'a> {
         if !charts::has_means(trials) {
             warn_on_error(trials.iter().try_for_each(|trial| remove_mean(&sweep_dir.join(&trial.row))));
         }
-        SweepView { spec, sweep_dir, trials, root, behind: BTreeSet::new(), due: Instant::now() }
+        SweepView { spec, sweep_dir, columns, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 
-    /// A trial is about to start: what sets it apart from the base row is for its own page to tell.
-    pub fn begin(&self, trial: &Trial, run_dir: &Path) {
-        let base = base(self.trials);
+    /// A search has drawn further trials: begins the sweep's own file anew if they bring a column or a value of one.
+    pub fn extend(&mut self, trials: &[Trial]) {
+        if self.root.is_some() && columns::summary(&METRICS, self.spec, trials) != self.columns {
+            let behind = std::mem::take(&mut self.behind);
+            *self = SweepView { behind, due: self.due, ..SweepView::open(self.spec, self.sweep_dir, trials) };
+        }
+    }
+
+    /// A trial is about to start: what sets it apart from the base row of all `trials` is for its own page to tell.
+    pub fn begin(&self, trials: &[Trial], trial: &Trial, run_dir: &Path) {
+        let base = base(trials);
         warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
     /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
-    pub fn end(&mut self, trial: &'a Trial) {
-        self.behind.insert(&trial.row);
+    pub fn end(&mut self, trial: &Trial) {
+        self.behind.insert(trial.row.clone());
     }
 
     /// Writes the means and the table that have changed, unless that was done a moment ago.
-    pub fn refresh(&mut self) {
+    pub fn refresh(&mut self, trials: &[Trial]) {
         let begun = Instant::now();
         if self.behind.is_empty() || begun < self.due {
             return;
         }
-        self.write_means();
-        let SweepView { spec, sweep_dir, trials, .. } = *self;
+        self.write_means(trials);
+        let SweepView { spec, sweep_dir, .. } = *self;
         self.write(|root| write_table(spec, sweep_dir, trials, root));
         self.due = Instant::now() + INTERVAL.max(begun.elapsed() * SHARE);
     }
 
     /// The sweep is over, as far as it goes: the table with its comparisons.
-    pub fn conclude(&mut self, table: &ResultTable) {
-        self.write_means();
+    pub fn conclude(&mut self, trials: &[Trial], table: &ResultTable) {
+        self.write_means(trials);
         self.write(|root| root.show(table));
     }
 
@@ -105,9 +116,9 @@ impl<'a> SweepView<'a> {
         }
     }
 
-    fn write_means(&mut self) {
+    fn write_means(&mut self, trials: &[Trial]) {
         for row in std::mem::take(&mut self.behind) {
-            warn_on_error(spread::write(self.sweep_dir, self.trials, row));
+            warn_on_error(spread::write(self.sweep_dir, trials, &row));
         }
     }
 

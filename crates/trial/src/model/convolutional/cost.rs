@@ -73,7 +73,12 @@ fn around(d_model: i64, shapes: &[LayerShape]) -> [Map; 2] {
 fn standing(config: &ModelConfig) -> Option<Map> {
     let convolutional = &config.convolutional;
     let map = Map { bias: false, ..Map::linear(config.d_model, convolutional.channels) };
-    (convolutional.attention == SourceAttention::None).then_some(map)
+    (config.has_encoder() && convolutional.attention == SourceAttention::None).then_some(map)
+}
+
+/// The layers that attend to an encoder.
+fn attending(config: &ModelConfig) -> Vec<LayerShape> {
+    if config.has_encoder() { config.convolutional.attending() } else { Vec::new() }
 }
 
 /// The query and the output of one layer's attention.
@@ -100,7 +105,7 @@ pub fn encoder_parameters(config: &ModelConfig) -> i64 {
 /// Trained numbers of a convolutional decoder.
 pub fn decoder_parameters(config: &ModelConfig) -> i64 {
     let convolutional = &config.convolutional;
-    let attending = convolutional.attending();
+    let attending = attending(config);
     let own = match convolutional.attention_projections {
         AttentionProjections::PerLayer => &attending[..],
         AttentionProjections::Shared => &attending[..attending.len().min(1)],
@@ -133,7 +138,7 @@ pub fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
 pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
     let targets = (shape.pairs * shape.target) as f64;
     let stack = stack_forward(config, &config.convolutional.decoder_shapes(), targets);
-    let attending = config.convolutional.attending();
+    let attending = attending(config);
     let maps = attending.iter().flat_map(|layer| attention(config.d_model, layer)).chain(standing(config));
     let projections: f64 = maps.map(|map| 2.0 * map.weights() as f64 * targets).sum();
     // Queries times keys, and weights times values.
@@ -186,13 +191,13 @@ pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let d_model = config.d_model as f64;
     let convolutional = &config.convolutional;
     // The layer's output, the query, the context; the weights of each pair of words.
-    let attention: f64 = convolutional
-        .attending()
+    let attention: f64 = attending(config)
         .iter()
         .map(|shape| targets * (shape.channels as f64 + 2.0 * d_model + source))
         .sum();
     // The sums of states and embedded source; the states at the target's positions.
     let of_source = match convolutional.attention {
+        _ if !config.has_encoder() => 0.0,
         SourceAttention::Dot => sources * d_model,
         SourceAttention::None => targets * d_model,
     };

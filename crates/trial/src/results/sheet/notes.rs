@@ -55,7 +55,8 @@ pub fn signs(table: &ResultTable) -> Option<Note> {
 pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
     let mut found: Vec<(&String, Vec<&str>)> = Vec::new();
     for row in tables.iter().flat_map(|table| &table.rows) {
-        let Some(signature) = &row.signature else { continue };
+        // Of language models nothing is scored.
+        let Some(signature) = row.signature.as_ref().filter(|text| !text.is_empty()) else { continue };
         match found.iter_mut().find(|(known, _)| *known == signature) {
             Some((_, rows)) => rows.push(&row.layout.label),
             None => found.push((signature, vec![&row.layout.label])),

@@ -1,0 +1,237 @@
+//! One call of `ablate sweep` once everything is checked.
+
+use crate::commands::{print_styled, screen};
+use crate::error::Result;
+use crate::results::record::{Failure, Record};
+use crate::results::render::Tabulated;
+use crate::sweep::board::Stage;
+use crate::sweep::committed::CommittedRecords;
+use crate::sweep::devices::CardPool;
+use crate::sweep::json_event::SweepEvent;
+use crate::sweep::launch::LauncherKind;
+use crate::sweep::launch::launcher::Setup;
+use crate::sweep::launch::slurm::slurm_spec::SlurmSpec;
+use crate::sweep::ledger::{self, Ledger};
+use crate::sweep::scheduler::{Scheduler, Tally, Work};
+use crate::sweep::selection::Selection;
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::state::StateKind;
+use crate::sweep::survey::{Survey, survey};
+use crate::sweep::tensorboard::SweepView;
+use crate::sweep::trial::Trial;
+use crate::sweep::trial_queue::PendingTrial;
+use crate::sweep::{collect, place, record_file};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One call of the command.
+pub struct Call<'a> {
+    pub spec: &'a SweepSpec,
+    pub sweep_file: &'a Path,
+    pub scheduler: &'a Scheduler<'a>,
+    pub launcher: LauncherKind,
+    pub slurm: SlurmSpec,
+    pub workers: usize,
+    pub pool: Option<CardPool>,
+    pub only: Selection,
+    pub committed: &'a CommittedRecords,
+}
+
+impl<'a> Call<'a> {
+    /// Runs what is to be run, and writes and prints the table.
+    pub fn run(&self, work: &mut Work<'a>) -> Result<Tally> {
+        let Scheduler { results, data_root, sweep_dir, policy, progress, .. } = *self.scheduler;
+        let workers = self.workers;
+        let Survey { identities, finished, failures, pending } =
+            survey(&work.trials, 0, sweep_dir, data_root, policy)?;
+        work.identities = identities;
+        let committed =
+            |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
+        work.reused = pending.iter().filter_map(committed).collect();
+        let (pending, left): (Vec<_>, Vec<_>) = pending
+            .into_iter()
+            .filter(|pending| !work.reused.contains_key(&pending.trial))
+            .partition(|pending| self.only.wants(&work.trials[pending.trial], failures.get(&pending.trial)));
+        let finished_before = finished.len() + work.reused.len();
+        let to_come = self.begin_search(work, &finished, &failures, &left)?;
+        let (all, to_run) = (work.trials.len() + to_come, pending.len() + to_come);
+        progress.tell(&SweepEvent::SweepStarted {
+            sweep: &self.spec.name,
+            directory: sweep_dir,
+            trials: all,
+            finished: finished_before,
+            to_run,
+            workers,
+        });
+        finished.keys().for_each(|&number| progress.set(number, Stage::Finished, ""));
+        for pending in &left {
+            match failures.get(&pending.trial) {
+                Some(failure) => progress.set(pending.trial, Stage::Failed, &failure.reason),
+                None => progress.set(pending.trial, StateKind::NeverStarted.into(), "not asked for"),
+            }
+        }
+        progress.add(&[], to_come);
+        self.move_unlisted_runs(work)?;
+        if let Some(note) = self.committed.note(work.reused.len()) {
+            progress.message(&format!("note: {note}"));
+        }
+        self.note_reused(work)?;
+        self.keep_records(work, finished)?;
+        let from = match work.reused.len() {
+            0 => String::new(),
+            count => format!(" ({count} by committed records)"),
+        };
+        let (mut tally, mut view) = if to_run == 0 {
+            progress.message(&match finished_before == all {
+                true => format!("all {all} trials are finished already{from}; nothing to train"),
+                false => format!(
+                    "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
+                ),
+            });
+            (Tally { finished: finished_before, ..Tally::default() }, None)
+        } else {
+            let mut launcher = self.launcher.open(&Setup {
+                sweep_dir,
+                data_root,
+                results,
+                workers,
+                trials: to_run,
+                threads: work.trials.first().map_or(0, |trial| trial.experiment.run.threads),
+                pool: self.pool.as_ref(),
+                slurm: &self.slurm,
+            })?;
+            progress.message(&format!(
+                "{all} trials, {finished_before} finished already{from}; {to_run} to run, {}",
+                launcher.describe()
+            ));
+            let mut view = SweepView::open(self.spec, sweep_dir, &work.trials);
+            let tally = self.scheduler.run(work, pending, finished_before, launcher.as_mut(), &mut view);
+            progress.close();
+            (tally?, Some(view))
+        };
+        let hopeless =
+            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
+        tally.failed.extend(hopeless);
+        tally.failed.sort_by_key(|(number, _)| *number);
+        self.tabulate(work, view.as_mut())?;
+        Ok(tally)
+    }
+
+    /// Tells a search what is known, and has the ledger state the draws that are there from the start. Gives how many trials
+    /// are still to be drawn.
+    fn begin_search(
+        &self,
+        work: &mut Work,
+        finished: &BTreeMap<usize, Record>,
+        failures: &BTreeMap<usize, Failure>,
+        left: &[PendingTrial],
+    ) -> Result<usize> {
+        let Some(search) = &mut work.search else { return Ok(0) };
+        let ledger = Ledger::open(self.scheduler.sweep_dir)?;
+        search.drawing.unrecorded().iter().try_for_each(|draw| ledger.note_draw(draw))?;
+        let reused = work.reused.iter().map(|(number, found)| (number, &found.record));
+        finished.iter().chain(reused).try_for_each(|(&number, record)| search.finish(number, record))?;
+        for pending in left {
+            match failures.get(&pending.trial) {
+                Some(failure) => search.fail(pending.trial, failure),
+                None => search.leave(pending.trial),
+            }
+        }
+        search.drawing.early_end().iter().for_each(|end| self.scheduler.progress.message(end));
+        Ok(search.to_come())
+    }
+
+    /// Writes the records of the trials that are finished already; each of the others adds its own when it finishes.
+    fn keep_records(&self, work: &Work, finished: BTreeMap<usize, Record>) -> Result<()> {
+        let Scheduler { sweep_dir, .. } = *self.scheduler;
+        let Work { trials, reused, .. } = work;
+        let mut records = finished;
+        records.extend(reused.iter().map(|(&number, found)| (number, found.under(&trials[number].row))));
+        match records.is_empty() {
+            true => Ok(()),
+            false => record_file::add(sweep_dir, trials, &records),
+        }
+    }
+
+    /// Moves the runs of rows and seeds away that the sweep no longer has, and says so.
+    fn move_unlisted_runs(&self, work: &Work) -> Result<()> {
+        let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
+        let is_listed = |row: &str, seed: Option<u64>| {
+            let is_trial = |trial: &Trial| trial.row == row && seed.is_none_or(|seed| trial.seed == seed);
+            work.trials.iter().any(is_trial)
+                || work.search.as_ref().is_some_and(|search| search.drawing.lists(row, seed))
+        };
+        for moved in place::move_unlisted_runs(sweep_dir, is_listed)? {
+            let to = moved.to.display().to_string();
+            progress.message(&format!(
+                "{}: the sweep no longer has it; the run is in {to}",
+                moved.from.display()
+            ));
+            Ledger::open(sweep_dir)?.note(&ledger::Event {
+                event: ledger::Kind::Superseded,
+                row: &moved.row,
+                seed: moved.seed,
+                identity: &moved.identity,
+                reason: Some(&to),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever watches, and the ledger once, which trials committed records stand for.
+    fn note_reused(&self, work: &Work) -> Result<()> {
+        let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
+        let Work { trials, reused, .. } = work;
+        let known = match reused.is_empty() {
+            true => Vec::new(),
+            false => ledger::read(sweep_dir)?,
+        };
+        for (&number, found) in reused {
+            let (trial, place) = (&trials[number], found.place());
+            progress
+                .message(&format!("{} seed {}: the record in {place} stands for it", trial.row, trial.seed));
+            progress.note(number, ledger::Kind::Recorded, Some(&place));
+            progress.set(number, StateKind::Recorded.into(), &format!("by {place}"));
+            let identity = &found.record.identity;
+            let last = known.iter().rfind(|entry| entry.identity == *identity && entry.row == trial.row);
+            if last.is_none_or(|entry| entry.event != ledger::Kind::Recorded) {
+                Ledger::open(sweep_dir)?.note(&ledger::Event {
+                    event: ledger::Kind::Recorded,
+                    row: &trial.row,
+                    seed: trial.seed,
+                    identity,
+                    reason: Some(&place),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tabulate(&self, work: &Work, view: Option<&mut SweepView>) -> Result<()> {
+        let Scheduler { sweep_dir, data_root, progress, .. } = *self.scheduler;
+        let Work { trials, identities, reused, .. } = work;
+        let mut records =
+            collect::records(sweep_dir, trials, |number, record| record.identity == identities[number]);
+        for (&number, found) in reused {
+            records[number].get_or_insert_with(|| found.under(&trials[number].row));
+        }
+        let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
+        table.notes.extend(collect::note_of_reused(trials, reused));
+        // Kept first: standard output may be full. What cannot be kept is shown all the same.
+        let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
+        // Standard output has events with --json. A table without values tells nothing.
+        let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
+        let shown = match is_shown {
+            true => print_styled(&Tabulated::of(&table)?.terminal(screen())),
+            false => Ok(()),
+        };
+        for note in kept? {
+            progress.message(&format!("warning: {note}"));
+        }
+        if let Some(view) = view {
+            view.conclude(trials, &table);
+        }
+        progress.message(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
+        shown
+    }
+}

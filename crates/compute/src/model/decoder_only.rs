@@ -1,0 +1,223 @@
+//! A decoder without an encoder (`model.encoder = "none"`): a language model, which predicts each token from those before
+//! it (Radford et al. 2018, §3.1). Of a batch it reads the target input alone. To translate, it reads a source as the
+//! beginning of the text that it continues: `<source> </s> <s> <target>`.
+//!
+//! Which decoder: [`super::parts`].
+
+use super::attention::maps::AttentionMaps;
+use super::embedding::Embeddings;
+use super::encoder_decoder::Input;
+use super::mode::Mode;
+use super::network::{Generator, Network, Stepper};
+use super::parts::{self, DecoderPart, DecodingState, FirstRows, TargetRows};
+use super::position::Places;
+use super::unpack::{PackedRows, Unpacked};
+use super::weights::{Scope, Weights};
+use super::{DecoderKind, Kinds, ModelConfig, VocabularySizes};
+use crate::data::collate::Batch;
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+/// A model that writes a text and reads no other.
+#[derive(Debug)]
+pub struct DecoderOnly {
+    embeddings: Embeddings,
+    input: Input,
+    decoder: Box<dyn DecoderPart>,
+    weights: Weights,
+    kinds: Kinds,
+    device: Device,
+}
+
+impl DecoderOnly {
+    /// A model with fresh weights drawn from `seed`; of the vocabulary it has the target's tokens.
+    pub fn build(
+        config: &ModelConfig,
+        vocabulary: impl Into<VocabularySizes>,
+        seed: u64,
+        kinds: impl Into<Kinds>,
+        device: Device,
+    ) -> Self {
+        let kinds = kinds.into();
+        let scope = Scope::seeded(seed, kinds.weights, device);
+        DecoderOnly {
+            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
+            input: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
+            decoder: parts::decoder(&scope.child("decoder"), config),
+            weights: scope.into_weights(),
+            kinds,
+            device,
+        }
+    }
+
+    /// What the first layer reads, right before it does.
+    fn embed(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
+        self.input.forward(ids, self.embeddings.target(ids), places, mode)
+    }
+
+    /// The hidden states of a known text, all positions at once.
+    ///
+    /// # Shapes
+    /// Ids shifted right [B, T] → [B, T, W].
+    pub fn decode(&self, ids: &Tensor, mode: &Mode) -> Tensor {
+        self.decoder.decode(self.embed(ids, Places::From(0), mode), TargetRows::Single, None, mode)
+    }
+
+    /// The same where rows hold several texts: what each would get in a row of its own.
+    ///
+    /// # Shapes
+    /// Ids shifted right [B, T] → [B, T, W].
+    pub fn decode_packed(&self, rows: PackedRows, mode: &Mode) -> Tensor {
+        if !self.decoder.takes_packed_rows() {
+            let unpacked = Unpacked::of(rows);
+            return unpacked.back(&self.decode(&unpacked.ids, mode));
+        }
+        let x = self.embed(rows.ids, Places::Within(rows.sentences), mode);
+        let targets = TargetRows::Packed { sentences: rows.sentences, sources: None };
+        self.decoder.decode(x, targets, None, mode)
+    }
+}
+
+impl Network for DecoderOnly {
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        self.kinds.weights
+    }
+
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
+        let hidden = match &batch.sentences {
+            None => self.decode(&batch.target_input, mode),
+            Some(sentences) => self
+                .decode_packed(PackedRows { ids: &batch.target_input, sentences: &sentences.target }, mode),
+        };
+        hidden.flatten(0, 1).index_select(0, &batch.positions)
+    }
+
+    fn softmax_matrix(&self) -> &Tensor {
+        self.embeddings.softmax()
+    }
+
+    fn softmax_bias(&self) -> Option<&Tensor> {
+        self.embeddings.softmax_bias()
+    }
+
+    fn longest(&self) -> Option<i64> {
+        self.input.position.limit()
+    }
+
+    fn source_embedding(&self) -> &Tensor {
+        self.embeddings.source_matrix()
+    }
+
+    fn position_table(&self, count: i64) -> Option<Tensor> {
+        let rows = self.longest().map_or(count, |limit| limit.min(count));
+        self.input.position.table(rows, self.kind(), self.device)
+    }
+
+    /// Source and target share the positions of a row.
+    fn room(&self, source: usize) -> Option<usize> {
+        let limit = usize::try_from(self.longest()?).unwrap_or(0);
+        Some(limit.saturating_sub(source))
+    }
+
+    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+        let mode = Mode::recording_attention();
+        tch::no_grad(|| _ = self.decode(&Tensor::cat(&[source, target], 1), &mode));
+        let maps = self.decoder.maps(mode.into_attention());
+        AttentionMaps {
+            encoder: Vec::new(),
+            decoder: maps.own.into_iter().map(|weights| weights.squeeze_dim(0)).collect(),
+            cross: Vec::new(),
+        }
+    }
+
+    fn generator(&self) -> Option<&dyn Generator> {
+        Some(self)
+    }
+}
+
+impl Generator for DecoderOnly {
+    /// Rows whose sources have one length are read and written together, so that no padding stands before a target.
+    fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
+        let mut by_length: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for (row, &length) in (0..).zip(lengths) {
+            by_length.entry(length).or_default().push(row);
+        }
+        let group = |(length, rows): (i64, Vec<i64>)| {
+            let count = rows.len() as i64;
+            let first = FirstRows::Plain { count, kind: self.kinds.weights, device: self.device };
+            let mut group = Group { state: self.decoder.start(first), rows };
+            let ids = source.index_select(0, &self.indices(&group.rows));
+            (0..length).for_each(|place| _ = self.step(&ids.narrow(1, place, 1), &mut group));
+            group
+        };
+        Box::new(Writing { model: self, groups: by_length.into_iter().map(group).collect() })
+    }
+}
+
+impl DecoderOnly {
+    fn indices(&self, rows: &[i64]) -> Tensor {
+        Tensor::from_slice(rows).to_device(self.device)
+    }
+
+    /// # Shapes
+    /// Ids [G, 1] of the rows of a group → [G, W].
+    fn step(&self, ids: &Tensor, group: &mut Group) -> Tensor {
+        let x = self.embed(ids, Places::From(group.state.length()), &Mode::evaluation());
+        group.state.step(x).squeeze_dim(1)
+    }
+}
+
+/// Rows that have as many tokens.
+struct Group<'a> {
+    /// What the decoder remembers of them.
+    state: Box<dyn DecodingState + 'a>,
+    /// Where each stands among all rows.
+    rows: Vec<i64>,
+}
+
+/// Writing with what the decoder remembers of all tokens so far, those of the sources too.
+struct Writing<'a> {
+    model: &'a DecoderOnly,
+    groups: Vec<Group<'a>>,
+}
+
+impl Stepper for Writing<'_> {
+    fn step(&mut self, ids: &Tensor) -> Tensor {
+        let model = self.model;
+        if let [group] = &mut self.groups[..] {
+            return model.step(ids, group);
+        }
+        let hidden: Vec<Tensor> = self
+            .groups
+            .iter_mut()
+            .map(|group| model.step(&ids.index_select(0, &model.indices(&group.rows)), group))
+            .collect();
+        let order: Vec<i64> = self.groups.iter().flat_map(|group| group.rows.iter().copied()).collect();
+        let mut place = vec![0; order.len()];
+        (0..).zip(order).for_each(|(at, row)| place[row as usize] = at);
+        Tensor::cat(&hidden, 0).index_select(0, &model.indices(&place))
+    }
+
+    fn select(&mut self, rows: &[i64], same_sources: bool) {
+        for group in &mut self.groups {
+            let chosen = (0..).zip(rows).filter_map(|(place, row)| {
+                let within = group.rows.iter().position(|own| own == row)?;
+                Some((place, within as i64))
+            });
+            let (places, within): (Vec<i64>, Vec<i64>) = chosen.unzip();
+            if !within.is_empty() {
+                group.state.select(&within, same_sources);
+            }
+            group.rows = places;
+        }
+        self.groups.retain(|group| !group.rows.is_empty());
+    }
+}

@@ -1,0 +1,44 @@
+//! Blocks of running text as tensors, and how probable a model finds their tokens.
+
+use crate::data::batch::block_batches_in_order;
+use crate::data::collate::{Batch, collate_blocks};
+use crate::data::store::Store;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::train::Direction;
+use crate::train::batch_source::BatchSource;
+use crate::train::blocks::Blocks;
+use crate::train::likelihood::{self, Likelihood};
+use tch::Device;
+
+impl BatchSource for Blocks<'_> {
+    fn collate(&self, blocks: &[u32], device: Device) -> Result<Batch> {
+        collate_blocks(self.store, blocks, self.direction, device)
+    }
+}
+
+/// The likelihood of every token of `store`, each given those that `direction` has before it in its block, without dropout, in batches of at most
+/// `batch_tokens` tokens.
+///
+/// # Errors
+/// A user error if a block is longer than a learned position table.
+pub fn likelihood(
+    model: &dyn Network,
+    store: &Store,
+    direction: Direction,
+    batch_tokens: usize,
+) -> Result<Likelihood> {
+    let longest = store.longest_sentence();
+    if let Some(limit) = model.longest()
+        && longest as i64 > limit
+    {
+        return Err(Error::user(format!(
+            "the blocks have {longest} tokens, but model.learned_positions = {limit} leaves room for {limit}; use {longest} or more"
+        )));
+    }
+    let batches = block_batches_in_order(store, batch_tokens).into_iter();
+    likelihood::likelihood(
+        model,
+        batches.map(|blocks| collate_blocks(store, &blocks, direction, model.device())),
+    )
+}

@@ -1,0 +1,38 @@
+//! The scores that a search can look for: those of a finished trial that do not see the test set.
+
+use super::settings::mistake;
+use crate::error::{Place, Result, nearest};
+use crate::results::metric::{Better, METRICS, TEST, find, tag};
+
+/// The tags that a search can have as its objective.
+pub fn objectives() -> Vec<String> {
+    let sets = METRICS.iter().flat_map(|metric| metric.recorded.iter().map(move |set| (metric, *set)));
+    sets.filter(|(_, set)| *set != TEST).map(|(metric, set)| metric.tag(set)).collect()
+}
+
+/// Which values of an objective are better.
+///
+/// # Errors
+/// A mistake at `place` for a score of the test set, or what is no score of a finished trial.
+pub fn check_objective(objective: &str, place: &Place) -> Result<Better> {
+    let known = objectives();
+    if let Some((metric, _)) =
+        find(&METRICS, objective).filter(|_| known.iter().any(|known| known == objective))
+    {
+        return Ok(metric.better);
+    }
+    let (set, name) = objective.split_once('/').unwrap_or((objective, ""));
+    if set == TEST {
+        let on_dev = tag("dev", name);
+        let instead = known.iter().find(|known| **known == on_dev).map_or("dev/bleu", String::as_str);
+        let message = format!("search: objective = {objective:?} is a score on the test set");
+        let help = format!(
+            "settings that are chosen by the test set fit it, and its score says nothing any more; use {instead:?}"
+        );
+        return Err(mistake(message, place, help));
+    }
+    let guess = nearest(objective, known.iter().map(String::as_str));
+    let guess = guess.map_or(String::new(), |near| format!("did you mean {near:?}? "));
+    let message = format!("search: objective = {objective:?} is no score of a finished trial");
+    Err(mistake(message, place, format!("{guess}expected one of {}", known.join(", "))))
+}

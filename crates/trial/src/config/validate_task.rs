@@ -1,0 +1,107 @@
+//! Which text suits which model, and what settings mean for running text.
+
+use super::experiment::Experiment;
+use super::validate::{Checked, Checks, all};
+use crate::data::{DataConfig, Vocabulary};
+use crate::train::{TaskKind, TrainingConfig};
+
+impl Checks<'_> {
+    /// Running text is for a model without an encoder, sentence pairs for any.
+    pub(super) fn task(&self, experiment: &Experiment) -> Checked {
+        let Experiment { data, model, training, .. } = experiment;
+        let name = &data.recipe.name;
+        match (experiment.task(), model.has_encoder()) {
+            (TaskKind::Translation, true) => Ok(()),
+            (TaskKind::LanguageModelling, false) => self.language_model(data, training),
+            (TaskKind::LanguageModelling, true) => {
+                let message = format!(
+                    "data.recipe: {name} is running text for a language model, but this model has an encoder and translates"
+                );
+                let help = "choose a recipe of sentence pairs, or set model.encoder = \"none\"";
+                Err(self.mistake("data.recipe", message, help))
+            }
+            (TaskKind::Translation, false) => self.prefixes(data, training),
+        }
+    }
+
+    /// What a model without an encoder needs to read the source of a pair before the target.
+    fn prefixes(&self, data: &DataConfig, training: &TrainingConfig) -> Checked {
+        let refuse = |key: &str, value: String, why: &str| {
+            let message = format!(
+                "{key} = {value}, but with model.encoder = \"none\" source and target are one text: {why}"
+            );
+            Err(self.mistake(key, message, "leave it out, or choose an encoder"))
+        };
+        if data.vocabulary == Vocabulary::Separate {
+            return refuse("data.vocabulary", "\"separate\"".into(), "it has one vocabulary");
+        }
+        match training.packed_length {
+            Some(length) => refuse("training.packed_length", length.to_string(), "a row holds one pair"),
+            None => Ok(()),
+        }
+    }
+
+    /// What has a meaning for sentence pairs alone.
+    fn language_model(&self, data: &DataConfig, training: &TrainingConfig) -> Checked {
+        let refuse = |holds: bool, key: &str, value: String, why: &str| {
+            if holds {
+                return Ok(());
+            }
+            let message =
+                format!("{key} = {value}, but data.recipe: {} is running text: {why}", data.recipe.name);
+            Err(self.mistake(key, message, "leave it out"))
+        };
+        let number = |value: Option<usize>| value.map(|value| value.to_string()).unwrap_or_default();
+        all([
+            refuse(
+                data.vocabulary == Vocabulary::Shared,
+                "data.vocabulary",
+                "\"separate\"".into(),
+                "it has one side alone",
+            ),
+            refuse(
+                data.max_train_length.is_none(),
+                "data.max_train_length",
+                number(data.max_train_length),
+                "its blocks have one length, data.max_length",
+            ),
+            refuse(
+                training.packed_length.is_none(),
+                "training.packed_length",
+                number(training.packed_length),
+                "its blocks fill their rows already",
+            ),
+            refuse(
+                training.dev_bleu_interval_steps == 0,
+                "training.dev_bleu_interval_steps",
+                training.dev_bleu_interval_steps.to_string(),
+                "a language model writes nothing that has a reference",
+            ),
+        ])
+    }
+
+    /// Every token of a block of running text has a learned position.
+    pub(super) fn blocks(&self, positions: i64, length: usize) -> Checked {
+        if usize::try_from(positions).is_ok_and(|positions| positions >= length) {
+            return Ok(());
+        }
+        let message = format!(
+            "model.learned_positions = {positions} is too few for blocks of data.max_length = {length} tokens"
+        );
+        let help = format!("use {length} or more, or lower data.max_length");
+        Err(self.mistake("model.learned_positions", message, help))
+    }
+
+    /// A block fits into a row of a batch.
+    pub(super) fn rows_of_blocks(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
+        let (tokens, length) = (training.micro_batch_tokens, data.max_length);
+        if tokens >= length {
+            return Ok(());
+        }
+        let message = format!(
+            "training.micro_batch_tokens = {tokens} is less than the {length} tokens of a block (data.max_length)"
+        );
+        let help = format!("use {length} or more, or lower data.max_length");
+        Err(self.mistake("training.micro_batch_tokens", message, help))
+    }
+}

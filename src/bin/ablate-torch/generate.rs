@@ -1,0 +1,69 @@
+//! `ablate generate`: text that a language model writes.
+
+use ablate_base::error::{Error, Result};
+use ablate_command::commands::generate::Arguments;
+use ablate_command::commands::{Places, print};
+use ablate_compute::decode::sample::{Request, Sampling, generate};
+use ablate_compute::experiment::TrainedModel;
+use ablate_compute::train::TaskKind;
+use ablate_sweep::sweep::settings;
+use serde_json::json;
+
+pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
+    settings::require(
+        &arguments.sets,
+        |key| key.starts_with("run."),
+        "cannot change what a trained model writes",
+        "expected keys of [run], as in run.device=\"cpu\"",
+    )?;
+    let sampling = sampling(&arguments)?;
+    let TrainedModel { experiment, data, model } =
+        TrainedModel::load(&arguments.run, &places.data, &arguments.sets)?;
+    if experiment.task() != TaskKind::LanguageModelling {
+        return Err(Error::user(format!(
+            "{} is no language model: it reads a source; `ablate translate` lets it translate",
+            arguments.run.display()
+        )));
+    }
+    // A model that reads backward goes on from the beginning of the prompt to its left.
+    let direction = experiment.training.direction;
+    let prompt = direction.turned(data.encode_text(&arguments.prompt));
+    let request = Request {
+        prompt: &prompt,
+        tokens: arguments.tokens,
+        sampling,
+        seed: arguments.seed,
+        vocabulary: data.tokenizers.target().len(),
+        window: experiment.data.max_length,
+    };
+    let written = generate(&*model, &request, &mut |_| Ok(()))?;
+    let text = data.decode_text(&direction.turned([&prompt[..], &written].concat()));
+    if arguments.json {
+        let label = |&id: &u32| data.tokenizers.target().label(id);
+        let tokens: Vec<String> = written.iter().map(label).collect();
+        return print(&format!("{}\n", json!({"prompt": arguments.prompt, "text": text, "tokens": tokens})));
+    }
+    print(&format!("{text}\n"))
+}
+
+/// How tokens are drawn, if it is possible.
+///
+/// # Errors
+/// A user error that names the option.
+fn sampling(arguments: &Arguments) -> Result<Sampling> {
+    let &Arguments { temperature, top_k, top_p, tokens, .. } = arguments;
+    let refuse = |option: &str, value: String, accepted: &str| {
+        Err(Error::user(format!("{option} {value} is out of range: use {accepted}")))
+    };
+    match (top_k, top_p) {
+        _ if !(temperature.is_finite() && temperature >= 0.0) => {
+            refuse("--temperature", temperature.to_string(), "a finite number, 0 or more")
+        }
+        _ if tokens == 0 => refuse("--tokens", tokens.to_string(), "1 or more"),
+        (Some(0), _) => refuse("--top-k", "0".into(), "1 or more, or leave it out"),
+        (_, Some(share)) if !(share > 0.0 && share <= 1.0) => {
+            refuse("--top-p", share.to_string(), "a number above 0, at most 1, or leave it out")
+        }
+        _ => Ok(Sampling { temperature, top_k, top_p }),
+    }
+}

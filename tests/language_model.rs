@@ -1,0 +1,148 @@
+//! Language models from running text to text of their own: what is measured, shown and refused.
+
+mod common;
+
+use ablate::config::load_data;
+use ablate::data::{Prepared, Split};
+use ablate::results::record::Record;
+use common::{LANGUAGE_MODEL, Workshop, names};
+use serde_json::Value;
+
+const RUN: &str = "results/tiny/seed-1";
+
+/// The prepared text of a workshop of a language model.
+fn prepared(workshop: &Workshop) -> Prepared {
+    let folder = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
+    let config = load_data(&workshop.path("text.toml"), &[]).unwrap();
+    Prepared::load(&workshop.path("data").join(folder), &config).unwrap()
+}
+
+/// Everything is of one number, the probability of the whole text, counted by its tokens, words and characters.
+#[test]
+fn a_trained_model_is_measured_by_tokens_words_and_characters() {
+    let workshop = Workshop::of_language_model();
+    let out = workshop.run(&["train", "tiny.toml"]).expect(0).out();
+    assert!(out.contains("bits per character") && !out.contains("BLEU"), "{out}");
+    let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
+    let data = prepared(&workshop);
+    let mut expected = vec!["best/dev_perplexity".to_string()];
+    for (split, file) in [(Split::Dev, "dev.txt"), (Split::Test, "test.txt")] {
+        let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
+        let store = data.split(split).unwrap();
+        let tokens: usize = (0..store.len()).map(|block| store.target_length(block)).sum();
+        let text = workshop.text(file);
+        let words = text.split_whitespace().count() + text.lines().count();
+        let nats = of("loss") * tokens as f64;
+        for (metric, value) in [
+            ("perplexity", of("loss").exp()),
+            ("word_perplexity", (nats / words as f64).exp()),
+            ("character_perplexity", (nats / text.len() as f64).exp()),
+            ("bits_per_character", nats / text.len() as f64 / 2f64.ln()),
+        ] {
+            assert!((of(metric) / value - 1.0).abs() < 1e-12, "{metric}: {} and {value}", of(metric));
+        }
+        assert!(of("accuracy") > 0.05 && of("accuracy") <= 1.0);
+        let metrics = [
+            "accuracy",
+            "bits_per_character",
+            "character_perplexity",
+            "loss",
+            "perplexity",
+            "word_perplexity",
+        ];
+        expected.extend(metrics.map(|metric| format!("{}/{metric}", split.name())));
+    }
+    assert_eq!(record.metrics.keys().cloned().collect::<Vec<_>>(), expected);
+    // Better than any token being as probable as any other.
+    assert!(record.metrics["dev/perplexity"] < 0.5 * data.tokenizers.target().len() as f64);
+    assert_eq!(record.data.train_pairs, data.split(Split::Train).unwrap().len());
+    assert!(!workshop.path(RUN).join("hypotheses").exists());
+    // What it reads and continues is shown, and what it attends to.
+    let views = workshop.text(format!("{RUN}/views.jsonl"));
+    assert!(views.contains("| text | continued | as it was |"), "{views}");
+    let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
+    let sentence = &attention["sentences"][0];
+    assert_eq!(sentence["source"], Value::Array(Vec::new()));
+    assert_eq!(sentence["target"].as_array().unwrap().len(), 16);
+    assert!(sentence["maps"].as_array().unwrap().iter().all(|map| map["kind"] == "decoder"));
+    workshop.run(&["verify", RUN, "--decode"]).expect(0);
+}
+
+#[test]
+fn what_needs_translations_is_refused_of_a_language_model() {
+    let workshop = Workshop::of_language_model();
+    workshop.run(&["train", "tiny.toml", "--set", "training.steps=2"]).expect(0);
+    for words in [&["translate", RUN][..], &["score", RUN], &["compare", RUN, RUN]] {
+        workshop.run(words).expect(2).says("is a language model, which").says(RUN);
+    }
+    for format in ["marian", "ctranslate2"] {
+        workshop
+            .run(&["export", RUN, "--format", format, "--out", "out"])
+            .expect(2)
+            .says("model.encoder = \"none\"");
+    }
+    workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);
+}
+
+#[test]
+fn settings_without_a_meaning_for_running_text_are_refused_at_their_line() {
+    let workshop = Workshop::of_language_model();
+    for (key, said) in [
+        ("model.encoder=\"self_attention\"", "this model has an encoder and translates"),
+        ("data.vocabulary=\"separate\"", "it has one side alone"),
+        ("data.max_train_length=5", "its blocks have one length, data.max_length"),
+        ("training.packed_length=64", "its blocks fill their rows already"),
+        ("training.dev_bleu_interval_steps=5", "a language model writes nothing that has a reference"),
+        ("training.micro_batch_tokens=15", "is less than the 16 tokens of a block"),
+    ] {
+        workshop.run(&["train", "tiny.toml", "--set", key]).expect(2).says(said);
+    }
+    let learned = ["--set", "model.position=\"learned\"", "--set", "model.learned_positions=15"];
+    let too_few = "model.learned_positions = 15 is too few for blocks of data.max_length = 16 tokens";
+    workshop.run(&[&["train", "tiny.toml"], &learned[..]].concat()).expect(2).says(too_few);
+    assert!(!workshop.path("results").exists());
+}
+
+/// As many positions as a block has tokens are enough to train, to measure and to write samples.
+#[test]
+fn learned_positions_are_those_of_a_block() {
+    let workshop = Workshop::of_language_model();
+    let text = LANGUAGE_MODEL.replace("[model]", "[model]\nposition = \"learned\"\nlearned_positions = 16");
+    workshop.write("tiny.toml", &text.replace("[run]", "[run]\nattention_statistics = 2"));
+    workshop.run(&["train", "tiny.toml", "--set", "training.steps=10"]).expect(0);
+    assert!(workshop.text(format!("{RUN}/metrics.csv")).contains("attention/decoder_1_entropy"));
+}
+
+#[test]
+fn a_sweep_of_language_models_is_planned_run_and_shown() {
+    let workshop = Workshop::of_language_model();
+    workshop.write(
+        "small.toml",
+        "base = \"tiny.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 8 }\n\
+         [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"no-positions\"\nset = { \"model.position\" = \"none\" }\n",
+    );
+    let plan = |workshop: &Workshop| -> Value {
+        let out = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
+        serde_json::from_str(&out).unwrap()
+    };
+    let before = plan(&workshop);
+    let price = &before["rows"][0]["price"];
+    let tokens = price["target_tokens"].as_f64().unwrap();
+    assert!((350.0..450.0).contains(&tokens), "{tokens}");
+    assert_eq!(before["totals"]["finished"], 0);
+    // Without the text, the tokens of whole blocks.
+    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
+    let assumed = plan(&workshop);
+    assert_eq!(assumed["rows"][0]["price"]["target_tokens"], 400.0);
+    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
+    let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
+    // A narrow heading breaks behind "per_".
+    assert!(table.contains("dev/bits_") && !table.to_lowercase().contains("bleu"), "{table}");
+    assert_eq!(plan(&workshop)["totals"]["finished"], 4);
+    let csv = workshop.text("results/small/table.csv");
+    let header = csv.lines().next().unwrap();
+    assert!(header.contains("dev/perplexity,") && header.contains("test/bits_per_character"), "{header}");
+    assert!(!header.contains("bleu") && csv.lines().count() == 3, "{csv}");
+    workshop.run(&["report", "small.toml"]).expect(0);
+    workshop.run(&["status", "small.toml"]).expect(0);
+}
