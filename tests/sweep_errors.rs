@@ -612,7 +612,13 @@ fn searches() {
         &search("objective = \"dev/blue\""),
         6,
         "search: objective = \"dev/blue\" is no score of a finished trial",
-        "did you mean \"dev/bleu\"? expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat",
+        "did you mean \"dev/bleu\"? expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/character_perplexity, dev/bits_per_character, dev/accuracy, dev/bleu, dev/exact_match, dev/atat",
+    );
+    fails(
+        &search("objective = \"dev/bits_per_character\""),
+        6,
+        "search: objective = \"dev/bits_per_character\" is not measured of these trials",
+        "expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat",
     );
     fails(&search(""), 3, "search: objective is missing", "state objective; it has no default");
     let alone = "each draw of a search is a row, and there are no others; state what all draws share under `set`, draw what varies under [search], or make two sweeps of it";

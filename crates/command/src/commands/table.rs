@@ -195,11 +195,11 @@ pub(super) struct Collected {
     pub sweep_dir: PathBuf,
     pub table: ResultTable,
     pub trials: Vec<Trial>,
-    /// Of each trial that is finished.
+    /// The record of each trial; none of one that is not finished.
     pub records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     pub reused: BTreeSet<usize>,
-    /// What the sweep searches for, if it does.
+    /// The search of the sweep; none if its rows are stated.
     pub search: Option<Search>,
 }
 

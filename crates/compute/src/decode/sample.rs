@@ -68,7 +68,7 @@ fn drawn(distribution: &[(usize, f64)], at: f64) -> usize {
     found.or(distribution.last()).expect("something can be drawn").0
 }
 
-/// What is to be written.
+/// A request says which text is continued, how far and by which rules.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// Ids of the text that is continued.
@@ -126,7 +126,7 @@ fn last(text: &[u32], count: usize) -> &[u32] {
     &text[text.len().saturating_sub(count)..]
 }
 
-/// What the model has read.
+/// The model's state after the tokens that it has read.
 struct Context<'a> {
     stepper: Box<dyn Stepper + 'a>,
     /// Behind the last token, [1, D].
@@ -236,7 +236,7 @@ mod tests {
         model
     }
 
-    /// What the model finds most probable behind `<s>` and these tokens, by one pass over all of them.
+    /// Returns the token that the model finds most probable behind `<s>` and these tokens, by one pass over all of them.
     fn most_probable(model: &DecoderOnly, tokens: &[u32]) -> u32 {
         let ids: Vec<i64> = [BOS].iter().chain(tokens).map(|&id| i64::from(id)).collect();
         let ids = Tensor::from_slice(&ids).unsqueeze(0);

@@ -11,15 +11,15 @@ use crate::task::Output;
 use crate::telemetry::observer::Observer;
 use std::collections::BTreeMap;
 
-/// What a finished trial is judged by.
+/// The scores that judge a finished trial.
 pub struct Scores {
-    /// What the model has written for dev; none of a task that writes nothing to be scored.
+    /// The texts that the model has written for dev. They are absent if the task has no texts to score.
     pub dev: Option<Output>,
-    /// By tag: `dev/perplexity`, `test/bleu`, …
+    /// The values by their tags: `dev/perplexity`, `test/bleu`, …
     pub metrics: BTreeMap<String, f64>,
-    /// Of the task's scores among them; empty if there are none.
+    /// The signature of the task's scores among them. It is empty if there are none.
     pub signature: String,
-    /// blake3 of the files written, by their path below the run directory.
+    /// The blake3 hashes of the files written, by their paths below the run directory.
     pub checksums: BTreeMap<String, String>,
 }
 

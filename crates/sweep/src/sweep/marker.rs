@@ -5,6 +5,7 @@
 use super::objective::objectives;
 use crate::config::json_schema::sections;
 use crate::config::subsections::is_section;
+use crate::results::metric::METRICS;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -86,12 +87,7 @@ marker!(
 marker!(
     /// `{ seed = 1, count = 20, "section.key" = { uniform = [0.0, 0.3] } }`
     Random reads IgnoredAny, |generator, name| {
-        let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
-        let count = json!({
-            "description": "Number of draws. A higher number keeps the earlier draws.",
-            "type": "integer",
-            "minimum": 1,
-        });
+        let [seed, count] = of_draws("keeps");
         let about = "Values drawn at random: each row is combined with each draw, which has a value of every key.";
         let words = [("seed", seed), ("count", count)];
         drawn(generator, name, about, named(words), &["seed", "count"])
@@ -100,16 +96,11 @@ marker!(
 marker!(
     /// `{ seed = 1, count = 50, objective = "dev/bleu", "section.key" = { uniform = [0.0, 0.3] } }`
     Search reads IgnoredAny, |generator, name| {
-        let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
-        let count = json!({
-            "description": "Number of draws. A higher number goes on from the earlier draws.",
-            "type": "integer",
-            "minimum": 1,
-        });
+        let [seed, count] = of_draws("goes on from");
         let objective = json!({
             "description": "Score that the search makes as good as it can: of the finished model on dev, or the best of what \
                             training measured there. With several seeds it is their mean.",
-            "enum": objectives(),
+            "enum": objectives(&METRICS),
         });
         let about = "Values drawn one after the other, each with regard to the results of those before (tree-structured \
                      Parzen estimator). Each draw is a row, and has a value of every key whose condition holds.";
@@ -181,6 +172,17 @@ impl Key<'_> {
 
 fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
     words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
+}
+
+/// The definitions of `seed` and `count`; `verb` says what a higher count does with the earlier draws.
+fn of_draws(verb: &str) -> [Value; 2] {
+    let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
+    let count = json!({
+        "description": format!("Number of draws. A higher number {verb} the earlier draws."),
+        "type": "integer",
+        "minimum": 1,
+    });
+    [seed, count]
 }
 
 /// The definition of a table of `words`, some of them required, and of keys with distributions.

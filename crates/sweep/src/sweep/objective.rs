@@ -2,12 +2,26 @@
 
 use super::settings::mistake;
 use crate::error::{Place, Result, nearest};
-use crate::results::metric::{Better, METRICS, TEST, find, tag};
+use crate::results::metric::{Better, METRICS, Metric, TEST, find, of_tasks, tag};
+use crate::train::TaskKind;
 
-/// The tags that a search can have as its objective.
-pub fn objectives() -> Vec<String> {
-    let sets = METRICS.iter().flat_map(|metric| metric.recorded.iter().map(move |set| (metric, *set)));
+/// The tags of these metrics that a search can have as its objective.
+pub fn objectives(metrics: &[Metric]) -> Vec<String> {
+    let sets = metrics.iter().flat_map(|metric| metric.recorded.iter().map(move |set| (metric, *set)));
     sets.filter(|(_, set)| *set != TEST).map(|(metric, set)| metric.tag(set)).collect()
+}
+
+/// Checks that the trials of a search, which are of this task, have the score that it looks for.
+///
+/// # Errors
+/// A mistake at `place` if they do not.
+pub fn check_task(objective: &str, task: TaskKind, place: &Place) -> Result<()> {
+    let known = objectives(&of_tasks(&METRICS, &[task]));
+    if known.iter().any(|known| known == objective) {
+        return Ok(());
+    }
+    let message = format!("search: objective = {objective:?} is not measured of these trials");
+    Err(mistake(message, place, format!("expected one of {}", known.join(", "))))
 }
 
 /// Which values of an objective are better.
@@ -15,7 +29,7 @@ pub fn objectives() -> Vec<String> {
 /// # Errors
 /// A mistake at `place` for a score of the test set, or what is no score of a finished trial.
 pub fn check_objective(objective: &str, place: &Place) -> Result<Better> {
-    let known = objectives();
+    let known = objectives(&METRICS);
     if let Some((metric, _)) =
         find(&METRICS, objective).filter(|_| known.iter().any(|known| known == objective))
     {

@@ -86,6 +86,7 @@ mod tests {
                 "model.recurrent.residual_from",
                 "training.clip_norm",
                 "training.early_stopping_patience",
+                "training.lowest_learning_rate",
                 "training.packed_length",
                 "training.peak_learning_rate",
             ]
