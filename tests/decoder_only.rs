@@ -10,7 +10,9 @@ use ablate::model::{
 };
 use ablate::shim::decoding;
 use ablate::train::loss::cross_entropy;
-use common::variants::{convolutional_alone, is_unseen_key_bias, recurrent_alone, single_and_paired};
+use common::variants::{
+    convolutional_alone, copy_weights, is_unseen_key_bias, recurrent_alone, single_and_paired,
+};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -177,9 +179,14 @@ fn every_variable_gets_a_gradient() {
 #[test]
 fn dropout_acts_in_training_alone() {
     for (name, config) in variants() {
+        // Fresh weights may depend on the rate, so they are those of the model without dropout.
         let build = |dropout| {
-            let config = ModelConfig { dropout, ..config.clone() };
-            DecoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
+            let [plain, model] = [0.0, dropout].map(|dropout| {
+                let config = ModelConfig { dropout, ..config.clone() };
+                DecoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
+            });
+            copy_weights(plain.weights(), model.weights());
+            model
         };
         let ids = Tensor::from_slice2(&TEXTS);
         let train = |dropout, seed| tch::no_grad(|| build(dropout).decode(&ids, &Mode::training(seed)));

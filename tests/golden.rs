@@ -235,10 +235,7 @@ fn models() -> Vec<(String, ModelConfig)> {
         ("Glorot for each", ModelConfig { initialisation: Initialisation::Glorot, ..base.clone() }),
         ("three heads of other widths", ModelConfig { heads: 3, d_k: Some(4), d_v: Some(6), ..base.clone() }),
         ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base.clone() }),
-        (
-            "stated deviation of embeddings",
-            ModelConfig { embedding_deviation: Some(0.1), embedding_scale: false, ..base.clone() },
-        ),
+        ("stated deviation of embeddings", ModelConfig { embedding_deviation: Some(0.1), ..base.clone() }),
         ("convolutional", convolutional(&base)),
     ]
     .map(|(name, config)| (name.to_string(), config))

@@ -24,8 +24,8 @@ use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
 use common::updates::StoreUpdates;
 use common::variants::{
-    choices, convolutional, convolutional_variants, is_unseen_key_bias, recurrent, recurrent_variants,
-    single_and_paired,
+    choices, convolutional, convolutional_variants, copy_weights, is_unseen_key_bias, recurrent,
+    recurrent_variants, single_and_paired,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -437,15 +437,8 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     let (source, target) = (ids(&SOURCE), ids(&TARGET));
     // Fresh weights may depend on the rate, so they are those of the model without dropout.
     let with_weights_of = |plain: &ModelConfig, config: &ModelConfig| {
-        let (model, plain) = (build(config, 3), build(plain, 3));
-        tch::no_grad(|| {
-            for ((path, variable), (other, value)) in
-                model.weights().saved().iter().zip(plain.weights().saved())
-            {
-                assert_eq!(*path, other);
-                variable.shallow_clone().copy_(&value);
-            }
-        });
+        let model = build(config, 3);
+        copy_weights(build(plain, 3).weights(), model.weights());
         model
     };
     let train = |plain: &ModelConfig, config: &ModelConfig, seed| {

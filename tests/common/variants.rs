@@ -5,6 +5,7 @@ use ablate::config::json_schema;
 use ablate::config::unread_keys::unread;
 use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
+use ablate::model::weights::Weights;
 use ablate::model::{
     AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections,
     RecurrentConfig, Score, Span, Tying,
@@ -306,6 +307,16 @@ pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
         && projections != Projections::SharedQueryKey
         && !mixed
         && !(itself && config.position == Position::Rotary)
+}
+
+/// Gives a model the weights and running statistics of another that has the same ones.
+pub fn copy_weights(from: &Weights, to: &Weights) {
+    tch::no_grad(|| {
+        for ((path, mut variable), (other, value)) in to.saved().into_iter().zip(from.saved()) {
+            assert_eq!(path, other);
+            variable.copy_(&value);
+        }
+    });
 }
 
 /// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.
