@@ -6,6 +6,7 @@
 //! before the softmax, V embedding rows.
 
 pub mod attention;
+pub mod convolutional;
 pub mod decoder;
 pub mod decoder_only;
 pub mod dropout;

@@ -108,7 +108,7 @@ pub fn build(
     device: Device,
 ) -> Box<dyn Network> {
     match config.encoder {
-        EncoderKind::SelfAttention | EncoderKind::Recurrent => {
+        EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => {
             Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
         }
         EncoderKind::None => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),

@@ -100,7 +100,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
-        same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+        same.model.norm = norm;
+        if !same.model.has_bottlenecks() {
+            same.model.layer_norm_epsilon = layer_norm_epsilon;
+        }
     }
     if same.task() == TaskKind::LanguageModelling {
         same.decoding = DecodingConfig::default();
@@ -109,6 +112,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
         same.model.tying = Tying::All;
     }
     same.model.attention = same.model.attention.without_repetitions();
+    same.model.convolutional = same.model.convolutional.without_repetitions();
     if same.model.attention.projections == Projections::None {
         // There is nothing that would have biases or first values.
         let defaults = ModelConfig::default();

@@ -24,6 +24,7 @@ pub mod subsections;
 pub mod toml_tree;
 pub mod unread_keys;
 pub mod validate;
+mod validate_convolutional;
 mod validate_recipe;
 mod validate_recurrent;
 mod validate_task;

@@ -16,7 +16,7 @@ use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
-const LARGEST_SIZE: i64 = 1 << 24;
+pub(super) const LARGEST_SIZE: i64 = 1 << 24;
 /// `embedding_multiple` at most.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Largest distance with a vector of relative positions: every query has a product with each of them.
@@ -155,6 +155,7 @@ impl Checks<'_> {
             self.share("model.activation_dropout", model.activation_dropout),
             self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon),
             self.size("model.learned_positions", model.learned_positions),
+            model.embedding_deviation.map_or(Ok(()), |d| self.positive("model.embedding_deviation", d)),
         ])?;
         if model.has_self_attention() {
             self.heads(model)?;
@@ -169,6 +170,7 @@ impl Checks<'_> {
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
         self.spans(model)?;
+        self.convolutional(model)?;
         self.recurrent(model)?;
         if let Some(Conflict { key, message, help }) = conflict(model) {
             return Err(self.mistake(key, message, help));
@@ -287,7 +289,7 @@ impl Checks<'_> {
     fn positions(&self, experiment: &Experiment) -> Checked {
         let model = &experiment.model;
         let ModelConfig { d_model, learned_positions, .. } = *model;
-        if !model.has_self_attention() {
+        if !model.reads_positions() {
             return Ok(());
         }
         if model.has_learned_positions() {
