@@ -5,8 +5,8 @@
     python3 scripts/make_parity_fixtures.py [CASE…]
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
-parts `torch_recurrent.py`, or Hugging Face's by `torch_gpt.py` where a case says so; gradients come from torch's autograd,
-updates from `torch.optim.Adam` under `LambdaLR`.
+parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, or Hugging Face's by `torch_gpt.py` where a
+case says so; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import torch_convolutional
 import torch_recurrent
 from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
@@ -154,6 +155,8 @@ def main():
     peer = lambda changes: Gpt if changes.get("peer") == "gpt" else Transformer  # noqa: E731
     cases = [(name, changes, (peer(changes), MODEL)) for name, changes in CASES.items()]
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
+    convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
+    cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
     for name, changes, (build, settings) in cases:
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue

@@ -27,8 +27,12 @@ pub fn check() {
                 _ => &[],
             };
             let is_read = |model: &ModelConfig| {
-                !choice.is_of_recurrent_parts()
-                    || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
+                let parts = (model.encoder, model.decoder);
+                match (choice.is_of_recurrent_parts(), choice.is_of_convolutional_parts()) {
+                    (true, _) => parts == (EncoderKind::Recurrent, DecoderKind::Recurrent),
+                    (_, true) => parts == (EncoderKind::Convolutional, DecoderKind::Convolutional),
+                    (false, false) => true,
+                }
             };
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }

@@ -5,6 +5,7 @@ pub mod complexity;
 pub mod distributed;
 pub mod doctor;
 mod evaluate;
+mod memory;
 mod monitor;
 pub mod probe;
 mod provenance;

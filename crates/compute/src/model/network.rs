@@ -1,5 +1,6 @@
 //! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
-//! with it. [`build`] is the only place that chooses an architecture.
+//! with it. [`build`] chooses the architecture: an encoder and a decoder, or a decoder alone. [`parts`](super::parts)
+//! chooses the encoder and the decoder.
 
 use super::attention::maps::AttentionMaps;
 use super::decoder_only::DecoderOnly;
@@ -107,7 +108,7 @@ pub fn build(
     device: Device,
 ) -> Box<dyn Network> {
     match config.encoder {
-        EncoderKind::SelfAttention | EncoderKind::Recurrent => {
+        EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => {
             Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
         }
         EncoderKind::None => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),

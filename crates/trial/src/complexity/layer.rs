@@ -196,10 +196,10 @@ impl Layer {
             return LayerFlops { term: total, total };
         };
         let shape = BatchShape { pairs: 1, source: length as u64, target: 0, scored: 0 };
-        let ForwardFlops { projections, attention, feed_forward, recurrent, logits } =
+        let ForwardFlops { projections, attention, feed_forward, convolutional, recurrent, logits } =
             Cost::of(&config, 1).encoder_forward(&shape);
         debug_assert_eq!((feed_forward, logits), (0.0, 0.0));
-        let term = attention + recurrent;
+        let term = attention + convolutional + recurrent;
         LayerFlops { term, total: term + projections }
     }
 
