@@ -46,7 +46,7 @@ fn tables_and_pictures_of_all_layers_are_written_and_written_again() {
     for name in &wanted {
         assert!(shown.out().contains(&format!("table1/{name}\n")), "{name}");
     }
-    assert_eq!(workshop.text("table1/complexity.csv").lines().count(), 1 + 6 * 2 * 3);
+    assert_eq!(workshop.text("table1/complexity.csv").lines().count(), 1 + 8 * 2 * 3);
     assert!(workshop.text("table1/complexity.tex").contains("\\begin{tabular}"));
     // Over its own files it writes again.
     let again = workshop.run(&with(&["--layers", "linformer", "--out", "table1", "--json"])).expect(0);
@@ -59,14 +59,19 @@ fn tables_and_pictures_of_all_layers_are_written_and_written_again() {
 #[test]
 fn the_numbers_of_a_report_belong_together() {
     let workshop = Workshop::new();
-    let words =
-        with(&["--layers", "self-attention,recurrent,restricted,neural-gpu", "--radius", "5", "--json"]);
+    let words = with(&[
+        "--layers",
+        "self-attention,recurrent,convolutional,dilated,restricted,neural-gpu",
+        "--radius",
+        "5",
+        "--json",
+    ]);
     let report: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
     let found = |part: &str, layer: &str| -> Vec<Value> {
         let all = report[part].as_array().unwrap();
         all.iter().filter(|entry| entry["layer"] == layer).cloned().collect()
     };
-    for layer in ["self-attention", "recurrent", "restricted"] {
+    for layer in ["self-attention", "recurrent", "convolutional", "dilated", "restricted"] {
         let points = found("points", layer);
         assert_eq!(points.len(), 2 * 3, "{layer}");
         for point in points {
@@ -83,6 +88,8 @@ fn the_numbers_of_a_report_belong_together() {
     assert_eq!(layers("self-attention"), [1, 1, 1]);
     assert_eq!(layers("recurrent"), [1, 1, 1]);
     assert_eq!(layers("restricted"), [8, 16, 32]);
+    assert_eq!(layers("convolutional"), [15, 31, 63]);
+    assert_eq!(layers("dilated"), [4, 4, 5]);
     let steps: Vec<Value> = found("paths", "recurrent").iter().map(|path| path["steps"].clone()).collect();
     assert_eq!(steps, [16, 32, 64]);
     // 4n²d and 8nd² of the paper's layer, 16nd² of LSTM cells.
@@ -90,6 +97,7 @@ fn the_numbers_of_a_report_belong_together() {
     assert_eq!(flops("self-attention")["term"], 4.0 * 64.0 * 64.0 * 8.0);
     assert_eq!(flops("self-attention")["total"], 4.0 * 64.0 * 64.0 * 8.0 + 8.0 * 64.0 * 8.0 * 8.0);
     assert_eq!(flops("recurrent")["total"], 16.0 * 64.0 * 8.0 * 8.0);
+    assert_eq!(flops("convolutional")["total"], 4.0 * 3.0 * 64.0 * 8.0 * 8.0);
     let counted = &found("points", "neural-gpu")[0];
     assert!(counted["measured"].is_null() && found("depths", "neural-gpu").is_empty(), "{counted}");
 }

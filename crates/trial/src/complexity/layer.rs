@@ -1,6 +1,7 @@
 //! The kinds of layers of Table 1 and its successors: the configuration that builds each of them, what is stated of it, and
 //! its operations by count.
 
+use crate::model::convolutional::{Block, ConvolutionalConfig};
 use crate::model::cost::{BatchShape, Cost, ForwardFlops};
 use crate::model::recurrent::{Bidirectional, Cell};
 use crate::model::{
@@ -17,6 +18,10 @@ pub enum Layer {
     SelfAttention,
     /// LSTM cells in one direction
     Recurrent,
+    /// Gated convolutions of k neighbouring positions
+    Convolutional,
+    /// Gated convolutions whose positions stand apart, further in each layer
+    Dilated,
     /// Self-attention to a neighbourhood of r positions
     Restricted,
     /// Self-attention to mixtures of the positions
@@ -83,6 +88,8 @@ impl Layer {
         match self {
             Layer::SelfAttention => "self-attention",
             Layer::Recurrent => "recurrent (LSTM)",
+            Layer::Convolutional => "convolutional",
+            Layer::Dilated => "convolutional, dilated",
             Layer::Restricted => "restricted self-attention",
             Layer::Linformer => "Linformer",
             Layer::BigBird => "BigBird",
@@ -103,6 +110,20 @@ impl Layer {
                 work: "O(n · d²)",
                 sequential: "O(n)",
                 path: "O(n)",
+                exponents: [1.0, 2.0],
+                source: TABLE_1,
+            },
+            Layer::Convolutional => Stated {
+                work: "O(k · n · d²)",
+                sequential: "O(1)",
+                path: "O(n/k)",
+                exponents: [1.0, 2.0],
+                source: "Vaswani et al. 2017, §4",
+            },
+            Layer::Dilated => Stated {
+                work: "O(k · n · d²)",
+                sequential: "O(1)",
+                path: "O(log_k n)",
                 exponents: [1.0, 2.0],
                 source: TABLE_1,
             },
@@ -141,13 +162,14 @@ impl Layer {
     pub fn has_heads(self) -> bool {
         match self {
             Layer::SelfAttention | Layer::Restricted | Layer::Linformer | Layer::BigBird => true,
-            Layer::Recurrent | Layer::NeuralGpu => false,
+            Layer::Recurrent | Layer::Convolutional | Layer::Dilated | Layer::NeuralGpu => false,
         }
     }
 
-    /// The encoder that consists of one such layer and of nothing else: no norm, no residual connection, no dropout, no
-    /// positions. It takes sequences of up to `longest` tokens. None of a kind that is only counted.
-    pub fn config(self, sizes: &Sizes, width: i64, longest: i64) -> Option<ModelConfig> {
+    /// The encoder of one layer, the number `index` of a stack from 0, without norms, dropout, positions or, but for the one
+    /// inside of a gated convolution, residual connections. It takes sequences of up to `longest` tokens. None of a kind that
+    /// is only counted.
+    pub fn config(self, sizes: &Sizes, (width, longest): (i64, i64), index: usize) -> Option<ModelConfig> {
         let bare = ModelConfig {
             layers: 1,
             d_model: width,
@@ -164,6 +186,19 @@ impl Layer {
             let attention = AttentionConfig { span, ..Default::default() };
             Some(ModelConfig { attention, ..bare.clone() })
         };
+        let convolving = |dilation| ModelConfig {
+            encoder: EncoderKind::Convolutional,
+            convolutional: ConvolutionalConfig {
+                block: Block::Gated,
+                channels: width,
+                kernel: sizes.kernel,
+                encoder_layers: 1,
+                dilations: vec![dilation],
+                weight_normalisation: false,
+                ..Default::default()
+            },
+            ..bare.clone()
+        };
         let (random, global) = BIG_BIRD;
         match self {
             Layer::SelfAttention => attending(Span::Full),
@@ -178,7 +213,13 @@ impl Layer {
                     bidirectional: Bidirectional::None,
                     ..Default::default()
                 };
-                Some(ModelConfig { encoder: EncoderKind::Recurrent, recurrent, ..bare })
+                Some(ModelConfig { encoder: EncoderKind::Recurrent, recurrent, ..bare.clone() })
+            }
+            Layer::Convolutional => Some(convolving(1)),
+            Layer::Dilated => {
+                // Beyond the longest sequence, further apart is nothing else.
+                let dilation = (0..index).fold(1, |dilation: i64, _| (dilation * sizes.kernel).min(longest));
+                Some(convolving(dilation))
             }
             Layer::NeuralGpu => None,
         }
@@ -190,7 +231,7 @@ impl Layer {
     /// Of the Extended Neural GPU: Kaiser and Bengio 2016, §2. Each of n steps has three convolutions, from d to d channels,
     /// over the whole state of n positions; kernels are k positions long and one wide, as in tensor2tensor's `neural_gpu`.
     pub fn flops(self, sizes: &Sizes, width: i64, length: i64) -> LayerFlops {
-        let Some(config) = self.config(sizes, width, length) else {
+        let Some(config) = self.config(sizes, (width, length), 0) else {
             let [n, d, k] = [length, width, sizes.kernel].map(|x| x as f64);
             let total = n * 3.0 * 2.0 * k * d * d * n;
             return LayerFlops { term: total, total };
@@ -200,7 +241,11 @@ impl Layer {
             Cost::of(&config, 1).encoder_forward(&shape);
         debug_assert_eq!((feed_forward, logits), (0.0, 0.0));
         let term = attention + convolutional + recurrent;
-        LayerFlops { term, total: term + projections }
+        match self {
+            // The linear maps of a convolutional encoder stand around its layers and are not measured.
+            Layer::Convolutional | Layer::Dilated => LayerFlops { term, total: term },
+            _ => LayerFlops { term, total: term + projections },
+        }
     }
 
     /// The length from which on a layer computes in its final form: shorter sequences are computed as self-attention to all
@@ -208,7 +253,12 @@ impl Layer {
     pub fn form_from(self, sizes: &Sizes) -> i64 {
         let (random, global) = BIG_BIRD;
         match self {
-            Layer::SelfAttention | Layer::Recurrent | Layer::Linformer | Layer::NeuralGpu => 1,
+            Layer::SelfAttention
+            | Layer::Recurrent
+            | Layer::Convolutional
+            | Layer::Dilated
+            | Layer::Linformer
+            | Layer::NeuralGpu => 1,
             Layer::Restricted => local_window(sizes.radius) + 1,
             Layer::BigBird => (big_bird_slots(random, global) + 1) * sizes.block,
         }
@@ -246,6 +296,9 @@ mod tests {
         for (layer, term, rest) in [
             (Layer::SelfAttention, 4.0 * n * n * d, projections),
             (Layer::Recurrent, 16.0 * n * d * d, 0.0),
+            // A kernel of three to twice the channels.
+            (Layer::Convolutional, 12.0 * n * d * d, 0.0),
+            (Layer::Dilated, 12.0 * n * d * d, 0.0),
             // Blocks of 64 queries see 127 keys.
             (Layer::Restricted, 4.0 * n * 127.0 * d, projections),
             // Mixtures are made of all positions, and met by all positions.
@@ -284,7 +337,7 @@ mod tests {
     #[test]
     fn every_layer_is_a_model_without_contradictions() {
         for &layer in Layer::value_variants() {
-            if let Some(config) = layer.config(&SIZES, 64, 512) {
+            if let Some(config) = layer.config(&SIZES, (64, 512), 1) {
                 assert!(conflict(&config).is_none(), "{layer:?}");
             }
         }

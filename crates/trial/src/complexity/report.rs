@@ -280,7 +280,7 @@ pub mod examples {
             for &length in lengths {
                 let [of_n, of_d] = layer.stated().exponents;
                 let seconds = 1e-9 * (length as f64).powf(of_n) * (width as f64).powf(of_d);
-                let measured = layer.config(&sizes, width, length).map(|_| Measured {
+                let measured = layer.config(&sizes, (width, length), 0).map(|_| Measured {
                     forward_seconds: seconds,
                     training_seconds: 3.0 * seconds,
                     passes: 3,
@@ -303,7 +303,7 @@ pub mod examples {
             device_name: "AMD EPYC, AVX2".into(),
             threads: 2,
         };
-        let measured = layers.iter().copied().filter(|layer| layer.config(&sizes, 8, 8).is_some());
+        let measured = layers.iter().copied().filter(|layer| layer.config(&sizes, (8, 8), 0).is_some());
         let depths = measured
             .clone()
             .map(|layer| match layer {

@@ -89,10 +89,11 @@ impl Stating {
             }
             Ok(value)
         };
+        let convolving = [Layer::Convolutional, Layer::Dilated, Layer::NeuralGpu];
         let attending = [Layer::SelfAttention, Layer::Restricted, Layer::Linformer, Layer::BigBird];
         Ok(Sizes {
             // A kernel of one position and a neighbourhood of one connect no position to another.
-            kernel: size("--kernel", self.kernel, defaults.kernel, 2, &[Layer::NeuralGpu])?,
+            kernel: size("--kernel", self.kernel, defaults.kernel, 2, &convolving)?,
             radius: size("--radius", self.radius, defaults.radius, 2, &[Layer::Restricted])?,
             heads: size("--heads", self.heads, defaults.heads, 1, &attending)?,
             mixtures: size("--mixtures", self.mixtures, defaults.mixtures, 1, &[Layer::Linformer])?,

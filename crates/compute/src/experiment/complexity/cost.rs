@@ -105,6 +105,8 @@ mod tests {
         for (layer, least, most) in [
             (Layer::SelfAttention, 3.5, 4.0),
             (Layer::Recurrent, 1.8, 2.2),
+            (Layer::Convolutional, 1.8, 2.2),
+            (Layer::Dilated, 1.8, 2.2),
             (Layer::Restricted, 1.8, 2.2),
             (Layer::Linformer, 1.8, 2.2),
             (Layer::BigBird, 1.8, 2.2),

@@ -176,6 +176,14 @@ mod tests {
         }
         // A neighbourhood of two sees nothing behind its position: only the last output reaches all others.
         assert_eq!(layers(Layer::Restricted, &Sizes { radius: 2, ..SIZES }, 12), 11);
+        // A layer reaches (k - 1) / 2 further to each side; with gaps, the distances add up to (k^L - 1) / 2.
+        for (kernel, length, near, apart) in
+            [(3, 10, 9, 3), (3, 14, 13, 3), (3, 15, 14, 4), (5, 41, 20, 3), (4, 20, 19, 3)]
+        {
+            let sizes = Sizes { kernel, ..SIZES };
+            let found = [Layer::Convolutional, Layer::Dilated].map(|layer| layers(layer, &sizes, length));
+            assert_eq!(found, [near, apart], "k {kernel}, n {length}");
+        }
         // All blocks see each other through the global ones.
         assert_eq!(layers(Layer::BigBird, &SIZES, 60), 2);
         assert_eq!(layers(Layer::BigBird, &SIZES, 6), 1);
@@ -186,9 +194,15 @@ mod tests {
     #[test]
     fn the_reach_of_a_small_stack_is_that_of_its_whole_graph() {
         let length = 23;
-        for layer in
-            [Layer::SelfAttention, Layer::Recurrent, Layer::Restricted, Layer::Linformer, Layer::BigBird]
-        {
+        for layer in [
+            Layer::SelfAttention,
+            Layer::Recurrent,
+            Layer::Convolutional,
+            Layer::Dilated,
+            Layer::Restricted,
+            Layer::Linformer,
+            Layer::BigBird,
+        ] {
             let mut stack = Stack::new(layer, &SIZES, length).unwrap();
             for depth in 1..=4 {
                 let found = stack.reach(depth);

@@ -1,6 +1,8 @@
 //! One layer of an encoder by itself, as training computes it.
 
 use crate::complexity::{Layer, Sizes};
+use crate::model::EncoderKind;
+use crate::model::convolutional::ConvolutionalEncoder;
 use crate::model::mode::Mode;
 use crate::model::parts::{self, EncoderPart, SourceRows};
 use crate::model::weights::{Scope, Weights};
@@ -12,22 +14,34 @@ pub const SEED: u64 = 1;
 /// A layer with fresh weights.
 #[derive(Debug)]
 pub struct SingleLayer {
-    part: Box<dyn EncoderPart>,
+    part: Part,
     pub weights: Weights,
 }
 
+#[derive(Debug)]
+enum Part {
+    Encoder(Box<dyn EncoderPart>),
+    /// Of which the layer is used, and not the maps around it.
+    Convolutional(ConvolutionalEncoder),
+}
+
 impl SingleLayer {
-    /// Layer `index` of a stack, which differs from the others in its weights. None of a kind that is only counted.
+    /// Layer `index` of a stack, from 0, which differs from the others in its weights; of the width and for sequences of the
+    /// length of `size`. None of a kind that is only counted.
     pub fn build(
         layer: Layer,
         sizes: &Sizes,
-        (width, longest): (i64, i64),
+        size: (i64, i64),
         index: usize,
         (kind, device): (Kind, Device),
     ) -> Option<Self> {
-        let config = layer.config(sizes, width, longest)?;
+        let config = layer.config(sizes, size, index)?;
         let scope = Scope::seeded(SEED, kind, device);
-        let part = parts::encoder(&scope.child("encoder").child(index), &config);
+        let place = scope.child("encoder").child(index);
+        let part = match config.encoder {
+            EncoderKind::Convolutional => Part::Convolutional(ConvolutionalEncoder::build(&place, &config)),
+            _ => Part::Encoder(parts::encoder(&place, &config)),
+        };
         Some(SingleLayer { part, weights: scope.into_weights() })
     }
 
@@ -36,8 +50,14 @@ impl SingleLayer {
     /// # Shapes
     /// [B, T, D] → [B, T, D].
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let lengths = vec![x.size()[1]; x.size()[0] as usize];
-        self.part.encode(x.shallow_clone(), SourceRows::Single(&lengths), &Mode::training(SEED)).output
+        let mode = Mode::training(SEED);
+        match &self.part {
+            Part::Encoder(encoder) => {
+                let lengths = vec![x.size()[1]; x.size()[0] as usize];
+                encoder.encode(x.shallow_clone(), SourceRows::Single(&lengths), &mode).output
+            }
+            Part::Convolutional(encoder) => encoder.through_layers(x.shallow_clone(), None, &mode),
+        }
     }
 }
 
