@@ -4,6 +4,7 @@ pub mod bench;
 pub mod distributed;
 pub mod doctor;
 mod evaluate;
+mod memory;
 mod monitor;
 pub mod probe;
 mod provenance;

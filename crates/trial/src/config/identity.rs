@@ -167,14 +167,19 @@ pub struct Change {
     pub now: Option<Value>,
 }
 
+impl Change {
+    /// The values before and now, in words.
+    pub fn values(&self) -> [String; 2] {
+        [&self.before, &self.now]
+            .map(|value| value.as_ref().map_or("not set".to_string(), ToString::to_string))
+    }
+}
+
 impl fmt::Display for Change {
     /// `model.dropout changed from 0.1 to 0.2`
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let shown = |value: &Option<Value>| match value {
-            Some(value) => value.to_string(),
-            None => "not set".to_string(),
-        };
-        write!(f, "{} changed from {} to {}", self.key, shown(&self.before), shown(&self.now))
+        let [before, now] = self.values();
+        write!(f, "{} changed from {before} to {now}", self.key)
     }
 }
 

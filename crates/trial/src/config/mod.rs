@@ -31,6 +31,6 @@ mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{
-    RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
+    Change, RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
 };
 pub use load::{load_data, load_experiment};

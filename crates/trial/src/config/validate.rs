@@ -74,8 +74,8 @@ pub fn is_directory_name(label: &str) -> bool {
 }
 
 /// What [`is_directory_name`] accepts, for messages.
-pub const DIRECTORY_NAME_HELP: &str =
-    "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
+pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
+     and . _ = + , -, and do not start with . or -";
 
 pub(super) struct Checks<'a> {
     tree: &'a Tree,

@@ -5,7 +5,9 @@
 
 use super::TrainingConfig;
 use super::workload::Workload;
+use crate::error::{Error, Result};
 use crate::model::cost::{BatchShape, Cost};
+use crate::telemetry::format::bytes;
 use serde::Serialize;
 
 /// Rows that go through the softmax at once on a CPU: their scores stay in the processor's cache.
@@ -43,6 +45,27 @@ pub struct MemoryEstimate {
     pub evaluation: f64,
 }
 
+/// What a training holds of each trained number however small its batches are: its weight, its gradient and Adam's two
+/// moments, all in one kind of number.
+const NUMBERS: f64 = 4.0;
+
+/// Refuses a model whose weights, gradients and moments alone are more than the `reachable` bytes of memory, before it is
+/// built: the kernel promises memory that it does not have, and later ends the process without a word.
+///
+/// # Errors
+/// [`Error::TooLarge`] with both sizes; none if it is not known how much memory is reachable.
+pub fn check_fits(cost: &Cost, training: &TrainingConfig, reachable: Option<u64>) -> Result<()> {
+    let needed = NUMBERS * (training.precision.weight_bytes() * cost.parameters()) as f64;
+    match reachable {
+        Some(reachable) if needed > reachable as f64 => Err(Error::TooLarge(format!(
+            "the model needs {} for weights, gradients and moments alone, {} are available; make it smaller",
+            bytes(needed),
+            bytes(reachable as f64)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl MemoryEstimate {
     pub fn of_training(cost: &Cost, training: &TrainingConfig, workload: &Workload) -> Self {
         let (parameters, rows) = (cost.parameters(), cost.softmax_rows());
@@ -70,14 +93,13 @@ impl MemoryEstimate {
         }
     }
 
+    /// What a training holds however small its batches are: weights, gradients and moments.
+    pub fn fixed(&self) -> f64 {
+        self.weights + self.gradients + self.moments
+    }
+
     pub fn total(&self) -> f64 {
-        self.process
-            + self.weights
-            + self.gradients
-            + self.moments
-            + self.activations
-            + self.transient
-            + self.unseen_by_probes()
+        self.process + self.fixed() + self.activations + self.transient + self.unseen_by_probes()
     }
 
     /// The part that training a few micro-batches does not take.
@@ -117,12 +139,29 @@ mod tests {
     fn weights_gradients_and_moments_are_four_numbers_a_parameter() {
         let plain = estimate(|_, _| ());
         let parameters = Cost::of(&ModelConfig::default(), 5_000).parameters();
-        assert_eq!(plain.weights + plain.gradients + plain.moments, 16.0 * parameters as f64);
+        assert_eq!(plain.fixed(), 16.0 * parameters as f64);
+        assert_eq!(plain.fixed(), NUMBERS * plain.weights);
         let double = estimate(|_, training| training.precision = Precision::Float64);
         assert_eq!(double.total() - double.process, 2.0 * (plain.total() - plain.process));
         let narrow = estimate(|_, training| training.precision = Precision::Bfloat16);
         assert_eq!((narrow.weights, narrow.moments), (plain.weights, plain.moments));
         assert!((0.5..0.6).contains(&(narrow.activations / plain.activations)));
+    }
+
+    #[test]
+    fn a_model_is_refused_only_if_its_numbers_alone_are_too_large() {
+        let config = ModelConfig { d_model: 1 << 16, d_ff: 1 << 18, ..ModelConfig::default() };
+        let cost = Cost::of(&config, 5_000);
+        let needed = 16 * cost.parameters();
+        let check = |reachable| check_fits(&cost, &TrainingConfig::default(), reachable);
+        let refused = check(Some(20 << 30)).unwrap_err();
+        let text = format!(
+            "the model needs {} for weights, gradients and moments alone, 20.0 GiB are available; make it smaller",
+            bytes(needed as f64)
+        );
+        assert_eq!((refused.exit_code(), refused.to_string()), (4, text));
+        assert!(check(Some(needed - (1 << 20))).is_err());
+        assert!(check(Some(needed)).is_ok() && check(None).is_ok());
     }
 
     #[test]
