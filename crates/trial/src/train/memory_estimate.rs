@@ -125,7 +125,7 @@ fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelConfig;
+    use crate::model::{EncoderKind, ModelConfig};
     use crate::train::Precision;
 
     fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
@@ -179,5 +179,21 @@ mod tests {
             assert!(estimate(change).activations > plain, "change {index}");
         }
         assert!(estimate(|model, _| model.dropout = 0.0).activations < plain);
+    }
+
+    /// A probe measures the library's own code, and not what a whole run compiles.
+    #[test]
+    fn only_convolutions_compile_kernels() {
+        let [plain, convolutional] = [EncoderKind::SelfAttention, EncoderKind::Convolutional]
+            .map(|encoder| estimate(|model, _| model.encoder = encoder));
+        assert_eq!(plain.kernels, 0.0);
+        assert!(convolutional.kernels > 0.0 && convolutional.process > plain.process);
+        let parts = convolutional.process
+            + convolutional.fixed()
+            + convolutional.activations
+            + convolutional.transient
+            + convolutional.unseen_by_probes();
+        assert_eq!(convolutional.total(), parts);
+        assert_eq!(convolutional.unseen_by_probes() - convolutional.evaluation, convolutional.kernels);
     }
 }
