@@ -168,7 +168,10 @@ fn budgets_end_one_call_and_the_next_goes_on() {
     assert_eq!(events(&workshop, "finished").len(), 2);
     workshop.run(&["sweep", "small.toml", "--max-hours", "1e-9"]).expect(75).says("stopped by max_hours");
     workshop.run(&["sweep", "small.toml"]).expect(0);
-    workshop.run(&["sweep", "small.toml", "--max-trials", "0"]).expect(2).says("--max-trials 0 is out of range");
+    workshop
+        .run(&["sweep", "small.toml", "--max-trials", "0"])
+        .expect(2)
+        .says("--max-trials 0 is out of range");
     workshop.run(&["sweep", "small.toml", "--max-hours=-1"]).expect(2).says("--max-hours -1 is out of range");
 }
 
