@@ -44,6 +44,11 @@ impl<'a> Cost<'a> {
         self.config.softmax_width()
     }
 
+    /// Whether either part is convolutional.
+    pub fn has_convolution(&self) -> bool {
+        self.config.has_convolution()
+    }
+
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
     /// as well.
     pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
