@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod language;
 pub mod output;
 pub mod pairs;
+pub mod parsing;
 pub mod translation;
 
 pub use output::{Output, Score};
@@ -18,6 +19,7 @@ use crate::train::TaskKind;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
 use language::LanguageModelling;
+use parsing::Parsing;
 use translation::Translation;
 
 /// How batches are made from a store, and what a run measures.
@@ -85,6 +87,7 @@ pub trait Written {
 pub fn of(experiment: &Experiment) -> Box<dyn Task + '_> {
     match experiment.task() {
         TaskKind::Translation => Box::new(Translation { experiment }),
+        TaskKind::Parsing => Box::new(Parsing::of(experiment)),
         TaskKind::LanguageModelling => Box::new(LanguageModelling { experiment }),
     }
 }

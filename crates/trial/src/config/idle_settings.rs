@@ -58,7 +58,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if !experiment.reads_prefixes() {
         let because = match experiment.task() {
-            TaskKind::Translation => ("model.encoder", setting_text(&model.encoder)),
+            TaskKind::Translation | TaskKind::Parsing => ("model.encoder", setting_text(&model.encoder)),
             TaskKind::LanguageModelling => ("data.recipe", setting_text(&data.recipe.name)),
         };
         found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));

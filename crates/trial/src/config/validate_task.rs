@@ -12,6 +12,10 @@ impl Checks<'_> {
         let name = &data.recipe.name;
         match (experiment.task(), model.has_encoder()) {
             (TaskKind::Translation, true) => Ok(()),
+            (TaskKind::Parsing, true) => self.parser(experiment),
+            (TaskKind::Parsing, false) => {
+                self.parser(experiment).and_then(|()| self.prefixes(data, training))
+            }
             (TaskKind::LanguageModelling, false) => self.language_model(data, training),
             (TaskKind::LanguageModelling, true) => {
                 let message = format!(
@@ -22,6 +26,18 @@ impl Checks<'_> {
             }
             (TaskKind::Translation, false) => self.prefixes(data, training),
         }
+    }
+
+    /// What has a meaning for translations alone.
+    fn parser(&self, experiment: &Experiment) -> Checked {
+        if experiment.decoding.length_buckets.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "decoding.length_buckets states classes of BLEU, but data.recipe: {} is of trees, and a parser has F1",
+            experiment.data.recipe.name
+        );
+        Err(self.mistake("decoding.length_buckets", message, "leave it out"))
     }
 
     /// What a model without an encoder needs to read the source of a pair before the target.
