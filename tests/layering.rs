@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[(&str, u32)])] = &[
             ("decode", 3),
             ("config", 4),
             ("results", 4),
+            ("complexity", 5),
             ("device", 5),
             ("experiment", 6),
         ],

@@ -14,4 +14,4 @@ use ablate_corpus::{data, fetch};
 use ablate_figures::figures;
 use ablate_score::{moses, score};
 use ablate_sweep::{report, sweep};
-use ablate_trial::{config, device, experiment, export, results, telemetry, train};
+use ablate_trial::{complexity, config, device, experiment, export, results, telemetry, train};

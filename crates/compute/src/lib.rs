@@ -16,4 +16,4 @@ pub mod task;
 pub mod train;
 
 use ablate_base::{cards, constituency_tree, error, files, seed, signal, stopwatch, tree_repair, world};
-use ablate_trial::{config, results, telemetry};
+use ablate_trial::{complexity, config, results, telemetry};

@@ -1,6 +1,7 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 pub mod bench;
+pub mod complexity;
 pub mod distributed;
 pub mod doctor;
 mod evaluate;

@@ -301,7 +301,7 @@ impl Checks<'_> {
             let before = if experiment.reads_prefixes() { sentence } else { 0 };
             let needed = sentence.saturating_add(extra).saturating_add(before);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
-                let twice = if before > 0 { ", once for the source and once for the target," } else { "" };
+                let twice = if before > 0 { " once for the source and once for the target," } else { "" };
                 let message = format!(
                     "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
                 );

@@ -44,10 +44,20 @@ impl<'a> Cost<'a> {
         self.config.softmax_width()
     }
 
+    /// Whether either part is convolutional.
+    pub fn has_convolution(&self) -> bool {
+        self.config.has_convolution()
+    }
+
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
     /// as well.
     pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
         forward(self.config, self.softmax_rows(), shape)
+    }
+
+    /// The same of the encoder alone.
+    pub fn encoder_forward(&self, shape: &BatchShape) -> ForwardFlops {
+        encoder_forward(self.config, shape)
     }
 
     /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
@@ -180,13 +190,8 @@ fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
     let shape = &read(config, shape);
-    let [of_encoder, of_decoder] = self_attention_forward(config, shape);
-    let encoder = match config.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
-        EncoderKind::SelfAttention => of_encoder,
-        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
-        EncoderKind::None => ForwardFlops::default(),
-    };
+    let [_, of_decoder] = self_attention_forward(config, shape);
+    let encoder = encoder_forward(config, shape);
     let decoder = match config.decoder {
         DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
         DecoderKind::SelfAttention => of_decoder,
@@ -204,6 +209,17 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         convolutional: encoder.convolutional + decoder.convolutional,
         recurrent: encoder.recurrent + decoder.recurrent,
         logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
+    }
+}
+
+/// One pass forward of the encoder.
+fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
+    let [of_encoder, _] = self_attention_forward(config, shape);
+    match config.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+        EncoderKind::None => ForwardFlops::default(),
     }
 }
 

@@ -105,6 +105,8 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
     /// Convolutional encoders and decoders; read where one is chosen. If absent, ConvS2S with eight layers on each side.
+    /// Its gated layers have no norms and need small inputs: state `embedding_scale = false`, `embedding_deviation = 0.1` and
+    /// `position = "learned"` beside them.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub convolutional: ConvolutionalConfig,
     /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.

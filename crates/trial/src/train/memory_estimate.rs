@@ -16,6 +16,11 @@ pub const CHUNK_ROWS: i64 = 512;
 /// The process with libtorch loaded and nothing computed.
 const PROCESS_BYTES: f64 = 150.0 * 1024.0 * 1024.0;
 
+/// oneDNN, which libtorch uses for convolutions; and the code that it compiles for each shape, of which it keeps the last
+/// 1,024 pieces. Fitted to measured peaks (docs/performance.md).
+const CONVOLUTION_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
+const KERNELS_BYTES: f64 = 100.0 * 1024.0 * 1024.0;
+
 /// What comes and goes takes so much more than its sum: batches of many shapes leave gaps in the heap.
 /// Fitted to measured peaks (docs/performance.md).
 const GAPS: f64 = 1.5;
@@ -33,6 +38,8 @@ pub struct MemoryEstimate {
     pub activations: f64,
     /// What comes and goes beside them: a layer's or the loss's intermediate values.
     pub transient: f64,
+    /// What is compiled for the shapes of batches; the few micro-batches of a probe see few of them.
+    pub kernels: f64,
     /// Scores of a whole batch against the vocabulary, for perplexity. Blocks of this size find no room in
     /// the gaps that training left, so they come on top.
     pub evaluation: f64,
@@ -73,13 +80,15 @@ impl MemoryEstimate {
         // Adam holds three copies of one matrix when no activation is left.
         let most = most.max(3.0 * matrix);
         let scored = training.micro_batch_tokens as f64;
+        let if_convolved = |bytes| if cost.has_convolution() { bytes } else { 0.0 };
         MemoryEstimate {
-            process: PROCESS_BYTES,
+            process: PROCESS_BYTES + if_convolved(CONVOLUTION_BYTES),
             weights,
             gradients: weights,
             moments: 2.0 * weights,
             activations: GAPS * (computed * activations + casts),
             transient: GAPS * bytes * (most - activations).max(0.0),
+            kernels: if_convolved(KERNELS_BYTES),
             evaluation: bytes * 2.0 * scored * rows as f64,
         }
     }
@@ -90,7 +99,12 @@ impl MemoryEstimate {
     }
 
     pub fn total(&self) -> f64 {
-        self.process + self.fixed() + self.activations + self.transient + self.evaluation
+        self.process + self.fixed() + self.activations + self.transient + self.unseen_by_probes()
+    }
+
+    /// The part that training a few micro-batches does not take.
+    pub fn unseen_by_probes(&self) -> f64 {
+        self.kernels + self.evaluation
     }
 }
 
@@ -111,7 +125,7 @@ fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelConfig;
+    use crate::model::{EncoderKind, ModelConfig};
     use crate::train::Precision;
 
     fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
@@ -165,5 +179,21 @@ mod tests {
             assert!(estimate(change).activations > plain, "change {index}");
         }
         assert!(estimate(|model, _| model.dropout = 0.0).activations < plain);
+    }
+
+    /// A probe measures the library's own code, and not what a whole run compiles.
+    #[test]
+    fn only_convolutions_compile_kernels() {
+        let [plain, convolutional] = [EncoderKind::SelfAttention, EncoderKind::Convolutional]
+            .map(|encoder| estimate(|model, _| model.encoder = encoder));
+        assert_eq!(plain.kernels, 0.0);
+        assert!(convolutional.kernels > 0.0 && convolutional.process > plain.process);
+        let parts = convolutional.process
+            + convolutional.fixed()
+            + convolutional.activations
+            + convolutional.transient
+            + convolutional.unseen_by_probes();
+        assert_eq!(convolutional.total(), parts);
+        assert_eq!(convolutional.unseen_by_probes() - convolutional.evaluation, convolutional.kernels);
     }
 }

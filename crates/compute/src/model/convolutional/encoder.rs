@@ -41,6 +41,27 @@ impl ConvolutionalEncoder {
             gradient_share: (settings.scale_encoder_gradients && asking > 1).then(|| 1.0 / asking as f64),
         }
     }
+
+    /// The layers alone, without the maps around them. `real`, where anything is padding, is 1 at real tokens and 0 at
+    /// others.
+    ///
+    /// # Shapes
+    /// [B, S, first width], `real` [B, S, 1] → [B, S, last width].
+    pub fn through_layers(&self, x: Tensor, real: Option<&Tensor>, mode: &Mode) -> Tensor {
+        self.layers.iter().fold(x, |hidden, layer| {
+            let layer = layer.ready(&hidden);
+            let (before, behind) = (layer.context() / 2, layer.context() - layer.context() / 2);
+            let with_context = |inner: Tensor| {
+                let inner = match real {
+                    Some(real) => inner * real,
+                    None => inner,
+                };
+                inner.constant_pad_nd([0, 0, before, behind])
+            };
+            let made = layer.transform(&hidden, with_context, mode);
+            layer.join(&hidden, made)
+        })
+    }
 }
 
 impl EncoderPart for ConvolutionalEncoder {
@@ -57,20 +78,7 @@ impl EncoderPart for ConvolutionalEncoder {
         let mask = mask::padding(lengths, width, kind, device);
         let is_padded = lengths.iter().any(|&length| length < width);
         let real = is_padded.then(|| mask.view([batch, width, 1]).eq(0.0).to_kind(kind));
-        let mut hidden = self.input.ready(&x).forward(&x);
-        for layer in &self.layers {
-            let layer = layer.ready(&x);
-            let (before, behind) = (layer.context() / 2, layer.context() - layer.context() / 2);
-            let with_context = |inner: Tensor| {
-                let inner = match &real {
-                    Some(real) => inner * real,
-                    None => inner,
-                };
-                inner.constant_pad_nd([0, 0, before, behind])
-            };
-            let made = layer.transform(&hidden, with_context, mode);
-            hidden = layer.join(&hidden, made);
-        }
+        let hidden = self.through_layers(self.input.ready(&x).forward(&x), real.as_ref(), mode);
         let output = self.output.ready(&x).forward(&hidden);
         let output = match self.gradient_share {
             Some(share) => with_gradient_times(share, output),

@@ -287,6 +287,7 @@ mod tests {
             moments: 0.0,
             activations: 0.0,
             transient: 0.0,
+            kernels: 0.0,
             evaluation: 0.0,
         };
         Price {

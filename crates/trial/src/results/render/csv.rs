@@ -165,11 +165,16 @@ fn setting(value: Option<&Value>) -> String {
     if value.is_some_and(Value::is_string) { words(&text) } else { text }
 }
 
-fn number(value: Option<f64>) -> String {
+/// A number at full precision; nothing where there is none.
+pub fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-fn text(records: &[Vec<String>]) -> Result<String> {
+/// Records as CSV, the headings first.
+///
+/// # Errors
+/// None that a table can cause.
+pub fn text(records: &[Vec<String>]) -> Result<String> {
     let failed = |error: String| Error::failed(format!("cannot write a table as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for record in records {
