@@ -19,6 +19,7 @@ use std::ops::Add;
 
 /// Tags whose words do not count (`DELETE_LABEL`).
 const DELETED_TAGS: [&str; 6] = [TRACE, ",", ":", "``", "''", "."];
+
 /// Whether EVALB leaves words with this tag out of account: traces and punctuation.
 pub fn is_deleted_tag(tag: &str) -> bool {
     DELETED_TAGS.contains(&tag)
