@@ -10,8 +10,8 @@ use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
-    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, PERPLEXITY, TEST, TEST_BLEU, TEST_PERPLEXITY,
-    WORD_PERPLEXITY, tag,
+    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY, PERPLEXITY,
+    TEST, TEST_BLEU, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -74,6 +74,14 @@ fn no_label(file: &Path) -> Error {
 pub fn summary(record: &Record, run_dir: &Path) -> String {
     let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
     if !record.has_translations() {
+        let masked = |set: &str| {
+            let [loss, perplexity, accuracy] =
+                [LOSS, MASKED_PERPLEXITY, MASKED_ACCURACY].map(|name| value(&tag(set, name)));
+            format!("{set:<5} loss {loss}, perplexity {perplexity}, accuracy {accuracy} of hidden tokens")
+        };
+        if record.metrics.contains_key(TEST_MASKED_PERPLEXITY) {
+            return format!("{}\n{}\n{}\n", masked(DEV), masked(TEST), run_dir.display());
+        }
         let of = |set: &str| {
             let [token, word, bits] =
                 [PERPLEXITY, WORD_PERPLEXITY, BITS_PER_CHARACTER].map(|name| value(&tag(set, name)));

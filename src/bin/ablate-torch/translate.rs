@@ -22,11 +22,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
-    if experiment.task() != TaskKind::Translation {
-        return Err(Error::user(format!(
-            "{} is a language model, which translates nothing; `ablate generate` lets it write",
-            arguments.run.display()
-        )));
+    let other = match experiment.task() {
+        TaskKind::Translation => None,
+        TaskKind::LanguageModelling => {
+            Some("a language model, which translates nothing; `ablate generate` lets it write")
+        }
+        TaskKind::MaskedLanguageModelling => Some(
+            "a masked language model, which writes nothing: model.decoder = \"none\"; a model with a decoder that is \
+             trained on sentence pairs translates",
+        ),
+    };
+    if let Some(other) = other {
+        return Err(Error::user(format!("{} is {other}", arguments.run.display())));
     }
     let n_best = arguments.n_best.unwrap_or(1);
     if n_best == 0 || n_best > experiment.decoding.beam {

@@ -7,7 +7,7 @@ use super::{TrainedModel, attempts, finished_run, scored_weights_hold};
 use crate::config::identity;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::results::metric::{PERPLEXITY, tag};
+use crate::results::metric::{of_likelihood, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
@@ -52,8 +52,8 @@ const PERPLEXITY_TOLERANCE: f64 = 1e-5;
 /// If there is nothing to check: no run, no record, or data that is not prepared.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
-    let task = task::of(&experiment);
     let data = prepare::open(&experiment.data, data_root)?;
+    let task = task::of(&experiment, data.tokenizers.target().len());
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add("data", Outcome::of(data.verify().err().map(|error| error.to_string())));
     checks.same("fingerprint", &record.data.fingerprint, data.fingerprint());
@@ -91,7 +91,8 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
             let found = task.likelihood(&*model, &store)?;
-            checks.metric(&tag(name, PERPLEXITY), found.perplexity(), PERPLEXITY_TOLERANCE);
+            let [perplexity, _] = of_likelihood(experiment.task());
+            checks.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
             let Some(written) = task.written() else { continue };
             let output = written.output(&*model, &data, &store, split, &StopFlag::never())?;
             let stored = stored_hypotheses(run_dir, split)?;

@@ -82,6 +82,7 @@ impl Implementations {
             activation_dropout: _,
             // Of parts that no other implementation takes.
             recurrent: _,
+            masked: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_parts(*encoder, *decoder)
@@ -136,6 +137,7 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     encoder.and(match decoder {
         DecoderKind::SelfAttention => Implementations::ALL,
         DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+        DecoderKind::None => without_programs("model.decoder = \"none\"", "it has a decoder, which writes"),
     })
 }
 

@@ -1,7 +1,7 @@
 //! What a report is made of: a sweep, its trials and its table.
 
 use crate::config::Experiment;
-use crate::results::metric::{Better, DEV_BLEU, TEST_BLEU, TEST_PERPLEXITY};
+use crate::results::metric::{Better, DEV_BLEU, TEST_BLEU, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,7 @@ impl<'a> Report<'a> {
         match () {
             _ if has(TEST_BLEU) => TEST_BLEU,
             _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
+            _ if !has(DEV_BLEU) && has(TEST_MASKED_PERPLEXITY) => TEST_MASKED_PERPLEXITY,
             _ => DEV_BLEU,
         }
     }

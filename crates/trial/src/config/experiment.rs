@@ -33,9 +33,10 @@ pub struct Experiment {
 impl Experiment {
     /// What the model learns to do.
     pub fn task(&self) -> TaskKind {
-        match self.data.recipe.is_running_text() {
-            true => TaskKind::LanguageModelling,
-            false => TaskKind::Translation,
+        match (self.data.recipe.is_running_text(), self.model.has_decoder()) {
+            (true, true) => TaskKind::LanguageModelling,
+            (true, false) => TaskKind::MaskedLanguageModelling,
+            (false, _) => TaskKind::Translation,
         }
     }
 

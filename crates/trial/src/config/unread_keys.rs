@@ -66,6 +66,9 @@ const RECURRENT_DECODER: [&str; 5] = [
     "model.recurrent.bridge",
 ];
 
+/// The keys that only a model without a decoder reads.
+const MASKED: [&str; 3] = ["model.masked.embedding_norm", "model.masked.head", "model.masked.segments"];
+
 /// The keys that a model of this configuration does not read.
 pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     let ModelConfig {
@@ -101,7 +104,15 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         found.extend(keys.iter().map(|&key| Unread { key, because: because.to_vec() }));
     };
     if !model.has_self_attention() {
-        add(&SELF_ATTENTION, &parts);
+        // The head of a masked language model has an activation and norms of its own.
+        let has_norm = model.normalises_embeddings() || model.has_transform();
+        let reads = |key: &str| match key {
+            "model.activation" => model.has_transform(),
+            "model.norm_kind" | "model.layer_norm_epsilon" => has_norm,
+            _ => false,
+        };
+        let unread: Vec<&str> = SELF_ATTENTION.into_iter().filter(|key| !reads(key)).collect();
+        add(&unread, &parts);
     } else if *encoder != EncoderKind::SelfAttention {
         // A decoder takes a local span of the encoder's as its own where it has none.
         let is_the_decoders = match span {
@@ -116,6 +127,9 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         add(&SELF_ATTENTION_DECODER, &writes);
     } else if !model.has_encoder() {
         add(&["model.attention.cross_score"], &reads);
+    }
+    if model.has_decoder() {
+        add(&MASKED, &writes);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
     if !(encodes || decodes) {
@@ -176,8 +190,8 @@ pub fn without_unread(model: &ModelConfig) -> ModelConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CausalSpan;
     use crate::model::recurrent::Attend;
+    use crate::model::{CausalSpan, Head, MaskedConfig};
 
     fn keys(model: &ModelConfig) -> Vec<&'static str> {
         unread(model).into_iter().map(|unread| unread.key).collect()
@@ -186,14 +200,18 @@ mod tests {
     #[test]
     fn parts_read_their_own_keys() {
         let plain = ModelConfig::default();
-        assert!(keys(&plain).iter().all(|key| key.starts_with("model.recurrent.")));
-        assert_eq!(keys(&plain).len(), 15);
+        let of_others = |key: &&str| key.starts_with("model.recurrent.") || key.starts_with("model.masked.");
+        assert!(keys(&plain).iter().all(of_others));
+        assert_eq!(keys(&plain).len(), 18);
         let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..plain.clone() };
         assert_eq!(
             keys(&hybrid),
             [
                 "model.attention.cross_score",
                 "model.attention.decoder_span",
+                "model.masked.embedding_norm",
+                "model.masked.head",
+                "model.masked.segments",
                 "model.recurrent.encoder_layers",
                 "model.recurrent.bidirectional",
                 "model.recurrent.forget_bias"
@@ -206,6 +224,23 @@ mod tests {
             assert!(keys(&both).contains(&key), "{key}");
         }
         assert!(!keys(&both).contains(&"model.tying"));
+    }
+
+    /// Without a decoder, a recurrent encoder is followed by a transform that has an activation and a norm.
+    #[test]
+    fn a_masked_model_reads_what_its_head_consists_of() {
+        let of = |encoder, head, embedding_norm| {
+            let masked = MaskedConfig { head, embedding_norm, ..Default::default() };
+            let decoder = DecoderKind::None;
+            let found = keys(&ModelConfig { encoder, decoder, masked, ..Default::default() });
+            assert!(found.contains(&"model.attention.decoder_span") && !found.contains(&"model.masked.head"));
+            ["model.activation", "model.norm_kind", "model.heads"].map(|key| !found.contains(&key))
+        };
+        let recurrent = EncoderKind::Recurrent;
+        assert_eq!(of(EncoderKind::SelfAttention, Head::None, false), [true, true, true]);
+        assert_eq!(of(recurrent, Head::Transform, false), [true, true, false]);
+        assert_eq!(of(recurrent, Head::None, true), [false, true, false]);
+        assert_eq!(of(recurrent, Head::None, false), [false, false, false]);
     }
 
     /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.
