@@ -27,6 +27,9 @@ pub fn check() {
                 _ => &[],
             };
             let is_read = |model: &ModelConfig| {
+                if choice.is_of_masked_models() {
+                    return !model.has_decoder();
+                }
                 !choice.is_of_recurrent_parts()
                     || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
             };
@@ -35,6 +38,9 @@ pub fn check() {
     }
     cases.need("a recurrent decoder alone", &[], |model| {
         model.encoder == EncoderKind::None && model.decoder == DecoderKind::Recurrent
+    });
+    cases.need("a recurrent encoder alone", &[], |model| {
+        model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::None
     });
     for (position, attention) in positions_inside_of_attention() {
         cases.need(&format!("{position} and {attention}"), &[], |model| {
