@@ -16,6 +16,7 @@ import os
 import sys
 
 import torch
+import torch_convolutional
 import torch_masked
 import torch_recurrent
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -65,6 +66,13 @@ RECURRENT_CASES = [(name, torch_recurrent.CASES[name], 31, 3, 7, 5, 11) for name
 BRITZ = torch_recurrent.both(hidden=512, softmax_bias=True, tying="none") | {"d_model": 512}
 RECURRENT_CASES.append(("recurrent, 512 wide", BRITZ, 37000, 8, 30, 32, 229))
 
+# The same of torch_convolutional.MODEL.
+CONVOLUTIONAL_CASES = [
+    (name, changes, 31, 3, 7, 5, 11) for name, changes in torch_convolutional.CASES.items()
+]
+CONVS2S = torch_convolutional.both(channels=512, encoder_layers=4, decoder_layers=4) | {"d_model": 256, "learned_positions": 64}
+CONVOLUTIONAL_CASES.append(("convolutional, 512 wide", CONVS2S, 37000, 8, 30, 32, 229))
+
 
 MASKED_CASES = [
     (name, torch_masked.CASES[name], 31, 3, 7, 0, 5)
@@ -105,6 +113,7 @@ def main():
     of_kinds = [
         (CASES, Transformer, MODEL),
         (RECURRENT_CASES, torch_recurrent.Model, torch_recurrent.MODEL),
+        (CONVOLUTIONAL_CASES, torch_convolutional.Model, torch_convolutional.MODEL),
         (MASKED_CASES, torch_masked.Masked, torch_masked.MODEL),
     ]
     of_all = [(build, settings, case) for known, build, settings in of_kinds for case in known]

@@ -5,9 +5,9 @@
     python3 scripts/make_parity_fixtures.py [CASE…]
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
-parts `torch_recurrent.py`, without a decoder `torch_masked.py`, or Hugging Face's by `torch_gpt.py` and
-`torch_masked.py` where a case says so; gradients come from torch's autograd,
-updates from `torch.optim.Adam` under `LambdaLR`.
+parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, without a decoder `torch_masked.py`, or
+Hugging Face's by `torch_gpt.py` and `torch_masked.py` where a case says so; gradients come from torch's autograd, updates
+from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import torch_convolutional
 import torch_masked
 import torch_recurrent
 from torch_gpt import Gpt
@@ -158,6 +159,8 @@ def main():
     peer = lambda changes: Gpt if changes.get("peer") == "gpt" else Transformer  # noqa: E731
     cases = [(name, changes, (peer(changes), MODEL)) for name, changes in CASES.items()]
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
+    convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
+    cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
     masked = lambda changes: torch_masked.Bert if changes.get("peer") == "bert" else torch_masked.Masked  # noqa: E731
     of_masked = torch_masked.CASES.items()
     cases += [(name, changes, (masked(changes), torch_masked.MODEL)) for name, changes in of_masked]

@@ -251,7 +251,11 @@ fn a_record_holds_until_something_it_speaks_of_changes() {
     assert!(changed.out().contains("DIFFERS  weights"), "{}", changed.out());
     workshop.run(&["translate", run]).expect(1).says("is not as recorded (its content changed)");
     let changed = workshop.run(&["verify", run, "--decode"]).expect(1);
-    assert!(changed.out().contains("unknown  decoded again: not done"), "{}", changed.out());
+    assert!(
+        changed.out().contains("unknown  decoded again: not computed: weights are not as recorded"),
+        "{}",
+        changed.out()
+    );
 }
 
 #[test]
@@ -276,7 +280,24 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
     let outcome = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(2);
     assert_eq!(outcome.out(), "");
     workshop.run(&["score", "--hyp", "hyp", "--ref", "hyp"]).expect(0);
-    workshop.run(&["score", "results/none"]).expect(2).says("not a run directory");
+    for command in ["score", "translate", "verify"] {
+        workshop.run(&[command, "results/none"]).expect(2).says("there is no directory results/none");
+        std::fs::create_dir_all(workshop.path("results/row/seed-2")).unwrap();
+        workshop
+            .run(&[command, "results/row"])
+            .expect(2)
+            .says("results/row is not a run directory: it has no");
+        workshop.write("results/row/seed-2/config.toml", "");
+        workshop
+            .run(&[command, "results/row"])
+            .expect(2)
+            .says("results/row is not a run directory but has some: name one, such as results/row/seed-2");
+        std::fs::remove_dir_all(workshop.path("results/row")).unwrap();
+    }
+    workshop
+        .run(&["translate", "results/none", "--beam", "0"])
+        .expect(2)
+        .says("error: --beam 0 is out of range");
     workshop.run(&["score"]).expect(2);
 }
 

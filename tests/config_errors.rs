@@ -21,7 +21,8 @@ fn set_fails(set: &str, message: &str, help: &str) {
     assert_eq!((file.as_str(), said.as_str(), helped.as_str()), ("--set", message, help));
 }
 
-const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
+const SAFE: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits and . _ = + , -, and \
+                    do not start with . or -";
 
 #[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
@@ -69,19 +70,31 @@ fn keys_sections_types_and_names() {
         "[modle]\nheads = 4",
         2,
         "unknown section [modle]",
-        "did you mean \"model\"? accepted: label, data, model, training, decoding, run",
+        "did you mean \"model\"? accepted: base, label, data, model, training, decoding, run",
     );
     experiment_fails(
         "[model]\n\nlayers = \"six\"",
         4,
         "model.layers = \"six\" is a string",
-        "expected an integer, 0 or more",
+        "expected an integer",
     );
     experiment_fails(
         "[training]\nsteps = 1e3",
         3,
         "training.steps = 1000.0 is a float",
-        "expected an integer, 0 or more",
+        "expected an integer",
+    );
+    experiment_fails(
+        "layers = 2",
+        2,
+        "unknown key layers",
+        "did you mean model.layers? Put it under [model]; accepted: base, label, data, model, training, decoding, run",
+    );
+    experiment_fails(
+        "seeds = [1, 2]",
+        2,
+        "e.toml is a sweep, and no experiment",
+        "`ablate sweep e.toml` trains it; an experiment states one seed, as training.seed",
     );
     experiment_fails("model = 4", 2, "model = 4 is an integer", "expected a table");
     experiment_fails(
@@ -359,13 +372,19 @@ fn bases_recipes_and_syntax() {
     assert_eq!(help, "these files inherit from each other in a circle; remove one `base`");
 
     let (folder, result) = Folder::experiment("\n[model\nheads = 4", &[]);
-    let (file, line, message, _) = parts(&folder, result);
+    let (file, line, message, help) = parts(&folder, result);
     assert_eq!((file.as_str(), line), ("e.toml", 2));
     assert!(message.starts_with("not valid TOML: "), "{message}");
+    assert_eq!(help, "close the bracket: [section]");
 
     let (folder, result) = Folder::experiment("[model]\nheads = 4\nheads = 8", &[]);
-    let (file, line, message, _) = parts(&folder, result);
+    let (file, line, message, help) = parts(&folder, result);
     assert_eq!((file.as_str(), line, message.as_str()), ("e.toml", 3, "not valid TOML: duplicate key"));
+    assert!(help.starts_with("remove one of the two"), "{help}");
+
+    let (_folder, result) = Folder::experiment("[model]\nnorm = pre", &[]);
+    let told = result.unwrap_err().to_string();
+    assert!(told.contains("help: put strings in quotes"), "{told}");
 
     let (folder, result) = Folder::experiment("[model]\nheads = 4", &[]);
     let (file, line, message, help) = parts(&folder, result);

@@ -282,6 +282,63 @@ fn every_file_that_is_shown_of_a_finished_run_is_verified() {
 }
 
 #[test]
+fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
+    let workshop = finished();
+    let file = format!("{RUN}/hypotheses/test.txt");
+    let whole = workshop.text(&file);
+    let verified = |options: &[&str]| {
+        let words = [&["verify", RUN][..], options].concat();
+        workshop.run(&words).expect(1).says("does not hold").out()
+    };
+    let path = workshop.path(&file);
+    let damages: [&dyn Fn(); 4] = [
+        &|| workshop.write(&file, &format!("{whole}one more\n")),
+        &|| std::fs::write(&path, b"not UTF-8: \xff\n").unwrap(),
+        &|| std::fs::remove_file(&path).unwrap(),
+        &|| std::fs::create_dir(&path).unwrap(),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        damage();
+        let found = verified(&[]);
+        for line in [
+            "holds    weights",
+            "holds    dev/bleu",
+            "DIFFERS  hypotheses/test.txt: ",
+            "unknown  test scores: not computed: hypotheses/test.txt is not as recorded",
+        ] {
+            assert!(found.contains(line), "damage {number} without {line:?}:\n{found}");
+        }
+    }
+    let found = verified(&["--decode"]);
+    assert!(found.contains("holds    dev decoded again"), "{found}");
+    assert!(
+        found.contains("unknown  test decoded again: not computed: hypotheses/test.txt is not"),
+        "{found}"
+    );
+    std::fs::remove_dir(&path).unwrap();
+    // As many lines are compared line by line; another number of lines differs as a whole.
+    workshop.write(&file, &format!("{whole}one more\n"));
+    let found = verified(&["--decode"]);
+    assert!(
+        found.contains("DIFFERS  test decoded again: ") && found.contains("lines, recorded are"),
+        "{found}"
+    );
+    workshop.write(&file, &whole);
+
+    let folder = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(folder.join("test.target.txt"), "cut").unwrap();
+    let found = verified(&["--decode"]);
+    for line in [
+        "DIFFERS  data: ",
+        "holds    dev/bleu",
+        "unknown  test scores: not computed: data is not as recorded",
+        "unknown  decoded again: not computed: data is not as recorded",
+    ] {
+        assert!(found.contains(line), "without {line:?}:\n{found}");
+    }
+}
+
+#[test]
 fn damaged_data_is_named_before_anything_is_trained() {
     let other = stopped(18);
     for file in ["train.store", "tokenizer.json", "manifest.json", "test.target.txt"] {

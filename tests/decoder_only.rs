@@ -10,7 +10,9 @@ use ablate::model::{
 };
 use ablate::shim::decoding;
 use ablate::train::loss::cross_entropy;
-use common::variants::{is_unseen_key_bias, recurrent_alone, single_and_paired};
+use common::variants::{
+    convolutional_alone, copy_weights, is_unseen_key_bias, recurrent_alone, single_and_paired,
+};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -34,9 +36,9 @@ fn variants() -> Vec<(String, ModelConfig)> {
         let found = single_and_paired(&base).into_iter().filter(|(_, config)| !config.has_encoder());
         found.map(|(name, config)| (format!("{shape}, {name}"), config)).collect::<Vec<_>>()
     };
-    let recurrent = recurrent_alone(&small);
+    let (recurrent, convolutional) = (recurrent_alone(&small), convolutional_alone(&small));
     let found = [("plain", small), ("other widths", other)].into_iter().flat_map(of);
-    let found: Vec<_> = found.chain(recurrent).collect();
+    let found: Vec<_> = found.chain(recurrent).chain(convolutional).collect();
     assert!(found.len() > 200, "{}", found.len());
     found
 }
@@ -177,9 +179,14 @@ fn every_variable_gets_a_gradient() {
 #[test]
 fn dropout_acts_in_training_alone() {
     for (name, config) in variants() {
+        // Fresh weights may depend on the rate, so they are those of the model without dropout.
         let build = |dropout| {
-            let config = ModelConfig { dropout, ..config.clone() };
-            DecoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
+            let [plain, model] = [0.0, dropout].map(|dropout| {
+                let config = ModelConfig { dropout, ..config.clone() };
+                DecoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
+            });
+            copy_weights(plain.weights(), model.weights());
+            model
         };
         let ids = Tensor::from_slice2(&TEXTS);
         let train = |dropout, seed| tch::no_grad(|| build(dropout).decode(&ids, &Mode::training(seed)));

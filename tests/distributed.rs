@@ -151,6 +151,15 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
         "model.recurrent.hidden=12",
         "model.recurrent.dropout_masks=per_sequence",
     ];
+    let convolutional = [
+        "training.precision=float64",
+        small,
+        "model.encoder=convolutional",
+        "model.decoder=convolutional",
+        "model.convolutional.channels=12",
+        "model.convolutional.encoder_layers=2",
+        "model.convolutional.decoder_layers=2",
+    ];
     for (size, sets, tolerance) in [
         (2, &["training.precision=float32", small][..], TOLERANCE_FLOAT32),
         (2, &["training.precision=float64", small], TOLERANCE_FLOAT64),
@@ -158,6 +167,7 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
         // The dev loss is by running statistics, to which all ranks contribute.
         (2, &["training.precision=float64", small, "model.norm_kind=batch"], TOLERANCE_FLOAT64),
         (2, &recurrent, TOLERANCE_FLOAT64),
+        (2, &convolutional, TOLERANCE_FLOAT64),
     ] {
         let (one, several) = (Workshop::new(), Workshop::new());
         let alone = train(&one, sets).spawn().unwrap();

@@ -33,8 +33,8 @@ fn every_precision_is_near_float64_on_the_cpu() {
     let text = workshop.run(&["doctor", "--device", "cpu", "--check", "--json"]).expect(0).out();
     let report: Value = serde_json::from_str(&text).unwrap();
     let gaps = report["gaps"].as_array().unwrap();
-    // Five cases, three precisions, four quantities and, in float64, the weights.
-    assert_eq!(gaps.len(), 5 * (3 * 4 + 1));
+    // Eight cases, three precisions, four quantities and, in float64, the weights.
+    assert_eq!(gaps.len(), 8 * (3 * 4 + 1));
     for gap in gaps {
         assert_eq!(gap["holds"], true, "{gap}");
         // On the CPU float64 is held to itself, and dropout repeats.

@@ -13,7 +13,9 @@ use ablate::model::{
     self, AttentionConfig, CausalSpan, DecoderKind, ModelConfig, Network, Norm, NormKind, Position,
     Projections, Score, Span, Tying,
 };
-use common::variants::{recurrent, recurrent_variants, single_and_paired};
+use common::variants::{
+    convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired,
+};
 use common::{every, learn_tokenizer, names};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -92,7 +94,10 @@ fn every_format_writes_or_refuses_every_variant() {
         let config = ModelConfig { heads, d_k, d_v, attention_biases, ..rows.clone() };
         models.push((format!("{heads} heads"), config));
     }
-    let parts = recurrent_variants(&rows).into_iter().filter(|(name, _)| !name.contains(','));
+    let parts = recurrent_variants(&rows)
+        .into_iter()
+        .chain(convolutional_variants(&rows))
+        .filter(|(name, _)| !name.contains(','));
     models.extend(parts);
     let mut held = BTreeMap::new();
     for (name, config) in models {
@@ -148,6 +153,7 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
         ),
         (ModelConfig { norm_kind: NormKind::None, ..small() }, ["model.norm_kind = \"none\"", "has a norm"]),
         (recurrent(&small()), ["model.encoder = \"recurrent\"", "stacks of self-attention"]),
+        (convolutional(&small()), ["model.encoder = \"convolutional\"", "stacks of self-attention"]),
         (
             ModelConfig { decoder: DecoderKind::Recurrent, ..small() },
             ["model.decoder = \"recurrent\"", "stacks of self-attention"],

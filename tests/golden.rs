@@ -21,7 +21,9 @@ use ablate::error::Result;
 use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
-use ablate::model::{self, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying};
+use ablate::model::{
+    self, ConvolutionalConfig, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
+};
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
 use ablate::task::masked;
@@ -35,7 +37,7 @@ use ablate::train::run_state::{Progress, RunState};
 use ablate::train::schedule::Schedule;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
-use common::variants::choices;
+use common::variants::{choices, convolutional};
 use common::{Workshop, every};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -214,6 +216,12 @@ fn models() -> Vec<(String, ModelConfig)> {
         attention_dropout: 0.1,
         activation_dropout: 0.1,
         learned_positions: 24,
+        convolutional: ConvolutionalConfig {
+            channels: 12,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            ..Default::default()
+        },
         recurrent: RecurrentConfig { hidden: 12, ..Default::default() },
         ..Default::default()
     };
@@ -229,15 +237,16 @@ fn models() -> Vec<(String, ModelConfig)> {
         ("Glorot for each", ModelConfig { initialisation: Initialisation::Glorot, ..base.clone() }),
         ("three heads of other widths", ModelConfig { heads: 3, d_k: Some(4), d_v: Some(6), ..base.clone() }),
         ("padded embeddings", ModelConfig { embedding_rows: Some(17), ..base.clone() }),
+        ("stated deviation of embeddings", ModelConfig { embedding_deviation: Some(0.1), ..base.clone() }),
+        ("convolutional", convolutional(&base)),
     ]
     .map(|(name, config)| (name.to_string(), config))
     .into();
+    let kinds =
+        |config: &ModelConfig| (config.has_recurrence(), config.has_convolution(), config.has_decoder());
     for choice in choices() {
         let config = choice.effective_in(&base);
-        let alike = |made: &ModelConfig| {
-            made.has_recurrence() == config.has_recurrence() && made.has_decoder() == config.has_decoder()
-        };
-        if !models.iter().any(|(_, made)| alike(made) && choice.is_made_in(made)) {
+        if !models.iter().any(|(_, made)| kinds(made) == kinds(&config) && choice.is_made_in(made)) {
             models.push((choice.to_string(), config));
         }
     }

@@ -116,7 +116,7 @@ fn rows_of_a_grid_are_chosen_sorted_and_set_against_each_other() {
     // The files beside the runs stay whole; a part is written where it is asked for.
     workshop.run(&[&pivot[..], &["--where", "beam=1", "--out", "part"]].concat()).expect(0);
     let csv = workshop.text("part/table.csv");
-    let header = "name,model.dropout,training.learning_rate_scale=0.5,training.learning_rate_scale=0.5 sd,";
+    let header = "model.dropout,training.learning_rate_scale=0.5,training.learning_rate_scale=0.5 sd,";
     assert!(csv.starts_with(header) && csv.lines().count() == 3, "{csv}");
     let latex = workshop.text("part/table.tex");
     assert!(

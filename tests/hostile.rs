@@ -521,10 +521,10 @@ fn words_of_the_command_are_refused_before_anything_is_written() {
     let workshop = Workshop::new();
     workshop.write("s.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
     for (words, says) in [
-        (&["--plan", "--max-hours=-1"][..], "max_hours = -1.0 is out of range"),
-        (&["--plan", "--max-hours", "nan"], "max_hours = NaN is out of range"),
-        (&["--plan", "--max-trials", "0"], "max_trials = 0 is out of range"),
-        (&["--max-hours", "1e300"], "max_hours = 1"),
+        (&["--plan", "--max-hours=-1"][..], "--max-hours -1 is out of range"),
+        (&["--plan", "--max-hours", "nan"], "--max-hours NaN is out of range"),
+        (&["--plan", "--max-trials", "0"], "--max-trials 0 is out of range"),
+        (&["--max-hours", "1e300"], "--max-hours 1"),
         (&["--plan", "--workers", "0"], "--workers 0 is out of range"),
         (&["--workers", "18446744073709551615"], "is out of range"),
         (&["--plan", "--only", "bas"], "--only \"bas\" is neither a row"),

@@ -167,14 +167,14 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
     signal(driver.id() as i32, libc::SIGTERM);
     let left = Outcome(driver.wait_with_output().unwrap()).expect(75);
     assert!(
-        left.err().contains("1 trials go on in Slurm") && left.err().contains("scancel 11"),
+        left.err().contains("1 trial goes on in Slurm") && left.err().contains("scancel 11"),
         "{}",
         left.err()
     );
     cluster
         .sweep(&["--detach"])
         .expect(0)
-        .says("1 trials go on in Slurm")
+        .says("1 trial goes on in Slurm")
         .says("the same command looks after them");
     cluster.sweep(&[]).expect(0);
     assert_eq!((cluster.trace("sbatch").len(), cluster.attempts(RUN).len()), (1, 1));

@@ -24,22 +24,48 @@ fn limited(mut command: Command, resource: libc::__rlimit_resource_t, most: u64)
     command
 }
 
-/// Settings of a model whose second layer has a matrix of two terabytes, which Rust is to fill.
+/// Settings of a model with a matrix of two terabytes.
 const HUGE: [&str; 4] = ["model.d_model=32768", "model.d_k=8", "model.d_v=8", "model.d_ff=16777216"];
 
-/// Address space that holds the program and no such model, however much the kernel would promise.
-const SPACE: u64 = 16 << 30;
+/// Settings of a model with a matrix of a gigabyte, which Rust is to fill; with gradients and moments it needs four.
+const LARGE: [&str; 4] = ["model.d_model=1024", "model.d_k=8", "model.d_v=8", "model.embedding_rows=262144"];
+
+/// Address space that holds the program and no such matrix twice.
+const SPACE: u64 = 3 << 30;
+
+fn with_sets<'a>(words: &[&'a str], sets: &[&'a str]) -> Vec<&'a str> {
+    words.iter().copied().chain(sets.iter().flat_map(|&set| ["--set", set])).collect()
+}
+
+#[test]
+fn a_model_that_the_machine_can_never_hold_is_refused_before_it_is_built() {
+    let site = Site::new();
+    let told = site.workshop.run(&with_sets(&["train", "tiny.toml"], &HUGE)).expect(4).err();
+    assert!(
+        told.contains("error: the model needs ")
+            && told.contains("TiB for weights, gradients and moments alone, ")
+            && told.contains("are available; make it smaller"),
+        "{told}"
+    );
+    assert!(!site.workshop.path("results").exists(), "nothing is left of what was refused");
+    site.workshop.run(&with_sets(&["bench", "tiny.toml"], &HUGE)).expect(4).says("the model needs ");
+    let sweep = site.workshop.run(&with_sets(&["sweep", "kill.toml"], &HUGE)).expect(1);
+    sweep.says("base seed 1: out of memory").says("make it smaller");
+    for trial in TRIALS {
+        let failure = site.workshop.text(format!("{trial}/failure.json"));
+        assert!(failure.contains("\"kind\": \"out_of_memory\""), "{failure}");
+    }
+}
 
 #[test]
 fn a_model_that_no_memory_holds_has_its_own_exit_code() {
     let site = Site::new();
-    let sets: Vec<&str> = HUGE.iter().flat_map(|set| ["--set", set]).collect();
-    let train = site.workshop.command(&[&["train", "tiny.toml"], &sets[..]].concat());
+    let train = site.workshop.command(&with_sets(&["train", "tiny.toml"], &LARGE));
     let outcome = Outcome(limited(train, libc::RLIMIT_AS, SPACE).output().unwrap()).expect(4);
     let told = outcome.err();
     assert!(told.contains("error: out of memory: ") && told.contains("make the model smaller"), "{told}");
     // As a trial, whatever the log's last lines are.
-    let sweep = site.workshop.command(&[&["sweep", "kill.toml"], &sets[..]].concat());
+    let sweep = site.workshop.command(&with_sets(&["sweep", "kill.toml"], &LARGE));
     let mut sweep = limited(sweep, libc::RLIMIT_AS, SPACE);
     Outcome(sweep.env("RUST_BACKTRACE", "1").output().unwrap()).expect(1).says("base seed 1: out of memory");
     for trial in TRIALS {

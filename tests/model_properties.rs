@@ -6,6 +6,7 @@ mod common;
 use ablate::config::load_experiment;
 use ablate::data::store::{Store, StoreWriter};
 use ablate::error::Error;
+use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
 use ablate::model::recurrent::{Bidirectional, Bridge, Cell};
@@ -22,7 +23,10 @@ use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
 use common::updates::StoreUpdates;
-use common::variants::{choices, is_unseen_key_bias, recurrent, recurrent_variants, single_and_paired};
+use common::variants::{
+    choices, convolutional, convolutional_variants, copy_weights, is_unseen_key_bias, recurrent,
+    recurrent_variants, single_and_paired,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -50,7 +54,7 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// Each shape of heads with every choice, and with every pair of choices, and recurrent parts with theirs, named. Pairs with
+/// Each shape of heads with every choice, and with every pair of choices, recurrent and convolutional parts with theirs, named. Pairs with
 /// one of `[model.attention]` come with the plain shape alone: there are many.
 fn variants() -> Vec<(String, ModelConfig)> {
     let of = |(shape, config): (&str, ModelConfig)| {
@@ -66,7 +70,8 @@ fn variants() -> Vec<(String, ModelConfig)> {
         all.filter(possible).filter(wanted).map(named).collect::<Vec<_>>()
     };
     let [(_, plain), ..] = head_shapes();
-    recurrent_variants(&plain).into_iter().chain(head_shapes().into_iter().flat_map(of)).collect()
+    let parts = recurrent_variants(&plain).into_iter().chain(convolutional_variants(&plain));
+    parts.chain(head_shapes().into_iter().flat_map(of)).collect()
 }
 
 fn build(config: &ModelConfig, seed: u64) -> EncoderDecoder {
@@ -343,7 +348,7 @@ fn vectors_are_declared_as_biases_or_gains() {
         for ((path, variable), role) in weights.named().iter().zip(weights.roles()) {
             let expected = match path.rsplit('.').next() {
                 Some("bias" | "offset") => Role::Bias,
-                Some("scale") => Role::Gain,
+                Some("scale" | "magnitude") => Role::Gain,
                 _ => Role::Weight,
             };
             assert_eq!(*role, expected, "{name}: {path}");
@@ -430,8 +435,14 @@ fn all_matrices_start_apart() {
 #[test]
 fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     let (source, target) = (ids(&SOURCE), ids(&TARGET));
-    let train = |config: &ModelConfig, seed| {
+    // Fresh weights may depend on the rate, so they are those of the model without dropout.
+    let with_weights_of = |plain: &ModelConfig, config: &ModelConfig| {
         let model = build(config, 3);
+        copy_weights(build(plain, 3).weights(), model.weights());
+        model
+    };
+    let train = |plain: &ModelConfig, config: &ModelConfig, seed| {
+        let model = with_weights_of(plain, config);
         tch::no_grad(|| {
             let mode = Mode::training(seed);
             let encoded = model.encode(&source, &SOURCE_LENGTHS, &mode);
@@ -440,11 +451,11 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     };
     for (name, config) in variants() {
         let (_, plain) = evaluate(&build(&config, 3), &source, &SOURCE_LENGTHS, &target);
-        let undropped = train(&config, 1);
+        let undropped = train(&config, &config, 1);
         // Batch normalisation takes other statistics in training, whatever is dropped.
         assert_eq!(undropped == plain, config.norm_kind != NormKind::Batch, "{name}: rate 0");
         let kinds = ["dropout", "attention_dropout", "activation_dropout"];
-        // Cells have no other kind.
+        // Cells and convolutions have no other kind.
         for kind in kinds.into_iter().filter(|kind| *kind == "dropout" || config.has_self_attention()) {
             if kind == "activation_dropout" && !config.feed_forward {
                 continue;
@@ -455,15 +466,17 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
                 "attention_dropout" => dropping.attention_dropout = 0.4,
                 _ => dropping.activation_dropout = 0.4,
             }
-            let (_, evaluated) = evaluate(&build(&dropping, 3), &source, &SOURCE_LENGTHS, &target);
+            let (_, evaluated) =
+                evaluate(&with_weights_of(&config, &dropping), &source, &SOURCE_LENGTHS, &target);
             assert_eq!(evaluated, plain, "{name}: {kind} acts in evaluation");
             assert_eq!(
-                train(&dropping, 1),
-                train(&dropping, 1),
+                train(&config, &dropping, 1),
+                train(&config, &dropping, 1),
                 "{name}: {kind} is not a function of its seed"
             );
-            assert_ne!(train(&dropping, 1), train(&dropping, 2), "{name}: {kind} ignores its seed");
-            assert_ne!(train(&dropping, 1), undropped, "{name}: {kind} does nothing");
+            let dropped = |seed| train(&config, &dropping, seed);
+            assert_ne!(dropped(1), dropped(2), "{name}: {kind} ignores its seed");
+            assert_ne!(dropped(1), undropped, "{name}: {kind} does nothing");
         }
     }
 }
@@ -673,6 +686,81 @@ fn the_names_of_recurrent_variables_are_pinned() {
     );
     config.decoder = DecoderKind::SelfAttention;
     assert!(names(&config).contains(&"encoder_output.weight".to_string()));
+}
+
+#[test]
+fn the_names_of_convolutional_variables_are_pinned() {
+    let mut config = convolutional(&head_shapes()[0].1);
+    config.position = Position::None;
+    let settings = &mut config.convolutional;
+    (settings.encoder_layers, settings.decoder_layers) = (1, 1);
+    settings.further_layers = vec![FurtherLayers { layers: 1, channels: 4, kernel: 1 }];
+    settings.attention_layers = Some(vec![2]);
+    let names = |config: &ModelConfig| -> Vec<String> {
+        let model = build(config, 1);
+        let named = model.weights().named().iter().map(|(path, _)| path.clone());
+        // Each map has its three.
+        let maps = named.filter(|path| !path.ends_with("magnitude") && !path.ends_with("bias"));
+        maps.skip(1).collect()
+    };
+    assert_eq!(
+        names(&config),
+        [
+            "encoder.input.weight",
+            "encoder.0.kernel.weight",
+            "encoder.1.kernel.weight",
+            "encoder.1.residual.weight",
+            "encoder.output.weight",
+            "decoder.1.attention.query.weight",
+            "decoder.1.attention.output.weight",
+            "decoder.input.weight",
+            "decoder.0.kernel.weight",
+            "decoder.1.kernel.weight",
+            "decoder.1.residual.weight",
+            "decoder.output.weight",
+        ]
+    );
+    let paths = |config: &ModelConfig| -> Vec<String> {
+        build(config, 1).weights().named().iter().map(|(path, _)| path.clone()).collect()
+    };
+    for name in ["weight", "magnitude", "bias"] {
+        assert!(paths(&config).contains(&format!("encoder.0.kernel.{name}")), "{name}");
+    }
+    config.convolutional.block = Block::Bottleneck;
+    config.convolutional.attention = SourceAttention::None;
+    let (first, second) =
+        (names(&config), "encoder.0.narrow.norm.scale encoder.0.kernel.norm.scale encoder.0.wide.norm.scale");
+    for name in
+        second.split(' ').chain(["encoder.0.narrow.weight", "encoder.0.wide.weight", "decoder.source.weight"])
+    {
+        assert!(first.contains(&name.to_string()), "{name}: {first:?}");
+    }
+}
+
+/// The count that bentrevett/pytorch-seq2seq prints for its vocabularies. Its maps have no weight normalisation.
+#[test]
+fn the_convolutional_preset_has_the_published_number_of_parameters() {
+    let file = "experiments/convolutional/convs2s.toml";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let model = load_experiment(&path, &[]).unwrap().model;
+    assert_eq!(Cost::of(&model, (7_853, 5_893)).parameters(), 37_351_173);
+}
+
+/// Gehring et al. 2017, §5.4: 13 layers of three taps see 27 words. What stands further away changes no bit.
+#[test]
+fn a_layer_sees_as_far_as_its_kernels_reach() {
+    for (dilations, reach) in [(vec![1], 2), (vec![1, 2], 3)] {
+        let mut config = convolutional(&head_shapes()[0].1);
+        config.convolutional.dilations = dilations;
+        let model = noisy(&config);
+        let long: [[i64; 9]; 1] = [[4, 9, 3, 12, 7, 5, 11, 6, 8]];
+        let encode =
+            |source: &Tensor| tch::no_grad(|| model.encode(source, &[9], &Mode::evaluation()).output);
+        let (plain, changed) = (encode(&ids(&long)), encode(&with_other_token(&ids(&long), 0, 4)));
+        let differs = |place: i64| plain.select(1, place) != changed.select(1, place);
+        let seen: Vec<i64> = (0..9).filter(|&place| differs(place)).collect();
+        assert_eq!(seen, (4 - reach..=4 + reach).collect::<Vec<_>>());
+    }
 }
 
 /// Forget gates are the second of four.

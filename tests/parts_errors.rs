@@ -62,6 +62,67 @@ fn recurrent_settings_that_contradict_each_other() {
     refused("[model.recurrent]\nreadout = \"state\"\nhidden = 100", 2, "needs 100", "model.tying = \"none\"");
 }
 
+const CONVOLUTIONAL: &str =
+    "base = \"base.toml\"\n[model]\nencoder = \"convolutional\"\ndecoder = \"convolutional\"\n";
+
+/// As [`refused`], of convolutional parts.
+#[track_caller]
+fn convolutional_refused(text: &str, line: usize, message: &str, help: &str) {
+    let (folder, result) = Folder::experiment(&format!("{CONVOLUTIONAL}{text}"), &[]);
+    let (file, at, said, helped) = parts(&folder, result);
+    assert_eq!((file.as_str(), at), ("e.toml", line), "{said}");
+    assert!(said.contains(message) && helped.contains(help), "{said}; {helped}");
+}
+
+#[test]
+fn convolutional_settings_that_contradict_each_other() {
+    for position in ["\"rotary\"", "\"alibi\"", "\"t5\"", "{ relative = 4 }"] {
+        let text = format!("position = {position}");
+        convolutional_refused(&text, 5, "acts inside of self-attention, but with", "\"learned\"");
+    }
+    let of = |text: &str| format!("[model.convolutional]\n{text}");
+    let further = "further_layers = [{ layers = 1, channels = 768, kernel = 3 }]";
+    convolutional_refused(
+        &of(&format!("attention_projections = \"shared\"\n{further}")),
+        6,
+        "the layers that attend have 512 and 768 channels",
+        "\"per_layer\"",
+    );
+    for (text, message, help) in [
+        ("channels = 0", "channels = 0 is out of range", "1 to"),
+        ("channels = 7\nblock = \"bottleneck\"", "channels = 7 is out of range", "even"),
+        ("kernel = 0", "kernel = 0 is out of range", "1 to"),
+        ("encoder_layers = 0", "encoder_layers = 0 is out of range", "1 to"),
+        ("decoder_layers = 5000", "decoder_layers = 5000 is out of range", "1 to"),
+        ("dilations = []", "dilations = [] is out of range", "such as [1, 2, 4]"),
+        ("dilations = [1, 0]", "dilations = [1, 0] is out of range", "such as [1, 2, 4]"),
+        ("dilations = [1000000]", "dilations = [1000000] is out of range", "at most"),
+        ("attention_layers = [9]", "attention_layers = [9] is out of range", "1 to 8"),
+        ("attention_layers = [2, 1]", "attention_layers = [2, 1] is out of range", "rising"),
+        ("attention_layers = []", "attention_layers = [] is out of range", "attention = \"none\""),
+        ("block = \"glu\"", "block = \"glu\" is not known", "\"gated\", \"bottleneck\""),
+        ("chanels = 3", "unknown key model.convolutional.chanels", "did you mean \"channels\"?"),
+    ] {
+        convolutional_refused(&of(text), 6, message, help);
+    }
+    let many = "further_layers = [{ layers = 1020, channels = 8, kernel = 1 }]";
+    convolutional_refused(&of(many), 6, "further_layers = 1020 layers is out of range", "1016 at most");
+    let zero = "further_layers = [{ layers = 0, channels = 8, kernel = 1 }]";
+    convolutional_refused(&of(zero), 6, "further_layers.layers = 0 is out of range", "1 to");
+    let missing = "further_layers = [{ layers = 1, channels = 8 }]";
+    convolutional_refused(&of(missing), 6, "kernel", "");
+}
+
+#[test]
+fn a_convolutional_model_reads_positions_and_asks_nothing_of_heads() {
+    let (_folder, result) =
+        Folder::experiment(&format!("{CONVOLUTIONAL}position = \"none\"\nd_model = 51"), &[]);
+    result.unwrap();
+    convolutional_refused("d_model = 51", 5, "model.d_model = 51 is odd", "50 or 52");
+    let few = "position = \"learned\"\nlearned_positions = 3";
+    convolutional_refused(few, 6, "model.learned_positions = 3 is too few", "or more");
+}
+
 #[test]
 fn a_recurrent_model_asks_nothing_of_heads_and_positions() {
     let (_folder, result) = Folder::experiment(&format!("{BOTH}d_model = 51"), &[]);
@@ -100,6 +161,18 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
     let hybrid = "[model]\ndecoder = \"recurrent\"\n[model.attention]\ncross_score = \"dot\"";
     let message = "model.attention.cross_score has no effect with model.decoder = \"recurrent\"";
     assert!(said("", hybrid, &[]).contains(message));
+    let convolutional = "[model]\nencoder = \"convolutional\"\ndecoder = \"convolutional\"\n";
+    let message = "model.heads has no effect with model.encoder = \"convolutional\" and model.decoder";
+    assert!(said("", convolutional, &["model.heads=4"]).contains(message));
+    let told = said("", convolutional, &["model.layer_norm_epsilon=1e-3"]);
+    assert!(told.contains("model.layer_norm_epsilon has no effect with model.encoder"), "{told}");
+    let told =
+        said("", "[model]\nencoder = \"convolutional\"\n[model.convolutional]\nattention = \"none\"", &[]);
+    assert!(told.contains("model.convolutional.attention has no effect with model.decoder"), "{told}");
+    let standing =
+        format!("{convolutional}[model.convolutional]\nattention = \"none\"\nattention_layers = [1]");
+    let told = said("", &standing, &[]);
+    assert!(told.contains("attention_layers has no effect with model.convolutional.attention"), "{told}");
     let spans = "[model]\nencoder = \"recurrent\"\n[model.attention]\nspan = { linformer = 4 }";
     let message = "model.attention.span has no effect with model.encoder = \"recurrent\"";
     assert!(said("", spans, &[]).contains(message));
@@ -114,9 +187,12 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
 
 /// A run's own configuration states every key, and is an experiment as any other.
 #[test]
-fn the_resolved_form_of_a_recurrent_experiment_is_accepted() {
-    for name in ["britz", "lstm-last-state", "gru-context", "gru-attention"] {
-        let preset = format!("experiments/recurrent/{name}.toml");
+fn the_resolved_form_of_an_experiment_with_other_parts_is_accepted() {
+    let recurrent = ["britz", "lstm-last-state", "gru-context", "gru-attention"];
+    let convolutional = ["convs2s", "convs2s-iwslt14", "convs2s-wmt14", "bytenet", "demo"];
+    let names = recurrent.map(|name| format!("recurrent/{name}"));
+    for name in names.into_iter().chain(convolutional.map(|name| format!("convolutional/{name}"))) {
+        let preset = format!("experiments/{name}.toml");
         let preset = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(preset);
         let experiment = load_experiment(&preset, &[]).unwrap();
         check_experiment(&load_experiment_tree(&preset, &[]).unwrap(), &[]).unwrap();

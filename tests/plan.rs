@@ -194,7 +194,7 @@ fn a_probe_measures_what_has_never_run() {
     let words: Vec<&str> = ["sweep", "small.toml", "--plan", "--probe"].into_iter().chain(sets).collect();
     let broken = workshop.run(&words).expect(0).out();
     assert!(broken.contains("!  base: cannot be trained here: "), "{broken}");
-    assert!(broken.contains("TOO MUCH: use fewer --workers"), "{broken}");
+    assert!(broken.contains("of one trial are more; make its model smaller"), "{broken}");
 }
 
 /// A sweep of two rows, of which the later one sets `setting`.

@@ -185,7 +185,8 @@ fn what_does_not_go_without_an_encoder_is_refused() {
         (&["training.packed_length=64"], "source and target are one text: a row holds one pair"),
         (
             &["model.position=learned", "model.learned_positions=70"],
-            "once for the source and once for the target, and decoding.max_extra_length = 4 make 126",
+            "one for the end of the sentence, once for the source and once for the target, and \
+             decoding.max_extra_length = 4 make 126",
         ),
         (
             &["model.encoder=self_attention", "training.prefix_loss=both"],

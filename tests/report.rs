@@ -239,10 +239,34 @@ fn failures_and_trials_to_come_are_told() {
 }
 
 #[test]
+fn a_sweep_that_was_run_with_other_settings_is_not_said_to_be_missing() {
+    let workshop = Workshop::new();
+    workshop.write("s.toml", "base = \"tiny.toml\"\nseeds = [1, 2]\n");
+    let set = ["--set", "training.steps=8"];
+    workshop.run(&[&["sweep", "s.toml"][..], &set].concat()).expect(0);
+    for command in ["table", "report"] {
+        let told = workshop.run(&[command, "s.toml"]).expect(2).err();
+        assert!(
+            told.contains(
+                "results/s holds no finished trial of this sweep, but 2 finished trials with other settings \
+                 (training.steps 8, not 40); if the sweep was run with --set, give the same --set here"
+            ),
+            "{told}"
+        );
+        workshop.run(&[&[command, "s.toml"][..], &set].concat()).expect(0);
+    }
+    // Runs are shown in TensorBoard as they are; the summary of the sweep would be empty.
+    let told = workshop.run(&["tensorboard", "s.toml"]).expect(0).err();
+    assert!(told.contains("2 finished trials with other settings (training.steps 8, not 40)"), "{told}");
+    let told = workshop.run(&[&["tensorboard", "s.toml"][..], &set].concat()).expect(0).err();
+    assert!(!told.contains("other settings"), "{told}");
+}
+
+#[test]
 fn what_cannot_be_reported_is_refused() {
     let workshop = Workshop::new();
     workshop.write("s.toml", "base = \"tiny.toml\"\nseeds = [1]\n");
-    workshop.run(&["report", "s.toml"]).expect(2).says("holds no finished trial");
+    workshop.run(&["report", "s.toml"]).expect(2).says("of this sweep; run `ablate sweep s.toml`");
     workshop.run(&["report", "missing.toml"]).expect(2).says("missing.toml");
     std::fs::create_dir(workshop.path("folder")).unwrap();
     workshop.run(&["report", "s.toml", "--out", "folder"]).expect(2).says("is a directory");
@@ -305,7 +329,7 @@ fn what_the_run_kept_is_drawn_and_what_was_changed_is_refused() {
     old.save(&path).unwrap();
     workshop.run(&["report", "s.toml"]).expect(0);
     assert!(workshop.text("results/s/report.html").contains("1 of the records are of an earlier version"));
-    workshop.run(&["tensorboard", "s.toml"]).expect(0).says("1 runs were recorded by an earlier version");
+    workshop.run(&["tensorboard", "s.toml"]).expect(0).says("1 run recorded by an earlier version");
     let verified = workshop.run(&["verify", run]).expect(0).out();
     assert!(verified.contains("unknown  metrics.csv: the record is of an earlier version"), "{verified}");
     ablate::results::record::Record { seed: 2, ..record }.save(&path).unwrap();

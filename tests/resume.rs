@@ -91,6 +91,25 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
     assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
 }
 
+#[test]
+fn a_convolutional_model_that_is_killed_ends_with_the_same_bytes() {
+    let convolutional = || {
+        let workshop = Workshop::new();
+        let text = workshop.text("tiny.toml").replace(
+            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
+            "encoder = \"convolutional\"\ndecoder = \"convolutional\"\nd_model = 16\n\
+             convolutional = { channels = 12, encoder_layers = 2, decoder_layers = 2 }\n",
+        );
+        workshop.write("tiny.toml", &text);
+        workshop
+    };
+    let whole = convolutional();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let resumed = killed_often(&[9, 22], convolutional);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    assert_same_results(&whole, &resumed);
+}
+
 /// Running statistics are as much of a training's state as weights are, and the random blocks of attention follow from the
 /// seed.
 #[test]

@@ -17,6 +17,7 @@ use ablate::model::{
 use ablate::shim::decoding as kernels;
 use ablate::signal::StopFlag;
 use common::gaps::{self, Largest};
+use common::variants::convolutional;
 use tch::{Device, Kind, Tensor};
 
 const PAD: u32 = 0;
@@ -28,7 +29,7 @@ const VOCABULARY: usize = 7;
 /// Rows of the softmax: two more than there are ids.
 const ROWS: i64 = 9;
 
-fn configs() -> [ModelConfig; 5] {
+fn configs() -> [ModelConfig; 7] {
     let tied = ModelConfig {
         layers: 1,
         d_model: 8,
@@ -48,8 +49,10 @@ fn configs() -> [ModelConfig; 5] {
             encoder: EncoderKind::Recurrent,
             decoder: DecoderKind::Recurrent,
             recurrent: RecurrentConfig { hidden: 6, cell: Cell::Lstm, ..Default::default() },
-            ..untied
+            ..untied.clone()
         },
+        convolutional(&untied),
+        ModelConfig { decoder: DecoderKind::SelfAttention, ..convolutional(&untied) },
     ]
 }
 

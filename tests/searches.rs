@@ -203,6 +203,22 @@ fn plans_selections_and_halving_know_the_search() {
 }
 
 #[test]
+fn a_space_with_draws_that_the_text_forbids_is_refused_before_anything_starts() {
+    let table = "\"model.learned_positions\" = { integer = [10, 2000] }\n\"training.clip_norm\"";
+    let text = SEARCH
+        .replace("[table]", "[set]\n\"model.position\" = \"learned\"\n\n[table]")
+        .replace("set = { ", "# set = { ")
+        .replace("\"training.clip_norm\"", table);
+    let workshop = workshop(&text);
+    workshop
+        .run(&SWEEP)
+        .expect(2)
+        .says("search: it may come to a draw that is refused: ")
+        .says("a draw that nobody wants can be left out by `when` or [[exclude]]");
+    assert!(!workshop.path("results/small").exists());
+}
+
+#[test]
 fn a_space_with_few_settings_ends_the_search_early() {
     let workshop = workshop(
         &(SEARCH[..SEARCH.find("\"model.norm\"").unwrap()].to_string()

@@ -143,7 +143,12 @@ fn status_tells_what_every_trial_is_at_once_the_sweep_has_ended() {
     let failed = trial(&after, "explodes");
     assert_eq!(failed["failure"]["kind"], "diverged");
     let text = workshop.run(&["status", "small.toml"]).expect(0).out();
-    assert!(text.contains("results/small: no driver is at work\n3 trials: 1 failed, 2 finished\n"), "{text}");
+    assert!(
+        text.contains(
+            "results/small: no driver (`ablate sweep`) is at work\n3 trials: 1 failed, 2 finished\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("base seed 1      finished  20/20"), "{text}");
     assert!(
         text.contains("\nfailed:\n  explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"),
@@ -163,7 +168,10 @@ fn status_works_beside_a_driver_and_after_its_death() {
     assert!(base["dev_bleu"].is_f64() && base["tokens_per_second"].is_f64(), "{base}");
     assert!(base["seconds_left"].as_f64().unwrap() > 0.0 && base["host"].is_string(), "{base}");
     let text = workshop.run(&["status", "small.toml"]).expect(0).out();
-    assert!(text.contains(&format!("a driver is at work: process {}", driver.id())), "{text}");
+    assert!(
+        text.contains(&format!("a driver (`ablate sweep`) is at work: process {}", driver.id())),
+        "{text}"
+    );
     assert!(text.contains("1 running") && text.contains("tok/s") && text.contains(" left"), "{text}");
     let second = workshop.run(&["sweep", "small.toml"]).expect(2);
     second.says("another sweep is at work").says(&format!("process {}", driver.id()));

@@ -166,7 +166,26 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         (&["tiny.toml"][..], "tiny.toml is an experiment, and no sweep; `ablate train tiny.toml` trains it"),
         (&["tiny-dropout-norm.toml", "--axis", "model.heads=1,2"], "is a sweep file, whose own [axes]"),
         (&["tiny.toml", "--axis", "model.heads"], "states no values"),
-        (&["tiny.toml", "--axis", "model.headz=1,2"], "model.headz"),
+        (
+            &["tiny.toml", "--axis", "model.headz=1,2"],
+            "error: --axis:1: row \"headz=1\": unknown key model.headz",
+        ),
+        (&["tiny.toml", "--axis", "layers=1,2"], "error: --axis:1: axes sets \"layers\""),
+        (
+            &["tiny.toml", "--axis", "model.layers=1,2", "--axis", "model.layers=2,3"],
+            "error: --axis:1: the values of model.layers are stated twice",
+        ),
+        (&["tiny.toml", "--axis", "model.layers=1,"], "there is no value after \",\""),
+        (&["tiny.toml", "--seeds", "1,1"], "error: --seeds:1: seeds states 1 twice\n 1 | 1,1\n"),
+        (&["tiny.toml", "--seeds", "1-3"], "write whole numbers with commas between them, as in 1,2,3"),
+        (
+            &["tiny-dropout-norm.toml", "--max-hours", "0"],
+            "error: --max-hours 0 is out of range: expected a number above",
+        ),
+        (
+            &["tiny-dropout-norm.toml", "--max-trials", "0"],
+            "error: --max-trials 0 is out of range: expected 1 or more",
+        ),
         (
             &["tiny.toml", "--seeds", "1,2", "--set", "model.headz=1"],
             "error: --set:1: unknown key model.headz",
@@ -176,7 +195,28 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     ] {
         workshop.run(&[&["sweep"], words].concat()).expect(2).says(message);
     }
-    assert!(!workshop.path("tiny-headz.toml").exists(), "what is refused leaves no file");
+    for name in ["headz", "layers", "layers-layers", "seeds"] {
+        let file = format!("tiny-{name}.toml");
+        assert!(!workshop.path(&file).exists(), "{file}: what is refused leaves no file");
+    }
+    let replaced = ["sweep", "tiny-dropout-norm.toml", "--plan", "--set", "model.dropout=0.1"];
+    workshop
+        .run(&replaced)
+        .expect(2)
+        .says("--set replaces what the file states for model.dropout, so that rows");
+    for (words, message) in [
+        (&["train", "tiny-dropout-norm.toml"][..], "tiny-dropout-norm.toml is a sweep, and no experiment"),
+        (&["status", "tiny.toml"], "tiny.toml is an experiment, and no sweep"),
+        (&["train", "tiny.toml", "--set", "model.layers="], "there is no value after \"=\""),
+        (&["train", "tiny.toml", "--set", "model.layers=1,2"], "`ablate sweep FILE --axis model.layers=1,2`"),
+        (&["train", "tiny.toml", "--data", "tiny.toml"], "tiny.toml is not a directory; name another place"),
+        (
+            &["train", "tiny.toml", "--results", "tiny.toml"],
+            "tiny.toml is not a directory; name another place",
+        ),
+    ] {
+        workshop.run(words).expect(2).says(message);
+    }
 }
 
 #[test]
@@ -208,7 +248,7 @@ fn a_sweep_without_a_finished_trial_prints_no_table() {
     let workshop = Workshop::new();
     let text = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
     workshop.write("none.toml", text);
-    let outcome = workshop.run(&["sweep", "none.toml"]).expect(1).says("1 of 1 trials failed");
+    let outcome = workshop.run(&["sweep", "none.toml"]).expect(1).says("1 of 1 trial failed");
     assert_eq!(outcome.out(), "");
 }
 

@@ -89,7 +89,7 @@ fn a_killed_trial_is_tried_again_and_ends_the_same() {
 fn attempts_have_a_limit() {
     let workshop = workshop(&format!("{}\n[retry]\nattempts = 1\n", SWEEP.replace("= 8", "= 60")));
     let outcome = sweep_with_a_kill(&workshop, &["sweep", "small.toml"], "results/small/base/seed-1");
-    outcome.expect(1).says("1 of 1 trials failed; the same command tries them again");
+    outcome.expect(1).says("1 of 1 trial failed; the same command tries them again");
     let failure = workshop.text("results/small/base/seed-1/failure.json");
     assert!(failure.contains("\"kind\": \"killed\""), "{failure}");
     // The process could not say that it ended; the driver did.
@@ -164,12 +164,15 @@ fn budgets_end_one_call_and_the_next_goes_on() {
     workshop
         .run(&["sweep", "small.toml"])
         .expect(75)
-        .says("max_trials is reached and 1 trials are not started");
+        .says("max_trials is reached and 1 trial is not started");
     assert_eq!(events(&workshop, "finished").len(), 2);
     workshop.run(&["sweep", "small.toml", "--max-hours", "1e-9"]).expect(75).says("stopped by max_hours");
     workshop.run(&["sweep", "small.toml"]).expect(0);
-    workshop.run(&["sweep", "small.toml", "--max-trials", "0"]).expect(2).says("max_trials = 0");
-    workshop.run(&["sweep", "small.toml", "--max-hours", "-1"]).expect(2);
+    workshop
+        .run(&["sweep", "small.toml", "--max-trials", "0"])
+        .expect(2)
+        .says("--max-trials 0 is out of range");
+    workshop.run(&["sweep", "small.toml", "--max-hours=-1"]).expect(2).says("--max-hours -1 is out of range");
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn a_trial_that_finished_elsewhere_is_taken_over() {
     assert_eq!(bytes(&workshop, old), bytes(&workshop, new));
     assert!(workshop.text(format!("{new}/record.json")).contains("\"label\": \"renamed\""));
     workshop.run(&["verify", new, "--decode"]).expect(0);
-    workshop.run(&["sweep", "other.toml"]).expect(0).says("all 1 trials are finished already");
+    workshop.run(&["sweep", "other.toml"]).expect(0).says("the trial is finished already");
     // A damaged run lends nothing.
     workshop.write(&format!("{old}/hypotheses/test.txt"), "changed\n");
     workshop.write(&format!("{new}/hypotheses/test.txt"), "changed\n");

@@ -10,7 +10,8 @@ use common::folder::{Folder, parts};
 use common::variants::MODEL_KEYS;
 
 const SWEEP: &str = "base = \"base.toml\"\nseeds = [1, 2]\n";
-const SAFE: &str = "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
+const SAFE: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits and . _ = + , -, and \
+                    do not start with . or -";
 
 #[track_caller]
 fn sweep_fails(text: &str, line: usize, message: &str, help: &str) {
@@ -285,6 +286,12 @@ fn zips() {
         "row \"headz=2\": unknown key model.headz",
         &format!("did you mean \"heads\"? {MODEL_KEYS}"),
     );
+    fails(
+        "[row]\nlabel = \"a\"",
+        3,
+        "row = { label = \"a\" } is a table",
+        "expected an array: write [[row]] above each of them",
+    );
     fails("zip = [3]", 3, "zip[0] = 3 is an integer", "expected a table");
     fails(
         "[[zip]]\n\"model.heads\" = [2, 4]\nlabels = [\"a\", \"b/c\"]",
@@ -458,7 +465,7 @@ fn conditions() {
         &heads("{ \"model.layers\" = \"two\" }"),
         5,
         "model.layers = \"two\" is a string",
-        "expected an integer, 0 or more",
+        "expected an integer",
     );
     fails(
         &heads("{ \"model.layers\" = 3 }"),
@@ -735,13 +742,8 @@ fn includes() {
     ]);
     assert_eq!((file.as_str(), line), ("b.toml", 4));
     assert_eq!(message, "include = \"./a.toml\" leads back to a file that includes this one");
-    let chain: Vec<&str> = help.split(" -> ").map(|name| name.rsplit('/').next().unwrap()).collect();
-    assert_eq!(chain[1..], ["a.toml", "b.toml", "a.toml"], "{help}");
-    assert!(
-        help.starts_with("these files include each other in a circle; remove one `include`: ")
-            && chain[0] == "s.toml",
-        "{help}"
-    );
+    let chain = help.strip_prefix("these files include each other in a circle; remove one `include`: ");
+    assert_eq!(chain, Some("s.toml -> a.toml -> b.toml -> a.toml"), "{help}");
 
     // Places point into the included file.
     assert_eq!(
@@ -755,7 +757,12 @@ fn includes() {
     );
     assert_eq!(
         included(&[main, ("a.toml", "base = \"base.toml\"")]),
-        tuple("a.toml", 1, "unknown key base", "accepted: include, row, section")
+        tuple(
+            "s.toml",
+            3,
+            "include = \"a.toml\": a.toml states `base`, as a whole sweep does",
+            "an included file holds [[row]], [[section]] and further `include` alone"
+        )
     );
     assert_eq!(
         included(&[

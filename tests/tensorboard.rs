@@ -174,6 +174,46 @@ fn the_alignments_of_a_recurrent_decoder_are_its_one_map() {
     assert_eq!(count(&events(&workshop, "results/none/seed-1"), "attention encoder-decoder"), 0);
 }
 
+/// Every layer that attends has one map, in a file and in TensorBoard; a convolutional encoder has none.
+#[test]
+fn every_attending_layer_of_a_convolutional_decoder_has_one_map() {
+    let workshop = Workshop::new();
+    let train = |name: &str, set: &str| {
+        let sets = [
+            "model.encoder=convolutional",
+            "model.decoder=convolutional",
+            "model.convolutional.channels=12",
+            "model.convolutional.encoder_layers=1",
+            "model.convolutional.decoder_layers=3",
+            "training.steps=20",
+            "run.attention_sentences=1",
+            "run.attention_statistics=3",
+            set,
+        ];
+        let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+        let words: Vec<&str> = ["train", "tiny.toml", "--name", name].into_iter().chain(sets).collect();
+        workshop.run(&words).expect(0);
+        let attention = workshop.text(format!("results/{name}/seed-1/attention.json"));
+        let attention: serde_json::Value = serde_json::from_str(&attention).unwrap();
+        let maps = attention["sentences"][0]["maps"].as_array().unwrap();
+        let places = maps.iter().map(|map| {
+            assert_eq!((&map["kind"], &map["head"]), (&"cross".into(), &1.into()), "{map}");
+            map["layer"].as_u64().unwrap()
+        });
+        places.collect::<Vec<u64>>()
+    };
+    assert_eq!(train("all", "model.convolutional.kernel=2"), [1, 2, 3]);
+    let events = events(&workshop, "results/all/seed-1");
+    for layer in 1..=3 {
+        let tag = format!("view: encoder-decoder attention/layer {layer}");
+        assert_eq!(count(&events, &tag), 1, "{layer}");
+    }
+    assert_eq!(count(&events, "attention encoder/") + count(&events, "attention decoder/"), 0);
+    let metrics = workshop.text("results/all/seed-1/metrics.csv");
+    assert!(metrics.contains("attention/cross_3_entropy") && !metrics.contains("attention/encoder"));
+    assert_eq!(train("none", "model.convolutional.attention=none"), [0u64; 0]);
+}
+
 const SWEEP: &str = r#"
 base = "tiny.toml"
 seeds = [1, 2]

@@ -67,5 +67,6 @@ pub fn parts<T: std::fmt::Debug>(
     let prefix = format!("{}/", folder.0.path().display());
     let place = place.unwrap_or_else(|| panic!("no place: {message}"));
     let line = place.line();
-    (place.file.replace(&prefix, ""), line, message.replace(&prefix, ""), help.unwrap_or_default())
+    let help = help.unwrap_or_default().replace(&prefix, "");
+    (place.file.replace(&prefix, ""), line, message.replace(&prefix, ""), help)
 }

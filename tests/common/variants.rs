@@ -3,17 +3,19 @@
 use ablate::config::conflict::conflict;
 use ablate::config::json_schema;
 use ablate::config::unread_keys::unread;
+use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
+use ablate::model::weights::Weights;
 use ablate::model::{
-    AttentionConfig, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig, Position, Projections,
-    RecurrentConfig, Score, Span, Tying,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig,
+    Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, embedding_scale, softmax_bias, attention, recurrent, masked";
+    initialisation, embedding_rows, embedding_multiple, embedding_deviation, embedding_scale, softmax_bias, attention, convolutional, recurrent, masked";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -48,17 +50,23 @@ impl Choice {
         self.made_in(config) == *config
     }
 
-    /// `config` with this choice made, and with recurrent parts or without a decoder where such models alone read it.
+    /// `config` with this choice made, and with recurrent or convolutional parts or without a decoder where such models alone
+    /// read it.
     pub fn effective_in(&self, config: &ModelConfig) -> ModelConfig {
-        match (self.is_of_recurrent_parts(), self.is_of_masked_models()) {
-            (true, _) => self.made_in(&recurrent(config)),
-            (_, true) => self.made_in(&masked(config)),
-            _ => self.made_in(config),
+        match () {
+            () if self.is_of_recurrent_parts() => self.made_in(&recurrent(config)),
+            () if self.is_of_convolutional_parts() => self.made_in(&convolutional(config)),
+            () if self.is_of_masked_models() => self.made_in(&masked(config)),
+            () => self.made_in(config),
         }
     }
 
     pub fn is_of_masked_models(&self) -> bool {
         self.key.starts_with("masked.")
+    }
+
+    pub fn is_of_convolutional_parts(&self) -> bool {
+        self.key.starts_with("convolutional.")
     }
 
     pub fn is_of_recurrent_parts(&self) -> bool {
@@ -94,6 +102,8 @@ fn choices_of(schema: &Value, name: &str, prefix: &str) -> Vec<Choice> {
                 continue;
             }
             Some(choice) => values(&key, definition(choice)),
+            // Lists are of sizes.
+            None if is_of(property, "array") => continue,
             None if property["type"] == "boolean" => vec![json!(true), json!(false)],
             None if ["integer", "number"].iter().any(|kind| is_of(property, kind)) => continue,
             None => panic!("model.{key}: neither a number nor a choice: {property}"),
@@ -142,6 +152,7 @@ pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
         choice.key == "encoder"
             || choice.key == "decoder"
             || choice.is_of_recurrent_parts()
+            || choice.is_of_convolutional_parts()
             || choice.is_of_masked_models()
     };
     let mut found = pairs(base, |choice| !of_parts(choice));
@@ -192,6 +203,72 @@ pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
 }
 
+/// A small convolutional model in which each choice of `[model.convolutional]` can be made alone.
+pub fn convolutional(base: &ModelConfig) -> ModelConfig {
+    ModelConfig {
+        encoder: EncoderKind::Convolutional,
+        decoder: DecoderKind::Convolutional,
+        convolutional: ConvolutionalConfig {
+            channels: 6,
+            kernel: 3,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            ..Default::default()
+        },
+        ..base.clone()
+    }
+}
+
+/// Every encoder with every decoder where one of them is convolutional: each with every choice of
+/// `[model.convolutional]`, and of two convolutional parts each pair of them, several lists of sizes and every position;
+/// named. What contradicts itself is left out.
+pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let both = convolutional(base);
+    let mut found = pairs(&both, Choice::is_of_convolutional_parts);
+    let positions = choices().into_iter().filter(|choice| choice.key == "position");
+    found.extend(positions.map(|choice| (choice.to_string(), choice.made_in(&both))));
+    let recurrent = recurrent(base);
+    for (name, encoder, decoder) in [
+        ("encoder", EncoderKind::Convolutional, DecoderKind::SelfAttention),
+        ("decoder", EncoderKind::SelfAttention, DecoderKind::Convolutional),
+        ("before recurrent", EncoderKind::Convolutional, DecoderKind::Recurrent),
+        ("after recurrent", EncoderKind::Recurrent, DecoderKind::Convolutional),
+    ] {
+        let parts = ModelConfig { encoder, decoder, recurrent: recurrent.recurrent.clone(), ..both.clone() };
+        let choices = choices().into_iter().filter(Choice::is_of_convolutional_parts);
+        found.push((name.to_string(), parts.clone()));
+        found.extend(choices.map(|choice| (format!("{name}, {choice}"), choice.made_in(&parts))));
+    }
+    type Change = fn(&mut ConvolutionalConfig);
+    let sizes: [(&str, Change); 6] = [
+        ("an even kernel", |c| c.kernel = 4),
+        ("a kernel of one position", |c| c.kernel = 1),
+        ("dilations", |c| (c.dilations, c.encoder_layers, c.decoder_layers) = (vec![1, 2], 3, 3)),
+        ("further layers", |c| {
+            let further = |channels, kernel| FurtherLayers { layers: 1, channels, kernel };
+            c.further_layers = vec![further(10, 1), further(8, 2)];
+        }),
+        ("some layers attend", |c| (c.decoder_layers, c.attention_layers) = (3, Some(vec![1, 3]))),
+        ("blocks of ByteNet", |c| {
+            (c.block, c.attention) = (Block::Bottleneck, SourceAttention::None);
+            (c.dilations, c.weight_normalisation) = (vec![1, 2], false);
+        }),
+    ];
+    for (name, change) in sizes {
+        for block in [Block::Gated, Block::Bottleneck] {
+            let mut sized = both.clone();
+            sized.convolutional.block = block;
+            change(&mut sized.convolutional);
+            found.push((format!("{name}, {block:?}"), sized));
+        }
+    }
+    let stated =
+        ModelConfig { embedding_deviation: Some(0.1), embedding_scale: false, tying: Tying::None, ..both };
+    found.push(("stated deviation of embeddings".into(), stated));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("convolutional: {name}"), config)).collect()
+}
+
 /// A recurrent decoder without an encoder, with each choice of `[model.recurrent]` and each pair of them; named. What
 /// contradicts itself is left out.
 pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
@@ -218,8 +295,8 @@ pub fn masked(base: &ModelConfig) -> ModelConfig {
 }
 
 /// A model without a decoder with each choice that an encoder of self-attention reads and each of `[model.masked]`, and
-/// each pair of them; and recurrent encoders with each choice of `[model.recurrent]`, under each head; named. What
-/// contradicts itself is left out.
+/// each pair of them; and recurrent and convolutional encoders with each choice of their sections, under each head; named.
+/// What contradicts itself is left out.
 pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let alone = masked(base);
     let read_by = |config: &ModelConfig| {
@@ -229,19 +306,36 @@ pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let is_part = |choice: &Choice| choice.key == "encoder" || choice.key == "decoder";
     let is_read = read_by(&alone);
     let mut found = pairs(&alone, |choice| !is_part(choice) && is_read(choice));
-    for head in [Head::Transform, Head::None] {
+    for (head, parts) in [Head::Transform, Head::None]
+        .into_iter()
+        .flat_map(|head| [recurrent(base), convolutional(base)].map(|parts| (head, parts)))
+    {
         let masked = MaskedConfig { head, ..Default::default() };
-        let reading = ModelConfig { masked, decoder: DecoderKind::None, ..recurrent(base) };
+        let reading = ModelConfig { masked, decoder: DecoderKind::None, ..parts };
         let is_read = read_by(&reading);
+        let of_parts = |choice: &Choice| choice.is_of_recurrent_parts() || choice.is_of_convolutional_parts();
         let of_either = |choice: &Choice| {
-            is_read(choice)
-                && (choice.is_of_recurrent_parts() || ["norm_kind", "activation"].contains(&&*choice.key))
+            is_read(choice) && (of_parts(choice) || ["norm_kind", "activation"].contains(&&*choice.key))
         };
         let named = pairs(&reading, of_either).into_iter();
-        found.extend(named.map(|(name, config)| (format!("recurrent, {head:?}: {name}"), config)));
+        found
+            .extend(named.map(|(name, config)| (format!("{:?}, {head:?}: {name}", reading.encoder), config)));
     }
     found.retain(|(_, config)| conflict(config).is_none());
     found
+}
+
+/// A convolutional decoder without an encoder, with each choice of `[model.convolutional]` that it reads, each pair of them
+/// and every position; named. What contradicts itself is left out.
+pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let alone = ModelConfig { encoder: EncoderKind::None, ..convolutional(base) };
+    let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
+    let is_read = |choice: &Choice| !unread.contains(&format!("model.{}", choice.key).as_str());
+    let mut found = pairs(&alone, |choice| choice.is_of_convolutional_parts() && is_read(choice));
+    let positions = choices().into_iter().filter(|choice| choice.key == "position");
+    found.extend(positions.map(|choice| (choice.to_string(), choice.made_in(&alone))));
+    found.retain(|(_, config)| conflict(config).is_none());
+    found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
 }
 
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.
@@ -256,6 +350,16 @@ pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
         && projections != Projections::SharedQueryKey
         && !mixed
         && !(itself && config.position == Position::Rotary)
+}
+
+/// Gives a model the weights and running statistics of another that has the same ones.
+pub fn copy_weights(from: &Weights, to: &Weights) {
+    tch::no_grad(|| {
+        for ((path, mut variable), (other, value)) in to.saved().into_iter().zip(from.saved()) {
+            assert_eq!(path, other);
+            variable.copy_(&value);
+        }
+    });
 }
 
 /// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.

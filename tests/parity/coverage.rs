@@ -27,11 +27,17 @@ pub fn check() {
                 _ => &[],
             };
             let is_read = |model: &ModelConfig| {
-                if choice.is_of_masked_models() {
-                    return !model.has_decoder();
+                let parts = (model.encoder, model.decoder);
+                match () {
+                    () if choice.is_of_recurrent_parts() => {
+                        parts == (EncoderKind::Recurrent, DecoderKind::Recurrent)
+                    }
+                    () if choice.is_of_convolutional_parts() => {
+                        parts == (EncoderKind::Convolutional, DecoderKind::Convolutional)
+                    }
+                    () if choice.is_of_masked_models() => !model.has_decoder(),
+                    () => true,
                 }
-                !choice.is_of_recurrent_parts()
-                    || (model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::Recurrent)
             };
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Shorthand for results with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The exit code of [`Error::OutOfMemory`].
+/// The exit code of [`Error::OutOfMemory`] and [`Error::TooLarge`].
 pub const OUT_OF_MEMORY_CODE: u8 = 4;
 /// The exit code of [`Error::Busy`].
 pub const BUSY_CODE: u8 = 5;
@@ -47,6 +47,9 @@ pub enum Error {
     /// The device has no memory left.
     #[error("out of memory: {0}; {remedy}", remedy = MEMORY_REMEDY)]
     OutOfMemory(String),
+    /// The device can never hold what the work needs; nothing was begun.
+    #[error("{0}")]
+    TooLarge(String),
     /// A signal asked to stop; the state is saved and the same command goes on.
     #[error("stopped by a signal at step {step}; the same command goes on from there")]
     Interrupted { step: u64 },
@@ -104,7 +107,7 @@ impl Error {
             Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => OUT_OF_MEMORY_CODE,
             Error::Failed(_) | Error::Io { .. } => 1,
             Error::Diverged { .. } => 3,
-            Error::OutOfMemory(_) => OUT_OF_MEMORY_CODE,
+            Error::OutOfMemory(_) | Error::TooLarge(_) => OUT_OF_MEMORY_CODE,
             Error::Busy(_) => BUSY_CODE,
             Error::Peer { code, .. } => *code,
             Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::SweepStopped(_) => {

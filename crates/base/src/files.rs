@@ -76,7 +76,13 @@ pub fn remove(path: &Path) -> Result<()> {
 }
 
 /// Creates a directory and those above it, durably; one that exists is fine.
+///
+/// # Errors
+/// A user error if the path, or a part of it, is something else than a directory; [`Error::Io`] otherwise.
 pub fn create_dir(path: &Path) -> Result<()> {
+    if let Some(other) = path.ancestors().find(|part| part.symlink_metadata().is_ok() && !part.is_dir()) {
+        return Err(Error::user(format!("{} is not a directory; name another place", other.display())));
+    }
     let named = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty());
     let missing: Vec<&Path> = named.take_while(|ancestor| !ancestor.exists()).collect();
     fs::create_dir_all(path).map_err(Error::io("create", path))?;

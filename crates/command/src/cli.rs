@@ -80,6 +80,15 @@ enum Command {
     ///
     /// Example: ablate bench experiments/demo.toml --updates 20
     Bench(commands::bench::Arguments),
+    /// Measure what layers cost by the length of a sequence and by their width: Table 1 of the paper.
+    ///
+    /// Time, memory and operations of one layer of each kind, exponents of length and width beside the stated ones, the
+    /// operations that follow on each other, and the number of layers between two positions (docs/complexity.md).
+    ///
+    /// Example: ablate complexity --widths 64 --lengths 64,128,256,512 --repeat 3
+    ///
+    /// Example: ablate complexity --out results/table1
+    Complexity(commands::complexity::Arguments),
     /// Report what this machine offers for training, what is missing, and how to correct it.
     ///
     /// Example: ablate doctor --device cuda --check
@@ -147,6 +156,7 @@ pub enum Computing {
     Translate(commands::translate::Arguments),
     Generate(commands::generate::Arguments),
     Bench(commands::bench::Arguments),
+    Complexity(commands::complexity::Arguments),
     Doctor(commands::doctor::Arguments),
     Export(commands::export::Arguments),
     Verify(commands::verify::Arguments),
@@ -182,6 +192,7 @@ impl Cli {
             Command::Translate(arguments) => compute(Computing::Translate(arguments), &self.places),
             Command::Generate(arguments) => compute(Computing::Generate(arguments), &self.places),
             Command::Bench(arguments) => compute(Computing::Bench(arguments), &self.places),
+            Command::Complexity(arguments) => compute(Computing::Complexity(arguments), &self.places),
             Command::Doctor(arguments) => compute(Computing::Doctor(arguments), &self.places),
             Command::Export(arguments) => compute(Computing::Export(arguments), &self.places),
             Command::Table(arguments) => commands::table::run(arguments, &self.places),

@@ -12,4 +12,4 @@ use ablate_corpus::{data, fetch};
 use ablate_figures::figures;
 use ablate_score::{moses, score};
 use ablate_sweep::{report, sweep};
-use ablate_trial::{config, device, experiment, export, results, telemetry};
+use ablate_trial::{complexity, config, device, experiment, export, results, telemetry};

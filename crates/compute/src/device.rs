@@ -98,7 +98,7 @@ pub fn load_cuda() -> std::result::Result<(), String> {
     if !tch::Cuda::is_available() {
         return Err("libtorch finds no usable GPU (is one visible in nvidia-smi, and not hidden by CUDA_VISIBLE_DEVICES?)".into());
     }
-    card::refuse_cudnn_attention().map_err(|error| error.to_string())
+    card::choose_kernels().map_err(|error| error.to_string())
 }
 
 /// The folder that this process's libtorch_cpu.so was loaded from.

@@ -16,4 +16,4 @@ pub mod task;
 pub mod train;
 
 use ablate_base::{cards, error, files, seed, signal, stopwatch, world};
-use ablate_trial::{config, results, telemetry};
+use ablate_trial::{complexity, config, results, telemetry};

@@ -101,9 +101,21 @@ pub const CONTEXT_BYTES: u64 = 600 << 20;
 /// what is left of the control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {
     let available = stated_bytes("/proc/meminfo", "MemAvailable")?;
-    let group = |file| -> Option<u64> {
-        std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse().ok()
-    };
-    let left = group("memory.max").zip(group("memory.current")).map(|(max, now)| max.saturating_sub(now));
+    let limit = of_control_group("memory.max").zip(of_control_group("memory.current"));
+    let left = limit.map(|(max, now)| max.saturating_sub(now));
     Some(left.map_or(available, |left| left.min(available)))
+}
+
+/// The most memory that this process could come to hold while other processes keep theirs, in bytes. More than
+/// [`available_memory`]: pages can be swapped out, and of what counts against the control group's limit much is copies of
+/// files, which the kernel drops.
+pub fn reachable_memory() -> Option<u64> {
+    let swap = stated_bytes("/proc/meminfo", "SwapFree").unwrap_or(0);
+    let reachable = stated_bytes("/proc/meminfo", "MemAvailable")? + swap;
+    Some(of_control_group("memory.max").map_or(reachable, |max| reachable.min(max.saturating_add(swap))))
+}
+
+/// The bytes that a file of this process's control group states; none where there is no limit.
+fn of_control_group(file: &str) -> Option<u64> {
+    std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse().ok()
 }

@@ -4,6 +4,7 @@
 // Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod complexity;
 pub mod config;
 pub mod decode;
 pub mod device;

@@ -1,6 +1,7 @@
 //! The part of the command `ablate` that computes with libtorch. `ablate` becomes it; people do not start it.
 
 mod bench;
+mod complexity;
 mod doctor;
 mod export;
 mod generate;
@@ -54,6 +55,7 @@ fn compute(command: Computing, places: &Places) -> Result<()> {
         Computing::Translate(arguments) => translate::run(arguments, places),
         Computing::Generate(arguments) => generate::run(arguments, places),
         Computing::Bench(arguments) => bench::run(arguments, places),
+        Computing::Complexity(arguments) => complexity::run(arguments),
         Computing::Doctor(arguments) => doctor::run(arguments),
         Computing::Export(arguments) => export::run(arguments, places),
         Computing::Verify(arguments) => verify::run(arguments, places),

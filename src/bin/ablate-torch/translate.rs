@@ -19,6 +19,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         "cannot change how a trained model translates",
         "expected keys of [decoding] or [run], as in decoding.beam=4",
     )?;
+    if arguments.beam == Some(0) {
+        return Err(Error::user("--beam 0 is out of range: expected 1 or more"));
+    }
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;

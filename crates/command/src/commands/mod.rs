@@ -5,6 +5,7 @@ pub mod bench;
 pub mod clean;
 pub mod compare;
 pub mod completions;
+pub mod complexity;
 pub mod doctor;
 pub mod evalb;
 pub mod export;
@@ -30,6 +31,7 @@ pub mod verify;
 use crate::color;
 use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
+use crate::figures::{Svg, svg};
 use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
@@ -154,6 +156,27 @@ fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> 
         return Ok(());
     }
     refused(&format!("is there already and is not {what}; choose another name, or remove it first"))
+}
+
+/// Pixels of a PNG for a pixel of its figure: sharp in print at the width of a column.
+const PNG_SCALE: f32 = 2.0;
+
+/// Refuses to replace a figure that this program has not made, by the path of either of its files. A PNG is known by the SVG
+/// beside it, which is written first.
+fn check_figure(path: &Path) -> Result<()> {
+    let svg = path.with_extension("svg");
+    check_output(&svg, "a figure of ablate", svg::is_own)?;
+    check_output(&path.with_extension("png"), "a figure of ablate with its SVG beside it", |_| svg.exists())
+}
+
+/// Writes a figure as SVG and PNG and gives the paths, one a line.
+fn write_figure(path: &Path, figure: &Svg) -> Result<String> {
+    let write = |ending: &str, bytes: &[u8]| -> Result<String> {
+        let path = path.with_extension(ending);
+        files::write_atomically(&path, bytes)?;
+        Ok(format!("{}\n", path.display()))
+    };
+    Ok(write("svg", figure.to_text().as_bytes())? + &write("png", &figure.to_png(PNG_SCALE)?.bytes)?)
 }
 
 /// Prints one JSON document to standard output.

@@ -2,9 +2,8 @@
 
 use super::sweep::Committed;
 use super::table::collected;
-use super::{Places, check_output, print, stem};
+use super::{Places, check_figure, check_output, print, stem, write_figure};
 use crate::error::Result;
-use crate::figures::svg;
 use crate::files;
 use crate::report::{self, Made, Report, Searched, Trial};
 use crate::results::record::Failure;
@@ -12,10 +11,7 @@ use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
 use crate::sweep::trial::run_dir;
 use clap::Args;
-use std::path::{Path, PathBuf};
-
-/// Pixels of a PNG for a pixel of its figure: sharp in print at the width of a column.
-const PNG_SCALE: f32 = 2.0;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -83,21 +79,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if let Some(folder) = figures {
         files::create_dir(&folder)?;
         for figure in drawn {
-            let write = |ending: &str, bytes: &[u8]| -> Result<String> {
-                let path = folder.join(Path::new(&figure.file).with_extension(ending));
-                files::write_atomically(&path, bytes)?;
-                Ok(format!("{}\n", path.display()))
-            };
-            written += &write("svg", figure.svg.to_text().as_bytes())?;
-            written += &write("png", &figure.svg.to_png(PNG_SCALE)?.bytes)?;
+            written += &write_figure(&folder.join(&figure.file), &figure.svg)?;
         }
     }
     print(&written)
-}
-
-/// Refuses to replace a figure that no report has made. A PNG is known by the SVG beside it, which is written first.
-fn check_figure(path: &Path) -> Result<()> {
-    let svg = path.with_extension("svg");
-    check_output(&svg, "a figure of ablate", svg::is_own)?;
-    check_output(&path.with_extension("png"), "a figure of ablate with its SVG beside it", |_| svg.exists())
 }

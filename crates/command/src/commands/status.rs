@@ -40,13 +40,13 @@ fn text(status: &Status) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
     let driver = match (&status.driver, status.at_work) {
         (Some(driver), _) => format!(
-            "a driver is at work: process {} on {}, for {}",
+            "a driver (`ablate sweep`) is at work: process {} on {}, for {}",
             driver.process,
             driver.host,
             duration(now - driver.since)
         ),
-        (None, true) => "a driver is at work".to_string(),
-        (None, false) => "no driver is at work".to_string(),
+        (None, true) => "a driver (`ablate sweep`) is at work".to_string(),
+        (None, false) => "no driver (`ablate sweep`) is at work".to_string(),
     };
     let lines: Vec<_> = status.trials.iter().map(|trial| trial.line()).collect();
     let to_come = match status.to_come {

@@ -29,6 +29,7 @@ use crate::sweep::state::StateKind;
 use crate::sweep::trial::{Trial, replaced_settings, run_dir, run_dir_of};
 use crate::sweep::{directory, driver, plan};
 use crate::telemetry::console::print_message;
+use crate::telemetry::format::counted;
 use call::Call;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ pub struct Arguments {
     #[arg(long = "axis", value_name = "KEY=VALUES")]
     pub axes: Vec<String>,
     /// Make a sweep of an experiment: train each row once with each of these seeds. By default 1.
-    #[arg(long, value_name = "SEEDS", value_delimiter = ',')]
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', value_parser = seed)]
     pub seeds: Vec<u64>,
     /// File for the sweep that --axis and --seeds make. By default it is called by the experiment and the settings that
     /// vary, in sweeps/ if there is such a folder.
@@ -94,6 +95,12 @@ pub struct Arguments {
     pub sets: Vec<String>,
 }
 
+/// A seed of `--seeds`.
+fn seed(word: &str) -> std::result::Result<u64, String> {
+    let help = "write whole numbers with commas between them, as in 1,2,3";
+    word.trim().parse().map_err(|_| help.to_string())
+}
+
 /// Records that stand for trials.
 #[derive(Debug, Args)]
 pub struct Committed {
@@ -123,6 +130,7 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
         // What is refused leaves no file behind, and neither does a plan.
         loaded => {
             let outcome = loaded.and_then(|sweep| run_sweep(arguments, sweep, places));
+            let outcome = outcome.map_err(|error| made.at_words(error, &saved.path));
             let discarded = saved.discard();
             outcome.and(discarded)
         }
@@ -159,7 +167,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         )));
     }
     Policy { max_trials: arguments.max_trials, max_hours: arguments.max_hours, ..Policy::default() }
-        .check_values(&|_| None)?;
+        .check_options()?;
     let slurm = SlurmSpec { max_running: arguments.workers.or(spec.slurm.max_running), ..spec.slurm.clone() };
     slurm.check(&|_| None)?;
     if search.is_some() && arguments.launcher == LauncherKind::Slurm {
@@ -170,7 +178,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     let notes = replaced_settings(&trials).into_iter().chain(of_others);
     notes.for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
-    corpora.check(&trials)?;
+    check_text(&mut corpora, &trials, search.as_ref())?;
     let pool = devices.map(|names| pool(&names, &trials, to_come.len(), places)).transpose()?;
     // Without a number: as many as the cards hold, or one.
     let all = trials.len() + to_come.len();
@@ -211,7 +219,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
     let early = sweep_dir.is_dir().then(|| driver::lock(&sweep_dir)).transpose()?;
     corpora.prepare(&trials)?;
-    corpora.check(&trials)?;
+    check_text(&mut corpora, &trials, search.as_ref())?;
     files::create_dir(&sweep_dir)?;
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
     let policy = Policy {
@@ -273,6 +281,12 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     ending
 }
 
+/// Checks whether all rows suit the text, and draws that a search may come to.
+fn check_text(corpora: &mut Corpora, trials: &[Trial], search: Option<&Drawing>) -> Result<()> {
+    corpora.check(trials)?;
+    search.filter(|search| search.to_come() > 0).map_or(Ok(()), |search| search.drawer.probe_text(corpora))
+}
+
 /// Names the limits that may end the sweep before its trials do; a plan does not foresee that.
 fn limits_beyond_plan(arguments: &Arguments, spec: &SweepSpec) -> Option<String> {
     let trials =
@@ -321,7 +335,7 @@ fn conclude(tally: &Tally, work: &Work, sweep_dir: &Path) -> Result<()> {
     let trials = &work.trials;
     let all = trials.len() + work.search.as_ref().map_or(0, Searching::to_come);
     if tally.halved > 0 {
-        print_message(&format!("halving let {} trials go no further", tally.halved));
+        print_message(&format!("halving let {} go no further", counted(tally.halved, "trial")));
     }
     if !tally.failed.is_empty() {
         print_message("\nfailed:");
@@ -336,8 +350,9 @@ fn conclude(tally: &Tally, work: &Work, sweep_dir: &Path) -> Result<()> {
     }
     if let Some(reason) = &tally.stopped {
         return Err(Error::SweepStopped(format!(
-            "{reason}; {} of {all} trials are finished",
-            tally.finished
+            "{reason}; {} of {} finished",
+            tally.finished,
+            counted(all, "trial")
         )));
     }
     let failed = tally.failed.len();
@@ -347,7 +362,7 @@ fn conclude(tally: &Tally, work: &Work, sweep_dir: &Path) -> Result<()> {
             0 => "the same command tries them again".to_string(),
             _ => format!("{repeats} would fail again as they are; `--only failed` tries all of them"),
         };
-        return Err(Error::failed(format!("{failed} of {all} trials failed; {help}")));
+        return Err(Error::failed(format!("{failed} of {} failed; {help}", counted(all, "trial"))));
     }
     Ok(())
 }

@@ -11,13 +11,14 @@ use crate::results::selection::RowSelection;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
 use crate::results::table_layout::Form;
+use crate::sweep::collect::{self, OtherSettings};
 use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::{Corpora, how_to_prepare};
+use crate::sweep::directory;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::search_section::Search;
 use crate::sweep::searching::Searching;
 use crate::sweep::trial::Trial;
-use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,11 +297,15 @@ pub(super) fn collected(
     let damaged = collect::damaged_records(&sweep_dir, &trials);
     if records.iter().all(Option::is_none) {
         let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
-        return Err(Error::user(format!(
-            "{} holds no finished trial of this sweep; run `ablate sweep {}`{damaged}",
-            sweep_dir.display(),
-            file.display()
-        )));
+        let why = match OtherSettings::of(&sweep_dir, &trials) {
+            Some(others) => others.told(&sweep_dir),
+            None => format!(
+                "{} holds no finished trial of this sweep; run `ablate sweep {}`",
+                sweep_dir.display(),
+                file.display()
+            ),
+        };
+        return Err(Error::user(why + &damaged));
     }
     damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
     let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;

@@ -5,12 +5,13 @@ use crate::error::{Error, Result};
 use crate::experiment::view::is_run;
 use crate::experiment::{is_at_work, run_configuration};
 use crate::results::record::Record;
-use crate::sweep::collect;
+use crate::sweep::collect::{self, OtherSettings};
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::{Trial, run_dir};
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
+use crate::telemetry::format::counted;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -67,12 +68,22 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     runs.iter().for_each(|(trial, _)| view.end(trial));
     let records = collect::records_of_settings(&sweep_dir, &trials);
     view.conclude(&trials, &collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?);
+    if records.iter().all(Option::is_none)
+        && let Some(others) = OtherSettings::of(&sweep_dir, &trials)
+    {
+        print_message(&format!("warning: {}", others.told(&sweep_dir)));
+    }
     if uncovered > 0 {
         print_message(&format!(
-            "{uncovered} runs were recorded by an earlier version, without checksums of their curves and pictures: nothing \
-             tells whether these are as the runs wrote them"
+            "{} recorded by an earlier version, without checksums of curves and pictures: nothing tells whether these are as \
+             the runs wrote them",
+            counted(uncovered, "run")
         ));
     }
-    print_message(&format!("{} runs written anew: tensorboard --logdir {}", runs.len(), sweep_dir.display()));
+    print_message(&format!(
+        "{} written anew: tensorboard --logdir {}",
+        counted(runs.len(), "run"),
+        sweep_dir.display()
+    ));
     Ok(())
 }

@@ -144,8 +144,8 @@ impl Sentence {
 
     /// Drops the open hypotheses that cannot beat the `n_best`-th finished one, whatever tokens follow.
     ///
-    /// What they would bring forth is no better, and worse than everything that the others bring forth: left in, it
-    /// would take no place that the others want.
+    /// A continuation is never more probable than its beginning. So the continuations of a dropped hypothesis rank below
+    /// every continuation that can still win, and dropping it takes no place from one of those.
     fn drop_hopeless(&mut self, config: &DecodingConfig, limit: usize, n_best: usize) {
         let Some(worst) = self.finished.get(n_best.min(config.beam) - 1) else { return };
         // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.

@@ -14,8 +14,8 @@ struct Open {
     log_probability: f64,
 }
 
-/// One hypothesis for each source of the batch; `limits` are the greatest lengths, `</s>` counted: what is
-/// that long without one is returned as it is.
+/// One hypothesis for each source of the batch. `limits`: the greatest length of each translation, `</s>` included. One
+/// that reaches it without `</s>` is returned as it is.
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,
@@ -51,7 +51,7 @@ pub(super) fn search(
             }
         }
         lap(Phase::Search);
-        if kept.len() < best_rows(&inputs) && !kept.is_empty() {
+        if kept.len() < rows_of(&inputs) && !kept.is_empty() {
             stepper.select(&kept_rows, false);
         }
         open = kept;
@@ -63,6 +63,6 @@ pub(super) fn search(
     found
 }
 
-fn best_rows(inputs: &Tensor) -> usize {
+fn rows_of(inputs: &Tensor) -> usize {
     inputs.size()[0] as usize
 }

@@ -2,6 +2,7 @@
 //! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
 
 use super::limits::DataLimits;
+use super::memory;
 use super::team::Team;
 use super::trial::{Finished, Trial};
 use crate::config::Experiment;
@@ -46,6 +47,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     let data = prepare::open(&trial.experiment.data, trial.data_root)?;
     DataLimits::of(&trial.experiment.data, Some(&data))?.check(trial.experiment)?;
     let vocabulary = data.tokenizers.sizes();
+    memory::check_fits(trial.experiment, vocabulary, device)?;
     let store = data.split(Split::Train)?;
     let model = model::build(model_config, vocabulary, training.seed, training.precision, device);
     let mut adam = Adam::build(training, model.weights());

@@ -1,9 +1,11 @@
 //! One trial: configuration → data → model → training → decoding → scores → record.
 
 pub mod bench;
+pub mod complexity;
 pub mod distributed;
 pub mod doctor;
 mod evaluate;
+mod memory;
 mod monitor;
 pub mod probe;
 mod provenance;

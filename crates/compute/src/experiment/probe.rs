@@ -2,6 +2,7 @@
 
 use super::limits::DataLimits;
 use super::measurement::Measurement;
+use super::memory;
 use super::single_update::single_update;
 use super::stand_in;
 use crate::config::Experiment;
@@ -42,6 +43,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
         None => stand_in::store(experiment, vocabulary)?,
     };
     let device = device::open(&experiment.run)?;
+    memory::check_fits(experiment, sizes, device)?;
     let model = model::build(model_config, sizes, training.seed, training.precision, device);
     let mut adam = Adam::build(training, model.weights());
     let task = task::of(experiment, vocabulary);

@@ -1,9 +1,10 @@
-//! One trial, from its configuration to its record: [`Trial::run`] shows the stages in their order.
+//! One trial, from its configuration to its record: `run_in`, `execute` and `finish` show every stage in order.
 
 use super::attempts::{Attempts, Effort};
 use super::claim;
 use super::evaluate;
 use super::limits::DataLimits;
+use super::memory;
 use super::monitor::RunMonitor;
 use super::provenance::provenance;
 use super::resume;
@@ -92,8 +93,15 @@ impl Trial<'_> {
         };
         let data = prepare::open(&self.experiment.data, self.data_root)?;
         DataLimits::of(&self.experiment.data, Some(&data))?.check(self.experiment)?;
+        if let Some(device) = device {
+            memory::check_fits(self.experiment, data.tokenizers.sizes(), device)?;
+        }
         let identity = identity(self.experiment, data.fingerprint());
         run_files::check_vacant(self.run_dir)?;
+        let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
+        let lock_trial = || lock_trial(self.results, &identity)?.ok_or_else(elsewhere);
+        // What is refused leaves no new directory behind.
+        let early = if self.run_dir.exists() { None } else { Some(lock_trial()?) };
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
         let _lock = lock_run(self.run_dir)?.ok_or_else(busy)?;
@@ -104,8 +112,7 @@ impl Trial<'_> {
             self.claim(&identity, observer)?;
             return Ok(Finished::Before(record));
         }
-        let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
-        let _trial_lock = lock_trial(self.results, &identity)?.ok_or_else(elsewhere)?;
+        let _trial_lock = early.map_or_else(lock_trial, Ok)?;
         team.agree(self.experiment, data.fingerprint())?;
         self.claim(&identity, observer)?;
         let training_identity = Some(training_identity(self.experiment, data.fingerprint()));

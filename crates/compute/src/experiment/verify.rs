@@ -3,15 +3,16 @@
 use super::by_length::ScoresByLength;
 use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS, hypotheses_file};
 use super::translations::stored_hypotheses;
-use super::{TrainedModel, attempts, finished_run, scored_weights_hold};
-use crate::config::identity;
+use super::{TrainedModel, attempts, finished_run};
+use crate::config::{Experiment, identity};
+use crate::data::prepared::Prepared;
 use crate::data::{Split, prepare};
 use crate::error::Result;
 use crate::results::metric::{of_likelihood, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
-use crate::task;
+use crate::task::{self, Task, Written};
 use crate::train::checkpoint_files;
 use crate::train::run_state::Owner;
 use std::path::Path;
@@ -41,6 +42,16 @@ impl Outcome {
     }
 }
 
+/// What the checks of the prepared data are called.
+const DATA: &str = "data";
+const FINGERPRINT: &str = "fingerprint";
+
+/// The outcome of a check that needs something whose own check, called `what`, failed.
+fn not_computed(what: &str) -> Outcome {
+    let verb = if what == WEIGHTS { "are" } else { "is" };
+    Outcome::Unknown(format!("not computed: {what} {verb} not as recorded"))
+}
+
 /// Perplexities computed again may differ by so much, relatively: matrix kernels vary with the
 /// number of threads and the processor.
 const PERPLEXITY_TOLERANCE: f64 = 1e-5;
@@ -55,53 +66,22 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     let data = prepare::open(&experiment.data, data_root)?;
     let task = task::of(&experiment, data.tokenizers.target().len());
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
-    checks.add("data", Outcome::of(data.verify().err().map(|error| error.to_string())));
-    checks.same("fingerprint", &record.data.fingerprint, data.fingerprint());
+    checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));
+    checks.same(FINGERPRINT, &record.data.fingerprint, data.fingerprint());
     checks.same("identity", &record.identity, &identity(&experiment, data.fingerprint()));
-    checks.file(WEIGHTS, SCORED)?;
-    SHOWN_FILES.iter().try_for_each(|file| checks.file(file, file))?;
+    checks.file(WEIGHTS, SCORED);
+    SHOWN_FILES.iter().for_each(|file| checks.file(file, file));
     checks.times();
     checks.checkpoints()?;
-    for split in [Split::Dev, Split::Test] {
-        let Some(written) = task.written() else { break };
-        let name = split.name();
-        let file = hypotheses_file(split);
-        checks.file(&file, &file)?;
-        let (hypotheses, references) = (stored_hypotheses(run_dir, split)?, data.text(split)?.target);
-        for score in written.scores(&hypotheses, &references)? {
-            checks.metric(&tag(name, score.metric), score.value, 0.0);
-        }
-        // Records of before 2026-11-26 have none.
-        for (metric, value) in written.further_scores(&hypotheses, &references)? {
-            let tag = tag(name, metric);
-            if record.metrics.contains_key(&tag) {
-                checks.metric(&tag, value, 0.0);
-            }
-        }
-        let store = data.split_unverified(split)?;
-        let by_length = ScoresByLength::of(&experiment, split, &store, &hypotheses, &references)?;
-        for (tag, score) in by_length.iter().flat_map(ScoresByLength::metrics) {
-            checks.metric(&tag, score, 0.0);
+    if let Some(written) = task.written() {
+        for split in [Split::Dev, Split::Test] {
+            checks.translations(&experiment, written, &data, split)?;
         }
     }
-    if decode && !scored_weights_hold(run_dir)? {
-        checks.add("decoded again", Outcome::Unknown("not done: the weights are not as recorded".into()));
-    } else if decode {
-        let TrainedModel { data, model, .. } = TrainedModel::load(run_dir, data_root, &[])?;
-        for split in [Split::Dev, Split::Test] {
-            let (name, store) = (split.name(), data.split(split)?);
-            let found = task.likelihood(&*model, &store)?;
-            let [perplexity, _] = of_likelihood(experiment.task());
-            checks.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
-            let Some(written) = task.written() else { continue };
-            let output = written.output(&*model, &data, &store, split, &StopFlag::never())?;
-            let stored = stored_hypotheses(run_dir, split)?;
-            let other =
-                output.hypotheses.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str());
-            let other = other.count();
-            let found =
-                (other > 0).then(|| format!("{other} of {} lines decode to something else", stored.len()));
-            checks.add(&format!("{name} decoded again"), Outcome::of(found));
+    if decode {
+        match checks.changed([WEIGHTS, DATA, FINGERPRINT]) {
+            Some(what) => checks.add("decoded again", not_computed(what)),
+            None => checks.decoded_again(&experiment, &*task, data_root)?,
         }
     }
     Ok(checks.done)
@@ -123,18 +103,103 @@ impl Checks<'_> {
         self.add(what, Outcome::of(found));
     }
 
-    /// A file against the checksum called `name`; nothing is said of one that the run does not have.
-    fn file(&mut self, name: &str, file: &str) -> Result<()> {
+    /// The first of some checks that has failed.
+    fn changed<'a>(&self, checks: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        let failed = |what: &&str| {
+            let differs = |check: &Check| check.what == *what && matches!(check.outcome, Outcome::Differs(_));
+            self.done.iter().any(differs)
+        };
+        checks.into_iter().find(failed)
+    }
+
+    /// A file against the checksum called `name`. A file that cannot be read differs; nothing is said of one that the run
+    /// does not have.
+    fn file(&mut self, name: &str, file: &str) {
         let path = self.run_dir.join(file);
-        let outcome = match self.record.file_state(name, &path)? {
-            FileState::AsRecorded if !path.exists() => return Ok(()),
-            FileState::AsRecorded => Outcome::Holds,
-            FileState::Differs(why) => Outcome::Differs(why),
-            FileState::NotCovered => {
+        let outcome = match self.record.file_state(name, &path) {
+            Ok(FileState::AsRecorded) if !path.exists() => return,
+            Ok(FileState::AsRecorded) => Outcome::Holds,
+            Ok(FileState::Differs(why)) => Outcome::Differs(why),
+            Ok(FileState::NotCovered) => {
                 Outcome::Unknown("the record is of an earlier version and has no checksum of it".into())
             }
+            Err(error) => Outcome::Differs(error.to_string()),
         };
         self.add(name, outcome);
+    }
+
+    /// The translations of a split and their scores. Translations that are not as recorded are scored all the same, if
+    /// they can be.
+    fn translations(
+        &mut self,
+        experiment: &Experiment,
+        written: &dyn Written,
+        data: &Prepared,
+        split: Split,
+    ) -> Result<()> {
+        let file = hypotheses_file(split);
+        self.file(&file, &file);
+        let scores = self.scores(experiment, written, data, split);
+        match (scores, self.changed([file.as_str(), DATA, FINGERPRINT])) {
+            (Ok(scores), _) => scores.into_iter().for_each(|(tag, score)| self.metric(&tag, score, 0.0)),
+            (Err(_), Some(what)) => self.add(&format!("{} scores", split.name()), not_computed(what)),
+            (Err(error), None) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The scores of the translations of a split as they are now.
+    fn scores(
+        &self,
+        experiment: &Experiment,
+        written: &dyn Written,
+        data: &Prepared,
+        split: Split,
+    ) -> Result<Vec<(String, f64)>> {
+        let (hypotheses, references) = (stored_hypotheses(self.run_dir, split)?, data.text(split)?.target);
+        let of_split = |metric| tag(split.name(), metric);
+        let scores = written.scores(&hypotheses, &references)?;
+        let mut found: Vec<_> = scores.iter().map(|score| (of_split(score.metric), score.value)).collect();
+        // Records of before 2026-11-26 have none.
+        let further = written.further_scores(&hypotheses, &references)?.into_iter();
+        let further = further.map(|(metric, value)| (of_split(metric), value));
+        found.extend(further.filter(|(tag, _)| self.record.metrics.contains_key(tag)));
+        let store = data.split_unverified(split)?;
+        let by_length = ScoresByLength::of(experiment, split, &store, &hypotheses, &references)?;
+        found.extend(by_length.iter().flat_map(ScoresByLength::metrics));
+        Ok(found)
+    }
+
+    /// Losses and translations of both sets, computed anew with the weights of the run.
+    fn decoded_again(&mut self, experiment: &Experiment, task: &dyn Task, data_root: &Path) -> Result<()> {
+        let TrainedModel { data, model, .. } = TrainedModel::load(self.run_dir, data_root, &[])?;
+        for split in [Split::Dev, Split::Test] {
+            let (name, store) = (split.name(), data.split(split)?);
+            let found = task.likelihood(&*model, &store)?;
+            let [perplexity, _] = of_likelihood(experiment.task());
+            self.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
+            let Some(written) = task.written() else { continue };
+            let (what, file) = (format!("{name} decoded again"), hypotheses_file(split));
+            let stored = match (stored_hypotheses(self.run_dir, split), self.changed([file.as_str()])) {
+                (Ok(stored), _) => stored,
+                (Err(error), None) => return Err(error),
+                (Err(_), Some(file)) => {
+                    self.add(&what, not_computed(file));
+                    continue;
+                }
+            };
+            let output = written.output(&*model, &data, &store, split, &StopFlag::never())?;
+            let (new, lines) = (&output.hypotheses, stored.len());
+            let other = new.iter().zip(&stored).filter(|(new, old)| new.trim_end() != old.as_str()).count();
+            self.add(
+                &what,
+                Outcome::of(match other {
+                    _ if new.len() != lines => Some(format!("{} lines, recorded are {lines}", new.len())),
+                    0 => None,
+                    _ => Some(format!("{other} of {lines} lines decode to something else")),
+                }),
+            );
+        }
         Ok(())
     }
 

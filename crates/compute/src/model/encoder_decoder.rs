@@ -29,7 +29,7 @@ pub struct EncoderDecoder {
     target: Input,
     encoder: Box<dyn EncoderPart>,
     /// The map from the encoder's states to the width that the decoder reads; absent if the widths are equal.
-    between: Option<Linear>,
+    encoder_output: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
 }
 
@@ -99,7 +99,7 @@ impl Input {
 }
 
 /// The map from the encoder's states to the width that the decoder reads.
-fn between(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
+fn encoder_output_map(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
     config.maps_encoder_states().then(|| Linear::glorot(scope, config.encoder_width(), config.d_model, true))
 }
 
@@ -133,7 +133,7 @@ impl EncoderDecoder {
                 device,
             ),
             encoder: parts::encoder(&root.child("encoder"), config),
-            between: between(&root.child("encoder_output"), config),
+            encoder_output: encoder_output_map(&root.child("encoder_output"), config),
             decoder: parts::decoder(&root.child("decoder"), config),
             foundation: Foundation::finish(root, embeddings, kinds, device),
         }
@@ -153,18 +153,18 @@ impl EncoderDecoder {
     /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
         let x = self.embed_source(source, Places::From(0), mode);
-        self.between(self.encoder.encode(x, SourceRows::Single(lengths), mode))
+        self.mapped(self.encoder.encode(x, SourceRows::Single(lengths), mode))
     }
 
     /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
     pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
         let x = self.embed_source(source, Places::From(0), &Mode::evaluation());
-        self.between(self.encoder.read_source(x, lengths))
+        self.mapped(self.encoder.read_source(x, lengths))
     }
 
     /// Returns `encoded` with states of the width that the decoder reads.
-    fn between(&self, encoded: Encoded) -> Encoded {
-        match &self.between {
+    fn mapped(&self, encoded: Encoded) -> Encoded {
+        match &self.encoder_output {
             Some(linear) => Encoded { output: linear.forward(&encoded.output), ..encoded },
             None => encoded,
         }
@@ -192,7 +192,7 @@ impl EncoderDecoder {
         }
         let sources = SourceRows::Packed(source.sentences);
         let x = self.embed_source(source.ids, Places::Within(source.sentences), mode);
-        let encoded = self.between(self.encoder.encode(x, sources, mode));
+        let encoded = self.mapped(self.encoder.encode(x, sources, mode));
         let targets = TargetRows::Packed { sentences: target.sentences, sources: Some(source.sentences) };
         let x = self.embed_target(target.ids, Places::Within(target.sentences), mode);
         self.decoder.decode(x, targets, Some(&encoded), mode)

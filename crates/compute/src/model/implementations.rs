@@ -75,12 +75,15 @@ impl Implementations {
             learned_positions: _,
             embedding_rows: _,
             embedding_multiple: _,
+            // Of first values alone.
+            embedding_deviation: _,
             layer_norm_epsilon: _,
             // Of training by the definition alone; the fused kernel draws its own masks of attention.
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
             // Of parts that no other implementation takes.
+            convolutional: _,
             recurrent: _,
             masked: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
@@ -128,6 +131,7 @@ impl Implementations {
 /// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
 fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     let encoder = match encoder {
+        EncoderKind::Convolutional => without_parts("model.encoder = \"convolutional\""),
         EncoderKind::SelfAttention => Implementations::ALL,
         EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
         EncoderKind::None => {
@@ -135,6 +139,7 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
         }
     };
     encoder.and(match decoder {
+        DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
         DecoderKind::SelfAttention => Implementations::ALL,
         DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
         DecoderKind::None => without_programs("model.decoder = \"none\"", "it has a decoder, which writes"),

@@ -17,13 +17,13 @@ pub fn glorot(fan_in: i64, fan_out: i64) -> Start {
 const GPT: f64 = 0.02;
 
 /// Embeddings and learned positions: normal with deviation d_model^-0.5, so that the
-/// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1.
+/// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1; or the deviation that is stated.
 pub fn embedding(config: &ModelConfig) -> Start {
     let deviation = match config.initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => (config.d_model as f64).powf(-0.5),
         Initialisation::Normal | Initialisation::NormalScaled => GPT,
     };
-    Start::Normal { deviation }
+    Start::Normal { deviation: config.embedding_deviation.unwrap_or(deviation) }
 }
 
 /// A matrix inside of a layer.

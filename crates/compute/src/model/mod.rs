@@ -1,9 +1,12 @@
 //! The Transformer of Vaswani et al. 2017 and its variants, one concept a file.
 //!
 //! Configuration section `[model]`, whose settings and costs are in `crates/trial`. Shape letters: B batch, S source
-//! length, T target length, H heads, D d_model, K d_k, V embedding rows.
+//! length, T target length, P positions, N rows of any number (such as the scored tokens of a batch), R rows of a decoding
+//! step (unfinished hypotheses), H heads, D d_model, K d_k, E width of the encoder's states, W width of the hidden states
+//! before the softmax, V embedding rows.
 
 pub mod attention;
+pub mod convolutional;
 pub mod decoder;
 pub mod decoder_only;
 pub mod dropout;

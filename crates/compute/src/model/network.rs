@@ -1,5 +1,6 @@
 //! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
-//! with it. [`build`] is the only place that chooses an architecture.
+//! with it. [`build`] chooses the architecture: an encoder and a decoder, or a decoder alone. [`parts`](super::parts)
+//! chooses the encoder and the decoder.
 
 use super::attention::maps::AttentionMaps;
 use super::decoder_only::DecoderOnly;
@@ -127,7 +128,7 @@ pub fn build(
     match (config.encoder, config.decoder) {
         (EncoderKind::None, _) => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),
         (_, DecoderKind::None) => Box::new(EncoderOnly::build(config, vocabulary, seed, kinds, device)),
-        (EncoderKind::SelfAttention | EncoderKind::Recurrent, _) => {
+        (EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent, _) => {
             Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
         }
     }

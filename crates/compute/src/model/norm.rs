@@ -27,12 +27,12 @@ pub enum Normalisation {
 
 impl Normalisation {
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let epsilon = config.layer_norm_epsilon;
         let shape = [config.d_model];
         let scale = || scope.gain("scale", &shape, Start::Ones);
         let offset = || scope.bias("offset", &shape, Start::Zeros);
-        let epsilon = config.layer_norm_epsilon;
         match config.norm_kind {
-            NormKind::Layer => Normalisation::Layer { scale: scale(), offset: offset(), epsilon },
+            NormKind::Layer => Normalisation::layer(scope, config.d_model, epsilon),
             NormKind::Rms => Normalisation::Rms { scale: scale(), epsilon },
             NormKind::Batch => Normalisation::Batch(BatchNorm {
                 scale: scale(),
@@ -42,6 +42,12 @@ impl Normalisation {
             }),
             NormKind::None => Normalisation::None,
         }
+    }
+
+    /// Layer normalisation of vectors of `width` numbers, whatever the configuration chooses elsewhere.
+    pub fn layer(scope: &Scope, width: i64, epsilon: f64) -> Self {
+        let scale = scope.gain("scale", &[width], Start::Ones);
+        Normalisation::Layer { scale, offset: scope.bias("offset", &[width], Start::Zeros), epsilon }
     }
 
     /// # Shapes

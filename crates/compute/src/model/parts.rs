@@ -6,6 +6,7 @@
 //! Every encoder works with every decoder, so a new kind of part is a file with its implementation and an arm of
 //! [`encoder`] or [`decoder`].
 
+use super::convolutional::{ConvolutionalDecoder, ConvolutionalEncoder};
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::mode::Mode;
@@ -135,6 +136,7 @@ pub trait DecodingState {
 /// If it chooses none.
 pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
     match config.encoder {
+        EncoderKind::Convolutional => Box::new(ConvolutionalEncoder::build(scope, config)),
         EncoderKind::SelfAttention => Box::new(Encoder::build(scope, config)),
         EncoderKind::Recurrent => Box::new(RecurrentEncoder::build(scope, config)),
         EncoderKind::None => panic!("a model without an encoder is a DecoderOnly"),
@@ -147,6 +149,7 @@ pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
 /// If it chooses none.
 pub fn decoder(scope: &Scope, config: &ModelConfig) -> Box<dyn DecoderPart> {
     match config.decoder {
+        DecoderKind::Convolutional => Box::new(ConvolutionalDecoder::build(scope, config)),
         DecoderKind::SelfAttention => Box::new(Decoder::build(scope, config)),
         DecoderKind::Recurrent => Box::new(RecurrentDecoder::build(scope, config)),
         DecoderKind::None => panic!("a model without a decoder is an EncoderOnly"),

@@ -39,7 +39,7 @@ pub enum Role {
     Weight,
     /// What is added: of an affine map, a norm or attention's scores.
     Bias,
-    /// What a norm multiplies by.
+    /// What a norm multiplies by, or the length of a row of a matrix whose direction is trained apart from it.
     Gain,
 }
 
@@ -167,6 +167,32 @@ impl Scope {
     /// Declares a [gain](Role::Gain) and gives a handle to it.
     pub fn gain(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         self.declare(Role::Gain, name, shape, start)
+    }
+
+    /// Declares a [gain](Role::Gain) for each row of `rows`, which starts as the row's length, and gives a handle to it.
+    ///
+    /// # Shapes
+    /// [N, ..] → [N].
+    ///
+    /// # Panics
+    /// As [`variable`](Self::variable).
+    pub fn lengths(&self, name: &str, rows: &Tensor) -> Tensor {
+        let count = rows.size()[0];
+        if matches!(self.declared.borrow().source, Source::ShapesOnly) {
+            return self.gain(name, &[count], Start::Zeros);
+        }
+        let numbers: Vec<f64> = Vec::try_from(
+            rows.detach().to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, -1).contiguous(),
+        )
+        .expect("a tensor of numbers");
+        let length = |row: &[f64]| row.iter().map(|number| number * number).sum::<f64>().sqrt();
+        let values: Vec<f64> = numbers.chunks(numbers.len() / count as usize).map(length).collect();
+        let gain = self.gain(name, &[count], Start::Zeros);
+        tch::no_grad(|| {
+            let mut lengths = gain.shallow_clone();
+            lengths.copy_(&Tensor::from_slice(&values));
+        });
+        gain
     }
 
     fn declare(&self, role: Role, name: &str, shape: &[i64], start: Start) -> Tensor {

@@ -33,9 +33,25 @@ int ablate_pin(const at::Tensor* tensor, at::Tensor** out) {
   return ablate::guarded([&] { *out = new at::Tensor(tensor->pin_memory()); });
 }
 
-// cuDNN's attention plans anew for each shape of a batch, and shapes of sentences vary.
-int ablate_refuse_cudnn_attention() {
-  return ablate::guarded([&] { at::globalContext().setSDPUseCuDNN(false); });
+// cuDNN's attention plans anew for each shape of a batch, and shapes of sentences vary. TF32 has 10 bits of mantissa where
+// float32 has 23; libtorch allows it to cuDNN's convolutions and recurrent layers unless it is told otherwise, and to matrix
+// products if TORCH_ALLOW_TF32_CUBLAS_OVERRIDE is set, as it is in NVIDIA's containers.
+int ablate_choose_card_kernels() {
+  return ablate::guarded([&] {
+    auto& context = at::globalContext();
+    context.setSDPUseCuDNN(false);
+    context.setAllowTF32CuDNN(false);
+    context.setAllowTF32CuBLAS(false);
+  });
+}
+
+// Whether any kernel of a GPU may compute float32 in TF32.
+int ablate_card_may_use_tf32(bool* may) {
+  return ablate::guarded([&] {
+    auto& context = at::globalContext();
+    *may = context.allowTF32CuDNN(at::Float32Op::CONV) || context.allowTF32CuDNN(at::Float32Op::RNN) ||
+        context.allowTF32CuBLAS();
+  });
 }
 
 }  // extern "C"

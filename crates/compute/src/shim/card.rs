@@ -10,7 +10,9 @@ unsafe extern "C" {
     fn ablate_card_memory(index: c_int, current: *mut i64, peak: *mut i64, reserved: *mut i64) -> c_int;
     fn ablate_forget_card_peak(index: c_int) -> c_int;
     fn ablate_pin(tensor: *const C_tensor, out: *mut *mut C_tensor) -> c_int;
-    fn ablate_refuse_cudnn_attention() -> c_int;
+    fn ablate_choose_card_kernels() -> c_int;
+    #[cfg(test)]
+    fn ablate_card_may_use_tf32(may: *mut bool) -> c_int;
 }
 
 /// Bytes of this process on a card, without CUDA's context.
@@ -56,11 +58,27 @@ pub fn pin(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Leaves cuDNN's attention out of libtorch's choice of kernels: it plans anew for each shape of a batch.
+/// Leaves cuDNN's attention out of libtorch's choice of kernels, because it plans anew for each shape of a batch, and lets
+/// no kernel compute float32 in TF32, which is a thousand times as coarse.
 ///
 /// # Errors
 /// If libtorch refuses.
-pub fn refuse_cudnn_attention() -> Result<()> {
-    // SAFETY: sets a switch of libtorch's.
-    check(unsafe { ablate_refuse_cudnn_attention() })
+pub fn choose_kernels() -> Result<()> {
+    // SAFETY: sets switches of libtorch's.
+    check(unsafe { ablate_choose_card_kernels() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The switches are there without a card. libtorch allows TF32 to cuDNN at first.
+    #[test]
+    fn no_kernel_of_a_card_computes_float32_in_tf32() {
+        choose_kernels().unwrap();
+        let mut may = true;
+        // SAFETY: the answer is written before the call ends.
+        check(unsafe { ablate_card_may_use_tf32(&mut may) }).unwrap();
+        assert!(!may);
+    }
 }

@@ -7,7 +7,9 @@
 
 pub mod card;
 pub mod decoding;
+pub mod graph;
 pub mod many;
+pub mod memory;
 pub mod nccl;
 pub mod process_group;
 

@@ -59,8 +59,8 @@ impl Trainer<'_> {
     /// Trains from `progress` to the last update, which is always saved; gives the progress there.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a checkpoint if the stop flag was raised, within a micro-batch of that: the update
-    /// that is under way is left undone; [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
+    /// If the stop flag is raised, the update under way is dropped before its next micro-batch, the state is saved, and
+    /// the result is [`Error::Interrupted`]. [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
     /// [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
         let stream = BatchStream::start(self.batches, self.config, &progress)?;
@@ -90,7 +90,7 @@ impl Trainer<'_> {
             let ready = data.next_update()?;
             monitor.waited(asked.elapsed());
             lap(Phase::Data);
-            let norm = monitor.wants_gradient_norm(number);
+            let wants_norm = monitor.wants_gradient_norm(number);
             let batches = ready.batches.iter().map(|(index, batch)| (*index, batch));
             // If a stop is requested, the gradients of this update are incomplete and must not be used. The flag cannot
             // be lowered again, so checking it once afterwards is enough.
@@ -103,7 +103,7 @@ impl Trainer<'_> {
                 return Err(Error::Interrupted { step: progress.step });
             }
             ranks.add_up(model.weights(), &mut sums)?;
-            let stats = updates.finish(adam, sums, number, norm)?;
+            let stats = updates.finish(adam, sums, number, wants_norm)?;
             monitor.updated(&stats)?;
             progress.step = number;
             (progress.epoch, progress.micro_batch) = ready.place;

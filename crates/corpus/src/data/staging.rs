@@ -1,7 +1,7 @@
 //! Directories that appear complete or not at all: written beside their place, synced, renamed.
 
 use crate::error::{Error, Result};
-use crate::files::{is_process_and_count, parent};
+use crate::files::{create_dir, is_process_and_count, parent};
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ impl Staging {
         let root = parent(directory);
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}.");
-        std::fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        create_dir(root)?;
         Self::remove_abandoned(root, &prefix)?;
         let mut attempt = 0u64;
         loop {

@@ -25,12 +25,17 @@ impl Scale {
             (least, most) = (0.0, 1.0);
         }
         let logarithmic = logarithmic && least > 0.0;
-        if logarithmic {
+        if least == 0.0 && most == 0.0 {
+            // Nothing tells how large such values may be; scores of 0 are never less.
+            most = 1.0;
+        } else if logarithmic {
             // By logarithms: the ratio of extreme values is no number.
             let room = (0.06 * (most.ln() - least.ln())).exp().max(1.02);
             (least, most) = ((least / room).max(f64::MIN_POSITIVE), (most * room).min(f64::MAX));
         } else {
-            let room = if most > least { 0.06 * (most - least) } else { 0.05 * most.abs().max(1e-3) };
+            let size = least.abs().max(most.abs());
+            // Values that hardly differ stand close together, not at both ends.
+            let room = if most - least > 1e-3 * size { 0.06 * (most - least) } else { 0.05 * size };
             (least, most) = (least - room, most + room);
         }
         Scale { least, most, from, to, logarithmic }
@@ -132,6 +137,8 @@ mod tests {
         );
         assert_eq!(texts([1.05, 95.0], true), ["1", "3", "10", "30", "100"]);
         assert_eq!(texts([1e-4, 1e-1], true), ["1e−4", "3e−4", "1e−3", "3e−3", "0.01", "0.03", "0.1"]);
+        assert_eq!(texts([0.0, 0.0], false), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(texts([27.1230, 27.1231], false), ["26.0", "26.5", "27.0", "27.5", "28.0", "28.5"]);
         for values in [[7.0, 7.0], [0.0, 0.0], [1e12, 2e12], [f64::NAN, f64::INFINITY], [1e-300, 1e300]] {
             for logarithmic in [false, true] {
                 let ticks = texts(values, logarithmic);

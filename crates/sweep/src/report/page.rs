@@ -6,6 +6,7 @@ use crate::figures::font::{self, Weight};
 use crate::figures::paint::Paint;
 use crate::figures::svg::{dark_rules, escaped};
 use crate::results::sheet::{Line, Sheet, Text};
+use crate::telemetry::format::counted;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -93,11 +94,8 @@ fn extent(report: &Report) -> String {
     let finished = report.trials.iter().filter(|trial| trial.record.is_some()).count();
     let failed = report.trials.iter().filter(|trial| trial.failure.is_some()).count();
     let rows = report.rows().len();
-    let mut text = format!(
-        "{rows} {}, {} trials: {finished} finished",
-        if rows == 1 { "row" } else { "rows" },
-        report.trials.len()
-    );
+    let [rows, trials] = [(rows, "row"), (report.trials.len(), "trial")].map(|(n, noun)| counted(n, noun));
+    let mut text = format!("{rows}, {trials}: {finished} finished");
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
     }

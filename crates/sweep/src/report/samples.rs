@@ -73,8 +73,12 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     Ok(section)
 }
 
-/// A translation with the words marked that its reference has not, or not as often.
+/// A translation with the words marked that its reference has not, or not as often. One
+/// without words is told as such.
 fn marked(translation: &str, reference: Option<&str>) -> String {
+    if translation.trim().is_empty() {
+        return "<i>(empty)</i>".to_string();
+    }
     let Some(reference) = reference else { return escaped(translation) };
     let mut left: HashMap<&str, usize> = HashMap::new();
     reference.split_whitespace().for_each(|word| *left.entry(word).or_default() += 1);
@@ -96,5 +100,9 @@ mod tests {
     fn words_that_the_reference_has_less_often_are_marked() {
         assert_eq!(marked("die die <Katze>", Some("die Katze")), "die <u>die</u> <u>&lt;Katze&gt;</u>");
         assert_eq!(marked("a  b", None), "a  b");
+        assert_eq!(
+            (marked("", Some("a")), marked(" ", None)),
+            ("<i>(empty)</i>".into(), "<i>(empty)</i>".into())
+        );
     }
 }

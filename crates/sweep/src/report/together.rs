@@ -36,8 +36,9 @@ pub fn section(report: &Report, scored: &ScoredRows) -> Section {
 fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Option<Vec<f64>> {
     let count = scored.rows.len();
     if count < LEAST_ROWS {
+        let are = if count == 1 { "is" } else { "are" };
         section.paragraph(&format!(
-            "Which setting matters most is computed from {LEAST_ROWS} comparable rows on; here are {count}."
+            "Which setting matters most is shown for {LEAST_ROWS} or more comparable rows; there {are} {count} here."
         ));
         return None;
     }

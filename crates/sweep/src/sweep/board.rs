@@ -1,7 +1,7 @@
 //! One line a trial, for the running sweep and for `ablate status`: what each is at, folded to the lines there are.
 
 use super::state::StateKind;
-use crate::telemetry::format::{duration, quantity, thousands};
+use crate::telemetry::format::{counted, duration, quantity, thousands};
 use std::collections::BTreeMap;
 
 /// What a trial's line says.
@@ -62,8 +62,7 @@ impl From<StateKind> for Stage {
 
 /// How many trials are at what: `8 trials: 2 running, 1 failed, 3 queued, 2 finished`.
 pub fn counts(lines: &[Line]) -> String {
-    let noun = if lines.len() == 1 { "trial" } else { "trials" };
-    format!("{} {noun}: {}", thousands(lines.len() as u64), tally(lines.iter()))
+    format!("{}: {}", counted(lines.len(), "trial"), tally(lines.iter()))
 }
 
 fn tally<'a>(lines: impl Iterator<Item = &'a Line>) -> String {

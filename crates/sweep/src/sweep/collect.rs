@@ -11,7 +11,7 @@ use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
-use crate::experiment::{bleu_config, changes_since, recorded_hypotheses};
+use crate::experiment::{bleu_config, changes_since, recorded_hypotheses, settings_since};
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, tag};
@@ -21,6 +21,7 @@ use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
 use crate::results::trial_result::{TrialOutcome, TrialResult};
 use crate::score::{Counts, Metric};
+use crate::telemetry::format::counted;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -85,6 +86,56 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
         missing.push(format!("{row} seed {seed} ({why})"));
     }
     Ok((!missing.is_empty()).then(|| format!("not in the table: {}", missing.join("; "))))
+}
+
+/// Finished runs in the places of trials, with other settings than the trials.
+pub struct OtherSettings {
+    runs: usize,
+    /// What the first of them differs in, in words: `training.steps 40, not 2500`. Empty where only the seed differs, or
+    /// the settings of the run cannot be read.
+    differences: String,
+}
+
+impl OtherSettings {
+    /// Differences that are told.
+    const TOLD: usize = 4;
+
+    /// Reads the places of `trials`; none where no finished run is there.
+    pub fn of(sweep_dir: &Path, trials: &[Trial]) -> Option<OtherSettings> {
+        let is_other = |trial: &&Trial| {
+            let record = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
+            record.is_some_and(|record| !is_of(trial, &record))
+        };
+        let others: Vec<&Trial> = trials.iter().filter(is_other).collect();
+        let first = others.first()?;
+        let changes = settings_since(&run_dir(sweep_dir, first), &first.experiment);
+        let mut words: Vec<String> = changes
+            .iter()
+            .take(Self::TOLD)
+            .map(|change| {
+                let [before, now] = change.values();
+                format!("{} {before}, not {now}", change.key)
+            })
+            .collect();
+        if changes.len() > Self::TOLD {
+            words.push(format!("and {} more", changes.len() - Self::TOLD));
+        }
+        Some(OtherSettings { runs: others.len(), differences: words.join("; ") })
+    }
+
+    /// What is there instead of the sweep's own trials, and what to do.
+    pub fn told(&self, sweep_dir: &Path) -> String {
+        let what = match self.differences.as_str() {
+            "" => "another seed or other settings".to_string(),
+            differences => format!("other settings ({differences})"),
+        };
+        format!(
+            "{} holds no finished trial of this sweep, but {} with {what}; if the sweep was run with --set, give the same \
+             --set here",
+            sweep_dir.display(),
+            counted(self.runs, "finished trial")
+        )
+    }
 }
 
 /// The record in a run directory, or what is wrong with it, in words without the directory.

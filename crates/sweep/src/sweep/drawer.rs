@@ -1,6 +1,7 @@
 //! From the values of a search's draw to the row that they make, and back from the ledger.
 
 use super::combine::{Ground, of_choice};
+use super::corpora::Corpora;
 use super::draw;
 use super::factor::Factor;
 use super::idle_check::Effects;
@@ -179,25 +180,39 @@ impl Drawer {
         }
     }
 
-    /// Refuses a space of which one in a hundred draws would be refused: before anything is trained, and not in the midst
-    /// of it.
+    /// Refuses a space of which one in a hundred random draws would be refused: before anything is trained, and not in the
+    /// midst of it.
     ///
     /// # Errors
     /// What is wrong with the first of them.
     pub fn probe(&self) -> Result<()> {
+        self.samples().map(drop)
+    }
+
+    /// The same for what the prepared text allows, as far as it is known.
+    ///
+    /// # Errors
+    /// What is wrong with the first of them, or a corpus that is there and damaged.
+    pub fn probe_text(&self, corpora: &mut Corpora) -> Result<()> {
+        let mut samples = self.samples()?.into_iter();
+        samples.try_for_each(|row| corpora.check(&[row])).map_err(may_be_refused)
+    }
+
+    /// The rows of a hundred random draws, as if each were the first one.
+    fn samples(&self) -> Result<Vec<Trial>> {
         /// Attempts that no draw makes.
         const FIRST: u64 = 1 << 20;
-        (0..100).try_for_each(|attempt| match self.row(0, &self.random(0, FIRST + attempt)) {
-            Ok(_) => Ok(()),
-            Err(Error::Config(mut refused)) => {
-                let why =
-                    refused.message.trim_start_matches(&format!("row {:?}: ", draw::label(0))).to_string();
-                refused.message = format!("search: it may come to a draw that is refused: {why}");
-                let help = "a draw that nobody wants can be left out by `when` or [[exclude]]";
-                refused.help = Some(refused.help.map_or(help.to_string(), |own| format!("{own}; {help}")));
-                Err(Error::Config(refused))
-            }
-            Err(error) => Err(error),
-        })
+        let row = |attempt| self.row(0, &self.random(0, FIRST + attempt)).transpose();
+        (0..100).filter_map(row).map(|row| Ok(row.map_err(may_be_refused)?.1)).collect()
     }
+}
+
+/// The error of a draw at random as one of the search.
+fn may_be_refused(error: Error) -> Error {
+    let Error::Config(mut refused) = error else { return error };
+    let why = refused.message.trim_start_matches(&format!("row {:?}: ", draw::label(0))).to_string();
+    refused.message = format!("search: it may come to a draw that is refused: {why}");
+    let help = "a draw that nobody wants can be left out by `when` or [[exclude]]";
+    refused.help = Some(refused.help.map_or(help.to_string(), |own| format!("{own}; {help}")));
+    Error::Config(refused)
 }

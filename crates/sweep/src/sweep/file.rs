@@ -8,10 +8,13 @@ use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::marker::{Axes, Changes, Conditions, Random, Search, Unread, Zip};
 use super::policy::{Halving, Retry};
 use crate::config::json_schema::root;
+use crate::config::toml_tree::Table;
+use crate::error::{Error, Result};
 use crate::results::table_layout::Form;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The schema of sweep files.
 pub fn sweep_schema() -> Schema {
@@ -21,6 +24,34 @@ pub fn sweep_schema() -> Schema {
 /// The schema of files that sweeps include.
 pub fn part_schema() -> Schema {
     root::<PartFile>("Rows and sections that sweeps can include.")
+}
+
+/// Keys that sweep files have and experiments have not.
+const SWEEP_KEYS: [&str; 12] = [
+    "seeds", "row", "section", "axes", "zip", "point", "random", "search", "include", "table", "workers",
+    "set",
+];
+/// Sections that experiments have and sweep files have not.
+const EXPERIMENT_KEYS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
+
+/// Whether a file states a sweep, or a part of one.
+pub fn is_sweep(file: &Table) -> bool {
+    SWEEP_KEYS.iter().any(|key| file.get(key).is_some())
+}
+
+/// Refuses the file of an experiment where one of a sweep belongs.
+///
+/// # Errors
+/// A user error that says what can be done with the file.
+pub fn refuse_experiment(path: &Path, file: &Table) -> Result<()> {
+    if is_sweep(file) || !EXPERIMENT_KEYS.iter().any(|key| file.get(key).is_some()) {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{0} is an experiment, and no sweep; `ablate train {0}` trains it, and `ablate sweep {0} --axis \
+         model.dropout=0.1,0.2 --seeds 1,2,3` makes a sweep of it",
+        path.display()
+    )))
 }
 
 /// A sweep: rows of changes to a base experiment, each trained once with each seed.

@@ -76,6 +76,12 @@ pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> 
         return Err(mistake(message, place, "include the last of them in the sweep file itself"));
     }
     let (tree, start) = load_table(&path)?;
+    if let Some(key) = ["base", "seeds"].into_iter().find(|key| tree.get(key).is_some()) {
+        let message =
+            format!("include = {named:?}: {} states `{key}`, as a whole sweep does", path.display());
+        let help = "an included file holds [[row]], [[section]] and further `include` alone";
+        return Err(mistake(message, place, help));
+    }
     let PartFile { include: included, row, section } = from_table(&tree, &start)?;
     let mut part = Part { rows: read_rows(row, &tree)?, sections: read_sections(section, &tree, seeds)? };
     chain.files.push(path);

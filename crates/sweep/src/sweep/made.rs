@@ -1,32 +1,29 @@
 //! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
 //! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
 
-use super::settings::{Setting, checked_sets};
+use super::file::is_sweep;
+use super::settings::{Setting, checked_sets, mistake};
 use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
-use crate::config::toml_tree::{Node, Table, Value};
+use crate::config::toml_tree::{Node, Value};
 use crate::config::validate::is_directory_name;
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Place, Result};
 use crate::files;
 use std::path::{Component, Path, PathBuf};
 
-/// What the option is called in messages.
+/// What the options are called in messages.
 const AXIS: &str = "--axis";
+const SEEDS: &str = "--seeds";
 /// The folder of sweeps in a clone.
 const SWEEPS: &str = "sweeps";
-/// Keys that sweep files have and experiments have not.
-const SWEEP_KEYS: [&str; 12] = [
-    "seeds", "row", "section", "axes", "zip", "point", "random", "search", "include", "table", "workers",
-    "set",
-];
-/// Sections that experiments have and sweep files have not.
-const EXPERIMENT_KEYS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
 
 /// A setting and the values that it takes in turn.
 #[derive(Debug, Clone, PartialEq)]
 struct Axis {
     key: String,
     values: Vec<Node>,
+    /// The whole word of the command line.
+    place: Place,
 }
 
 /// A sweep that a command line states.
@@ -49,27 +46,25 @@ impl MadeSweep {
         let (several, sets): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| has_several(set));
         let stated = several.iter().map(|set| (SET, set.as_str()));
         let stated: Vec<(&str, &str)> = axes.iter().map(|axis| (AXIS, axis.as_str())).chain(stated).collect();
-        let (table, _) = load_table(file)?;
-        let has = |table: &Table, keys: &[&str]| keys.iter().any(|key| table.get(key).is_some());
-        let is_sweep = has(&table, &SWEEP_KEYS);
         if stated.is_empty() && seeds.is_empty() {
-            if is_sweep || !has(&table, &EXPERIMENT_KEYS) {
-                return Ok(None);
-            }
-            return Err(Error::user(format!(
-                "{0} is an experiment, and no sweep; `ablate train {0}` trains it, and `ablate sweep {0} --axis \
-                 model.dropout=0.1,0.2 --seeds 1,2,3` makes a sweep of it",
-                file.display()
-            )));
+            return Ok(None);
         }
-        if is_sweep {
+        if is_sweep(&load_table(file)?.0) {
             return Err(Error::user(format!(
                 "{} is a sweep file, whose own [axes] and `seeds` state what varies; add the values there, or give the \
                  experiment instead of it",
                 file.display()
             )));
         }
-        let axes = stated.into_iter().map(|(option, word)| axis(option, word)).collect::<Result<_>>()?;
+        let axes: Vec<Axis> =
+            stated.into_iter().map(|(option, word)| axis(option, word)).collect::<Result<_>>()?;
+        for (number, axis) in axes.iter().enumerate() {
+            if axes[..number].iter().any(|earlier| earlier.key == axis.key) {
+                let message = format!("the values of {} are stated twice", axis.key);
+                let help = format!("state all of them once: {AXIS} {}=VALUE,VALUE,…", axis.key);
+                return Err(mistake(message, &axis.place, help));
+            }
+        }
         let seeds = if seeds.is_empty() { vec![1] } else { seeds.to_vec() };
         let sets: Vec<String> = sets.into_iter().cloned().collect();
         // Here a mistake is one of the words, later one of a file that the user has not written.
@@ -104,6 +99,41 @@ impl MadeSweep {
         Ok(SavedSweep { path, is_new: true })
     }
 
+    /// An error of the sweep file that was made and saved as `file`, told of the words of the command line instead: nobody
+    /// has written that file.
+    pub fn at_words(&self, error: Error, file: &Path) -> Error {
+        let Error::Config(mut first) = error else { return error };
+        let name = file.display().to_string();
+        let to_word = |diagnostic: &mut Diagnostic| {
+            if diagnostic.place.as_ref().is_some_and(|place| place.file == name) {
+                diagnostic.place = diagnostic.place.take().and_then(|place| self.word(&place));
+            }
+        };
+        first.more.iter_mut().for_each(to_word);
+        to_word(&mut first);
+        Error::Config(first)
+    }
+
+    /// The word of the command line that the line of a place in [`text`](Self::text) was made of.
+    fn word(&self, place: &Place) -> Option<Place> {
+        let at = place.span.start;
+        let start = place.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let line = place.text[start..].lines().next()?;
+        if line.starts_with("seeds = ") {
+            let text = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+            return Some(Place { file: SEEDS.into(), span: 0..text.len(), text: text.into() });
+        }
+        if line.starts_with("set = ") {
+            // The last setting that begins before the end of the place.
+            let before = &place.text[start..place.span.end.max(at)];
+            let begins = |setting: &&Setting| before.rfind(&format!("{} =", quoted(&setting.key)));
+            let setting = self.set.iter().filter(|setting| begins(setting).is_some()).max_by_key(begins)?;
+            return Some(setting.place.clone());
+        }
+        let axis = self.axes.iter().find(|axis| line.starts_with(&format!("{} = ", quoted(&axis.key))))?;
+        Some(axis.place.clone())
+    }
+
     fn path(&self) -> PathBuf {
         let stem = self.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let keys = self.axes.iter().map(|axis| axis.key.rsplit('.').next().unwrap_or(&axis.key).to_string());
@@ -128,9 +158,8 @@ impl MadeSweep {
             toml_edit::Value::from(base),
             seeds.join(", ")
         );
-        let key = |key: &str| toml_edit::Value::from(key).to_string();
         let set = self.set.iter().map(|setting| {
-            Ok(format!("{} = {}", key(&setting.key), value_from(folder, &setting.key, &setting.value)?))
+            Ok(format!("{} = {}", quoted(&setting.key), value_from(folder, &setting.key, &setting.value)?))
         });
         let set: Vec<String> = set.collect::<Result<_>>()?;
         if !set.is_empty() {
@@ -142,7 +171,7 @@ impl MadeSweep {
         for axis in &self.axes {
             let values = axis.values.iter().map(|value| value_from(folder, &axis.key, value));
             let values: Vec<String> = values.collect::<Result<_>>()?;
-            text += &format!("{} = [{}]\n", key(&axis.key), values.join(", "));
+            text += &format!("{} = [{}]\n", quoted(&axis.key), values.join(", "));
         }
         Ok(text)
     }
@@ -163,6 +192,11 @@ impl SavedSweep {
     }
 }
 
+/// A key as the made file writes it.
+fn quoted(key: &str) -> String {
+    toml_edit::Value::from(key).to_string()
+}
+
 /// Whether a `--set` states several values separated by commas, which no TOML value is.
 fn has_several(set: &str) -> bool {
     let Some((_, value)) = set.split_once('=') else { return false };
@@ -180,7 +214,8 @@ fn axis(option: &str, word: &str) -> Result<Axis> {
     let values = parts(value)
         .into_iter()
         .map(|part| Ok(parse_value(option, word, start + part.start..start + part.end)?));
-    Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()? })
+    let place = Place { file: option.into(), text: word.into(), span: 0..word.len() };
+    Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()?, place })
 }
 
 /// The places of what commas separate outside of strings and brackets.

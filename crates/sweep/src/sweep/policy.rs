@@ -3,7 +3,7 @@
 //! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
 
 use super::trial::Trial;
-use crate::error::{Diagnostic, Place, Result};
+use crate::error::{Diagnostic, Error, Place, Result};
 use crate::results::record::FailureKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,13 @@ pub struct Policy {
     pub fail_fast: bool,
 }
 
+/// A limit of a [`Policy`] that is out of range.
+struct Refused {
+    limit: &'static str,
+    value: String,
+    accepted: String,
+}
+
 impl Policy {
     /// Checks the values one by one; `place` gives where a key of the sweep's file was written.
     ///
@@ -41,12 +48,8 @@ impl Policy {
             let message = format!("{} = {value} is out of range", path.join("."));
             Err(Diagnostic::new(message).at(place(path)).help(format!("expected {accepted}")))
         };
-        if self.max_trials == Some(0) {
-            return refuse(&["max_trials"], "0".into(), "1 or more".into());
-        }
-        if let Some(hours) = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS)) {
-            let accepted = format!("a number above 0, at most {MOST_HOURS}");
-            return refuse(&["max_hours"], format!("{hours:?}"), accepted);
+        if let Some(Refused { limit, value, accepted }) = self.refused_limit() {
+            return refuse(&[limit], value, accepted);
         }
         let attempts = self.retry.attempts;
         if !(1..=MOST_ATTEMPTS).contains(&attempts) {
@@ -61,6 +64,29 @@ impl Policy {
             Some(Halving { first: 0, .. }) => refuse(&["halving", "first"], "0".into(), "1 or more".into()),
             _ => Ok(()),
         }
+    }
+
+    /// Checks the limits as options of a command: `--max-hours 0`.
+    ///
+    /// # Errors
+    /// The first that is not accepted.
+    pub fn check_options(&self) -> Result<()> {
+        match self.refused_limit() {
+            None => Ok(()),
+            Some(Refused { limit, value, accepted }) => Err(Error::user(format!(
+                "--{} {value} is out of range: expected {accepted}",
+                limit.replace('_', "-")
+            ))),
+        }
+    }
+
+    fn refused_limit(&self) -> Option<Refused> {
+        if self.max_trials == Some(0) {
+            return Some(Refused { limit: "max_trials", value: "0".into(), accepted: "1 or more".into() });
+        }
+        let hours = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS))?;
+        let accepted = format!("a number above 0, at most {MOST_HOURS}");
+        Some(Refused { limit: "max_hours", value: hours.to_string(), accepted })
     }
 
     /// Checks the comparisons of halving against the trials that it compares.

@@ -14,7 +14,7 @@ use crate::config::load::load_experiment_tree;
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::config::{Experiment, configuration_hash};
-use crate::error::{Place, Result};
+use crate::error::{Diagnostic, Place, Result};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -43,7 +43,7 @@ pub fn rows(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<
         let mut published = PublishedRows::default();
         for combination in &combinations {
             let (tree, mut trial) = row(section, combination, &ground, &of_sets)?;
-            known.add(&trial.experiment, &trial.row, &trial.place)?;
+            known.add(&trial)?;
             if purpose == TrialPurpose::Train {
                 effects.add(combination, &tree)?;
                 known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
@@ -213,8 +213,9 @@ struct Known {
 }
 
 impl Known {
-    fn add(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
-        if let Some(other) = self.labels.insert(label.to_string(), place.clone()) {
+    fn add(&mut self, trial: &Trial) -> Result<()> {
+        let Trial { experiment, row: label, place, replaced, .. } = trial;
+        if let Some(other) = self.labels.insert(label.clone(), place.clone()) {
             let message = format!("two rows are labelled {label:?}");
             return Err(mistake(message, place, one_label(&other, place)));
         }
@@ -225,7 +226,15 @@ impl Known {
             None => Ok(()),
             Some(other) => {
                 let message = format!("rows {other:?} and {label:?} are the same configuration");
-                Err(mistake(message, place, self.one_row(&other, label, place)))
+                let help = match &replaced[..] {
+                    [] => self.one_row(&other, label, place),
+                    keys => format!(
+                        "--set replaces what the file states for {}, so that rows which differ in nothing else become equal; \
+                         leave it out",
+                        keys.join(", ")
+                    ),
+                };
+                Err(mistake(message, place, help))
             }
         }
     }
@@ -303,8 +312,11 @@ fn change(tree: &Tree, setting: &Setting) -> (String, String) {
 /// What the sweep file alone can tell.
 pub fn check(spec: &SweepSpec) -> Result<()> {
     if !is_directory_name(&spec.name) {
-        let message = format!("the file's name {:?} is not a safe name", spec.name);
-        return Err(mistake(message, &spec.start, DIRECTORY_NAME_HELP));
+        let message = format!(
+            "{}: a sweep is called by its file, and the name {:?} is not a safe one",
+            spec.start.file, spec.name
+        );
+        return Err(Diagnostic::new(message).help(DIRECTORY_NAME_HELP).into());
     }
     check_table(spec)
 }

@@ -22,7 +22,7 @@ use crate::results::index::Index;
 use crate::results::metric::{DEV_LOSS, TEST_BLEU};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
-use crate::telemetry::format::duration;
+use crate::telemetry::format::{counted, duration};
 use crate::telemetry::{METRICS_FILE, metrics_log};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,13 +37,13 @@ const PATIENCE: Duration = Duration::from_millis(200);
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Tally {
     pub finished: usize,
-    /// Those that failed for good, by number.
+    /// The trials that failed and are not tried again, by their number in the sweep.
     pub failed: Vec<(usize, Failure)>,
-    /// Those that halving let go no further.
+    /// Number of trials that halving let go no further.
     pub halved: usize,
     /// Why the sweep ended before its trials did.
     pub stopped: Option<String>,
-    /// What goes on without the driver, if it left as it was told to.
+    /// What Slurm goes on with after the driver has left as it was told to, in words.
     pub left: Option<String>,
 }
 
@@ -105,8 +105,9 @@ impl<'a> Scheduler<'a> {
         {
             *left += &format!("; {waiting} more wait for others");
         } else if tally.stopped.is_none() && waiting > 0 {
-            let left = waiting;
-            tally.stopped = Some(format!("max_trials is reached and {left} trials are not started"));
+            let are = if waiting == 1 { "is" } else { "are" };
+            let left = counted(waiting, "trial");
+            tally.stopped = Some(format!("max_trials is reached and {left} {are} not started"));
         }
         Ok(tally)
     }

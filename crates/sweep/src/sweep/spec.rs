@@ -1,7 +1,7 @@
 //! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
 use super::factor::{MOST_COMBINATIONS, too_many};
-use super::file::{SweepFile, TableSpec};
+use super::file::{SweepFile, TableSpec, refuse_experiment};
 use super::include::{Chain, include};
 use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
@@ -53,6 +53,7 @@ impl SweepSpec {
     /// at its place.
     pub fn load(path: &Path) -> Result<SweepSpec> {
         let (tree, start) = load_table(path)?;
+        refuse_experiment(path, &tree)?;
         // The pattern names every field, so that a new key cannot be forgotten here.
         let SweepFile {
             base,

@@ -2,6 +2,7 @@
 
 use super::experiment::setting_text;
 use super::unread_keys::without_unread;
+use crate::model::convolutional::{AttentionProjections, SourceAttention};
 use crate::model::recurrent::{Alignment, Bidirectional, Bridge, InputFeeding, RecurrentConfig};
 use crate::model::{
     AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Position, Projections, Score, Span,
@@ -24,6 +25,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
     let encodes = config.encoder == EncoderKind::Recurrent;
     of_attention(config)
         .or_else(|| of_masked(config))
+        .or_else(|| of_convolution(config))
         .or_else(|| if decodes { of_recurrent_decoder(config) } else { None })
         .or_else(|| if encodes { of_recurrent_encoder(&config.recurrent) } else { None })
 }
@@ -121,6 +123,43 @@ fn of_masked(config: &ModelConfig) -> Option<Conflict> {
             config.d_model
         ),
         help: "set model.tying = \"none\", or model.masked.head = \"transform\"",
+    })
+}
+
+fn of_convolution(config: &ModelConfig) -> Option<Conflict> {
+    let inside = match config.position {
+        Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
+        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => false,
+    };
+    if inside && config.has_convolution() && !config.has_self_attention() {
+        return Some(Conflict {
+            key: "model.position",
+            message: format!(
+                "model.position = {} acts inside of self-attention, but with model.encoder = {} and model.decoder = {} the \
+                 model has none",
+                setting_text(&config.position),
+                setting_text(&config.encoder),
+                setting_text(&config.decoder)
+            ),
+            help: "use \"learned\", \"sinusoidal\", \"sinusoidal_halves\" or \"none\": convolutions know the order of \
+                   neighbours anyway",
+        });
+    }
+    let convolutional = &config.convolutional;
+    let shares = config.decoder == DecoderKind::Convolutional
+        && convolutional.attention == SourceAttention::Dot
+        && convolutional.attention_projections == AttentionProjections::Shared;
+    let attending = convolutional.attending();
+    let (first, other) = attending.split_first().filter(|_| shares)?;
+    let other = other.iter().find(|layer| layer.channels != first.channels)?;
+    Some(Conflict {
+        key: "model.convolutional.attention_projections",
+        message: format!(
+            "model.convolutional.attention_projections = \"shared\" needs layers of one width, but the layers that attend \
+             have {} and {} channels",
+            first.channels, other.channels
+        ),
+        help: "use \"per_layer\", or name layers of one width in attention_layers",
     })
 }
 

@@ -16,7 +16,7 @@ pub struct Experiment {
     pub label: Option<String>,
     /// The text and how it is turned into tokens.
     pub data: DataConfig,
-    /// Sizes and variants of the Transformer.
+    /// Sizes and variants of the model: the Transformer, or recurrent or convolutional encoders and decoders.
     #[serde(default)]
     pub model: ModelConfig,
     /// Optimizer, learning rate schedule, batches and checkpoints.

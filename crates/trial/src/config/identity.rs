@@ -104,7 +104,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
-        same.model = ModelConfig { norm, layer_norm_epsilon, ..same.model };
+        same.model.norm = norm;
+        if !same.model.has_bottlenecks() {
+            same.model.layer_norm_epsilon = layer_norm_epsilon;
+        }
     }
     if same.data.recipe.is_running_text() {
         same.decoding = DecodingConfig::default();
@@ -113,6 +116,7 @@ fn normalised(experiment: &Experiment) -> Experiment {
         same.model.tying = Tying::All;
     }
     same.model.attention = same.model.attention.without_repetitions();
+    same.model.convolutional = same.model.convolutional.without_repetitions();
     if same.model.attention.projections == Projections::None {
         // There is nothing that would have biases or first values.
         let defaults = ModelConfig::default();
@@ -170,14 +174,19 @@ pub struct Change {
     pub now: Option<Value>,
 }
 
+impl Change {
+    /// The values before and now, in words.
+    pub fn values(&self) -> [String; 2] {
+        [&self.before, &self.now]
+            .map(|value| value.as_ref().map_or("not set".to_string(), ToString::to_string))
+    }
+}
+
 impl fmt::Display for Change {
     /// `model.dropout changed from 0.1 to 0.2`
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let shown = |value: &Option<Value>| match value {
-            Some(value) => value.to_string(),
-            None => "not set".to_string(),
-        };
-        write!(f, "{} changed from {} to {}", self.key, shown(&self.before), shown(&self.now))
+        let [before, now] = self.values();
+        write!(f, "{} changed from {before} to {now}", self.key)
     }
 }
 

@@ -7,7 +7,7 @@ use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
-use crate::model::{ModelConfig, NormKind, Projections};
+use crate::model::{DecoderKind, ModelConfig, NormKind, Projections};
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::schedule::Schedule;
 use crate::train::{TaskKind, TrainingConfig};
@@ -77,7 +77,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         };
         found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));
     }
-    if model.has_self_attention() && !model.has_learned_positions() {
+    if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
@@ -89,6 +89,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if model.norm_kind == NormKind::None {
         for key in ["model.norm", "model.layer_norm_epsilon"] {
+            if key == "model.layer_norm_epsilon" && model.has_bottlenecks() {
+                continue;
+            }
             found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
         }
     }
@@ -253,11 +256,28 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
 /// Lists of layers and heads to record that name none that the model has.
 fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
-    let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
-    let [layers, heads] = match model.has_self_attention() {
-        true => [("layers", model.layers), ("heads", heads)]
-            .map(|(key, count)| (format!("model.{key} = {count}"), count)),
-        false => [alone.clone(), alone],
+    let [own_layers, own_heads] = [("layers", model.layers), ("heads", heads)]
+        .map(|(key, count)| (format!("model.{key} = {count}"), count));
+    // Parts that are no self-attention attend with one head.
+    let (layers, heads) = match (model.has_self_attention(), model.decoder) {
+        (true, DecoderKind::Convolutional) => {
+            let cross = attending_layers(model);
+            (if cross.1 > own_layers.1 { cross } else { own_layers }, own_heads)
+        }
+        (true, DecoderKind::SelfAttention | DecoderKind::Recurrent | DecoderKind::None) => {
+            (own_layers, own_heads)
+        }
+        (false, DecoderKind::Convolutional) => {
+            (attending_layers(model), ("a convolutional decoder, which attends with one head".into(), 1))
+        }
+        (false, DecoderKind::None) => {
+            let alone = ("an encoder without attention".to_string(), 0);
+            (alone.clone(), alone)
+        }
+        (false, DecoderKind::Recurrent | DecoderKind::SelfAttention) => {
+            let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);
+            (alone.clone(), alone)
+        }
     };
     let asked = [
         ("run.attention_layers", &run.attention_layers, layers),
@@ -267,10 +287,20 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
         let numbers = numbers.as_ref().filter(|_| run.attention_sentences > 0)?;
         numbers.iter().all(|&number| number > count).then(|| {
             let message = format!("{key} = {numbers:?} records nothing with {there}");
-            Idle::new(key, message, format!("use numbers from 1 to {count}, or run.attention_sentences = 0"))
+            let help = match count {
+                0 => "leave it out, or set run.attention_sentences = 0".into(),
+                _ => format!("use numbers from 1 to {count}, or run.attention_sentences = 0"),
+            };
+            Idle::new(key, message, help)
         })
     });
     found.collect()
+}
+
+/// The layers of a convolutional decoder that attend to the source, in words and counted.
+fn attending_layers(model: &ModelConfig) -> (String, usize) {
+    let count = model.attending_layers();
+    (format!("a convolutional decoder, of which {count} layers attend"), count)
 }
 
 /// Whether the value of `key` in `experiment` is the default.
@@ -347,7 +377,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DecoderKind, EncoderKind};
+    use crate::model::EncoderKind;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -390,6 +420,15 @@ mod tests {
             (e.model.encoder, e.model.decoder) = (EncoderKind::Recurrent, DecoderKind::Recurrent);
             (e.run.attention_layers, e.run.attention_heads) = (Some(vec![2]), Some(vec![1]));
         }));
+        let convolutional = |layers: usize| {
+            idle_keys(|e| {
+                (e.model.encoder, e.model.decoder) = (EncoderKind::Convolutional, DecoderKind::Convolutional);
+                e.model.convolutional.attention_layers = Some(vec![1, 4]);
+                e.run.attention_layers = Some(vec![layers]);
+            })
+        };
+        assert!(convolutional(2).is_empty());
+        assert_eq!(convolutional(3), ["run.attention_layers"]);
         let told: Vec<&str> = recurrent.iter().map(|idle| idle.message.as_str()).collect();
         let message =
             "run.attention_layers = [2] records nothing with a recurrent decoder, which attends in one layer";

@@ -6,7 +6,7 @@ use super::schema_shape::definition_name;
 use crate::data::masking::MaskingConfig;
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::{AttentionConfig, MaskedConfig, ModelConfig, RecurrentConfig};
+use crate::model::{AttentionConfig, ConvolutionalConfig, MaskedConfig, ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
 pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -93,11 +93,12 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 9] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 10] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
         ("model.attention", properties(generator, &AttentionConfig::default())),
+        ("model.convolutional", properties(generator, &ConvolutionalConfig::default())),
         ("model.recurrent", properties(generator, &RecurrentConfig::default())),
         ("model.masked", properties(generator, &MaskedConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),

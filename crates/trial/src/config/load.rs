@@ -66,6 +66,14 @@ impl Tree {
     }
 
     fn typed(&self) -> Result<Experiment> {
+        // Every sweep states its seeds, and no experiment does.
+        if let Some((key, _)) = self.table.iter().find(|(key, _)| key.name == "seeds") {
+            let file = &key.place.file;
+            let message = format!("{file} is a sweep, and no experiment");
+            let help =
+                format!("`ablate sweep {file}` trains it; an experiment states one seed, as training.seed");
+            return Err(Diagnostic::new(message).at(Some(key.place.clone())).help(help).into());
+        }
         if self.table.get("data").is_none() {
             let help = "add [data] with recipe = \"…/recipes/generated.toml\", or inherit it with `base`";
             return Err(Diagnostic::new("section [data] is missing")
@@ -184,7 +192,13 @@ pub fn parse_set(argument: &str) -> Result<(Key, Node)> {
         let help = "write section.key=value, as in model.heads=4";
         return Err(Diagnostic::new(message).at(Some(whole)).help(help).into());
     };
-    let node = parse_value(SET, argument, argument.len() - value.len()..argument.len())?;
+    let node = parse_value(SET, argument, argument.len() - value.len()..argument.len());
+    let node = node.map_err(|mistake| match value.contains(',') && !value.contains(['[', '{']) {
+        true => mistake.help(format!(
+            "several values are an axis of a sweep: `ablate sweep FILE --axis {argument}`; a string with a comma needs quotes"
+        )),
+        false => mistake,
+    })?;
     Ok((Key { name: key.trim().to_string(), place: Place { span: 0..key.len(), ..whole } }, node))
 }
 

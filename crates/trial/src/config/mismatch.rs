@@ -1,8 +1,10 @@
 //! What does not fit when a file is read as a type, and how a user is told: the key, the value seen, what is accepted.
 
+use super::json_schema::sections;
 use super::other_names::{hint, section_hint};
 use super::toml_tree::Node;
 use crate::error::{Diagnostic, Place, nearest};
+use schemars::generate::SchemaSettings;
 use serde::de;
 use std::fmt;
 use std::num::IntErrorKind;
@@ -85,15 +87,24 @@ impl Mismatch {
                 let what = if section { format!("section [{path}]") } else { format!("key {path}") };
                 // Words of other programs come before names that are spelled alike.
                 let known = if section { section_hint(last) } else { hint(last, expected) };
+                let of_experiment = names.len() == 1 && expected.contains(&"training");
+                // `base` is read before the keys are.
+                let expected: Vec<&str> =
+                    of_experiment.then_some("base").into_iter().chain(expected.iter().copied()).collect();
+                let known = known.or_else(|| (of_experiment && !section).then(|| key_of_section(last))?);
                 Diagnostic::new(format!("unknown {what}")).help(match known {
                     Some(known) => format!("{known}; accepted: {}", expected.join(", ")),
-                    None => accepted(last, expected, false),
+                    None => accepted(last, &expected, false),
                 })
             }
             Problem::UnknownVariant { expected } => Diagnostic::new(format!("{path} = {seen} is not known"))
                 .help(accepted(seen.trim_matches('"'), expected, true)),
             Problem::Missing => {
                 Diagnostic::new(format!("{path} is missing")).help(format!("state {path}; it has no default"))
+            }
+            Problem::WrongType { expected } if section && REPEATED.contains(&last) => {
+                Diagnostic::new(format!("{path} = {seen} is {kind}"))
+                    .help(format!("expected {expected}: write [[{last}]] above each of them"))
             }
             Problem::WrongType { expected } => {
                 Diagnostic::new(format!("{path} = {seen} is {kind}")).help(format!("expected {expected}"))
@@ -110,6 +121,16 @@ impl Mismatch {
     }
 }
 
+/// Tables of a sweep file that may stand there several times.
+const REPEATED: [&str; 5] = ["row", "section", "point", "zip", "exclude"];
+
+/// The advice for a key that stands outside of any section of an experiment, and is one of a section.
+fn key_of_section(word: &str) -> Option<String> {
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let found = sections(&mut generator).into_iter().find(|(_, keys)| keys.contains_key(word));
+    found.map(|(section, _)| format!("did you mean {section}.{word}? Put it under [{section}]"))
+}
+
 /// "did you mean ...? accepted: ...".
 fn accepted(word: &str, names: &[&str], quote: bool) -> String {
     let show = |name: &str| if quote { format!("{name:?}") } else { name.to_string() };
@@ -124,8 +145,9 @@ fn accepted(word: &str, names: &[&str], quote: bool) -> String {
 fn expectation(expected: &dyn de::Expected) -> String {
     let rust = expected.to_string();
     match rust.as_str() {
-        "usize" | "u64" | "u32" | "u16" | "u8" => "an integer, 0 or more".to_string(),
-        "isize" | "i64" | "i32" | "i16" | "i8" => "an integer".to_string(),
+        "usize" | "u64" | "u32" | "u16" | "u8" | "isize" | "i64" | "i32" | "i16" | "i8" => {
+            "an integer".to_string()
+        }
         "f64" | "f32" => "a number".to_string(),
         "a boolean" => "true or false".to_string(),
         "a sequence" => "an array".to_string(),

@@ -24,12 +24,13 @@ pub mod subsections;
 pub mod toml_tree;
 pub mod unread_keys;
 pub mod validate;
+mod validate_convolutional;
 mod validate_recipe;
 mod validate_recurrent;
 mod validate_task;
 
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
 pub use identity::{
-    RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
+    Change, RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
 };
 pub use load::{load_data, load_experiment};

@@ -33,6 +33,14 @@ pub fn parse_value(file: &str, argument: &str, span: Range<usize>) -> Result<Nod
     let source = Source { file: file.to_string(), text: argument.into() };
     source.check_keys(span.clone())?;
     let word = argument[span.clone()].trim();
+    if word.is_empty() {
+        let before = argument[..span.start].trim_end();
+        let sign = before.chars().next_back().unwrap_or('=');
+        let help = "write section.key=value, as in model.heads=4; an empty string is key='\"\"'";
+        let sign = Range { start: before.len().saturating_sub(sign.len_utf8()), end: before.len() };
+        let message = format!("there is no value after {:?}", &before[sign.clone()]);
+        return Err(Diagnostic::new(message).at(Some(source.place(sign))).help(help));
+    }
     let bare = |c: char| c.is_alphanumeric() || "_-+./:".contains(c);
     match word.parse::<toml_edit::Value>() {
         Ok(value) => source.within(&value, &span),
@@ -67,7 +75,7 @@ impl Source {
         let reason = error.message().lines().collect::<Vec<_>>().join("; ");
         Diagnostic::new(format!("not valid TOML: {reason}"))
             .at(span.map(|span| self.place(self.on_characters(span))))
-            .help("strings need quotes; a line is `key = value` or `[section]`")
+            .help(remedy(&reason))
     }
 
     fn key(&self, key: &toml_edit::Key, around: &Range<usize>) -> Key {
@@ -212,6 +220,22 @@ impl Source {
         move_to(&mut node, &place);
         Ok(node)
     }
+}
+
+/// What to do about text that is not TOML, by what the parser says of it.
+fn remedy(reason: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 8] = [
+        ("duplicate key", "remove one of the two; a section is opened only once, too"),
+        ("string values must be quoted", "put strings in quotes: key = \"value\""),
+        ("unclosed table", "close the bracket: [section]"),
+        ("unclosed array table", "close the brackets: [[row]]"),
+        ("unclosed array", "close the bracket: key = [value, value]"),
+        ("unclosed inline table", "close the brace: { key = value }"),
+        ("missing comma", "put a comma between two values"),
+        ("number overflowed", "use a smaller number"),
+    ];
+    let found = REMEDIES.iter().find(|(says, _)| reason.contains(says));
+    found.map_or("a line is `key = value` or `[section]`; strings need quotes", |(_, remedy)| remedy)
 }
 
 /// Where the line at `at` ends: at its line feed, or behind the text.

@@ -1,9 +1,13 @@
 //! Keys of `[model]` that its parts do not read: those of a stack of self-attention where there is none, those of
-//! `[model.recurrent]` where no part is recurrent, and those that another choice of the section makes idle.
+//! `[model.recurrent]` and `[model.convolutional]` where no part is of that kind, and those that another choice of the
+//! section makes idle.
 
 use super::experiment::setting_text;
+use crate::model::convolutional::{Block, SourceAttention};
 use crate::model::recurrent::{Alignment, Cell};
-use crate::model::{AttentionConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span};
+use crate::model::{
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span,
+};
 use serde_json::Value;
 
 /// A key that is not read.
@@ -19,7 +23,7 @@ pub struct Unread {
 pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
 
 /// The keys that only stacks of self-attention read.
-const SELF_ATTENTION: [&str; 20] = [
+const SELF_ATTENTION: [&str; 17] = [
     "model.layers",
     "model.d_ff",
     "model.activation",
@@ -30,17 +34,17 @@ const SELF_ATTENTION: [&str; 20] = [
     "model.d_v",
     "model.attention_dropout",
     "model.activation_dropout",
-    "model.position",
-    "model.learned_positions",
     "model.norm",
     "model.norm_kind",
-    "model.layer_norm_epsilon",
     "model.attention.score",
     "model.attention.projections",
     "model.attention.span",
     "model.attention_biases",
     "model.initialisation",
 ];
+
+/// The keys that all parts read but recurrent ones.
+const POSITIONS: [&str; 2] = ["model.position", "model.learned_positions"];
 
 /// The keys that only a decoder of self-attention reads.
 const SELF_ATTENTION_DECODER: [&str; 2] = ["model.attention.cross_score", "model.attention.decoder_span"];
@@ -69,12 +73,33 @@ const RECURRENT_DECODER: [&str; 5] = [
 /// The keys that only a model without a decoder reads.
 const MASKED: [&str; 3] = ["model.masked.embedding_norm", "model.masked.head", "model.masked.segments"];
 
+/// What both convolutional parts read.
+const CONVOLUTIONAL: [&str; 6] = [
+    "model.convolutional.block",
+    "model.convolutional.channels",
+    "model.convolutional.kernel",
+    "model.convolutional.further_layers",
+    "model.convolutional.dilations",
+    "model.convolutional.weight_normalisation",
+];
+
+/// What a convolutional encoder reads alone.
+const CONVOLUTIONAL_ENCODER: [&str; 2] =
+    ["model.convolutional.encoder_layers", "model.convolutional.scale_encoder_gradients"];
+
+/// What a convolutional decoder reads alone, and of that what its attention does.
+const CONVOLUTIONAL_DECODER: [&str; 2] =
+    ["model.convolutional.decoder_layers", "model.convolutional.attention"];
+const CONVOLUTIONAL_ATTENTION: [&str; 2] =
+    ["model.convolutional.attention_layers", "model.convolutional.attention_projections"];
+
 /// The keys that a model of this configuration does not read.
 pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     let ModelConfig {
         encoder,
         decoder,
         recurrent,
+        convolutional,
         attention: AttentionConfig { span, decoder_span, .. },
         ..
     } = model;
@@ -108,11 +133,22 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         let has_norm = model.normalises_embeddings() || model.has_transform();
         let reads = |key: &str| match key {
             "model.activation" => model.has_transform(),
-            "model.norm_kind" | "model.layer_norm_epsilon" => has_norm,
+            "model.norm_kind" => has_norm,
             _ => false,
         };
         let unread: Vec<&str> = SELF_ATTENTION.into_iter().filter(|key| !reads(key)).collect();
         add(&unread, &parts);
+        if !model.has_convolution() {
+            add(&POSITIONS, &parts);
+        }
+        if has_norm {
+            // The epsilon is read.
+        } else if !model.has_convolution() {
+            add(&["model.layer_norm_epsilon"], &parts);
+        } else if convolutional.block != Block::Bottleneck {
+            let block = ("model.convolutional.block", setting_text(&convolutional.block));
+            add(&["model.layer_norm_epsilon"], &[&parts[..], &[block]].concat());
+        }
     } else if *encoder != EncoderKind::SelfAttention {
         // A decoder takes a local span of the encoder's as its own where it has none.
         let is_the_decoders = match span {
@@ -169,6 +205,64 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     if (encodes || decodes) && model.dropout == 0.0 {
         add(&["model.recurrent.dropout_masks"], &[("model.dropout", "0.0".into())]);
     }
+    for (key, because) in of_convolution(model) {
+        found.push(Unread { key, because });
+    }
+    found
+}
+
+/// The same of `[model.convolutional]`.
+fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+    let ModelConfig { encoder, decoder, convolutional, .. } = model;
+    let ConvolutionalConfig {
+        block: _,
+        channels: _,
+        kernel,
+        encoder_layers: _,
+        decoder_layers,
+        further_layers,
+        dilations: _,
+        attention,
+        attention_layers,
+        attention_projections: _,
+        weight_normalisation: _,
+        scale_encoder_gradients: _,
+    } = convolutional;
+    let (encodes, decodes) = (*encoder == EncoderKind::Convolutional, *decoder == DecoderKind::Convolutional);
+    let (reads, writes) =
+        (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
+    let attends = ("model.convolutional.attention", setting_text(attention));
+    let mut found = Vec::new();
+    let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
+        found.extend(keys.iter().map(|&key| (key, because.to_vec())));
+    };
+    if !(encodes || decodes) {
+        add(&CONVOLUTIONAL, &[reads.clone(), writes.clone()]);
+    } else if *kernel == 1 && further_layers.iter().all(|group| group.kernel == 1) {
+        // One position has no distance to another.
+        add(&["model.convolutional.dilations"], &[("model.convolutional.kernel", "1".into())]);
+    }
+    if !encodes {
+        add(&CONVOLUTIONAL_ENCODER, std::slice::from_ref(&reads));
+    } else if model.attending_layers() <= 1 {
+        // A division by 1, or of nothing.
+        let mut because = vec![writes.clone()];
+        if decodes {
+            because.push(match (attention, attention_layers) {
+                (SourceAttention::None, _) => attends.clone(),
+                (_, Some(layers)) => ("model.convolutional.attention_layers", format!("{layers:?}")),
+                (_, None) => ("model.convolutional.decoder_layers", decoder_layers.to_string()),
+            });
+        }
+        add(&CONVOLUTIONAL_ENCODER[1..], &because);
+    }
+    if !decodes {
+        add(&[CONVOLUTIONAL_DECODER, CONVOLUTIONAL_ATTENTION].concat(), &[writes]);
+    } else if !model.has_encoder() {
+        add(&[&CONVOLUTIONAL_DECODER[1..], &CONVOLUTIONAL_ATTENTION].concat(), &[reads]);
+    } else if *attention == SourceAttention::None {
+        add(&CONVOLUTIONAL_ATTENTION, &[attends]);
+    }
     found
 }
 
@@ -200,12 +294,13 @@ mod tests {
     #[test]
     fn parts_read_their_own_keys() {
         let plain = ModelConfig::default();
-        let of_others = |key: &&str| key.starts_with("model.recurrent.") || key.starts_with("model.masked.");
-        assert!(keys(&plain).iter().all(of_others));
-        assert_eq!(keys(&plain).len(), 18);
+        let count = |section: &str| keys(&plain).into_iter().filter(|key| key.starts_with(section)).count();
+        let counts = ["model.recurrent.", "model.convolutional.", "model.masked."].map(count);
+        assert_eq!((counts, keys(&plain).len()), ([15, 12, 3], 30));
         let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..plain.clone() };
+        let not_convolutional = |key: &&'static str| !key.starts_with("model.convolutional.");
         assert_eq!(
-            keys(&hybrid),
+            keys(&hybrid).into_iter().filter(not_convolutional).collect::<Vec<_>>(),
             [
                 "model.attention.cross_score",
                 "model.attention.decoder_span",
@@ -258,6 +353,29 @@ mod tests {
     }
 
     #[test]
+    fn convolutional_parts_read_positions_and_what_their_choices_ask_for() {
+        let with = |change: fn(&mut ConvolutionalConfig)| {
+            let mut model = ModelConfig {
+                encoder: EncoderKind::Convolutional,
+                decoder: DecoderKind::Convolutional,
+                ..Default::default()
+            };
+            change(&mut model.convolutional);
+            keys(&model)
+        };
+        let plain = with(|_| ());
+        assert!(!plain.iter().any(|key| key.starts_with("model.convolutional.")), "{plain:?}");
+        assert!(!plain.contains(&"model.position") && plain.contains(&"model.layer_norm_epsilon"));
+        assert!(!with(|c| c.block = Block::Bottleneck).contains(&"model.layer_norm_epsilon"));
+        let standing = with(|c| c.attention = SourceAttention::None);
+        for key in ["attention_layers", "attention_projections", "scale_encoder_gradients"] {
+            assert!(standing.contains(&format!("model.convolutional.{key}").as_str()), "{key}");
+        }
+        assert!(with(|c| c.kernel = 1).contains(&"model.convolutional.dilations"));
+        assert!(with(|c| c.decoder_layers = 1).contains(&"model.convolutional.scale_encoder_gradients"));
+    }
+
+    #[test]
     fn unread_keys_go_back_to_their_defaults_and_others_stay() {
         let model = ModelConfig {
             heads: 3,
@@ -276,14 +394,20 @@ mod tests {
 
     #[test]
     fn every_key_of_the_section_has_a_switch() {
-        let tree = serde_json::to_value(RecurrentConfig {
+        let recurrent = serde_json::to_value(RecurrentConfig {
             residual_from: Some(2),
             attention_width: Some(3),
             ..Default::default()
         });
+        let convolutional = serde_json::to_value(ConvolutionalConfig {
+            attention_layers: Some(vec![1]),
+            ..Default::default()
+        });
         let found = keys(&ModelConfig::default());
-        for key in tree.unwrap().as_object().unwrap().keys() {
-            assert!(found.contains(&format!("model.recurrent.{key}").as_str()), "{key}");
+        for (section, tree) in [("recurrent", recurrent), ("convolutional", convolutional)] {
+            for key in tree.unwrap().as_object().unwrap().keys() {
+                assert!(found.contains(&format!("model.{section}.{key}").as_str()), "{section}.{key}");
+            }
         }
     }
 }

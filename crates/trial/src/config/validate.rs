@@ -16,7 +16,7 @@ use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
-const LARGEST_SIZE: i64 = 1 << 24;
+pub(super) const LARGEST_SIZE: i64 = 1 << 24;
 /// `embedding_multiple` at most.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
 /// Largest distance with a vector of relative positions: every query has a product with each of them.
@@ -74,8 +74,8 @@ pub fn is_directory_name(label: &str) -> bool {
 }
 
 /// What [`is_directory_name`] accepts, for messages.
-pub const DIRECTORY_NAME_HELP: &str =
-    "it names a directory: use letters, digits and . _ = + , - and do not start with . or -";
+pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
+     and . _ = + , -, and do not start with . or -";
 
 pub(super) struct Checks<'a> {
     tree: &'a Tree,
@@ -155,6 +155,7 @@ impl Checks<'_> {
             self.share("model.activation_dropout", model.activation_dropout),
             self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon),
             self.size("model.learned_positions", model.learned_positions),
+            model.embedding_deviation.map_or(Ok(()), |d| self.positive("model.embedding_deviation", d)),
         ])?;
         if model.has_self_attention() {
             self.heads(model)?;
@@ -172,6 +173,7 @@ impl Checks<'_> {
         let rows = model.masked.segments;
         self.require((0..=LARGEST_SIZE).contains(&rows), "model.masked.segments", rows, &segments)?;
         self.spans(model)?;
+        self.convolutional(model)?;
         self.recurrent(model)?;
         if let Some(Conflict { key, message, help }) = conflict(model) {
             return Err(self.mistake(key, message, help));
@@ -290,7 +292,7 @@ impl Checks<'_> {
     fn positions(&self, experiment: &Experiment) -> Checked {
         let model = &experiment.model;
         let ModelConfig { d_model, learned_positions, .. } = *model;
-        if !model.has_self_attention() {
+        if !model.reads_positions() {
             return Ok(());
         }
         if model.has_learned_positions() {
@@ -303,7 +305,7 @@ impl Checks<'_> {
             let before = if experiment.reads_prefixes() { sentence } else { 0 };
             let needed = sentence.saturating_add(extra).saturating_add(before);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
-                let twice = if before > 0 { ", once for the source and once for the target," } else { "" };
+                let twice = if before > 0 { " once for the source and once for the target," } else { "" };
                 let message = format!(
                     "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
                 );

@@ -1,9 +1,24 @@
 //! Why the run in a directory is another trial's: what changed since it was begun, with both values.
 
 use super::finished::run_configuration;
-use crate::config::{Experiment, changes, identity};
+use crate::config::{Change, Experiment, changes, identity};
 use crate::results::record::Record;
 use std::path::Path;
+
+/// The settings by which `experiment` differs from the trial that the run in `run_dir` was begun for; none where the
+/// settings of the run cannot be read.
+pub fn settings_since(run_dir: &Path, experiment: &Experiment) -> Vec<Change> {
+    let record = Record::load(run_dir).ok().flatten();
+    settings_before(run_dir, record.as_ref()).map_or(Vec::new(), |before| changes(&before, experiment))
+}
+
+/// The settings of a run: those of its record, else those that it was begun with.
+fn settings_before(run_dir: &Path, record: Option<&Record>) -> Option<Experiment> {
+    match record {
+        Some(record) => serde_json::from_value(record.configuration.clone()).ok(),
+        None => run_configuration(run_dir, &[]).ok(),
+    }
+}
 
 /// What `experiment` changes of the trial that the run in `run_dir` was begun for, in words:
 /// `training.steps changed from 40 to 60`.
@@ -12,11 +27,7 @@ use std::path::Path;
 /// not those of this one.
 pub fn changes_since(run_dir: &Path, experiment: &Experiment) -> String {
     let record = Record::load(run_dir).ok().flatten();
-    let before = match &record {
-        Some(record) => serde_json::from_value::<Experiment>(record.configuration.clone()).ok(),
-        None => run_configuration(run_dir, &[]).ok(),
-    };
-    let Some(before) = before else {
+    let Some(before) = settings_before(run_dir, record.as_ref()) else {
         return "its settings were written by another version of ablate, or are damaged".to_string();
     };
     let changes = changes(&before, experiment);

@@ -21,12 +21,30 @@ pub fn run_configuration(run_dir: &Path, sets: &[String]) -> Result<Experiment> 
         )));
     }
     if !config.exists() {
-        return Err(Error::user(format!(
-            "{} is not a run directory: it has no {CONFIG_FILE}",
-            run_dir.display()
-        )));
+        return Err(Error::user(no_run(run_dir)));
     }
     load_experiment(&config, sets)
+}
+
+/// Why a path is no run directory, and which one may be meant.
+fn no_run(path: &Path) -> String {
+    let place = path.display();
+    if !path.exists() {
+        return format!("there is no directory {place}");
+    }
+    let mut seeds: Vec<_> = std::fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|inside| inside.join(CONFIG_FILE).exists())
+        .collect();
+    seeds.sort();
+    match seeds.first() {
+        Some(first) => {
+            format!("{place} is not a run directory but has some: name one, such as {}", first.display())
+        }
+        None => format!("{place} is not a run directory: it has no {CONFIG_FILE}"),
+    }
 }
 
 /// The configuration, changed by `sets`, and the record of a finished run.

@@ -17,7 +17,7 @@ pub mod settings;
 pub mod translations;
 pub mod view;
 
-pub use changed::changes_since;
+pub use changed::{changes_since, settings_since};
 pub use claim::{claim, claimed_identity};
 pub use finished::{finished_run, run_configuration, scored_weights_hold};
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};

@@ -6,6 +6,7 @@
 
 pub use super::forward_flops::{BatchShape, ForwardFlops};
 
+use super::convolutional::cost as convolutional;
 use super::recurrent::cost as recurrent;
 use super::span_work::SpanWork;
 use super::{
@@ -47,10 +48,20 @@ impl<'a> Cost<'a> {
         self.config.softmax_width()
     }
 
+    /// Whether either part is convolutional.
+    pub fn has_convolution(&self) -> bool {
+        self.config.has_convolution()
+    }
+
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
     /// as well.
     pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
         forward(self.config, self.softmax_rows(), shape)
+    }
+
+    /// The same of the encoder alone.
+    pub fn encoder_forward(&self, shape: &BatchShape) -> ForwardFlops {
+        encoder_forward(self.config, shape)
     }
 
     /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
@@ -85,11 +96,13 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     };
     let [of_encoder, of_decoder] = self_attention_parameters(config);
     let encoder = match config.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_parameters(config) + learned_positions(config),
         EncoderKind::SelfAttention => of_encoder,
         EncoderKind::Recurrent => recurrent::encoder_parameters(config),
         EncoderKind::None => 0,
     };
     let decoder = match config.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_parameters(config) + learned_positions(config),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_parameters(config),
         DecoderKind::None => masked_parameters(config),
@@ -115,11 +128,10 @@ fn norm_parameters(config: &ModelConfig) -> i64 {
     }
 }
 
-/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
-fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
-    let &ModelConfig { d_model, heads, learned_positions, .. } = config;
-    let positions = match config.position {
-        Position::Learned => learned_positions * d_model,
+/// Trained numbers of the positions on the embeddings of one side.
+fn learned_positions(config: &ModelConfig) -> i64 {
+    match config.position {
+        Position::Learned => config.learned_positions * config.d_model,
         Position::Sinusoidal
         | Position::SinusoidalHalves
         | Position::Relative(_)
@@ -127,7 +139,13 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         | Position::Alibi
         | Position::T5
         | Position::None => 0,
-    };
+    }
+}
+
+/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
+    let &ModelConfig { d_model, heads, .. } = config;
+    let positions = learned_positions(config);
     // A bias for each bucket and head of the scores.
     let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
     // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
@@ -138,7 +156,7 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     let cross = projections + score_parameters(settings.cross_score(), config);
     // Of self-attention in each layer of the encoder: mixtures of keys and of values.
     let mixtures = match settings.span {
-        Span::Linformer(count) => 2 * count * learned_positions,
+        Span::Linformer(count) => 2 * count * config.learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
     };
     let feed_forward = match (config.feed_forward, config.inner_width()) {
@@ -195,13 +213,10 @@ fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
     let shape = &read(config, shape);
-    let [of_encoder, of_decoder] = self_attention_forward(config, shape);
-    let encoder = match config.encoder {
-        EncoderKind::SelfAttention => of_encoder,
-        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
-        EncoderKind::None => ForwardFlops::default(),
-    };
+    let [_, of_decoder] = self_attention_forward(config, shape);
+    let encoder = encoder_forward(config, shape);
     let decoder = match config.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
         DecoderKind::None => ForwardFlops::default(),
@@ -220,8 +235,20 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         projections: encoder.projections + decoder.projections + between + transform,
         attention: encoder.attention + decoder.attention,
         feed_forward: encoder.feed_forward + decoder.feed_forward,
+        convolutional: encoder.convolutional + decoder.convolutional,
         recurrent: encoder.recurrent + decoder.recurrent,
         logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
+    }
+}
+
+/// One pass forward of the encoder.
+fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
+    let [of_encoder, _] = self_attention_forward(config, shape);
+    match config.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
+        EncoderKind::SelfAttention => of_encoder,
+        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+        EncoderKind::None => ForwardFlops::default(),
     }
 }
 
@@ -386,6 +413,7 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let [itself, own, cross] = attentions(model, shape);
     let layers = model.layers as f64;
     let encoder = match model.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_kept(model, shape),
         EncoderKind::SelfAttention => {
             layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
         }
@@ -393,6 +421,7 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
         EncoderKind::None => 0.0,
     };
     let decoder = match model.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_kept(model, shape),
         DecoderKind::SelfAttention => {
             let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
             let others = targets * (of_attentions * residual + last_residual + feed_forward);
@@ -433,11 +462,13 @@ fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
     let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
     let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
     let encoder = match model.encoder {
+        EncoderKind::Convolutional => convolutional::encoder_passing(model, shape),
         EncoderKind::SelfAttention => others + itself,
         EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
         EncoderKind::None => 0.0,
     };
     encoder.max(match model.decoder {
+        DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
         DecoderKind::SelfAttention => others + own.max(cross),
         DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
         DecoderKind::None => 0.0,

@@ -27,6 +27,8 @@ pub struct ForwardFlops {
     /// multiplies by a matrix of its own.
     pub attention: f64,
     pub feed_forward: f64,
+    /// Products of the kernels of convolutional parts.
+    pub convolutional: f64,
     /// Products of the cells of recurrent parts.
     pub recurrent: f64,
     /// Hidden states times the matrix before the softmax.
@@ -35,7 +37,12 @@ pub struct ForwardFlops {
 
 impl ForwardFlops {
     pub fn total(&self) -> f64 {
-        self.projections + self.attention + self.feed_forward + self.recurrent + self.logits
+        self.projections
+            + self.attention
+            + self.feed_forward
+            + self.convolutional
+            + self.recurrent
+            + self.logits
     }
 
     /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients

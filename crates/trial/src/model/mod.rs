@@ -4,6 +4,7 @@
 //! length, H heads, D d_model, K d_k, V embedding rows.
 
 pub mod attention;
+pub mod convolutional;
 pub mod cost;
 mod forward_flops;
 pub(crate) mod left_out;
@@ -12,6 +13,7 @@ pub mod recurrent;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
+pub use convolutional::ConvolutionalConfig;
 pub use masked::{Head, MaskedConfig};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
@@ -91,6 +93,10 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
+    /// Standard deviation of the first values of embeddings and of learned positions; 0.1 in Gehring et al. 2017. If absent,
+    /// `initialisation` decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_deviation: Option<f64>,
     /// Whether embeddings are multiplied by √d_model (§3.4). True if absent.
     #[serde(skip_serializing_if = "is_true")]
     pub embedding_scale: bool,
@@ -100,6 +106,11 @@ pub struct ModelConfig {
     /// How attention scores keys, which projections it has, and how far it sees. If absent, as in the paper (§3.2).
     #[serde(skip_serializing_if = "is_default")]
     pub attention: AttentionConfig,
+    /// Convolutional encoders and decoders; read where one is chosen. If absent, ConvS2S with eight layers on each side.
+    /// Its gated layers have no norms and need small inputs: state `embedding_scale = false`, `embedding_deviation = 0.1` and
+    /// `position = "learned"` beside them.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub convolutional: ConvolutionalConfig,
     /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub recurrent: RecurrentConfig,
@@ -112,6 +123,8 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderKind {
+    /// Layers of convolutions; see `[model.convolutional]`.
+    Convolutional,
     /// Layers of self-attention and feed-forward networks, as in the paper (§3.1).
     #[default]
     SelfAttention,
@@ -126,6 +139,8 @@ pub enum EncoderKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecoderKind {
+    /// Layers of convolutions, each of which attends to the source; see `[model.convolutional]`.
+    Convolutional,
     /// Layers of self-attention, attention to the source and feed-forward networks, as in the paper (§3.1).
     #[default]
     SelfAttention,
@@ -266,9 +281,11 @@ impl Default for ModelConfig {
             initialisation: Initialisation::Tensor2tensor,
             embedding_rows: None,
             embedding_multiple: None,
+            embedding_deviation: None,
             embedding_scale: true,
             softmax_bias: false,
             attention: AttentionConfig::default(),
+            convolutional: ConvolutionalConfig::default(),
             recurrent: RecurrentConfig::default(),
             masked: MaskedConfig::default(),
         }
@@ -344,7 +361,7 @@ impl ModelConfig {
     /// Whether there is an encoder.
     pub fn has_encoder(&self) -> bool {
         match self.encoder {
-            EncoderKind::SelfAttention | EncoderKind::Recurrent => true,
+            EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => true,
             EncoderKind::None => false,
         }
     }
@@ -352,7 +369,7 @@ impl ModelConfig {
     /// Whether there is a decoder.
     pub fn has_decoder(&self) -> bool {
         match self.decoder {
-            DecoderKind::SelfAttention | DecoderKind::Recurrent => true,
+            DecoderKind::Convolutional | DecoderKind::SelfAttention | DecoderKind::Recurrent => true,
             DecoderKind::None => false,
         }
     }
@@ -380,24 +397,16 @@ impl ModelConfig {
     /// Width of the encoder's states: E, 0 where there is none.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
-            EncoderKind::SelfAttention => self.d_model,
+            EncoderKind::Convolutional | EncoderKind::SelfAttention => self.d_model,
             EncoderKind::Recurrent => self.recurrent.encoder_width(),
             EncoderKind::None => 0,
         }
     }
 
-    /// Whether a linear map stands between the encoder's states and the decoder. A decoder of self-attention reads states
-    /// as wide as its own; a recurrent one reads states of any width.
-    pub fn maps_encoder_states(&self) -> bool {
-        self.has_encoder()
-            && self.decoder == DecoderKind::SelfAttention
-            && self.encoder_width() != self.d_model
-    }
-
     /// Width of the hidden states that meet the softmax matrix: W.
     pub fn softmax_width(&self) -> i64 {
         match self.decoder {
-            DecoderKind::SelfAttention => self.d_model,
+            DecoderKind::Convolutional | DecoderKind::SelfAttention => self.d_model,
             DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
             DecoderKind::None => match self.masked.head {
                 Head::Transform => self.d_model,
@@ -409,6 +418,42 @@ impl ModelConfig {
     /// Whether either part is a stack of self-attention.
     pub fn has_self_attention(&self) -> bool {
         self.encoder == EncoderKind::SelfAttention || self.decoder == DecoderKind::SelfAttention
+    }
+
+    /// Whether either part is convolutional.
+    pub fn has_convolution(&self) -> bool {
+        self.encoder == EncoderKind::Convolutional || self.decoder == DecoderKind::Convolutional
+    }
+
+    /// Whether layers of convolutions have norms of their own, which are there whatever `norm_kind` says.
+    pub fn has_bottlenecks(&self) -> bool {
+        self.has_convolution() && self.convolutional.block == convolutional::Block::Bottleneck
+    }
+
+    /// Whether either part reads positions: recurrent ones do not.
+    pub fn reads_positions(&self) -> bool {
+        self.has_self_attention() || self.has_convolution()
+    }
+
+    /// Whether a linear map stands between the encoder's states and a decoder that reads them in the width of its own, as
+    /// all but recurrent ones do.
+    pub fn maps_encoder_states(&self) -> bool {
+        let reads_own_width = match self.decoder {
+            DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
+            DecoderKind::Recurrent | DecoderKind::None => false,
+        };
+        self.has_encoder() && reads_own_width && self.encoder_width() != self.d_model
+    }
+
+    /// How many layers of the decoder attend to the source.
+    pub fn attending_layers(&self) -> usize {
+        match self.decoder {
+            _ if !self.has_encoder() => 0,
+            DecoderKind::Convolutional => self.convolutional.attending().len(),
+            DecoderKind::SelfAttention => self.layers,
+            DecoderKind::Recurrent => usize::from(self.recurrent.attention != recurrent::Alignment::None),
+            DecoderKind::None => 0,
+        }
     }
 
     /// Whether either part is recurrent.

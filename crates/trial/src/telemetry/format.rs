@@ -13,6 +13,11 @@ pub fn thousands(count: u64) -> String {
     text
 }
 
+/// A number of things by their name, which takes an s for several: `1 trial`, `1,200 trials`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(count as u64), if count == 1 { "" } else { "s" })
+}
+
 /// A quantity of any size in few characters: `0.42`, `24.8`, `6,213`, `3.1e12`.
 pub fn quantity(value: f64) -> String {
     match value.abs() {

@@ -5,7 +5,9 @@
 
 use super::TrainingConfig;
 use super::workload::Workload;
+use crate::error::{Error, Result};
 use crate::model::cost::{BatchShape, Cost};
+use crate::telemetry::format::bytes;
 use serde::Serialize;
 
 /// Rows that go through the softmax at once on a CPU: their scores stay in the processor's cache.
@@ -13,6 +15,11 @@ pub const CHUNK_ROWS: i64 = 512;
 
 /// The process with libtorch loaded and nothing computed.
 const PROCESS_BYTES: f64 = 150.0 * 1024.0 * 1024.0;
+
+/// oneDNN, which libtorch uses for convolutions; and the code that it compiles for each shape, of which it keeps the last
+/// 1,024 pieces. Fitted to measured peaks (docs/performance.md).
+const CONVOLUTION_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
+const KERNELS_BYTES: f64 = 100.0 * 1024.0 * 1024.0;
 
 /// What comes and goes takes so much more than its sum: batches of many shapes leave gaps in the heap.
 /// Fitted to measured peaks (docs/performance.md).
@@ -31,9 +38,32 @@ pub struct MemoryEstimate {
     pub activations: f64,
     /// What comes and goes beside them: a layer's or the loss's intermediate values.
     pub transient: f64,
+    /// What is compiled for the shapes of batches; the few micro-batches of a probe see few of them.
+    pub kernels: f64,
     /// Scores of a whole batch against the vocabulary, for perplexity. Blocks of this size find no room in
     /// the gaps that training left, so they come on top.
     pub evaluation: f64,
+}
+
+/// What a training holds of each trained number however small its batches are: its weight, its gradient and Adam's two
+/// moments, all in one kind of number.
+const NUMBERS: f64 = 4.0;
+
+/// Refuses a model whose weights, gradients and moments alone are more than the `reachable` bytes of memory, before it is
+/// built: the kernel promises memory that it does not have, and later ends the process without a word.
+///
+/// # Errors
+/// [`Error::TooLarge`] with both sizes; none if it is not known how much memory is reachable.
+pub fn check_fits(cost: &Cost, training: &TrainingConfig, reachable: Option<u64>) -> Result<()> {
+    let needed = NUMBERS * (training.precision.weight_bytes() * cost.parameters()) as f64;
+    match reachable {
+        Some(reachable) if needed > reachable as f64 => Err(Error::TooLarge(format!(
+            "the model needs {} for weights, gradients and moments alone, {} are available; make it smaller",
+            bytes(needed),
+            bytes(reachable as f64)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 impl MemoryEstimate {
@@ -50,25 +80,31 @@ impl MemoryEstimate {
         // Adam holds three copies of one matrix when no activation is left.
         let most = most.max(3.0 * matrix);
         let scored = training.micro_batch_tokens as f64;
+        let if_convolved = |bytes| if cost.has_convolution() { bytes } else { 0.0 };
         MemoryEstimate {
-            process: PROCESS_BYTES,
+            process: PROCESS_BYTES + if_convolved(CONVOLUTION_BYTES),
             weights,
             gradients: weights,
             moments: 2.0 * weights,
             activations: GAPS * (computed * activations + casts),
             transient: GAPS * bytes * (most - activations).max(0.0),
+            kernels: if_convolved(KERNELS_BYTES),
             evaluation: bytes * 2.0 * scored * rows as f64,
         }
     }
 
+    /// What a training holds however small its batches are: weights, gradients and moments.
+    pub fn fixed(&self) -> f64 {
+        self.weights + self.gradients + self.moments
+    }
+
     pub fn total(&self) -> f64 {
-        self.process
-            + self.weights
-            + self.gradients
-            + self.moments
-            + self.activations
-            + self.transient
-            + self.evaluation
+        self.process + self.fixed() + self.activations + self.transient + self.unseen_by_probes()
+    }
+
+    /// The part that training a few micro-batches does not take.
+    pub fn unseen_by_probes(&self) -> f64 {
+        self.kernels + self.evaluation
     }
 }
 
@@ -89,7 +125,7 @@ fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelConfig;
+    use crate::model::{EncoderKind, ModelConfig};
     use crate::train::Precision;
 
     fn estimate(change: impl Fn(&mut ModelConfig, &mut TrainingConfig)) -> MemoryEstimate {
@@ -103,12 +139,29 @@ mod tests {
     fn weights_gradients_and_moments_are_four_numbers_a_parameter() {
         let plain = estimate(|_, _| ());
         let parameters = Cost::of(&ModelConfig::default(), 5_000).parameters();
-        assert_eq!(plain.weights + plain.gradients + plain.moments, 16.0 * parameters as f64);
+        assert_eq!(plain.fixed(), 16.0 * parameters as f64);
+        assert_eq!(plain.fixed(), NUMBERS * plain.weights);
         let double = estimate(|_, training| training.precision = Precision::Float64);
         assert_eq!(double.total() - double.process, 2.0 * (plain.total() - plain.process));
         let narrow = estimate(|_, training| training.precision = Precision::Bfloat16);
         assert_eq!((narrow.weights, narrow.moments), (plain.weights, plain.moments));
         assert!((0.5..0.6).contains(&(narrow.activations / plain.activations)));
+    }
+
+    #[test]
+    fn a_model_is_refused_only_if_its_numbers_alone_are_too_large() {
+        let config = ModelConfig { d_model: 1 << 16, d_ff: 1 << 18, ..ModelConfig::default() };
+        let cost = Cost::of(&config, 5_000);
+        let needed = 16 * cost.parameters();
+        let check = |reachable| check_fits(&cost, &TrainingConfig::default(), reachable);
+        let refused = check(Some(20 << 30)).unwrap_err();
+        let text = format!(
+            "the model needs {} for weights, gradients and moments alone, 20.0 GiB are available; make it smaller",
+            bytes(needed as f64)
+        );
+        assert_eq!((refused.exit_code(), refused.to_string()), (4, text));
+        assert!(check(Some(needed - (1 << 20))).is_err());
+        assert!(check(Some(needed)).is_ok() && check(None).is_ok());
     }
 
     #[test]
@@ -126,5 +179,21 @@ mod tests {
             assert!(estimate(change).activations > plain, "change {index}");
         }
         assert!(estimate(|model, _| model.dropout = 0.0).activations < plain);
+    }
+
+    /// A probe measures the library's own code, and not what a whole run compiles.
+    #[test]
+    fn only_convolutions_compile_kernels() {
+        let [plain, convolutional] = [EncoderKind::SelfAttention, EncoderKind::Convolutional]
+            .map(|encoder| estimate(|model, _| model.encoder = encoder));
+        assert_eq!(plain.kernels, 0.0);
+        assert!(convolutional.kernels > 0.0 && convolutional.process > plain.process);
+        let parts = convolutional.process
+            + convolutional.fixed()
+            + convolutional.activations
+            + convolutional.transient
+            + convolutional.unseen_by_probes();
+        assert_eq!(convolutional.total(), parts);
+        assert_eq!(convolutional.unseen_by_probes() - convolutional.evaluation, convolutional.kernels);
     }
 }

@@ -21,6 +21,7 @@ use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::Trial;
 use crate::sweep::trial_queue::PendingTrial;
 use crate::sweep::{collect, place, record_file};
+use crate::telemetry::format::counted;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -81,12 +82,14 @@ impl<'a> Call<'a> {
             0 => String::new(),
             count => format!(" ({count} by committed records)"),
         };
+        let trials = counted(all, "trial");
         let (mut tally, mut view) = if to_run == 0 {
             progress.message(&match finished_before == all {
-                true => format!("all {all} trials are finished already{from}; nothing to train"),
-                false => format!(
-                    "{all} trials, {finished_before} finished already{from}; nothing else is to be run"
-                ),
+                true if all == 1 => format!("the trial is finished already{from}; nothing to train"),
+                true => format!("all {trials} are finished already{from}; nothing to train"),
+                false => {
+                    format!("{trials}, {finished_before} finished already{from}; nothing else is to be run")
+                }
             });
             (Tally { finished: finished_before, ..Tally::default() }, None)
         } else {
@@ -101,7 +104,7 @@ impl<'a> Call<'a> {
                 slurm: &self.slurm,
             })?;
             progress.message(&format!(
-                "{all} trials, {finished_before} finished already{from}; {to_run} to run, {}",
+                "{trials}, {finished_before} finished already{from}; {to_run} to run, {}",
                 launcher.describe()
             ));
             let mut view = SweepView::open(self.spec, sweep_dir, &work.trials);

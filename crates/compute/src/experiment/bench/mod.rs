@@ -20,6 +20,7 @@ pub use training_speed::Training;
 
 use super::finished::finished_run;
 use super::limits::DataLimits;
+use super::memory;
 use super::provenance::provenance;
 use super::run_paths::CONFIG_FILE;
 use super::stand_in;
@@ -75,6 +76,9 @@ pub fn bench(
     let Subject { store, sources, sizes, random_text } =
         Subject::open(experiment, data_root, effort.sentences)?;
     let vocabulary = sizes.target;
+    if effort.only != Some(Half::Decoding) {
+        memory::check_fits(experiment, sizes, device)?;
+    }
     let kinds = Kinds::from(training.precision);
     let peak = Peak::measure(kinds.training, device);
     device::forget_peak_memory(device);

@@ -8,7 +8,11 @@ use crate::error::{Error, Result};
 use crate::experiment::single_update::single_update;
 use crate::experiment::stand_in::Scratch;
 use crate::model::mode::Mode;
-use crate::model::{self, ModelConfig, Network, Norm, Position};
+use crate::model::recurrent::{Cell, InputFeeding};
+use crate::model::{
+    self, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Network, Norm, Position,
+    RecurrentConfig,
+};
 use crate::train::adam::Adam;
 use crate::train::step::Updates;
 use crate::train::{Precision, TrainingConfig};
@@ -25,7 +29,7 @@ const UPDATES: u64 = 10;
 /// numbers say less: where rounding takes a unit of a feed-forward layer across 0, its whole gradient comes or goes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
-    /// Which case: one that fused kernels take, the same with several sentences a row, one that they do not take.
+    /// Which case, by what its model has.
     pub model: &'static str,
     pub precision: Precision,
     /// `output`, `gradients`, `losses`, `weights` or `dropout`; `updates` where they broke off.
@@ -63,19 +67,49 @@ struct Case {
 
 /// Heads that fused attention takes, with and without several sentences a row, and heads that it does not take
 /// (d_k ≠ d_v), with the other norm; a trained bias on the scores, which fused attention takes, and vectors for
-/// distances, which it does not.
-fn cases() -> [Case; 5] {
+/// distances, which it does not; layers that cuDNN computes on a GPU: convolutions, and both kinds of cells.
+fn cases() -> [Case; 8] {
     let plain =
         ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
     let other = ModelConfig { norm: Norm::Pre, d_k: Some(12), ..plain.clone() };
     let at = |position| ModelConfig { position, ..plain.clone() };
     let (biases, vectors) = (at(Position::T5), at(Position::Relative(4)));
+    let convolutions = ModelConfig {
+        encoder: EncoderKind::Convolutional,
+        decoder: DecoderKind::Convolutional,
+        embedding_scale: false,
+        embedding_deviation: Some(0.1),
+        convolutional: ConvolutionalConfig {
+            channels: 48,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            dilations: vec![1, 2],
+            ..Default::default()
+        },
+        ..plain.clone()
+    };
+    // Without input feeding a decoder goes over the whole sequence as its encoder does.
+    let cells = |cell| ModelConfig {
+        encoder: EncoderKind::Recurrent,
+        decoder: DecoderKind::Recurrent,
+        recurrent: RecurrentConfig {
+            cell,
+            hidden: 48,
+            input_feeding: InputFeeding::None,
+            ..Default::default()
+        },
+        ..plain.clone()
+    };
+    let [lstm, gru] = [Cell::Lstm, Cell::Gru].map(cells);
     [
         Case { name: "post-norm, d_k = d_v = 16", model: plain.clone(), packed_length: None },
         Case { name: "the same, packed rows", model: plain, packed_length: Some(50) },
         Case { name: "pre-norm, d_k = 12, d_v = 16", model: other, packed_length: None },
         Case { name: "T5's biases", model: biases, packed_length: None },
         Case { name: "relative positions, packed rows", model: vectors, packed_length: Some(50) },
+        Case { name: "convolutions", model: convolutions, packed_length: None },
+        Case { name: "LSTM cells", model: lstm, packed_length: None },
+        Case { name: "GRU cells", model: gru, packed_length: None },
     ]
 }
 

@@ -89,6 +89,7 @@ impl Launcher for Local {
         let environment = self.environment(&order)?;
         let place = self.free.last().copied().unwrap_or(0);
         let cores = self.cores.as_ref().map(|cores| &cores[place]);
+        let begin = process::log_length(&order.run_dir);
         let mut child = process::spawn(
             &order.run_dir,
             &self.data_root,
@@ -110,7 +111,7 @@ impl Launcher for Local {
                     let _ = tell.send(Update::Event(order.trial, event));
                 }
             }
-            let ending = process::classify(child.wait().ok(), &order.run_dir);
+            let ending = process::classify(child.wait().ok(), &order.run_dir, begin);
             let _ = tell.send(Update::Ended(order.trial, ending));
         });
         Ok(())

@@ -94,10 +94,15 @@ pub fn signal(process: u32, signal: i32) {
     unsafe { libc::kill(-(process as i32), signal) };
 }
 
-/// Reads the ending off the exit status, if it is known, and the log.
-pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
+/// The bytes that a run's log has so far: those that follow are of the next process.
+pub fn log_length(run_dir: &Path) -> u64 {
+    std::fs::metadata(run_dir.join(LOG_FILE)).map_or(0, |about| about.len())
+}
+
+/// Reads the ending of a process off its exit status, if it is known, and what the log has from byte `begin` on.
+pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
-    let lines = last_lines(&log_path, 5);
+    let lines = last_lines(&log_path, begin, 5);
     let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
     let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
@@ -125,10 +130,11 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path) -> Ending {
     Ending::Failed { kind, reason, detail: lines }
 }
 
-/// The last lines of a file; nothing if it cannot be read.
-pub fn last_lines(path: &Path, count: usize) -> String {
-    let text =
-        std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+/// The last lines of a file, of those from byte `begin` on; nothing if it cannot be read.
+pub fn last_lines(path: &Path, begin: u64, count: usize) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let begin = usize::try_from(begin).map_or(bytes.len(), |begin| begin.min(bytes.len()));
+    let text = String::from_utf8_lossy(&bytes[begin..]);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
@@ -138,10 +144,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_an_earlier_process_are_not_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join(LOG_FILE);
+        assert_eq!(log_length(folder.path()), 0);
+        std::fs::write(&log, "begun\nerror: first\n").unwrap();
+        let begin = log_length(folder.path());
+        std::fs::write(&log, "begun\nerror: first\nerror: second\n").unwrap();
+        match classify(Some(ExitStatus::from_raw(1 << 8)), folder.path(), begin) {
+            Ending::Failed { detail, .. } => assert_eq!(detail, "error: second"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(last_lines(&log, 1_000, 5), "", "a log that was cut since");
+    }
+
+    #[test]
     fn exit_codes_and_signals_have_their_reasons() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LOG_FILE), "a\nb\nc\nd\ne\nerror: last\n").unwrap();
-        let reason = |raw| match classify(Some(ExitStatus::from_raw(raw)), folder.path()) {
+        let reason = |raw| match classify(Some(ExitStatus::from_raw(raw)), folder.path(), 0) {
             Ending::Failed { reason, detail, .. } => {
                 assert_eq!(detail, "b\nc\nd\ne\nerror: last");
                 reason
@@ -158,7 +179,7 @@ mod tests {
         assert_eq!(reason(11), "killed by signal 11");
         std::fs::write(folder.path().join(LOG_FILE), "terminate called after throwing 'std::bad_alloc'\n")
             .unwrap();
-        let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path());
+        let ending = classify(Some(ExitStatus::from_raw(libc::SIGABRT)), folder.path(), 0);
         assert!(matches!(ending, Ending::Failed { kind: FailureKind::OutOfMemory, .. }), "{ending:?}");
     }
 

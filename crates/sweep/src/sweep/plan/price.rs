@@ -119,10 +119,10 @@ impl<'a> CostEstimator<'a> {
         let files = translating.flat_map(|corpus| &corpus.manifest().files);
         let translations: u64 =
             files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
-        // A probe trains and does not evaluate.
+        // A probe trains on a few batches and does not evaluate.
         let unseen = |rate: &Rate| match rate.source {
             RateSource::EarlierRuns => 0.0,
-            RateSource::Probe => memory_estimate.evaluation,
+            RateSource::Probe => memory_estimate.unseen_by_probes(),
         };
         let measured = rate.as_ref().and_then(|rate| Some(rate.peak_memory_bytes? as f64 + unseen(rate)));
         Ok(Price {

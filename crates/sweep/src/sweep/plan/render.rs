@@ -1,11 +1,12 @@
 //! A plan as a table for people.
 
 use super::planned::{Change, Plan, PlannedKey, PlannedRow, PlannedSearch, PlannedTrial};
+use super::price::Price;
 use crate::results::render::{Screen, grid, paragraph};
 use crate::results::sheet::{Heading, Identity, Line, Note, RowNames, Sheet, Text};
 use crate::results::varied::shared;
 use crate::sweep::state::StateKind;
-use crate::telemetry::format::{bytes, duration, scientific, thousands};
+use crate::telemetry::format::{bytes, counted, duration, scientific, thousands};
 use std::collections::BTreeMap;
 
 /// Trials of which the text says why they are not finished; `--json` has them all.
@@ -125,11 +126,7 @@ fn summary(plan: &Plan) -> String {
         bytes(totals.memory_bytes),
         of(totals.memory_available_bytes),
         counted(at_once, "trial"),
-        too_much(
-            totals.memory_bytes,
-            totals.memory_available_bytes,
-            "use fewer --workers or smaller micro-batches"
-        ),
+        too_much(totals.memory_bytes, totals.memory_available_bytes, memory_advice(plan)),
     );
     text += &format!(
         "  disk    {}{} free{}\n",
@@ -174,10 +171,6 @@ fn searched(search: &PlannedSearch) -> String {
     text
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 fn states(plan: &Plan) -> String {
     let mut counts: BTreeMap<StateKind, usize> = BTreeMap::new();
     for trial in plan.trials.iter().filter(|trial| !trial.state.state.is_done()) {
@@ -199,10 +192,25 @@ fn total_time(plan: &Plan, left: usize) -> String {
         0 => format!("? until a trial of each shape has run here; {hint}"),
         _ if totals.unknown_times == 0 => format!("{} {workers}", duration(totals.seconds_left)),
         _ => format!(
-            "{} {workers}, and what {} more of unknown time take; {hint}",
+            "{} {workers}, plus {} whose time is unknown; {hint}",
             duration(totals.seconds_left),
             counted(totals.unknown_times, "trial")
         ),
+    }
+}
+
+/// What to do where the trials that run at once need more memory than there is.
+fn memory_advice(plan: &Plan) -> &'static str {
+    let available = plan.totals.memory_available_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
+    let is_left = |row: &&PlannedRow| row.states.keys().any(|state| !state.is_done());
+    let any =
+        |bytes: fn(&Price) -> f64| plan.rows.iter().filter(is_left).any(|row| bytes(&row.price) > available);
+    if any(|price| price.memory_estimate.fixed()) {
+        "weights, gradients and moments of one trial are more; make its model smaller"
+    } else if any(|price| price.memory_bytes) {
+        "one trial alone needs more; use smaller micro-batches, or a smaller model"
+    } else {
+        "use fewer --workers or smaller micro-batches"
     }
 }
 
@@ -279,6 +287,7 @@ mod tests {
             moments: 0.0,
             activations: 0.0,
             transient: 0.0,
+            kernels: 0.0,
             evaluation: 0.0,
         };
         Price {
@@ -367,6 +376,30 @@ mod tests {
                 "disk 71.5 MiB, d_ff = 64",
             ]
         );
+    }
+
+    #[test]
+    fn advice_on_memory_follows_from_what_is_too_large() {
+        let advice = |fixed: f64, one: f64, both: f64| {
+            let mut row = row(None, &[("d_ff", "64")]);
+            row.states = BTreeMap::from([(StateKind::NeverStarted, 1)]);
+            (row.price.memory_estimate.weights, row.price.memory_bytes) = (fixed, one);
+            let mut plan = plan(vec![row], &[]);
+            (plan.totals.memory_bytes, plan.totals.memory_available_bytes) = (both, Some(1 << 30));
+            summary(&plan).lines().find(|line| line.contains("memory")).unwrap().to_string()
+        };
+        let gib = f64::from(1u32 << 30);
+        assert!(!advice(0.1 * gib, 0.5 * gib, gib).contains("TOO MUCH"));
+        for (line, expected) in [
+            (advice(0.1 * gib, 0.6 * gib, 1.2 * gib), "use fewer --workers or smaller micro-batches"),
+            (
+                advice(0.1 * gib, 1.1 * gib, 1.1 * gib),
+                "one trial alone needs more; use smaller micro-batches",
+            ),
+            (advice(1.1 * gib, 1.2 * gib, 1.2 * gib), "make its model smaller"),
+        ] {
+            assert!(line.contains("TOO MUCH: ") && line.contains(expected), "{expected}: {line}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::sweep::search_section::Search;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::{Trial, tasks};
 use crate::sweep::varied::varied;
+use crate::telemetry::format::counted;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
 
@@ -53,7 +54,7 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
     };
     ExperimentSummary {
         name: spec.name.clone(),
-        description: format!("{} trials of the sweep {}", count(spec, trials), spec.name),
+        description: format!("{} of the sweep {}", counted(count(spec, trials), "trial"), spec.name),
         hparams,
         metrics: on_sets(&of_tasks(metrics, &tasks(trials)), |metric| metric.hparams)
             .into_iter()

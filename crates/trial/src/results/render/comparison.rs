@@ -96,6 +96,11 @@ fn notes(found: &SystemComparison) -> Vec<Note> {
     } else if found.scores.iter().any(|score| score.seeds.is_none()) {
         notes.push(Note::text("Where the seeds do not differ, there is no p over seeds."));
     }
+    if found.scores.iter().any(|score| score.tag.ends_with("/atat")) {
+        notes.push(Note::text(
+            "atat: BLEU as the paper's authors counted it, by multi-bleu on Moses's tokens with compounds split.",
+        ));
+    }
     for (name, signature) in ["BLEU:", "chrF:"].into_iter().zip(&found.signatures) {
         notes.push(Note { text: name.into(), verbatim: Some(signature.clone()) });
     }
@@ -138,13 +143,31 @@ fn sentences(found: &SystemComparison, screen: Screen) -> String {
     let of_side = |better: bool| found.sentences.iter().filter(move |pair| (pair.difference > 0.0) == better);
     for (letter, better) in [('A', false), ('B', true)] {
         if of_side(better).next().is_some() {
-            blocks.push(format!("{} sentences that {letter} translates better, by {by}\n", found.split));
+            blocks.push(format!(
+                "{} sentences that {letter} translates better, by {by}{}\n",
+                found.split,
+                which_seeds(found)
+            ));
         }
         blocks.extend(of_side(better).map(|pair| sentence(pair, screen)));
     }
     match blocks.is_empty() {
         true => format!("no {} sentence is translated better by one of them\n", found.split),
         false => blocks.join("\n"),
+    }
+}
+
+/// Which translations are shown where a system has several; their scores are those of all.
+fn which_seeds(found: &SystemComparison) -> String {
+    let [a, b] = &found.systems;
+    let several = a.seeds.len() > 1 || b.seeds.len() > 1;
+    match (a.seeds.first(), b.seeds.first()) {
+        (Some(of_a), Some(of_b)) if several => {
+            format!(
+                "; scores are means over seeds, the translations those of seed {of_a} of A and seed {of_b} of B"
+            )
+        }
+        _ => String::new(),
     }
 }
 
@@ -156,6 +179,11 @@ fn sentence(pair: &SentencePair, screen: Screen) -> String {
     );
     head + &line("source", &pair.source)
         + &line("reference", &pair.reference)
-        + &line("A", &pair.translations[0])
-        + &line("B", &pair.translations[1])
+        + &line("A", shown(&pair.translations[0]))
+        + &line("B", shown(&pair.translations[1]))
+}
+
+/// A translation; one without words is told as such.
+fn shown(translation: &str) -> &str {
+    if translation.trim().is_empty() { "(empty)" } else { translation }
 }

@@ -109,9 +109,11 @@ pub fn systems(table: &SystemTable) -> Result<String> {
     text(&records)
 }
 
-/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second.
+/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second. Where
+/// rows have names beside their settings, the first column has them.
 pub fn pivot(table: &PivotTable) -> Result<String> {
-    let mut header: Vec<String> = vec!["name".to_string()];
+    let named = table.panels.iter().any(|panel| panel.name.is_some());
+    let mut header: Vec<String> = named.then(|| "name".to_string()).into_iter().collect();
     header.extend(table.others().iter().map(|other| other.key.clone()));
     header.push(table.rows.key.clone());
     for value in &table.values {
@@ -122,7 +124,8 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
     for (panel, line) in
         table.panels.iter().flat_map(|panel| panel.lines.iter().map(move |line| (panel, line)))
     {
-        let mut record = vec![words(panel.name.as_deref().unwrap_or_default())];
+        let name = named.then(|| words(panel.name.as_deref().unwrap_or_default()));
+        let mut record: Vec<String> = name.into_iter().collect();
         record.extend(table.others().iter().map(|other| setting(panel.settings.get(&other.key))));
         record.push(setting(line.value.as_ref()));
         for cell in &line.cells {
@@ -162,11 +165,16 @@ fn setting(value: Option<&Value>) -> String {
     if value.is_some_and(Value::is_string) { words(&text) } else { text }
 }
 
-fn number(value: Option<f64>) -> String {
+/// A number at full precision; nothing where there is none.
+pub fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-fn text(records: &[Vec<String>]) -> Result<String> {
+/// Records as CSV, the headings first.
+///
+/// # Errors
+/// None that a table can cause.
+pub fn text(records: &[Vec<String>]) -> Result<String> {
     let failed = |error: String| Error::failed(format!("cannot write a table as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for record in records {

@@ -2,8 +2,8 @@
 
 use super::super::sheet::{Heading, LatexHeading, Line, Note, Sheet, Text};
 
-/// How every file begins.
-const MADE_BY: &str = "% Made by `ablate table`.";
+/// How every file begins, before the name of the command.
+const MADE_BY: &str = "% Made by `ablate ";
 
 /// Whether a file is one of these.
 pub fn is_own(text: &[u8]) -> bool {
@@ -20,11 +20,13 @@ pub struct Names<'a> {
     pub caption: &'a str,
     /// The name of the sweep: `tab:NAME`, and `tab:NAME-2` and so on for the tables after the first.
     pub label: &'a str,
+    /// The command that makes the document: `table`.
+    pub command: &'a str,
 }
 
 /// One `table` a sheet, or several where it has many rows; the notes stand below the first sheet.
 pub fn document(sheets: &[Sheet], notes: &[Note], names: &Names) -> String {
-    let mut out = format!("{MADE_BY} Needs \\usepackage{{array,booktabs,graphicx}}.\n");
+    let mut out = format!("{MADE_BY}{}`. Needs \\usepackage{{array,booktabs,graphicx}}.\n", names.command);
     let mut number = 0;
     for (index, sheet) in sheets.iter().enumerate() {
         let (caption, notes) =
@@ -169,6 +171,7 @@ pub fn escape(text: &str) -> String {
             '⁶' => "$^6$",
             '¹' => "$^1$",
             '²' => "$^2$",
+            '·' => "$\\cdot$",
             '–' => "--",
             '…' => "\\dots{}",
             '†' => "\\dag{}",

@@ -4,7 +4,7 @@
 
 mod caption;
 mod comparison;
-mod csv;
+pub mod csv;
 pub mod latex;
 pub mod markdown;
 mod text;
@@ -53,7 +53,7 @@ impl<'a> Tabulated<'a> {
         latex::document(
             &self.sheets(false),
             &self.notes(),
-            &latex::Names { caption: &caption, label: &label },
+            &latex::Names { caption: &caption, label: &label, command: "table" },
         )
     }
 

@@ -164,13 +164,15 @@ pub fn paragraph(note: &Note, screen: Screen) -> String {
 }
 
 /// A long heading in several lines, which keeps columns of numbers narrow. It breaks at blanks, and behind the signs that
-/// join the words of a name.
+/// join the words of a name; a value behind `=` stays whole.
 fn heading_lines(text: &str) -> Vec<String> {
     if text.chars().count() <= SHORT {
         return vec![text.to_string()];
     }
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_inclusive([' ', '/', '_', '.']) {
+    let (name, value) = text.split_at(text.find('=').map_or(text.len(), |sign| sign + 1));
+    let joined = name.split_inclusive([' ', '/', '_', '.']);
+    for word in joined.chain((!value.is_empty()).then_some(value)) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + word.trim_end().chars().count() <= SHORT => {
                 line.push_str(word)
@@ -307,6 +309,8 @@ mod tests {
         assert_eq!(lines("learning_rate_scale"), "learning_|rate_scale");
         assert_eq!(lines("training.batch_tokens"), "training.|batch_|tokens");
         assert_eq!(lines("parameters ×10⁶"), "parameters|×10⁶");
+        assert_eq!(lines("dropout=0.0"), "dropout=|0.0");
+        assert_eq!(lines("learning_rate_scale=0.125"), "learning_|rate_|scale=|0.125");
     }
 
     /// A sheet of two lines; the first `keys` columns tell them apart.

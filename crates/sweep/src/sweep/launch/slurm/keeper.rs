@@ -111,6 +111,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let events = run_dir.join(EVENTS_FILE);
     let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
     let events = emptied.map_err(Error::io("create", &events))?;
+    let begin = process::log_length(&run_dir);
     let mut child = process::spawn(&run_dir, data_root, results, element.until, None, &[], events.into())?;
     let mut passed_on = false;
     let status: ExitStatus = loop {
@@ -128,7 +129,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
         }
         std::thread::sleep(TICK);
     };
-    let ending = process::classify(Some(status), &run_dir);
+    let ending = process::classify(Some(status), &run_dir, begin);
     let stopped = ending == Ending::Stopped && passed_on;
     let requeue = stopped && !told.is_raised() && saved_step(&run_dir)? > before;
     let mut left =

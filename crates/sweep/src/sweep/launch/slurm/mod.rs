@@ -19,6 +19,7 @@ use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
 use crate::sweep::progress_display::TrialEvent;
+use crate::telemetry::format::counted;
 use client::Job;
 use judge::{Verdict, judge};
 use keeper::Left;
@@ -169,7 +170,7 @@ impl Slurm {
             let submission = self.submit_array(&orders)?;
             let (number, array) = (submission.number, submission.array.unwrap_or_default());
             self.submissions.insert(number, submission);
-            updates.push(Update::Message(format!("job {array} of Slurm: {count} trials")));
+            updates.push(Update::Message(format!("job {array} of Slurm: {}", counted(count, "trial"))));
             for (at, order) in orders.into_iter().enumerate() {
                 updates.push(Update::Noted(
                     order.trial,
@@ -366,7 +367,8 @@ impl Launcher for Slurm {
             true => String::new(),
             false => format!(" (to stop them: scancel {})", arrays.join(" ")),
         };
-        Some(format!("{count} trials go on in Slurm without this command{stop}{more}"))
+        let go = if count == 1 { "goes" } else { "go" };
+        Some(format!("{} {go} on in Slurm without this command{stop}{more}", counted(count, "trial")))
     }
 }
 
@@ -376,7 +378,7 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
     if let Ending::Failed { detail, .. } = &mut ending
         && detail.is_empty()
     {
-        let mut lines = logs.iter().map(|log| process::last_lines(log, 5));
+        let mut lines = logs.iter().map(|log| process::last_lines(log, 0, 5));
         *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
     }
     ending

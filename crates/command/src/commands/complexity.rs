@@ -1,0 +1,171 @@
+//! The words of `ablate complexity`, and its files.
+
+use super::{check_figure, check_output, print, print_json, print_styled, screen, write_figure};
+use crate::complexity::{
+    Drawn, Layer, Report, Request, Stating, charts, csv, exponents_csv, latex, markdown, terminal,
+};
+use crate::config::DeviceChoice;
+use crate::config::experiment::RunConfig;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::results::render::latex::is_own;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Kinds of layers, separated by commas. By default all.
+    #[arg(long, value_enum, value_name = "LAYER,…", value_delimiter = ',')]
+    pub layers: Vec<Layer>,
+    /// Widths d of the layers, separated by commas.
+    #[arg(long, value_name = "D,…", allow_negative_numbers = true, value_delimiter = ',', default_values_t = [64, 512])]
+    pub widths: Vec<i64>,
+    /// Lengths n of the sequence, separated by commas. What memory is not enough for is left out.
+    #[arg(
+        long,
+        value_name = "N,…",
+        allow_negative_numbers = true,
+        value_delimiter = ',',
+        default_values_t = [64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192]
+    )]
+    pub lengths: Vec<i64>,
+    /// Number of positions that a kernel multiplies: the paper's k. 3 if absent.
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    pub kernel: Option<i64>,
+    /// Number of positions that restricted self-attention sees: the paper's r. 64 if absent.
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub radius: Option<i64>,
+    /// Number of heads of every kind of self-attention. 8 if absent.
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    pub heads: Option<i64>,
+    /// Number of mixtures of the positions that Linformer attends to. 128 if absent.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub mixtures: Option<i64>,
+    /// Number of positions of a block of BigBird, which sees eight blocks. 64 if absent.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub block: Option<i64>,
+    /// Number of CPU threads. 0 uses all cores.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
+    pub threads: usize,
+    /// Device: auto, cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// Number of passes over each sequence that are timed, of which the fastest counts.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repeat: usize,
+    /// Duration of the passes over one sequence after which no further one begins, in seconds.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 30.0)]
+    pub seconds: f64,
+    /// Also write the tables as Markdown, LaTeX, CSV and JSON, and the pictures as SVG and PNG, into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON document in place of the tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// More threads than any machine has cores.
+const MOST_THREADS: usize = 4_096;
+
+fn threads(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_THREADS => Ok(count),
+        Ok(_) => Err(format!("at most {MOST_THREADS}")),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn device(text: &str) -> std::result::Result<DeviceChoice, String> {
+    DeviceChoice::try_from(text.to_string())
+}
+
+/// The files of tables, of which the first tells whether the others are this program's.
+const TABLES: [&str; 5] =
+    ["complexity.tex", "complexity.md", "complexity.csv", "exponents.csv", "complexity.json"];
+
+impl Arguments {
+    /// What is to be measured, and where.
+    ///
+    /// # Errors
+    /// A user error for options that cannot be, and for files in the directory of the output that are not this program's.
+    pub fn request(&self) -> Result<(Request, RunConfig)> {
+        use clap::ValueEnum;
+        let layers = match self.layers.is_empty() {
+            true => Layer::value_variants().to_vec(),
+            false => self.layers.clone(),
+        };
+        let request = Request::of(Stating {
+            layers,
+            widths: self.widths.clone(),
+            lengths: self.lengths.clone(),
+            kernel: self.kernel,
+            radius: self.radius,
+            heads: self.heads,
+            mixtures: self.mixtures,
+            block: self.block,
+            repeat: self.repeat,
+            seconds: self.seconds,
+        })?;
+        if let Some(folder) = &self.out {
+            check(folder)?;
+        }
+        Ok((request, RunConfig { device: self.device, threads: self.threads, ..Default::default() }))
+    }
+
+    /// Shows a report, and keeps it where that is asked for.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn show(&self, report: &Report) -> Result<()> {
+        // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
+        let kept = self.out.as_ref().map(|folder| write(folder, report)).transpose();
+        match self.json {
+            true => print_json(report)?,
+            false => print_styled(&terminal(report, screen()))?,
+        }
+        match kept {
+            Ok(Some(written)) if !self.json => print(&format!("\n{written}")),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(Error::failed(format!("the report is shown, but its files are not all written: {error}")))
+            }
+        }
+    }
+}
+
+/// Refuses a directory with files of these names that are not this program's.
+fn check(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::user(format!("--out {} is a file; name a directory", folder.display())));
+    }
+    let own = files::read_if_exists(&folder.join(TABLES[0]))?.is_some_and(|text| is_own(&text));
+    TABLES.iter().try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))?;
+    // Pictures that are there are known by themselves; which there will be is not known yet.
+    let Ok(entries) = folder.read_dir() else { return Ok(()) };
+    let figures = ["time-d", "memory-d", "operations-d", "paths."];
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_figure = name.ends_with(".svg") || name.ends_with(".png");
+        if is_figure && figures.iter().any(|start| name.starts_with(start)) {
+            check_figure(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes tables and pictures, and gives the paths, one a line.
+fn write(folder: &Path, report: &Report) -> Result<String> {
+    files::create_dir(folder)?;
+    let json = serde_json::to_string_pretty(report).map_err(|error| Error::failed(error.to_string()))? + "\n";
+    let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json];
+    let mut written = String::new();
+    for (name, text) in TABLES.iter().zip(texts) {
+        let path = folder.join(name);
+        files::write_atomically(&path, text.as_bytes())?;
+        written += &format!("{}\n", path.display());
+    }
+    for Drawn { name, svg } in charts(report) {
+        written += &write_figure(&folder.join(format!("{name}.svg")), &svg)?;
+    }
+    Ok(written)
+}

@@ -1,0 +1,168 @@
+//! `ablate complexity`: what layers cost by length and width, how many of their operations follow on each other, and how
+//! many layers lie between two positions.
+//!
+//! What is measured are encoders of the models, of one layer and without anything around it: nothing here repeats a layer.
+
+mod chain;
+mod cost;
+mod path;
+mod single_layer;
+
+use super::provenance::provenance;
+use crate::complexity::{Layer, LeftOut, PathLength, Point, Report, Request};
+use crate::config::experiment::RunConfig;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::signal::StopFlag;
+use crate::telemetry::format::{bytes, quantity, thousands};
+use cost::{KIND, unless_out_of_memory};
+use single_layer::SingleLayer;
+use tch::Device;
+
+/// Paths are measured up to this length: a convolution of three positions takes a thousand layers there.
+const LONGEST_PATH: i64 = 1_024;
+
+/// The number of the layer of a stack that is timed: the second, because the first of dilated convolutions has no gaps.
+const TIMED: usize = 1;
+
+/// The length of the pass that tells how much memory a longer first one will need.
+const PROBE: i64 = 512;
+
+/// The share of the memory that is free which a pass may be expected to take.
+const SHARE: f64 = 0.8;
+
+/// Measures what is asked for; `tell` is given a line about each measurement.
+///
+/// # Errors
+/// A device that cannot be used, and a signal that stops the command. What memory is not enough for is left out of the
+/// report, which says so.
+pub fn measure(
+    request: &Request,
+    run: &RunConfig,
+    stop: &StopFlag,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Report> {
+    let device = device::open(run)?;
+    let (mut depths, mut paths, mut points, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for &layer in &request.layers {
+        depths.extend(chain::measure(layer, &request.sizes)?);
+        for &length in request.lengths.iter().filter(|&&length| length <= LONGEST_PATH) {
+            let Some(layers) = path::layers_between_ends(layer, &request.sizes, length, stop)? else { break };
+            let unit = if layers == 1 { "layer" } else { "layers" };
+            let length_text = thousands(length as u64);
+            tell(&format!("{}, n {length_text}: longest path {layers} {unit}", layer.name()));
+            let layers = layers as i64;
+            let steps = depths.last().map_or(1, |depth| depth.steps(length));
+            paths.push(PathLength { layer, length, layers, steps: layers * steps });
+        }
+        for &width in &request.widths {
+            let found = of_width(request, layer, width, device, stop, tell)?;
+            points.extend(found.0);
+            left_out.extend(found.1);
+        }
+    }
+    Ok(Report::of(provenance(device), request, points, left_out, depths, paths))
+}
+
+/// All lengths of one layer and width, from the shortest.
+fn of_width(
+    request: &Request,
+    layer: Layer,
+    width: i64,
+    device: Device,
+    stop: &StopFlag,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(Vec<Point>, Vec<LeftOut>)> {
+    let (mut points, mut left_out) = (Vec::new(), Vec::new());
+    let sizes = &request.sizes;
+    let longest = request.lengths.iter().copied().max().unwrap_or(PROBE).max(PROBE);
+    let built = SingleLayer::build(layer, sizes, (width, longest), TIMED, (KIND, device));
+    // A length with the bytes that it took.
+    let mut known: Option<(i64, u64)> = None;
+    for &length in &request.lengths {
+        let flops = layer.flops(sizes, width, length);
+        let Some(built) = &built else {
+            points.push(Point { layer, width, length, flops, measured: None });
+            continue;
+        };
+        if stop.is_raised() {
+            return Err(Error::failed("stopped by a signal while measuring"));
+        }
+        if known.is_none() && length > PROBE {
+            let probing = Request { repeat: 1, ..request.clone() };
+            known = Some((PROBE, cost::measure(built, (PROBE, width), device, &probing)?.peak_bytes));
+        }
+        let refusal = known.and_then(|known| refusal(known, length, device));
+        let found = match refusal {
+            Some(reason) => Err(reason),
+            None => unless_out_of_memory(|| cost::measure(built, (length, width), device, request))?
+                .map_err(|said| format!("memory was not enough: {said}")),
+        };
+        let what = format!("{}, d {}, n {}", layer.name(), thousands(width as u64), thousands(length as u64));
+        match found {
+            Ok(measured) => {
+                known = Some((length, measured.peak_bytes));
+                let milliseconds = quantity(1e3 * measured.training_seconds);
+                tell(&format!("{what}: {milliseconds} ms, {}", bytes(measured.peak_bytes as f64)));
+                points.push(Point { layer, width, length, flops, measured: Some(measured) });
+            }
+            Err(reason) => {
+                tell(&format!("{what}: left out: {reason}"));
+                left_out.push(LeftOut { layer, width, length, reason });
+            }
+        }
+    }
+    Ok((points, left_out))
+}
+
+/// Why a sequence of `length` is not measured, by what a shorter one took: no memory grows faster than with the square of
+/// the length. On a GPU libtorch says itself what does not fit.
+fn refusal((shorter, taken): (i64, u64), length: i64, device: Device) -> Option<String> {
+    let free = if device == Device::Cpu { device::available_memory()? } else { return None };
+    let expected = taken as f64 * (length as f64 / shorter as f64).powi(2);
+    (expected > SHARE * free as f64)
+        .then(|| format!("it may need {} of memory, and {} are free", bytes(expected), bytes(free as f64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::complexity::{Quantity, Sizes, Variable};
+
+    #[test]
+    fn a_report_has_all_points_and_the_exponents_of_counted_bytes() {
+        let layers = vec![Layer::SelfAttention, Layer::Recurrent, Layer::NeuralGpu];
+        let sizes = Sizes { heads: 4, ..Sizes::default() };
+        let request = Request {
+            layers,
+            widths: vec![8, 16],
+            lengths: vec![64, 128, 256, 512],
+            sizes,
+            repeat: 1,
+            seconds: 60.0,
+        };
+        let run = RunConfig { threads: 1, ..Default::default() };
+        let mut told = 0;
+        let report = measure(&request, &run, &StopFlag::never(), &mut |_| told += 1).unwrap();
+        assert_eq!((report.points.len(), report.left_out.len()), (3 * 2 * 4, 0));
+        assert_eq!((report.depths.len(), report.paths.len(), told), (2, 2 * 4, 2 * 4 + 2 * 2 * 4));
+        let memory = |layer| {
+            let variable = Variable::Length { width: 8 };
+            report.exponent(layer, variable, Quantity::PeakBytes).unwrap().value
+        };
+        assert!((1.7..2.0).contains(&memory(Layer::SelfAttention)), "{}", memory(Layer::SelfAttention));
+        assert!((0.7..1.1).contains(&memory(Layer::Recurrent)), "{}", memory(Layer::Recurrent));
+        assert_eq!(report.path_exponent(Layer::SelfAttention).unwrap().value, 0.0);
+        assert!((report.path_exponent(Layer::Recurrent).unwrap().value - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_would_not_fit_is_left_out_with_both_sizes() {
+        assert_eq!(refusal((512, 1 << 20), 1_024, Device::Cpu), None);
+        let reason = refusal((512, 1 << 40), 1_024, Device::Cpu).unwrap();
+        assert!(
+            reason.starts_with("it may need 4.0 TiB of memory, and ") && reason.ends_with(" are free"),
+            "{reason}"
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! One layer of an encoder by itself, as training computes it.
+
+use crate::complexity::{Layer, Sizes};
+use crate::model::EncoderKind;
+use crate::model::convolutional::ConvolutionalEncoder;
+use crate::model::mode::Mode;
+use crate::model::parts::{self, EncoderPart, SourceRows};
+use crate::model::weights::{Scope, Weights};
+use tch::{Device, Kind, Tensor};
+
+/// First weights and inputs are functions of it.
+pub const SEED: u64 = 1;
+
+/// A layer with fresh weights.
+#[derive(Debug)]
+pub struct SingleLayer {
+    part: Part,
+    pub weights: Weights,
+}
+
+#[derive(Debug)]
+enum Part {
+    Encoder(Box<dyn EncoderPart>),
+    /// Of which the layer is used, and not the maps around it.
+    Convolutional(ConvolutionalEncoder),
+}
+
+impl SingleLayer {
+    /// Layer `index` of a stack, from 0, which differs from the others in its weights; of the width and for sequences of the
+    /// length of `size`. None of a kind that is only counted.
+    pub fn build(
+        layer: Layer,
+        sizes: &Sizes,
+        size: (i64, i64),
+        index: usize,
+        (kind, device): (Kind, Device),
+    ) -> Option<Self> {
+        let config = layer.config(sizes, size, index)?;
+        let scope = Scope::seeded(SEED, kind, device);
+        let place = scope.child("encoder").child(index);
+        let part = match config.encoder {
+            EncoderKind::Convolutional => Part::Convolutional(ConvolutionalEncoder::build(&place, &config)),
+            _ => Part::Encoder(parts::encoder(&place, &config)),
+        };
+        Some(SingleLayer { part, weights: scope.into_weights() })
+    }
+
+    /// A pass of training over sequences without padding.
+    ///
+    /// # Shapes
+    /// [B, T, D] → [B, T, D].
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let mode = Mode::training(SEED);
+        match &self.part {
+            Part::Encoder(encoder) => {
+                let lengths = vec![x.size()[1]; x.size()[0] as usize];
+                encoder.encode(x.shallow_clone(), SourceRows::Single(&lengths), &mode).output
+            }
+            Part::Convolutional(encoder) => encoder.through_layers(x.shallow_clone(), None, &mode),
+        }
+    }
+}
+
+/// The vectors of one sequence: normal numbers, always the same.
+///
+/// # Shapes
+/// → [1, n, d].
+pub fn sequence(length: i64, width: i64, (kind, device): (Kind, Device)) -> Tensor {
+    tch::manual_seed(SEED as i64);
+    Tensor::randn([1, length, width], (kind, device))
+}
