@@ -5,7 +5,7 @@
 
 pub use ablate_base::{
     allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    white_space, world,
+    tree_repair, white_space, world,
 };
 pub use ablate_command::{cli, commands};
 pub use ablate_compute::{data, decode, device, experiment, export, model, pinned_memory, shim, task, train};

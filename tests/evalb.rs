@@ -1,8 +1,51 @@
-//! `ablate evalb` as a user calls it.
+//! `ablate evalb` as a user calls it, and what it counts beside PYEVALB (`scripts/make_evalb_fixtures.py`).
 
 mod common;
 
-use common::Workshop;
+use ablate::constituency_tree::Tree;
+use ablate::score::{Brackets, EvalbCounts};
+use common::{Workshop, fixture};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Fixture {
+    cases: Vec<Case>,
+}
+
+/// Two trees, and what PYEVALB counts.
+#[derive(Deserialize)]
+struct Case {
+    gold: String,
+    test: String,
+    matched: usize,
+    gold_brackets: usize,
+    test_brackets: usize,
+    crossing: usize,
+    words: usize,
+    right_tags: usize,
+}
+
+#[test]
+fn trees_without_what_collins_prm_deletes_are_counted_as_pyevalb_counts_them() {
+    let fixture: Fixture = fixture("evalb.json");
+    assert!(fixture.cases.len() >= 300);
+    for case in fixture.cases {
+        let [gold, test] = [&case.gold, &case.test].map(|text| Brackets::of(&Tree::parse(text).unwrap()));
+        let found = EvalbCounts::of(&gold, Some(&test));
+        let numbers = |found: EvalbCounts| {
+            (found.matched, found.gold, found.test, found.crossing, found.words, found.right_tags)
+        };
+        let expected = (
+            case.matched,
+            case.gold_brackets,
+            case.test_brackets,
+            case.crossing,
+            case.words,
+            case.right_tags,
+        );
+        assert_eq!(numbers(found), expected, "{}\n{}", case.gold, case.test);
+    }
+}
 
 #[test]
 fn trees_are_scored_line_by_line() {

@@ -66,7 +66,7 @@ fn the_json_has_the_names_that_scripts_rely_on() {
     );
     assert_eq!(
         keys(&plan["rows"][0]["price"]["memory_estimate"]),
-        "activations evaluation gradients moments process transient weights"
+        "activations evaluation gradients kernels moments process transient weights"
     );
     assert_eq!(
         keys(&plan["trials"][3]),

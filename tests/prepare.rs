@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Lines of every text.
 const LINES: usize = 230;
+/// Trees of every file of trees: a treebank has many files.
+const TREES: usize = 20;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = GzEncoder::new(Vec::new(), Compression::fast());
@@ -63,6 +65,9 @@ fn text(name: &str, language: &str) -> Vec<u8> {
         name if name.ends_with("deu.txt") || name.ends_with("fra.txt") => {
             (0..LINES).map(|n| format!("{}\t{}\n", sentence("en", n), sentence("de", n))).collect()
         }
+        name if name.ends_with(".tree") => (0..TREES)
+            .map(|n| format!("( (S (NP-SBJ (NN word{n}))\n (VP (VBZ is) (CD {n})) (. .)) )\n"))
+            .collect(),
         _ => sentences.map(|text| text + "\n").collect(),
     };
     if name.ends_with(".gz") { gzip(text.as_bytes()) } else { text.into_bytes() }
@@ -380,6 +385,10 @@ fn every_committed_recipe_works_on_archives_like_its_own() {
         // Of running text blocks of hundreds of tokens are kept.
         let least = if name.starts_with("wikitext") { 10 } else { 100 };
         assert!(counts["train"]["kept"].as_u64().unwrap() > least, "{name}: {counts}");
+        if name == "craft.toml" {
+            let sizes = [&counts["train"]["read"], &counts["dev"], &counts["test"]];
+            assert_eq!(sizes, [60, 7, 30].map(|articles| articles * TREES), "{counts}");
+        }
         if name.starts_with("iwslt14") {
             assert_eq!(counts["dev"], LINES / 23);
             assert_eq!(counts["test"], 5 * LINES);

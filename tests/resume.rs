@@ -144,6 +144,15 @@ fn language_models_end_with_the_same_bytes_as_well() {
     }
 }
 
+#[test]
+fn a_parser_ends_with_the_same_bytes_as_well() {
+    let whole = Workshop::of_parser();
+    whole.run(&["train", "tiny.toml"]).expect(0);
+    let resumed = killed_often(&[9, 33], Workshop::of_parser);
+    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+    assert_same_results(&whole, &resumed);
+}
+
 /// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
 fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
     for _ in 0..5 {

@@ -124,6 +124,59 @@ threads = 1
 log_interval_steps = 1
 "#;
 
+/// The recipe of trees in `train.tree`, `dev.tree` and `test.tree`.
+pub const TREES: &str = r#"
+name = "trees"
+source_language = "en"
+target_language = "trees"
+[data]
+merges = 60
+max_length = 60
+[corpus.files]
+train = [{ source = "train.tree", target = "train.tree", format = "trees" }]
+dev = { source = "dev.tree", target = "dev.tree", format = "trees" }
+test = { source = "test.tree", target = "test.tree", format = "trees" }
+"#;
+
+/// A parser that trains in a second or two on one thread.
+pub const PARSER: &str = r#"
+[data]
+recipe = "trees.toml"
+[model]
+layers = 1
+d_model = 16
+d_ff = 16
+heads = 2
+[training]
+steps = 60
+batch_tokens = 400
+micro_batch_tokens = 200
+warmup_steps = 20
+checkpoint_interval_steps = 15
+average_checkpoints = 2
+dev_interval_steps = 20
+dev_bleu_interval_steps = 30
+[decoding]
+beam = 2
+max_extra_length = 30
+[run]
+device = "cpu"
+threads = 1
+log_interval_steps = 1
+"#;
+
+/// A tree with functions, a trace and punctuation, over one line or several.
+pub fn tree(n: usize) -> String {
+    let noun = ["dog", "cat", "man"][n % 3];
+    let subject = match n % 4 {
+        0 => "(NP-SBJ (-NONE- *))".to_string(),
+        1 => format!("(NP-SBJ-1 (DT the) (NN {noun}))"),
+        _ => format!("(NP-SBJ (NP (DT a) (NN {noun})) (PP (IN of) (NP (NN wood))))"),
+    };
+    let end = if n.is_multiple_of(5) { "\n" } else { " " };
+    format!("( (S {subject}{end}(VP (VBZ sees) (NP (CD {n}) (NNS birds))) (. .)) )\n")
+}
+
 impl Workshop {
     pub fn new() -> Self {
         let workshop = Workshop { folder: tempfile::tempdir().unwrap() };
@@ -150,6 +203,24 @@ impl Workshop {
     pub fn of_masked_language_model() -> Self {
         let workshop = Workshop::of_language_model();
         workshop.write("tiny.toml", &LANGUAGE_MODEL.replace("encoder = \"none\"", "decoder = \"none\""));
+        workshop
+    }
+
+    /// A workshop whose `tiny.toml` is a parser, with its trees in files.
+    pub fn of_trees() -> Self {
+        let workshop = Workshop::new();
+        workshop.write("tiny.toml", PARSER);
+        workshop.write("trees.toml", TREES);
+        for (name, range) in [("train.tree", 0..300), ("dev.tree", 300..312), ("test.tree", 312..330)] {
+            workshop.write(name, &range.map(tree).collect::<String>());
+        }
+        workshop
+    }
+
+    /// The same with its trees prepared.
+    pub fn of_parser() -> Self {
+        let workshop = Workshop::of_trees();
+        workshop.run(&["prepare", "trees.toml", "--source", "."]).expect(0);
         workshop
     }
 

@@ -12,12 +12,41 @@ use std::fmt;
 /// A tree for messages.
 pub const EXAMPLE: &str = "(S (NP (NN dog)) (VP (VBZ barks)))";
 
-/// The token of a word in a sequence.
+/// The symbol of a word in a sequence without tags.
 pub const WORD: &str = "XX";
 /// The tag of traces, which are no words.
 pub const TRACE: &str = "-NONE-";
 /// The name that a sequence gives to a constituent without one.
-const UNNAMED: &str = "TOP";
+pub(crate) const UNNAMED: &str = "TOP";
+
+/// What stands for a word in a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeafForm {
+    /// [`WORD`], whatever the tag: the model predicts constituents alone (Vinyals et al. 2015).
+    Word,
+    /// The word's tag: the model predicts tags, too, as in the paper's released code (tensor2tensor, `wsj_parsing.py`).
+    Tag,
+}
+
+impl LeafForm {
+    /// The symbol of a word with this tag.
+    fn symbol(self, tag: &str) -> &str {
+        match self {
+            LeafForm::Word => WORD,
+            LeafForm::Tag => tag,
+        }
+    }
+
+    /// The tag that `symbol` gives to a word whose tag is known as `tag`; none if the symbol is not one of a word. `symbol`
+    /// does not begin with a bracket.
+    pub(crate) fn tag<'a>(self, symbol: &'a str, tag: &'a str) -> Option<&'a str> {
+        match self {
+            LeafForm::Word if symbol == WORD => Some(tag),
+            LeafForm::Word => None,
+            LeafForm::Tag => Some(symbol),
+        }
+    }
+}
 
 /// What a tree is made of, depth first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +61,7 @@ pub enum Part {
 
 /// A constituency tree: its parts are balanced, and every constituent holds something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree(Vec<Part>);
+pub struct Tree(pub(crate) Vec<Part>);
 
 impl Tree {
     /// Reads one tree: `(S (NP (DT the) (NN dog)) (VP (VBZ barks)))`.
@@ -122,11 +151,12 @@ impl Tree {
         self.leaves().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
     }
 
-    /// The tree as a parser writes it: `(S (NP XX XX )NP (VP XX )VP )S`.
+    /// The tree as a parser writes it: `(S (NP XX XX )NP (VP XX )VP )S`, with tags in place of `XX` if `leaves` asks for
+    /// them.
     ///
     /// Traces are left out with the constituents that hold nothing else, and so is what follows `-` or `=` in a label,
     /// and an outermost constituent without a label. Empty if nothing is left.
-    pub fn sequence(&self) -> String {
+    pub fn sequence(&self, leaves: LeafForm) -> String {
         let mut tokens: Vec<String> = Vec::new();
         let mut open: Vec<(usize, &str)> = Vec::new();
         for part in &self.0 {
@@ -136,7 +166,7 @@ impl Tree {
                     tokens.push(format!("({}", plain(label)));
                 }
                 Part::Leaf { tag, .. } if tag == TRACE => {}
-                Part::Leaf { .. } => tokens.push(WORD.to_string()),
+                Part::Leaf { tag, .. } => tokens.push(leaves.symbol(tag).to_string()),
                 Part::Close => {
                     let (begin, label) = open.pop().expect("a tree is balanced");
                     match tokens.len() {
@@ -149,7 +179,7 @@ impl Tree {
         if tokens.first().is_some_and(|first| first == "(") {
             // One constituent inside takes the place of the nameless one; several need a name around them.
             match children(&tokens[1..tokens.len() - 1]) {
-                1 if tokens[1] != WORD => tokens = tokens[1..tokens.len() - 1].to_vec(),
+                1 if tokens[1].starts_with('(') => tokens = tokens[1..tokens.len() - 1].to_vec(),
                 _ => {}
             }
         }
@@ -161,12 +191,13 @@ impl Tree {
         tokens.join(" ")
     }
 
-    /// The tree that a sequence stands for, over these words with their tags.
+    /// The tree that a sequence stands for, over these tags and words. Tags in the sequence replace those of the words.
     ///
     /// # Errors
     /// Says which token does not fit, counted from 1, or that there are more words or fewer.
     pub fn from_sequence<'a>(
         sequence: &str,
+        form: LeafForm,
         leaves: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, String> {
         let mut leaves = leaves.into_iter();
@@ -190,19 +221,25 @@ impl Tree {
                     Some(opened) => return wrong(format!("({opened} is open")),
                     None => return wrong("nothing is open".into()),
                 },
-                (WORD, ..) if open.is_empty() => return wrong("a word stands outside of the tree".into()),
-                (WORD, ..) => match leaves.next() {
-                    Some((tag, word)) => parts.push(Part::Leaf { tag: tag.into(), word: word.into() }),
+                ("(", ..) => return wrong("expected a label behind the bracket".into()),
+                _ if form.tag(token, token).is_none() => {
+                    return wrong(format!("expected (LABEL, )LABEL or {WORD}"));
+                }
+                _ if open.is_empty() => return wrong("a word stands outside of the tree".into()),
+                _ => match leaves.next() {
+                    Some((tag, word)) => {
+                        let tag = form.tag(token, tag).unwrap_or(tag).to_string();
+                        parts.push(Part::Leaf { tag, word: word.into() });
+                    }
                     None => return wrong("there is no word left".into()),
                 },
-                _ => return wrong(format!("expected (LABEL, )LABEL or {WORD}")),
             }
         }
         match (parts.is_empty(), open.last(), leaves.count()) {
             (true, ..) => Err("there is no tree".into()),
             (_, Some(label), _) => Err(format!("({label} is not closed")),
             (_, _, 0) => Ok(Tree(parts)),
-            (_, _, more) => Err(format!("{more} words have no {WORD}")),
+            (_, _, more) => Err(format!("{more} words are not in the sequence")),
         }
     }
 }
@@ -299,13 +336,28 @@ mod tests {
             ("(S (NP (-NONE- *)))", "", "", ""),
         ] {
             let tree = tree(text);
-            assert_eq!((tree.sentence().as_str(), tree.sequence().as_str()), (sentence, sequence));
+            assert_eq!(
+                (tree.sentence().as_str(), tree.sequence(LeafForm::Word).as_str()),
+                (sentence, sequence)
+            );
             if !sequence.is_empty() {
-                let back = Tree::from_sequence(sequence, tree.leaves()).unwrap();
+                let back = Tree::from_sequence(sequence, LeafForm::Word, tree.leaves()).unwrap();
                 assert_eq!(back.to_string(), again);
-                assert_eq!(back.sequence(), sequence, "again the same");
+                assert_eq!(back.sequence(LeafForm::Word), sequence, "again the same");
             }
         }
+    }
+
+    #[test]
+    fn tags_stand_for_words_where_they_are_asked_for() {
+        let tree = tree("( (S (NP-SBJ (DT the) (NN dog)) (VP (VBZ barks))))");
+        let sequence = "(S (NP DT NN )NP (VP VBZ )VP )S";
+        assert_eq!(tree.sequence(LeafForm::Tag), sequence);
+        let words = ["the", "dog", "barks"].map(|word| ("XX", word));
+        let back = Tree::from_sequence(sequence, LeafForm::Tag, words).unwrap();
+        assert_eq!(back.to_string(), "(S (NP (DT the) (NN dog)) (VP (VBZ barks)))");
+        // A tree of one word with a nameless constituent around it.
+        assert_eq!(Tree::parse("( (NN a))").unwrap().sequence(LeafForm::Tag), "(TOP NN )TOP");
     }
 
     #[test]
@@ -343,12 +395,13 @@ mod tests {
             ("(S (NP XX )NP", "(S is not closed"),
             ("(S XX )S XX", "token 4, XX: the tree has ended"),
             ("(S dog )S", "token 2, dog: expected (LABEL"),
-            ("( XX )", "token 1, (: expected (LABEL"),
+            ("( XX )", "token 1, (: expected a label"),
         ] {
-            let shown = Tree::from_sequence(sequence, [("NN", "dog")]).unwrap_err();
+            let shown = Tree::from_sequence(sequence, LeafForm::Word, [("NN", "dog")]).unwrap_err();
             assert!(shown.contains(problem), "{sequence}: {shown}");
         }
-        let shown = Tree::from_sequence("(S XX )S", [("DT", "the"), ("NN", "dog")]).unwrap_err();
-        assert_eq!(shown, "1 words have no XX");
+        let leaves = [("DT", "the"), ("NN", "dog")];
+        let shown = Tree::from_sequence("(S XX )S", LeafForm::Word, leaves).unwrap_err();
+        assert_eq!(shown, "1 words are not in the sequence");
     }
 }

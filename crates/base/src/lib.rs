@@ -16,5 +16,6 @@ pub mod signal;
 pub mod split;
 pub mod stopwatch;
 pub mod subprocess;
+pub mod tree_repair;
 pub mod white_space;
 pub mod world;

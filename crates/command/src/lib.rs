@@ -7,9 +7,11 @@ pub mod cli;
 pub mod commands;
 pub mod program;
 
-use ablate_base::{cards, color, constituency_tree, error, files, printable, signal, white_space};
+use ablate_base::{
+    cards, color, constituency_tree, error, files, printable, signal, tree_repair, white_space,
+};
 use ablate_corpus::{data, fetch};
 use ablate_figures::figures;
 use ablate_score::{moses, score};
 use ablate_sweep::{report, sweep};
-use ablate_trial::{complexity, config, device, experiment, export, results, telemetry};
+use ablate_trial::{complexity, config, device, experiment, export, results, telemetry, train};

@@ -21,7 +21,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         TrainedModel::load(&arguments.run, &places.data, &arguments.sets)?;
     let other = match experiment.task() {
         TaskKind::LanguageModelling => None,
-        TaskKind::Translation => {
+        TaskKind::Translation | TaskKind::Parsing => {
             Some("is no language model: it reads a source; `ablate translate` lets it translate")
         }
         TaskKind::MaskedLanguageModelling => Some(

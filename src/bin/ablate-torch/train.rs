@@ -10,8 +10,9 @@ use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
-    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY, PERPLEXITY,
-    TEST, TEST_BLEU, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
+    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
+    MASKED_PERPLEXITY, PERPLEXITY, PRECISION, RECALL, TEST, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY,
+    TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -73,6 +74,19 @@ fn no_label(file: &Path) -> Error {
 /// The final scores, for people.
 pub fn summary(record: &Record, run_dir: &Path) -> String {
     let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
+    if record.metrics.contains_key(TEST_F1) {
+        let of = |set: &str| {
+            let [token, f1, precision, recall] =
+                [PERPLEXITY, F1, PRECISION, RECALL].map(|name| value(&tag(set, name)));
+            let malformed = record.metrics.get(&tag(set, MALFORMED)).copied().unwrap_or_default();
+            format!(
+                "{set:<5} perplexity {token}  F1 {f1} (precision {precision}, recall {recall}), {:.1} % malformed",
+                100.0 * malformed
+            )
+        };
+        let signature = &record.signature;
+        return format!("{}\n{}\n{signature}\n{}\n", of(DEV), of(TEST), run_dir.display());
+    }
     if !record.has_translations() {
         let masked = |set: &str| {
             let [loss, perplexity, accuracy] =

@@ -1,7 +1,10 @@
-//! `ablate translate`: standard input to standard output.
+//! `ablate translate`: standard input to standard output; sentences to trees, if the model is a parser.
 
+use ablate_base::constituency_tree::WORD;
 use ablate_base::error::{Error, Result};
 use ablate_base::signal::StopFlag;
+use ablate_base::tree_repair;
+use ablate_base::white_space::words;
 use ablate_command::commands::translate::Arguments;
 use ablate_command::commands::{Places, print, read_standard_input};
 use ablate_compute::data::tokenizer::EncodeCache;
@@ -10,6 +13,7 @@ use ablate_compute::decode::translate::translate;
 use ablate_compute::experiment::TrainedModel;
 use ablate_compute::train::TaskKind;
 use ablate_sweep::sweep::settings;
+use ablate_trial::telemetry::console::print_message;
 use serde_json::json;
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
@@ -26,7 +30,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
     let other = match experiment.task() {
-        TaskKind::Translation => None,
+        TaskKind::Translation | TaskKind::Parsing => None,
         TaskKind::LanguageModelling => {
             Some("a language model, which translates nothing; `ablate generate` lets it write")
         }
@@ -47,7 +51,12 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let text = read_standard_input()?;
     let mut cache = EncodeCache::default();
-    let sources: Vec<Vec<u32>> = text.lines().map(|line| data.encode_source(line, &mut cache)).collect();
+    let parser = experiment.data.recipe.tree_leaves();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| if parser.is_some() { tree_repair::escaped(line) } else { line.to_string() })
+        .collect();
+    let sources: Vec<Vec<u32>> = lines.iter().map(|line| data.encode_source(line, &mut cache)).collect();
     let stop = StopFlag::never();
     let found = translate(
         &*model,
@@ -59,10 +68,25 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         &mut |_| (),
     )?;
     let mut output = String::new();
-    let translation = |tokens: &[u32]| data.decode_target(tokens);
+    // What a parser writes is shown as a tree over the words.
+    let written = |line: usize, tokens: &[u32]| -> (String, bool) {
+        let written = data.decode_target(tokens);
+        let Some(leaves) = parser else { return (written, false) };
+        let words = words(&lines[line]).map(|word| (WORD, word));
+        let (tree, defects) = tree_repair::repair(&written, leaves, words);
+        (tree.map(|tree| tree.to_string()).unwrap_or_default(), !defects.is_none())
+    };
+    let mut repaired = 0;
     for ((line, best), source) in found.iter().enumerate().zip(text.lines()) {
         if arguments.json {
-            let one = |found: &Hypothesis| json!({"text": translation(&found.tokens), "score": found.score});
+            let one = |found: &Hypothesis| {
+                let (text, malformed) = written(line, &found.tokens);
+                let mut value = json!({"text": text, "score": found.score});
+                if parser.is_some() {
+                    value["malformed"] = malformed.into();
+                }
+                value
+            };
             let found: Vec<_> = best.iter().map(one).collect();
             output += &format!("{}\n", json!({"source": source, "translations": found}));
             continue;
@@ -71,9 +95,14 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             if arguments.n_best.is_some() {
                 output += &format!("{line} ||| {} ||| ", hypothesis.score);
             }
-            output += &translation(&hypothesis.tokens);
+            let (text, malformed) = written(line, &hypothesis.tokens);
+            repaired += usize::from(malformed);
+            output += &text;
             output.push('\n');
         }
+    }
+    if repaired > 0 {
+        print_message(&format!("{repaired} of the parses were no trees and are repaired"));
     }
     print(&output)
 }

@@ -41,14 +41,18 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let [all, short] = evalb(&pairs);
     if arguments.json {
-        let document = json!({ "all": values(&all), format!("at_most_{CUTOFF}_words"): values(&short) });
-        return print(&format!("{document}\n"));
+        return print(&format!("{}\n", document(&all, &short)));
     }
     print(&format!("{}\nat most {CUTOFF} words:\n{}", lines(&all), lines(&short)))
 }
 
 fn parse(path: &Path, number: usize, text: &str) -> Result<Brackets> {
     read_tree(&format!("{}:{}", path.display(), number + 1), text).map(|tree| Brackets::of(&tree))
+}
+
+/// What EVALB counts of all sentences, and of the short ones.
+pub(super) fn document(all: &EvalbCounts, short: &EvalbCounts) -> Value {
+    json!({ "all": values(all), format!("at_most_{CUTOFF}_words"): values(short) })
 }
 
 fn values(counts: &EvalbCounts) -> Value {
@@ -64,7 +68,7 @@ fn values(counts: &EvalbCounts) -> Value {
     })
 }
 
-fn lines(counts: &EvalbCounts) -> String {
+pub(super) fn lines(counts: &EvalbCounts) -> String {
     format!(
         "F1 {:.2} (recall {:.2}, precision {:.2}); {} sentences, {} with other words, {} without a tree\n\
          complete match {:.2} %, tagging accuracy {:.2} %, crossing brackets {:.2} a sentence, none in {:.2} %\n",

@@ -1,10 +1,11 @@
 //! `ablate tree`: constituency trees to what a parser reads and writes, and back.
 
 use super::{print, read_standard_input};
-use crate::constituency_tree::{EXAMPLE, Tree};
+use crate::constituency_tree::{EXAMPLE, LeafForm, Tree};
 use crate::error::{Error, Result};
 use crate::score::read_segments;
 use crate::telemetry::console::print_message;
+use crate::tree_repair;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -25,7 +26,11 @@ enum Step {
     /// Traces, functions and tags are left out, as in Vinyals et al. 2015: (S (NP XX XX )NP (VP XX )VP )S
     ///
     /// Example: ablate tree sequence < dev.tree > dev.sequences
-    Sequence,
+    Sequence {
+        /// Print the tag of each word in place of XX.
+        #[arg(long)]
+        tags: bool,
+    },
     /// Print the tree that each sequence represents, or an empty line if it represents none.
     ///
     /// Example: ablate tree restore --like dev.tree < parsed.sequences > parsed.tree
@@ -33,7 +38,17 @@ enum Step {
         /// File of trees, one per line, in the order of the sequences. Their words and tags replace XX.
         #[arg(long, value_name = "FILE")]
         like: PathBuf,
+        /// The sequences have tags in place of XX, which the trees are given.
+        #[arg(long)]
+        tags: bool,
+        /// Repair a sequence that represents no tree, as is done with what a trained parser writes.
+        #[arg(long)]
+        repair: bool,
     },
+}
+
+fn leaves(tags: bool) -> LeafForm {
+    if tags { LeafForm::Tag } else { LeafForm::Word }
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -41,8 +56,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let lines = || (1..).zip(input.split_terminator('\n'));
     let output = match arguments.step {
         Step::Words => each_tree(lines(), |tree| tree.sentence())?,
-        Step::Sequence => each_tree(lines(), |tree| tree.sequence())?,
-        Step::Restore { like } => {
+        Step::Sequence { tags } => each_tree(lines(), |tree| tree.sequence(leaves(tags)))?,
+        Step::Restore { like, tags, repair } => {
             let name = like.display().to_string();
             let like = read_segments(&like)?;
             let sequences = lines().count();
@@ -56,9 +71,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let mut output = String::new();
             for ((number, sequence), like) in lines().zip(&like) {
                 let like = read_tree(&format!("{name}: line {number}"), like)?;
-                match Tree::from_sequence(sequence, like.leaves()) {
+                let form = leaves(tags);
+                match Tree::from_sequence(sequence, form, like.leaves()) {
                     Ok(tree) => output += &tree.to_string(),
-                    Err(problem) => broken.push(format!("line {number}: {problem}")),
+                    Err(problem) => {
+                        broken.push(format!("line {number}: {problem}"));
+                        let repaired = repair.then(|| tree_repair::repair(sequence, form, like.leaves()).0);
+                        output += &repaired.flatten().map(|tree| tree.to_string()).unwrap_or_default();
+                    }
                 }
                 output.push('\n');
             }

@@ -54,7 +54,12 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
         add(task.measures(&found, &output.references));
         add(output.scores.iter().map(|score| (score.metric, score.value)).collect());
         add(written.further_scores(&output.hypotheses, &output.references)?);
-        let texts: String = output.scores.iter().map(|score| format!(", {}", score.text)).collect();
+        let texts: String = output
+            .scores
+            .iter()
+            .filter(|score| !score.text.is_empty())
+            .map(|score| format!(", {}", score.text))
+            .collect();
         observer.message(&format!("{name}: perplexity {:.3}{texts}", found.perplexity()))?;
         let Output { hypotheses, references, .. } = &output;
         if let Some(found) = ScoresByLength::of(work.experiment, split, store, hypotheses, references)? {

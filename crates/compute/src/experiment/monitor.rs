@@ -154,7 +154,7 @@ impl Monitor for RunMonitor<'_> {
         if count > 0 {
             self.telemetry.text(step, SAMPLES, &output.samples(count))?;
         }
-        for score in &output.scores {
+        for score in output.scores.iter().filter(|score| !score.text.is_empty()) {
             let tag = tag(DEV, score.metric);
             let title = find(&METRICS, &tag).map_or_else(|| tag.clone(), |(metric, set)| metric.of_set(set));
             self.observer.message(&format!("step {step}: {title} {:.2}", score.value))?;

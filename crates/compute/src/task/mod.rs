@@ -5,6 +5,7 @@ pub mod language;
 pub mod masked;
 pub mod output;
 pub mod pairs;
+pub mod parsing;
 pub mod translation;
 
 pub use output::{Output, Score};
@@ -20,6 +21,7 @@ use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
 use language::LanguageModelling;
 use masked::MaskedLanguageModelling;
+use parsing::Parsing;
 use translation::Translation;
 
 /// How batches are made from a store, and what a run measures.
@@ -87,6 +89,7 @@ pub trait Written {
 pub fn of(experiment: &Experiment, vocabulary: usize) -> Box<dyn Task + '_> {
     match experiment.task() {
         TaskKind::Translation => Box::new(Translation { experiment }),
+        TaskKind::Parsing => Box::new(Parsing::of(experiment)),
         TaskKind::LanguageModelling => Box::new(LanguageModelling { experiment }),
         TaskKind::MaskedLanguageModelling => Box::new(MaskedLanguageModelling { experiment, vocabulary }),
     }

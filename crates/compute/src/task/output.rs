@@ -9,6 +9,8 @@ pub struct Output {
     /// The hypotheses as token ids, without `</s>`.
     pub tokens: Vec<Vec<u32>>,
     pub references: Vec<String>,
+    /// What a hypothesis is called: `translation`.
+    pub called: &'static str,
     pub scores: Vec<Score>,
 }
 
@@ -17,20 +19,26 @@ pub struct Score {
     /// The metric's name in [`METRICS`](crate::results::metric::METRICS).
     pub metric: &'static str,
     pub value: f64,
-    /// In words, with what it is made of.
+    /// In words, with what it is made of. Empty for a score that messages leave out.
     pub text: String,
 }
 
 impl Output {
     /// The first `count` sentences with their references, as a Markdown table.
     pub fn samples(&self, count: usize) -> String {
-        side_by_side(&self.sources, &self.hypotheses[..count.min(self.hypotheses.len())], &self.references)
+        let hypotheses = &self.hypotheses[..count.min(self.hypotheses.len())];
+        side_by_side(self.called, &self.sources, hypotheses, &self.references)
     }
 }
 
-/// As many sentences as have a hypothesis, as a Markdown table.
-pub(super) fn side_by_side(sources: &[String], hypotheses: &[String], references: &[String]) -> String {
-    let mut table = String::from("| source | translation | reference |\n| --- | --- | --- |\n");
+/// As many sentences as have a hypothesis, as a Markdown table; `called` is what a hypothesis is.
+pub(super) fn side_by_side(
+    called: &str,
+    sources: &[String],
+    hypotheses: &[String],
+    references: &[String],
+) -> String {
+    let mut table = format!("| source | {called} | reference |\n| --- | --- | --- |\n");
     for ((source, hypothesis), reference) in sources.iter().zip(hypotheses).zip(references) {
         let [source, hypothesis, reference] =
             [source, hypothesis, reference].map(|text| markdown::escape(text));
@@ -46,7 +54,7 @@ mod tests {
     #[test]
     fn sentences_stand_side_by_side_whatever_they_hold() {
         let lines = |text: &str| text.split('/').map(String::from).collect::<Vec<_>>();
-        let table = side_by_side(&lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
+        let table = side_by_side("translation", &lines("a|b/c/d"), &lines("*x*/<s>"), &lines("y_/z/w"));
         assert_eq!(
             table,
             "| source | translation | reference |\n| --- | --- | --- |\n| a\\|b | \\*x\\* | y\\_ |\n| c | &lt;s> | z |\n"

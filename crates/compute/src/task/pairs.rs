@@ -1,5 +1,6 @@
 //! Sentence pairs as tensors, and how probable a model finds their targets.
 
+use crate::config::Experiment;
 use crate::data::batch::sorted_batches;
 use crate::data::collate::{Batch, collate, collate_prefixes, micro_batch};
 use crate::data::store::Store;
@@ -17,6 +18,27 @@ impl BatchSource for Pairs<'_> {
             None => micro_batch(self.batching, self.store, pairs, device),
             Some(loss) => collate_prefixes(self.store, pairs, loss, device),
         }
+    }
+}
+
+/// The pairs of a training text as an experiment's model reads them.
+pub fn batches<'a>(experiment: &Experiment, store: &'a Store) -> Box<dyn BatchSource + 'a> {
+    let training = &experiment.training;
+    Box::new(match experiment.reads_prefixes() {
+        false => Pairs::of(store, training),
+        true => Pairs::as_prefixes(store, training),
+    })
+}
+
+/// Teacher-forced likelihood of every target of `store`, without dropout, as an experiment's model reads the pairs.
+///
+/// # Errors
+/// A user error if a sentence is longer than a learned position table.
+pub fn likelihood_of(experiment: &Experiment, model: &dyn Network, store: &Store) -> Result<Likelihood> {
+    let tokens = experiment.training.micro_batch_tokens;
+    match experiment.reads_prefixes() {
+        false => likelihood(model, store, tokens),
+        true => prefix_likelihood(model, store, tokens),
     }
 }
 

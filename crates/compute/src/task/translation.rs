@@ -14,8 +14,10 @@ use crate::results::metric::{ACCURACY, ATAT, BLEU, LOSS, PERPLEXITY, WORD_PERPLE
 use crate::signal::StopFlag;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
-use crate::train::pairs::Pairs;
 use ablate_trial::experiment::translations::{atat_bleu, bleu_config, score_translations};
+
+/// What a hypothesis is.
+const CALLED: &str = "translation";
 
 /// An experiment that trains a model to translate.
 pub struct Translation<'a> {
@@ -24,19 +26,11 @@ pub struct Translation<'a> {
 
 impl Task for Translation<'_> {
     fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
-        let training = &self.experiment.training;
-        Box::new(match self.experiment.reads_prefixes() {
-            false => Pairs::of(store, training),
-            true => Pairs::as_prefixes(store, training),
-        })
+        pairs::batches(self.experiment, store)
     }
 
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        let tokens = self.experiment.training.micro_batch_tokens;
-        match self.experiment.reads_prefixes() {
-            false => pairs::likelihood(model, store, tokens),
-            true => pairs::prefix_likelihood(model, store, tokens),
-        }
+        pairs::likelihood_of(self.experiment, model, store)
     }
 
     /// Words are those of the references, with one end of sentence each.
@@ -59,7 +53,7 @@ impl Task for Translation<'_> {
         // Too little work to be stopped in: the training loop looks at the flag right after it.
         let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
         let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
-        Ok(side_by_side(&text.source, &hypotheses, &text.target))
+        Ok(side_by_side(CALLED, &text.source, &hypotheses, &text.target))
     }
 
     fn written(&self) -> Option<&dyn Written> {
@@ -90,7 +84,14 @@ impl Written for Translation<'_> {
         let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
         let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
         let scores = self.scores(&hypotheses, &text.target)?;
-        Ok(Output { sources: text.source, hypotheses, tokens, references: text.target, scores })
+        Ok(Output {
+            sources: text.source,
+            hypotheses,
+            tokens,
+            references: text.target,
+            called: CALLED,
+            scores,
+        })
     }
 
     fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>> {

@@ -3,6 +3,7 @@
 //! `experiments/recipes/*.toml`; in an experiment, `data.recipe`.
 
 use super::{GeneratedCorpus, Split};
+use crate::constituency_tree::LeafForm;
 use crate::fetch::{self, Download};
 use crate::moses::{Normalization, TokenizeOptions};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -27,6 +28,9 @@ pub struct Recipe {
     /// Moses's text processing. If absent, the text is used as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moses: Option<Moses>,
+    /// How a parser writes trees, if the files are trees.
+    #[serde(default, skip_serializing_if = "Trees::is_default")]
+    pub trees: Trees,
     /// Where the files come from. It is not part of the corpus: records and hashes do not contain it.
     #[serde(default, skip_serializing)]
     pub origin: Origin,
@@ -42,6 +46,7 @@ impl Recipe {
             corpus,
             cleaning: Cleaning::default(),
             moses: None,
+            trees: Trees::default(),
             origin: Origin::default(),
         }
     }
@@ -50,6 +55,12 @@ impl Recipe {
     pub fn has(&self, format: TextFormat) -> bool {
         let Corpus::Files(files) = &self.corpus else { return false };
         Split::ALL.into_iter().any(|split| files.files(split).iter().any(|pair| pair.format == Some(format)))
+    }
+
+    /// Of a recipe of trees, what stands for a word in the sequences that a parser learns to write.
+    pub fn tree_leaves(&self) -> Option<LeafForm> {
+        let leaves = if self.trees.tags { LeafForm::Tag } else { LeafForm::Word };
+        self.has(TextFormat::Trees).then_some(leaves)
     }
 
     /// Whether it is text for a language model, and no pairs.
@@ -139,6 +150,21 @@ fn is_false(value: &bool) -> bool {
 impl Cleaning {
     pub fn is_default(&self) -> bool {
         *self == Cleaning::default()
+    }
+}
+
+/// The `[trees]` section of a recipe: the sequences that a parser learns to write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trees {
+    /// Whether a sequence has the tag of each word, so that the parser predicts it, as in the paper's released code. If
+    /// false, it has `XX` for every word, as in Vinyals et al. (2015), and parses have the tags of the reference.
+    pub tags: bool,
+}
+
+impl Trees {
+    pub fn is_default(&self) -> bool {
+        *self == Trees::default()
     }
 }
 
@@ -365,8 +391,9 @@ pub enum TextFormat {
     /// One sentence per line between lines of metadata, as in IWSLT's `train.tags` files: lines with `<url>`,
     /// `<talkid>` or `<keywords>` are dropped, and the tags of title and description are removed.
     IwsltTags,
-    /// Constituency trees in Penn Treebank form, which may span several lines. The source side is the words of a tree,
-    /// the target side the tree as a sequence (`ablate tree sequence`); both come from one file.
+    /// Constituency trees in Penn Treebank form, which may span several lines, for a parser. The source side is the words
+    /// of a tree, the target side the tree as a sequence (`[trees]`, `ablate tree sequence`); both come from
+    /// one file. Either all files of a recipe have this format or none.
     Trees,
     /// Running text for a language model: the source side is empty, and the target side is consecutive blocks of
     /// `data.max_length` tokens, including the ends of lines. Either all files of a recipe have this format or none.

@@ -2,10 +2,11 @@
 //!
 //! By default nothing: the tokenizer loses no character. With `[moses]` in the recipe the model sees and writes
 //! Moses's tokens, as those systems did whose results are published on tokenised text; scores are counted on
-//! detokenised text against the references as they are.
-//! Config keys: `data.recipe.moses`, `data.lowercase`.
+//! detokenised text against the references as they are. Of a tree the model sees and writes the sequence.
+//! Config keys: `data.recipe.moses`, `data.lowercase`, `data.recipe.trees`.
 
 use super::DataConfig;
+use crate::constituency_tree::{LeafForm, Tree};
 use crate::error::Result;
 use crate::moses::{Detokenizer, Normalization, Normalizer, TokenizeOptions, Tokenizer};
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ pub struct TextForm {
     tokenizer: Option<Tokenizer>,
     detokenizer: Option<Detokenizer>,
     lowercase: bool,
+    /// Lines are trees, of which the model sees sequences.
+    trees: Option<LeafForm>,
 }
 
 impl TextForm {
@@ -26,13 +29,20 @@ impl TextForm {
     /// A user error for a language that Moses's rules are asked for and not known of.
     pub fn both(config: &DataConfig) -> Result<[TextForm; 2]> {
         let recipe = &config.recipe;
-        Ok([Self::of(config, &recipe.source_language)?, Self::of(config, &recipe.target_language)?])
+        let target = Self::of(config, &recipe.target_language)?;
+        Ok([Self::of(config, &recipe.source_language)?, TextForm { trees: recipe.tree_leaves(), ..target }])
     }
 
     fn of(config: &DataConfig, language: &str) -> Result<Self> {
         let lowercase = config.lowercase;
         let Some(moses) = &config.recipe.moses else {
-            return Ok(TextForm { normalizer: None, tokenizer: None, detokenizer: None, lowercase });
+            return Ok(TextForm {
+                normalizer: None,
+                tokenizer: None,
+                detokenizer: None,
+                lowercase,
+                trees: None,
+            });
         };
         let language = language.parse()?;
         let options = TokenizeOptions { split_hyphens: moses.split_hyphens, escape: moses.escape };
@@ -42,11 +52,16 @@ impl TextForm {
             tokenizer: moses.tokenize.then(|| Tokenizer::new(language, options)),
             detokenizer: moses.tokenize.then(|| Detokenizer::new(language)),
             lowercase,
+            trees: None,
         })
     }
 
     /// What the model sees of a line.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        if let Some(leaves) = self.trees {
+            // Reading a file of trees has refused what is none.
+            return Cow::Owned(Tree::parse(line).map(|tree| tree.sequence(leaves)).unwrap_or_default());
+        }
         let mut text = Cow::Borrowed(line);
         if let Some(normalizer) = &self.normalizer {
             text = Cow::Owned(normalizer.normalize(&text));

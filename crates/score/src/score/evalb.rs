@@ -9,7 +9,10 @@
 //! Where gold and test disagree on their words, EVALB counts an error and goes on. So does this; EVALB's repair of
 //! quotation marks with different tags is left out, so such a sentence is an error too.
 
-use crate::constituency_tree::{Part, TRACE, Tree, plain};
+use super::metric::{Counts, Metric, check_lines};
+use super::signature::Signature;
+use crate::constituency_tree::{EXAMPLE, Part, TRACE, Tree, plain};
+use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Add;
@@ -159,6 +162,71 @@ pub fn evalb(pairs: &[(Brackets, Option<Brackets>)]) -> [EvalbCounts; 2] {
     [counts(usize::MAX), counts(CUTOFF)]
 }
 
+/// [`evalb`] of trees as text, one a line; an empty line of `hypotheses` is a sentence without a tree.
+///
+/// # Errors
+/// A user error where there is not one reference for each hypothesis, or a line is no tree.
+pub fn evalb_of_lines(hypotheses: &[String], references: &[String]) -> Result<[EvalbCounts; 2]> {
+    Ok(evalb(&brackets_of_lines(hypotheses, references)?))
+}
+
+fn brackets_of_lines(
+    hypotheses: &[String],
+    references: &[String],
+) -> Result<Vec<(Brackets, Option<Brackets>)>> {
+    check_lines(hypotheses, &[references.to_vec()])?;
+    let read = |what: &str, number: usize, line: &str| {
+        Tree::parse(line).map(|tree| Brackets::of(&tree)).map_err(|problem| {
+            Error::user(format!(
+                "{what}, line {}: {problem}; expected a tree a line, such as {EXAMPLE}",
+                number + 1
+            ))
+        })
+    };
+    let pairs = hypotheses.iter().zip(references).enumerate();
+    let pairs = pairs.map(|(number, (hypothesis, reference))| {
+        let found = match hypothesis.trim().is_empty() {
+            true => None,
+            false => Some(read("parses", number, hypothesis)?),
+        };
+        Ok((read("references", number, reference)?, found))
+    });
+    pairs.collect()
+}
+
+/// Labelled-bracket F1 of all sentences as a [`Metric`] of trees, one a line. What it counts of a sentence are the brackets
+/// that match, those of the reference and those of the parse; sentences that EVALB cannot compare count nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BracketF1;
+
+impl Metric for BracketF1 {
+    fn name(&self) -> String {
+        "F1".to_string()
+    }
+
+    fn signature(&self, references: usize) -> Signature {
+        Signature::new(references).with("evalb", "e", "COLLINS.prm")
+    }
+
+    fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts> {
+        check_lines(hypotheses, references)?;
+        let [references] = references else {
+            return Err(Error::user("a parse is compared with one reference tree; give one reference"));
+        };
+        let mut counts = Counts::with_capacity(3, hypotheses.len());
+        for (gold, test) in brackets_of_lines(hypotheses, references)? {
+            let EvalbCounts { matched, gold, test, .. } = EvalbCounts::of(&gold, test.as_ref());
+            counts.push(&[matched, gold, test].map(|count| count as u64));
+        }
+        Ok(counts)
+    }
+
+    fn score(&self, counts: &[u64]) -> f64 {
+        let [matched, gold, test] = [0, 1, 2].map(|place| counts[place] as usize);
+        percent(2 * matched, gold + test)
+    }
+}
+
 impl Add for EvalbCounts {
     type Output = Self;
 
@@ -255,6 +323,27 @@ mod tests {
         let long = format!("(S {})", "(NN a) ".repeat(CUTOFF + 1));
         let [all, short] = evalb(&[(tree(&long), Some(tree(&long)))]);
         assert_eq!((all.sentences, short.sentences), (1, 0));
+    }
+
+    #[test]
+    fn the_metric_of_lines_counts_as_evalb() {
+        let lines = |text: &str| text.split('|').map(String::from).collect::<Vec<_>>();
+        let gold = lines("(S (NP (NN a)) (VP (VB b)))|(S (NN a))|(S (NN a))|(S (NP (NN c)))");
+        let test = lines("(S (NP (NN a) (VB b)))|(S (NN x))||(S (NP (NN c)))");
+        let [all, _] = evalb_of_lines(&test, &gold).unwrap();
+        let counts = BracketF1.counts(&test, std::slice::from_ref(&gold)).unwrap();
+        // S matches of three and two brackets; other words and no tree count nothing; all of the last.
+        assert_eq!(counts.rows().collect::<Vec<_>>(), [[1, 3, 2], [0, 0, 0], [0, 0, 0], [2, 2, 2]]);
+        assert_eq!(BracketF1.score(&counts.sum()), all.f1());
+        assert_eq!((all.errors, all.skipped, all.f1()), (1, 1, 100.0 * 6.0 / 9.0));
+        for (test, gold, problem) in [
+            ("(S (NN a)", "(S (NN a))", "parses, line 1: 1 bracket is not closed"),
+            ("(S (NN a))", "dog", "references, line 1: byte 1: a tree begins with ("),
+            ("(S (NN a))|", "(S (NN a))", "differ in their number of lines"),
+        ] {
+            let error = evalb_of_lines(&lines(test), &lines(gold)).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
     }
 
     #[test]

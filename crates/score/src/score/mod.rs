@@ -1,4 +1,4 @@
-//! From translations to scores that equal sacreBLEU's.
+//! From translations to scores that equal sacreBLEU's, and from parse trees to those of EVALB.
 //!
 //! A metric tokenises every segment, keeps one set of additive statistics a sentence (so that
 //! resampling needs no second pass over the text) and turns their sum into a score. Every score is
@@ -26,7 +26,7 @@ mod tokenize_zh;
 
 pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
 pub use chrf::ChrfConfig;
-pub use evalb::{Brackets, CUTOFF, EvalbCounts, evalb, percent};
+pub use evalb::{BracketF1, Brackets, CUTOFF, EvalbCounts, evalb, evalb_of_lines, percent};
 pub use metric::{Counts, Metric};
 pub use multi_bleu::{MosesTokens, MultiBleuConfig};
 pub use replicates::{confidence_of_difference, confidence_of_mean, randomization_of_means};

@@ -1,16 +1,15 @@
-//! BLEU of short and of long sentences.
+//! The score of short and of long sentences.
 
 use super::pictures::{Picture, pictures};
 use super::section::{Section, file_name, over_seeds, spoken};
 use super::subject::{Report, Trial, runs};
 use super::texts::Texts;
 use crate::error::Result;
-use crate::experiment::{bleu_config, recorded_hypotheses};
+use crate::experiment::{metric_of, recorded_hypotheses};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::compare::by_length;
 use crate::results::summary::Summary;
-use crate::score::Metric;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     let mut section = Section::new("By length of the source");
@@ -36,11 +35,11 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
             }
             let mut scores: Vec<Vec<f64>> = vec![Vec::new(); buckets.len()];
             for (trial, record) in finished {
-                let config = bleu_config(trial.experiment);
+                let metric = metric_of(trial.experiment);
                 let hypotheses = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
-                let counts = config.counts(&hypotheses, std::slice::from_ref(&text.target))?;
+                let counts = metric.counts(&hypotheses, std::slice::from_ref(&text.target))?;
                 for ((_, lines), scores) in buckets.iter().zip(&mut scores) {
-                    scores.push(config.score(&counts.sum_of(lines.iter().copied())));
+                    scores.push(metric.score(&counts.sum_of(lines.iter().copied())));
                 }
             }
             let point = |(bucket, values): (usize, Vec<f64>)| {

@@ -10,6 +10,7 @@ use crate::config::settings::settings_by_key;
 use crate::error::Result;
 use crate::figures::svg::escaped;
 use crate::figures::{Dot, Dots, dots};
+use crate::results::metric::TEST_F1;
 use crate::results::render::Tabulated;
 use crate::results::sheet::Note;
 use crate::results::summary::Summary;
@@ -206,7 +207,7 @@ pub fn provenance(report: &Report) -> Section {
                     thousands(data.vocabulary as u64)
                 ),
             ),
-            ("BLEU", record.signature.clone()),
+            (if record.metrics.contains_key(TEST_F1) { "F1" } else { "BLEU" }, record.signature.clone()),
         ];
         let stated = |(_, (_, value)): &(usize, (&str, String))| !value.is_empty();
         for (order, (name, value)) in lines.into_iter().enumerate().filter(stated) {

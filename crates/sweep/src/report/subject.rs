@@ -1,7 +1,9 @@
 //! What a report is made of: a sweep, its trials and its table.
 
 use crate::config::Experiment;
-use crate::results::metric::{Better, DEV_BLEU, TEST_BLEU, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY};
+use crate::results::metric::{
+    Better, DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
+};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
@@ -72,13 +74,15 @@ impl<'a> Report<'a> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))
     }
 
-    /// The score that the report is about: BLEU on test, else on dev; of language models the perplexity on test.
+    /// The score that the report is about: BLEU or F1 on test, else on dev; of language models the perplexity on test.
     pub fn score(&self) -> &'static str {
         let has = |tag: &str| {
             self.trials.iter().filter_map(|trial| trial.record).any(|record| record.metrics.contains_key(tag))
         };
         match () {
             _ if has(TEST_BLEU) => TEST_BLEU,
+            _ if has(TEST_F1) => TEST_F1,
+            _ if has(DEV_F1) => DEV_F1,
             _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
             _ if !has(DEV_BLEU) && has(TEST_MASKED_PERPLEXITY) => TEST_MASKED_PERPLEXITY,
             _ => DEV_BLEU,

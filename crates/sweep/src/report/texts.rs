@@ -3,7 +3,7 @@
 use super::subject::Report;
 use crate::data::prepared::ParallelText;
 use crate::data::{self, Split};
-use crate::results::metric::TEST_BLEU;
+use crate::results::metric::{TEST_BLEU, TEST_F1};
 use crate::results::record::Record;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,10 @@ pub struct Texts {
 
 impl Texts {
     pub fn read(report: &Report) -> Texts {
-        let split = if report.score() == TEST_BLEU { Split::Test } else { Split::Dev };
+        let split = match report.score() {
+            TEST_BLEU | TEST_F1 => Split::Test,
+            _ => Split::Dev,
+        };
         let mut texts = Texts { split, known: BTreeMap::new() };
         for trial in &report.trials {
             let Some(record) = trial.record else { continue };

@@ -15,8 +15,9 @@ pub struct Line {
     pub steps: u64,
     /// The last training loss, smoothed, nats per target token.
     pub loss: Option<f64>,
-    /// The last BLEU: of the dev set while it trains, of the test set once it is finished.
-    pub bleu: Option<f64>,
+    /// The title and the last value of the score of what the model writes: of the dev set while it trains, of the test set
+    /// once it is finished.
+    pub score: Option<(&'static str, f64)>,
     pub tokens_per_second: Option<f64>,
     /// Until its last update.
     pub seconds_left: Option<f64>,
@@ -114,7 +115,7 @@ fn cells(line: &Line) -> [String; 7] {
         line.stage.name().to_string(),
         if begun { format!("{}/{}", thousands(line.step), thousands(line.steps)) } else { String::new() },
         some(line.loss, &|loss| format!("loss {loss:.3}")),
-        some(line.bleu, &|bleu| format!("BLEU {bleu:.2}")),
+        line.score.map_or_else(String::new, |(title, score)| format!("{title} {score:.2}")),
         some(line.tokens_per_second, &|rate| format!("{} tok/s", quantity(rate))),
         rest.join("  "),
     ]
@@ -155,7 +156,7 @@ mod tests {
         Line {
             step: 1200,
             loss: Some(3.2119),
-            bleu: Some(24.13),
+            score: Some(("BLEU", 24.13)),
             tokens_per_second: Some(6213.4),
             seconds_left: Some(1080.0),
             ..line(name, StateKind::Running)
@@ -167,7 +168,7 @@ mod tests {
         let mut failed = line("wide seed 1", StateKind::Failed);
         (failed.step, failed.note) = (300, "diverged".into());
         let mut finished = line("base seed 2", StateKind::Finished);
-        (finished.step, finished.bleu) = (8000, Some(40.7));
+        (finished.step, finished.score) = (8000, Some(("BLEU", 40.7)));
         let lines = [running("base seed 1"), finished, failed, line("wide seed 2", Stage::Queued)];
         assert_eq!(counts(&lines), "4 trials: 1 running, 1 failed, 1 queued, 1 finished");
         assert_eq!(

@@ -11,16 +11,16 @@ use crate::config::Experiment;
 use crate::data::{self, Prepared, Split};
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
-use crate::experiment::{bleu_config, changes_since, recorded_hypotheses, settings_since};
+use crate::experiment::{changes_since, metric_of, recorded_hypotheses, settings_since};
 use crate::files;
 use crate::results::judge::judge;
-use crate::results::metric::{BLEU, tag};
+use crate::results::metric::{BLEU, F1, tag};
 use crate::results::record::{Failure, RECORD_FILE, Record};
 use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
 use crate::results::trial_result::{TrialOutcome, TrialResult};
-use crate::score::{Counts, Metric};
+use crate::score::Counts;
 use crate::telemetry::format::counted;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -177,7 +177,7 @@ pub fn values(
     ResultTable::new(&layout(spec, trials)?, &results)
 }
 
-/// What BLEU counts in the translations of the finished trials, as far as there are references.
+/// What BLEU counts in the translations of the finished trials, or F1 in their parses, as far as there are references.
 fn evidence(
     table: &ResultTable,
     sweep_dir: &Path,
@@ -190,12 +190,13 @@ fn evidence(
     let mut finished: Vec<(&Trial, &Record)> =
         trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
     finished.sort_by_key(|(trial, _)| trial.seed);
-    for split in [Split::Dev, Split::Test] {
-        let column = tag(split.name(), BLEU);
+    let scores = [Split::Dev, Split::Test].map(|split| [BLEU, F1].map(|score| (split, score)));
+    for (split, score) in scores.into_iter().flatten() {
+        let column = tag(split.name(), score);
         if !table.columns.iter().any(|known| known.name == column && known.is_tested()) {
             continue;
         }
-        for (trial, record) in finished.iter().filter(|(_, record)| record.has_translations()) {
+        for (trial, record) in finished.iter().filter(|(_, record)| record.metrics.contains_key(&column)) {
             let run_dir = run_dir(sweep_dir, trial);
             let counts = match run_dir.join(RECORD_FILE).exists() {
                 // A committed record stands for the trial.
@@ -203,7 +204,7 @@ fn evidence(
                 true => references.of(&trial.experiment, record, split).and_then(|references| {
                     let hypotheses = recorded_hypotheses(&run_dir, record, split);
                     let counted = hypotheses.and_then(|hypotheses| {
-                        bleu_config(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
+                        metric_of(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
                     });
                     counted.map_err(|error| error.to_string())
                 }),

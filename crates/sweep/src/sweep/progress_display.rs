@@ -9,7 +9,7 @@ use super::state::StateKind;
 use super::trial::Trial;
 use crate::error::Result;
 use crate::printable;
-use crate::results::metric::{DEV_BLEU, TEST_BLEU};
+use crate::results::metric::{DEV, TEST, main_score};
 use crate::results::record::Failure;
 use crate::telemetry::console::{print_message, seconds_left, state, terminal_size};
 use crate::telemetry::format::duration;
@@ -240,7 +240,7 @@ impl SweepProgress {
         self.tell(&SweepEvent::TrialFinished { trial: name_of(&self.name(number)), metrics });
         self.change(number, |line| {
             (line.stage, line.step) = (Stage::Finished, line.steps);
-            line.bleu = metrics.get(TEST_BLEU).copied();
+            line.score = main_score(TEST, |tag| metrics.get(tag).copied());
         });
     }
 
@@ -335,8 +335,8 @@ impl TrialProgress<'_> {
             TrialEvent::Report(report) => self.report(trial, report),
             TrialEvent::Metric { step, tag, value } => {
                 self.sweep.tell(&SweepEvent::TrialMetric { trial, step: *step, tag, value: *value });
-                if tag == DEV_BLEU {
-                    self.sweep.change(self.number, |line| line.bleu = Some(*value));
+                if let Some(score) = main_score(DEV, |known| (tag == known).then_some(*value)) {
+                    self.sweep.change(self.number, |line| line.score = Some(score));
                 }
             }
             TrialEvent::Message(text) => {

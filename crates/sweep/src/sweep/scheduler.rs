@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
-use crate::results::metric::{DEV_LOSS, TEST_BLEU};
+use crate::results::metric::{DEV_LOSS, TEST, main_score};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::{counted, duration};
@@ -362,9 +362,9 @@ impl ActiveSweep<'_, '_> {
         let metrics = record.as_ref().map_or(&none, |record| &record.metrics);
         progress.finished(order.trial, metrics);
         if let Some(took) = took {
-            let bleu =
-                metrics.get(TEST_BLEU).map_or_else(String::new, |bleu| format!(", test BLEU {bleu:.2}"));
-            progress.message(&format!("{}: finished in {took}{bleu}", order.name));
+            let score = main_score(TEST, |tag| metrics.get(tag).copied())
+                .map_or_else(String::new, |(title, score)| format!(", test {title} {score:.2}"));
+            progress.message(&format!("{}: finished in {took}{score}", order.name));
         }
         self.view.end(&trials[order.trial]);
         self.queue.settle(turn);

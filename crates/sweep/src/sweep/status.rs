@@ -14,7 +14,9 @@ use super::trial::{Trial, run_dir};
 use crate::config::identity;
 use crate::error::Result;
 use crate::experiment::{LOG_FILE, attempts};
-use crate::results::metric::{DEV_BLEU, DEV_LOSS, TEST_BLEU, TRAIN_LOSS};
+use crate::results::metric::{
+    DEV, DEV_BLEU, DEV_F1, DEV_LOSS, TEST, TEST_BLEU, TEST_F1, TRAIN_LOSS, main_score,
+};
 use crate::results::record::{Failure, Record};
 use crate::telemetry::console::seconds_left;
 use crate::telemetry::metrics_log::{Row, read_undamaged};
@@ -61,8 +63,13 @@ pub struct TrialStatus {
     pub train_loss: Option<f64>,
     pub dev_loss: Option<f64>,
     pub dev_bleu: Option<f64>,
+    /// Of a parser; absent for other trials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_f1: Option<f64>,
     /// Of a finished trial.
     pub test_bleu: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_f1: Option<f64>,
     /// While it runs.
     pub tokens_per_second: Option<f64>,
     pub seconds_left: Option<f64>,
@@ -155,7 +162,9 @@ impl TrialStatus {
             train_loss: None,
             dev_loss: None,
             dev_bleu: None,
+            dev_f1: None,
             test_bleu: None,
+            test_f1: None,
             tokens_per_second: None,
             seconds_left: None,
             attempts: 0,
@@ -171,6 +180,7 @@ impl TrialStatus {
                 status.dev_loss = score(DEV_LOSS);
                 status.dev_bleu = score(DEV_BLEU);
                 status.test_bleu = score(TEST_BLEU);
+                (status.dev_f1, status.test_f1) = (score(DEV_F1), score(TEST_F1));
                 status.measure(record.as_ref());
             }
             StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(None),
@@ -194,6 +204,7 @@ impl TrialStatus {
         self.train_loss = last(&metrics, TRAIN_LOSS);
         self.dev_loss = self.dev_loss.or_else(|| last(&metrics, DEV_LOSS));
         self.dev_bleu = self.dev_bleu.or_else(|| last(&metrics, DEV_BLEU));
+        self.dev_f1 = self.dev_f1.or_else(|| last(&metrics, DEV_F1));
         let attempts = attempts::load(&self.run_dir);
         self.attempts = attempts.len();
         let Some(attempt) = attempts.last() else { return };
@@ -232,7 +243,13 @@ impl TrialStatus {
             step: self.state.step,
             steps: self.steps,
             loss: self.train_loss,
-            bleu: if finished { self.test_bleu } else { self.dev_bleu },
+            score: main_score(if finished { TEST } else { DEV }, |tag| match tag {
+                DEV_BLEU => self.dev_bleu,
+                TEST_BLEU => self.test_bleu,
+                DEV_F1 => self.dev_f1,
+                TEST_F1 => self.test_f1,
+                _ => None,
+            }),
             tokens_per_second: self.tokens_per_second,
             seconds_left: self.seconds_left,
             note: notes.join(", "),

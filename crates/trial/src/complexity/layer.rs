@@ -217,8 +217,8 @@ impl Layer {
             }
             Layer::Convolutional => Some(convolving(1)),
             Layer::Dilated => {
-                // Beyond the longest sequence, further apart is nothing else.
-                let dilation = (0..index).fold(1, |dilation: i64, _| (dilation * sizes.kernel).min(longest));
+                let most = dilation_limit(longest);
+                let dilation = (0..index).fold(1, |dilation: i64, _| (dilation * sizes.kernel).min(most));
                 Some(convolving(dilation))
             }
             Layer::NeuralGpu => None,
@@ -277,6 +277,13 @@ impl Layer {
         let grows = (0..FURTHEST).rev().find(is_far).map_or(1, |power| 1 << (power + 1));
         grows.max(self.form_from(sizes))
     }
+}
+
+/// The largest dilation for sequences of a length: ⌈2/3 (n - 1)⌉. Positions further apart than a sequence is long connect
+/// nothing. With this limit a stack with kernels of three connects both ends of a sequence with as many layers as it would
+/// need if the positions beyond the ends were there.
+fn dilation_limit(length: i64) -> i64 {
+    ((2 * (length - 1) + 2) / 3).max(1)
 }
 
 #[cfg(test)]

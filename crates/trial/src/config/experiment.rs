@@ -33,16 +33,18 @@ pub struct Experiment {
 impl Experiment {
     /// What the model learns to do.
     pub fn task(&self) -> TaskKind {
-        match (self.data.recipe.is_running_text(), self.model.has_decoder()) {
-            (true, true) => TaskKind::LanguageModelling,
-            (true, false) => TaskKind::MaskedLanguageModelling,
-            (false, _) => TaskKind::Translation,
+        let recipe = &self.data.recipe;
+        match () {
+            _ if recipe.is_running_text() && !self.model.has_decoder() => TaskKind::MaskedLanguageModelling,
+            _ if recipe.is_running_text() => TaskKind::LanguageModelling,
+            _ if recipe.tree_leaves().is_some() => TaskKind::Parsing,
+            _ => TaskKind::Translation,
         }
     }
 
     /// Whether the model reads the source of a pair as the beginning of the text that it continues with the target.
     pub fn reads_prefixes(&self) -> bool {
-        self.task() == TaskKind::Translation && !self.model.has_encoder()
+        self.task().has_pairs() && !self.model.has_encoder()
     }
 }
 

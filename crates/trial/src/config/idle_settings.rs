@@ -61,7 +61,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if experiment.task() != TaskKind::MaskedLanguageModelling {
         let because = match experiment.task() {
-            TaskKind::Translation => vec![("data.recipe", setting_text(&data.recipe.name))],
+            TaskKind::Translation | TaskKind::Parsing => {
+                vec![("data.recipe", setting_text(&data.recipe.name))]
+            }
             _ => no_decoder(model),
         };
         for key in MASKING {
@@ -70,7 +72,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if !experiment.reads_prefixes() {
         let because = match experiment.task() {
-            TaskKind::Translation => ("model.encoder", setting_text(&model.encoder)),
+            TaskKind::Translation | TaskKind::Parsing => ("model.encoder", setting_text(&model.encoder)),
             TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
                 ("data.recipe", setting_text(&data.recipe.name))
             }

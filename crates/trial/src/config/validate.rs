@@ -6,7 +6,6 @@ use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::toml_tree::Tree;
 use super::unread_keys::without_unread;
-use crate::data::recipe::TextFormat;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
@@ -481,7 +480,7 @@ impl Checks<'_> {
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
-        if data.lowercase && data.recipe.has(TextFormat::Trees) {
+        if data.lowercase && data.recipe.tree_leaves().is_some() {
             let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
             return Err(self.mistake("data.lowercase", message, "set it to false"));
         }

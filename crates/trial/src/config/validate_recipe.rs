@@ -29,8 +29,9 @@ impl Checks<'_> {
         if recipe.is_running_text() {
             self.running_text(recipe)?;
         }
+        self.trees(recipe)?;
         if let Some(moses) = &recipe.moses {
-            if recipe.has(TextFormat::Trees) {
+            if recipe.tree_leaves().is_some() {
                 let message = "data.recipe.moses would change the words and brackets of trees".into();
                 return Err(self.mistake("data.recipe.moses", message, "leave [moses] out"));
             }
@@ -101,6 +102,25 @@ impl Checks<'_> {
                 Err(self.mistake(&format!("data.recipe.{key}"), message, help))
             }
         }
+    }
+
+    /// A parser is trained and scored on trees alone.
+    fn trees(&self, recipe: &Recipe) -> Checked {
+        if recipe.tree_leaves().is_none() {
+            let message = "data.recipe.trees.tags = true, but the recipe has no files of trees".into();
+            let help = "leave [trees] out, or state format = \"trees\" for the files";
+            return if recipe.trees.tags {
+                Err(self.mistake("data.recipe.trees", message, help))
+            } else {
+                Ok(())
+            };
+        }
+        let Corpus::Files(files) = &recipe.corpus else { return Ok(()) };
+        let mut pairs = Split::ALL.into_iter().flat_map(|split| files.files(split));
+        let Some(other) = pairs.find(|pair| pair.format != Some(TextFormat::Trees)) else { return Ok(()) };
+        let message = format!("trees cannot be combined with pairs of sentences, such as {}", other.source);
+        let help = "if a file has format = \"trees\", all files of the recipe must have it";
+        Err(self.mistake("data.recipe.corpus.files", message, help))
     }
 
     fn cleaning(&self, recipe: &Recipe) -> Checked {

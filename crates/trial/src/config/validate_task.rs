@@ -20,7 +20,7 @@ impl Checks<'_> {
         }
         match (experiment.task(), model.has_encoder()) {
             (TaskKind::MaskedLanguageModelling, _) => self.language_model(data, training),
-            (TaskKind::Translation, true) if !model.has_decoder() => {
+            (TaskKind::Translation | TaskKind::Parsing, true) if !model.has_decoder() => {
                 let message = format!(
                     "model.decoder = \"none\" writes no target, and data.recipe: {name} is a corpus of sentence pairs"
                 );
@@ -29,6 +29,10 @@ impl Checks<'_> {
                 Err(self.mistake("model.decoder", message, help))
             }
             (TaskKind::Translation, true) => Ok(()),
+            (TaskKind::Parsing, true) => self.parser(experiment),
+            (TaskKind::Parsing, false) => {
+                self.parser(experiment).and_then(|()| self.prefixes(data, training))
+            }
             (TaskKind::LanguageModelling, false) => self.language_model(data, training),
             (TaskKind::LanguageModelling, true) => {
                 let message = format!(
@@ -40,6 +44,18 @@ impl Checks<'_> {
             }
             (TaskKind::Translation, false) => self.prefixes(data, training),
         }
+    }
+
+    /// What has a meaning for translations alone.
+    fn parser(&self, experiment: &Experiment) -> Checked {
+        if experiment.decoding.length_buckets.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "decoding.length_buckets states classes of BLEU, but data.recipe: {} is of trees, and a parser has F1",
+            experiment.data.recipe.name
+        );
+        Err(self.mistake("decoding.length_buckets", message, "leave it out"))
     }
 
     /// What a model without an encoder needs to read the source of a pair before the target.

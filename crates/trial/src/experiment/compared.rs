@@ -41,6 +41,14 @@ impl Compared {
         let mut left_out = Vec::new();
         let runs = [runs(paths[0], &mut left_out)?, runs(paths[1], &mut left_out)?];
         let [one, other] = [&runs[0][0], &runs[1][0]];
+        if let Some(run) = [one, other].into_iter().find(|run| run.experiment.task() == TaskKind::Parsing) {
+            return Err(Error::user(format!(
+                "{} is a parser, and only translations are compared; `ablate score {}` prints its F1, and the table of a sweep \
+                 compares the F1 of its rows",
+                run.folder.display(),
+                run.folder.display()
+            )));
+        }
         if let Some(run) = [one, other].into_iter().find(|run| run.experiment.task() != TaskKind::Translation)
         {
             return Err(Error::user(format!(

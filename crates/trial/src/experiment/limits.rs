@@ -7,7 +7,6 @@ use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
-use crate::train::TaskKind;
 use crate::train::stream::check_budget;
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
@@ -103,7 +102,7 @@ impl DataLimits {
             return Err(Diagnostic::new(message).help(help).into());
         }
         let (beam, most) = (experiment.decoding.beam, self.most.target);
-        if beam > most && experiment.task() == TaskKind::Translation {
+        if beam > most && experiment.task().has_pairs() {
             let message = format!("decoding.beam = {beam} is more than the vocabulary's {most} tokens");
             return Err(Diagnostic::new(message).help(format!("use {most} or less")).into());
         }

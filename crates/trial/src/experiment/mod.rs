@@ -25,4 +25,4 @@ pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };
 pub use settings::settings;
-pub use translations::{bleu_config, recorded_hypotheses};
+pub use translations::{bleu_config, metric_of, recorded_hypotheses};

@@ -5,7 +5,20 @@ use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::results::record::Record;
-use crate::score::{Bleu, BleuConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments};
+use crate::score::{
+    Bleu, BleuConfig, BracketF1, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments,
+};
+use crate::train::TaskKind;
+
+/// The score of what an experiment's models write, as it is counted sentence by sentence.
+pub fn metric_of(experiment: &Experiment) -> Box<dyn Metric> {
+    match experiment.task() {
+        TaskKind::Parsing => Box::new(BracketF1),
+        TaskKind::Translation | TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
+            Box::new(bleu_config(experiment))
+        }
+    }
+}
 
 /// BLEU of an experiment's translations against one reference each.
 pub fn score_translations(

@@ -5,6 +5,7 @@
 //! tables and the names of TensorBoard's curves.
 
 use crate::train::TaskKind;
+use crate::tree_repair::DEFECTS;
 
 /// What is measured on.
 pub const TRAIN: &str = "train";
@@ -28,16 +29,31 @@ pub const MASKED_PERPLEXITY: &str = "masked_perplexity";
 /// The share of these that are the most probable ones.
 pub const MASKED_ACCURACY: &str = "masked_accuracy";
 pub const BLEU: &str = "bleu";
-/// The share of translations that equal their reference.
+/// The share of translations that equal their reference, or of parses of which all brackets match.
 pub const EXACT_MATCH: &str = "exact_match";
 /// BLEU of Moses's tokens, compounds split; there where Moses knows the target language.
 pub const ATAT: &str = "atat";
+
+/// Labelled-bracket F1 of parse trees, as EVALB has it, and what it is made of.
+pub const F1: &str = "f1";
+pub const PRECISION: &str = "precision";
+pub const RECALL: &str = "recall";
+/// F1 of the sentences of at most 40 words, EVALB's second summary.
+pub const F1_SHORT: &str = "f1_at_most_40_words";
+/// F1 of the sentences whose sequence was a tree without a repair.
+pub const F1_WELL_FORMED: &str = "f1_well_formed";
+/// The share of words that are given the tag of the reference.
+pub const TAGGING: &str = "tagging_accuracy";
+/// The share of sequences that were no tree and were repaired.
+pub const MALFORMED: &str = "malformed";
 
 /// Tags that the program itself asks for.
 pub const TRAIN_LOSS: &str = "train/loss";
 pub const DEV_LOSS: &str = "dev/loss";
 pub const DEV_PERPLEXITY: &str = "dev/perplexity";
 pub const DEV_BLEU: &str = "dev/bleu";
+pub const DEV_F1: &str = "dev/f1";
+pub const TEST_F1: &str = "test/f1";
 pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
@@ -93,7 +109,7 @@ const PLAIN: Metric = Metric {
     unit: "",
     better: Better::Higher,
     digits: 2,
-    tasks: &[TaskKind::Translation, TaskKind::LanguageModelling],
+    tasks: &[TaskKind::Translation, TaskKind::Parsing, TaskKind::LanguageModelling],
     logarithmic: false,
     has_signature: false,
     tested: false,
@@ -106,14 +122,19 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 13] = [
+pub static METRICS: [Metric; 27] = [
     Metric {
         name: LOSS,
         title: "loss",
         unit: "nats per BPE token",
         better: Better::Lower,
         digits: 4,
-        tasks: &[TaskKind::Translation, TaskKind::LanguageModelling, TaskKind::MaskedLanguageModelling],
+        tasks: &[
+            TaskKind::Translation,
+            TaskKind::Parsing,
+            TaskKind::LanguageModelling,
+            TaskKind::MaskedLanguageModelling,
+        ],
         charted: &[TRAIN, DEV],
         ..PLAIN
     },
@@ -145,6 +166,7 @@ pub static METRICS: [Metric; 13] = [
         title: "word perplexity",
         unit: "per word",
         better: Better::Lower,
+        tasks: &[TaskKind::Translation, TaskKind::LanguageModelling],
         logarithmic: true,
         ..PLAIN
     },
@@ -226,7 +248,7 @@ pub static METRICS: [Metric; 13] = [
         title: "exact match",
         unit: "of 1",
         digits: 4,
-        tasks: &[TaskKind::Translation],
+        tasks: &[TaskKind::Translation, TaskKind::Parsing],
         by_length: true,
         ..PLAIN
     },
@@ -238,7 +260,44 @@ pub static METRICS: [Metric; 13] = [
         has_signature: true,
         ..PLAIN
     },
+    Metric {
+        name: F1,
+        title: "F1",
+        abbreviation: Some("F1"),
+        curve: true,
+        has_signature: true,
+        tested: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV, TEST],
+        hparams: &[DEV, TEST],
+        ..OF_PARSES
+    },
+    Metric { name: PRECISION, title: "precision", ..OF_PARSES },
+    Metric { name: RECALL, title: "recall", ..OF_PARSES },
+    Metric { name: F1_SHORT, title: "F1 of at most 40 words", ..OF_PARSES },
+    Metric { name: F1_WELL_FORMED, title: "F1 of well-formed parses", ..OF_PARSES },
+    Metric { name: TAGGING, title: "tagging accuracy", unit: "of 1", digits: 4, ..OF_PARSES },
+    Metric {
+        name: MALFORMED,
+        title: "malformed share",
+        unit: "of 1",
+        digits: 4,
+        usual: &[TEST],
+        ..OF_DEFECTS
+    },
+    Metric { name: DEFECTS[0].0, title: "unclosed brackets", ..OF_DEFECTS },
+    Metric { name: DEFECTS[1].0, title: "unopened brackets", ..OF_DEFECTS },
+    Metric { name: DEFECTS[2].0, title: "empty constituents", ..OF_DEFECTS },
+    Metric { name: DEFECTS[3].0, title: "missing words", ..OF_DEFECTS },
+    Metric { name: DEFECTS[4].0, title: "extra words", ..OF_DEFECTS },
+    Metric { name: DEFECTS[5].0, title: "stray symbols", ..OF_DEFECTS },
+    Metric { name: DEFECTS[6].0, title: "split roots", ..OF_DEFECTS },
 ];
+
+/// What metrics of parses have in common.
+const OF_PARSES: Metric = Metric { unit: "of 100", tasks: &[TaskKind::Parsing], ..PLAIN };
+/// What counts of repairs have in common.
+const OF_DEFECTS: Metric = Metric { unit: "in the set", better: Better::Lower, digits: 0, ..OF_PARSES };
 
 impl Metric {
     /// The tag on a set: `dev/bleu`.
@@ -265,7 +324,7 @@ pub fn tag(set: &str, name: &str) -> String {
 /// The names of a task's perplexity and accuracy. Those of a masked language model do not compare with others.
 pub fn of_likelihood(task: TaskKind) -> [&'static str; 2] {
     match task {
-        TaskKind::Translation | TaskKind::LanguageModelling => [PERPLEXITY, ACCURACY],
+        TaskKind::Translation | TaskKind::Parsing | TaskKind::LanguageModelling => [PERPLEXITY, ACCURACY],
         TaskKind::MaskedLanguageModelling => [MASKED_PERPLEXITY, MASKED_ACCURACY],
     }
 }
@@ -281,9 +340,15 @@ pub fn final_tag(tag: &str) -> String {
     format!("final/{}", tag.replace('/', "_"))
 }
 
+/// The score on a set that stands for what a model writes where there is room for one number, and its title; `value` gives
+/// the values of tags.
+pub fn main_score(set: &str, value: impl Fn(&str) -> Option<f64>) -> Option<(&'static str, f64)> {
+    [("BLEU", BLEU), ("F1", F1)].into_iter().find_map(|(title, name)| Some((title, value(&tag(set, name))?)))
+}
+
 /// Whether the metric of this tag is measured once training is over, as a score of the finished model.
 pub fn is_final_score(tag: &str) -> bool {
-    tag == DEV_BLEU || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
+    tag == DEV_BLEU || tag == DEV_F1 || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
 /// The metric of a tag, and the set; none of what is not a metric, as `steps`. Of a class of lengths too.
@@ -377,6 +442,8 @@ mod tests {
             DEV_LOSS,
             DEV_PERPLEXITY,
             DEV_BLEU,
+            DEV_F1,
+            TEST_F1,
             TEST_PERPLEXITY,
             TEST_BLEU,
             TEST_ATAT,

@@ -2,11 +2,11 @@
 //! column for each value of B. Rows that differ in more than these two settings stand in tables of their own, so that
 //! nothing is averaged but the seeds.
 
-use super::metric::{DEV_BLEU, TEST_BLEU};
+use super::metric::{DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1};
 use super::selection::possible;
 use super::sheet::{
-    Heading, LatexHeading, Line, Note, Sheet, Text, provenance, setting_heading, setting_text, signatures,
-    significance, signs, value_and_count,
+    Heading, LatexHeading, Line, Note, Sheet, Text, provenance, score_title, setting_heading, setting_text,
+    signatures, significance, signs, value_and_count,
 };
 use super::table::{Cell, Column, ResultTable, Row};
 use super::varied::{self, RowSettings, VariedSetting};
@@ -207,7 +207,7 @@ fn notes(table: &ResultTable, at: usize, panels: &[Panel]) -> Vec<Note> {
     }
     notes.extend(signs(table));
     if table.rows.iter().any(|row| row.cells[at].comparison.is_some()) {
-        notes.extend(significance(&table.significance, table.base.as_deref()));
+        notes.extend(significance(&table.significance, table.base.as_deref(), score_title(&[table])));
     }
     notes.extend(signatures(&[table]));
     notes.extend(provenance(table));
@@ -240,7 +240,7 @@ fn column(table: &ResultTable, metric: Option<&str>) -> Result<usize> {
         }),
         None => {
             let last = table.columns.iter().rposition(|column| column.metric.is_some());
-            place(TEST_BLEU).or_else(|| place(DEV_BLEU)).or(last).ok_or_else(|| {
+            [TEST_BLEU, DEV_BLEU, TEST_F1, DEV_F1].into_iter().find_map(place).or(last).ok_or_else(|| {
                 Error::user(format!("--pivot: name a column with --metric; {}", names.join(", ")))
             })
         }

@@ -21,17 +21,18 @@
 //! and Acceptance Sampling" (intersection–union tests). The tests over seeds: `t_test`.
 
 use super::comparison::{Comparison, OverSentences, SeedTest, Significance, Untested};
+use super::metric::F1;
 use super::summary::Summary;
 use super::t_test::{paired, welch};
 use super::table::{ResultTable, Row};
 use crate::error::Result;
 use crate::score::{
-    BOOTSTRAP_RESAMPLES, BleuConfig, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED,
+    BOOTSTRAP_RESAMPLES, BleuConfig, BracketF1, Counts, Metric, RANDOMIZATION_TRIALS, RESAMPLING_SEED,
     confidence_of_difference, randomization_of_means,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What BLEU counts in the kept translations, sentence by sentence: by row and column, one for each seed in
+/// What BLEU counts in the kept translations, or F1 in the kept parses, sentence by sentence: by row and column, one for each seed in
 /// ascending order.
 #[derive(Debug, Default)]
 pub struct Evidence {
@@ -126,11 +127,15 @@ fn comparison(
         return Ok(None);
     };
     let label = &base.layout.label;
+    // How text became tokens is in the counts; what is left of the configuration are the defaults.
+    let (bleu, f1) = (BleuConfig::default(), BracketF1);
+    let is_f1 = table.columns[column].metric.is_some_and(|metric| metric.name == F1);
+    let metric: &dyn Metric = if is_f1 { &f1 } else { &bleu };
     match of_same_trainings(base, row, column) {
-        None => compare(label, SeedTest::Welch, (their_scores, theirs), (our_scores, ours)),
+        None => compare(metric, label, SeedTest::Welch, (their_scores, theirs), (our_scores, ours)),
         Some(their_scores) => {
             let theirs = of_same_seeds(base, row, theirs);
-            compare(label, SeedTest::Paired, (&their_scores, &theirs), (our_scores, ours))
+            compare(metric, label, SeedTest::Paired, (&their_scores, &theirs), (our_scores, ours))
         }
     }
     .map(Some)
@@ -167,13 +172,13 @@ fn of_same_seeds(base: &Row, row: &Row, counts: &[Counts]) -> Vec<Counts> {
 /// # Errors
 /// A user error where the sides differ in their sentences, or one has none.
 pub fn compare(
+    metric: &dyn Metric,
     base: &str,
     test: SeedTest,
     (their_scores, theirs): (&Summary, &[Counts]),
     (our_scores, ours): (&Summary, &[Counts]),
 ) -> Result<Comparison> {
-    // How text became tokens is in the counts; what is left of the configuration are the defaults.
-    let sentences = over_sentences(&BleuConfig::default(), theirs, ours)?;
+    let sentences = over_sentences(metric, theirs, ours)?;
     let tested = match test {
         SeedTest::Welch => welch(their_scores, our_scores),
         SeedTest::Paired => paired(&their_scores.values, &our_scores.values),

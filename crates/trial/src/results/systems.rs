@@ -216,7 +216,7 @@ impl SystemTable {
             ));
         }
         for found in &self.significance {
-            for note in significance(found, None) {
+            for note in significance(found, None, "BLEU") {
                 if !notes.contains(&note) {
                     notes.push(note);
                 }

@@ -77,7 +77,8 @@ pub struct TrainingConfig {
     /// Number of updates between two measurements of loss and perplexity on the dev set. 0 measures them only at the
     /// end.
     pub dev_interval_steps: u64,
-    /// Number of updates between two BLEU scores on the dev set. 0 computes BLEU only at the end.
+    /// Number of updates between two scores on the dev set of what the model writes: BLEU, or F1 of a parser. 0 computes
+    /// them only at the end.
     pub dev_bleu_interval_steps: u64,
     /// Number of updates between two checkpoints. The end of training always has one.
     pub checkpoint_interval_steps: u64,

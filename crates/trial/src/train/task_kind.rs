@@ -5,8 +5,17 @@
 pub enum TaskKind {
     /// To translate sentences.
     Translation,
+    /// To parse sentences: to write the constituency tree of each as a sequence.
+    Parsing,
     /// To predict each token of running text from those before it.
     LanguageModelling,
     /// To find hidden tokens of running text by those around them.
     MaskedLanguageModelling,
+}
+
+impl TaskKind {
+    /// Whether the examples are pairs of a source, which is given, and a target, which the model learns to write.
+    pub fn has_pairs(self) -> bool {
+        matches!(self, TaskKind::Translation | TaskKind::Parsing)
+    }
 }

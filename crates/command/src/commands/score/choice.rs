@@ -84,7 +84,7 @@ pub(super) fn metrics(
 }
 
 /// Refuses an option that none of the metrics would heed.
-fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
+pub(super) fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
     let asked = |name| metrics.contains(&name);
     let (bleu, chrf, ter) = (asked(MetricName::Bleu), asked(MetricName::Chrf), asked(MetricName::Ter));
     let multi_bleu = asked(MetricName::MultiBleu) || asked(MetricName::Atat);

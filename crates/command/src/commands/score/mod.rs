@@ -4,6 +4,7 @@ mod arguments;
 mod choice;
 pub(super) mod input;
 mod output;
+mod parses;
 mod sacre_bleu;
 
 pub use arguments::Arguments;
@@ -25,6 +26,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     if arguments.sentence_level && systems > 1 {
         return Err(Error::user("--sentence-level scores one system; give --hyp one file, or name one run"));
+    }
+    if !of_files && parses::are_scored(&arguments)? {
+        return parses::run(&arguments, places);
     }
     let given = match of_files {
         true => Given::files(&arguments.hyp, references(&arguments)?)?,

@@ -42,7 +42,7 @@ pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: us
         ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
     for pair in 0..sentences.min(store.len()) {
         let source = match task {
-            TaskKind::Translation => [store.source(pair), vec![EOS]].concat(),
+            TaskKind::Translation | TaskKind::Parsing => [store.source(pair), vec![EOS]].concat(),
             TaskKind::LanguageModelling => Vec::new(),
             // The block, of which nothing is hidden.
             TaskKind::MaskedLanguageModelling => store.target(pair),

@@ -115,7 +115,7 @@ impl<'a> CostEstimator<'a> {
         let logs = LOG_BYTES * (training.steps / experiment.run.log_interval_steps.max(1)) as f64;
         // Translations are about as long as the references; a language model makes none.
         let references = [Split::Dev, Split::Test].map(|split| text_names(split)[1].clone());
-        let translating = corpus.iter().filter(|_| experiment.task() == TaskKind::Translation);
+        let translating = corpus.iter().filter(|_| experiment.task().has_pairs());
         let files = translating.flat_map(|corpus| &corpus.manifest().files);
         let translations: u64 =
             files.filter(|file| references.contains(&file.name)).map(|file| file.bytes).sum();
@@ -177,8 +177,10 @@ impl<'a> CostEstimator<'a> {
             Some(corpus) => {
                 let store = corpus.split_unverified(Split::Train)?;
                 match (experiment.task(), prefix) {
-                    (TaskKind::Translation, None) => Workload::of(&Pairs::of(&store, training), training)?,
-                    (TaskKind::Translation, Some(_)) => {
+                    (TaskKind::Translation | TaskKind::Parsing, None) => {
+                        Workload::of(&Pairs::of(&store, training), training)?
+                    }
+                    (TaskKind::Translation | TaskKind::Parsing, Some(_)) => {
                         Workload::of(&Pairs::as_prefixes(&store, training), training)?
                     }
                     (TaskKind::LanguageModelling, _) => {
@@ -191,10 +193,10 @@ impl<'a> CostEstimator<'a> {
                 }
             }
             None => match (experiment.task(), prefix) {
-                (TaskKind::Translation, None) => {
+                (TaskKind::Translation | TaskKind::Parsing, None) => {
                     Workload::assumed(training, experiment.data.longest_trained())
                 }
-                (TaskKind::Translation, Some(loss)) => {
+                (TaskKind::Translation | TaskKind::Parsing, Some(loss)) => {
                     Workload::assumed(training, experiment.data.longest_trained()).as_prefixes(loss)
                 }
                 (TaskKind::LanguageModelling, _) => {

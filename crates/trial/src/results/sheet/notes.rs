@@ -1,7 +1,7 @@
 //! The notes below the tables.
 
 use super::super::comparison::{LEVEL, Significance};
-use super::super::metric::TEST_ATAT;
+use super::super::metric::{F1, TEST_ATAT};
 use super::super::table::{ResultTable, Row};
 use super::super::table_layout::Form;
 use super::super::verdict::RULE;
@@ -28,7 +28,7 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
              in test BLEU from the score that the paper counts ({TEST_ATAT}).",
         )));
     }
-    notes.extend(significance(&table.significance, table.base.as_deref()));
+    notes.extend(significance(&table.significance, table.base.as_deref(), score_title(&[table])));
     if !table.verdicts.is_empty() {
         notes.push(Note::text(RULE));
     }
@@ -62,21 +62,28 @@ pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
             None => found.push((signature, vec![&row.layout.label])),
         }
     }
+    let score = score_title(tables);
     let several = found.len() > 1 || tables.iter().any(|table| table.signature.is_none());
     let note = |(signature, rows): (&String, Vec<&str>)| Note {
-        text: if several { format!("BLEU of {}:", rows.join(", ")) } else { "BLEU:".to_string() },
+        text: if several { format!("{score} of {}:", rows.join(", ")) } else { format!("{score}:") },
         verbatim: Some(signature.clone()),
     };
     let mut notes: Vec<Note> = Vec::new();
     if found.len() > 1 {
-        notes.push(Note::text("BLEU of different signatures does not compare."));
+        notes.push(Note::text(format!("{score} of different signatures does not compare.")));
     }
     notes.extend(found.into_iter().map(note));
     notes
 }
 
+/// Returns the score that is counted sentence by sentence in these tables.
+pub fn score_title(tables: &[&ResultTable]) -> &'static str {
+    let metrics = tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.metric);
+    if metrics.into_iter().any(|metric| metric.name == F1) { "F1" } else { "BLEU" }
+}
+
 /// Returns how rows were compared with the base row, and why some were not.
-pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note> {
+pub fn significance(significance: &Significance, base: Option<&str>, score: &str) -> Vec<Note> {
     let mut notes = Vec::new();
     let Significance { randomization_trials, bootstrap_resamples, resampling_seed, .. } = significance;
     if let (Some(trials), Some(resamples), Some(seed)) =
@@ -86,7 +93,7 @@ pub fn significance(significance: &Significance, base: Option<&str>) -> Vec<Note
             "{SIGNIFICANT} differs from {}: p ≤ {LEVEL}, where p is the larger of two p-values, over sentences and over \
              seeds, after Holm's correction over the rows of a column. {OVER_SENTENCES} the same over sentences alone: \
              with one seed, the luck of training is unknown. Sentences: paired approximate randomisation \
-             ({} trials, seed {seed}) of the mean BLEU over seeds, a sentence's translations by all seeds changing \
+             ({} trials, seed {seed}) of the mean {score} over seeds, a sentence's translations by all seeds changing \
              sides together; intervals by paired bootstrap ({} resamples). Seeds: {}",
             base.unwrap_or("the base row"),
             thousands(u64::from(*trials)),

@@ -1,0 +1,229 @@
+//! Constituency parsing: sentences to trees as sequences, decoding by search, F1 as EVALB counts it.
+//!
+//! # Source
+//! Vaswani et al. 2017, §6.3; Vinyals et al. 2015, "Grammar as a Foreign Language". Linearisation:
+//! [`Tree::sequence`]; repair of outputs that are no trees: [`tree_repair`](crate::tree_repair).
+
+use super::output::side_by_side;
+use super::pairs;
+use super::{Output, Score, Task, Written};
+use crate::config::Experiment;
+use crate::constituency_tree::{EXAMPLE, LeafForm, Tree};
+use crate::data::prepared::Prepared;
+use crate::data::{Split, store::Store};
+use crate::decode::DecodingConfig;
+use crate::decode::translate::translate;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::results::metric::{
+    ACCURACY, EXACT_MATCH, F1, F1_SHORT, F1_WELL_FORMED, LOSS, MALFORMED, PERPLEXITY, PRECISION, RECALL,
+    TAGGING,
+};
+use crate::signal::StopFlag;
+use crate::train::batch_source::BatchSource;
+use crate::train::likelihood::Likelihood;
+use crate::tree_repair::{DEFECTS, Defects, repair};
+use ablate_score::score::{BracketF1, EvalbCounts, Metric, evalb_of_lines};
+
+/// What a hypothesis is.
+const CALLED: &str = "parse";
+
+/// An experiment that trains a model to parse.
+pub struct Parsing<'a> {
+    experiment: &'a Experiment,
+    /// What the model writes for a word.
+    leaves: LeafForm,
+}
+
+impl<'a> Parsing<'a> {
+    pub fn of(experiment: &'a Experiment) -> Self {
+        Parsing { experiment, leaves: experiment.data.recipe.tree_leaves().unwrap_or(LeafForm::Word) }
+    }
+
+    /// The parses of sentences that a model has written as `sequences` of token ids, each over the words of its reference.
+    /// Without tags in the sequences, words have the tags of the reference.
+    fn parses(&self, data: &Prepared, sequences: &[Vec<u32>], references: &[String]) -> Result<Parses> {
+        let mut parses = Parses::default();
+        for (number, (ids, reference)) in sequences.iter().zip(references).enumerate() {
+            let reference = Tree::parse(reference).map_err(|problem| {
+                Error::user(format!(
+                    "{}: line {} of the references is no tree ({problem}; expected {EXAMPLE}); delete the folder and run \
+                     `ablate prepare` again",
+                    data.directory().display(),
+                    number + 1
+                ))
+            })?;
+            let (tree, defects) = repair(&data.decode_target(ids), self.leaves, reference.leaves());
+            parses.trees.push(tree.map(|tree| tree.to_string()).unwrap_or_default());
+            parses.defects += defects;
+            parses.well_formed.push(defects.is_none());
+        }
+        Ok(parses)
+    }
+}
+
+/// What a model has written for a set, as trees.
+#[derive(Default)]
+struct Parses {
+    /// In one line each; empty for a sentence without words.
+    trees: Vec<String>,
+    defects: Defects,
+    /// Whether a sequence was a tree without a repair.
+    well_formed: Vec<bool>,
+}
+
+impl Parses {
+    /// What the repairs say of a set.
+    fn scores(&self, references: &[String]) -> Result<Vec<Score>> {
+        let sound: Vec<usize> = (0..self.trees.len()).filter(|&line| self.well_formed[line]).collect();
+        let malformed = self.trees.len() - sound.len();
+        let share = malformed as f64 / self.trees.len().max(1) as f64;
+        let kinds = DEFECTS.iter().zip(self.defects.counts()).filter(|(_, count)| *count > 0);
+        let kinds: Vec<String> = kinds.map(|((_, what), count)| format!("{count} {what}")).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+        let text = format!("{:.1} % malformed{kinds}", 100.0 * share);
+        let mut scores = vec![Score { metric: MALFORMED, value: share, text }];
+        if !sound.is_empty() {
+            let of_sound =
+                |lines: &[String]| sound.iter().map(|&line| lines[line].clone()).collect::<Vec<_>>();
+            let [all, _] = evalb_of_lines(&of_sound(&self.trees), &of_sound(references))?;
+            scores.push(Score { metric: F1_WELL_FORMED, value: all.f1(), text: String::new() });
+        }
+        let counted = DEFECTS.iter().zip(self.defects.counts());
+        scores.extend(counted.map(|((metric, _), count)| Score {
+            metric,
+            value: count as f64,
+            text: String::new(),
+        }));
+        Ok(scores)
+    }
+}
+
+impl Task for Parsing<'_> {
+    fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
+        pairs::batches(self.experiment, store)
+    }
+
+    fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
+        pairs::likelihood_of(self.experiment, model, store)
+    }
+
+    fn measures(&self, found: &Likelihood, _: &[String]) -> Vec<(&'static str, f64)> {
+        vec![(LOSS, found.loss()), (PERPLEXITY, found.perplexity()), (ACCURACY, found.accuracy())]
+    }
+
+    /// Parses greedily.
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
+        let text = data.text(Split::Dev)?;
+        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
+        let sources = data.sources_to_translate(store, count);
+        let vocabulary = data.tokenizers.target().len();
+        // Too little work to be stopped in: the training loop looks at the flag right after it.
+        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
+        let sequences: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let parses = self.parses(data, &sequences, &text.target)?;
+        Ok(side_by_side(CALLED, &text.source, &parses.trees, &text.target))
+    }
+
+    fn written(&self) -> Option<&dyn Written> {
+        Some(self)
+    }
+}
+
+impl Written for Parsing<'_> {
+    /// Parses a set, and repairs and counts what is no tree.
+    fn output(
+        &self,
+        model: &dyn Network,
+        data: &Prepared,
+        store: &Store,
+        split: Split,
+        stop: &StopFlag,
+    ) -> Result<Output> {
+        let text = data.text(split)?;
+        let sources = data.sources_to_translate(store, store.len());
+        let vocabulary = data.tokenizers.target().len();
+        let config = &self.experiment.decoding;
+        let found = translate(model, config, vocabulary, &sources, 1, stop, &mut |_| ())?;
+        let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let parses = self.parses(data, &tokens, &text.target)?;
+        let mut scores = self.scores(&parses.trees, &text.target)?;
+        scores.extend(parses.scores(&text.target)?);
+        Ok(Output {
+            sources: text.source,
+            hypotheses: parses.trees,
+            tokens,
+            references: text.target,
+            called: CALLED,
+            scores,
+        })
+    }
+
+    fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>> {
+        let [all, _] = evalb_of_lines(hypotheses, references)?;
+        let text = format!(
+            "F1 {:.2} (precision {:.2}, recall {:.2}), complete match {:.1} %",
+            all.f1(),
+            all.precision(),
+            all.recall(),
+            100.0 * exact_match(&all)
+        );
+        Ok(vec![Score { metric: F1, value: all.f1(), text }])
+    }
+
+    fn further_scores(
+        &self,
+        hypotheses: &[String],
+        references: &[String],
+    ) -> Result<Vec<(&'static str, f64)>> {
+        let [all, short] = evalb_of_lines(hypotheses, references)?;
+        let mut scores = vec![
+            (PRECISION, all.precision()),
+            (RECALL, all.recall()),
+            (EXACT_MATCH, exact_match(&all)),
+            (F1_SHORT, short.f1()),
+        ];
+        // Without tags in the sequences, parses have those of the references.
+        if self.leaves == LeafForm::Tag {
+            scores.push((TAGGING, all.right_tags as f64 / all.words.max(1) as f64));
+        }
+        Ok(scores)
+    }
+
+    fn signature(&self) -> String {
+        let tags = match self.leaves {
+            LeafForm::Word => "reference",
+            LeafForm::Tag => "predicted",
+        };
+        BracketF1.signature(1).with("tags", "t", tags).to_string()
+    }
+}
+
+/// The share of sentences of which all brackets match; 0 to 1.
+fn exact_match(counts: &EvalbCounts) -> f64 {
+    counts.complete as f64 / counts.sentences.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_sequences_are_counted_and_scored_apart() {
+        let lines = |text: &str| text.split('|').map(String::from).collect::<Vec<_>>();
+        let references = lines("(S (NP (NN a)) (VP (VB b)))|(S (NP (NN a)) (VP (VB b)))");
+        let parses = Parses {
+            trees: lines("(S (NP (NN a)) (VP (VB b)))|(S (NN a) (VB b))"),
+            defects: Defects { missing_words: 2, unclosed_brackets: 1, ..Defects::default() },
+            well_formed: vec![true, false],
+        };
+        let scores = parses.scores(&references).unwrap();
+        let of = |metric: &str| scores.iter().find(|score| score.metric == metric).unwrap();
+        assert_eq!(
+            of(MALFORMED).text,
+            "50.0 % malformed (1 constituents that are not closed, 2 words that the sequence lacks)"
+        );
+        assert_eq!((of(MALFORMED).value, of(F1_WELL_FORMED).value), (0.5, 100.0));
+        assert_eq!((of("missing_words").value, of("extra_words").value), (2.0, 0.0));
+    }
+}
