@@ -129,6 +129,11 @@ fn tags_are_predicted_if_the_trees_have_them() {
     let out = workshop.run(&["train", "tiny.toml", "--set", "training.steps=20"]).expect(0).out();
     assert!(out.contains("tags:predicted"), "{out}");
     let metrics = metrics(&workshop);
+    workshop.write("gold", &workshop.text("test.tree").replace(")\n(VP", ") (VP"));
+    let evalb = workshop.run(&["evalb", "gold", &format!("{RUN}/hypotheses/test.txt"), "--json"]);
+    let evalb: Value = serde_json::from_str(&evalb.expect(0).out()).unwrap();
+    // Wrong tags of punctuation leave no sentence out.
+    assert_eq!((&evalb["all"]["sentences"], &evalb["all"]["errors"]), (&18.into(), &0.into()));
     let tagging = metrics["test/tagging_accuracy"];
     assert!((0.0..=1.0).contains(&tagging), "{tagging}");
 }

@@ -43,6 +43,8 @@ impl LeafForm {
         match self {
             LeafForm::Word if symbol == WORD => Some(tag),
             LeafForm::Word => None,
+            // Sequences have no traces.
+            LeafForm::Tag if symbol == TRACE => None,
             LeafForm::Tag => Some(symbol),
         }
     }
@@ -144,6 +146,20 @@ impl Tree {
             Part::Leaf { tag, word } if tag != TRACE => Some((tag.as_str(), word.as_str())),
             _ => None,
         })
+    }
+
+    /// The tree with other tags: `tag` is given the number of a word, from 0, and its tag. Traces stay traces.
+    pub fn with_tags(mut self, tag: impl Fn(usize, &str) -> String) -> Self {
+        let mut word = 0;
+        for part in &mut self.0 {
+            if let Part::Leaf { tag: known, .. } = part
+                && known != TRACE
+            {
+                *known = tag(word, known);
+                word += 1;
+            }
+        }
+        self
     }
 
     /// The words, separated by blanks: what a parser reads.
@@ -356,6 +372,8 @@ mod tests {
         let words = ["the", "dog", "barks"].map(|word| ("XX", word));
         let back = Tree::from_sequence(sequence, LeafForm::Tag, words).unwrap();
         assert_eq!(back.to_string(), "(S (NP (DT the) (NN dog)) (VP (VBZ barks)))");
+        let numbered = back.with_tags(|word, tag| format!("{tag}{word}"));
+        assert_eq!(numbered.to_string(), "(S (NP (DT0 the) (NN1 dog)) (VP (VBZ2 barks)))");
         // A tree of one word with a nameless constituent around it.
         assert_eq!(Tree::parse("( (NN a))").unwrap().sequence(LeafForm::Tag), "(TOP NN )TOP");
     }

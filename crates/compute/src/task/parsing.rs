@@ -8,7 +8,7 @@ use super::output::side_by_side;
 use super::pairs;
 use super::{Output, Score, Task, Written};
 use crate::config::Experiment;
-use crate::constituency_tree::{EXAMPLE, LeafForm, Tree};
+use crate::constituency_tree::{EXAMPLE, LeafForm, Tree, WORD};
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::decode::DecodingConfig;
@@ -23,7 +23,7 @@ use crate::signal::StopFlag;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
 use crate::tree_repair::{DEFECTS, Defects, repair};
-use ablate_score::score::{BracketF1, EvalbCounts, Metric, evalb_of_lines};
+use ablate_score::score::{BracketF1, EvalbCounts, Metric, evalb_of_lines, is_deleted_tag};
 
 /// What a hypothesis is.
 const CALLED: &str = "parse";
@@ -54,12 +54,28 @@ impl<'a> Parsing<'a> {
                 ))
             })?;
             let (tree, defects) = repair(&data.decode_target(ids), self.leaves, reference.leaves());
-            parses.trees.push(tree.map(|tree| tree.to_string()).unwrap_or_default());
+            let tree = tree.map(|tree| comparable(tree, &reference).to_string());
+            parses.trees.push(tree.unwrap_or_default());
             parses.defects += defects;
             parses.well_formed.push(defects.is_none());
         }
         Ok(parses)
     }
+}
+
+/// A parse whose punctuation is that of the reference. EVALB compares what is left of two sentences without the words that
+/// are tagged as punctuation, and gives up on those of which other words are left: a parse with one wrong tag would not
+/// be scored at all.
+fn comparable(parse: Tree, reference: &Tree) -> Tree {
+    let tags: Vec<&str> = reference.leaves().map(|(tag, _)| tag).collect();
+    parse.with_tags(|word, tag| {
+        match tags.get(word) {
+            Some(right) if is_deleted_tag(right) => right,
+            _ if is_deleted_tag(tag) => WORD,
+            _ => tag,
+        }
+        .to_string()
+    })
 }
 
 /// What a model has written for a set, as trees.
@@ -207,6 +223,15 @@ fn exact_match(counts: &EvalbCounts) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn punctuation_is_that_of_the_reference() {
+        let tree = |text: &str| Tree::parse(text).unwrap();
+        let reference = tree("(S (NP (NN a) (, ,)) (VP (VB b) (NP (-NONE- *) (NN c))) (. .))");
+        let parse = tree("(S (NP (, a) (NN ,)) (VP (NN b) (NP (NN c))) (. .))");
+        let expected = "(S (NP (XX a) (, ,)) (VP (NN b) (NP (NN c))) (. .))";
+        assert_eq!(comparable(parse, &reference).to_string(), expected);
+    }
 
     #[test]
     fn malformed_sequences_are_counted_and_scored_apart() {

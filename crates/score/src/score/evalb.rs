@@ -19,6 +19,12 @@ use std::ops::Add;
 
 /// Tags whose words do not count (`DELETE_LABEL`).
 const DELETED_TAGS: [&str; 6] = [TRACE, ",", ":", "``", "''", "."];
+
+/// Whether EVALB leaves words with this tag out of account: traces and punctuation.
+pub fn is_deleted_tag(tag: &str) -> bool {
+    DELETED_TAGS.contains(&tag)
+}
+
 /// Labels whose brackets do not count, the empty one of Penn Treebank files included.
 const DELETED_BRACKETS: [&str; 2] = ["TOP", ""];
 /// Sentences up to this length are also counted apart (`CUTOFF_LEN`), words under `-NONE-` left out.
@@ -46,7 +52,7 @@ impl Brackets {
                 Part::Open(label) => open.push((label.clone(), brackets.words.len())),
                 Part::Leaf { tag, word } => {
                     brackets.length += usize::from(tag != TRACE);
-                    if !DELETED_TAGS.contains(&tag.as_str()) {
+                    if !is_deleted_tag(tag) {
                         brackets.words.push((tag.clone(), word.clone()));
                     }
                 }

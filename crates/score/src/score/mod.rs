@@ -26,7 +26,7 @@ mod tokenize_zh;
 
 pub use bleu::{Bleu, BleuConfig, SentenceStatistics, corpus_bleu, sentence_statistics};
 pub use chrf::ChrfConfig;
-pub use evalb::{BracketF1, Brackets, CUTOFF, EvalbCounts, evalb, evalb_of_lines, percent};
+pub use evalb::{BracketF1, Brackets, CUTOFF, EvalbCounts, evalb, evalb_of_lines, is_deleted_tag, percent};
 pub use metric::{Counts, Metric};
 pub use multi_bleu::{MosesTokens, MultiBleuConfig};
 pub use replicates::{confidence_of_difference, confidence_of_mean, randomization_of_means};
