@@ -17,6 +17,7 @@ import sys
 
 import torch
 import torch_convolutional
+import torch_masked
 import torch_recurrent
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -73,6 +74,12 @@ CONVS2S = torch_convolutional.both(channels=512, encoder_layers=4, decoder_layer
 CONVOLUTIONAL_CASES.append(("convolutional, 512 wide", CONVS2S, 37000, 8, 30, 32, 229))
 
 
+MASKED_CASES = [
+    (name, torch_masked.CASES[name], 31, 3, 7, 0, 5)
+    for name in ("masked", "masked_plain", "masked_gate", "masked_linformer", "masked_recurrent", "masked_recurrent_plain")
+]
+
+
 def count(name, build, model, vocabulary, pairs, source, target, scored):
     """Operations of the pass forward, those of attention among them, and of the pass backward."""
     # A sequence that is too short for blocks of a span is computed with a mask over all pairs.
@@ -82,7 +89,11 @@ def count(name, build, model, vocabulary, pairs, source, target, scored):
     with sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as forward:
             encoded = model.encode(sources) if model.reads else ()
-            hidden = model.decode(targets, *encoded).flatten(0, 1)[:scored]
+            if isinstance(model, torch_masked.Masked):
+                # The head is computed where a token is to be found.
+                hidden = model.transform(encoded[0].flatten(0, 1)[:scored])
+            else:
+                hidden = model.decode(targets, *encoded).flatten(0, 1)[:scored]
             loss = model.logits(hidden).square().mean()
         with FlopCounterMode(display=False) as backward:
             loss.backward()
@@ -103,6 +114,7 @@ def main():
         (CASES, Transformer, MODEL),
         (RECURRENT_CASES, torch_recurrent.Model, torch_recurrent.MODEL),
         (CONVOLUTIONAL_CASES, torch_convolutional.Model, torch_convolutional.MODEL),
+        (MASKED_CASES, torch_masked.Masked, torch_masked.MODEL),
     ]
     of_all = [(build, settings, case) for known, build, settings in of_kinds for case in known]
     for build, settings, (name, changes, vocabulary, pairs, source, target, scored) in of_all:

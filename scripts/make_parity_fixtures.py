@@ -5,8 +5,9 @@
     python3 scripts/make_parity_fixtures.py [CASE…]
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
-parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, or Hugging Face's by `torch_gpt.py` where a
-case says so; gradients come from torch's autograd, updates from `torch.optim.Adam` under `LambdaLR`.
+parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, without a decoder `torch_masked.py`, or
+Hugging Face's by `torch_gpt.py` and `torch_masked.py` where a case says so; gradients come from torch's autograd, updates
+from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
 
@@ -29,6 +30,7 @@ import numpy as np
 import torch
 
 import torch_convolutional
+import torch_masked
 import torch_recurrent
 from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
@@ -90,15 +92,17 @@ def make(changes, build=Transformer, settings=MODEL):
     with torch.no_grad():
         for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
-    source, shifted, target = collate(PAIRS)
+    # What a masked language model reads and finds is its own.
+    pairs, to_batch = getattr(model, "pairs", PAIRS), getattr(model, "collate", collate)
+    source, shifted, target = to_batch(pairs)
     tokens = int((target != PAD).sum())
     outputs = {"logits": summary(model(source, shifted)[target != PAD])}
     if model.reads:
         outputs["encoder"] = summary(model.encode(source)[0][source != PAD])
     evaluation_loss = (cross_entropy(model(source, shifted), target, 0.0) / tokens).item()
     # ablate's updates have two micro-batches. Only batch normalisation makes a difference between them and one.
-    parts = [PAIRS[:2], PAIRS[2:]] if model_config["norm_kind"] == "batch" else [PAIRS]
-    micro_batches = [collate(part) for part in parts]
+    parts = [pairs[:2], pairs[2:]] if model_config["norm_kind"] == "batch" else [pairs]
+    micro_batches = [to_batch(part) for part in parts]
     model.train()
     betas = (training["adam_beta1"], training["adam_beta2"])
     adam = torch.optim.Adam(model.parameters(), lr=1.0, betas=betas, eps=training["adam_epsilon"])
@@ -136,7 +140,7 @@ def make(changes, build=Transformer, settings=MODEL):
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
         | model.versions,
         "vocabulary": VOCABULARY,
-        "pairs": PAIRS,
+        "pairs": pairs,
         "model": torch_recurrent.without_absent(model_config),
         "training": training,
         "outputs": outputs,
@@ -157,6 +161,9 @@ def main():
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
     convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
     cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
+    masked = lambda changes: torch_masked.Bert if changes.get("peer") == "bert" else torch_masked.Masked  # noqa: E731
+    of_masked = torch_masked.CASES.items()
+    cases += [(name, changes, (masked(changes), torch_masked.MODEL)) for name, changes in of_masked]
     for name, changes, (build, settings) in cases:
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue

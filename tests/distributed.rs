@@ -116,8 +116,10 @@ fn assert_same_curves(one: &Workshop, several: &Workshop, tolerance: f64) {
     let (one, several) = (metrics(one), metrics(several));
     let place = |row: &Row| (row.step, row.tag.clone());
     assert!(one.iter().map(place).eq(several.iter().map(place)));
-    let losses = ["train/loss", "train/perplexity", "train/grad_norm", "train/lr", "dev/loss"];
-    let pairs = one.iter().zip(&several).filter(|(row, _)| losses.contains(&row.tag.as_str()));
+    let losses =
+        ["loss", "perplexity", "masked_perplexity", "grad_norm", "lr"].map(|name| format!("train/{name}"));
+    let losses = [&losses[..], &["dev/loss".to_string()]].concat();
+    let pairs = one.iter().zip(&several).filter(|(row, _)| losses.contains(&row.tag));
     let mut compared = 0;
     for (a, b) in pairs {
         let gap = ((a.value - b.value) / a.value).abs();
@@ -192,12 +194,17 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
 #[test]
 fn several_ranks_train_a_language_model_as_one_process_does() {
     let sets = ["training.precision=float64"];
-    let (one, several) = (Workshop::of_language_model(), Workshop::of_language_model());
-    let alone = train(&one, &sets).spawn().unwrap();
-    let outcomes = Ranks::start(&several, 2, &sets).expect(0);
-    Outcome(alone.wait_with_output().unwrap()).expect(0);
-    assert_same_curves(&one, &several, TOLERANCE_FLOAT64);
-    assert!(outcomes[0].out().contains("bits per character") && outcomes[1].out().is_empty());
+    for (make, said) in [
+        (Workshop::of_language_model as fn() -> Workshop, "bits per character"),
+        (Workshop::of_masked_language_model, "of hidden tokens"),
+    ] {
+        let (one, several) = (make(), make());
+        let alone = train(&one, &sets).spawn().unwrap();
+        let outcomes = Ranks::start(&several, 2, &sets).expect(0);
+        Outcome(alone.wait_with_output().unwrap()).expect(0);
+        assert_same_curves(&one, &several, TOLERANCE_FLOAT64);
+        assert!(outcomes[0].out().contains(said) && outcomes[1].out().is_empty());
+    }
 }
 
 #[test]

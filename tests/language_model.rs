@@ -119,7 +119,8 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     workshop.write(
         "small.toml",
         "base = \"tiny.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 8 }\n\
-         [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"no-positions\"\nset = { \"model.position\" = \"none\" }\n",
+         [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"no-positions\"\nset = { \"model.position\" = \"none\" }\n\
+         [[row]]\nlabel = \"backward\"\nset = { \"training.direction\" = \"backward\" }\n",
     );
     let plan = |workshop: &Workshop| -> Value {
         let out = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
@@ -138,11 +139,11 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
     // A narrow heading breaks behind "per_".
     assert!(table.contains("dev/bits_") && !table.to_lowercase().contains("bleu"), "{table}");
-    assert_eq!(plan(&workshop)["totals"]["finished"], 4);
+    assert_eq!(plan(&workshop)["totals"]["finished"], 6);
     let csv = workshop.text("results/small/table.csv");
     let header = csv.lines().next().unwrap();
     assert!(header.contains("dev/perplexity,") && header.contains("test/bits_per_character"), "{header}");
-    assert!(!header.contains("bleu") && csv.lines().count() == 3, "{csv}");
+    assert!(!header.contains("bleu") && csv.lines().count() == 4, "{csv}");
     workshop.run(&["report", "small.toml"]).expect(0);
     workshop.run(&["status", "small.toml"]).expect(0);
 }

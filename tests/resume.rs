@@ -132,13 +132,16 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
     assert_same_results(&whole, &resumed);
 }
 
+/// The tokens that are hidden from a masked language model in an epoch follow from its number.
 #[test]
-fn a_language_model_ends_with_the_same_bytes_as_well() {
-    let whole = Workshop::of_language_model();
-    whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[9, 22], Workshop::of_language_model);
-    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    assert_same_results(&whole, &resumed);
+fn language_models_end_with_the_same_bytes_as_well() {
+    for make in [Workshop::of_language_model, Workshop::of_masked_language_model] {
+        let whole = make();
+        whole.run(&["train", "tiny.toml"]).expect(0);
+        let resumed = killed_often(&[9, 22], make);
+        resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+        assert_same_results(&whole, &resumed);
+    }
 }
 
 #[test]

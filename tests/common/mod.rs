@@ -199,6 +199,13 @@ impl Workshop {
         workshop
     }
 
+    /// A workshop whose `tiny.toml` is a masked language model, with its text prepared.
+    pub fn of_masked_language_model() -> Self {
+        let workshop = Workshop::of_language_model();
+        workshop.write("tiny.toml", &LANGUAGE_MODEL.replace("encoder = \"none\"", "decoder = \"none\""));
+        workshop
+    }
+
     /// A workshop whose `tiny.toml` is a parser, with its trees in files.
     pub fn of_trees() -> Self {
         let workshop = Workshop::new();

@@ -7,15 +7,15 @@ use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
 use ablate::model::weights::Weights;
 use ablate::model::{
-    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, Position, Projections,
-    RecurrentConfig, Score, Span, Tying,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig,
+    Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 use serde_json::{Value, json};
 
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
-    initialisation, embedding_rows, embedding_multiple, embedding_deviation, embedding_scale, softmax_bias, attention, convolutional, recurrent";
+    initialisation, embedding_rows, embedding_multiple, embedding_deviation, embedding_scale, softmax_bias, attention, convolutional, recurrent, masked";
 
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
@@ -50,13 +50,19 @@ impl Choice {
         self.made_in(config) == *config
     }
 
-    /// `config` with this choice made, and with recurrent or convolutional parts where these alone read it.
+    /// `config` with this choice made, and with recurrent or convolutional parts or without a decoder where such models alone
+    /// read it.
     pub fn effective_in(&self, config: &ModelConfig) -> ModelConfig {
-        match (self.is_of_recurrent_parts(), self.is_of_convolutional_parts()) {
-            (true, _) => self.made_in(&recurrent(config)),
-            (_, true) => self.made_in(&convolutional(config)),
-            (false, false) => self.made_in(config),
+        match () {
+            () if self.is_of_recurrent_parts() => self.made_in(&recurrent(config)),
+            () if self.is_of_convolutional_parts() => self.made_in(&convolutional(config)),
+            () if self.is_of_masked_models() => self.made_in(&masked(config)),
+            () => self.made_in(config),
         }
+    }
+
+    pub fn is_of_masked_models(&self) -> bool {
+        self.key.starts_with("masked.")
     }
 
     pub fn is_of_convolutional_parts(&self) -> bool {
@@ -147,6 +153,7 @@ pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
             || choice.key == "decoder"
             || choice.is_of_recurrent_parts()
             || choice.is_of_convolutional_parts()
+            || choice.is_of_masked_models()
     };
     let mut found = pairs(base, |choice| !of_parts(choice));
     found.retain(|(_, config)| conflict(config).is_none());
@@ -280,6 +287,42 @@ pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let mut found = pairs(&alone, |choice| choice.is_of_recurrent_parts() && is_read(choice));
     found.retain(|(_, config)| conflict(config).is_none());
     found.into_iter().map(|(name, config)| (format!("recurrent alone: {name}"), config)).collect()
+}
+
+/// `base` without a decoder.
+pub fn masked(base: &ModelConfig) -> ModelConfig {
+    ModelConfig { decoder: DecoderKind::None, ..base.clone() }
+}
+
+/// A model without a decoder with each choice that an encoder of self-attention reads and each of `[model.masked]`, and
+/// each pair of them; and recurrent and convolutional encoders with each choice of their sections, under each head; named.
+/// What contradicts itself is left out.
+pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
+    let alone = masked(base);
+    let read_by = |config: &ModelConfig| {
+        let unread: Vec<String> = unread(config).into_iter().map(|unread| unread.key.to_string()).collect();
+        move |choice: &Choice| !unread.contains(&format!("model.{}", choice.key))
+    };
+    let is_part = |choice: &Choice| choice.key == "encoder" || choice.key == "decoder";
+    let is_read = read_by(&alone);
+    let mut found = pairs(&alone, |choice| !is_part(choice) && is_read(choice));
+    for (head, parts) in [Head::Transform, Head::None]
+        .into_iter()
+        .flat_map(|head| [recurrent(base), convolutional(base)].map(|parts| (head, parts)))
+    {
+        let masked = MaskedConfig { head, ..Default::default() };
+        let reading = ModelConfig { masked, decoder: DecoderKind::None, ..parts };
+        let is_read = read_by(&reading);
+        let of_parts = |choice: &Choice| choice.is_of_recurrent_parts() || choice.is_of_convolutional_parts();
+        let of_either = |choice: &Choice| {
+            is_read(choice) && (of_parts(choice) || ["norm_kind", "activation"].contains(&&*choice.key))
+        };
+        let named = pairs(&reading, of_either).into_iter();
+        found
+            .extend(named.map(|(name, config)| (format!("{:?}, {head:?}: {name}", reading.encoder), config)));
+    }
+    found.retain(|(_, config)| conflict(config).is_none());
+    found
 }
 
 /// A convolutional decoder without an encoder, with each choice of `[model.convolutional]` that it reads, each pair of them

@@ -28,10 +28,15 @@ pub fn check() {
             };
             let is_read = |model: &ModelConfig| {
                 let parts = (model.encoder, model.decoder);
-                match (choice.is_of_recurrent_parts(), choice.is_of_convolutional_parts()) {
-                    (true, _) => parts == (EncoderKind::Recurrent, DecoderKind::Recurrent),
-                    (_, true) => parts == (EncoderKind::Convolutional, DecoderKind::Convolutional),
-                    (false, false) => true,
+                match () {
+                    () if choice.is_of_recurrent_parts() => {
+                        parts == (EncoderKind::Recurrent, DecoderKind::Recurrent)
+                    }
+                    () if choice.is_of_convolutional_parts() => {
+                        parts == (EncoderKind::Convolutional, DecoderKind::Convolutional)
+                    }
+                    () if choice.is_of_masked_models() => !model.has_decoder(),
+                    () => true,
                 }
             };
             cases.need(&choice.to_string(), layers, |model| is_read(model) && choice.is_made_in(model));
@@ -39,6 +44,9 @@ pub fn check() {
     }
     cases.need("a recurrent decoder alone", &[], |model| {
         model.encoder == EncoderKind::None && model.decoder == DecoderKind::Recurrent
+    });
+    cases.need("a recurrent encoder alone", &[], |model| {
+        model.encoder == EncoderKind::Recurrent && model.decoder == DecoderKind::None
     });
     for (position, attention) in positions_inside_of_attention() {
         cases.need(&format!("{position} and {attention}"), &[], |model| {

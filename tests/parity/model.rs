@@ -8,16 +8,20 @@ use crate::common::updates::StoreUpdates;
 use crate::common::variants::is_unseen_key_bias;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
-use ablate::data::collate::{Batch, collate};
+use ablate::data::collate::{Batch, collate, collate_masked};
+use ablate::data::masking::MaskedBlock;
 use ablate::data::store::{Store, StoreWriter};
+use ablate::data::tokenizer::PAD;
 use ablate::model::mode::Mode;
-use ablate::model::{self, EncoderDecoder, ModelConfig, Network, NormKind};
+use ablate::model::{self, EncoderDecoder, EncoderOnly, ModelConfig, Network, NormKind};
 use ablate::shim::decoding;
 use ablate::task::pairs::likelihood;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
+use ablate::train::likelihood::likelihood as likelihood_of;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 #[derive(Deserialize)]
@@ -91,7 +95,9 @@ pub fn compare_all() {
             let mut work = Work { seen: &mut seen, name, case, store: &store, model: &*model };
             work.states();
             work.outputs();
-            work.outputs_token_by_token();
+            if case.model.has_decoder() {
+                work.outputs_token_by_token();
+            }
             work.perplexity();
             work.updates();
         }
@@ -115,8 +121,22 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn batch(&self) -> Batch {
-        let all: Vec<u32> = (0..self.store.len() as u32).collect();
-        collate(self.store, &all, Device::Cpu).unwrap()
+        self.batch_of(0..self.case.pairs.len())
+    }
+
+    /// The pairs with these numbers. Of a masked language model they are what it reads and the tokens that it is to find at
+    /// their places, 0 elsewhere.
+    fn batch_of(&self, pairs: Range<usize>) -> Batch {
+        if self.case.model.has_decoder() {
+            let pairs: Vec<u32> = pairs.map(|pair| pair as u32).collect();
+            return collate(self.store, &pairs, Device::Cpu).unwrap();
+        }
+        let example = |(input, found): &(Vec<u32>, Vec<u32>)| {
+            let places = (0..found.len()).filter(|&place| found[place] != PAD).collect();
+            (found.clone(), MaskedBlock { input: input.clone(), places })
+        };
+        let examples: Vec<_> = self.case.pairs[pairs].iter().map(example).collect();
+        collate_masked(&examples, Device::Cpu)
     }
 
     /// The encoder's, if there is one.
@@ -124,11 +144,20 @@ impl Work<'_> {
         let Case { model, vocabulary, outputs, .. } = self.case;
         assert_eq!(outputs.contains_key("encoder"), model.has_encoder(), "{}", self.name);
         let Some(theirs) = outputs.get("encoder") else { return };
-        let model = EncoderDecoder::build(model, *vocabulary, 1, self.model.kind(), Device::Cpu);
-        set_weights(model.weights());
         let batch = self.batch();
-        let mode = Mode::evaluation();
-        let encoded = tch::no_grad(|| model.encode(&batch.source, &batch.source_lengths, &mode).output);
+        let (ids, lengths, mode) = (&batch.source, &batch.source_lengths, Mode::evaluation());
+        let encoded = tch::no_grad(|| match model.has_decoder() {
+            true => {
+                let model = EncoderDecoder::build(model, *vocabulary, 1, self.model.kind(), Device::Cpu);
+                set_weights(model.weights());
+                model.encode(ids, lengths, &mode).output
+            }
+            false => {
+                let model = EncoderOnly::build(model, *vocabulary, 1, self.model.kind(), Device::Cpu);
+                set_weights(model.weights());
+                model.encode(ids, lengths, &mode).output
+            }
+        });
         let real: Vec<Tensor> =
             (0..).zip(&batch.source_lengths).map(|(row, &n)| encoded.get(row).narrow(0, 0, n)).collect();
         self.tensor(Quantity::Output, "encoder", &Tensor::cat(&real, 0), theirs);
@@ -162,8 +191,13 @@ impl Work<'_> {
 
     /// Over every target token with one end of sentence each and no padding, whatever the batches.
     fn perplexity(&mut self) {
-        let tokens: usize = self.case.pairs.iter().map(|(_, target)| target.len() + 1).sum();
         let theirs = self.case.evaluation_loss.unwrap_or(self.case.updates[0].unsmoothed_loss).exp();
+        if !self.case.model.has_decoder() {
+            let parts = [self.batch_of(0..1), self.batch_of(1..4), self.batch_of(4..self.case.pairs.len())];
+            let found = likelihood_of(self.model, parts.map(Ok)).unwrap();
+            return self.seen.number(Quantity::Perplexity, self.name, found.perplexity(), theirs);
+        }
+        let tokens: usize = self.case.pairs.iter().map(|(_, target)| target.len() + 1).sum();
         for batch_tokens in [1, 9, 14, 1000] {
             let name = format!("{}, in batches of {batch_tokens} tokens", self.name);
             let found = likelihood(self.model, self.store, batch_tokens).unwrap();
@@ -177,13 +211,13 @@ impl Work<'_> {
         let Work { name: case, model, store, .. } = *self;
         let config = &self.case.training;
         let mut adam = Adam::build(config, model.weights());
-        let all: Vec<u32> = (0..store.len() as u32).collect();
-        let micro_batches = [all[..2].to_vec(), all[2..].to_vec()];
+        let micro_batches = [self.batch_of(0..2), self.batch_of(2..self.case.pairs.len())];
         let weights = model.weights().named();
         let names: Vec<&String> = weights.iter().map(|(path, _)| path).collect();
         assert_eq!(names.len(), self.case.gradients.len(), "{case}: {names:?}");
         for (number, theirs) in (1..).zip(&self.case.updates) {
-            let ours = StoreUpdates { model, config, store }.step(&mut adam, &micro_batches, number).unwrap();
+            let ours =
+                StoreUpdates { model, config, store }.step_on(&mut adam, &micro_batches, number).unwrap();
             let norm = ours.gradient_norm.unwrap();
             let after = |quantity| if number == 1 { quantity } else { Quantity::Trained };
             for (quantity, what, ours, theirs) in [

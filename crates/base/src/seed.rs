@@ -27,6 +27,9 @@ pub enum Purpose {
     RandomBlocks,
     /// Tokens that a language model writes by chance; the counter is the token's number.
     Writing,
+    /// Tokens of running text that are hidden from a masked language model; the counter is the number of the example, a
+    /// block under one of its masks.
+    Masking,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -68,12 +71,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 10] = {
+    const PURPOSES: [Purpose; 11] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks | Writing => purpose,
+                | HoldOut | RandomBlocks | Writing | Masking => purpose,
             }
         }
         [
@@ -87,6 +90,7 @@ mod tests {
             listed(HoldOut),
             listed(RandomBlocks),
             listed(Writing),
+            listed(Masking),
         ]
     };
 
@@ -122,6 +126,7 @@ mod tests {
             0x20a9_e052_bdc5_f891,
             0xda1c_5d56_60f9_2390,
             0x5dc5_d575_2800_3dfc,
+            0x6ec7_bc05_0de1_6d5c,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -19,11 +19,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let sampling = sampling(&arguments)?;
     let TrainedModel { experiment, data, model } =
         TrainedModel::load(&arguments.run, &places.data, &arguments.sets)?;
-    if experiment.task() != TaskKind::LanguageModelling {
-        return Err(Error::user(format!(
-            "{} is no language model: it reads a source; `ablate translate` lets it translate",
-            arguments.run.display()
-        )));
+    let other = match experiment.task() {
+        TaskKind::LanguageModelling => None,
+        TaskKind::Translation | TaskKind::Parsing => {
+            Some("is no language model: it reads a source; `ablate translate` lets it translate")
+        }
+        TaskKind::MaskedLanguageModelling => Some(
+            "is a masked language model, which continues no text: model.decoder = \"none\"; a model with a decoder and \
+             model.encoder = \"none\" does",
+        ),
+    };
+    if let Some(other) = other {
+        return Err(Error::user(format!("{} {other}", arguments.run.display())));
     }
     // A model that reads backward goes on from the beginning of the prompt to its left.
     let direction = experiment.training.direction;

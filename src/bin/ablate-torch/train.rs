@@ -10,8 +10,9 @@ use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
-    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, MALFORMED, PERPLEXITY, PRECISION, RECALL, TEST,
-    TEST_BLEU, TEST_F1, TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
+    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
+    MASKED_PERPLEXITY, PERPLEXITY, PRECISION, RECALL, TEST, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY,
+    TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -87,6 +88,14 @@ pub fn summary(record: &Record, run_dir: &Path) -> String {
         return format!("{}\n{}\n{signature}\n{}\n", of(DEV), of(TEST), run_dir.display());
     }
     if !record.has_translations() {
+        let masked = |set: &str| {
+            let [loss, perplexity, accuracy] =
+                [LOSS, MASKED_PERPLEXITY, MASKED_ACCURACY].map(|name| value(&tag(set, name)));
+            format!("{set:<5} loss {loss}, perplexity {perplexity}, accuracy {accuracy} of hidden tokens")
+        };
+        if record.metrics.contains_key(TEST_MASKED_PERPLEXITY) {
+            return format!("{}\n{}\n{}\n", masked(DEV), masked(TEST), run_dir.display());
+        }
         let of = |set: &str| {
             let [token, word, bits] =
                 [PERPLEXITY, WORD_PERPLEXITY, BITS_PER_CHARACTER].map(|name| value(&tag(set, name)));

@@ -11,6 +11,7 @@ use ablate_compute::data::tokenizer::EncodeCache;
 use ablate_compute::decode::search::Hypothesis;
 use ablate_compute::decode::translate::translate;
 use ablate_compute::experiment::TrainedModel;
+use ablate_compute::train::TaskKind;
 use ablate_sweep::sweep::settings;
 use ablate_trial::telemetry::console::print_message;
 use serde_json::json;
@@ -28,11 +29,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut sets = arguments.sets;
     sets.extend(arguments.beam.map(|beam| format!("decoding.beam={beam}")));
     let TrainedModel { experiment, data, model } = TrainedModel::load(&arguments.run, &places.data, &sets)?;
-    if !experiment.task().has_pairs() {
-        return Err(Error::user(format!(
-            "{} is a language model, which translates nothing; `ablate generate` lets it write",
-            arguments.run.display()
-        )));
+    let other = match experiment.task() {
+        TaskKind::Translation | TaskKind::Parsing => None,
+        TaskKind::LanguageModelling => {
+            Some("a language model, which translates nothing; `ablate generate` lets it write")
+        }
+        TaskKind::MaskedLanguageModelling => Some(
+            "a masked language model, which writes nothing: model.decoder = \"none\"; a model with a decoder that is \
+             trained on sentence pairs translates",
+        ),
+    };
+    if let Some(other) = other {
+        return Err(Error::user(format!("{} is {other}", arguments.run.display())));
     }
     let n_best = arguments.n_best.unwrap_or(1);
     if n_best == 0 || n_best > experiment.decoding.beam {

@@ -1,6 +1,7 @@
 //! Pairs of the store to tensors: padding or packing, the shift to the right, the real positions.
 
 use super::batch::Batching;
+use super::masking::MaskedBlock;
 use super::packing;
 use super::reading::{Direction, PrefixLoss};
 use super::store::Store;
@@ -239,6 +240,35 @@ pub fn collate_blocks(store: &Store, indices: &[u32], direction: Direction, devi
     })
 }
 
+/// Blocks of running text as a masked language model takes them: the sources are what it reads, the positions those of the
+/// tokens that it is to predict among the B · S of the sources. There are no targets beside these rows: [B, 0]. Each example
+/// is the tokens of a block, and the block under its mask.
+///
+/// # Panics
+/// If there is no example.
+pub fn collate_masked(examples: &[(Vec<u32>, MaskedBlock)], device: Device) -> Batch {
+    let width = examples.iter().map(|(block, _)| block.len()).max().expect("a batch has blocks");
+    let mut inputs = vec![i64::from(PAD); examples.len() * width];
+    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
+    for (row, (block, masked)) in examples.iter().enumerate() {
+        let start = row * width;
+        inputs[start..start + block.len()].copy_from_slice(&ids(&masked.input));
+        positions.extend(masked.places.iter().map(|place| (start + place) as i64));
+        outputs.extend(masked.places.iter().map(|&place| i64::from(block[place])));
+    }
+    let lengths: Vec<i64> = examples.iter().map(|(block, _)| block.len() as i64).collect();
+    Batch {
+        source: Tensor::from_slice(&inputs).view([examples.len() as i64, width as i64]).to_device(device),
+        source_tokens: lengths.iter().sum::<i64>() as usize,
+        source_lengths: lengths,
+        target_input: Tensor::zeros([examples.len() as i64, 0], (Kind::Int64, device)),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        targets: Tensor::from_slice(&outputs).to_device(device),
+        target_tokens: outputs.len(),
+    }
+}
+
 /// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
 pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
     let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
@@ -260,6 +290,22 @@ fn ids(tokens: &[u32]) -> Vec<i64> {
 mod tests {
     use super::*;
     use crate::data::store::StoreWriter;
+
+    #[test]
+    fn hidden_tokens_are_predicted_at_their_places() {
+        let of = |block: &[u32], input: &[u32], places: &[usize]| {
+            (block.to_vec(), MaskedBlock { input: input.to_vec(), places: places.to_vec() })
+        };
+        let batch = collate_masked(
+            &[of(&[9, 10], &[9, 1], &[1]), of(&[5, 6, 7, 8], &[1, 6, 11, 8], &[0, 2])],
+            Device::Cpu,
+        );
+        assert_eq!(batch.source, Tensor::from_slice2(&[[9i64, 1, 0, 0], [1, 6, 11, 8]]));
+        assert_eq!(batch.positions, Tensor::from_slice(&[1i64, 4, 6]));
+        assert_eq!(batch.targets, Tensor::from_slice(&[10i64, 5, 7]));
+        assert_eq!((batch.target_tokens, batch.source_tokens, batch.target_input.size()), (3, 6, vec![2, 0]));
+        assert_eq!(batch.source_lengths, [2, 4]);
+    }
 
     #[test]
     fn a_block_is_predicted_token_by_token_from_its_beginning() {

@@ -59,7 +59,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     }
     let progress = team.share(model.weights(), &adam, Progress::default())?;
     print_message(&format!("rank {rank} of {size}: training from step {}", progress.step));
-    let batches = task::of(trial.experiment).batches(&store);
+    let batches = task::of(trial.experiment, vocabulary.1).batches(&store);
     let trainer = Trainer {
         model: &*model,
         config: training,

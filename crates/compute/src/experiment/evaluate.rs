@@ -6,7 +6,7 @@ use super::work::Work;
 use crate::data::Split;
 use crate::error::Result;
 use crate::files;
-use crate::results::metric::tag;
+use crate::results::metric::{of_likelihood, tag};
 use crate::task::Output;
 use crate::telemetry::observer::Observer;
 use std::collections::BTreeMap;
@@ -37,9 +37,11 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
         let Some(written) = task.written() else {
             let found = task.likelihood(model, store)?;
             add(task.measures(&found, &data.text(split)?.target));
+            let [perplexity, _] = of_likelihood(work.experiment.task());
             observer.message(&format!(
-                "{name}: loss {:.4}, perplexity {:.3} over {} tokens",
+                "{name}: loss {:.4}, {} {:.3} over {} tokens",
                 found.loss(),
+                perplexity.replace('_', " "),
                 found.perplexity(),
                 found.tokens
             ))?;

@@ -9,7 +9,7 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Network;
-use crate::results::metric::{DEV, DEV_ACCURACY, DEV_LOSS, DEV_PERPLEXITY, METRICS, find, tag};
+use crate::results::metric::{DEV, DEV_LOSS, METRICS, find, of_likelihood, tag};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::run_state::{Best, Progress, RunState};
@@ -44,7 +44,7 @@ impl<'a> RunMonitor<'a> {
             work,
             telemetry,
             observer,
-            interval: Interval::begin(),
+            interval: Interval::begin(work.experiment.task()),
             best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
             effort,
             mark: Instant::now(),
@@ -107,8 +107,10 @@ impl Monitor for RunMonitor<'_> {
         let found = self.work.task.likelihood(model, &self.work.stores.dev)?;
         self.telemetry.metric(step, DEV_LOSS, found.loss())?;
         self.observer.metric(step, DEV_LOSS, found.loss())?;
-        self.telemetry.metric(step, DEV_PERPLEXITY, found.perplexity())?;
-        self.telemetry.metric(step, DEV_ACCURACY, found.accuracy())?;
+        let names = of_likelihood(self.work.experiment.task());
+        for (name, value) in names.into_iter().zip([found.perplexity(), found.accuracy()]) {
+            self.telemetry.metric(step, &tag(DEV, name), value)?;
+        }
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
@@ -126,7 +128,8 @@ impl Monitor for RunMonitor<'_> {
         let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());
         self.observer.message(&format!(
-            "step {step}: dev perplexity {:.3}, accuracy {:.1} %{best}",
+            "step {step}: dev {} {:.3}, accuracy {:.1} %{best}",
+            names[0].replace('_', " "),
             found.perplexity(),
             100.0 * found.accuracy()
         ))?;

@@ -46,7 +46,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     memory::check_fits(experiment, sizes, device)?;
     let model = model::build(model_config, sizes, training.seed, training.precision, device);
     let mut adam = Adam::build(training, model.weights());
-    let task = task::of(experiment);
+    let task = task::of(experiment, vocabulary);
     let source = task.batches(&store);
     let mut batches = source.epoch(0);
     let cost = Cost::of(model_config, sizes);

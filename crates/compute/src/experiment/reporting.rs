@@ -1,9 +1,10 @@
 //! The report of a log interval: loss, learning rate, speed, memory.
 
 use crate::error::Result;
-use crate::results::metric::{PERPLEXITY, TRAIN, TRAIN_LOSS, tag};
+use crate::results::metric::{TRAIN, TRAIN_LOSS, of_likelihood, tag};
 use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
+use crate::train::TaskKind;
 use crate::train::step::StepStats;
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,12 @@ pub struct Interval {
     tokens: usize,
     /// In which updates waited for their batches.
     waited: Duration,
+    task: TaskKind,
 }
 
 impl Interval {
-    pub fn begin() -> Self {
-        Interval { since: Instant::now(), steps: 0, tokens: 0, waited: Duration::ZERO }
+    pub fn begin(task: TaskKind) -> Self {
+        Interval { since: Instant::now(), steps: 0, tokens: 0, waited: Duration::ZERO, task }
     }
 
     pub fn updated(&mut self, stats: &StepStats) {
@@ -47,7 +49,8 @@ impl Interval {
         let perplexity = stats.unsmoothed_loss.exp();
         let tokens_per_second = self.tokens as f64 / seconds;
         telemetry.metric(step, TRAIN_LOSS, stats.loss)?;
-        telemetry.metric(step, &tag(TRAIN, PERPLEXITY), perplexity)?;
+        let [name, _] = of_likelihood(self.task);
+        telemetry.metric(step, &tag(TRAIN, name), perplexity)?;
         telemetry.metric(step, "train/lr", stats.learning_rate)?;
         if let Some(norm) = stats.gradient_norm {
             telemetry.metric(step, "train/grad_norm", norm)?;
@@ -68,7 +71,7 @@ impl Interval {
         };
         telemetry.report(&report)?;
         observer.report(&report)?;
-        *self = Interval::begin();
+        *self = Interval::begin(self.task);
         Ok(())
     }
 }

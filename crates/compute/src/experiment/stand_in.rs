@@ -5,7 +5,6 @@ use crate::data::store::{Store, StoreWriter};
 use crate::data::tokenizer::EOS;
 use crate::error::{Error, Result};
 use crate::seed::{Purpose, rng};
-use crate::train::TaskKind;
 use rand_chacha::rand_core::Rng;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +24,7 @@ pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
     let mut writer = StoreWriter::create(&path, vocabulary, [0; 32])?;
     let mut random = rng(experiment.training.seed, Purpose::Corpus, 0);
     let longest = experiment.data.longest_trained().max(1);
-    let blocks = experiment.task() == TaskKind::LanguageModelling;
+    let blocks = experiment.data.recipe.is_running_text();
     let budget = BATCHES * experiment.training.micro_batch_tokens.min(1 << 20);
     let mut written = 0;
     while written <= budget {

@@ -20,7 +20,7 @@ use crate::data::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::model::cost::Cost;
-use crate::results::metric::{BEST_DEV_PERPLEXITY, final_tag, is_final_score};
+use crate::results::metric::{best_perplexity, final_tag, is_final_score};
 use crate::results::record::{DataRecord, FAILURE_FILE, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
@@ -216,7 +216,7 @@ impl Trial<'_> {
             attempts.first_start(),
         )?);
         let progress = restored.map_or_else(Progress::default, |state| state.progress);
-        let task = task::of(self.experiment);
+        let task = task::of(self.experiment, data.tokenizers.target().len());
         let work = Work {
             experiment: self.experiment,
             run_dir: self.run_dir,
@@ -300,8 +300,9 @@ impl Trial<'_> {
             }
         }
         if let Some(best) = trained.best {
-            metrics.insert(BEST_DEV_PERPLEXITY.into(), best.dev_loss.exp());
-            telemetry.metric(trained.step, BEST_DEV_PERPLEXITY, best.dev_loss.exp())?;
+            let (tag, value) = (best_perplexity(experiment.task()), best.dev_loss.exp());
+            telemetry.metric(trained.step, &tag, value)?;
+            metrics.insert(tag, value);
         }
         view::show(work, trained.step, scores.dev.as_ref(), telemetry)?;
         telemetry.sync()?;

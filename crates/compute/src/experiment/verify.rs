@@ -8,7 +8,7 @@ use crate::config::{Experiment, identity};
 use crate::data::prepared::Prepared;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::results::metric::{PERPLEXITY, tag};
+use crate::results::metric::{of_likelihood, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
@@ -63,8 +63,8 @@ const PERPLEXITY_TOLERANCE: f64 = 1e-5;
 /// If there is nothing to check: no run, no record, or data that is not prepared.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
-    let task = task::of(&experiment);
     let data = prepare::open(&experiment.data, data_root)?;
+    let task = task::of(&experiment, data.tokenizers.target().len());
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));
     checks.same(FINGERPRINT, &record.data.fingerprint, data.fingerprint());
@@ -81,7 +81,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     if decode {
         match checks.changed([WEIGHTS, DATA, FINGERPRINT]) {
             Some(what) => checks.add("decoded again", not_computed(what)),
-            None => checks.decoded_again(&*task, data_root)?,
+            None => checks.decoded_again(&experiment, &*task, data_root)?,
         }
     }
     Ok(checks.done)
@@ -171,12 +171,13 @@ impl Checks<'_> {
     }
 
     /// Losses and translations of both sets, computed anew with the weights of the run.
-    fn decoded_again(&mut self, task: &dyn Task, data_root: &Path) -> Result<()> {
+    fn decoded_again(&mut self, experiment: &Experiment, task: &dyn Task, data_root: &Path) -> Result<()> {
         let TrainedModel { data, model, .. } = TrainedModel::load(self.run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
             let found = task.likelihood(&*model, &store)?;
-            self.metric(&tag(name, PERPLEXITY), found.perplexity(), PERPLEXITY_TOLERANCE);
+            let [perplexity, _] = of_likelihood(experiment.task());
+            self.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
             let Some(written) = task.written() else { continue };
             let (what, file) = (format!("{name} decoded again"), hypotheses_file(split));
             let stored = match (stored_hypotheses(self.run_dir, split), self.changed([file.as_str()])) {

@@ -7,26 +7,24 @@
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
 use super::encoder_decoder::Input;
+use super::foundation::Foundation;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::parts::{self, DecoderPart, DecodingState, FirstRows, TargetRows};
 use super::position::Places;
 use super::unpack::{PackedRows, Unpacked};
-use super::weights::{Scope, Weights};
+use super::weights::Scope;
 use super::{DecoderKind, Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use std::collections::BTreeMap;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// A model that writes a text and reads no other.
 #[derive(Debug)]
 pub struct DecoderOnly {
-    embeddings: Embeddings,
+    foundation: Foundation,
     input: Input,
     decoder: Box<dyn DecoderPart>,
-    weights: Weights,
-    kinds: Kinds,
-    device: Device,
 }
 
 impl DecoderOnly {
@@ -39,20 +37,25 @@ impl DecoderOnly {
         device: Device,
     ) -> Self {
         let kinds = kinds.into();
-        let scope = Scope::seeded(seed, kinds.weights, device);
+        let root = Scope::seeded(seed, kinds.weights, device);
+        let embeddings = Embeddings::build(&root.child("embedding"), config, vocabulary.into());
         DecoderOnly {
-            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
-            input: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
-            decoder: parts::decoder(&scope.child("decoder"), config),
-            weights: scope.into_weights(),
-            kinds,
-            device,
+            input: Input::build(
+                &root,
+                "target",
+                config.decoder == DecoderKind::Recurrent,
+                config,
+                kinds,
+                device,
+            ),
+            decoder: parts::decoder(&root.child("decoder"), config),
+            foundation: Foundation::finish(root, embeddings, kinds, device),
         }
     }
 
     /// What the first layer reads, right before it does.
     fn embed(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
-        self.input.forward(ids, self.embeddings.target(ids), places, mode)
+        self.input.forward(ids, self.foundation.embeddings.target(ids), places, mode)
     }
 
     /// The hidden states of a known text, all positions at once.
@@ -79,16 +82,8 @@ impl DecoderOnly {
 }
 
 impl Network for DecoderOnly {
-    fn weights(&self) -> &Weights {
-        &self.weights
-    }
-
-    fn device(&self) -> Device {
-        self.device
-    }
-
-    fn kind(&self) -> Kind {
-        self.kinds.weights
+    fn foundation(&self) -> &Foundation {
+        &self.foundation
     }
 
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
@@ -100,25 +95,12 @@ impl Network for DecoderOnly {
         hidden.flatten(0, 1).index_select(0, &batch.positions)
     }
 
-    fn softmax_matrix(&self) -> &Tensor {
-        self.embeddings.softmax()
-    }
-
-    fn softmax_bias(&self) -> Option<&Tensor> {
-        self.embeddings.softmax_bias()
-    }
-
     fn longest(&self) -> Option<i64> {
         self.input.position.limit()
     }
 
-    fn source_embedding(&self) -> &Tensor {
-        self.embeddings.source_matrix()
-    }
-
     fn position_table(&self, count: i64) -> Option<Tensor> {
-        let rows = self.longest().map_or(count, |limit| limit.min(count));
-        self.input.position.table(rows, self.kind(), self.device)
+        self.input.table(count)
     }
 
     /// Source and target share the positions of a row.
@@ -152,7 +134,7 @@ impl Generator for DecoderOnly {
         }
         let group = |(length, rows): (i64, Vec<i64>)| {
             let count = rows.len() as i64;
-            let first = FirstRows::Plain { count, kind: self.kinds.weights, device: self.device };
+            let first = FirstRows::Plain { count, kind: self.kind(), device: self.device() };
             let mut group = Group { state: self.decoder.start(first), rows };
             let ids = source.index_select(0, &self.indices(&group.rows));
             (0..length).for_each(|place| _ = self.step(&ids.narrow(1, place, 1), &mut group));
@@ -164,7 +146,7 @@ impl Generator for DecoderOnly {
 
 impl DecoderOnly {
     fn indices(&self, rows: &[i64]) -> Tensor {
-        Tensor::from_slice(rows).to_device(self.device)
+        Tensor::from_slice(rows).to_device(self.device())
     }
 
     /// # Shapes

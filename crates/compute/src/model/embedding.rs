@@ -19,8 +19,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// A matrix that both sides share has a row for every id of either. Without an encoder nothing reads a source, and the
-    /// source's matrix is the target's.
+    /// A matrix that both sides share has a row for every id of either. Without an encoder or without a decoder there is one
+    /// text, whose tokens are the target's, and one matrix is both the source's and the target's.
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
@@ -30,15 +30,15 @@ impl Embeddings {
         };
         let matrix = |name: &str, rows: i64| of_width(name, rows, config.d_model);
         let softmax_matrix = || of_width("softmax", target_rows, config.softmax_width());
-        let (source, target, softmax) = match (config.has_encoder(), config.tying) {
-            // What there is of a source are tokens of the same text.
+        let (source, target, softmax) = match (config.has_both_parts(), config.tying) {
             (false, tying) => {
-                let target = matrix("target", target_rows);
+                let name = if config.has_encoder() { "source" } else { "target" };
+                let only = matrix(name, target_rows);
                 let softmax = match tying {
-                    Tying::All | Tying::Decoder => target.shallow_clone(),
+                    Tying::All | Tying::Decoder => only.shallow_clone(),
                     Tying::None => softmax_matrix(),
                 };
-                (target.shallow_clone(), target, softmax)
+                (only.shallow_clone(), only, softmax)
             }
             (true, Tying::All) => {
                 let shared = matrix("shared", shared_rows);

@@ -4,44 +4,46 @@
 
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
+use super::foundation::Foundation;
 use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
+use super::norm::Normalisation;
 use super::parts::{
     self, DecoderPart, DecodingState, Encoded, EncoderPart, FirstRows, SourceRows, TargetRows,
 };
 use super::position::{Places, PositionEncoding};
 use super::recurrent::{DropoutMasks, SequenceDropout};
 use super::unpack::{PackedRows, Unpacked};
-use super::weights::{Scope, Weights};
+use super::weights::Scope;
 use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes};
 use crate::data::collate::Batch;
 use crate::data::tokenizer::PAD;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// A model that reads a source and writes a target.
 #[derive(Debug)]
 pub struct EncoderDecoder {
-    embeddings: Embeddings,
+    foundation: Foundation,
     source: Input,
     target: Input,
     encoder: Box<dyn EncoderPart>,
     /// The map from the encoder's states to the width that the decoder reads; absent if the widths are equal.
     encoder_output: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
-    weights: Weights,
-    kinds: Kinds,
-    device: Device,
 }
 
 /// Position encoding and dropout of one side, before its first layer.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) position: PositionEncoding,
+    /// The norm of the sums of embeddings and positions; absent but in masked language models.
+    norm: Option<Normalisation>,
     dropout: SequenceDropout,
     kinds: Kinds,
     /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
     norms_over_batch: bool,
+    device: Device,
 }
 
 impl Input {
@@ -52,6 +54,7 @@ impl Input {
         is_recurrent: bool,
         config: &ModelConfig,
         kinds: Kinds,
+        device: Device,
     ) -> Self {
         let (position, masks) = if is_recurrent {
             (PositionEncoding::None, config.recurrent.dropout_masks)
@@ -59,11 +62,14 @@ impl Input {
             let scope = scope.child(format!("{side}_position"));
             (PositionEncoding::build(&scope, config), DropoutMasks::PerStep)
         };
+        let norm = || Normalisation::build(&scope.child(format!("{side}_norm")), config);
         Input {
             position,
+            norm: config.normalises_embeddings().then(norm),
             dropout: SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks),
             kinds,
             norms_over_batch: config.norm_kind == NormKind::Batch,
+            device,
         }
     }
 
@@ -77,7 +83,18 @@ impl Input {
             mode.enter_stack(ids.not_equal(i64::from(PAD)));
         }
         let kind = if mode.is_training() { self.kinds.training } else { self.kinds.weights };
-        self.dropout.forward(self.position.on_embeddings(x, places).to_kind(kind), mode)
+        let x = self.position.on_embeddings(x, places).to_kind(kind);
+        let x = match &self.norm {
+            Some(norm) => norm.forward(&x, mode),
+            None => x,
+        };
+        self.dropout.forward(x, mode)
+    }
+
+    /// What is added to tokens at positions 0 to `count` - 1, or as many as there are; see [`Network::position_table`].
+    pub(super) fn table(&self, count: i64) -> Option<Tensor> {
+        let rows = self.position.limit().map_or(count, |limit| limit.min(count));
+        self.position.table(rows, self.kinds.weights, self.device)
     }
 }
 
@@ -96,28 +113,40 @@ impl EncoderDecoder {
         device: Device,
     ) -> Self {
         let kinds = kinds.into();
-        let scope = Scope::seeded(seed, kinds.weights, device);
+        let root = Scope::seeded(seed, kinds.weights, device);
+        let embeddings = Embeddings::build(&root.child("embedding"), config, vocabulary.into());
         EncoderDecoder {
-            embeddings: Embeddings::build(&scope.child("embedding"), config, vocabulary.into()),
-            source: Input::build(&scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds),
-            target: Input::build(&scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds),
-            encoder: parts::encoder(&scope.child("encoder"), config),
-            encoder_output: encoder_output_map(&scope.child("encoder_output"), config),
-            decoder: parts::decoder(&scope.child("decoder"), config),
-            weights: scope.into_weights(),
-            kinds,
-            device,
+            source: Input::build(
+                &root,
+                "source",
+                config.encoder == EncoderKind::Recurrent,
+                config,
+                kinds,
+                device,
+            ),
+            target: Input::build(
+                &root,
+                "target",
+                config.decoder == DecoderKind::Recurrent,
+                config,
+                kinds,
+                device,
+            ),
+            encoder: parts::encoder(&root.child("encoder"), config),
+            encoder_output: encoder_output_map(&root.child("encoder_output"), config),
+            decoder: parts::decoder(&root.child("decoder"), config),
+            foundation: Foundation::finish(root, embeddings, kinds, device),
         }
     }
 
     /// What the encoder's first layer reads, right before it does.
     fn embed_source(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
-        self.source.forward(ids, self.embeddings.source(ids), places, mode)
+        self.source.forward(ids, self.foundation.embeddings.source(ids), places, mode)
     }
 
     /// What the decoder's first layer reads, right before it does.
     fn embed_target(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
-        self.target.forward(ids, self.embeddings.target(ids), places, mode)
+        self.target.forward(ids, self.foundation.embeddings.target(ids), places, mode)
     }
 
     /// # Shapes
@@ -185,16 +214,8 @@ impl EncoderDecoder {
 }
 
 impl Network for EncoderDecoder {
-    fn weights(&self) -> &Weights {
-        &self.weights
-    }
-
-    fn device(&self) -> Device {
-        self.device
-    }
-
-    fn kind(&self) -> Kind {
-        self.kinds.weights
+    fn foundation(&self) -> &Foundation {
+        &self.foundation
     }
 
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
@@ -212,26 +233,13 @@ impl Network for EncoderDecoder {
         hidden.flatten(0, 1).index_select(0, &batch.positions)
     }
 
-    fn softmax_matrix(&self) -> &Tensor {
-        self.embeddings.softmax()
-    }
-
-    fn softmax_bias(&self) -> Option<&Tensor> {
-        self.embeddings.softmax_bias()
-    }
-
     fn longest(&self) -> Option<i64> {
         let limits = [&self.source, &self.target].map(|side| side.position.limit());
         limits.into_iter().flatten().chain(self.encoder.longest()).min()
     }
 
-    fn source_embedding(&self) -> &Tensor {
-        self.embeddings.source_matrix()
-    }
-
     fn position_table(&self, count: i64) -> Option<Tensor> {
-        let rows = self.source.position.limit().map_or(count, |limit| limit.min(count));
-        self.source.position.table(rows, self.kind(), self.device)
+        self.source.table(count)
     }
 
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
@@ -282,6 +290,7 @@ impl Stepper for Decoding<'_> {
 mod tests {
     use super::*;
     use crate::model::Norm;
+    use tch::Kind;
 
     #[test]
     fn reading_for_decoding_is_encoding() {

@@ -93,7 +93,7 @@ impl FeedForwardSublayer {
 }
 
 /// The function f of an activation, number by number.
-fn activate(activation: Activation, x: &Tensor) -> Tensor {
+pub(super) fn activate(activation: Activation, x: &Tensor) -> Tensor {
     match activation {
         Activation::Relu => x.relu(),
         Activation::Gelu | Activation::Geglu => x.gelu("none"),

@@ -85,6 +85,7 @@ impl Implementations {
             // Of parts that no other implementation takes.
             convolutional: _,
             recurrent: _,
+            masked: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_parts(*encoder, *decoder)
@@ -141,6 +142,7 @@ fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
         DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
         DecoderKind::SelfAttention => Implementations::ALL,
         DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
+        DecoderKind::None => without_programs("model.decoder = \"none\"", "it has a decoder, which writes"),
     })
 }
 

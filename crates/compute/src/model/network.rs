@@ -5,33 +5,53 @@
 use super::attention::maps::AttentionMaps;
 use super::decoder_only::DecoderOnly;
 use super::encoder_decoder::EncoderDecoder;
+use super::encoder_only::EncoderOnly;
+use super::foundation::Foundation;
 use super::mode::Mode;
 use super::weights::Weights;
-use super::{EncoderKind, Kinds, ModelConfig, VocabularySizes, kinds};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes, kinds};
 use crate::data::collate::Batch;
 use std::fmt::Debug;
 use tch::{Device, Kind, Tensor};
 
 /// A model in training or in use.
 pub trait Network: Debug {
-    fn weights(&self) -> &Weights;
+    /// What every model has, whatever its parts: most of the functions below ask it.
+    fn foundation(&self) -> &Foundation;
 
-    fn device(&self) -> Device;
+    fn weights(&self) -> &Weights {
+        &self.foundation().weights
+    }
+
+    fn device(&self) -> Device {
+        self.foundation().device
+    }
 
     /// The number format of the weights, in which everything but training computes.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> Kind {
+        self.foundation().kinds.weights
+    }
+
+    /// The matrix before the softmax, [V, W].
+    fn softmax_matrix(&self) -> &Tensor {
+        self.foundation().embeddings.softmax()
+    }
+
+    /// The bias that is added to its scores, [V]; `None` if there is none.
+    fn softmax_bias(&self) -> Option<&Tensor> {
+        self.foundation().embeddings.softmax_bias()
+    }
+
+    /// The embedding matrix of the source, [V, D]; of a model that reads no source, that of its own tokens.
+    fn source_embedding(&self) -> &Tensor {
+        self.foundation().embeddings.source_matrix()
+    }
 
     /// The hidden states at the scored positions of a batch: padding is never projected.
     ///
     /// # Shapes
     /// → [N, W], in the order of `batch.positions`.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor;
-
-    /// The matrix before the softmax, [V, W].
-    fn softmax_matrix(&self) -> &Tensor;
-
-    /// The bias that is added to its scores, [V]; `None` if there is none.
-    fn softmax_bias(&self) -> Option<&Tensor>;
 
     /// Scores of every row of the softmax matrix.
     ///
@@ -57,9 +77,6 @@ pub trait Network: Debug {
         Some(if source > limit { 0 } else { limit })
     }
 
-    /// The embedding matrix of the source, [V, D]; of a model that reads no source, that of its own tokens.
-    fn source_embedding(&self) -> &Tensor;
-
     /// What is added to these tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. `None`
     /// if positions are not added to embeddings.
     fn position_table(&self, count: i64) -> Option<Tensor>;
@@ -68,7 +85,8 @@ pub trait Network: Debug {
     ///
     /// # Shapes
     /// Source ids [1, S] with `</s>`; target ids shifted right [1, T]. A model without an encoder reads both as one text,
-    /// [1, S + T], and so has maps of that to itself alone; of running text S is 0.
+    /// [1, S + T], and so has maps of that to itself alone; of running text S is 0. A model without a decoder reads the source
+    /// alone, and T is 0.
     fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps;
 
     /// The model's interface for decoding; `None` for a model that has no decoder.
@@ -107,10 +125,11 @@ pub fn build(
     kinds: impl Into<Kinds>,
     device: Device,
 ) -> Box<dyn Network> {
-    match config.encoder {
-        EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent => {
+    match (config.encoder, config.decoder) {
+        (EncoderKind::None, _) => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),
+        (_, DecoderKind::None) => Box::new(EncoderOnly::build(config, vocabulary, seed, kinds, device)),
+        (EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent, _) => {
             Box::new(EncoderDecoder::build(config, vocabulary, seed, kinds, device))
         }
-        EncoderKind::None => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),
     }
 }

@@ -1,7 +1,8 @@
 //! The two parts of which a model is assembled, and what one sees of the other.
 //!
 //! [`EncoderDecoder`](super::EncoderDecoder) embeds tokens, asks an [`EncoderPart`] for states of the source and a
-//! [`DecoderPart`] for the hidden states behind the next tokens; [`DecoderOnly`](super::DecoderOnly) asks a decoder alone.
+//! [`DecoderPart`] for the hidden states behind the next tokens; [`DecoderOnly`](super::DecoderOnly) asks a decoder alone,
+//! [`EncoderOnly`](super::EncoderOnly) an encoder alone.
 //! Every encoder works with every decoder, so a new kind of part is a file with its implementation and an arm of
 //! [`encoder`] or [`decoder`].
 
@@ -143,10 +144,14 @@ pub fn encoder(scope: &Scope, config: &ModelConfig) -> Box<dyn EncoderPart> {
 }
 
 /// The decoder that the configuration chooses, its weights below `scope`.
+///
+/// # Panics
+/// If it chooses none.
 pub fn decoder(scope: &Scope, config: &ModelConfig) -> Box<dyn DecoderPart> {
     match config.decoder {
         DecoderKind::Convolutional => Box::new(ConvolutionalDecoder::build(scope, config)),
         DecoderKind::SelfAttention => Box::new(Decoder::build(scope, config)),
         DecoderKind::Recurrent => Box::new(RecurrentDecoder::build(scope, config)),
+        DecoderKind::None => panic!("a model without a decoder is an EncoderOnly"),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod language;
+pub mod masked;
 pub mod output;
 pub mod pairs;
 pub mod parsing;
@@ -19,6 +20,7 @@ use crate::train::TaskKind;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
 use language::LanguageModelling;
+use masked::MaskedLanguageModelling;
 use parsing::Parsing;
 use translation::Translation;
 
@@ -83,11 +85,12 @@ pub trait Written {
     fn signature(&self) -> String;
 }
 
-/// The task of an experiment.
-pub fn of(experiment: &Experiment) -> Box<dyn Task + '_> {
+/// The task of an experiment; `vocabulary` is the number of tokens of the target side, special ones counted.
+pub fn of(experiment: &Experiment, vocabulary: usize) -> Box<dyn Task + '_> {
     match experiment.task() {
         TaskKind::Translation => Box::new(Translation { experiment }),
         TaskKind::Parsing => Box::new(Parsing::of(experiment)),
         TaskKind::LanguageModelling => Box::new(LanguageModelling { experiment }),
+        TaskKind::MaskedLanguageModelling => Box::new(MaskedLanguageModelling { experiment, vocabulary }),
     }
 }

@@ -13,6 +13,7 @@ pub mod corpus;
 pub mod encode;
 pub mod inputs;
 pub mod lines;
+pub mod masking;
 pub mod packing;
 pub mod parallel;
 pub mod pieces;

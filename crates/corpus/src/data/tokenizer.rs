@@ -14,6 +14,11 @@ pub const PAD: u32 = 0;
 pub const BOS: u32 = 1;
 /// Ends every sentence; batches add it, the store does not hold it.
 pub const EOS: u32 = 2;
+/// Stands in the input of a masked language model where a token is hidden, as BERT's `[MASK]`. It is the token of [`BOS`],
+/// which no text holds and which such a model has no other use for: a vocabulary serves both kinds of language models.
+pub const MASK: u32 = BOS;
+/// The first id that is no padding, beginning or end.
+pub const FIRST_OF_TEXT: u32 = EOS + 1;
 
 /// Encodes lines as token ids and back.
 #[derive(Debug, Clone)]

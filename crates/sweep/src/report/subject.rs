@@ -1,7 +1,9 @@
 //! What a report is made of: a sweep, its trials and its table.
 
 use crate::config::Experiment;
-use crate::results::metric::{Better, DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1, TEST_PERPLEXITY};
+use crate::results::metric::{
+    Better, DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
+};
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,7 @@ impl<'a> Report<'a> {
             _ if has(TEST_F1) => TEST_F1,
             _ if has(DEV_F1) => DEV_F1,
             _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
+            _ if !has(DEV_BLEU) && has(TEST_MASKED_PERPLEXITY) => TEST_MASKED_PERPLEXITY,
             _ => DEV_BLEU,
         }
     }

@@ -8,6 +8,7 @@ use crate::config::idle_settings::{differences, effect_hash};
 use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::limits::DataLimits;
+use crate::train::TrainingConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +69,7 @@ impl<'a> Corpora<'a> {
     /// # Errors
     /// The first that does not, with its row.
     pub fn check(&mut self, trials: &[Trial]) -> Result<()> {
-        let mut rows: BTreeMap<(String, String), &Trial> = BTreeMap::new();
+        let mut rows: BTreeMap<(String, String, String), &Trial> = BTreeMap::new();
         let mut before: Option<&Trial> = None;
         for trial in trials {
             // The seeds of a row stand together and have the same settings.
@@ -78,11 +79,11 @@ impl<'a> Corpora<'a> {
             let checked = self.limits(&trial.experiment)?.check(&trial.experiment);
             checked.map_err(|error| about_row(error, &trial.row).at(&trial.place))?;
             let Some(fingerprint) = self.fingerprint(&trial.experiment)? else { continue };
-            let Some(other) =
-                rows.insert((effect_hash(&without_text(&trial.experiment)), fingerprint), trial)
-            else {
-                continue;
-            };
+            // How running text is read has an effect there alone, which the text says.
+            let TrainingConfig { direction, masking, .. } = &trial.experiment.training;
+            let reading = key_of(&(direction, masking))?;
+            let effects = effect_hash(&without_text(&trial.experiment));
+            let Some(other) = rows.insert((effects, reading, fingerprint), trial) else { continue };
             let message = format!(
                 "rows {:?} and {:?} compute the same: {}, their only difference, does not change the prepared text",
                 other.row,

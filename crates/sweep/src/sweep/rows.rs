@@ -7,7 +7,7 @@ use super::label;
 use super::section::{Row, Section};
 use super::settings::{Setting, checked_sets, mistake};
 use super::spec::SweepSpec;
-use super::table_section::{check_base, check_classes, check_table};
+use super::table_section::{check_base, check_classes, check_measured, check_table};
 use super::trial::Trial;
 use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
@@ -58,6 +58,7 @@ pub fn rows(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<
     }
     effects.end(&spec.set, sets, &base)?;
     check_base(spec, &trials)?;
+    check_measured(spec, &trials)?;
     check_classes(spec, &trials)?;
     if purpose == TrialPurpose::Train {
         spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;

@@ -7,7 +7,7 @@ use super::trial::{Trial, tasks};
 use super::varied::varied;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class};
+use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 
@@ -101,6 +101,20 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     };
     let message = format!("column {column:?}: no row has such a class in decoding.length_buckets");
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
+}
+
+/// Whether some row has what a column shows: BLEU, for example, is not measured of language models.
+///
+/// # Errors
+/// A mistake at the column's place.
+pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
+    let known = columns(&of_tasks(&METRICS, &tasks(trials)));
+    let mut columns = spec.table.columns.iter().enumerate();
+    let other = columns.find(|(_, column)| !is_of_class(column) && !known.contains(column));
+    let Some((i, column)) = other else { return Ok(()) };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let message = format!("column {column:?} is not measured of these trials");
+    Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), accepted(column, &known)))
 }
 
 /// Layout, columns, published rows and peaks that the sweep names.

@@ -24,6 +24,7 @@ pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
     let decodes = config.decoder == DecoderKind::Recurrent;
     let encodes = config.encoder == EncoderKind::Recurrent;
     of_attention(config)
+        .or_else(|| of_masked(config))
         .or_else(|| of_convolution(config))
         .or_else(|| if decodes { of_recurrent_decoder(config) } else { None })
         .or_else(|| if encodes { of_recurrent_encoder(&config.recurrent) } else { None })
@@ -107,6 +108,22 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
         });
     }
     None
+}
+
+/// An encoder whose states are not as wide as the embedding that is to score tokens by them.
+fn of_masked(config: &ModelConfig) -> Option<Conflict> {
+    let width = config.softmax_width();
+    let differ = !config.has_decoder() && config.tying != Tying::None && width != config.d_model;
+    differ.then(|| Conflict {
+        key: "model.tying",
+        message: format!(
+            "model.tying = {} makes the embedding the matrix before the softmax, but the embedding is {} numbers wide \
+             (model.d_model) and the states of the encoder are {width}",
+            setting_text(&config.tying),
+            config.d_model
+        ),
+        help: "set model.tying = \"none\", or model.masked.head = \"transform\"",
+    })
 }
 
 fn of_convolution(config: &ModelConfig) -> Option<Conflict> {

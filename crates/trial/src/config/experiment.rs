@@ -35,6 +35,7 @@ impl Experiment {
     pub fn task(&self) -> TaskKind {
         let recipe = &self.data.recipe;
         match () {
+            _ if recipe.is_running_text() && !self.model.has_decoder() => TaskKind::MaskedLanguageModelling,
             _ if recipe.is_running_text() => TaskKind::LanguageModelling,
             _ if recipe.tree_leaves().is_some() => TaskKind::Parsing,
             _ => TaskKind::Translation,

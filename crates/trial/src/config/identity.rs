@@ -7,6 +7,7 @@ use super::canonical_json::hash;
 use super::experiment::Experiment;
 use super::settings::all_settings;
 use super::unread_keys::without_unread;
+use crate::data::masking::MaskingConfig;
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
@@ -95,8 +96,11 @@ fn normalised(experiment: &Experiment) -> Experiment {
         same.model.learned_positions = 0;
     }
     if !same.model.feed_forward {
-        let ModelConfig { d_ff, activation, activation_dropout, .. } = ModelConfig::default();
-        same.model = ModelConfig { d_ff, activation, activation_dropout, ..same.model };
+        let ModelConfig { d_ff, activation_dropout, .. } = ModelConfig::default();
+        same.model = ModelConfig { d_ff, activation_dropout, ..same.model };
+    }
+    if !same.model.reads_activation() {
+        same.model.activation = ModelConfig::default().activation;
     }
     if same.model.norm_kind == NormKind::None {
         let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
@@ -105,10 +109,10 @@ fn normalised(experiment: &Experiment) -> Experiment {
             same.model.layer_norm_epsilon = layer_norm_epsilon;
         }
     }
-    if same.task() == TaskKind::LanguageModelling {
+    if same.data.recipe.is_running_text() {
         same.decoding = DecodingConfig::default();
     }
-    if !same.model.has_encoder() && same.model.tying == Tying::Decoder {
+    if !same.model.has_both_parts() && same.model.tying == Tying::Decoder {
         same.model.tying = Tying::All;
     }
     same.model.attention = same.model.attention.without_repetitions();
@@ -126,6 +130,9 @@ fn normalised(experiment: &Experiment) -> Experiment {
     }
     if same.task() != TaskKind::LanguageModelling {
         same.training.direction = Direction::default();
+    }
+    if same.task() != TaskKind::MaskedLanguageModelling {
+        same.training.masking = MaskingConfig::default();
     }
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();

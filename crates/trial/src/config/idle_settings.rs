@@ -53,13 +53,29 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
     if experiment.task() != TaskKind::LanguageModelling {
-        let because = vec![("data.recipe", setting_text(&data.recipe.name))];
+        let because = match experiment.task() {
+            TaskKind::MaskedLanguageModelling => no_decoder(model),
+            _ => vec![("data.recipe", setting_text(&data.recipe.name))],
+        };
         found.push(not_read(Unread { key: "training.direction", because }));
+    }
+    if experiment.task() != TaskKind::MaskedLanguageModelling {
+        let because = match experiment.task() {
+            TaskKind::Translation | TaskKind::Parsing => {
+                vec![("data.recipe", setting_text(&data.recipe.name))]
+            }
+            _ => no_decoder(model),
+        };
+        for key in MASKING {
+            found.push(not_read(Unread { key, because: because.clone() }));
+        }
     }
     if !experiment.reads_prefixes() {
         let because = match experiment.task() {
             TaskKind::Translation | TaskKind::Parsing => ("model.encoder", setting_text(&model.encoder)),
-            TaskKind::LanguageModelling => ("data.recipe", setting_text(&data.recipe.name)),
+            TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
+                ("data.recipe", setting_text(&data.recipe.name))
+            }
         };
         found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));
     }
@@ -67,7 +83,9 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
     if !model.feed_forward {
-        for key in ["model.d_ff", "model.activation", "model.activation_dropout"] {
+        let read = ["model.d_ff", "model.activation_dropout"];
+        let activation = (!model.reads_activation()).then_some("model.activation");
+        for key in read.into_iter().chain(activation) {
             found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
         }
     }
@@ -86,16 +104,12 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
         }
     }
-    if experiment.task() == TaskKind::LanguageModelling {
-        for key in [
-            "decoding.beam",
-            "decoding.length_penalty",
-            "decoding.length_penalty_form",
-            "decoding.early_stopping",
-            "decoding.max_extra_length",
-            "decoding.length_buckets",
-            "decoding.batch_tokens",
-        ] {
+    if !model.has_decoder() {
+        for key in DECODING {
+            found.push(not_read(Unread { key, because: no_decoder(model) }));
+        }
+    } else if experiment.task() == TaskKind::LanguageModelling {
+        for key in DECODING {
             let name = &data.recipe.name;
             let message = format!(
                 "{key} has no effect: data.recipe: {name} is running text, and nothing is translated"
@@ -108,6 +122,30 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         }
     }
     found
+}
+
+/// The keys of `[decoding]`, which a task without translations does not read.
+const DECODING: [&str; 7] = [
+    "decoding.beam",
+    "decoding.length_penalty",
+    "decoding.length_penalty_form",
+    "decoding.early_stopping",
+    "decoding.max_extra_length",
+    "decoding.length_buckets",
+    "decoding.batch_tokens",
+];
+
+/// The keys that only the training of a masked language model reads.
+const MASKING: [&str; 4] = [
+    "training.masking.rate",
+    "training.masking.hidden",
+    "training.masking.random",
+    "training.masking.copies",
+];
+
+/// The choice of the decoder, as a reason.
+fn no_decoder(model: &ModelConfig) -> Vec<(&'static str, String)> {
+    vec![("model.decoder", setting_text(&model.decoder))]
 }
 
 fn not_read(Unread { key, because }: Unread) -> Idle {
@@ -228,9 +266,15 @@ fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
             let cross = attending_layers(model);
             (if cross.1 > own_layers.1 { cross } else { own_layers }, own_heads)
         }
-        (true, DecoderKind::SelfAttention | DecoderKind::Recurrent) => (own_layers, own_heads),
+        (true, DecoderKind::SelfAttention | DecoderKind::Recurrent | DecoderKind::None) => {
+            (own_layers, own_heads)
+        }
         (false, DecoderKind::Convolutional) => {
             (attending_layers(model), ("a convolutional decoder, which attends with one head".into(), 1))
+        }
+        (false, DecoderKind::None) => {
+            let alone = ("an encoder without attention".to_string(), 0);
+            (alone.clone(), alone)
         }
         (false, DecoderKind::Recurrent | DecoderKind::SelfAttention) => {
             let alone = ("a recurrent decoder, which attends in one layer with one head".to_string(), 1);

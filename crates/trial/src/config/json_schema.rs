@@ -3,9 +3,10 @@
 
 use super::experiment::{Experiment, RunConfig};
 use super::schema_shape::definition_name;
+use crate::data::masking::MaskingConfig;
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
-use crate::model::{AttentionConfig, ConvolutionalConfig, ModelConfig, RecurrentConfig};
+use crate::model::{AttentionConfig, ConvolutionalConfig, MaskedConfig, ModelConfig, RecurrentConfig};
 use crate::train::TrainingConfig;
 pub use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -92,14 +93,16 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 8] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 10] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
         ("model.attention", properties(generator, &AttentionConfig::default())),
         ("model.convolutional", properties(generator, &ConvolutionalConfig::default())),
         ("model.recurrent", properties(generator, &RecurrentConfig::default())),
+        ("model.masked", properties(generator, &MaskedConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),
+        ("training.masking", properties(generator, &MaskingConfig::default())),
         ("decoding", properties(generator, &DecodingConfig::default())),
         ("run", properties(generator, &RunConfig::default())),
     ]

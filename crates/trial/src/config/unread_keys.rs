@@ -70,6 +70,9 @@ const RECURRENT_DECODER: [&str; 5] = [
     "model.recurrent.bridge",
 ];
 
+/// The keys that only a model without a decoder reads.
+const MASKED: [&str; 3] = ["model.masked.embedding_norm", "model.masked.head", "model.masked.segments"];
+
 /// What both convolutional parts read.
 const CONVOLUTIONAL: [&str; 6] = [
     "model.convolutional.block",
@@ -126,9 +129,21 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         found.extend(keys.iter().map(|&key| Unread { key, because: because.to_vec() }));
     };
     if !model.has_self_attention() {
-        add(&SELF_ATTENTION, &parts);
+        // The head of a masked language model has an activation and norms of its own.
+        let has_norm = model.normalises_embeddings() || model.has_transform();
+        let reads = |key: &str| match key {
+            "model.activation" => model.has_transform(),
+            "model.norm_kind" => has_norm,
+            _ => false,
+        };
+        let unread: Vec<&str> = SELF_ATTENTION.into_iter().filter(|key| !reads(key)).collect();
+        add(&unread, &parts);
         if !model.has_convolution() {
             add(&POSITIONS, &parts);
+        }
+        if has_norm {
+            // The epsilon is read.
+        } else if !model.has_convolution() {
             add(&["model.layer_norm_epsilon"], &parts);
         } else if convolutional.block != Block::Bottleneck {
             let block = ("model.convolutional.block", setting_text(&convolutional.block));
@@ -148,6 +163,9 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         add(&SELF_ATTENTION_DECODER, &writes);
     } else if !model.has_encoder() {
         add(&["model.attention.cross_score"], &reads);
+    }
+    if model.has_decoder() {
+        add(&MASKED, &writes);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
     if !(encodes || decodes) {
@@ -266,8 +284,8 @@ pub fn without_unread(model: &ModelConfig) -> ModelConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CausalSpan;
     use crate::model::recurrent::Attend;
+    use crate::model::{CausalSpan, Head, MaskedConfig};
 
     fn keys(model: &ModelConfig) -> Vec<&'static str> {
         unread(model).into_iter().map(|unread| unread.key).collect()
@@ -276,10 +294,9 @@ mod tests {
     #[test]
     fn parts_read_their_own_keys() {
         let plain = ModelConfig::default();
-        let (recurrent, convolutional): (Vec<_>, Vec<_>) =
-            keys(&plain).into_iter().partition(|key| key.starts_with("model.recurrent."));
-        assert!(convolutional.iter().all(|key| key.starts_with("model.convolutional.")));
-        assert_eq!((recurrent.len(), convolutional.len()), (15, 12));
+        let count = |section: &str| keys(&plain).into_iter().filter(|key| key.starts_with(section)).count();
+        let counts = ["model.recurrent.", "model.convolutional.", "model.masked."].map(count);
+        assert_eq!((counts, keys(&plain).len()), ([15, 12, 3], 30));
         let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..plain.clone() };
         let not_convolutional = |key: &&'static str| !key.starts_with("model.convolutional.");
         assert_eq!(
@@ -287,6 +304,9 @@ mod tests {
             [
                 "model.attention.cross_score",
                 "model.attention.decoder_span",
+                "model.masked.embedding_norm",
+                "model.masked.head",
+                "model.masked.segments",
                 "model.recurrent.encoder_layers",
                 "model.recurrent.bidirectional",
                 "model.recurrent.forget_bias"
@@ -299,6 +319,23 @@ mod tests {
             assert!(keys(&both).contains(&key), "{key}");
         }
         assert!(!keys(&both).contains(&"model.tying"));
+    }
+
+    /// Without a decoder, a recurrent encoder is followed by a transform that has an activation and a norm.
+    #[test]
+    fn a_masked_model_reads_what_its_head_consists_of() {
+        let of = |encoder, head, embedding_norm| {
+            let masked = MaskedConfig { head, embedding_norm, ..Default::default() };
+            let decoder = DecoderKind::None;
+            let found = keys(&ModelConfig { encoder, decoder, masked, ..Default::default() });
+            assert!(found.contains(&"model.attention.decoder_span") && !found.contains(&"model.masked.head"));
+            ["model.activation", "model.norm_kind", "model.heads"].map(|key| !found.contains(&key))
+        };
+        let recurrent = EncoderKind::Recurrent;
+        assert_eq!(of(EncoderKind::SelfAttention, Head::None, false), [true, true, true]);
+        assert_eq!(of(recurrent, Head::Transform, false), [true, true, false]);
+        assert_eq!(of(recurrent, Head::None, true), [false, true, false]);
+        assert_eq!(of(recurrent, Head::None, false), [false, false, false]);
     }
 
     /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.

@@ -10,7 +10,7 @@ use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
-use crate::train::{TaskKind, TrainingConfig};
+use crate::train::TrainingConfig;
 use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
@@ -168,6 +168,9 @@ impl Checks<'_> {
             );
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
+        let segments = format!("an integer from 0 to {LARGEST_SIZE}");
+        let rows = model.masked.segments;
+        self.require((0..=LARGEST_SIZE).contains(&rows), "model.masked.segments", rows, &segments)?;
         self.spans(model)?;
         self.convolutional(model)?;
         self.recurrent(model)?;
@@ -293,7 +296,7 @@ impl Checks<'_> {
         }
         if model.has_learned_positions() {
             let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
-            if experiment.task() == TaskKind::LanguageModelling {
+            if experiment.data.recipe.is_running_text() {
                 return self.blocks(learned_positions, longest);
             }
             let sentence = longest.saturating_add(1);
@@ -353,6 +356,7 @@ impl Checks<'_> {
             self.share("training.adam_beta2", training.adam_beta2),
             self.positive("training.adam_epsilon", training.adam_epsilon),
             self.weight_decay(training),
+            self.masking(training),
             self.share("training.label_smoothing", training.label_smoothing),
             training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
             self.patience(training),

@@ -2,15 +2,32 @@
 
 use super::experiment::Experiment;
 use super::validate::{Checked, Checks, all};
+use crate::data::masking::MaskingConfig;
 use crate::data::{DataConfig, Vocabulary};
 use crate::train::{TaskKind, TrainingConfig};
 
 impl Checks<'_> {
-    /// Running text is for a model without an encoder, sentence pairs for any.
+    /// Running text is for a model without an encoder or without a decoder, sentence pairs for one with a decoder.
     pub(super) fn task(&self, experiment: &Experiment) -> Checked {
         let Experiment { data, model, training, .. } = experiment;
         let name = &data.recipe.name;
+        if !(model.has_encoder() || model.has_decoder()) {
+            let message =
+                "model.encoder = \"none\" and model.decoder = \"none\" leave nothing that could be trained"
+                    .into();
+            let help = "choose a decoder for a language model, or an encoder for a masked language model";
+            return Err(self.mistake("model.decoder", message, help));
+        }
         match (experiment.task(), model.has_encoder()) {
+            (TaskKind::MaskedLanguageModelling, _) => self.language_model(data, training),
+            (TaskKind::Translation | TaskKind::Parsing, true) if !model.has_decoder() => {
+                let message = format!(
+                    "model.decoder = \"none\" writes no target, and data.recipe: {name} is a corpus of sentence pairs"
+                );
+                let help = "choose a decoder, or a recipe of running text (format = \"running\"), of which a masked \
+                            language model learns to find hidden tokens";
+                Err(self.mistake("model.decoder", message, help))
+            }
             (TaskKind::Translation, true) => Ok(()),
             (TaskKind::Parsing, true) => self.parser(experiment),
             (TaskKind::Parsing, false) => {
@@ -21,7 +38,8 @@ impl Checks<'_> {
                 let message = format!(
                     "data.recipe: {name} is running text for a language model, but this model has an encoder and translates"
                 );
-                let help = "choose a recipe of sentence pairs, or set model.encoder = \"none\"";
+                let help = "choose a recipe of sentence pairs, or set model.encoder = \"none\", or model.decoder = \"none\" for a \
+                            masked language model";
                 Err(self.mistake("data.recipe", message, help))
             }
             (TaskKind::Translation, false) => self.prefixes(data, training),
@@ -91,9 +109,40 @@ impl Checks<'_> {
                 training.dev_bleu_interval_steps == 0,
                 "training.dev_bleu_interval_steps",
                 training.dev_bleu_interval_steps.to_string(),
-                "a language model writes nothing that has a reference",
+                "a language model writes nothing that has a reference; training.dev_interval_steps measures its loss",
             ),
         ])
+    }
+
+    /// Shares of tokens, and a number of masks.
+    pub(super) fn masking(&self, training: &TrainingConfig) -> Checked {
+        let MaskingConfig { rate, hidden, random, copies } = training.masking;
+        let share = |key: &str, value: f64| {
+            let accepted = "a number from 0 to 1";
+            self.require((0.0..=1.0).contains(&value), &format!("training.masking.{key}"), value, accepted)
+        };
+        all([
+            self.require(
+                rate > 0.0 && rate <= 1.0,
+                "training.masking.rate",
+                rate,
+                "a number above 0, at most 1",
+            ),
+            share("hidden", hidden),
+            share("random", random),
+            copies.map_or(Ok(()), |copies| self.at_least_one("training.masking.copies", copies.into())),
+        ])?;
+        if hidden + random <= 1.0 {
+            return Ok(());
+        }
+        let message = format!(
+            "training.masking.hidden = {hidden} and training.masking.random = {random} are more than 1 together"
+        );
+        Err(self.mistake(
+            "training.masking.hidden",
+            message,
+            "lower one of them; the rest of the tokens stay as they are",
+        ))
     }
 
     /// Every token of a block of running text has a learned position.

@@ -14,7 +14,9 @@ use crate::train::TaskKind;
 pub fn metric_of(experiment: &Experiment) -> Box<dyn Metric> {
     match experiment.task() {
         TaskKind::Parsing => Box::new(BracketF1),
-        TaskKind::Translation | TaskKind::LanguageModelling => Box::new(bleu_config(experiment)),
+        TaskKind::Translation | TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
+            Box::new(bleu_config(experiment))
+        }
     }
 }
 

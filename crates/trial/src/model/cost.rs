@@ -29,6 +29,10 @@ impl<'a> Cost<'a> {
         Cost { config, vocabulary: vocabulary.into() }
     }
 
+    pub fn vocabulary(&self) -> VocabularySizes {
+        self.vocabulary
+    }
+
     /// Number of trained numbers; shared matrices count once.
     pub fn parameters(&self) -> u64 {
         parameters(self.config, self.vocabulary)
@@ -78,7 +82,7 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
     let shared_rows = config.rows(source.max(target));
     let softmax = target_rows * config.softmax_width();
-    let (embeddings, softmax_rows) = match (config.has_encoder(), config.tying) {
+    let (embeddings, softmax_rows) = match (config.has_both_parts(), config.tying) {
         (true, Tying::All) => (shared_rows * d_model, shared_rows),
         (true, Tying::Decoder) => ((source_rows + target_rows) * d_model, target_rows),
         (true, Tying::None) => ((source_rows + target_rows) * d_model + softmax, target_rows),
@@ -101,8 +105,27 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
         DecoderKind::Convolutional => convolutional::decoder_parameters(config) + learned_positions(config),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_parameters(config),
+        DecoderKind::None => masked_parameters(config),
     };
     (embeddings + bias + encoder + between + decoder) as u64
+}
+
+/// What a model without a decoder has beside its encoder: the table of segments, the norm of the embeddings, and the
+/// transform before the softmax.
+fn masked_parameters(config: &ModelConfig) -> i64 {
+    let d_model = config.d_model;
+    let norms = [config.normalises_embeddings(), config.has_transform()].into_iter().filter(|has| *has);
+    let map = if config.has_transform() { (config.encoder_width() + 1) * d_model } else { 0 };
+    config.masked.segments * d_model + norms.count() as i64 * norm_parameters(config) + map
+}
+
+/// Trained numbers of one norm.
+fn norm_parameters(config: &ModelConfig) -> i64 {
+    match config.norm_kind {
+        NormKind::Layer | NormKind::Batch => 2 * config.d_model,
+        NormKind::Rms => config.d_model,
+        NormKind::None => 0,
+    }
 }
 
 /// Trained numbers of the positions on the embeddings of one side.
@@ -142,11 +165,7 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         (true, width) if config.activation.is_gated() => 3 * d_model * width + 2 * width + d_model,
         (true, width) => 2 * d_model * width + width + d_model,
     };
-    let one_norm = match config.norm_kind {
-        NormKind::Layer | NormKind::Batch => 2 * d_model,
-        NormKind::Rms => d_model,
-        NormKind::None => 0,
-    };
+    let one_norm = norm_parameters(config);
     let end = match config.norm {
         Norm::Post => 0,
         Norm::Pre => one_norm,
@@ -183,9 +202,13 @@ fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     }
 }
 
-/// What a model reads of a batch: without an encoder no source.
+/// What a model reads of a batch: without an encoder no source, without a decoder no target.
 fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
-    BatchShape { source: if config.has_encoder() { shape.source } else { 0 }, ..*shape }
+    BatchShape {
+        source: if config.has_encoder() { shape.source } else { 0 },
+        target: if config.has_decoder() { shape.target } else { 0 },
+        ..*shape
+    }
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
@@ -196,14 +219,20 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
         DecoderKind::SelfAttention => of_decoder,
         DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+        DecoderKind::None => ForwardFlops::default(),
     };
     let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
     let between = match config.maps_encoder_states() {
         true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
         false => 0.0,
     };
+    // Of the scored positions alone.
+    let transform = match config.has_transform() {
+        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * scored,
+        false => 0.0,
+    };
     ForwardFlops {
-        projections: encoder.projections + decoder.projections + between,
+        projections: encoder.projections + decoder.projections + between + transform,
         attention: encoder.attention + decoder.attention,
         feed_forward: encoder.feed_forward + decoder.feed_forward,
         convolutional: encoder.convolutional + decoder.convolutional,
@@ -399,6 +428,13 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
             layers * (own.kept(model) + cross.kept(model) + others)
         }
         DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+        // The states of the scored positions, and of the transform the input, output and normalised output.
+        DecoderKind::None => {
+            let transformed = kept_of_activation(model.activation) + normed;
+            let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
+            let of_embeddings = if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
+            scored * (model.encoder_width() as f64 + of_transform) + of_embeddings
+        }
     };
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
     // Hidden states of the scored positions, and their gradient in pieces and whole.
@@ -435,6 +471,7 @@ fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
         DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
         DecoderKind::SelfAttention => others + own.max(cross),
         DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+        DecoderKind::None => 0.0,
     })
 }
 
@@ -488,6 +525,29 @@ mod tests {
         let a_token =
             6.0 * 12.0 * 12.0 * 768.0 * 768.0 + 12.0 * 12.0 * 512.0 * 768.0 + 6.0 * 40_478.0 * 768.0;
         assert_eq!(flops.training(), a_token * 64.0 * 512.0);
+    }
+
+    /// The number that Hugging Face's `BertForMaskedLM` counts at the sizes of Devlin et al. 2019 (BASE): with V 30,522, T
+    /// 512 and two segments, L(12 d² + 13 d) + (V + T + 2) d + 2 d, a transform of d² + 3 d, and V biases.
+    #[test]
+    fn bert_has_its_number_of_parameters() {
+        let bert = ModelConfig {
+            decoder: DecoderKind::None,
+            layers: 12,
+            d_model: 768,
+            d_ff: 3_072,
+            heads: 12,
+            position: Position::Learned,
+            learned_positions: 512,
+            softmax_bias: true,
+            ..Default::default()
+        };
+        assert_eq!(Cost::of(&bert, 30_522).parameters(), 109_514_298);
+        // The encoder meets all positions, the transform and the softmax those that are predicted.
+        let shape = BatchShape { pairs: 8, source: 128, target: 0, scored: 8 * 19 };
+        let read = 8.0 * 128.0 * (12.0 * 12.0 * 768.0 * 768.0 * 2.0 + 12.0 * 4.0 * 128.0 * 768.0);
+        let predicted = 8.0 * 19.0 * 2.0 * (768.0 * 768.0 + 30_522.0 * 768.0);
+        assert_eq!(Cost::of(&bert, 30_522).forward(&shape).total(), read + predicted);
     }
 
     /// What is kept of a batch does not depend on sources that nothing reads.

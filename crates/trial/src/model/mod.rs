@@ -7,12 +7,14 @@ pub mod attention;
 pub mod convolutional;
 pub mod cost;
 mod forward_flops;
-mod left_out;
+pub(crate) mod left_out;
+pub mod masked;
 pub mod recurrent;
 mod span_work;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use convolutional::ConvolutionalConfig;
+pub use masked::{Head, MaskedConfig};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
 
@@ -112,6 +114,9 @@ pub struct ModelConfig {
     /// Recurrent encoders and decoders; read where one is chosen. If absent, the baseline of Britz et al. 2017.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub recurrent: RecurrentConfig,
+    /// A model without a decoder; read where `decoder` is `none`. If absent, as in BERT.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub masked: MaskedConfig,
 }
 
 /// What reads the source.
@@ -141,6 +146,9 @@ pub enum DecoderKind {
     SelfAttention,
     /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
     Recurrent,
+    /// There is none: a masked language model, which finds hidden tokens of a text by those around them (Devlin et al. 2019,
+    /// §3.1); see `[model.masked]` and `[training.masking]`.
+    None,
 }
 
 /// How the model encodes word order (§3.5).
@@ -168,8 +176,8 @@ pub enum Position {
     None,
 }
 
-/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder there are
-/// two matrices, which `all` and `decoder` share alike.
+/// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder or without a
+/// decoder there are two matrices, which `all` and `decoder` share alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tying {
@@ -279,6 +287,7 @@ impl Default for ModelConfig {
             attention: AttentionConfig::default(),
             convolutional: ConvolutionalConfig::default(),
             recurrent: RecurrentConfig::default(),
+            masked: MaskedConfig::default(),
         }
     }
 }
@@ -357,6 +366,34 @@ impl ModelConfig {
         }
     }
 
+    /// Whether there is a decoder.
+    pub fn has_decoder(&self) -> bool {
+        match self.decoder {
+            DecoderKind::Convolutional | DecoderKind::SelfAttention | DecoderKind::Recurrent => true,
+            DecoderKind::None => false,
+        }
+    }
+
+    /// Whether there are an encoder and a decoder, and so a source and a target.
+    pub fn has_both_parts(&self) -> bool {
+        self.has_encoder() && self.has_decoder()
+    }
+
+    /// Whether a linear map, an activation and a norm stand before the matrix of the softmax; see [`Head`].
+    pub fn has_transform(&self) -> bool {
+        !self.has_decoder() && self.masked.head == Head::Transform
+    }
+
+    /// Whether the sums of embeddings and positions are normalised.
+    pub fn normalises_embeddings(&self) -> bool {
+        !self.has_decoder() && self.masked.embedding_norm
+    }
+
+    /// Whether anything reads the activation: a feed-forward sub-layer, or the transform before the softmax.
+    pub fn reads_activation(&self) -> bool {
+        (self.has_self_attention() && self.feed_forward) || self.has_transform()
+    }
+
     /// Width of the encoder's states: E, 0 where there is none.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
@@ -371,6 +408,10 @@ impl ModelConfig {
         match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => self.d_model,
             DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
+            DecoderKind::None => match self.masked.head {
+                Head::Transform => self.d_model,
+                Head::None => self.encoder_width(),
+            },
         }
     }
 
@@ -399,7 +440,7 @@ impl ModelConfig {
     pub fn maps_encoder_states(&self) -> bool {
         let reads_own_width = match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
-            DecoderKind::Recurrent => false,
+            DecoderKind::Recurrent | DecoderKind::None => false,
         };
         self.has_encoder() && reads_own_width && self.encoder_width() != self.d_model
     }
@@ -411,6 +452,7 @@ impl ModelConfig {
             DecoderKind::Convolutional => self.convolutional.attending().len(),
             DecoderKind::SelfAttention => self.layers,
             DecoderKind::Recurrent => usize::from(self.recurrent.attention != recurrent::Alignment::None),
+            DecoderKind::None => 0,
         }
     }
 

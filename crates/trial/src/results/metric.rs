@@ -24,6 +24,10 @@ pub const WORD_PERPLEXITY: &str = "word_perplexity";
 pub const CHARACTER_PERPLEXITY: &str = "character_perplexity";
 pub const BITS_PER_CHARACTER: &str = "bits_per_character";
 pub const ACCURACY: &str = "accuracy";
+/// Of the tokens that a masked language model is to find, given all the others: no perplexity of the text.
+pub const MASKED_PERPLEXITY: &str = "masked_perplexity";
+/// The share of these that are the most probable ones.
+pub const MASKED_ACCURACY: &str = "masked_accuracy";
 pub const BLEU: &str = "bleu";
 /// The share of translations that equal their reference, or of parses of which all brackets match.
 pub const EXACT_MATCH: &str = "exact_match";
@@ -47,14 +51,13 @@ pub const MALFORMED: &str = "malformed";
 pub const TRAIN_LOSS: &str = "train/loss";
 pub const DEV_LOSS: &str = "dev/loss";
 pub const DEV_PERPLEXITY: &str = "dev/perplexity";
-pub const DEV_ACCURACY: &str = "dev/accuracy";
 pub const DEV_BLEU: &str = "dev/bleu";
 pub const DEV_F1: &str = "dev/f1";
 pub const TEST_F1: &str = "test/f1";
 pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
-pub const BEST_DEV_PERPLEXITY: &str = "best/dev_perplexity";
+pub const TEST_MASKED_PERPLEXITY: &str = "test/masked_perplexity";
 
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,13 +122,19 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 24] = [
+pub static METRICS: [Metric; 27] = [
     Metric {
         name: LOSS,
         title: "loss",
         unit: "nats per BPE token",
         better: Better::Lower,
         digits: 4,
+        tasks: &[
+            TaskKind::Translation,
+            TaskKind::Parsing,
+            TaskKind::LanguageModelling,
+            TaskKind::MaskedLanguageModelling,
+        ],
         charted: &[TRAIN, DEV],
         ..PLAIN
     },
@@ -180,6 +189,42 @@ pub static METRICS: [Metric; 24] = [
         tasks: &[TaskKind::LanguageModelling],
         usual: &[DEV, TEST],
         hparams: &[DEV, TEST],
+        ..PLAIN
+    },
+    Metric {
+        name: "dev_masked_perplexity",
+        title: "dev masked perplexity",
+        unit: "per hidden token",
+        better: Better::Lower,
+        tasks: &[TaskKind::MaskedLanguageModelling],
+        logarithmic: true,
+        recorded: &[BEST],
+        hparams: &[BEST],
+        ..PLAIN
+    },
+    Metric {
+        name: MASKED_PERPLEXITY,
+        title: "masked perplexity",
+        unit: "per hidden token",
+        better: Better::Lower,
+        tasks: &[TaskKind::MaskedLanguageModelling],
+        logarithmic: true,
+        curve: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV],
+        hparams: &[DEV],
+        ..PLAIN
+    },
+    Metric {
+        name: MASKED_ACCURACY,
+        title: "masked accuracy",
+        unit: "of 1",
+        digits: 4,
+        tasks: &[TaskKind::MaskedLanguageModelling],
+        curve: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV],
+        hparams: &[DEV],
         ..PLAIN
     },
     Metric { name: ACCURACY, title: "accuracy", unit: "of 1", digits: 4, ..PLAIN },
@@ -274,6 +319,20 @@ impl Metric {
 /// The tag of a metric on a set.
 pub fn tag(set: &str, name: &str) -> String {
     format!("{set}/{name}")
+}
+
+/// The names of a task's perplexity and accuracy. Those of a masked language model do not compare with others.
+pub fn of_likelihood(task: TaskKind) -> [&'static str; 2] {
+    match task {
+        TaskKind::Translation | TaskKind::Parsing | TaskKind::LanguageModelling => [PERPLEXITY, ACCURACY],
+        TaskKind::MaskedLanguageModelling => [MASKED_PERPLEXITY, MASKED_ACCURACY],
+    }
+}
+
+/// The tag of the best perplexity that training measured on dev: `best/dev_perplexity`.
+pub fn best_perplexity(task: TaskKind) -> String {
+    let [perplexity, _] = of_likelihood(task);
+    tag(BEST, &format!("{DEV}_{perplexity}"))
 }
 
 /// The tag of a score of the finished model: `final/dev_bleu`.
@@ -382,16 +441,18 @@ mod tests {
             TRAIN_LOSS,
             DEV_LOSS,
             DEV_PERPLEXITY,
-            DEV_ACCURACY,
             DEV_BLEU,
             DEV_F1,
             TEST_F1,
             TEST_PERPLEXITY,
             TEST_BLEU,
             TEST_ATAT,
-            BEST_DEV_PERPLEXITY,
+            TEST_MASKED_PERPLEXITY,
         ] {
             assert!(tags.iter().any(|tag| tag == named), "{named} is not in {tags:?}");
+        }
+        for task in METRICS.iter().flat_map(|metric| metric.tasks) {
+            assert!(tags.contains(&best_perplexity(*task)));
         }
     }
 

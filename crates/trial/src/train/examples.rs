@@ -9,11 +9,17 @@ pub trait Examples: Debug + Sync {
     /// that a place in it can be returned to.
     fn epoch(&self, epoch: u64) -> Vec<Vec<u32>>;
 
-    /// Target tokens of an epoch; 0: there are no examples.
+    /// The [budget](Self::budget_tokens) of an epoch; 0: there are no examples.
     fn epoch_tokens(&self) -> u64;
 
     /// Target tokens of a micro-batch, those that the loss counts.
     fn target_tokens(&self, examples: &[u32]) -> usize;
+
+    /// Tokens by which an update is full (`training.batch_tokens`): the target tokens, unless a model reads more than it
+    /// predicts.
+    fn budget_tokens(&self, examples: &[u32]) -> usize {
+        self.target_tokens(examples)
+    }
 
     /// The size of a micro-batch, without making it.
     fn shape(&self, examples: &[u32]) -> BatchShape;

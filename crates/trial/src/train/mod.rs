@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod checkpoint_files;
 pub mod examples;
 pub mod learning_rate;
+pub mod masked_blocks;
 pub mod memory_estimate;
 pub mod pairs;
 pub mod run_state;
@@ -16,7 +17,9 @@ pub mod task_kind;
 pub mod workload;
 
 use crate::data::batch::Batching;
+use crate::data::masking::MaskingConfig;
 pub use crate::data::reading::{Direction, PrefixLoss};
+use crate::model::left_out::{beyond_defaults, is_default};
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +33,8 @@ pub struct TrainingConfig {
     pub seed: u64,
     /// Number of optimizer updates.
     pub steps: u64,
-    /// Number of target tokens of one update, without padding, to within one micro-batch.
+    /// Number of target tokens of one update, without padding, to within one micro-batch. Of a masked language model, the
+    /// tokens that it reads.
     pub batch_tokens: usize,
     /// Number of tokens per side, with padding, that the model processes at once. Gradients are accumulated over
     /// micro-batches up to `batch_tokens`.
@@ -90,6 +94,9 @@ pub struct TrainingConfig {
     /// In which direction a language model reads its text; `forward` if absent.
     #[serde(skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
+    /// The tokens that a masked language model is to find; read where `model.decoder` is `none`. If absent, as in BERT.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub masking: MaskingConfig,
 }
 
 /// Number format in which training computes.
@@ -152,6 +159,7 @@ impl Default for TrainingConfig {
             precision: Precision::Float32,
             prefix_loss: PrefixLoss::Target,
             direction: Direction::Forward,
+            masking: MaskingConfig::default(),
         }
     }
 }

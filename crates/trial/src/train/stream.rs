@@ -46,7 +46,7 @@ impl<'a> BatchStream<'a> {
                 self.batches = self.examples.epoch(self.epoch);
             }
             let batch = &self.batches[self.next];
-            let more = self.examples.target_tokens(batch);
+            let more = self.examples.budget_tokens(batch);
             let (missing, excess) =
                 (self.batch_tokens as i64 - tokens, tokens + more as i64 - self.batch_tokens as i64);
             if !update.is_empty() && excess > missing {

@@ -1,6 +1,6 @@
 //! What models learn to do.
 
-/// What a model learns to do; it follows from the recipe of its text.
+/// What a model learns to do; it follows from the recipe of its text and from the parts of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskKind {
     /// To translate sentences.
@@ -9,6 +9,8 @@ pub enum TaskKind {
     Parsing,
     /// To predict each token of running text from those before it.
     LanguageModelling,
+    /// To find hidden tokens of running text by those around them.
+    MaskedLanguageModelling,
 }
 
 impl TaskKind {

@@ -4,6 +4,7 @@ use super::TrainingConfig;
 use super::examples::Examples;
 use super::run_state::Progress;
 use super::stream::BatchStream;
+use crate::data::masking::Masks;
 use crate::data::reading::PrefixLoss;
 use crate::error::Result;
 use crate::model::cost::{BatchShape, Cost};
@@ -65,6 +66,19 @@ impl Workload {
         let full = BatchShape { pairs: rows, source: 0, target: length, scored: rows.saturating_mul(length) };
         let updates = full.scored as f64 / (config.batch_tokens as f64).max(full.scored as f64);
         Workload { shapes: vec![full], updates, possible: Vec::new() }
+    }
+
+    /// The same of blocks that a masked language model reads.
+    pub fn assumed_masked_blocks(config: &TrainingConfig, length: usize) -> Self {
+        let count = Masks::of_training(config.masking, config.seed, 0).count(length) as u64;
+        let Workload { shapes, updates, .. } = Workload::assumed_blocks(config, length);
+        let masked = |shape: BatchShape| BatchShape {
+            source: shape.target,
+            target: 0,
+            scored: shape.pairs.saturating_mul(count),
+            ..shape
+        };
+        Workload { shapes: shapes.into_iter().map(masked).collect(), updates, possible: Vec::new() }
     }
 
     /// The same for a model without an encoder, which reads source and target in one row.

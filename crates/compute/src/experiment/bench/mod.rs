@@ -36,7 +36,6 @@ use crate::model::{self, Kinds, VocabularySizes};
 use crate::results::record::Provenance;
 use crate::signal::StopFlag;
 use crate::train::Precision;
-use crate::train::TaskKind;
 use serde::Serialize;
 use std::path::Path;
 
@@ -102,8 +101,8 @@ pub fn bench(
     let mut found = Vec::new();
     let beams = match effort.only {
         Some(Half::Training) => vec![],
-        // A language model translates nothing.
-        _ if experiment.task() == TaskKind::LanguageModelling => vec![],
+        // Language models translate nothing.
+        _ if experiment.data.recipe.is_running_text() => vec![],
         _ if decoding.beam > 1 => vec![1, decoding.beam],
         _ => vec![1],
     };

@@ -172,7 +172,7 @@ pub fn measure(
         device: model.device(),
         telemetry: Telemetry::open(folder.path(), None, experiment.run.tensorboard)?,
         log_interval,
-        interval: Interval::begin(),
+        interval: Interval::begin(experiment.task()),
         stage: if effort.warmup > 0 { Stage::WarmUp } else { Stage::Rates },
         done: 0,
         begun: Instant::now(),
@@ -181,7 +181,7 @@ pub fn measure(
         stopwatch: None,
         laps: Vec::new(),
     };
-    let task = task::of(experiment);
+    let task = task::of(experiment, cost.vocabulary().target);
     let batches = task.batches(store);
     let trainer = Trainer {
         model,

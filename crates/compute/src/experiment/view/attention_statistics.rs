@@ -44,8 +44,13 @@ pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: us
         let source = match task {
             TaskKind::Translation | TaskKind::Parsing => [store.source(pair), vec![EOS]].concat(),
             TaskKind::LanguageModelling => Vec::new(),
+            // The block, of which nothing is hidden.
+            TaskKind::MaskedLanguageModelling => store.target(pair),
         };
-        let mut target: Vec<u32> = [BOS].into_iter().chain(store.target(pair)).collect();
+        let mut target: Vec<u32> = match task {
+            TaskKind::MaskedLanguageModelling => Vec::new(),
+            _ => [BOS].into_iter().chain(store.target(pair)).collect(),
+        };
         // Of a block of running text the last token is read by nobody.
         target.truncate(model.room(source.len()).unwrap_or(usize::MAX));
         let [source, target] = [source, target].map(|tokens| ids(&tokens, model.device()));

@@ -1,5 +1,5 @@
 //! What the scored model attends to in the first dev sentences and its own translations of them; of a language model, in
-//! the beginnings of the first dev blocks.
+//! the beginnings of the first dev blocks; of a masked language model too, with nothing hidden.
 
 use crate::data::tokenizer::{BOS, EOS, Tokenizer};
 use crate::error::Result;
@@ -22,6 +22,14 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec
                 [[store.source(index), vec![EOS]].concat(), behind_bos(translation)]
             };
             pairs.map(pair).collect()
+        }
+        None if !work.experiment.model.has_decoder() => {
+            let read = |index| {
+                let mut ids = store.target(index);
+                ids.truncate(BLOCK_TOKENS);
+                [ids, Vec::new()]
+            };
+            (0..count.min(store.len())).map(read).collect()
         }
         None => {
             // The last token of a block is predicted and not read.

@@ -11,7 +11,7 @@ use tch::Tensor;
 /// Writes the projector's files into the run directory.
 pub fn project(work: &Work) -> Result<()> {
     let experiment = work.experiment;
-    let shared = experiment.model.tying == Tying::All || !experiment.model.has_encoder();
+    let shared = experiment.model.tying == Tying::All || !experiment.model.has_both_parts();
     let counts = count(work, shared);
     let mut order: Vec<usize> = (0..counts.len()).filter(|&id| counts[id] > 0).collect();
     // Stable: equally frequent tokens in the order of their ids.

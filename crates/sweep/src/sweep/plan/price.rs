@@ -15,6 +15,7 @@ use crate::telemetry::console::print_message;
 use crate::train::TaskKind;
 use crate::train::blocks::Blocks;
 use crate::train::checkpoint_files::checkpoint_bytes;
+use crate::train::masked_blocks::MaskedBlocks;
 use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::pairs::Pairs;
 use crate::train::workload::Workload;
@@ -159,12 +160,14 @@ impl<'a> CostEstimator<'a> {
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
         let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
+        let masked = (!experiment.model.has_decoder()).then_some(training.masking.rate);
         let sizes = (
             training.micro_batch_tokens,
             training.packed_length,
             training.batch_tokens,
             training.steps,
             prefix,
+            masked,
         );
         let key = key_of(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
@@ -183,6 +186,10 @@ impl<'a> CostEstimator<'a> {
                     (TaskKind::LanguageModelling, _) => {
                         Workload::of(&Blocks::of(&store, training), training)?
                     }
+                    (TaskKind::MaskedLanguageModelling, _) => {
+                        // What is hidden has no influence on the shapes, and so has the vocabulary.
+                        Workload::of(&MaskedBlocks::of(&store, training, 0), training)?
+                    }
                 }
             }
             None => match (experiment.task(), prefix) {
@@ -194,6 +201,9 @@ impl<'a> CostEstimator<'a> {
                 }
                 (TaskKind::LanguageModelling, _) => {
                     Workload::assumed_blocks(training, experiment.data.max_length)
+                }
+                (TaskKind::MaskedLanguageModelling, _) => {
+                    Workload::assumed_masked_blocks(training, experiment.data.max_length)
                 }
             },
         };

@@ -76,11 +76,16 @@ mod tests {
     use crate::results::examples::with_chrf;
     use crate::results::metric::METRICS;
     use crate::sweep::examples::of_demo;
+    use crate::train::TaskKind;
 
     #[test]
     fn what_tables_show_is_shown_first_and_a_further_metric_behind_those_before_it() {
         let tags = |metrics: &[Metric]| charted(metrics).into_iter().map(|(tag, _)| tag).collect::<Vec<_>>();
-        assert_eq!(tags(&METRICS), ["train/loss", "dev/loss", "test/bleu", "dev/bleu", "dev/perplexity"]);
+        let of = |task| tags(&of_tasks(&METRICS, &[task]));
+        let translation = ["train/loss", "dev/loss", "test/bleu", "dev/bleu", "dev/perplexity"];
+        assert_eq!(of(TaskKind::Translation), translation);
+        let masked = ["train/loss", "dev/loss", "dev/masked_accuracy", "dev/masked_perplexity"];
+        assert_eq!(of(TaskKind::MaskedLanguageModelling), masked);
         assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/bleu", "dev/chrf"]);
     }
 

@@ -1,0 +1,148 @@
+//! An encoder without a decoder (`model.decoder = "none"`): a masked language model, which finds hidden tokens of a text by
+//! those around them (Devlin et al. 2019, §3.1). Of a batch it reads the source alone. Section `[model.masked]`.
+//!
+//! Which encoder: [`super::parts`].
+
+use super::attention::maps::AttentionMaps;
+use super::embedding::Embeddings;
+use super::encoder_decoder::Input;
+use super::feed_forward::activate;
+use super::foundation::Foundation;
+use super::linear::Linear;
+use super::mode::Mode;
+use super::network::{Generator, Network};
+use super::norm::Normalisation;
+use super::parts::{self, Encoded, EncoderPart, SourceRows};
+use super::position::Places;
+use super::weights::Scope;
+use super::{Activation, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes, init};
+use crate::data::collate::Batch;
+use tch::{Device, Kind, Tensor};
+
+/// A model that reads a text and writes none.
+#[derive(Debug)]
+pub struct EncoderOnly {
+    foundation: Foundation,
+    /// The table of segments, [G, D]; absent without segments.
+    segments: Option<Tensor>,
+    input: Input,
+    encoder: Box<dyn EncoderPart>,
+    transform: Option<Transform>,
+}
+
+impl EncoderOnly {
+    /// A model with fresh weights drawn from `seed`; running text has the tokens of the target.
+    pub fn build(
+        config: &ModelConfig,
+        vocabulary: impl Into<VocabularySizes>,
+        seed: u64,
+        kinds: impl Into<Kinds>,
+        device: Device,
+    ) -> Self {
+        let kinds = kinds.into();
+        let root = Scope::seeded(seed, kinds.weights, device);
+        let embeddings = Embeddings::build(&root.child("embedding"), config, vocabulary.into());
+        let rows = config.masked.segments;
+        let table =
+            || root.child("segment").variable("weight", &[rows, config.d_model], init::embedding(config));
+        EncoderOnly {
+            segments: (rows > 0).then(table),
+            input: Input::build(
+                &root,
+                "source",
+                config.encoder == EncoderKind::Recurrent,
+                config,
+                kinds,
+                device,
+            ),
+            encoder: parts::encoder(&root.child("encoder"), config),
+            transform: config.has_transform().then(|| Transform::build(&root.child("transform"), config)),
+            foundation: Foundation::finish(root, embeddings, kinds, device),
+        }
+    }
+
+    /// # Shapes
+    /// Ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
+    pub fn encode(&self, ids: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
+        let embedded = self.foundation.embeddings.source(ids);
+        let x = match &self.segments {
+            Some(table) => embedded + table.get(0),
+            None => embedded,
+        };
+        let x = self.input.forward(ids, x, Places::From(0), mode);
+        self.encoder.encode(x, SourceRows::Single(lengths), mode)
+    }
+}
+
+impl Network for EncoderOnly {
+    fn foundation(&self) -> &Foundation {
+        &self.foundation
+    }
+
+    /// The transform is computed at the scored positions alone.
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
+        let states = self.encode(&batch.source, &batch.source_lengths, mode).output;
+        let scored = states.flatten(0, 1).index_select(0, &batch.positions);
+        match &self.transform {
+            Some(transform) => transform.forward(&scored, mode),
+            None => scored,
+        }
+    }
+
+    fn longest(&self) -> Option<i64> {
+        self.input.position.limit().into_iter().chain(self.encoder.longest()).min()
+    }
+
+    fn position_table(&self, count: i64) -> Option<Tensor> {
+        self.input.table(count)
+    }
+
+    /// Of the text to itself; `target` is not read.
+    fn attention_maps(&self, source: &Tensor, _target: &Tensor) -> AttentionMaps {
+        let mode = Mode::recording_attention();
+        tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], &mode));
+        AttentionMaps {
+            encoder: mode.into_attention().into_iter().map(|weights| weights.squeeze_dim(0)).collect(),
+            decoder: Vec::new(),
+            cross: Vec::new(),
+        }
+    }
+
+    fn generator(&self) -> Option<&dyn Generator> {
+        None
+    }
+}
+
+/// What stands before the softmax with `model.masked.head = "transform"`: norm(f(x W + b)).
+///
+/// # Source
+/// `get_masked_lm_output` of the released code of BERT (Devlin et al. 2019).
+#[derive(Debug)]
+struct Transform {
+    linear: Linear,
+    activation: Activation,
+    norm: Normalisation,
+    norms_over_batch: bool,
+}
+
+impl Transform {
+    fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let (inputs, outputs) = (config.encoder_width(), config.d_model);
+        Transform {
+            linear: Linear::build(scope, inputs, outputs, init::matrix(config, inputs, outputs), true),
+            activation: config.activation,
+            norm: Normalisation::build(&scope.child("norm"), config),
+            norms_over_batch: config.norm_kind == NormKind::Batch,
+        }
+    }
+
+    /// # Shapes
+    /// [N, E] → [N, D].
+    fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        if self.norms_over_batch && mode.is_training() {
+            // Every scored position is a real token.
+            mode.enter_stack(Tensor::ones([x.size()[0]], (Kind::Bool, x.device())));
+        }
+        self.norm.forward(&activate(self.activation, &self.linear.forward(x)), mode)
+    }
+}

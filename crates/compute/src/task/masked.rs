@@ -1,0 +1,145 @@
+//! Masked language modelling: hidden tokens of running text are found by those around them (Devlin et al. 2019, §3.1).
+//!
+//! Next sentence prediction, BERT's second task, is left out: blocks are cut without regard to sentences, and models trained
+//! without it are as good or better (Liu et al. 2019, §4.2).
+
+use super::{Task, Written};
+use crate::config::Experiment;
+use crate::data::collate::{Batch, collate_masked};
+use crate::data::masking::MaskedBlock;
+use crate::data::prepared::Prepared;
+use crate::data::store::Store;
+use crate::data::tokenizer::MASK;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::model::mode::Mode;
+use crate::results::metric::{LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY};
+use crate::results::render::markdown;
+use crate::train::batch_source::BatchSource;
+use crate::train::likelihood::{self, Likelihood};
+use crate::train::masked_blocks::MaskedBlocks;
+use tch::Device;
+
+/// Tokens at the beginning of a block that a sample shows.
+const SAMPLE: usize = 48;
+
+/// An experiment that trains a model to find hidden tokens.
+pub struct MaskedLanguageModelling<'a> {
+    pub experiment: &'a Experiment,
+    /// Tokens of the vocabulary, special ones counted.
+    pub vocabulary: usize,
+}
+
+impl BatchSource for MaskedBlocks<'_> {
+    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch> {
+        let examples: Vec<_> = examples.iter().map(|&example| self.example(example)).collect();
+        Ok(collate_masked(&examples, device))
+    }
+}
+
+impl MaskedLanguageModelling<'_> {
+    /// The blocks of a set under the masks that it is measured by.
+    fn measured<'a>(&self, store: &'a Store) -> MaskedBlocks<'a> {
+        MaskedBlocks::of_evaluation(store, self.experiment.training.micro_batch_tokens, self.vocabulary)
+    }
+}
+
+impl Task for MaskedLanguageModelling<'_> {
+    fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
+        Box::new(MaskedBlocks::of(store, &self.experiment.training, self.vocabulary))
+    }
+
+    /// Of the hidden tokens alone, under masks that are the same for every model.
+    fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
+        likelihood(model, &self.measured(store))
+    }
+
+    fn measures(&self, found: &Likelihood, _lines: &[String]) -> Vec<(&'static str, f64)> {
+        vec![
+            (LOSS, found.loss()),
+            (MASKED_PERPLEXITY, found.perplexity()),
+            (MASKED_ACCURACY, found.accuracy()),
+        ]
+    }
+
+    /// Shows the beginnings of blocks as the model reads them, and the tokens that it finds the most probable in the places
+    /// that it is to find. A place is shown as its number, with the token that stands there if none is hidden.
+    fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
+        check_length(model, store)?;
+        let blocks = self.measured(store);
+        let mut table = String::from("| text | found | as it was |\n| --- | --- | --- |\n");
+        for block in 0..count.min(store.len()) {
+            let (ids, masked) = blocks.example(block as u32);
+            let batch = collate_masked(&[(ids.clone(), masked.clone())], model.device());
+            let most_probable = tch::no_grad(|| {
+                let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
+                // Rows beyond the vocabulary stand for no token.
+                logits.narrow(1, 0, self.vocabulary as i64).argmax(-1, false).to_device(Device::Cpu)
+            });
+            let found: Vec<i64> = Vec::try_from(most_probable).expect("a number for each place");
+            let (shown, rest) =
+                masked.places.split_at(masked.places.partition_point(|&place| place < SAMPLE));
+            debug_assert!(rest.iter().all(|&place| place >= SAMPLE));
+            let tokens = |ids: &mut dyn Iterator<Item = u32>| {
+                let numbered = (1..).zip(ids).map(|(number, id)| format!("{number}: {}", label(data, id)));
+                numbered.collect::<Vec<_>>().join(", ")
+            };
+            let cells = [
+                text(data, &masked, shown),
+                tokens(&mut found.iter().take(shown.len()).map(|&id| id as u32)),
+                tokens(&mut shown.iter().map(|&place| ids[place])),
+            ];
+            let [text, found, was] = cells.map(|cell| markdown::escape(&cell));
+            table += &format!("| {text} | {found} | {was} |\n");
+        }
+        Ok(table)
+    }
+
+    fn written(&self) -> Option<&dyn Written> {
+        None
+    }
+}
+
+/// The likelihood of the tokens to be found, given all others of their block, without dropout.
+///
+/// # Errors
+/// A user error if a block is longer than a learned position table.
+pub fn likelihood(model: &dyn Network, blocks: &MaskedBlocks) -> Result<Likelihood> {
+    check_length(model, blocks.store)?;
+    let batches = blocks.in_order().into_iter();
+    likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))
+}
+
+/// Checks that the model takes the blocks of a set.
+///
+/// # Errors
+/// A user error if a block is longer than a learned position table.
+fn check_length(model: &dyn Network, store: &Store) -> Result<()> {
+    let longest = store.longest_sentence();
+    match model.longest() {
+        Some(limit) if longest as i64 > limit => Err(Error::user(format!(
+            "the blocks have {longest} tokens, but model.learned_positions = {limit} leaves room for {limit}; use {longest} or more"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn label(data: &Prepared, id: u32) -> String {
+    data.tokenizers.target().label(id)
+}
+
+/// The beginning of a block as the model reads it, with the numbers of the `places` that it is to find: `[1]` where a token
+/// is hidden, `[2 token]` where one is to be seen.
+fn text(data: &Prepared, masked: &MaskedBlock, places: &[usize]) -> String {
+    let mut text = String::new();
+    let mut next = 0;
+    for (number, &place) in (1..).zip(places) {
+        text += &data.decode_target(&masked.input[next..place]);
+        text += &match masked.input[place] {
+            MASK => format!(" [{number}] "),
+            id => format!(" [{number} {}] ", label(data, id)),
+        };
+        next = place + 1;
+    }
+    text + &data.decode_target(&masked.input[next..masked.input.len().min(SAMPLE).max(next)])
+}

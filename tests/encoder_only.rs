@@ -1,0 +1,242 @@
+//! Properties that every variant of a model without a decoder has, whatever its weights, at tiny sizes, in float64.
+
+mod common;
+
+use ablate::data::collate::{Batch, collate_masked};
+use ablate::data::masking::MaskedBlock;
+use ablate::model::cost::Cost;
+use ablate::model::mode::Mode;
+use ablate::model::{
+    DecoderKind, EncoderOnly, Head, Initialisation, MaskedConfig, ModelConfig, Network, NormKind, Position,
+    Span, Tying,
+};
+use ablate::train::loss::cross_entropy;
+use common::variants::{is_unseen_key_bias, masked, masked_variants};
+use tch::{Device, Kind, Tensor};
+
+const VOCABULARY: i64 = 13;
+/// Two texts, of which the second is shorter.
+const TEXTS: [&[u32]; 2] = [&[8, 3, 7, 11, 6], &[10, 4, 5]];
+
+fn small() -> ModelConfig {
+    ModelConfig {
+        layers: 2,
+        d_model: 8,
+        d_ff: 12,
+        heads: 2,
+        learned_positions: 9,
+        dropout: 0.0,
+        ..Default::default()
+    }
+}
+
+/// Heads as usual with every choice and every pair of choices, and of other widths with every choice, named.
+fn variants() -> Vec<(String, ModelConfig)> {
+    let other = ModelConfig { heads: 3, d_k: Some(4), d_v: Some(5), embedding_rows: Some(16), ..small() };
+    let of = |(shape, base): (&str, ModelConfig)| {
+        let found = masked_variants(&base).into_iter();
+        let wanted = |(name, _): &(String, ModelConfig)| shape == "plain" || !name.contains(", ");
+        found.filter(wanted).map(|(name, config)| (format!("{shape}, {name}"), config)).collect::<Vec<_>>()
+    };
+    let found: Vec<_> = [("plain", small()), ("other widths", other)].into_iter().flat_map(of).collect();
+    assert!(found.len() > 500, "{}", found.len());
+    found
+}
+
+/// The variants with noise on every variable and running statistic.
+fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderOnly)> {
+    tch::set_num_threads(1);
+    variants().into_iter().map(|(name, config)| {
+        let model = EncoderOnly::build(&config, VOCABULARY as usize, 5, Kind::Double, Device::Cpu);
+        tch::no_grad(|| {
+            for (index, (_, mut variable)) in model.weights().saved().into_iter().enumerate() {
+                let count = variable.numel() as i64;
+                let noise = Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64;
+                variable += (noise.sin() * 0.1).view_as(&variable);
+            }
+        });
+        (name, config, model)
+    })
+}
+
+/// These texts, of each of which the model is to find the tokens at `places`; nothing is hidden.
+fn batch(texts: &[&[u32]], places: &[usize]) -> Batch {
+    let example = |text: &&[u32]| {
+        let places = places.iter().copied().filter(|&place| place < text.len()).collect();
+        (text.to_vec(), MaskedBlock { input: text.to_vec(), places })
+    };
+    collate_masked(&texts.iter().map(example).collect::<Vec<_>>(), Device::Cpu)
+}
+
+fn hidden(model: &EncoderOnly, batch: &Batch) -> Tensor {
+    tch::no_grad(|| model.hidden(batch, &Mode::evaluation()))
+}
+
+/// Relative to the largest number of `b` where that is above 1, as it may be without norms.
+fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
+}
+
+#[test]
+fn padding_and_other_texts_change_nothing() {
+    for (name, _, model) in noisy_models() {
+        let together = hidden(&model, &batch(&TEXTS, &[0, 2, 4]));
+        for (text, first, count) in [(TEXTS[0], 0, 3), (TEXTS[1], 3, 2)] {
+            let alone = hidden(&model, &batch(&[text], &[0, 2, 4]));
+            let gap = largest_gap(&together.narrow(0, first, count), &alone);
+            assert!(gap < 1e-12, "{name}: {gap:e}");
+        }
+    }
+}
+
+/// A token is found by those on both sides of it, unless they are further away than attention reaches, or a recurrent
+/// encoder reads in one direction.
+#[test]
+fn tokens_are_found_by_those_around_them() {
+    for (name, config, model) in noisy_models() {
+        let plain = hidden(&model, &batch(&TEXTS, &[2]));
+        let seen = |place: usize| {
+            let mut text = TEXTS[0].to_vec();
+            text[place] = text[place] % 10 + 3;
+            let other = hidden(&model, &batch(&[&text, TEXTS[1]], &[2]));
+            assert_eq!(other.get(1), plain.get(1), "{name}: {place} leaks into the other text");
+            other.get(0) != plain.get(0)
+        };
+        // Without residual connections a difference fades with every layer, most of all with small first weights.
+        if !config.residual || config.encoder != ablate::model::EncoderKind::SelfAttention {
+            continue;
+        }
+        assert!(seen(2), "{name}: what stands in the place itself is not seen");
+        if matches!(config.attention.span, Span::Full) {
+            assert!((0..5).all(seen), "{name}: the text is not seen");
+        }
+    }
+}
+
+#[test]
+fn every_variable_gets_a_gradient() {
+    for (name, config, model) in noisy_models() {
+        let batch = batch(&TEXTS, &[0, 1, 2, 3, 4]);
+        let hidden = model.hidden(&batch, &Mode::evaluation());
+        cross_entropy(&model.logits(&hidden), &batch.targets, 0.1).smoothed.backward();
+        let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
+        let size =
+            gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
+        let size = size.fold(1.0, f64::max);
+        for (path, variable) in model.weights().named() {
+            assert!(!path.starts_with("decoder") && !path.contains("cross_attention"), "{name}: {path}");
+            let gradient = variable.grad();
+            assert!(gradient.defined(), "{name}: {path} has no gradient");
+            let largest = gradient.abs().max().double_value(&[]);
+            let small =
+                matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled);
+            match is_unseen_key_bias(&config, path) {
+                true => assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}"),
+                false => {
+                    let recurrent = config.has_recurrence() || small;
+                    let least = if !config.residual {
+                        0.0
+                    } else if recurrent {
+                        1e-9
+                    } else {
+                        1e-6
+                    };
+                    assert!(largest > least, "{name}: {path} {largest:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dropout_acts_in_training_alone() {
+    // Single choices: dropout knows nothing of pairs of them.
+    for (name, config) in variants().into_iter().filter(|(name, _)| name.matches(", ").count() < 2) {
+        let build = |dropout| {
+            let config = ModelConfig { dropout, ..config.clone() };
+            EncoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
+        };
+        let batch = batch(&TEXTS, &[0, 2]);
+        let train = |dropout, seed| tch::no_grad(|| build(dropout).hidden(&batch, &Mode::training(seed)));
+        let plain = hidden(&build(0.0), &batch);
+        assert_eq!(hidden(&build(0.4), &batch), plain, "{name}");
+        assert_eq!(train(0.0, 1) == plain, config.norm_kind != NormKind::Batch, "{name}");
+        assert_eq!(train(0.4, 1), train(0.4, 1), "{name}");
+        assert_ne!(train(0.4, 1), train(0.4, 2), "{name}");
+    }
+}
+
+#[test]
+fn counting_agrees_with_building() {
+    for (name, config) in variants() {
+        let model = EncoderOnly::build(&config, VOCABULARY as usize, 1, Kind::Double, Device::Cpu);
+        let counted = Cost::of(&config, VOCABULARY as usize).parameters();
+        assert_eq!(counted, model.weights().parameters(), "{name}");
+        assert_eq!(model.softmax_matrix().size()[1], config.softmax_width(), "{name}");
+    }
+}
+
+/// Paths of variables are a file format: checkpoints hold these names, in this order.
+#[test]
+fn the_names_of_the_variables_are_pinned() {
+    let names = |tying, masked: MaskedConfig| {
+        let config = ModelConfig {
+            decoder: DecoderKind::None,
+            layers: 1,
+            position: Position::Learned,
+            attention_biases: false,
+            softmax_bias: true,
+            tying,
+            masked,
+            ..small()
+        };
+        let model = EncoderOnly::build(&config, VOCABULARY as usize, 1, Kind::Float, Device::Cpu);
+        model.weights().named().iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
+    let mut expected = vec![
+        "embedding.source.weight",
+        "embedding.softmax.bias",
+        "segment.weight",
+        "source_position.weight",
+        "source_norm.scale",
+        "source_norm.offset",
+        "encoder.0.self_attention.query.weight",
+        "encoder.0.self_attention.key.weight",
+        "encoder.0.self_attention.value.weight",
+        "encoder.0.self_attention.output.weight",
+        "encoder.0.self_attention.norm.scale",
+        "encoder.0.self_attention.norm.offset",
+        "encoder.0.feed_forward.inner.weight",
+        "encoder.0.feed_forward.inner.bias",
+        "encoder.0.feed_forward.outer.weight",
+        "encoder.0.feed_forward.outer.bias",
+        "encoder.0.feed_forward.norm.scale",
+        "encoder.0.feed_forward.norm.offset",
+        "transform.weight",
+        "transform.bias",
+        "transform.norm.scale",
+        "transform.norm.offset",
+    ];
+    assert_eq!(names(Tying::All, MaskedConfig::default()), expected);
+    assert_eq!(names(Tying::Decoder, MaskedConfig::default()), expected);
+    expected.insert(1, "embedding.softmax.weight");
+    assert_eq!(names(Tying::None, MaskedConfig::default()), expected);
+    let plain = MaskedConfig { embedding_norm: false, head: Head::None, segments: 0 };
+    expected
+        .retain(|name| !["segment", "source_norm", "transform"].iter().any(|part| name.starts_with(part)));
+    assert_eq!(names(Tying::None, plain), expected);
+}
+
+/// Maps of attention are of the text to itself, and there are no others; nothing decodes.
+#[test]
+fn attention_is_shown_of_the_text_alone() {
+    let config = masked(&ModelConfig { layers: 3, ..small() });
+    let model = EncoderOnly::build(&config, VOCABULARY as usize, 1, Kind::Float, Device::Cpu);
+    let ids = Tensor::from_slice2(&[[8i64, 3, 3, 5]]);
+    let nothing = Tensor::zeros([1, 0], (Kind::Int64, Device::Cpu));
+    let maps = model.attention_maps(&ids, &nothing);
+    assert!(maps.decoder.is_empty() && maps.cross.is_empty());
+    assert_eq!(maps.encoder.iter().map(Tensor::size).collect::<Vec<_>>(), [[2, 4, 4]; 3]);
+    assert!(model.generator().is_none());
+}

@@ -1,0 +1,204 @@
+//! Masked language models from running text to a table: what is measured, shown, resumed and refused.
+
+mod common;
+
+use ablate::config::load_experiment;
+use ablate::data::masking::Masks;
+use ablate::data::{Prepared, Split};
+use ablate::results::record::Record;
+use common::{Workshop, names};
+use serde_json::Value;
+
+const RUN: &str = "results/tiny/seed-1";
+
+/// Loss and accuracy are of the tokens that the fixed masks choose, and beat any guess that does not look at the text.
+#[test]
+fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
+    let workshop = Workshop::of_masked_language_model();
+    let out = workshop.run(&["train", "tiny.toml", "--set", "training.steps=120"]).expect(0).out();
+    assert!(out.contains("of hidden tokens") && !out.contains("BLEU") && !out.contains("character"), "{out}");
+    let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
+    let folder = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
+    let experiment = load_experiment(&workshop.path("tiny.toml"), &[]).unwrap();
+    let data = Prepared::load(&workshop.path("data").join(folder), &experiment.data).unwrap();
+    let masks = Masks::of_evaluation(data.tokenizers.target().len());
+    let mut expected = vec!["best/dev_masked_perplexity".to_string()];
+    for split in [Split::Dev, Split::Test] {
+        let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
+        assert!((of("masked_perplexity") / of("loss").exp() - 1.0).abs() < 1e-12);
+        let store = data.split(split).unwrap();
+        let count: usize = (0..store.len()).map(|block| masks.count(store.target_length(block))).sum();
+        let right = of("masked_accuracy") * count as f64;
+        assert!((right - right.round()).abs() < 1e-9 && right > 0.0, "{right} of {count}");
+        expected.extend(
+            ["loss", "masked_accuracy", "masked_perplexity"].map(|name| format!("{}/{name}", split.name())),
+        );
+    }
+    assert_eq!(record.metrics.keys().cloned().collect::<Vec<_>>(), expected);
+    assert!(record.metrics["dev/masked_perplexity"] < 0.5 * data.tokenizers.target().len() as f64);
+    let metrics = workshop.text(format!("{RUN}/metrics.csv"));
+    for tag in ["train/masked_perplexity", "dev/masked_perplexity", "dev/masked_accuracy", "dev/loss"] {
+        assert!(metrics.contains(&format!(",{tag},")), "{tag}");
+    }
+    assert!(!metrics.contains(",dev/perplexity,") && !workshop.path(RUN).join("hypotheses").exists());
+    // What it reads and finds is shown, and what it attends to.
+    let views = workshop.text(format!("{RUN}/views.jsonl"));
+    assert!(views.contains("| text | found | as it was |") && views.contains("[1"), "{views}");
+    let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
+    let sentence = &attention["sentences"][0];
+    assert_eq!(sentence["source"].as_array().unwrap().len(), 16);
+    assert_eq!(sentence["target"], Value::Array(Vec::new()));
+    assert!(sentence["maps"].as_array().unwrap().iter().all(|map| map["kind"] == "encoder"));
+    workshop.run(&["verify", RUN, "--decode"]).expect(0);
+}
+
+/// With one mask for each block, epochs differ in the order of the blocks alone.
+#[test]
+fn masks_change_with_the_epoch_unless_a_block_has_one() {
+    let [new, fixed] = [&[][..], &["--set", "training.masking.copies=1"]].map(|more| {
+        let workshop = Workshop::of_masked_language_model();
+        workshop.run(&[&["train", "tiny.toml"], more].concat()).expect(0);
+        let text = workshop.text(format!("{RUN}/metrics.csv"));
+        text.lines().filter(|line| line.contains(",train/loss,")).map(String::from).collect::<Vec<_>>()
+    });
+    let alike = new.iter().zip(&fixed).take_while(|(one, other)| one == other).count();
+    // The first epoch has the same masks.
+    assert!((5..35).contains(&alike), "{alike} updates of {}", new.len());
+}
+
+#[test]
+fn what_needs_a_writer_is_refused_of_a_masked_model() {
+    let workshop = Workshop::of_masked_language_model();
+    workshop.run(&["train", "tiny.toml", "--set", "training.steps=2"]).expect(0);
+    for (words, said) in [
+        (
+            &["translate", RUN][..],
+            "is a masked language model, which writes nothing: model.decoder = \"none\"",
+        ),
+        (&["generate", RUN, "--prompt", "A cat"], "is a masked language model, which continues no text"),
+        (&["score", RUN], "is a language model, which"),
+        (&["compare", RUN, RUN], "is a language model, which"),
+    ] {
+        workshop.run(words).expect(2).says(said).says(RUN);
+    }
+    for format in ["marian", "ctranslate2"] {
+        let out = workshop.run(&["export", RUN, "--format", format, "--out", "out"]).expect(2);
+        out.says("model.decoder = \"none\"");
+    }
+    workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);
+}
+
+#[test]
+fn settings_without_a_meaning_for_masked_models_are_refused_at_their_line() {
+    let workshop = Workshop::of_masked_language_model();
+    for (key, said) in [
+        ("model.encoder=\"none\"", "leave nothing that could be trained"),
+        ("training.dev_bleu_interval_steps=5", "a language model writes nothing that has a reference"),
+        ("training.packed_length=64", "its blocks fill their rows already"),
+        ("data.vocabulary=\"separate\"", "it has one side alone"),
+        ("decoding.beam=2", "decoding.beam has no effect with model.decoder = \"none\""),
+        (
+            "decoding.length_buckets=[3]",
+            "decoding.length_buckets has no effect with model.decoder = \"none\"",
+        ),
+        (
+            "model.attention.cross_score=\"dot\"",
+            "model.attention.cross_score has no effect with model.decoder = \"none\"",
+        ),
+        ("model.attention.decoder_span=\"full\"", "model.attention.decoder_span has no effect with"),
+        (
+            "model.recurrent.bridge=\"tanh\"",
+            "model.recurrent.bridge has no effect with model.decoder = \"none\"",
+        ),
+        ("training.direction=\"backward\"", "training.direction has no effect with model.decoder = \"none\""),
+        ("training.masking.rate=0", "training.masking.rate = 0 is out of range"),
+        ("training.masking.hidden=1.5", "training.masking.hidden = 1.5 is out of range"),
+        ("training.masking.random=0.3", "are more than 1 together"),
+        ("training.masking.copies=0", "training.masking.copies = 0 is out of range"),
+        ("model.masked.segments=-1", "model.masked.segments = -1 is out of range"),
+        ("training.micro_batch_tokens=15", "is less than the 16 tokens of a block"),
+    ] {
+        workshop.run(&["train", "tiny.toml", "--set", key]).expect(2).says(said);
+    }
+    // In a file, at its line; and the same keys where there is a decoder.
+    let text = workshop.text("tiny.toml");
+    for (from, to, line, said) in [
+        ("[run]", "[decoding]\nbeam = 2\n[run]", "e.toml:20:", "decoding.beam has no effect with"),
+        (
+            "d_ff = 16",
+            "d_ff = 16\nattention.cross_score = \"dot\"",
+            "e.toml:9:",
+            "model.attention.cross_score has no effect",
+        ),
+        (
+            "decoder = \"none\"",
+            "encoder = \"none\"\nmasked.head = \"none\"",
+            "e.toml:6:",
+            "model.masked.head has no effect with",
+        ),
+        (
+            "decoder = \"none\"",
+            "encoder = \"none\"\n[training.masking]\nrate = 0.3\n[model]",
+            "e.toml:",
+            "training.masking.rate has no effect with",
+        ),
+    ] {
+        let (head, tail) = to.split_once("\n[training.masking]").unwrap_or((to, ""));
+        let mut text = text.replace(from, head);
+        if !tail.is_empty() {
+            text += &format!("[training.masking]{}", tail.replace("[model]", ""));
+        }
+        workshop.write("e.toml", &text);
+        workshop.run(&["train", "e.toml"]).expect(2).says(said).says(line);
+    }
+    workshop.write("pairs.toml", &common::EXPERIMENT.replace("[model]", "[model]\ndecoder = \"none\""));
+    let out = workshop.run(&["train", "pairs.toml"]).expect(2).says("is a corpus of sentence pairs");
+    out.says("pairs.toml:15:").says("a recipe of running text");
+    let recurrent = "decoder = \"none\"\nencoder = \"recurrent\"\nmasked.head = \"none\"";
+    let text = text.replace("decoder = \"none\"", recurrent);
+    let keys = ["layers = 1\n", "d_ff = 16\n", "heads = 2\n"];
+    workshop.write("e.toml", &keys.iter().fold(text, |text, key| text.replace(key, "")));
+    let out = workshop.run(&["train", "e.toml"]).expect(2).says("the states of the encoder are 1024");
+    out.says("model.masked.head = \"transform\"");
+    assert!(!workshop.path("results").exists());
+}
+
+#[test]
+fn a_sweep_of_masked_models_is_planned_run_and_shown() {
+    let workshop = Workshop::of_masked_language_model();
+    workshop.write(
+        "small.toml",
+        "base = \"tiny.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 8 }\n\
+         [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"more\"\nset = { \"training.masking.rate\" = 0.4 }\n\
+         [[row]]\nlabel = \"recurrent\"\nset = { \"model.encoder\" = \"recurrent\", \"model.recurrent.hidden\" = 8 }\n",
+    );
+    let plan = |workshop: &Workshop| -> Value {
+        let out = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
+        serde_json::from_str(&out).unwrap()
+    };
+    let tokens =
+        |plan: &Value| [0, 1].map(|row| plan["rows"][row]["price"]["target_tokens"].as_f64().unwrap());
+    // Two of 16 tokens are found, or six; an update reads 25 blocks.
+    let [few, more] = tokens(&plan(&workshop));
+    assert!((few / 50.0 - 1.0).abs() < 0.15 && (more / 150.0 - 1.0).abs() < 0.15, "{few}, {more}");
+    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
+    assert_eq!(tokens(&plan(&workshop)), [50.0, 150.0]);
+    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
+    let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
+    assert!(!table.to_lowercase().contains("bleu"), "{table}");
+    assert_eq!(plan(&workshop)["totals"]["finished"], 6);
+    let csv = workshop.text("results/small/table.csv");
+    let header = csv.lines().next().unwrap();
+    assert!(header.contains("dev/masked_perplexity,") && header.contains("test/masked_accuracy"), "{header}");
+    assert!(!header.contains("dev/perplexity") && csv.lines().count() == 4, "{csv}");
+    workshop.run(&["report", "small.toml"]).expect(0);
+    workshop.run(&["status", "small.toml"]).expect(0);
+    workshop.write(
+        "bleu.toml",
+        &workshop.text("small.toml").replace("seeds", "table.columns = [\"test/bleu\"]\nseeds"),
+    );
+    let out = workshop.run(&["sweep", "bleu.toml"]).expect(2);
+    out.says("column \"test/bleu\" is not measured of these trials")
+        .says("dev/masked_perplexity")
+        .says("bleu.toml:2");
+}
