@@ -6,12 +6,13 @@
 
 pub use super::forward_flops::{BatchShape, ForwardFlops};
 
+use super::attention::cost::{
+    Attention, attentions, projection_parameters, relative_vectors, score_parameters,
+};
 use super::convolutional::cost as convolutional;
 use super::recurrent::cost as recurrent;
-use super::span_work::SpanWork;
 use super::{
-    Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Projections, Score, Span,
-    Tying, VocabularySizes,
+    Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Span, Tying, VocabularySizes,
 };
 
 /// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
@@ -180,28 +181,6 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     })
 }
 
-/// Of one attention layer: query, key and value, and the output.
-fn projection_parameters(config: &ModelConfig) -> i64 {
-    let (d_model, d_k, d_v) = (config.d_model, config.heads * config.d_k(), config.heads * config.d_v());
-    let (query_and_key, value, output) = match config.attention.projections {
-        Projections::Separate => (2 * d_k, d_v, d_model),
-        Projections::SharedQueryKey => (d_k, d_v, d_model),
-        Projections::ValuesOnly => (0, d_v, d_model),
-        Projections::None => return 0,
-    };
-    let biases = if config.attention_biases { query_and_key + value + output } else { 0 };
-    d_model * (query_and_key + 2 * value) + biases
-}
-
-/// Of the score of one attention layer.
-fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
-    match score {
-        Score::ScaledDot | Score::Dot => 0,
-        Score::Additive => config.heads * config.d_k(),
-        Score::Multiplicative => config.heads * config.d_k() * config.d_k(),
-    }
-}
-
 /// What a model reads of a batch: without an encoder no source, without a decoder no target.
 fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
     BatchShape {
@@ -270,128 +249,6 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
     };
     let attentions = attentions(config, shape);
     [of(&attentions[..1], pairs * source), of(&attentions[1..], pairs * target)]
-}
-
-/// One attention layer at work on a batch.
-struct Attention {
-    score: Score,
-    /// Vectors of relative positions that each query meets.
-    vectors: f64,
-    /// Positions that attend, and positions attended to, of all rows.
-    queries: f64,
-    keys: f64,
-    /// Of all rows and one head.
-    work: SpanWork,
-}
-
-/// The attention layers of an encoder layer and a decoder layer: to itself, to itself, and to the source, which without an
-/// encoder does nothing.
-fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
-    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
-    let settings = &config.attention;
-    let itself = |length: f64, work: SpanWork| Attention {
-        score: settings.score,
-        vectors: relative_vectors(config),
-        queries: pairs * length,
-        keys: pairs * length,
-        work: SpanWork {
-            scores: pairs * work.scores,
-            copied: pairs * work.copied,
-            mixed: pairs * work.mixed,
-        },
-    };
-    let cross = Attention {
-        score: settings.cross_score(),
-        vectors: 0.0,
-        queries: if config.has_encoder() { pairs * target } else { 0.0 },
-        keys: pairs * source,
-        work: SpanWork { scores: pairs * target * source, copied: 0.0, mixed: 0.0 },
-    };
-    let encoder = SpanWork::of_encoder(settings.span, source);
-    let decoder = SpanWork::of_decoder(settings.decoder_span(), target);
-    [itself(source, encoder), itself(target, decoder), cross]
-}
-
-impl Attention {
-    /// Operations: query and output for every position that attends, key and value for every one attended to; products of
-    /// queries and of weights with the vectors of relative positions.
-    fn projections(&self, config: &ModelConfig) -> f64 {
-        let [d_k, d_v] = widths(config);
-        let (query_key, value_output) = match config.attention.projections {
-            // One matrix for both is used for both.
-            Projections::Separate | Projections::SharedQueryKey => (d_k, d_v),
-            Projections::ValuesOnly => (0.0, d_v),
-            Projections::None => (0.0, 0.0),
-        };
-        2.0 * config.d_model as f64 * (query_key + value_output) * (self.queries + self.keys)
-            + 2.0 * self.vectors * (d_k + d_v) * self.queries
-    }
-
-    /// Operations of scores and means, of mixtures of positions, and of a score's own matrix.
-    fn products(&self, config: &ModelConfig) -> f64 {
-        let [d_k, d_v] = widths(config);
-        let turned = match self.score {
-            Score::Multiplicative => 2.0 * d_k * config.d_k() as f64 * self.queries,
-            Score::ScaledDot | Score::Dot | Score::Additive => 0.0,
-        };
-        2.0 * (d_k + d_v) * (self.work.scores + self.work.mixed) + turned
-    }
-
-    /// Numbers that autograd keeps: queries, keys, values and mixed values; the weights, and with dropout their mask and
-    /// product; what a score computes between queries and keys; with relative positions the queries once more, and the
-    /// weights summed up by distance.
-    fn kept(&self, config: &ModelConfig) -> f64 {
-        let ([d_k, d_v], heads) = (widths(config), config.heads as f64);
-        let dropped = if config.attention_dropout > 0.0 { 2.0 } else { 0.0 };
-        let hidden = match self.score {
-            Score::Additive => d_k * self.work.scores,
-            Score::Multiplicative => d_k * self.queries,
-            Score::ScaledDot | Score::Dot => 0.0,
-        };
-        let relative = if self.vectors > 0.0 { d_k + heads * self.vectors } else { 0.0 };
-        (self.queries + self.keys + self.work.copied) * (d_k + d_v)
-            + heads * self.work.scores * (1.0 + dropped)
-            + hidden
-            + relative * self.queries
-    }
-
-    /// Numbers beside these while the layer computes, forward or backward: scores, what positions add to them (of all
-    /// layers, or of one and looked up from the products with all vectors), and of additive scores the gradients behind
-    /// and before tanh.
-    fn passing(&self, config: &ModelConfig) -> f64 {
-        let of_scores = match config.position {
-            Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
-            Position::Sinusoidal
-            | Position::SinusoidalHalves
-            | Position::Learned
-            | Position::Rotary
-            | Position::None => 3.0,
-        };
-        let of_tanh = match self.score {
-            Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
-            Score::ScaledDot | Score::Dot | Score::Multiplicative => 0.0,
-        };
-        config.heads as f64 * (of_scores * self.work.scores + self.vectors * self.queries) + of_tanh
-    }
-}
-
-/// Widths of queries and keys, and of values, of all heads together.
-fn widths(config: &ModelConfig) -> [f64; 2] {
-    [config.d_k(), config.d_v()].map(|width| (config.heads * width) as f64)
-}
-
-/// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
-fn relative_vectors(config: &ModelConfig) -> f64 {
-    match config.position {
-        Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,
-        Position::Sinusoidal
-        | Position::SinusoidalHalves
-        | Position::Learned
-        | Position::Rotary
-        | Position::Alibi
-        | Position::T5
-        | Position::None => 0.0,
-    }
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {

@@ -1,5 +1,7 @@
 //! The `[model.attention]` section; [`conflict`](crate::config::conflict) says which of its settings exclude each other.
 
+pub mod cost;
+
 use super::left_out::is_default;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
