@@ -87,6 +87,7 @@ mod tests {
                 "training.clip_norm",
                 "training.early_stopping_patience",
                 "training.lowest_learning_rate",
+                "training.masking.copies",
                 "training.packed_length",
                 "training.peak_learning_rate",
             ]

@@ -1,6 +1,6 @@
 //! How many layers lie between two positions, found by the reach of gradients through stacks of real layers.
 
-use super::single_layer::{SingleLayer, sequence};
+use super::single_layer::{SingleLayer, normal, sequence};
 use crate::complexity::{Layer, Sizes};
 use crate::error::{Error, Result};
 use crate::signal::StopFlag;
@@ -81,9 +81,10 @@ impl Stack {
         let outputs = Tensor::from_slice(&outputs(length));
         let mut reached =
             Tensor::zeros([3, length], (Kind::Bool, Device::Cpu)).scatter_value(1, &outputs.unsqueeze(1), 1);
+        let numbers = normal("gradients", &[3, length, WIDTH], NUMBERS);
         for (layer, input) in self.layers[..depth].iter().zip(&inputs).rev() {
             let x = input.expand([3, length, WIDTH], false).contiguous().set_requires_grad(true);
-            let weights = Tensor::randn([3, length, WIDTH], NUMBERS) * reached.unsqueeze(-1);
+            let weights = &numbers * reached.unsqueeze(-1);
             let sum = (layer.forward(&x) * weights).sum(NUMBERS.0);
             let gradient = Tensor::run_backward(&[sum], &[&x], false, false).remove(0);
             reached = gradient.not_equal(0.0).any_dim(-1, false);

@@ -5,7 +5,7 @@ use crate::model::EncoderKind;
 use crate::model::convolutional::ConvolutionalEncoder;
 use crate::model::mode::Mode;
 use crate::model::parts::{self, EncoderPart, SourceRows};
-use crate::model::weights::{Scope, Weights};
+use crate::model::weights::{Scope, Start, Weights};
 use tch::{Device, Kind, Tensor};
 
 /// First weights and inputs are functions of it.
@@ -65,7 +65,11 @@ impl SingleLayer {
 ///
 /// # Shapes
 /// → [1, n, d].
-pub fn sequence(length: i64, width: i64, (kind, device): (Kind, Device)) -> Tensor {
-    tch::manual_seed(SEED as i64);
-    Tensor::randn([1, length, width], (kind, device))
+pub fn sequence(length: i64, width: i64, numbers: (Kind, Device)) -> Tensor {
+    normal("sequence", &[1, length, width], numbers)
+}
+
+/// Normal numbers that follow from a name. libtorch's generator, which belongs to the whole process, is left alone.
+pub fn normal(name: &str, shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
+    Scope::seeded(SEED, kind, device).variable(name, shape, Start::Normal { deviation: 1.0 }).detach()
 }

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(of(TaskKind::Translation), translation);
         let masked = ["train/loss", "dev/loss", "dev/masked_accuracy", "dev/masked_perplexity"];
         assert_eq!(of(TaskKind::MaskedLanguageModelling), masked);
-        assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/bleu", "dev/chrf"]);
+        assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/f1", "test/bleu"]);
     }
 
     #[test]
