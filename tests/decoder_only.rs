@@ -11,7 +11,8 @@ use ablate::model::{
 use ablate::shim::decoding;
 use ablate::train::loss::cross_entropy;
 use common::variants::{
-    convolutional_alone, copy_weights, is_unseen_key_bias, recurrent_alone, single_and_paired,
+    add_noise, convolutional_alone, copy_weights, is_unseen_key_bias, largest_gap, recurrent_alone,
+    single_and_paired,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -50,13 +51,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, DecoderOnly)> {
         assert_eq!(decoding::takes(kind, Device::Cpu), kind == Kind::Float);
         variants().into_iter().map(move |(name, config)| {
             let model = DecoderOnly::build(&config, VOCABULARY as usize, 5, kind, Device::Cpu);
-            tch::no_grad(|| {
-                for (index, (_, mut variable)) in model.weights().saved().into_iter().enumerate() {
-                    let count = variable.numel() as i64;
-                    let noise = Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64;
-                    variable += (noise.sin() * 0.1).view_as(&variable);
-                }
-            });
+            add_noise(model.weights());
             (format!("{name}, {kind:?}"), config, model)
         })
     })
@@ -69,12 +64,6 @@ fn rounding(model: &DecoderOnly) -> f64 {
 
 fn decoded(model: &DecoderOnly, ids: &Tensor) -> Tensor {
     tch::no_grad(|| model.decode(ids, &Mode::evaluation()))
-}
-
-/// Relative to the largest number of `b` where that is above 1, as it may be without norms.
-fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
 }
 
 #[test]

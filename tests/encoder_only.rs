@@ -11,7 +11,7 @@ use ablate::model::{
     Span, Tying,
 };
 use ablate::train::loss::cross_entropy;
-use common::variants::{is_unseen_key_bias, masked, masked_variants};
+use common::variants::{add_noise, is_unseen_key_bias, largest_gap, masked, masked_variants};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -48,13 +48,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderOnly)> {
     tch::set_num_threads(1);
     variants().into_iter().map(|(name, config)| {
         let model = EncoderOnly::build(&config, VOCABULARY as usize, 5, Kind::Double, Device::Cpu);
-        tch::no_grad(|| {
-            for (index, (_, mut variable)) in model.weights().saved().into_iter().enumerate() {
-                let count = variable.numel() as i64;
-                let noise = Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64;
-                variable += (noise.sin() * 0.1).view_as(&variable);
-            }
-        });
+        add_noise(model.weights());
         (name, config, model)
     })
 }
@@ -70,12 +64,6 @@ fn batch(texts: &[&[u32]], places: &[usize]) -> Batch {
 
 fn hidden(model: &EncoderOnly, batch: &Batch) -> Tensor {
     tch::no_grad(|| model.hidden(batch, &Mode::evaluation()))
-}
-
-/// Relative to the largest number of `b` where that is above 1, as it may be without norms.
-fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
 }
 
 #[test]

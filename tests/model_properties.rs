@@ -24,7 +24,7 @@ use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
 use common::updates::StoreUpdates;
 use common::variants::{
-    choices, convolutional, convolutional_variants, copy_weights, is_unseen_key_bias, recurrent,
+    add_noise, choices, convolutional, convolutional_variants, copy_weights, is_unseen_key_bias, recurrent,
     recurrent_variants, single_and_paired,
 };
 use std::collections::BTreeMap;
@@ -115,13 +115,7 @@ fn noisy(config: &ModelConfig) -> EncoderDecoder {
 /// The variant's model with noise on every variable and running statistic, so that no bias is 0 and no scale 1.
 fn noisy_in(kind: Kind, config: &ModelConfig) -> EncoderDecoder {
     let model = build_in(kind, config, 5);
-    tch::no_grad(|| {
-        for (index, (_, mut variable)) in model.weights().saved().into_iter().enumerate() {
-            let count = variable.numel() as i64;
-            let noise = (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64).sin() * 0.1;
-            variable += noise.view_as(&variable);
-        }
-    });
+    add_noise(model.weights());
     model
 }
 

@@ -11,6 +11,7 @@ use ablate::model::{
     Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
 
 /// What an error says of a key of `[model]` that is unknown.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
@@ -350,6 +351,24 @@ pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
         && projections != Projections::SharedQueryKey
         && !mixed
         && !(itself && config.position == Position::Rotary)
+}
+
+/// Adds noise to every variable and running statistic of a model, so that no bias is 0 and no scale 1.
+pub fn add_noise(weights: &Weights) {
+    tch::no_grad(|| {
+        for (index, (_, mut variable)) in weights.saved().into_iter().enumerate() {
+            let count = variable.numel() as i64;
+            let noise = (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7 + index as f64).sin() * 0.1;
+            variable += noise.view_as(&variable);
+        }
+    });
+}
+
+/// The largest difference of two results, relative to the largest number of `b` where that is above 1, as it may be without
+/// norms.
+pub fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
 }
 
 /// Gives a model the weights and running statistics of another that has the same ones.

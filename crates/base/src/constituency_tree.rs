@@ -19,7 +19,7 @@ pub const TRACE: &str = "-NONE-";
 /// The name that a sequence gives to a constituent without one.
 pub(crate) const UNNAMED: &str = "TOP";
 
-/// What stands for a word in a sequence.
+/// How a sequence represents a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeafForm {
     /// [`WORD`], whatever the tag: the model predicts constituents alone (Vinyals et al. 2015).

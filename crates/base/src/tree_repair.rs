@@ -58,7 +58,7 @@ impl Defects {
         ]
     }
 
-    /// Whether there is none: the sequence was a tree.
+    /// Whether the sequence has no defect, so that it was a tree.
     pub fn is_none(&self) -> bool {
         *self == Defects::default()
     }

@@ -84,7 +84,7 @@ const TABLES: [&str; 5] =
     ["complexity.tex", "complexity.md", "complexity.csv", "exponents.csv", "complexity.json"];
 
 impl Arguments {
-    /// What is to be measured, and where.
+    /// Returns the layers, sizes and lengths to measure, and the device that computes them.
     ///
     /// # Errors
     /// A user error for options that cannot be, and for files in the directory of the output that are not this program's.

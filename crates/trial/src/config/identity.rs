@@ -5,7 +5,6 @@
 
 use super::canonical_json::hash;
 use super::experiment::Experiment;
-use super::settings::all_settings;
 use super::unread_keys::without_unread;
 use crate::data::masking::MaskingConfig;
 use crate::data::{Corpus, FilePair};
@@ -16,8 +15,6 @@ use crate::model::{ModelConfig, NormKind, Projections, Tying};
 use crate::train::{Direction, PrefixLoss, TaskKind, TrainingConfig};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::fmt;
 
 /// Raised by hand when a change of the code changes what a configuration produces; results
 /// of another version are then never taken for those of this one. `tests/golden.rs` pins the results of each version.
@@ -88,7 +85,7 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
 }
 
 /// The configuration with everything that cannot change a result set to one form.
-fn normalised(experiment: &Experiment) -> Experiment {
+pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
     same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
@@ -164,74 +161,6 @@ fn keep_text_only(pair: &mut FilePair) {
     };
 }
 
-/// A setting of two experiments that can change results and differs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// `section.key`, as far as tables are nested.
-    pub key: String,
-    /// The value that it had, as JSON; none where it was not set.
-    pub before: Option<Value>,
-    pub now: Option<Value>,
-}
-
-impl Change {
-    /// The values before and now, in words.
-    pub fn values(&self) -> [String; 2] {
-        [&self.before, &self.now]
-            .map(|value| value.as_ref().map_or("not set".to_string(), ToString::to_string))
-    }
-}
-
-impl fmt::Display for Change {
-    /// `model.dropout changed from 0.1 to 0.2`
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let [before, now] = self.values();
-        write!(f, "{} changed from {before} to {now}", self.key)
-    }
-}
-
-/// The settings by which the identities of two experiments differ, in the order of their keys.
-pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
-    let [old, new] = [before, now].map(|experiment| {
-        let mut tree = json(&normalised(experiment));
-        if let Some(sections) = tree.as_object_mut() {
-            sections.remove("run");
-        }
-        tree
-    });
-    let mut keys = Vec::new();
-    add_changed_keys("", Some(&old), Some(&new), &mut keys);
-    // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
-    // its default.
-    let stated = [all_settings(before), all_settings(now)];
-    let change = |key: String| {
-        let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
-        Change { key, before, now }
-    };
-    keys.into_iter().map(change).filter(|change| change.before != change.now).collect()
-}
-
-/// The value at `section.key` in an experiment as JSON; none where it is not set.
-pub(super) fn at_key<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
-    tree.pointer(&format!("/{}", key.replace('.', "/")))
-}
-
-fn add_changed_keys(key: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<String>) {
-    match (before, now) {
-        (Some(Value::Object(old)), Some(Value::Object(new))) => {
-            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-            for name in names {
-                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                add_changed_keys(&key, old.get(name), new.get(name), found);
-            }
-        }
-        // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
-        (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
-        (before, now) if before == now => {}
-        _ => found.push(key.to_string()),
-    }
-}
-
 fn canonical_tree(experiment: &Experiment) -> Value {
     let same = normalised(experiment);
     let mut tree = json(&same);
@@ -267,7 +196,7 @@ fn drop_defaults(stated: &mut Value, defaults: &Value) {
     });
 }
 
-fn json<T: Serialize>(value: &T) -> Value {
+pub(super) fn json<T: Serialize>(value: &T) -> Value {
     // The schema holds numbers, text and tables with text keys: nothing that JSON lacks.
     serde_json::to_value(value).unwrap_or_default()
 }
@@ -484,27 +413,5 @@ mod tests {
         let plain = configuration_hash(&with("", None, None));
         assert_eq!(configuration_hash(&with(".gz", Some("https://example.org/a"), Some(3))), plain);
         assert_ne!(configuration_hash(&with(".x", None, None)), plain);
-    }
-
-    #[test]
-    fn settings_that_make_another_trial_are_named_with_both_values() {
-        let of = |change: fn(&mut Experiment)| {
-            let found = changes(&generated(), &changed(change));
-            found.iter().map(Change::to_string).collect::<Vec<_>>().join("; ")
-        };
-        assert_eq!(of(|e| e.model.dropout = 0.25), "model.dropout changed from 0.1 to 0.25");
-        assert_eq!(
-            of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
-            "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
-        );
-        // What files leave out has its default.
-        assert_eq!(
-            of(|e| e.model.activation = Activation::Swiglu),
-            "model.activation changed from \"relu\" to \"swiglu\""
-        );
-        // What the identity leaves out is no reason.
-        assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
-        assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
-        assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");
     }
 }

@@ -1,8 +1,9 @@
 //! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
 //! name of its own.
 
+use super::changes::at_key;
 use super::experiment::{Experiment, RunConfig, setting_text};
-use super::identity::{at_key, configuration_hash};
+use super::identity::configuration_hash;
 use super::subsections::settings_of;
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::{DataConfig, Pieces};

@@ -2,11 +2,12 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`idle_settings`] which
+//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they differ, [`idle_settings`] which
 //! settings change nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other.
 //! [`json_schema`] tells editors what a file may hold, and [`key_reference`] tells readers.
 
 mod canonical_json;
+mod changes;
 pub mod conflict;
 pub mod deserialize;
 pub mod experiment;
@@ -29,8 +30,7 @@ mod validate_recipe;
 mod validate_recurrent;
 mod validate_task;
 
+pub use changes::{Change, changes};
 pub use experiment::{DeviceChoice, Experiment, RunConfig};
-pub use identity::{
-    Change, RESULT_VERSION, changes, configuration_hash, identity, shape_hash, to_toml, training_identity,
-};
+pub use identity::{RESULT_VERSION, configuration_hash, identity, shape_hash, to_toml, training_identity};
 pub use load::{load_data, load_experiment};

@@ -11,7 +11,7 @@ use crate::train::TaskKind;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// Whether the runs that are named are parsers. What is no finished run is left to be refused by others.
+/// Whether the named runs are parsers. A path that is no finished run counts as another model; the scoring refuses it later.
 ///
 /// # Errors
 /// A user error where some are and others are not.

@@ -1,7 +1,7 @@
 //! `ablate complexity`: what layers cost by length and width, how many of their operations follow on each other, and how
 //! many layers lie between two positions.
 //!
-//! What is measured are encoders of the models, of one layer and without anything around it: nothing here repeats a layer.
+//! It measures the encoders of the models with one layer and without anything around it, so that nothing here repeats a layer.
 
 mod chain;
 mod cost;

@@ -33,7 +33,7 @@ pub fn layers_between_ends(
     .map(Some)
 }
 
-/// Whether each of the three outputs has a gradient of each input: three times as many as there are positions.
+/// Says of each of three outputs, one after the other, which positions of the input have a gradient of it.
 type Reach = Vec<bool>;
 
 /// A stack that grows as deep as it is asked for.
