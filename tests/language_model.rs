@@ -118,7 +118,7 @@ fn learned_positions_are_those_of_a_block() {
 #[test]
 fn a_block_can_be_read_behind_the_token_before_it() {
     let workshop = Workshop::of_language_model_without_bos();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    workshop.run(&["train", "tiny.toml", "--set", "run.attention_sentences=2"]).expect(0);
     let data = prepared(&workshop);
     let store = data.split(Split::Dev).unwrap();
     let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();

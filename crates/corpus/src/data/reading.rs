@@ -39,8 +39,8 @@ pub enum FirstInput {
     /// From `<s>` alone, so that a block knows nothing of the text around it.
     #[default]
     Bos,
-    /// From the token that stands before the block in the text (of a backward model: behind it), as in nanoGPT and fairseq. The
-    /// first block of a text (of a backward model: the last one) still begins with `<s>`.
+    /// From the token that stands before the block in the text (of a backward model: behind it), as in nanoGPT and
+    /// fairseq. The first block of a text (of a backward model: the last one) still begins with `<s>`.
     PreviousToken,
 }
 
