@@ -74,6 +74,9 @@ fn a_backward_model_writes_what_comes_before_its_prompt() {
 #[test]
 fn a_model_that_does_not_read_bos_begins_a_line() {
     let workshop = Workshop::of_language_model_without_bos();
+    let text = workshop.text("tiny.toml").replace("[data]", "[data]\npieces = \"characters\"");
+    workshop.write("tiny.toml", &text);
+    workshop.run(&["prepare", "tiny.toml", "--source", "."]).expect(0);
     let set = "training.first_input=previous_token";
     for direction in ["forward", "backward"] {
         let set = format!("training.direction={direction}");
@@ -87,7 +90,7 @@ fn a_model_that_does_not_read_bos_begins_a_line() {
         let (alone, behind_line_end) = (write(&[]), write(&["--prompt", "\n"]));
         match direction == "forward" {
             true => assert_eq!(format!("\n{alone}"), behind_line_end),
-            false => assert_eq!(alone.trim_end_matches('\n'), behind_line_end.trim_end_matches('\n')),
+            false => assert_eq!(format!("{}\n\n", alone.strip_suffix('\n').unwrap()), behind_line_end),
         }
         let words =
             ["The cat 5 saw once 5 mice. And the cat, too, saw the other 17 mice that were not there.", "x"];

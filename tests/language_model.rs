@@ -128,6 +128,8 @@ fn a_block_can_be_read_behind_the_token_before_it() {
         assert_eq!((target.len(), &target[0]), (16, &Value::from(before)));
         assert_eq!(target[1], data.tokenizers.target().label(store.target(block)[0]));
     }
+    let line_end = data.line_end();
+    assert!(data.encode_text("17 mice.\n").ends_with(&line_end) && data.decode_text(&line_end) == "\n");
     let out = workshop.run(&["verify", RUN, "--decode"]).expect(0).out();
     assert!(out.contains("dev/perplexity") && out.contains("test/loss"), "{out}");
     workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);

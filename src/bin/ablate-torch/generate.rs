@@ -34,11 +34,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     // A model that reads backward goes on from the beginning of the prompt to its left.
     let TrainingConfig { direction, first_input, .. } = experiment.training;
-    let encode = |text| direction.turned(data.encode_text(text));
-    let prompt = encode(&arguments.prompt);
+    let prompt = direction.turned(data.encode_text(&arguments.prompt));
     // A model that has read `<s>` once in an epoch begins behind the end of a line instead.
     let line_end = match first_input {
-        FirstInput::PreviousToken if prompt.is_empty() => encode("\n"),
+        FirstInput::PreviousToken if prompt.is_empty() => direction.turned(data.line_end()),
         FirstInput::PreviousToken | FirstInput::Bos => Vec::new(),
     };
     let request = Request {

@@ -206,6 +206,13 @@ impl Prepared {
         ids
     }
 
+    /// Token ids of the end of a line of running text that is not empty. (Of an empty line, the blank that stands before
+    /// every line of BPE is a part of the token.)
+    pub fn line_end(&self) -> Vec<u32> {
+        let line = "a";
+        self.encode_text(&format!("{line}\n")).split_off(self.encode_text(line).len())
+    }
+
     /// The running text that ids stand for: what [`encode_text`](Self::encode_text) was given.
     pub fn decode_text(&self, ids: &[u32]) -> String {
         self.tokenizers.target().decode_lines(ids)
