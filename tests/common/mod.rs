@@ -199,6 +199,14 @@ impl Workshop {
         workshop
     }
 
+    /// The same with a model that reads its blocks behind the tokens of the text before them.
+    pub fn of_language_model_without_bos() -> Self {
+        let workshop = Workshop::of_language_model();
+        let text = LANGUAGE_MODEL.replace("[training]", "[training]\nfirst_input = \"previous_token\"");
+        workshop.write("tiny.toml", &text);
+        workshop
+    }
+
     /// A workshop whose `tiny.toml` is a masked language model, with its text prepared.
     pub fn of_masked_language_model() -> Self {
         let workshop = Workshop::of_language_model();

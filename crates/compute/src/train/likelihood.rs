@@ -12,7 +12,7 @@ use tch::Kind;
 pub struct Likelihood {
     /// Negative log-likelihood, unsmoothed, in nats.
     pub nats: f64,
-    /// BPE tokens, with one `</s>` a sentence where there are sentences.
+    /// Tokens of the vocabulary, with one `</s>` a sentence where there are sentences.
     pub tokens: usize,
     /// Tokens that the model finds the most probable of all.
     pub correct: usize,
@@ -24,7 +24,7 @@ impl Likelihood {
         self.nats / self.tokens as f64
     }
 
-    /// Per BPE token (paper, Table 3).
+    /// Per token: of a model of BPE, per BPE token (paper, Table 3).
     pub fn perplexity(&self) -> f64 {
         self.loss().exp()
     }

@@ -126,7 +126,7 @@ pub static METRICS: [Metric; 27] = [
     Metric {
         name: LOSS,
         title: "loss",
-        unit: "nats per BPE token",
+        unit: "nats per token",
         better: Better::Lower,
         digits: 4,
         tasks: &[
@@ -141,7 +141,7 @@ pub static METRICS: [Metric; 27] = [
     Metric {
         name: "dev_perplexity",
         title: "dev perplexity",
-        unit: "per BPE token",
+        unit: "per token",
         better: Better::Lower,
         logarithmic: true,
         recorded: &[BEST],
@@ -152,7 +152,7 @@ pub static METRICS: [Metric; 27] = [
         name: PERPLEXITY,
         title: "perplexity",
         abbreviation: Some("PPL"),
-        unit: "per BPE token",
+        unit: "per token",
         better: Better::Lower,
         logarithmic: true,
         curve: true,
@@ -370,7 +370,7 @@ pub fn is_of_class(tag: &str) -> bool {
     tag.contains(CLASS)
 }
 
-/// A class of sentences by the BPE tokens of their sources, both ends counted.
+/// A class of sentences by the tokens of their sources, both ends counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LengthClass {
     pub shortest: usize,
