@@ -7,8 +7,9 @@
 
 The first compares small models of every variant, given the whole target: logits of MarianMTModel and
 log-probabilities of CTranslate2 against `torch_transformer.py`, which `tests/parity` holds to
-ablate, on ablate's own exported weights. It also compares small language models (`exported_language_models.py`). The second also compares beam search: RUN translates SOURCE
-with ablate and with both packages, under length penalties that all three can express.
+ablate, on ablate's own exported weights. It also compares small language models, of which GPT's and BERT's architectures
+are exported (`exported_language_models.py`). The second also compares beam search: RUN translates SOURCE with ablate and with
+both packages, under length penalties that all three can express.
 
 Exits with 1 where anything is beyond its tolerance. Speed and the lines that differ go to standard error.
 """

@@ -1,5 +1,5 @@
-"""What the checks of exports share: runs of `ablate`, the reference that has their weights, and the comparison of logits with
-a model of Hugging Face transformers. Used by `check_export.py` and `exported_language_models.py`.
+"""What the checks of exports share: runs of `ablate`, the reference that has their weights, and the comparison of
+logits with a model of Hugging Face transformers. Used by `check_export.py` and `exported_language_models.py`.
 """
 
 import json
@@ -53,10 +53,17 @@ class Ablate:
         return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
 
 
+def toml(value):
+    """A value as TOML writes it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)
+
+
 def train(ablate, experiment, variant, settings):
     """The directory of a run of an experiment with these settings of its model."""
     name = variant.replace(" ", "-").replace("'", "").replace(":", "").replace(",", "")
-    sets = [f"model.{key}={json.dumps(value)}" for key, value in settings.items()]
+    sets = [f"model.{key}={toml(value)}" for key, value in settings.items()]
     ablate.call("train", experiment, "--name", name, *(word for set in sets for word in ("--set", set)))
     return os.path.join(ablate.results, name, "seed-1")
 

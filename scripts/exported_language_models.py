@@ -79,16 +79,16 @@ BOTH = {
     "padded rows": ({"embedding_rows": 700}, None),
     "Swish": ({"activation": "swish"}, None),
     "GELU by tanh": ({"activation": "gelu_tanh"}, None),
-    "dot products": ({"attention": {"score": "dot"}}, None),
-    "a matrix in scores": ({"attention": {"score": "multiplicative"}}, None),
-    "no projections": ({"attention": {"projections": "none"}}, None),
+    "dot products": ({"attention.score": "dot"}, None),
+    "a matrix in scores": ({"attention.score": "multiplicative"}, None),
+    "no projections": ({"attention.projections": "none"}, None),
     "SwiGLU": ({"activation": "swiglu"}, "model.activation"),
     "pre-norm": ({"norm": "pre"}, "model.norm"),
     "RMS norm": ({"norm_kind": "rms"}, "model.norm_kind"),
     "rotary": ({"position": "rotary"}, "model.position"),
     "wide keys": ({"d_k": 11}, "model.d_k"),
-    "additive scores": ({"attention": {"score": "additive"}}, "model.attention.score"),
-    "local": ({"attention": {"span": {"local": 3}}}, "model.attention.span"),
+    "additive scores": ({"attention.score": "additive"}, "model.attention.score"),
+    "local": ({"attention.span": {"local": 3}}, "model.attention.span"),
     "no residual": ({"residual": False}, "model.residual"),
 }
 
@@ -107,9 +107,9 @@ BERT = {
     **BOTH,
     "GELU": ({"activation": "gelu"}, None),
     "wide d_ff": ({"d_ff": 65}, None),
-    "no segments": ({"masked": {"segments": 0}}, None),
-    "embeddings as they are": ({"masked": {"embedding_norm": False}}, "model.masked.embedding_norm"),
-    "no head": ({"masked": {"head": "none"}}, "model.masked.head"),
+    "no segments": ({"masked.segments": 0}, None),
+    "embeddings as they are": ({"masked.embedding_norm": False}, "model.masked.embedding_norm"),
+    "no head": ({"masked.head": "none"}, "model.masked.head"),
 }
 
 

@@ -129,12 +129,7 @@ fn of_bert(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<Stri
 }
 
 /// The model that transformers builds: `written` to a folder, in our own code with all that transformers fixes.
-fn rebuilt(
-    written: &Exported,
-    fixed: &ModelConfig,
-    positions: &Value,
-    renamed: Renamed,
-) -> Box<dyn Network> {
+fn rebuilt(written: &Exported, fixed: &ModelConfig, positions: &Value, renamed: Renamed) -> Box<dyn Network> {
     let config = ModelConfig {
         position: Position::Learned,
         learned_positions: positions.as_i64().unwrap(),
@@ -202,7 +197,7 @@ fn counts(format: Format, variants: Vec<(String, ModelConfig)>) -> [usize; 2] {
     [written, kept.len() - written]
 }
 
-/// The sizes that are no choices.
+/// Models of sizes and combinations that no pair of choices makes, named.
 fn sized(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let base = ModelConfig { embedding_rows: Some(600), ..base.clone() };
     let narrow = ModelConfig { d_k: Some(3), d_v: Some(1), ..base.clone() };
@@ -211,13 +206,15 @@ fn sized(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
         named("narrow heads", ModelConfig { layer_norm_epsilon: 0.3, ..narrow.clone() }),
         named("untied", ModelConfig { tying: Tying::None, attention_biases: false, ..narrow.clone() }),
         named("no scale", ModelConfig { embedding_scale: false, ..narrow }),
-        named("a multiple", ModelConfig { embedding_rows: None, embedding_multiple: Some(64), ..base.clone() }),
+        named(
+            "a multiple",
+            ModelConfig { embedding_rows: None, embedding_multiple: Some(64), ..base.clone() },
+        ),
         named("wide keys", ModelConfig { d_k: Some(5), ..base.clone() }),
         named("odd heads", ModelConfig { heads: 3, d_k: Some(2), d_v: Some(2), ..base }),
     ]
 }
 
-/// Names and values of a variant that no pair of choices makes, of which the toolkits express some.
 #[test]
 fn gpts_weights_make_up_for_what_gpt_fixes() {
     let base = alone(&small());
@@ -322,7 +319,8 @@ fn a_refusal_names_the_setting_and_what_the_format_has() {
     check(Format::Bert, &of_running_text(&bert)).unwrap();
 }
 
-/// A model that translates reads its source as a prompt and ends; one of running text begins behind `<s>` and never ends.
+/// A model that translates reads its source as a prompt and ends; one of running text begins behind `<s>` and never
+/// ends.
 #[test]
 fn tokenizers_and_search_follow_the_task() {
     let text = exported_of(Format::OpenaiGpt, of_running_text(&alone(&small())));
@@ -358,7 +356,7 @@ fn tokenizers_and_search_follow_the_task() {
     assert_eq!((named(&text).get("eos_token"), &named(&pairs)["eos_token"]), (None, &json!("</s>")));
 }
 
-/// Names and shapes of a safetensors file, of which a layer's names stand for those of all layers.
+/// Names and shapes of the tensors of a safetensors file.
 fn shapes(bytes: &[u8]) -> BTreeMap<String, Vec<usize>> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     file.tensors().iter().map(|(name, view)| (name.clone(), view.shape().to_vec())).collect()
@@ -367,8 +365,14 @@ fn shapes(bytes: &[u8]) -> BTreeMap<String, Vec<usize>> {
 #[test]
 fn a_trained_language_model_is_exported_as_gpt() {
     let workshop = Workshop::of_language_model();
-    let settings = "[model]\nposition = \"learned\"\nlearned_positions = 16\nactivation = \"gelu_tanh\"\nembedding_scale = false";
-    workshop.write("tiny.toml", &LANGUAGE_MODEL.replace("[model]", settings));
+    let settings = [
+        "[model]",
+        "position = \"learned\"",
+        "learned_positions = 16",
+        "activation = \"gelu_tanh\"",
+        "embedding_scale = false",
+    ];
+    workshop.write("tiny.toml", &LANGUAGE_MODEL.replace("[model]", &settings.join("\n")));
     workshop.run(&["train", "tiny.toml", "--set", "training.steps=10"]).expect(0);
     let to = |format: &str, out: &str| workshop.run(&["export", RUN, "--format", format, "--out", out]);
     to("bert", "out").expect(2).says("model.encoder = \"none\" does not fit into a BertForMaskedLM");
@@ -398,7 +402,7 @@ fn a_trained_language_model_is_exported_as_gpt() {
     expected.insert("transformer.positions_embed.weight".into(), vec![16, 16]);
     expected.insert("transformer.tokens_embed.weight".into(), vec![rows, 16]);
     assert_eq!(found, expected);
-    // The same weights, of another direction.
+    // A model of the same parts that reads texts from their ends.
     let backward = ["--set", "training.steps=2", "--set", "training.direction=backward", "--name", "back"];
     workshop.run(&[&["train", "tiny.toml"], &backward[..]].concat()).expect(0);
     let words = ["export", "results/back/seed-1", "--format", "openai-gpt", "--out", "back"];

@@ -86,7 +86,8 @@ pub fn doubles(path: &Path) -> BTreeMap<String, Tensor> {
     file.tensors().iter().map(|(name, view)| (name.clone(), tensor(view))).collect()
 }
 
-/// Logits at the first six positions of the two rows of a batch, of sources or of targets, of those that the model predicts.
+/// Logits at the first six positions of the two rows of a batch, of sources or of targets, of those that the model
+/// predicts.
 pub fn logits(model: &dyn Network) -> Tensor {
     let everywhere = Tensor::arange(6, (Kind::Int64, Device::Cpu));
     let batch = Batch {

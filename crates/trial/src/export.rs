@@ -12,8 +12,8 @@ pub enum Format {
     Marian,
     /// A model of CTranslate2. Holds models with an encoder and a decoder of self-attention, in float32.
     Ctranslate2,
-    /// An OpenAIGPTLMHeadModel of Hugging Face transformers. Holds language models (model.encoder = "none") that normalise
-    /// after each sub-layer and read a text from its beginning.
+    /// An OpenAIGPTLMHeadModel of Hugging Face transformers. Holds language models (model.encoder = "none") that
+    /// normalise after each sub-layer and read a text from its beginning.
     OpenaiGpt,
     /// A BertForMaskedLM of Hugging Face transformers. Holds masked language models (model.decoder = "none") with
     /// normalised embeddings and a transform before the softmax.

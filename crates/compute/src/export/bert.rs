@@ -1,9 +1,10 @@
-//! `--format bert`: a directory that `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers load.
+//! `--format bert`: a directory that `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers
+//! load.
 //!
 //! Its architecture is BERT's (Devlin et al. 2019), with choices fixed for which the weights make up:
 //!
-//! - **Embeddings** are not scaled: they are written √d_model times as large, and where the softmax shares their matrix, the
-//!   normalisation before it is written 1/√d_model times as large.
+//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
+//!   softmax shares their matrix, the normalisation before it 1/√d_model times as large.
 //! - **Heads** are d_model / heads wide: narrower ones are filled up with zeros.
 //! - **Biases** of attention and of the softmax, and a table of **segments**, exist: absent ones are zeros.
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.

@@ -80,8 +80,9 @@ pub fn check_heads(format: &str, model: &ModelConfig, remedy: &str) -> Result<()
     Ok(())
 }
 
-/// How many times as large the embeddings of a model that scales none are written, and how many times as large the last norm
-/// before the softmax: where its matrix is that of the embeddings, the norm undoes what their scale makes of the logits.
+/// The factors of the written embeddings and of the last norm before the softmax, for a model that does not scale its
+/// embeddings as `model.embedding_scale` does. Where the softmax shares the matrix of the embeddings, the norm makes up
+/// for their factor, so that the logits stay the same.
 pub fn factors(config: &ModelConfig) -> (f64, f64) {
     let embeddings = if config.embedding_scale { (config.d_model as f64).sqrt() } else { 1.0 };
     (embeddings, if config.tying == Tying::None { 1.0 } else { 1.0 / embeddings })
@@ -99,8 +100,8 @@ pub fn activation(activation: Activation) -> Option<&'static str> {
     }
 }
 
-/// `suppress_tokens` of `generation_config.json`: these `special` tokens and rows beyond the vocabulary. They take part in
-/// the softmax and are left out afterwards.
+/// `suppress_tokens` of `generation_config.json`: these `special` tokens and rows beyond the vocabulary. They take part
+/// in the softmax and are left out afterwards.
 pub fn never_decoded(special: &[u32], vocabulary: usize, rows: i64) -> Vec<i64> {
     special.iter().map(|&id| i64::from(id)).chain(vocabulary as i64..rows).collect()
 }

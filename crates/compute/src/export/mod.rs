@@ -79,8 +79,9 @@ fn files(format: Format, run: &Run) -> Result<Files> {
     }
 }
 
-/// A Python program that loads what was written to `out`. Of the first line of standard input a model that translates prints
-/// the translation, a language model how the line goes on, and a masked language model the token that it finds in the middle.
+/// A Python program that loads what was written to `out`. Of the first line of standard input a model that translates
+/// prints the translation, a language model how the line goes on, and a masked language model the token that it finds
+/// in the middle.
 pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     let directory = format!("{:?}", out.display().to_string());
     match format {

@@ -3,10 +3,10 @@
 //!
 //! Its architecture is GPT's (Radford et al. 2018), with choices fixed for which the weights make up:
 //!
-//! - **Embeddings** are not scaled: they are written √d_model times as large, and where the softmax shares their matrix, the
-//!   last layer normalisation is written 1/√d_model times as large.
-//! - **Heads** are d_model / heads wide and **feed-forward sub-layers** 4 · d_model: narrower ones are filled up with zeros,
-//!   which every activation leaves zeros.
+//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
+//!   softmax shares their matrix, the last layer normalisation 1/√d_model times as large.
+//! - **Heads** are d_model / heads wide and **feed-forward sub-layers** 4 · d_model: narrower ones are filled up with
+//!   zeros, which every activation leaves zeros.
 //! - **Biases** of attention exist: absent ones are zeros.
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.
 //!
@@ -152,8 +152,8 @@ fn activation(activation: Activation) -> Option<&'static str> {
     }
 }
 
-/// How the run writes, as far as transformers has words for it: a language model draws tokens until a block is full, a model
-/// that translates searches.
+/// How the run writes, as far as transformers has words for it: a language model draws tokens until a block is full, a
+/// model that translates searches.
 ///
 /// # Deviation
 /// As in the format `marian`: of the length penalty, and of the limit on the length.

@@ -27,8 +27,8 @@ pub type Files = Vec<(&'static str, Vec<u8>)>;
 /// CTranslate2 allow a source by default. A learned table keeps its own length.
 pub const TABLE_POSITIONS: i64 = 1024;
 
-/// Rows of the tables of fixed encodings of a model that reads one text: [`TABLE_POSITIONS`], or as many as its rows have in
-/// training.
+/// Rows of the tables of fixed encodings of a model that reads one text: [`TABLE_POSITIONS`], or as many as its rows
+/// have in training.
 pub fn positions_of_text(experiment: &Experiment) -> i64 {
     let block = experiment.data.max_length as i64;
     // A source and a target with `</s> <s>` between them.
@@ -56,8 +56,8 @@ pub fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Erro
     Error::user(format!("{setting} does not fit into {format}: {allowed}; {remedy}"))
 }
 
-/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens `around` a
-/// text, as the model expects them, and takes running text apart line by line.
+/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
+/// `around` a text, as the model expects them, and takes running text apart line by line.
 ///
 /// # Deviation
 /// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
@@ -113,8 +113,8 @@ pub fn reading_tokenizer(run: &Run, format: &str, around: Around) -> Result<Vec<
     Ok(format!("{tokenizer}\n").into_bytes())
 }
 
-/// Lets a tokenizer of BPE read running text as it was prepared: each line for itself, with its end and with a blank before
-/// it, which decoding removes again.
+/// Lets a tokenizer of BPE read running text as it was prepared: each line for itself, with its end and with a blank
+/// before it, which decoding removes again.
 fn read_lines(tokenizer: &mut Value) {
     let blanks = json!({"type": "Replace", "pattern": {"Regex": "\n(?!\\z)"}, "content": "\n "});
     let normalizers = [tokenizer["normalizer"].take(), blanks];

@@ -287,8 +287,8 @@ fn without_programs(setting: &'static str, known: &'static str) -> Implementatio
     Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
-/// Returns the implementations of a setting that none of the toolkits that models are exported for knows; `known` says what
-/// they do instead.
+/// Returns the implementations of a setting that none of the toolkits that models are exported for knows; `known` says
+/// what they do instead.
 fn without_toolkits(setting: &'static str, known: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known });
     Implementations {
@@ -415,8 +415,8 @@ fn of_decoder_span(span: CausalSpan) -> Implementations {
 
 fn of_full_spans_alone(setting: &'static str) -> Implementations {
     let known = "its attention sees all positions";
-    // Fused attention is given what a mask over all pairs shows, as of short sequences, or mixtures of positions; blocks of
-    // a longer sequence never ask for it.
+    // Fused attention is given what a mask over all pairs shows, as of short sequences, or mixtures of positions;
+    // blocks of a longer sequence never ask for it.
     Implementations { decoding_kernels: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
