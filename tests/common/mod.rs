@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
 
 pub mod corpora;
+pub mod exports;
 pub mod folder;
 pub mod gaps;
 pub mod server;
