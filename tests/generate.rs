@@ -92,8 +92,7 @@ fn a_model_that_does_not_read_bos_begins_a_line() {
             true => assert_eq!(format!("\n{alone}"), behind_line_end),
             false => assert_eq!(format!("{}\n\n", alone.strip_suffix('\n').unwrap()), behind_line_end),
         }
-        let words =
-            ["The cat 5 saw once 5 mice. And the cat, too, saw the other 17 mice that were not there.", "x"];
+        let words = ["The cat never saw 17 mice.\nA cat once saw 235 mice.\nThe cat once saw mice", "T"];
         for prompt in words {
             let out = write(&["--prompt", prompt]);
             let (begins, ends) = (out.starts_with(prompt), out.ends_with(&format!("{prompt}\n")));

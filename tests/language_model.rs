@@ -131,7 +131,7 @@ fn a_block_can_be_read_behind_the_token_before_it() {
     let line_end = data.line_end();
     assert!(data.encode_text("17 mice.\n").ends_with(&line_end) && data.decode_text(&line_end) == "\n");
     let out = workshop.run(&["verify", RUN, "--decode"]).expect(0).out();
-    assert!(out.contains("dev/perplexity") && out.contains("test/loss"), "{out}");
+    assert!(out.contains("dev/perplexity") && out.contains("test/perplexity"), "{out}");
     workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);
     // Another run, since it has another identity; a run with the default does not state it.
     workshop
