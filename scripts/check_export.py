@@ -31,7 +31,7 @@ import torch
 import torch_transformer
 import transformers
 from checks import Checks, detail, package
-from exported import FLOAT32_TOLERANCE, HUGGING_FACE, Ablate, check_logits, reference, run, train
+from exported import FLOAT32_TOLERANCE, HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, run, train
 from exported_language_models import check_language_models
 from torch.nn import functional as F
 from torch_transformer import EOS, PAD
@@ -45,43 +45,6 @@ SCORE_TOLERANCE = 1e-4
 # With `decoding.early_stopping` all three follow one rule.
 DIFFERENT_LINES = 0.01
 WORSE_LINES = 0.002
-
-EXPERIMENT = """
-[data]
-merges = 60
-[data.recipe]
-name = "small"
-source_language = "en"
-target_language = "de"
-[data.recipe.corpus.generated]
-train = 300
-dev = 12
-test = 12
-seed = 3
-[model]
-layers = 2
-d_model = 16
-d_ff = 24
-heads = 2
-[training]
-# Few and large steps: norms and biases leave their ones and zeros.
-steps = 3
-warmup_steps = 1
-learning_rate_scale = 0.2
-batch_tokens = 400
-micro_batch_tokens = 400
-checkpoint_interval_steps = 3
-average_checkpoints = 1
-dev_interval_steps = 3
-precision = "float64"
-[decoding]
-beam = 2
-max_extra_length = 4
-[run]
-device = "cpu"
-threads = 1
-tensorboard = false
-"""
 
 # Settings of each variant, and what a MarianMTModel has no place for, if anything.
 VARIANTS = {
@@ -135,7 +98,7 @@ def check_variants(checks, binary, folder):
     ablate = Ablate(binary, os.path.join(folder, "data"), os.path.join(folder, "results"))
     experiment = os.path.join(folder, "small.toml")
     with open(experiment, "w", encoding="utf-8") as file:
-        file.write(EXPERIMENT)
+        file.write(TRANSLATING)
     for variant, (settings, no_place) in VARIANTS.items():
         trained = train(ablate, experiment, variant, settings)
         out = {format: os.path.join(trained, "exported", format) for format in ["safetensors", "marian", "ctranslate2"]}

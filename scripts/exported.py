@@ -19,6 +19,44 @@ HUGGING_FACE = package("transformers")
 FLOAT64_TOLERANCE = 1e-13
 FLOAT32_TOLERANCE = 1e-5
 
+# A small experiment of a model that translates.
+TRANSLATING = """
+[data]
+merges = 60
+[data.recipe]
+name = "small"
+source_language = "en"
+target_language = "de"
+[data.recipe.corpus.generated]
+train = 300
+dev = 12
+test = 12
+seed = 3
+[model]
+layers = 2
+d_model = 16
+d_ff = 24
+heads = 2
+[training]
+# Few and large steps: norms and biases leave their ones and zeros.
+steps = 3
+warmup_steps = 1
+learning_rate_scale = 0.2
+batch_tokens = 400
+micro_batch_tokens = 400
+checkpoint_interval_steps = 3
+average_checkpoints = 1
+dev_interval_steps = 3
+precision = "float64"
+[decoding]
+beam = 2
+max_extra_length = 4
+[run]
+device = "cpu"
+threads = 1
+tensorboard = false
+"""
+
 
 def run(command, **options):
     """Standard output of a program that must succeed."""

@@ -3,7 +3,8 @@ OpenAIGPTLMHeadModel, `--format bert` to BertForMaskedLM. A part of `check_expor
 
 Small models of every variant are trained on running text. Logits are compared with `torch_transformer.py` and
 `torch_masked.py`, which `tests/parity` holds to ablate, on ablate's own exported weights. The first model of each kind is
-also compared with numbers and texts of ablate itself: tokens of a text, the loss of the dev set, what it writes.
+also compared with numbers and texts of ablate itself: tokens of a text, the loss of the dev set, what it writes; and a
+model without an encoder that translates with ablate's prompts and translations.
 """
 
 import glob
@@ -17,9 +18,9 @@ import torch_masked
 import torch_transformer
 import transformers
 from check_tokenizer import read_store
-from exported import HUGGING_FACE, Ablate, check_logits, reference, run, train
+from exported import HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, run, train
 from torch.nn.utils.rnn import pad_sequence
-from torch_transformer import BOS, PAD
+from torch_transformer import BOS, EOS, PAD
 
 # Relative, in float64 on both sides.
 LOSS_TOLERANCE = 1e-12
@@ -143,6 +144,7 @@ def check_language_models(checks, binary, folder):
     ablate.call("prepare", os.path.join(folder, "running.toml"), "--source", folder)
     check_kind(checks, ablate, folder, "openai-gpt", "encoder", GPT)
     check_kind(checks, ablate, folder, "bert", "decoder", BERT)
+    check_translating(checks, ablate, folder)
 
 
 def check_kind(checks, ablate, folder, format, missing, variants):
@@ -242,6 +244,35 @@ def check_gpt_itself(checks, name, ablate, folder, trained, out, program, _):
     written = run([sys.executable, "-c", program], input=f"{prompt}\n")
     begins = written.startswith(prompt) and len(written) > len(prompt) + 1
     checks.add(f"{name}: the printed program's text", HUGGING_FACE, "1 line", int(not begins))
+
+
+def check_translating(checks, ablate, folder):
+    """A model without an encoder that translates: its prompts, and greedy search as far as ablate's limit."""
+    name, experiment = "openai-gpt, translating", os.path.join(folder, "translating.toml")
+    with open(experiment, "w", encoding="utf-8") as file:
+        file.write(TRANSLATING)
+    trained = train(ablate, experiment, name, {"encoder": "none"})
+    out = os.path.join(trained, "exported")
+    ablate.export(trained, "openai-gpt", out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    model = transformers.OpenAIGPTLMHeadModel.from_pretrained(out).eval()
+    [store] = glob.glob(os.path.join(folder, "data", "small-*", "test.store"))
+    with open(os.path.join(os.path.dirname(store), "test.source.txt"), encoding="utf-8", newline="\n") as file:
+        lines = file.read().splitlines()
+    found, strange = "", 0
+    for line, source in zip(lines, read_store(store)[0]):
+        inputs = tokenizer(line, return_tensors="pt")
+        length = inputs.input_ids.shape[1]
+        strange += inputs.input_ids[0].tolist() != [*source, EOS, BOS]
+        # The experiment's max_extra_length.
+        longest = len(source) + 4
+        greedy = {"num_beams": 1, "early_stopping": False, "max_length": None, "max_new_tokens": longest}
+        ids = model.generate(**inputs, **greedy)[0, length:]
+        found += tokenizer.decode(ids, skip_special_tokens=True) + "\n"
+    checks.add(f"{name}: prompts of sources", HUGGING_FACE, f"{len(lines)} lines", strange)
+    wanted = ablate.call("translate", trained, "--beam", "1", input="".join(f"{line}\n" for line in lines))
+    different = sum(a != b for a, b in zip(found.split("\n"), wanted.split("\n"), strict=True))
+    checks.add(f"{name}: greedy translations that differ", HUGGING_FACE, f"{len(lines)} lines", different)
 
 
 def check_bert_itself(checks, name, ablate, folder, trained, out, program, model):

@@ -156,7 +156,7 @@ fn activation(activation: Activation) -> Option<&'static str> {
 /// model that translates searches.
 ///
 /// # Deviation
-/// As in the format `marian`: of the length penalty, and of the limit on the length.
+/// The length penalty is that of the format `marian`; the limit on the length is one for all sources, and theirs counts.
 fn generation(run: &Run, rows: i64, positions: i64) -> Value {
     let Experiment { data, decoding, .. } = run.experiment;
     let vocabulary = run.tokenizer.len();
@@ -175,7 +175,8 @@ fn generation(run: &Run, rows: i64, positions: i64) -> Value {
             "num_beams": decoding.beam,
             "length_penalty": decoding.length_penalty,
             "early_stopping": stops_early(decoding),
-            "max_length": positions,
+            // Of source, translation and what stands between them.
+            "max_length": positions.min((2 * data.max_length + 2 + decoding.max_extra_length) as i64),
             "suppress_tokens": never_decoded(&[PAD, BOS], vocabulary, rows),
         }),
     }
