@@ -5,9 +5,10 @@
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
 use super::init::Attends;
+use super::recurrent::DropoutMasks;
 use super::{
     Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm,
-    NormKind, Position, Projections, Score, Span, Tying,
+    NormKind, Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -35,7 +36,7 @@ pub struct Implementations {
     pub marian: Serves,
     /// A `TransformerSpec` of CTranslate2.
     pub ctranslate2: Serves,
-    /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
+    /// The models in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_models.py`).
     pub torch_peer: Serves,
 }
 
@@ -84,11 +85,12 @@ impl Implementations {
             activation_dropout: _,
             // Of parts that no other implementation takes.
             convolutional: _,
-            recurrent: _,
+            recurrent: RecurrentConfig { dropout_masks, .. },
             masked: _,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_parts(*encoder, *decoder)
+            .and(of_dropout_masks(*dropout_masks))
             .and(of_softmax_bias(*softmax_bias))
             .and(of_embedding_scale(*embedding_scale))
             .and(of_feed_forward(*feed_forward))
@@ -130,30 +132,55 @@ impl Implementations {
 
 /// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
 fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
-    let encoder = match encoder {
+    let of_encoder = match encoder {
         EncoderKind::Convolutional => without_parts("model.encoder = \"convolutional\""),
         EncoderKind::SelfAttention => Implementations::ALL,
         EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
         EncoderKind::None => {
-            without_programs("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
+            without_toolkits("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
         }
     };
-    encoder.and(match decoder {
+    let of_decoder = match decoder {
         DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
         DecoderKind::SelfAttention => Implementations::ALL,
         DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
-        DecoderKind::None => without_programs("model.decoder = \"none\"", "it has a decoder, which writes"),
-    })
+        DecoderKind::None => without_toolkits("model.decoder = \"none\"", "it has a decoder, which writes"),
+    };
+    let torch_peer = match (encoder, decoder) {
+        (EncoderKind::None, DecoderKind::Convolutional) => Err(Unknown {
+            setting: "model.encoder = \"none\"",
+            known: "their convolutional decoder has an encoder",
+        }),
+        (EncoderKind::Convolutional, DecoderKind::None) => Err(Unknown {
+            setting: "model.encoder = \"convolutional\"",
+            known: "the encoder of a masked language model is of self-attention or of recurrent cells",
+        }),
+        _ => Ok(()),
+    };
+    of_encoder.and(of_decoder).and(Implementations { torch_peer, ..Implementations::ALL })
 }
 
 fn without_parts(setting: &'static str) -> Implementations {
-    without_programs(setting, "both of its parts are stacks of self-attention")
+    without_toolkits(setting, "both of its parts are stacks of self-attention")
+}
+
+fn of_dropout_masks(masks: DropoutMasks) -> Implementations {
+    match masks {
+        DropoutMasks::PerStep => Implementations::ALL,
+        DropoutMasks::PerSequence => Implementations {
+            torch_peer: Err(Unknown {
+                setting: "model.recurrent.dropout_masks = \"per_sequence\"",
+                known: "nn.Dropout draws a mask for each step",
+            }),
+            ..Implementations::ALL
+        },
+    }
 }
 
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     match softmax_bias {
         false => Implementations::ALL,
-        true => without_programs(
+        true => without_toolkits(
             "model.softmax_bias = true",
             "this program writes no bias of the softmax into it",
         ),
@@ -163,7 +190,7 @@ fn of_softmax_bias(softmax_bias: bool) -> Implementations {
 fn of_embedding_scale(embedding_scale: bool) -> Implementations {
     match embedding_scale {
         true => Implementations::ALL,
-        false => without_programs(
+        false => without_toolkits(
             "model.embedding_scale = false",
             "this program writes embeddings that are multiplied by √d_model into it",
         ),
@@ -203,11 +230,6 @@ fn of_residual(residual: bool) -> Implementations {
             without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
         }
     }
-}
-
-/// Returns [`without_toolkits`] for a setting that the Transformer in Python torch does not know either.
-fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
-    Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 /// Returns the implementations of a setting that neither Marian nor CTranslate2's Transformer knows; `known` says what they
@@ -362,6 +384,8 @@ mod tests {
         let found = Implementations::of(&decoder_only);
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
+        let alone = ModelConfig { decoder: DecoderKind::Convolutional, ..decoder_only };
+        assert_eq!(Implementations::of(&alone).torch_peer.unwrap_err().setting, "model.encoder = \"none\"");
     }
 
     #[test]
@@ -370,7 +394,7 @@ mod tests {
         let found = Implementations::of(&hybrid);
         assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
-        assert_eq!(found.torch_peer.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(found.torch_peer, Ok(()));
     }
 }
