@@ -15,6 +15,7 @@ use ablate::error::{Error, Result};
 use ablate::experiment::bench::peer_export::{check_experiment, check_place, export, first_updates};
 use ablate::experiment::limits::DataLimits;
 use ablate::experiment::single_update::single_update;
+use ablate::experiment::state_commit;
 use ablate::model::{self, Network};
 use ablate::task;
 use ablate::train::Precision;
@@ -52,6 +53,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    state_commit(env!("ABLATE_COMMIT"));
     common::finish(run(&Arguments::parse()))
 }
 

@@ -136,7 +136,18 @@ fn exports_of_every_architecture_belong_together() {
     let workshop = Workshop::new();
     for (name, settings) in [
         ("recurrent", &["model.encoder=recurrent", "model.decoder=recurrent"][..]),
-        ("convolutional", &["model.encoder=convolutional", "model.decoder=convolutional"]),
+        (
+            "convolutional",
+            &[
+                "model.encoder=convolutional",
+                "model.decoder=convolutional",
+                "model.convolutional.channels=16",
+                "model.convolutional.encoder_layers=2",
+                "model.convolutional.decoder_layers=2",
+                "model.embedding_scale=false",
+                "model.embedding_deviation=0.1",
+            ],
+        ),
         ("decoder", &["model.encoder=none", "model.softmax_bias=true", "model.embedding_scale=false"]),
         ("packed", &["training.packed_length=64"]),
     ] {
