@@ -3,21 +3,24 @@
 //! `cargo bench --bench train_speed -- EXPERIMENT [--set KEY=VALUE]… [--data DIR] [--warmup N] [--updates N] [--export DIR]`
 //!
 //! An update is what the trainer does: batches from the store, forward, backward, Adam. `--export`
-//! writes instead of measuring: the batches, the fresh weights, and their loss without dropout.
+//! writes instead of measuring: the batches, the fresh weights, and their loss without dropout
+//! (`ablate bench --export`, of prepared text alone).
 
 mod common;
 
 use ablate::config::{Experiment, load_experiment};
-use ablate::data::collate::micro_batch;
+use ablate::data::Split;
 use ablate::data::prepare;
-use ablate::data::{Split, store::Store};
 use ablate::error::{Error, Result};
-use ablate::experiment::bench::peer_export::{export, first_updates};
+use ablate::experiment::bench::peer_export::{check_experiment, check_place, export, first_updates};
 use ablate::experiment::limits::DataLimits;
 use ablate::experiment::single_update::single_update;
-use ablate::model::{EncoderDecoder, Network};
+use ablate::experiment::state_commit;
+use ablate::model::{self, Network};
+use ablate::task;
 use ablate::train::Precision;
 use ablate::train::adam::Adam;
+use ablate::train::batch_source::BatchSource;
 use ablate::train::step::Updates;
 use clap::Parser;
 use serde_json::{Value, json};
@@ -50,6 +53,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    state_commit(env!("ABLATE_COMMIT"));
     common::finish(run(&Arguments::parse()))
 }
 
@@ -58,32 +62,35 @@ fn run(arguments: &Arguments) -> Result<Value> {
     if experiment.training.precision != Precision::Float32 {
         return Err(Error::user("training.precision must be float32: that is what is measured"));
     }
+    if let Some(folder) = &arguments.export {
+        check_experiment(&experiment)?;
+        check_place(folder)?;
+    }
     let data = prepare::open(&experiment.data, &arguments.data)?;
-    DataLimits::of(&experiment.data, Some(&data))?.check(&experiment)?;
+    let limits = DataLimits::of(&experiment.data, Some(&data))?;
+    limits.check(&experiment)?;
+    let sizes = limits.vocabulary(&experiment);
     let device = ablate::device::open(&experiment.run)?;
     let store = data.split(Split::Train)?;
-    let updates = first_updates(&store, &experiment, arguments.warmup + arguments.updates)?;
-    let model = EncoderDecoder::build(
-        &experiment.model,
-        data.tokenizers.sizes(),
-        experiment.training.seed,
-        Kind::Float,
-        device,
-    );
+    let model = model::build(&experiment.model, sizes, experiment.training.seed, Kind::Float, device);
+    let count = arguments.warmup + arguments.updates;
     match &arguments.export {
         Some(folder) => {
-            let exported =
-                export(folder, &experiment, data.tokenizers.sizes().into(), &store, &model, &updates)?;
+            let exported = export(folder, &experiment, sizes, &store, &*model, count)?;
             serde_json::to_value(exported).map_err(|error| Error::failed(error.to_string()))
         }
-        None => measure(&experiment, &store, &model, &updates, arguments.warmup),
+        None => {
+            let batches = task::of(&experiment, sizes.target).batches(&store);
+            let updates = first_updates(&*batches, &experiment.training, count)?;
+            measure(&experiment, &*batches, &*model, &updates, arguments.warmup)
+        }
     }
 }
 
 fn measure(
     experiment: &Experiment,
-    store: &Store,
-    model: &EncoderDecoder,
+    source: &dyn BatchSource,
+    model: &dyn Network,
     updates: &[Vec<Vec<u32>>],
     warmup: usize,
 ) -> Result<Value> {
@@ -93,8 +100,7 @@ fn measure(
     let (mut milliseconds, mut tokens) = (Vec::new(), Vec::new());
     for (number, micro_batches) in (1..).zip(updates) {
         let begun = Instant::now();
-        let batches =
-            micro_batches.iter().map(|pairs| micro_batch(config.batching(), store, pairs, Device::Cpu));
+        let batches = micro_batches.iter().map(|examples| source.collate(examples, Device::Cpu));
         let batches = batches.collect::<Result<Vec<_>>>()?;
         // The loss that the update returns is on the host, so a GPU has done its work.
         let stats = single_update(&all, &mut adam, &batches, number)?;

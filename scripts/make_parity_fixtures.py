@@ -6,7 +6,7 @@
 
 `tests/parity/model.rs` computes the same with `ablate` and compares. The model is `torch_transformer.py`, with recurrent
 parts `torch_recurrent.py`, with convolutional ones `torch_convolutional.py`, without a decoder `torch_masked.py`, or
-Hugging Face's by `torch_gpt.py` and `torch_masked.py` where a case says so; gradients come from torch's autograd, updates
+Hugging Face's by `torch_gpt.py` and `torch_bert.py` where a case says so; gradients come from torch's autograd, updates
 from `torch.optim.Adam` under `LambdaLR`.
 
 No weights are exchanged. Number i of variable `name` is, on both sides,
@@ -32,6 +32,7 @@ import torch
 import torch_convolutional
 import torch_masked
 import torch_recurrent
+from torch_bert import Bert
 from torch_gpt import Gpt
 from torch_transformer import CASES, MODEL, PAD, Transformer, collate, cross_entropy, learning_rate
 
@@ -161,7 +162,7 @@ def main():
     cases += [(name, changes, recurrent) for name, changes in torch_recurrent.CASES.items()]
     convolutional = (torch_convolutional.Model, torch_convolutional.MODEL)
     cases += [(name, changes, convolutional) for name, changes in torch_convolutional.CASES.items()]
-    masked = lambda changes: torch_masked.Bert if changes.get("peer") == "bert" else torch_masked.Masked  # noqa: E731
+    masked = lambda changes: Bert if changes.get("peer") == "bert" else torch_masked.Masked  # noqa: E731
     of_masked = torch_masked.CASES.items()
     cases += [(name, changes, (masked(changes), torch_masked.MODEL)) for name, changes in of_masked]
     for name, changes, (build, settings) in cases:

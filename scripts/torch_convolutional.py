@@ -149,7 +149,7 @@ class Layer(nn.Module):
     def __init__(self, model, inputs, channels, taps, dilation):
         super().__init__()
         settings, epsilon = model["convolutional"], model["layer_norm_epsilon"]
-        self.gated = settings["block"] == "gated"
+        self.gated, self.dropout = settings["block"] == "gated", nn.Dropout(model["dropout"])
         if self.gated:
             self.kernel = Kernel(settings, inputs, 2 * channels, taps, dilation)
         else:
@@ -162,6 +162,7 @@ class Layer(nn.Module):
 
     def inner(self, x, causal, real):
         """[B, T, I] → [B, T, C]; `real` [B, T, 1] is 0 where there is padding."""
+        x = self.dropout(x)
         if self.gated:
             values, gates = self.kernel(x * real, causal).chunk(2, -1)
             return values * torch.sigmoid(gates)
@@ -220,7 +221,7 @@ class Decoder(nn.Module):
         else:
             for number in self.attending:
                 self.layers[number - 1].attention = Attention(settings, sizes[number - 1][1], d_model)
-        self.output = Map(settings, sizes[-1][1], d_model)
+        self.output, self.dropout = Map(settings, sizes[-1][1], d_model), nn.Dropout(model["dropout"])
 
     def forward(self, x, encoded, embedded, mask):
         """[B, T, D], states and embedded source [B, S, D], mask [B, S] → [B, T, D]."""
@@ -236,7 +237,7 @@ class Decoder(nn.Module):
                 attention = self.attention if hasattr(self, "attention") else layer.attention
                 y = attention(y, x, encoded, values, mask)
             hidden = layer.join(hidden, y)
-        return self.output(hidden)
+        return self.dropout(self.output(hidden))
 
 
 class Model(torch_recurrent.Model):

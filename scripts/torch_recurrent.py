@@ -134,11 +134,13 @@ class Encoder(nn.Module):
             self.layers.append(cells(recurrent, width, both))
             width = recurrent["hidden"] * (2 if both else 1)
         self.width = width
+        self.dropout = nn.Dropout(model["dropout"])
 
     def forward(self, x, lengths):
         """[B, S, D] → states [B, S, E] and the last state of each layer."""
         last = []
         for number, layer in enumerate(self.layers, 1):
+            x = self.dropout(x) if number > 1 else x
             packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
             sides = 2 if layer.bidirectional else 1
             start = [zeros(x, sides, len(x), layer.hidden_size) for _ in range(2 if isinstance(layer, nn.LSTM) else 1)]
@@ -174,6 +176,12 @@ class Scores(nn.Module):
             return torch.bmm(sums, self.vector.weight.T.expand(len(sums), -1, -1))[..., 0]
         return torch.bmm(keys, s[:, :, None])[..., 0]
 
+    def of_all(self, s, keys):
+        """The same for all positions at once, [B, T, N] → [B, T, S]."""
+        if self.kind == "additive":
+            return self.vector(torch.tanh(self.state(s)[:, :, None, :] + keys[:, None]))[..., 0]
+        return torch.bmm(s, keys.transpose(1, 2))
+
 
 class Decoder(nn.Module):
     def __init__(self, model, states):
@@ -184,6 +192,7 @@ class Decoder(nn.Module):
             recurrent["readout"]
         ]
         self.fed_width = {"none": 0, "context": states, "readout": self.width}[recurrent["input_feeding"]]
+        self.dropout = nn.Dropout(model["dropout"])
         depth = recurrent["decoder_layers"]
         inputs = [d_model + self.fed_width] + [hidden] * (depth - 1)
         self.layers = nn.ModuleList(cells(recurrent, width) for width in inputs)
@@ -229,6 +238,7 @@ class Decoder(nn.Module):
                 fed = context
             below = torch.cat([word, fed], -1)
             for number, layer in enumerate(self.layers, 1):
+                below = self.dropout(below) if number > 1 else below
                 whole = tuple(part[None] for part in states[number - 1]) if lstm else states[number - 1][None]
                 output, state = layer(below[:, None], whole)
                 states[number - 1] = tuple(part[0] for part in state) if lstm else state[0]
@@ -252,6 +262,8 @@ class Decoder(nn.Module):
 class Model(Transformer):
     """Any encoder with any decoder."""
 
+    recurrent_decoder = Decoder
+
     def __init__(self, model, vocabulary, longest=1024):
         super().__init__(model, vocabulary, longest)
         width = model["d_model"]
@@ -260,7 +272,7 @@ class Model(Transformer):
             self.source_position, self.encoder = nn.Identity(), Encoder(model)
             states = self.encoder.width
         if model["decoder"] == "recurrent":
-            self.target_position, self.decoder = nn.Identity(), Decoder(model, states)
+            self.target_position, self.decoder = nn.Identity(), self.recurrent_decoder(model, states)
             width = self.decoder.width
         elif self.reads and states != width:
             self.encoder_output = nn.Linear(states, width)

@@ -120,10 +120,65 @@ fn mistakes_are_told_with_exit_code_2() {
     workshop.run(&["bench", "tiny.toml", "--updates", "0"]).expect(2).says("at least 1");
     workshop.run(&["bench", "tiny.toml", "--set", "run.device=cuda:99"]).expect(2).says("cuda");
     let export = ["bench", "tiny.toml", "--export", "peer", "--set"];
-    for setting in ["model.encoder=recurrent", "model.decoder=recurrent", "model.softmax_bias=true"] {
-        let named = setting.replace("=recurrent", " = \"recurrent\"").replace("=true", " = true");
-        let refused = workshop.run(&[&export[..], &[setting]].concat()).expect(2);
+    let masks = "model.recurrent.dropout_masks = \"per_sequence\"";
+    let recurrent = ["model.encoder=recurrent", "--set", "model.recurrent.dropout_masks=per_sequence"];
+    let separate = ["data.vocabulary=separate", "--set", "model.tying=none"];
+    for (named, settings) in [(masks, recurrent), ("data.vocabulary = \"separate\"", separate)] {
+        let refused = workshop.run(&[&export[..], &settings].concat()).expect(2);
         refused.says(&format!("{named} does not fit into --export"));
-        assert!(!workshop.path("peer").exists() && !workshop.path("data").exists(), "{setting}");
+        assert!(!workshop.path("peer").exists() && !workshop.path("data").exists(), "{named}");
+    }
+}
+
+/// What another program reads belongs together, whatever the architecture is; `scripts/bench/train_speed.py` compares losses.
+#[test]
+fn exports_of_every_architecture_belong_together() {
+    let workshop = Workshop::new();
+    for (name, settings) in [
+        ("recurrent", &["model.encoder=recurrent", "model.decoder=recurrent"][..]),
+        (
+            "convolutional",
+            &[
+                "model.encoder=convolutional",
+                "model.decoder=convolutional",
+                "model.convolutional.channels=16",
+                "model.convolutional.encoder_layers=2",
+                "model.convolutional.decoder_layers=2",
+                "model.embedding_scale=false",
+                "model.embedding_deviation=0.1",
+            ],
+        ),
+        ("decoder", &["model.encoder=none", "model.softmax_bias=true", "model.embedding_scale=false"]),
+        ("packed", &["training.packed_length=64"]),
+    ] {
+        let mut words = vec!["bench", "tiny.toml", "--export", name, "--warmup", "1", "--updates", "2"];
+        words.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        let exported: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+        let json =
+            |file: &str| -> Value { serde_json::from_str(&workshop.text(format!("{name}/{file}"))).unwrap() };
+        let (experiment, updates) = (json("experiment.json"), json("batches.json"));
+        let updates = updates.as_array().unwrap();
+        for list in ["learning_rates", "flops"] {
+            let numbers = experiment[list].as_array().unwrap();
+            assert!(numbers.len() == 3 && numbers.iter().all(|number| number.as_f64().unwrap() > 0.0));
+        }
+        let rows = |micro_batch: &Value, side: &str| -> Vec<Vec<u64>> {
+            serde_json::from_value(micro_batch[side].clone()).unwrap()
+        };
+        let mut predicted = 0;
+        for micro_batch in updates[0].as_array().unwrap() {
+            let (input, target) = (rows(micro_batch, "input"), rows(micro_batch, "target"));
+            assert_eq!(rows(micro_batch, "source").len(), input.len());
+            for (input, target) in input.iter().zip(&target) {
+                assert_eq!(input.len(), target.len());
+                // Each token that is predicted stands in the input one position later, but for the last one.
+                let places = (0..input.len() - 1).filter(|&place| input[place + 1] > 2 && target[place] > 2);
+                places.for_each(|place| assert_eq!(target[place], input[place + 1]));
+                predicted += target.iter().filter(|&&id| id != 0).count();
+            }
+        }
+        assert_eq!(exported["target_tokens"], predicted);
+        assert_eq!(updates.len(), 3);
+        assert!((1.0..20.0).contains(&number(&exported, "loss")), "{exported}");
     }
 }

@@ -1,30 +1,50 @@
 #!/usr/bin/env python3
-"""Decoding speed of `ablate` beside CTranslate2, with the same weights, in alternating runs.
+"""Decoding speed of `ablate` beside CTranslate2, JoeyNMT or fairseq, with the same weights, in alternating runs.
 
-    pip install ctranslate2 tokenizers
-    python3 scripts/bench/decode_speed.py --ablate target/release/ablate --run RUN --corpus DIR/RECIPE-HASH \\
-        [--beams 1 4] [--threads 1 2] [--rounds 5] [--lines N] [--batch-tokens N] [--output FILE]
+    pip install tokenizers==0.23.3
+    python3 scripts/bench/decode_speed.py --peer ctranslate2 --run RUN --corpus DIR/RECIPE-HASH
+    python3 scripts/bench/decode_speed.py --peer joeynmt --architecture lstm-fed --data DIR --peer-python FILE
+    python3 scripts/bench/decode_speed.py --peer fairseq --architecture convs2s-weight-norm --data DIR --peer-python FILE
+        [--beams 1 4] [--threads 1 2] [--rounds 5] [--passes 3] [--lines N] [--batch-tokens N] [--steps 600] [--json FILE]
 
 RUN is a finished run and DIR/RECIPE-HASH the prepared corpus that it was trained on, whose test set is translated.
-`ablate export` writes the run for CTranslate2, which computes in float32. What is timed is token ids to token ids on
-both sides, loading and tokenising left out: `ablate bench --only decoding`, and `translate_batch`. Each measurement
-is a new process that takes the median of its passes after one to warm up; the two programs take turns, and which of
-them begins alternates.
+`--architecture` trains one of `architectures/` for `--steps` updates first and keeps the run in DIR, which must lie outside
+of the checkout, for the next call. `--rounds 1 --passes 1 --lines 20 --steps 20` shows that everything runs. `--peer-python`
+is the Python that has the other program:
 
-CTranslate2 gets batches of `--batch-tokens` tokens, the length penalty of the run, and otherwise its defaults. It ends
-a search when as many hypotheses as the beam is wide are finished, ablate when no other can win any more, so lines may
-differ; the share that is equal is printed. Its limit is `--longest` for all lines, ablate's follows the source: lines
-that CTranslate2 translates into more than ablate may are counted apart, and with many of them rates say more than times.
+    ctranslate2  pip install ctranslate2
+    joeynmt      pip install torch==2.11.0 joeynmt==2.3.0 importlib_metadata
+    fairseq      Python 3.10: pip install 'pip<24.1' 'setuptools<70' wheel 'numpy<2' cython torch==2.11.0, then
+                 READTHEDOCS=1 pip install --no-build-isolation fairseq==0.12.2, which leaves out its C++ extensions
+
+The other program computes in float32 with the run's own weights (`decode_peers.py`). What is timed is token ids to token ids
+on both sides, loading and tokenising left out: `ablate bench --only decoding`, and the other's search. Each measurement is a
+new process that takes the median of its passes after one to warm up; the two programs take turns, and which of them begins
+alternates. The other gets batches of `--batch-tokens` tokens, the longest sentences first, the length penalty of
+`--length-penalty` in the formula that it has, and otherwise its defaults.
+
+All three end a search by rules of their own: CTranslate2 and fairseq when as many hypotheses as the beam is wide are
+finished, which `--set decoding.early_stopping=true` makes ours; JoeyNMT when the best hypothesis of the beam is finished.
+ablate's own rule is to end when no other can win any more. So lines may differ; the share that is equal is printed. Limits
+of the length are `--longest` for all lines in CTranslate2 and JoeyNMT, and follow the source in ablate and, by the longest of
+a batch, in fairseq: lines that the other translates into more than ablate may are counted apart, and with many of them rates
+say more than times.
 """
 
 import argparse
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+import architectures
+from decode_peers import PEERS, PENALTIES
+
+NAMES = {"ctranslate2": "CTranslate2", "joeynmt": "JoeyNMT", "fairseq": "fairseq"}
 
 
 def call(command, **options):
@@ -35,56 +55,57 @@ def call(command, **options):
     return result.stdout
 
 
-def worker(arguments):
-    """One measurement of CTranslate2: prints seconds and translations as JSON."""
-    import ctranslate2
+def trained(arguments):
+    """The run of `--architecture` and its corpus; trained where it is not there yet."""
+    name, steps = arguments.architecture, arguments.steps
+    corpus = architectures.prepare(arguments.ablate, arguments.data, name)
+    results = arguments.data.resolve() / f"runs-{steps}"
+    changes = [f"training.steps={steps}", f"training.checkpoint_interval_steps={steps}", "training.average_checkpoints=1"]
+    changes += [f"training.dev_interval_steps={steps}", "run.device=cpu", "run.threads=0", "run.tensorboard=false"]
+    command = [arguments.ablate, "--data", arguments.data, "train", architectures.experiment(name)]
+    command += [word for change in changes for word in ("--set", change)]
+    call(command, env=os.environ | {"ABLATE_RESULTS": str(results)}, stderr=subprocess.DEVNULL)
+    return results / name / "seed-1", corpus
+
+
+def give(arguments, folder, lines):
+    """Writes what the other program needs."""
     import tokenizers
 
-    model = arguments.folder / "model"
-    tokenizer = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
-    sources = [tokenizer.encode(line).tokens for line in json.loads((arguments.folder / "lines.json").read_text())]
-    translator = ctranslate2.Translator(
-        str(model), device="cpu", compute_type="float32", inter_threads=1, intra_threads=arguments.threads[0]
-    )
-    seconds = []
-    for number in range(arguments.passes + 1):
-        begun = time.perf_counter()
-        results = translator.translate_batch(
-            sources,
-            beam_size=arguments.beams[0],
-            length_penalty=arguments.length_penalty,
-            max_batch_size=arguments.batch_tokens,
-            batch_type="tokens",
-            max_decoding_length=arguments.longest,
-            # As on our side: </s> counts in the length that scores are divided by, and may be the first token.
-            return_end_token=True,
-            min_decoding_length=0,
-        )
-        if number > 0:
-            seconds.append(time.perf_counter() - begun)
-    ids = [[tokenizer.token_to_id(token) for token in result.hypotheses[0] if token != "</s>"] for result in results]
-    texts = [tokenizer.decode(line) for line in ids]
-    lengths = [[len(source), len(line) + 1] for source, line in zip(sources, ids)]
-    found = {"seconds": statistics.median(seconds), "texts": texts, "lengths": lengths}
-    print(json.dumps(found | {"tokens": sum(target for _, target in lengths)}))
+    tokenizer = tokenizers.Tokenizer.from_file(str(arguments.corpus / "tokenizer.json"))
+    sources = [tokenizer.encode(line, add_special_tokens=False).ids for line in lines]
+    vocabulary = [tokenizer.id_to_token(token) for token in range(tokenizer.get_vocab_size())]
+    (folder / "lines.json").write_text(json.dumps({"sources": sources, "vocabulary": vocabulary}))
+    ablate = [arguments.ablate, "--data", arguments.corpus.parent]
+    quiet = {"stderr": subprocess.DEVNULL}
+    if arguments.peer == "ctranslate2":
+        call([*ablate, "export", arguments.run, "--format", "ctranslate2", "--out", folder / "model"], **quiet)
+    else:
+        settings = [arguments.run / "config.toml", "--warmup", 0, "--updates", 1, "--export", folder / "exported"]
+        call([*ablate, "bench", *settings], **quiet)
+        shutil.copy(arguments.run / "checkpoints/scored.weights.safetensors", folder)
+    return tokenizer, [len(source) + 1 for source in sources]
 
 
-def setting(arguments, folder, lines, beam, threads):
+def setting(arguments, folder, lines, given, beam, threads):
     """All rounds of one beam and number of threads."""
+    tokenizer, lengths = given
     changes = [f"decoding.beam={beam}", f"run.threads={threads}", "run.device=cpu"]
-    changes += ["decoding.length_penalty_form=power", f"decoding.length_penalty={arguments.length_penalty}"]
+    changes += [f"decoding.length_penalty_form={PENALTIES[arguments.peer]}"]
+    changes += [f"decoding.length_penalty={arguments.length_penalty}", f"decoding.max_extra_length={arguments.extra}"]
     sets = [word for change in [*changes, *arguments.set] for word in ("--set", change)]
     ablate = [arguments.ablate, "--data", arguments.corpus.parent]
     text = call([*ablate, "translate", arguments.run, *sets], input="".join(f"{line}\n" for line in lines))
     own = text.split("\n")[:-1]
     ours = [*ablate, "bench", arguments.run / "config.toml", "--run", arguments.run, "--only", "decoding", *sets]
     ours += ["--sentences", len(lines), "--passes", arguments.passes, "--seconds", 3600, "--json"]
-    theirs = [sys.executable, __file__, "--folder", folder, "--threads", threads, "--beams", beam]
-    theirs += ["--passes", arguments.passes, "--batch-tokens", arguments.batch_tokens]
-    theirs += ["--length-penalty", arguments.length_penalty, "--longest", arguments.longest]
-    found = {"beam": beam, "threads": threads, "ablate": [], "ctranslate2": []}
+    theirs = [arguments.peer_python, Path(__file__).parent / "decode_peers.py", "--peer", arguments.peer]
+    theirs += ["--folder", folder, "--threads", threads, "--beam", beam, "--passes", arguments.passes]
+    theirs += ["--batch-tokens", arguments.batch_tokens, "--length-penalty", arguments.length_penalty]
+    theirs += ["--longest", arguments.longest, "--extra", arguments.extra]
+    found = {"beam": beam, "threads": threads, "ablate": [], "peer": []}
     for number in range(arguments.rounds):
-        for name in ["ablate", "ctranslate2"][:: 1 if number % 2 == 0 else -1]:
+        for name in ["ablate", "peer"][:: 1 if number % 2 == 0 else -1]:
             if name == "ablate":
                 report = json.loads(call(ours))
                 [decoding] = [one for one in report["decoding"] if one["beam"] == beam]
@@ -94,65 +115,81 @@ def setting(arguments, folder, lines, beam, threads):
             else:
                 result = json.loads(call(theirs))
                 found[name].append(result["seconds"])
-                found["their_tokens"] = result["tokens"]
-                extra = arguments.extra
-                within = [target <= source + extra for source, target in result["lengths"]]
-                equal = [a == b for a, b, ends in zip(own, result["texts"], within) if ends]
-                found["equal_lines"], found["beyond"] = sum(equal) / len(equal), len(lines) - len(equal)
-        print(f"  beam {beam}, {threads} threads, round {number + 1}: {found['ablate'][-1]:.3f} s, {found['ctranslate2'][-1]:.3f} s", file=sys.stderr)
+                compare_lines(found, tokenizer, own, result["ids"], lengths, arguments.extra)
+        times = ", ".join(f"{found[name][-1]:.3f} s" for name in ("ablate", "peer"))
+        print(f"  beam {beam}, {threads} threads, round {number + 1}: {times}", file=sys.stderr)
     return found
+
+
+def compare_lines(found, tokenizer, own, ids, lengths, extra):
+    """Counts the tokens of the other's lines, those that equal ours, and those that are longer than ours may be."""
+    end = tokenizer.token_to_id("</s>")
+    texts = [tokenizer.decode([token for token in line if token != end]) for line in ids]
+    ended = [len(line) + (end not in line) for line in ids]
+    found["their_tokens"] = sum(ended)
+    within = [target <= source + extra for source, target in zip(lengths, ended)]
+    equal = [a == b for a, b, ends in zip(own, texts, within) if ends]
+    found["equal_lines"] = sum(equal) / len(equal) if equal else None
+    found["beyond"] = len(own) - len(equal)
+
+
+def table(arguments, results, count):
+    name = NAMES[arguments.peer]
+    print(f"{results[0]['hardware']['device_name']}, {count} lines, {arguments.rounds} rounds")
+    heads = ["beam", "threads", "ablate, tokens/s", f"{name}, tokens/s", "ablate over it, tokens/s"]
+    heads += [f"{name}'s time over ablate's (each round)", "equal lines", "lines beyond our limit"]
+    print(f"| {' | '.join(heads)} |\n|{' ---: |' * len(heads)}")
+    for found in results:
+        ratios = [theirs / ours for ours, theirs in zip(found["ablate"], found["peer"])]
+        found["ratio"] = statistics.median(ratios)
+        rates = [found["tokens"] / statistics.median(found["ablate"])]
+        rates.append(found["their_tokens"] / statistics.median(found["peer"]))
+        equal = "–" if found["equal_lines"] is None else f"{100 * found['equal_lines']:.1f} %"
+        cells = [found["beam"], found["threads"], f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{rates[0] / rates[1]:.2f}"]
+        cells += [f"{found['ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})", equal, found["beyond"]]
+        print(f"| {' | '.join(map(str, cells))} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ablate", type=Path)
+    parser.add_argument("--ablate", type=Path, help="default: target/release/ablate")
+    parser.add_argument("--peer", choices=PEERS, default="ctranslate2")
+    parser.add_argument("--peer-python", default=sys.executable, metavar="FILE", help="the Python that has the peer")
     parser.add_argument("--run", type=Path)
     parser.add_argument("--corpus", type=Path, help="directory of the prepared corpus")
+    parser.add_argument("--architecture", choices=architectures.TRANSLATING, help="train this one instead of taking a run")
+    parser.add_argument("--data", type=Path, help="where --architecture puts its corpus and its run")
+    parser.add_argument("--steps", type=int, default=600, help="updates of --architecture")
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--lines", type=int, help="only so many lines, spread over the test set")
-    parser.add_argument("--batch-tokens", type=int, default=2048, help="of CTranslate2")
+    parser.add_argument("--batch-tokens", type=int, default=2048, help="of the peer")
     parser.add_argument("--length-penalty", type=float, default=0.6, help="exponent of the length, for both")
-    parser.add_argument("--longest", type=int, default=100, help="most tokens of a translation by CTranslate2")
-    parser.add_argument("--extra", type=int, default=50, help="the run's decoding.max_extra_length")
+    parser.add_argument("--longest", type=int, default=100, help="most tokens of a translation by CTranslate2 or JoeyNMT")
+    parser.add_argument("--extra", type=int, default=50, help="decoding.max_extra_length, and fairseq's max_len_b")
     parser.add_argument("--set", action="append", default=[], help="a setting of ablate's")
-    parser.add_argument("--output", type=Path)
-    # What the script calls itself with.
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if arguments.folder:
-        return worker(arguments)
-    if not (arguments.ablate and arguments.run and arguments.corpus):
-        parser.error("--ablate, --run and --corpus are needed")
+    arguments.ablate = arguments.ablate or architectures.built("ablate")
+    if arguments.architecture and arguments.data:
+        arguments.run, arguments.corpus = trained(arguments)
+    elif not (arguments.run and arguments.corpus):
+        parser.error("--run and --corpus, or --architecture and --data are needed")
     text = (arguments.corpus / "test.source.txt").read_text(encoding="utf-8").split("\n")[:-1]
     count = min(arguments.lines or len(text), len(text))
     lines = [text[number * len(text) // count] for number in range(count)]
     with tempfile.TemporaryDirectory(prefix="decode_speed") as folder:
         folder = Path(folder)
-        (folder / "lines.json").write_text(json.dumps(lines))
-        export = [arguments.ablate, "--data", arguments.corpus.parent, "export", arguments.run]
-        call([*export, "--format", "ctranslate2", "--out", folder / "model"], stderr=subprocess.DEVNULL)
+        given = give(arguments, folder, lines)
         settings = [(beam, threads) for beam in arguments.beams for threads in arguments.threads]
-        results = [setting(arguments, folder, lines, beam, threads) for beam, threads in settings]
-    print(f"{results[0]['hardware']['device_name']}, {count} lines, {arguments.rounds} rounds")
-    print("| beam | threads | ablate, tokens/s | CTranslate2, tokens/s | CTranslate2's time over ablate's (each round) | equal lines | lines beyond our limit |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for found in results:
-        ratios = [theirs / ours for ours, theirs in zip(found["ablate"], found["ctranslate2"])]
-        found["ratio"] = statistics.median(ratios)
-        rates = [found["tokens"] / statistics.median(found["ablate"])]
-        rates.append(found["their_tokens"] / statistics.median(found["ctranslate2"]))
-        print(
-            f"| {found['beam']} | {found['threads']} | {rates[0]:,.0f} | {rates[1]:,.0f} "
-            f"| {found['ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {100 * found['equal_lines']:.1f} % | {found['beyond']} |"
-        )
-    if arguments.output:
+        results = [setting(arguments, folder, lines, given, beam, threads) for beam, threads in settings]
+    table(arguments, results, count)
+    if arguments.json:
         record = {"arguments": {key: str(value) for key, value in vars(arguments).items()}, "results": results}
-        arguments.output.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,6 +1,6 @@
 """Python torch training what `ablate bench EXPERIMENT --export FOLDER` wrote: the same model, weights and batches.
 
-The model is `../torch_transformer.py`; needs torch alone. `../gpu-check` times it beside `ablate` on a card,
+The models are those of `torch_models.py`; needs torch alone. `../gpu-check` times them beside `ablate` on a card,
 `train_peers.py` on a processor.
 
     torch_peer.py FOLDER [--device cuda]
@@ -8,7 +8,9 @@ The model is `../torch_transformer.py`; needs torch alone. `../gpu-check` times 
 As a program it reads lines from standard input, `loss` (of the first update, without dropout, in float32), `eager`
 or `compiled` (a block of updates), and answers each with a line of JSON: so that one process, which compiles once,
 takes turns with others. The precision is the exported experiment's; bfloat16 is torch's autocast over float32
-weights. Batches are on the device before the clock starts, and the loss is fetched once an update.
+weights. Batches are on the device before the clock starts, and the loss is fetched once an update. The optimizer is Adam,
+or AdamW where the experiment has weight decay, and gradients are clipped by clip_grad_norm_ where it says so. Updates
+behind the exported ones repeat their batches at the last of their learning rates.
 """
 
 import argparse
@@ -21,8 +23,7 @@ from pathlib import Path
 import torch
 import torch._dynamo
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from torch_transformer import PAD, Transformer, collate, cross_entropy, learning_rate  # noqa: E402
+from torch_models import PAD, build, cross_entropy, stated
 
 # Graphs of one function before torch.compile would go on without compiling, in silence; its own limit is 8.
 RECOMPILE_LIMIT = 64
@@ -45,21 +46,41 @@ def read_weights(path):
     return tensors
 
 
+def micro_batch_of(rows, masked):
+    """What the model takes, and what is to be predicted: two tensors and one."""
+    source, given, target = (torch.tensor(rows[side]) for side in ("source", "input", "target"))
+    # A masked language model is told which tokens are to be found, and projects these alone.
+    return (source, target, target[target != PAD]) if masked else (source, given, target)
+
+
+def optimizer(model, training, fused):
+    """Adam; with weight decay AdamW, where matrices decay and vectors do not."""
+    settings = {"lr": 1.0, "betas": (training["adam_beta1"], training["adam_beta2"]), "eps": training["adam_epsilon"]}
+    if training["weight_decay"] == 0.0:
+        return torch.optim.Adam(model.parameters(), **settings, fused=fused)
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": training["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, **settings, fused=fused)
+
+
 class Peer:
     """The exported model with its batches and an Adam, on a device."""
 
     def __init__(self, folder, device="cpu", fused=True):
         settings = json.loads((folder / "experiment.json").read_text())
-        self.settings, self.training, self.device = settings["model"], settings["training"], torch.device(device)
+        self.training, self.device = settings["training"], torch.device(device)
+        self.rates = settings["learning_rates"]
         self.narrow = self.training["precision"] == "bfloat16"
+        # The random blocks of a span are drawn from the seed.
+        self.settings = stated(settings["model"]) | {"seed": self.training["seed"]}
+        masked = self.settings["decoder"] == "none"
         batches = json.loads((folder / "batches.json").read_text())
-        tensors = [[collate(micro) for micro in update] for update in batches]
+        tensors = [[micro_batch_of(micro, masked) for micro in update] for update in batches]
         self.tokens = [sum(int((target != PAD).sum()) for _, _, target in update) for update in tensors]
         on_device = lambda micro: tuple(tensor.to(self.device) for tensor in micro)  # noqa: E731
         self.updates = [[on_device(micro) for micro in update] for update in tensors]
-        # The random blocks of a span are drawn from it.
-        self.settings["seed"] = self.training["seed"]
-        self.model = Transformer(self.settings, settings["vocabulary"]).to(self.device)
+        self.model = build(self.settings, settings["vocabulary"]).to(self.device)
         weights = read_weights(folder / "scored.weights.safetensors")
         paths = dict(self.model.paths())
         if paths.keys() != weights.keys():
@@ -67,15 +88,13 @@ class Peer:
         with torch.no_grad():
             for path, parameter in paths.items():
                 parameter.copy_(weights[path])
-        betas = (self.training["adam_beta1"], self.training["adam_beta2"])
-        epsilon = self.training["adam_epsilon"]
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=1.0, betas=betas, eps=epsilon, fused=fused)
+        self.adam = optimizer(self.model, self.training, fused)
         self.done, self.compiled = 0, None
 
-    def micro_batch(self, source, shifted, target):
+    def micro_batch(self, source, given, target):
         """Sum of the smoothed loss of a micro-batch."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.narrow):
-            return cross_entropy(self.model(source, shifted), target, self.training["label_smoothing"])
+            return cross_entropy(self.model(source, given), target, self.training["label_smoothing"])
 
     def loss(self):
         """Of the first update, smoothed, nats per target token, without dropout, in float32."""
@@ -111,15 +130,12 @@ class Peer:
                 loss.backward()
                 total = total + loss.detach()
             self.done += 1
-            rate = learning_rate(
-                self.done,
-                self.settings["d_model"],
-                self.training["learning_rate_scale"],
-                self.training["warmup_steps"],
-            )
+            if self.training.get("clip_norm") is not None:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training["clip_norm"])
             for group in self.adam.param_groups:
-                group["lr"] = rate
+                group["lr"] = self.rates[min(self.done, len(self.rates)) - 1]
             self.adam.step()
+            self.model.end_update()
             total = total.item()
             if self.device.type == "cuda":
                 torch.cuda.synchronize()

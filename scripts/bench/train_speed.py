@@ -3,23 +3,28 @@
 
     python3 -m venv .venv && .venv/bin/pip install torch==2.11.0
     python3 -m venv .venv-joey && .venv-joey/bin/pip install torch==2.11.0 joeynmt==2.3.0 importlib_metadata
-    cargo bench --bench train_speed --no-run          # prints the path of the benchmark's binary
-    .venv/bin/python scripts/bench/train_speed.py --binary target/release/deps/train_speed-… \\
-        experiments/multi30k/tiny.toml --data DIR [--set KEY=VALUE]… --joeynmt-python .venv-joey/bin/python \\
-        [--peers NAME…] [--blocks 3] [--warmup 1] [--updates 5] [--threads 2] [--json FILE]
+    cargo build --release && cargo bench --bench train_speed --no-run
+    .venv/bin/python scripts/bench/train_speed.py --architectures all --data DIR
+    .venv/bin/python scripts/bench/train_speed.py experiments/multi30k/tiny.toml --data DIR \\
+        --joeynmt-python .venv-joey/bin/python [--set KEY=VALUE]… [--peers NAME…] [--binary FILE]
+        [--blocks 3] [--warmup 1] [--updates 5] [--threads 2] [--json FILE]
 
-DIR holds the prepared data, as `ablate --data DIR` made it. `base_multi30k.toml` beside this file is the base model on
-the same data. Peers are those of `train_peers.py` and `ablate+bfloat16`, by default:
+`--architectures` takes the experiments of `architectures/`, by name or all, which need no download: their text is prepared
+in DIR, which must lie outside of the checkout. Of another experiment DIR holds the prepared data, as `ablate --data DIR`
+made it. `base_multi30k.toml` beside this file is the base model on the data of multi30k/tiny.toml. `--blocks 1 --updates 1`
+shows that everything runs. Peers are those of `train_peers.py` and `ablate+bfloat16`; of an experiment by default
 
     eager, eager+allocator, eager+allocator+kernels, eager+allocator+kernels+fused,
     compile, compile+allocator, compile+allocator+kernels, joeynmt, joeynmt+allocator, ablate+bfloat16
 
-torch's side is `../torch_transformer.py`: modules of torch, scaled_dot_product_attention, cross_entropy, nn.Dropout,
-Adam. It gets the same fresh weights and the same batches; the first batch's loss without dropout must be ours to 1e-5.
-Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the same
-training pairs as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it counts them; its dropout is
-also on attention weights and inside the feed-forward network. Its rate is the one in its own log. `ablate+bfloat16` is
-`ablate bench` with `training.precision = "bfloat16"`, left out where that is refused.
+and of an architecture the first three.
+
+torch's side are the models of `torch_models.py`: modules of torch, scaled_dot_product_attention, nn.LSTM, cross_entropy,
+nn.Dropout, Adam. It gets the same fresh weights and the same batches; the first update's loss without dropout must be ours
+to 1e-5. Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the
+same training pairs as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it counts them; its dropout is
+also on attention weights and inside the feed-forward network; it trains Transformers alone here. Its rate is the one in its
+own log. `ablate+bfloat16` is `ablate bench` with `training.precision = "bfloat16"`, left out where that is refused.
 
 Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
 a new process each time. Blocks take turns, every other round backwards, and begin with `--warmup` updates that are not
@@ -39,9 +44,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import copy
 from pathlib import Path
 
+import architectures
+
 HERE = Path(__file__).resolve().parent
+PAD, EOS = 0, 2
 PEERS = [
     "eager",
     "eager+allocator",
@@ -54,6 +63,8 @@ PEERS = [
     "joeynmt+allocator",
     "ablate+bfloat16",
 ]
+# Of an architecture.
+PLAIN_PEERS = PEERS[:3]
 # The settings that each program can have.
 SETTINGS = {
     "eager": {"allocator", "kernels", "fused"},
@@ -135,8 +146,7 @@ class Bfloat16:
     ready = {}
 
     def __init__(self, arguments):
-        ablate = arguments.ablate or arguments.binary.resolve().parent.parent / "ablate"
-        self.command = [ablate, "bench", arguments.experiment, "--data", arguments.data, "--only", "training", "--json"]
+        self.command = [arguments.ablate, "bench", arguments.experiment, "--data", arguments.data, "--only", "training", "--json"]
         for change in [*changes(arguments), "training.precision=bfloat16"]:
             self.command += ["--set", change]
         self.effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
@@ -222,37 +232,24 @@ def peak(arguments, folder):
     return found
 
 
-def flops(model, vocabulary, micro_batch):
-    """Of forward and backward; the formulas of crates/trial/src/model/cost.rs."""
-    sources, targets = (1 + max(len(pair[side]) for pair in micro_batch) for side in (0, 1))
-    pairs, scored = len(micro_batch), sum(len(target) + 1 for _, target in micro_batch)
-    multiple = model.get("embedding_multiple") or 1
-    rows = model.get("embedding_rows") or -(-vocabulary // multiple) * multiple
-    width = model["heads"] * (model["d_k"] + model["d_v"])
-    forward = model["layers"] * (
-        2 * model["d_model"] * width * pairs * 3 * (sources + targets)
-        + 2 * width * pairs * (sources**2 + targets**2 + targets * sources)
-        + 4 * model["d_model"] * model["d_ff"] * pairs * (sources + targets)
-    )
-    return 3 * (forward + 2 * model["d_model"] * rows * scored)
-
-
 class Work:
     """What everybody computes: `experiment.json`, the first loss, target tokens of each timed update, and the
     operations of their matrix products for each of them."""
 
     def __init__(self, ours, arguments, folder):
-        if any(program_of(peer) == "joeynmt" for peer in arguments.peers):
-            write_pairs(ours, folder)
         effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
         self.ours = [*ours, *effort]
         self.loss = call([*self.ours, "--export", folder])["loss"]
         self.experiment = json.loads((folder / "experiment.json").read_text())
-        model, vocabulary = self.experiment["model"], self.experiment["vocabulary"]
+        if any(program_of(peer) == "joeynmt" for peer in arguments.peers):
+            model = self.experiment["model"]
+            if {model["encoder"], model["decoder"]} != {"self_attention"}:
+                sys.exit("joeynmt trains Transformers alone here; choose other --peers")
+            write_pairs(ours, folder)
         timed = json.loads((folder / "batches.json").read_text())[arguments.warmup :]
-        self.tokens = [sum(len(target) + 1 for micro in update for _, target in micro) for update in timed]
-        operations = sum(flops(model, vocabulary, micro) for update in timed for micro in update)
-        self.flops_per_token = operations / sum(self.tokens)
+        predicted = lambda micro: sum(1 for row in micro["target"] for token in row if token != PAD)  # noqa: E731
+        self.tokens = [sum(map(predicted, update)) for update in timed]
+        self.flops_per_token = sum(self.experiment["flops"][arguments.warmup :]) / sum(self.tokens)
 
     def gap(self, loss):
         return abs(loss - self.loss) / self.loss
@@ -264,9 +261,15 @@ def write_pairs(ours, folder):
     text.mkdir()
     call([*ours, "--warmup", 0, "--updates", EPOCH, "--export", text])
     updates = json.loads((text / "batches.json").read_text())
-    pairs = {json.dumps(pair): pair for update in updates for micro in update for pair in micro}
+    pairs = {json.dumps(pair): pair for update in updates for micro in update for pair in pairs_of(micro)}
     (folder / "pairs.json").write_text(json.dumps(list(pairs.values())))
     shutil.rmtree(text)
+
+
+def pairs_of(micro):
+    """Source and target of each row, without padding and the end of the sentence."""
+    words = lambda row: [token for token in row if token > EOS]  # noqa: E731
+    return [[words(source), words(target)] for source, target in zip(micro["source"], micro["target"])]
 
 
 def describe(name):
@@ -397,22 +400,50 @@ def compare(arguments, folder):
     table(summary)
     print()
     compilations(summary, peers)
-    if arguments.json:
-        record = {"arguments": {key: str(value) for key, value in vars(arguments).items()}}
-        record |= {"experiment": work.experiment, "packages": packages, "load": load, "peaks": peaks}
-        record |= {"loss": {"ablate": work.loss, **losses}, "flops_per_token": work.flops_per_token}
-        record |= {"summary": summary, "blocks": blocks}
-        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+    record = {"arguments": {key: str(value) for key, value in vars(arguments).items()}}
+    record |= {"experiment": work.experiment, "packages": packages, "load": load, "peaks": peaks}
+    record |= {"loss": {"ablate": work.loss, **losses}, "flops_per_token": work.flops_per_token}
+    return record | {"summary": summary, "blocks": blocks}
+
+
+def compare_in_own_folder(arguments):
+    with tempfile.TemporaryDirectory(prefix="train_speed") as folder:
+        return compare(arguments, Path(folder))
+
+
+def compare_all(arguments):
+    """Each architecture by itself; then a table of all."""
+    records = {}
+    for name in architectures.chosen(arguments.architectures):
+        print(f"\n## {name}\n", flush=True)
+        architectures.prepare(arguments.ablate, arguments.data, name)
+        own = copy(arguments)
+        own.experiment = str(architectures.experiment(name))
+        records[name] = compare_in_own_folder(own)
+    peers = [peer for peer in arguments.peers if any(peer in record["summary"] for record in records.values())]
+    print("\n| architecture | M parameters | median ms an update | target tokens/s | share of the peak | "
+          + " | ".join(f"over {describe(peer)}" for peer in peers) + " |")
+    print(f"| --- |{' ---: |' * (4 + len(peers))}")
+    for name, record in records.items():
+        own = record["summary"]["ablate"]
+        cells = [name, f"{record['experiment']['parameters'] / 1e6:.2f}", f"{own['median_ms']:,.0f}"]
+        cells += [f"{own['tokens_per_second']:,.0f}", f"{100 * own['peak_share']:.0f} %"]
+        for peer in peers:
+            row = record["summary"].get(peer)
+            cells.append(f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})" if row else "–")
+        print(f"| {' | '.join(cells)} |")
+    return records
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("experiment")
-    parser.add_argument("--binary", type=Path, required=True, help="the benchmark's, in target/release/deps")
-    parser.add_argument("--ablate", type=Path, help="for ablate+bfloat16; default: beside the benchmark's folder")
-    parser.add_argument("--data", default="data")
+    parser.add_argument("experiment", nargs="?")
+    parser.add_argument("--architectures", nargs="+", metavar="NAME", help=f"{', '.join(architectures.NAMES)}, or all")
+    parser.add_argument("--binary", type=Path, help="the benchmark's; default: the newest in target/release/deps")
+    parser.add_argument("--ablate", type=Path, help="default: target/release/ablate")
+    parser.add_argument("--data", required=True, metavar="DIR")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--peers", nargs="*", default=PEERS, metavar="NAME", help=f"default: {' '.join(PEERS)}")
+    parser.add_argument("--peers", nargs="*", metavar="NAME", help=f"default: {' '.join(PEERS)}")
     parser.add_argument("--joeynmt-python", default=sys.executable, metavar="FILE", help="the Python that has JoeyNMT")
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=1)
@@ -420,12 +451,19 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    if (arguments.experiment is None) == (arguments.architectures is None):
+        parser.error("give an experiment or --architectures")
+    if arguments.peers is None:
+        arguments.peers = PLAIN_PEERS if arguments.architectures else PEERS
     for peer in arguments.peers:
         program, *settings = peer.split("+")
         if peer not in PEERS and (program not in SETTINGS or not SETTINGS[program].issuperset(settings)):
             parser.error(f"no peer {peer!r}; there are {', '.join(PEERS)}")
-    with tempfile.TemporaryDirectory(prefix="train_speed") as folder:
-        compare(arguments, Path(folder))
+    arguments.binary = arguments.binary or architectures.built("deps/train_speed-*")
+    arguments.ablate = arguments.ablate or architectures.built("ablate")
+    record = compare_all(arguments) if arguments.architectures else compare_in_own_folder(arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

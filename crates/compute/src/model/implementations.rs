@@ -5,9 +5,10 @@
 //! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
 
 use super::init::Attends;
+use super::recurrent::DropoutMasks;
 use super::{
     Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Head, Initialisation, MaskedConfig,
-    ModelConfig, Norm, NormKind, Position, Projections, Score, Span, Tying,
+    ModelConfig, Norm, NormKind, Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -39,7 +40,7 @@ pub struct Implementations {
     pub openai_gpt: Serves,
     /// A `BertForMaskedLM` of Hugging Face transformers.
     pub bert: Serves,
-    /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
+    /// The models in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_models.py`).
     pub torch_peer: Serves,
 }
 
@@ -90,13 +91,15 @@ impl Implementations {
             activation_dropout: _,
             // Of parts that no other implementation takes.
             convolutional: _,
-            recurrent: _,
+            recurrent: RecurrentConfig { dropout_masks, .. },
             masked,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
         of_encoder(*encoder)
             .and(of_decoder(*decoder))
+            .and(of_both(*encoder, *decoder))
             .and(of_masked(masked))
+            .and(of_dropout_masks(*dropout_masks))
             .and(of_softmax_bias(*softmax_bias))
             .and(of_embedding_scale(*embedding_scale))
             .and(of_feed_forward(*feed_forward))
@@ -161,7 +164,7 @@ fn of_encoder(encoder: EncoderKind) -> Implementations {
             Implementations {
                 openai_gpt: Ok(()),
                 bert: Err(Unknown { setting, known: "it is an encoder" }),
-                ..without_programs(setting, "it has an encoder, to which its decoder attends")
+                ..without_toolkits(setting, "it has an encoder, to which its decoder attends")
             }
         }
     }
@@ -186,14 +189,43 @@ fn of_decoder(decoder: DecoderKind) -> Implementations {
             Implementations {
                 openai_gpt: Err(Unknown { setting, known: "it is a decoder" }),
                 bert: Ok(()),
-                ..without_programs(setting, "it has a decoder, which writes")
+                ..without_toolkits(setting, "it has a decoder, which writes")
             }
         }
     }
 }
 
+/// Pairs of an encoder and a decoder.
+fn of_both(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
+    let torch_peer = match (encoder, decoder) {
+        (EncoderKind::None, DecoderKind::Convolutional) => Err(Unknown {
+            setting: "model.encoder = \"none\"",
+            known: "their convolutional decoder has an encoder",
+        }),
+        (EncoderKind::Convolutional, DecoderKind::None) => Err(Unknown {
+            setting: "model.encoder = \"convolutional\"",
+            known: "the encoder of a masked language model is of self-attention or of recurrent cells",
+        }),
+        _ => Ok(()),
+    };
+    Implementations { torch_peer, ..Implementations::ALL }
+}
+
 fn without_parts(setting: &'static str) -> Implementations {
-    without_programs(setting, "both of its parts are stacks of self-attention")
+    without_toolkits(setting, "both of its parts are stacks of self-attention")
+}
+
+fn of_dropout_masks(masks: DropoutMasks) -> Implementations {
+    match masks {
+        DropoutMasks::PerStep => Implementations::ALL,
+        DropoutMasks::PerSequence => Implementations {
+            torch_peer: Err(Unknown {
+                setting: "model.recurrent.dropout_masks = \"per_sequence\"",
+                known: "nn.Dropout draws a mask for each step",
+            }),
+            ..Implementations::ALL
+        },
+    }
 }
 
 /// A model with a decoder does not read the section.
@@ -223,7 +255,7 @@ fn of_softmax_bias(softmax_bias: bool) -> Implementations {
             Implementations {
                 openai_gpt: Err(Unknown { setting, known: "its softmax has no bias" }),
                 bert: Ok(()),
-                ..without_programs(setting, "this program writes no bias of the softmax into it")
+                ..without_toolkits(setting, "this program writes no bias of the softmax into it")
             }
         }
     }
@@ -236,7 +268,7 @@ fn of_embedding_scale(embedding_scale: bool) -> Implementations {
             // Written with embeddings of either size.
             openai_gpt: Ok(()),
             bert: Ok(()),
-            ..without_programs(
+            ..without_toolkits(
                 "model.embedding_scale = false",
                 "this program writes embeddings that are multiplied by √d_model into it",
             )
@@ -280,11 +312,6 @@ fn of_residual(residual: bool) -> Implementations {
             without_toolkits("model.residual = false", "it adds the input of each sub-layer to its output")
         }
     }
-}
-
-/// Returns [`without_toolkits`] for a setting that the Transformer in Python torch does not know either.
-fn without_programs(setting: &'static str, known: &'static str) -> Implementations {
-    Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 /// Returns the implementations of a setting that none of the toolkits that models are exported for knows; `known` says
@@ -446,6 +473,8 @@ mod tests {
         let found = Implementations::of(&encoder_only);
         assert_eq!(found.openai_gpt.unwrap_err().setting, "model.encoder = \"self_attention\"");
         assert_eq!((found.bert, found.marian.unwrap_err().known), (Ok(()), "it has a decoder, which writes"));
+        let alone = ModelConfig { decoder: DecoderKind::Convolutional, ..decoder_only };
+        assert_eq!(Implementations::of(&alone).torch_peer.unwrap_err().setting, "model.encoder = \"none\"");
     }
 
     #[test]
@@ -454,7 +483,7 @@ mod tests {
         let found = Implementations::of(&hybrid);
         assert_eq!(found.marian.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.decoder = \"recurrent\"");
-        assert_eq!(found.torch_peer.unwrap_err().setting, "model.decoder = \"recurrent\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
+        assert_eq!(found.torch_peer, Ok(()));
     }
 }

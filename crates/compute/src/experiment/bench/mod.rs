@@ -148,14 +148,13 @@ pub fn export_updates(
     folder: &Path,
     count: usize,
 ) -> Result<Exported> {
-    peer_export::check_model(&experiment.model)?;
+    peer_export::check_experiment(experiment)?;
     peer_export::check_place(folder)?;
     let device = device::open(&experiment.run)?;
     let Subject { store, sizes, .. } = Subject::open(experiment, data_root, 0)?;
     let Experiment { model, training, .. } = experiment;
     let model = model::build(model, sizes, training.seed, training.precision, device);
-    let updates = peer_export::first_updates(&store, experiment, count)?;
-    peer_export::export(folder, experiment, sizes, &store, &*model, &updates)
+    peer_export::export(folder, experiment, sizes, &store, &*model, count)
 }
 
 /// What the measurements work on.

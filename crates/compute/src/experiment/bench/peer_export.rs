@@ -2,23 +2,29 @@
 //! reads it.
 
 use crate::config::Experiment;
-use crate::data::collate::collate;
+use crate::data::Vocabulary;
+use crate::data::collate::Batch;
 use crate::data::store::Store;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::experiment::provenance::commit;
 use crate::files;
+use crate::model::cost::Cost;
 use crate::model::implementations::Implementations;
 use crate::model::mode::Mode;
-use crate::model::{ModelConfig, Network, VocabularySizes};
+use crate::model::{Network, VocabularySizes};
 use crate::task;
+use crate::train::TrainingConfig;
+use crate::train::batch_source::BatchSource;
 use crate::train::checkpoint::Checkpoints;
+use crate::train::learning_rate::learning_rate;
 use crate::train::loss::cross_entropy;
 use crate::train::run_state::Progress;
 use crate::train::stream::BatchStream;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
+use tch::{Device, Kind, Tensor};
 
 /// What the other program has to find, too.
 #[derive(Debug, Serialize)]
@@ -29,30 +35,38 @@ pub struct Exported {
     pub target_tokens: usize,
 }
 
-/// The pairs of the first `count` updates of a training, micro-batch by micro-batch.
+/// The examples of the first `count` updates of a training, micro-batch by micro-batch.
 ///
 /// # Errors
 /// As [`BatchStream::start`].
-pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Result<Vec<Vec<Vec<u32>>>> {
+pub fn first_updates(
+    source: &dyn BatchSource,
+    config: &TrainingConfig,
+    count: usize,
+) -> Result<Vec<Vec<Vec<u32>>>> {
     let start = Progress::default();
-    // Masked language models, which alone need the vocabulary, have no peer.
-    let source = task::of(experiment, 0).batches(store);
-    let mut stream = BatchStream::start(&*source, &experiment.training, &start)?;
+    let mut stream = BatchStream::start(source, config, &start)?;
     Ok((0..count).map(|_| stream.next_update()).collect())
 }
 
-/// Refuses a model that the other program does not know.
+/// Refuses an experiment that the other program does not know.
 ///
 /// # Errors
 /// A user error that names the setting.
-pub fn check_model(model: &ModelConfig) -> Result<()> {
-    Implementations::of(model).torch_peer.map_err(|unknown| {
-        Error::user(format!(
-            "{} does not fit into --export, which writes for the Transformer of scripts/bench/torch_peer.py: {}; leave \
-             --export out to measure this program alone",
-            unknown.setting, unknown.known
-        ))
-    })
+pub fn check_experiment(experiment: &Experiment) -> Result<()> {
+    let refused = |setting: &str, known: &str| {
+        Err(Error::user(format!(
+            "{setting} does not fit into --export, which writes for the models of scripts/bench/torch_peer.py: {known}; \
+             leave --export out to measure this program alone"
+        )))
+    };
+    if experiment.data.vocabulary == Vocabulary::Separate {
+        return refused("data.vocabulary = \"separate\"", "both of their sides have one vocabulary");
+    }
+    match Implementations::of(&experiment.model).torch_peer {
+        Ok(()) => Ok(()),
+        Err(unknown) => refused(unknown.setting, unknown.known),
+    }
 }
 
 /// The files of an export; by the first one it is known again, which is written first.
@@ -78,7 +92,8 @@ pub fn check_place(folder: &Path) -> Result<()> {
     )))
 }
 
-/// Writes `experiment.json`, `batches.json` (updates of micro-batches of pairs) and `scored.weights.safetensors`.
+/// Writes the first `count` updates: `experiment.json` (settings, and of each update its learning rate and its operations),
+/// `batches.json` (updates of micro-batches, see [`rows_of`]) and `scored.weights.safetensors`.
 ///
 /// # Errors
 /// If `folder` cannot be written. It was looked at by [`check_place`].
@@ -88,35 +103,63 @@ pub fn export(
     sizes: VocabularySizes,
     store: &Store,
     model: &dyn Network,
-    updates: &[Vec<Vec<u32>>],
+    count: usize,
 ) -> Result<Exported> {
     files::create_dir(folder)?;
+    let Experiment { model: model_config, training, .. } = experiment;
+    let updates = first_updates(&*task::of(experiment, sizes.target).batches(store), training, count)?;
+    // The other program gives each sentence a row of its own, also where ours packs several into one.
+    let unpacked = TrainingConfig { packed_length: None, ..training.clone() };
+    let unpacked = Experiment { training: unpacked, ..experiment.clone() };
+    let source = task::of(&unpacked, sizes.target).batches(store);
+    let cost = Cost::of(model_config, sizes);
+    let operations = |examples: &Vec<u32>| cost.forward(&source.shape(examples)).training();
+    let flops = updates.iter().map(|update| update.iter().map(operations).sum::<f64>());
+    let rate = |step| learning_rate(training, model.width(), step);
     let settings = json!({
-        "model": experiment.model.with_head_widths_stated(),
-        "training": experiment.training,
+        "model": model_config.stated_in_full(),
+        "training": training,
         "vocabulary": sizes.target,
+        "learning_rates": (1..=count as u64).map(rate).collect::<Vec<_>>(),
+        "flops": flops.collect::<Vec<_>>(),
         "threads": tch::get_num_threads(),
         "hardware": device::hardware(model.device()),
         "parameters": model.weights().parameters(),
         "commit": commit(),
     });
     write(&folder.join(FILES[0]), &settings)?;
-    let pair = |&i: &u32| json!([store.source(i as usize), store.target(i as usize)]);
-    let batch = |pairs: &Vec<u32>| pairs.iter().map(pair).collect::<Value>();
-    let batches: Value = updates.iter().map(|update| update.iter().map(batch).collect::<Value>()).collect();
-    write(&folder.join(FILES[1]), &batches)?;
+    let rows = |examples: &Vec<u32>| Ok(rows_of(&source.collate(examples, Device::Cpu)?));
+    let batches = updates.iter().map(|update| update.iter().map(rows).collect::<Result<Value>>());
+    write(&folder.join(FILES[1]), &batches.collect::<Result<Value>>()?)?;
     Checkpoints::open(folder)?.save_scored(model.weights())?;
     let (mut nats, mut tokens) = (0.0, 0);
-    for pairs in &updates[0] {
-        let batch = collate(store, pairs, model.device())?;
+    for examples in &updates[0] {
+        let batch = source.collate(examples, model.device())?;
         nats += tch::no_grad(|| {
             let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
-            let loss = cross_entropy(&logits, &batch.targets, experiment.training.label_smoothing);
+            let loss = cross_entropy(&logits, &batch.targets, training.label_smoothing);
             loss.smoothed.double_value(&[])
         });
         tokens += batch.target_tokens;
     }
     Ok(Exported { loss: nats / tokens as f64, target_tokens: tokens })
+}
+
+/// A micro-batch as the other program reads it: `source` [B, S] and `input` [B, T] as [`Batch`] has them, and `target`
+/// [B, T], what is to be predicted at each position, 0 where nothing is. Of a model without a decoder `target` is [B, S].
+fn rows_of(batch: &Batch) -> Value {
+    let (source, input) = (&batch.source, &batch.target_input);
+    let predicting = if input.size()[1] > 0 { input } else { source };
+    let target = Tensor::zeros([predicting.numel() as i64], (Kind::Int64, predicting.device()))
+        .scatter(0, &batch.positions, &batch.targets)
+        .view_as(predicting);
+    json!({ "source": ids_of(source), "input": ids_of(input), "target": ids_of(&target) })
+}
+
+/// The ids of a matrix, row by row.
+fn ids_of(matrix: &Tensor) -> Vec<Vec<i64>> {
+    let row = |row: Tensor| Vec::try_from(row).expect("a row of ids");
+    matrix.unbind(0).into_iter().map(row).collect()
 }
 
 fn write(path: &Path, value: &Value) -> Result<()> {
@@ -126,6 +169,34 @@ fn write(path: &Path, value: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_say_what_is_predicted_at_each_position() {
+        let ids = |rows: &[[i64; 3]]| Tensor::from_slice2(rows);
+        let batch = Batch {
+            source: ids(&[[5, 6, 2], [7, 2, 0]]),
+            source_lengths: vec![3, 2],
+            target_input: ids(&[[1, 8, 0], [1, 9, 10]]),
+            sentences: None,
+            positions: Tensor::from_slice(&[0i64, 1, 3, 4, 5]),
+            targets: Tensor::from_slice(&[8i64, 2, 9, 10, 2]),
+            target_tokens: 5,
+            source_tokens: 5,
+        };
+        let rows = rows_of(&batch);
+        assert_eq!(rows["source"], json!([[5, 6, 2], [7, 2, 0]]));
+        assert_eq!(rows["input"], json!([[1, 8, 0], [1, 9, 10]]));
+        assert_eq!(rows["target"], json!([[8, 2, 0], [9, 10, 2]]));
+        let masked = Batch {
+            target_input: Tensor::zeros([2, 0], (Kind::Int64, Device::Cpu)),
+            positions: Tensor::from_slice(&[1i64, 3]),
+            targets: Tensor::from_slice(&[8i64, 9]),
+            ..batch
+        };
+        let rows = rows_of(&masked);
+        assert_eq!(rows["input"], json!([[], []]));
+        assert_eq!(rows["target"], json!([[0, 8, 0], [9, 0, 0]]));
+    }
 
     #[test]
     fn an_export_replaces_an_earlier_one_and_nothing_else() {

@@ -1,0 +1,74 @@
+"""The small experiments of `architectures/`, one for each architecture, and their text, which needs no download."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "architectures"
+ROOT = FOLDER.parent.parent.parent
+# Those that read running text.
+OF_TEXT = ["language-model", "masked-lm"]
+TRANSLATING = [
+    "transformer",
+    "lstm-fed",
+    "lstm-unfed",
+    "gru-additive",
+    "convs2s",
+    "convs2s-weight-norm",
+    "bytenet",
+]
+NAMES = TRANSLATING + OF_TEXT
+# Sentences of the running text.
+LINES = 20_000
+
+
+def experiment(name):
+    return FOLDER / f"{name}.toml"
+
+
+def chosen(names):
+    """The architectures that `--architectures` names, in our order; ends if there is no such one."""
+    unknown = [name for name in names if name not in [*NAMES, "all"]]
+    if unknown:
+        sys.exit(f"no architecture {unknown[0]!r}; there are {', '.join(NAMES)}, and all")
+    return [name for name in NAMES if name in names or "all" in names]
+
+
+def built(pattern):
+    """The newest file in target/release that cargo has built under this name."""
+    found = [path for path in (ROOT / "target/release").glob(pattern) if path.suffix != ".d"]
+    if not found:
+        sys.exit(f"target/release/{pattern} is missing: cargo build --release; cargo bench --bench train_speed --no-run")
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def prepare(ablate, data, name):
+    """Prepares the corpus of an architecture in `data`, which must not lie in the checkout; gives its directory."""
+    if Path(data).resolve().is_relative_to(ROOT):
+        sys.exit(f"--data {data} lies in the checkout; choose another directory")
+    with tempfile.TemporaryDirectory(prefix="bench-text") as folder:
+        words = []
+        if name in OF_TEXT:
+            write_text(ablate, Path(folder))
+            words = ["--source", folder]
+        return Path(call(ablate, data, experiment(name), *words).strip())
+
+
+def write_text(ablate, folder):
+    """train.txt and dev.txt: English sides of the generated corpus."""
+    made = folder / "data"
+    generated = "data.recipe.corpus.generated"
+    sizes = [f"{generated}.train=100", f"{generated}.test={LINES}"]
+    call(ablate, made, experiment("transformer"), *(word for size in sizes for word in ("--set", size)))
+    [prepared] = made.iterdir()
+    for split, name in (("test", "train"), ("dev", "dev")):
+        (folder / f"{name}.txt").write_bytes((prepared / f"{split}.source.txt").read_bytes())
+
+
+def call(ablate, data, *words):
+    command = [str(word) for word in (ablate, "--data", data, "prepare", *words)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
+    return result.stdout
