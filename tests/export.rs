@@ -10,7 +10,7 @@ use ablate::error::Result;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::mode::Mode;
 use ablate::model::{
-    self, AttentionConfig, CausalSpan, DecoderKind, ModelConfig, Network, Norm, NormKind, Position,
+    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Network, Norm, NormKind, Position,
     Projections, Score, Span, Tying,
 };
 use common::variants::{
@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-const FORMATS: [Format; 3] = [Format::Safetensors, Format::Marian, Format::Ctranslate2];
+const FORMATS: [Format; 4] =
+    [Format::Safetensors, Format::Marian, Format::Ctranslate2, Format::Word2vec];
 
 fn small() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
@@ -66,6 +67,7 @@ fn exported(
         tokenizer: &tokenizer,
         source_tokenizer: None,
         weights: model.weights(),
+        word_counts: &[],
     };
     let result = export(format, &run, &out);
     (root, out, experiment, model, result)
@@ -99,9 +101,11 @@ fn every_format_writes_or_refuses_every_variant() {
         .chain(convolutional_variants(&rows))
         .filter(|(name, _)| !name.contains(','));
     models.extend(parts);
+    let (encoder, decoder) = (EncoderKind::None, DecoderKind::None);
+    models.push(("word vectors".into(), ModelConfig { encoder, decoder, ..small() }));
     let mut held = BTreeMap::new();
     for (name, config) in models {
-        for format in every!(Format: Safetensors, Marian, Ctranslate2) {
+        for format in every!(Format: Safetensors, Marian, Ctranslate2, Word2vec) {
             let (root, out, .., result) = exported(format, &config);
             let holds = match (format, &result) {
                 (_, Ok(())) => true,
@@ -128,6 +132,7 @@ fn every_format_writes_or_refuses_every_variant() {
                 Format::Ctranslate2 => {
                     &["config.json", "config.toml", "model.bin", "shared_vocabulary.json", "tokenizer.json"]
                 }
+                Format::Word2vec => &["config.toml", "vectors.txt"],
             };
             match holds {
                 true => assert_eq!(names(&out), expected, "{name}"),
@@ -135,7 +140,7 @@ fn every_format_writes_or_refuses_every_variant() {
             }
         }
     }
-    assert_eq!(held.len(), 5, "each of the two both holds and refuses: {held:?}");
+    assert_eq!(held.len(), 7, "each of the three both holds and refuses: {held:?}");
 }
 
 #[test]
@@ -219,6 +224,7 @@ fn a_place_that_holds_something_is_left_alone() {
         tokenizer: &tokenizer,
         source_tokenizer: None,
         weights: model.weights(),
+        word_counts: &[],
     };
     for format in FORMATS {
         assert!(export(format, &run, &full).is_err());
@@ -298,6 +304,7 @@ fn logits(model: &dyn Network) -> Tensor {
         sentences: None,
         targets: everywhere.shallow_clone(),
         positions: everywhere,
+        negatives: None,
         target_tokens: 6,
         source_tokens: 7,
     };

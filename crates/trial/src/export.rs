@@ -12,4 +12,6 @@ pub enum Format {
     Marian,
     /// A model of CTranslate2. Holds every model, in float32.
     Ctranslate2,
+    /// The text format of word2vec, which gensim reads. Holds word vectors alone.
+    Word2vec,
 }

@@ -8,6 +8,7 @@ mod marian;
 mod run;
 mod safetensors;
 mod tensors;
+mod word2vec;
 
 pub use run::Run;
 
@@ -62,6 +63,7 @@ pub fn check(format: Format, model: &ModelConfig) -> Result<()> {
         Format::Safetensors => Ok(()),
         Format::Marian => marian::check(model),
         Format::Ctranslate2 => ctranslate2::check(model),
+        Format::Word2vec => word2vec::check(model),
     }
 }
 
@@ -70,6 +72,7 @@ fn files(format: Format, run: &Run) -> Result<Files> {
         Format::Safetensors => safetensors::files(run),
         Format::Marian => marian::files(run),
         Format::Ctranslate2 => ctranslate2::files(run),
+        Format::Word2vec => word2vec::files(run),
     }
 }
 
@@ -80,6 +83,7 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     match format {
         Format::Safetensors => safetensors::example(&directory),
         Format::Marian => marian::example(&directory),
+        Format::Word2vec => word2vec::example(&directory),
         Format::Ctranslate2 => {
             let decoding = &experiment.decoding;
             ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)

@@ -7,6 +7,7 @@ use super::canonical_json::hash;
 use super::experiment::Experiment;
 use super::unread_keys::without_unread;
 use crate::data::masking::MaskingConfig;
+use crate::data::words::WordsConfig;
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
@@ -71,6 +72,9 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
+    if let Some(words) = training.get("words") {
+        shape["words"] = words.clone();
+    }
     hash(&shape)
 }
 
@@ -130,6 +134,10 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     }
     if same.task() != TaskKind::MaskedLanguageModelling {
         same.training.masking = MaskingConfig::default();
+    }
+    match same.task() {
+        TaskKind::WordVectors => same.training.label_smoothing = TrainingConfig::default().label_smoothing,
+        _ => same.training.words = WordsConfig::default(),
     }
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();

@@ -5,6 +5,7 @@ use super::changes::at_key;
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::configuration_hash;
 use super::subsections::settings_of;
+use super::task_keys::{decoder, unread_by_task};
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
@@ -53,33 +54,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
-    if experiment.task() != TaskKind::LanguageModelling {
-        let because = match experiment.task() {
-            TaskKind::MaskedLanguageModelling => no_decoder(model),
-            _ => vec![("data.recipe", setting_text(&data.recipe.name))],
-        };
-        found.push(not_read(Unread { key: "training.direction", because }));
-    }
-    if experiment.task() != TaskKind::MaskedLanguageModelling {
-        let because = match experiment.task() {
-            TaskKind::Translation | TaskKind::Parsing => {
-                vec![("data.recipe", setting_text(&data.recipe.name))]
-            }
-            _ => no_decoder(model),
-        };
-        for key in MASKING {
-            found.push(not_read(Unread { key, because: because.clone() }));
-        }
-    }
-    if !experiment.reads_prefixes() {
-        let because = match experiment.task() {
-            TaskKind::Translation | TaskKind::Parsing => ("model.encoder", setting_text(&model.encoder)),
-            TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
-                ("data.recipe", setting_text(&data.recipe.name))
-            }
-        };
-        found.push(not_read(Unread { key: "training.prefix_loss", because: vec![because] }));
-    }
+    found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
     }
@@ -107,7 +82,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if !model.has_decoder() {
         for key in DECODING {
-            found.push(not_read(Unread { key, because: no_decoder(model) }));
+            found.push(not_read(Unread { key, because: decoder(experiment) }));
         }
     } else if experiment.task() == TaskKind::LanguageModelling {
         for key in DECODING {
@@ -135,19 +110,6 @@ const DECODING: [&str; 7] = [
     "decoding.length_buckets",
     "decoding.batch_tokens",
 ];
-
-/// The keys that only the training of a masked language model reads.
-const MASKING: [&str; 4] = [
-    "training.masking.rate",
-    "training.masking.hidden",
-    "training.masking.random",
-    "training.masking.copies",
-];
-
-/// The choice of the decoder, as a reason.
-fn no_decoder(model: &ModelConfig) -> Vec<(&'static str, String)> {
-    vec![("model.decoder", setting_text(&model.decoder))]
-}
 
 fn not_read(Unread { key, because }: Unread) -> Idle {
     let settings: Vec<String> = because.iter().map(|(key, value)| format!("{key} = {value}")).collect();

@@ -3,7 +3,7 @@
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
 //! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they differ, [`idle_settings`] which
-//! settings change nothing, [`unread_keys`] which the parts of a model do not read, [`conflict`] which contradict each other.
+//! settings change nothing, [`unread_keys`] which the parts of a model do not read, `task_keys` which its task does not, [`conflict`] which contradict each other.
 //! [`json_schema`] tells editors what a file may hold, and [`key_reference`] tells readers.
 
 mod canonical_json;
@@ -22,6 +22,7 @@ pub mod parse;
 mod schema_shape;
 pub mod settings;
 pub mod subsections;
+mod task_keys;
 pub mod toml_tree;
 pub mod unread_keys;
 pub mod validate;

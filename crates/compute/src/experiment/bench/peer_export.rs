@@ -35,7 +35,7 @@ pub struct Exported {
 /// As [`BatchStream::start`].
 pub fn first_updates(store: &Store, experiment: &Experiment, count: usize) -> Result<Vec<Vec<Vec<u32>>>> {
     let start = Progress::default();
-    // Masked language models, which alone need the vocabulary, have no peer.
+    // Masked language models and word vectors, which alone need the vocabulary, have no peer.
     let source = task::of(experiment, 0).batches(store);
     let mut stream = BatchStream::start(&*source, &experiment.training, &start)?;
     Ok((0..count).map(|_| stream.next_update()).collect())
