@@ -10,8 +10,8 @@ use ablate::error::Result;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::mode::Mode;
 use ablate::model::{
-    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Network, Norm, NormKind, Position,
-    Projections, Score, Span, Tying,
+    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Network, Norm, NormKind,
+    Position, Projections, Score, Span, Tying,
 };
 use common::variants::{
     convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired,
@@ -22,8 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-const FORMATS: [Format; 4] =
-    [Format::Safetensors, Format::Marian, Format::Ctranslate2, Format::Word2vec];
+const FORMATS: [Format; 4] = [Format::Safetensors, Format::Marian, Format::Ctranslate2, Format::Word2vec];
 
 fn small() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
@@ -387,6 +386,7 @@ fn the_tokenizer_for_raw_text_lower_cases_and_ends_as_the_corpus_did() {
                 tokenizer: &tokenizer,
                 source_tokenizer: None,
                 weights,
+                word_counts: &[],
             };
             export(format, &run, &out).unwrap();
             let written = json(&out.join("tokenizer.json"));

@@ -23,7 +23,8 @@ use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
 use ablate::model::{
-    self, ConvolutionalConfig, DecoderKind, EncoderKind, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
+    self, ConvolutionalConfig, DecoderKind, EncoderKind, Initialisation, ModelConfig, Network, Norm,
+    Position, RecurrentConfig, Tying,
 };
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
@@ -365,8 +366,12 @@ fn losses_of_updates_in_float64() {
     }
     for model in every!(WordModel: SkipGram, Cbow) {
         let words = WordsConfig { model, window: 3, negatives: 4, subsampling: 0.05, ..Default::default() };
-        let config =
-            ModelConfig { encoder: EncoderKind::None, decoder: DecoderKind::None, d_model: 8, ..config.clone() };
+        let config = ModelConfig {
+            encoder: EncoderKind::None,
+            decoder: DecoderKind::None,
+            d_model: 8,
+            ..config.clone()
+        };
         let found = losses(&config, &TrainingConfig { words, ..training(None) }).1;
         cases.insert(format!("word vectors, {model:?}"), found.into());
     }

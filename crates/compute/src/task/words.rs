@@ -77,10 +77,8 @@ impl Task for WordVectors<'_> {
 /// A user error if the text has no two words in a block.
 pub fn likelihood(model: &dyn Network, blocks: &WordBlocks) -> Result<Likelihood> {
     let batches = blocks.in_order().into_iter();
-    let found = likelihood::likelihood(
-        model,
-        batches.map(|examples| blocks.collate(&examples, model.device())),
-    )?;
+    let found =
+        likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))?;
     match found.tokens {
         0 => Err(Error::user(
             "the text to measure by has no two words in a block, and so none with a context; use a longer text",
