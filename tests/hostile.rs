@@ -522,6 +522,7 @@ fn words_of_the_command_are_refused_before_anything_is_written() {
     workshop.write("s.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
     for (words, says) in [
         (&["--plan", "--max-hours=-1"][..], "--max-hours -1 is out of range"),
+        (&["--plan", "--max-hours", "-1"], "--max-hours -1 is out of range"),
         (&["--plan", "--max-hours", "nan"], "--max-hours NaN is out of range"),
         (&["--plan", "--max-trials", "0"], "--max-trials 0 is out of range"),
         (&["--max-hours", "1e300"], "--max-hours 1"),

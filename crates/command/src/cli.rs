@@ -164,6 +164,16 @@ pub enum Computing {
     Probe(commands::probe::Arguments),
 }
 
+/// A negative number is a value, so that the error names the option that does not take it.
+fn take_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| match argument.get_action().takes_values() {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        })
+        .mut_subcommands(take_negative_numbers)
+}
+
 impl Cli {
     /// Reads the words that this process was started with. Ends the process at `--help`, at `--version`, which prints
     /// `version`, and at mistakes.
@@ -172,7 +182,7 @@ impl Cli {
         color::apply(choice);
         let words = commands::score::words(std::env::args_os());
         // clap keeps texts that live as long as the process.
-        let command = Cli::command().long_version(&*version.leak());
+        let command = take_negative_numbers(Cli::command()).long_version(&*version.leak());
         let matches = command.color(choice).get_matches_from(words);
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }

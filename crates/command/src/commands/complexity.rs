@@ -18,31 +18,30 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "LAYER,…", value_delimiter = ',')]
     pub layers: Vec<Layer>,
     /// Widths d of the layers, separated by commas.
-    #[arg(long, value_name = "D,…", allow_negative_numbers = true, value_delimiter = ',', default_values_t = [64, 512])]
+    #[arg(long, value_name = "D,…", value_delimiter = ',', default_values_t = [64, 512])]
     pub widths: Vec<i64>,
     /// Lengths n of the sequence, separated by commas. What memory is not enough for is left out.
     #[arg(
         long,
         value_name = "N,…",
-        allow_negative_numbers = true,
         value_delimiter = ',',
         default_values_t = [64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192]
     )]
     pub lengths: Vec<i64>,
     /// Number of positions that a kernel multiplies: the paper's k. 3 if absent.
-    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    #[arg(long, value_name = "K")]
     pub kernel: Option<i64>,
     /// Number of positions that restricted self-attention sees: the paper's r. 64 if absent.
-    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    #[arg(long, value_name = "R")]
     pub radius: Option<i64>,
     /// Number of heads of every kind of self-attention. 8 if absent.
-    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    #[arg(long, value_name = "H")]
     pub heads: Option<i64>,
     /// Number of mixtures of the positions that Linformer attends to. 128 if absent.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     pub mixtures: Option<i64>,
     /// Number of positions of a block of BigBird, which sees eight blocks. 64 if absent.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     pub block: Option<i64>,
     /// Number of CPU threads. 0 uses all cores.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
@@ -54,7 +53,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeat: usize,
     /// Duration of the passes over one sequence after which no further one begins, in seconds.
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 30.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub seconds: f64,
     /// Also write the tables as Markdown, LaTeX, CSV and JSON, and the pictures as SVG and PNG, into this directory.
     #[arg(long, value_name = "DIR")]

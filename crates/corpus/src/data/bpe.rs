@@ -8,7 +8,7 @@
 //! Counts are kept up to date from merge to merge, with an index from pairs to the pieces that
 //! contain them, so the cost of a merge is that of the pieces it changes.
 
-use super::pieces::{BYTE_CHARACTERS, for_each_piece};
+use super::pieces::{BYTE_CHARACTERS, Cut, for_each_piece};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -84,6 +84,7 @@ impl Vocabulary {
 /// How often each piece occurs in a text.
 #[derive(Debug, Clone, Default)]
 pub struct PieceCounts {
+    cut: Cut,
     /// All pieces, each once: millions of strings of their own would take four times the memory.
     text: String,
     counts: HashTable<PieceCount>,
@@ -98,9 +99,18 @@ struct PieceCount {
 }
 
 impl PieceCounts {
+    /// Of a text that is to be cut so.
+    pub fn new(cut: Cut) -> Self {
+        PieceCounts { cut, ..PieceCounts::default() }
+    }
+
+    pub fn cut(&self) -> Cut {
+        self.cut
+    }
+
     /// Counts the pieces of one line.
     pub fn add(&mut self, line: &str) {
-        for_each_piece(line, |piece| self.add_piece(piece, 1));
+        for_each_piece(line, self.cut, |piece| self.add_piece(piece, 1));
     }
 
     /// Counts what another text holds too. The order of additions does not show.
@@ -327,7 +337,7 @@ mod tests {
     fn learned_by_definition(lines: &[&str], merges: usize) -> Vec<String> {
         let mut words: Vec<Vec<String>> = Vec::new();
         for line in lines {
-            for_each_piece(line, |piece| {
+            for_each_piece(line, Cut::Text, |piece| {
                 let mut word: Vec<String> =
                     piece.bytes().map(|byte| BYTE_CHARACTERS[byte as usize].to_string()).collect();
                 word.last_mut().unwrap().push_str(END_OF_PIECE);

@@ -3,7 +3,7 @@
 //! Format and ids: `docs/architecture.md`, Data. Config key: `data.merges`.
 
 use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Vocabulary, learn};
-use super::pieces::{BYTE_CHARACTERS, PATTERN, for_each_piece};
+use super::pieces::{BYTE_CHARACTERS, Cut, for_each_piece};
 use super::tokenizer_json::{joined, not_ours, quoted};
 use crate::error::Result;
 use hashbrown::HashMap;
@@ -25,6 +25,7 @@ const CACHED_PIECES: usize = 1 << 19;
 /// Encodes lines as token ids and back.
 #[derive(Debug, Clone)]
 pub struct BpeTokenizer {
+    cut: Cut,
     vocabulary: Vocabulary,
     /// In order of rank, without repetitions.
     merges: Vec<Pair>,
@@ -43,11 +44,11 @@ pub struct EncodeCache {
 impl BpeTokenizer {
     /// Learns at most `merges` merges from the pieces of a text. The same lines in any order give the same tokenizer.
     pub fn from_counts(counts: &PieceCounts, merges: usize) -> Self {
-        Self::from_merges(learn(counts, merges))
+        Self::from_merges(counts.cut(), learn(counts, merges))
     }
 
     /// A pair that occurs twice in `merges` keeps its first rank.
-    fn from_merges(learned: Vec<Pair>) -> Self {
+    fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
         let mut vocabulary = Vocabulary::of_bytes();
         let mut merges = Vec::with_capacity(learned.len());
         let mut ranks = HashMap::with_capacity(learned.len());
@@ -62,7 +63,8 @@ impl BpeTokenizer {
         let bytes = (0..vocabulary.size())
             .map(|id| match id < SPECIALS.len() {
                 true => Vec::new(),
-                // No piece mixes letters with other signs, so a token ends in the mark or does not hold its text.
+                // No piece mixes letters with other signs than brackets, so a token ends in the mark or does not hold its
+                // text.
                 false => {
                     let token = vocabulary.token(id as u32);
                     let text = token.strip_suffix(END_OF_PIECE).unwrap_or(token);
@@ -70,7 +72,7 @@ impl BpeTokenizer {
                 }
             })
             .collect();
-        BpeTokenizer { vocabulary, merges, ranks, bytes }
+        BpeTokenizer { cut, vocabulary, merges, ranks, bytes }
     }
 
     /// Number of ids: specials, bytes and merged tokens.
@@ -104,7 +106,7 @@ impl BpeTokenizer {
 
     /// As [`BpeTokenizer::encode`], behind what `ids` holds already.
     pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
-        for_each_piece(line, |piece| {
+        for_each_piece(line, self.cut, |piece| {
             if let Some(known) = cache.pieces.get(piece) {
                 return ids.extend_from_slice(known);
             }
@@ -176,7 +178,7 @@ impl BpeTokenizer {
     /// keeps their ids.
     pub fn to_json(&self) -> String {
         let name = |id: u32| quoted(self.vocabulary.token(id));
-        let pattern = quoted(PATTERN);
+        let pattern = quoted(self.cut.pattern());
         let byte_level =
             r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false}"#;
         let vocabulary = joined((0..self.len() as u32).map(|id| format!("{}:{id}", name(id))));
@@ -209,13 +211,30 @@ impl BpeTokenizer {
     pub fn from_json(text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Document {
+            pre_tokenizer: PreTokenizer,
             model: Model,
+        }
+        #[derive(Deserialize)]
+        struct PreTokenizer {
+            pretokenizers: (Split, serde::de::IgnoredAny),
+        }
+        #[derive(Deserialize)]
+        struct Split {
+            pattern: Pattern,
+        }
+        #[derive(Deserialize)]
+        struct Pattern {
+            #[serde(rename = "Regex")]
+            regex: String,
         }
         #[derive(Deserialize)]
         struct Model {
             merges: Vec<(String, String)>,
         }
-        let Document { model } = serde_json::from_str(text).map_err(|_| not_ours())?;
+        let Document { pre_tokenizer, model } = serde_json::from_str(text).map_err(|_| not_ours())?;
+        let pattern = pre_tokenizer.pretokenizers.0.pattern.regex;
+        let cut =
+            [Cut::Text, Cut::Trees].into_iter().find(|cut| cut.pattern() == pattern).ok_or_else(not_ours)?;
         let mut vocabulary = Vocabulary::of_bytes();
         let mut merges = Vec::with_capacity(model.merges.len());
         for (first, second) in model.merges {
@@ -223,7 +242,7 @@ impl BpeTokenizer {
             vocabulary.join(pair);
             merges.push(pair);
         }
-        let tokenizer = Self::from_merges(merges);
+        let tokenizer = Self::from_merges(cut, merges);
         if tokenizer.to_json() == text { Ok(tokenizer) } else { Err(not_ours()) }
     }
 }
@@ -279,6 +298,20 @@ mod tests {
         assert_eq!(ids.iter().map(|&id| tokenizer.token(id)).collect::<Vec<_>>(), ["Ġthe</w>", "Ġcat</w>"]);
         assert_eq!(tokenizer.encode("the cat", &mut cache), ids, "remembered pieces are the same");
         assert_eq!(tokenizer.token(u32::MAX), "<unused>");
+    }
+
+    #[test]
+    fn the_symbols_of_trees_become_tokens_and_come_back() {
+        let mut counts = PieceCounts::new(Cut::Trees);
+        (0..4).for_each(|_| counts.add("(S (NP XX )NP )S"));
+        let tokenizer = BpeTokenizer::from_counts(&counts, 20);
+        let again = BpeTokenizer::from_json(&tokenizer.to_json()).unwrap();
+        for tokenizer in [tokenizer, again] {
+            let ids = tokenizer.encode("(S (NP XX )NP )S", &mut EncodeCache::default());
+            let labels: Vec<String> = ids.iter().map(|&id| tokenizer.label(id)).collect();
+            assert_eq!(labels, ["(S", "(NP", "XX", ")NP", ")S"]);
+            ["(S", "(</w>", "a(b </w> (w>", ")))x"].iter().for_each(|line| comes_back(&tokenizer, line));
+        }
     }
 
     #[test]
@@ -338,7 +371,7 @@ mod tests {
         let [a, b, c] = [b'a', b'b', b'c'].map(|byte| Vocabulary::byte(byte, false));
         let first = 515;
         let (ab, abc, bc) = (first, first + 1, first + 2);
-        let tokenizer = BpeTokenizer::from_merges(vec![(a, b), (ab, c), (b, c), (a, bc), (a, b)]);
+        let tokenizer = BpeTokenizer::from_merges(Cut::Text, vec![(a, b), (ab, c), (b, c), (a, bc), (a, b)]);
         assert_eq!((tokenizer.len(), tokenizer.merges.len()), (518, 4));
         assert_eq!(tokenizer.ranks[&(a, bc)], (3, abc));
         assert_eq!(BpeTokenizer::from_json(&tokenizer.to_json()).unwrap().merges, tokenizer.merges);

@@ -4,6 +4,7 @@
 //! in the order of the text. Which thread did what does not show in them.
 
 use super::bpe::PieceCounts;
+use super::pieces::Cut;
 use super::tokenizer::EncodeCache;
 use super::tokenizers::Tokenizers;
 use crate::error::Result;
@@ -106,16 +107,17 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
     }
 }
 
-/// Counts the pieces of the lines that `read` passes to its argument; also gives what `read` returned.
+/// Counts the pieces, cut so, of the lines that `read` passes to its argument; also gives what `read` returned.
 ///
 /// # Errors
 /// Those of `read`.
 pub fn count_pieces<R>(
     threads: usize,
+    cut: Cut,
     read: impl FnOnce(&mut dyn FnMut(&str)) -> Result<R>,
 ) -> Result<(PieceCounts, R)> {
     std::thread::scope(|scope| {
-        let states = vec![PieceCounts::default(); threads.max(1)];
+        let states = vec![PieceCounts::new(cut); threads.max(1)];
         let mut workers = Workers::start(scope, states, |counts: &mut PieceCounts, lines: Lines| {
             lines.iter().for_each(|line| counts.add(line));
         });
@@ -129,7 +131,7 @@ pub fn count_pieces<R>(
         workers.give(lines);
         while workers.take().is_some() {}
         let mut counts = workers.finish().into_iter();
-        let mut all = counts.next().unwrap_or_default();
+        let mut all = counts.next().unwrap_or_else(|| PieceCounts::new(cut));
         counts.for_each(|more| all.absorb(&more));
         Ok((all, found))
     })
@@ -224,7 +226,7 @@ mod tests {
     }
 
     fn counted(lines: &[String], threads: usize) -> PieceCounts {
-        count_pieces(threads, |add| {
+        count_pieces(threads, Cut::Text, |add| {
             lines.iter().for_each(|line| add(line));
             Ok(())
         })
@@ -279,7 +281,7 @@ mod tests {
         };
         assert!(encode_pairs(&tokenizers, 3, broken, |_, _| Ok(())).is_err());
         assert!(
-            count_pieces(3, |add| -> Result<()> {
+            count_pieces(3, Cut::Text, |add| -> Result<()> {
                 lines.iter().for_each(|line| add(line));
                 failed()
             })

@@ -5,12 +5,29 @@
 
 use std::sync::LazyLock;
 
-/// Letters with their marks, digits, or other signs, each with at most one blank before it; or white space.
-///
-/// Every character belongs to exactly one of the four classes, so nothing falls between pieces.
-pub const PATTERN: &str = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+";
+/// Where lines are cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// Letters with their marks, digits, or other signs, each with at most one blank before it; or white space.
+    #[default]
+    Text,
+    /// As text, but one bracket with the letters directly behind it is a piece: `(NP` and `)NP` of a tree that is written as
+    /// a sequence, so that merges make one token of each, as in the vocabularies of Vinyals et al. (2015).
+    Trees,
+}
 
-/// The four classes of [`PATTERN`].
+impl Cut {
+    /// The pieces as a regular expression. Every character belongs to exactly one of four classes, so nothing falls between
+    /// pieces.
+    pub const fn pattern(self) -> &'static str {
+        match self {
+            Cut::Text => r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+",
+            Cut::Trees => r" ?[()][\p{L}\p{M}]+| ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+",
+        }
+    }
+}
+
+/// The four classes of [`Cut::pattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Letter,
@@ -65,7 +82,7 @@ const fn byte_characters() -> [char; 256] {
 }
 
 /// Calls `visit` with each piece of `line`, in order. An empty line has none.
-pub fn for_each_piece(line: &str, mut visit: impl FnMut(&str)) {
+pub fn for_each_piece(line: &str, cut: Cut, mut visit: impl FnMut(&str)) {
     if line.is_empty() {
         return;
     }
@@ -75,7 +92,11 @@ pub fn for_each_piece(line: &str, mut visit: impl FnMut(&str)) {
     rest.push_str(line);
     let mut rest = rest.as_str();
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(first_piece(rest, classes));
+        let end = match cut {
+            Cut::Text => None,
+            Cut::Trees => first_symbol(rest, classes),
+        };
+        let (piece, after) = rest.split_at(end.unwrap_or_else(|| first_piece(rest, classes)));
         visit(piece);
         rest = after;
     }
@@ -94,14 +115,26 @@ fn first_piece(text: &str, classes: &[Class]) -> usize {
     text.len() - characters.as_str().trim_start_matches(|character| class(character) == kind).len()
 }
 
+/// Where the bracket with its label ends that `text` begins with, if it does.
+fn first_symbol(text: &str, classes: &[Class]) -> Option<usize> {
+    let bracket = text.strip_prefix(' ').unwrap_or(text);
+    let label = bracket.strip_prefix(['(', ')'])?;
+    let after = label.trim_start_matches(|character| classes[character as usize] == Class::Letter);
+    (after.len() < label.len()).then(|| text.len() - after.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn pieces(line: &str) -> Vec<String> {
+        pieces_of(line, Cut::Text)
+    }
+
+    fn pieces_of(line: &str, cut: Cut) -> Vec<String> {
         let mut found = Vec::new();
-        for_each_piece(line, |piece| found.push(piece.to_string()));
+        for_each_piece(line, cut, |piece| found.push(piece.to_string()));
         found
     }
 
@@ -110,6 +143,14 @@ mod tests {
         assert_eq!(pieces("Don't pay 30€!"), [" Don", "'", "t", " pay", " 30", "€!"]);
         assert_eq!(pieces("a  b\t c "), [" a", "  ", "b", "\t ", "c", " "]);
         assert_eq!(pieces(""), [""; 0]);
+    }
+
+    #[test]
+    fn a_bracket_of_a_tree_goes_with_its_label() {
+        let cut = |line| pieces_of(line, Cut::Trees);
+        assert_eq!(cut("(S (NP XX )NP . )S"), [" (S", " (NP", " XX", " )NP", " .", " )S"]);
+        assert_eq!(cut("(( )a1 -LRB- ("), [" ((", " )a", "1", " -", "LRB", "-", " ("]);
+        assert_eq!(pieces("(S )S"), [" (", "S", " )", "S"]);
     }
 
     #[test]
@@ -122,19 +163,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_the_matches_of_the_pattern(line in any::<String>(), near in "[ \\t\u{a0}a-cß\u{301}0-2½.!]{0,30}") {
-            let pattern = regex::Regex::new(PATTERN).unwrap();
-            for line in [line, near].iter().filter(|line| !line.is_empty()) {
-                let prefixed = format!(" {line}");
-                let expected: Vec<_> = pattern.find_iter(&prefixed).map(|piece| piece.as_str().to_string()).collect();
-                prop_assert_eq!(pieces(line), expected);
+        fn pieces_are_the_matches_of_the_pattern(line in any::<String>(), near in "[ \\t\u{a0}a-cß\u{301}0-2½.!()]{0,30}") {
+            for cut in [Cut::Text, Cut::Trees] {
+                let pattern = regex::Regex::new(cut.pattern()).unwrap();
+                for line in [&line, &near].into_iter().filter(|line| !line.is_empty()) {
+                    let prefixed = format!(" {line}");
+                    let found = pattern.find_iter(&prefixed).map(|piece| piece.as_str().to_string());
+                    prop_assert_eq!(pieces_of(line, cut), found.collect::<Vec<_>>());
+                }
             }
         }
     }
 
     #[test]
     fn every_character_has_the_class_that_the_pattern_gives_it() {
-        let pattern = regex::Regex::new(PATTERN).unwrap();
+        let pattern = regex::Regex::new(Cut::Text.pattern()).unwrap();
         for character in '\0'..=char::MAX {
             let line = format!("a{character}1{character}.{character} {character}");
             let prefixed = format!(" {line}");

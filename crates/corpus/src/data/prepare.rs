@@ -8,10 +8,12 @@ use super::corpus::Tolerance;
 use super::encode::Encoder;
 use super::inputs::Inputs;
 use super::parallel::{count_pieces, usual_threads};
+use super::pieces::Cut;
 use super::prepared::{
     Counts, FORMAT_VERSION, MANIFEST, Manifest, Prepared, content, content_files, fingerprint, record_file,
     section,
 };
+use super::recipe::TextFormat;
 use super::staging::{Staging, write_durably};
 use super::text_stage::{StagedText, for_each_pair};
 use super::tokenizer::Tokenizer;
@@ -200,7 +202,8 @@ fn build(
 
 /// Learns a tokenizer on the sides of the training text that are asked for, source and target.
 fn learn(text: &StagedText, config: &DataConfig, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
-    let (pieces, ()) = count_pieces(threads, |add| {
+    let cut = if config.recipe.has(TextFormat::Trees) { Cut::Trees } else { Cut::Text };
+    let (pieces, ()) = count_pieces(threads, cut, |add| {
         text.for_each_pair(Split::Train, |source, target| {
             [source, target]
                 .into_iter()

@@ -2,8 +2,8 @@
 
 use crate::config::Experiment;
 use crate::results::metric::{
-    Better, DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
-    TEST_PREDICTION_ACCURACY,
+    Better, DEV_BLEU, DEV_F1, METRICS, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
+    TEST_PREDICTION_ACCURACY, find,
 };
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
@@ -96,10 +96,16 @@ impl<'a> Report<'a> {
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
         let rows = self.trials.chunk_by(|a, b| a.row == b.row);
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
-        let score = |record: &Record| record.metrics.get(self.score()).copied().unwrap_or(f64::NEG_INFINITY);
+        let tag = self.score();
+        let sign = match find(&METRICS, tag).map_or(Better::Higher, |(metric, _)| metric.better) {
+            Better::Higher => -1.0,
+            Better::Lower => 1.0,
+        };
+        // The lower, the better; a run without the score comes last.
+        let rank = |record: &Record| record.metrics.get(tag).map_or(f64::INFINITY, |score| sign * score);
         found.sort_by(|a, b| {
             let is_other = |trial: &Trial| Some(trial.row) != self.base();
-            is_other(a.0).cmp(&is_other(b.0)).then(score(b.1).total_cmp(&score(a.1)))
+            is_other(a.0).cmp(&is_other(b.0)).then(rank(a.1).total_cmp(&rank(b.1)))
         });
         found
     }
