@@ -131,6 +131,7 @@ mod tests {
             0xda1c_5d56_60f9_2390,
             0x5dc5_d575_2800_3dfc,
             0x6ec7_bc05_0de1_6d5c,
+            0x51b1_ed27_9669_58a7,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }
