@@ -7,8 +7,9 @@
 
 The first compares small models of every variant, given the whole target: logits of MarianMTModel and
 log-probabilities of CTranslate2 against `torch_transformer.py`, which `tests/parity` holds to
-ablate, on ablate's own exported weights. The second also compares beam search: RUN translates SOURCE
-with ablate and with both packages, under length penalties that all three can express.
+ablate, on ablate's own exported weights. It also compares small language models, of which GPT's and BERT's architectures
+are exported (`exported_language_models.py`). The second also compares beam search: RUN translates SOURCE with ablate and with
+both packages, under length penalties that all three can express.
 
 Exits with 1 where anything is beyond its tolerance. Speed and the lines that differ go to standard error.
 """
@@ -19,29 +20,25 @@ import json
 import math
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 
 import ctranslate2
-import safetensors
 import safetensors.torch
 import tokenizers
 import torch
 import torch_transformer
 import transformers
 from checks import Checks, detail, package
+from exported import FLOAT32_TOLERANCE, HUGGING_FACE, Ablate, check_logits, reference, run, train
+from exported_language_models import check_language_models
 from torch.nn import functional as F
-from torch_transformer import BOS, EOS, PAD
+from torch_transformer import EOS, PAD
 
-HUGGING_FACE = package("transformers")
 CTRANSLATE2 = package("ctranslate2")
 
-# Absolute gaps of logits and of log-probabilities of tokens (nats).
-FLOAT64_TOLERANCE = 1e-13
-FLOAT32_TOLERANCE = 1e-5
-# Of a whole translation's log-probability over the length penalty, in float32 on both sides.
+# Absolute gap of a whole translation's log-probability over the length penalty, in float32 on both sides.
 SCORE_TOLERANCE = 1e-4
 # Shares of lines. Of the 2 × beam candidates of a step, ablate finishes every one that ends, the packages only
 # those among the first `beam`: ablate's search finds what theirs finds or better, up to the rounding of a choice.
@@ -112,88 +109,11 @@ VARIANTS = {
 }
 
 
-def run(command, **options):
-    """Standard output of a program that must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    return done.stdout
-
-
-class Ablate:
-    """The program, with its places of data and results."""
-
-    def __init__(self, binary, data, results):
-        self.binary = os.path.abspath(binary)
-        self.places = ["--data", data, "--results", results]
-
-    def call(self, *words, **options):
-        return run([self.binary, *words, *self.places], **options)
-
-    def export(self, run, format, out):
-        """The program in Python that `ablate export` prints."""
-        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-        return done.stderr.split("\n\n", 1)[1]
-
-    def refusal(self, run, format, out):
-        """What is printed where a model does not fit, "" where it does or something was written."""
-        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-        return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
-
-
-def reference(folder):
-    """torch_transformer.py in float64 with the weights of a safetensors export, and its vocabulary's size."""
-    path = os.path.join(folder, "model.safetensors")
-    with safetensors.safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    tensors = safetensors.torch.load_file(path)
-    vocabulary = len(json.loads(metadata["tokenizer"])["model"]["vocab"])
-    configuration = json.loads(metadata["configuration"])
-    settings = configuration["model"]
-    settings.pop("initialisation")
-    unknown = settings.keys() - torch_transformer.MODEL.keys()
-    if unknown:
-        sys.exit(f"torch_transformer.py knows no {', '.join(sorted(unknown))}")
-    settings["seed"] = configuration["training"]["seed"]
-    model = torch_transformer.Transformer({**torch_transformer.MODEL, **settings}, vocabulary).double().eval()
-    own = dict(model.paths())
-    if own.keys() != tensors.keys():
-        sys.exit(f"{path} and torch_transformer.py name other weights: {sorted(own.keys() ^ tensors.keys())}")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[name])
-    # Buffers were rounded to the default type when they were made.
-    for position in [model.source_position, model.target_position]:
-        if hasattr(position, "table"):
-            length, d_model = position.table.shape
-            position.table = torch_transformer.sinusoids(position.kind, length, d_model)
-    return model, vocabulary
-
-
 def random_pairs(vocabulary):
     """Sentences of random tokens, of 1 to 20 a side."""
     draw = random.Random(7)
     sentence = lambda: [draw.randrange(3, vocabulary) for _ in range(draw.randint(1, 20))]  # noqa: E731
     return [(sentence(), sentence()) for _ in range(24)]
-
-
-def check_hugging_face(checks, variant, folder, batch, expected, real):
-    """Logits of MarianMTModel, at the positions where `real`."""
-    model, report = transformers.MarianMTModel.from_pretrained(folder, output_loading_info=True)
-    strange = sum(len(found) for found in report.values())
-    checks.add(f"{variant}: keys missing or unexpected", HUGGING_FACE, f"{len(model.state_dict())} tensors", strange)
-    source, inputs, _ = batch
-    for dtype, tolerance in [(torch.float64, FLOAT64_TOLERANCE), (torch.float32, FLOAT32_TOLERANCE)]:
-        with torch.no_grad():
-            mask = (source != PAD).long()
-            found = model.to(dtype).eval()(input_ids=source, attention_mask=mask, decoder_input_ids=inputs).logits
-        gap = (found.double() - expected)[real].abs().max().item()
-        what = f"{variant}: logits, {str(dtype).removeprefix('torch.')}"
-        checks.add(what, HUGGING_FACE, f"{real.sum()} positions", gap, tolerance)
 
 
 def check_ctranslate2(checks, variant, folder, pairs, batch, expected, real):
@@ -217,13 +137,10 @@ def check_variants(checks, binary, folder):
     with open(experiment, "w", encoding="utf-8") as file:
         file.write(EXPERIMENT)
     for variant, (settings, no_place) in VARIANTS.items():
-        name = variant.replace(" ", "-").replace("'", "")
-        sets = [f"model.{key}={json.dumps(value)}" for key, value in settings.items()]
-        ablate.call("train", experiment, "--name", name, *(word for set in sets for word in ("--set", set)))
-        trained = os.path.join(folder, "results", name, "seed-1")
-        out = {format: os.path.join(folder, name, format) for format in ["safetensors", "marian", "ctranslate2"]}
+        trained = train(ablate, experiment, variant, settings)
+        out = {format: os.path.join(trained, "exported", format) for format in ["safetensors", "marian", "ctranslate2"]}
         ablate.export(trained, "safetensors", out["safetensors"])
-        model, vocabulary = reference(out["safetensors"])
+        model, vocabulary = reference(out["safetensors"], torch_transformer.Transformer, torch_transformer.MODEL)
         pairs = random_pairs(vocabulary)
         batch = torch_transformer.collate(pairs)
         real = batch[2] != PAD
@@ -234,7 +151,9 @@ def check_variants(checks, binary, folder):
             checks.add(f"{variant}: refused, naming {no_place}", HUGGING_FACE, "1 export", int(not refused))
         else:
             ablate.export(trained, "marian", out["marian"])
-            check_hugging_face(checks, variant, out["marian"], batch, expected, real)
+            source, inputs, _ = batch
+            given = {"input_ids": source, "attention_mask": (source != PAD).long(), "decoder_input_ids": inputs}
+            check_logits(checks, variant, transformers.MarianMTModel, out["marian"], given, expected, real)
         ablate.export(trained, "ctranslate2", out["ctranslate2"])
         check_ctranslate2(checks, variant, out["ctranslate2"], pairs, batch, expected, real)
 
@@ -383,6 +302,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.only_run:
             check_variants(checks, arguments.ablate, folder)
+            check_language_models(checks, arguments.ablate, folder)
         if arguments.run:
             check_trained(checks, arguments, folder)
     return checks.finish(arguments.json)

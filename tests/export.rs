@@ -4,88 +4,23 @@
 mod common;
 
 use ablate::config::Experiment;
-use ablate::data::collate::Batch;
-use ablate::data::tokenizer::Tokenizer;
-use ablate::error::Result;
 use ablate::export::{Format, Run, check, check_place, export};
-use ablate::model::mode::Mode;
 use ablate::model::{
-    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Network, Norm, NormKind,
-    Position, Projections, Score, Span, Tying,
+    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position,
+    Projections, Score, Span, Tying,
 };
+use common::exports::{Exported, doubles, experiment, exported, json, logits, noisy, small, tokenizer};
 use common::variants::{
     convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired,
 };
-use common::{every, learn_tokenizer, names};
+use common::{every, names};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use tch::{Device, Kind, Tensor};
+use std::path::Path;
+use tch::{Device, Kind};
 
-const FORMATS: [Format; 4] = [Format::Safetensors, Format::Marian, Format::Ctranslate2, Format::Word2vec];
-
-fn small() -> ModelConfig {
-    ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
-}
-
-fn tokenizer() -> Tokenizer {
-    learn_tokenizer(["the cat sat on the mat", "the hat"], 20)
-}
-
-/// A model with noise on every variable, so that no bias is 0 and no scale 1.
-fn noisy(config: &ModelConfig, vocabulary: usize) -> Box<dyn Network> {
-    let model = model::build(config, vocabulary, 1, Kind::Double, Device::Cpu);
-    tch::no_grad(|| {
-        for (index, (_, tensor)) in model.weights().named().iter().enumerate() {
-            let wave =
-                Tensor::arange(tensor.numel() as i64, (Kind::Double, Device::Cpu)) * 1.7 + index as f64;
-            let _ = tensor.shallow_clone().g_add_(&(wave.sin() * 0.3).view_as(tensor));
-        }
-    });
-    model
-}
-
-fn experiment(model: &ModelConfig) -> Experiment {
-    let mut experiment: Experiment = toml::from_str(common::EXPERIMENT).unwrap();
-    experiment.model = model.clone();
-    experiment
-}
-
-/// Exports a model of this configuration to a folder of a new directory, which is kept with it.
-fn exported(
-    format: Format,
-    config: &ModelConfig,
-) -> (tempfile::TempDir, PathBuf, Experiment, Box<dyn Network>, Result<()>) {
-    let (experiment, tokenizer) = (experiment(config), tokenizer());
-    let model = noisy(config, tokenizer.len());
-    let root = tempfile::tempdir().unwrap();
-    let out = root.path().join("out");
-    let run = Run {
-        experiment: &experiment,
-        identity: "abc",
-        tokenizer: &tokenizer,
-        source_tokenizer: None,
-        weights: model.weights(),
-        word_counts: &[],
-    };
-    let result = export(format, &run, &out);
-    (root, out, experiment, model, result)
-}
-
-fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-/// Float64 tensors of a safetensors file by name.
-fn doubles(path: &Path) -> BTreeMap<String, Tensor> {
-    let bytes = std::fs::read(path).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let tensor = |view: &safetensors::tensor::TensorView| {
-        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-        Tensor::from_data_size(view.data(), &shape, Kind::Double)
-    };
-    file.tensors().iter().map(|(name, view)| (name.clone(), tensor(view))).collect()
-}
+/// Those that have a model with an encoder and a decoder.
+const FORMATS: [Format; 3] = [Format::Safetensors, Format::Marian, Format::Ctranslate2];
 
 #[test]
 fn every_format_writes_or_refuses_every_variant() {
@@ -104,8 +39,8 @@ fn every_format_writes_or_refuses_every_variant() {
     models.push(("word vectors".into(), ModelConfig { encoder, decoder, ..small() }));
     let mut held = BTreeMap::new();
     for (name, config) in models {
-        for format in every!(Format: Safetensors, Marian, Ctranslate2, Word2vec) {
-            let (root, out, .., result) = exported(format, &config);
+        for format in every!(Format: Safetensors, Marian, Ctranslate2, OpenaiGpt, Bert, Word2vec) {
+            let Exported { root, out, result, .. } = exported(format, &config);
             let holds = match (format, &result) {
                 (_, Ok(())) => true,
                 (Format::Safetensors, Err(error)) => panic!("{name}: {error}"),
@@ -119,6 +54,7 @@ fn every_format_writes_or_refuses_every_variant() {
             };
             *held.entry(format!("{format:?} {holds}")).or_insert(0) += 1;
             let expected: &[&str] = match format {
+                Format::OpenaiGpt | Format::Bert => &[],
                 Format::Safetensors => &["config.toml", "model.safetensors", "tokenizer.json"],
                 Format::Marian => &[
                     "config.json",
@@ -139,7 +75,8 @@ fn every_format_writes_or_refuses_every_variant() {
             }
         }
     }
-    assert_eq!(held.len(), 7, "each of the three both holds and refuses: {held:?}");
+    assert_eq!(held.len(), 9, "each of the three both holds and refuses: {held:?}");
+    assert!(!held.contains_key("OpenaiGpt true") && !held.contains_key("Bert true"), "{held:?}");
 }
 
 #[test]
@@ -196,13 +133,13 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
         (ModelConfig { d_k: Some(5), ..small() }, ["model.d_k = 5", "4 wide"]),
         (ModelConfig { d_v: Some(6), ..small() }, ["model.d_v = 6", "4 wide"]),
     ] {
-        let error = check(Format::Marian, &config).unwrap_err();
+        let error = check(Format::Marian, &experiment(&config)).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("--format"), "no way out: {error}");
         assert!(texts.iter().all(|text| error.to_string().contains(text)), "{error}");
     }
     let many = ModelConfig { heads: 40_000, d_k: Some(1), d_v: Some(1), ..small() };
-    let error = check(Format::Ctranslate2, &many).unwrap_err().to_string();
+    let error = check(Format::Ctranslate2, &experiment(&many)).unwrap_err().to_string();
     assert!(error.contains("model.heads = 40000") && error.contains("32767"), "{error}");
 }
 
@@ -239,7 +176,7 @@ fn a_place_that_holds_something_is_left_alone() {
 fn safetensors_hold_every_weight_and_what_they_are_of() {
     // Running statistics among them.
     let config = ModelConfig { norm_kind: NormKind::Batch, ..small() };
-    let (_root, out, experiment, model, result) = exported(Format::Safetensors, &config);
+    let Exported { root: _root, out, experiment, model, result } = exported(Format::Safetensors, &config);
     result.unwrap();
     let path = out.join("model.safetensors");
     let stored = doubles(&path);
@@ -294,22 +231,6 @@ fn in_marians_words(name: &str) -> String {
     format!("model.{stack}.layers.{replaced}")
 }
 
-fn logits(model: &dyn Network) -> Tensor {
-    let everywhere = Tensor::arange(6, (Kind::Int64, Device::Cpu));
-    let batch = Batch {
-        source: Tensor::from_slice(&[5i64, 9, 30, 2, 7, 300, 2, 0]).view([2, 4]),
-        source_lengths: vec![4, 3],
-        target_input: Tensor::from_slice(&[1i64, 8, 77, 1, 250, 6]).view([2, 3]),
-        sentences: None,
-        targets: everywhere.shallow_clone(),
-        positions: everywhere,
-        negatives: None,
-        target_tokens: 6,
-        source_tokens: 7,
-    };
-    model.logits(&model.hidden(&batch, &Mode::evaluation()))
-}
-
 /// The weights written for Marian, in our own model with what Marian fixes: its epsilon, its heads, its biases.
 #[test]
 fn marians_weights_make_up_for_what_marian_fixes() {
@@ -332,7 +253,7 @@ fn marians_weights_make_up_for_what_marian_fixes() {
         ModelConfig { tying: Tying::None, d_v: Some(1), attention_biases: false, ..small() },
         ModelConfig { position: Position::Learned, embedding_rows: Some(600), ..small() },
     ] {
-        let (_root, out, _, model, result) = exported(Format::Marian, &config);
+        let Exported { root: _root, out, model, result, .. } = exported(Format::Marian, &config);
         result.unwrap();
         let mut stored = doubles(&out.join("model.safetensors"));
         let settings = json(&out.join("config.json"));
@@ -459,7 +380,7 @@ fn floats(variable: &Variable) -> Vec<f32> {
 fn ctranslate2s_binary_has_the_variables_of_its_specification() {
     let config =
         ModelConfig { layers: 1, d_k: Some(3), norm: Norm::Pre, embedding_rows: Some(600), ..small() };
-    let (_root, out, _, model, result) = exported(Format::Ctranslate2, &config);
+    let Exported { root: _root, out, model, result, .. } = exported(Format::Ctranslate2, &config);
     result.unwrap();
     let (variables, aliases) = read_binary(&out.join("model.bin"));
     let attention = |name: &str, maps: usize| -> Vec<String> {
@@ -550,7 +471,7 @@ fn on_the_command_line_a_run_is_exported_once_and_mistakes_are_refused() {
     let run = "results/tiny/seed-1";
     let to = |format: &str, out: &str| workshop.run(&["export", run, "--format", format, "--out", out]);
     to("marian", "out").expect(2).says("model.norm = \"pre\"");
-    to("onnx", "out").expect(2).says("safetensors, marian, ctranslate2");
+    to("onnx", "out").expect(2).says("safetensors, marian, ctranslate2, openai-gpt, bert");
     workshop.run(&["export", run, "--format", "marian"]).expect(2).says("--out");
     workshop
         .run(&["export", "results", "--format", "marian", "--out", "out"])

@@ -70,6 +70,45 @@ fn a_backward_model_writes_what_comes_before_its_prompt() {
     workshop.run(&pairs).expect(2).says("training.direction has no effect with data.recipe");
 }
 
+/// A model that has been trained behind the tokens of the text goes on from the end of a line where nothing else is given.
+#[test]
+fn a_model_that_does_not_read_bos_begins_a_line() {
+    let workshop = Workshop::of_language_model_without_bos();
+    let text = workshop.text("tiny.toml").replace("[data]", "[data]\npieces = \"characters\"");
+    workshop.write("tiny.toml", &text);
+    workshop.run(&["prepare", "tiny.toml", "--source", "."]).expect(0);
+    let set = "training.first_input=previous_token";
+    for direction in ["forward", "backward"] {
+        let set = format!("training.direction={direction}");
+        let sets = ["--set", "model.position=learned", "--set", "model.learned_positions=16", "--set", &set];
+        workshop.run(&[&["train", "tiny.toml", "--name", direction][..], &sets].concat()).expect(0);
+        let run = format!("results/{direction}/seed-1");
+        let write = |words: &[&str]| {
+            let words = [&["generate", &run, "--tokens", "40", "--temperature", "0"], words].concat();
+            workshop.run(&words).expect(0).out()
+        };
+        let (alone, behind_line_end) = (write(&[]), write(&["--prompt", "\n"]));
+        match direction == "forward" {
+            true => assert_eq!(format!("\n{alone}"), behind_line_end),
+            false => assert_eq!(format!("{}\n\n", alone.strip_suffix('\n').unwrap()), behind_line_end),
+        }
+        let words =
+            ["The cat 5 saw once 5 mice. And the cat, too, saw the other 17 mice that were not there.", "x"];
+        for prompt in words {
+            let out = write(&["--prompt", prompt]);
+            let (begins, ends) = (out.starts_with(prompt), out.ends_with(&format!("{prompt}\n")));
+            assert!(if direction == "forward" { begins } else { ends }, "{out:?}");
+        }
+    }
+    workshop.write("pairs.toml", common::EXPERIMENT);
+    let pairs = ["train", "pairs.toml", "--set", set];
+    workshop.run(&pairs).expect(2).says("training.first_input has no effect with data.recipe");
+    let masked = ["train", "masked.toml", "--set", set];
+    workshop
+        .write("masked.toml", &common::LANGUAGE_MODEL.replace("encoder = \"none\"", "decoder = \"none\""));
+    workshop.run(&masked).expect(2).says("training.first_input has no effect with model.decoder");
+}
+
 /// A text goes on where the positions of a block are full.
 #[test]
 fn learned_positions_do_not_end_a_text() {

@@ -113,6 +113,39 @@ fn learned_positions_are_those_of_a_block() {
     assert!(workshop.text(format!("{RUN}/metrics.csv")).contains("attention/decoder_1_entropy"));
 }
 
+/// The blocks are those of a model that reads `<s>` before each, every token is measured once, and what the model reads of
+/// a block is shown with the token before it.
+#[test]
+fn a_block_can_be_read_behind_the_token_before_it() {
+    let workshop = Workshop::of_language_model_without_bos();
+    workshop.run(&["train", "tiny.toml", "--set", "run.attention_sentences=2"]).expect(0);
+    let data = prepared(&workshop);
+    let store = data.split(Split::Dev).unwrap();
+    let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
+    for (block, before) in [(0, "<s>".to_string()), (1, data.tokenizers.target().label(store.target(0)[15]))]
+    {
+        let target = attention["sentences"][block]["target"].as_array().unwrap();
+        assert_eq!((target.len(), &target[0]), (16, &Value::from(before)));
+        assert_eq!(target[1], data.tokenizers.target().label(store.target(block)[0]));
+    }
+    let line_end = data.line_end();
+    assert!(data.encode_text("17 mice.\n").ends_with(&line_end) && data.decode_text(&line_end) == "\n");
+    let out = workshop.run(&["verify", RUN, "--decode"]).expect(0).out();
+    assert!(out.contains("dev/perplexity") && out.contains("test/loss"), "{out}");
+    workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);
+    // Another run, since it has another identity; a run with the default does not state it.
+    workshop
+        .run(&["train", "tiny.toml", "--set", "training.first_input=bos"])
+        .expect(2)
+        .says("training.first_input");
+    let config = |name: &str| workshop.text(format!("results/{name}/seed-1/config.toml"));
+    let sets = ["--set", "training.first_input=bos", "--set", "training.steps=2"];
+    workshop.run(&[&["train", "tiny.toml", "--name", "bos"], &sets[..]].concat()).expect(0);
+    assert!(
+        config("tiny").contains("first_input = \"previous_token\"") && !config("bos").contains("first_input")
+    );
+}
+
 #[test]
 fn a_sweep_of_language_models_is_planned_run_and_shown() {
     let workshop = Workshop::of_language_model();

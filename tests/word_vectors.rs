@@ -223,7 +223,8 @@ fn what_needs_a_writer_is_refused_of_word_vectors() {
     let other = Workshop::of_masked_language_model();
     other.run(&["train", "tiny.toml", "--set", "training.steps=2"]).expect(0);
     let out = other.run(&["export", RUN, "--format", "word2vec", "--out", "out"]).expect(2);
-    out.says("model.encoder = \"self_attention\" does not fit into word2vec").says("export safetensors");
+    out.says("model.encoder = \"self_attention\" does not fit into word2vec")
+        .says("use --format safetensors");
 }
 
 #[test]

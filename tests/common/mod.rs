@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
 
 pub mod corpora;
+pub mod exports;
 pub mod folder;
 pub mod gaps;
 pub mod server;
@@ -223,6 +224,14 @@ impl Workshop {
             workshop.write(name, &lines.map(line).collect::<String>());
         }
         workshop.run(&["prepare", "text.toml", "--source", "."]).expect(0);
+        workshop
+    }
+
+    /// The same with a model that reads its blocks behind the tokens of the text before them.
+    pub fn of_language_model_without_bos() -> Self {
+        let workshop = Workshop::of_language_model();
+        let text = LANGUAGE_MODEL.replace("[training]", "[training]\nfirst_input = \"previous_token\"");
+        workshop.write("tiny.toml", &text);
         workshop
     }
 

@@ -10,8 +10,14 @@ pub enum Format {
     /// A MarianMTModel of Hugging Face transformers. Holds post-norm models whose heads are at most
     /// d_model / heads wide.
     Marian,
-    /// A model of CTranslate2. Holds every model, in float32.
+    /// A model of CTranslate2. Holds models with an encoder and a decoder of self-attention, in float32.
     Ctranslate2,
+    /// An OpenAIGPTLMHeadModel of Hugging Face transformers. Holds language models (model.encoder = "none") that
+    /// normalise after each sub-layer and read a text from its beginning.
+    OpenaiGpt,
+    /// A BertForMaskedLM of Hugging Face transformers. Holds masked language models (model.decoder = "none") with
+    /// normalised embeddings and a transform before the softmax.
+    Bert,
     /// The text format of word2vec, which gensim reads. Holds word vectors alone.
     Word2vec,
 }

@@ -13,7 +13,7 @@ use ablate_trial::telemetry::console::print_message;
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { run, format, out } = arguments;
     let (experiment, record) = finished_run(&run, &[])?;
-    export::check(format, &experiment.model)?;
+    export::check(format, &experiment)?;
     check_place(&out)?;
     let on_cpu = ["run.device=cpu".to_string()];
     let TrainedModel { data, model, .. } = TrainedModel::load(&run, &places.data, &on_cpu)?;

@@ -5,7 +5,7 @@ use ablate_command::commands::generate::Arguments;
 use ablate_command::commands::{Places, print};
 use ablate_compute::decode::sample::{Request, Sampling, generate};
 use ablate_compute::experiment::TrainedModel;
-use ablate_compute::train::TaskKind;
+use ablate_compute::train::{FirstInput, TaskKind, TrainingConfig};
 use ablate_sweep::sweep::settings;
 use serde_json::json;
 
@@ -37,10 +37,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return Err(Error::user(format!("{} {other}", arguments.run.display())));
     }
     // A model that reads backward goes on from the beginning of the prompt to its left.
-    let direction = experiment.training.direction;
+    let TrainingConfig { direction, first_input, .. } = experiment.training;
     let prompt = direction.turned(data.encode_text(&arguments.prompt));
+    // A model that has read `<s>` once in an epoch begins behind the end of a line instead.
+    let line_end = match first_input {
+        FirstInput::PreviousToken if prompt.is_empty() => direction.turned(data.line_end()),
+        FirstInput::PreviousToken | FirstInput::Bos => Vec::new(),
+    };
     let request = Request {
-        prompt: &prompt,
+        prompt: &[&line_end[..], &prompt].concat(),
+        first_input,
         tokens: arguments.tokens,
         sampling,
         seed: arguments.seed,

@@ -3,7 +3,7 @@
 use super::batch::Batching;
 use super::masking::MaskedBlock;
 use super::packing;
-use super::reading::{Direction, PrefixLoss};
+use super::reading::{BlockReading, PrefixLoss};
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use super::words::{DrawnWords, WordsConfig};
@@ -219,23 +219,28 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
     })
 }
 
-/// The blocks of running text that `indices` names: inputs are the block's tokens shifted right behind `<s>`, and every token
-/// is a target. There are no sources: [B, 0]. A model that reads backward gets the tokens of a block in reversed order.
+/// The blocks of running text that `indices` names: inputs are the block's tokens shifted right, behind `<s>` or behind the
+/// token before the block, and every token is a target. There are no sources: [B, 0]. A model that reads backward gets the
+/// tokens of a block in reversed order.
 ///
 /// # Panics
 /// As [`collate`].
-pub fn collate_blocks(store: &Store, indices: &[u32], direction: Direction, device: Device) -> Result<Batch> {
-    let block = |&index: &u32| direction.turned(ids(&store.target(index as usize)));
-    let blocks: Vec<Vec<i64>> = indices.iter().map(block).collect();
-    let width = blocks.iter().map(Vec::len).max().expect("a batch has blocks");
+pub fn collate_blocks(
+    store: &Store,
+    indices: &[u32],
+    reading: BlockReading,
+    device: Device,
+) -> Result<Batch> {
+    let block = |&index: &u32| reading.inputs_and_targets(store, index as usize);
+    let blocks: Vec<(Vec<u32>, Vec<u32>)> = indices.iter().map(block).collect();
+    let width = blocks.iter().map(|(_, block)| block.len()).max().expect("a batch has blocks");
     let mut inputs = vec![i64::from(PAD); blocks.len() * width];
     let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (row, block) in blocks.iter().enumerate() {
+    for (row, (read, block)) in blocks.iter().enumerate() {
         let start = row * width;
-        let before = [i64::from(BOS)].into_iter().chain(block.iter().copied());
-        inputs[start..].iter_mut().zip(before.take(block.len())).for_each(|(input, id)| *input = id);
+        inputs[start..start + block.len()].copy_from_slice(&ids(read));
         positions.extend((start..start + block.len()).map(|p| p as i64));
-        outputs.extend_from_slice(block);
+        outputs.extend(ids(block));
     }
     Ok(Batch {
         source: Tensor::zeros([blocks.len() as i64, 0], (Kind::Int64, device)),
@@ -330,6 +335,7 @@ fn ids(tokens: &[u32]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::reading::{Direction, FirstInput};
     use crate::data::store::StoreWriter;
     use crate::data::words::WordModel;
 
@@ -379,13 +385,24 @@ mod tests {
         [&[5, 6, 7, 8][..], &[9, 10]].iter().try_for_each(|block| writer.push(&[], block)).unwrap();
         writer.finish().unwrap();
         let store = Store::open(&path, [0; 32]).unwrap();
-        let batch = collate_blocks(&store, &[1, 0], Direction::Forward, Device::Cpu).unwrap();
+        let batch = collate_blocks(&store, &[1, 0], BlockReading::default(), Device::Cpu).unwrap();
         assert_eq!(batch.target_input, Tensor::from_slice2(&[[1i64, 9, 0, 0], [1, 5, 6, 7]]));
         assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
         assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));
         assert_eq!((batch.target_tokens, batch.source_tokens, batch.source.size()), (6, 0, vec![2, 0]));
-        let backward = collate_blocks(&store, &[1, 0], Direction::Backward, Device::Cpu).unwrap();
+        let read = |direction, first_input| {
+            let reading = BlockReading { direction, first_input };
+            collate_blocks(&store, &[1, 0], reading, Device::Cpu).unwrap()
+        };
+        let backward = read(Direction::Backward, FirstInput::Bos);
         assert_eq!(backward.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [1, 8, 7, 6]]));
         assert_eq!(backward.targets, Tensor::from_slice(&[10i64, 9, 8, 7, 6, 5]));
+        // With the token of the text before (behind) a block, the targets are the same.
+        let after = read(Direction::Forward, FirstInput::PreviousToken);
+        assert_eq!(after.target_input, Tensor::from_slice2(&[[8i64, 9, 0, 0], [1, 5, 6, 7]]));
+        assert_eq!((after.targets, after.positions), (batch.targets, batch.positions));
+        let before = read(Direction::Backward, FirstInput::PreviousToken);
+        assert_eq!(before.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [9, 8, 7, 6]]));
+        assert_eq!(before.targets, backward.targets);
     }
 }

@@ -1,6 +1,7 @@
 //! Writing by chance: each token is drawn from what the model says comes next, sharpened or cut off at will
 //! (`ablate generate`).
 
+use crate::data::reading::FirstInput;
 use crate::data::tokenizer::{BOS, EOS};
 use crate::error::{Error, Result};
 use crate::model::{Generator, Network, Stepper};
@@ -73,6 +74,9 @@ fn drawn(distribution: &[(usize, f64)], at: f64) -> usize {
 pub struct Request<'a> {
     /// Ids of the text that is continued.
     pub prompt: &'a [u32],
+    /// What the model was trained to read before its text: `<s>`, or nothing but other text. `<s>` stands before an empty
+    /// prompt in any case.
+    pub first_input: FirstInput,
     /// Tokens to write.
     pub tokens: usize,
     pub sampling: Sampling,
@@ -80,8 +84,8 @@ pub struct Request<'a> {
     pub seed: u64,
     /// Number of ids that may be written, special ones counted, which are not.
     pub vocabulary: usize,
-    /// The most tokens that the model sees at once, `<s>` counted: those of a block in training. A longer text is read on
-    /// from its last tokens, half as many, behind `<s>`, so that all of them but every so many-th are read once.
+    /// The most tokens that the model sees at once, `<s>` counted: those of a block in training. When these are full, the
+    /// last half of them is read again, behind `<s>` where `first_input` says so, and the text goes on.
     pub window: usize,
 }
 
@@ -94,13 +98,21 @@ pub fn generate(
     request: &Request,
     written: &mut dyn FnMut(u32) -> Result<()>,
 ) -> Result<Vec<u32>> {
-    let Request { prompt, tokens, sampling, seed, vocabulary, window } = *request;
+    let Request { prompt, first_input, tokens, sampling, seed, vocabulary, window } = *request;
     let Some(generator) = model.generator() else {
         return Err(Error::user("this model only reads: it has no decoder that could write"));
     };
     let first = EOS + 1;
     let mut text = prompt.to_vec();
-    let mut context = Context::read(model, generator, last(&text, window.saturating_sub(1)));
+    // The fewest tokens of the text that are read: without `<s>` there has to be one.
+    let (room, least) = match first_input {
+        FirstInput::Bos => (window.saturating_sub(1), 0),
+        FirstInput::PreviousToken => (window, 1),
+    };
+    let read = |text: &[u32], count: usize| {
+        Context::read(model, generator, first_input, last(text, count.max(least)))
+    };
+    let mut context = read(&text, room);
     for number in 0..tokens {
         let scores = tch::no_grad(|| model.logits(&context.hidden));
         let ordinary = scores.narrow(-1, i64::from(first), vocabulary as i64 - i64::from(first));
@@ -116,7 +128,7 @@ pub fn generate(
         }
         match context.length < window {
             true => context.step(model, token),
-            false => context = Context::read(model, generator, last(&text, window / 2)),
+            false => context = read(&text, window / 2),
         }
     }
     Ok(text.split_off(prompt.len()))
@@ -136,13 +148,22 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// `<s>` and these tokens.
-    fn read(model: &dyn Network, generator: &'a dyn Generator, tokens: &[u32]) -> Self {
+    /// Reads these tokens, behind `<s>` unless the first of them takes its place.
+    fn read(
+        model: &dyn Network,
+        generator: &'a dyn Generator,
+        first_input: FirstInput,
+        tokens: &[u32],
+    ) -> Self {
+        let (first, others) = match (first_input, tokens) {
+            (FirstInput::PreviousToken, [first, others @ ..]) => (*first, others),
+            _ => (BOS, tokens),
+        };
         let no_source = Tensor::zeros([1, 0], (Kind::Int64, model.device()));
         let mut stepper = tch::no_grad(|| generator.start(&no_source, &[0]));
-        let hidden = tch::no_grad(|| stepper.step(&input(model, BOS)));
+        let hidden = tch::no_grad(|| stepper.step(&input(model, first)));
         let mut context = Context { stepper, hidden, length: 1 };
-        tokens.iter().for_each(|&token| context.step(model, token));
+        others.iter().for_each(|&token| context.step(model, token));
         context
     }
 
@@ -236,23 +257,38 @@ mod tests {
         model
     }
 
-    /// Returns the token that the model finds most probable behind `<s>` and these tokens, by one pass over all of them.
+    const REQUEST: Request = Request {
+        prompt: &[],
+        first_input: FirstInput::Bos,
+        tokens: 20,
+        sampling: Sampling::PLAIN,
+        seed: 1,
+        vocabulary: 12,
+        window: 8,
+    };
+
+    /// Returns the token that the model finds most probable behind these tokens, by one pass over all of them.
     fn most_probable(model: &DecoderOnly, tokens: &[u32]) -> u32 {
-        let ids: Vec<i64> = [BOS].iter().chain(tokens).map(|&id| i64::from(id)).collect();
+        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
         let ids = Tensor::from_slice(&ids).unsqueeze(0);
         let hidden = tch::no_grad(|| model.decode(&ids, &Mode::evaluation()));
         let scores = model.logits(&hidden.select(1, ids.size()[1] - 1)).narrow(1, 3, 9);
         3 + scores.argmax(1, false).int64_value(&[0]) as u32
     }
 
-    /// Within a window nothing is forgotten, and beyond it half of the window is read again.
+    /// Within a window nothing is forgotten, and beyond it half of the window is read again. `<s>` takes one of its places,
+    /// where the model reads it.
     #[test]
     fn the_cache_writes_what_whole_passes_say() {
-        for (position, kind) in [(Position::Learned, Kind::Float), (Position::Rotary, Kind::Double)] {
+        let kinds = [(Position::Learned, Kind::Float), (Position::Rotary, Kind::Double)];
+        let first_inputs = [(FirstInput::Bos, &[BOS][..], 7), (FirstInput::PreviousToken, &[], 8)];
+        for ((position, kind), (first_input, usual, usual_room)) in
+            kinds.into_iter().flat_map(|kind| first_inputs.map(|first_input| (kind, first_input)))
+        {
             let model = model(position, kind);
             for prompt in [&[][..], &[5, 9], &[4; 20]] {
                 let sampling = Sampling { temperature: 0.0, ..Sampling::PLAIN };
-                let request = Request { prompt, tokens: 20, sampling, seed: 1, vocabulary: 12, window: 8 };
+                let request = Request { prompt, first_input, sampling, ..REQUEST };
                 let mut heard = Vec::new();
                 let found = generate(&model, &request, &mut |token| {
                     heard.push(token);
@@ -261,11 +297,18 @@ mod tests {
                 .unwrap();
                 assert_eq!((found.len(), &found), (20, &heard));
                 let mut text = prompt.to_vec();
-                let mut seen = text.len().min(7);
+                // Nothing but `<s>` can stand before nothing, and it takes a place then, too.
+                let (mut before, mut room) =
+                    if prompt.is_empty() { (&[BOS][..], 7) } else { (usual, usual_room) };
+                let mut seen = text.len().min(room);
                 for token in found {
-                    assert_eq!(token, most_probable(&model, last(&text, seen)), "{prompt:?}, {text:?}");
+                    let read = [before, last(&text, seen)].concat();
+                    assert_eq!(token, most_probable(&model, &read), "{first_input:?}, {prompt:?}, {text:?}");
                     text.push(token);
-                    seen = if seen == 7 { 4 } else { seen + 1 };
+                    seen += 1;
+                    if seen > room {
+                        (seen, before, room) = (4, usual, usual_room);
+                    }
                 }
             }
         }
@@ -276,7 +319,7 @@ mod tests {
         let model = model(Position::Learned, Kind::Float);
         let write = |seed| {
             let sampling = Sampling { temperature: 5.0, ..Sampling::PLAIN };
-            let request = Request { prompt: &[5], tokens: 60, sampling, seed, vocabulary: 12, window: 8 };
+            let request = Request { prompt: &[5], tokens: 60, sampling, seed, ..REQUEST };
             generate(&model, &request, &mut |_| Ok(())).unwrap()
         };
         assert_eq!(write(1), write(1));

@@ -10,7 +10,7 @@
 //! # Source
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
 
-use super::run::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
+use super::run::{Around, Files, Run, TABLE_POSITIONS, json_bytes, reading_tokenizer, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors};
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
@@ -37,7 +37,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, false)?;
+    let tokenizer = reading_tokenizer(run, NAME, Around::NOTHING)?;
     let config = &run.experiment.model;
     let rows = config.rows(run.tokenizer.len()).max(run.tokenizer.len() as i64) as u32;
     // Rows beyond the vocabulary need names that are no token: letters and signs never share one.
@@ -162,10 +162,10 @@ impl Writer<'_> {
         let [source, target] =
             ["encoder", "decoder"].map(|stack| format!("{stack}/position_encodings/encodings"));
         match self.config.position {
-            Position::Learned => self.tensor(source, &self.tensors.positions("source"))?,
+            Position::Learned => self.tensor(source, &self.tensors.positions("source", TABLE_POSITIONS))?,
             _ => self.alias(&source, &target),
         }
-        self.tensor(target, &self.tensors.positions("target"))
+        self.tensor(target, &self.tensors.positions("target", TABLE_POSITIONS))
     }
 
     fn stack(&mut self, stack: &str) -> Result<()> {

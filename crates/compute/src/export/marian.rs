@@ -14,12 +14,15 @@
 //! Positions are stored tables, so any encoding fits. transformers leaves them out when it saves the
 //! model again (it takes them for Marian's own), so a fine-tuned copy needs them put back.
 
-use super::run::{Files, Run, json_bytes, reading_tokenizer, refusal, serves};
-use super::tensors::{Linear, Norm, Tensors, safetensors_file};
+use super::hugging_face::{
+    Named, activation, check_heads, dtype, never_decoded, stops_early, tokenizer_configuration,
+};
+use super::run::{Around, Files, Run, TABLE_POSITIONS, json_bytes, reading_tokenizer, serves};
+use super::tensors::{Linear, Norm, Tensors};
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;
-use crate::model::{Activation, ModelConfig, Tying};
+use crate::model::{ModelConfig, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -30,48 +33,33 @@ const NAME: &str = "a MarianMTModel";
 const REMEDY: &str = "use --format ctranslate2 or safetensors";
 
 pub fn check(model: &ModelConfig) -> Result<()> {
-    let ModelConfig { d_model, heads, .. } = model;
     serves(NAME, Implementations::of(model).marian, REMEDY)?;
-    if d_model % heads != 0 {
-        let setting = format!("model.heads = {heads}");
-        return Err(refusal(NAME, &setting, &format!("heads must divide model.d_model = {d_model}"), REMEDY));
-    }
-    for (name, own) in [("d_k", model.d_k()), ("d_v", model.d_v())] {
-        let width = d_model / heads;
-        if own > width {
-            let allowed = format!("a head is at most d_model / heads = {width} wide");
-            return Err(refusal(NAME, &format!("model.{name} = {own}"), &allowed, REMEDY));
-        }
-    }
-    Ok(())
+    check_heads(NAME, model, REMEDY)
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, true)?;
+    let tokenizer = reading_tokenizer(run, NAME, Around { before: &[], after: &[EOS] })?;
     let config = &run.experiment.model;
     let mut writer = Writer {
         tensors: Tensors::of(run),
         config,
         stretch: (EPSILON / config.layer_norm_epsilon).sqrt(),
-        named: Vec::new(),
+        named: Named::default(),
     };
     writer.embeddings();
     for layer in 0..config.layers {
         writer.encoder_layer(layer);
         writer.decoder_layer(layer);
     }
-    let kind = run.weights.named().first().map_or(Kind::Float, |(_, tensor)| tensor.kind());
-    let named: Vec<(String, Tensor)> =
-        writer.named.into_iter().map(|(name, tensor)| (name, tensor.to_kind(kind))).collect();
-    let metadata = [("format", "pt".to_string()), ("identity", run.identity.to_string())];
     let rows = config.rows(run.tokenizer.len());
-    let positions = writer.tensors.positions("source").size()[0];
+    let positions = writer.tensors.positions("source", TABLE_POSITIONS).size()[0];
+    let special = [("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>")];
     Ok(vec![
-        ("config.json", json_bytes(&configuration(config, rows, positions, kind))?),
+        ("config.json", json_bytes(&configuration(config, rows, positions, dtype(run)))?),
         ("generation_config.json", json_bytes(&generation(run, rows, positions))?),
-        ("model.safetensors", safetensors_file(&named, metadata)?),
+        ("model.safetensors", writer.named.file(run)?),
         ("tokenizer.json", tokenizer),
-        ("tokenizer_config.json", json_bytes(&tokenizer_configuration(positions))?),
+        ("tokenizer_config.json", json_bytes(&tokenizer_configuration(&special, positions))?),
     ])
 }
 
@@ -81,24 +69,21 @@ struct Writer<'a> {
     config: &'a ModelConfig,
     /// The factor c of the residual stream.
     stretch: f64,
-    named: Vec<(String, Tensor)>,
+    named: Named,
 }
 
 impl Writer<'_> {
     fn put(&mut self, name: &str, tensor: Tensor) {
-        self.named.push((name.to_string(), tensor));
+        self.named.put(name, tensor);
     }
 
     /// A map whose input was made `input` times as large, so that its output is `output` times as large.
     fn linear(&mut self, name: &str, linear: Linear, input: f64, output: f64) {
-        let bias = linear.bias.unwrap_or_else(|| Tensor::zeros_like(&linear.weight.select(1, 0)));
-        self.put(&format!("{name}.weight"), linear.weight * (output / input));
-        self.put(&format!("{name}.bias"), bias * output);
+        self.named.linear(name, linear.scaled(input, output));
     }
 
     fn norm(&mut self, name: &str, norm: Norm, output: f64) {
-        self.put(&format!("{name}.weight"), norm.scale * output);
-        self.put(&format!("{name}.bias"), norm.offset * output);
+        self.named.norm(name, norm.scaled(output));
     }
 
     fn embeddings(&mut self) {
@@ -119,7 +104,7 @@ impl Writer<'_> {
         }
         self.put("final_logits_bias", Tensor::zeros([1, rows], (Kind::Double, tch::Device::Cpu)));
         for (stack, side) in [("encoder", "source"), ("decoder", "target")] {
-            let table = self.tensors.positions(side) * c;
+            let table = self.tensors.positions(side, TABLE_POSITIONS) * c;
             self.put(&format!("model.{stack}.embed_positions.weight"), table);
         }
     }
@@ -127,9 +112,7 @@ impl Writer<'_> {
     /// `memory`: how many times as large what keys and values are made of was made.
     fn attention(&mut self, name: &str, path: &str, memory: f64) {
         let c = self.stretch;
-        let width = self.config.d_model / self.config.heads;
-        let attention = self.tensors.attention(path, width);
-        let queries = (width as f64 / self.config.d_k() as f64).sqrt();
+        let (attention, queries) = self.tensors.attention_of_default_heads(path);
         self.linear(&format!("{name}.q_proj"), attention.query, c, queries);
         self.linear(&format!("{name}.k_proj"), attention.key, memory, 1.0);
         self.linear(&format!("{name}.v_proj"), attention.value, memory, 1.0);
@@ -165,11 +148,11 @@ impl Writer<'_> {
     }
 }
 
-fn configuration(config: &ModelConfig, rows: i64, positions: i64, kind: Kind) -> serde_json::Value {
+fn configuration(config: &ModelConfig, rows: i64, positions: i64, dtype: &str) -> serde_json::Value {
     json!({
         "architectures": ["MarianMTModel"],
         "model_type": "marian",
-        "dtype": if kind == Kind::Double { "float64" } else { "float32" },
+        "dtype": dtype,
         "vocab_size": rows,
         "decoder_vocab_size": rows,
         "max_position_embeddings": positions,
@@ -196,17 +179,6 @@ fn configuration(config: &ModelConfig, rows: i64, positions: i64, kind: Kind) ->
     })
 }
 
-/// transformers' name of an activation; its `gelu` is the exact form. Gated ones are refused before.
-fn activation(activation: Activation) -> Option<&'static str> {
-    match activation {
-        Activation::Relu => Some("relu"),
-        Activation::Gelu => Some("gelu"),
-        Activation::GeluTanh => Some("gelu_new"),
-        Activation::Swish => Some("silu"),
-        Activation::Glu | Activation::Swiglu | Activation::Geglu => None,
-    }
-}
-
 /// How the run decodes, as far as transformers has words for it.
 ///
 /// What is never decoded takes part in the softmax and is left out afterwards, by `suppress_tokens`.
@@ -217,8 +189,6 @@ fn activation(activation: Activation) -> Option<&'static str> {
 fn generation(run: &Run, rows: i64, positions: i64) -> serde_json::Value {
     let decoding = &run.experiment.decoding;
     let longest = (run.experiment.data.max_length + decoding.max_extra_length).min(positions as usize);
-    let never: Vec<i64> =
-        [i64::from(PAD), i64::from(BOS)].into_iter().chain(run.tokenizer.len() as i64..rows).collect();
     json!({
         "decoder_start_token_id": BOS,
         "bos_token_id": BOS,
@@ -226,27 +196,9 @@ fn generation(run: &Run, rows: i64, positions: i64) -> serde_json::Value {
         "pad_token_id": PAD,
         "num_beams": decoding.beam,
         "length_penalty": decoding.length_penalty,
-        "early_stopping": match (decoding.beam, decoding.early_stopping) {
-            (1, _) => json!(false),
-            (_, true) => json!(true),
-            (_, false) => json!("never"),
-        },
+        "early_stopping": stops_early(decoding),
         "max_new_tokens": longest,
-        "suppress_tokens": never,
-    })
-}
-
-fn tokenizer_configuration(positions: i64) -> serde_json::Value {
-    json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "pad_token": "<pad>",
-        "model_max_length": positions,
-        "model_input_names": ["input_ids", "attention_mask"],
-        "clean_up_tokenization_spaces": false,
-        // A literal </s> in a text is text.
-        "split_special_tokens": true,
+        "suppress_tokens": never_decoded(&[PAD, BOS], run.tokenizer.len(), rows),
     })
 }
 

@@ -3,8 +3,11 @@
 //! A format is exact or refused: what it cannot express is named before anything is written, and
 //! what it writes computes the run's own function, up to the rounding of its numbers.
 
+mod bert;
 mod ctranslate2;
+mod hugging_face;
 mod marian;
+mod openai_gpt;
 mod run;
 mod safetensors;
 mod tensors;
@@ -15,7 +18,6 @@ pub use run::Run;
 use crate::config::{Experiment, to_toml};
 use crate::data::staging::{Staging, write_durably};
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
 use run::Files;
 use std::path::Path;
 
@@ -26,7 +28,7 @@ pub use ablate_trial::export::Format;
 /// # Errors
 /// As [`check`] and [`check_place`].
 pub fn export(format: Format, run: &Run, out: &Path) -> Result<()> {
-    check(format, &run.experiment.model)?;
+    check(format, run.experiment)?;
     check_place(out)?;
     let mut files = files(format, run)?;
     let version = env!("CARGO_PKG_VERSION");
@@ -58,12 +60,14 @@ fn taken(out: &Path) -> Error {
 
 /// # Errors
 /// A user error that names the setting which the format has no place for.
-pub fn check(format: Format, model: &ModelConfig) -> Result<()> {
+pub fn check(format: Format, experiment: &Experiment) -> Result<()> {
     match format {
         Format::Safetensors => Ok(()),
-        Format::Marian => marian::check(model),
-        Format::Ctranslate2 => ctranslate2::check(model),
-        Format::Word2vec => word2vec::check(model),
+        Format::Marian => marian::check(&experiment.model),
+        Format::Ctranslate2 => ctranslate2::check(&experiment.model),
+        Format::OpenaiGpt => openai_gpt::check(experiment),
+        Format::Bert => bert::check(&experiment.model),
+        Format::Word2vec => word2vec::check(&experiment.model),
     }
 }
 
@@ -72,12 +76,15 @@ fn files(format: Format, run: &Run) -> Result<Files> {
         Format::Safetensors => safetensors::files(run),
         Format::Marian => marian::files(run),
         Format::Ctranslate2 => ctranslate2::files(run),
+        Format::OpenaiGpt => openai_gpt::files(run),
+        Format::Bert => bert::files(run),
         Format::Word2vec => word2vec::files(run),
     }
 }
 
-/// A Python program that loads what was written to `out`; the two that translate print the
-/// translation of the first line of standard input.
+/// A Python program that loads what was written to `out`. Of the first line of standard input a model that translates
+/// prints the translation, a language model how the line goes on, and a masked language model the token that it finds
+/// in the middle.
 pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     let directory = format!("{:?}", out.display().to_string());
     match format {
@@ -88,5 +95,7 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
             let decoding = &experiment.decoding;
             ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)
         }
+        Format::OpenaiGpt => openai_gpt::example(&directory, experiment),
+        Format::Bert => bert::example(&directory),
     }
 }

@@ -1,11 +1,12 @@
 //! What is exported, and what several formats need: refusals, the tokenizer, JSON.
 
 use crate::config::Experiment;
-use crate::data::tokenizer::{EOS, Tokenizer};
+use crate::data::Pieces;
+use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::implementations::Serves;
 use crate::model::weights::Weights;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A trained model and what it is the model of.
 pub struct Run<'a> {
@@ -28,6 +29,25 @@ pub type Files = Vec<(&'static str, Vec<u8>)>;
 /// CTranslate2 allow a source by default. A learned table keeps its own length.
 pub const TABLE_POSITIONS: i64 = 1024;
 
+/// Rows of the tables of fixed encodings of a model that reads one text: [`TABLE_POSITIONS`], or as many as its rows
+/// have in training.
+pub fn positions_of_text(experiment: &Experiment) -> i64 {
+    let block = experiment.data.max_length as i64;
+    // A source and a target with `</s> <s>` between them.
+    let longest = if experiment.reads_prefixes() { 2 * block + 2 } else { block };
+    longest.max(TABLE_POSITIONS)
+}
+
+/// The special tokens that a tokenizer puts around a text.
+pub struct Around {
+    pub before: &'static [u32],
+    pub after: &'static [u32],
+}
+
+impl Around {
+    pub const NOTHING: Around = Around { before: &[], after: &[] };
+}
+
 /// Refuses what a format has no place for.
 pub fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
     found.map_err(|unknown| refusal(format, unknown.setting, unknown.known, remedy))
@@ -38,13 +58,14 @@ pub fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Erro
     Error::user(format!("{setting} does not fit into {format}: {allowed}; {remedy}"))
 }
 
-/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, and with
-/// `ends` puts `</s>` behind a line, as the model expects of a source.
+/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
+/// `around` a text, as the model expects them, and takes running text apart line by line.
 ///
 /// # Deviation
 /// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-pub fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>> {
-    if run.experiment.data.recipe.moses.is_some() {
+pub fn reading_tokenizer(run: &Run, format: &str, around: Around) -> Result<Vec<u8>> {
+    let data = &run.experiment.data;
+    if data.recipe.moses.is_some() {
         let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
         let remedy = "export safetensors, and put `ablate moses` around what loads it";
         return Err(refusal(format, "data.recipe.moses", allowed, remedy));
@@ -60,22 +81,61 @@ pub fn reading_tokenizer(run: &Run, format: &str, ends: bool) -> Result<Vec<u8>>
     }
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
-    if run.experiment.data.lowercase {
+    if data.recipe.is_running_text() && data.pieces == Pieces::Bpe {
+        read_lines(&mut tokenizer);
+    }
+    if data.lowercase {
         let others = Some(tokenizer["normalizer"].take()).filter(|normalizer| !normalizer.is_null());
         let normalizers: Vec<Value> = [json!({"type": "Lowercase"})].into_iter().chain(others).collect();
         tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
     }
-    if ends {
-        let line = json!({"Sequence": {"id": "A", "type_id": 0}});
-        let end = json!({"SpecialToken": {"id": "</s>", "type_id": 0}});
+    let Around { before, after } = around;
+    if !(before.is_empty() && after.is_empty()) {
+        let special = |&id: &u32| json!({"SpecialToken": {"id": run.tokenizer.token(id), "type_id": 0}});
+        let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+        let with = |texts: &[&str]| -> Vec<Value> {
+            let texts = texts.iter().map(|name| text(name));
+            before.iter().map(special).chain(texts).chain(after.iter().map(special)).collect()
+        };
+        let declared: Map<String, Value> = before
+            .iter()
+            .chain(after)
+            .map(|&id| {
+                let token = run.tokenizer.token(id);
+                (token.to_string(), json!({"id": token, "ids": [id], "tokens": [token]}))
+            })
+            .collect();
         tokenizer["post_processor"] = json!({
             "type": "TemplateProcessing",
-            "single": [line, end],
-            "pair": [line, {"Sequence": {"id": "B", "type_id": 0}}, end],
-            "special_tokens": {"</s>": {"id": "</s>", "ids": [EOS], "tokens": ["</s>"]}},
+            "single": with(&["A"]),
+            "pair": with(&["A", "B"]),
+            "special_tokens": declared,
         });
     }
     Ok(format!("{tokenizer}\n").into_bytes())
+}
+
+/// Lets a tokenizer of BPE read running text as it was prepared: each line for itself, with its end and with a blank
+/// before it, which decoding removes again.
+fn read_lines(tokenizer: &mut Value) {
+    let blanks = json!({"type": "Replace", "pattern": {"Regex": "\n(?!\\z)"}, "content": "\n "});
+    let normalizers = [tokenizer["normalizer"].take(), blanks];
+    tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
+    let lines = json!({
+        "type": "Split",
+        "pattern": {"String": "\n"},
+        "behavior": "MergedWithPrevious",
+        "invert": false,
+    });
+    let unblanked = json!({"type": "Replace", "pattern": {"String": "\n "}, "content": "\n"});
+    let steps = |value: &mut Value| value.as_array_mut().map(std::mem::take).expect("a tokenizer of BPE");
+    let mut pretokenizers = steps(&mut tokenizer["pre_tokenizer"]["pretokenizers"]);
+    pretokenizers.insert(0, lines);
+    tokenizer["pre_tokenizer"]["pretokenizers"] = Value::from(pretokenizers);
+    let mut decoders = steps(&mut tokenizer["decoder"]["decoders"]);
+    // Before the last one, which removes the blank of the first line.
+    decoders.insert(decoders.len() - 1, unblanked);
+    tokenizer["decoder"]["decoders"] = Value::from(decoders);
 }
 
 /// As text that ends in a line feed.

@@ -1,6 +1,6 @@
 //! What the formats share: weights by path in float64, position tables, heads of another width.
 
-use super::run::{Run, TABLE_POSITIONS};
+use super::run::Run;
 use crate::error::{Error, Result};
 use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;
@@ -95,6 +95,13 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// The same with heads d_model / heads wide, and how many times as large queries have to be made for a program that
+    /// divides their products with keys by the root of that width.
+    pub fn attention_of_default_heads(&self, path: &str) -> (Attention, f64) {
+        let width = self.config.d_model / self.config.heads;
+        (self.attention(path, width), (width as f64 / self.config.d_k() as f64).sqrt())
+    }
+
     /// The maps to queries, keys and values and from the heads to the output; one that the layer does not have changes
     /// nothing.
     fn projections(&self, path: &str) -> [Linear; 4] {
@@ -141,20 +148,39 @@ impl<'a> Tensors<'a> {
 
     pub fn embeddings(&self) -> Embeddings {
         let matrix = |name: &str| self.get(&format!("embedding.{name}.weight"));
-        let (source, target, softmax) = match self.config.tying {
-            Tying::All => ("shared", "shared", "shared"),
-            Tying::Decoder => ("source", "target", "target"),
-            Tying::None => ("source", "target", "softmax"),
+        let (source, target, softmax) = match (self.config.has_both_parts(), self.config.tying) {
+            (true, Tying::All) => ("shared", "shared", "shared"),
+            (true, Tying::Decoder) => ("source", "target", "target"),
+            (true, Tying::None) => ("source", "target", "softmax"),
+            (false, tying) => {
+                let only = if self.config.has_encoder() { "source" } else { "target" };
+                (only, only, if tying == Tying::None { "softmax" } else { only })
+            }
         };
         Embeddings { source: matrix(source), target: matrix(target), softmax: matrix(softmax) }
     }
 
-    /// What is added to the embeddings of the first positions of the `source` or the `target`, [P, D].
-    pub fn positions(&self, side: &str) -> Tensor {
+    /// The bias of the softmax, [V]; zeros where there is none.
+    pub fn softmax_bias(&self) -> Tensor {
+        self.find("embedding.softmax.bias").unwrap_or_else(|| {
+            let rows = self.embeddings().softmax.size()[0];
+            Tensor::zeros([rows], (Kind::Double, Device::Cpu))
+        })
+    }
+
+    /// The table of segments, [G, D]; one of zeros where there is none.
+    pub fn segments(&self) -> Tensor {
+        let zeros = || Tensor::zeros([1, self.config.d_model], (Kind::Double, Device::Cpu));
+        self.find("segment.weight").unwrap_or_else(zeros)
+    }
+
+    /// What is added to the embeddings of the first positions of the `source` or the `target`, [P, D]. A learned table
+    /// keeps its length; of a fixed encoding there are as many `rows`.
+    pub fn positions(&self, side: &str, rows: i64) -> Tensor {
         match self.config.position {
             Position::Learned => self.get(&format!("{side}_position.weight")),
             _ => {
-                let shape = [1, TABLE_POSITIONS, self.config.d_model];
+                let shape = [1, rows, self.config.d_model];
                 let nothing = Tensor::zeros(shape, (Kind::Double, Device::Cpu));
                 PositionEncoding::build(&Scope::shapes_only(), self.config)
                     .on_embeddings(nothing, Places::From(0))
@@ -164,7 +190,27 @@ impl<'a> Tensors<'a> {
     }
 }
 
+impl Norm {
+    /// The norm with an output that is `output` times as large.
+    pub fn scaled(self, output: f64) -> Norm {
+        Norm { scale: self.scale * output, offset: self.offset * output }
+    }
+}
+
 impl Linear {
+    /// The map of an input that was made `input` times as large, with an output that is `output` times as large.
+    pub fn scaled(self, input: f64, output: f64) -> Linear {
+        Linear { weight: self.weight * (output / input), bias: self.bias.map(|bias| bias * output) }
+    }
+
+    /// The bias, [out]; zeros where there is none.
+    pub fn bias_or_zeros(&self) -> Tensor {
+        match &self.bias {
+            Some(bias) => bias.shallow_clone(),
+            None => Tensor::zeros_like(&self.weight.select(1, 0)),
+        }
+    }
+
     /// As one map: the outputs of `parts` one behind the other.
     pub fn join(parts: &[&Linear]) -> Linear {
         let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();

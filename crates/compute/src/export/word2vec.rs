@@ -16,6 +16,9 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use tch::{Device, Kind};
 
+const NAME: &str = "word2vec";
+const REMEDY: &str = "use --format safetensors";
+
 /// # Errors
 /// A user error that names the part of a model which is none of word vectors.
 pub fn check(model: &ModelConfig) -> Result<()> {
@@ -30,7 +33,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
         false => format!("model.decoder = {}", text(model.decoder)),
     };
     let known = "it holds word vectors, of models without an encoder and a decoder";
-    Err(refusal("word2vec", &setting, known, "export safetensors"))
+    Err(refusal(NAME, &setting, known, REMEDY))
 }
 
 pub fn files(run: &Run) -> Result<Files> {

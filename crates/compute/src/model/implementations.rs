@@ -6,8 +6,8 @@
 
 use super::init::Attends;
 use super::{
-    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Initialisation, ModelConfig, Norm,
-    NormKind, Position, Projections, Score, Span, Tying,
+    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Head, Initialisation, MaskedConfig,
+    ModelConfig, Norm, NormKind, Position, Projections, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -35,6 +35,10 @@ pub struct Implementations {
     pub marian: Serves,
     /// A `TransformerSpec` of CTranslate2.
     pub ctranslate2: Serves,
+    /// An `OpenAIGPTLMHeadModel` of Hugging Face transformers.
+    pub openai_gpt: Serves,
+    /// A `BertForMaskedLM` of Hugging Face transformers.
+    pub bert: Serves,
     /// The Transformer in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_peer.py`).
     pub torch_peer: Serves,
 }
@@ -46,6 +50,8 @@ impl Implementations {
         decoding_kernels: Ok(()),
         marian: Ok(()),
         ctranslate2: Ok(()),
+        openai_gpt: Ok(()),
+        bert: Ok(()),
         torch_peer: Ok(()),
     };
 
@@ -85,10 +91,12 @@ impl Implementations {
             // Of parts that no other implementation takes.
             convolutional: _,
             recurrent: _,
-            masked: _,
+            masked,
             attention: AttentionConfig { score, cross_score: _, projections, span, decoder_span: _ },
         } = config;
-        of_parts(*encoder, *decoder)
+        of_encoder(*encoder)
+            .and(of_decoder(*decoder))
+            .and(of_masked(masked))
             .and(of_softmax_bias(*softmax_bias))
             .and(of_embedding_scale(*embedding_scale))
             .and(of_feed_forward(*feed_forward))
@@ -123,50 +131,116 @@ impl Implementations {
             decoding_kernels: self.decoding_kernels.and(other.decoding_kernels),
             marian: self.marian.and(other.marian),
             ctranslate2: self.ctranslate2.and(other.ctranslate2),
+            openai_gpt: self.openai_gpt.and(other.openai_gpt),
+            bert: self.bert.and(other.bert),
             torch_peer: self.torch_peer.and(other.torch_peer),
         }
     }
 }
 
+const NO_ENCODER: &str = "it has no encoder";
+const NO_DECODER: &str = "it has no decoder";
+const OF_SELF_ATTENTION: &str = "its layers are of self-attention";
+
 /// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
-fn of_parts(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
-    let encoder = match encoder {
-        EncoderKind::Convolutional => without_parts("model.encoder = \"convolutional\""),
-        EncoderKind::SelfAttention => Implementations::ALL,
-        EncoderKind::Recurrent => without_parts("model.encoder = \"recurrent\""),
-        EncoderKind::None => {
-            without_programs("model.encoder = \"none\"", "it has an encoder, to which its decoder attends")
-        }
+fn of_encoder(encoder: EncoderKind) -> Implementations {
+    let other = |setting| Implementations {
+        openai_gpt: Err(Unknown { setting, known: NO_ENCODER }),
+        bert: Err(Unknown { setting, known: OF_SELF_ATTENTION }),
+        ..without_parts(setting)
     };
-    encoder.and(match decoder {
-        DecoderKind::Convolutional => without_parts("model.decoder = \"convolutional\""),
-        DecoderKind::SelfAttention => Implementations::ALL,
-        DecoderKind::Recurrent => without_parts("model.decoder = \"recurrent\""),
-        DecoderKind::None => without_programs("model.decoder = \"none\"", "it has a decoder, which writes"),
-    })
+    match encoder {
+        EncoderKind::Convolutional => other("model.encoder = \"convolutional\""),
+        EncoderKind::SelfAttention => {
+            let unknown = Unknown { setting: "model.encoder = \"self_attention\"", known: NO_ENCODER };
+            Implementations { openai_gpt: Err(unknown), ..Implementations::ALL }
+        }
+        EncoderKind::Recurrent => other("model.encoder = \"recurrent\""),
+        EncoderKind::None => {
+            let setting = "model.encoder = \"none\"";
+            Implementations {
+                openai_gpt: Ok(()),
+                bert: Err(Unknown { setting, known: "it is an encoder" }),
+                ..without_programs(setting, "it has an encoder, to which its decoder attends")
+            }
+        }
+    }
+}
+
+/// As [`of_encoder`].
+fn of_decoder(decoder: DecoderKind) -> Implementations {
+    let other = |setting| Implementations {
+        openai_gpt: Err(Unknown { setting, known: OF_SELF_ATTENTION }),
+        bert: Err(Unknown { setting, known: NO_DECODER }),
+        ..without_parts(setting)
+    };
+    match decoder {
+        DecoderKind::Convolutional => other("model.decoder = \"convolutional\""),
+        DecoderKind::SelfAttention => {
+            let unknown = Unknown { setting: "model.decoder = \"self_attention\"", known: NO_DECODER };
+            Implementations { bert: Err(unknown), ..Implementations::ALL }
+        }
+        DecoderKind::Recurrent => other("model.decoder = \"recurrent\""),
+        DecoderKind::None => {
+            let setting = "model.decoder = \"none\"";
+            Implementations {
+                openai_gpt: Err(Unknown { setting, known: "it is a decoder" }),
+                bert: Ok(()),
+                ..without_programs(setting, "it has a decoder, which writes")
+            }
+        }
+    }
 }
 
 fn without_parts(setting: &'static str) -> Implementations {
     without_programs(setting, "both of its parts are stacks of self-attention")
 }
 
+/// A model with a decoder does not read the section.
+fn of_masked(masked: &MaskedConfig) -> Implementations {
+    // A table of any number of segments, or of none, is a table of which the first row is read.
+    let MaskedConfig { embedding_norm, head, segments: _ } = masked;
+    let unknown =
+        |setting, known| Implementations { bert: Err(Unknown { setting, known }), ..Implementations::ALL };
+    let of_norm = match embedding_norm {
+        true => Implementations::ALL,
+        false => unknown("model.masked.embedding_norm = false", "it normalises the embeddings"),
+    };
+    of_norm.and(match head {
+        Head::Transform => Implementations::ALL,
+        Head::None => {
+            let known = "a linear map, an activation and a norm stand before its softmax";
+            unknown("model.masked.head = \"none\"", known)
+        }
+    })
+}
+
 fn of_softmax_bias(softmax_bias: bool) -> Implementations {
     match softmax_bias {
         false => Implementations::ALL,
-        true => without_programs(
-            "model.softmax_bias = true",
-            "this program writes no bias of the softmax into it",
-        ),
+        true => {
+            let setting = "model.softmax_bias = true";
+            Implementations {
+                openai_gpt: Err(Unknown { setting, known: "its softmax has no bias" }),
+                bert: Ok(()),
+                ..without_programs(setting, "this program writes no bias of the softmax into it")
+            }
+        }
     }
 }
 
 fn of_embedding_scale(embedding_scale: bool) -> Implementations {
     match embedding_scale {
         true => Implementations::ALL,
-        false => without_programs(
-            "model.embedding_scale = false",
-            "this program writes embeddings that are multiplied by √d_model into it",
-        ),
+        false => Implementations {
+            // Written with embeddings of either size.
+            openai_gpt: Ok(()),
+            bert: Ok(()),
+            ..without_programs(
+                "model.embedding_scale = false",
+                "this program writes embeddings that are multiplied by √d_model into it",
+            )
+        },
     }
 }
 
@@ -181,14 +255,17 @@ fn of_feed_forward(feed_forward: bool) -> Implementations {
 }
 
 fn of_activation(activation: Activation) -> Implementations {
-    let gated = |setting| Implementations {
-        marian: Err(Unknown { setting, known: "its feed-forward sub-layers have no gates" }),
-        ..Implementations::ALL
+    let gated = |setting| {
+        let unknown = Err(Unknown { setting, known: "its feed-forward sub-layers have no gates" });
+        Implementations { marian: unknown, openai_gpt: unknown, bert: unknown, ..Implementations::ALL }
     };
     match activation {
-        // Both toolkits have them.
-        Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => {
-            Implementations::ALL
+        // All toolkits have them.
+        Activation::Relu | Activation::GeluTanh | Activation::Swish => Implementations::ALL,
+        Activation::Gelu => {
+            let known = "its GELU is the approximation by tanh, which is \"gelu_tanh\"";
+            let unknown = Unknown { setting: "model.activation = \"gelu\"", known };
+            Implementations { openai_gpt: Err(unknown), ..Implementations::ALL }
         }
         Activation::Glu => gated("model.activation = \"glu\""),
         Activation::Swiglu => gated("model.activation = \"swiglu\""),
@@ -210,14 +287,20 @@ fn without_programs(setting: &'static str, known: &'static str) -> Implementatio
     Implementations { torch_peer: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
-/// Returns the implementations of a setting that neither Marian nor CTranslate2's Transformer knows; `known` says what they
-/// do instead.
+/// Returns the implementations of a setting that none of the toolkits that models are exported for knows; `known` says
+/// what they do instead.
 fn without_toolkits(setting: &'static str, known: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known });
-    Implementations { marian: unknown, ctranslate2: unknown, ..Implementations::ALL }
+    Implementations {
+        marian: unknown,
+        ctranslate2: unknown,
+        openai_gpt: unknown,
+        bert: unknown,
+        ..Implementations::ALL
+    }
 }
 
-/// The way in which both toolkits give a Transformer its positions.
+/// The way in which all toolkits give a Transformer its positions.
 const ADDED_TO_EMBEDDINGS: &str = "it adds positions to the embeddings";
 
 fn of_position(position: Position) -> Implementations {
@@ -253,13 +336,11 @@ fn of_tying(tying: Tying) -> Implementations {
 fn of_norm(norm: Norm) -> Implementations {
     match norm {
         Norm::Post => Implementations::ALL,
-        Norm::Pre => Implementations {
-            marian: Err(Unknown {
-                setting: "model.norm = \"pre\"",
-                known: "it normalises after each sub-layer",
-            }),
-            ..Implementations::ALL
-        },
+        Norm::Pre => {
+            let known = "it normalises after each sub-layer";
+            let unknown = Err(Unknown { setting: "model.norm = \"pre\"", known });
+            Implementations { marian: unknown, openai_gpt: unknown, bert: unknown, ..Implementations::ALL }
+        }
     }
 }
 
@@ -296,13 +377,12 @@ fn of_score(score: Score, key: &'static str) -> Implementations {
                 "model.attention.score" => "model.attention.score = \"additive\"",
                 _ => "model.attention.cross_score = \"additive\"",
             };
-            let unknown = Err(Unknown { setting, known: "its scores are products of queries and keys" });
+            let known = "its scores are products of queries and keys";
+            let unknown = Err(Unknown { setting, known });
             Implementations {
                 fused_attention: unknown,
                 decoding_kernels: unknown,
-                marian: unknown,
-                ctranslate2: unknown,
-                torch_peer: Ok(()),
+                ..without_toolkits(setting, known)
             }
         }
     }
@@ -334,16 +414,10 @@ fn of_decoder_span(span: CausalSpan) -> Implementations {
 }
 
 fn of_full_spans_alone(setting: &'static str) -> Implementations {
-    let unknown = Err(Unknown { setting, known: "its attention sees all positions" });
-    Implementations {
-        // It is given what a mask over all pairs shows, as of short sequences, or mixtures of positions; blocks of a
-        // longer sequence never ask for it.
-        fused_attention: Ok(()),
-        decoding_kernels: unknown,
-        marian: unknown,
-        ctranslate2: unknown,
-        torch_peer: Ok(()),
-    }
+    let known = "its attention sees all positions";
+    // Fused attention is given what a mask over all pairs shows, as of short sequences, or mixtures of positions;
+    // blocks of a longer sequence never ask for it.
+    Implementations { decoding_kernels: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 
 #[cfg(test)]
@@ -357,11 +431,21 @@ mod tests {
         assert_eq!(found.marian.unwrap_err().setting, "model.norm = \"pre\"");
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.norm_kind = \"rms\"");
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
-        assert_eq!(Implementations::of(&ModelConfig::default()), Implementations::ALL);
+        let found = Implementations::of(&ModelConfig::default());
+        let of_one_part =
+            Implementations { openai_gpt: found.openai_gpt, bert: found.bert, ..Implementations::ALL };
+        assert_eq!(found, of_one_part);
+        assert_eq!(found.openai_gpt.unwrap_err().setting, "model.encoder = \"self_attention\"");
+        assert_eq!(found.bert.unwrap_err().setting, "model.decoder = \"self_attention\"");
         let decoder_only = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
         let found = Implementations::of(&decoder_only);
         assert_eq!((found.fused_attention, found.decoding_kernels), (Ok(()), Ok(())));
         assert_eq!(found.ctranslate2.unwrap_err().setting, "model.encoder = \"none\"");
+        assert_eq!((found.openai_gpt, found.bert.unwrap_err().known), (Ok(()), "it is an encoder"));
+        let encoder_only = ModelConfig { decoder: DecoderKind::None, ..Default::default() };
+        let found = Implementations::of(&encoder_only);
+        assert_eq!(found.openai_gpt.unwrap_err().setting, "model.encoder = \"self_attention\"");
+        assert_eq!((found.bert, found.marian.unwrap_err().known), (Ok(()), "it has a decoder, which writes"));
     }
 
     #[test]

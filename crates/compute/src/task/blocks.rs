@@ -5,7 +5,7 @@ use crate::data::collate::{Batch, collate_blocks};
 use crate::data::store::Store;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::train::Direction;
+use crate::train::BlockReading;
 use crate::train::batch_source::BatchSource;
 use crate::train::blocks::Blocks;
 use crate::train::likelihood::{self, Likelihood};
@@ -13,19 +13,19 @@ use tch::Device;
 
 impl BatchSource for Blocks<'_> {
     fn collate(&self, blocks: &[u32], device: Device) -> Result<Batch> {
-        collate_blocks(self.store, blocks, self.direction, device)
+        collate_blocks(self.store, blocks, self.reading, device)
     }
 }
 
-/// The likelihood of every token of `store`, each given those that `direction` has before it in its block, without dropout, in batches of at most
-/// `batch_tokens` tokens.
+/// The likelihood of every token of `store`, each given those that `reading` has before it in its block, without dropout, in
+/// batches of at most `batch_tokens` tokens.
 ///
 /// # Errors
 /// A user error if a block is longer than a learned position table.
 pub fn likelihood(
     model: &dyn Network,
     store: &Store,
-    direction: Direction,
+    reading: BlockReading,
     batch_tokens: usize,
 ) -> Result<Likelihood> {
     let longest = store.longest_sentence();
@@ -39,6 +39,6 @@ pub fn likelihood(
     let batches = block_batches_in_order(store, batch_tokens).into_iter();
     likelihood::likelihood(
         model,
-        batches.map(|blocks| collate_blocks(store, &blocks, direction, model.device())),
+        batches.map(|blocks| collate_blocks(store, &blocks, reading, model.device())),
     )
 }

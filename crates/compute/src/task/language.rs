@@ -13,10 +13,10 @@ use crate::results::metric::{
 };
 use crate::results::render::markdown;
 use crate::seed::{Purpose, derive};
+use crate::train::Direction;
 use crate::train::batch_source::BatchSource;
 use crate::train::blocks::Blocks;
 use crate::train::likelihood::Likelihood;
-use crate::train::{Direction, TrainingConfig};
 
 /// Tokens of a block that a sample begins with, and that the model writes behind them.
 const SAMPLE: (usize, usize) = (16, 24);
@@ -32,8 +32,8 @@ impl Task for LanguageModelling<'_> {
     }
 
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        let TrainingConfig { direction, micro_batch_tokens, .. } = self.experiment.training;
-        blocks::likelihood(model, store, direction, micro_batch_tokens)
+        let training = &self.experiment.training;
+        blocks::likelihood(model, store, training.block_reading(), training.micro_batch_tokens)
     }
 
     /// Words and characters are those of the text, whatever its tokens are; an end of a line is one of each, so that the
@@ -65,6 +65,7 @@ impl Task for LanguageModelling<'_> {
             let (prompt, rest) = ids.split_at(SAMPLE.0.min(ids.len() / 2));
             let request = Request {
                 prompt,
+                first_input: self.experiment.training.first_input,
                 tokens: SAMPLE.1,
                 sampling: Sampling::PLAIN,
                 seed: derive(self.experiment.training.seed, Purpose::Writing, block as u64),

@@ -13,7 +13,7 @@ use tch::Kind;
 pub struct Likelihood {
     /// Negative log-likelihood, unsmoothed, in nats.
     pub nats: f64,
-    /// BPE tokens, with one `</s>` a sentence where there are sentences.
+    /// Tokens of the vocabulary, with one `</s>` a sentence where there are sentences.
     pub tokens: usize,
     /// Tokens that the model finds the most probable of all, or of those that they are compared with.
     pub correct: usize,
@@ -25,7 +25,7 @@ impl Likelihood {
         self.nats / self.tokens as f64
     }
 
-    /// Per BPE token (paper, Table 3).
+    /// Per token: of a model of BPE, per BPE token (paper, Table 3).
     pub fn perplexity(&self) -> f64 {
         self.loss().exp()
     }

@@ -62,11 +62,11 @@ pub struct DataConfig {
     /// Whether both sides share one BPE vocabulary or each has its own.
     #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
     pub vocabulary: Vocabulary,
-    /// Training pairs with more BPE tokens than this on either side are dropped. For running text, the number of tokens
+    /// Training pairs with more tokens than this on either side are dropped. For running text, the number of tokens
     /// of a block.
     #[serde(default = "defaults::max_length")]
     pub max_length: usize,
-    /// Training pairs with more BPE tokens than this on either side are prepared, but left out of the training: a model
+    /// Training pairs with more tokens than this on either side are prepared, but left out of the training: a model
     /// that has seen short sentences alone shows how it extrapolates to longer ones (`decoding.length_buckets`). The
     /// vocabulary and the dev and test sets stay as they are. If absent, no pair is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ impl DataConfig {
         self.max_train_length.filter(|&limit| limit < self.max_length)
     }
 
-    /// BPE tokens of a side that no pair of the training exceeds.
+    /// Tokens of a side that no pair of the training exceeds.
     pub fn longest_trained(&self) -> usize {
         self.limit_of_training().unwrap_or(self.max_length)
     }
@@ -119,7 +119,7 @@ pub enum Pieces {
     /// A frequent sequence of bytes: byte-level BPE with `merges` merges (Sennrich et al. 2016).
     #[default]
     Bpe,
-    /// A character of the training text; every other character is one token, `<unk>`. Keys that count BPE tokens count
+    /// A character of the training text; every other character is one token, `<unk>`. Keys that count tokens count
     /// characters then.
     Characters,
 }

@@ -45,7 +45,7 @@ pub struct Counts {
     /// Those of the source side, where it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_vocabulary: Option<usize>,
-    /// BPE tokens of the kept training pairs, without ends of sentences.
+    /// Tokens of the kept training pairs, without ends of sentences.
     pub train_source_tokens: u64,
     pub train_target_tokens: u64,
 }
@@ -204,6 +204,13 @@ impl Prepared {
             self.tokenizers.target().encode_into(&line, &mut cache, &mut ids);
         }
         ids
+    }
+
+    /// Token ids of the end of a line of running text that is not empty. (Of an empty line, the blank that stands before
+    /// every line of BPE is a part of the token.)
+    pub fn line_end(&self) -> Vec<u32> {
+        let line = "a";
+        self.encode_text(&format!("{line}\n")).split_off(self.encode_text(line).len())
     }
 
     /// The running text that ids stand for: what [`encode_text`](Self::encode_text) was given.

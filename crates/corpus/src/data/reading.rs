@@ -1,5 +1,8 @@
-//! How a model without an encoder reads: in which direction a text, and what it predicts of a pair.
+//! How a model without an encoder reads: a text in which direction and block by block behind what, and what it predicts of
+//! a pair.
 
+use super::store::Store;
+use super::tokenizer::BOS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,59 @@ impl Direction {
             ids.reverse();
         }
         ids
+    }
+}
+
+/// What a language model predicts the first token of a block from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstInput {
+    /// From `<s>` alone, so that a block knows nothing of the text around it.
+    #[default]
+    Bos,
+    /// From the token that stands before the block in the text (of a backward model: behind it), as in nanoGPT and
+    /// fairseq. The first block of a text (of a backward model: the last one) still begins with `<s>`.
+    PreviousToken,
+}
+
+impl FirstInput {
+    pub fn is_default(&self) -> bool {
+        *self == FirstInput::default()
+    }
+}
+
+/// How a language model reads the blocks of a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockReading {
+    pub direction: Direction,
+    pub first_input: FirstInput,
+}
+
+impl BlockReading {
+    /// Returns the tokens that the model reads of a block, and the tokens that it predicts at their places; as many of both
+    /// as the block has.
+    ///
+    /// # Panics
+    /// If `block` is not below [`Store::len`].
+    pub fn inputs_and_targets(self, store: &Store, block: usize) -> (Vec<u32>, Vec<u32>) {
+        let targets = self.direction.turned(store.target(block));
+        let mut inputs = vec![self.token_before(store, block).unwrap_or(BOS)];
+        inputs.extend_from_slice(&targets);
+        inputs.truncate(targets.len());
+        (inputs, targets)
+    }
+
+    /// The token of the text that the first token of a block is predicted from, if there is one.
+    fn token_before(self, store: &Store, block: usize) -> Option<u32> {
+        match (self.first_input, self.direction) {
+            (FirstInput::Bos, _) => None,
+            (FirstInput::PreviousToken, Direction::Forward) => {
+                store.target(block.checked_sub(1)?).last().copied()
+            }
+            (FirstInput::PreviousToken, Direction::Backward) => (block + 1 < store.len())
+                .then(|| store.target(block + 1))
+                .and_then(|ids| ids.first().copied()),
+        }
     }
 }
 

@@ -5,15 +5,14 @@
 
 use super::canonical_json::hash;
 use super::experiment::Experiment;
+use super::task_keys::without_unread_by_task;
 use super::unread_keys::without_unread;
-use crate::data::masking::MaskingConfig;
-use crate::data::words::WordsConfig;
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
 use crate::model::{ModelConfig, NormKind, Projections, Tying};
-use crate::train::{Direction, PrefixLoss, TaskKind, TrainingConfig};
+use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -126,19 +125,7 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
             same.model.initialisation = defaults.initialisation;
         }
     }
-    if !same.reads_prefixes() {
-        same.training.prefix_loss = PrefixLoss::default();
-    }
-    if same.task() != TaskKind::LanguageModelling {
-        same.training.direction = Direction::default();
-    }
-    if same.task() != TaskKind::MaskedLanguageModelling {
-        same.training.masking = MaskingConfig::default();
-    }
-    match same.task() {
-        TaskKind::WordVectors => same.training.label_smoothing = TrainingConfig::default().label_smoothing,
-        _ => same.training.words = WordsConfig::default(),
-    }
+    same.training = without_unread_by_task(&same);
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
     // To end with 0 is what happens where nothing is stated.

@@ -2,9 +2,10 @@
 //!
 //! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they differ, [`idle_settings`] which
-//! settings change nothing, [`unread_keys`] which the parts of a model do not read, `task_keys` which its task does not, [`conflict`] which contradict each other.
-//! [`json_schema`] tells editors what a file may hold, and [`key_reference`] tells readers.
+//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they
+//! differ, [`idle_settings`] which settings change nothing, [`unread_keys`] which the parts of a model do not read,
+//! [`task_keys`] which its task does not, [`conflict`] which contradict each other. [`json_schema`] tells editors what a file
+//! may hold, and [`key_reference`] tells readers.
 
 mod canonical_json;
 mod changes;

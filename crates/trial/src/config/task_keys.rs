@@ -2,7 +2,12 @@
 
 use super::experiment::{Experiment, setting_text};
 use super::unread_keys::Unread;
-use crate::train::TaskKind;
+use crate::data::masking::MaskingConfig;
+use crate::data::words::WordsConfig;
+use crate::train::{BlockReading, PrefixLoss, TaskKind, TrainingConfig};
+
+/// The keys that only a language model reads, one that predicts what follows.
+const LANGUAGE_MODELLING: [&str; 2] = ["training.direction", "training.first_input"];
 
 /// The keys that only the training of a masked language model reads.
 const MASKING: [&str; 4] = [
@@ -24,7 +29,7 @@ const WORDS: [&str; 5] = [
 /// Settings as a reason, keys and values as in a file.
 type Because = Vec<(&'static str, String)>;
 
-/// The keys that the task of an experiment does not read.
+/// The keys that the task of an experiment does not read, with the choices that make it so.
 pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
     let task = experiment.task();
     let mut found = Vec::new();
@@ -32,32 +37,52 @@ pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
         found.extend(keys.iter().map(|&key| Unread { key, because: because.clone() }));
     };
     match task {
-        TaskKind::LanguageModelling => {}
-        TaskKind::MaskedLanguageModelling | TaskKind::WordVectors => {
-            add(&["training.direction"], decoder(experiment));
+        TaskKind::LanguageModelling => {
+            add(&MASKING, decoder(experiment));
+            add(&WORDS, decoder(experiment));
         }
-        TaskKind::Translation | TaskKind::Parsing => add(&["training.direction"], recipe(experiment)),
-    }
-    match task {
-        TaskKind::MaskedLanguageModelling => {}
-        TaskKind::LanguageModelling => add(&MASKING, decoder(experiment)),
-        TaskKind::WordVectors => add(&MASKING, encoder(experiment)),
-        TaskKind::Translation | TaskKind::Parsing => add(&MASKING, recipe(experiment)),
-    }
-    match task {
+        TaskKind::MaskedLanguageModelling => {
+            add(&LANGUAGE_MODELLING, decoder(experiment));
+            add(&WORDS, encoder(experiment));
+        }
         TaskKind::WordVectors => {
+            add(&LANGUAGE_MODELLING, decoder(experiment));
+            add(&MASKING, encoder(experiment));
             // There is no distribution over the vocabulary to be smoothed.
             add(&["training.label_smoothing"], [encoder(experiment), decoder(experiment)].concat());
         }
-        TaskKind::LanguageModelling => add(&WORDS, decoder(experiment)),
-        TaskKind::MaskedLanguageModelling => add(&WORDS, encoder(experiment)),
-        TaskKind::Translation | TaskKind::Parsing => add(&WORDS, recipe(experiment)),
+        TaskKind::Translation | TaskKind::Parsing => {
+            add(&LANGUAGE_MODELLING, recipe(experiment));
+            add(&MASKING, recipe(experiment));
+            add(&WORDS, recipe(experiment));
+        }
     }
     if !experiment.reads_prefixes() {
         let because = if task.has_pairs() { encoder(experiment) } else { recipe(experiment) };
         add(&["training.prefix_loss"], because);
     }
     found
+}
+
+/// The settings of training with the keys that the task of `experiment` does not read at their defaults.
+pub(super) fn without_unread_by_task(experiment: &Experiment) -> TrainingConfig {
+    let task = experiment.task();
+    let mut training = experiment.training.clone();
+    if !experiment.reads_prefixes() {
+        training.prefix_loss = PrefixLoss::default();
+    }
+    if task != TaskKind::LanguageModelling {
+        BlockReading { direction: training.direction, first_input: training.first_input } =
+            BlockReading::default();
+    }
+    if task != TaskKind::MaskedLanguageModelling {
+        training.masking = MaskingConfig::default();
+    }
+    match task {
+        TaskKind::WordVectors => training.label_smoothing = TrainingConfig::default().label_smoothing,
+        _ => training.words = WordsConfig::default(),
+    }
+    training
 }
 
 fn recipe(experiment: &Experiment) -> Because {
@@ -69,6 +94,6 @@ fn encoder(experiment: &Experiment) -> Because {
 }
 
 /// The choice of the decoder, as a reason.
-pub fn decoder(experiment: &Experiment) -> Because {
+pub(super) fn decoder(experiment: &Experiment) -> Because {
     vec![("model.decoder", setting_text(&experiment.model.decoder))]
 }

@@ -26,7 +26,7 @@ pub struct DecodingConfig {
     pub early_stopping: bool,
     /// Number of tokens, including the end of sentence, by which a translation may be longer than its source.
     pub max_extra_length: usize,
-    /// Longest sources of the classes of sentences by which scores of the test set are also recorded, in BPE tokens:
+    /// Longest sources of the classes of sentences by which scores of the test set are also recorded, in tokens:
     /// `[10, 20]` makes the classes of 1 to 10, of 11 to 20 and of more tokens. Each has its BLEU and the share of its
     /// translations that equal the reference (`test/bleu@11-20`, `test/exact_match@21+`), and both sets have
     /// that share as a whole. Empty: none of these scores.

@@ -13,7 +13,7 @@ pub fn is_of_class(tag: &str) -> bool {
     tag.contains(CLASS)
 }
 
-/// A class of sentences by the BPE tokens of their sources, both ends counted.
+/// A class of sentences by the tokens of their sources, both ends counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LengthClass {
     pub shortest: usize,

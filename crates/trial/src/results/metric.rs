@@ -131,7 +131,7 @@ pub static METRICS: [Metric; 29] = [
     Metric {
         name: LOSS,
         title: "loss",
-        unit: "nats per BPE token",
+        unit: "nats per token",
         better: Better::Lower,
         digits: 4,
         tasks: &[
@@ -147,7 +147,7 @@ pub static METRICS: [Metric; 29] = [
     Metric {
         name: "dev_perplexity",
         title: "dev perplexity",
-        unit: "per BPE token",
+        unit: "per token",
         better: Better::Lower,
         logarithmic: true,
         recorded: &[BEST],
@@ -158,7 +158,7 @@ pub static METRICS: [Metric; 29] = [
         name: PERPLEXITY,
         title: "perplexity",
         abbreviation: Some("PPL"),
-        unit: "per BPE token",
+        unit: "per token",
         better: Better::Lower,
         logarithmic: true,
         curve: true,

@@ -9,7 +9,7 @@ pub struct Report {
     pub step: u64,
     /// Nats per target token, as trained on: smoothed.
     pub loss: f64,
-    /// Without smoothing, per BPE token; none of a model that gives no probabilities.
+    /// Without smoothing, per token; none of a model that gives no probabilities.
     pub perplexity: Option<f64>,
     pub learning_rate: f64,
     /// Target tokens without padding per second since the last report.

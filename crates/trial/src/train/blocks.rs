@@ -1,10 +1,10 @@
 //! Running text: how the blocks of a store become micro-batches. Each token of a block is predicted from those before it
-//! in the block, the first from `<s>` alone, so that a block of n tokens has n targets and n inputs.
+//! in the block, the first from what `training.first_input` says, so that a block of n tokens has n targets and n inputs.
 
 use super::TrainingConfig;
 use super::examples::Examples;
 use crate::data::batch::block_batches;
-use crate::data::reading::Direction;
+use crate::data::reading::BlockReading;
 use crate::data::store::Store;
 use crate::model::cost::BatchShape;
 
@@ -16,12 +16,17 @@ pub struct Blocks<'a> {
     pub seed: u64,
     /// Tokens of a micro-batch at most.
     pub tokens: usize,
-    pub direction: Direction,
+    pub reading: BlockReading,
 }
 
 impl<'a> Blocks<'a> {
     pub fn of(store: &'a Store, config: &TrainingConfig) -> Self {
-        Blocks { store, seed: config.seed, tokens: config.micro_batch_tokens, direction: config.direction }
+        Blocks {
+            store,
+            seed: config.seed,
+            tokens: config.micro_batch_tokens,
+            reading: config.block_reading(),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub mod workload;
 
 use crate::data::batch::Batching;
 use crate::data::masking::MaskingConfig;
-pub use crate::data::reading::{Direction, PrefixLoss};
+pub use crate::data::reading::{BlockReading, Direction, FirstInput, PrefixLoss};
 use crate::data::words::WordsConfig;
 use crate::model::left_out::{beyond_defaults, is_default};
 use schedule::Schedule;
@@ -96,6 +96,9 @@ pub struct TrainingConfig {
     /// In which direction a language model reads its text; `forward` if absent.
     #[serde(skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
+    /// What a language model predicts the first token of a block from; `bos` if absent.
+    #[serde(skip_serializing_if = "FirstInput::is_default")]
+    pub first_input: FirstInput,
     /// The tokens that a masked language model is to find; read where `model.decoder` is `none`. If absent, as in BERT.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub masking: MaskingConfig,
@@ -165,6 +168,7 @@ impl Default for TrainingConfig {
             precision: Precision::Float32,
             prefix_loss: PrefixLoss::Target,
             direction: Direction::Forward,
+            first_input: FirstInput::Bos,
             masking: MaskingConfig::default(),
             words: WordsConfig::default(),
         }
@@ -175,6 +179,11 @@ impl TrainingConfig {
     /// How micro-batches are made.
     pub fn batching(&self) -> Batching {
         Batching { tokens: self.micro_batch_tokens, packed_length: self.packed_length }
+    }
+
+    /// How a language model reads the blocks of its text.
+    pub fn block_reading(&self) -> BlockReading {
+        BlockReading { direction: self.direction, first_input: self.first_input }
     }
 
     /// Whether the schedule has a checkpoint at this update. A signal may add others, which no average uses.

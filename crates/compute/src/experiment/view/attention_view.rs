@@ -34,10 +34,12 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec
         None => {
             // The last token of a block is predicted and not read.
             let read = |index| {
-                let ids = work.experiment.training.direction.turned(store.target(index));
-                behind_bos(&ids[..ids.len().min(BLOCK_TOKENS).saturating_sub(1)])
+                let (mut inputs, _) =
+                    work.experiment.training.block_reading().inputs_and_targets(store, index);
+                inputs.truncate(BLOCK_TOKENS);
+                [Vec::new(), inputs]
             };
-            (0..count.min(store.len())).map(|index| [Vec::new(), read(index)]).collect()
+            (0..count.min(store.len())).map(read).collect()
         }
     }
 }

@@ -1,0 +1,113 @@
+//! `--format bert`: a directory that `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers
+//! load.
+//!
+//! Its architecture is BERT's (Devlin et al. 2019), with choices fixed for which the weights make up:
+//!
+//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
+//!   softmax shares their matrix, the normalisation before it 1/√d_model times as large.
+//! - **Heads** are d_model / heads wide: narrower ones are filled up with zeros.
+//! - **Biases** of attention and of the softmax, and a table of **segments**, exist: absent ones are zeros.
+//! - **Positions** are a table: any encoding that is added to the embeddings fits.
+
+use super::hugging_face::{Named, activation, check_heads, dtype, factors, tokenizer_configuration};
+use super::run::{Around, Files, Run, json_bytes, positions_of_text, reading_tokenizer, serves};
+use super::tensors::Tensors;
+use crate::data::tokenizer::{FIRST_OF_TEXT, MASK, PAD};
+use crate::error::Result;
+use crate::model::implementations::Implementations;
+use crate::model::{ModelConfig, Tying};
+use serde_json::{Value, json};
+
+const NAME: &str = "a BertForMaskedLM";
+const REMEDY: &str = "use --format safetensors";
+
+pub fn check(model: &ModelConfig) -> Result<()> {
+    serves(NAME, Implementations::of(model).bert, REMEDY)?;
+    check_heads(NAME, model, REMEDY)
+}
+
+pub fn files(run: &Run) -> Result<Files> {
+    let tokenizer = reading_tokenizer(run, NAME, Around::NOTHING)?;
+    let tensors = Tensors::of(run);
+    let (table, segments) =
+        (tensors.positions("source", positions_of_text(run.experiment)), tensors.segments());
+    let (positions, segment_rows) = (table.size()[0], segments.size()[0]);
+    let mut named = Named::default();
+    named.put("bert.embeddings.position_embeddings.weight", table);
+    named.put("bert.embeddings.token_type_embeddings.weight", segments);
+    write_weights(&mut named, &tensors, &run.experiment.model);
+    let special = [("mask_token", run.tokenizer.token(MASK)), ("pad_token", run.tokenizer.token(PAD))];
+    Ok(vec![
+        ("config.json", json_bytes(&configuration(run, positions, segment_rows))?),
+        ("model.safetensors", named.file(run)?),
+        ("tokenizer.json", tokenizer),
+        ("tokenizer_config.json", json_bytes(&tokenizer_configuration(&special, positions))?),
+    ])
+}
+
+/// All weights but the tables of positions and segments.
+fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
+    let (embedding_factor, last_factor) = factors(config);
+    let embeddings = tensors.embeddings();
+    named.put("bert.embeddings.word_embeddings.weight", embeddings.source * embedding_factor);
+    named.norm("bert.embeddings.LayerNorm", tensors.norm("source_norm"));
+    for layer in 0..config.layers {
+        let (name, path) = (format!("bert.encoder.layer.{layer}"), format!("encoder.{layer}"));
+        let (attention, queries) = tensors.attention_of_default_heads(&format!("{path}.self_attention"));
+        named.linear(&format!("{name}.attention.self.query"), attention.query.scaled(1.0, queries));
+        named.linear(&format!("{name}.attention.self.key"), attention.key);
+        named.linear(&format!("{name}.attention.self.value"), attention.value);
+        named.linear(&format!("{name}.attention.output.dense"), attention.output);
+        let norm = tensors.norm(&format!("{path}.self_attention.norm"));
+        named.norm(&format!("{name}.attention.output.LayerNorm"), norm);
+        let block = format!("{path}.feed_forward");
+        named.linear(&format!("{name}.intermediate.dense"), tensors.linear(&format!("{block}.inner")));
+        named.linear(&format!("{name}.output.dense"), tensors.linear(&format!("{block}.outer")));
+        named.norm(&format!("{name}.output.LayerNorm"), tensors.norm(&format!("{block}.norm")));
+    }
+    named.linear("cls.predictions.transform.dense", tensors.linear("transform"));
+    let norm = tensors.norm("transform.norm").scaled(last_factor);
+    named.norm("cls.predictions.transform.LayerNorm", norm);
+    let bias = tensors.softmax_bias();
+    if config.tying == Tying::None {
+        // The bias has a second name, which transformers ties to the first where it ties the matrices.
+        named.put("cls.predictions.decoder.weight", embeddings.softmax);
+        named.put("cls.predictions.decoder.bias", bias.shallow_clone());
+    }
+    named.put("cls.predictions.bias", bias);
+}
+
+fn configuration(run: &Run, positions: i64, segments: i64) -> Value {
+    let config = &run.experiment.model;
+    json!({
+        "architectures": ["BertForMaskedLM"],
+        "model_type": "bert",
+        "dtype": dtype(run),
+        "vocab_size": config.rows(run.tokenizer.len()),
+        "max_position_embeddings": positions,
+        "type_vocab_size": segments,
+        "hidden_size": config.d_model,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.inner_width(),
+        "hidden_act": activation(config.activation),
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": config.attention_dropout,
+        "layer_norm_eps": config.layer_norm_epsilon,
+        "tie_word_embeddings": config.tying != Tying::None,
+        "pad_token_id": PAD,
+    })
+}
+
+pub fn example(directory: &str) -> String {
+    format!(
+        "import torch, transformers\n\
+         tokenizer = transformers.AutoTokenizer.from_pretrained({directory})\n\
+         model = transformers.BertForMaskedLM.from_pretrained({directory})\n\
+         inputs = tokenizer(input(), return_tensors=\"pt\")\n\
+         middle = inputs.input_ids.shape[1] // 2\n\
+         inputs.input_ids[0, middle] = tokenizer.mask_token_id\n\
+         with torch.no_grad(): scores = model(**inputs).logits[0, middle, {FIRST_OF_TEXT}:len(tokenizer)]\n\
+         print(tokenizer.decode([{FIRST_OF_TEXT} + int(scores.argmax())]))\n"
+    )
+}

@@ -1,0 +1,194 @@
+//! `--format openai-gpt`: a directory that `OpenAIGPTLMHeadModel.from_pretrained` and `AutoTokenizer` of Hugging Face
+//! transformers load.
+//!
+//! Its architecture is GPT's (Radford et al. 2018), with choices fixed for which the weights make up:
+//!
+//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
+//!   softmax shares their matrix, the last layer normalisation 1/√d_model times as large.
+//! - **Heads** are d_model / heads wide and **feed-forward sub-layers** 4 · d_model: narrower ones are filled up with
+//!   zeros, which every activation leaves zeros.
+//! - **Biases** of attention exist: absent ones are zeros.
+//! - **Positions** are a table: any encoding that is added to the embeddings fits.
+//!
+//! # Deviation
+//! transformers hides what follows a token by a score of -10,000, not by minus infinity.
+
+use super::hugging_face::{
+    Named, check_heads, dtype, factors, never_decoded, stops_early, tokenizer_configuration,
+};
+use super::run::{Around, Files, Run, json_bytes, positions_of_text, reading_tokenizer, refusal, serves};
+use super::tensors::{Linear, Tensors};
+use crate::config::Experiment;
+use crate::data::tokenizer::{BOS, EOS, PAD};
+use crate::error::Result;
+use crate::model::implementations::Implementations;
+use crate::model::{Activation, ModelConfig, Tying};
+use crate::train::Direction;
+use serde_json::{Value, json};
+
+const NAME: &str = "an OpenAIGPTLMHeadModel";
+const REMEDY: &str = "use --format safetensors";
+
+pub fn check(experiment: &Experiment) -> Result<()> {
+    let model = &experiment.model;
+    serves(NAME, Implementations::of(model).openai_gpt, REMEDY)?;
+    check_heads(NAME, model, REMEDY)?;
+    let widest = inner_width(model);
+    if model.d_ff > widest {
+        let setting = format!("model.d_ff = {}", model.d_ff);
+        let allowed = format!("a feed-forward sub-layer is at most 4 · d_model = {widest} wide");
+        return Err(refusal(NAME, &setting, &allowed, REMEDY));
+    }
+    match experiment.training.direction {
+        Direction::Forward => Ok(()),
+        Direction::Backward => {
+            let setting = "training.direction = \"backward\"";
+            Err(refusal(NAME, setting, "it reads a text from its beginning", REMEDY))
+        }
+    }
+}
+
+/// Of every feed-forward sub-layer.
+fn inner_width(model: &ModelConfig) -> i64 {
+    4 * model.d_model
+}
+
+pub fn files(run: &Run) -> Result<Files> {
+    // A text begins behind <s>; a source that is to be translated is followed by </s> <s>.
+    let around = match run.experiment.reads_prefixes() {
+        false => Around { before: &[BOS], after: &[] },
+        true => Around { before: &[], after: &[EOS, BOS] },
+    };
+    let tokenizer = reading_tokenizer(run, NAME, around)?;
+    let tensors = Tensors::of(run);
+    let rows = run.experiment.model.rows(run.tokenizer.len());
+    let table = tensors.positions("target", positions_of_text(run.experiment));
+    let positions = table.size()[0];
+    let mut named = Named::default();
+    named.put("transformer.positions_embed.weight", table);
+    write_weights(&mut named, &tensors, &run.experiment.model);
+    let mut special = vec![("bos_token", "<s>"), ("pad_token", "<pad>")];
+    special.extend(run.experiment.reads_prefixes().then_some(("eos_token", "</s>")));
+    Ok(vec![
+        ("config.json", json_bytes(&configuration(run, rows, positions))?),
+        ("generation_config.json", json_bytes(&generation(run, rows, positions))?),
+        ("model.safetensors", named.file(run)?),
+        ("tokenizer.json", tokenizer),
+        ("tokenizer_config.json", json_bytes(&tokenizer_configuration(&special, positions))?),
+    ])
+}
+
+/// All weights but the positions.
+fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
+    let (embedding_factor, last_factor) = factors(config);
+    let embeddings = tensors.embeddings();
+    named.put("transformer.tokens_embed.weight", embeddings.target * embedding_factor);
+    if config.tying == Tying::None {
+        named.put("lm_head.weight", embeddings.softmax);
+    }
+    for layer in 0..config.layers {
+        let (name, path) = (format!("transformer.h.{layer}"), format!("decoder.{layer}"));
+        let (attention, queries) = tensors.attention_of_default_heads(&format!("{path}.self_attention"));
+        let query = attention.query.scaled(1.0, queries);
+        let fused = Linear::join(&[&query, &attention.key, &attention.value]);
+        named.transposed_linear(&format!("{name}.attn.c_attn"), fused);
+        named.transposed_linear(&format!("{name}.attn.c_proj"), attention.output);
+        named.norm(&format!("{name}.ln_1"), tensors.norm(&format!("{path}.self_attention.norm")));
+        let missing = inner_width(config) - config.d_ff;
+        let inner = tensors.linear(&format!("{path}.feed_forward.inner"));
+        let outer = tensors.linear(&format!("{path}.feed_forward.outer"));
+        named.transposed_linear(&format!("{name}.mlp.c_fc"), with_more_outputs(inner, missing));
+        named.transposed_linear(&format!("{name}.mlp.c_proj"), with_more_inputs(outer, missing));
+        let factor = if layer + 1 == config.layers { last_factor } else { 1.0 };
+        let norm = tensors.norm(&format!("{path}.feed_forward.norm"));
+        named.norm(&format!("{name}.ln_2"), norm.scaled(factor));
+    }
+}
+
+/// The map with `count` more outputs, all 0.
+fn with_more_outputs(map: Linear, count: i64) -> Linear {
+    Linear {
+        weight: map.weight.constant_pad_nd([0, 0, 0, count]),
+        bias: map.bias.map(|bias| bias.constant_pad_nd([0, count])),
+    }
+}
+
+/// The map with `count` more inputs, which it does not read.
+fn with_more_inputs(map: Linear, count: i64) -> Linear {
+    Linear { weight: map.weight.constant_pad_nd([0, count]), ..map }
+}
+
+fn configuration(run: &Run, rows: i64, positions: i64) -> Value {
+    let config = &run.experiment.model;
+    json!({
+        "architectures": ["OpenAIGPTLMHeadModel"],
+        "model_type": "openai-gpt",
+        "dtype": dtype(run),
+        "vocab_size": rows,
+        "n_positions": positions,
+        "n_embd": config.d_model,
+        "n_layer": config.layers,
+        "n_head": config.heads,
+        "afn": activation(config.activation),
+        "resid_pdrop": config.dropout,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.attention_dropout,
+        "layer_norm_epsilon": config.layer_norm_epsilon,
+        "tie_word_embeddings": config.tying != Tying::None,
+        "bos_token_id": BOS,
+        "eos_token_id": run.experiment.reads_prefixes().then_some(EOS),
+        "pad_token_id": PAD,
+    })
+}
+
+/// The model's name of an activation: its `gelu` is the approximation by tanh. There are none of those that
+/// [`Implementations`] refuses.
+fn activation(activation: Activation) -> Option<&'static str> {
+    match activation {
+        Activation::Relu => Some("relu"),
+        Activation::GeluTanh => Some("gelu"),
+        Activation::Swish => Some("silu"),
+        Activation::Gelu | Activation::Glu | Activation::Swiglu | Activation::Geglu => None,
+    }
+}
+
+/// How the run writes, as far as transformers has words for it: a language model draws tokens until a block is full, a
+/// model that translates searches.
+///
+/// # Deviation
+/// As in the format `marian`: of the length penalty, and of the limit on the length.
+fn generation(run: &Run, rows: i64, positions: i64) -> Value {
+    let Experiment { data, decoding, .. } = run.experiment;
+    let vocabulary = run.tokenizer.len();
+    match run.experiment.reads_prefixes() {
+        false => json!({
+            "bos_token_id": BOS,
+            "pad_token_id": PAD,
+            "do_sample": true,
+            "max_length": positions.min(data.max_length as i64),
+            "suppress_tokens": never_decoded(&[PAD, BOS, EOS], vocabulary, rows),
+        }),
+        true => json!({
+            "bos_token_id": BOS,
+            "eos_token_id": EOS,
+            "pad_token_id": PAD,
+            "num_beams": decoding.beam,
+            "length_penalty": decoding.length_penalty,
+            "early_stopping": stops_early(decoding),
+            "max_length": positions,
+            "suppress_tokens": never_decoded(&[PAD, BOS], vocabulary, rows),
+        }),
+    }
+}
+
+pub fn example(directory: &str, experiment: &Experiment) -> String {
+    let written = if experiment.reads_prefixes() { "ids[0, inputs.input_ids.shape[1]:]" } else { "ids[0]" };
+    format!(
+        "import transformers\n\
+         tokenizer = transformers.AutoTokenizer.from_pretrained({directory})\n\
+         model = transformers.OpenAIGPTLMHeadModel.from_pretrained({directory})\n\
+         inputs = tokenizer(input(), return_tensors=\"pt\")\n\
+         ids = model.generate(**inputs)\n\
+         print(tokenizer.decode({written}, skip_special_tokens=True))\n"
+    )
+}

@@ -1,0 +1,114 @@
+"""What the checks of exports share: runs of `ablate`, the reference that has their weights, and the comparison of
+logits with a model of Hugging Face transformers. Used by `check_export.py` and `exported_language_models.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import safetensors
+import safetensors.torch
+import torch
+import torch_transformer
+from checks import package
+
+HUGGING_FACE = package("transformers")
+
+# Absolute gaps of logits and of log-probabilities of tokens (nats).
+FLOAT64_TOLERANCE = 1e-13
+FLOAT32_TOLERANCE = 1e-5
+
+
+def run(command, **options):
+    """Standard output of a program that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
+    return done.stdout
+
+
+class Ablate:
+    """The program, with its places of data and results."""
+
+    def __init__(self, binary, data, results):
+        self.binary, self.results = os.path.abspath(binary), results
+        self.places = ["--data", data, "--results", results]
+
+    def call(self, *words, **options):
+        return run([self.binary, *words, *self.places], **options)
+
+    def export(self, run, format, out):
+        """The program in Python that `ablate export` prints."""
+        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+        return done.stderr.split("\n\n", 1)[1]
+
+    def refusal(self, run, format, out):
+        """What is printed where a model does not fit, "" where it does or something was written."""
+        command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
+
+
+def toml(value):
+    """A value as TOML writes it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)
+
+
+def train(ablate, experiment, variant, settings):
+    """The directory of a run of an experiment with these settings of its model."""
+    name = variant.replace(" ", "-").replace("'", "").replace(":", "").replace(",", "")
+    sets = [f"model.{key}={toml(value)}" for key, value in settings.items()]
+    ablate.call("train", experiment, "--name", name, *(word for set in sets for word in ("--set", set)))
+    return os.path.join(ablate.results, name, "seed-1")
+
+
+def reference(folder, build, defaults):
+    """A model in Python torch, in float64, with the weights of a safetensors export, and its vocabulary's size.
+
+    `build` makes it of settings and a size of the vocabulary; `defaults` are the settings that it knows.
+    """
+    path = os.path.join(folder, "model.safetensors")
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = safetensors.torch.load_file(path)
+    vocabulary = len(json.loads(metadata["tokenizer"])["model"]["vocab"])
+    configuration = json.loads(metadata["configuration"])
+    settings = configuration["model"]
+    settings.pop("initialisation")
+    unknown = settings.keys() - defaults.keys()
+    if unknown:
+        sys.exit(f"{build.__name__} knows no {', '.join(sorted(unknown))}")
+    settings["seed"] = configuration["training"]["seed"]
+    model = build({**defaults, **settings}, vocabulary).double().eval()
+    own = dict(model.paths())
+    if own.keys() != tensors.keys():
+        sys.exit(f"{path} and {build.__name__} name other weights: {sorted(own.keys() ^ tensors.keys())}")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+    # Buffers were rounded to the default type when they were made.
+    for side in ("source_position", "target_position"):
+        position = getattr(model, side, None)
+        if hasattr(position, "table"):
+            length, d_model = position.table.shape
+            position.table = torch_transformer.sinusoids(position.kind, length, d_model)
+    return model, vocabulary
+
+
+def check_logits(checks, variant, architecture, folder, given, expected, real):
+    """Logits of a model of transformers that is loaded from `folder`, at the positions where `real`."""
+    model, report = architecture.from_pretrained(folder, output_loading_info=True)
+    strange = sum(len(found) for found in report.values())
+    checks.add(f"{variant}: keys missing or unexpected", HUGGING_FACE, f"{len(model.state_dict())} tensors", strange)
+    for dtype, tolerance in [(torch.float64, FLOAT64_TOLERANCE), (torch.float32, FLOAT32_TOLERANCE)]:
+        with torch.no_grad():
+            found = model.to(dtype).eval()(**given).logits
+        gap = (found.double() - expected)[real].abs().max().item()
+        what = f"{variant}: logits, {str(dtype).removeprefix('torch.')}"
+        checks.add(what, HUGGING_FACE, f"{real.sum()} positions", gap, tolerance)

@@ -1,0 +1,258 @@
+"""Holds what `ablate export` writes of language models to Hugging Face transformers: `--format openai-gpt` to
+OpenAIGPTLMHeadModel, `--format bert` to BertForMaskedLM. A part of `check_export.py`.
+
+Small models of every variant are trained on running text. Logits are compared with `torch_transformer.py` and
+`torch_masked.py`, which `tests/parity` holds to ablate, on ablate's own exported weights. The first model of each kind is
+also compared with numbers and texts of ablate itself: tokens of a text, the loss of the dev set, what it writes.
+"""
+
+import glob
+import json
+import os
+import random
+import sys
+
+import torch
+import torch_masked
+import torch_transformer
+import transformers
+from check_tokenizer import read_store
+from exported import HUGGING_FACE, Ablate, check_logits, reference, run, train
+from torch.nn.utils.rnn import pad_sequence
+from torch_transformer import BOS, PAD
+
+# Relative, in float64 on both sides.
+LOSS_TOLERANCE = 1e-12
+
+BLOCK = 16
+RECIPE = f"""
+name = "running"
+source_language = "en"
+target_language = "en"
+[data]
+merges = 60
+max_length = {BLOCK}
+[corpus.files]
+train = [{{ source = "train.txt", target = "train.txt", format = "running" }}]
+dev = {{ source = "dev.txt", target = "dev.txt", format = "running" }}
+test = {{ source = "dev.txt", target = "dev.txt", format = "running" }}
+"""
+
+EXPERIMENT = """
+[data]
+recipe = "running.toml"
+[model]
+KIND = "none"
+layers = 2
+d_model = 16
+d_ff = 24
+heads = 2
+[training]
+# Few and large steps: norms and biases leave their ones and zeros.
+steps = 3
+label_smoothing = 0.0
+warmup_steps = 1
+learning_rate_scale = 0.2
+batch_tokens = 400
+micro_batch_tokens = 400
+checkpoint_interval_steps = 3
+average_checkpoints = 1
+dev_interval_steps = 3
+precision = "float64"
+[run]
+device = "cpu"
+threads = 1
+tensorboard = false
+"""
+
+LEARNED = {"position": "learned", "learned_positions": BLOCK, "embedding_scale": False}
+
+# Settings that both formats express, or refuse by the name of the setting.
+BOTH = {
+    "paper": ({}, None),
+    "halves": ({"position": "sinusoidal_halves"}, None),
+    "no positions": ({"position": "none"}, None),
+    "untied": ({"tying": "none"}, None),
+    "no biases": ({"attention_biases": False}, None),
+    "large epsilon": ({"layer_norm_epsilon": 0.01}, None),
+    "narrow heads": ({"d_k": 3, "d_v": 5}, None),
+    "padded rows": ({"embedding_rows": 700}, None),
+    "Swish": ({"activation": "swish"}, None),
+    "GELU by tanh": ({"activation": "gelu_tanh"}, None),
+    "dot products": ({"attention.score": "dot"}, None),
+    "a matrix in scores": ({"attention.score": "multiplicative"}, None),
+    "no projections": ({"attention.projections": "none"}, None),
+    "SwiGLU": ({"activation": "swiglu"}, "model.activation"),
+    "pre-norm": ({"norm": "pre"}, "model.norm"),
+    "RMS norm": ({"norm_kind": "rms"}, "model.norm_kind"),
+    "rotary": ({"position": "rotary"}, "model.position"),
+    "wide keys": ({"d_k": 11}, "model.d_k"),
+    "additive scores": ({"attention.score": "additive"}, "model.attention.score"),
+    "local": ({"attention.span": {"local": 3}}, "model.attention.span"),
+    "no residual": ({"residual": False}, "model.residual"),
+}
+
+GPT = {
+    "exact": (LEARNED | {"activation": "gelu_tanh", "d_ff": 64, "layer_norm_epsilon": 1e-5}, None),
+    "exact and untied": (LEARNED | {"tying": "none"}, None),
+    **BOTH,
+    "GELU": ({"activation": "gelu"}, "model.activation"),
+    "wide d_ff": ({"d_ff": 65}, "model.d_ff"),
+    "bias of the softmax": ({"softmax_bias": True}, "model.softmax_bias"),
+}
+
+BERT = {
+    "exact": (LEARNED | {"activation": "gelu", "softmax_bias": True, "layer_norm_epsilon": 1e-12}, None),
+    "exact and untied": (LEARNED | {"softmax_bias": True, "tying": "none"}, None),
+    **BOTH,
+    "GELU": ({"activation": "gelu"}, None),
+    "wide d_ff": ({"d_ff": 65}, None),
+    "no segments": ({"masked.segments": 0}, None),
+    "embeddings as they are": ({"masked.embedding_norm": False}, "model.masked.embedding_norm"),
+    "no head": ({"masked.head": "none"}, "model.masked.head"),
+}
+
+
+def write_text(path, count, draw):
+    """Lines of words and signs, some of them empty, with blanks at some ends."""
+    words = ["The", "the", "cat", "mouse", "saw", "ate", "Åsa", "naïve", "42", "3.5", "well-known", "(once)", "don't"]
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for _ in range(count):
+            length = draw.choice([0, 3, 5, 8, 9])
+            line = " ".join(draw.choice(words) for _ in range(length))
+            file.write(line + draw.choice([".", "!", "", " ", "  "]) + "\n")
+
+
+def random_texts(vocabulary):
+    """Ids [B, T] of texts of 1 to a block's number of tokens, padded."""
+    draw = random.Random(7)
+    lengths = [draw.randint(1, BLOCK) for _ in range(24)]
+    return pad_sequence(
+        [torch.tensor([draw.randrange(3, vocabulary) for _ in range(length)]) for length in lengths], batch_first=True
+    )
+
+
+def check_language_models(checks, binary, folder):
+    """Adds the comparisons of both kinds to `checks`; writes below `folder`."""
+    draw = random.Random(5)
+    for name, lines in [("train.txt", 300), ("dev.txt", 40)]:
+        write_text(os.path.join(folder, name), lines, draw)
+    ablate = Ablate(binary, os.path.join(folder, "data"), os.path.join(folder, "language-models"))
+    with open(os.path.join(folder, "running.toml"), "w", encoding="utf-8") as file:
+        file.write(RECIPE)
+    ablate.call("prepare", os.path.join(folder, "running.toml"), "--source", folder)
+    check_kind(checks, ablate, folder, "openai-gpt", "encoder", GPT)
+    check_kind(checks, ablate, folder, "bert", "decoder", BERT)
+
+
+def check_kind(checks, ablate, folder, format, missing, variants):
+    experiment = os.path.join(folder, f"{format}.toml")
+    with open(experiment, "w", encoding="utf-8") as file:
+        file.write(EXPERIMENT.replace("KIND", missing))
+    own = {"openai-gpt": (gpt_logits, check_gpt_itself), "bert": (bert_logits, check_bert_itself)}
+    logits, check_itself = own[format]
+    for variant, (settings, no_place) in variants.items():
+        name = f"{format}, {variant}"
+        trained = train(ablate, experiment, name, settings)
+        plain, out = (os.path.join(trained, "exported", kind) for kind in ("safetensors", format))
+        if no_place:
+            refused = no_place in ablate.refusal(trained, format, out)
+            checks.add(f"{name}: refused, naming {no_place}", HUGGING_FACE, "1 export", int(not refused))
+            continue
+        ablate.export(trained, "safetensors", plain)
+        program = ablate.export(trained, format, out)
+        model = logits(checks, name, plain, out)
+        if variant == "exact":
+            check_tokenizer(checks, name, folder, out)
+            check_itself(checks, name, ablate, folder, trained, out, program, model)
+
+
+def gpt_logits(checks, name, plain, out):
+    """Compares logits; the reference."""
+    model, vocabulary = reference(plain, torch_transformer.Transformer, torch_transformer.MODEL)
+    texts = random_texts(vocabulary)
+    inputs = torch.cat([torch.full_like(texts[:, :1], BOS), texts[:, :-1]], 1)
+    with torch.no_grad():
+        expected = model(None, inputs)
+    check_logits(
+        checks, name, transformers.OpenAIGPTLMHeadModel, out, {"input_ids": inputs}, expected, texts != PAD
+    )
+    return model
+
+
+def bert_logits(checks, name, plain, out):
+    """Compares logits at all positions of texts some of whose tokens are hidden; the reference."""
+    model, vocabulary = reference(plain, torch_masked.Masked, torch_masked.MODEL)
+    texts = random_texts(vocabulary)
+    real = texts != PAD
+    hidden = torch.rand(texts.shape, generator=torch.Generator().manual_seed(3)) < 0.3
+    inputs = texts.masked_fill(hidden & real, BOS)
+    with torch.no_grad():
+        expected = model(inputs, real)
+    given = {"input_ids": inputs, "attention_mask": real.long()}
+    check_logits(checks, name, transformers.BertForMaskedLM, out, given, expected, real)
+    return model
+
+
+def prepared(folder):
+    """The text and the blocks of the dev set, as ids."""
+    with open(os.path.join(folder, "dev.txt"), encoding="utf-8", newline="") as file:
+        text = file.read()
+    [store] = glob.glob(os.path.join(folder, "data", "running-*", "dev.store"))
+    return text, read_store(store)[1]
+
+
+def check_tokenizer(checks, name, folder, out):
+    """AutoTokenizer gives the ids of the prepared text, line by line, and the text again."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    text, blocks = prepared(folder)
+    ids = [id for block in blocks for id in block]
+    for part in [text, text + "<s> </s> <pad>"]:
+        found = tokenizer(part, add_special_tokens=False).input_ids
+        if part == text:
+            checks.add(f"{name}: ids of running text", HUGGING_FACE, f"{len(ids)} tokens", int(found != list(ids)))
+        # A text that spells a special token does not become one.
+        again = tokenizer.decode(found) == part and min(found) > 2
+        checks.add(f"{name}: text of these ids", HUGGING_FACE, f"{len(part)} characters", int(not again))
+
+
+def check_gpt_itself(checks, name, ablate, folder, trained, out, program, _):
+    """Compares with the loss of the dev set that the run recorded, and with texts that it writes."""
+    with open(os.path.join(trained, "record.json"), encoding="utf-8") as file:
+        recorded = json.load(file)["record"]["metrics"]["dev/loss"]
+    model = transformers.OpenAIGPTLMHeadModel.from_pretrained(out).eval()
+    nats, tokens = 0.0, 0
+    for block in prepared(folder)[1]:
+        ids = torch.tensor([list(block)])
+        inputs = torch.cat([torch.tensor([[BOS]]), ids[:, :-1]], 1)
+        with torch.no_grad():
+            found = torch.log_softmax(model(inputs).logits, -1).gather(-1, ids.unsqueeze(-1))
+        nats, tokens = nats - found.sum().item(), tokens + ids.numel()
+    gap = abs(nats / tokens / recorded - 1)
+    checks.add(f"{name}: dev/loss of the run", HUGGING_FACE, f"{tokens} tokens", gap, LOSS_TOLERANCE)
+    prompt, count = "The cat", 8
+    words = ["--prompt", prompt, "--tokens", str(count), "--temperature", "0"]
+    wanted = ablate.call("generate", trained, *words)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    # With the special tokens in front and those left out that the folder says.
+    inputs = tokenizer(prompt, return_tensors="pt")
+    ids = model.generate(**inputs, do_sample=False, max_length=None, max_new_tokens=count)
+    found = tokenizer.decode(ids[0], skip_special_tokens=True) + "\n"
+    checks.add(f"{name}: the most probable text", HUGGING_FACE, f"{count} tokens", int(found != wanted))
+    written = run([sys.executable, "-c", program], input=f"{prompt}\n")
+    begins = written.startswith(prompt) and len(written) > len(prompt) + 1
+    checks.add(f"{name}: the printed program's text", HUGGING_FACE, "1 line", int(not begins))
+
+
+def check_bert_itself(checks, name, ablate, folder, trained, out, program, model):
+    """Compares the token that the printed program finds with the reference's."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    line = "The cat saw the mouse."
+    ids = torch.tensor([tokenizer(line).input_ids])
+    middle = ids.shape[1] // 2
+    ids[0, middle] = BOS
+    with torch.no_grad():
+        scores = model(ids, ids != PAD)[0, middle, 3 : len(tokenizer)]
+    wanted = tokenizer.decode([3 + int(scores.argmax())]) + "\n"
+    found = run([sys.executable, "-c", program], input=f"{line}\n")
+    checks.add(f"{name}: the printed program's token", HUGGING_FACE, "1 line", int(found != wanted))
