@@ -127,7 +127,8 @@ fn assert_same_curves(one: &Workshop, several: &Workshop, tolerance: f64) {
         assert!(gap < tolerance, "{} at {}: {} and {}, {gap:e} apart", a.tag, a.step, a.value, b.value);
         compared += 1;
     }
-    assert!(compared >= 40 * 4, "{compared}");
+    // A perplexity among them, but of word vectors.
+    assert!(compared >= 40 * 3, "{compared}");
 }
 
 #[track_caller]
@@ -197,6 +198,7 @@ fn several_ranks_train_a_language_model_as_one_process_does() {
     for (make, said) in [
         (Workshop::of_language_model_without_bos as fn() -> Workshop, "bits per character"),
         (Workshop::of_masked_language_model, "of hidden tokens"),
+        (Workshop::of_word_vectors, "of predictions"),
     ] {
         let (one, several) = (make(), make());
         let alone = train(&one, &sets).spawn().unwrap();

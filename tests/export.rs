@@ -6,8 +6,8 @@ mod common;
 use ablate::config::Experiment;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::{
-    self, AttentionConfig, CausalSpan, DecoderKind, ModelConfig, Norm, NormKind, Position, Projections,
-    Score, Span, Tying,
+    self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position,
+    Projections, Score, Span, Tying,
 };
 use common::exports::{Exported, doubles, experiment, exported, json, logits, noisy, small, tokenizer};
 use common::variants::{
@@ -35,9 +35,11 @@ fn every_format_writes_or_refuses_every_variant() {
         .chain(convolutional_variants(&rows))
         .filter(|(name, _)| !name.contains(','));
     models.extend(parts);
+    let (encoder, decoder) = (EncoderKind::None, DecoderKind::None);
+    models.push(("word vectors".into(), ModelConfig { encoder, decoder, ..small() }));
     let mut held = BTreeMap::new();
     for (name, config) in models {
-        for format in every!(Format: Safetensors, Marian, Ctranslate2, OpenaiGpt, Bert) {
+        for format in every!(Format: Safetensors, Marian, Ctranslate2, OpenaiGpt, Bert, Word2vec) {
             let Exported { root, out, result, .. } = exported(format, &config);
             let holds = match (format, &result) {
                 (_, Ok(())) => true,
@@ -65,6 +67,7 @@ fn every_format_writes_or_refuses_every_variant() {
                 Format::Ctranslate2 => {
                     &["config.json", "config.toml", "model.bin", "shared_vocabulary.json", "tokenizer.json"]
                 }
+                Format::Word2vec => &["config.toml", "vectors.txt"],
             };
             match holds {
                 true => assert_eq!(names(&out), expected, "{name}"),
@@ -72,7 +75,7 @@ fn every_format_writes_or_refuses_every_variant() {
             }
         }
     }
-    assert_eq!(held.len(), 7, "each of the two both holds and refuses: {held:?}");
+    assert_eq!(held.len(), 9, "each of the three both holds and refuses: {held:?}");
     assert!(!held.contains_key("OpenaiGpt true") && !held.contains_key("Bert true"), "{held:?}");
 }
 
@@ -157,6 +160,7 @@ fn a_place_that_holds_something_is_left_alone() {
         tokenizer: &tokenizer,
         source_tokenizer: None,
         weights: model.weights(),
+        word_counts: &[],
     };
     for format in FORMATS {
         assert!(export(format, &run, &full).is_err());
@@ -303,6 +307,7 @@ fn the_tokenizer_for_raw_text_lower_cases_and_ends_as_the_corpus_did() {
                 tokenizer: &tokenizer,
                 source_tokenizer: None,
                 weights,
+                word_counts: &[],
             };
             export(format, &run, &out).unwrap();
             let written = json(&out.join("tokenizer.json"));

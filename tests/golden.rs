@@ -15,6 +15,7 @@ mod common;
 use ablate::config::RESULT_VERSION;
 use ablate::data::batch::{Batching, block_batches, epoch_batches};
 use ablate::data::store::{Store, StoreWriter};
+use ablate::data::words::{WordModel, WordsConfig};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::error::Result;
@@ -22,12 +23,13 @@ use ablate::model::dropout::Dropout;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Scope;
 use ablate::model::{
-    self, ConvolutionalConfig, Initialisation, ModelConfig, Network, Norm, Position, RecurrentConfig, Tying,
+    self, ConvolutionalConfig, DecoderKind, EncoderKind, Initialisation, ModelConfig, Network, Norm,
+    Position, RecurrentConfig, Tying,
 };
 use ablate::signal::StopFlag;
 use ablate::sweep::committed::CommittedRecords;
-use ablate::task::masked;
 use ablate::task::pairs::likelihood;
+use ablate::task::{masked, words};
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::masked_blocks::MaskedBlocks;
@@ -37,6 +39,7 @@ use ablate::train::run_state::{Progress, RunState};
 use ablate::train::schedule::Schedule;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
+use ablate::train::word_blocks::WordBlocks;
 use common::variants::{choices, convolutional};
 use common::{Workshop, every};
 use serde_json::{Map, Value, json};
@@ -295,10 +298,15 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>,
     // A model without a decoder learns to find hidden tokens of the targets.
     let pairs = Pairs::of(&store, training);
     let blocks = MaskedBlocks::of(&store, training, VOCABULARY);
+    let words = WordBlocks::of(&store, training, VOCABULARY);
     let trainer = Trainer {
         model: &*model,
         config: training,
-        batches: if config.has_decoder() { &pairs } else { &blocks },
+        batches: match () {
+            () if config.has_decoder() => &pairs,
+            () if config.is_masked() => &blocks,
+            () => &words,
+        },
         checkpoints: None,
         ranks: &Ranks::alone(),
         stop: &StopFlag::never(),
@@ -307,9 +315,15 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>,
     let start = Progress::default();
     let end = trainer.run(&mut adam, start, &mut losses).unwrap();
     assert!(end.epoch > 0);
-    let found = match config.has_decoder() {
-        true => likelihood(&*model, &dev, 40),
-        false => masked::likelihood(&*model, &MaskedBlocks::of_evaluation(&dev, 40, VOCABULARY)),
+    let found = match () {
+        () if config.has_decoder() => likelihood(&*model, &dev, 40),
+        () if config.is_masked() => {
+            masked::likelihood(&*model, &MaskedBlocks::of_evaluation(&dev, 40, VOCABULARY))
+        }
+        () => {
+            let kind = training.words.model;
+            words::likelihood(&*model, &WordBlocks::of_evaluation(&dev, kind, 40, VOCABULARY))
+        }
     };
     losses.0.push(found.unwrap().loss());
     (model, losses.0)
@@ -349,6 +363,17 @@ fn losses_of_updates_in_float64() {
         let training = TrainingConfig { schedule, peak_learning_rate, weight_decay, ..training(None) };
         let found = losses(&config, &training).1;
         cases.insert(format!("{name}, {schedule:?} with weight decay"), found.into());
+    }
+    for model in every!(WordModel: SkipGram, Cbow) {
+        let words = WordsConfig { model, window: 3, negatives: 4, subsampling: 0.05, ..Default::default() };
+        let config = ModelConfig {
+            encoder: EncoderKind::None,
+            decoder: DecoderKind::None,
+            d_model: 8,
+            ..config.clone()
+        };
+        let found = losses(&config, &TrainingConfig { words, ..training(None) }).1;
+        cases.insert(format!("word vectors, {model:?}"), found.into());
     }
     hold("losses", 1e-9, cases);
 }

@@ -92,7 +92,6 @@ fn what_needs_a_writer_is_refused_of_a_masked_model() {
 fn settings_without_a_meaning_for_masked_models_are_refused_at_their_line() {
     let workshop = Workshop::of_masked_language_model();
     for (key, said) in [
-        ("model.encoder=\"none\"", "leave nothing that could be trained"),
         ("training.dev_bleu_interval_steps=5", "a language model writes nothing that has a reference"),
         ("training.packed_length=64", "its blocks fill their rows already"),
         ("data.vocabulary=\"separate\"", "it has one side alone"),

@@ -66,6 +66,7 @@ pub fn exported_of(format: Format, experiment: Experiment) -> Exported {
         tokenizer: &tokenizer,
         source_tokenizer: None,
         weights: model.weights(),
+        word_counts: &[],
     };
     let result = export(format, &run, &out);
     Exported { root, out, experiment, model, result }
@@ -97,6 +98,7 @@ pub fn logits(model: &dyn Network) -> Tensor {
         sentences: None,
         targets: everywhere.shallow_clone(),
         positions: everywhere,
+        negatives: None,
         target_tokens: 6,
         source_tokens: 7,
     };

@@ -125,6 +125,33 @@ threads = 1
 log_interval_steps = 1
 "#;
 
+/// Word vectors that train in a second or two on one thread.
+pub const WORD_VECTORS: &str = r#"
+[data]
+recipe = "text.toml"
+[model]
+encoder = "none"
+decoder = "none"
+d_model = 16
+[training]
+steps = 40
+batch_tokens = 400
+micro_batch_tokens = 100
+schedule = "linear"
+peak_learning_rate = 0.02
+warmup_steps = 1
+checkpoint_interval_steps = 7
+average_checkpoints = 3
+dev_interval_steps = 10
+[training.words]
+window = 3
+subsampling = 0.05
+[run]
+device = "cpu"
+threads = 1
+log_interval_steps = 1
+"#;
+
 /// The recipe of trees in `train.tree`, `dev.tree` and `test.tree`.
 pub const TREES: &str = r#"
 name = "trees"
@@ -212,6 +239,13 @@ impl Workshop {
     pub fn of_masked_language_model() -> Self {
         let workshop = Workshop::of_language_model();
         workshop.write("tiny.toml", &LANGUAGE_MODEL.replace("encoder = \"none\"", "decoder = \"none\""));
+        workshop
+    }
+
+    /// A workshop whose `tiny.toml` trains word vectors, with its text prepared.
+    pub fn of_word_vectors() -> Self {
+        let workshop = Workshop::of_language_model();
+        workshop.write("tiny.toml", WORD_VECTORS);
         workshop
     }
 

@@ -30,6 +30,9 @@ pub enum Purpose {
     /// Tokens of running text that are hidden from a masked language model; the counter is the number of the example, a
     /// block under one of its masks.
     Masking,
+    /// Words that are left out, contexts and noise words of word vectors; the counter is the number of the example, a block
+    /// in one of its passes.
+    Words,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -71,12 +74,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 11] = {
+    const PURPOSES: [Purpose; 12] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks | Writing | Masking => purpose,
+                | HoldOut | RandomBlocks | Writing | Masking | Words => purpose,
             }
         }
         [
@@ -91,6 +94,7 @@ mod tests {
             listed(RandomBlocks),
             listed(Writing),
             listed(Masking),
+            listed(Words),
         ]
     };
 
@@ -127,6 +131,7 @@ mod tests {
             0xda1c_5d56_60f9_2390,
             0x5dc5_d575_2800_3dfc,
             0x6ec7_bc05_0de1_6d5c,
+            0x51b1_ed27_9669_58a7,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

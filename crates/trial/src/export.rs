@@ -18,4 +18,6 @@ pub enum Format {
     /// A BertForMaskedLM of Hugging Face transformers. Holds masked language models (model.decoder = "none") with
     /// normalised embeddings and a transform before the softmax.
     Bert,
+    /// The text format of word2vec, which gensim reads. Holds word vectors alone.
+    Word2vec,
 }

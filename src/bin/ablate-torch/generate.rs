@@ -28,6 +28,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             "is a masked language model, which continues no text: model.decoder = \"none\"; a model with a decoder and \
              model.encoder = \"none\" does",
         ),
+        TaskKind::WordVectors => Some(
+            "has word vectors, which write nothing: model.encoder = \"none\" and model.decoder = \"none\"; a model with a \
+             decoder does",
+        ),
     };
     if let Some(other) = other {
         return Err(Error::user(format!("{} {other}", arguments.run.display())));

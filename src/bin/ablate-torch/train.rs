@@ -11,8 +11,8 @@ use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
     BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
-    MASKED_PERPLEXITY, PERPLEXITY, PRECISION, RECALL, TEST, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY,
-    TEST_PERPLEXITY, WORD_PERPLEXITY, tag,
+    MASKED_PERPLEXITY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST, TEST_BLEU, TEST_F1,
+    TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, TEST_PREDICTION_ACCURACY, WORD_PERPLEXITY, tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -95,6 +95,18 @@ pub fn summary(record: &Record, run_dir: &Path) -> String {
         };
         if record.metrics.contains_key(TEST_MASKED_PERPLEXITY) {
             return format!("{}\n{}\n{}\n", masked(DEV), masked(TEST), run_dir.display());
+        }
+        let words = |set: &str| {
+            let [loss, accuracy] = [LOSS, PREDICTION_ACCURACY].map(|name| {
+                record
+                    .metrics
+                    .get(&tag(set, name))
+                    .map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
+            });
+            format!("{set:<5} loss {loss}, accuracy {accuracy} of predictions")
+        };
+        if record.metrics.contains_key(TEST_PREDICTION_ACCURACY) {
+            return format!("{}\n{}\n{}\n", words(DEV), words(TEST), run_dir.display());
         }
         let of = |set: &str| {
             let [token, word, bits] =

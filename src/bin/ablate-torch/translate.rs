@@ -38,6 +38,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             "a masked language model, which writes nothing: model.decoder = \"none\"; a model with a decoder that is \
              trained on sentence pairs translates",
         ),
+        TaskKind::WordVectors => Some(
+            "of word vectors, which write nothing: model.encoder = \"none\" and model.decoder = \"none\"; a model with a \
+             decoder that is trained on sentence pairs translates",
+        ),
     };
     if let Some(other) = other {
         return Err(Error::user(format!("{} is {other}", arguments.run.display())));

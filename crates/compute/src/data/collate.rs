@@ -6,6 +6,7 @@ use super::packing;
 use super::reading::{BlockReading, PrefixLoss};
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
+use super::words::{DrawnWords, WordsConfig};
 use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
 use tch::{Device, Kind, Tensor};
@@ -25,6 +26,9 @@ pub struct Batch {
     pub positions: Tensor,
     /// What the decoder should say there, `</s>` at the end of each row, [N].
     pub targets: Tensor,
+    /// Words of noise beside each of the targets, [N, K], of word vectors alone: their loss compares the scores of these
+    /// words, where others compare those of the whole vocabulary.
+    pub negatives: Option<Tensor>,
     /// N: target tokens with `</s>`, without padding.
     pub target_tokens: usize,
     /// Source tokens with `</s>`, without padding.
@@ -67,6 +71,7 @@ impl Batch {
             sentences: self.sentences.as_ref().map(|sentences| sentences.each(|ids| send(ids, device))),
             positions: send(&self.positions, device),
             targets: send(&self.targets, device),
+            negatives: self.negatives.as_ref().map(|ids| send(ids, device)),
             ..*self
         }
     }
@@ -81,6 +86,7 @@ impl Batch {
                 .map(|sentences| sentences.each(|ids| pinned(ids.shallow_clone(), device))),
             positions: pinned(self.positions, device),
             targets: pinned(self.targets, device),
+            negatives: self.negatives.map(|ids| pinned(ids, device)),
             ..self
         }
     }
@@ -114,6 +120,7 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
+        negatives: None,
         target_tokens: outputs.len(),
     })
 }
@@ -165,6 +172,7 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
         }),
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
+        negatives: None,
         target_tokens: outputs.len(),
     })
 }
@@ -206,6 +214,7 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
+        negatives: None,
         target_tokens: outputs.len(),
     })
 }
@@ -241,6 +250,7 @@ pub fn collate_blocks(
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
+        negatives: None,
         target_tokens: outputs.len(),
     })
 }
@@ -270,7 +280,38 @@ pub fn collate_masked(examples: &[(Vec<u32>, MaskedBlock)], device: Device) -> B
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
+        negatives: None,
         target_tokens: outputs.len(),
+    }
+}
+
+/// Blocks of running text as a model of word vectors takes them: the sources are the words that are read, in rows, and the
+/// positions are the numbers of the rows from which the targets are predicted. There are no targets beside these rows: [B, 0].
+pub fn collate_words(examples: &[DrawnWords], config: &WordsConfig, device: Device) -> Batch {
+    let (mut inputs, mut source_lengths) = (Vec::new(), Vec::new());
+    let (mut positions, mut targets, mut negatives) = (Vec::new(), Vec::new(), Vec::new());
+    for example in examples {
+        let first = source_lengths.len();
+        inputs.extend(example.inputs.iter().map(|&id| i64::from(id)));
+        source_lengths.extend(example.lengths.iter().map(|&length| length as i64));
+        positions.extend(example.rows.iter().map(|&row| (first + row) as i64));
+        targets.extend(example.targets.iter().map(|&id| i64::from(id)));
+        negatives.extend(example.negatives.iter().map(|&id| i64::from(id)));
+    }
+    let rows = source_lengths.len() as i64;
+    let shaped = |ids: &[i64], rows: i64, columns: usize| {
+        Tensor::from_slice(ids).view([rows, columns as i64]).to_device(device)
+    };
+    Batch {
+        source: shaped(&inputs, rows, config.row_words()),
+        source_tokens: source_lengths.iter().sum::<i64>() as usize,
+        source_lengths,
+        target_input: Tensor::zeros([rows, 0], (Kind::Int64, device)),
+        sentences: None,
+        positions: Tensor::from_slice(&positions).to_device(device),
+        negatives: Some(shaped(&negatives, targets.len() as i64, config.negatives)),
+        target_tokens: targets.len(),
+        targets: Tensor::from_slice(&targets).to_device(device),
     }
 }
 
@@ -296,6 +337,7 @@ mod tests {
     use super::*;
     use crate::data::reading::{Direction, FirstInput};
     use crate::data::store::StoreWriter;
+    use crate::data::words::WordModel;
 
     #[test]
     fn hidden_tokens_are_predicted_at_their_places() {
@@ -311,6 +353,28 @@ mod tests {
         assert_eq!(batch.targets, Tensor::from_slice(&[10i64, 5, 7]));
         assert_eq!((batch.target_tokens, batch.source_tokens, batch.target_input.size()), (3, 6, vec![2, 0]));
         assert_eq!(batch.source_lengths, [2, 4]);
+    }
+
+    #[test]
+    fn words_are_predicted_from_their_rows() {
+        let config = WordsConfig { model: WordModel::Cbow, window: 1, negatives: 2, ..Default::default() };
+        let drawn = |inputs: &[u32], lengths: &[usize], targets: &[u32], negatives: &[u32]| DrawnWords {
+            inputs: inputs.to_vec(),
+            lengths: lengths.to_vec(),
+            rows: (0..lengths.len()).collect(),
+            targets: targets.to_vec(),
+            negatives: negatives.to_vec(),
+        };
+        let two = drawn(&[6, 0, 5, 0], &[1, 1], &[5, 6], &[3, 4, 5, 6]);
+        let one = drawn(&[7, 8], &[2], &[9], &[3, 3]);
+        let batch = collate_words(&[two, DrawnWords::default(), one], &config, Device::Cpu);
+        assert_eq!(batch.source, Tensor::from_slice2(&[[6i64, 0], [5, 0], [7, 8]]));
+        assert_eq!((&batch.source_lengths[..], batch.source_tokens), (&[1, 1, 2][..], 4));
+        assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 2]));
+        assert_eq!((batch.targets, batch.target_tokens), (Tensor::from_slice(&[5i64, 6, 9]), 3));
+        assert_eq!(batch.negatives.unwrap(), Tensor::from_slice2(&[[3i64, 4], [5, 6], [3, 3]]));
+        let nothing = collate_words(&[DrawnWords::default()], &config, Device::Cpu);
+        assert_eq!((nothing.source.size(), nothing.target_tokens), (vec![0, 2], 0));
     }
 
     #[test]

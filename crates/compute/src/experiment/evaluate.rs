@@ -6,7 +6,7 @@ use super::work::Work;
 use crate::data::Split;
 use crate::error::Result;
 use crate::files;
-use crate::results::metric::{of_likelihood, tag};
+use crate::results::metric::{accuracy_of, perplexity_of, tag};
 use crate::task::Output;
 use crate::telemetry::observer::Observer;
 use std::collections::BTreeMap;
@@ -37,12 +37,15 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
         let Some(written) = task.written() else {
             let found = task.likelihood(model, store)?;
             add(task.measures(&found, &data.text(split)?.target));
-            let [perplexity, _] = of_likelihood(work.experiment.task());
+            let task = work.experiment.task();
+            let (measured, of) = match perplexity_of(task) {
+                Some(perplexity) => (format!("{perplexity} {:.3}", found.perplexity()), "tokens"),
+                None => (format!("{} {:.4}", accuracy_of(task), found.accuracy()), "predictions"),
+            };
+            let measured = measured.replace('_', " ");
             observer.message(&format!(
-                "{name}: loss {:.4}, {} {:.3} over {} tokens",
+                "{name}: loss {:.4}, {measured} over {} {of}",
                 found.loss(),
-                perplexity.replace('_', " "),
-                found.perplexity(),
                 found.tokens
             ))?;
             continue;

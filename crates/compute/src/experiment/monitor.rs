@@ -9,7 +9,7 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Network;
-use crate::results::metric::{DEV, DEV_LOSS, METRICS, find, of_likelihood, tag};
+use crate::results::metric::{DEV, DEV_LOSS, METRICS, accuracy_of, find, perplexity_of, tag};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::run_state::{Best, Progress, RunState};
@@ -107,32 +107,28 @@ impl Monitor for RunMonitor<'_> {
         let found = self.work.task.likelihood(model, &self.work.stores.dev)?;
         self.telemetry.metric(step, DEV_LOSS, found.loss())?;
         self.observer.metric(step, DEV_LOSS, found.loss())?;
-        let names = of_likelihood(self.work.experiment.task());
-        for (name, value) in names.into_iter().zip([found.perplexity(), found.accuracy()]) {
-            self.telemetry.metric(step, &tag(DEV, name), value)?;
+        let task = self.work.experiment.task();
+        if let Some(name) = perplexity_of(task) {
+            self.telemetry.metric(step, &tag(DEV, name), found.perplexity())?;
         }
+        self.telemetry.metric(step, &tag(DEV, accuracy_of(task)), found.accuracy())?;
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
             self.samples(model, step)?;
             let sentences = self.work.experiment.run.attention_statistics;
-            for (tag, value) in view::attention_statistics(
-                model,
-                self.work.experiment.task(),
-                &self.work.stores.dev,
-                sentences,
-            ) {
+            for (tag, value) in view::attention_statistics(model, task, &self.work.stores.dev, sentences) {
                 self.telemetry.metric(step, &tag, value)?;
             }
         }
         let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
         self.best_dev_loss = self.best_dev_loss.min(found.loss());
-        self.observer.message(&format!(
-            "step {step}: dev {} {:.3}, accuracy {:.1} %{best}",
-            names[0].replace('_', " "),
-            found.perplexity(),
-            100.0 * found.accuracy()
-        ))?;
+        let measured = match perplexity_of(task) {
+            Some(name) => format!("{} {:.3}", name.replace('_', " "), found.perplexity()),
+            None => format!("loss {:.4}", found.loss()),
+        };
+        let accuracy = 100.0 * found.accuracy();
+        self.observer.message(&format!("step {step}: dev {measured}, accuracy {accuracy:.1} %{best}"))?;
         self.telemetry.flush()?;
         self.evaluated(begun);
         Ok(found.loss())

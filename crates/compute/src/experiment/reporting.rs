@@ -1,7 +1,7 @@
 //! The report of a log interval: loss, learning rate, speed, memory.
 
 use crate::error::Result;
-use crate::results::metric::{TRAIN, TRAIN_LOSS, of_likelihood, tag};
+use crate::results::metric::{TRAIN, TRAIN_LOSS, perplexity_of, tag};
 use crate::telemetry::Telemetry;
 use crate::telemetry::observer::{Observer, Report};
 use crate::train::TaskKind;
@@ -46,11 +46,13 @@ impl Interval {
     ) -> Result<()> {
         let step = stats.step;
         let seconds = self.since.elapsed().as_secs_f64();
-        let perplexity = stats.unsmoothed_loss.exp();
+        let name = perplexity_of(self.task);
+        let perplexity = name.map(|_| stats.unsmoothed_loss.exp());
         let tokens_per_second = self.tokens as f64 / seconds;
         telemetry.metric(step, TRAIN_LOSS, stats.loss)?;
-        let [name, _] = of_likelihood(self.task);
-        telemetry.metric(step, &tag(TRAIN, name), perplexity)?;
+        if let (Some(name), Some(perplexity)) = (name, perplexity) {
+            telemetry.metric(step, &tag(TRAIN, name), perplexity)?;
+        }
         telemetry.metric(step, "train/lr", stats.learning_rate)?;
         if let Some(norm) = stats.gradient_norm {
             telemetry.metric(step, "train/grad_norm", norm)?;

@@ -20,7 +20,7 @@ use crate::data::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::model::cost::Cost;
-use crate::results::metric::{best_perplexity, final_tag, is_final_score};
+use crate::results::metric::{best_on_dev, final_tag, is_final_score};
 use crate::results::record::{DataRecord, FAILURE_FILE, RECORD_FILE, Record};
 use crate::results::recorded;
 use crate::signal::StopFlag;
@@ -300,7 +300,7 @@ impl Trial<'_> {
             }
         }
         if let Some(best) = trained.best {
-            let (tag, value) = (best_perplexity(experiment.task()), best.dev_loss.exp());
+            let (tag, value) = best_on_dev(experiment.task(), best.dev_loss);
             telemetry.metric(trained.step, &tag, value)?;
             metrics.insert(tag, value);
         }

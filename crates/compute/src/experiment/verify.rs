@@ -8,7 +8,7 @@ use crate::config::{Experiment, identity};
 use crate::data::prepared::Prepared;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::results::metric::{of_likelihood, tag};
+use crate::results::metric::{LOSS, perplexity_of, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
@@ -176,8 +176,12 @@ impl Checks<'_> {
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
             let found = task.likelihood(&*model, &store)?;
-            let [perplexity, _] = of_likelihood(experiment.task());
-            self.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
+            match perplexity_of(experiment.task()) {
+                Some(perplexity) => {
+                    self.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
+                }
+                None => self.metric(&tag(name, LOSS), found.loss(), PERPLEXITY_TOLERANCE),
+            }
             let Some(written) = task.written() else { continue };
             let (what, file) = (format!("{name} decoded again"), hypotheses_file(split));
             let stored = match (stored_hypotheses(self.run_dir, split), self.changed([file.as_str()])) {

@@ -11,6 +11,7 @@ mod openai_gpt;
 mod run;
 mod safetensors;
 mod tensors;
+mod word2vec;
 
 pub use run::Run;
 
@@ -66,6 +67,7 @@ pub fn check(format: Format, experiment: &Experiment) -> Result<()> {
         Format::Ctranslate2 => ctranslate2::check(&experiment.model),
         Format::OpenaiGpt => openai_gpt::check(experiment),
         Format::Bert => bert::check(&experiment.model),
+        Format::Word2vec => word2vec::check(&experiment.model),
     }
 }
 
@@ -76,6 +78,7 @@ fn files(format: Format, run: &Run) -> Result<Files> {
         Format::Ctranslate2 => ctranslate2::files(run),
         Format::OpenaiGpt => openai_gpt::files(run),
         Format::Bert => bert::files(run),
+        Format::Word2vec => word2vec::files(run),
     }
 }
 
@@ -87,6 +90,7 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     match format {
         Format::Safetensors => safetensors::example(&directory),
         Format::Marian => marian::example(&directory),
+        Format::Word2vec => word2vec::example(&directory),
         Format::Ctranslate2 => {
             let decoding = &experiment.decoding;
             ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)

@@ -18,6 +18,8 @@ pub struct Run<'a> {
     /// Of the source side, where it has its own.
     pub source_tokenizer: Option<&'a Tokenizer>,
     pub weights: &'a Weights,
+    /// How often each token occurs in the training text, of word vectors; else empty.
+    pub word_counts: &'a [u64],
 }
 
 /// The name and the content of a file of the written directory.

@@ -59,6 +59,18 @@ impl Embeddings {
         Embeddings { source, target, softmax, bias, factor }
     }
 
+    /// The matrices of word vectors: input vectors are those of the source, output vectors stand in the place of the softmax.
+    ///
+    /// # Source
+    /// The released code of word2vec: input vectors begin uniform in ±0.5 / D, output vectors at 0.
+    pub fn of_words(scope: &Scope, config: &ModelConfig, vocabulary: VocabularySizes) -> Self {
+        let shape = [config.rows(vocabulary.target), config.d_model];
+        let limit = 0.5 / config.d_model as f64;
+        let input = scope.child("input").variable("weight", &shape, Start::Uniform { limit });
+        let output = scope.child("output").variable("weight", &shape, Start::Zeros);
+        Embeddings { source: input.shallow_clone(), target: input, softmax: output, bias: None, factor: None }
+    }
+
     /// # Shapes
     /// Ids [B, S] → [B, S, D], scaled by √d_model with `model.embedding_scale`.
     pub fn source(&self, ids: &Tensor) -> Tensor {

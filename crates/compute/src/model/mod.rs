@@ -32,6 +32,7 @@ pub mod residual;
 pub mod statistics;
 mod unpack;
 pub mod weights;
+pub mod word_vectors;
 
 pub use ablate_trial::model::*;
 pub use decoder_only::DecoderOnly;
@@ -41,3 +42,4 @@ pub use kinds::Kinds;
 pub use network::{Generator, Network, Stepper, build};
 pub use parts::Encoded;
 pub use unpack::PackedRows;
+pub use word_vectors::WordVectors;

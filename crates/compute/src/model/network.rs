@@ -1,5 +1,6 @@
 //! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
-//! with it. [`build`] chooses the architecture: an encoder and a decoder, or a decoder alone. [`parts`](super::parts)
+//! with it. [`build`] chooses the architecture: an encoder and a decoder, one of them alone, or
+//! neither. [`parts`](super::parts)
 //! chooses the encoder and the decoder.
 
 use super::attention::maps::AttentionMaps;
@@ -9,6 +10,7 @@ use super::encoder_only::EncoderOnly;
 use super::foundation::Foundation;
 use super::mode::Mode;
 use super::weights::Weights;
+use super::word_vectors::WordVectors;
 use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes, kinds};
 use crate::data::collate::Batch;
 use std::fmt::Debug;
@@ -126,6 +128,9 @@ pub fn build(
     device: Device,
 ) -> Box<dyn Network> {
     match (config.encoder, config.decoder) {
+        (EncoderKind::None, DecoderKind::None) => {
+            Box::new(WordVectors::build(config, vocabulary, seed, kinds, device))
+        }
         (EncoderKind::None, _) => Box::new(DecoderOnly::build(config, vocabulary, seed, kinds, device)),
         (_, DecoderKind::None) => Box::new(EncoderOnly::build(config, vocabulary, seed, kinds, device)),
         (EncoderKind::Convolutional | EncoderKind::SelfAttention | EncoderKind::Recurrent, _) => {

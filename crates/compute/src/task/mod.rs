@@ -7,6 +7,7 @@ pub mod output;
 pub mod pairs;
 pub mod parsing;
 pub mod translation;
+pub mod words;
 
 pub use output::{Output, Score};
 
@@ -23,6 +24,7 @@ use language::LanguageModelling;
 use masked::MaskedLanguageModelling;
 use parsing::Parsing;
 use translation::Translation;
+use words::WordVectors;
 
 /// How batches are made from a store, and what a run measures.
 pub trait Task {
@@ -92,5 +94,6 @@ pub fn of(experiment: &Experiment, vocabulary: usize) -> Box<dyn Task + '_> {
         TaskKind::Parsing => Box::new(Parsing::of(experiment)),
         TaskKind::LanguageModelling => Box::new(LanguageModelling { experiment }),
         TaskKind::MaskedLanguageModelling => Box::new(MaskedLanguageModelling { experiment, vocabulary }),
+        TaskKind::WordVectors => Box::new(WordVectors { experiment, vocabulary }),
     }
 }

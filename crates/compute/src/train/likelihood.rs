@@ -1,6 +1,7 @@
 //! How probable a model finds known translations: perplexity and accuracy.
 
 use super::loss::cross_entropy;
+use super::negative_sampling::Scores;
 use crate::data::collate::Batch;
 use crate::error::Result;
 use crate::model::Network;
@@ -14,7 +15,7 @@ pub struct Likelihood {
     pub nats: f64,
     /// Tokens of the vocabulary, with one `</s>` a sentence where there are sentences.
     pub tokens: usize,
-    /// Tokens that the model finds the most probable of all.
+    /// Tokens that the model finds the most probable of all, or of those that they are compared with.
     pub correct: usize,
 }
 
@@ -57,7 +58,14 @@ pub fn likelihood(
     for batch in batches {
         let batch = batch?;
         tch::no_grad(|| {
-            let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
+            let hidden = model.hidden(&batch, &Mode::evaluation());
+            if let Some(negatives) = &batch.negatives {
+                let scores = Scores::of(&hidden, model.softmax_matrix(), &batch.targets, negatives);
+                total.nats += scores.loss().double_value(&[]);
+                total.correct += scores.correct();
+                return;
+            }
+            let logits = model.logits(&hidden);
             let loss = cross_entropy(&logits, &batch.targets, 0.0);
             total.nats += loss.unsmoothed.double_value(&[]);
             let right = logits.argmax(-1, false).eq_tensor(&batch.targets).sum(Kind::Int64);

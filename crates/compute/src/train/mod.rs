@@ -7,6 +7,7 @@ pub mod batch_source;
 pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
+pub mod negative_sampling;
 pub mod prefetch;
 pub mod ranks;
 pub mod step;

@@ -5,6 +5,7 @@ use super::TrainingConfig;
 use super::adam::{self, Adam};
 use super::learning_rate::learning_rate;
 use super::loss::{Loss, projected_cross_entropy};
+use super::negative_sampling::{Scores, uniform_guess};
 use crate::data::collate::Batch;
 use crate::error::{Error, Result};
 use crate::model::Network;
@@ -90,9 +91,9 @@ impl Updates<'_> {
         // The update's only wait for a GPU: what has diverged must not reach the weights.
         let scalars = [&loss.smoothed, &loss.unsmoothed].into_iter().chain(&norm);
         let numbers = fetch(&scalars.collect::<Vec<_>>());
-        let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / target_tokens as f64);
+        let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / per_token(target_tokens));
         lap(if config.clip_norm.is_some() { Phase::Optimizer } else { Phase::Logging });
-        if !(loss.is_finite() && unsmoothed_loss <= bound(model)) {
+        if !(loss.is_finite() && unsmoothed_loss <= bound(model, config)) {
             return Err(Error::Diverged { step, loss });
         }
         let gradient_norm = numbers.get(2).copied();
@@ -121,16 +122,32 @@ pub(super) fn fetch(scalars: &[&Tensor]) -> Vec<f64> {
     Vec::try_from(host).expect("scalars of float64")
 }
 
-/// The loss beyond which training has exploded, nats per target token.
-fn bound(model: &dyn Network) -> f64 {
+/// What sums over so many target tokens are divided by. Of a short text every word may be left out of word vectors: nothing
+/// is predicted then.
+fn per_token(target_tokens: usize) -> f64 {
+    target_tokens.max(1) as f64
+}
+
+/// The loss beyond which training has exploded, nats per target token. Word vectors are compared with noise words alone; of
+/// other models this guess is the smaller one.
+fn bound(model: &dyn Network, config: &TrainingConfig) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
-    EXPLODED * rows.ln()
+    EXPLODED * rows.ln().max(uniform_guess(config.words.negatives))
 }
 
 /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
 fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
     let hidden = model.hidden(batch, mode);
     lap(Phase::Forward);
+    let scale = 1.0 / per_token(update_tokens);
+    if let Some(negatives) = &batch.negatives {
+        let loss = Scores::of(&hidden, model.softmax_matrix(), &batch.targets, negatives).loss();
+        lap(Phase::Loss);
+        (&loss * scale).backward();
+        lap(Phase::Backward);
+        let loss = loss.detach();
+        return Loss { unsmoothed: loss.copy(), smoothed: loss };
+    }
     let found = projected_cross_entropy(
         &hidden.detach(),
         &model.softmax_matrix().detach(),
@@ -141,7 +158,6 @@ fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: u
     lap(Phase::Loss);
     // The loss was computed outside of autograd's graph. The gradient of the sum below, hidden states times their
     // gradient plus matrix times its gradient, equals that of the loss.
-    let scale = 1.0 / update_tokens as f64;
     // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
     let mut surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
         + (model.softmax_matrix() * found.matrix).sum(Kind::Double);

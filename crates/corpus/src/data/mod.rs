@@ -30,6 +30,7 @@ pub mod tokenizer;
 mod tokenizer_json;
 pub mod tokenizers;
 mod wmt_xml;
+pub mod words;
 
 pub use ablate_base::split::Split;
 pub use ablate_grammar::{GeneratedCorpus, synthetic};

@@ -2,7 +2,8 @@
 
 use crate::config::Experiment;
 use crate::results::metric::{
-    Better, DEV_BLEU, DEV_F1, METRICS, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, find,
+    Better, DEV_BLEU, DEV_F1, METRICS, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
+    TEST_PREDICTION_ACCURACY, find,
 };
 use crate::results::record::{Failure, Record};
 use crate::results::table::ResultTable;
@@ -74,7 +75,8 @@ impl<'a> Report<'a> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))
     }
 
-    /// The score that the report is about: BLEU or F1 on test, else on dev; of language models the perplexity on test.
+    /// The score that the report is about: BLEU or F1 on test, else on dev; of language models the perplexity on test, of word
+    /// vectors the prediction accuracy.
     pub fn score(&self) -> &'static str {
         let has = |tag: &str| {
             self.trials.iter().filter_map(|trial| trial.record).any(|record| record.metrics.contains_key(tag))
@@ -85,6 +87,7 @@ impl<'a> Report<'a> {
             _ if has(DEV_F1) => DEV_F1,
             _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
             _ if !has(DEV_BLEU) && has(TEST_MASKED_PERPLEXITY) => TEST_MASKED_PERPLEXITY,
+            _ if !has(DEV_BLEU) && has(TEST_PREDICTION_ACCURACY) => TEST_PREDICTION_ACCURACY,
             _ => DEV_BLEU,
         }
     }

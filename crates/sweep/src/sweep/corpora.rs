@@ -80,8 +80,8 @@ impl<'a> Corpora<'a> {
             checked.map_err(|error| about_row(error, &trial.row).at(&trial.place))?;
             let Some(fingerprint) = self.fingerprint(&trial.experiment)? else { continue };
             // How running text is read has an effect there alone, which the text says.
-            let TrainingConfig { direction, masking, .. } = &trial.experiment.training;
-            let reading = key_of(&(direction, masking))?;
+            let TrainingConfig { direction, masking, words, .. } = &trial.experiment.training;
+            let reading = key_of(&(direction, masking, words))?;
             let effects = effect_hash(&without_text(&trial.experiment));
             let Some(other) = rows.insert((effects, reading, fingerprint), trial) else { continue };
             let message = format!(

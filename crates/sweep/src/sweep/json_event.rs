@@ -44,7 +44,9 @@ pub enum SweepEvent<'a> {
         steps: u64,
         /// Smoothed, nats per target token.
         loss: f64,
-        perplexity: f64,
+        /// Absent of a model that gives no probabilities.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        perplexity: Option<f64>,
         learning_rate: f64,
         tokens_per_second: f64,
         seconds_left: Option<f64>,

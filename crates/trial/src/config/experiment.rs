@@ -35,7 +35,8 @@ impl Experiment {
     pub fn task(&self) -> TaskKind {
         let recipe = &self.data.recipe;
         match () {
-            _ if recipe.is_running_text() && !self.model.has_decoder() => TaskKind::MaskedLanguageModelling,
+            _ if recipe.is_running_text() && self.model.is_word_vectors() => TaskKind::WordVectors,
+            _ if recipe.is_running_text() && self.model.is_masked() => TaskKind::MaskedLanguageModelling,
             _ if recipe.is_running_text() => TaskKind::LanguageModelling,
             _ if recipe.tree_leaves().is_some() => TaskKind::Parsing,
             _ => TaskKind::Translation,

@@ -71,6 +71,9 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
+    if let Some(words) = training.get("words") {
+        shape["words"] = words.clone();
+    }
     hash(&shape)
 }
 

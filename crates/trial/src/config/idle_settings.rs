@@ -5,7 +5,7 @@ use super::changes::at_key;
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::configuration_hash;
 use super::subsections::settings_of;
-use super::task_keys::{no_decoder, unread_by_task};
+use super::task_keys::{decoder, unread_by_task};
 use super::unread_keys::{PARTS, Unread, unread, without_unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
@@ -82,7 +82,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     }
     if !model.has_decoder() {
         for key in DECODING {
-            found.push(not_read(Unread { key, because: no_decoder(model) }));
+            found.push(not_read(Unread { key, because: decoder(experiment) }));
         }
     } else if experiment.task() == TaskKind::LanguageModelling {
         for key in DECODING {

@@ -4,6 +4,7 @@
 use super::experiment::{Experiment, RunConfig};
 use super::schema_shape::definition_name;
 use crate::data::masking::MaskingConfig;
+use crate::data::words::WordsConfig;
 use crate::data::{Corpus, DataConfig, GeneratedCorpus, Recipe};
 use crate::decode::DecodingConfig;
 use crate::model::{AttentionConfig, ConvolutionalConfig, MaskedConfig, ModelConfig, RecurrentConfig};
@@ -93,7 +94,7 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
 
 /// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
 /// their keys.
-pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 10] {
+pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 11] {
     [
         ("data", properties(generator, &some_data())),
         ("model", properties(generator, &ModelConfig::default())),
@@ -103,6 +104,7 @@ pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, 
         ("model.masked", properties(generator, &MaskedConfig::default())),
         ("training", properties(generator, &TrainingConfig::default())),
         ("training.masking", properties(generator, &MaskingConfig::default())),
+        ("training.words", properties(generator, &WordsConfig::default())),
         ("decoding", properties(generator, &DecodingConfig::default())),
         ("run", properties(generator, &RunConfig::default())),
     ]

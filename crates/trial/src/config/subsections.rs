@@ -5,8 +5,14 @@
 use serde_json::{Map, Value};
 
 /// The dotted names of these tables.
-pub const SUBSECTIONS: [&str; 5] =
-    ["model.attention", "model.convolutional", "model.recurrent", "model.masked", "training.masking"];
+pub const SUBSECTIONS: [&str; 6] = [
+    "model.attention",
+    "model.convolutional",
+    "model.recurrent",
+    "model.masked",
+    "training.masking",
+    "training.words",
+];
 
 /// Whether the keys below `path` are settings of their own: a section, or one of [`SUBSECTIONS`].
 pub fn is_section(path: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::experiment::{Experiment, setting_text};
 use super::unread_keys::Unread;
 use crate::data::masking::MaskingConfig;
-use crate::model::ModelConfig;
+use crate::data::words::WordsConfig;
 use crate::train::{BlockReading, PrefixLoss, TaskKind, TrainingConfig};
 
 /// The keys that only a language model reads, one that predicts what follows.
@@ -17,30 +17,48 @@ const MASKING: [&str; 4] = [
     "training.masking.copies",
 ];
 
+/// The keys that only the training of word vectors reads.
+const WORDS: [&str; 5] = [
+    "training.words.model",
+    "training.words.window",
+    "training.words.negatives",
+    "training.words.noise_exponent",
+    "training.words.subsampling",
+];
+
+/// Settings as a reason, keys and values as in a file.
+type Because = Vec<(&'static str, String)>;
+
 /// The keys that the task of an experiment does not read, with the choices that make it so.
 pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
-    let recipe = || vec![("data.recipe", setting_text(&experiment.data.recipe.name))];
-    let decoder = || no_decoder(&experiment.model);
     let task = experiment.task();
     let mut found = Vec::new();
-    let mut add = |keys: &[&'static str], because: Vec<(&'static str, String)>| {
+    let mut add = |keys: &[&'static str], because: Because| {
         found.extend(keys.iter().map(|&key| Unread { key, because: because.clone() }));
     };
     match task {
-        TaskKind::LanguageModelling => add(&MASKING, decoder()),
-        TaskKind::MaskedLanguageModelling => add(&LANGUAGE_MODELLING, decoder()),
+        TaskKind::LanguageModelling => {
+            add(&MASKING, decoder(experiment));
+            add(&WORDS, decoder(experiment));
+        }
+        TaskKind::MaskedLanguageModelling => {
+            add(&LANGUAGE_MODELLING, decoder(experiment));
+            add(&WORDS, encoder(experiment));
+        }
+        TaskKind::WordVectors => {
+            add(&LANGUAGE_MODELLING, decoder(experiment));
+            add(&MASKING, encoder(experiment));
+            // There is no distribution over the vocabulary to be smoothed.
+            add(&["training.label_smoothing"], [encoder(experiment), decoder(experiment)].concat());
+        }
         TaskKind::Translation | TaskKind::Parsing => {
-            add(&LANGUAGE_MODELLING, recipe());
-            add(&MASKING, recipe());
+            add(&LANGUAGE_MODELLING, recipe(experiment));
+            add(&MASKING, recipe(experiment));
+            add(&WORDS, recipe(experiment));
         }
     }
     if !experiment.reads_prefixes() {
-        let because = match task {
-            TaskKind::Translation | TaskKind::Parsing => {
-                vec![("model.encoder", setting_text(&experiment.model.encoder))]
-            }
-            TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => recipe(),
-        };
+        let because = if task.has_pairs() { encoder(experiment) } else { recipe(experiment) };
         add(&["training.prefix_loss"], because);
     }
     found
@@ -48,21 +66,34 @@ pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
 
 /// The settings of training with the keys that the task of `experiment` does not read at their defaults.
 pub(super) fn without_unread_by_task(experiment: &Experiment) -> TrainingConfig {
+    let task = experiment.task();
     let mut training = experiment.training.clone();
     if !experiment.reads_prefixes() {
         training.prefix_loss = PrefixLoss::default();
     }
-    if experiment.task() != TaskKind::LanguageModelling {
+    if task != TaskKind::LanguageModelling {
         BlockReading { direction: training.direction, first_input: training.first_input } =
             BlockReading::default();
     }
-    if experiment.task() != TaskKind::MaskedLanguageModelling {
+    if task != TaskKind::MaskedLanguageModelling {
         training.masking = MaskingConfig::default();
+    }
+    match task {
+        TaskKind::WordVectors => training.label_smoothing = TrainingConfig::default().label_smoothing,
+        _ => training.words = WordsConfig::default(),
     }
     training
 }
 
+fn recipe(experiment: &Experiment) -> Because {
+    vec![("data.recipe", setting_text(&experiment.data.recipe.name))]
+}
+
+fn encoder(experiment: &Experiment) -> Because {
+    vec![("model.encoder", setting_text(&experiment.model.encoder))]
+}
+
 /// The choice of the decoder, as a reason.
-pub(super) fn no_decoder(model: &ModelConfig) -> Vec<(&'static str, String)> {
-    vec![("model.decoder", setting_text(&model.decoder))]
+pub(super) fn decoder(experiment: &Experiment) -> Because {
+    vec![("model.decoder", setting_text(&experiment.model.decoder))]
 }

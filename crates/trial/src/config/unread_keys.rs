@@ -73,6 +73,15 @@ const RECURRENT_DECODER: [&str; 5] = [
 /// The keys that only a model without a decoder reads.
 const MASKED: [&str; 3] = ["model.masked.embedding_norm", "model.masked.head", "model.masked.segments"];
 
+/// The keys that every model reads but word vectors, whose two matrices stand alone and begin as those of word2vec.
+const BESIDE_WORD_VECTORS: [&str; 5] = [
+    "model.dropout",
+    "model.tying",
+    "model.embedding_deviation",
+    "model.embedding_scale",
+    "model.softmax_bias",
+];
+
 /// What both convolutional parts read.
 const CONVOLUTIONAL: [&str; 6] = [
     "model.convolutional.block",
@@ -166,6 +175,9 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     }
     if model.has_decoder() {
         add(&MASKED, &writes);
+    } else if !model.has_encoder() {
+        add(&MASKED, &reads);
+        add(&BESIDE_WORD_VECTORS, &parts);
     }
     let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
     if !(encodes || decodes) {
@@ -336,6 +348,30 @@ mod tests {
         assert_eq!(of(recurrent, Head::Transform, false), [true, true, false]);
         assert_eq!(of(recurrent, Head::None, true), [false, true, false]);
         assert_eq!(of(recurrent, Head::None, false), [false, false, false]);
+    }
+
+    /// Of `[model]`, word vectors read their width and the number of their rows.
+    #[test]
+    fn word_vectors_read_sizes_alone() {
+        let (encoder, decoder) = (EncoderKind::None, DecoderKind::None);
+        let words = ModelConfig { encoder, decoder, ..Default::default() };
+        let found = keys(&words);
+        let tree = serde_json::to_value(ModelConfig {
+            d_k: Some(1),
+            d_v: Some(1),
+            embedding_rows: Some(9),
+            embedding_multiple: Some(9),
+            embedding_deviation: Some(0.1),
+            ..Default::default()
+        });
+        let mut read: Vec<String> =
+            tree.unwrap().as_object().unwrap().keys().map(|key| format!("model.{key}")).collect();
+        read.retain(|key| !found.contains(&key.as_str()));
+        read.sort();
+        assert_eq!(read, ["model.d_model", "model.embedding_multiple", "model.embedding_rows"]);
+        assert!(found.contains(&"model.masked.head") && found.contains(&"model.attention.span"));
+        let other = ModelConfig { dropout: 0.3, d_model: 7, ..words.clone() };
+        assert_eq!(without_unread(&other), ModelConfig { d_model: 7, ..words });
     }
 
     /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.

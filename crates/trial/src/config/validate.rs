@@ -357,6 +357,7 @@ impl Checks<'_> {
             self.positive("training.adam_epsilon", training.adam_epsilon),
             self.weight_decay(training),
             self.masking(training),
+            self.words(training),
             self.share("training.label_smoothing", training.label_smoothing),
             training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
             self.patience(training),

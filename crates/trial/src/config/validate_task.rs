@@ -3,23 +3,39 @@
 use super::experiment::Experiment;
 use super::validate::{Checked, Checks, all};
 use crate::data::masking::MaskingConfig;
+use crate::data::words::WordsConfig;
 use crate::data::{DataConfig, Vocabulary};
 use crate::train::{TaskKind, TrainingConfig};
+
+/// Most words on one side of a word, and most noise words of a prediction: far more than anybody uses.
+const WIDEST_WINDOW: usize = 1_000;
+const MOST_NEGATIVES: usize = 1_000;
 
 impl Checks<'_> {
     /// Running text is for a model without an encoder or without a decoder, sentence pairs for one with a decoder.
     pub(super) fn task(&self, experiment: &Experiment) -> Checked {
         let Experiment { data, model, training, .. } = experiment;
         let name = &data.recipe.name;
-        if !(model.has_encoder() || model.has_decoder()) {
-            let message =
-                "model.encoder = \"none\" and model.decoder = \"none\" leave nothing that could be trained"
-                    .into();
-            let help = "choose a decoder for a language model, or an encoder for a masked language model";
-            return Err(self.mistake("model.decoder", message, help));
-        }
         match (experiment.task(), model.has_encoder()) {
+            (TaskKind::Translation | TaskKind::Parsing, _) if model.is_word_vectors() => {
+                let message = format!(
+                    "model.encoder = \"none\" and model.decoder = \"none\" make word vectors, which are trained on running \
+                     text, and data.recipe: {name} is a corpus of sentence pairs"
+                );
+                let help =
+                    "choose a recipe of running text (format = \"running\"), or an encoder or a decoder";
+                Err(self.mistake("model.decoder", message, help))
+            }
             (TaskKind::MaskedLanguageModelling, _) => self.language_model(data, training),
+            (TaskKind::WordVectors, _) => all([
+                self.language_model(data, training),
+                self.require(
+                    data.max_length >= 2,
+                    "data.max_length",
+                    data.max_length,
+                    "2 or more: a word alone in its block has no context",
+                ),
+            ]),
             (TaskKind::Translation | TaskKind::Parsing, true) if !model.has_decoder() => {
                 let message = format!(
                     "model.decoder = \"none\" writes no target, and data.recipe: {name} is a corpus of sentence pairs"
@@ -39,7 +55,7 @@ impl Checks<'_> {
                     "data.recipe: {name} is running text for a language model, but this model has an encoder and translates"
                 );
                 let help = "choose a recipe of sentence pairs, or set model.encoder = \"none\", or model.decoder = \"none\" for a \
-                            masked language model";
+                            masked language model, or both for word vectors";
                 Err(self.mistake("data.recipe", message, help))
             }
             (TaskKind::Translation, false) => self.prefixes(data, training),
@@ -143,6 +159,31 @@ impl Checks<'_> {
             message,
             "lower one of them; the rest of the tokens stay as they are",
         ))
+    }
+
+    /// Numbers of words, and how often they are drawn.
+    pub(super) fn words(&self, training: &TrainingConfig) -> Checked {
+        let WordsConfig { model: _, window, negatives, noise_exponent, subsampling } = training.words;
+        let counted = |key: &str, value: usize, most: usize| {
+            let accepted = format!("an integer from 1 to {most}");
+            self.require((1..=most).contains(&value), &format!("training.words.{key}"), value, &accepted)
+        };
+        all([
+            counted("window", window, WIDEST_WINDOW),
+            counted("negatives", negatives, MOST_NEGATIVES),
+            self.require(
+                (-1.0..=1.0).contains(&noise_exponent),
+                "training.words.noise_exponent",
+                noise_exponent,
+                "a number from -1 to 1",
+            ),
+            self.require(
+                (0.0..=1.0).contains(&subsampling),
+                "training.words.subsampling",
+                subsampling,
+                "a number from 0 (no word is left out) to 1",
+            ),
+        ])
     }
 
     /// Every token of a block of running text has a learned position.

@@ -52,9 +52,11 @@ impl Compared {
         if let Some(run) = [one, other].into_iter().find(|run| run.experiment.task() != TaskKind::Translation)
         {
             return Err(Error::user(format!(
-                "{} is a language model, which translates nothing that could be compared; its perplexities are in its record.json, \
-                 and in the table of its sweep",
-                run.folder.display()
+                "{} is {}, which translates nothing that could be compared; its {} are in its record.json, and in the table of \
+                 its sweep",
+                run.folder.display(),
+                run.experiment.task().model(),
+                run.experiment.task().measures()
             )));
         }
         if one.record.signature != other.record.signature {

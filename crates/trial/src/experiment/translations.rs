@@ -14,9 +14,10 @@ use crate::train::TaskKind;
 pub fn metric_of(experiment: &Experiment) -> Box<dyn Metric> {
     match experiment.task() {
         TaskKind::Parsing => Box::new(BracketF1),
-        TaskKind::Translation | TaskKind::LanguageModelling | TaskKind::MaskedLanguageModelling => {
-            Box::new(bleu_config(experiment))
-        }
+        TaskKind::Translation
+        | TaskKind::LanguageModelling
+        | TaskKind::MaskedLanguageModelling
+        | TaskKind::WordVectors => Box::new(bleu_config(experiment)),
     }
 }
 

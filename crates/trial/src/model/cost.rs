@@ -11,6 +11,7 @@ use super::attention::cost::{
 };
 use super::convolutional::cost as convolutional;
 use super::recurrent::cost as recurrent;
+use super::word_cost as words;
 use super::{
     Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Span, Tying, VocabularySizes,
 };
@@ -49,6 +50,11 @@ impl<'a> Cost<'a> {
         self.config.softmax_width()
     }
 
+    /// Whether hidden states are scored against all rows of the last matrix.
+    pub fn has_softmax(&self) -> bool {
+        !self.config.is_word_vectors()
+    }
+
     /// Whether either part is convolutional.
     pub fn has_convolution(&self) -> bool {
         self.config.has_convolution()
@@ -72,12 +78,18 @@ impl<'a> Cost<'a> {
 
     /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
     pub fn passing(&self, shape: &BatchShape) -> f64 {
+        if self.config.is_word_vectors() {
+            return words::passing(self.config, self.softmax_rows(), shape);
+        }
         passing(self.config, shape)
     }
 }
 
 /// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
 fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
+    if config.is_word_vectors() {
+        return words::parameters(config, vocabulary);
+    }
     let d_model = config.d_model;
     let VocabularySizes { source, target } = vocabulary;
     let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
@@ -191,6 +203,9 @@ fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
 }
 
 fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
+    if config.is_word_vectors() {
+        return words::forward(config, shape);
+    }
     let shape = &read(config, shape);
     let [_, of_decoder] = self_attention_forward(config, shape);
     let encoder = encoder_forward(config, shape);
@@ -252,6 +267,9 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
 }
 
 fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
+    if model.is_word_vectors() {
+        return words::kept(model, shape);
+    }
     let shape = &read(model, shape);
     let [pairs, source, target, scored] =
         [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);

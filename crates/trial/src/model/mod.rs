@@ -11,6 +11,7 @@ pub(crate) mod left_out;
 pub mod masked;
 pub mod recurrent;
 mod span_work;
+mod word_cost;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use convolutional::ConvolutionalConfig;
@@ -131,7 +132,8 @@ pub enum EncoderKind {
     /// Layers of LSTM or GRU cells; see `[model.recurrent]`.
     Recurrent,
     /// There is none, and the decoder has no attention to one: a language model, which predicts each token of a text from
-    /// those before it (Radford et al. 2018, §3.1).
+    /// those before it (Radford et al. 2018, §3.1). Without a decoder as well: word vectors (Mikolov et al. 2013); see
+    /// `[training.words]`.
     None,
 }
 
@@ -147,7 +149,7 @@ pub enum DecoderKind {
     /// Layers of LSTM or GRU cells with one attention to the source; see `[model.recurrent]`.
     Recurrent,
     /// There is none: a masked language model, which finds hidden tokens of a text by those around them (Devlin et al. 2019,
-    /// §3.1); see `[model.masked]` and `[training.masking]`.
+    /// §3.1); see `[model.masked]` and `[training.masking]`. Without an encoder as well: word vectors.
     None,
 }
 
@@ -379,14 +381,24 @@ impl ModelConfig {
         self.has_encoder() && self.has_decoder()
     }
 
+    /// Whether there is neither an encoder nor a decoder: word vectors, which consist of two matrices.
+    pub fn is_word_vectors(&self) -> bool {
+        !self.has_encoder() && !self.has_decoder()
+    }
+
+    /// Whether there is an encoder alone: a masked language model.
+    pub fn is_masked(&self) -> bool {
+        self.has_encoder() && !self.has_decoder()
+    }
+
     /// Whether a linear map, an activation and a norm stand before the matrix of the softmax; see [`Head`].
     pub fn has_transform(&self) -> bool {
-        !self.has_decoder() && self.masked.head == Head::Transform
+        self.is_masked() && self.masked.head == Head::Transform
     }
 
     /// Whether the sums of embeddings and positions are normalised.
     pub fn normalises_embeddings(&self) -> bool {
-        !self.has_decoder() && self.masked.embedding_norm
+        self.is_masked() && self.masked.embedding_norm
     }
 
     /// Whether anything reads the activation: a feed-forward sub-layer, or the transform before the softmax.
@@ -408,6 +420,7 @@ impl ModelConfig {
         match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => self.d_model,
             DecoderKind::Recurrent => self.recurrent.readout_width(self.d_model, self.encoder_width()),
+            DecoderKind::None if self.is_word_vectors() => self.d_model,
             DecoderKind::None => match self.masked.head {
                 Head::Transform => self.d_model,
                 Head::None => self.encoder_width(),

@@ -4,6 +4,8 @@
 //! A *tag* is a set and a metric's name: `dev/bleu`. Tags are the keys of records and of `metrics.csv`, the columns of
 //! tables and the names of TensorBoard's curves.
 
+use super::length_class::whole_set;
+pub use super::length_class::{LengthClass, is_of_class};
 use crate::train::TaskKind;
 use crate::tree_repair::DEFECTS;
 
@@ -28,6 +30,8 @@ pub const ACCURACY: &str = "accuracy";
 pub const MASKED_PERPLEXITY: &str = "masked_perplexity";
 /// The share of these that are the most probable ones.
 pub const MASKED_ACCURACY: &str = "masked_accuracy";
+/// The share of the predictions of word vectors in which the word has a higher score than every noise word.
+pub const PREDICTION_ACCURACY: &str = "prediction_accuracy";
 pub const BLEU: &str = "bleu";
 /// The share of translations that equal their reference, or of parses of which all brackets match.
 pub const EXACT_MATCH: &str = "exact_match";
@@ -58,6 +62,7 @@ pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
 pub const TEST_MASKED_PERPLEXITY: &str = "test/masked_perplexity";
+pub const TEST_PREDICTION_ACCURACY: &str = "test/prediction_accuracy";
 
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,7 +127,7 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 27] = [
+pub static METRICS: [Metric; 29] = [
     Metric {
         name: LOSS,
         title: "loss",
@@ -134,6 +139,7 @@ pub static METRICS: [Metric; 27] = [
             TaskKind::Parsing,
             TaskKind::LanguageModelling,
             TaskKind::MaskedLanguageModelling,
+            TaskKind::WordVectors,
         ],
         charted: &[TRAIN, DEV],
         ..PLAIN
@@ -221,6 +227,30 @@ pub static METRICS: [Metric; 27] = [
         unit: "of 1",
         digits: 4,
         tasks: &[TaskKind::MaskedLanguageModelling],
+        curve: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV],
+        hparams: &[DEV],
+        ..PLAIN
+    },
+    Metric {
+        name: "dev_loss",
+        title: "dev loss",
+        unit: "nats per prediction",
+        better: Better::Lower,
+        digits: 4,
+        tasks: &[TaskKind::WordVectors],
+        recorded: &[BEST],
+        usual: &[BEST],
+        hparams: &[BEST],
+        ..PLAIN
+    },
+    Metric {
+        name: PREDICTION_ACCURACY,
+        title: "prediction accuracy",
+        unit: "of 1",
+        digits: 4,
+        tasks: &[TaskKind::WordVectors],
         curve: true,
         usual: &[DEV, TEST],
         charted: &[DEV],
@@ -321,18 +351,30 @@ pub fn tag(set: &str, name: &str) -> String {
     format!("{set}/{name}")
 }
 
-/// The names of a task's perplexity and accuracy. Those of a masked language model do not compare with others.
-pub fn of_likelihood(task: TaskKind) -> [&'static str; 2] {
+/// The name of a task's perplexity, which word vectors do not have: they give words no probabilities. That of a masked
+/// language model does not compare with others.
+pub fn perplexity_of(task: TaskKind) -> Option<&'static str> {
     match task {
-        TaskKind::Translation | TaskKind::Parsing | TaskKind::LanguageModelling => [PERPLEXITY, ACCURACY],
-        TaskKind::MaskedLanguageModelling => [MASKED_PERPLEXITY, MASKED_ACCURACY],
+        TaskKind::Translation | TaskKind::Parsing | TaskKind::LanguageModelling => Some(PERPLEXITY),
+        TaskKind::MaskedLanguageModelling => Some(MASKED_PERPLEXITY),
+        TaskKind::WordVectors => None,
     }
 }
 
-/// The tag of the best perplexity that training measured on dev: `best/dev_perplexity`.
-pub fn best_perplexity(task: TaskKind) -> String {
-    let [perplexity, _] = of_likelihood(task);
-    tag(BEST, &format!("{DEV}_{perplexity}"))
+/// The name of a task's accuracy.
+pub fn accuracy_of(task: TaskKind) -> &'static str {
+    match task {
+        TaskKind::Translation | TaskKind::Parsing | TaskKind::LanguageModelling => ACCURACY,
+        TaskKind::MaskedLanguageModelling => MASKED_ACCURACY,
+        TaskKind::WordVectors => PREDICTION_ACCURACY,
+    }
+}
+
+/// The tag and the value of the best that training measured on dev, where its loss is the lowest: `best/dev_perplexity`, or
+/// the loss itself where there is no perplexity.
+pub fn best_on_dev(task: TaskKind, loss: f64) -> (String, f64) {
+    let (name, value) = perplexity_of(task).map_or((LOSS, loss), |perplexity| (perplexity, loss.exp()));
+    (tag(BEST, &format!("{DEV}_{name}")), value)
 }
 
 /// The tag of a score of the finished model: `final/dev_bleu`.
@@ -355,58 +397,6 @@ pub fn is_final_score(tag: &str) -> bool {
 pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a str)> {
     let (set, name) = whole_set(tag).split_once('/')?;
     Some((metrics.iter().find(|metric| metric.name == name)?, set))
-}
-
-/// What stands between a tag and the class of source lengths that a score is of: `test/bleu@11-20`.
-const CLASS: char = '@';
-
-/// The tag without a class of source lengths: that of the score of the whole set.
-fn whole_set(tag: &str) -> &str {
-    tag.split(CLASS).next().unwrap_or(tag)
-}
-
-/// Whether a tag is that of a class of source lengths.
-pub fn is_of_class(tag: &str) -> bool {
-    tag.contains(CLASS)
-}
-
-/// A class of sentences by the tokens of their sources, both ends counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LengthClass {
-    pub shortest: usize,
-    /// Absent: any number.
-    pub longest: Option<usize>,
-}
-
-impl LengthClass {
-    /// The classes that `decoding.length_buckets` stands for; none of no bounds.
-    pub fn all(bounds: &[usize]) -> Vec<LengthClass> {
-        let Some(last) = bounds.last() else { return Vec::new() };
-        let first = [1].into_iter().chain(bounds.iter().map(|bound| bound + 1));
-        let closed =
-            first.zip(bounds).map(|(shortest, &bound)| LengthClass { shortest, longest: Some(bound) });
-        closed.chain([LengthClass { shortest: last + 1, longest: None }]).collect()
-    }
-
-    /// Whether a source of so many tokens belongs to the class; an empty line belongs to the shortest.
-    pub fn has(&self, tokens: usize) -> bool {
-        tokens.max(1) >= self.shortest && self.longest.is_none_or(|longest| tokens <= longest)
-    }
-
-    /// The tag of the class's score, where `tag` is that of the whole set.
-    pub fn tag(&self, tag: &str) -> String {
-        format!("{tag}{CLASS}{self}")
-    }
-}
-
-impl std::fmt::Display for LengthClass {
-    /// `11-20`, `21+`.
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self.longest {
-            Some(longest) => write!(f, "{}-{longest}", self.shortest),
-            None => write!(f, "{}+", self.shortest),
-        }
-    }
 }
 
 /// The metrics that are measured of some of these tasks; all if there are none.
@@ -448,29 +438,19 @@ mod tests {
             TEST_BLEU,
             TEST_ATAT,
             TEST_MASKED_PERPLEXITY,
+            TEST_PREDICTION_ACCURACY,
         ] {
             assert!(tags.iter().any(|tag| tag == named), "{named} is not in {tags:?}");
         }
         for task in METRICS.iter().flat_map(|metric| metric.tasks) {
-            assert!(tags.contains(&best_perplexity(*task)));
+            assert!(tags.contains(&best_on_dev(*task, 1.0).0));
         }
     }
 
     #[test]
-    fn every_length_is_in_one_class() {
-        assert!(LengthClass::all(&[]).is_empty());
-        let classes = LengthClass::all(&[10, 11, 30]);
-        let shown: Vec<String> = classes.iter().map(|class| class.tag(TEST_BLEU)).collect();
-        assert_eq!(shown, ["test/bleu@1-10", "test/bleu@11-11", "test/bleu@12-30", "test/bleu@31+"]);
-        for tokens in 0..40 {
-            let having: Vec<usize> = (0..4).filter(|&n| classes[n].has(tokens)).collect();
-            let expected = [10, 11, 30].iter().filter(|&&bound| tokens > bound).count();
-            assert_eq!(having, [expected], "{tokens}");
-        }
-        let (metric, set) = find(&METRICS, &shown[2]).unwrap();
+    fn a_class_of_lengths_has_the_metric_of_its_set() {
+        let (metric, set) = find(&METRICS, "test/bleu@12-30").unwrap();
         assert_eq!((metric.name, set), (BLEU, TEST));
-        assert!(is_of_class(&shown[0]) && !is_of_class(TEST_BLEU));
-        assert_eq!(whole_set(&shown[3]), TEST_BLEU);
     }
 
     #[test]

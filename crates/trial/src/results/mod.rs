@@ -10,6 +10,7 @@ pub mod hyperparameters;
 pub mod importance;
 pub mod index;
 pub mod judge;
+mod length_class;
 pub mod metric;
 pub mod pivot;
 pub mod positions_file;

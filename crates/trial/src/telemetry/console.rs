@@ -90,10 +90,11 @@ fn style() -> ProgressStyle {
 
 /// `loss 3.212  ppl 24.8  lr 4.1e-4  6,213 tok/s  18m left`
 pub fn state(report: &Report, seconds_left: f64) -> String {
+    let perplexity =
+        report.perplexity.map_or(String::new(), |value| format!("  ppl {}", format::quantity(value)));
     format!(
-        "loss {:.3}  ppl {}  lr {}  {} tok/s  {} left",
+        "loss {:.3}{perplexity}  lr {}  {} tok/s  {} left",
         report.loss,
-        format::quantity(report.perplexity),
         format::scientific(report.learning_rate),
         format::quantity(report.tokens_per_second),
         format::duration(seconds_left)
@@ -148,7 +149,7 @@ mod tests {
     const REPORT: Report = Report {
         step: 400,
         loss: 3.2119,
-        perplexity: 24.83,
+        perplexity: Some(24.83),
         learning_rate: 4.1e-4,
         tokens_per_second: 6213.4,
     };
@@ -156,11 +157,13 @@ mod tests {
     #[test]
     fn a_state_reads_like_this() {
         assert_eq!(state(&REPORT, 1080.0), "loss 3.212  ppl 24.8  lr 4.1e-4  6,213 tok/s  18m left");
+        let words = Report { perplexity: None, ..REPORT };
+        assert_eq!(state(&words, 1080.0), "loss 3.212  lr 4.1e-4  6,213 tok/s  18m left");
     }
 
     #[test]
     fn a_diverged_state_can_be_shown() {
-        let report = Report { loss: f64::NAN, perplexity: f64::INFINITY, ..REPORT };
+        let report = Report { loss: f64::NAN, perplexity: Some(f64::INFINITY), ..REPORT };
         assert_eq!(state(&report, f64::NAN), "loss NaN  ppl inf  lr 4.1e-4  6,213 tok/s  ? left");
     }
 

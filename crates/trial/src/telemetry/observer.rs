@@ -9,8 +9,8 @@ pub struct Report {
     pub step: u64,
     /// Nats per target token, as trained on: smoothed.
     pub loss: f64,
-    /// Without smoothing, per token.
-    pub perplexity: f64,
+    /// Without smoothing, per token; none of a model that gives no probabilities.
+    pub perplexity: Option<f64>,
     pub learning_rate: f64,
     /// Target tokens without padding per second since the last report.
     pub tokens_per_second: f64,

@@ -89,7 +89,7 @@ impl MemoryEstimate {
             activations: GAPS * (computed * activations + casts),
             transient: GAPS * bytes * (most - activations).max(0.0),
             kernels: if_convolved(KERNELS_BYTES),
-            evaluation: bytes * 2.0 * scored * rows as f64,
+            evaluation: if cost.has_softmax() { bytes * 2.0 * scored * rows as f64 } else { 0.0 },
         }
     }
 
@@ -115,6 +115,9 @@ pub fn working_set(cost: &Cost, shape: &BatchShape) -> f64 {
 
 /// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss.
 fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
+    if !cost.has_softmax() {
+        return cost.passing(shape);
+    }
     let scored = shape.scored as f64;
     // Scores and probabilities of a chunk of rows; the matrix's gradient and two more of its size.
     let loss =

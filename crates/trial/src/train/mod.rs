@@ -14,11 +14,13 @@ pub mod schedule;
 pub mod statement;
 pub mod stream;
 pub mod task_kind;
+pub mod word_blocks;
 pub mod workload;
 
 use crate::data::batch::Batching;
 use crate::data::masking::MaskingConfig;
 pub use crate::data::reading::{BlockReading, Direction, FirstInput, PrefixLoss};
+use crate::data::words::WordsConfig;
 use crate::model::left_out::{beyond_defaults, is_default};
 use schedule::Schedule;
 use schemars::JsonSchema;
@@ -33,8 +35,8 @@ pub struct TrainingConfig {
     pub seed: u64,
     /// Number of optimizer updates.
     pub steps: u64,
-    /// Number of target tokens of one update, without padding, to within one micro-batch. Of a masked language model, the
-    /// tokens that it reads.
+    /// Number of target tokens of one update, without padding, to within one micro-batch. Of a masked language model and of
+    /// word vectors, the tokens of the text that it takes.
     pub batch_tokens: usize,
     /// Number of tokens per side, with padding, that the model processes at once. Gradients are accumulated over
     /// micro-batches up to `batch_tokens`.
@@ -100,6 +102,10 @@ pub struct TrainingConfig {
     /// The tokens that a masked language model is to find; read where `model.decoder` is `none`. If absent, as in BERT.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
     pub masking: MaskingConfig,
+    /// The training of word vectors; read where `model.encoder` and `model.decoder` are `none`. If absent, skip-gram with the
+    /// settings of word2vec.
+    #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]
+    pub words: WordsConfig,
 }
 
 /// Number format in which training computes.
@@ -164,6 +170,7 @@ impl Default for TrainingConfig {
             direction: Direction::Forward,
             first_input: FirstInput::Bos,
             masking: MaskingConfig::default(),
+            words: WordsConfig::default(),
         }
     }
 }

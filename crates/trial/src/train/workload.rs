@@ -4,8 +4,10 @@ use super::TrainingConfig;
 use super::examples::Examples;
 use super::run_state::Progress;
 use super::stream::BatchStream;
+use super::word_blocks;
 use crate::data::masking::Masks;
 use crate::data::reading::PrefixLoss;
+use crate::data::words::WordModel;
 use crate::error::Result;
 use crate::model::cost::{BatchShape, Cost};
 
@@ -79,6 +81,25 @@ impl Workload {
             ..shape
         };
         Workload { shapes: shapes.into_iter().map(masked).collect(), updates, possible: Vec::new() }
+    }
+
+    /// The same of blocks of which word vectors are made, where no word is frequent enough to be left out.
+    pub fn assumed_word_blocks(config: &TrainingConfig, length: usize) -> Self {
+        let words = &config.words;
+        // A word has d words on each side but for those beyond the ends of the block, for d from 1 to the window alike.
+        let contexts = |distance: usize| {
+            let distance = distance.min(length.saturating_sub(1)) as f64;
+            distance * (2.0 * length as f64 - distance - 1.0)
+        };
+        let predictions = match words.model {
+            WordModel::SkipGram => (1..=words.window).map(contexts).sum::<f64>() / words.window as f64,
+            WordModel::Cbow => length as f64,
+        };
+        let Workload { shapes, updates, .. } = Workload::assumed_blocks(config, length);
+        let drawn = |BatchShape { pairs, scored, .. }: BatchShape| {
+            word_blocks::shape(words, scored, (pairs as f64 * predictions).round() as u64)
+        };
+        Workload { shapes: shapes.into_iter().map(drawn).collect(), updates, possible: Vec::new() }
     }
 
     /// The same for a model without an encoder, which reads source and target in one row.

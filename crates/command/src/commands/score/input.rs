@@ -91,8 +91,10 @@ impl Given {
             let (experiment, record) = finished_run(run, &[])?;
             if !record.has_translations() {
                 return Err(Error::user(format!(
-                    "{} is a language model, which has translated nothing that could be scored; its perplexities are in its record.json",
-                    run.display()
+                    "{} is {}, which has translated nothing that could be scored; its {} are in its record.json",
+                    run.display(),
+                    experiment.task().model(),
+                    experiment.task().measures()
                 )));
             }
             let data = prepare::open(&experiment.data, data_root)?;

@@ -178,6 +178,7 @@ mod tests {
             source_lengths: vec![3, 2],
             target_input: ids(&[[1, 8, 0], [1, 9, 10]]),
             sentences: None,
+            negatives: None,
             positions: Tensor::from_slice(&[0i64, 1, 3, 4, 5]),
             targets: Tensor::from_slice(&[8i64, 2, 9, 10, 2]),
             target_tokens: 5,

@@ -43,7 +43,7 @@ pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: us
     for pair in 0..sentences.min(store.len()) {
         let source = match task {
             TaskKind::Translation | TaskKind::Parsing => [store.source(pair), vec![EOS]].concat(),
-            TaskKind::LanguageModelling => Vec::new(),
+            TaskKind::LanguageModelling | TaskKind::WordVectors => Vec::new(),
             // The block, of which nothing is hidden.
             TaskKind::MaskedLanguageModelling => store.target(pair),
         };

@@ -40,7 +40,8 @@ pub(super) fn show(work: &Work, step: u64, dev: Option<&Output>, telemetry: &mut
     [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
         .iter()
         .try_for_each(|file| files::remove(&run_dir.join(file)))?;
-    if run.attention_sentences > 0 {
+    // Word vectors attend to nothing.
+    if run.attention_sentences > 0 && !experiment.model.is_word_vectors() {
         attention_view::record(work, dev)?.save(run_dir)?;
         if let Some(table) = model.position_table(POSITIONS) {
             Positions { vectors: attention_view::rows(&table) }.save(run_dir)?;

@@ -18,6 +18,7 @@ use crate::train::checkpoint_files::checkpoint_bytes;
 use crate::train::masked_blocks::MaskedBlocks;
 use crate::train::memory_estimate::MemoryEstimate;
 use crate::train::pairs::Pairs;
+use crate::train::word_blocks::WordBlocks;
 use crate::train::workload::Workload;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -160,7 +161,8 @@ impl<'a> CostEstimator<'a> {
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
         let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
-        let masked = (!experiment.model.has_decoder()).then_some(training.masking.rate);
+        let masked = experiment.model.is_masked().then_some(training.masking.rate);
+        let words = experiment.model.is_word_vectors().then_some(training.words);
         let sizes = (
             training.micro_batch_tokens,
             training.packed_length,
@@ -168,6 +170,7 @@ impl<'a> CostEstimator<'a> {
             training.steps,
             prefix,
             masked,
+            words,
         );
         let key = key_of(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
@@ -190,6 +193,10 @@ impl<'a> CostEstimator<'a> {
                         // What is hidden has no influence on the shapes, and so has the vocabulary.
                         Workload::of(&MaskedBlocks::of(&store, training, 0), training)?
                     }
+                    (TaskKind::WordVectors, _) => {
+                        let (_, vocabulary) = vocabulary_sizes(&experiment.data, Some(corpus));
+                        Workload::of(&WordBlocks::of(&store, training, vocabulary), training)?
+                    }
                 }
             }
             None => match (experiment.task(), prefix) {
@@ -204,6 +211,9 @@ impl<'a> CostEstimator<'a> {
                 }
                 (TaskKind::MaskedLanguageModelling, _) => {
                     Workload::assumed_masked_blocks(training, experiment.data.max_length)
+                }
+                (TaskKind::WordVectors, _) => {
+                    Workload::assumed_word_blocks(training, experiment.data.max_length)
                 }
             },
         };

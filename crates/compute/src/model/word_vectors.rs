@@ -1,0 +1,80 @@
+//! Word vectors (`model.encoder = "none"` and `model.decoder = "none"`): an input vector and an output vector for each word,
+//! and nothing else (Mikolov et al. 2013b, §2.2). What a row of the source is read as is the mean of its words' input
+//! vectors, which skip-gram, with one word in a row, and CBOW have in common; its products with output vectors are the scores
+//! of these words.
+
+use super::attention::maps::AttentionMaps;
+use super::embedding::Embeddings;
+use super::foundation::Foundation;
+use super::mode::Mode;
+use super::network::{Generator, Network};
+use super::weights::Scope;
+use super::{Kinds, ModelConfig, VocabularySizes};
+use crate::data::collate::Batch;
+use tch::{Device, Kind, Tensor};
+
+/// The two matrices.
+#[derive(Debug)]
+pub struct WordVectors {
+    foundation: Foundation,
+}
+
+impl WordVectors {
+    /// A model with fresh weights drawn from `seed`; running text has the tokens of the target.
+    pub fn build(
+        config: &ModelConfig,
+        vocabulary: impl Into<VocabularySizes>,
+        seed: u64,
+        kinds: impl Into<Kinds>,
+        device: Device,
+    ) -> Self {
+        let kinds = kinds.into();
+        let root = Scope::seeded(seed, kinds.weights, device);
+        let embeddings = Embeddings::of_words(&root.child("embedding"), config, vocabulary.into());
+        WordVectors { foundation: Foundation::finish(root, embeddings, kinds, device) }
+    }
+
+    /// The means of the input vectors of the words in each row, of which the first `lengths` count.
+    ///
+    /// # Shapes
+    /// Ids [B, S] → [B, D].
+    fn means(&self, ids: &Tensor, lengths: &[i64]) -> Tensor {
+        let embedded = self.foundation.embeddings.source(ids);
+        if ids.size()[1] == 1 {
+            return embedded.squeeze_dim(1);
+        }
+        let lengths = Tensor::from_slice(lengths).to_device(ids.device()).unsqueeze(1);
+        let places = Tensor::arange(ids.size()[1], (Kind::Int64, ids.device()));
+        let shares = places.less_tensor(&lengths).to_kind(embedded.kind()) / lengths;
+        (embedded * shares.unsqueeze(2)).sum_dim_intlist(1, false, None)
+    }
+}
+
+impl Network for WordVectors {
+    fn foundation(&self) -> &Foundation {
+        &self.foundation
+    }
+
+    /// Of each prediction that of the row it is made from: `positions` are numbers of rows.
+    fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
+        let kinds = self.foundation.kinds;
+        let kind = if mode.is_training() { kinds.training } else { kinds.weights };
+        self.means(&batch.source, &batch.source_lengths).index_select(0, &batch.positions).to_kind(kind)
+    }
+
+    fn longest(&self) -> Option<i64> {
+        None
+    }
+
+    fn position_table(&self, _count: i64) -> Option<Tensor> {
+        None
+    }
+
+    fn attention_maps(&self, _source: &Tensor, _target: &Tensor) -> AttentionMaps {
+        AttentionMaps { encoder: Vec::new(), decoder: Vec::new(), cross: Vec::new() }
+    }
+
+    fn generator(&self) -> Option<&dyn Generator> {
+        None
+    }
+}
