@@ -198,6 +198,10 @@ fn of_decoder(decoder: DecoderKind) -> Implementations {
 /// Pairs of an encoder and a decoder.
 fn of_both(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     let torch_peer = match (encoder, decoder) {
+        (EncoderKind::None, DecoderKind::None) => Err(Unknown {
+            setting: "model.encoder = \"none\" with model.decoder = \"none\"",
+            known: "they have no word vectors",
+        }),
         (EncoderKind::None, DecoderKind::Convolutional) => Err(Unknown {
             setting: "model.encoder = \"none\"",
             known: "their convolutional decoder has an encoder",
