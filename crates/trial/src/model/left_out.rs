@@ -1,9 +1,7 @@
 //! Which settings files and records leave out: those that were added later, while they have their default.
 
-use super::ModelConfig;
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
 
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -26,50 +24,4 @@ where
         table.retain(|key, value| defaults.get(key) != Some(value));
     }
     stated.serialize(serializer)
-}
-
-impl ModelConfig {
-    /// The section as another program reads it, which knows no defaults: with the widths of heads, and with the keys and
-    /// sections that files leave out. Keys without a default are null, or absent in sections inside of it.
-    pub fn stated_in_full(&self) -> Value {
-        let stated = self.with_head_widths_stated();
-        let mut section = json!(stated);
-        let left_out = [
-            ("encoder", json!(stated.encoder)),
-            ("decoder", json!(stated.decoder)),
-            ("activation", json!(stated.activation)),
-            ("feed_forward", json!(stated.feed_forward)),
-            ("residual", json!(stated.residual)),
-            ("embedding_rows", json!(stated.embedding_rows)),
-            ("embedding_multiple", json!(stated.embedding_multiple)),
-            ("embedding_deviation", json!(stated.embedding_deviation)),
-            ("embedding_scale", json!(stated.embedding_scale)),
-            ("softmax_bias", json!(stated.softmax_bias)),
-            ("attention", json!(stated.attention)),
-            ("convolutional", json!(stated.convolutional)),
-            ("recurrent", json!(stated.recurrent)),
-            ("masked", json!(stated.masked)),
-        ];
-        left_out.into_iter().for_each(|(key, value)| section[key] = value);
-        section
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use schemars::schema_for;
-
-    /// A key that is added and left out of files would otherwise have the default of who reads.
-    #[test]
-    fn every_key_of_the_model_is_stated() {
-        let schema = schema_for!(ModelConfig);
-        let keys = schema.get("properties").and_then(Value::as_object).expect("a section has keys");
-        let full = ModelConfig::default().stated_in_full();
-        let missing: Vec<&String> = keys.keys().filter(|key| full.get(key).is_none()).collect();
-        assert!(missing.is_empty() && keys.len() > 20, "{missing:?}");
-        for (section, key) in [("recurrent", "hidden"), ("convolutional", "channels"), ("masked", "head")] {
-            assert!(full[section].get(key).is_some(), "{section}.{key}");
-        }
-    }
 }

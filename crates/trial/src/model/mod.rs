@@ -11,6 +11,7 @@ pub(crate) mod left_out;
 pub mod masked;
 pub mod recurrent;
 mod span_work;
+mod stated_in_full;
 mod word_cost;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
