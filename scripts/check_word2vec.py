@@ -89,7 +89,7 @@ def made_up(lines, seed):
     text = []
     for _ in range(lines):
         own = draw.choice(topics)
-        text.append(" ".join(draw.choice(own) if draw.random() < 0.5 else draw.choice(shared) for _ in range(12)))
+        text.append(" ".join(draw.choice(own) if draw.random() < 0.3 else draw.choice(shared) for _ in range(12)))
     return text, {word: number for number, topic in enumerate(topics) for word in topic}
 
 
@@ -198,7 +198,7 @@ def main():
     checks = Checks()
     program = str(Path(arguments.ablate).resolve())
     with tempfile.TemporaryDirectory() as folder:
-        text, topic_of = made_up(8000, 1)
+        text, topic_of = made_up(4000, 1)
         compare(checks, program, Path(folder), text, topic_of)
     if arguments.text:
         with tempfile.TemporaryDirectory() as folder:
