@@ -32,8 +32,9 @@ pub fn learning_rate(config: &TrainingConfig, d_model: i64, step: u64) -> f64 {
         return peak * (at / warmup);
     }
     // Updates from the peak to the one after the last, which would have a rate of 0.
-    let falling = (config.steps + 1).saturating_sub(config.warmup_steps) as f64;
-    let left = (config.steps + 1).saturating_sub(step) as f64;
+    let end = config.steps.saturating_add(1);
+    let falling = end.saturating_sub(config.warmup_steps) as f64;
+    let left = end.saturating_sub(step) as f64;
     let share = match config.schedule {
         Schedule::Noam | Schedule::InverseSqrt => 1.0 / (at / warmup).sqrt(),
         Schedule::Cosine => 0.5 * (1.0 + (PI * ((at - warmup) / falling).min(1.0)).cos()),
@@ -68,6 +69,14 @@ mod tests {
             assert!((rate(4000) - peak).abs() < 1e-7);
             assert!(rate(3999) < rate(4000) && rate(4001) < rate(4000));
             assert!((rate(1) - rate(4000) / 4000.0).abs() < 1e-12);
+        }
+    }
+
+    /// A benchmark has no last update.
+    #[test]
+    fn a_training_without_an_end_stays_at_its_peak() {
+        for schedule in [Schedule::Cosine, Schedule::Linear] {
+            assert_eq!(learning_rate(&with(schedule, u64::MAX, 10), 256, 1_000), 5e-4, "{schedule:?}");
         }
     }
 
