@@ -74,7 +74,7 @@ fn drawn(distribution: &[(usize, f64)], at: f64) -> usize {
 pub struct Request<'a> {
     /// Ids of the text that is continued.
     pub prompt: &'a [u32],
-    /// What the model was trained to read before its text: `<s>`, or nothing but other text. `<s>` stands before an empty
+    /// The model was trained to read this before its text: `<s>`, or nothing but other text. `<s>` stands before an empty
     /// prompt in any case.
     pub first_input: FirstInput,
     /// Tokens to write.

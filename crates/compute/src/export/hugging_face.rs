@@ -1,4 +1,4 @@
-//! What the formats of Hugging Face transformers have in common: files, names, and what all of its models fix.
+//! The formats of Hugging Face transformers share these files and names, and the settings that all of its models fix.
 
 use super::run::{Run, refusal};
 use super::tensors::{Linear, Norm, safetensors_file};

@@ -48,7 +48,7 @@ pub fn check(experiment: &Experiment) -> Result<()> {
     }
 }
 
-/// Of every feed-forward sub-layer.
+/// Returns the inner width that this class gives every feed-forward sub-layer.
 fn inner_width(model: &ModelConfig) -> i64 {
     4 * model.d_model
 }

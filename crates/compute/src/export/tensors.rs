@@ -174,8 +174,8 @@ impl<'a> Tensors<'a> {
         self.find("segment.weight").unwrap_or_else(zeros)
     }
 
-    /// What is added to the embeddings of the first positions of the `source` or the `target`, [P, D]. A learned table
-    /// keeps its length; of a fixed encoding there are as many `rows`.
+    /// Returns the table that is added to the embeddings of the first positions of the `source` or the `target`, [P, D]. A
+    /// learned table keeps its length; a fixed encoding gives as many rows as `rows` says.
     pub fn positions(&self, side: &str, rows: i64) -> Tensor {
         match self.config.position {
             Position::Learned => self.get(&format!("{side}_position.weight")),

@@ -55,7 +55,7 @@ impl Network for WordVectors {
         &self.foundation
     }
 
-    /// Of each prediction that of the row it is made from: `positions` are numbers of rows.
+    /// Returns for each prediction the state of the row that it is made from; `batch.positions` holds numbers of rows.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
         let kinds = self.foundation.kinds;
         let kind = if mode.is_training() { kinds.training } else { kinds.weights };

@@ -105,8 +105,8 @@ impl Task for MaskedLanguageModelling<'_> {
 /// # Errors
 /// A user error if a block is longer than a learned position table.
 pub fn likelihood(model: &dyn Network, blocks: &MaskedBlocks) -> Result<Likelihood> {
-    check_length(model, blocks.store)?;
-    let batches = blocks.in_order().into_iter();
+    check_length(model, blocks.numbered.store)?;
+    let batches = blocks.numbered.in_order().into_iter();
     likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))
 }
 

@@ -1,7 +1,7 @@
 //! Word vectors: words that stand near each other in running text are told from words of noise (Mikolov et al. 2013a, b).
 //!
-//! What there is to be known about the two models, skip-gram and CBOW, is which words are drawn ([`WordBlocks`]); the network
-//! and the loss are the same for both.
+//! The two models, skip-gram and CBOW, differ in the words that are drawn ([`WordBlocks`]); they share the network and the
+//! loss.
 
 use super::{Task, Written};
 use crate::config::Experiment;
@@ -76,7 +76,7 @@ impl Task for WordVectors<'_> {
 /// # Errors
 /// A user error if the text has no two words in a block.
 pub fn likelihood(model: &dyn Network, blocks: &WordBlocks) -> Result<Likelihood> {
-    let batches = blocks.in_order().into_iter();
+    let batches = blocks.numbered.in_order().into_iter();
     let found =
         likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))?;
     match found.tokens {

@@ -1,13 +1,10 @@
 //! Running text for masked language models: an example is a block under one of its masks.
 //!
-//! Example number m · B + b of a text of B blocks is block b under its mask m. Epoch e takes every block under mask
-//! e mod M, where M is the number of masks of a block (`training.masking.copies`). An example's number says all that its
-//! mask depends on beside the seed, so that a resumed training, and every process of a training on several, has the same
-//! masks.
+//! Its number ([`NumberedBlocks`]) says the mask: `training.masking.copies` of them are taken in turn.
 
 use super::TrainingConfig;
 use super::examples::Examples;
-use crate::data::batch::{block_batches, block_batches_in_order};
+use super::numbered_blocks::NumberedBlocks;
 use crate::data::masking::{MaskedBlock, Masks};
 use crate::data::store::Store;
 use crate::model::cost::BatchShape;
@@ -15,82 +12,58 @@ use crate::model::cost::BatchShape;
 /// The blocks of a store as a masked language model takes them.
 #[derive(Debug, Clone, Copy)]
 pub struct MaskedBlocks<'a> {
-    pub store: &'a Store,
+    pub numbered: NumberedBlocks<'a>,
     pub masks: Masks,
-    /// The seed of the order of the batches.
-    seed: u64,
-    /// Tokens of a micro-batch at most.
-    tokens: usize,
-    /// Masks of a block.
-    copies: u32,
 }
 
 impl<'a> MaskedBlocks<'a> {
     /// `vocabulary`: tokens of the vocabulary, special ones counted.
     pub fn of(store: &'a Store, config: &TrainingConfig, vocabulary: usize) -> Self {
-        // Where masks do not repeat, as many as numbers of 32 bits can tell apart.
-        let most = u32::MAX / (store.len() as u32).max(1);
+        let TrainingConfig { masking, seed, micro_batch_tokens, .. } = *config;
         MaskedBlocks {
-            store,
-            masks: Masks::of_training(config.masking, config.seed, vocabulary),
-            seed: config.seed,
-            tokens: config.micro_batch_tokens,
-            copies: config.masking.copies.unwrap_or(most).clamp(1, most.max(1)),
+            numbered: NumberedBlocks::new(store, seed, micro_batch_tokens, masking.copies),
+            masks: Masks::of_training(masking, seed, vocabulary),
         }
     }
 
     /// The blocks for evaluation, where each has one mask, the same for every training.
     pub fn of_evaluation(store: &'a Store, tokens: usize, vocabulary: usize) -> Self {
-        MaskedBlocks { store, masks: Masks::of_evaluation(vocabulary), seed: 0, tokens, copies: 1 }
-    }
-
-    /// The batches of all blocks in the order of the text.
-    pub fn in_order(&self) -> Vec<Vec<u32>> {
-        block_batches_in_order(self.store, self.tokens)
-    }
-
-    /// The block of an example.
-    fn block(&self, example: u32) -> usize {
-        example as usize % self.store.len()
+        MaskedBlocks {
+            numbered: NumberedBlocks::once(store, tokens),
+            masks: Masks::of_evaluation(vocabulary),
+        }
     }
 
     /// The tokens of an example's block, and what the model reads of them.
     pub fn example(&self, example: u32) -> (Vec<u32>, MaskedBlock) {
-        let ids = self.store.target(self.block(example));
+        let ids = self.numbered.ids(example);
         let masked = self.masks.draw(&ids, example);
         (ids, masked)
-    }
-
-    fn length(&self, example: u32) -> usize {
-        self.store.target_length(self.block(example))
     }
 }
 
 impl Examples for MaskedBlocks<'_> {
     fn epoch(&self, epoch: u64) -> Vec<Vec<u32>> {
-        let first = (epoch % u64::from(self.copies)) as u32 * self.store.len() as u32;
-        let mut batches = block_batches(self.store, self.seed, epoch, self.tokens);
-        batches.iter_mut().flatten().for_each(|number| *number += first);
-        batches
+        self.numbered.epoch(epoch)
     }
 
     /// All tokens that are read.
     fn epoch_tokens(&self) -> u64 {
-        self.store.target_tokens()
+        self.numbered.store.target_tokens()
     }
 
     /// The tokens that are predicted.
     fn target_tokens(&self, examples: &[u32]) -> usize {
-        examples.iter().map(|&example| self.masks.count(self.length(example))).sum()
+        examples.iter().map(|&example| self.masks.count(self.numbered.length(example))).sum()
     }
 
     /// All tokens that are read, so that trainings of other masks read as much text.
     fn budget_tokens(&self, examples: &[u32]) -> usize {
-        examples.iter().map(|&example| self.length(example)).sum()
+        examples.iter().map(|&example| self.numbered.length(example)).sum()
     }
 
     fn shape(&self, examples: &[u32]) -> BatchShape {
-        let longest = examples.iter().map(|&example| self.length(example)).max();
+        let longest = examples.iter().map(|&example| self.numbered.length(example)).max();
         BatchShape {
             pairs: examples.len() as u64,
             source: longest.unwrap_or(0) as u64,
@@ -162,7 +135,7 @@ mod tests {
         let blocks = MaskedBlocks::of(&store, &config(None), 100);
         for epoch in [u64::from(u32::MAX) / 10 - 1, u64::from(u32::MAX), u64::MAX] {
             let numbers = blocks.epoch(epoch).concat();
-            let mut found: Vec<usize> = numbers.iter().map(|&number| blocks.block(number)).collect();
+            let mut found: Vec<usize> = numbers.iter().map(|&number| blocks.numbered.block(number)).collect();
             found.sort_unstable();
             assert_eq!(found, (0..10).collect::<Vec<_>>());
         }

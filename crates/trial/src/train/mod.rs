@@ -8,6 +8,7 @@ pub mod examples;
 pub mod learning_rate;
 pub mod masked_blocks;
 pub mod memory_estimate;
+pub mod numbered_blocks;
 pub mod pairs;
 pub mod run_state;
 pub mod schedule;

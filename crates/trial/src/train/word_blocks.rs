@@ -1,12 +1,10 @@
 //! Running text for word vectors: an example is a block in one of its passes.
 //!
-//! Example number m · B + b of a text of B blocks is block b in its pass m, and epoch e takes every block in pass e. An
-//! example's number says all that is drawn for it beside the seed, so that a resumed training, and every process of a
-//! training on several, has the same contexts and noise words.
+//! Its number ([`NumberedBlocks`]) says the pass, and so the contexts and noise words.
 
 use super::TrainingConfig;
 use super::examples::Examples;
-use crate::data::batch::{block_batches, block_batches_in_order};
+use super::numbered_blocks::NumberedBlocks;
 use crate::data::store::Store;
 use crate::data::words::{DrawnWords, WordDraws, WordModel, WordsConfig, count_words};
 use crate::model::cost::BatchShape;
@@ -14,14 +12,8 @@ use crate::model::cost::BatchShape;
 /// The blocks of a store as a model of word vectors takes them.
 #[derive(Debug, Clone)]
 pub struct WordBlocks<'a> {
-    pub store: &'a Store,
+    pub numbered: NumberedBlocks<'a>,
     draws: WordDraws,
-    /// The seed of the order of the batches.
-    seed: u64,
-    /// Tokens of a micro-batch at most.
-    tokens: usize,
-    /// The number of passes before numbers begin anew.
-    passes: u32,
 }
 
 impl<'a> WordBlocks<'a> {
@@ -29,12 +21,8 @@ impl<'a> WordBlocks<'a> {
     pub fn of(store: &'a Store, config: &TrainingConfig, vocabulary: usize) -> Self {
         let counts = count_words(store, vocabulary);
         WordBlocks {
-            store,
+            numbered: NumberedBlocks::new(store, config.seed, config.micro_batch_tokens, None),
             draws: WordDraws::of_training(config.words, config.seed, &counts),
-            seed: config.seed,
-            tokens: config.micro_batch_tokens,
-            // As many as numbers of 32 bits can tell apart.
-            passes: (u32::MAX / (store.len() as u32).max(1)).max(1),
         }
     }
 
@@ -42,12 +30,7 @@ impl<'a> WordBlocks<'a> {
     /// text.
     pub fn of_evaluation(store: &'a Store, model: WordModel, tokens: usize, vocabulary: usize) -> Self {
         let draws = WordDraws::of_evaluation(model, &count_words(store, vocabulary));
-        WordBlocks { store, draws, seed: 0, tokens, passes: 1 }
-    }
-
-    /// The batches of all blocks in the order of the text.
-    pub fn in_order(&self) -> Vec<Vec<u32>> {
-        block_batches_in_order(self.store, self.tokens)
+        WordBlocks { numbered: NumberedBlocks::once(store, tokens), draws }
     }
 
     pub fn config(&self) -> &WordsConfig {
@@ -56,32 +39,24 @@ impl<'a> WordBlocks<'a> {
 
     /// What is read and predicted of an example.
     pub fn example(&self, example: u32) -> DrawnWords {
-        self.draws.draw(&self.store.target(self.block(example)), example)
-    }
-
-    /// The block of an example.
-    fn block(&self, example: u32) -> usize {
-        example as usize % self.store.len()
+        self.draws.draw(&self.numbered.ids(example), example)
     }
 
     /// The numbers of the rows and of the predictions of these examples.
     fn count(&self, examples: &[u32]) -> (usize, usize) {
-        let of = |&example: &u32| self.draws.count(&self.store.target(self.block(example)), example);
+        let of = |&example: &u32| self.draws.count(&self.numbered.ids(example), example);
         examples.iter().map(of).fold((0, 0), |sum, (rows, predictions)| (sum.0 + rows, sum.1 + predictions))
     }
 }
 
 impl Examples for WordBlocks<'_> {
     fn epoch(&self, epoch: u64) -> Vec<Vec<u32>> {
-        let first = (epoch % u64::from(self.passes)) as u32 * self.store.len() as u32;
-        let mut batches = block_batches(self.store, self.seed, epoch, self.tokens);
-        batches.iter_mut().flatten().for_each(|number| *number += first);
-        batches
+        self.numbered.epoch(epoch)
     }
 
     /// All tokens of the text.
     fn epoch_tokens(&self) -> u64 {
-        self.store.target_tokens()
+        self.numbered.store.target_tokens()
     }
 
     /// The predictions.
@@ -91,7 +66,7 @@ impl Examples for WordBlocks<'_> {
 
     /// All tokens of the text, so that trainings with other windows and thresholds take as much text.
     fn budget_tokens(&self, examples: &[u32]) -> usize {
-        examples.iter().map(|&example| self.store.target_length(self.block(example))).sum()
+        examples.iter().map(|&example| self.numbered.length(example)).sum()
     }
 
     fn shape(&self, examples: &[u32]) -> BatchShape {
@@ -142,7 +117,7 @@ mod tests {
             let mut numbers = blocks.epoch(epoch).concat();
             numbers.sort_unstable();
             assert_eq!(
-                numbers.iter().map(|&n| blocks.block(n)).collect::<Vec<_>>(),
+                numbers.iter().map(|&n| blocks.numbered.block(n)).collect::<Vec<_>>(),
                 (0..10).collect::<Vec<_>>()
             );
             numbers.into_iter().map(|number| blocks.example(number)).collect::<Vec<_>>()
