@@ -75,11 +75,22 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     workshop.run(&["report", "small.toml"]).expect(2).says("holds no finished trial of this sweep");
 
     // Records that stand for nothing are told of, once.
-    let elsewhere = ["table", "small.toml", "--data", "none", "--reuse-records", "evidence"];
-    let told = workshop.run(&elsewhere).expect(2).says(
-        "note: --reuse-records: which records are of this sweep is known once its corpus is prepared: tiny: ",
-    );
+    workshop.write("small.toml", &SWEEP.replace("seeds = [1]", "seeds = [2]"));
+    let told = workshop
+        .run(&["table", "small.toml", "--reuse-records", "evidence"])
+        .expect(2)
+        .says("note: --reuse-records: none of 2 records is of a trial of this sweep");
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
+    workshop.write("small.toml", SWEEP);
+
+    // Where a corpus is not prepared, the records alone tell which text they are of.
+    let elsewhere = ["table", "small.toml", "--data", "none", "--reuse-records", "evidence"];
+    let told = workshop
+        .run(&elsewhere)
+        .expect(0)
+        .says("a corpus is not prepared, so the records alone say that they are of its text: tiny: ");
+    assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
+    assert!(told.out().contains("committed records: base seed 1"), "{}", told.out());
 
     // A table needs nothing but the records: its directory is made.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
@@ -155,4 +166,44 @@ fn a_run_of_ones_own_comes_before_a_record_and_damage_is_refused() {
         .run(&["sweep", "small.toml", "--reuse-records", "empty"])
         .expect(2)
         .says("there is no records.jsonl");
+}
+
+/// With the counts of every sentence beside the records, a table comes back byte for byte where runs and text are gone.
+#[test]
+fn a_table_comes_back_from_records_and_counts_alone() {
+    let sweep = SWEEP.replace("seeds = [1]", "seeds = [1, 2]");
+    let workshop = Workshop::swept(&sweep);
+    let names = ["table.md", "table.csv", "table.tex", "records.jsonl", "sentence_counts.jsonl.gz"];
+    let kept: Vec<Vec<u8>> = names.map(|name| workshop.read(format!("results/small/{name}"))).to_vec();
+    assert!(workshop.text("results/small/table.md").contains("Against the base row"));
+    let as_kept = || names.map(|name| workshop.read(format!("results/small/{name}"))).to_vec() == kept;
+    for row in ["base", "wide"] {
+        std::fs::remove_dir_all(workshop.path(&format!("results/small/{row}"))).unwrap();
+    }
+    let words = ["table", "small.toml", "--data", "none", "--reuse-records", "results/small"];
+    let out = workshop.run(&words).expect(0).out();
+    assert!(out.contains("p (Holm)"), "{out}");
+    assert!(as_kept(), "{out}");
+
+    // One row is run again; the counts of the other stay.
+    workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
+    let sweep_again = ["sweep", "small.toml", "--reuse-records", "results/small"];
+    workshop.run(&sweep_again).expect(0);
+    assert!(as_kept());
+
+    // A sweep elsewhere takes the counts over with the records.
+    let words = ["table", "small.toml", "--results", "other", "--reuse-records", "results"];
+    assert!(workshop.run(&words).expect(0).out().contains("p (Holm)"));
+    assert_eq!(workshop.read("other/small/sentence_counts.jsonl.gz"), kept[4]);
+
+    // Damage is told: in the counts of others the table has no test, and one's own are not overwritten.
+    workshop.write("results/small/sentence_counts.jsonl.gz", "no archive");
+    let words = ["table", "small.toml", "--results", "third", "--reuse-records", "results"];
+    let out = workshop.run(&words).expect(0).out();
+    assert!(out.contains("sentence_counts.jsonl.gz is damaged") && !out.contains("p (Holm)"), "{out}");
+    workshop
+        .run(&["table", "small.toml", "--reuse-records", "results/small"])
+        .expect(1)
+        .says("sentence_counts.jsonl.gz is damaged");
+    assert_eq!(workshop.text("results/small/sentence_counts.jsonl.gz"), "no archive");
 }

@@ -18,6 +18,7 @@ use crate::sweep::directory;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::search_section::Search;
 use crate::sweep::searching::Searching;
+use crate::sweep::sentence_counts::SentenceCounts;
 use crate::sweep::trial::Trial;
 use crate::telemetry::console::print_message;
 use clap::Args;
@@ -75,10 +76,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             ));
         }
         out.as_deref().map_or(Ok(()), check_tables)?;
-        let Collected { sweep_dir, table, trials, records, .. } = collected(file, &sets, &committed, places)?;
+        let Collected { sweep_dir, table, counts, trials, records, .. } =
+            collected(file, &sets, &committed, places)?;
         let shown = view.of_table(&table)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
-        let kept = collect::write(file, &sweep_dir, &table, &trials, &records);
+        let kept = collect::write(file, &sweep_dir, (&table, &counts), &trials, &records);
         let part = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &shown.tabulated()?));
         show(&shown.tabulated()?)?;
         kept.and_then(|notes| part.map(|()| notes))
@@ -195,6 +197,8 @@ fn not_kept(error: Error) -> Error {
 pub(super) struct Collected {
     pub sweep_dir: PathBuf,
     pub table: ResultTable,
+    /// What the compared scores count in every sentence.
+    counts: Vec<SentenceCounts>,
     pub trials: Vec<Trial>,
     /// The record of each trial; none of one that is not finished.
     pub records: Vec<Option<Record>>,
@@ -211,7 +215,7 @@ struct Found<'a> {
     records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     reused: BTreeMap<usize, &'a committed::Committed>,
-    /// How to prepare corpora without which nobody can tell whether a committed record is of a trial.
+    /// How to prepare the corpora without which nobody can tell whether these records are of their text.
     unprepared: BTreeSet<String>,
 }
 
@@ -257,12 +261,13 @@ impl<'a> Found<'a> {
             if self.records[number].is_some() {
                 continue;
             }
-            let fingerprint = corpora.fingerprint(&trial.experiment)?;
-            if fingerprint.is_none() && !committed.is_empty() {
-                self.unprepared.insert(how_to_prepare(&trial.experiment));
-            }
-            let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
-            if let Some(found) = identity.and_then(|identity| committed.of(&identity)) {
+            let found = match corpora.fingerprint(&trial.experiment)? {
+                Some(fingerprint) => committed.of(&identity(&trial.experiment, &fingerprint)),
+                None => committed.of_unprepared(&trial.experiment).inspect(|_| {
+                    self.unprepared.insert(how_to_prepare(&trial.experiment));
+                }),
+            };
+            if let Some(found) = found {
                 self.records[number] = Some(found.under(&trial.row));
                 self.reused.insert(number, found);
             }
@@ -288,10 +293,10 @@ pub(super) fn collected(
     let Found { trials, records, reused, unprepared } = found.completed(committed, search, places)?;
     for hint in &unprepared {
         print_message(&format!(
-            "note: --reuse-records: which records are of this sweep is known once its corpus is prepared: {hint}"
+            "note: --reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {hint}"
         ));
     }
-    if let Some(note) = committed.note(reused.len()).filter(|_| unprepared.is_empty()) {
+    if let Some(note) = committed.note(reused.len()) {
         print_message(&format!("note: {note}"));
     }
     let damaged = collect::damaged_records(&sweep_dir, &trials);
@@ -308,8 +313,14 @@ pub(super) fn collected(
         return Err(Error::user(why + &damaged));
     }
     damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
-    let mut table = collect::table(&spec, &sweep_dir, &places.data, &trials, &records)?;
-    table.notes.extend(collect::note_of_reused(&trials, &reused));
+    let (table, counts) = collect::table(&collect::Sources {
+        spec: &spec,
+        sweep_dir: &sweep_dir,
+        data_root: &places.data,
+        trials: &trials,
+        records: &records,
+        reused: &reused,
+    })?;
     let (reused, search) = (reused.into_keys().collect(), spec.search);
-    Ok(Collected { sweep_dir, table, trials, records, reused, search })
+    Ok(Collected { sweep_dir, table, counts, trials, records, reused, search })
 }

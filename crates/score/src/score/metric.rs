@@ -2,6 +2,7 @@
 
 use super::signature::Signature;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A way to score a corpus of translations.
@@ -35,7 +36,8 @@ pub trait Metric {
 }
 
 /// What a metric has counted: a row of numbers a sentence, all rows of one width.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Vec<u64>>", into = "Vec<Vec<u64>>")]
 pub struct Counts {
     width: usize,
     numbers: Vec<u64>,
@@ -101,6 +103,26 @@ impl Counts {
             }
         }
         sum
+    }
+}
+
+impl From<Counts> for Vec<Vec<u64>> {
+    fn from(counts: Counts) -> Self {
+        counts.rows().map(<[u64]>::to_vec).collect()
+    }
+}
+
+impl TryFrom<Vec<Vec<u64>>> for Counts {
+    type Error = String;
+
+    /// # Errors
+    /// If there is no row, or rows differ in their width.
+    fn try_from(rows: Vec<Vec<u64>>) -> std::result::Result<Counts, String> {
+        let width = rows.first().map_or(0, Vec::len);
+        if width == 0 || rows.iter().any(|row| row.len() != width) {
+            return Err("expected rows of numbers, all of one width".to_string());
+        }
+        Ok(Counts { width, numbers: rows.concat() })
     }
 }
 

@@ -4,6 +4,7 @@
 use super::committed::{Committed, RECORDS_FILE};
 use super::directory;
 use super::record_file;
+use super::sentence_counts::{self, CommittedCounts, SentenceCounts};
 use super::spec::SweepSpec;
 use super::table_section::layout;
 use super::trial::{Trial, is_of, run_dir};
@@ -20,7 +21,6 @@ use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
 use crate::results::trial_result::{TrialOutcome, TrialResult};
-use crate::score::Counts;
 use crate::telemetry::format::counted;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,21 +44,30 @@ pub fn records_of_settings(sweep_dir: &Path, trials: &[Trial]) -> Vec<Option<Rec
     records(sweep_dir, trials, |number, record| is_of(&trials[number], record))
 }
 
-/// The table of a sweep from what its trials left, its rows compared and its groups judged. `data_root` has
-/// the prepared corpora; where one is missing, the table says that its rows were not compared.
-pub fn table(
-    spec: &SweepSpec,
-    sweep_dir: &Path,
-    data_root: &Path,
-    trials: &[Trial],
-    records: &[Option<Record>],
-) -> Result<ResultTable> {
+/// What is there of a sweep's trials.
+pub struct Sources<'a> {
+    pub spec: &'a SweepSpec,
+    pub sweep_dir: &'a Path,
+    /// Has the prepared corpora.
+    pub data_root: &'a Path,
+    pub trials: &'a [Trial],
+    /// The record of each trial; none of one that is not finished.
+    pub records: &'a [Option<Record>],
+    /// The trials, by number, that committed records stand for.
+    pub reused: &'a BTreeMap<usize, &'a Committed>,
+}
+
+/// The table of a sweep from what its trials left, its rows compared and its groups judged, and what the compared scores
+/// count in every sentence. Where a corpus or translations are missing, the table says that its rows were not compared.
+pub fn table(sources: &Sources) -> Result<(ResultTable, Vec<SentenceCounts>)> {
+    let Sources { spec, sweep_dir, trials, records, reused, .. } = *sources;
     let mut table = values(spec, sweep_dir, trials, records)?;
-    let evidence = evidence(&table, sweep_dir, data_root, trials, records);
+    let (evidence, counts) = evidence(&table, sources);
     compare_rows(&mut table, &evidence)?;
     judge(&mut table);
     table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
-    Ok(table)
+    table.notes.extend(note_of_reused(sweep_dir, trials, reused));
+    Ok((table, counts))
 }
 
 /// What a table says of trials that it has no values of, although there is something of them: a record that does not
@@ -177,15 +186,13 @@ pub fn values(
     ResultTable::new(&layout(spec, trials)?, &results)
 }
 
-/// What BLEU counts in the translations of the finished trials, or F1 in their parses, as far as there are references.
-fn evidence(
-    table: &ResultTable,
-    sweep_dir: &Path,
-    data_root: &Path,
-    trials: &[Trial],
-    records: &[Option<Record>],
-) -> Evidence {
+/// What BLEU counts in the translations of the finished trials, or F1 in their parses: where a run is, as far as there are
+/// references, else as it was kept beside the committed record.
+fn evidence(table: &ResultTable, sources: &Sources) -> (Evidence, Vec<SentenceCounts>) {
+    let Sources { sweep_dir, data_root, trials, records, reused, .. } = *sources;
+    let committed = CommittedCounts::beside(reused.values().copied());
     let mut evidence = Evidence::default();
+    let mut counted = Vec::new();
     let mut references = References { root: data_root, known: BTreeMap::new() };
     let mut finished: Vec<(&Trial, &Record)> =
         trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
@@ -198,31 +205,35 @@ fn evidence(
         }
         for (trial, record) in finished.iter().filter(|(_, record)| record.metrics.contains_key(&column)) {
             let run_dir = run_dir(sweep_dir, trial);
+            let metric = metric_of(&trial.experiment);
             let counts = match run_dir.join(RECORD_FILE).exists() {
                 // A committed record stands for the trial.
-                false => Err("committed records come without the translations that a test needs".to_string()),
+                false => committed.of(record, split, score, metric.as_ref()),
                 true => references.of(&trial.experiment, record, split).and_then(|references| {
                     let hypotheses = recorded_hypotheses(&run_dir, record, split);
-                    let counted = hypotheses.and_then(|hypotheses| {
-                        metric_of(&trial.experiment).counts(&hypotheses, std::slice::from_ref(references))
-                    });
-                    counted.map_err(|error| error.to_string())
+                    let counts = hypotheses
+                        .and_then(|hypotheses| metric.counts(&hypotheses, std::slice::from_ref(references)));
+                    let counts = counts.map_err(|error| error.to_string())?;
+                    Ok(SentenceCounts::of(record, split, score, counts))
                 }),
             };
             let key = (trial.row.clone(), column.clone());
             match counts {
-                Ok(counts) => evidence.counts.entry(key).or_default().push(counts),
+                Ok(found) => {
+                    evidence.counts.entry(key).or_default().push(found.counts.clone());
+                    counted.push(found);
+                }
                 Err(why) if !evidence.missing.contains(&why) => evidence.missing.push(why),
                 Err(_) => {}
             }
         }
     }
     // Of a row with a seed missing, the rest would stand for all.
-    let whole = |(row, _): &(String, String), counts: &mut Vec<Counts>| {
+    let whole = |(row, _): &(String, String), counts: &mut Vec<_>| {
         finished.iter().filter(|(trial, _)| trial.row == *row).count() == counts.len()
     };
     evidence.counts.retain(whole);
-    evidence
+    (evidence, counted)
 }
 
 /// The references of prepared corpora, each read once.
@@ -263,10 +274,17 @@ impl References<'_> {
     }
 }
 
-/// What a table says of the trials that committed records stand for; nothing if there are none.
-pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) -> Option<String> {
+/// What a table says of the trials that committed records stand for; nothing of those in the sweep's own file, to which the
+/// records of its runs belong, too.
+fn note_of_reused(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    reused: &BTreeMap<usize, &Committed>,
+) -> Option<String> {
+    let own = sweep_dir.join(RECORDS_FILE).canonicalize().ok();
+    let is_own = |file: &Path| own.is_some() && file.canonicalize().ok() == own;
     let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
-    for (&number, found) in reused {
+    for (&number, found) in reused.iter().filter(|(_, found)| !is_own(&found.file)) {
         let Trial { row, seed, .. } = &trials[number];
         by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
     }
@@ -275,15 +293,15 @@ pub fn note_of_reused(trials: &[Trial], reused: &BTreeMap<usize, &Committed>) ->
     (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
 }
 
-/// Writes `records.jsonl`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep file; gives what is to be told
-/// of the records. The directory need not be there: committed records may stand for all trials.
+/// Writes `records.jsonl`, `sentence_counts.jsonl.gz`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep file;
+/// gives what is to be told of the records. The directory need not be there: committed records may stand for all trials.
 ///
 /// # Errors
 /// A user error for a directory with files of these names that no sweep made.
 pub fn write(
     sweep_file: &Path,
     sweep_dir: &Path,
-    table: &ResultTable,
+    (table, counts): (&ResultTable, &[SentenceCounts]),
     trials: &[Trial],
     records: &[Option<Record>],
 ) -> Result<Vec<String>> {
@@ -291,6 +309,7 @@ pub fn write(
     files::create_dir(sweep_dir)?;
     // First of all: by them the directory is recognised.
     let notes = record_file::update(sweep_dir, trials, records)?;
+    sentence_counts::update(sweep_dir, counts)?;
     write_tables(sweep_dir, &Tabulated::of(table)?)?;
     files::write_atomically(
         &sweep_dir.join(directory::SWEEP_COPY),

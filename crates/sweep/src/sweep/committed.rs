@@ -80,6 +80,16 @@ impl CommittedRecords {
         self.by_identity.get(identity)
     }
 
+    /// A record of the trial with this experiment on a text that nobody can look at, as its corpus is not prepared here: the
+    /// record alone says that its text is the recipe's.
+    pub fn of_unprepared(&self, experiment: &Experiment) -> Option<&Committed> {
+        let hash = configuration_hash(experiment);
+        self.by_identity.values().find(|Committed { record, .. }| {
+            record.configuration_hash == hash
+                && record.identity == identity(experiment, &record.data.fingerprint)
+        })
+    }
+
     /// Whether no records were named.
     pub fn is_empty(&self) -> bool {
         self.by_identity.is_empty() && self.of_other_versions == 0

@@ -5,6 +5,7 @@ use super::committed::RECORDS_FILE;
 use super::driver::{self, LOCK_FILE};
 use super::ledger::{self, LEDGER_FILE};
 use super::place::is_run;
+use super::sentence_counts::COUNTS_FILE;
 use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::files;
@@ -22,7 +23,8 @@ pub const TABLES: [&str; 3] = ["table.tex", "table.md", "table.csv"];
 pub const REPORT: &str = "report.html";
 
 /// The files that a sweep replaces without asking; not its lock, and not the report, which is known by its content.
-const REPLACED: [&str; 6] = [LEDGER_FILE, RECORDS_FILE, SWEEP_COPY, TABLES[0], TABLES[1], TABLES[2]];
+const REPLACED: [&str; 7] =
+    [LEDGER_FILE, RECORDS_FILE, COUNTS_FILE, SWEEP_COPY, TABLES[0], TABLES[1], TABLES[2]];
 
 /// Most rows of other sweeps that a note names.
 const MOST_NAMED: usize = 3;

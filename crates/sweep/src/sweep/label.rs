@@ -134,6 +134,7 @@ mod tests {
             "table.tex",
             "Table.CSV",
             "records.jsonl",
+            "sentence_counts.jsonl.gz",
             "ledger.jsonl",
             "sweep.toml",
             "report.html",

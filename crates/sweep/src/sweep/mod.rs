@@ -39,6 +39,7 @@ pub mod search_section;
 pub mod searching;
 pub mod section;
 pub mod selection;
+pub mod sentence_counts;
 pub mod settings;
 pub mod spec;
 pub mod state;

@@ -218,10 +218,11 @@ impl<'a> Call<'a> {
         for (&number, found) in reused {
             records[number].get_or_insert_with(|| found.under(&trials[number].row));
         }
-        let mut table = collect::table(self.spec, sweep_dir, data_root, trials, &records)?;
-        table.notes.extend(collect::note_of_reused(trials, reused));
+        let sources =
+            collect::Sources { spec: self.spec, sweep_dir, data_root, trials, records: &records, reused };
+        let (table, counts) = collect::table(&sources)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
-        let kept = collect::write(self.sweep_file, sweep_dir, &table, trials, &records);
+        let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records);
         // Standard output has events with --json. A table without values tells nothing.
         let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
         let shown = match is_shown {

@@ -1,0 +1,63 @@
+//! The tables under results/ come back, byte for byte, from the records and the counts of sentences beside them.
+
+mod common;
+
+use common::Workshop;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The files of a table.
+const TABLES: [&str; 3] = ["table.md", "table.csv", "table.tex"];
+
+/// The directories of sweeps under results/ that have the counts of sentences.
+fn committed() -> Vec<String> {
+    let entries = std::fs::read_dir(Path::new(ROOT).join("results")).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("sentence_counts.jsonl.gz").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    names
+}
+
+/// The sweep's file of that name in sweeps/ or one of its folders.
+fn sweep_file(name: &str) -> PathBuf {
+    let sweeps = Path::new(ROOT).join("sweeps");
+    let file = format!("{name}.toml");
+    let found =
+        [sweeps.join(&file), sweeps.join("questions").join(&file)].into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("results/{name} is of a sweep that is not in sweeps/"))
+}
+
+#[test]
+fn tables_are_those_of_their_records() {
+    for name in committed() {
+        let (sweep, folder) = (sweep_file(&name), Path::new(ROOT).join("results").join(&name));
+        let read = |path: PathBuf| std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(read(folder.join("sweep.toml")), read(sweep.clone()), "results/{name}/sweep.toml");
+
+        let workshop = Workshop::new();
+        let place = workshop.path("results").join(&name);
+        std::fs::create_dir_all(&place).unwrap();
+        let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap());
+        for file in
+            files.filter(|file| file.path().extension().is_some_and(|kind| kind == "jsonl" || kind == "gz"))
+        {
+            std::fs::copy(file.path(), place.join(file.file_name())).unwrap();
+        }
+        // No corpus is prepared there.
+        let words = ["table", sweep.to_str().unwrap(), "--reuse-records", place.to_str().unwrap()];
+        workshop.run(&words).expect(0);
+        for table in TABLES {
+            let (made, kept) = (place.join(table), folder.join(table));
+            assert_eq!(
+                String::from_utf8(read(made)).unwrap(),
+                String::from_utf8(read(kept)).unwrap(),
+                "results/{name}/{table}"
+            );
+        }
+    }
+}
