@@ -278,6 +278,24 @@ def cross_entropy(layer, smoothing):
     return case.done({"smoothed": smoothed, "unsmoothed": unsmoothed}, gradients)
 
 
+def r_drop(alpha):
+    """Two passes as in the paper's released criterion, and half of its sum."""
+    targets, rows = [3, 8, 2, 5, 3, 0, 7], VOCABULARY + 2
+    settings = {"targets": targets, "label_smoothing": 0.1, "r_drop": alpha}
+    case = Case("r_drop", "nn.functional.kl_div, cross_entropy", {"embedding_rows": rows}, **settings)
+    passes = [case.input("hidden", len(targets), 4), case.input("hidden_again", len(targets), 4)]
+    matrix, wanted = case.input("matrix", rows, 4), torch.tensor(targets)
+    log_p, log_q = (F.log_softmax(hidden @ matrix.T, dim=-1) for hidden in passes)
+    # Here torch's smoothing gives every class the same share; ours gives none of it to the reference.
+    epsilon = 0.1 * rows / (rows - 1)
+    smoothed = [F.cross_entropy(scores, wanted, label_smoothing=epsilon, reduction="sum") for scores in (log_p, log_q)]
+    apart = [F.kl_div(a, b, log_target=True, reduction="sum") for a, b in ((log_p, log_q), (log_q, log_p))]
+    ((sum(smoothed) + alpha * sum(apart) / 2) / 2).backward()
+    unsmoothed = [F.nll_loss(scores, wanted, reduction="sum").detach() for scores in (log_p, log_q)]
+    gradients = {name: numbers(leaf.grad) for name, leaf in case.leaves.items()}
+    return case.done({"smoothed": sum(smoothed) / 2, "unsmoothed": sum(unsmoothed) / 2}, gradients)
+
+
 def stack(layer, changes):
     """A stack of encoder or decoder layers, under padding and causal masks."""
     decoder = layer == "decoder"
@@ -455,6 +473,7 @@ CASES = {
     "projected_cross_entropy_0": lambda: cross_entropy("projected_cross_entropy", 0.0),
     "projected_cross_entropy_0.1": lambda: cross_entropy("projected_cross_entropy", 0.1),
     "projected_cross_entropy_0.2": lambda: cross_entropy("projected_cross_entropy", 0.2),
+    "r_drop": lambda: r_drop(5.0),
     "encoder_layer_post": lambda: stack("encoder", {}),
     "encoder_layer_pre": lambda: stack("encoder", {"norm": "pre"}),
     "encoder_two_layers": lambda: stack("encoder", {"norm": "pre", "layers": 2}),

@@ -80,7 +80,7 @@ pub fn check() {
     );
     for layer in every!(Layer:
         SelfAttention, CrossAttention, FeedForward, LayerNorm, Residual, Embedding, CrossEntropy,
-        ProjectedCrossEntropy, Encoder, Decoder, Optimizer, Schedule)
+        ProjectedCrossEntropy, RDrop, Encoder, Decoder, Optimizer, Schedule)
     {
         assert!(cases.layers.iter().any(|case| case.layer == layer), "{layer:?} has no case");
     }

@@ -19,7 +19,7 @@ use ablate::model::weights::{Scope, Start, Weights};
 use ablate::train::TrainingConfig;
 use ablate::train::adam::{self, Adam};
 use ablate::train::learning_rate::learning_rate;
-use ablate::train::loss::{cross_entropy, projected_cross_entropy};
+use ablate::train::loss::{Loss, Objective, cross_entropy, projected_cross_entropy};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Kind, Tensor};
@@ -45,6 +45,7 @@ pub struct Case {
     vocabulary: Option<i64>,
     targets: Option<Vec<i64>>,
     pub label_smoothing: Option<f64>,
+    r_drop: Option<f64>,
     pub training: Option<TrainingConfig>,
     steps: Option<Vec<u64>>,
     outputs: BTreeMap<String, Numbers>,
@@ -63,6 +64,7 @@ pub enum Layer {
     Embedding,
     CrossEntropy,
     ProjectedCrossEntropy,
+    RDrop,
     Encoder,
     Decoder,
     Optimizer,
@@ -219,6 +221,7 @@ impl Compute<'_> {
             }
             Layer::Embedding => self.embedding(scope, &inputs),
             Layer::CrossEntropy | Layer::ProjectedCrossEntropy => self.cross_entropy(&inputs),
+            Layer::RDrop => self.r_drop(&inputs),
             Layer::Optimizer => self.optimizer(scope),
             Layer::Schedule => {
                 let steps = case.steps.as_ref().expect("steps");
@@ -266,15 +269,25 @@ impl Compute<'_> {
                 (loss, [hidden.grad(), matrix.grad()])
             }
             _ => {
-                let found = projected_cross_entropy(hidden, matrix, None, &targets, smoothing);
-                (found.loss, [found.hidden, found.matrix])
+                let objective = Objective { smoothing, r_drop: 0.0 };
+                let hidden = [hidden.shallow_clone()];
+                let mut found = projected_cross_entropy(&hidden, matrix, None, &targets, objective);
+                (found.loss, [found.hidden.remove(0), found.matrix])
             }
         };
-        let losses = [("smoothed", loss.smoothed), ("unsmoothed", loss.unsmoothed)];
-        Found {
-            outputs: losses.into_iter().map(|(name, loss)| (name.into(), Quantity::Loss, loss)).collect(),
-            gradients: ["hidden", "matrix"].map(String::from).into_iter().zip(gradients).collect(),
-        }
+        found_loss(loss, ["hidden", "matrix"].into_iter().zip(gradients))
+    }
+
+    fn r_drop(&self, inputs: &BTreeMap<&str, Tensor>) -> Found {
+        let passes = ["hidden", "hidden_again"].map(|name| inputs[name].shallow_clone());
+        let targets = Tensor::from_slice(self.case.targets.as_ref().expect("targets"));
+        let objective = Objective {
+            smoothing: self.case.label_smoothing.expect("label smoothing"),
+            r_drop: self.case.r_drop.expect("the weight of the distance"),
+        };
+        let found = projected_cross_entropy(&passes, &inputs["matrix"], None, &targets, objective);
+        let gradients = found.hidden.into_iter().chain([found.matrix]);
+        found_loss(found.loss, ["hidden", "hidden_again", "matrix"].into_iter().zip(gradients))
     }
 
     /// Ten updates by gradients that are given, as `train::step` makes them.
@@ -351,5 +364,13 @@ fn differentiate(outputs: Vec<(&str, Tensor)>, inputs: &BTreeMap<&str, Tensor>, 
     Found {
         outputs: outputs.into_iter().map(|(name, output)| (name.into(), Quantity::Output, output)).collect(),
         gradients: inputs.chain(weights).collect(),
+    }
+}
+
+fn found_loss<'a>(loss: Loss, gradients: impl Iterator<Item = (&'a str, Tensor)>) -> Found {
+    let losses = [("smoothed", loss.smoothed), ("unsmoothed", loss.unsmoothed)];
+    Found {
+        outputs: losses.into_iter().map(|(name, loss)| (name.into(), Quantity::Loss, loss)).collect(),
+        gradients: gradients.map(|(name, gradient)| (name.to_string(), gradient)).collect(),
     }
 }

@@ -33,6 +33,8 @@ pub enum Purpose {
     /// Words that are left out, contexts and noise words of word vectors; the counter is the number of the example, a block
     /// in one of its passes.
     Words,
+    /// Dropout masks of a second pass of the same micro-batch; its seed is the stream of the first pass.
+    SecondPass,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -74,12 +76,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 12] = {
+    const PURPOSES: [Purpose; 13] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks | Writing | Masking | Words => purpose,
+                | HoldOut | RandomBlocks | Writing | Masking | Words | SecondPass => purpose,
             }
         }
         [
@@ -95,6 +97,7 @@ mod tests {
             listed(Writing),
             listed(Masking),
             listed(Words),
+            listed(SecondPass),
         ]
     };
 
@@ -132,6 +135,7 @@ mod tests {
             0x5dc5_d575_2800_3dfc,
             0x6ec7_bc05_0de1_6d5c,
             0x51b1_ed27_9669_58a7,
+            0x108d_a288_da32_7524,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -1,5 +1,6 @@
 //! Label-smoothed cross-entropy (§5.4) and the plain likelihood behind perplexity.
 
+use super::TrainingConfig;
 use super::memory_estimate::CHUNK_ROWS;
 use crate::model::kinds::{is_narrow, like, wide};
 use std::ops::AddAssign;
@@ -77,68 +78,130 @@ fn chunk_rows(device: Device, classes: i64) -> i64 {
     }
 }
 
-/// The same as [`cross_entropy`] of `hidden · matrixᵀ + bias`, with its gradients, without keeping
-/// the N × V scores: they are made, used and dropped in chunks of rows.
+/// What is minimised: smoothed cross-entropy, and with two passes how far their distributions are apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Objective {
+    pub smoothing: f64,
+    /// α of R-Drop.
+    pub r_drop: f64,
+}
+
+impl Objective {
+    pub fn of(config: &TrainingConfig) -> Self {
+        Objective { smoothing: config.label_smoothing, r_drop: config.r_drop }
+    }
+}
+
+/// The losses of passes through a model from their hidden states, with the gradients of the objective, without keeping the
+/// N × V scores: they are made, used and dropped in chunks of rows.
 #[derive(Debug)]
 pub struct LossGradient {
+    /// As [`cross_entropy`] of `hidden · matrixᵀ + bias`, the mean over the passes.
     pub loss: Loss,
-    /// d smoothed / d hidden, [N, D].
-    pub hidden: Tensor,
-    /// d smoothed / d matrix, [V, D].
+    /// d objective / d hidden, [N, D] for each pass.
+    pub hidden: Vec<Tensor>,
+    /// d objective / d matrix, [V, D].
     pub matrix: Tensor,
-    /// d smoothed / d bias, [V]; absent without a bias.
+    /// d objective / d bias, [V]; absent without a bias.
     pub bias: Option<Tensor>,
 }
 
+/// The objective is the smoothed cross-entropy, summed over the rows. With two passes it is the mean of theirs and, times
+/// α / 2, the mean of the Kullback-Leibler divergences in both directions: half of the sum that R-Drop minimises.
+///
 /// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
 ///
 /// # Shapes
-/// `hidden` [N, D], `matrix` [V, D], `bias` [V], `targets` [N]. Each gradient has the kind of its tensor.
+/// `hidden` [N, D] for each of one or two passes, `matrix` [V, D], `bias` [V], `targets` [N]. Each gradient has the kind of
+/// its tensor.
+///
+/// # Source
+/// Wu et al. 2021, "R-Drop: Regularized Dropout for Neural Networks", eq. 1 to 4.
 pub fn projected_cross_entropy(
-    hidden: &Tensor,
+    hidden: &[Tensor],
     matrix: &Tensor,
     bias: Option<&Tensor>,
     targets: &Tensor,
-    smoothing: f64,
+    objective: Objective,
 ) -> LossGradient {
     tch::no_grad(|| {
-        let (rows, classes) = (hidden.size()[0], matrix.size()[0]);
-        let other = other_mass(smoothing, classes);
-        let mut loss = Loss::zero(hidden.device());
+        let (rows, classes, device) = (hidden[0].size()[0], matrix.size()[0], matrix.device());
+        let share = 1.0 / hidden.len() as f64;
+        let mut loss = Loss::zero(device);
         let mut matrix_gradient = matrix.zeros_like();
         let mut bias_gradient = bias.map(Tensor::zeros_like);
-        let (matrix, bias) = (like(matrix, hidden), bias.map(|bias| like(bias, hidden)));
-        let mut hidden_gradients = Vec::new();
-        let at_once = chunk_rows(hidden.device(), classes);
+        let (matrix, bias) = (like(matrix, &hidden[0]), bias.map(|bias| like(bias, &hidden[0])));
+        let mut hidden_gradients: Vec<Vec<Tensor>> = hidden.iter().map(|_| Vec::new()).collect();
+        let at_once = chunk_rows(device, classes);
         for first in (0..rows).step_by(at_once as usize) {
             let count = at_once.min(rows - first);
-            let chunk = hidden.narrow(0, first, count);
             let references = targets.narrow(0, first, count);
-            let scores = chunk.linear(&matrix, bias.as_ref());
-            let mut log_probabilities = wide(&scores).log_softmax(-1, None);
-            loss += of_log_probabilities(&log_probabilities, &references, smoothing);
-            // d/d scores = softmax - smoothed distribution. Narrow probabilities come sooner from the scores.
-            let mut gradient = match is_narrow(scores.kind()) {
-                true => scores.softmax(-1, None),
-                false => log_probabilities.exp_(),
-            };
-            gradient -= other;
-            let reference =
-                Tensor::full([count, 1], other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
-            let gradient = gradient.scatter_add_(1, &references.unsqueeze(1), &reference);
-            if let Some(sum) = &mut bias_gradient {
-                *sum += gradient.sum_dim_intlist(0, false, None);
+            let chunks: Vec<Tensor> = hidden.iter().map(|pass| pass.narrow(0, first, count)).collect();
+            let scores: Vec<Tensor> =
+                chunks.iter().map(|chunk| chunk.linear(&matrix, bias.as_ref())).collect();
+            let log_probabilities: Vec<Tensor> =
+                scores.iter().map(|scores| wide(scores).log_softmax(-1, None)).collect();
+            for of_pass in &log_probabilities {
+                loss += of_log_probabilities(of_pass, &references, objective.smoothing);
             }
-            hidden_gradients.push(gradient.matmul(&matrix));
-            matrix_gradient += gradient.tr().matmul(&chunk);
+            let apart = match &log_probabilities[..] {
+                [one, other] => Some(divergence_gradients(one, other, 0.5 * objective.r_drop)),
+                _ => None,
+            };
+            for (pass, (log_probabilities, scores)) in log_probabilities.into_iter().zip(scores).enumerate() {
+                let mut gradient =
+                    cross_entropy_gradient(log_probabilities, &scores, &references, objective.smoothing);
+                if let Some(apart) = &apart {
+                    gradient += apart[pass].to_kind(gradient.kind());
+                    gradient *= share;
+                }
+                if let Some(sum) = &mut bias_gradient {
+                    *sum += gradient.sum_dim_intlist(0, false, None);
+                }
+                hidden_gradients[pass].push(gradient.matmul(&matrix));
+                matrix_gradient += gradient.tr().matmul(&chunks[pass]);
+            }
+        }
+        if hidden.len() > 1 {
+            loss = Loss { smoothed: loss.smoothed * share, unsmoothed: loss.unsmoothed * share };
         }
         LossGradient {
             loss,
-            hidden: Tensor::cat(&hidden_gradients, 0),
+            hidden: hidden_gradients.iter().map(|chunks| Tensor::cat(chunks, 0)).collect(),
             matrix: matrix_gradient,
             bias: bias_gradient,
         }
     })
+}
+
+/// d smoothed cross-entropy / d scores: the softmax less the smoothed distribution, [N, V].
+fn cross_entropy_gradient(
+    mut log_probabilities: Tensor,
+    scores: &Tensor,
+    references: &Tensor,
+    smoothing: f64,
+) -> Tensor {
+    let other = other_mass(smoothing, scores.size()[1]);
+    // Narrow probabilities come sooner from the scores.
+    let mut gradient = match is_narrow(scores.kind()) {
+        true => scores.softmax(-1, None),
+        false => log_probabilities.exp_(),
+    };
+    gradient -= other;
+    let place = [references.size()[0], 1];
+    let reference = Tensor::full(place, other - (1.0 - smoothing), (gradient.kind(), gradient.device()));
+    gradient.scatter_add_(1, &references.unsqueeze(1), &reference)
+}
+
+/// The gradients of `weight` times KL(P ‖ Q) + KL(Q ‖ P) by the scores of P and of Q, from their log-probabilities [N, V].
+fn divergence_gradients(p: &Tensor, q: &Tensor, weight: f64) -> [Tensor; 2] {
+    let (difference, p, q) = (p - q, p.exp(), q.exp());
+    let mean = |distribution: &Tensor| (distribution * &difference).sum_dim_intlist(-1, true, None);
+    // With s = ln P - ln Q: d/d scores of P is P · (s - Σ P s) + P - Q; the other follows by exchanging the two.
+    let change = &p - &q;
+    let of_p = (&difference - mean(&p)) * &p + &change;
+    let of_q = (mean(&q) - &difference) * &q - change;
+    [of_p * weight, of_q * weight]
 }
 
 #[cfg(test)]
@@ -175,17 +238,45 @@ mod tests {
         let bias = (Tensor::arange(11, (Kind::Double, Device::Cpu)) * 0.9).sin().set_requires_grad(true);
         for (smoothing, bias) in [(0.0, None), (0.1, None), (0.1, Some(&bias))] {
             let (hidden, matrix, targets) = example(CHUNK_ROWS + 37, 11);
-            let fast = projected_cross_entropy(&hidden, &matrix, bias, &targets, smoothing);
+            let objective = Objective { smoothing, r_drop: 0.0 };
+            let passes = [hidden.shallow_clone()];
+            let fast = projected_cross_entropy(&passes, &matrix, bias, &targets, objective);
             let plain = cross_entropy(&hidden.linear(&matrix, bias), &targets, smoothing);
             plain.smoothed.backward();
             assert!((number(&plain.smoothed) - number(&fast.loss.smoothed)).abs() < 1e-9);
             assert!((number(&plain.unsmoothed) - number(&fast.loss.unsmoothed)).abs() < 1e-9);
-            assert!(hidden.grad().allclose(&fast.hidden, 1e-12, 1e-12, false));
+            assert!(hidden.grad().allclose(&fast.hidden[0], 1e-12, 1e-12, false));
             assert!(matrix.grad().allclose(&fast.matrix, 1e-12, 1e-10, false));
             assert_eq!(bias.is_some(), fast.bias.is_some());
             if let (Some(bias), Some(gradient)) = (bias, fast.bias) {
                 assert!(bias.grad().allclose(&gradient, 1e-12, 1e-10, false));
             }
+        }
+    }
+
+    #[test]
+    fn two_passes_have_half_of_r_drops_loss() {
+        let objective = Objective { smoothing: 0.1, r_drop: 5.0 };
+        let (hidden, matrix, targets) = example(CHUNK_ROWS + 37, 11);
+        let other = (hidden.detach() * 1.7 - 0.3).set_requires_grad(true);
+        let bias = (Tensor::arange(11, (Kind::Double, Device::Cpu)) * 0.9).sin().set_requires_grad(true);
+        let passes = [&hidden, &other].map(Tensor::shallow_clone);
+        let fast = projected_cross_entropy(&passes, &matrix, Some(&bias), &targets, objective);
+        let scores = passes.each_ref().map(|pass| pass.linear(&matrix, Some(&bias)));
+        let [one, two] = scores.each_ref().map(|scores| cross_entropy(scores, &targets, 0.1));
+        let [p, q] = scores.map(|scores| scores.log_softmax(-1, None));
+        let apart = [(&p, &q), (&q, &p)]
+            .map(|(a, b)| (a.exp() * (a - b)).sum(Kind::Double))
+            .into_iter()
+            .sum::<Tensor>();
+        let losses = one.smoothed + two.smoothed;
+        assert!((number(&losses) / 2.0 - number(&fast.loss.smoothed)).abs() < 1e-9);
+        let unsmoothed = (number(&one.unsmoothed) + number(&two.unsmoothed)) / 2.0;
+        assert!((unsmoothed - number(&fast.loss.unsmoothed)).abs() < 1e-9);
+        ((losses + apart * (5.0 / 2.0)) * 0.5).backward();
+        let found = [&fast.hidden[0], &fast.hidden[1], &fast.matrix, fast.bias.as_ref().unwrap()];
+        for (leaf, gradient) in [&hidden, &other, &matrix, &bias].into_iter().zip(found) {
+            assert!(leaf.grad().allclose(gradient, 1e-11, 1e-10, false));
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::TrainingConfig;
 use super::adam::{self, Adam};
 use super::learning_rate::learning_rate;
-use super::loss::{Loss, projected_cross_entropy};
+use super::loss::{Loss, Objective, projected_cross_entropy};
 use super::negative_sampling::{Scores, uniform_guess};
 use crate::data::collate::Batch;
 use crate::error::{Error, Result};
@@ -72,11 +72,52 @@ impl Updates<'_> {
         for (index, batch) in batches {
             let batch = batch.on(model.device());
             lap(Phase::Data);
-            let mode = Mode::training(derive(stream, Purpose::Dropout, index as u64));
-            sums.loss += backward(model, &batch, config.label_smoothing, target_tokens, &mode);
+            let masks = derive(stream, Purpose::Dropout, index as u64);
+            sums.loss += self.backward(&batch, target_tokens, masks);
             sums.source_tokens += batch.source_tokens;
         }
         sums
+    }
+
+    /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
+    /// `masks` is the stream of dropout.
+    fn backward(&self, batch: &Batch, update_tokens: usize, masks: u64) -> Loss {
+        let Updates { model, config } = *self;
+        let streams = [masks, derive(masks, Purpose::SecondPass, 0)];
+        let passes = streams[..config.passes()].iter();
+        let hidden: Vec<Tensor> =
+            passes.map(|&stream| model.hidden(batch, &Mode::training(stream))).collect();
+        lap(Phase::Forward);
+        let scale = 1.0 / per_token(update_tokens);
+        if let Some(negatives) = &batch.negatives {
+            let loss = Scores::of(&hidden[0], model.softmax_matrix(), &batch.targets, negatives).loss();
+            lap(Phase::Loss);
+            (&loss * scale).backward();
+            lap(Phase::Backward);
+            let loss = loss.detach();
+            return Loss { unsmoothed: loss.copy(), smoothed: loss };
+        }
+        let found = projected_cross_entropy(
+            &hidden.iter().map(Tensor::detach).collect::<Vec<_>>(),
+            &model.softmax_matrix().detach(),
+            model.softmax_bias().map(Tensor::detach).as_ref(),
+            &batch.targets,
+            Objective::of(config),
+        );
+        lap(Phase::Loss);
+        // The loss was computed outside of autograd's graph. The gradient of the sum below, hidden states times their
+        // gradient plus matrix times its gradient, equals that of the loss.
+        // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
+        let of_hidden = hidden.iter().zip(&found.hidden);
+        let of_hidden = of_hidden.map(|(hidden, gradient)| (wide(hidden) * wide(gradient)).sum(Kind::Double));
+        let of_hidden = of_hidden.reduce(|sum, of_pass| sum + of_pass).expect("a pass");
+        let mut surrogate = of_hidden + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
+        if let (Some(bias), Some(gradient)) = (model.softmax_bias(), found.bias) {
+            surrogate += (bias * gradient).sum(Kind::Double);
+        }
+        (surrogate * scale).backward();
+        lap(Phase::Backward);
+        found.loss
     }
 
     /// Ends update `step`, whose gradients are all there: measures, clips, and lets Adam change the weights.
@@ -133,38 +174,4 @@ fn per_token(target_tokens: usize) -> f64 {
 fn bound(model: &dyn Network, config: &TrainingConfig) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln().max(uniform_guess(config.words.negatives))
-}
-
-/// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
-fn backward(model: &dyn Network, batch: &Batch, smoothing: f64, update_tokens: usize, mode: &Mode) -> Loss {
-    let hidden = model.hidden(batch, mode);
-    lap(Phase::Forward);
-    let scale = 1.0 / per_token(update_tokens);
-    if let Some(negatives) = &batch.negatives {
-        let loss = Scores::of(&hidden, model.softmax_matrix(), &batch.targets, negatives).loss();
-        lap(Phase::Loss);
-        (&loss * scale).backward();
-        lap(Phase::Backward);
-        let loss = loss.detach();
-        return Loss { unsmoothed: loss.copy(), smoothed: loss };
-    }
-    let found = projected_cross_entropy(
-        &hidden.detach(),
-        &model.softmax_matrix().detach(),
-        model.softmax_bias().map(Tensor::detach).as_ref(),
-        &batch.targets,
-        smoothing,
-    );
-    lap(Phase::Loss);
-    // The loss was computed outside of autograd's graph. The gradient of the sum below, hidden states times their
-    // gradient plus matrix times its gradient, equals that of the loss.
-    // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
-    let mut surrogate = (wide(&hidden) * wide(&found.hidden)).sum(Kind::Double)
-        + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
-    if let (Some(bias), Some(gradient)) = (model.softmax_bias(), found.bias) {
-        surrogate += (bias * gradient).sum(Kind::Double);
-    }
-    (surrogate * scale).backward();
-    lap(Phase::Backward);
-    found.loss
 }

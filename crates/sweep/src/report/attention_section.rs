@@ -10,19 +10,22 @@ use crate::results::attention_file::{ATTENTION_FILE, Attention};
 
 /// Rows whose attention is drawn, at most: each takes a picture for every layer.
 const MOST_ROWS: usize = 6;
+/// Maps that are drawn, at most, but always those of one row: some 10 kB each, so that a page stays below 3 MB.
+const MOST_MAPS: usize = 200;
 
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Attention");
-    let mut drawn = 0;
+    let (mut drawn, mut maps) = (0, 0);
     let mut left_out = Vec::new();
     for (trial, record) in report.by_interest() {
         record.check_file(&trial.run_dir, ATTENTION_FILE)?;
         let Some(attention) = Attention::load(&trial.run_dir)? else { continue };
         let Some(sentence) = attention.sentences.first() else { continue };
-        if drawn == MOST_ROWS {
+        if drawn == MOST_ROWS || drawn > 0 && maps + sentence.maps.len() > MOST_MAPS {
             left_out.push(trial.row);
             continue;
         }
+        maps += sentence.maps.len();
         let open = if Some(trial.row) == report.base() { " open" } else { "" };
         let (row, seed) = (escaped(&row_name(report, std::slice::from_ref(trial))), trial.seed);
         section.body +=

@@ -71,8 +71,10 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
-    if let Some(words) = training.get("words") {
-        shape["words"] = words.clone();
+    for key in ["words", "r_drop"] {
+        if let Some(value) = training.get(key) {
+            shape[key] = value.clone();
+        }
     }
     hash(&shape)
 }
@@ -227,7 +229,8 @@ mod tests {
             |e| e.training.label_smoothing = 0.0,
             |e| e.decoding.beam = 1,
         ];
-        let other: [fn(&mut Experiment); 5] = [
+        let other: [fn(&mut Experiment); 6] = [
+            |e| e.training.r_drop = 5.0,
             |e| e.data.max_train_length = Some(7),
             |e| e.model.dropout = 0.2,
             |e| e.model.heads = 4,

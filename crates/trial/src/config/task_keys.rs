@@ -49,7 +49,10 @@ pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
             add(&LANGUAGE_MODELLING, decoder(experiment));
             add(&MASKING, encoder(experiment));
             // There is no distribution over the vocabulary to be smoothed.
-            add(&["training.label_smoothing"], [encoder(experiment), decoder(experiment)].concat());
+            add(
+                &["training.label_smoothing", "training.r_drop"],
+                [encoder(experiment), decoder(experiment)].concat(),
+            );
         }
         TaskKind::Translation | TaskKind::Parsing => {
             add(&LANGUAGE_MODELLING, recipe(experiment));
@@ -79,7 +82,10 @@ pub(super) fn without_unread_by_task(experiment: &Experiment) -> TrainingConfig 
         training.masking = MaskingConfig::default();
     }
     match task {
-        TaskKind::WordVectors => training.label_smoothing = TrainingConfig::default().label_smoothing,
+        TaskKind::WordVectors => {
+            let TrainingConfig { label_smoothing, r_drop, .. } = TrainingConfig::default();
+            (training.label_smoothing, training.r_drop) = (label_smoothing, r_drop);
+        }
         _ => training.words = WordsConfig::default(),
     }
     training

@@ -55,7 +55,12 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
     ])?;
     // Keys that the chosen parts do not read have no demands on other sections.
     let experiment = &Experiment { model: without_unread(model), ..experiment.clone() };
-    Ok(all([checks.positions(experiment), checks.packing(experiment), checks.vocabularies(experiment)])?)
+    Ok(all([
+        checks.positions(experiment),
+        checks.packing(experiment),
+        checks.vocabularies(experiment),
+        checks.passes(experiment),
+    ])?)
 }
 
 /// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
@@ -359,6 +364,7 @@ impl Checks<'_> {
             self.masking(training),
             self.words(training),
             self.share("training.label_smoothing", training.label_smoothing),
+            self.r_drop(training),
             training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
             self.patience(training),
             self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED),
@@ -432,6 +438,26 @@ impl Checks<'_> {
         let decay = training.weight_decay;
         let holds = decay.is_finite() && decay >= 0.0;
         self.require(holds, "training.weight_decay", decay, "a finite number, 0 (none) or more")
+    }
+
+    fn r_drop(&self, training: &TrainingConfig) -> Checked {
+        let holds = training.r_drop.is_finite() && training.r_drop >= 0.0;
+        self.require(holds, "training.r_drop", training.r_drop, "a finite number, 0 (one pass) or more")
+    }
+
+    /// Two passes differ by their dropout alone.
+    fn passes(&self, experiment: &Experiment) -> Checked {
+        let Experiment { model, training, .. } = experiment;
+        let ModelConfig { dropout, attention_dropout, activation_dropout, .. } = *model;
+        if training.passes() == 1 || [dropout, attention_dropout, activation_dropout].iter().any(|&p| p > 0.0)
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "training.r_drop = {} compares two passes through the model, but they are equal: model.dropout is 0",
+            training.r_drop
+        );
+        Err(self.mistake("training.r_drop", message, "leave it out, or choose a dropout above 0"))
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {

@@ -75,8 +75,9 @@ impl MemoryEstimate {
         // Layers that compute in another kind keep their weights in it until the pass backward.
         let casts = if computed == bytes { 0.0 } else { computed * parameters as f64 };
         let matrix = rows as f64 * cost.width() as f64;
-        let activations = workload.largest(|shape| cost.kept(shape));
-        let most = workload.largest(|shape| working_set(cost, shape));
+        let passes = workload.passes;
+        let activations = workload.largest(|shape| passes * cost.kept(shape));
+        let most = workload.largest(|shape| passes * cost.kept(shape) + passing(cost, shape, passes));
         // Adam holds three copies of one matrix when no activation is left.
         let most = most.max(3.0 * matrix);
         let scored = training.micro_batch_tokens as f64;
@@ -110,18 +111,19 @@ impl MemoryEstimate {
 
 /// Numbers that a micro-batch needs at once beside weights, gradients and moments, in training.
 pub fn working_set(cost: &Cost, shape: &BatchShape) -> f64 {
-    cost.kept(shape) + passing(cost, shape)
+    cost.kept(shape) + passing(cost, shape, 1.0)
 }
 
-/// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss.
-fn passing(cost: &Cost, shape: &BatchShape) -> f64 {
+/// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss, which needs the scores of all passes at
+/// once.
+fn passing(cost: &Cost, shape: &BatchShape, passes: f64) -> f64 {
     if !cost.has_softmax() {
         return cost.passing(shape);
     }
     let scored = shape.scored as f64;
     // Scores and probabilities of a chunk of rows; the matrix's gradient and two more of its size.
-    let loss =
-        (cost.softmax_rows() as f64) * (2.0 * scored.min(CHUNK_ROWS as f64) + 3.0 * cost.width() as f64);
+    let loss = (cost.softmax_rows() as f64)
+        * (2.0 * passes * scored.min(CHUNK_ROWS as f64) + 3.0 * cost.width() as f64);
     cost.passing(shape).max(loss)
 }
 
@@ -172,7 +174,8 @@ mod tests {
         let plain = estimate(|_, _| ()).activations;
         let half = estimate(|_, training| training.micro_batch_tokens /= 2).activations;
         assert!((plain / half - 2.0).abs() < 0.05, "{plain} and {half}");
-        let changes: [fn(&mut ModelConfig, &mut TrainingConfig); 4] = [
+        let changes: [fn(&mut ModelConfig, &mut TrainingConfig); 5] = [
+            |_, training| training.r_drop = 5.0,
             |model, _| model.attention_dropout = 0.1,
             |model, _| model.activation_dropout = 0.1,
             |model, _| model.layers += 1,

@@ -70,6 +70,12 @@ pub struct TrainingConfig {
     pub weight_decay: f64,
     /// Probability that label smoothing moves from the reference token to the others: epsilon_ls (§5.4).
     pub label_smoothing: f64,
+    /// Weight of R-Drop: every micro-batch passes through the model twice, with different dropout, and this number weighs
+    /// how far the two distributions over the vocabulary are apart (Wu et al. 2021, eq. 4, whose α it is; 5 in their
+    /// translations). Half of the paper's loss is trained, so that a token counts as without it; the losses that are shown
+    /// are the mean of both passes, without the distance. 0 is one pass.
+    #[serde(skip_serializing_if = "is_default")]
+    pub r_drop: f64,
     /// Largest gradient norm; larger gradients are scaled down to it. If absent, gradients are not clipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -159,6 +165,7 @@ impl Default for TrainingConfig {
             adam_epsilon: 1e-9,
             weight_decay: 0.0,
             label_smoothing: 0.1,
+            r_drop: 0.0,
             clip_norm: None,
             early_stopping_patience: None,
             dev_interval_steps: 1_000,
@@ -180,6 +187,11 @@ impl TrainingConfig {
     /// How micro-batches are made.
     pub fn batching(&self) -> Batching {
         Batching { tokens: self.micro_batch_tokens, packed_length: self.packed_length }
+    }
+
+    /// How often each micro-batch passes through the model.
+    pub fn passes(&self) -> usize {
+        if self.r_drop > 0.0 { 2 } else { 1 }
     }
 
     /// How a language model reads the blocks of its text.

@@ -26,6 +26,8 @@ pub struct Workload {
     pub updates: f64,
     /// Shapes that may occur too, where `shapes` are assumed ones.
     pub possible: Vec<BatchShape>,
+    /// How often each micro-batch passes through the model.
+    pub passes: f64,
 }
 
 impl Workload {
@@ -45,7 +47,7 @@ impl Workload {
             shapes.extend(update.iter().map(|batch| examples.shape(batch)));
             updates += 1;
         }
-        Ok(Workload { shapes, updates: updates as f64, possible: Vec::new() })
+        Ok(Workload { shapes, updates: updates as f64, possible: Vec::new(), passes: passes(config) })
     }
 
     /// Full micro-batches of sentences of one ordinary length. Of the lengths up to `max_length`, the
@@ -58,7 +60,7 @@ impl Workload {
         };
         let ordinary = full(ASSUMED_LENGTH.min(longest));
         let updates = ordinary.scored as f64 / (config.batch_tokens as f64).max(ordinary.scored as f64);
-        Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)] }
+        Workload { shapes: vec![ordinary], updates, possible: vec![full(longest)], passes: passes(config) }
     }
 
     /// Full micro-batches of blocks of running text, of `length` tokens each.
@@ -67,20 +69,20 @@ impl Workload {
         let rows = (config.micro_batch_tokens as u64 / length).max(1);
         let full = BatchShape { pairs: rows, source: 0, target: length, scored: rows.saturating_mul(length) };
         let updates = full.scored as f64 / (config.batch_tokens as f64).max(full.scored as f64);
-        Workload { shapes: vec![full], updates, possible: Vec::new() }
+        Workload { shapes: vec![full], updates, possible: Vec::new(), passes: passes(config) }
     }
 
     /// The same of blocks that a masked language model reads.
     pub fn assumed_masked_blocks(config: &TrainingConfig, length: usize) -> Self {
         let count = Masks::of_training(config.masking, config.seed, 0).count(length) as u64;
-        let Workload { shapes, updates, .. } = Workload::assumed_blocks(config, length);
+        let of_blocks = Workload::assumed_blocks(config, length);
         let masked = |shape: BatchShape| BatchShape {
             source: shape.target,
             target: 0,
             scored: shape.pairs.saturating_mul(count),
             ..shape
         };
-        Workload { shapes: shapes.into_iter().map(masked).collect(), updates, possible: Vec::new() }
+        Workload { shapes: of_blocks.shapes.into_iter().map(masked).collect(), ..of_blocks }
     }
 
     /// The same of blocks of which word vectors are made, where no word is frequent enough to be left out.
@@ -95,11 +97,11 @@ impl Workload {
             WordModel::SkipGram => (1..=words.window).map(contexts).sum::<f64>() / words.window as f64,
             WordModel::Cbow => length as f64,
         };
-        let Workload { shapes, updates, .. } = Workload::assumed_blocks(config, length);
+        let of_blocks = Workload::assumed_blocks(config, length);
         let drawn = |BatchShape { pairs, scored, .. }: BatchShape| {
             word_blocks::shape(words, scored, (pairs as f64 * predictions).round() as u64)
         };
-        Workload { shapes: shapes.into_iter().map(drawn).collect(), updates, possible: Vec::new() }
+        Workload { shapes: of_blocks.shapes.into_iter().map(drawn).collect(), ..of_blocks }
     }
 
     /// The same for a model without an encoder, which reads source and target in one row.
@@ -118,7 +120,7 @@ impl Workload {
             PrefixLoss::Target => self.updates,
             PrefixLoss::Both => 2.0 * self.updates,
         };
-        Workload { shapes: all(self.shapes), updates, possible: all(self.possible) }
+        Workload { shapes: all(self.shapes), updates, possible: all(self.possible), ..self }
     }
 
     /// Target tokens of an update without padding, on average.
@@ -128,13 +130,18 @@ impl Workload {
 
     /// Operations of an update, forward and backward, on average.
     pub fn flops(&self, cost: &Cost) -> f64 {
-        self.shapes.iter().map(|shape| cost.forward(shape).training()).sum::<f64>() / self.updates
+        self.passes * self.shapes.iter().map(|shape| cost.forward(shape).training()).sum::<f64>()
+            / self.updates
     }
 
     /// The largest `cost` of a micro-batch.
     pub fn largest(&self, cost: impl Fn(&BatchShape) -> f64) -> f64 {
         self.shapes.iter().chain(&self.possible).map(cost).fold(0.0, f64::max)
     }
+}
+
+fn passes(config: &TrainingConfig) -> f64 {
+    config.passes() as f64
 }
 
 #[cfg(test)]

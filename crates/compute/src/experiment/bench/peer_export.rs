@@ -63,6 +63,10 @@ pub fn check_experiment(experiment: &Experiment) -> Result<()> {
     if experiment.data.vocabulary == Vocabulary::Separate {
         return refused("data.vocabulary = \"separate\"", "both of their sides have one vocabulary");
     }
+    if experiment.training.passes() > 1 {
+        let setting = format!("training.r_drop = {}", experiment.training.r_drop);
+        return refused(&setting, "they pass once through the model");
+    }
     match Implementations::of(&experiment.model).torch_peer {
         Ok(()) => Ok(()),
         Err(unknown) => refused(unknown.setting, unknown.known),
