@@ -2,7 +2,7 @@
 //! by the trial's seed, a purpose and a counter, so a checkpoint needs no generator state.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What a random stream is for; two purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum Purpose {
     Words,
     /// Dropout masks of a second pass of the same micro-batch; its seed is the stream of the first pass.
     SecondPass,
+    /// Merges that BPE-dropout leaves out; the seed is the number of the segmentation, the counter the [`place`] of the line.
+    Segmentation,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -52,6 +54,11 @@ pub fn rng(seed: u64, purpose: Purpose, counter: u64) -> ChaCha8Rng {
 pub fn uniform(seed: u64, purpose: Purpose, counter: u64) -> f64 {
     const BITS: u32 = f64::MANTISSA_DIGITS;
     (derive(seed, purpose, counter) >> (64 - BITS)) as f64 / (1u64 << BITS) as f64
+}
+
+/// The next number of a stream, from 0 to below 1, of 53 random bits.
+pub fn next_uniform(stream: &mut impl Rng) -> f64 {
+    (stream.next_u64() >> 11) as f64 * 2f64.powi(-53)
 }
 
 /// The counter of a part of the model: the first 64 bits of the blake3 hash of its path, as a little-endian number.
@@ -76,12 +83,12 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 13] = {
+    const PURPOSES: [Purpose; 14] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks | Writing | Masking | Words | SecondPass => purpose,
+                | HoldOut | RandomBlocks | Writing | Masking | Words | SecondPass | Segmentation => purpose,
             }
         }
         [
@@ -98,6 +105,7 @@ mod tests {
             listed(Masking),
             listed(Words),
             listed(SecondPass),
+            listed(Segmentation),
         ]
     };
 
@@ -136,6 +144,7 @@ mod tests {
             0x6ec7_bc05_0de1_6d5c,
             0x51b1_ed27_9669_58a7,
             0x108d_a288_da32_7524,
+            0x6789_0d24_2839_ea09,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -6,7 +6,9 @@ use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Vocabulary, learn};
 use super::pieces::{BYTE_CHARACTERS, Cut, for_each_piece};
 use super::tokenizer_json::{joined, not_ours, quoted};
 use crate::error::Result;
+use crate::seed::next_uniform;
 use hashbrown::HashMap;
+use rand_chacha::rand_core::Rng;
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -119,6 +121,41 @@ impl BpeTokenizer {
                 cache.pieces.insert(piece.into(), ids[start..].into());
             }
         });
+    }
+
+    /// Token ids of a line where each merge is left out with probability `dropout` wherever it could be made, drawn anew
+    /// before each merge.
+    ///
+    /// # Source
+    /// Provilkov, Emelianenko and Voita 2020, "BPE-Dropout", algorithm 1, as done by subword-nmt: of the merges that are
+    /// left, the first by rank is made in every place where it is left.
+    pub fn encode_drawn(&self, line: &str, dropout: f64, random: &mut impl Rng) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(line.len() / 2 + 1);
+        for_each_piece(line, self.cut, |piece| {
+            let n = piece.len();
+            let bytes = piece.bytes().enumerate();
+            let mut symbols: Vec<u32> = bytes.map(|(at, byte)| Vocabulary::byte(byte, at + 1 == n)).collect();
+            loop {
+                let known = symbols.windows(2).enumerate();
+                let known = known.filter_map(|(at, pair)| Some((at, *self.ranks.get(&(pair[0], pair[1]))?)));
+                let left: Vec<(usize, (u32, u32))> =
+                    known.filter(|_| next_uniform(random) >= dropout).collect();
+                let Some(&(_, best)) = left.iter().min_by_key(|(_, (rank, _))| rank) else { break };
+                let mut places =
+                    left.iter().filter(|(_, merge)| *merge == best).map(|(at, _)| *at).peekable();
+                let mut merged = Vec::with_capacity(symbols.len());
+                let mut at = 0;
+                while at < symbols.len() {
+                    while places.next_if(|&place| place < at).is_some() {}
+                    let is_here = places.next_if_eq(&at).is_some();
+                    merged.push(if is_here { best.1 } else { symbols[at] });
+                    at += if is_here { 2 } else { 1 };
+                }
+                symbols = merged;
+            }
+            ids.extend(symbols);
+        });
+        ids
     }
 
     /// The text of the ids of several lines: every line has a blank before it, of which [`decode`](Self::decode) takes the
@@ -375,6 +412,57 @@ mod tests {
         assert_eq!((tokenizer.len(), tokenizer.merges.len()), (518, 4));
         assert_eq!(tokenizer.ranks[&(a, bc)], (3, abc));
         assert_eq!(BpeTokenizer::from_json(&tokenizer.to_json()).unwrap().merges, tokenizer.merges);
+    }
+
+    /// The piece ` abab` with the merges `a b`, then `ab ab`, and its end as a piece of its own kind. Written out by hand:
+    /// before the first merge both places of `a b` are left out or not, so that with p = 1/2 the piece ends as bytes with
+    /// probability 1/4, and so on.
+    #[test]
+    fn merges_are_left_out_with_their_probability() {
+        let mut vocabulary = Vocabulary::of_bytes();
+        let [a, b] = [b'a', b'b'].map(|byte| Vocabulary::byte(byte, false));
+        let ab = vocabulary.join((a, b));
+        let both = vocabulary.join((ab, ab));
+        let tokenizer = BpeTokenizer::from_merges(Cut::Text, vec![(a, b), (ab, ab)]);
+        let ends = [Vocabulary::byte(b' ', false), Vocabulary::byte(b'c', true)];
+        let piece = |inside: &[u32]| [&ends[..1], inside, &ends[1..]].concat();
+        let mut random = crate::seed::rng(1, crate::seed::Purpose::Segmentation, 0);
+        let mut counts: std::collections::BTreeMap<Vec<u32>, usize> = std::collections::BTreeMap::new();
+        const DRAWS: usize = 40_000;
+        for _ in 0..DRAWS {
+            *counts.entry(tokenizer.encode_drawn("ababc", 0.5, &mut random)).or_default() += 1;
+        }
+        // One place left of two: the other is merged later or not, and only then `ab ab` is there.
+        let expected = [
+            (piece(&[a, b, a, b]), 1.0 / 4.0),
+            (piece(&[ab, a, b]), 1.0 / 8.0),
+            (piece(&[a, b, ab]), 1.0 / 8.0),
+            (piece(&[ab, ab]), (1.0 / 4.0 + 1.0 / 4.0) / 2.0),
+            (piece(&[both]), (1.0 / 4.0 + 1.0 / 4.0) / 2.0),
+        ];
+        assert_eq!(counts.len(), expected.len(), "{counts:?}");
+        for (ids, probability) in expected {
+            let found = counts[&ids] as f64 / DRAWS as f64;
+            let deviation = (probability * (1.0 - probability) / DRAWS as f64).sqrt();
+            assert!((found - probability).abs() < 4.0 * deviation, "{ids:?}: {found}, not {probability}");
+        }
+    }
+
+    #[test]
+    fn without_dropout_a_segmentation_is_the_usual_one_and_with_all_of_it_bytes() {
+        let tokenizer = tokenizer();
+        for line in ["the house, the mouse and the houses", "", "  two  blanks ", "naïve \u{1F600}!"] {
+            let mut random = crate::seed::rng(1, crate::seed::Purpose::Segmentation, 0);
+            let usual = tokenizer.encode(line, &mut EncodeCache::default());
+            assert_eq!(tokenizer.encode_drawn(line, 0.0, &mut random), usual, "{line}");
+            for dropout in [0.3, 1.0] {
+                let drawn = tokenizer.encode_drawn(line, dropout, &mut random);
+                assert_eq!(tokenizer.decode(&drawn), line);
+                assert!(drawn.len() >= usual.len());
+                let most = line.len() + usize::from(!line.is_empty());
+                assert!(dropout < 1.0 || drawn.len() == most, "{line}: {drawn:?}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::prepared::store_name;
 use super::store::{Hash, StoreWriter};
 use super::text_stage::StagedText;
 use super::tokenizers::Tokenizers;
-use super::{DataConfig, Split};
+use super::{DataConfig, Segmentation, Split};
 use crate::error::Result;
 use std::path::Path;
 
@@ -30,8 +30,9 @@ impl Encoder<'_> {
         )
     }
 
-    /// Writes the pairs whose numbers of tokens fit; returns the counts of all steps, the tokens of each side, and
-    /// the number of the store's files.
+    /// Writes the pairs whose numbers of tokens fit by the usual segmentation, in each of the segmentations that are asked
+    /// for, one after the other; returns the counts of all steps, the tokens of each side, and the number of the store's
+    /// files.
     pub fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), usize)> {
         let mut counts = self.text.counts;
         if self.config.recipe.is_running_text() {
@@ -39,18 +40,39 @@ impl Encoder<'_> {
             counts.kept = blocks;
             return Ok((counts, (0, tokens), shards));
         }
-        let mut store = self.store(Split::Train)?;
-        let mut tokens = (0, 0);
-        let pairs =
-            |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(Split::Train, push);
-        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| {
-            if counts.keep(source.len(), target.len(), self.config) {
-                tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
-                store.push(source, target)?;
+        let (mut store, mut tokens) = (self.store(Split::Train)?, (0, 0));
+        let mut push = |source: &[u32], target: &[u32]| {
+            tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
+            store.push(source, target)
+        };
+        let (mut kept, is_drawn) = (Vec::new(), self.config.drawn_segmentations().next().is_some());
+        self.encode(Split::Train, Segmentation::Usual, |source, target| {
+            let keep = counts.keep(source.len(), target.len(), self.config);
+            match is_drawn {
+                true => kept.push(keep),
+                false if keep => push(source, target)?,
+                false => {}
             }
             Ok(())
         })?;
+        for cut in self.config.drawn_segmentations() {
+            let mut kept = kept.iter();
+            self.encode(Split::Train, cut, |source, target| match kept.next() {
+                Some(true) => push(source, target),
+                _ => Ok(()),
+            })?;
+        }
         Ok((counts, tokens, store.finish()?))
+    }
+
+    fn encode(
+        &self,
+        split: Split,
+        cut: Segmentation,
+        sink: impl FnMut(&[u32], &[u32]) -> Result<()>,
+    ) -> Result<()> {
+        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
+        encode_pairs(self.tokenizers, cut, self.threads, pairs, sink)
     }
 
     /// Writes all pairs of the dev or test set; returns the number of the store's files.
@@ -59,16 +81,17 @@ impl Encoder<'_> {
             return self.encode_blocks(split).map(|(_, _, shards)| shards);
         }
         let mut store = self.store(split)?;
-        let pairs = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
-        encode_pairs(self.tokenizers, self.threads, pairs, |source, target| store.push(source, target))?;
+        self.encode(split, Segmentation::Usual, |source, target| store.push(source, target))?;
         store.finish()
     }
 
     /// Writes running text; returns the number of blocks, of their tokens, and of the store's files.
     fn encode_blocks(&self, split: Split) -> Result<(usize, u64, usize)> {
         let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
-        let lines = |push: &mut dyn FnMut(&str, &str) -> Result<()>| self.text.for_each_pair(split, push);
-        encode_pairs(self.tokenizers, self.threads, lines, |_, line| writer.push(line))?;
+        let drawn = self.config.drawn_segmentations().filter(|_| split == Split::Train);
+        let cuts: Vec<Segmentation> = drawn.collect();
+        let cuts = if cuts.is_empty() { vec![Segmentation::Usual] } else { cuts };
+        cuts.into_iter().try_for_each(|cut| self.encode(split, cut, |_, line| writer.push(line)))?;
         let (store, blocks, tokens) = writer.finish()?;
         Ok((blocks, tokens, store.finish()?))
     }

@@ -2,8 +2,7 @@
 //! reads in their places.
 
 use super::tokenizer::{FIRST_OF_TEXT, MASK};
-use crate::seed::{Purpose, rng};
-use rand_chacha::rand_core::Rng;
+use crate::seed::{Purpose, next_uniform, rng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +80,7 @@ impl Masks {
     pub fn draw(&self, ids: &[u32], number: u32) -> MaskedBlock {
         let MaskingConfig { hidden, random, .. } = self.config;
         let mut draws = rng(self.seed, Purpose::Masking, u64::from(number));
-        let below = |draws: &mut _, bound: usize| (uniform(draws) * bound as f64) as usize;
+        let below = |draws: &mut _, bound: usize| (next_uniform(draws) * bound as f64) as usize;
         // The first steps of a shuffle (Fisher and Yates) choose without replacement.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         let count = self.count(ids.len());
@@ -94,7 +93,7 @@ impl Masks {
         let mut input = ids.to_vec();
         let ordinary = self.vocabulary.saturating_sub(FIRST_OF_TEXT as usize);
         for &place in &places {
-            let share = uniform(&mut draws);
+            let share = next_uniform(&mut draws);
             if share < hidden {
                 input[place] = MASK;
             } else if share < hidden + random && ordinary > 0 {
@@ -103,11 +102,6 @@ impl Masks {
         }
         MaskedBlock { input, places }
     }
-}
-
-/// A number from 0 to below 1, of 53 random bits.
-fn uniform(draws: &mut impl Rng) -> f64 {
-    (draws.next_u64() >> 11) as f64 * 2f64.powi(-53)
 }
 
 #[cfg(test)]

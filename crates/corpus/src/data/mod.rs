@@ -59,6 +59,15 @@ pub struct DataConfig {
     /// tokens (§5.1).
     #[serde(default = "defaults::merges")]
     pub merges: usize,
+    /// Probability that a merge is left out where the training text is cut into tokens (BPE-dropout, Provilkov et al. 2020;
+    /// 0.1 in their translations). Dev and test sets, and whatever is translated, are cut with all merges. 0 leaves none out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bpe_dropout: f64,
+    /// Number of segmentations of the training text that are drawn with `bpe_dropout`. An epoch of the training reads all of
+    /// them; a side that would have more than `max_length` tokens keeps its usual ones.
+    #[serde(default = "defaults::segmentations", skip_serializing_if = "defaults::is_segmentations")]
+    #[schemars(extend("default" = defaults::segmentations()))]
+    pub segmentations: usize,
     /// Whether both sides share one BPE vocabulary or each has its own.
     #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
     pub vocabulary: Vocabulary,
@@ -84,6 +93,8 @@ impl DataConfig {
             lowercase: defaults::lowercase(),
             pieces: Pieces::default(),
             merges: defaults::merges(),
+            bpe_dropout: 0.0,
+            segmentations: defaults::segmentations(),
             vocabulary: Vocabulary::default(),
             max_length: defaults::max_length(),
             max_train_length: None,
@@ -93,10 +104,21 @@ impl DataConfig {
 
     /// The same with every key that it does not read at its default.
     pub fn without_unread(&self) -> Self {
-        match self.pieces {
-            Pieces::Bpe => self.clone(),
-            Pieces::Characters => DataConfig { merges: defaults::merges(), ..self.clone() },
+        let mut read = self.clone();
+        if self.pieces == Pieces::Characters {
+            (read.merges, read.bpe_dropout) = (defaults::merges(), 0.0);
         }
+        if read.bpe_dropout == 0.0 {
+            read.segmentations = defaults::segmentations();
+        }
+        read
+    }
+
+    /// The segmentations of the training text that take the place of the usual one; none without dropout.
+    pub fn drawn_segmentations(&self) -> impl Iterator<Item = Segmentation> {
+        let (dropout, longest) = (self.bpe_dropout, self.max_length);
+        let count = if dropout > 0.0 { self.segmentations as u64 } else { 0 };
+        (0..count).map(move |number| Segmentation::Drawn { dropout, number, longest })
     }
 
     /// The limit of the length of training pairs, where it leaves any out: preparing drops those above `max_length`.
@@ -108,6 +130,19 @@ impl DataConfig {
     pub fn longest_trained(&self) -> usize {
         self.limit_of_training().unwrap_or(self.max_length)
     }
+}
+
+/// Which merges cut a line into tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Segmentation {
+    /// All.
+    Usual,
+    /// Each is left out with a probability wherever it could be made; all where a line would have more than `longest` tokens.
+    Drawn { dropout: f64, number: u64, longest: usize },
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// What a token is.
@@ -164,6 +199,14 @@ mod defaults {
 
     pub fn merges() -> usize {
         37_000
+    }
+
+    pub fn segmentations() -> usize {
+        8
+    }
+
+    pub fn is_segmentations(number: &usize) -> bool {
+        *number == segmentations()
     }
 
     /// As in the paper's released code (tensor2tensor).

@@ -3,6 +3,7 @@
 //! One thread reads lines and cuts them into chunks; workers take the chunks in turn; results come back
 //! in the order of the text. Which thread did what does not show in them.
 
+use super::Segmentation;
 use super::bpe::PieceCounts;
 use super::pieces::Cut;
 use super::tokenizer::EncodeCache;
@@ -152,15 +153,15 @@ struct Encoded {
 
 impl Encoded {
     /// Source and target lines in turn.
-    fn of(tokenizers: &Tokenizers, caches: &mut Caches, lines: &Lines) -> Self {
+    fn of(tokenizers: &Tokenizers, cut: Segmentation, caches: &mut Caches, lines: &Lines) -> Self {
         let mut encoded = Encoded {
             ids: Vec::with_capacity(lines.text.len() / 3),
             ends: Vec::with_capacity(lines.ends.len()),
         };
         for (number, line) in lines.iter().enumerate() {
             match tokenizers.source_alone().filter(|_| number % 2 == 0) {
-                Some(source) => source.encode_into(line, &mut caches.source, &mut encoded.ids),
-                None => tokenizers.target().encode_into(line, &mut caches.target, &mut encoded.ids),
+                Some(source) => source.segment_into(line, cut, &mut caches.source, &mut encoded.ids),
+                None => tokenizers.target().segment_into(line, cut, &mut caches.target, &mut encoded.ids),
             }
             encoded.ends.push(encoded.ids.len());
         }
@@ -178,13 +179,14 @@ impl Encoded {
     }
 }
 
-/// Encodes the pairs of lines that `read` passes to its argument; `sink` gets their ids in the same order. Gives
+/// Encodes the pairs of lines that `read` passes to its argument, cut so; `sink` gets their ids in the same order. Gives
 /// what `read` returned.
 ///
 /// # Errors
 /// Those of `read` and `sink`.
 pub fn encode_pairs<R>(
     tokenizers: &Tokenizers,
+    cut: Segmentation,
     threads: usize,
     read: impl FnOnce(&mut dyn FnMut(&str, &str) -> Result<()>) -> Result<R>,
     mut sink: impl FnMut(&[u32], &[u32]) -> Result<()>,
@@ -192,7 +194,7 @@ pub fn encode_pairs<R>(
     std::thread::scope(|scope| {
         let states = vec![Caches::default(); threads.max(1)];
         let mut workers = Workers::start(scope, states, |caches: &mut Caches, lines: Lines| {
-            Encoded::of(tokenizers, caches, &lines)
+            Encoded::of(tokenizers, cut, caches, &lines)
         });
         let mut lines = Lines::default();
         let found = read(&mut |source, target| {
@@ -250,7 +252,7 @@ mod tests {
             let read = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
                 lines.chunks(2).try_for_each(|pair| push(&pair[0], &pair[1]))
             };
-            encode_pairs(&tokenizers, threads, read, |source, target| {
+            encode_pairs(&tokenizers, Segmentation::Usual, threads, read, |source, target| {
                 found.extend([source.to_vec(), target.to_vec()]);
                 Ok(())
             })
@@ -263,7 +265,10 @@ mod tests {
     fn nothing_gives_nothing() {
         let tokenizers = Tokenizers::new(None, Tokenizer::from_counts(&counted(&[], 2), 10));
         let nothing = |_: &mut dyn FnMut(&str, &str) -> Result<()>| Ok(7);
-        assert_eq!(encode_pairs(&tokenizers, 2, nothing, |_, _| panic!("no pair")).unwrap(), 7);
+        assert_eq!(
+            encode_pairs(&tokenizers, Segmentation::Usual, 2, nothing, |_, _| panic!("no pair")).unwrap(),
+            7
+        );
     }
 
     #[test]
@@ -274,12 +279,12 @@ mod tests {
         let all = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
             lines.iter().cycle().take(1_000_000).try_for_each(|line| push(line, line))
         };
-        assert!(encode_pairs(&tokenizers, 3, all, |_, _| failed()).is_err());
+        assert!(encode_pairs(&tokenizers, Segmentation::Usual, 3, all, |_, _| failed()).is_err());
         let broken = |push: &mut dyn FnMut(&str, &str) -> Result<()>| {
             lines.iter().try_for_each(|line| push(line, line))?;
             failed()
         };
-        assert!(encode_pairs(&tokenizers, 3, broken, |_, _| Ok(())).is_err());
+        assert!(encode_pairs(&tokenizers, Segmentation::Usual, 3, broken, |_, _| Ok(())).is_err());
         assert!(
             count_pieces(3, Cut::Text, |add| -> Result<()> {
                 lines.iter().for_each(|line| add(line));

@@ -304,6 +304,34 @@ mod tests {
     }
 
     #[test]
+    fn the_training_text_is_cut_as_often_as_asked_and_nothing_else_changes() {
+        let (config, source) = files();
+        let root = tempfile::tempdir().unwrap();
+        let prepare = |config: &DataConfig| prepared(config, root.path(), Some(source.path())).0.unwrap();
+        let usual = prepare(&config);
+        let drawn = prepare(&DataConfig { bpe_dropout: 0.5, segmentations: 3, ..config.clone() });
+        assert_eq!(drawn.counts().train, usual.counts().train);
+        let [once, thrice] = [&usual, &drawn].map(|data| data.split(Split::Train).unwrap());
+        assert_eq!(thrice.len(), 3 * once.len());
+        let text =
+            |store: &super::super::store::Store, pair| usual.tokenizers.target().decode(&store.target(pair));
+        for pair in 0..thrice.len() {
+            assert_eq!(text(&thrice, pair), text(&once, pair % once.len()));
+        }
+        let differs = |copy: usize| {
+            (0..once.len()).any(|pair| thrice.target(pair) != thrice.target(copy * once.len() + pair))
+        };
+        assert!(differs(1) && differs(2), "segmentations are drawn one by one");
+        let [plain, same] = [&usual, &drawn].map(|data| data.split(Split::Dev).unwrap());
+        assert!((0..plain.len()).all(|pair| plain.target(pair) == same.target(pair)));
+        // The longest pair has this many tokens: what is drawn may not have more.
+        let longest = (0..once.len()).map(|pair| once.target(pair).len().max(once.source(pair).len())).max();
+        let short = DataConfig { max_length: longest.unwrap(), bpe_dropout: 0.9, segmentations: 2, ..config };
+        let store = prepare(&short).split(Split::Train).unwrap();
+        assert!((0..store.len()).all(|pair| store.target(pair).len() <= longest.unwrap()));
+    }
+
+    #[test]
     fn the_second_time_nothing_is_written() {
         let root = tempfile::tempdir().unwrap();
         let (first, _) = prepared(&generated(), root.path(), None);

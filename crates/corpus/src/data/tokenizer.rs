@@ -1,10 +1,11 @@
 //! The tokenizer of a side, of the kind that `data.pieces` chooses.
 
-use super::Pieces;
 use super::bpe::PieceCounts;
 use super::bpe_tokenizer::{BpeTokenizer, largest_vocabulary};
 use super::characters::{self, CharacterTokenizer};
+use super::{Pieces, Segmentation};
 use crate::error::Result;
+use crate::seed::{self, Purpose};
 
 pub use super::bpe_tokenizer::EncodeCache;
 
@@ -90,6 +91,25 @@ impl Tokenizer {
             Tokenizer::Bpe(bpe) => bpe.encode_into(line, cache, ids),
             Tokenizer::Characters(characters) => characters.encode_into(line, ids),
         }
+    }
+
+    /// As [`Tokenizer::encode_into`] by another segmentation, which a vocabulary of characters does not have.
+    pub fn segment_into(
+        &self,
+        line: &str,
+        segmentation: Segmentation,
+        cache: &mut EncodeCache,
+        ids: &mut Vec<u32>,
+    ) {
+        if let (Tokenizer::Bpe(bpe), Segmentation::Drawn { dropout, number, longest }) = (self, segmentation)
+        {
+            let mut random = seed::rng(number, Purpose::Segmentation, seed::place(line));
+            let drawn = bpe.encode_drawn(line, dropout, &mut random);
+            if drawn.len() <= longest {
+                return ids.extend(drawn);
+            }
+        }
+        self.encode_into(line, cache, ids);
     }
 
     /// The text of the ids of a line. Special tokens and ids beyond the vocabulary stand for nothing.

@@ -3,7 +3,7 @@
 
 use super::store::Store;
 use super::tokenizer::PAD;
-use crate::seed::{Purpose, rng};
+use crate::seed::{Purpose, next_uniform, rng};
 use rand_chacha::rand_core::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,19 +188,19 @@ impl WordDraws {
     fn read(&self, ids: &[u32], random: &mut impl Rng) -> Vec<u32> {
         let mut stays = |id: &u32| {
             let kept = self.kept[*id as usize];
-            kept >= 1.0 || uniform(random) < kept
+            kept >= 1.0 || next_uniform(random) < kept
         };
         ids.iter().copied().filter(|id| stays(id)).collect()
     }
 
     /// How far the context of a word reaches.
     fn distance(&self, random: &mut impl Rng) -> usize {
-        1 + (uniform(random) * self.config.window as f64) as usize
+        1 + (next_uniform(random) * self.config.window as f64) as usize
     }
 
     fn noise_word(&self, random: &mut impl Rng) -> u32 {
         let last = self.noise.len() - 1;
-        let place = uniform(random) * self.weights[last];
+        let place = next_uniform(random) * self.weights[last];
         self.noise[self.weights.partition_point(|&sum| sum <= place).min(last)]
     }
 }
@@ -212,11 +212,6 @@ pub fn count_words(store: &Store, vocabulary: usize) -> Vec<u64> {
         store.target(block).into_iter().for_each(|id| counts[id as usize] += 1);
     }
     counts
-}
-
-/// A number from 0 to below 1, of 53 random bits.
-fn uniform(random: &mut impl Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 * 2f64.powi(-53)
 }
 
 #[cfg(test)]

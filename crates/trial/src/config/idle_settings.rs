@@ -47,13 +47,18 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(max_train_length(data));
     if data.pieces == Pieces::Characters {
         let because = vec![("data.pieces", setting_text(&data.pieces))];
-        found.push(not_read(Unread { key: "data.merges", because }));
+        found.push(not_read(Unread { key: "data.merges", because: because.clone() }));
+        found.push(not_read(Unread { key: "data.bpe_dropout", because }));
     }
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
+    if data.bpe_dropout == 0.0 {
+        let because = vec![("data.bpe_dropout", "0.0".to_string())];
+        found.push(not_read(Unread { key: "data.segmentations", because }));
+    }
     found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));

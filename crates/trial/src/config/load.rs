@@ -54,7 +54,7 @@ impl Tree {
                     let mistake =
                         Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
                     return Err(mistake
-                        .help("[data] in a recipe may set pieces, merges, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
+                        .help("[data] in a recipe may set pieces, merges, bpe_dropout, segmentations, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
                         .into());
                 }
                 if data.get(&key.name).is_none() {

@@ -26,6 +26,8 @@ pub(super) const MOST_LAYERS: usize = 1 << 10;
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most bounds of classes of sentence lengths.
 const MOST_BUCKETS: usize = 100;
+/// Most segmentations of a text, each of which is stored.
+const MOST_SEGMENTATIONS: u64 = 1_000;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
 /// Most updates, and most tokens of a batch: far more than anybody trains, and still numbers that add and multiply.
@@ -502,6 +504,14 @@ impl Checks<'_> {
     fn data(&self, data: &DataConfig) -> Checked {
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted)?;
+        let dropout = data.bpe_dropout;
+        self.require(
+            (0.0..1.0).contains(&dropout),
+            "data.bpe_dropout",
+            dropout,
+            "a number from 0 to below 1",
+        )?;
+        self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS)?;
         self.count("data.max_length", data.max_length)?;
         data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
         let ratio = data.max_length_ratio;
