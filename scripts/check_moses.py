@@ -6,9 +6,8 @@
 
 Compares normal punctuation, tokens and detokenised text of generated hostile lines in every language and,
 with --source, of every line of the texts in FILES below DIR; and the paper's BLEU, normalised, tokenised and
-with compounds split, of perturbed texts. Exits with 1 where anything differs. --json prints
-{"checks": [{"what", "peer", "size", "tolerance", "gap", "ok"}]}: of lines, `size` is how many were compared
-and `gap` how many differ.
+with compounds split, of perturbed texts. Of lines, the size is how many were compared, and the gap how many differ.
+Prints results as `checks.py` says; exits with 1 where anything differs.
 """
 
 import argparse
@@ -25,6 +24,7 @@ import tempfile
 from sacrebleu.metrics import BLEU
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
 
+from checks import Checks, detail, package
 from make_corpus_fixtures import perturbed
 from make_moses_fixtures import FILES, LANGUAGES, SACREMOSES, hostile_lines, lines_of
 
@@ -108,7 +108,6 @@ def main():
     arguments = parser.parse_args()
     if importlib.metadata.version("sacremoses") != SACREMOSES:
         sys.exit(f"sacremoses {importlib.metadata.version('sacremoses')} is installed; {SACREMOSES} is wanted")
-    say = (lambda text: print(text, file=sys.stderr)) if arguments.json else print
 
     chunks = [("hostile lines", language, hostile_lines(language, HOSTILE_LINES)) for language in LANGUAGES]
     scored = []
@@ -120,7 +119,7 @@ def main():
             for start in range(0, len(lines), CHUNK):
                 chunks.append(("shared texts", language, lines[start:start + CHUNK]))
         scored = [(path, language, seed, lines_of(arguments.source / path, None)) for path, language, seed in SCORED]
-    checks = []
+    checks = Checks()
     totals = {}
     with concurrent.futures.ProcessPoolExecutor(arguments.workers) as pool:
         languages, texts = [chunk[1] for chunk in chunks], [chunk[2] for chunk in chunks]
@@ -131,24 +130,16 @@ def main():
                 total[0] += size
                 total[1] += gap
                 for line, mine, peer in first:
-                    say(f"{step} {language}: {line!r}\n  ablate     {mine!r}\n  sacremoses {peer!r}")
-    peer = f"sacremoses {SACREMOSES}"
+                    detail(f"{step} {language}: {line!r}\n  ablate     {mine!r}\n  sacremoses {peer!r}")
+    peer = package("sacremoses")
     for (step, language, kind), (size, gap) in totals.items():
-        what = f"moses {step} {language}, {kind}"
-        checks.append({"what": what, "peer": peer, "size": size, "tolerance": 0, "gap": gap, "ok": gap == 0})
+        checks.add(f"moses {step} {language}, {kind}", peer, size, gap)
     for path, language, seed, lines in scored:
         hypotheses = [perturbed(line, seed, number) for number, line in enumerate(lines)]
         mine, expected = paper_bleu(arguments.ablate, hypotheses, lines, language)
-        gap = abs(mine - expected)
         what = f"BLEU of the paper, {path} perturbed ({expected:.4f})"
-        checks.append({"what": what, "peer": f"{peer}, sacreBLEU {importlib.metadata.version('sacrebleu')}",
-                       "size": len(lines), "tolerance": TOLERANCE, "gap": gap, "ok": gap <= TOLERANCE})
-    if arguments.json:
-        print(json.dumps({"checks": checks}))
-    else:
-        for check in checks:
-            print(f"{'equal' if check['ok'] else 'DIFFERS'}: {check['what']}: {check['size']} lines, gap {check['gap']}")
-    return 0 if all(check["ok"] for check in checks) else 1
+        checks.add(what, package("sacremoses", "sacrebleu"), len(lines), abs(mine - expected), TOLERANCE)
+    return checks.finish(arguments.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 
 RUN is a run directory with record.json, DATA holds the prepared corpora. The dev and test texts are tokenised
 by Hugging Face's tokenizers; `torch_transformer.py` predicts every target token from the scored weights in
-float64. Counted are all BPE tokens of the references and one end of sentence a line, no padding; words are
+float64. Counted are all tokens of the references and one end of sentence a line, no padding; words are
 what white space separates, and one end of sentence a line. What comes out must not depend on which
 sentences share a batch. Exits with 1 where anything is beyond its tolerance.
 """
@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from check_tokenizer import read_store
 from checks import Checks, package
+from stores import read_store
 from torch_transformer import MODEL, PAD, Transformer, collate, cross_entropy
 
 # Relative; ablate computes in float32.

@@ -19,13 +19,13 @@ import gzip
 import io
 import json
 import os
-import struct
 import sys
 
 from subword_nmt.learn_bpe import learn_bpe
 from tokenizers import Tokenizer
 
 from checks import Checks, detail, package
+from stores import read_store
 
 SPECIALS = ["<pad>", "<s>", "</s>"]
 
@@ -38,31 +38,6 @@ def lines_of(path):
     if lines[-1] == "":
         lines.pop()
     return [line.removesuffix("\r") for line in lines]
-
-
-def read_store(path):
-    """Token ids of the source and the target sides of a store (docs/architecture.md, Data)."""
-    source, target, shards = read_shard(path)
-    stem = os.fspath(path).removesuffix(".store")
-    for number in range(1, shards):
-        more = read_shard(f"{stem}.{number}.store")
-        source += more[0]
-        target += more[1]
-    return source, target
-
-
-def read_shard(path):
-    """The two sides in one file of a store, and how many files the store has."""
-    with open(path, "rb") as file:
-        content = file.read()
-    version, width, pairs, source_ids, target_ids = struct.unpack_from("<IIQQQ", content, 8)
-    shards = 1 if version == 1 else struct.unpack_from("<I", content, 108)[0]
-    offsets = struct.unpack_from(f"<{2 * (pairs + 1)}Q", content, 128)
-    format = f"<{source_ids + target_ids}{'H' if width == 2 else 'I'}"
-    ids = struct.unpack_from(format, content, 128 + 16 * (pairs + 1))
-    source = [list(ids[a:b]) for a, b in zip(offsets[:pairs], offsets[1 : pairs + 1])]
-    ids, offsets = ids[source_ids:], offsets[pairs + 1 :]
-    return source, [list(ids[a:b]) for a, b in zip(offsets, offsets[1:])], shards
 
 
 def check_stores(checks, tokenizer, directory):

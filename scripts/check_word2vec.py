@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares word vectors of `ablate` with those that gensim's word2vec trains on the same text.
 
-    pip install gensim==4.4.0
+    pip install gensim==4.4.0 tokenizers==0.23.3
     scripts/check_word2vec.py --ablate target/release/ablate [--text FILE] [--json]
 
 The text is made up: each sentence has words of one of twelve topics, between words that all topics share, so that what the
@@ -23,8 +23,10 @@ from collections import Counter
 from pathlib import Path
 
 from gensim.models import KeyedVectors, Word2Vec
+from tokenizers import Tokenizer
 
 from checks import Checks, detail, package
+from stores import read_store
 
 TOPICS, WORDS_OF_TOPIC, SHARED = 12, 20, 30
 NEAREST = 10
@@ -144,9 +146,6 @@ def overlap(one, other, words):
 
 def tokens_of(program, folder):
     """The tokens of the training text in order, spelt as in the export, from what `ablate prepare` has written."""
-    from check_tokenizer import read_store
-    from tokenizers import Tokenizer
-
     places = ["--data", folder / "data"]
     prepared = Path(ablate(program, *places, "prepare", folder / "recipe.toml", "--source", folder).strip())
     tokenizer = Tokenizer.from_file(str(prepared / "tokenizer.json"))

@@ -17,8 +17,8 @@ import torch
 import torch_masked
 import torch_transformer
 import transformers
-from check_tokenizer import read_store
 from exported import HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, run, train
+from stores import read_store
 from torch.nn.utils.rnn import pad_sequence
 from torch_transformer import BOS, EOS, PAD
 
