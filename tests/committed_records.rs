@@ -178,7 +178,7 @@ fn a_table_comes_back_from_records_and_counts_alone() {
     assert!(workshop.text("results/small/table.md").contains("Against the base row"));
     let as_kept = || names.map(|name| workshop.read(format!("results/small/{name}"))).to_vec() == kept;
     for row in ["base", "wide"] {
-        std::fs::remove_dir_all(workshop.path(&format!("results/small/{row}"))).unwrap();
+        std::fs::remove_dir_all(workshop.path(format!("results/small/{row}"))).unwrap();
     }
     let words = ["table", "small.toml", "--data", "none", "--reuse-records", "results/small"];
     let out = workshop.run(&words).expect(0).out();
@@ -190,6 +190,30 @@ fn a_table_comes_back_from_records_and_counts_alone() {
     let sweep_again = ["sweep", "small.toml", "--reuse-records", "results/small"];
     workshop.run(&sweep_again).expect(0);
     assert!(as_kept());
+
+    // Runs of other settings in the places of the trials have nothing to say.
+    let places = ["evidence/small", "elsewhere"];
+    std::fs::create_dir_all(workshop.path(places[0])).unwrap();
+    for name in &names[3..] {
+        std::fs::copy(
+            workshop.path(format!("results/small/{name}")),
+            workshop.path(format!("{}/{name}", places[0])),
+        )
+        .unwrap();
+    }
+    workshop.write("small.toml", &sweep.replace("steps\" = 8", "steps\" = 9"));
+    workshop.run(&["sweep", "small.toml", "--results", places[1]]).expect(0);
+    workshop.write("small.toml", &sweep);
+    let words = ["table", "small.toml", "--results", places[1], "--reuse-records", "evidence", "--json"];
+    let table: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let own: Value = serde_json::from_str(
+        &workshop.run(&["table", "small.toml", "--reuse-records", "results/small", "--json"]).expect(0).out(),
+    )
+    .unwrap();
+    for row in [0, 1] {
+        assert_eq!(table["rows"][row]["cells"], own["rows"][row]["cells"]);
+    }
+    assert!(table["rows"][1]["cells"].to_string().contains("p_corrected"), "{table}");
 
     // A sweep elsewhere takes the counts over with the records.
     let words = ["table", "small.toml", "--results", "other", "--reuse-records", "results"];

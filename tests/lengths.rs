@@ -43,7 +43,7 @@ fn longer_pairs_are_left_out_of_the_training_and_counted() {
     workshop
         .run(&["train", "tiny.toml", "--set", "data.max_train_length=1"])
         .expect(2)
-        .says("the training text has no sentence pairs");
+        .says("the training text is empty: there is nothing to train on");
 }
 
 #[test]

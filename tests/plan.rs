@@ -86,6 +86,18 @@ fn the_json_has_the_names_that_scripts_rely_on() {
     assert_eq!(plan["rows"][0]["price"]["assumed"], true);
 }
 
+/// Rows whose batches are alike may still cost differently: with R-Drop every micro-batch passes twice.
+#[test]
+fn two_passes_are_counted_twice() {
+    let workshop = workshop();
+    let sweep =
+        "\n[[row]]\nlabel = \"twice\"\nset = { \"training.r_drop\" = 1.0, \"model.dropout\" = 0.1 }\n";
+    workshop.write("small.toml", &(SWEEP.to_string() + sweep));
+    let rows = json(&workshop, &[])["rows"].as_array().unwrap().clone();
+    let flops: Vec<f64> = rows.iter().map(|row| row["price"]["training_flops"].as_f64().unwrap()).collect();
+    assert_eq!(flops[2], 2.0 * flops[0], "{flops:?}");
+}
+
 #[test]
 fn what_ran_here_tells_time_and_memory_of_what_has_not() {
     let workshop = workshop();

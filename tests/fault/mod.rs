@@ -46,7 +46,7 @@ const fn place(process: &'static str, name: &'static str, pattern: &'static str)
 }
 
 /// Every kind of file that a sweep and its trials write.
-pub const PLACES: [Place; 28] = [
+pub const PLACES: [Place; 29] = [
     place("trial", "checkpoint weights", "*checkpoints/*step-*.weights.*"),
     place("trial", "checkpoint state", "*checkpoints/*step-*.state.*"),
     place("trial", "best weights", "*checkpoints/*best.weights.*"),
@@ -73,6 +73,7 @@ pub const PLACES: [Place; 28] = [
     place("sweep", "table.md", "*table.md*"),
     place("sweep", "table.csv", "*table.csv*"),
     place("sweep", "records.jsonl", "*records.jsonl*"),
+    place("sweep", "sentence_counts.jsonl.gz", "*sentence_counts.jsonl.gz*"),
     place("sweep", "sweep.toml", "*sweep.toml*"),
     place("sweep", "prepared data", "* data*"),
 ];
@@ -183,9 +184,10 @@ impl Site {
 /// Asserts that a finished sweep left the bytes of the uninterrupted one.
 #[track_caller]
 pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
-    let mut files: Vec<String> = ["table.md", "table.csv", "records.jsonl", "sweep.toml"]
-        .map(|name| format!("results/kill/{name}"))
-        .to_vec();
+    let mut files: Vec<String> =
+        ["table.md", "table.csv", "records.jsonl", "sentence_counts.jsonl.gz", "sweep.toml"]
+            .map(|name| format!("results/kill/{name}"))
+            .to_vec();
     for trial in TRIALS {
         let names =
             ["config.toml", "record.json", "metrics.csv", "hypotheses/dev.txt", "hypotheses/test.txt"];

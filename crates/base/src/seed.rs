@@ -52,20 +52,26 @@ pub fn rng(seed: u64, purpose: Purpose, counter: u64) -> ChaCha8Rng {
 
 /// A number from 0 to below 1 of stream (`seed`, `purpose`, `counter`).
 pub fn uniform(seed: u64, purpose: Purpose, counter: u64) -> f64 {
-    const BITS: u32 = f64::MANTISSA_DIGITS;
-    (derive(seed, purpose, counter) >> (64 - BITS)) as f64 / (1u64 << BITS) as f64
+    fraction(derive(seed, purpose, counter))
 }
 
-/// The next number of a stream, from 0 to below 1, of 53 random bits.
+/// The next number of a stream, from 0 to below 1.
 pub fn next_uniform(stream: &mut impl Rng) -> f64 {
-    (stream.next_u64() >> 11) as f64 * 2f64.powi(-53)
+    fraction(stream.next_u64())
 }
 
-/// The counter of a part of the model: the first 64 bits of the blake3 hash of its path, as a little-endian number.
+/// As many of the random bits as a float64 holds, as a number from 0 to below 1.
+fn fraction(bits: u64) -> f64 {
+    const HELD: u32 = f64::MANTISSA_DIGITS;
+    (bits >> (u64::BITS - HELD)) as f64 / (1u64 << HELD) as f64
+}
+
+/// The counter of what is known by a text, such as the path of a variable, or a line of a corpus: the first 64 bits of its
+/// blake3 hash, as a little-endian number.
 ///
-/// It depends on the name alone, so that what another variant adds or removes moves no other stream.
-pub fn place(path: &str) -> u64 {
-    let hash = blake3::hash(path.as_bytes());
+/// It depends on the text alone, so that what another variant adds or removes moves no other stream.
+pub fn place(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 of 32 bytes"))
 }
 

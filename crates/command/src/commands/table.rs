@@ -313,14 +313,14 @@ pub(super) fn collected(
         return Err(Error::user(why + &damaged));
     }
     damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
-    let (table, counts) = collect::table(&collect::Sources {
+    let sources = collect::Sources {
         spec: &spec,
         sweep_dir: &sweep_dir,
-        data_root: &places.data,
         trials: &trials,
         records: &records,
         reused: &reused,
-    })?;
+    };
+    let (table, counts) = collect::table(&sources, &places.data)?;
     let (reused, search) = (reused.into_keys().collect(), spec.search);
     Ok(Collected { sweep_dir, table, counts, trials, records, reused, search })
 }

@@ -68,14 +68,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     runs.iter().for_each(|(trial, _)| view.end(trial));
     let records = collect::records_of_settings(&sweep_dir, &trials);
-    let (sweep_dir, data_root, reused) = (&sweep_dir, &places.data, &BTreeMap::new());
-    let sources =
-        collect::Sources { spec: &spec, sweep_dir, data_root, trials: &trials, records: &records, reused };
-    view.conclude(&trials, &collect::table(&sources)?.0);
+    let sources = collect::Sources {
+        spec: &spec,
+        sweep_dir: &sweep_dir,
+        trials: &trials,
+        records: &records,
+        reused: &BTreeMap::new(),
+    };
+    view.conclude(&trials, &collect::table(&sources, &places.data)?.0);
     if records.iter().all(Option::is_none)
-        && let Some(others) = OtherSettings::of(sweep_dir, &trials)
+        && let Some(others) = OtherSettings::of(&sweep_dir, &trials)
     {
-        print_message(&format!("warning: {}", others.told(sweep_dir)));
+        print_message(&format!("warning: {}", others.told(&sweep_dir)));
     }
     if uncovered > 0 {
         print_message(&format!(

@@ -14,24 +14,24 @@ use tch::{Device, Kind, Tensor};
 /// One micro-batch as the model takes it.
 #[derive(Debug)]
 pub struct Batch {
-    /// Ids [B, S], each row ended by `</s>` and padded.
+    /// What the encoder reads: ids [B, S], padded. Sentences end with `</s>`. S is 0 where nothing is encoded.
     pub source: Tensor,
-    /// Tokens of each row of `source` with `</s>`.
+    /// Tokens of each row of `source`, without padding.
     pub source_lengths: Vec<i64>,
-    /// Ids [B, T], each sentence begun by `<s>` (the target shifted right by one, §3.1), the row padded.
+    /// What the decoder reads: ids [B, T], padded, the targets shifted right by one (§3.1). Sentences begin with `<s>`.
     pub target_input: Tensor,
     /// Which sentence stands where, if rows hold several.
     pub sentences: Option<Sentences>,
-    /// Which of the B·T positions are real, [N].
+    /// Which hidden states are scored, [N]: places among the B·T, of a masked model among the B·S, of word vectors rows.
     pub positions: Tensor,
-    /// What the decoder should say there, `</s>` at the end of each row, [N].
+    /// The tokens to be predicted there, [N].
     pub targets: Tensor,
     /// Words of noise beside each of the targets, [N, K], of word vectors alone: their loss compares the scores of these
     /// words, where others compare those of the whole vocabulary.
     pub negatives: Option<Tensor>,
-    /// N: target tokens with `</s>`, without padding.
+    /// N, the tokens to be predicted.
     pub target_tokens: usize,
-    /// Source tokens with `</s>`, without padding.
+    /// Tokens of `source` without padding.
     pub source_tokens: usize,
 }
 

@@ -53,7 +53,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let size = |pairs: &Vec<u32>| working_set(&cost, &source.shape(pairs));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
-        .ok_or_else(|| Error::user("the training data has no sentence pairs"))?;
+        .ok_or_else(|| Error::user("the training text is empty: there is nothing to train on"))?;
     batches.swap(0, largest);
     let updates = Updates { model: &*model, config: training };
     let step = |adam: &mut Adam, number: usize| {

@@ -6,12 +6,11 @@
 //! blank and behind a quotation mark, the rarer one is spelt as in `tokenizer.json`.
 
 use super::run::{Files, Run, refusal};
-use crate::config::experiment::value_text;
+use crate::config::experiment::setting_text;
+use crate::data::words::by_frequency;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::shim::torch_error;
-use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt::Write;
 use tch::{Device, Kind};
@@ -25,12 +24,9 @@ pub fn check(model: &ModelConfig) -> Result<()> {
     if model.is_word_vectors() {
         return Ok(());
     }
-    fn text(value: impl Serialize) -> String {
-        value_text(&serde_json::to_value(value).unwrap_or_default())
-    }
     let setting = match model.has_encoder() {
-        true => format!("model.encoder = {}", text(model.encoder)),
-        false => format!("model.decoder = {}", text(model.decoder)),
+        true => format!("model.encoder = {}", setting_text(&model.encoder)),
+        false => format!("model.decoder = {}", setting_text(&model.decoder)),
     };
     let known = "it holds word vectors, of models without an encoder and a decoder";
     Err(refusal(NAME, &setting, known, REMEDY))
@@ -38,9 +34,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 
 pub fn files(run: &Run) -> Result<Files> {
     let counts = run.word_counts;
-    let mut order: Vec<u32> = (0..counts.len() as u32).filter(|&id| counts[id as usize] > 0).collect();
-    // Stable: equally frequent words in the order of their ids.
-    order.sort_by_key(|&id| Reverse(counts[id as usize]));
+    let order = by_frequency(counts);
     let (_, input) = run
         .weights
         .named()

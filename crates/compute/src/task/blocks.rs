@@ -28,17 +28,24 @@ pub fn likelihood(
     reading: BlockReading,
     batch_tokens: usize,
 ) -> Result<Likelihood> {
-    let longest = store.longest_sentence();
-    if let Some(limit) = model.longest()
-        && longest as i64 > limit
-    {
-        return Err(Error::user(format!(
-            "the blocks have {longest} tokens, but model.learned_positions = {limit} leaves room for {limit}; use {longest} or more"
-        )));
-    }
+    check_length(model, store)?;
     let batches = block_batches_in_order(store, batch_tokens).into_iter();
     likelihood::likelihood(
         model,
         batches.map(|blocks| collate_blocks(store, &blocks, reading, model.device())),
     )
+}
+
+/// Checks that the model takes the blocks of a set.
+///
+/// # Errors
+/// A user error if a block is longer than a learned position table.
+pub fn check_length(model: &dyn Network, store: &Store) -> Result<()> {
+    let longest = store.longest_sentence();
+    match model.longest() {
+        Some(limit) if longest as i64 > limit => Err(Error::user(format!(
+            "the blocks have {longest} tokens, more than model.learned_positions = {limit}; use {longest} or more"
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -3,6 +3,7 @@
 //! Next sentence prediction, BERT's second task, is left out: blocks are cut without regard to sentences, and models trained
 //! without it are as good or better (Liu et al. 2019, §4.2).
 
+use super::blocks::check_length;
 use super::{Task, Written};
 use crate::config::Experiment;
 use crate::data::collate::{Batch, collate_masked};
@@ -10,7 +11,7 @@ use crate::data::masking::MaskedBlock;
 use crate::data::prepared::Prepared;
 use crate::data::store::Store;
 use crate::data::tokenizer::MASK;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Network;
 use crate::model::mode::Mode;
 use crate::results::metric::{LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY};
@@ -77,9 +78,7 @@ impl Task for MaskedLanguageModelling<'_> {
                 logits.narrow(1, 0, self.vocabulary as i64).argmax(-1, false).to_device(Device::Cpu)
             });
             let found: Vec<i64> = Vec::try_from(most_probable).expect("a number for each place");
-            let (shown, rest) =
-                masked.places.split_at(masked.places.partition_point(|&place| place < SAMPLE));
-            debug_assert!(rest.iter().all(|&place| place >= SAMPLE));
+            let shown = &masked.places[..masked.places.partition_point(|&place| place < SAMPLE)];
             let tokens = |ids: &mut dyn Iterator<Item = u32>| {
                 let numbered = (1..).zip(ids).map(|(number, id)| format!("{number}: {}", label(data, id)));
                 numbered.collect::<Vec<_>>().join(", ")
@@ -108,20 +107,6 @@ pub fn likelihood(model: &dyn Network, blocks: &MaskedBlocks) -> Result<Likeliho
     check_length(model, blocks.numbered.store)?;
     let batches = blocks.numbered.in_order().into_iter();
     likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))
-}
-
-/// Checks that the model takes the blocks of a set.
-///
-/// # Errors
-/// A user error if a block is longer than a learned position table.
-fn check_length(model: &dyn Network, store: &Store) -> Result<()> {
-    let longest = store.longest_sentence();
-    match model.longest() {
-        Some(limit) if longest as i64 > limit => Err(Error::user(format!(
-            "the blocks have {longest} tokens, but model.learned_positions = {limit} leaves room for {limit}; use {longest} or more"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn label(data: &Prepared, id: u32) -> String {

@@ -3,9 +3,13 @@
 use crate::config::Experiment;
 use crate::data::batch::sorted_batches;
 use crate::data::collate::{Batch, collate, collate_prefixes, micro_batch};
+use crate::data::prepared::Prepared;
 use crate::data::store::Store;
+use crate::decode::DecodingConfig;
+use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::model::Network;
+use crate::signal::StopFlag;
 use crate::train::PrefixLoss;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::{self, Likelihood};
@@ -28,6 +32,34 @@ pub fn batches<'a>(experiment: &Experiment, store: &'a Store) -> Box<dyn BatchSo
         false => Pairs::of(store, training),
         true => Pairs::as_prefixes(store, training),
     })
+}
+
+/// What the model writes for the first `count` sources of `store`: the tokens of its best hypothesis of each.
+pub fn written(
+    model: &dyn Network,
+    config: &DecodingConfig,
+    data: &Prepared,
+    store: &Store,
+    count: usize,
+    stop: &StopFlag,
+) -> Result<Vec<Vec<u32>>> {
+    let sources = data.sources_to_translate(store, count);
+    let vocabulary = data.tokenizers.target().len();
+    let found = translate(model, config, vocabulary, &sources, 1, stop, &mut |_| ())?;
+    Ok(found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect())
+}
+
+/// The same by greedy search, of a few sources: too little work to be stopped in, and the training loop looks at the flag
+/// right after it.
+pub fn written_greedily(
+    model: &dyn Network,
+    config: &DecodingConfig,
+    data: &Prepared,
+    store: &Store,
+    count: usize,
+) -> Result<Vec<Vec<u32>>> {
+    let greedy = DecodingConfig { beam: 1, ..config.clone() };
+    written(model, &greedy, data, store, count, &StopFlag::never())
 }
 
 /// Teacher-forced likelihood of every target of `store`, without dropout, as an experiment's model reads the pairs.

@@ -11,8 +11,6 @@ use crate::config::Experiment;
 use crate::constituency_tree::{EXAMPLE, LeafForm, Tree, WORD};
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
-use crate::decode::DecodingConfig;
-use crate::decode::translate::translate;
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::results::metric::{
@@ -131,12 +129,7 @@ impl Task for Parsing<'_> {
     /// Parses greedily.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
         let text = data.text(Split::Dev)?;
-        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
-        let sources = data.sources_to_translate(store, count);
-        let vocabulary = data.tokenizers.target().len();
-        // Too little work to be stopped in: the training loop looks at the flag right after it.
-        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
-        let sequences: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let sequences = pairs::written_greedily(model, &self.experiment.decoding, data, store, count)?;
         let parses = self.parses(data, &sequences, &text.target)?;
         Ok(side_by_side(CALLED, &text.source, &parses.trees, &text.target))
     }
@@ -157,11 +150,7 @@ impl Written for Parsing<'_> {
         stop: &StopFlag,
     ) -> Result<Output> {
         let text = data.text(split)?;
-        let sources = data.sources_to_translate(store, store.len());
-        let vocabulary = data.tokenizers.target().len();
-        let config = &self.experiment.decoding;
-        let found = translate(model, config, vocabulary, &sources, 1, stop, &mut |_| ())?;
-        let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let tokens = pairs::written(model, &self.experiment.decoding, data, store, store.len(), stop)?;
         let parses = self.parses(data, &tokens, &text.target)?;
         let mut scores = self.scores(&parses.trees, &text.target)?;
         scores.extend(parses.scores(&text.target)?);

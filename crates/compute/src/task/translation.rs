@@ -6,8 +6,6 @@ use super::{Output, Score, Task, Written};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
-use crate::decode::DecodingConfig;
-use crate::decode::translate::translate;
 use crate::error::Result;
 use crate::model::Network;
 use crate::results::metric::{ACCURACY, ATAT, BLEU, LOSS, PERPLEXITY, WORD_PERPLEXITY};
@@ -47,12 +45,8 @@ impl Task for Translation<'_> {
     /// Translates greedily.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
         let text = data.text(Split::Dev)?;
-        let config = DecodingConfig { beam: 1, ..self.experiment.decoding.clone() };
-        let sources = data.sources_to_translate(store, count);
-        let vocabulary = data.tokenizers.target().len();
-        // Too little work to be stopped in: the training loop looks at the flag right after it.
-        let found = translate(model, &config, vocabulary, &sources, 1, &StopFlag::never(), &mut |_| ())?;
-        let hypotheses: Vec<String> = found.iter().map(|best| data.decode_target(&best[0].tokens)).collect();
+        let tokens = pairs::written_greedily(model, &self.experiment.decoding, data, store, count)?;
+        let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
         Ok(side_by_side(CALLED, &text.source, &hypotheses, &text.target))
     }
 
@@ -71,17 +65,7 @@ impl Written for Translation<'_> {
         stop: &StopFlag,
     ) -> Result<Output> {
         let text = data.text(split)?;
-        let sources = data.sources_to_translate(store, store.len());
-        let found = translate(
-            model,
-            &self.experiment.decoding,
-            data.tokenizers.target().len(),
-            &sources,
-            1,
-            stop,
-            &mut |_| (),
-        )?;
-        let tokens: Vec<Vec<u32>> = found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect();
+        let tokens = pairs::written(model, &self.experiment.decoding, data, store, store.len(), stop)?;
         let hypotheses: Vec<String> = tokens.iter().map(|ids| data.decode_target(ids)).collect();
         let scores = self.scores(&hypotheses, &text.target)?;
         Ok(Output {

@@ -9,7 +9,7 @@ use crate::data::collate::{Batch, collate_words};
 use crate::data::prepared::Prepared;
 use crate::data::store::Store;
 use crate::data::tokenizer::FIRST_OF_TEXT;
-use crate::data::words::count_words;
+use crate::data::words::{by_frequency, count_words};
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::results::metric::{LOSS, PREDICTION_ACCURACY};
@@ -17,7 +17,6 @@ use crate::results::render::markdown;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::{self, Likelihood};
 use crate::train::word_blocks::WordBlocks;
-use std::cmp::Reverse;
 use tch::{Device, Tensor};
 
 /// Nearest words that a sample shows.
@@ -89,9 +88,7 @@ pub fn likelihood(model: &dyn Network, blocks: &WordBlocks) -> Result<Likelihood
 
 /// At most `count` words whose ranks by frequency grow by one factor, from frequent to rare ones.
 fn chosen(counts: &[u64], count: usize) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..counts.len() as u32).filter(|&id| counts[id as usize] > 0).collect();
-    // Stable: equally frequent words in the order of their ids.
-    order.sort_by_key(|&id| Reverse(counts[id as usize]));
+    let order = by_frequency(counts);
     let rank = |number: usize| (order.len() as f64).powf(number as f64 / (count + 1) as f64) as usize;
     let mut ranks: Vec<usize> = (1..=count).map(rank).filter(|&rank| rank < order.len()).collect();
     ranks.dedup();

@@ -126,6 +126,7 @@ pub fn projected_cross_entropy(
 ) -> LossGradient {
     tch::no_grad(|| {
         let (rows, classes, device) = (hidden[0].size()[0], matrix.size()[0], matrix.device());
+        assert!(matches!(hidden.len(), 1 | 2), "one pass or two");
         let share = 1.0 / hidden.len() as f64;
         let mut loss = Loss::zero(device);
         let mut matrix_gradient = matrix.zeros_like();

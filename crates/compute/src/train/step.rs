@@ -29,9 +29,9 @@ pub struct StepStats {
     pub loss: f64,
     /// Negative log-likelihood of the references, nats per target token.
     pub unsmoothed_loss: f64,
-    /// Target tokens without padding, end of sentence counted.
+    /// Tokens that were predicted: target tokens with the ends of sentences.
     pub target_tokens: usize,
-    /// Source tokens without padding, end of sentence counted.
+    /// Tokens of the source without padding, with the ends of sentences.
     pub source_tokens: usize,
     /// Norm of all gradients before clipping; measured where it is asked for or needed.
     pub gradient_norm: Option<f64>,
@@ -90,6 +90,7 @@ impl Updates<'_> {
         lap(Phase::Forward);
         let scale = 1.0 / per_token(update_tokens);
         if let Some(negatives) = &batch.negatives {
+            assert_eq!(hidden.len(), 1, "word vectors have no dropout that two passes could differ in");
             let loss = Scores::of(&hidden[0], model.softmax_matrix(), &batch.targets, negatives).loss();
             lap(Phase::Loss);
             (&loss * scale).backward();

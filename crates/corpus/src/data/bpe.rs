@@ -50,6 +50,12 @@ impl Vocabulary {
         (SPECIALS.len() + usize::from(byte) + if last { 256 } else { 0 }) as u32
     }
 
+    /// The symbols of a piece before any merge.
+    pub fn symbols(piece: &[u8]) -> impl Iterator<Item = u32> {
+        let count = piece.len();
+        piece.iter().enumerate().map(move |(at, &byte)| Self::byte(byte, at + 1 == count))
+    }
+
     /// The symbol that `pair` becomes. Different pairs may become the same one: `a bc` and `ab c`.
     pub fn join(&mut self, pair: Pair) -> u32 {
         let joined = format!("{}{}", self.token(pair.0), self.token(pair.1));
@@ -189,9 +195,8 @@ impl Statistics {
         let mut words = Vec::with_capacity(pieces.counts.len());
         let mut pairs: HashMap<Pair, Occurrences> = HashMap::new();
         for (index, (piece, count)) in pieces.iter().enumerate() {
-            let last = piece.len() - 1;
             let start = symbols.len();
-            symbols.extend(piece.bytes().enumerate().map(|(at, byte)| Vocabulary::byte(byte, at == last)));
+            symbols.extend(Vocabulary::symbols(piece.as_bytes()));
             for pair in neighbours(&symbols[start..]) {
                 pairs.entry(pair).or_default().add(count, index as u32);
             }

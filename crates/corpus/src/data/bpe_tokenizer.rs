@@ -132,9 +132,7 @@ impl BpeTokenizer {
     pub fn encode_drawn(&self, line: &str, dropout: f64, random: &mut impl Rng) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 2 + 1);
         for_each_piece(line, self.cut, |piece| {
-            let n = piece.len();
-            let bytes = piece.bytes().enumerate();
-            let mut symbols: Vec<u32> = bytes.map(|(at, byte)| Vocabulary::byte(byte, at + 1 == n)).collect();
+            let mut symbols: Vec<u32> = Vocabulary::symbols(piece.as_bytes()).collect();
             loop {
                 let known = symbols.windows(2).enumerate();
                 let known = known.filter_map(|(at, pair)| Some((at, *self.ranks.get(&(pair[0], pair[1]))?)));
@@ -177,8 +175,7 @@ impl BpeTokenizer {
         // A linked list: a symbol that went into the one before it is GONE. Place n stands for no place.
         const GONE: u32 = u32::MAX;
         let n = piece.len();
-        let mut symbols: Vec<u32> =
-            piece.iter().enumerate().map(|(at, &byte)| Vocabulary::byte(byte, at + 1 == n)).collect();
+        let mut symbols: Vec<u32> = Vocabulary::symbols(piece).collect();
         let mut next: Vec<usize> = (1..=n).collect();
         let mut previous: Vec<usize> = std::iter::once(n).chain(0..n - 1).collect();
         let candidate = |symbols: &[u32], next: &[usize], at: usize| {

@@ -45,22 +45,25 @@ impl Encoder<'_> {
             tokens = (tokens.0 + source.len() as u64, tokens.1 + target.len() as u64);
             store.push(source, target)
         };
-        let (mut kept, is_drawn) = (Vec::new(), self.config.drawn_segmentations().next().is_some());
-        self.encode(Split::Train, Segmentation::Usual, |source, target| {
-            let keep = counts.keep(source.len(), target.len(), self.config);
-            match is_drawn {
-                true => kept.push(keep),
-                false if keep => push(source, target)?,
-                false => {}
+        let mut keep = |source: &[u32], target: &[u32]| counts.keep(source.len(), target.len(), self.config);
+        match self.config.bpe_dropout == 0.0 {
+            true => self.encode(Split::Train, Segmentation::Usual, |source, target| {
+                if keep(source, target) { push(source, target) } else { Ok(()) }
+            })?,
+            false => {
+                let mut kept = Vec::new();
+                self.encode(Split::Train, Segmentation::Usual, |source, target| {
+                    kept.push(keep(source, target));
+                    Ok(())
+                })?;
+                for cut in self.config.train_segmentations() {
+                    let mut kept = kept.iter();
+                    self.encode(Split::Train, cut, |source, target| match kept.next() {
+                        Some(true) => push(source, target),
+                        _ => Ok(()),
+                    })?;
+                }
             }
-            Ok(())
-        })?;
-        for cut in self.config.drawn_segmentations() {
-            let mut kept = kept.iter();
-            self.encode(Split::Train, cut, |source, target| match kept.next() {
-                Some(true) => push(source, target),
-                _ => Ok(()),
-            })?;
         }
         Ok((counts, tokens, store.finish()?))
     }
@@ -88,9 +91,10 @@ impl Encoder<'_> {
     /// Writes running text; returns the number of blocks, of their tokens, and of the store's files.
     fn encode_blocks(&self, split: Split) -> Result<(usize, u64, usize)> {
         let mut writer = BlockWriter::new(self.store(split)?, self.config.max_length);
-        let drawn = self.config.drawn_segmentations().filter(|_| split == Split::Train);
-        let cuts: Vec<Segmentation> = drawn.collect();
-        let cuts = if cuts.is_empty() { vec![Segmentation::Usual] } else { cuts };
+        let cuts = match split {
+            Split::Train => self.config.train_segmentations(),
+            Split::Dev | Split::Test => vec![Segmentation::Usual],
+        };
         cuts.into_iter().try_for_each(|cut| self.encode(split, cut, |_, line| writer.push(line)))?;
         let (store, blocks, tokens) = writer.finish()?;
         Ok((blocks, tokens, store.finish()?))

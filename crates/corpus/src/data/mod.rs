@@ -114,11 +114,15 @@ impl DataConfig {
         read
     }
 
-    /// The segmentations of the training text that take the place of the usual one; none without dropout.
-    pub fn drawn_segmentations(&self) -> impl Iterator<Item = Segmentation> {
+    /// How the training text is cut into tokens: once, or with dropout as often as is stated.
+    pub fn train_segmentations(&self) -> Vec<Segmentation> {
         let (dropout, longest) = (self.bpe_dropout, self.max_length);
-        let count = if dropout > 0.0 { self.segmentations as u64 } else { 0 };
-        (0..count).map(move |number| Segmentation::Drawn { dropout, number, longest })
+        match dropout == 0.0 {
+            true => vec![Segmentation::Usual],
+            false => (0..self.segmentations as u64)
+                .map(|number| Segmentation::Drawn { dropout, number, longest })
+                .collect(),
+        }
     }
 
     /// The limit of the length of training pairs, where it leaves any out: preparing drops those above `max_length`.

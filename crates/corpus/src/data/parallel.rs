@@ -132,7 +132,7 @@ pub fn count_pieces<R>(
         workers.give(lines);
         while workers.take().is_some() {}
         let mut counts = workers.finish().into_iter();
-        let mut all = counts.next().unwrap_or_else(|| PieceCounts::new(cut));
+        let mut all = counts.next().expect("there is one worker at least");
         counts.for_each(|more| all.absorb(&more));
         Ok((all, found))
     })

@@ -45,7 +45,7 @@ pub struct Counts {
     /// Those of the source side, where it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_vocabulary: Option<usize>,
-    /// Tokens of the kept training pairs, without ends of sentences.
+    /// Tokens of the kept training pairs in all segmentations, without ends of sentences.
     pub train_source_tokens: u64,
     pub train_target_tokens: u64,
 }

@@ -7,6 +7,7 @@ use crate::seed::{Purpose, next_uniform, rng};
 use rand_chacha::rand_core::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 
 /// The `[training.words]` section. The defaults are those of the released code of word2vec (Mikolov et al. 2013), but for the
 /// model, which is CBOW there.
@@ -212,6 +213,14 @@ pub fn count_words(store: &Store, vocabulary: usize) -> Vec<u64> {
         store.target(block).into_iter().for_each(|id| counts[id as usize] += 1);
     }
     counts
+}
+
+/// The tokens that occur, the most frequent first, equally frequent ones in the order of their ids.
+pub fn by_frequency(counts: &[u64]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..counts.len() as u32).filter(|&id| counts[id as usize] > 0).collect();
+    // The sort is stable.
+    order.sort_by_key(|&id| Reverse(counts[id as usize]));
+    order
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::experiment::{changes_since, metric_of, recorded_hypotheses, settings_
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, F1, tag};
-use crate::results::record::{Failure, RECORD_FILE, Record};
+use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
@@ -48,8 +48,6 @@ pub fn records_of_settings(sweep_dir: &Path, trials: &[Trial]) -> Vec<Option<Rec
 pub struct Sources<'a> {
     pub spec: &'a SweepSpec,
     pub sweep_dir: &'a Path,
-    /// Has the prepared corpora.
-    pub data_root: &'a Path,
     pub trials: &'a [Trial],
     /// The record of each trial; none of one that is not finished.
     pub records: &'a [Option<Record>],
@@ -58,11 +56,12 @@ pub struct Sources<'a> {
 }
 
 /// The table of a sweep from what its trials left, its rows compared and its groups judged, and what the compared scores
-/// count in every sentence. Where a corpus or translations are missing, the table says that its rows were not compared.
-pub fn table(sources: &Sources) -> Result<(ResultTable, Vec<SentenceCounts>)> {
-    let Sources { spec, sweep_dir, trials, records, reused, .. } = *sources;
-    let mut table = values(spec, sweep_dir, trials, records)?;
-    let (evidence, counts) = evidence(&table, sources);
+/// count in every sentence. `data_root` has the prepared corpora; where one is missing, or translations are, the table says
+/// that its rows were not compared.
+pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<SentenceCounts>)> {
+    let Sources { sweep_dir, trials, records, reused, .. } = *sources;
+    let mut table = values(sources)?;
+    let (evidence, counts) = evidence(&table, sources, data_root);
     compare_rows(&mut table, &evidence)?;
     judge(&mut table);
     table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
@@ -79,7 +78,7 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
         let (row, seed) = (&trial.row, trial.seed);
         let others =
             || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
-        let why = match damage_of(&run_dir(sweep_dir, trial)) {
+        let why = match record_or_damage(&run_dir(sweep_dir, trial)) {
             Err(damage) => damage,
             Ok(_) if Failure::load(&run_dir(sweep_dir, trial)).is_some() => continue,
             Ok(Some(_)) => {
@@ -148,7 +147,7 @@ impl OtherSettings {
 }
 
 /// The record in a run directory, or what is wrong with it, in words without the directory.
-fn damage_of(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
+fn record_or_damage(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
     Record::load(run_dir).map_err(|error| error.to_string().replace(&format!("{}/", run_dir.display()), ""))
 }
 
@@ -162,19 +161,19 @@ pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
 }
 
 /// The values alone, for a table that is made again after every trial.
-pub fn values(
-    spec: &SweepSpec,
-    sweep_dir: &Path,
-    trials: &[Trial],
-    records: &[Option<Record>],
-) -> Result<ResultTable> {
+pub fn values(sources: &Sources) -> Result<ResultTable> {
+    let Sources { spec, sweep_dir, trials, records, reused, .. } = *sources;
     let mut results = Vec::new();
-    for (trial, record) in trials.iter().zip(records) {
+    for (number, (trial, record)) in trials.iter().zip(records).enumerate() {
         let run_dir = run_dir(sweep_dir, trial);
         let outcome = match record {
             Some(record) => TrialOutcome::Finished {
                 record: Box::new(record.clone()),
-                time: training_time(&run_dir, record.steps),
+                // A run in the place of a committed record is another one's.
+                time: match reused.contains_key(&number) {
+                    true => None,
+                    false => training_time(&run_dir, record.steps),
+                },
             },
             None => match Failure::load(&run_dir) {
                 Some(failure) => TrialOutcome::Failed { reason: failure.reason },
@@ -188,28 +187,31 @@ pub fn values(
 
 /// What BLEU counts in the translations of the finished trials, or F1 in their parses: where a run is, as far as there are
 /// references, else as it was kept beside the committed record.
-fn evidence(table: &ResultTable, sources: &Sources) -> (Evidence, Vec<SentenceCounts>) {
-    let Sources { sweep_dir, data_root, trials, records, reused, .. } = *sources;
+fn evidence(table: &ResultTable, sources: &Sources, data_root: &Path) -> (Evidence, Vec<SentenceCounts>) {
+    let Sources { sweep_dir, trials, records, reused, .. } = *sources;
     let committed = CommittedCounts::beside(reused.values().copied());
     let mut evidence = Evidence::default();
     let mut counted = Vec::new();
     let mut references = References { root: data_root, known: BTreeMap::new() };
-    let mut finished: Vec<(&Trial, &Record)> =
-        trials.iter().zip(records).filter_map(|(trial, record)| Some((trial, record.as_ref()?))).collect();
-    finished.sort_by_key(|(trial, _)| trial.seed);
+    let with_numbers = trials.iter().zip(records).enumerate();
+    let mut finished: Vec<(usize, &Trial, &Record)> = with_numbers
+        .filter_map(|(number, (trial, record))| Some((number, trial, record.as_ref()?)))
+        .collect();
+    finished.sort_by_key(|(_, trial, _)| trial.seed);
     let scores = [Split::Dev, Split::Test].map(|split| [BLEU, F1].map(|score| (split, score)));
     for (split, score) in scores.into_iter().flatten() {
         let column = tag(split.name(), score);
         if !table.columns.iter().any(|known| known.name == column && known.is_tested()) {
             continue;
         }
-        for (trial, record) in finished.iter().filter(|(_, record)| record.metrics.contains_key(&column)) {
+        for (number, trial, record) in
+            finished.iter().filter(|(_, _, record)| record.metrics.contains_key(&column))
+        {
             let run_dir = run_dir(sweep_dir, trial);
             let metric = metric_of(&trial.experiment);
-            let counts = match run_dir.join(RECORD_FILE).exists() {
-                // A committed record stands for the trial.
-                false => committed.of(record, split, score, metric.as_ref()),
-                true => references.of(&trial.experiment, record, split).and_then(|references| {
+            let counts = match reused.contains_key(number) {
+                true => committed.of(record, split, score, metric.as_ref()),
+                false => references.of(&trial.experiment, record, split).and_then(|references| {
                     let hypotheses = recorded_hypotheses(&run_dir, record, split);
                     let counts = hypotheses
                         .and_then(|hypotheses| metric.counts(&hypotheses, std::slice::from_ref(references)));
@@ -230,7 +232,7 @@ fn evidence(table: &ResultTable, sources: &Sources) -> (Evidence, Vec<SentenceCo
     }
     // Of a row with a seed missing, the rest would stand for all.
     let whole = |(row, _): &(String, String), counts: &mut Vec<_>| {
-        finished.iter().filter(|(trial, _)| trial.row == *row).count() == counts.len()
+        finished.iter().filter(|(_, trial, _)| trial.row == *row).count() == counts.len()
     };
     evidence.counts.retain(whole);
     (evidence, counted)

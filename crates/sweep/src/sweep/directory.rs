@@ -5,12 +5,12 @@ use super::committed::RECORDS_FILE;
 use super::driver::{self, LOCK_FILE};
 use super::ledger::{self, LEDGER_FILE};
 use super::place::is_run;
+use super::record_file;
 use super::sentence_counts::COUNTS_FILE;
 use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file};
-use crate::results::record::Record;
 use crate::results::render::latex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -43,9 +43,8 @@ pub fn is_recognised(sweep_dir: &Path) -> Result<bool> {
         let path = sweep_dir.join(name);
         if is_real_file(&path) { files::read_if_exists(&path) } else { Ok(None) }
     };
-    let record = |line: &[u8]| serde_json::from_slice::<Record>(line).is_ok();
     if read(LEDGER_FILE)?.is_some() && !ledger::read(sweep_dir)?.is_empty()
-        || read(RECORDS_FILE)?.is_some_and(|bytes| bytes.split(|&byte| byte == b'\n').any(record))
+        || read(RECORDS_FILE)?.is_some_and(|bytes| record_file::lines(&bytes).any(|line| line.record.is_ok()))
         || read(LOCK_FILE)?.is_some_and(|bytes| driver::is_signed(&bytes))
     {
         return Ok(true);

@@ -23,11 +23,28 @@ struct Merged {
     notes: Vec<String>,
 }
 
+/// A line of the file.
+pub struct Line<'a> {
+    /// From 1.
+    pub number: usize,
+    pub text: &'a [u8],
+    pub record: serde_json::Result<Record>,
+}
+
+/// The lines of a file that are not blank, each with its record or why it is none.
+pub fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let lines = file.split(|&byte| byte == b'\n').enumerate();
+    lines.filter(|(_, text)| !text.trim_ascii().is_empty()).map(|(index, text)| Line {
+        number: index + 1,
+        text,
+        record: serde_json::from_slice(text),
+    })
+}
+
 /// Row and seed of every record in the sweep's file.
 pub fn labels(sweep_dir: &Path) -> Result<BTreeSet<(String, u64)>> {
     let bytes = files::read_if_exists(&sweep_dir.join(RECORDS_FILE))?.unwrap_or_default();
-    let records =
-        bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+    let records = lines(&bytes).filter_map(|line| line.record.ok());
     Ok(records.map(|record| (record.label, record.seed)).collect())
 }
 
@@ -95,16 +112,14 @@ fn merge(before: &[u8], new: &[(&str, u64, Option<&Record>)], path: &Path) -> Re
     let mut merged = Merged { text: Vec::new(), retired: Vec::new(), notes: Vec::new() };
     let mut old: Vec<(Record, &[u8])> = Vec::new();
     let mut unreadable = Vec::new();
-    for (index, line) in before.split(|&byte| byte == b'\n').enumerate() {
-        match serde_json::from_slice::<Record>(line) {
-            _ if line.trim_ascii().is_empty() => {}
-            Ok(record) => old.push((record, line)),
+    for Line { number, text, record } in lines(before) {
+        match record {
+            Ok(record) => old.push((record, text)),
             Err(error) => {
-                unreadable.push(line);
+                unreadable.push(text);
                 merged.notes.push(format!(
-                    "{}:{}: not a record ({error}); the line stays as it is, at the end of the file",
+                    "{}:{number}: not a record ({error}); the line stays as it is, at the end of the file",
                     path.display(),
-                    index + 1
                 ));
             }
         }

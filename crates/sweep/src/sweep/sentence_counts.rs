@@ -5,6 +5,7 @@
 //! its sums give the score of the record, digit by digit.
 
 use super::committed::{Committed, RECORDS_FILE};
+use super::record_file;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::experiment::run_paths::hypotheses_file;
@@ -16,7 +17,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,8 @@ impl CommittedCounts {
 }
 
 /// Writes counts into the sweep's file, in the order of its records, whose own file is written before. Counts that were
-/// there stay as long as their record does.
+/// there stay as long as their record does. While a line of the records cannot be read, all stay: nobody knows whose they
+/// are.
 ///
 /// # Errors
 /// If a file cannot be read or written.
@@ -120,13 +122,20 @@ pub fn update(sweep_dir: &Path, new: &[SentenceCounts]) -> Result<()> {
         by_trial.entry(&counts.identity).or_default().insert(&counts.score, counts);
     }
     let records = files::read_if_exists(&sweep_dir.join(RECORDS_FILE))?.unwrap_or_default();
-    let records =
-        records.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Record>(line).ok());
-    let mut lines = Vec::new();
-    for record in records {
-        for counts in by_trial.get(record.identity.as_str()).into_iter().flat_map(BTreeMap::values) {
-            lines.push(SentenceCounts { label: record.label.clone(), ..(*counts).clone() });
+    let (mut lines, mut known, mut unreadable) = (Vec::new(), BTreeSet::new(), false);
+    for line in record_file::lines(&records) {
+        let Ok(record) = line.record else {
+            unreadable = true;
+            continue;
+        };
+        for &counts in by_trial.get(record.identity.as_str()).into_iter().flat_map(BTreeMap::values) {
+            lines.push(SentenceCounts { label: record.label.clone(), ..counts.clone() });
         }
+        known.insert(record.identity);
+    }
+    if unreadable {
+        let others = by_trial.iter().filter(|(identity, _)| !known.contains(**identity));
+        lines.extend(others.flat_map(|(_, counts)| counts.values().copied().cloned()));
     }
     match lines == before {
         true => Ok(()),
@@ -203,7 +212,7 @@ mod tests {
         let of = |record: &Record| kept.of(record, Split::Test, BLEU, &BleuConfig::default());
         assert_eq!(of(&record), Ok(written.clone()));
         let renamed = Record { label: "other".into(), ..record.clone() };
-        assert_eq!(of(&renamed), Ok(SentenceCounts { label: "other".into(), ..written }));
+        assert_eq!(of(&renamed), Ok(SentenceCounts { label: "other".into(), ..written.clone() }));
 
         let mut other = record.clone();
         other.checksums.insert(hypotheses_file(Split::Test), "0".repeat(64));
@@ -213,6 +222,12 @@ mod tests {
         assert!(of(&other).unwrap_err().contains("counts other test/bleu translations of base seed 1"));
         let other = Record { identity: "0".repeat(64), ..record.clone() };
         assert!(of(&other).unwrap_err().contains("come without the translations"));
+
+        // A line that nobody can read may be the record of these counts.
+        std::fs::write(folder.path().join(RECORDS_FILE), "cut").unwrap();
+        update(folder.path(), &[]).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), [written]);
+        std::fs::write(folder.path().join(RECORDS_FILE), record.to_line().unwrap()).unwrap();
 
         // Without runs nothing changes; with the record its counts go.
         update(folder.path(), &[]).unwrap();
@@ -238,8 +253,7 @@ mod tests {
             let error = kept.of(&record, Split::Test, BLEU, &BleuConfig::default()).unwrap_err();
             assert!(error.contains("sentence_counts.jsonl.gz is damaged"), "{length}: {error}");
         }
-        let ragged = SentenceCounts { ..counts[0].clone() };
-        let text = serde_json::to_string(&ragged).unwrap().replacen("]]", ",1]]", 1);
+        let text = serde_json::to_string(&counts[0]).unwrap().replacen("]]", ",1]]", 1);
         let mut out = GzEncoder::new(Vec::new(), Compression::fast());
         out.write_all(text.as_bytes()).unwrap();
         std::fs::write(path_in(folder.path()), out.finish().unwrap()).unwrap();

@@ -61,7 +61,7 @@ pub fn value_text(value: &serde_json::Value) -> String {
 }
 
 /// The value of a setting as [`value_text`] shows it.
-pub(super) fn setting_text(value: &impl Serialize) -> String {
+pub fn setting_text(value: &impl Serialize) -> String {
     value_text(&serde_json::to_value(value).unwrap_or_default())
 }
 

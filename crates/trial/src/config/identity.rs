@@ -71,10 +71,12 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
-    for key in ["words", "r_drop"] {
-        if let Some(value) = training.get(key) {
-            shape[key] = value.clone();
-        }
+    if let Some(words) = training.get("words") {
+        shape["words"] = words.clone();
+    }
+    // How much the distance of two passes weighs costs nothing.
+    if training.get("r_drop").is_some() {
+        shape["passes"] = experiment.training.passes().into();
     }
     hash(&shape)
 }

@@ -64,7 +64,7 @@ impl DataLimits {
         self.check_vocabulary(experiment)?;
         let Some(texts) = &self.texts else { return Ok(()) };
         if texts.target_tokens == 0 {
-            let message = "the training text has no sentence pairs";
+            let message = "the training text is empty: there is nothing to train on";
             return Err(Diagnostic::new(message)
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
@@ -220,6 +220,6 @@ mod tests {
         assert!(said(alone).unwrap_err().contains("have 310 tokens, which with two ends make 312"));
         let empty = Texts { longest: None, longest_pairs: None, target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
-        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("has no sentence pairs"));
+        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("the training text is empty"));
     }
 }

@@ -23,7 +23,7 @@ impl<'a> BatchStream<'a> {
     pub fn start(examples: &'a dyn Examples, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
         let epoch_tokens = examples.epoch_tokens();
         if epoch_tokens == 0 {
-            return Err(Error::user("the training data has no sentence pairs"));
+            return Err(Error::user("the training text is empty: there is nothing to train on"));
         }
         check_budget(epoch_tokens, config)?;
         Ok(BatchStream {
@@ -35,8 +35,8 @@ impl<'a> BatchStream<'a> {
         })
     }
 
-    /// The micro-batches of the next update: at least one, and as many as bring its target tokens
-    /// nearest to the budget.
+    /// The micro-batches of the next update: at least one, and as many as bring its tokens nearest to
+    /// the budget ([`Examples::budget_tokens`]).
     pub fn next_update(&mut self) -> Vec<Vec<u32>> {
         let (mut update, mut tokens) = (Vec::new(), 0);
         loop {
@@ -73,7 +73,7 @@ impl<'a> BatchStream<'a> {
 /// mistake, and would keep one update busy for as long as it likes.
 const MOST_EPOCHS: u64 = 100;
 
-/// Whether an update ends within a reasonable number of epochs of so many target tokens.
+/// Whether an update ends within a reasonable number of epochs of so many tokens of the budget.
 ///
 /// # Errors
 /// A user error with the tokens of an epoch.
@@ -84,7 +84,7 @@ pub fn check_budget(epoch: u64, config: &TrainingConfig) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "training.batch_tokens = {asked} is out of range: an epoch of the training text has {epoch} target tokens, and an update takes {MOST_EPOCHS} epochs at most"
+        "training.batch_tokens = {asked} is out of range: an epoch of the training text has {epoch} tokens that count, and an update takes {MOST_EPOCHS} epochs at most"
     );
     let help = format!("use {most} or less; {epoch} make an update of every epoch");
     Err(Diagnostic::new(message).help(help).into())

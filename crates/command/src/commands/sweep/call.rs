@@ -218,9 +218,8 @@ impl<'a> Call<'a> {
         for (&number, found) in reused {
             records[number].get_or_insert_with(|| found.under(&trials[number].row));
         }
-        let sources =
-            collect::Sources { spec: self.spec, sweep_dir, data_root, trials, records: &records, reused };
-        let (table, counts) = collect::table(&sources)?;
+        let sources = collect::Sources { spec: self.spec, sweep_dir, trials, records: &records, reused };
+        let (table, counts) = collect::table(&sources, data_root)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records);
         // Standard output has events with --json. A table without values tells nothing.

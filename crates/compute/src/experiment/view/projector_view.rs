@@ -1,11 +1,11 @@
 //! The embeddings of the most frequent tokens, for TensorBoard's projector.
 
 use super::attention_view::numbers;
+use crate::data::words::by_frequency;
 use crate::error::Result;
 use crate::experiment::work::Work;
 use crate::model::Tying;
 use crate::telemetry::projector::{self, Projection};
-use std::cmp::Reverse;
 use tch::Tensor;
 
 /// Writes the projector's files into the run directory.
@@ -13,14 +13,13 @@ pub fn project(work: &Work) -> Result<()> {
     let experiment = work.experiment;
     let shared = experiment.model.tying == Tying::All || !experiment.model.has_both_parts();
     let counts = count(work, shared);
-    let mut order: Vec<usize> = (0..counts.len()).filter(|&id| counts[id] > 0).collect();
-    // Stable: equally frequent tokens in the order of their ids.
-    order.sort_by_key(|&id| Reverse(counts[id]));
+    let mut order = by_frequency(&counts);
     order.truncate(experiment.run.projector_tokens);
-    let ids: Vec<i64> = order.iter().map(|&id| id as i64).collect();
+    let ids: Vec<i64> = order.iter().map(|&id| i64::from(id)).collect();
     let matrix = work.model.source_embedding().detach();
     let chosen = matrix.index_select(0, &Tensor::from_slice(&ids).to_device(matrix.device()));
-    let label = |&id: &usize| vec![work.data.tokenizers.source().label(id as u32), counts[id].to_string()];
+    let tokenizer = work.data.tokenizers.source();
+    let label = |&id: &u32| vec![tokenizer.label(id), counts[id as usize].to_string()];
     projector::write(
         work.run_dir,
         &Projection {

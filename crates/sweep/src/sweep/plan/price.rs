@@ -168,6 +168,7 @@ impl<'a> CostEstimator<'a> {
             training.packed_length,
             training.batch_tokens,
             training.steps,
+            training.passes(),
             prefix,
             masked,
             words,
@@ -190,7 +191,7 @@ impl<'a> CostEstimator<'a> {
                         Workload::of(&Blocks::of(&store, training), training)?
                     }
                     (TaskKind::MaskedLanguageModelling, _) => {
-                        // What is hidden has no influence on the shapes, and so has the vocabulary.
+                        // Shapes depend neither on which tokens are hidden nor on the vocabulary.
                         Workload::of(&MaskedBlocks::of(&store, training, 0), training)?
                     }
                     (TaskKind::WordVectors, _) => {

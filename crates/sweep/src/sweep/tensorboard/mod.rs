@@ -21,7 +21,7 @@ use crate::telemetry::console::print_message;
 use crate::telemetry::hparams::ExperimentSummary;
 use crate::telemetry::tensorboard_file::EventWriter;
 use mean_directory::remove_mean;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,8 @@ impl<'a> SweepView<'a> {
 /// The values so far. The last table comes from [`SweepView::conclude`].
 fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
     let records = collect::records_of_settings(sweep_dir, trials);
-    let table = collect::values(spec, sweep_dir, trials, &records)?;
+    let reused = &BTreeMap::new();
+    let table = collect::values(&collect::Sources { spec, sweep_dir, trials, records: &records, reused })?;
     if ended(&table) == trials.len() as u64 { Ok(()) } else { root.show(&table) }
 }
 
