@@ -220,6 +220,8 @@ mod tests {
         assert!(said(alone).unwrap_err().contains("have 310 tokens, which with two ends make 312"));
         let empty = Texts { longest: None, longest_pairs: None, target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
-        assert!(empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("the training text is empty"));
+        assert!(
+            empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("the training text is empty")
+        );
     }
 }
