@@ -197,7 +197,7 @@ fn not_kept(error: Error) -> Error {
 pub(super) struct Collected {
     pub sweep_dir: PathBuf,
     pub table: ResultTable,
-    /// What the compared scores count in every sentence.
+    /// Has what the compared scores count in every sentence.
     counts: Vec<SentenceCounts>,
     pub trials: Vec<Trial>,
     /// The record of each trial; none of one that is not finished.

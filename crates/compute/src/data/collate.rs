@@ -14,11 +14,11 @@ use tch::{Device, Kind, Tensor};
 /// One micro-batch as the model takes it.
 #[derive(Debug)]
 pub struct Batch {
-    /// What the encoder reads: ids [B, S], padded. Sentences end with `</s>`. S is 0 where nothing is encoded.
+    /// The encoder reads these ids, [B, S], padded. Sentences end with `</s>`. S is 0 where nothing is encoded.
     pub source: Tensor,
     /// Tokens of each row of `source`, without padding.
     pub source_lengths: Vec<i64>,
-    /// What the decoder reads: ids [B, T], padded, the targets shifted right by one (§3.1). Sentences begin with `<s>`.
+    /// The decoder reads these ids, [B, T], padded: the targets shifted right by one (§3.1). Sentences begin with `<s>`.
     pub target_input: Tensor,
     /// Which sentence stands where, if rows hold several.
     pub sentences: Option<Sentences>,

@@ -15,6 +15,7 @@ use crate::task;
 use crate::train::adam::Adam;
 use crate::train::memory_estimate::working_set;
 use crate::train::step::Updates;
+use crate::train::stream;
 use std::path::Path;
 use std::time::Instant;
 use tch::Device;
@@ -53,7 +54,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let size = |pairs: &Vec<u32>| working_set(&cost, &source.shape(pairs));
     let largest = (0..batches.len())
         .max_by(|&a, &b| size(&batches[a]).total_cmp(&size(&batches[b])))
-        .ok_or_else(|| Error::user("the training text is empty: there is nothing to train on"))?;
+        .ok_or_else(|| Error::user(stream::EMPTY))?;
     batches.swap(0, largest);
     let updates = Updates { model: &*model, config: training };
     let step = |adam: &mut Adam, number: usize| {

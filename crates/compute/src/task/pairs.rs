@@ -34,7 +34,7 @@ pub fn batches<'a>(experiment: &Experiment, store: &'a Store) -> Box<dyn BatchSo
     })
 }
 
-/// What the model writes for the first `count` sources of `store`: the tokens of its best hypothesis of each.
+/// Lets the model write for the first `count` sources of `store`; gives the tokens of its best hypothesis of each.
 pub fn written(
     model: &dyn Network,
     config: &DecodingConfig,

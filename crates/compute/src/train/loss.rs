@@ -78,7 +78,7 @@ fn chunk_rows(device: Device, classes: i64) -> i64 {
     }
 }
 
-/// What is minimised: smoothed cross-entropy, and with two passes how far their distributions are apart.
+/// Training minimises the smoothed cross-entropy, and with two passes also how far their distributions are apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     pub smoothing: f64,
@@ -163,11 +163,9 @@ pub fn projected_cross_entropy(
                 matrix_gradient += gradient.tr().matmul(&chunks[pass]);
             }
         }
-        if hidden.len() > 1 {
-            loss = Loss { smoothed: loss.smoothed * share, unsmoothed: loss.unsmoothed * share };
-        }
         LossGradient {
-            loss,
+            // Of one pass times 1, which changes no bit.
+            loss: Loss { smoothed: loss.smoothed * share, unsmoothed: loss.unsmoothed * share },
             hidden: hidden_gradients.iter().map(|chunks| Tensor::cat(chunks, 0)).collect(),
             matrix: matrix_gradient,
             bias: bias_gradient,

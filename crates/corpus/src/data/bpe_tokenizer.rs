@@ -411,9 +411,9 @@ mod tests {
         assert_eq!(BpeTokenizer::from_json(&tokenizer.to_json()).unwrap().merges, tokenizer.merges);
     }
 
-    /// The piece ` abab` with the merges `a b`, then `ab ab`, and its end as a piece of its own kind. Written out by hand:
-    /// before the first merge both places of `a b` are left out or not, so that with p = 1/2 the piece ends as bytes with
-    /// probability 1/4, and so on.
+    /// The piece ` ababc` can be cut in five ways by the merges `a b` and then `ab ab`. Their probabilities for p = 1/2 are
+    /// worked out by hand. With probability 1/4 both places of `a b` are left out, and the piece stays as bytes; with 1/4 both
+    /// are merged; with 1/4 each, one alone is merged, and the other one follows half of the time.
     #[test]
     fn merges_are_left_out_with_their_probability() {
         let mut vocabulary = Vocabulary::of_bytes();
@@ -429,13 +429,13 @@ mod tests {
         for _ in 0..DRAWS {
             *counts.entry(tokenizer.encode_drawn("ababc", 0.5, &mut random)).or_default() += 1;
         }
-        // One place left of two: the other is merged later or not, and only then `ab ab` is there.
+        // `ab ab` is there with probability 1/2, and is merged half of the time.
         let expected = [
             (piece(&[a, b, a, b]), 1.0 / 4.0),
             (piece(&[ab, a, b]), 1.0 / 8.0),
             (piece(&[a, b, ab]), 1.0 / 8.0),
-            (piece(&[ab, ab]), (1.0 / 4.0 + 1.0 / 4.0) / 2.0),
-            (piece(&[both]), (1.0 / 4.0 + 1.0 / 4.0) / 2.0),
+            (piece(&[ab, ab]), 1.0 / 4.0),
+            (piece(&[both]), 1.0 / 4.0),
         ];
         assert_eq!(counts.len(), expected.len(), "{counts:?}");
         for (ids, probability) in expected {

@@ -44,7 +44,7 @@ pub fn records_of_settings(sweep_dir: &Path, trials: &[Trial]) -> Vec<Option<Rec
     records(sweep_dir, trials, |number, record| is_of(&trials[number], record))
 }
 
-/// What is there of a sweep's trials.
+/// A table is made of this: the sweep, its trials and the records that there are of them.
 pub struct Sources<'a> {
     pub spec: &'a SweepSpec,
     pub sweep_dir: &'a Path,

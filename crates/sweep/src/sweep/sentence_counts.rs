@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// The name of the file in a sweep's directory.
 pub const COUNTS_FILE: &str = "sentence_counts.jsonl.gz";
 
-/// What a score counts in the translations of one trial.
+/// One line of the file: it has what a score counts in the translations of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SentenceCounts {
     pub label: String,

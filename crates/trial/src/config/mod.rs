@@ -31,6 +31,7 @@ mod validate_convolutional;
 mod validate_recipe;
 mod validate_recurrent;
 mod validate_task;
+mod validate_training;
 
 pub use changes::{Change, changes};
 pub use experiment::{DeviceChoice, Experiment, RunConfig};

@@ -3,14 +3,13 @@
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
 use super::conflict::{Conflict, conflict};
-use super::experiment::{Experiment, RunConfig, setting_text};
+use super::experiment::{Experiment, RunConfig};
 use super::toml_tree::Tree;
 use super::unread_keys::without_unread;
 use crate::data::{DataConfig, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
-use crate::train::TrainingConfig;
 use std::fmt::Display;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
@@ -28,13 +27,10 @@ const WIDEST_BEAM: usize = 1 << 10;
 const MOST_BUCKETS: usize = 100;
 /// Most segmentations of a text, each of which is stored.
 const MOST_SEGMENTATIONS: u64 = 1_000;
+/// Most tokens of a batch: far more than anybody takes, and still a number that adds and multiplies.
+pub(super) const MOST_TOKENS: u64 = 1 << 40;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
-/// Most updates, and most tokens of a batch: far more than anybody trains, and still numbers that add and multiply.
-const MOST_STEPS: u64 = 1 << 40;
-const MOST_TOKENS: u64 = 1 << 40;
-/// Most checkpoints in an average.
-const MOST_AVERAGED: u64 = 10_000;
 /// The largest exponent of the length penalty: beyond it, penalties are infinite and all hypotheses score alike.
 const LARGEST_PENALTY: f64 = 100.0;
 /// Padding, beginning and end of a sentence: the least that a vocabulary holds.
@@ -127,7 +123,7 @@ impl Checks<'_> {
         self.require(value >= 1, key, value, "1 or more")
     }
 
-    fn one_to(&self, key: &str, value: u64, most: u64) -> Checked {
+    pub(super) fn one_to(&self, key: &str, value: u64, most: u64) -> Checked {
         self.require((1..=most).contains(&value), key, value, &format!("an integer from 1 to {most}"))
     }
 
@@ -136,7 +132,7 @@ impl Checks<'_> {
         self.require((0.0..1.0).contains(&value), key, value, "a number from 0 to below 1")
     }
 
-    fn positive(&self, key: &str, value: f64) -> Checked {
+    pub(super) fn positive(&self, key: &str, value: f64) -> Checked {
         self.require(value.is_finite() && value > 0.0, key, value, "a finite number above 0")
     }
 
@@ -348,118 +344,6 @@ impl Checks<'_> {
             }
             Position::Learned | Position::Alibi | Position::T5 | Position::None => Ok(()),
         }
-    }
-
-    fn training(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
-        all([
-            self.one_to("training.steps", training.steps, MOST_STEPS),
-            self.one_to("training.batch_tokens", training.batch_tokens as u64, MOST_TOKENS),
-            self.one_to("training.micro_batch_tokens", training.micro_batch_tokens as u64, MOST_TOKENS)
-                .and_then(|()| self.rows(training, data)),
-            self.positive("training.learning_rate_scale", training.learning_rate_scale),
-            self.at_least_one("training.warmup_steps", training.warmup_steps),
-            self.peak(training),
-            self.share("training.adam_beta1", training.adam_beta1),
-            self.share("training.adam_beta2", training.adam_beta2),
-            self.positive("training.adam_epsilon", training.adam_epsilon),
-            self.weight_decay(training),
-            self.masking(training),
-            self.words(training),
-            self.share("training.label_smoothing", training.label_smoothing),
-            self.r_drop(training),
-            training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
-            self.patience(training),
-            self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED),
-        ])
-    }
-
-    /// The longest sentence fits into a row of a batch.
-    fn rows(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
-        if data.recipe.is_running_text() {
-            return self.rows_of_blocks(training, data);
-        }
-        let longest = data.max_length.saturating_add(1);
-        if training.micro_batch_tokens < longest {
-            let message = format!(
-                "training.micro_batch_tokens = {} is less than {longest}, so the longest pairs (data.max_length = {} and the end of the sentence) do not fit into a batch",
-                training.micro_batch_tokens, data.max_length
-            );
-            let help = format!("use {longest} or more, or lower data.max_length");
-            return Err(self.mistake("training.micro_batch_tokens", message, help));
-        }
-        if let Some(packed) = training.packed_length
-            && !(longest..=training.micro_batch_tokens).contains(&packed)
-        {
-            let message = format!(
-                "training.packed_length = {packed}: a row must hold the longest sentence ({longest} tokens: data.max_length = {} and the end of the sentence) and fit into training.micro_batch_tokens = {}",
-                data.max_length, training.micro_batch_tokens
-            );
-            let help = format!("use {longest} to {}, or leave it out", training.micro_batch_tokens);
-            return Err(self.mistake("training.packed_length", message, help));
-        }
-        Ok(())
-    }
-
-    fn patience(&self, training: &TrainingConfig) -> Checked {
-        let Some(patience) = training.early_stopping_patience else { return Ok(()) };
-        self.at_least_one("training.early_stopping_patience", patience)?;
-        if training.dev_interval_steps > 0 {
-            return Ok(());
-        }
-        let message = format!(
-            "training.early_stopping_patience = {patience} waits for dev losses, and training.dev_interval_steps = 0 measures none"
-        );
-        let help = "set training.dev_interval_steps, or remove the patience";
-        Err(self.mistake("training.early_stopping_patience", message, help))
-    }
-
-    /// A schedule whose peak is stated needs one.
-    fn peak(&self, training: &TrainingConfig) -> Checked {
-        if let Some(peak) = training.peak_learning_rate {
-            self.positive("training.peak_learning_rate", peak)?;
-        }
-        let peak = training.peak_learning_rate.unwrap_or(f64::INFINITY);
-        if let Some(lowest) = training.lowest_learning_rate {
-            let accepted = "a number from 0 to training.peak_learning_rate";
-            let holds = lowest.is_finite() && (0.0..=peak).contains(&lowest);
-            self.require(holds, "training.lowest_learning_rate", lowest, accepted)?;
-        }
-        if training.peak_learning_rate.is_some() {
-            return Ok(());
-        }
-        if !training.schedule.has_stated_peak() {
-            return Ok(());
-        }
-        let name = setting_text(&training.schedule);
-        let message = format!("training.schedule = {name} needs training.peak_learning_rate");
-        let help = "state the highest learning rate, as in peak_learning_rate = 5e-4";
-        Err(self.mistake("training.schedule", message, help))
-    }
-
-    fn weight_decay(&self, training: &TrainingConfig) -> Checked {
-        let decay = training.weight_decay;
-        let holds = decay.is_finite() && decay >= 0.0;
-        self.require(holds, "training.weight_decay", decay, "a finite number, 0 (none) or more")
-    }
-
-    fn r_drop(&self, training: &TrainingConfig) -> Checked {
-        let holds = training.r_drop.is_finite() && training.r_drop >= 0.0;
-        self.require(holds, "training.r_drop", training.r_drop, "a finite number, 0 (one pass) or more")
-    }
-
-    /// Two passes differ by their dropout alone.
-    fn passes(&self, experiment: &Experiment) -> Checked {
-        let Experiment { model, training, .. } = experiment;
-        let ModelConfig { dropout, attention_dropout, activation_dropout, .. } = *model;
-        if training.passes() == 1 || [dropout, attention_dropout, activation_dropout].iter().any(|&p| p > 0.0)
-        {
-            return Ok(());
-        }
-        let message = format!(
-            "training.r_drop = {} compares two passes through the model, but they are equal: model.dropout is 0",
-            training.r_drop
-        );
-        Err(self.mistake("training.r_drop", message, "leave it out, or choose a dropout above 0"))
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {

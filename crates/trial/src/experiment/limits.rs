@@ -7,7 +7,7 @@ use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
-use crate::train::stream::check_budget;
+use crate::train::stream::{self, check_budget};
 
 /// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
 #[derive(Debug, Clone)]
@@ -64,8 +64,7 @@ impl DataLimits {
         self.check_vocabulary(experiment)?;
         let Some(texts) = &self.texts else { return Ok(()) };
         if texts.target_tokens == 0 {
-            let message = "the training text is empty: there is nothing to train on";
-            return Err(Diagnostic::new(message)
+            return Err(Diagnostic::new(stream::EMPTY)
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }

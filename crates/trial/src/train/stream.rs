@@ -23,7 +23,7 @@ impl<'a> BatchStream<'a> {
     pub fn start(examples: &'a dyn Examples, config: &TrainingConfig, progress: &Progress) -> Result<Self> {
         let epoch_tokens = examples.epoch_tokens();
         if epoch_tokens == 0 {
-            return Err(Error::user("the training text is empty: there is nothing to train on"));
+            return Err(Error::user(EMPTY));
         }
         check_budget(epoch_tokens, config)?;
         Ok(BatchStream {
@@ -68,6 +68,9 @@ impl<'a> BatchStream<'a> {
         (self.epoch, self.next)
     }
 }
+
+/// The message of an error for a text of which no example is left.
+pub const EMPTY: &str = "the training text is empty: there is nothing to train on";
 
 /// Epochs that an update may take at most. Small corpora are gone through several times an update; more than this is a
 /// mistake, and would keep one update busy for as long as it likes.
