@@ -316,7 +316,7 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
         let error = start(batch_tokens).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let expected = format!(
-            "training.batch_tokens = {batch_tokens} is out of range: an epoch of the training text has 11 target tokens"
+            "training.batch_tokens = {batch_tokens} is out of range: an epoch of the training text has 11 tokens that count"
         );
         assert!(error.to_string().contains(&expected), "{error}");
     }
