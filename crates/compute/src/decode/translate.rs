@@ -38,6 +38,7 @@ pub fn translate(
     let Some(generator) = model.generator() else {
         return Err(Error::user("this model only reads: it has no decoder that could translate"));
     };
+    let _rest = model.weights().rest();
     let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); sources.len()];
     let empty = Hypothesis { tokens: Vec::new(), log_probability: 0.0, score: 0.0 };
     let mut order: Vec<usize> = (0..sources.len()).filter(|&i| !sources[i].is_empty()).collect();

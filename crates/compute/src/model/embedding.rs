@@ -1,5 +1,6 @@
 //! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
 
+use super::matrix::Matrix;
 use super::weights::{Scope, Start};
 use super::{ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
@@ -12,7 +13,7 @@ use tch::Tensor;
 pub struct Embeddings {
     source: Tensor,
     target: Tensor,
-    softmax: Tensor,
+    softmax: Matrix,
     /// The bias of the softmax, [V].
     bias: Option<Tensor>,
     factor: Option<f64>,
@@ -56,7 +57,7 @@ impl Embeddings {
             .softmax_bias
             .then(|| scope.child("softmax").bias("bias", &[softmax.size()[0]], Start::Zeros));
         let factor = config.embedding_scale.then(|| (config.d_model as f64).sqrt());
-        Embeddings { source, target, softmax, bias, factor }
+        Embeddings { source, target, softmax: scope.matrix(&softmax), bias, factor }
     }
 
     /// The matrices of word vectors: input vectors are those of the source, output vectors stand in the place of the softmax.
@@ -68,7 +69,8 @@ impl Embeddings {
         let limit = 0.5 / config.d_model as f64;
         let input = scope.child("input").variable("weight", &shape, Start::Uniform { limit });
         let output = scope.child("output").variable("weight", &shape, Start::Zeros);
-        Embeddings { source: input.shallow_clone(), target: input, softmax: output, bias: None, factor: None }
+        let softmax = scope.matrix(&output);
+        Embeddings { source: input.shallow_clone(), target: input, softmax, bias: None, factor: None }
     }
 
     /// # Shapes
@@ -97,7 +99,15 @@ impl Embeddings {
 
     /// The matrix before the softmax [V, W], not scaled.
     pub fn softmax(&self) -> &Tensor {
-        &self.softmax
+        self.softmax.weight()
+    }
+
+    /// The score of every token: the softmax matrix times the hidden states, and its bias.
+    ///
+    /// # Shapes
+    /// [.., W] → [.., V].
+    pub fn scores(&self, hidden: &Tensor) -> Tensor {
+        self.softmax.product(hidden, self.bias.as_ref())
     }
 
     /// The bias that is added to its scores, [V]; `None` if there is none.

@@ -1,21 +1,21 @@
 //! Affine map of the last dimension: x Wᵀ + b.
 
 use super::init;
-use super::kinds::like;
+use super::matrix::Matrix;
 use super::weights::{Scope, Start};
 use tch::Tensor;
 
-/// `weight` is [out, in], `bias` [out] or absent.
+/// `matrix` is [out, in], `bias` [out] or absent.
 #[derive(Debug)]
 pub struct Linear {
-    weight: Tensor,
+    matrix: Matrix,
     bias: Option<Tensor>,
 }
 
 impl Linear {
     pub fn build(scope: &Scope, inputs: i64, outputs: i64, start: Start, bias: bool) -> Self {
         Linear {
-            weight: scope.variable("weight", &[outputs, inputs], start),
+            matrix: scope.matrix(&scope.variable("weight", &[outputs, inputs], start)),
             bias: bias.then(|| scope.bias("bias", &[outputs], Start::Zeros)),
         }
     }
@@ -28,6 +28,6 @@ impl Linear {
     /// # Shapes
     /// [.., in] → [.., out].
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&like(&self.weight, x), self.bias.as_ref().map(|bias| like(bias, x)))
+        self.matrix.product(x, self.bias.as_ref())
     }
 }

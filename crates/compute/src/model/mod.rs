@@ -22,6 +22,7 @@ pub mod keys_and_values;
 pub mod kinds;
 pub mod linear;
 pub mod mask;
+pub mod matrix;
 pub mod mode;
 pub mod network;
 pub mod norm;

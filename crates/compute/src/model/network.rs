@@ -11,7 +11,7 @@ use super::foundation::Foundation;
 use super::mode::Mode;
 use super::weights::Weights;
 use super::word_vectors::WordVectors;
-use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes, kinds};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use std::fmt::Debug;
 use tch::{Device, Kind, Tensor};
@@ -60,8 +60,7 @@ pub trait Network: Debug {
     /// # Shapes
     /// [.., W] → [.., V].
     fn logits(&self, hidden: &Tensor) -> Tensor {
-        let bias = self.softmax_bias().map(|bias| kinds::like(bias, hidden));
-        hidden.linear(&kinds::like(self.softmax_matrix(), hidden), bias)
+        self.foundation().embeddings.scores(hidden)
     }
 
     /// The width that the learning rate follows (§5.3): that of the embeddings, D.

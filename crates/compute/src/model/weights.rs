@@ -3,6 +3,7 @@
 //! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
 //! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
 
+use super::matrix::{Matrix, Resting};
 use super::statistics::RunningStatistics;
 use crate::seed::{self, Purpose};
 use rand::RngExt;
@@ -50,6 +51,19 @@ pub struct Weights {
     roles: Vec<Role>,
     buffers: Vec<(String, Tensor)>,
     running: Vec<RunningStatistics>,
+    matrices: Vec<Resting>,
+}
+
+/// As long as it lives no weight may change: see [`Weights::rest`].
+#[derive(Debug)]
+pub struct Rest<'a> {
+    matrices: &'a [Resting],
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.matrices.iter().for_each(Resting::end);
+    }
 }
 
 impl Weights {
@@ -75,6 +89,16 @@ impl Weights {
         &self.running
     }
 
+    /// Promises that no weight changes while the answer lives, so that matrices of float32 on a CPU may keep a second copy
+    /// of themselves ([`matrix`](super::matrix)).
+    pub fn rest(&self) -> Rest<'_> {
+        let kept = |tensor: &Tensor| tensor.kind() == Kind::Float && tensor.device() == Device::Cpu;
+        let matrices =
+            if self.named.iter().all(|(_, tensor)| kept(tensor)) { &self.matrices[..] } else { &[] };
+        matrices.iter().for_each(Resting::begin);
+        Rest { matrices }
+    }
+
     /// Number of trained numbers; shared matrices count once.
     pub fn parameters(&self) -> u64 {
         self.named.iter().map(|(_, tensor)| tensor.numel() as u64).sum()
@@ -96,6 +120,7 @@ struct Declared {
     roles: Vec<Role>,
     buffers: Vec<(String, Tensor)>,
     running: Vec<RunningStatistics>,
+    matrices: Vec<Resting>,
     /// All paths.
     taken: HashSet<String>,
     source: Source,
@@ -126,6 +151,7 @@ impl Scope {
             roles: Vec::new(),
             buffers: Vec::new(),
             running: Vec::new(),
+            matrices: Vec::new(),
             taken: HashSet::new(),
             source,
         };
@@ -157,6 +183,13 @@ impl Scope {
     /// If the path is taken: two layers of the same name are a mistake in the code. The same holds for the other roles.
     pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         self.declare(Role::Weight, name, shape, start)
+    }
+
+    /// The declared variable `weight`, [out, in], as what rows are multiplied by.
+    pub fn matrix(&self, weight: &Tensor) -> Matrix {
+        let resting = Resting::default();
+        self.declared.borrow_mut().matrices.push(resting.clone());
+        Matrix::new(weight.shallow_clone(), resting)
     }
 
     /// Declares a [bias](Role::Bias) and gives a handle to it.
@@ -246,6 +279,7 @@ impl Scope {
             roles: std::mem::take(&mut declared.roles),
             buffers: std::mem::take(&mut declared.buffers),
             running: std::mem::take(&mut declared.running),
+            matrices: std::mem::take(&mut declared.matrices),
         }
     }
 }

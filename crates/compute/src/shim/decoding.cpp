@@ -237,6 +237,8 @@ void ablate_attend_once(const float* queries, const float* const* keys, const fl
       }
       for (int64_t position = 0; row + 1 < rows && position < lengths[row + 1]; ++position) {
         const int64_t owner = owners[position][row + 1];
+        // Rows of one sentence read the same.
+        if (position < lengths[row] && owner == owners[position][row]) continue;
         fetch(keys[position] + owner * key_stride, heads * d_k);
         fetch(values[position] + owner * value_stride, heads * d_v);
       }

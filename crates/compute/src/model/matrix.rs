@@ -1,0 +1,115 @@
+//! The matrix of an affine map, and a copy of it in the order that its product is fastest in.
+//!
+//! MKL multiplies a few dozen rows by Wᵀ up to twice as fast where W is kept column by column. While a text is translated
+//! the weights rest, so such copies are worth their making. They are used only where they change no bit of the product on
+//! processors with AVX-512, so results do not depend on them (`scripts/bench/layouts.py` measures both).
+
+use super::kinds::like;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tch::Tensor;
+
+/// With fewer rows the two orders round differently.
+const FEWEST_ROWS: usize = 16;
+
+/// With inputs that are a multiple of [`LONG_STRIDE`], MKL adds up in another order for fewer rows than this.
+const FEWEST_ROWS_OF_LONG_STRIDES: usize = 256;
+const LONG_STRIDE: i64 = 1024;
+
+/// A weight [out, in] that rows are multiplied by.
+#[derive(Debug)]
+pub struct Matrix {
+    weight: Tensor,
+    inputs: i64,
+    resting: Resting,
+}
+
+/// What a [`Matrix`] and [`Weights`](super::weights::Weights) share: whether the weight rests, and its copy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resting(Rc<Copy>);
+
+#[derive(Debug, Default)]
+struct Copy {
+    may_be_made: Cell<bool>,
+    made: RefCell<Option<Tensor>>,
+}
+
+impl Matrix {
+    pub(super) fn new(weight: Tensor, resting: Resting) -> Self {
+        Matrix { inputs: weight.size()[1], weight, resting }
+    }
+
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// x Wᵀ + b, in the kind of `x`.
+    ///
+    /// # Shapes
+    /// [.., in] and the bias [out] → [.., out].
+    pub fn product(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let bias = bias.map(|bias| like(bias, x));
+        if self.resting.0.may_be_made.get() && x.numel() / self.inputs as usize >= self.fewest_rows() {
+            let mut copy = self.resting.0.made.borrow_mut();
+            return x.linear(copy.get_or_insert_with(|| by_columns(&self.weight)), bias);
+        }
+        x.linear(&like(&self.weight, x), bias)
+    }
+
+    fn fewest_rows(&self) -> usize {
+        if self.inputs % LONG_STRIDE == 0 { FEWEST_ROWS_OF_LONG_STRIDES } else { FEWEST_ROWS }
+    }
+}
+
+impl Resting {
+    /// The weight will not change until [`end`](Self::end): a copy may be made and used.
+    pub(super) fn begin(&self) {
+        self.0.may_be_made.set(true);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.may_be_made.set(false);
+        self.0.made.replace(None);
+    }
+}
+
+/// The same numbers at the same places, kept column by column.
+fn by_columns(weight: &Tensor) -> Tensor {
+    weight.detach().tr().contiguous().tr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::weights::{Scope, Start};
+    use tch::{Device, Kind};
+
+    #[test]
+    fn a_resting_matrix_gives_the_same_product_and_follows_its_weight_afterwards() {
+        let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+        let weight = scope.variable("weight", &[24, 64], Start::Normal { deviation: 0.1 });
+        let matrix = scope.matrix(&weight);
+        let weights = scope.into_weights();
+        let bias = Tensor::arange(24, (Kind::Float, Device::Cpu));
+        tch::no_grad(|| {
+            for rows in [1, FEWEST_ROWS as i64 - 1, FEWEST_ROWS as i64, 100] {
+                let x = Tensor::randn([rows, 64], (Kind::Float, Device::Cpu));
+                let moving = matrix.product(&x, Some(&bias));
+                let at_rest = {
+                    let _rest = weights.rest();
+                    let product = matrix.product(&x, Some(&bias));
+                    let copied = matrix.resting.0.made.borrow().is_some();
+                    assert_eq!(copied, rows as usize >= FEWEST_ROWS, "{rows} rows");
+                    product
+                };
+                let gap = (&at_rest - &moving).abs().max().double_value(&[]);
+                assert!(gap < 1e-5, "{rows} rows: {gap:e}");
+            }
+            let mut weight = weight.shallow_clone();
+            let _ = weight.zero_();
+            let x = Tensor::ones([32, 64], (Kind::Float, Device::Cpu));
+            let _rest = weights.rest();
+            assert_eq!(matrix.product(&x, None).abs().max().double_value(&[]), 0.0);
+        });
+    }
+}
