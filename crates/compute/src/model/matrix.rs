@@ -12,9 +12,9 @@ use tch::Tensor;
 /// With fewer rows the two orders round differently.
 const FEWEST_ROWS: usize = 16;
 
-/// With inputs that are a multiple of [`LONG_STRIDE`], MKL adds up in another order for fewer rows than this.
-const FEWEST_ROWS_OF_LONG_STRIDES: usize = 256;
-const LONG_STRIDE: i64 = 1024;
+/// With as many inputs as [`MANY_INPUTS`] or more, the two orders round differently for some numbers of rows below this.
+const FEWEST_ROWS_OF_MANY_INPUTS: usize = 256;
+const MANY_INPUTS: i64 = 1024;
 
 /// A weight [out, in] that rows are multiplied by.
 #[derive(Debug)]
@@ -24,12 +24,13 @@ pub struct Matrix {
     resting: Resting,
 }
 
-/// What a [`Matrix`] and [`Weights`](super::weights::Weights) share: whether the weight rests, and its copy.
+/// Says whether a weight rests, and holds its copy by columns. A [`Matrix`] shares it with the
+/// [`Weights`](super::weights::Weights) of the model, which know when they rest.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Resting(Rc<Copy>);
+pub(super) struct Resting(Rc<CopyByColumns>);
 
 #[derive(Debug, Default)]
-struct Copy {
+struct CopyByColumns {
     may_be_made: Cell<bool>,
     made: RefCell<Option<Tensor>>,
 }
@@ -57,7 +58,7 @@ impl Matrix {
     }
 
     fn fewest_rows(&self) -> usize {
-        if self.inputs % LONG_STRIDE == 0 { FEWEST_ROWS_OF_LONG_STRIDES } else { FEWEST_ROWS }
+        if self.inputs >= MANY_INPUTS { FEWEST_ROWS_OF_MANY_INPUTS } else { FEWEST_ROWS }
     }
 }
 

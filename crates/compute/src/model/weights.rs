@@ -6,6 +6,7 @@
 use super::matrix::{Matrix, Resting};
 use super::statistics::RunningStatistics;
 use crate::seed::{self, Purpose};
+use crate::shim::decoding;
 use rand::RngExt;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -54,7 +55,7 @@ pub struct Weights {
     matrices: Vec<Resting>,
 }
 
-/// As long as it lives no weight may change: see [`Weights::rest`].
+/// While it lives, no weight may change: see [`Weights::rest`].
 #[derive(Debug)]
 pub struct Rest<'a> {
     matrices: &'a [Resting],
@@ -89,12 +90,11 @@ impl Weights {
         &self.running
     }
 
-    /// Promises that no weight changes while the answer lives, so that matrices of float32 on a CPU may keep a second copy
-    /// of themselves ([`matrix`](super::matrix)).
+    /// Promises that no weight changes while the returned value lives, so that matrices of float32 on a CPU may keep a second
+    /// copy of themselves ([`matrix`](super::matrix)).
     pub fn rest(&self) -> Rest<'_> {
-        let kept = |tensor: &Tensor| tensor.kind() == Kind::Float && tensor.device() == Device::Cpu;
-        let matrices =
-            if self.named.iter().all(|(_, tensor)| kept(tensor)) { &self.matrices[..] } else { &[] };
+        let taken = self.named.iter().all(|(_, tensor)| decoding::takes(tensor.kind(), tensor.device()));
+        let matrices = if taken { &self.matrices[..] } else { &[] };
         matrices.iter().for_each(Resting::begin);
         Rest { matrices }
     }
