@@ -76,7 +76,15 @@ CONVOLUTIONAL_CASES.append(("convolutional, 512 wide", CONVS2S, 37000, 8, 30, 32
 
 MASKED_CASES = [
     (name, torch_masked.CASES[name], 31, 3, 7, 0, 5)
-    for name in ("masked", "masked_plain", "masked_gate", "masked_linformer", "masked_recurrent", "masked_recurrent_plain")
+    for name in (
+        "masked",
+        "masked_plain",
+        "masked_gate",
+        "masked_linformer",
+        "masked_next_sentence",
+        "masked_recurrent",
+        "masked_recurrent_plain",
+    )
 ]
 
 
@@ -86,6 +94,9 @@ def count(name, build, model, vocabulary, pairs, source, target, scored):
     model = build({**model, "in_blocks": "short" not in name}, vocabulary)
     sources = torch.randint(3, vocabulary, (pairs, source))
     targets = torch.randint(3, vocabulary, (pairs, target))
+    tells = hasattr(model, "next_sentence")
+    if tells:
+        model.segments = torch.zeros_like
     with sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as forward:
             encoded = model.encode(sources) if model.reads else ()
@@ -95,6 +106,8 @@ def count(name, build, model, vocabulary, pairs, source, target, scored):
             else:
                 hidden = model.decode(targets, *encoded).flatten(0, 1)[:scored]
             loss = model.logits(hidden).square().mean()
+            if tells:
+                loss = loss + model.tell(encoded[0]).square().mean()
         with FlopCounterMode(display=False) as backward:
             loss.backward()
     products = forward.get_flop_counts()["Global"]

@@ -139,14 +139,19 @@ def reference(folder, build, defaults):
     return model, vocabulary
 
 
-def check_logits(checks, variant, architecture, folder, given, expected, real):
-    """Logits of a model of transformers that is loaded from `folder`, at the positions where `real`."""
+def check_logits(checks, variant, architecture, folder, given, expected, real, second=None):
+    """Logits of a model of transformers that is loaded from `folder`, at the positions where `real`, and what a
+    BertForPreTraining tells of second texts."""
     model, report = architecture.from_pretrained(folder, output_loading_info=True)
     strange = sum(len(found) for found in report.values())
     checks.add(f"{variant}: keys missing or unexpected", HUGGING_FACE, f"{len(model.state_dict())} tensors", strange)
     for dtype, tolerance in [(torch.float64, FLOAT64_TOLERANCE), (torch.float32, FLOAT32_TOLERANCE)]:
         with torch.no_grad():
-            found = model.to(dtype).eval()(**given).logits
-        gap = (found.double() - expected)[real].abs().max().item()
-        what = f"{variant}: logits, {str(dtype).removeprefix('torch.')}"
-        checks.add(what, HUGGING_FACE, f"{real.sum()} positions", gap, tolerance)
+            found = model.to(dtype).eval()(**given)
+        kind = str(dtype).removeprefix("torch.")
+        logits = found.logits if second is None else found.prediction_logits
+        gap = (logits.double() - expected)[real].abs().max().item()
+        checks.add(f"{variant}: logits, {kind}", HUGGING_FACE, f"{real.sum()} positions", gap, tolerance)
+        if second is not None:
+            gap = (found.seq_relationship_logits.double() - second).abs().max().item()
+            checks.add(f"{variant}: second texts, {kind}", HUGGING_FACE, f"{len(second)} pairs", gap, tolerance)

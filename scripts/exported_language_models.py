@@ -109,6 +109,9 @@ BERT = {
     "GELU": ({"activation": "gelu"}, None),
     "wide d_ff": ({"d_ff": 65}, None),
     "no segments": ({"masked.segments": 0}, None),
+    "next sentence": (LEARNED | {"softmax_bias": True, "learned_positions": BLOCK + 3, "masked.next_sentence": True}, None),
+    "next sentence, no segments": ({"masked.next_sentence": True, "masked.segments": 0}, None),
+    "next sentence, one segment": ({"masked.next_sentence": True, "masked.segments": 1}, None),
     "embeddings as they are": ({"masked.embedding_norm": False}, "model.masked.embedding_norm"),
     "no head": ({"masked.head": "none"}, "model.masked.head"),
 }
@@ -189,11 +192,33 @@ def bert_logits(checks, name, plain, out):
     real = texts != PAD
     hidden = torch.rand(texts.shape, generator=torch.Generator().manual_seed(3)) < 0.3
     inputs = texts.masked_fill(hidden & real, BOS)
+    given = {"input_ids": inputs, "attention_mask": real.long()}
+    architecture, second = transformers.BertForMaskedLM, None
+    if hasattr(model, "next_sentence"):
+        # Second texts begin in the middle of the rows.
+        segments = (real.cumsum(1) > real.sum(1, keepdim=True) // 2).long() * real
+        model.segments = lambda _: segments
+        given["token_type_ids"] = segments
+        architecture = transformers.BertForPreTraining
+        with torch.no_grad():
+            second = model.next_scores(inputs)
+        check_pairs(checks, name, out)
     with torch.no_grad():
         expected = model(inputs, real)
-    given = {"input_ids": inputs, "attention_mask": real.long()}
-    check_logits(checks, name, transformers.BertForMaskedLM, out, given, expected, real)
+    check_logits(checks, name, architecture, out, given, expected, real, second)
     return model
+
+
+def check_pairs(checks, name, out):
+    """The tokens around two texts, and their types."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    first, second = "The cat saw", "the mouse."
+    found = tokenizer(first, second)
+    bare = [tokenizer(text, add_special_tokens=False).input_ids for text in (first, second)]
+    wanted = [EOS, *bare[0], EOS, *bare[1], EOS]
+    types = [0] * (len(bare[0]) + 2) + [1] * (len(bare[1]) + 1)
+    strange = int(found.input_ids != wanted) + int(found.token_type_ids != types)
+    checks.add(f"{name}: tokens around two texts, and types", HUGGING_FACE, f"{len(wanted)} tokens", strange)
 
 
 def prepared(folder):

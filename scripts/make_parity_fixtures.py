@@ -100,6 +100,10 @@ def make(changes, build=Transformer, settings=MODEL):
     outputs = {"logits": summary(model(source, shifted)[target != PAD])}
     if model.reads:
         outputs["encoder"] = summary(model.encode(source)[0][source != PAD])
+    # What a masked language model tells of second texts, none of other models.
+    next_scores = getattr(model, "next_scores", lambda _: None)
+    if (scores := next_scores(source)) is not None:
+        outputs["next_sentence"] = summary(scores)
     evaluation_loss = (cross_entropy(model(source, shifted), target, 0.0) / tokens).item()
     # ablate's updates have two micro-batches. Only batch normalisation makes a difference between them and one.
     parts = [pairs[:2], pairs[2:]] if model_config["norm_kind"] == "batch" else [pairs]
@@ -118,6 +122,8 @@ def make(changes, build=Transformer, settings=MODEL):
             logits = model(source, shifted)
             loss += cross_entropy(logits, target, training["label_smoothing"]) / tokens
             unsmoothed += cross_entropy(logits, target, 0.0) / tokens
+            if (scores := next_scores(source)) is not None:
+                loss += torch_masked.next_sentence_loss(scores, source, target) / tokens
         loss.backward()
         gradients = {path: p.grad for path, p in model.paths()}
         if update == 1:
@@ -137,6 +143,7 @@ def make(changes, build=Transformer, settings=MODEL):
         if update == 1:
             first_statistics = {path: summary(buffer) for path, buffer in model.buffer_paths()}
     of_batch_norm = {"evaluation_loss": evaluation_loss, "first_statistics": first_statistics}
+    of_second_texts = {"second_texts": torch_masked.SECOND}
     return {
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
         | model.versions,
@@ -148,7 +155,7 @@ def make(changes, build=Transformer, settings=MODEL):
         "gradients": first_gradients,
         "updates": updates,
         "weights": {path: summary(p) for path, p in [*model.paths(), *model.buffer_paths()]},
-    } | (of_batch_norm if first_statistics else {})
+    } | (of_batch_norm if first_statistics else {}) | (of_second_texts if "next_sentence" in outputs else {})
 
 
 def main():

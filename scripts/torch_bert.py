@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019) as Hugging Face's BertForMaskedLM, with the parameters of `ablate`.
+"""BERT (Devlin et al. 2019) as Hugging Face's BertForMaskedLM or BertForPreTraining, with the parameters of `ablate`.
 
 A reference for `make_parity_fixtures.py`; batches and settings are those of `torch_masked.py`.
 """
@@ -8,7 +8,7 @@ import transformers
 from torch import nn
 from torch.func import functional_call
 
-from torch_masked import PAIRS, collate
+from torch_masked import PAIRS, collate, second_texts
 from torch_transformer import PAD
 
 
@@ -40,7 +40,9 @@ class Bert(nn.Module):
             tie_word_embeddings=False,
             attn_implementation="eager",
         )
-        self.theirs = transformers.BertForMaskedLM(config).requires_grad_(False)
+        self.tells = masked["next_sentence"]
+        kind = transformers.BertForPreTraining if self.tells else transformers.BertForMaskedLM
+        self.theirs = kind(config).requires_grad_(False)
         self.layers, self.tied = model["layers"], model["tying"] != "none"
         shapes = {"embedding.source.weight": (vocabulary, d_model), "embedding.softmax.bias": (vocabulary,)}
         if not self.tied:
@@ -48,6 +50,8 @@ class Bert(nn.Module):
         shapes["segment.weight"] = (masked["segments"], d_model)
         shapes["source_position.weight"] = (model["learned_positions"], d_model)
         norms, linears = ["source_norm", "transform.norm"], {"transform": (d_model, d_model)}
+        if self.tells:
+            linears |= {"next_sentence.pooler": (d_model, d_model), "next_sentence.scores": (2, d_model)}
         for layer in range(self.layers):
             for name in ("query", "key", "value", "output"):
                 linears[f"encoder.{layer}.self_attention.{name}"] = (d_model, d_model)
@@ -73,6 +77,8 @@ class Bert(nn.Module):
             "embedding.softmax": f"{head}.decoder",
             "transform": f"{head}.transform.dense",
             "transform.norm": f"{head}.transform.LayerNorm",
+            "next_sentence.pooler": "bert.pooler.dense",
+            "next_sentence.scores": "cls.seq_relationship",
         }
         for layer in range(self.layers):
             ours, theirs = f"encoder.{layer}", f"bert.encoder.layer.{layer}"
@@ -96,6 +102,8 @@ class Bert(nn.Module):
 
     def run(self, read):
         mask = {"attention_mask": (read != PAD).long(), "output_hidden_states": True}
+        if self.tells:
+            mask["token_type_ids"] = second_texts(read)[0]
         return functional_call(self.theirs, self.weights(), (read,), mask)
 
     def encode(self, read):
@@ -103,7 +111,12 @@ class Bert(nn.Module):
 
     def forward(self, read, scored):
         """Ids [B, S] → logits [B, S, V]."""
-        return self.run(read).logits
+        found = self.run(read)
+        return found.prediction_logits if self.tells else found.logits
+
+    def next_scores(self, read):
+        """Ids [B, S] → [B, 2]; None of a model without them."""
+        return self.run(read).seq_relationship_logits if self.tells else None
 
     def paths(self):
         return self.own.items()

@@ -15,18 +15,22 @@ from torch_recurrent import RECURRENT
 from torch_transformer import PAD, BatchNorm, FeedForward, Positions, Stack, norm
 
 # The keys of `[model.masked]`.
-MASKED = {"embedding_norm": True, "head": "transform", "segments": 2}
+MASKED = {"embedding_norm": True, "head": "transform", "segments": 2, "next_sentence": False}
 
 MODEL = torch_recurrent.MODEL | {"decoder": "none", "masked": MASKED}
 
 BERT = {"peer": "bert", "position": "learned", "softmax_bias": True, "embedding_scale": False, "layer_norm_epsilon": 1e-12}
-PLAIN = {"embedding_norm": False, "head": "none", "segments": 0}
+PLAIN = {"embedding_norm": False, "head": "none", "segments": 0, "next_sentence": False}
+NEXT = MASKED | {"next_sentence": True}
 
 # What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
     "bert": BERT | {"activation": "gelu", "layers": 2},
     "bert_untied": BERT | {"activation": "gelu_tanh", "tying": "none", "heads": 4},
+    "bert_next_sentence": BERT | {"activation": "gelu", "layers": 2, "masked": NEXT},
     "masked": {"layers": 2},
+    "masked_next_sentence": {"masked": NEXT | {"segments": 1, "head": "none"}, "norm": "pre"},
+    "masked_recurrent_next_sentence": {"encoder": "recurrent", "masked": NEXT, "recurrent": RECURRENT | {"cell": "lstm"}},
     "masked_plain": {"masked": PLAIN, "norm": "pre", "position": "rotary", "layers": 2},
     "masked_gate": {"activation": "swiglu", "norm_kind": "rms", "tying": "none", "softmax_bias": True},
     "masked_glu": {"activation": "glu", "feed_forward": False, "norm_kind": "none", "position": "alibi"},
@@ -44,6 +48,24 @@ PAIRS = [
     ([5, 1, 1], [0, 10, 4]),
     ([8, 3, 9, 7, 5], [0, 0, 9, 0, 0]),
 ]
+
+
+# Of the second texts: how many tokens are read before each, and 0 where it follows the first, else 1.
+SECOND = [(2, 0), (1, 1), (3, 1), (1, 0), (4, 1)]
+
+
+def second_texts(read):
+    """Ids [B, S], rows of PAIRS → 1 where their second texts stand [B, S], and what is to be told of these [B]."""
+    of = {tuple(row): second for (row, _), second in zip(PAIRS, SECOND)}
+    found = [of[tuple(row[row != PAD].tolist())] for row in read]
+    places = torch.arange(read.shape[1])
+    segments = torch.stack([places >= before for before, _ in found]) & (read != PAD)
+    return segments.long(), torch.tensor([label for _, label in found])
+
+
+def next_sentence_loss(scores, read, found):
+    """Scores [B, 2] → their cross-entropy, each row as often as it has tokens to be found, summed."""
+    return (F.cross_entropy(scores, second_texts(read)[1], reduction="none") * (found != PAD).sum(1)).sum()
 
 
 def collate(pairs):
@@ -88,6 +110,11 @@ class Masked(torch_recurrent.Model):
         self.transform = Transform(width, model) if transforms else nn.Identity()
         self.source_norm = norm(model) if masked["embedding_norm"] else nn.Identity()
         self.segment = nn.Embedding(masked["segments"], d_model) if masked["segments"] else None
+        if masked["next_sentence"]:
+            maps = {"pooler": nn.Linear(width, d_model), "scores": nn.Linear(d_model, 2)}
+            self.next_sentence = nn.ModuleDict(maps)
+            # Of rows that are not PAIRS, who has them says where the second texts stand.
+            self.segments = lambda ids: second_texts(ids)[0]
         self.embedding = nn.ModuleDict({"source": nn.Embedding(rows, d_model)})
         if model["tying"] == "none":
             self.embedding["softmax"] = nn.Embedding(rows, d_model if transforms else width)
@@ -100,7 +127,9 @@ class Masked(torch_recurrent.Model):
 
     def embed(self, use, ids, positions):
         x = self.embedding[use](ids) * self.scale
-        if self.segment is not None:
+        if self.segment is not None and hasattr(self, "next_sentence"):
+            x = x + self.segment(self.segments(ids).clamp(max=len(self.segment.weight) - 1))
+        elif self.segment is not None:
             x = x + self.segment.weight[0]
         if isinstance(self.source_norm, BatchNorm):
             self.source_norm.real = ids != PAD
@@ -112,3 +141,13 @@ class Masked(torch_recurrent.Model):
         if isinstance(norm_of_head, BatchNorm):
             norm_of_head.real = scored
         return self.logits(self.transform(self.encode(read)[0]))
+
+    def next_scores(self, read):
+        """Ids [B, S] → the scores of "the second text follows" and "it does not" [B, 2]; None of a model without them."""
+        if not hasattr(self, "next_sentence"):
+            return None
+        return self.tell(self.encode(read)[0])
+
+    def tell(self, states):
+        """States [B, S, E] → [B, 2]."""
+        return self.next_sentence["scores"](torch.tanh(self.next_sentence["pooler"](states[:, 0])))

@@ -197,7 +197,7 @@ fn several_ranks_train_a_language_model_as_one_process_does() {
     let sets = ["training.precision=float64"];
     for (make, said) in [
         (Workshop::of_language_model_without_bos as fn() -> Workshop, "bits per character"),
-        (Workshop::of_masked_language_model, "of hidden tokens"),
+        (Workshop::of_second_texts, "of hidden tokens"),
         (Workshop::of_word_vectors, "of predictions"),
     ] {
         let (one, several) = (make(), make());

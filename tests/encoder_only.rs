@@ -3,14 +3,16 @@
 mod common;
 
 use ablate::data::collate::{Batch, collate_masked};
-use ablate::data::masking::MaskedBlock;
+use ablate::data::masking::{MaskedBlock, MaskedExample};
 use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
+use ablate::model::network::Outputs;
 use ablate::model::{
     DecoderKind, EncoderOnly, Head, Initialisation, MaskedConfig, ModelConfig, Network, NormKind, Position,
     Span, Tying,
 };
 use ablate::train::loss::cross_entropy;
+use ablate::train::next_sentence;
 use common::variants::{add_noise, is_unseen_key_bias, largest_gap, masked, masked_variants};
 use tch::{Device, Kind, Tensor};
 
@@ -53,27 +55,41 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderOnly)> {
     })
 }
 
-/// These texts, of each of which the model is to find the tokens at `places`; nothing is hidden.
-fn batch(texts: &[&[u32]], places: &[usize]) -> Batch {
+/// These texts, of each of which the model is to find the tokens at `places`; nothing is hidden. A model that tells second
+/// texts reads one behind the first two tokens of each, which follows.
+fn batch(config: &ModelConfig, texts: &[&[u32]], places: &[usize]) -> Batch {
     let example = |text: &&[u32]| {
-        let places = places.iter().copied().filter(|&place| place < text.len()).collect();
-        (text.to_vec(), MaskedBlock { input: text.to_vec(), places })
+        let places: Vec<usize> = places.iter().copied().filter(|&place| place < text.len()).collect();
+        MaskedExample {
+            targets: places.iter().map(|&place| text[place]).collect(),
+            masked: MaskedBlock { input: text.to_vec(), places },
+            second: config.tells_next_sentence().then_some((2, true)),
+        }
     };
     collate_masked(&texts.iter().map(example).collect::<Vec<_>>(), Device::Cpu)
 }
 
+fn outputs(model: &EncoderOnly, batch: &Batch) -> Outputs {
+    tch::no_grad(|| model.outputs(batch, &Mode::evaluation()))
+}
+
 fn hidden(model: &EncoderOnly, batch: &Batch) -> Tensor {
-    tch::no_grad(|| model.hidden(batch, &Mode::evaluation()))
+    outputs(model, batch).hidden
 }
 
 #[test]
 fn padding_and_other_texts_change_nothing() {
-    for (name, _, model) in noisy_models() {
-        let together = hidden(&model, &batch(&TEXTS, &[0, 2, 4]));
-        for (text, first, count) in [(TEXTS[0], 0, 3), (TEXTS[1], 3, 2)] {
-            let alone = hidden(&model, &batch(&[text], &[0, 2, 4]));
-            let gap = largest_gap(&together.narrow(0, first, count), &alone);
+    for (name, config, model) in noisy_models() {
+        let together = outputs(&model, &batch(&config, &TEXTS, &[0, 2, 4]));
+        assert_eq!(together.second_texts.is_some(), config.tells_next_sentence(), "{name}");
+        for (row, text, first, count) in [(0, TEXTS[0], 0, 3), (1, TEXTS[1], 3, 2)] {
+            let alone = outputs(&model, &batch(&config, &[text], &[0, 2, 4]));
+            let gap = largest_gap(&together.hidden.narrow(0, first, count), &alone.hidden);
             assert!(gap < 1e-12, "{name}: {gap:e}");
+            if let (Some(together), Some(alone)) = (&together.second_texts, &alone.second_texts) {
+                let gap = largest_gap(&together.get(row), &alone.get(0));
+                assert!(gap < 1e-12, "{name}: {gap:e}");
+            }
         }
     }
 }
@@ -83,11 +99,11 @@ fn padding_and_other_texts_change_nothing() {
 #[test]
 fn tokens_are_found_by_those_around_them() {
     for (name, config, model) in noisy_models() {
-        let plain = hidden(&model, &batch(&TEXTS, &[2]));
+        let plain = hidden(&model, &batch(&config, &TEXTS, &[2]));
         let seen = |place: usize| {
             let mut text = TEXTS[0].to_vec();
             text[place] = text[place] % 10 + 3;
-            let other = hidden(&model, &batch(&[&text, TEXTS[1]], &[2]));
+            let other = hidden(&model, &batch(&config, &[&text, TEXTS[1]], &[2]));
             assert_eq!(other.get(1), plain.get(1), "{name}: {place} leaks into the other text");
             other.get(0) != plain.get(0)
         };
@@ -105,9 +121,13 @@ fn tokens_are_found_by_those_around_them() {
 #[test]
 fn every_variable_gets_a_gradient() {
     for (name, config, model) in noisy_models() {
-        let batch = batch(&TEXTS, &[0, 1, 2, 3, 4]);
-        let hidden = model.hidden(&batch, &Mode::evaluation());
-        cross_entropy(&model.logits(&hidden), &batch.targets, 0.1).smoothed.backward();
+        let batch = batch(&config, &TEXTS, &[0, 1, 2, 3, 4]);
+        let Outputs { hidden, second_texts } = model.outputs(&batch, &Mode::evaluation());
+        let mut loss = cross_entropy(&model.logits(&hidden), &batch.targets, 0.1).smoothed;
+        if let Some(scores) = second_texts {
+            loss += next_sentence::loss(&scores, batch.second_texts.as_ref().unwrap());
+        }
+        loss.backward();
         let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
         let size =
             gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
@@ -145,7 +165,7 @@ fn dropout_acts_in_training_alone() {
             let config = ModelConfig { dropout, ..config.clone() };
             EncoderOnly::build(&config, VOCABULARY as usize, 3, Kind::Double, Device::Cpu)
         };
-        let batch = batch(&TEXTS, &[0, 2]);
+        let batch = batch(&config, &TEXTS, &[0, 2]);
         let train = |dropout, seed| tch::no_grad(|| build(dropout).hidden(&batch, &Mode::training(seed)));
         let plain = hidden(&build(0.0), &batch);
         assert_eq!(hidden(&build(0.4), &batch), plain, "{name}");
@@ -208,9 +228,18 @@ fn the_names_of_the_variables_are_pinned() {
     ];
     assert_eq!(names(Tying::All, MaskedConfig::default()), expected);
     assert_eq!(names(Tying::Decoder, MaskedConfig::default()), expected);
+    let mut telling = expected.clone();
+    telling.extend([
+        "next_sentence.pooler.weight",
+        "next_sentence.pooler.bias",
+        "next_sentence.scores.weight",
+        "next_sentence.scores.bias",
+    ]);
+    let next_sentence = MaskedConfig { next_sentence: true, ..Default::default() };
+    assert_eq!(names(Tying::All, next_sentence), telling);
     expected.insert(1, "embedding.softmax.weight");
     assert_eq!(names(Tying::None, MaskedConfig::default()), expected);
-    let plain = MaskedConfig { embedding_norm: false, head: Head::None, segments: 0 };
+    let plain = MaskedConfig { embedding_norm: false, head: Head::None, segments: 0, next_sentence: false };
     expected
         .retain(|name| !["segment", "source_norm", "transform"].iter().any(|part| name.starts_with(part)));
     assert_eq!(names(Tying::None, plain), expected);
@@ -227,4 +256,21 @@ fn attention_is_shown_of_the_text_alone() {
     assert!(maps.decoder.is_empty() && maps.cross.is_empty());
     assert_eq!(maps.encoder.iter().map(Tensor::size).collect::<Vec<_>>(), [[2, 4, 4]; 3]);
     assert!(model.generator().is_none());
+}
+
+/// Of two texts the model tells the second from the first by its segments alone.
+#[test]
+fn segments_say_which_text_is_which() {
+    let scores = |segments, before| {
+        let masked = MaskedConfig { segments, next_sentence: true, ..Default::default() };
+        let config = ModelConfig { decoder: DecoderKind::None, masked, ..small() };
+        let model = EncoderOnly::build(&config, VOCABULARY as usize, 4, Kind::Double, Device::Cpu);
+        add_noise(model.weights());
+        let masked = MaskedBlock { input: TEXTS[0].to_vec(), places: vec![0] };
+        let example = MaskedExample { masked, targets: vec![8], second: Some((before, true)) };
+        outputs(&model, &collate_masked(&[example], Device::Cpu)).second_texts.unwrap()
+    };
+    for (segments, are_told) in [(0, false), (1, false), (2, true), (3, true)] {
+        assert_eq!(scores(segments, 2) != scores(segments, 3), are_told, "{segments}");
+    }
 }

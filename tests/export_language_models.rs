@@ -120,6 +120,12 @@ fn of_bert(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<Stri
             put_norm(&mut found, &format!("{ours}.{path}.norm"), norm);
         }
     }
+    for (theirs, ours) in [("bert.pooler.dense", "pooler"), ("cls.seq_relationship", "scores")] {
+        if stored.contains_key(&format!("{theirs}.weight")) {
+            let own = ["weight", "bias"].map(|kind| stored.remove(&format!("{theirs}.{kind}")).unwrap());
+            put_linear(&mut found, &format!("next_sentence.{ours}"), own);
+        }
+    }
     if let Some(own) = stored.remove("cls.predictions.decoder.weight") {
         assert_eq!(stored.remove("cls.predictions.decoder.bias").unwrap(), found["embedding.softmax.bias"]);
         found.insert("embedding.softmax.weight".to_string(), own);
@@ -175,7 +181,11 @@ fn is_kept_or_refused(format: Format, name: &str, config: &ModelConfig) -> bool 
             let segments = settings["type_vocab_size"].as_i64().unwrap();
             let fixed = ModelConfig {
                 softmax_bias: true,
-                masked: MaskedConfig { segments, ..Default::default() },
+                masked: MaskedConfig {
+                    segments,
+                    next_sentence: config.masked.next_sentence,
+                    ..Default::default()
+                },
                 ..config.clone()
             };
             (&common[..2], rebuilt(&written, &fixed, &settings["max_position_embeddings"], of_bert))
@@ -236,9 +246,10 @@ fn berts_weights_make_up_for_what_bert_fixes() {
     let mut models = masked_variants(&base);
     models.retain(|(_, config)| config.has_self_attention());
     models.extend(sized(&base));
-    for segments in [0, 1, 3] {
-        let masked = MaskedConfig { segments, ..Default::default() };
-        models.push((format!("{segments} segments"), ModelConfig { masked, ..base.clone() }));
+    for (segments, next_sentence) in [0, 1, 3].into_iter().flat_map(|n| [(n, false), (n, true)]) {
+        let masked = MaskedConfig { segments, next_sentence, ..Default::default() };
+        let name = format!("{segments} segments, next_sentence = {next_sentence}");
+        models.push((name, ModelConfig { masked, ..base.clone() }));
     }
     models.push(("recurrent".into(), masked(&recurrent(&base))));
     let [written, refused] = counts(Format::Bert, models);

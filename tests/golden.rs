@@ -15,6 +15,7 @@ mod common;
 use ablate::config::RESULT_VERSION;
 use ablate::data::batch::{Batching, block_batches, epoch_batches};
 use ablate::data::store::{Store, StoreWriter};
+use ablate::data::text_pairs::Second;
 use ablate::data::words::{WordModel, WordsConfig};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
@@ -139,12 +140,21 @@ fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
 
 /// A store of `count` pairs of 1 to `longest` tokens a side; the folder is removed with it.
 fn store(count: usize, longest: u64, seed: u64) -> (tempfile::TempDir, Store) {
+    written(count, seed, |draw| 1 + draw(longest))
+}
+
+/// A store of `count` pairs whose sides have as many tokens as `length` draws.
+fn written(
+    count: usize,
+    seed: u64,
+    length: impl Fn(&mut dyn FnMut(u64) -> u64) -> u64,
+) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pairs.store");
     let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
     let mut draw = draws(seed);
     let mut side =
-        || -> Vec<u32> { (0..1 + draw(longest)).map(|_| 3 + draw(VOCABULARY as u64 - 3) as u32).collect() };
+        || -> Vec<u32> { (0..length(&mut draw)).map(|_| 3 + draw(VOCABULARY as u64 - 3) as u32).collect() };
     for _ in 0..count {
         writer.push(&side(), &side()).unwrap();
     }
@@ -290,14 +300,18 @@ impl Monitor for Losses {
 /// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
 /// at last the loss of another text.
 fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>, Vec<f64>) {
-    let (_folder, store) = store(30, 8, 3);
-    let (_dev_folder, dev) = self::store(8, 8, 4);
+    // Second texts are cut from blocks of one length.
+    let of = |count, seed| match config.tells_next_sentence() {
+        true => written(count, seed, |_| 8),
+        false => store(count, 8, seed),
+    };
+    let ((_folder, store), (_dev_folder, dev)) = (of(30, 3), of(8, 4));
     let model = build(config, training.seed, ablate::model::Kinds::from(training.precision).weights);
     let mut adam = Adam::build(training, model.weights());
     let mut losses = Losses(Vec::new());
     // A model without a decoder learns to find hidden tokens of the targets.
     let pairs = Pairs::of(&store, training);
-    let blocks = MaskedBlocks::of(&store, training, VOCABULARY);
+    let blocks = MaskedBlocks::of(&store, training, config, VOCABULARY);
     let words = WordBlocks::of(&store, training, VOCABULARY);
     let trainer = Trainer {
         model: &*model,
@@ -318,7 +332,8 @@ fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>,
     let found = match () {
         () if config.has_decoder() => likelihood(&*model, &dev, 40),
         () if config.is_masked() => {
-            masked::likelihood(&*model, &MaskedBlocks::of_evaluation(&dev, 40, VOCABULARY))
+            let second = config.tells_next_sentence().then_some(Second::Following);
+            masked::likelihood(&*model, &MaskedBlocks::of_evaluation(&dev, 40, second, VOCABULARY))
         }
         () => {
             let kind = training.words.model;

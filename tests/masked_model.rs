@@ -52,6 +52,49 @@ fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
     workshop.run(&["verify", RUN, "--decode"]).expect(0);
 }
 
+/// Two texts are told apart by a model that is to, which finds the same hidden tokens as others.
+#[test]
+fn second_texts_are_told_beside_the_hidden_tokens() {
+    let workshop = Workshop::of_second_texts();
+    let out = workshop.run(&["train", "tiny.toml"]).expect(0).out();
+    assert!(out.contains("of hidden tokens, 0.") && out.contains(" of second texts"), "{out}");
+    let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
+    let folder = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
+    let experiment = load_experiment(&workshop.path("tiny.toml"), &[]).unwrap();
+    let data = Prepared::load(&workshop.path("data").join(folder), &experiment.data).unwrap();
+    let masks = Masks::of_evaluation(data.tokenizers.target().len());
+    for split in [Split::Dev, Split::Test] {
+        let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
+        let store = data.split(split).unwrap();
+        let count: usize = (0..store.len()).map(|block| masks.count(store.target_length(block))).sum();
+        // Each block with its own second text, and with another's.
+        for (share, of_all) in [("masked_accuracy", count), ("next_sentence_accuracy", 2 * store.len())] {
+            let right = of(share) * of_all as f64;
+            assert!((right - right.round()).abs() < 1e-9 && (0.0..=1.0).contains(&of(share)), "{right}");
+        }
+    }
+    let metrics = workshop.text(format!("{RUN}/metrics.csv"));
+    assert!(metrics.contains(",dev/next_sentence_accuracy,"), "{metrics}");
+    let views = workshop.text(format!("{RUN}/views.jsonl"));
+    assert!(views.contains("| text | found | as it was |"), "{views}");
+    workshop.run(&["verify", RUN, "--decode"]).expect(0);
+    for (sets, said) in [
+        (
+            &["model.position=\"learned\"", "model.learned_positions=18"][..],
+            "for blocks of data.max_length = 16 tokens, around whose two texts",
+        ),
+        (
+            &["model.encoder=\"recurrent\"", "model.recurrent.bidirectional=\"none\""],
+            "this state has read no other token",
+        ),
+        (&["data.max_length=1"], "data.max_length = 1 is out of range"),
+    ] {
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let words: Vec<&str> = ["train", "tiny.toml"].into_iter().chain(sets).collect();
+        workshop.run(&words).expect(2).says(said);
+    }
+}
+
 /// With one mask for each block, epochs differ in the order of the blocks alone.
 #[test]
 fn masks_change_with_the_epoch_unless_a_block_has_one() {

@@ -132,15 +132,13 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
     assert_same_results(&whole, &resumed);
 }
 
-/// The tokens that are hidden from a masked language model in an epoch, and the contexts and noise words of word vectors,
+/// The tokens that are hidden from a masked language model in an epoch, its second texts, and the contexts and noise words of word vectors,
 /// follow from its number.
 #[test]
 fn language_models_end_with_the_same_bytes_as_well() {
-    for make in [
-        Workshop::of_language_model_without_bos,
-        Workshop::of_masked_language_model,
-        Workshop::of_word_vectors,
-    ] {
+    for make in
+        [Workshop::of_language_model_without_bos, Workshop::of_second_texts, Workshop::of_word_vectors]
+    {
         let whole = make();
         whole.run(&["train", "tiny.toml"]).expect(0);
         let resumed = killed_often(&[9, 22], make);

@@ -2,11 +2,12 @@
 
 use super::learn_tokenizer;
 use ablate::config::Experiment;
-use ablate::data::collate::Batch;
+use ablate::data::collate::{Batch, SecondTexts};
 use ablate::data::tokenizer::Tokenizer;
 use ablate::error::Result;
 use ablate::export::{Format, Run, export};
 use ablate::model::mode::Mode;
+use ablate::model::network::Outputs;
 use ablate::model::{self, ModelConfig, Network};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ pub fn doubles(path: &Path) -> BTreeMap<String, Tensor> {
 }
 
 /// Logits at the first six positions of the two rows of a batch, of sources or of targets, of those that the model
-/// predicts.
+/// predicts; in further columns what the model tells of second texts.
 pub fn logits(model: &dyn Network) -> Tensor {
     let everywhere = Tensor::arange(6, (Kind::Int64, Device::Cpu));
     let batch = Batch {
@@ -99,8 +100,18 @@ pub fn logits(model: &dyn Network) -> Tensor {
         targets: everywhere.shallow_clone(),
         positions: everywhere,
         negatives: None,
+        second_texts: Some(SecondTexts {
+            segments: Tensor::from_slice(&[0i64, 0, 1, 1, 0, 1, 1, 0]).view([2, 4]),
+            targets: Tensor::from_slice(&[0i64, 1]),
+            weights: Tensor::from_slice(&[3.0, 3.0]),
+        }),
         target_tokens: 6,
         source_tokens: 7,
     };
-    model.logits(&model.hidden(&batch, &Mode::evaluation()))
+    let Outputs { hidden, second_texts } = model.outputs(&batch, &Mode::evaluation());
+    let logits = model.logits(&hidden);
+    match second_texts {
+        Some(scores) => Tensor::cat(&[logits, scores.flatten(0, 1).expand([6, 4], false)], 1),
+        None => logits,
+    }
 }

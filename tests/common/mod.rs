@@ -242,6 +242,15 @@ impl Workshop {
         workshop
     }
 
+    /// The same with a model that tells second texts as well.
+    pub fn of_second_texts() -> Self {
+        let workshop = Workshop::of_masked_language_model();
+        let text =
+            workshop.text("tiny.toml").replace("[training]", "masked.next_sentence = true\n[training]");
+        workshop.write("tiny.toml", &text);
+        workshop
+    }
+
     /// A workshop whose `tiny.toml` trains word vectors, with its text prepared.
     pub fn of_word_vectors() -> Self {
         let workshop = Workshop::of_language_model();

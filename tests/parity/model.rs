@@ -9,7 +9,7 @@ use crate::common::variants::is_unseen_key_bias;
 use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::{Batch, collate, collate_masked};
-use ablate::data::masking::MaskedBlock;
+use ablate::data::masking::{MaskedBlock, MaskedExample};
 use ablate::data::store::{Store, StoreWriter};
 use ablate::data::tokenizer::PAD;
 use ablate::model::mode::Mode;
@@ -30,6 +30,10 @@ pub struct Case {
     versions: BTreeMap<String, String>,
     vocabulary: usize,
     pairs: Vec<(Vec<u32>, Vec<u32>)>,
+    /// Of each pair that a masked language model reads as two texts: tokens before the second, and 0 where it follows the
+    /// first, else 1.
+    #[serde(default)]
+    second_texts: Vec<(usize, u8)>,
     pub model: ModelConfig,
     pub training: TrainingConfig,
     outputs: BTreeMap<String, Summary>,
@@ -131,12 +135,16 @@ impl Work<'_> {
             let pairs: Vec<u32> = pairs.map(|pair| pair as u32).collect();
             return collate(self.store, &pairs, Device::Cpu).unwrap();
         }
-        let example = |(input, found): &(Vec<u32>, Vec<u32>)| {
-            let places = (0..found.len()).filter(|&place| found[place] != PAD).collect();
-            (found.clone(), MaskedBlock { input: input.clone(), places })
+        let example = |number: usize| {
+            let (input, found) = &self.case.pairs[number];
+            let places: Vec<usize> = (0..found.len()).filter(|&place| found[place] != PAD).collect();
+            MaskedExample {
+                targets: places.iter().map(|&place| found[place]).collect(),
+                masked: MaskedBlock { input: input.clone(), places },
+                second: self.case.second_texts.get(number).map(|&(before, label)| (before, label == 0)),
+            }
         };
-        let examples: Vec<_> = self.case.pairs[pairs].iter().map(example).collect();
-        collate_masked(&examples, Device::Cpu)
+        collate_masked(&pairs.map(example).collect::<Vec<_>>(), Device::Cpu)
     }
 
     /// The encoder's, if there is one.
@@ -155,7 +163,8 @@ impl Work<'_> {
             false => {
                 let model = EncoderOnly::build(model, *vocabulary, 1, self.model.kind(), Device::Cpu);
                 set_weights(model.weights());
-                model.encode(ids, lengths, &mode).output
+                let segments = batch.second_texts.as_ref().map(|texts| &texts.segments);
+                model.encode(ids, lengths, segments, &mode).output
             }
         });
         let real: Vec<Tensor> =
@@ -164,9 +173,16 @@ impl Work<'_> {
     }
 
     fn outputs(&mut self) {
-        let hidden = |batch: &Batch| self.model.hidden(batch, &Mode::evaluation());
-        let logits = tch::no_grad(|| self.model.logits(&hidden(&self.batch())));
+        let (logits, second_texts) = tch::no_grad(|| {
+            let outputs = self.model.outputs(&self.batch(), &Mode::evaluation());
+            (self.model.logits(&outputs.hidden), outputs.second_texts)
+        });
         self.tensor(Quantity::Output, "logits", &logits, &self.case.outputs["logits"]);
+        let theirs = self.case.outputs.get("next_sentence");
+        assert_eq!(second_texts.is_some(), theirs.is_some(), "{}", self.name);
+        if let (Some(ours), Some(theirs)) = (second_texts, theirs) {
+            self.tensor(Quantity::Output, "next sentence", &ours, theirs);
+        }
     }
 
     /// The same logits as decoding makes them, a token a step; in float32 by its kernels.

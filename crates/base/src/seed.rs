@@ -37,6 +37,8 @@ pub enum Purpose {
     SecondPass,
     /// Merges that BPE-dropout leaves out; the seed is the number of the segmentation, the counter the [`place`] of the line.
     Segmentation,
+    /// Where a block of running text is cut in two, and what stands behind the cut; the counter is the number of the example.
+    NextSentence,
 }
 
 /// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
@@ -89,12 +91,13 @@ mod tests {
     use super::*;
 
     /// Every purpose, in the order of their numbers. A new one does not compile before it is listed here.
-    const PURPOSES: [Purpose; 14] = {
+    const PURPOSES: [Purpose; 15] = {
         use Purpose::*;
         const fn listed(purpose: Purpose) -> Purpose {
             match purpose {
                 Initialisation | BatchOrder | Dropout | Corpus | Resampling | SweepDraw | Sampling
-                | HoldOut | RandomBlocks | Writing | Masking | Words | SecondPass | Segmentation => purpose,
+                | HoldOut | RandomBlocks | Writing | Masking | Words | SecondPass | Segmentation
+                | NextSentence => purpose,
             }
         }
         [
@@ -112,6 +115,7 @@ mod tests {
             listed(Words),
             listed(SecondPass),
             listed(Segmentation),
+            listed(NextSentence),
         ]
     };
 
@@ -151,6 +155,7 @@ mod tests {
             0x51b1_ed27_9669_58a7,
             0x108d_a288_da32_7524,
             0x6789_0d24_2839_ea09,
+            0xc486_fce9_e93d_e870,
         ];
         assert_eq!(PURPOSES.map(first), numbers);
     }

@@ -15,8 +15,8 @@ pub enum Format {
     /// An OpenAIGPTLMHeadModel of Hugging Face transformers. Holds language models (model.encoder = "none") that
     /// normalise after each sub-layer and read a text from its beginning.
     OpenaiGpt,
-    /// A BertForMaskedLM of Hugging Face transformers. Holds masked language models (model.decoder = "none") with
-    /// normalised embeddings and a transform before the softmax.
+    /// A BertForMaskedLM of Hugging Face transformers, or a BertForPreTraining with model.masked.next_sentence. Holds masked
+    /// language models (model.decoder = "none") with normalised embeddings and a transform before the softmax.
     Bert,
     /// The text format of word2vec, which gensim reads. Holds word vectors alone.
     Word2vec,

@@ -11,8 +11,9 @@ use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
     BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
-    MASKED_PERPLEXITY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST, TEST_BLEU, TEST_F1,
-    TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, TEST_PREDICTION_ACCURACY, WORD_PERPLEXITY, tag,
+    MASKED_PERPLEXITY, NEXT_SENTENCE_ACCURACY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST,
+    TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, TEST_PREDICTION_ACCURACY, WORD_PERPLEXITY,
+    tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -91,7 +92,13 @@ pub fn summary(record: &Record, run_dir: &Path) -> String {
         let masked = |set: &str| {
             let [loss, perplexity, accuracy] =
                 [LOSS, MASKED_PERPLEXITY, MASKED_ACCURACY].map(|name| value(&tag(set, name)));
-            format!("{set:<5} loss {loss}, perplexity {perplexity}, accuracy {accuracy} of hidden tokens")
+            let of_second_texts = record
+                .metrics
+                .get(&tag(set, NEXT_SENTENCE_ACCURACY))
+                .map_or_else(String::new, |share| format!(", {share:.2} of second texts"));
+            format!(
+                "{set:<5} loss {loss}, perplexity {perplexity}, accuracy {accuracy} of hidden tokens{of_second_texts}"
+            )
         };
         if record.metrics.contains_key(TEST_MASKED_PERPLEXITY) {
             return format!("{}\n{}\n{}\n", masked(DEV), masked(TEST), run_dir.display());

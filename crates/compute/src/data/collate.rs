@@ -1,7 +1,7 @@
 //! Pairs of the store to tensors: padding or packing, the shift to the right, the real positions.
 
 use super::batch::Batching;
-use super::masking::MaskedBlock;
+use super::masking::MaskedExample;
 use super::packing;
 use super::reading::{BlockReading, PrefixLoss};
 use super::store::Store;
@@ -29,10 +29,33 @@ pub struct Batch {
     /// Words of noise beside each of the targets, [N, K], of word vectors alone: their loss compares the scores of these
     /// words, where others compare those of the whole vocabulary.
     pub negatives: Option<Tensor>,
+    /// Of rows that hold two texts each: which is which, and whether the second follows the first.
+    pub second_texts: Option<SecondTexts>,
     /// N, the tokens to be predicted.
     pub target_tokens: usize,
     /// Tokens of `source` without padding.
     pub source_tokens: usize,
+}
+
+/// The second texts of rows that hold two.
+#[derive(Debug)]
+pub struct SecondTexts {
+    /// 1 where the second text stands, 0 elsewhere, [B, S].
+    pub segments: Tensor,
+    /// What is to be told, [B]: 0 where the second text follows the first, 1 where it stood elsewhere.
+    pub targets: Tensor,
+    /// Tokens to be predicted in each row, [B], in float64: by them the rows are weighed.
+    pub weights: Tensor,
+}
+
+impl SecondTexts {
+    fn each(&self, work: impl Fn(&Tensor) -> Tensor) -> Self {
+        SecondTexts {
+            segments: work(&self.segments),
+            targets: work(&self.targets),
+            weights: work(&self.weights),
+        }
+    }
 }
 
 /// Numbers of the sentences of a row, from 1, at each of their positions; 0 is padding.
@@ -72,6 +95,7 @@ impl Batch {
             positions: send(&self.positions, device),
             targets: send(&self.targets, device),
             negatives: self.negatives.as_ref().map(|ids| send(ids, device)),
+            second_texts: self.second_texts.as_ref().map(|texts| texts.each(|of| send(of, device))),
             ..*self
         }
     }
@@ -87,6 +111,7 @@ impl Batch {
             positions: pinned(self.positions, device),
             targets: pinned(self.targets, device),
             negatives: self.negatives.map(|ids| pinned(ids, device)),
+            second_texts: self.second_texts.map(|texts| texts.each(|of| pinned(of.shallow_clone(), device))),
             ..self
         }
     }
@@ -121,6 +146,7 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         negatives: None,
+        second_texts: None,
         target_tokens: outputs.len(),
     })
 }
@@ -173,6 +199,7 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         negatives: None,
+        second_texts: None,
         target_tokens: outputs.len(),
     })
 }
@@ -215,6 +242,7 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         negatives: None,
+        second_texts: None,
         target_tokens: outputs.len(),
     })
 }
@@ -251,38 +279,57 @@ pub fn collate_blocks(
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         negatives: None,
+        second_texts: None,
         target_tokens: outputs.len(),
     })
 }
 
 /// Blocks of running text as a masked language model takes them: the sources are what it reads, the positions those of the
-/// tokens that it is to predict among the B · S of the sources. There are no targets beside these rows: [B, 0]. Each example
-/// is the tokens of a block, and the block under its mask.
+/// tokens that it is to predict among the B · S of the sources. There are no targets beside these rows: [B, 0].
 ///
 /// # Panics
-/// If there is no example.
-pub fn collate_masked(examples: &[(Vec<u32>, MaskedBlock)], device: Device) -> Batch {
-    let width = examples.iter().map(|(block, _)| block.len()).max().expect("a batch has blocks");
-    let mut inputs = vec![i64::from(PAD); examples.len() * width];
+/// If there is no example, or some have two texts and others not.
+pub fn collate_masked(examples: &[MaskedExample], device: Device) -> Batch {
+    let lengths: Vec<i64> = examples.iter().map(|example| example.masked.input.len() as i64).collect();
+    let (rows, width) = (examples.len(), *lengths.iter().max().expect("a batch has blocks") as usize);
+    let mut inputs = vec![i64::from(PAD); rows * width];
     let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (row, (block, masked)) in examples.iter().enumerate() {
+    for (row, MaskedExample { masked, targets, .. }) in examples.iter().enumerate() {
         let start = row * width;
-        inputs[start..start + block.len()].copy_from_slice(&ids(&masked.input));
+        inputs[start..start + masked.input.len()].copy_from_slice(&ids(&masked.input));
         positions.extend(masked.places.iter().map(|place| (start + place) as i64));
-        outputs.extend(masked.places.iter().map(|&place| i64::from(block[place])));
+        outputs.extend(ids(targets));
     }
-    let lengths: Vec<i64> = examples.iter().map(|(block, _)| block.len() as i64).collect();
     Batch {
-        source: Tensor::from_slice(&inputs).view([examples.len() as i64, width as i64]).to_device(device),
+        source: Tensor::from_slice(&inputs).view([rows as i64, width as i64]).to_device(device),
         source_tokens: lengths.iter().sum::<i64>() as usize,
         source_lengths: lengths,
-        target_input: Tensor::zeros([examples.len() as i64, 0], (Kind::Int64, device)),
+        target_input: Tensor::zeros([rows as i64, 0], (Kind::Int64, device)),
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
         targets: Tensor::from_slice(&outputs).to_device(device),
         negatives: None,
+        second_texts: second_texts(examples, width).map(|texts| texts.each(|of| of.to_device(device))),
         target_tokens: outputs.len(),
     }
+}
+
+/// The second texts of examples in rows of `width` tokens; none where each example is one text.
+fn second_texts(examples: &[MaskedExample], width: usize) -> Option<SecondTexts> {
+    examples[0].second?;
+    let mut segments = vec![0i64; examples.len() * width];
+    let (mut targets, mut weights) = (Vec::new(), Vec::new());
+    for (row, MaskedExample { masked, second, .. }) in examples.iter().enumerate() {
+        let (before, follows) = second.expect("every example has two texts");
+        segments[row * width + before..row * width + masked.input.len()].fill(1);
+        targets.push(i64::from(!follows));
+        weights.push(masked.places.len() as f64);
+    }
+    Some(SecondTexts {
+        segments: Tensor::from_slice(&segments).view([examples.len() as i64, width as i64]),
+        targets: Tensor::from_slice(&targets),
+        weights: Tensor::from_slice(&weights),
+    })
 }
 
 /// Blocks of running text as a model of word vectors takes them: the sources are the words that are read, in rows, and the
@@ -309,6 +356,7 @@ pub fn collate_words(examples: &[DrawnWords], config: &WordsConfig, device: Devi
         target_input: Tensor::zeros([rows, 0], (Kind::Int64, device)),
         sentences: None,
         positions: Tensor::from_slice(&positions).to_device(device),
+        second_texts: None,
         negatives: Some(shaped(&negatives, targets.len() as i64, config.negatives)),
         target_tokens: targets.len(),
         targets: Tensor::from_slice(&targets).to_device(device),
@@ -335,17 +383,20 @@ fn ids(tokens: &[u32]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::masking::MaskedBlock;
     use crate::data::reading::{Direction, FirstInput};
     use crate::data::store::StoreWriter;
     use crate::data::words::WordModel;
 
     #[test]
     fn hidden_tokens_are_predicted_at_their_places() {
-        let of = |block: &[u32], input: &[u32], places: &[usize]| {
-            (block.to_vec(), MaskedBlock { input: input.to_vec(), places: places.to_vec() })
+        let of = |targets: &[u32], input: &[u32], places: &[usize], second| MaskedExample {
+            masked: MaskedBlock { input: input.to_vec(), places: places.to_vec() },
+            targets: targets.to_vec(),
+            second,
         };
         let batch = collate_masked(
-            &[of(&[9, 10], &[9, 1], &[1]), of(&[5, 6, 7, 8], &[1, 6, 11, 8], &[0, 2])],
+            &[of(&[10], &[9, 1], &[1], None), of(&[5, 7], &[1, 6, 11, 8], &[0, 2], None)],
             Device::Cpu,
         );
         assert_eq!(batch.source, Tensor::from_slice2(&[[9i64, 1, 0, 0], [1, 6, 11, 8]]));
@@ -353,6 +404,18 @@ mod tests {
         assert_eq!(batch.targets, Tensor::from_slice(&[10i64, 5, 7]));
         assert_eq!((batch.target_tokens, batch.source_tokens, batch.target_input.size()), (3, 6, vec![2, 0]));
         assert_eq!(batch.source_lengths, [2, 4]);
+        assert!(batch.second_texts.is_none());
+        let batch = collate_masked(
+            &[
+                of(&[9], &[2, 1, 2, 8, 2], &[1], Some((3, true))),
+                of(&[5, 7], &[2, 1, 6, 2, 11, 2], &[1, 4], Some((4, false))),
+            ],
+            Device::Cpu,
+        );
+        let SecondTexts { segments, targets, weights } = batch.second_texts.unwrap();
+        assert_eq!(segments, Tensor::from_slice2(&[[0i64, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]]));
+        assert_eq!((targets, weights), (Tensor::from_slice(&[0i64, 1]), Tensor::from_slice(&[1.0, 2.0])));
+        assert_eq!(batch.positions, Tensor::from_slice(&[1i64, 7, 10]));
     }
 
     #[test]

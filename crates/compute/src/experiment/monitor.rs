@@ -9,7 +9,9 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::model::Network;
-use crate::results::metric::{DEV, DEV_LOSS, METRICS, accuracy_of, find, perplexity_of, tag};
+use crate::results::metric::{
+    DEV, DEV_LOSS, METRICS, NEXT_SENTENCE_ACCURACY, accuracy_of, find, perplexity_of, tag,
+};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::{METRICS_FILE, Telemetry};
 use crate::train::run_state::{Best, Progress, RunState};
@@ -112,6 +114,11 @@ impl Monitor for RunMonitor<'_> {
             self.telemetry.metric(step, &tag(DEV, name), found.perplexity())?;
         }
         self.telemetry.metric(step, &tag(DEV, accuracy_of(task)), found.accuracy())?;
+        let mut of_second_texts = String::new();
+        if let Some(share) = found.next_sentence_accuracy() {
+            self.telemetry.metric(step, &tag(DEV, NEXT_SENTENCE_ACCURACY), share)?;
+            of_second_texts = format!(", {:.1} % of second texts", 100.0 * share);
+        }
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
@@ -128,7 +135,9 @@ impl Monitor for RunMonitor<'_> {
             None => format!("loss {:.4}", found.loss()),
         };
         let accuracy = 100.0 * found.accuracy();
-        self.observer.message(&format!("step {step}: dev {measured}, accuracy {accuracy:.1} %{best}"))?;
+        self.observer.message(&format!(
+            "step {step}: dev {measured}, accuracy {accuracy:.1} %{of_second_texts}{best}"
+        ))?;
         self.telemetry.flush()?;
         self.evaluated(begun);
         Ok(found.loss())

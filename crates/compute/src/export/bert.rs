@@ -1,5 +1,5 @@
 //! `--format bert`: a directory that `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers
-//! load.
+//! load; of a model that tells second texts, `BertForPreTraining.from_pretrained`.
 //!
 //! Its architecture is BERT's (Devlin et al. 2019), with choices fixed for which the weights make up:
 //!
@@ -12,11 +12,13 @@
 use super::hugging_face::{Named, activation, check_heads, dtype, factors, tokenizer_configuration};
 use super::run::{Around, Files, Run, json_bytes, positions_of_text, reading_tokenizer, serves};
 use super::tensors::Tensors;
-use crate::data::tokenizer::{FIRST_OF_TEXT, MASK, PAD};
+use crate::config::Experiment;
+use crate::data::tokenizer::{EOS, FIRST_OF_TEXT, MASK, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;
 use crate::model::{ModelConfig, Tying};
 use serde_json::{Value, json};
+use tch::Tensor;
 
 const NAME: &str = "a BertForMaskedLM";
 const REMEDY: &str = "use --format safetensors";
@@ -27,10 +29,16 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, Around::NOTHING)?;
+    let around = match run.experiment.model.tells_next_sentence() {
+        true => Around { before: &[EOS], after: &[EOS], tells_second: true },
+        false => Around::NOTHING,
+    };
+    let tokenizer = reading_tokenizer(run, NAME, around)?;
     let tensors = Tensors::of(run);
-    let (table, segments) =
-        (tensors.positions("source", positions_of_text(run.experiment)), tensors.segments());
+    let (table, segments) = (
+        tensors.positions("source", positions_of_text(run.experiment)),
+        segments(&tensors, &run.experiment.model),
+    );
     let (positions, segment_rows) = (table.size()[0], segments.size()[0]);
     let mut named = Named::default();
     named.put("bert.embeddings.position_embeddings.weight", table);
@@ -43,6 +51,15 @@ pub fn files(run: &Run) -> Result<Files> {
         ("tokenizer.json", tokenizer),
         ("tokenizer_config.json", json_bytes(&tokenizer_configuration(&special, positions))?),
     ])
+}
+
+/// The table of segments; of a model that tells second texts with a row for these.
+fn segments(tensors: &Tensors, config: &ModelConfig) -> Tensor {
+    let table = tensors.segments();
+    match config.tells_next_sentence() && table.size()[0] == 1 {
+        true => table.repeat([2, 1]),
+        false => table,
+    }
 }
 
 /// All weights but the tables of positions and segments.
@@ -75,12 +92,21 @@ fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
         named.put("cls.predictions.decoder.bias", bias.shallow_clone());
     }
     named.put("cls.predictions.bias", bias);
+    if config.tells_next_sentence() {
+        named.linear("bert.pooler.dense", tensors.linear("next_sentence.pooler"));
+        named.linear("cls.seq_relationship", tensors.linear("next_sentence.scores"));
+    }
+}
+
+/// The class of transformers that holds the model.
+fn class(model: &ModelConfig) -> &'static str {
+    if model.tells_next_sentence() { "BertForPreTraining" } else { "BertForMaskedLM" }
 }
 
 fn configuration(run: &Run, positions: i64, segments: i64) -> Value {
     let config = &run.experiment.model;
     json!({
-        "architectures": ["BertForMaskedLM"],
+        "architectures": [class(config)],
         "model_type": "bert",
         "dtype": dtype(run),
         "vocab_size": config.rows(run.tokenizer.len()),
@@ -99,15 +125,25 @@ fn configuration(run: &Run, positions: i64, segments: i64) -> Value {
     })
 }
 
-pub fn example(directory: &str) -> String {
-    format!(
+pub fn example(directory: &str, experiment: &Experiment) -> String {
+    let class = class(&experiment.model);
+    let loaded = format!(
         "import torch, transformers\n\
          tokenizer = transformers.AutoTokenizer.from_pretrained({directory})\n\
-         model = transformers.BertForMaskedLM.from_pretrained({directory})\n\
-         inputs = tokenizer(input(), return_tensors=\"pt\")\n\
-         middle = inputs.input_ids.shape[1] // 2\n\
-         inputs.input_ids[0, middle] = tokenizer.mask_token_id\n\
-         with torch.no_grad(): scores = model(**inputs).logits[0, middle, {FIRST_OF_TEXT}:len(tokenizer)]\n\
-         print(tokenizer.decode([{FIRST_OF_TEXT} + int(scores.argmax())]))\n"
-    )
+         model = transformers.{class}.from_pretrained({directory})\n"
+    );
+    if experiment.model.tells_next_sentence() {
+        return loaded
+            + "inputs = tokenizer(input(), input(), return_tensors=\"pt\")\n\
+               with torch.no_grad(): scores = model(**inputs).seq_relationship_logits[0]\n\
+               print(\"follows\" if scores[0] > scores[1] else \"does not follow\")\n";
+    }
+    loaded
+        + &format!(
+            "inputs = tokenizer(input(), return_tensors=\"pt\")\n\
+             middle = inputs.input_ids.shape[1] // 2\n\
+             inputs.input_ids[0, middle] = tokenizer.mask_token_id\n\
+             with torch.no_grad(): scores = model(**inputs).logits[0, middle, {FIRST_OF_TEXT}:len(tokenizer)]\n\
+             print(tokenizer.decode([{FIRST_OF_TEXT} + int(scores.argmax())]))\n"
+        )
 }

@@ -38,7 +38,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, Around { before: &[], after: &[EOS] })?;
+    let tokenizer = reading_tokenizer(run, NAME, Around { after: &[EOS], ..Around::NOTHING })?;
     let config = &run.experiment.model;
     let mut writer = Writer {
         tensors: Tensors::of(run),

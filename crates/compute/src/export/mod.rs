@@ -84,7 +84,7 @@ fn files(format: Format, run: &Run) -> Result<Files> {
 
 /// A Python program that loads what was written to `out`. Of the first line of standard input a model that translates
 /// prints the translation, a language model how the line goes on, and a masked language model the token that it finds
-/// in the middle.
+/// in the middle, or whether the second line follows the first if it was trained to tell that.
 pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     let directory = format!("{:?}", out.display().to_string());
     match format {
@@ -96,6 +96,6 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
             ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)
         }
         Format::OpenaiGpt => openai_gpt::example(&directory, experiment),
-        Format::Bert => bert::example(&directory),
+        Format::Bert => bert::example(&directory, experiment),
     }
 }

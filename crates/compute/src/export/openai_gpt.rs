@@ -56,8 +56,8 @@ fn inner_width(model: &ModelConfig) -> i64 {
 pub fn files(run: &Run) -> Result<Files> {
     // A text begins behind <s>; a source that is to be translated is followed by </s> <s>.
     let around = match run.experiment.reads_prefixes() {
-        false => Around { before: &[BOS], after: &[] },
-        true => Around { before: &[], after: &[EOS, BOS] },
+        false => Around { before: &[BOS], ..Around::NOTHING },
+        true => Around { after: &[EOS, BOS], ..Around::NOTHING },
     };
     let tokenizer = reading_tokenizer(run, NAME, around)?;
     let tensors = Tensors::of(run);

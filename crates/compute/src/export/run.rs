@@ -6,6 +6,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::implementations::Serves;
 use crate::model::weights::Weights;
+use crate::train::masked_blocks::around;
 use serde_json::{Map, Value, json};
 
 /// A trained model and what it is the model of.
@@ -34,7 +35,10 @@ pub const TABLE_POSITIONS: i64 = 1024;
 pub fn positions_of_text(experiment: &Experiment) -> i64 {
     let block = experiment.data.max_length as i64;
     // A source and a target with `</s> <s>` between them.
-    let longest = if experiment.reads_prefixes() { 2 * block + 2 } else { block };
+    let longest = match experiment.reads_prefixes() {
+        true => 2 * block + 2,
+        false => block + around(experiment.model.tells_next_sentence()) as i64,
+    };
     longest.max(TABLE_POSITIONS)
 }
 
@@ -42,10 +46,12 @@ pub fn positions_of_text(experiment: &Experiment) -> i64 {
 pub struct Around {
     pub before: &'static [u32],
     pub after: &'static [u32],
+    /// Whether a second text has the type 1 and tokens of its own after it, as the first has.
+    pub tells_second: bool,
 }
 
 impl Around {
-    pub const NOTHING: Around = Around { before: &[], after: &[] };
+    pub const NOTHING: Around = Around { before: &[], after: &[], tells_second: false };
 }
 
 /// Refuses what a format has no place for.
@@ -59,11 +65,11 @@ pub fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Erro
 }
 
 /// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
-/// `around` a text, as the model expects them, and takes running text apart line by line.
+/// around a text, as the model expects them, and takes running text apart line by line.
 ///
 /// # Deviation
 /// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-pub fn reading_tokenizer(run: &Run, format: &str, around: Around) -> Result<Vec<u8>> {
+pub fn reading_tokenizer(run: &Run, format: &str, special: Around) -> Result<Vec<u8>> {
     let data = &run.experiment.data;
     if data.recipe.moses.is_some() {
         let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
@@ -89,13 +95,17 @@ pub fn reading_tokenizer(run: &Run, format: &str, around: Around) -> Result<Vec<
         let normalizers: Vec<Value> = [json!({"type": "Lowercase"})].into_iter().chain(others).collect();
         tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
     }
-    let Around { before, after } = around;
+    let Around { before, after, tells_second } = special;
     if !(before.is_empty() && after.is_empty()) {
-        let special = |&id: &u32| json!({"SpecialToken": {"id": run.tokenizer.token(id), "type_id": 0}});
-        let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
-        let with = |texts: &[&str]| -> Vec<Value> {
-            let texts = texts.iter().map(|name| text(name));
-            before.iter().map(special).chain(texts).chain(after.iter().map(special)).collect()
+        let special = |ids: &[u32], of: u8| -> Vec<Value> {
+            let one = |&id: &u32| json!({"SpecialToken": {"id": run.tokenizer.token(id), "type_id": of}});
+            ids.iter().map(one).collect()
+        };
+        let text = |name: &str, of: u8| vec![json!({"Sequence": {"id": name, "type_id": of}})];
+        let single = [special(before, 0), text("A", 0), special(after, 0)].concat();
+        let pair = match tells_second {
+            false => [special(before, 0), text("A", 0), text("B", 0), special(after, 0)].concat(),
+            true => [single.clone(), text("B", 1), special(after, 1)].concat(),
         };
         let declared: Map<String, Value> = before
             .iter()
@@ -107,8 +117,8 @@ pub fn reading_tokenizer(run: &Run, format: &str, around: Around) -> Result<Vec<
             .collect();
         tokenizer["post_processor"] = json!({
             "type": "TemplateProcessing",
-            "single": with(&["A"]),
-            "pair": with(&["A", "B"]),
+            "single": single,
+            "pair": pair,
             "special_tokens": declared,
         });
     }

@@ -10,7 +10,7 @@ use super::feed_forward::activate;
 use super::foundation::Foundation;
 use super::linear::Linear;
 use super::mode::Mode;
-use super::network::{Generator, Network};
+use super::network::{Generator, Network, Outputs};
 use super::norm::Normalisation;
 use super::parts::{self, Encoded, EncoderPart, SourceRows};
 use super::position::Places;
@@ -28,6 +28,7 @@ pub struct EncoderOnly {
     input: Input,
     encoder: Box<dyn EncoderPart>,
     transform: Option<Transform>,
+    next_sentence: Option<NextSentence>,
 }
 
 impl EncoderOnly {
@@ -57,17 +58,27 @@ impl EncoderOnly {
             ),
             encoder: parts::encoder(&root.child("encoder"), config),
             transform: config.has_transform().then(|| Transform::build(&root.child("transform"), config)),
+            next_sentence: config
+                .tells_next_sentence()
+                .then(|| NextSentence::build(&root.child("next_sentence"), config)),
             foundation: Foundation::finish(root, embeddings, kinds, device),
         }
     }
 
+    /// `segments`: the row of the table of segments for each token; if absent, the first for all.
+    ///
     /// # Shapes
-    /// Ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
-    pub fn encode(&self, ids: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
+    /// Ids [B, S] with the real length of each row (≥ 1), and segments [B, S] → states [B, S, E].
+    pub fn encode(&self, ids: &Tensor, lengths: &[i64], segments: Option<&Tensor>, mode: &Mode) -> Encoded {
         let embedded = self.foundation.embeddings.source(ids);
-        let x = match &self.segments {
-            Some(table) => embedded + table.get(0),
-            None => embedded,
+        let x = match (&self.segments, segments) {
+            (Some(table), Some(segments)) => {
+                // A table of one row has the same for both texts.
+                let rows = segments.clamp_max(table.size()[0] - 1);
+                embedded + Tensor::embedding(table, &rows, -1, false, false)
+            }
+            (Some(table), None) => embedded + table.get(0),
+            (None, _) => embedded,
         };
         let x = self.input.forward(ids, x, Places::From(0), mode);
         self.encoder.encode(x, SourceRows::Single(lengths), mode)
@@ -79,13 +90,21 @@ impl Network for EncoderOnly {
         &self.foundation
     }
 
-    /// The transform is computed at the scored positions alone.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
-        let states = self.encode(&batch.source, &batch.source_lengths, mode).output;
+        self.outputs(batch, mode).hidden
+    }
+
+    /// The transform is computed at the scored positions alone.
+    fn outputs(&self, batch: &Batch, mode: &Mode) -> Outputs {
+        let segments = batch.second_texts.as_ref().map(|texts| &texts.segments);
+        let states = self.encode(&batch.source, &batch.source_lengths, segments, mode).output;
         let scored = states.flatten(0, 1).index_select(0, &batch.positions);
-        match &self.transform {
-            Some(transform) => transform.forward(&scored, mode),
-            None => scored,
+        Outputs {
+            hidden: match &self.transform {
+                Some(transform) => transform.forward(&scored, mode),
+                None => scored,
+            },
+            second_texts: self.next_sentence.as_ref().map(|next| next.forward(&states)),
         }
     }
 
@@ -100,7 +119,7 @@ impl Network for EncoderOnly {
     /// Of the text to itself; `target` is not read.
     fn attention_maps(&self, source: &Tensor, _target: &Tensor) -> AttentionMaps {
         let mode = Mode::recording_attention();
-        tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], &mode));
+        tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], None, &mode));
         AttentionMaps {
             encoder: mode.into_attention().into_iter().map(|weights| weights.squeeze_dim(0)).collect(),
             decoder: Vec::new(),
@@ -144,5 +163,33 @@ impl Transform {
             mode.enter_stack(Tensor::ones([x.size()[0]], (Kind::Bool, x.device())));
         }
         self.norm.forward(&activate(self.activation, &self.linear.forward(x)), mode)
+    }
+}
+
+/// What tells by the state of the first token whether the second text of a row follows the first: tanh(x W + b) V + c.
+///
+/// # Source
+/// `pooler` and `get_next_sentence_output` of the released code of BERT (Devlin et al. 2019).
+#[derive(Debug)]
+struct NextSentence {
+    pooler: Linear,
+    scores: Linear,
+}
+
+impl NextSentence {
+    fn build(scope: &Scope, config: &ModelConfig) -> Self {
+        let map = |name: &str, inputs, outputs| {
+            Linear::build(&scope.child(name), inputs, outputs, init::matrix(config, inputs, outputs), true)
+        };
+        NextSentence {
+            pooler: map("pooler", config.encoder_width(), config.d_model),
+            scores: map("scores", config.d_model, 2),
+        }
+    }
+
+    /// # Shapes
+    /// States [B, S, E] → [B, 2], the score of "it follows" first.
+    fn forward(&self, states: &Tensor) -> Tensor {
+        self.scores.forward(&self.pooler.forward(&states.select(1, 0)).tanh())
     }
 }

@@ -235,14 +235,24 @@ fn of_dropout_masks(masks: DropoutMasks) -> Implementations {
 /// A model with a decoder does not read the section.
 fn of_masked(masked: &MaskedConfig) -> Implementations {
     // A table of any number of segments, or of none, is a table of which the first row is read.
-    let MaskedConfig { embedding_norm, head, segments: _ } = masked;
+    let MaskedConfig { embedding_norm, head, segments: _, next_sentence } = masked;
     let unknown =
         |setting, known| Implementations { bert: Err(Unknown { setting, known }), ..Implementations::ALL };
     let of_norm = match embedding_norm {
         true => Implementations::ALL,
         false => unknown("model.masked.embedding_norm = false", "it normalises the embeddings"),
     };
-    of_norm.and(match head {
+    let of_next = match next_sentence {
+        false => Implementations::ALL,
+        true => Implementations {
+            torch_peer: Err(Unknown {
+                setting: "model.masked.next_sentence = true",
+                known: "their masked language model predicts tokens alone",
+            }),
+            ..Implementations::ALL
+        },
+    };
+    of_norm.and(of_next).and(match head {
         Head::Transform => Implementations::ALL,
         Head::None => {
             let known = "a linear map, an activation and a norm stand before its softmax";

@@ -55,6 +55,11 @@ pub trait Network: Debug {
     /// → [N, W], in the order of `batch.positions`.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor;
 
+    /// The same with what the model tells of the second texts of a batch.
+    fn outputs(&self, batch: &Batch, mode: &Mode) -> Outputs {
+        Outputs { hidden: self.hidden(batch, mode), second_texts: None }
+    }
+
     /// Scores of every row of the softmax matrix.
     ///
     /// # Shapes
@@ -92,6 +97,16 @@ pub trait Network: Debug {
 
     /// The model's interface for decoding; `None` for a model that has no decoder.
     fn generator(&self) -> Option<&dyn Generator>;
+}
+
+/// What a pass over a batch gives.
+#[derive(Debug)]
+pub struct Outputs {
+    /// As [`Network::hidden`].
+    pub hidden: Tensor,
+    /// The scores of "it follows" and "it does not" for the second text of each row, [B, 2]; none of a model that does not
+    /// tell that.
+    pub second_texts: Option<Tensor>,
 }
 
 /// A model that writes a sequence token by token.

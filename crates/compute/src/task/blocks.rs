@@ -28,7 +28,7 @@ pub fn likelihood(
     reading: BlockReading,
     batch_tokens: usize,
 ) -> Result<Likelihood> {
-    check_length(model, store)?;
+    check_length(model, store.longest_sentence())?;
     let batches = block_batches_in_order(store, batch_tokens).into_iter();
     likelihood::likelihood(
         model,
@@ -36,12 +36,11 @@ pub fn likelihood(
     )
 }
 
-/// Checks that the model takes the blocks of a set.
+/// Checks that the model takes blocks of up to `longest` tokens.
 ///
 /// # Errors
 /// A user error if a block is longer than a learned position table.
-pub fn check_length(model: &dyn Network, store: &Store) -> Result<()> {
-    let longest = store.longest_sentence();
+pub fn check_length(model: &dyn Network, longest: usize) -> Result<()> {
     match model.longest() {
         Some(limit) if longest as i64 > limit => Err(Error::user(format!(
             "the blocks have {longest} tokens, more than model.learned_positions = {limit}; use {longest} or more"

@@ -104,7 +104,7 @@ mod tests {
             run: Default::default(),
         };
         let task = LanguageModelling { experiment: &experiment };
-        let found = Likelihood { nats: 22.0, tokens: 8, correct: 2 };
+        let found = Likelihood { nats: 22.0, tokens: 8, correct: 2, ..Default::default() };
         let measured = task.measures(&found, &["a bcd efé".to_string(), String::new()]);
         let expected = [
             (LOSS, 2.75),

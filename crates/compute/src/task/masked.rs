@@ -1,24 +1,24 @@
-//! Masked language modelling: hidden tokens of running text are found by those around them (Devlin et al. 2019, §3.1).
-//!
-//! Next sentence prediction, BERT's second task, is left out: blocks are cut without regard to sentences, and models trained
-//! without it are as good or better (Liu et al. 2019, §4.2).
+//! Masked language modelling: hidden tokens of running text are found by those around them (Devlin et al. 2019, §3.1). With
+//! `model.masked.next_sentence` a model also tells if the second of two texts follows the first.
 
 use super::blocks::check_length;
 use super::{Task, Written};
 use crate::config::Experiment;
 use crate::data::collate::{Batch, collate_masked};
-use crate::data::masking::MaskedBlock;
+use crate::data::masking::{MaskedBlock, MaskedExample};
 use crate::data::prepared::Prepared;
 use crate::data::store::Store;
+use crate::data::text_pairs::Second;
 use crate::data::tokenizer::MASK;
 use crate::error::Result;
 use crate::model::Network;
 use crate::model::mode::Mode;
-use crate::results::metric::{LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY};
+use crate::results::metric::{LOSS, MASKED_ACCURACY, MASKED_PERPLEXITY, NEXT_SENTENCE_ACCURACY};
 use crate::results::render::markdown;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::{self, Likelihood};
 use crate::train::masked_blocks::MaskedBlocks;
+use std::slice;
 use tch::Device;
 
 /// Tokens at the beginning of a block that a sample shows.
@@ -39,39 +39,57 @@ impl BatchSource for MaskedBlocks<'_> {
 }
 
 impl MaskedLanguageModelling<'_> {
-    /// The blocks of a set under the masks that it is measured by.
+    /// The blocks of a set under the masks that it is measured by; each as it stands in the text, though a model that tells
+    /// second texts reads it as two.
     fn measured<'a>(&self, store: &'a Store) -> MaskedBlocks<'a> {
-        MaskedBlocks::of_evaluation(store, self.experiment.training.micro_batch_tokens, self.vocabulary)
+        let second = self.experiment.model.tells_next_sentence().then_some(Second::Following);
+        self.measured_before(store, second)
+    }
+
+    /// The same with other second texts.
+    fn measured_before<'a>(&self, store: &'a Store, second: Option<Second>) -> MaskedBlocks<'a> {
+        let tokens = self.experiment.training.micro_batch_tokens;
+        MaskedBlocks::of_evaluation(store, tokens, second, self.vocabulary)
     }
 }
 
 impl Task for MaskedLanguageModelling<'_> {
     fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a> {
-        Box::new(MaskedBlocks::of(store, &self.experiment.training, self.vocabulary))
+        let Experiment { model, training, .. } = self.experiment;
+        Box::new(MaskedBlocks::of(store, training, model, self.vocabulary))
     }
 
-    /// Of the hidden tokens alone, under masks that are the same for every model.
+    /// Of the hidden tokens, under masks that are the same for every model. A model that tells second texts does that once with
+    /// each block's own, and once with one of another block, where no token is predicted.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        likelihood(model, &self.measured(store))
+        let found = likelihood(model, &self.measured(store))?;
+        if !self.experiment.model.tells_next_sentence() {
+            return Ok(found);
+        }
+        let random = likelihood(model, &self.measured_before(store, Some(Second::Random)))?;
+        Ok(Likelihood { pairs: found.pairs + random.pairs, told: found.told + random.told, ..found })
     }
 
     fn measures(&self, found: &Likelihood, _lines: &[String]) -> Vec<(&'static str, f64)> {
-        vec![
+        let of_tokens = [
             (LOSS, found.loss()),
             (MASKED_PERPLEXITY, found.perplexity()),
             (MASKED_ACCURACY, found.accuracy()),
-        ]
+        ];
+        let of_pairs = found.next_sentence_accuracy().map(|accuracy| (NEXT_SENTENCE_ACCURACY, accuracy));
+        of_tokens.into_iter().chain(of_pairs).collect()
     }
 
     /// Shows the beginnings of blocks as the model reads them, and the tokens that it finds the most probable in the places
     /// that it is to find. A place is shown as its number, with the token that stands there if none is hidden.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
-        check_length(model, store)?;
         let blocks = self.measured(store);
+        check_length(model, blocks.longest())?;
         let mut table = String::from("| text | found | as it was |\n| --- | --- | --- |\n");
         for block in 0..count.min(store.len()) {
-            let (ids, masked) = blocks.example(block as u32);
-            let batch = collate_masked(&[(ids.clone(), masked.clone())], model.device());
+            let example = blocks.example(block as u32);
+            let batch = collate_masked(slice::from_ref(&example), model.device());
+            let MaskedExample { masked, targets, .. } = example;
             let most_probable = tch::no_grad(|| {
                 let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
                 // Rows beyond the vocabulary stand for no token.
@@ -86,7 +104,7 @@ impl Task for MaskedLanguageModelling<'_> {
             let cells = [
                 text(data, &masked, shown),
                 tokens(&mut found.iter().take(shown.len()).map(|&id| id as u32)),
-                tokens(&mut shown.iter().map(|&place| ids[place])),
+                tokens(&mut targets.iter().take(shown.len()).copied()),
             ];
             let [text, found, was] = cells.map(|cell| markdown::escape(&cell));
             table += &format!("| {text} | {found} | {was} |\n");
@@ -104,7 +122,7 @@ impl Task for MaskedLanguageModelling<'_> {
 /// # Errors
 /// A user error if a block is longer than a learned position table.
 pub fn likelihood(model: &dyn Network, blocks: &MaskedBlocks) -> Result<Likelihood> {
-    check_length(model, blocks.numbered.store)?;
+    check_length(model, blocks.longest())?;
     let batches = blocks.numbered.in_order().into_iter();
     likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))
 }

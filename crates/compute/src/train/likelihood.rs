@@ -2,14 +2,15 @@
 
 use super::loss::cross_entropy;
 use super::negative_sampling::Scores;
+use super::next_sentence;
 use crate::data::collate::Batch;
 use crate::error::Result;
-use crate::model::Network;
 use crate::model::mode::Mode;
+use crate::model::network::{Network, Outputs};
 use tch::Kind;
 
 /// Sums over every target token of a set, end of sentence counted if there is one, padding not.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Likelihood {
     /// Negative log-likelihood, unsmoothed, in nats.
     pub nats: f64,
@@ -17,6 +18,10 @@ pub struct Likelihood {
     pub tokens: usize,
     /// Tokens that the model finds the most probable of all, or of those that they are compared with.
     pub correct: usize,
+    /// Rows of two texts.
+    pub pairs: usize,
+    /// Of these, those where the model tells rightly whether the second text follows the first.
+    pub told: usize,
 }
 
 impl Likelihood {
@@ -40,6 +45,11 @@ impl Likelihood {
         self.nats / characters as f64 / std::f64::consts::LN_2
     }
 
+    /// Share of the second texts of which the model tells rightly whether they follow, 0 to 1; none where there are none.
+    pub fn next_sentence_accuracy(&self) -> Option<f64> {
+        (self.pairs > 0).then(|| self.told as f64 / self.pairs as f64)
+    }
+
     /// Share of tokens predicted right from the reference before them, 0 to 1.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.tokens as f64
@@ -54,11 +64,15 @@ pub fn likelihood(
     model: &dyn Network,
     batches: impl IntoIterator<Item = Result<Batch>>,
 ) -> Result<Likelihood> {
-    let mut total = Likelihood { nats: 0.0, tokens: 0, correct: 0 };
+    let mut total = Likelihood::default();
     for batch in batches {
         let batch = batch?;
         tch::no_grad(|| {
-            let hidden = model.hidden(&batch, &Mode::evaluation());
+            let Outputs { hidden, second_texts } = model.outputs(&batch, &Mode::evaluation());
+            if let (Some(scores), Some(texts)) = (second_texts, &batch.second_texts) {
+                total.told += next_sentence::correct(&scores, texts);
+                total.pairs += scores.size()[0] as usize;
+            }
             if let Some(negatives) = &batch.negatives {
                 let scores = Scores::of(&hidden, model.softmax_matrix(), &batch.targets, negatives);
                 total.nats += scores.loss().double_value(&[]);

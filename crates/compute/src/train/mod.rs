@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod likelihood;
 pub mod loss;
 pub mod negative_sampling;
+pub mod next_sentence;
 pub mod prefetch;
 pub mod ranks;
 pub mod step;

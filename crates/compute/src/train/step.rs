@@ -6,6 +6,7 @@ use super::adam::{self, Adam};
 use super::learning_rate::learning_rate;
 use super::loss::{Loss, Objective, projected_cross_entropy};
 use super::negative_sampling::{Scores, uniform_guess};
+use super::next_sentence;
 use crate::data::collate::Batch;
 use crate::error::{Error, Result};
 use crate::model::Network;
@@ -25,7 +26,7 @@ const EXPLODED: f64 = 10.0;
 pub struct StepStats {
     /// Number of the update, from 1.
     pub step: u64,
-    /// Smoothed cross-entropy, nats per target token.
+    /// Smoothed cross-entropy, nats per target token; with it that of next sentence prediction, nats per row.
     pub loss: f64,
     /// Negative log-likelihood of the references, nats per target token.
     pub unsmoothed_loss: f64,
@@ -85,8 +86,10 @@ impl Updates<'_> {
         let Updates { model, config } = *self;
         let streams = [masks, derive(masks, Purpose::SecondPass, 0)];
         let passes = streams[..config.passes()].iter();
-        let hidden: Vec<Tensor> =
-            passes.map(|&stream| model.hidden(batch, &Mode::training(stream))).collect();
+        let (hidden, second_texts): (Vec<Tensor>, Vec<Option<Tensor>>) = passes
+            .map(|&stream| model.outputs(batch, &Mode::training(stream)))
+            .map(|outputs| (outputs.hidden, outputs.second_texts))
+            .unzip();
         lap(Phase::Forward);
         let scale = 1.0 / per_token(update_tokens);
         if let Some(negatives) = &batch.negatives {
@@ -98,7 +101,7 @@ impl Updates<'_> {
             let loss = loss.detach();
             return Loss { unsmoothed: loss.copy(), smoothed: loss };
         }
-        let found = projected_cross_entropy(
+        let mut found = projected_cross_entropy(
             &hidden.iter().map(Tensor::detach).collect::<Vec<_>>(),
             &model.softmax_matrix().detach(),
             model.softmax_bias().map(Tensor::detach).as_ref(),
@@ -115,6 +118,14 @@ impl Updates<'_> {
         let mut surrogate = of_hidden + (model.softmax_matrix() * found.matrix).sum(Kind::Double);
         if let (Some(bias), Some(gradient)) = (model.softmax_bias(), found.bias) {
             surrogate += (bias * gradient).sum(Kind::Double);
+        }
+        if let Some(texts) = &batch.second_texts {
+            let of_passes = second_texts.iter().flatten().map(|scores| next_sentence::loss(scores, texts));
+            if let Some(sum) = of_passes.reduce(|sum, of_pass| sum + of_pass) {
+                let loss = sum / second_texts.len() as f64;
+                found.loss.smoothed += loss.detach();
+                surrogate += loss;
+            }
         }
         (surrogate * scale).backward();
         lap(Phase::Backward);

@@ -51,6 +51,17 @@ pub struct MaskedBlock {
     pub places: Vec<usize>,
 }
 
+/// A block as a masked language model takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedExample {
+    /// What the model reads, and the places of what it is to predict.
+    pub masked: MaskedBlock,
+    /// The tokens that stand at these places.
+    pub targets: Vec<u32>,
+    /// Of two texts, the number of tokens that are read before the second, and whether this one follows the first.
+    pub second: Option<(usize, bool)>,
+}
+
 impl Masks {
     /// The masks of training with this seed.
     pub fn of_training(config: MaskingConfig, seed: u64, vocabulary: usize) -> Self {
@@ -60,6 +71,11 @@ impl Masks {
     /// The masks of dev and test, whatever a model was trained with: BERT's shares, one mask for each block.
     pub fn of_evaluation(vocabulary: usize) -> Self {
         Masks { config: MaskingConfig::default(), seed: EVALUATION_SEED, vocabulary }
+    }
+
+    /// The seed of all that is drawn for an example.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Number of tokens to be predicted of a block of `length` tokens: the share of them to the nearest integer, one at

@@ -25,6 +25,7 @@ pub mod sentences;
 pub mod staging;
 pub mod store;
 pub mod text_form;
+pub mod text_pairs;
 pub mod text_stage;
 pub mod tokenizer;
 mod tokenizer_json;

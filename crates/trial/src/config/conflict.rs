@@ -110,8 +110,20 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
     None
 }
 
-/// An encoder whose states are not as wide as the embedding that is to score tokens by them.
+/// An encoder whose states are not as wide as the embedding that is to score tokens by them, or whose first state knows
+/// nothing of what is to be told by it.
 fn of_masked(config: &ModelConfig) -> Option<Conflict> {
+    let reads_forward =
+        config.encoder == EncoderKind::Recurrent && config.recurrent.bidirectional == Bidirectional::None;
+    if config.tells_next_sentence() && reads_forward {
+        return Some(Conflict {
+            key: "model.masked.next_sentence",
+            message: "model.masked.next_sentence = true tells by the state of the first token whether one text follows \
+                      another, but with model.recurrent.bidirectional = \"none\" this state has read no other token"
+                .into(),
+            help: "set model.recurrent.bidirectional = \"all\" or \"first\", or leave the key out",
+        });
+    }
     let width = config.softmax_width();
     let differ = !config.has_decoder() && config.tying != Tying::None && width != config.d_model;
     differ.then(|| Conflict {

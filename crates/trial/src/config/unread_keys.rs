@@ -71,7 +71,12 @@ const RECURRENT_DECODER: [&str; 5] = [
 ];
 
 /// The keys that only a model without a decoder reads.
-const MASKED: [&str; 3] = ["model.masked.embedding_norm", "model.masked.head", "model.masked.segments"];
+const MASKED: [&str; 4] = [
+    "model.masked.embedding_norm",
+    "model.masked.head",
+    "model.masked.segments",
+    "model.masked.next_sentence",
+];
 
 /// The keys that every model reads but word vectors, whose two matrices stand alone and begin as those of word2vec.
 const BESIDE_WORD_VECTORS: [&str; 5] = [
@@ -308,7 +313,7 @@ mod tests {
         let plain = ModelConfig::default();
         let count = |section: &str| keys(&plain).into_iter().filter(|key| key.starts_with(section)).count();
         let counts = ["model.recurrent.", "model.convolutional.", "model.masked."].map(count);
-        assert_eq!((counts, keys(&plain).len()), ([15, 12, 3], 30));
+        assert_eq!((counts, keys(&plain).len()), ([15, 12, 4], 31));
         let hybrid = ModelConfig { decoder: DecoderKind::Recurrent, ..plain.clone() };
         let not_convolutional = |key: &&'static str| !key.starts_with("model.convolutional.");
         assert_eq!(
@@ -319,6 +324,7 @@ mod tests {
                 "model.masked.embedding_norm",
                 "model.masked.head",
                 "model.masked.segments",
+                "model.masked.next_sentence",
                 "model.recurrent.encoder_layers",
                 "model.recurrent.bidirectional",
                 "model.recurrent.forget_bias"

@@ -300,7 +300,7 @@ impl Checks<'_> {
         if model.has_learned_positions() {
             let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
             if experiment.data.recipe.is_running_text() {
-                return self.blocks(learned_positions, longest);
+                return self.blocks(model, longest);
             }
             let sentence = longest.saturating_add(1);
             // A source before it in the same row.

@@ -5,6 +5,8 @@ use super::validate::{Checked, Checks, all};
 use crate::data::masking::MaskingConfig;
 use crate::data::words::WordsConfig;
 use crate::data::{DataConfig, Vocabulary};
+use crate::model::ModelConfig;
+use crate::train::masked_blocks::around;
 use crate::train::{TaskKind, TrainingConfig};
 
 /// Most words on one side of a word, and most noise words of a prediction: far more than anybody uses.
@@ -26,7 +28,15 @@ impl Checks<'_> {
                     "choose a recipe of running text (format = \"running\"), or an encoder or a decoder";
                 Err(self.mistake("model.decoder", message, help))
             }
-            (TaskKind::MaskedLanguageModelling, _) => self.language_model(data, training),
+            (TaskKind::MaskedLanguageModelling, _) => all([
+                self.language_model(data, training),
+                self.require(
+                    data.max_length >= 2 || !model.tells_next_sentence(),
+                    "data.max_length",
+                    data.max_length,
+                    "2 or more with model.masked.next_sentence = true: a token alone cannot be cut in two texts",
+                ),
+            ]),
             (TaskKind::WordVectors, _) => all([
                 self.language_model(data, training),
                 self.require(
@@ -186,15 +196,22 @@ impl Checks<'_> {
         ])
     }
 
-    /// Every token of a block of running text has a learned position.
-    pub(super) fn blocks(&self, positions: i64, length: usize) -> Checked {
-        if usize::try_from(positions).is_ok_and(|positions| positions >= length) {
+    /// Every token that is read of a block of running text has a learned position.
+    pub(super) fn blocks(&self, model: &ModelConfig, length: usize) -> Checked {
+        let positions = model.learned_positions;
+        let around = around(model.tells_next_sentence());
+        let needed = length.saturating_add(around);
+        if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
             return Ok(());
         }
+        let beside = match around {
+            0 => String::new(),
+            _ => format!(", around whose two texts model.masked.next_sentence = true puts {around} more"),
+        };
         let message = format!(
-            "model.learned_positions = {positions} is too few for blocks of data.max_length = {length} tokens"
+            "model.learned_positions = {positions} is too few for blocks of data.max_length = {length} tokens{beside}"
         );
-        let help = format!("use {length} or more, or lower data.max_length");
+        let help = format!("use {needed} or more, or lower data.max_length");
         Err(self.mistake("model.learned_positions", message, help))
     }
 

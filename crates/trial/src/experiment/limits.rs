@@ -3,6 +3,7 @@
 
 use crate::config::Experiment;
 use crate::data::prepared::{Prepared, vocabulary_sizes};
+use crate::data::text_pairs::FEWEST_BLOCKS;
 use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
 use crate::error::{Diagnostic, Result};
@@ -27,6 +28,8 @@ struct Texts {
     longest: Option<[(Split, usize); 2]>,
     /// The same of source and target together.
     longest_pairs: Option<[(Split, usize); 2]>,
+    /// Blocks of running text in each set.
+    blocks: Option<[(Split, usize); 3]>,
     /// Target tokens of an epoch of the training text: with the ends of sentences, which running text has none of.
     target_tokens: u64,
 }
@@ -45,11 +48,18 @@ impl DataLimits {
         let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
         let train = data.split_unverified(Split::Train)?;
         let pairs = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_pair())) };
+        let blocks = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.len())) };
         let texts = match config.recipe.is_running_text() {
-            true => Texts { longest: None, longest_pairs: None, target_tokens: train.target_tokens() },
+            true => Texts {
+                longest: None,
+                longest_pairs: None,
+                blocks: Some([blocks(Split::Train)?, blocks(Split::Dev)?, blocks(Split::Test)?]),
+                target_tokens: train.target_tokens(),
+            },
             false => Texts {
                 longest: Some([longest(Split::Dev)?, longest(Split::Test)?]),
                 longest_pairs: Some([pairs(Split::Dev)?, pairs(Split::Test)?]),
+                blocks: None,
                 target_tokens: train.epoch_tokens(),
             },
         };
@@ -67,6 +77,11 @@ impl DataLimits {
             return Err(Diagnostic::new(stream::EMPTY)
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
+        }
+        if experiment.model.tells_next_sentence() {
+            let length = experiment.data.max_length;
+            let mut sets = texts.blocks.into_iter().flatten();
+            sets.try_for_each(|(split, blocks)| check_blocks(split, blocks, length))?;
         }
         if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
@@ -133,6 +148,21 @@ fn check_pair_length(positions: i64, split: Split, longest: usize) -> Result<()>
     Err(Diagnostic::new(message).help(help).into())
 }
 
+/// Whether there is another block to take a second text from.
+fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
+    if blocks >= FEWEST_BLOCKS {
+        return Ok(());
+    }
+    let message = format!(
+        "model.masked.next_sentence = true takes second texts from other blocks, but the {} set has {blocks} of \
+         data.max_length = {length} tokens; {FEWEST_BLOCKS} are needed",
+        split.name()
+    );
+    Err(Diagnostic::new(message)
+        .help("lower data.max_length, use a longer text, or leave the key out")
+        .into())
+}
+
 /// Whether every sentence has a place among learned positions.
 fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
     let needed = longest + 1;
@@ -158,6 +188,13 @@ mod tests {
         experiment.data.merges = 100;
         change(&mut experiment);
         experiment
+    }
+
+    #[test]
+    fn second_texts_need_other_blocks() {
+        assert!(check_blocks(Split::Train, 3, 16).is_ok());
+        let error = check_blocks(Split::Dev, 2, 16).unwrap_err().to_string();
+        assert!(error.contains("the dev set has 2 of data.max_length = 16 tokens; 3 are needed"), "{error}");
     }
 
     #[test]
@@ -197,6 +234,7 @@ mod tests {
         let texts = Texts {
             longest: Some([(Split::Dev, 300), (Split::Test, 9)]),
             longest_pairs: Some([(Split::Dev, 310), (Split::Test, 18)]),
+            blocks: None,
             target_tokens: 100,
         };
         let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
@@ -217,7 +255,7 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 311);
         };
         assert!(said(alone).unwrap_err().contains("have 310 tokens, which with two ends make 312"));
-        let empty = Texts { longest: None, longest_pairs: None, target_tokens: 0 };
+        let empty = Texts { longest: None, longest_pairs: None, blocks: None, target_tokens: 0 };
         let empty = DataLimits { texts: Some(empty), ..limits.clone() };
         assert!(
             empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("the training text is empty")

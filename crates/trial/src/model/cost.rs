@@ -123,13 +123,19 @@ fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
     (embeddings + bias + encoder + between + decoder) as u64
 }
 
-/// What a model without a decoder has beside its encoder: the table of segments, the norm of the embeddings, and the
-/// transform before the softmax.
+/// What a model without a decoder has beside its encoder: the table of segments, the norm of the embeddings, the transform
+/// before the softmax, and what tells whether one text follows another.
 fn masked_parameters(config: &ModelConfig) -> i64 {
     let d_model = config.d_model;
     let norms = [config.normalises_embeddings(), config.has_transform()].into_iter().filter(|has| *has);
     let map = if config.has_transform() { (config.encoder_width() + 1) * d_model } else { 0 };
-    config.masked.segments * d_model + norms.count() as i64 * norm_parameters(config) + map
+    // Two linear maps with their biases: to the width of the embeddings, and to the two scores.
+    let of_next = if config.tells_next_sentence() {
+        (config.encoder_width() + 1) * d_model + 2 * d_model + 2
+    } else {
+        0
+    };
+    config.masked.segments * d_model + norms.count() as i64 * norm_parameters(config) + map + of_next
 }
 
 /// Trained numbers of one norm.
@@ -225,8 +231,13 @@ fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops 
         true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * scored,
         false => 0.0,
     };
+    // Of the first token of each row alone.
+    let of_next = match config.tells_next_sentence() {
+        true => 2.0 * (config.encoder_width() as f64 + 2.0) * config.d_model as f64 * pairs,
+        false => 0.0,
+    };
     ForwardFlops {
-        projections: encoder.projections + decoder.projections + between + transform,
+        projections: encoder.projections + decoder.projections + between + transform + of_next,
         attention: encoder.attention + decoder.attention,
         feed_forward: encoder.feed_forward + decoder.feed_forward,
         convolutional: encoder.convolutional + decoder.convolutional,
@@ -308,7 +319,10 @@ fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
             let transformed = kept_of_activation(model.activation) + normed;
             let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
             let of_embeddings = if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
-            scored * (model.encoder_width() as f64 + of_transform) + of_embeddings
+            // The state of the first token, the output of tanh, and the probabilities.
+            let of_next =
+                if model.tells_next_sentence() { model.encoder_width() as f64 + d_model + 2.0 } else { 0.0 };
+            scored * (model.encoder_width() as f64 + of_transform) + of_embeddings + pairs * of_next
         }
     };
     let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
@@ -353,6 +367,7 @@ fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::MaskedConfig;
 
     #[test]
     fn the_base_model_costs_about_six_operations_a_weight_and_token() {
@@ -418,6 +433,10 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(Cost::of(&bert, 30_522).parameters(), 109_514_298);
+        // `BertForPreTraining` has a map of the first state and two scores beside it.
+        let masked = MaskedConfig { next_sentence: true, ..bert.masked.clone() };
+        let telling = ModelConfig { masked, ..bert.clone() };
+        assert_eq!(Cost::of(&telling, 30_522).parameters(), 110_106_428);
         // The encoder meets all positions, the transform and the softmax those that are predicted.
         let shape = BatchShape { pairs: 8, source: 128, target: 0, scored: 8 * 19 };
         let read = 8.0 * 128.0 * (12.0 * 12.0 * 768.0 * 768.0 * 2.0 + 12.0 * 4.0 * 128.0 * 768.0);

@@ -11,10 +11,13 @@ pub struct MaskedConfig {
     pub embedding_norm: bool,
     /// What stands between the states of the encoder and the matrix before the softmax.
     pub head: Head,
-    /// Number of rows of a table of segments, of which every token adds the first row to its embedding. 0 has no table. BERT
-    /// has 2, for the two texts that it tells apart where it also learns which text follows which; only the first row is
-    /// trained here, because a block is one text.
+    /// Number of rows of a table of segments. Every token adds the first row to its embedding; with `next_sentence` those of
+    /// the second text add the second row, where there is one. 0 has no table. BERT has 2.
     pub segments: i64,
+    /// Whether the model also learns if one text follows another, as BERT does: a block is cut in two, in half of the cases
+    /// the second text is replaced by one of another block, and a map, tanh and a second map of the state of the first token
+    /// say whether it was.
+    pub next_sentence: bool,
 }
 
 /// What stands between the states of the encoder and the matrix before the softmax.
@@ -30,6 +33,6 @@ pub enum Head {
 
 impl Default for MaskedConfig {
     fn default() -> Self {
-        MaskedConfig { embedding_norm: true, head: Head::Transform, segments: 2 }
+        MaskedConfig { embedding_norm: true, head: Head::Transform, segments: 2, next_sentence: false }
     }
 }

@@ -402,6 +402,11 @@ impl ModelConfig {
         self.is_masked() && self.masked.embedding_norm
     }
 
+    /// Whether the model is also to tell if one text follows another.
+    pub fn tells_next_sentence(&self) -> bool {
+        self.is_masked() && self.masked.next_sentence
+    }
+
     /// Whether anything reads the activation: a feed-forward sub-layer, or the transform before the softmax.
     pub fn reads_activation(&self) -> bool {
         (self.has_self_attention() && self.feed_forward) || self.has_transform()

@@ -30,6 +30,8 @@ pub const ACCURACY: &str = "accuracy";
 pub const MASKED_PERPLEXITY: &str = "masked_perplexity";
 /// The share of these that are the most probable ones.
 pub const MASKED_ACCURACY: &str = "masked_accuracy";
+/// The share of second texts of which is told rightly whether they follow the first; half of them do.
+pub const NEXT_SENTENCE_ACCURACY: &str = "next_sentence_accuracy";
 /// The share of the predictions of word vectors in which the word has a higher score than every noise word.
 pub const PREDICTION_ACCURACY: &str = "prediction_accuracy";
 pub const BLEU: &str = "bleu";
@@ -127,7 +129,7 @@ const PLAIN: Metric = Metric {
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 29] = [
+pub static METRICS: [Metric; 30] = [
     Metric {
         name: LOSS,
         title: "loss",
@@ -224,6 +226,18 @@ pub static METRICS: [Metric; 29] = [
     Metric {
         name: MASKED_ACCURACY,
         title: "masked accuracy",
+        unit: "of 1",
+        digits: 4,
+        tasks: &[TaskKind::MaskedLanguageModelling],
+        curve: true,
+        usual: &[DEV, TEST],
+        charted: &[DEV],
+        hparams: &[DEV],
+        ..PLAIN
+    },
+    Metric {
+        name: NEXT_SENTENCE_ACCURACY,
+        title: "next sentence accuracy",
         unit: "of 1",
         digits: 4,
         tasks: &[TaskKind::MaskedLanguageModelling],

@@ -2,6 +2,7 @@
 
 use super::TrainingConfig;
 use super::examples::Examples;
+use super::masked_blocks::around;
 use super::run_state::Progress;
 use super::stream::BatchStream;
 use super::word_blocks;
@@ -9,6 +10,7 @@ use crate::data::masking::Masks;
 use crate::data::reading::PrefixLoss;
 use crate::data::words::WordModel;
 use crate::error::Result;
+use crate::model::ModelConfig;
 use crate::model::cost::{BatchShape, Cost};
 
 /// Tokens of a sentence where no text is there to count, end of sentence included: about the mean of
@@ -73,11 +75,11 @@ impl Workload {
     }
 
     /// The same of blocks that a masked language model reads.
-    pub fn assumed_masked_blocks(config: &TrainingConfig, length: usize) -> Self {
+    pub fn assumed_masked_blocks(config: &TrainingConfig, model: &ModelConfig, length: usize) -> Self {
         let count = Masks::of_training(config.masking, config.seed, 0).count(length) as u64;
         let of_blocks = Workload::assumed_blocks(config, length);
         let masked = |shape: BatchShape| BatchShape {
-            source: shape.target,
+            source: shape.target + around(model.tells_next_sentence()) as u64,
             target: 0,
             scored: shape.pairs.saturating_mul(count),
             ..shape

@@ -183,6 +183,7 @@ mod tests {
             target_input: ids(&[[1, 8, 0], [1, 9, 10]]),
             sentences: None,
             negatives: None,
+            second_texts: None,
             positions: Tensor::from_slice(&[0i64, 1, 3, 4, 5]),
             targets: Tensor::from_slice(&[8i64, 2, 9, 10, 2]),
             target_tokens: 5,

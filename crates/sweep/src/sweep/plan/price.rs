@@ -161,7 +161,8 @@ impl<'a> CostEstimator<'a> {
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
         let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
-        let masked = experiment.model.is_masked().then_some(training.masking.rate);
+        let model = &experiment.model;
+        let masked = model.is_masked().then_some((training.masking.rate, model.masked.next_sentence));
         let words = experiment.model.is_word_vectors().then_some(training.words);
         let sizes = (
             training.micro_batch_tokens,
@@ -192,7 +193,7 @@ impl<'a> CostEstimator<'a> {
                     }
                     (TaskKind::MaskedLanguageModelling, _) => {
                         // Shapes depend neither on which tokens are hidden nor on the vocabulary.
-                        Workload::of(&MaskedBlocks::of(&store, training, 0), training)?
+                        Workload::of(&MaskedBlocks::of(&store, training, model, 0), training)?
                     }
                     (TaskKind::WordVectors, _) => {
                         let (_, vocabulary) = vocabulary_sizes(&experiment.data, Some(corpus));
@@ -211,7 +212,7 @@ impl<'a> CostEstimator<'a> {
                     Workload::assumed_blocks(training, experiment.data.max_length)
                 }
                 (TaskKind::MaskedLanguageModelling, _) => {
-                    Workload::assumed_masked_blocks(training, experiment.data.max_length)
+                    Workload::assumed_masked_blocks(training, model, experiment.data.max_length)
                 }
                 (TaskKind::WordVectors, _) => {
                     Workload::assumed_word_blocks(training, experiment.data.max_length)
