@@ -44,12 +44,18 @@ pub fn files(run: &Run) -> Result<Files> {
     named.put("bert.embeddings.position_embeddings.weight", table);
     named.put("bert.embeddings.token_type_embeddings.weight", segments);
     write_weights(&mut named, &tensors, &run.experiment.model);
-    let special = [("mask_token", run.tokenizer.token(MASK)), ("pad_token", run.tokenizer.token(PAD))];
+    let mut settings = tokenizer_configuration(
+        &[("mask_token", run.tokenizer.token(MASK)), ("pad_token", run.tokenizer.token(PAD))],
+        positions,
+    );
+    if run.experiment.model.tells_next_sentence() {
+        settings["model_input_names"] = json!(["input_ids", "token_type_ids", "attention_mask"]);
+    }
     Ok(vec![
         ("config.json", json_bytes(&configuration(run, positions, segment_rows))?),
         ("model.safetensors", named.file(run)?),
         ("tokenizer.json", tokenizer),
-        ("tokenizer_config.json", json_bytes(&tokenizer_configuration(&special, positions))?),
+        ("tokenizer_config.json", json_bytes(&settings)?),
     ])
 }
 
