@@ -85,6 +85,24 @@ pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Dev
 }
 
 impl Batch {
+    /// A batch of sources with their lengths, and of what a decoder reads, the places that are scored and the tokens that are
+    /// to be predicted there.
+    fn of(source: (Tensor, Vec<i64>), [target_input, positions, targets]: [Tensor; 3]) -> Self {
+        let (source, source_lengths) = source;
+        Batch {
+            source,
+            source_tokens: source_lengths.iter().sum::<i64>() as usize,
+            source_lengths,
+            target_input,
+            sentences: None,
+            positions,
+            target_tokens: targets.size()[0] as usize,
+            targets,
+            negatives: None,
+            second_texts: None,
+        }
+    }
+
     /// The same batch on a device; nothing is copied where it is there already.
     pub fn on(&self, device: Device) -> Self {
         Batch {
@@ -117,38 +135,75 @@ impl Batch {
     }
 }
 
+/// Rows of ids, each filled up to the longest, and what is to be predicted at some of their places.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Vec<i64>>,
+    /// Row, place and id of each.
+    predicted: Vec<(usize, usize, i64)>,
+}
+
+impl Rows {
+    /// Adds a row, of which `predicted` are places and ids.
+    fn push(&mut self, row: Vec<i64>, predicted: impl IntoIterator<Item = (usize, i64)>) {
+        let number = self.rows.len();
+        self.predicted.extend(predicted.into_iter().map(|(place, id)| (number, place, id)));
+        self.rows.push(row);
+    }
+
+    /// # Shapes
+    /// → ids [B, T], places among the B · T [N] and what is to be predicted there [N].
+    fn tensors(&self, device: Device) -> [Tensor; 3] {
+        let width = longest(&self.rows);
+        let places = self.predicted.iter().map(|&(row, place, _)| (row * width + place) as i64);
+        let ids = self.predicted.iter().map(|&(_, _, id)| id);
+        let [places, ids] = [places.collect::<Vec<_>>(), ids.collect::<Vec<_>>()];
+        [padded(&self.rows, device), numbers(&places, device), numbers(&ids, device)]
+    }
+}
+
+/// # Panics
+/// If there is no row.
+fn longest(rows: &[Vec<i64>]) -> usize {
+    rows.iter().map(Vec::len).max().expect("a batch has rows")
+}
+
+/// These rows, filled up to the longest: [B, T].
+fn padded(rows: &[Vec<i64>], device: Device) -> Tensor {
+    let width = longest(rows);
+    let mut ids = vec![i64::from(PAD); rows.len() * width];
+    for (number, row) in rows.iter().enumerate() {
+        ids[number * width..number * width + row.len()].copy_from_slice(row);
+    }
+    numbers(&ids, device).view([rows.len() as i64, width as i64])
+}
+
+fn numbers(numbers: &[i64], device: Device) -> Tensor {
+    Tensor::from_slice(numbers).to_device(device)
+}
+
 /// The pairs that `indices` names, as one batch.
 ///
 /// # Panics
 /// If `indices` is empty or names a pair beyond the store.
 pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
-    let sources: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.source(i as usize))).collect();
-    let targets: Vec<Vec<i64>> = indices.iter().map(|&i| ids(&store.target(i as usize))).collect();
-    let (source, source_lengths) = pad_sources(&sources, device);
-    let width = targets.iter().map(Vec::len).max().expect("a batch has pairs") + 1;
-    let mut inputs = vec![i64::from(PAD); targets.len() * width];
-    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (row, target) in targets.iter().enumerate() {
-        let start = row * width;
-        inputs[start] = i64::from(BOS);
-        inputs[start + 1..start + 1 + target.len()].copy_from_slice(target);
-        positions.extend((start..=start + target.len()).map(|p| p as i64));
-        outputs.extend(target.iter().copied().chain([i64::from(EOS)]));
+    let sources: Vec<Vec<i64>> = indices.iter().map(|&pair| ids(&store.source(pair as usize))).collect();
+    let mut targets = Rows::default();
+    for &pair in indices {
+        let target = ids(&store.target(pair as usize));
+        targets.push(shifted(&target), ended(target).enumerate());
     }
-    Ok(Batch {
-        source,
-        source_tokens: source_lengths.iter().sum::<i64>() as usize,
-        source_lengths,
-        target_input: Tensor::from_slice(&inputs)
-            .view([targets.len() as i64, width as i64])
-            .to_device(device),
-        sentences: None,
-        positions: Tensor::from_slice(&positions).to_device(device),
-        targets: Tensor::from_slice(&outputs).to_device(device),
-        negatives: None,
-        second_texts: None,
-        target_tokens: outputs.len(),
-    })
+    Ok(Batch::of(pad_sources(&sources, device), targets.tensors(device)))
+}
+
+/// A target as a decoder reads it.
+fn shifted(target: &[i64]) -> Vec<i64> {
+    [&[i64::from(BOS)], target].concat()
+}
+
+/// A sentence and its end.
+fn ended(sentence: Vec<i64>) -> impl Iterator<Item = i64> {
+    sentence.into_iter().chain([i64::from(EOS)])
 }
 
 /// The pairs that `indices` names, as many as fit behind each other in each row; see [`packing::rows`].
@@ -156,52 +211,30 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> 
 /// # Panics
 /// As [`collate`].
 fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Result<Batch> {
-    let lengths = |pair| store.lengths(pair);
-    let rows = packing::rows(indices, lengths, row_length);
-    let widths = packing::shape(rows.iter().map(Vec::as_slice), lengths);
-    assert!(!rows.is_empty(), "a batch has pairs");
-    let side = |width: usize| (vec![i64::from(PAD); rows.len() * width], vec![0; rows.len() * width]);
-    let ((mut source, mut source_sentences), (mut inputs, mut target_sentences)) =
-        (side(widths.source), side(widths.target));
-    let (mut positions, mut outputs, mut source_lengths) = (Vec::new(), Vec::new(), Vec::new());
-    for (row, pairs) in rows.iter().enumerate() {
-        let (mut from, mut to) = (row * widths.source, row * widths.target);
-        for (number, &pair) in (1..).zip(pairs) {
-            let sentence = ids(&store.source(pair as usize));
-            let end = from + sentence.len();
-            source[from..end].copy_from_slice(&sentence);
-            source[end] = i64::from(EOS);
-            source_sentences[from..=end].fill(number);
-            from = end + 1;
+    let (mut sources, mut targets) = (Vec::new(), Rows::default());
+    let (mut source_sentences, mut target_sentences) = (Vec::new(), Vec::new());
+    for pairs in packing::rows(indices, |pair| store.lengths(pair), row_length) {
+        let (mut source, mut target, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut numbers = [Vec::new(), Vec::new()];
+        for (number, &pair) in (1..).zip(&pairs) {
+            source.extend(ended(ids(&store.source(pair as usize))));
             let sentence = ids(&store.target(pair as usize));
-            let end = to + sentence.len();
-            inputs[to] = i64::from(BOS);
-            inputs[to + 1..=end].copy_from_slice(&sentence);
-            target_sentences[to..=end].fill(number);
-            positions.extend((to..=end).map(|position| position as i64));
-            outputs.extend(sentence.into_iter().chain([i64::from(EOS)]));
-            to = end + 1;
+            target.extend(shifted(&sentence));
+            predicted.extend(ended(sentence));
+            numbers[0].resize(source.len(), number);
+            numbers[1].resize(target.len(), number);
         }
-        source_lengths.push((from - row * widths.source) as i64);
+        let [of_source, of_target] = numbers;
+        source_sentences.push(of_source);
+        target_sentences.push(of_target);
+        sources.push(source);
+        targets.push(target, predicted.into_iter().enumerate());
     }
-    let shaped = |numbers: &[i64], width: usize| {
-        Tensor::from_slice(numbers).view([rows.len() as i64, width as i64]).to_device(device)
-    };
-    Ok(Batch {
-        source: shaped(&source, widths.source),
-        source_tokens: source_lengths.iter().sum::<i64>() as usize,
-        source_lengths,
-        target_input: shaped(&inputs, widths.target),
-        sentences: Some(Sentences {
-            source: shaped(&source_sentences, widths.source),
-            target: shaped(&target_sentences, widths.target),
-        }),
-        positions: Tensor::from_slice(&positions).to_device(device),
-        targets: Tensor::from_slice(&outputs).to_device(device),
-        negatives: None,
-        second_texts: None,
-        target_tokens: outputs.len(),
-    })
+    let lengths = sources.iter().map(|source| source.len() as i64).collect();
+    let sentences =
+        Sentences { source: padded(&source_sentences, device), target: padded(&target_sentences, device) };
+    let batch = Batch::of((padded(&sources, device), lengths), targets.tensors(device));
+    Ok(Batch { sentences: Some(sentences), ..batch })
 }
 
 /// The pairs that `indices` names for a model without an encoder: each row is the source, `</s>`, `<s>` and the target.
@@ -211,40 +244,23 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
 /// # Panics
 /// As [`collate`].
 pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Result<Batch> {
-    let (bos, eos) = (i64::from(BOS), i64::from(EOS));
-    let rows: Vec<(Vec<i64>, usize)> = indices
-        .iter()
-        .map(|&pair| {
-            let source = ids(&store.source(pair as usize));
-            let begins = source.len() + 1;
-            (source.into_iter().chain([eos, bos]).chain(ids(&store.target(pair as usize))).collect(), begins)
-        })
-        .collect();
-    let width = rows.iter().map(|(row, _)| row.len()).max().expect("a batch has pairs");
-    let mut inputs = vec![i64::from(PAD); rows.len() * width];
-    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (number, (row, begins)) in rows.iter().enumerate() {
-        let start = number * width;
-        inputs[start..start + row.len()].copy_from_slice(row);
-        if loss == PrefixLoss::Both {
-            positions.extend((start..start + begins - 1).map(|place| place as i64));
-            outputs.extend_from_slice(&row[1..*begins]);
-        }
-        positions.extend((start + begins..start + row.len()).map(|place| place as i64));
-        outputs.extend(row[begins + 1..].iter().copied().chain([eos]));
+    let (mut rows, mut source_tokens) = (Rows::default(), 0);
+    for &pair in indices {
+        let mut row: Vec<i64> = ended(ids(&store.source(pair as usize))).collect();
+        let begins = row.len();
+        row.extend(shifted(&ids(&store.target(pair as usize))));
+        source_tokens += begins;
+        let of_source = match loss {
+            PrefixLoss::Target => 0..0,
+            PrefixLoss::Both => 0..begins - 1,
+        };
+        let following = ended(row[1..].to_vec()).enumerate();
+        let predicted =
+            following.filter(|(place, _)| of_source.contains(place) || *place >= begins).collect::<Vec<_>>();
+        rows.push(row, predicted);
     }
-    Ok(Batch {
-        source: Tensor::zeros([rows.len() as i64, 0], (Kind::Int64, device)),
-        source_tokens: rows.iter().map(|(_, begins)| begins).sum(),
-        source_lengths: vec![0; rows.len()],
-        target_input: Tensor::from_slice(&inputs).view([rows.len() as i64, width as i64]).to_device(device),
-        sentences: None,
-        positions: Tensor::from_slice(&positions).to_device(device),
-        targets: Tensor::from_slice(&outputs).to_device(device),
-        negatives: None,
-        second_texts: None,
-        target_tokens: outputs.len(),
-    })
+    let batch = Batch::of(no_sources(indices.len(), device), rows.tensors(device));
+    Ok(Batch { source_tokens, ..batch })
 }
 
 /// The blocks of running text that `indices` names: inputs are the block's tokens shifted right, behind `<s>` or behind the
@@ -259,29 +275,12 @@ pub fn collate_blocks(
     reading: BlockReading,
     device: Device,
 ) -> Result<Batch> {
-    let block = |&index: &u32| reading.inputs_and_targets(store, index as usize);
-    let blocks: Vec<(Vec<u32>, Vec<u32>)> = indices.iter().map(block).collect();
-    let width = blocks.iter().map(|(_, block)| block.len()).max().expect("a batch has blocks");
-    let mut inputs = vec![i64::from(PAD); blocks.len() * width];
-    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (row, (read, block)) in blocks.iter().enumerate() {
-        let start = row * width;
-        inputs[start..start + block.len()].copy_from_slice(&ids(read));
-        positions.extend((start..start + block.len()).map(|p| p as i64));
-        outputs.extend(ids(block));
+    let mut rows = Rows::default();
+    for &index in indices {
+        let (read, block) = reading.inputs_and_targets(store, index as usize);
+        rows.push(ids(&read), ids(&block).into_iter().enumerate());
     }
-    Ok(Batch {
-        source: Tensor::zeros([blocks.len() as i64, 0], (Kind::Int64, device)),
-        source_tokens: 0,
-        source_lengths: vec![0; blocks.len()],
-        target_input: Tensor::from_slice(&inputs).view([blocks.len() as i64, width as i64]).to_device(device),
-        sentences: None,
-        positions: Tensor::from_slice(&positions).to_device(device),
-        targets: Tensor::from_slice(&outputs).to_device(device),
-        negatives: None,
-        second_texts: None,
-        target_tokens: outputs.len(),
-    })
+    Ok(Batch::of(no_sources(indices.len(), device), rows.tensors(device)))
 }
 
 /// Blocks of running text as a masked language model takes them: the sources are what it reads, the positions those of the
@@ -290,46 +289,41 @@ pub fn collate_blocks(
 /// # Panics
 /// If there is no example, or some have two texts and others not.
 pub fn collate_masked(examples: &[MaskedExample], device: Device) -> Batch {
-    let lengths: Vec<i64> = examples.iter().map(|example| example.masked.input.len() as i64).collect();
-    let (rows, width) = (examples.len(), *lengths.iter().max().expect("a batch has blocks") as usize);
-    let mut inputs = vec![i64::from(PAD); rows * width];
-    let (mut positions, mut outputs) = (Vec::new(), Vec::new());
-    for (row, MaskedExample { masked, targets, .. }) in examples.iter().enumerate() {
-        let start = row * width;
-        inputs[start..start + masked.input.len()].copy_from_slice(&ids(&masked.input));
-        positions.extend(masked.places.iter().map(|place| (start + place) as i64));
-        outputs.extend(ids(targets));
+    let mut rows = Rows::default();
+    for MaskedExample { masked, targets, .. } in examples {
+        rows.push(ids(&masked.input), masked.places.iter().copied().zip(ids(targets)));
     }
+    let lengths = rows.rows.iter().map(|row| row.len() as i64).collect();
+    let [source, positions, targets] = rows.tensors(device);
+    let (nothing, _) = no_sources(examples.len(), device);
     Batch {
-        source: Tensor::from_slice(&inputs).view([rows as i64, width as i64]).to_device(device),
-        source_tokens: lengths.iter().sum::<i64>() as usize,
-        source_lengths: lengths,
-        target_input: Tensor::zeros([rows as i64, 0], (Kind::Int64, device)),
-        sentences: None,
-        positions: Tensor::from_slice(&positions).to_device(device),
-        targets: Tensor::from_slice(&outputs).to_device(device),
-        negatives: None,
-        second_texts: second_texts(examples, width).map(|texts| texts.each(|of| of.to_device(device))),
-        target_tokens: outputs.len(),
+        second_texts: second_texts(examples, device),
+        ..Batch::of((source, lengths), [nothing, positions, targets])
     }
 }
 
-/// The second texts of examples in rows of `width` tokens; none where each example is one text.
-fn second_texts(examples: &[MaskedExample], width: usize) -> Option<SecondTexts> {
+/// The second texts of these examples; none where each is one text.
+fn second_texts(examples: &[MaskedExample], device: Device) -> Option<SecondTexts> {
     examples[0].second?;
-    let mut segments = vec![0i64; examples.len() * width];
-    let (mut targets, mut weights) = (Vec::new(), Vec::new());
-    for (row, MaskedExample { masked, second, .. }) in examples.iter().enumerate() {
+    let (mut segments, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for MaskedExample { masked, second, .. } in examples {
         let (before, follows) = second.expect("every example has two texts");
-        segments[row * width + before..row * width + masked.input.len()].fill(1);
+        let mut row = vec![0; before];
+        row.resize(masked.input.len().max(before), 1);
+        segments.push(row);
         targets.push(i64::from(!follows));
         weights.push(masked.places.len() as f64);
     }
     Some(SecondTexts {
-        segments: Tensor::from_slice(&segments).view([examples.len() as i64, width as i64]),
-        targets: Tensor::from_slice(&targets),
-        weights: Tensor::from_slice(&weights),
+        segments: padded(&segments, device),
+        targets: numbers(&targets, device),
+        weights: Tensor::from_slice(&weights).to_device(device),
     })
+}
+
+/// Of so many rows, nothing that an encoder, or a decoder, would read: [B, 0].
+fn no_sources(rows: usize, device: Device) -> (Tensor, Vec<i64>) {
+    (Tensor::zeros([rows as i64, 0], (Kind::Int64, device)), vec![0; rows])
 }
 
 /// Blocks of running text as a model of word vectors takes them: the sources are the words that are read, in rows, and the
@@ -345,35 +339,21 @@ pub fn collate_words(examples: &[DrawnWords], config: &WordsConfig, device: Devi
         targets.extend(example.targets.iter().map(|&id| i64::from(id)));
         negatives.extend(example.negatives.iter().map(|&id| i64::from(id)));
     }
-    let rows = source_lengths.len() as i64;
-    let shaped = |ids: &[i64], rows: i64, columns: usize| {
-        Tensor::from_slice(ids).view([rows, columns as i64]).to_device(device)
-    };
-    Batch {
-        source: shaped(&inputs, rows, config.row_words()),
-        source_tokens: source_lengths.iter().sum::<i64>() as usize,
-        source_lengths,
-        target_input: Tensor::zeros([rows, 0], (Kind::Int64, device)),
-        sentences: None,
-        positions: Tensor::from_slice(&positions).to_device(device),
-        second_texts: None,
-        negatives: Some(shaped(&negatives, targets.len() as i64, config.negatives)),
-        target_tokens: targets.len(),
-        targets: Tensor::from_slice(&targets).to_device(device),
-    }
+    let shaped = |ids: &[i64], columns: usize| numbers(ids, device).view([-1, columns as i64]);
+    let (nothing, _) = no_sources(source_lengths.len(), device);
+    let source = (shaped(&inputs, config.row_words()), source_lengths);
+    let negatives = shaped(&negatives, config.negatives);
+    let batch = Batch::of(source, [nothing, numbers(&positions, device), numbers(&targets, device)]);
+    Batch { negatives: Some(negatives), ..batch }
 }
 
 /// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
+///
+/// # Panics
+/// If there is no source.
 pub fn pad_sources(sources: &[Vec<i64>], device: Device) -> (Tensor, Vec<i64>) {
-    let lengths: Vec<i64> = sources.iter().map(|s| s.len() as i64 + 1).collect();
-    let width = lengths.iter().max().copied().expect("a batch has sources") as usize;
-    let mut padded = vec![i64::from(PAD); sources.len() * width];
-    for (row, source) in sources.iter().enumerate() {
-        padded[row * width..row * width + source.len()].copy_from_slice(source);
-        padded[row * width + source.len()] = i64::from(EOS);
-    }
-    let ids = Tensor::from_slice(&padded).view([sources.len() as i64, width as i64]).to_device(device);
-    (ids, lengths)
+    let rows: Vec<Vec<i64>> = sources.iter().map(|source| ended(source.clone()).collect()).collect();
+    (padded(&rows, device), rows.iter().map(|row| row.len() as i64).collect())
 }
 
 fn ids(tokens: &[u32]) -> Vec<i64> {

@@ -10,7 +10,8 @@
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.
 
 use super::hugging_face::{Named, activation, check_heads, dtype, factors, tokenizer_configuration};
-use super::run::{Around, Files, Run, json_bytes, positions_of_text, reading_tokenizer, serves};
+use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::run::{Files, Run, json_bytes, positions_of_text, serves};
 use super::tensors::Tensors;
 use crate::config::Experiment;
 use crate::data::tokenizer::{EOS, FIRST_OF_TEXT, MASK, PAD};

@@ -10,7 +10,8 @@
 //! # Source
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
 
-use super::run::{Around, Files, Run, TABLE_POSITIONS, json_bytes, reading_tokenizer, refusal, serves};
+use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::run::{Files, Run, TABLE_POSITIONS, json_bytes, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors};
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;

@@ -17,7 +17,8 @@
 use super::hugging_face::{
     Named, activation, check_heads, dtype, never_decoded, stops_early, tokenizer_configuration,
 };
-use super::run::{Around, Files, Run, TABLE_POSITIONS, json_bytes, reading_tokenizer, serves};
+use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::run::{Files, Run, TABLE_POSITIONS, json_bytes, serves};
 use super::tensors::{Linear, Norm, Tensors};
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;

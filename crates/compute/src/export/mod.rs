@@ -8,6 +8,7 @@ mod ctranslate2;
 mod hugging_face;
 mod marian;
 mod openai_gpt;
+mod reading_tokenizer;
 mod run;
 mod safetensors;
 mod tensors;

@@ -16,7 +16,8 @@
 use super::hugging_face::{
     Named, check_heads, dtype, factors, never_decoded, stops_early, tokenizer_configuration,
 };
-use super::run::{Around, Files, Run, json_bytes, positions_of_text, reading_tokenizer, refusal, serves};
+use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::run::{Files, Run, json_bytes, positions_of_text, refusal, serves};
 use super::tensors::{Linear, Tensors};
 use crate::config::Experiment;
 use crate::data::tokenizer::{BOS, EOS, PAD};

@@ -1,13 +1,12 @@
-//! What is exported, and what several formats need: refusals, the tokenizer, JSON.
+//! What is exported, and what several formats need: refusals, positions, JSON.
 
 use crate::config::Experiment;
-use crate::data::Pieces;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::implementations::Serves;
 use crate::model::weights::Weights;
 use crate::train::masked_blocks::around;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// A trained model and what it is the model of.
 pub struct Run<'a> {
@@ -42,18 +41,6 @@ pub fn positions_of_text(experiment: &Experiment) -> i64 {
     longest.max(TABLE_POSITIONS)
 }
 
-/// The special tokens that a tokenizer puts around a text.
-pub struct Around {
-    pub before: &'static [u32],
-    pub after: &'static [u32],
-    /// Whether a second text has the type 1 and tokens of its own after it, as the first has.
-    pub tells_second: bool,
-}
-
-impl Around {
-    pub const NOTHING: Around = Around { before: &[], after: &[], tells_second: false };
-}
-
 /// Refuses what a format has no place for.
 pub fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
     found.map_err(|unknown| refusal(format, unknown.setting, unknown.known, remedy))
@@ -62,90 +49,6 @@ pub fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
 /// A refusal: `setting` as the user wrote it, and what the format would hold.
 pub fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Error {
     Error::user(format!("{setting} does not fit into {format}: {allowed}; {remedy}"))
-}
-
-/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
-/// around a text, as the model expects them, and takes running text apart line by line.
-///
-/// # Deviation
-/// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-pub fn reading_tokenizer(run: &Run, format: &str, special: Around) -> Result<Vec<u8>> {
-    let data = &run.experiment.data;
-    if data.recipe.moses.is_some() {
-        let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
-        let remedy = "export safetensors, and put `ablate moses` around what loads it";
-        return Err(refusal(format, "data.recipe.moses", allowed, remedy));
-    }
-    if run.source_tokenizer.is_some() {
-        let remedy = "export safetensors";
-        return Err(refusal(
-            format,
-            "data.vocabulary = \"separate\"",
-            "it is written with one vocabulary",
-            remedy,
-        ));
-    }
-    let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
-    let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
-    if data.recipe.is_running_text() && data.pieces == Pieces::Bpe {
-        read_lines(&mut tokenizer);
-    }
-    if data.lowercase {
-        let others = Some(tokenizer["normalizer"].take()).filter(|normalizer| !normalizer.is_null());
-        let normalizers: Vec<Value> = [json!({"type": "Lowercase"})].into_iter().chain(others).collect();
-        tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
-    }
-    let Around { before, after, tells_second } = special;
-    if !(before.is_empty() && after.is_empty()) {
-        let special = |ids: &[u32], of: u8| -> Vec<Value> {
-            let one = |&id: &u32| json!({"SpecialToken": {"id": run.tokenizer.token(id), "type_id": of}});
-            ids.iter().map(one).collect()
-        };
-        let text = |name: &str, of: u8| vec![json!({"Sequence": {"id": name, "type_id": of}})];
-        let single = [special(before, 0), text("A", 0), special(after, 0)].concat();
-        let pair = match tells_second {
-            false => [special(before, 0), text("A", 0), text("B", 0), special(after, 0)].concat(),
-            true => [single.clone(), text("B", 1), special(after, 1)].concat(),
-        };
-        let declared: Map<String, Value> = before
-            .iter()
-            .chain(after)
-            .map(|&id| {
-                let token = run.tokenizer.token(id);
-                (token.to_string(), json!({"id": token, "ids": [id], "tokens": [token]}))
-            })
-            .collect();
-        tokenizer["post_processor"] = json!({
-            "type": "TemplateProcessing",
-            "single": single,
-            "pair": pair,
-            "special_tokens": declared,
-        });
-    }
-    Ok(format!("{tokenizer}\n").into_bytes())
-}
-
-/// Lets a tokenizer of BPE read running text as it was prepared: each line for itself, with its end and with a blank
-/// before it, which decoding removes again.
-fn read_lines(tokenizer: &mut Value) {
-    let blanks = json!({"type": "Replace", "pattern": {"Regex": "\n(?!\\z)"}, "content": "\n "});
-    let normalizers = [tokenizer["normalizer"].take(), blanks];
-    tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": normalizers});
-    let lines = json!({
-        "type": "Split",
-        "pattern": {"String": "\n"},
-        "behavior": "MergedWithPrevious",
-        "invert": false,
-    });
-    let unblanked = json!({"type": "Replace", "pattern": {"String": "\n "}, "content": "\n"});
-    let steps = |value: &mut Value| value.as_array_mut().map(std::mem::take).expect("a tokenizer of BPE");
-    let mut pretokenizers = steps(&mut tokenizer["pre_tokenizer"]["pretokenizers"]);
-    pretokenizers.insert(0, lines);
-    tokenizer["pre_tokenizer"]["pretokenizers"] = Value::from(pretokenizers);
-    let mut decoders = steps(&mut tokenizer["decoder"]["decoders"]);
-    // Before the last one, which removes the blank of the first line.
-    decoders.insert(decoders.len() - 1, unblanked);
-    tokenizer["decoder"]["decoders"] = Value::from(decoders);
 }
 
 /// As text that ends in a line feed.

@@ -6,8 +6,8 @@
 
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
-use super::encoder_decoder::Input;
 use super::foundation::Foundation;
+use super::input::Input;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
 use super::parts::{self, DecoderPart, DecodingState, FirstRows, TargetRows};

@@ -5,20 +5,18 @@
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
 use super::foundation::Foundation;
+use super::input::Input;
 use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Stepper};
-use super::norm::Normalisation;
 use super::parts::{
     self, DecoderPart, DecodingState, Encoded, EncoderPart, FirstRows, SourceRows, TargetRows,
 };
-use super::position::{Places, PositionEncoding};
-use super::recurrent::{DropoutMasks, SequenceDropout};
+use super::position::Places;
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::Scope;
-use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
-use crate::data::tokenizer::PAD;
 use tch::{Device, Tensor};
 
 /// A model that reads a source and writes a target.
@@ -31,71 +29,6 @@ pub struct EncoderDecoder {
     /// The map from the encoder's states to the width that the decoder reads; absent if the widths are equal.
     encoder_output: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
-}
-
-/// Position encoding and dropout of one side, before its first layer.
-#[derive(Debug)]
-pub(super) struct Input {
-    pub(super) position: PositionEncoding,
-    /// The norm of the sums of embeddings and positions; absent but in masked language models.
-    norm: Option<Normalisation>,
-    dropout: SequenceDropout,
-    kinds: Kinds,
-    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
-    norms_over_batch: bool,
-    device: Device,
-}
-
-impl Input {
-    /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
-    pub(super) fn build(
-        scope: &Scope,
-        side: &str,
-        is_recurrent: bool,
-        config: &ModelConfig,
-        kinds: Kinds,
-        device: Device,
-    ) -> Self {
-        let (position, masks) = if is_recurrent {
-            (PositionEncoding::None, config.recurrent.dropout_masks)
-        } else {
-            let scope = scope.child(format!("{side}_position"));
-            (PositionEncoding::build(&scope, config), DropoutMasks::PerStep)
-        };
-        let norm = || Normalisation::build(&scope.child(format!("{side}_norm")), config);
-        Input {
-            position,
-            norm: config.normalises_embeddings().then(norm),
-            dropout: SequenceDropout::build(&scope.child(format!("{side}_dropout")), config.dropout, masks),
-            kinds,
-            norms_over_batch: config.norm_kind == NormKind::Batch,
-            device,
-        }
-    }
-
-    /// What a stack's first layer reads, right before it does: lets the layers know which tokens are real, if they need it.
-    ///
-    /// # Shapes
-    /// Ids [B, T], which stand at `places`, and their embeddings [B, T, D] → the same shape, in the kind that the pass
-    /// computes in.
-    pub(super) fn forward(&self, ids: &Tensor, x: Tensor, places: Places, mode: &Mode) -> Tensor {
-        if self.norms_over_batch && mode.is_training() {
-            mode.enter_stack(ids.not_equal(i64::from(PAD)));
-        }
-        let kind = if mode.is_training() { self.kinds.training } else { self.kinds.weights };
-        let x = self.position.on_embeddings(x, places).to_kind(kind);
-        let x = match &self.norm {
-            Some(norm) => norm.forward(&x, mode),
-            None => x,
-        };
-        self.dropout.forward(x, mode)
-    }
-
-    /// What is added to tokens at positions 0 to `count` - 1, or as many as there are; see [`Network::position_table`].
-    pub(super) fn table(&self, count: i64) -> Option<Tensor> {
-        let rows = self.position.limit().map_or(count, |limit| limit.min(count));
-        self.position.table(rows, self.kinds.weights, self.device)
-    }
 }
 
 /// The map from the encoder's states to the width that the decoder reads.

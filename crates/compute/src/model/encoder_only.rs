@@ -5,9 +5,9 @@
 
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
-use super::encoder_decoder::Input;
 use super::feed_forward::activate;
 use super::foundation::Foundation;
+use super::input::Input;
 use super::linear::Linear;
 use super::mode::Mode;
 use super::network::{Generator, Network, Outputs};

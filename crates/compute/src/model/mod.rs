@@ -18,6 +18,7 @@ pub mod feed_forward;
 pub mod foundation;
 pub mod implementations;
 pub mod init;
+pub mod input;
 pub mod keys_and_values;
 pub mod kinds;
 pub mod linear;

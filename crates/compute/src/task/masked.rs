@@ -60,7 +60,7 @@ impl Task for MaskedLanguageModelling<'_> {
     }
 
     /// Of the hidden tokens, under masks that are the same for every model. A model that tells second texts does that once with
-    /// each block's own, and once with one of another block, where no token is predicted.
+    /// each block's own, and once with one of another block, whose hidden tokens do not count.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
         let found = likelihood(model, &self.measured(store))?;
         if !self.experiment.model.tells_next_sentence() {

@@ -236,15 +236,13 @@ pub static METRICS: [Metric; 30] = [
         ..PLAIN
     },
     Metric {
+        // Only some models tell second texts: shown where a table asks for it.
         name: NEXT_SENTENCE_ACCURACY,
         title: "next sentence accuracy",
         unit: "of 1",
         digits: 4,
         tasks: &[TaskKind::MaskedLanguageModelling],
         curve: true,
-        usual: &[DEV, TEST],
-        charted: &[DEV],
-        hparams: &[DEV],
         ..PLAIN
     },
     Metric {
