@@ -87,7 +87,8 @@ impl Encoder {
                 let own = &lengths[part.clone()];
                 let longest = own.iter().copied().max().unwrap_or(0);
                 let x = x.narrow(0, part.start as i64, part.len() as i64).narrow(1, 0, longest);
-                read(x, own).constant_pad_nd([0, 0, 0, width - longest])
+                // Without projections the layers see the rows as they lie.
+                read(x.contiguous(), own).constant_pad_nd([0, 0, 0, width - longest])
             })
             .collect();
         Tensor::cat(&parts, 0)
@@ -181,6 +182,50 @@ impl EncoderLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ModelConfig, Norm, Position, Projections};
+    use tch::{Device, Kind};
+
+    /// In parts that are narrower than the batch.
+    #[test]
+    fn every_row_is_read_as_it_is_alone() {
+        let lengths: Vec<i64> = (0..120).map(|row| 3 + (row * 7) % 23).collect();
+        let width = 25;
+        assert!(parts(&lengths).len() > 1 && *lengths.iter().max().unwrap() == width);
+        let narrow: Vec<i64> = lengths.iter().map(|&length| length.min(14)).collect();
+        for projections in
+            [Projections::Separate, Projections::SharedQueryKey, Projections::ValuesOnly, Projections::None]
+        {
+            for (norm, position) in [(Norm::Post, Position::Sinusoidal), (Norm::Pre, Position::Rotary)] {
+                let mut config = ModelConfig {
+                    layers: 2,
+                    d_model: 16,
+                    d_ff: 24,
+                    heads: 2,
+                    norm,
+                    position,
+                    ..Default::default()
+                };
+                config.attention.projections = projections;
+                let scope = Scope::seeded(3, Kind::Float, Device::Cpu);
+                let encoder = Encoder::build(&scope, &config);
+                let x =
+                    Tensor::arange(120 * width * 16, (Kind::Float, Device::Cpu)).sin().view([120, width, 16]);
+                for lengths in [&lengths, &narrow] {
+                    let together = tch::no_grad(|| encoder.read(x.shallow_clone(), lengths));
+                    assert_eq!(together.size(), x.size());
+                    for (row, &length) in (0..).zip(lengths) {
+                        let own = x.narrow(0, row, 1).narrow(1, 0, length).contiguous();
+                        let alone = tch::no_grad(|| encoder.read(own, &[length]));
+                        let gap = (together.narrow(0, row, 1).narrow(1, 0, length) - alone).abs().max();
+                        assert!(
+                            gap.double_value(&[]) < 1e-4,
+                            "{projections:?}, {norm:?}, row {row}: {gap:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn parts_hold_every_row_once_and_none_is_small() {
