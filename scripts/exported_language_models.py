@@ -218,6 +218,8 @@ def check_pairs(checks, name, out):
     wanted = [EOS, *bare[0], EOS, *bare[1], EOS]
     types = [0] * (len(bare[0]) + 2) + [1] * (len(bare[1]) + 1)
     strange = int(found.input_ids != wanted) + int(found.token_type_ids != types)
+    strange += int([tokenizer.cls_token_id, tokenizer.sep_token_id] != [EOS, EOS])
+    strange += int(tokenizer.decode(found.input_ids, skip_special_tokens=True).split() != f"{first} {second}".split())
     checks.add(f"{name}: tokens around two texts, and types", HUGGING_FACE, f"{len(wanted)} tokens", strange)
 
 

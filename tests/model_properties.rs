@@ -217,6 +217,32 @@ fn a_sentence_alone_gives_what_it_gives_in_a_padded_batch() {
     }
 }
 
+/// Of more tokens than are read at once.
+#[test]
+fn a_sentence_alone_gives_what_it_gives_in_a_large_batch() {
+    tch::set_num_threads(1);
+    // Those that are read first are the shorter ones.
+    let lengths: Vec<i64> = (0..480).map(|row| 1 + row * 7 % if row < 300 { 5 } else { 9 }).collect();
+    let mut sources = vec![0; 480 * 9];
+    for (row, &length) in lengths.iter().enumerate() {
+        let ids = (0..length).map(|place| 3 + (row as i64 * 7 + place * 3) % 10);
+        sources.splice(row * 9..row * 9 + length as usize, ids);
+    }
+    let sources = Tensor::from_slice(&sources).view([480, 9]);
+    // Single choices: reading knows nothing of pairs of them.
+    for (name, config) in variants().into_iter().filter(|(name, _)| name.matches(", ").count() < 2) {
+        let model = noisy_in(Kind::Float, &config);
+        let together = read(&model, &sources, &lengths).output;
+        for row in [0, 1, 204, 205, 479] {
+            let length = lengths[row as usize];
+            let source = sources.narrow(0, row, 1).narrow(1, 0, length);
+            let alone = read(&model, &source, &[length]).output;
+            let gap = largest_gap(&together.narrow(0, row, 1).narrow(1, 0, length), &alone);
+            assert!(gap < rounding(&model), "{name}, row {row}: {gap:e}");
+        }
+    }
+}
+
 #[test]
 fn a_sentence_in_a_packed_row_gives_what_it_gives_alone() {
     for (name, _, model) in noisy_models() {

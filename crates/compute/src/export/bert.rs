@@ -45,11 +45,14 @@ pub fn files(run: &Run) -> Result<Files> {
     named.put("bert.embeddings.position_embeddings.weight", table);
     named.put("bert.embeddings.token_type_embeddings.weight", segments);
     write_weights(&mut named, &tensors, &run.experiment.model);
-    let mut settings = tokenizer_configuration(
-        &[("mask_token", run.tokenizer.token(MASK)), ("pad_token", run.tokenizer.token(PAD))],
-        positions,
-    );
-    if run.experiment.model.tells_next_sentence() {
+    let token = |id| run.tokenizer.token(id);
+    let mut special = vec![("mask_token", token(MASK)), ("pad_token", token(PAD))];
+    let tells = run.experiment.model.tells_next_sentence();
+    if tells {
+        special.extend([("cls_token", token(EOS)), ("sep_token", token(EOS))]);
+    }
+    let mut settings = tokenizer_configuration(&special, positions);
+    if tells {
         settings["model_input_names"] = json!(["input_ids", "token_type_ids", "attention_mask"]);
     }
     Ok(vec![
