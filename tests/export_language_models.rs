@@ -319,7 +319,10 @@ fn a_refusal_names_the_setting_and_what_the_format_has() {
             assert_eq!(error.exit_code(), 2);
             let text = error.to_string();
             assert!(text.starts_with(&format!("{setting} does not fit into {name}: ")), "{text}");
-            assert!(text.contains(has) && text.contains("--format safetensors"), "{text}");
+            assert!(
+                text.contains(has) && text.contains("; use --format ") && text.ends_with("safetensors"),
+                "{text}"
+            );
         }
     }
     let mut backward = of_running_text(&gpt);

@@ -224,7 +224,7 @@ fn what_needs_a_writer_is_refused_of_word_vectors() {
     other.run(&["train", "tiny.toml", "--set", "training.steps=2"]).expect(0);
     let out = other.run(&["export", RUN, "--format", "word2vec", "--out", "out"]).expect(2);
     out.says("model.encoder = \"self_attention\" does not fit into word2vec")
-        .says("use --format safetensors");
+        .says("use --format bert or safetensors");
 }
 
 #[test]

@@ -21,3 +21,14 @@ pub enum Format {
     /// The text format of word2vec, which gensim reads. Holds word vectors alone.
     Word2vec,
 }
+
+impl Format {
+    pub fn every() -> &'static [Format] {
+        Format::value_variants()
+    }
+
+    /// As `--format` takes it.
+    pub fn name(self) -> String {
+        self.to_possible_value().expect("every format can be chosen").get_name().to_string()
+    }
+}

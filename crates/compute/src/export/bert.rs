@@ -21,12 +21,10 @@ use crate::model::{ModelConfig, Tying};
 use serde_json::{Value, json};
 use tch::Tensor;
 
-const NAME: &str = "a BertForMaskedLM";
-const REMEDY: &str = "use --format safetensors";
-
 pub fn check(model: &ModelConfig) -> Result<()> {
-    serves(NAME, Implementations::of(model).bert, REMEDY)?;
-    check_heads(NAME, model, REMEDY)
+    let name = format!("a {}", class(model));
+    serves(&name, Implementations::of(model).bert)?;
+    check_heads(&name, model)
 }
 
 pub fn files(run: &Run) -> Result<Files> {
@@ -34,7 +32,7 @@ pub fn files(run: &Run) -> Result<Files> {
         true => Around { before: &[EOS], after: &[EOS], tells_second: true },
         false => Around::NOTHING,
     };
-    let tokenizer = reading_tokenizer(run, NAME, around)?;
+    let tokenizer = reading_tokenizer(run, &format!("a {}", class(&run.experiment.model)), around)?;
     let tensors = Tensors::of(run);
     let (table, segments) = (
         tensors.positions("source", positions_of_text(run.experiment)),

@@ -21,7 +21,6 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 const NAME: &str = "a CTranslate2 model";
-const REMEDY: &str = "use --format safetensors";
 
 const BINARY_VERSION: u32 = 6;
 const SPECIFICATION: &str = "TransformerSpec";
@@ -29,10 +28,10 @@ const REVISION: u32 = 7;
 
 pub fn check(model: &ModelConfig) -> Result<()> {
     let heads = model.heads;
-    serves(NAME, Implementations::of(model).ctranslate2, REMEDY)?;
+    serves(NAME, Implementations::of(model).ctranslate2)?;
     if i16::try_from(heads).is_err() {
         let setting = format!("model.heads = {heads}");
-        return Err(refusal(NAME, &setting, &format!("its limit is {}", i16::MAX), REMEDY));
+        return Err(refusal(NAME, &setting, &format!("its limit is {}", i16::MAX)));
     }
     Ok(())
 }
@@ -122,7 +121,8 @@ impl Writer<'_> {
         // Checked here, before anything is on the disk.
         if u32::try_from(4 * values.len()).is_err() {
             let setting = format!("{name} of {:?} numbers", tensor.size());
-            return Err(refusal(NAME, &setting, "a matrix has less than 4 GiB", REMEDY));
+            let refused = refusal(NAME, &setting, "a matrix has less than 4 GiB");
+            return Err(Error::user(format!("{refused}; use --format safetensors")));
         }
         self.variables.push(Variable {
             name,

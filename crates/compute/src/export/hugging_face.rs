@@ -59,22 +59,17 @@ pub fn dtype(run: &Run) -> &'static str {
 }
 
 /// Refuses heads that zeros cannot fill up to transformers' width, d_model / heads.
-pub fn check_heads(format: &str, model: &ModelConfig, remedy: &str) -> Result<()> {
+pub fn check_heads(format: &str, model: &ModelConfig) -> Result<()> {
     let ModelConfig { d_model, heads, .. } = model;
     if d_model % heads != 0 {
         let setting = format!("model.heads = {heads}");
-        return Err(refusal(
-            format,
-            &setting,
-            &format!("heads must divide model.d_model = {d_model}"),
-            remedy,
-        ));
+        return Err(refusal(format, &setting, &format!("heads must divide model.d_model = {d_model}")));
     }
     for (name, own) in [("d_k", model.d_k()), ("d_v", model.d_v())] {
         let width = d_model / heads;
         if own > width {
             let allowed = format!("a head is at most d_model / heads = {width} wide");
-            return Err(refusal(format, &format!("model.{name} = {own}"), &allowed, remedy));
+            return Err(refusal(format, &format!("model.{name} = {own}"), &allowed));
         }
     }
     Ok(())

@@ -31,11 +31,10 @@ use tch::{Kind, Tensor};
 const EPSILON: f64 = 1e-5;
 
 const NAME: &str = "a MarianMTModel";
-const REMEDY: &str = "use --format ctranslate2 or safetensors";
 
 pub fn check(model: &ModelConfig) -> Result<()> {
-    serves(NAME, Implementations::of(model).marian, REMEDY)?;
-    check_heads(NAME, model, REMEDY)
+    serves(NAME, Implementations::of(model).marian)?;
+    check_heads(NAME, model)
 }
 
 pub fn files(run: &Run) -> Result<Files> {

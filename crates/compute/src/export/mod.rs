@@ -60,8 +60,16 @@ fn taken(out: &Path) -> Error {
 }
 
 /// # Errors
-/// A user error that names the setting which the format has no place for.
+/// A user error that names the setting which the format has no place for, and the formats that have one.
 pub fn check(format: Format, experiment: &Experiment) -> Result<()> {
+    let Err(refused) = fits(format, experiment) else { return Ok(()) };
+    // Backwards: the first one holds every model, and is the last resort.
+    let others = Format::every().iter().rev().filter(|other| fits(**other, experiment).is_ok());
+    let names = others.map(|other| other.name()).collect::<Vec<_>>().join(" or ");
+    Err(Error::user(format!("{refused}; use --format {names}")))
+}
+
+fn fits(format: Format, experiment: &Experiment) -> Result<()> {
     match format {
         Format::Safetensors => Ok(()),
         Format::Marian => marian::check(&experiment.model),

@@ -28,23 +28,22 @@ use crate::train::Direction;
 use serde_json::{Value, json};
 
 const NAME: &str = "an OpenAIGPTLMHeadModel";
-const REMEDY: &str = "use --format safetensors";
 
 pub fn check(experiment: &Experiment) -> Result<()> {
     let model = &experiment.model;
-    serves(NAME, Implementations::of(model).openai_gpt, REMEDY)?;
-    check_heads(NAME, model, REMEDY)?;
+    serves(NAME, Implementations::of(model).openai_gpt)?;
+    check_heads(NAME, model)?;
     let widest = inner_width(model);
     if model.d_ff > widest {
         let setting = format!("model.d_ff = {}", model.d_ff);
         let allowed = format!("a feed-forward sub-layer is at most 4 · d_model = {widest} wide");
-        return Err(refusal(NAME, &setting, &allowed, REMEDY));
+        return Err(refusal(NAME, &setting, &allowed));
     }
     match experiment.training.direction {
         Direction::Forward => Ok(()),
         Direction::Backward => {
             let setting = "training.direction = \"backward\"";
-            Err(refusal(NAME, setting, "it reads a text from its beginning", REMEDY))
+            Err(refusal(NAME, setting, "it reads a text from its beginning"))
         }
     }
 }

@@ -26,17 +26,13 @@ pub fn reading_tokenizer(run: &Run, format: &str, special: Around) -> Result<Vec
     let data = &run.experiment.data;
     if data.recipe.moses.is_some() {
         let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
+        let refused = refusal(format, "data.recipe.moses", allowed);
         let remedy = "export safetensors, and put `ablate moses` around what loads it";
-        return Err(refusal(format, "data.recipe.moses", allowed, remedy));
+        return Err(Error::user(format!("{refused}; {remedy}")));
     }
     if run.source_tokenizer.is_some() {
-        let remedy = "export safetensors";
-        return Err(refusal(
-            format,
-            "data.vocabulary = \"separate\"",
-            "it is written with one vocabulary",
-            remedy,
-        ));
+        let refused = refusal(format, "data.vocabulary = \"separate\"", "it is written with one vocabulary");
+        return Err(Error::user(format!("{refused}; export safetensors")));
     }
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;

@@ -42,13 +42,13 @@ pub fn positions_of_text(experiment: &Experiment) -> i64 {
 }
 
 /// Refuses what a format has no place for.
-pub fn serves(format: &str, found: Serves, remedy: &str) -> Result<()> {
-    found.map_err(|unknown| refusal(format, unknown.setting, unknown.known, remedy))
+pub fn serves(format: &str, found: Serves) -> Result<()> {
+    found.map_err(|unknown| refusal(format, unknown.setting, unknown.known))
 }
 
-/// A refusal: `setting` as the user wrote it, and what the format would hold.
-pub fn refusal(format: &str, setting: &str, allowed: &str, remedy: &str) -> Error {
-    Error::user(format!("{setting} does not fit into {format}: {allowed}; {remedy}"))
+/// A refusal: `setting` as the user wrote it, and what the format would hold. What to do instead follows it.
+pub fn refusal(format: &str, setting: &str, allowed: &str) -> Error {
+    Error::user(format!("{setting} does not fit into {format}: {allowed}"))
 }
 
 /// As text that ends in a line feed.

@@ -16,7 +16,6 @@ use std::fmt::Write;
 use tch::{Device, Kind};
 
 const NAME: &str = "word2vec";
-const REMEDY: &str = "use --format safetensors";
 
 /// # Errors
 /// A user error that names the part of a model which is none of word vectors.
@@ -29,7 +28,7 @@ pub fn check(model: &ModelConfig) -> Result<()> {
         false => format!("model.decoder = {}", setting_text(&model.decoder)),
     };
     let known = "it holds word vectors, of models without an encoder and a decoder";
-    Err(refusal(NAME, &setting, known, REMEDY))
+    Err(refusal(NAME, &setting, known))
 }
 
 pub fn files(run: &Run) -> Result<Files> {
