@@ -29,7 +29,7 @@ pub struct Batch {
     /// Words of noise beside each of the targets, [N, K], of word vectors alone: their loss compares the scores of these
     /// words, where others compare those of the whole vocabulary.
     pub negatives: Option<Tensor>,
-    /// Of rows that hold two texts each: which is which, and whether the second follows the first.
+    /// Says where the second texts stand and whether they follow, if rows hold two texts each.
     pub second_texts: Option<SecondTexts>,
     /// N, the tokens to be predicted.
     pub target_tokens: usize,
@@ -40,11 +40,11 @@ pub struct Batch {
 /// The second texts of rows that hold two.
 #[derive(Debug)]
 pub struct SecondTexts {
-    /// 1 where the second text stands, 0 elsewhere, [B, S].
+    /// Is 1 where the second text stands and 0 elsewhere, [B, S].
     pub segments: Tensor,
-    /// What is to be told, [B]: 0 where the second text follows the first, 1 where it stood elsewhere.
+    /// The model is to tell these classes, [B]: 0 says that the second text follows the first, 1 that it stood elsewhere.
     pub targets: Tensor,
-    /// Tokens to be predicted in each row, [B], in float64: by them the rows are weighed.
+    /// Each row weighs as many times as it has tokens to be predicted, [B], in float64.
     pub weights: Tensor,
 }
 
@@ -215,16 +215,15 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
     let (mut source_sentences, mut target_sentences) = (Vec::new(), Vec::new());
     for pairs in packing::rows(indices, |pair| store.lengths(pair), row_length) {
         let (mut source, mut target, mut predicted) = (Vec::new(), Vec::new(), Vec::new());
-        let mut numbers = [Vec::new(), Vec::new()];
+        let (mut of_source, mut of_target) = (Vec::new(), Vec::new());
         for (number, &pair) in (1..).zip(&pairs) {
             source.extend(ended(ids(&store.source(pair as usize))));
             let sentence = ids(&store.target(pair as usize));
             target.extend(shifted(&sentence));
             predicted.extend(ended(sentence));
-            numbers[0].resize(source.len(), number);
-            numbers[1].resize(target.len(), number);
+            of_source.resize(source.len(), number);
+            of_target.resize(target.len(), number);
         }
-        let [of_source, of_target] = numbers;
         source_sentences.push(of_source);
         target_sentences.push(of_target);
         sources.push(source);
@@ -321,7 +320,7 @@ fn second_texts(examples: &[MaskedExample], device: Device) -> Option<SecondText
     })
 }
 
-/// Of so many rows, nothing that an encoder, or a decoder, would read: [B, 0].
+/// Makes `rows` rows without tokens, [B, 0], for a model that has no encoder or no decoder to read them.
 fn no_sources(rows: usize, device: Device) -> (Tensor, Vec<i64>) {
     (Tensor::zeros([rows as i64, 0], (Kind::Int64, device)), vec![0; rows])
 }

@@ -28,27 +28,24 @@ pub fn check(model: &ModelConfig) -> Result<()> {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let around = match run.experiment.model.tells_next_sentence() {
-        true => Around { before: &[EOS], after: &[EOS], tells_second: true },
-        false => Around::NOTHING,
-    };
-    let tokenizer = reading_tokenizer(run, &format!("a {}", class(&run.experiment.model)), around)?;
+    let model = &run.experiment.model;
+    let tells = model.tells_next_sentence();
+    let token = |id| run.tokenizer.token(id);
+    let mut special = vec![("mask_token", token(MASK)), ("pad_token", token(PAD))];
+    let mut around = Around::NOTHING;
+    if tells {
+        special.extend([("cls_token", token(EOS)), ("sep_token", token(EOS))]);
+        around = Around { before: &[EOS], after: &[EOS], tells_second: true };
+    }
+    let tokenizer = reading_tokenizer(run, &format!("a {}", class(model)), around)?;
     let tensors = Tensors::of(run);
-    let (table, segments) = (
-        tensors.positions("source", positions_of_text(run.experiment)),
-        segments(&tensors, &run.experiment.model),
-    );
+    let table = tensors.positions("source", positions_of_text(run.experiment));
+    let segments = segments(&tensors, model);
     let (positions, segment_rows) = (table.size()[0], segments.size()[0]);
     let mut named = Named::default();
     named.put("bert.embeddings.position_embeddings.weight", table);
     named.put("bert.embeddings.token_type_embeddings.weight", segments);
-    write_weights(&mut named, &tensors, &run.experiment.model);
-    let token = |id| run.tokenizer.token(id);
-    let mut special = vec![("mask_token", token(MASK)), ("pad_token", token(PAD))];
-    let tells = run.experiment.model.tells_next_sentence();
-    if tells {
-        special.extend([("cls_token", token(EOS)), ("sep_token", token(EOS))]);
-    }
+    write_weights(&mut named, &tensors, model);
     let mut settings = tokenizer_configuration(&special, positions);
     if tells {
         settings["model_input_names"] = json!(["input_ids", "token_type_ids", "attention_mask"]);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub struct Around {
     pub before: &'static [u32],
     pub after: &'static [u32],
-    /// Whether a second text has the type 1 and tokens of its own after it, as the first has.
+    /// A second text gets the type 1, and the tokens of `after` stand behind it too.
     pub tells_second: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is exported, and what several formats need: refusals, positions, JSON.
+//! The trained model that is exported. Several formats share its refusals, its number of positions and its JSON.
 
 use crate::config::Experiment;
 use crate::data::tokenizer::Tokenizer;

@@ -166,7 +166,8 @@ impl Transform {
     }
 }
 
-/// What tells by the state of the first token whether the second text of a row follows the first: tanh(x W + b) V + c.
+/// The head of next sentence prediction: of the state x of the first token it makes two scores, tanh(x W + b) V + c, which
+/// say whether the second text of a row follows the first.
 ///
 /// # Source
 /// `pooler` and `get_next_sentence_output` of the released code of BERT (Devlin et al. 2019).

@@ -242,16 +242,10 @@ fn of_masked(masked: &MaskedConfig) -> Implementations {
         true => Implementations::ALL,
         false => unknown("model.masked.embedding_norm = false", "it normalises the embeddings"),
     };
-    let of_next = match next_sentence {
-        false => Implementations::ALL,
-        true => Implementations {
-            torch_peer: Err(Unknown {
-                setting: "model.masked.next_sentence = true",
-                known: "their masked language model predicts tokens alone",
-            }),
-            ..Implementations::ALL
-        },
-    };
+    let setting = "model.masked.next_sentence = true";
+    let known = "their masked language model predicts tokens alone";
+    let torch_peer = if *next_sentence { Err(Unknown { setting, known }) } else { Ok(()) };
+    let of_next = Implementations { torch_peer, ..Implementations::ALL };
     of_norm.and(of_next).and(match head {
         Head::Transform => Implementations::ALL,
         Head::None => {

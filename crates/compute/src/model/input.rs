@@ -1,4 +1,4 @@
-//! What stands between embedded tokens and the first layer of a stack: positions, the norm of masked language models, dropout.
+//! Positions, the norm of masked language models and dropout stand between embedded tokens and the first layer of a stack.
 
 use super::mode::Mode;
 use super::norm::Normalisation;
@@ -67,7 +67,8 @@ impl Input {
         self.dropout.forward(x, mode)
     }
 
-    /// What is added to tokens at positions 0 to `count` - 1, or as many as there are; see [`Network::position_table`].
+    /// What is added to tokens at positions 0 to `count` - 1, or as many as there are; see
+    /// [`Network::position_table`](super::network::Network::position_table).
     pub fn table(&self, count: i64) -> Option<Tensor> {
         let rows = self.position.limit().map_or(count, |limit| limit.min(count));
         self.position.table(rows, self.kinds.weights, self.device)

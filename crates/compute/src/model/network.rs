@@ -55,7 +55,7 @@ pub trait Network: Debug {
     /// → [N, W], in the order of `batch.positions`.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor;
 
-    /// The same with what the model tells of the second texts of a batch.
+    /// Gives the same, and what the model tells of the second texts of a batch.
     fn outputs(&self, batch: &Batch, mode: &Mode) -> Outputs {
         Outputs { hidden: self.hidden(batch, mode), second_texts: None }
     }

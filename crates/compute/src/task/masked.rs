@@ -62,12 +62,16 @@ impl Task for MaskedLanguageModelling<'_> {
     /// Of the hidden tokens, under masks that are the same for every model. A model that tells second texts does that once with
     /// each block's own, and once with one of another block, whose hidden tokens do not count.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
-        let found = likelihood(model, &self.measured(store))?;
-        if !self.experiment.model.tells_next_sentence() {
-            return Ok(found);
+        let mut found = likelihood(model, &self.measured(store))?;
+        if self.experiment.model.tells_next_sentence() {
+            let random = self.measured_before(store, Some(Second::Random));
+            for examples in random.numbered.in_order() {
+                let batch = random.collate(&examples, model.device())?;
+                let outputs = tch::no_grad(|| model.outputs(&batch, &Mode::evaluation()));
+                found.add_second_texts(outputs.second_texts, &batch);
+            }
         }
-        let random = likelihood(model, &self.measured_before(store, Some(Second::Random)))?;
-        Ok(Likelihood { pairs: found.pairs + random.pairs, told: found.told + random.told, ..found })
+        Ok(found)
     }
 
     fn measures(&self, found: &Likelihood, _lines: &[String]) -> Vec<(&'static str, f64)> {

@@ -7,7 +7,7 @@ use crate::data::collate::Batch;
 use crate::error::Result;
 use crate::model::mode::Mode;
 use crate::model::network::{Network, Outputs};
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 /// Sums over every target token of a set, end of sentence counted if there is one, padding not.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -45,6 +45,14 @@ impl Likelihood {
         self.nats / characters as f64 / std::f64::consts::LN_2
     }
 
+    /// Counts what the model tells of the second texts of a batch, if it does and there are any.
+    pub fn add_second_texts(&mut self, scores: Option<Tensor>, batch: &Batch) {
+        if let (Some(scores), Some(texts)) = (scores, &batch.second_texts) {
+            self.told += next_sentence::correct(&scores, texts);
+            self.pairs += scores.size()[0] as usize;
+        }
+    }
+
     /// Share of the second texts of which the model tells rightly whether they follow, 0 to 1; none where there are none.
     pub fn next_sentence_accuracy(&self) -> Option<f64> {
         (self.pairs > 0).then(|| self.told as f64 / self.pairs as f64)
@@ -69,10 +77,7 @@ pub fn likelihood(
         let batch = batch?;
         tch::no_grad(|| {
             let Outputs { hidden, second_texts } = model.outputs(&batch, &Mode::evaluation());
-            if let (Some(scores), Some(texts)) = (second_texts, &batch.second_texts) {
-                total.told += next_sentence::correct(&scores, texts);
-                total.pairs += scores.size()[0] as usize;
-            }
+            total.add_second_texts(second_texts, &batch);
             if let Some(negatives) = &batch.negatives {
                 let scores = Scores::of(&hidden, model.softmax_matrix(), &batch.targets, negatives);
                 total.nats += scores.loss().double_value(&[]);

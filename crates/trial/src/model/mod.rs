@@ -12,6 +12,7 @@ pub mod masked;
 pub mod recurrent;
 mod span_work;
 mod stated_in_full;
+mod vocabulary_sizes;
 mod word_cost;
 
 pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
@@ -19,6 +20,7 @@ pub use convolutional::ConvolutionalConfig;
 pub use masked::{Head, MaskedConfig};
 pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_window};
+pub use vocabulary_sizes::VocabularySizes;
 
 use left_out::{beyond_defaults, is_default, is_true};
 use schemars::JsonSchema;
@@ -312,27 +314,6 @@ impl Activation {
             Activation::Relu | Activation::Gelu | Activation::GeluTanh | Activation::Swish => false,
             Activation::Glu | Activation::Swiglu | Activation::Geglu => true,
         }
-    }
-}
-
-/// Numbers of tokens of the two sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VocabularySizes {
-    pub source: usize,
-    pub target: usize,
-}
-
-impl From<usize> for VocabularySizes {
-    /// The same tokens on both sides.
-    fn from(size: usize) -> Self {
-        VocabularySizes { source: size, target: size }
-    }
-}
-
-impl From<(usize, usize)> for VocabularySizes {
-    /// Source and target.
-    fn from((source, target): (usize, usize)) -> Self {
-        VocabularySizes { source, target }
     }
 }
 
