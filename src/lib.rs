@@ -4,8 +4,8 @@
 //! `docs/architecture.md`.
 
 pub use ablate_base::{
-    allocator, cards, color, constituency_tree, error, files, folders, printable, seed, signal, stopwatch,
-    tree_repair, white_space, world,
+    allocator, cards, clock, color, constituency_tree, error, files, folders, printable, seed, signal,
+    stopwatch, tree_repair, white_space, world,
 };
 pub use ablate_command::{cli, commands};
 pub use ablate_compute::{data, decode, device, experiment, export, model, pinned_memory, shim, task, train};

@@ -97,7 +97,7 @@ fn cleaning_takes_what_it_is_told_to() {
     std::fs::write(workshop.path("text/train.en"), source).unwrap();
     workshop.write("text/train.de", "eins\nzwei\nlang\ndrei\nfünf\n");
     let outcome = workshop.run(&[&PREPARE[..], &["--json"]].concat()).expect(0);
-    let document: serde_json::Value = serde_json::from_str(&outcome.out()).unwrap();
+    let document = outcome.json();
     let dropped = |step: &str| {
         let steps = document["cleaning"].as_array().unwrap();
         steps.iter().find(|one| one["step"] == step).unwrap_or_else(|| panic!("{steps:?}"))["dropped"]

@@ -8,7 +8,7 @@ use serde_json::Value;
 fn bench(workshop: &Workshop, words: &[&str]) -> Value {
     let few = ["--warmup", "1", "--updates", "4", "--sentences", "6", "--passes", "2", "--json"];
     let words = [&["bench"], words, &few].concat();
-    serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap()
+    workshop.run(&words).expect(0).json()
 }
 
 fn number(value: &Value, name: &str) -> f64 {
@@ -69,10 +69,10 @@ fn operations_are_those_of_the_plan() {
     let one = ["--set", "training.steps=1"];
     workshop.run(&["prepare", "tiny.toml"]).expect(0);
     let words = [&["sweep", "sweep.toml", "--plan", "--json"], &one[..]].concat();
-    let plan: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let plan = workshop.run(&words).expect(0).json();
     let few = ["--warmup", "0", "--updates", "1", "--sentences", "1", "--passes", "1", "--json"];
     let words = [&["bench", "tiny.toml"], &one[..], &few].concat();
-    let report: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let report = workshop.run(&words).expect(0).json();
     let planned = &plan["rows"][0]["price"];
     assert_eq!(report["training"]["flops_per_step"], planned["training_flops"], "{planned}");
     assert_eq!(report["training"]["target_tokens_per_step"], planned["target_tokens"], "{planned}");
@@ -153,7 +153,7 @@ fn exports_of_every_architecture_belong_together() {
     ] {
         let mut words = vec!["bench", "tiny.toml", "--export", name, "--warmup", "1", "--updates", "2"];
         words.extend(settings.iter().flat_map(|setting| ["--set", setting]));
-        let exported: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+        let exported = workshop.run(&words).expect(0).json();
         let json =
             |file: &str| -> Value { serde_json::from_str(&workshop.text(format!("{name}/{file}"))).unwrap() };
         let (experiment, updates) = (json("experiment.json"), json("batches.json"));

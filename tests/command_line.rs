@@ -118,9 +118,7 @@ fn help_fits_a_narrow_terminal() {
 #[test]
 fn json_says_what_the_text_says() {
     let workshop = Workshop::new();
-    let json = |words: &[&str], code: i32| -> serde_json::Value {
-        serde_json::from_str(&workshop.run(words).expect(code).out()).unwrap()
-    };
+    let json = |words: &[&str], code: i32| workshop.run(words).expect(code).json();
     let prepared = json(&["prepare", "tiny.toml", "--json"], 0);
     assert_eq!(prepared["counts"]["test"], 12);
     let record = json(&["train", "tiny.toml", "--json"], 0);

@@ -3,7 +3,6 @@
 mod common;
 
 use common::Workshop;
-use serde_json::Value;
 
 const SWEEP: &str = r#"
 base = "tiny.toml"
@@ -32,8 +31,7 @@ fn with_evidence() -> (Workshop, String) {
 fn records_stand_for_trials_in_plan_table_and_status() {
     let (workshop, records) = with_evidence();
     let words = ["sweep", "small.toml", "--reuse-records", "evidence"];
-    let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0);
-    let plan: Value = serde_json::from_str(&plan.out()).unwrap();
+    let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).json();
     for trial in plan["trials"].as_array().unwrap() {
         assert_eq!((&trial["state"], &trial["updates_left"]), (&"recorded".into(), &0.into()));
         assert!(trial["why"].as_str().unwrap().contains("evidence/small/records.jsonl:"), "{trial}");
@@ -50,8 +48,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     assert!(!workshop.path("results/small/base").exists(), "nothing was trained");
     assert_eq!(workshop.text("results/small/records.jsonl"), records);
     assert!(workshop.text("results/small/table.md").contains("committed records: base seed 1"));
-    let status = workshop.run(&["status", "small.toml", "--json"]).expect(0);
-    let status: Value = serde_json::from_str(&status.out()).unwrap();
+    let status = workshop.run(&["status", "small.toml", "--json"]).expect(0).json();
     assert_eq!(status["states"]["recorded"], 2);
 
     // Once is enough in the ledger, and the table can be made again.
@@ -205,11 +202,9 @@ fn a_table_comes_back_from_records_and_counts_alone() {
     workshop.run(&["sweep", "small.toml", "--results", places[1]]).expect(0);
     workshop.write("small.toml", &sweep);
     let words = ["table", "small.toml", "--results", places[1], "--reuse-records", "evidence", "--json"];
-    let table: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
-    let own: Value = serde_json::from_str(
-        &workshop.run(&["table", "small.toml", "--reuse-records", "results/small", "--json"]).expect(0).out(),
-    )
-    .unwrap();
+    let table = workshop.run(&words).expect(0).json();
+    let words = ["table", "small.toml", "--reuse-records", "results/small", "--json"];
+    let own = workshop.run(&words).expect(0).json();
     for row in [0, 1] {
         assert_eq!(table["rows"][row]["cells"], own["rows"][row]["cells"]);
     }

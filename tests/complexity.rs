@@ -50,7 +50,7 @@ fn tables_and_pictures_of_all_layers_are_written_and_written_again() {
     assert!(workshop.text("table1/complexity.tex").contains("\\begin{tabular}"));
     // Over its own files it writes again.
     let again = workshop.run(&with(&["--layers", "linformer", "--out", "table1", "--json"])).expect(0);
-    let report: Value = serde_json::from_str(&again.out()).unwrap();
+    let report = again.json();
     let kept: Value = serde_json::from_str(&workshop.text("table1/complexity.json")).unwrap();
     assert_eq!(report, kept);
     assert_eq!(report["request"]["layers"], serde_json::json!(["linformer"]));
@@ -66,7 +66,7 @@ fn the_numbers_of_a_report_belong_together() {
         "5",
         "--json",
     ]);
-    let report: Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let report = workshop.run(&words).expect(0).json();
     let found = |part: &str, layer: &str| -> Vec<Value> {
         let all = report[part].as_array().unwrap();
         all.iter().filter(|entry| entry["layer"] == layer).cloned().collect()

@@ -2,18 +2,8 @@
 
 mod common;
 
-use common::Workshop;
-use std::time::{Duration, Instant};
-
-const RUN: &str = "results/tiny/seed-1";
-const FILES: [&str; 6] = [
-    "config.toml",
-    "record.json",
-    "metrics.csv",
-    "hypotheses/dev.txt",
-    "hypotheses/test.txt",
-    "checkpoints/scored.weights.safetensors",
-];
+use common::runs::{RUN, SHOWN_FILES, assert_same_run};
+use common::{Workshop, names};
 
 fn finished() -> Workshop {
     let whole = Workshop::new();
@@ -24,24 +14,7 @@ fn finished() -> Workshop {
 /// A run that was stopped by a signal after `step`.
 fn stopped(step: u64) -> Workshop {
     let workshop = Workshop::new();
-    let mut child = workshop
-        .command(&["train", "tiny.toml"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(workshop.path(format!("{RUN}/metrics.csv"))).unwrap_or_default();
-        if text.lines().last().and_then(|l| l.split(',').next()?.parse::<u64>().ok()) >= Some(step) {
-            // SAFETY: sends a signal to a child of this test.
-            unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "training never reached step {step}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(75));
+    assert_eq!(workshop.train_until(step, libc::SIGTERM), Some(75));
     workshop
 }
 
@@ -57,11 +30,10 @@ fn flip(bytes: &mut [u8]) {
     bytes[middle] ^= 1;
 }
 
+#[track_caller]
 fn assert_same(whole: &Workshop, other: &Workshop, told: &str) {
-    for file in FILES {
-        let path = format!("{RUN}/{file}");
-        assert!(whole.read(&path) == other.read(&path), "{file} differs after {told}");
-    }
+    let further = [&["config.toml"][..], &SHOWN_FILES].concat();
+    assert_same_run(&whole.path(RUN), &other.path(RUN), &further, told);
 }
 
 fn attempts(workshop: &Workshop) -> Vec<u64> {
@@ -100,8 +72,12 @@ fn a_finished_run_with_a_damaged_configuration_gets_it_back() {
 #[test]
 fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
     let whole = finished();
+    let other = stopped(18);
+    let mut states = names(&other.path(format!("{RUN}/checkpoints"))).into_iter();
+    let newest = states.rfind(|name| name.contains(".state.")).unwrap();
+    let newest = format!("checkpoints/{newest}");
     type Damage = fn(&mut Vec<u8>);
-    let cases: [(&str, Damage, &str); 6] = [
+    let cases: [(&str, Damage, &str); 7] = [
         // In the identity on the first line: it must not pass for another trial's run.
         ("config.toml", |bytes| bytes[20] ^= 1, "config.toml is damaged and is written anew"),
         ("config.toml", |bytes| bytes.truncate(30), "config.toml is damaged and is written anew"),
@@ -113,8 +89,8 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
         ),
         ("timing.csv", |bytes| bytes[20..60].fill(0xff), "damaged lines of"),
         ("timing.json", |bytes| bytes.truncate(50), "timing.json is damaged"),
+        (&newest, |bytes| flip(bytes), "is damaged, trying the one before"),
     ];
-    let other = stopped(18);
     let saved: Vec<_> = files_below(&other.path("results"));
     for (file, damage, says) in cases {
         std::fs::remove_dir_all(other.path("results")).unwrap();
@@ -325,8 +301,7 @@ fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
     );
     workshop.write(&file, &whole);
 
-    let folder = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
-    std::fs::write(folder.join("test.target.txt"), "cut").unwrap();
+    std::fs::write(workshop.data_folder().join("test.target.txt"), "cut").unwrap();
     let found = verified(&["--decode"]);
     for line in [
         "DIFFERS  data: ",
@@ -342,8 +317,7 @@ fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
 fn damaged_data_is_named_before_anything_is_trained() {
     let other = stopped(18);
     for file in ["train.store", "tokenizer.json", "manifest.json", "test.target.txt"] {
-        let folder = std::fs::read_dir(other.path("data")).unwrap().next().unwrap().unwrap().path();
-        let path = folder.join(file);
+        let path = other.data_folder().join(file);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         other.run(&["train", "tiny.toml"]).expect(2).says(file).says("run `ablate prepare` again");

@@ -3,6 +3,7 @@
 mod common;
 
 use ablate::telemetry::metrics_log::{self, Row};
+use common::runs::{RUN, assert_same_run, last_step, signal, wait_beside};
 use common::{Outcome, Workshop};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -15,15 +16,6 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// sums differs; ten times as much for norms of gradients. Measured: 3e-7 (norms 1e-5) and 3e-15 (7e-14).
 const TOLERANCE_FLOAT32: f64 = 1e-5;
 const TOLERANCE_FLOAT64: f64 = 1e-12;
-
-/// What a run leaves that must not depend on interruptions.
-const FILES: [&str; 5] = [
-    "record.json",
-    "metrics.csv",
-    "hypotheses/test.txt",
-    "checkpoints/scored.weights.safetensors",
-    "checkpoints/step-00000040.state.safetensors",
-];
 
 /// Processes that train together, in the order of their ranks; whatever is left of them dies with this value.
 struct Ranks(Vec<Child>);
@@ -48,23 +40,14 @@ impl Ranks {
 
     /// Waits until rank 0 has told of this step.
     fn reach(&mut self, workshop: &Workshop, step: u64) {
-        let metrics = workshop.path("results/tiny/seed-1/metrics.csv");
-        let begun = Instant::now();
-        loop {
-            let text = std::fs::read_to_string(&metrics).unwrap_or_default();
-            let last = text.lines().last().and_then(|line| line.split(',').next()?.parse::<u64>().ok());
-            if last.is_some_and(|last| last >= step) {
-                return;
-            }
-            assert!(self.0[0].try_wait().unwrap().is_none(), "rank 0 ended before step {step}");
-            assert!(begun.elapsed() < LONGEST, "training never reached step {step}");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let run = workshop.path(RUN);
+        let what = format!("rank 0 reaches step {step}");
+        let is_reached = wait_beside(&mut self.0[0], &what, || last_step(&run) >= Some(step));
+        assert!(is_reached, "rank 0 ended before step {step}");
     }
 
-    fn signal(&self, rank: usize, signal: i32) {
-        // SAFETY: sends a signal to a process that this test started.
-        unsafe { libc::kill(self.0[rank].id() as i32, signal) };
+    fn signal(&self, rank: usize, with: i32) {
+        signal(self.0[rank].id() as i32, with);
     }
 
     /// What each of them left, once it ended by itself.
@@ -108,7 +91,7 @@ fn free_port() -> u16 {
 }
 
 fn metrics(workshop: &Workshop) -> Vec<Row> {
-    metrics_log::read(&workshop.path("results/tiny/seed-1/metrics.csv")).unwrap()
+    metrics_log::read(&workshop.path(RUN).join("metrics.csv")).unwrap()
 }
 
 #[track_caller]
@@ -133,10 +116,8 @@ fn assert_same_curves(one: &Workshop, several: &Workshop, tolerance: f64) {
 
 #[track_caller]
 fn assert_same_bytes(whole: &Workshop, resumed: &Workshop) {
-    for file in FILES {
-        let path = format!("results/tiny/seed-1/{file}");
-        assert!(whole.read(&path) == resumed.read(&path), "{file} differs");
-    }
+    let state = "checkpoints/step-00000040.state.safetensors";
+    assert_same_run(&whole.path(RUN), &resumed.path(RUN), &[state], "going on");
 }
 
 /// Updates of one to five micro-batches, so that ranks have unequal numbers of them, and at times none.
@@ -178,7 +159,7 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
         assert!(outcomes[0].out().contains("BLEU") && outcomes[1].out().is_empty());
         // How many trained it is no part of what it is, but of how fast it was.
         let json = |workshop: &Workshop, file: &str| -> serde_json::Value {
-            serde_json::from_str(&workshop.text(format!("results/tiny/seed-1/{file}"))).unwrap()
+            serde_json::from_str(&workshop.text(format!("{RUN}/{file}"))).unwrap()
         };
         assert_eq!(json(&one, "record.json")["identity"], json(&several, "record.json")["identity"]);
         assert_eq!(json(&several, "timing.json")[0]["effort"]["processes"], size);
@@ -223,7 +204,7 @@ fn a_killed_rank_ends_all_and_all_go_on_from_the_last_checkpoint() {
         let told = format!("rank {} of 2 has lost rank {victim} (", 1 - victim);
         assert!(left.err().contains(&told), "{}", left.err());
         assert!(left.err().contains("they go on from the training state of step"), "{}", left.err());
-        let files = std::fs::read_dir(resumed.path("results/tiny/seed-1/checkpoints")).unwrap();
+        let files = std::fs::read_dir(resumed.path(RUN).join("checkpoints")).unwrap();
         let torn = files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "tmp"));
         // What rank 0 was writing when it was killed has no name yet that anything reads.
         assert!(victim == 0 || torn.count() == 0);
@@ -340,6 +321,6 @@ fn variables_that_make_no_sense_are_named_and_only_training_heeds_them() {
     command.envs([("RANK", "2"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "a"), ("MASTER_PORT", "1")]);
     Outcome(command.output().unwrap()).expect(2).says("RANK = 2, but WORLD_SIZE = 2");
     workshop.run(&["train", "tiny.toml", "--set", "training.steps=2"]).expect(0);
-    half(&["trial", "results/tiny/seed-1"]).expect(0);
+    half(&["trial", RUN]).expect(0);
     half(&["probe", "--help"]).expect(0);
 }

@@ -3,7 +3,6 @@
 mod common;
 
 use common::Workshop;
-use serde_json::Value;
 
 #[test]
 fn a_machine_without_a_card_trains_on_its_cpu() {
@@ -30,8 +29,7 @@ fn a_card_that_is_not_there_is_a_user_error_with_the_reason() {
 #[test]
 fn every_precision_is_near_float64_on_the_cpu() {
     let workshop = Workshop::new();
-    let text = workshop.run(&["doctor", "--device", "cpu", "--check", "--json"]).expect(0).out();
-    let report: Value = serde_json::from_str(&text).unwrap();
+    let report = workshop.run(&["doctor", "--device", "cpu", "--check", "--json"]).expect(0).json();
     let gaps = report["gaps"].as_array().unwrap();
     // Eight cases, three precisions, four quantities and, in float64, the weights.
     assert_eq!(gaps.len(), 8 * (3 * 4 + 1));

@@ -8,12 +8,11 @@ use ablate::model::cost::Cost;
 use ablate::model::mode::Mode;
 use ablate::model::network::Outputs;
 use ablate::model::{
-    DecoderKind, EncoderOnly, Head, Initialisation, MaskedConfig, ModelConfig, Network, NormKind, Position,
-    Span, Tying,
+    DecoderKind, EncoderOnly, Head, MaskedConfig, ModelConfig, Network, NormKind, Position, Span, Tying,
 };
 use ablate::train::loss::cross_entropy;
 use ablate::train::next_sentence;
-use common::variants::{add_noise, is_unseen_key_bias, largest_gap, masked, masked_variants};
+use common::variants::{add_noise, assert_gradients, largest_gap, least_gradient, masked, masked_variants};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -128,32 +127,10 @@ fn every_variable_gets_a_gradient() {
             loss += next_sentence::loss(&scores, batch.second_texts.as_ref().unwrap());
         }
         loss.backward();
-        let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
-        let size =
-            gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
-        let size = size.fold(1.0, f64::max);
-        for (path, variable) in model.weights().named() {
+        for (path, _) in model.weights().named() {
             assert!(!path.starts_with("decoder") && !path.contains("cross_attention"), "{name}: {path}");
-            let gradient = variable.grad();
-            assert!(gradient.defined(), "{name}: {path} has no gradient");
-            let largest = gradient.abs().max().double_value(&[]);
-            let small =
-                matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled);
-            match is_unseen_key_bias(&config, path) {
-                true => assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}"),
-                false => {
-                    let recurrent = config.has_recurrence() || small;
-                    let least = if !config.residual {
-                        0.0
-                    } else if recurrent {
-                        1e-9
-                    } else {
-                        1e-6
-                    };
-                    assert!(largest > least, "{name}: {path} {largest:e}");
-                }
-            }
         }
+        assert_gradients(&name, &config, model.weights(), least_gradient(&config));
     }
 }
 

@@ -63,8 +63,7 @@ fn trees_are_scored_line_by_line() {
         ),
         "{shown}"
     );
-    let json: serde_json::Value =
-        serde_json::from_str(&workshop.run(&["evalb", "gold", "test", "--json"]).expect(0).out()).unwrap();
+    let json = workshop.run(&["evalb", "gold", "test", "--json"]).expect(0).json();
     assert_eq!((&json["all"]["matched"], &json["all"]["complete_match"]), (&6.into(), &50.0.into()));
 }
 

@@ -115,8 +115,7 @@ fn learned_positions_do_not_end_a_text() {
     let sets = ["model.position=\"learned\"", "model.learned_positions=16", "training.steps=5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
-    let out = workshop.run(&["generate", RUN, "--tokens", "40", "--json"]).expect(0).out();
-    let json: Value = serde_json::from_str(&out).unwrap();
+    let json = workshop.run(&["generate", RUN, "--tokens", "40", "--json"]).expect(0).json();
     assert_eq!(json["tokens"].as_array().unwrap().len(), 40);
 }
 

@@ -14,7 +14,7 @@ mod common;
 
 use ablate::config::RESULT_VERSION;
 use ablate::data::batch::{Batching, block_batches, epoch_batches};
-use ablate::data::store::{Store, StoreWriter};
+use ablate::data::store::Store;
 use ablate::data::text_pairs::Second;
 use ablate::data::words::{WordModel, WordsConfig};
 use ablate::decode::DecodingConfig;
@@ -41,7 +41,8 @@ use ablate::train::schedule::Schedule;
 use ablate::train::step::StepStats;
 use ablate::train::trainer::{Monitor, Trainer};
 use ablate::train::word_blocks::WordBlocks;
-use common::variants::{choices, convolutional};
+use common::data::stored;
+use common::variants::{choices, convolutional, has_recurrence};
 use common::{Workshop, every};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -149,18 +150,11 @@ fn written(
     seed: u64,
     length: impl Fn(&mut dyn FnMut(u64) -> u64) -> u64,
 ) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.store");
-    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
     let mut draw = draws(seed);
     let mut side =
         || -> Vec<u32> { (0..length(&mut draw)).map(|_| 3 + draw(VOCABULARY as u64 - 3) as u32).collect() };
-    for _ in 0..count {
-        writer.push(&side(), &side()).unwrap();
-    }
-    writer.finish().unwrap();
-    let store = Store::open(&path, [0; 32]).unwrap();
-    (folder, store)
+    let pairs: Vec<_> = (0..count).map(|_| (side(), side())).collect();
+    stored(VOCABULARY, &pairs)
 }
 
 #[test]
@@ -256,7 +250,7 @@ fn models() -> Vec<(String, ModelConfig)> {
     .map(|(name, config)| (name.to_string(), config))
     .into();
     let kinds =
-        |config: &ModelConfig| (config.has_recurrence(), config.has_convolution(), config.has_decoder());
+        |config: &ModelConfig| (has_recurrence(config), config.has_convolution(), config.has_decoder());
     for choice in choices() {
         let config = choice.effective_in(&base);
         if !models.iter().any(|(_, made)| kinds(made) == kinds(&config) && choice.is_made_in(made)) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 const FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
 
 fn json(workshop: &Workshop, words: &[&str]) -> Value {
-    serde_json::from_str(&workshop.run(words).expect(0).out()).unwrap()
+    workshop.run(words).expect(0).json()
 }
 
 const GRID: &str = r#"

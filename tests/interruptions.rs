@@ -4,6 +4,7 @@ mod common;
 mod fault;
 
 use common::Outcome;
+use common::runs::{RUN, assert_same_run};
 use fault::{Fault, Place, Site, TRIALS, assert_same};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -78,10 +79,8 @@ fn a_closed_terminal_saves_the_state_and_nohup_goes_on() {
     let mut nohup = starting_with(other.faulty(train(&other), &fault), libc::SIG_IGN);
     Outcome(nohup.output().unwrap()).expect(0);
     assert!(other.struck().is_some());
-    for file in ["record.json", "metrics.csv", "checkpoints/scored.weights.safetensors"] {
-        let path = format!("results/tiny/seed-1/{file}");
-        assert!(site.workshop.read(&path) == other.workshop.read(&path), "{file} differs");
-    }
+    let runs = [&other, &site].map(|site| site.workshop.path(RUN));
+    assert_same_run(&runs[0], &runs[1], &[], "a closed terminal");
     // Of a sweep, the driver alone hears of it, and has its trials save their states.
     let site = Site::with_data_of(&whole);
     let place = Place { process: "sweep", name: "", pattern: "write *ledger.jsonl" };

@@ -7,7 +7,8 @@ mod common;
 mod fault;
 
 use common::Outcome;
-use fault::{Fault, PLACES, Place, Running, STEPS, Site, TRIALS, assert_same, signal};
+use common::runs::{last_step, signal};
+use fault::{Fault, PLACES, Place, Running, STEPS, Site, TRIALS, assert_same};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -60,11 +61,9 @@ impl<'a> Series<'a> {
                 assert!(matches!(outcome.code(), None | Some(0 | 1)), "{kill:?}: {}", outcome.err());
                 self.site.struck()
             }
-            Kill::Step(victim, step) => self.kill_once(*victim, |site, trial| {
-                let metrics = std::fs::read_to_string(site.workshop.path(trial).join("metrics.csv"));
-                let last = metrics.ok().and_then(|text| text.lines().last()?.split(',').next()?.parse().ok());
-                last.is_some_and(|last: u64| last >= *step)
-            }),
+            Kill::Step(victim, step) => {
+                self.kill_once(*victim, |site, trial| last_step(&site.workshop.path(trial)) >= Some(*step))
+            }
             Kill::Decoding(victim) => self.kill_once(*victim, |site, trial| {
                 let begun = site.workshop.path(trial).join("hypotheses").exists();
                 begun && !site.workshop.path(trial).join("hypotheses/test.txt").exists()

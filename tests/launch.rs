@@ -4,8 +4,9 @@ mod common;
 #[path = "launch/mod.rs"]
 mod launch;
 
+use common::runs::{signal, wait};
 use common::{Outcome, Workshop};
-use launch::{Cluster, signal, wait};
+use launch::Cluster;
 
 const SWEEP: &str = r#"
 base = "tiny.toml"

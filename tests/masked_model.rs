@@ -2,14 +2,12 @@
 
 mod common;
 
-use ablate::config::load_experiment;
+use ablate::data::Split;
 use ablate::data::masking::Masks;
-use ablate::data::{Prepared, Split};
 use ablate::results::record::Record;
-use common::{Workshop, names};
+use common::Workshop;
+use common::runs::RUN;
 use serde_json::Value;
-
-const RUN: &str = "results/tiny/seed-1";
 
 /// Loss and accuracy are of the tokens that the fixed masks choose, and beat any guess that does not look at the text.
 #[test]
@@ -18,9 +16,7 @@ fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
     let out = workshop.run(&["train", "tiny.toml", "--set", "training.steps=120"]).expect(0).out();
     assert!(out.contains("of hidden tokens") && !out.contains("BLEU") && !out.contains("character"), "{out}");
     let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
-    let folder = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
-    let experiment = load_experiment(&workshop.path("tiny.toml"), &[]).unwrap();
-    let data = Prepared::load(&workshop.path("data").join(folder), &experiment.data).unwrap();
+    let data = workshop.prepared();
     let masks = Masks::of_evaluation(data.tokenizers.target().len());
     let mut expected = vec!["best/dev_masked_perplexity".to_string()];
     for split in [Split::Dev, Split::Test] {
@@ -59,9 +55,7 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
     let out = workshop.run(&["train", "tiny.toml"]).expect(0).out();
     assert!(out.contains("of hidden tokens, 0.") && out.contains(" of second texts"), "{out}");
     let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
-    let folder = names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
-    let experiment = load_experiment(&workshop.path("tiny.toml"), &[]).unwrap();
-    let data = Prepared::load(&workshop.path("data").join(folder), &experiment.data).unwrap();
+    let data = workshop.prepared();
     let masks = Masks::of_evaluation(data.tokenizers.target().len());
     for split in [Split::Dev, Split::Test] {
         let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
@@ -214,27 +208,17 @@ fn a_sweep_of_masked_models_is_planned_run_and_shown() {
          [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"more\"\nset = { \"training.masking.rate\" = 0.4 }\n\
          [[row]]\nlabel = \"recurrent\"\nset = { \"model.encoder\" = \"recurrent\", \"model.recurrent.hidden\" = 8 }\n",
     );
-    let plan = |workshop: &Workshop| -> Value {
-        let out = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
-        serde_json::from_str(&out).unwrap()
+    let tokens = |workshop: &Workshop| {
+        let plan = workshop.plan("small.toml");
+        [0, 1].map(|row| plan["rows"][row]["price"]["target_tokens"].as_f64().unwrap())
     };
-    let tokens =
-        |plan: &Value| [0, 1].map(|row| plan["rows"][row]["price"]["target_tokens"].as_f64().unwrap());
     // Two of 16 tokens are found, or six; an update reads 25 blocks.
-    let [few, more] = tokens(&plan(&workshop));
+    let [few, more] = tokens(&workshop);
     assert!((few / 50.0 - 1.0).abs() < 0.15 && (more / 150.0 - 1.0).abs() < 0.15, "{few}, {more}");
-    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
-    assert_eq!(tokens(&plan(&workshop)), [50.0, 150.0]);
-    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
-    let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
-    assert!(!table.to_lowercase().contains("bleu"), "{table}");
-    assert_eq!(plan(&workshop)["totals"]["finished"], 6);
-    let csv = workshop.text("results/small/table.csv");
-    let header = csv.lines().next().unwrap();
+    assert_eq!(workshop.without_data(tokens), [50.0, 150.0]);
+    let (_, header) = workshop.sweep_and_show();
     assert!(header.contains("dev/masked_perplexity,") && header.contains("test/masked_accuracy"), "{header}");
-    assert!(!header.contains("dev/perplexity") && csv.lines().count() == 4, "{csv}");
-    workshop.run(&["report", "small.toml"]).expect(0);
-    workshop.run(&["status", "small.toml"]).expect(0);
+    assert!(!header.contains("dev/perplexity"), "{header}");
     workshop.write(
         "bleu.toml",
         &workshop.text("small.toml").replace("seeds", "table.columns = [\"test/bleu\"]\nseeds"),

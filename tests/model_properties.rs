@@ -4,7 +4,6 @@
 mod common;
 
 use ablate::config::load_experiment;
-use ablate::data::store::{Store, StoreWriter};
 use ablate::error::Error;
 use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::cost::Cost;
@@ -22,10 +21,11 @@ use ablate::sweep::spec::SweepSpec;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
 use ablate::train::loss::cross_entropy;
+use common::data::stored;
 use common::updates::StoreUpdates;
 use common::variants::{
-    add_noise, choices, convolutional, convolutional_variants, copy_weights, is_unseen_key_bias, recurrent,
-    recurrent_variants, single_and_paired,
+    add_noise, assert_gradients, choices, convolutional, convolutional_variants, copy_weights,
+    least_gradient, recurrent, recurrent_variants, single_and_paired, starts_small,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -148,11 +148,6 @@ fn with_other_token(ids: &Tensor, row: i64, column: i64) -> Tensor {
 const SOURCE: [[i64; 5]; 2] = [[4, 9, 3, 12, 2], [7, 5, 2, 0, 0]];
 const SOURCE_LENGTHS: [i64; 2] = [5, 3];
 const TARGET: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
-
-/// Whether the first values of all weights are as small as GPT's.
-fn starts_small(config: &ModelConfig) -> bool {
-    matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled)
-}
 
 #[test]
 fn no_output_depends_on_a_later_target_token() {
@@ -314,29 +309,7 @@ fn every_variable_gets_a_gradient() {
         let decoded = model.decode(&ids(&TARGET), &encoded, &Mode::evaluation());
         let targets = ids(&TARGET).roll([-1], [1]).flatten(0, -1);
         cross_entropy(&model.logits(&decoded.flatten(0, 1)), &targets, 0.1).smoothed.backward();
-        // Without norms, gradients may be large.
-        let gradients = model.weights().named().iter().map(|(_, variable)| variable.grad());
-        let size =
-            gradients.map(|grad| if grad.defined() { grad.abs().max().double_value(&[]) } else { 0.0 });
-        let size = size.fold(1.0, f64::max);
-        for (path, variable) in model.weights().named() {
-            let gradient = variable.grad();
-            assert!(gradient.defined(), "{name}: {path} has no gradient");
-            let largest = gradient.abs().max().double_value(&[]);
-            if is_unseen_key_bias(&config, path) {
-                assert!(largest < 1e-13 * size, "{name}: {path} {largest:e}");
-            } else {
-                // Without the connections gradients vanish with depth, weights of recurrent parts act on later steps through
-                // several squashing functions, and small first weights pass little on.
-                let least = match (config.residual, config.has_recurrence()) {
-                    (true, false) if starts_small(&config) => 1e-9,
-                    (true, false) => 1e-6,
-                    (true, true) => 1e-9,
-                    (false, _) => 0.0,
-                };
-                assert!(largest > least, "{name}: {path} {largest:e}");
-            }
-        }
+        assert_gradients(&name, &config, model.weights(), least_gradient(&config));
     }
 }
 
@@ -405,13 +378,8 @@ fn rows_that_share_a_variable_share_its_first_bytes() {
 
 #[test]
 fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.store");
-    let mut writer = StoreWriter::create(&path, VOCABULARY as usize, [0; 32]).unwrap();
-    writer.push(&[4, 9, 3, 11], &[5, 10, 7]).unwrap();
-    writer.push(&[7, 5], &[10, 4, 5, 8, 6]).unwrap();
-    writer.finish().unwrap();
-    let store = Store::open(&path, [0; 32]).unwrap();
+    let pairs = [(vec![4, 9, 3, 11], vec![5, 10, 7]), (vec![7, 5], vec![10, 4, 5, 8, 6])];
+    let (_folder, store) = stored(VOCABULARY as usize, &pairs);
     // The weights start as given.
     let one_start =
         |(_, config): &(String, ModelConfig)| config.initialisation == Initialisation::Tensor2tensor;

@@ -52,8 +52,7 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
 fn a_store_of_a_later_version_is_refused_by_name() {
     let workshop = Workshop::new();
     workshop.run(&["prepare", "tiny.toml"]).expect(0);
-    let directory = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
-    let store = directory.join("train.store");
+    let store = workshop.data_folder().join("train.store");
     let mut bytes = std::fs::read(&store).unwrap();
     bytes[8..12].copy_from_slice(&3u32.to_le_bytes());
     std::fs::write(&store, bytes).unwrap();

@@ -32,7 +32,7 @@ fn a_trained_parser_is_measured_by_evalb_over_every_sentence() {
         // `ablate evalb` of the files finds the recorded scores.
         workshop.write("gold", &gold);
         let evalb = workshop.run(&["evalb", "gold", &format!("{RUN}/hypotheses/{split}.txt"), "--json"]);
-        let evalb: Value = serde_json::from_str(&evalb.expect(0).out()).unwrap();
+        let evalb = evalb.expect(0).json();
         let all = &evalb["all"];
         assert_eq!(
             (&all["sentences"], &all["errors"], &all["skipped"]),
@@ -74,8 +74,7 @@ fn a_sweep_of_parsers_is_planned_compared_and_shown() {
          [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"greedy\"\nset = { \"decoding.beam\" = 1 }\n\
          [[row]]\nlabel = \"prefix\"\nset = { \"model.encoder\" = \"none\" }\n",
     );
-    let plan = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
-    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let plan = workshop.plan("small.toml");
     assert!(plan["rows"][0]["price"]["target_tokens"].as_f64().unwrap() > 300.0, "{plan}");
     let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
     assert!(table.contains("F1") || table.contains("f1"), "{table}");
@@ -110,8 +109,7 @@ fn raw_words_become_trees_over_these_words() {
     // What the run has parsed is scored by EVALB.
     let scores = workshop.run(&["score", RUN]).expect(0).out();
     assert!(scores.contains("on dev\nF1 ") && scores.contains("at most 40 words:\nF1 "), "{scores}");
-    let json = workshop.run(&["score", RUN, "--split", "test", "--json"]).expect(0).out();
-    let json: Value = serde_json::from_str(&json).unwrap();
+    let json = workshop.run(&["score", RUN, "--split", "test", "--json"]).expect(0).json();
     assert_eq!(json["runs"][0]["test"]["all"]["f1"], metrics(&workshop)["test/f1"]);
     for words in [&["score", RUN, "-m", "chrf"][..], &["score", RUN, "--sentence-level"]] {
         workshop.run(words).expect(2).says("the parses of a run are scored by EVALB alone");
@@ -131,7 +129,7 @@ fn tags_are_predicted_if_the_trees_have_them() {
     let metrics = metrics(&workshop);
     workshop.write("gold", &workshop.text("test.tree").replace(")\n(VP", ") (VP"));
     let evalb = workshop.run(&["evalb", "gold", &format!("{RUN}/hypotheses/test.txt"), "--json"]);
-    let evalb: Value = serde_json::from_str(&evalb.expect(0).out()).unwrap();
+    let evalb = evalb.expect(0).json();
     // Wrong tags of punctuation leave no sentence out.
     assert_eq!((&evalb["all"]["sentences"], &evalb["all"]["errors"]), (&18.into(), &0.into()));
     let tagging = metrics["test/tagging_accuracy"];

@@ -25,9 +25,9 @@ fn workshop() -> Workshop {
     workshop
 }
 
+/// The plan of the sweep with further words.
 fn json(workshop: &Workshop, words: &[&str]) -> Value {
-    let out = workshop.run(&[&["sweep", "small.toml", "--plan", "--json"], words].concat()).expect(0).out();
-    serde_json::from_str(&out).unwrap()
+    workshop.run(&[&["sweep", "small.toml", "--plan", "--json"], words].concat()).expect(0).json()
 }
 
 fn text(workshop: &Workshop) -> String {
@@ -55,7 +55,7 @@ fn without_a_corpus_a_plan_says_what_it_assumes_and_leaves_nothing() {
 #[test]
 fn the_json_has_the_names_that_scripts_rely_on() {
     let workshop = workshop();
-    let plan = json(&workshop, &[]);
+    let plan = workshop.plan("small.toml");
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(keys(&plan), "rows totals trials unprepared");
     assert_eq!(keys(&plan["rows"][1]), "changes group paper price row seeds states");
@@ -93,7 +93,7 @@ fn two_passes_are_counted_twice() {
     let sweep =
         "\n[[row]]\nlabel = \"twice\"\nset = { \"training.r_drop\" = 1.0, \"model.dropout\" = 0.1 }\n";
     workshop.write("small.toml", &(SWEEP.to_string() + sweep));
-    let rows = json(&workshop, &[])["rows"].as_array().unwrap().clone();
+    let rows = workshop.plan("small.toml")["rows"].as_array().unwrap().clone();
     let flops: Vec<f64> = rows.iter().map(|row| row["price"]["training_flops"].as_f64().unwrap()).collect();
     assert_eq!(flops[2], 2.0 * flops[0], "{flops:?}");
 }
@@ -103,7 +103,7 @@ fn what_ran_here_tells_time_and_memory_of_what_has_not() {
     let workshop = workshop();
     workshop.run(&["sweep", "small.toml", "--set", "training.steps=6"]).expect(0);
     // Other lengths of training are other trials of the same shapes.
-    let plan = json(&workshop, &[]);
+    let plan = workshop.plan("small.toml");
     assert_eq!(plan["trials"][0]["state"], "changed");
     for row in plan["rows"].as_array().unwrap() {
         let price = &row["price"];
@@ -164,8 +164,7 @@ fn what_another_run_or_row_does_is_not_counted_again() {
                 [[row]]\nlabel = \"new\"\nset = { \"model.layers\" = 2 }\n\n\
                 [[row]]\nlabel = \"new-wider\"\nset = { \"model.layers\" = 2, \"decoding.beam\" = 3 }\n";
     workshop.write("other.toml", &format!("{head}{rows}"));
-    let out = workshop.run(&["sweep", "other.toml", "--plan", "--json"]).expect(0).out();
-    let plan: Value = serde_json::from_str(&out).unwrap();
+    let plan = workshop.plan("other.toml");
     let trial = |number: usize| {
         let trial = &plan["trials"][number];
         let why = trial["why"].as_str().unwrap_or_default().to_string();

@@ -3,7 +3,7 @@
 mod common;
 
 use ablate::data::collate::{Batch, collate};
-use ablate::data::store::{Store, StoreWriter};
+use ablate::data::store::Store;
 use ablate::model::mode::Mode;
 use ablate::model::{EncoderDecoder, ModelConfig, Network, Norm, Tying};
 use ablate::task::pairs::likelihood;
@@ -12,6 +12,7 @@ use ablate::train::pairs::Pairs;
 use ablate::train::run_state::Progress;
 use ablate::train::stream::BatchStream;
 use ablate::train::{Precision, TrainingConfig};
+use common::data::stored;
 use common::updates::StoreUpdates;
 use tch::{Device, Kind, Tensor};
 
@@ -28,18 +29,10 @@ fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
 
 /// Sentences of 2 to 9 tokens that are copied.
 fn copies(count: u32) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.store");
-    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
-    for n in 0..count {
-        let sentence: Vec<u32> = (0..2 + n % 8)
-            .map(|i| 3 + (n * 7919 + i * i * 31 + n / 3 * i) % (VOCABULARY as u32 - 3))
-            .collect();
-        writer.push(&sentence, &sentence).unwrap();
-    }
-    writer.finish().unwrap();
-    let store = Store::open(&path, [0; 32]).unwrap();
-    (folder, store)
+    let token = |n, i| 3 + (n * 7919 + i * i * 31 + n / 3 * i) % (VOCABULARY as u32 - 3);
+    let sentences = (0..count).map(|n| (0..2 + n % 8).map(|i| token(n, i)).collect::<Vec<u32>>());
+    let pairs: Vec<_> = sentences.map(|sentence| (sentence.clone(), sentence)).collect();
+    stored(VOCABULARY, &pairs)
 }
 
 fn batch(store: &Store) -> Batch {

@@ -3,7 +3,6 @@
 mod common;
 
 use ablate::data::collate::collate_prefixes;
-use ablate::data::store::{Store, StoreWriter};
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::model::mode::Mode;
@@ -15,22 +14,13 @@ use ablate::task::pairs::prefix_likelihood;
 use ablate::train::examples::Examples;
 use ablate::train::pairs::Pairs;
 use ablate::train::{PrefixLoss, TrainingConfig};
+use common::data::stored;
+use common::runs::RUN;
 use common::{EXPERIMENT, Workshop};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
-const RUN: &str = "results/tiny/seed-1";
-
-fn stored(pairs: &[(Vec<u32>, Vec<u32>)]) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.store");
-    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
-    pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
-    writer.finish().unwrap();
-    let store = Store::open(&path, [0; 32]).unwrap();
-    (folder, store)
-}
 
 fn configs() -> Vec<ModelConfig> {
     let plain = ModelConfig {
@@ -91,7 +81,7 @@ fn a_search_finds_what_the_whole_rows_say() {
             for (source, hypotheses) in sources.iter().zip(found) {
                 assert!((1..=beam).contains(&hypotheses.len()));
                 for best in hypotheses {
-                    let (_folder, store) = stored(&[(source.clone(), best.tokens.clone())]);
+                    let (_folder, store) = stored(VOCABULARY, &[(source.clone(), best.tokens.clone())]);
                     let whole = prefix_likelihood(&*model, &store, 1_000).unwrap();
                     // One that was cut off has not said that it ends.
                     let ends = best.tokens.len() < source.len() + decoding.max_extra_length;
@@ -108,7 +98,7 @@ fn a_search_finds_what_the_whole_rows_say() {
 #[test]
 fn rows_hold_source_and_target_and_what_is_predicted_of_them() {
     let pairs = [(vec![4, 9, 3], vec![7, 8]), (vec![6], vec![5, 5, 5, 10]), (vec![8, 8], vec![])];
-    let (_folder, store) = stored(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let batch = |loss| collate_prefixes(&store, &[0, 1, 2], loss, Device::Cpu).unwrap();
     let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor.flatten(0, -1)).unwrap();
     let target = batch(PrefixLoss::Target);
@@ -135,7 +125,7 @@ fn rows_hold_source_and_target_and_what_is_predicted_of_them() {
     for config in configs() {
         let model = model(&config, Kind::Double);
         let hidden = tch::no_grad(|| model.hidden(&target, &Mode::evaluation()));
-        let (_folder, alone) = stored(&pairs[..1]);
+        let (_folder, alone) = stored(VOCABULARY, &pairs[..1]);
         let alone = collate_prefixes(&alone, &[0], PrefixLoss::Target, Device::Cpu).unwrap();
         let alone = tch::no_grad(|| model.hidden(&alone, &Mode::evaluation()));
         let gap = (hidden.narrow(0, 0, 3) - alone).abs().max().double_value(&[]);

@@ -164,7 +164,7 @@ fn a_recipe_is_fetched_unpacked_cleaned_and_prepared_once() {
 
     let mut words = PREPARE.to_vec();
     words.push("--json");
-    let document: serde_json::Value = serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+    let document = workshop.run(&words).expect(0).json();
     let steps = document["cleaning"].as_array().unwrap();
     assert_eq!(steps.last().unwrap()["left"], document["counts"]["train"]["kept"]);
     assert_eq!(document["counts"]["train"]["kept"], LINES);
@@ -379,8 +379,7 @@ fn every_committed_recipe_works_on_archives_like_its_own() {
         let workshop = Workshop::new();
         workshop.write(&name, &text);
         let words = ["prepare", &name, "--set", "data.merges=30", "--json"];
-        let document: serde_json::Value =
-            serde_json::from_str(&workshop.run(&words).expect(0).out()).unwrap();
+        let document = workshop.run(&words).expect(0).json();
         let counts = &document["counts"];
         // Of running text blocks of hundreds of tokens are kept.
         let least = if name.starts_with("wikitext") { 10 } else { 100 };

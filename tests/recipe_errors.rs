@@ -120,6 +120,13 @@ fn files_of_a_split_are_a_table_or_several() {
         let folder = Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{more}\n{DEV}{TEST}"))]);
         fails(folder, message, "");
     }
+    for (source, format) in [("a.sgm", ""), ("a.xml.gz", ""), ("a", "format = \"iwslt_tags\"\n")] {
+        let marked = format!(
+            "[[corpus.files.train]]\nsource = \"{source}\"\nsource_column = 2\ntarget = \"b.txt\"\n{format}"
+        );
+        let folder = Folder::with(&[("r.toml", &format!("{HEAD}{marked}{DEV}{TEST}"))]);
+        fails(folder, &format!("source_column = 2, but lines of \"{source}\" are marked up"), "leave it out");
+    }
     let same = "[[corpus.files.train]]\nsource = \"a.tsv\"\ntarget = \"a.tsv\"\n";
     fails(Folder::with(&[("r.toml", &format!("{HEAD}{same}{DEV}{TEST}"))]), "are both \"a.tsv\"", "columns");
 }

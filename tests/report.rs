@@ -285,8 +285,8 @@ fn what_the_run_kept_is_drawn_and_what_was_changed_is_refused() {
     assert!(!page.contains("nothing tells whether"), "{page}");
     assert!(workshop.path("figures/attention-base-encoder-decoder-layer-1.png").exists());
     let status = || {
-        let text = workshop.run(&["status", "s.toml", "--json"]).expect(0).out();
-        serde_json::from_str::<serde_json::Value>(&text).unwrap()["trials"][0]["train_loss"].clone()
+        let status = workshop.run(&["status", "s.toml", "--json"]).expect(0).json();
+        status["trials"][0]["train_loss"].clone()
     };
     assert!(status().is_number());
 

@@ -3,59 +3,21 @@
 mod common;
 
 use common::Workshop;
-use std::time::{Duration, Instant};
+use common::runs::{RUN, RUN_FILES, SHOWN_FILES, assert_same_files, assert_same_run};
 
-const FILES: [&str; 9] = [
-    "record.json",
-    "metrics.csv",
-    "hypotheses/dev.txt",
-    "hypotheses/test.txt",
-    "checkpoints/scored.weights.safetensors",
-    "views.jsonl",
-    "attention.json",
-    "positions.json",
-    "projector/vectors.tsv",
-];
-
+#[track_caller]
 fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
-    for file in FILES {
-        let path = format!("results/tiny/seed-1/{file}");
-        // A language model has no hypotheses.
-        if !whole.path(&path).exists() && whole.path("text.toml").exists() {
-            assert!(!resumed.path(&path).exists(), "{file}");
-            continue;
-        }
-        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
+    let runs = [whole, resumed].map(|workshop| workshop.path(RUN));
+    // A language model has no hypotheses.
+    let is_language_model = whole.path("text.toml").exists();
+    let (there, absent): (Vec<&str>, Vec<&str>) = RUN_FILES
+        .into_iter()
+        .chain(SHOWN_FILES)
+        .partition(|file| runs[0].join(file).exists() || !is_language_model);
+    assert_same_files(&runs[0], &runs[1], there, "resuming");
+    for file in absent {
+        assert!(!runs[1].join(file).exists(), "{file}");
     }
-}
-
-fn signal(process: u32, signal: i32) {
-    // SAFETY: sends a signal to a child of this test.
-    unsafe { libc::kill(process as i32, signal) };
-}
-
-/// Starts training and sends a signal once metrics.csv has a row of step `step` or later. Gives the exit code: none
-/// if the signal ended the process.
-fn interrupt_at(workshop: &Workshop, step: u64, with: i32) -> Option<i32> {
-    let mut child = workshop
-        .command(&["train", "tiny.toml"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let metrics = workshop.path("results/tiny/seed-1/metrics.csv");
-    let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&metrics).unwrap_or_default();
-        let last = text.lines().last().and_then(|line| line.split(',').next()?.parse::<u64>().ok());
-        if last.is_some_and(|last| last >= step) {
-            signal(child.id(), with);
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "training never reached step {step}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.wait().unwrap().code()
 }
 
 #[test]
@@ -80,15 +42,13 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
     };
     let whole = recurrent();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let attention = whole.text("results/tiny/seed-1/attention.json");
+    let attention = whole.text(format!("{RUN}/attention.json"));
     assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
     let resumed = killed_often(&[9, 22], recurrent);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    for file in FILES.into_iter().filter(|file| *file != "positions.json") {
-        let path = format!("results/tiny/seed-1/{file}");
-        assert!(whole.read(&path) == resumed.read(&path), "{file} differs after resuming");
-    }
-    assert!(!whole.path("results/tiny/seed-1/positions.json").exists(), "positions of a model without any");
+    let shown: Vec<&str> = SHOWN_FILES.into_iter().filter(|file| *file != "positions.json").collect();
+    assert_same_run(&whole.path(RUN), &resumed.path(RUN), &shown, "resuming");
+    assert!(!whole.path(RUN).join("positions.json").exists(), "positions of a model without any");
 }
 
 #[test]
@@ -127,7 +87,7 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
     whole.run(&["train", "tiny.toml"]).expect(0);
     let resumed = killed_often(&[9, 22], workshop);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    let config = whole.text("results/tiny/seed-1/config.toml");
+    let config = whole.text(format!("{RUN}/config.toml"));
     assert!(["\"batch\"", "\"additive\"", "big_bird"].iter().all(|value| config.contains(value)));
     assert_same_results(&whole, &resumed);
 }
@@ -160,8 +120,8 @@ fn a_parser_ends_with_the_same_bytes_as_well() {
 fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
     for _ in 0..5 {
         let workshop = make();
-        if steps.iter().all(|&step| interrupt_at(&workshop, step, libc::SIGKILL).is_none()) {
-            assert!(!workshop.path("results/tiny/seed-1/record.json").exists());
+        if steps.iter().all(|&step| workshop.train_until(step, libc::SIGKILL).is_none()) {
+            assert!(!workshop.path(RUN).join("record.json").exists());
             return workshop;
         }
     }
@@ -178,7 +138,7 @@ fn with_two_threads_a_trial_gives_the_same_bytes_again() {
     for workshop in [&first, &second] {
         workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
     }
-    assert!(first.text("results/tiny/seed-1/record.json").contains("\"threads\": 2"));
+    assert!(first.text(format!("{RUN}/record.json")).contains("\"threads\": 2"));
     assert_same_results(&first, &second);
 }
 
@@ -187,31 +147,10 @@ fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
     let (whole, resumed) = (Workshop::new(), Workshop::new());
     whole.run(&["train", "tiny.toml"]).expect(0);
     // Between the checkpoints of the schedule (every 7), so that one is saved that no average may use.
-    assert_eq!(interrupt_at(&resumed, 10, libc::SIGTERM), Some(75));
-    assert_eq!(interrupt_at(&resumed, 19, libc::SIGINT), Some(75));
+    assert_eq!(resumed.train_until(10, libc::SIGTERM), Some(75));
+    assert_eq!(resumed.train_until(19, libc::SIGINT), Some(75));
     let last = resumed.run(&["train", "tiny.toml"]).expect(0);
     assert!(last.err().contains("going on from step"), "{}", last.err());
-    assert_same_results(&whole, &resumed);
-}
-
-#[test]
-fn a_damaged_checkpoint_is_reported_and_the_one_before_is_used() {
-    let (whole, resumed) = (Workshop::new(), Workshop::new());
-    whole.run(&["train", "tiny.toml"]).expect(0);
-    assert_eq!(interrupt_at(&resumed, 18, libc::SIGTERM), Some(75));
-    let folder = resumed.path("results/tiny/seed-1/checkpoints");
-    let mut states: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().contains(".state."))
-        .collect();
-    states.sort();
-    let newest = states.last().unwrap();
-    let mut bytes = std::fs::read(newest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(newest, bytes).unwrap();
-    resumed.run(&["train", "tiny.toml"]).expect(0).says("is damaged, trying the one before");
     assert_same_results(&whole, &resumed);
 }
 
@@ -219,10 +158,10 @@ fn a_damaged_checkpoint_is_reported_and_the_one_before_is_used() {
 fn a_finished_trial_is_not_trained_again() {
     let workshop = Workshop::new();
     let first = workshop.run(&["train", "tiny.toml"]).expect(0);
-    let record = workshop.read("results/tiny/seed-1/record.json");
+    let record = workshop.read(format!("{RUN}/record.json"));
     let second = workshop.run(&["train", "tiny.toml"]).expect(0).says("finished already; nothing to do");
     assert_eq!(first.out(), second.out());
-    assert_eq!(record, workshop.read("results/tiny/seed-1/record.json"));
+    assert_eq!(record, workshop.read(format!("{RUN}/record.json")));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn workshop() -> Workshop {
 
 fn json(workshop: &Workshop, arguments: &[&str]) -> Value {
     let arguments = [&["score", "--json"], arguments].concat();
-    serde_json::from_str(&workshop.run(&arguments).expect(0).out()).unwrap()
+    workshop.run(&arguments).expect(0).json()
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn runs_are_scored_and_compared_as_files_are() {
         workshop.run(&["train", "tiny.toml", "--set", &format!("training.seed={seed}")]).expect(0);
     }
     let runs = ["results/tiny/seed-1", "results/tiny/seed-2"];
-    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
+    let data = workshop.data_folder();
     let translations = |split: &str| runs.map(|run| format!("{run}/hypotheses/{split}.txt"));
     let reference = |split: &str| data.join(format!("{split}.target.txt")).display().to_string();
 

@@ -3,9 +3,9 @@
 mod common;
 
 use common::Workshop;
+use common::runs::wait;
 use serde_json::Value;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 const SEARCH: &str = r#"
 base = "tiny.toml"
@@ -48,10 +48,6 @@ fn table(workshop: &Workshop) -> String {
     workshop.text("results/small/table.md")
 }
 
-fn json(workshop: &Workshop, words: &[&str]) -> Value {
-    serde_json::from_str(&workshop.run(words).expect(0).out()).unwrap()
-}
-
 #[test]
 fn a_search_that_is_stopped_and_killed_draws_the_same() {
     let (whole, stopped) = (workshop(SEARCH), workshop(SEARCH));
@@ -74,11 +70,7 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
     assert_eq!(draws(&stopped, "results"), drawn[..11]);
     // The driver dies once the twelfth is drawn.
     let mut driver = stopped.command(&SWEEP).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = Instant::now();
-    while draws(&stopped, "results").len() < 12 {
-        assert!(begun.elapsed() < Duration::from_secs(120), "nothing was drawn");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait("a twelfth draw is made", || draws(&stopped, "results").len() >= 12);
     driver.kill().unwrap();
     driver.wait().unwrap();
     stopped.run(&SWEEP).expect(0);
@@ -108,10 +100,10 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
         "results/small/records.jsonl",
         "--json",
     ];
-    assert_eq!(json(&stopped, &shown)["rows"].as_array().unwrap().len(), 15);
+    assert_eq!(stopped.run(&shown).expect(0).json()["rows"].as_array().unwrap().len(), 15);
     // A changed space is another search.
     stopped.write("small.toml", &SEARCH.replace("[0.0, 0.3]", "[0.0, 0.2]"));
-    let plan = json(&stopped, &["sweep", "small.toml", "--plan", "--json"]);
+    let plan = stopped.plan("small.toml");
     assert_eq!((&plan["search"]["known"], &plan["search"]["trials_to_come"]), (&10.into(), &4.into()));
 }
 
@@ -132,7 +124,7 @@ fn draws_at_random_are_those_of_a_random_sweep_and_workers_do_not_wait() {
     different.dedup();
     assert_eq!((drawn.len(), different.len()), (14, 14));
 
-    let plan = json(&workshop, &["sweep", "random.toml", "--plan", "--json"]);
+    let plan = workshop.plan("random.toml");
     for (row, (label, values)) in plan["rows"].as_array().unwrap().iter().zip(&drawn) {
         assert_eq!(row["row"], label.as_str());
         for change in row["changes"].as_array().unwrap() {
@@ -140,7 +132,7 @@ fn draws_at_random_are_those_of_a_random_sweep_and_workers_do_not_wait() {
         }
     }
 
-    let status = json(&workshop, &["status", "small.toml", "--json"]);
+    let status = workshop.run(&["status", "small.toml", "--json"]).expect(0).json();
     assert_eq!(status["states"]["finished"], 28);
     let shown = workshop.run(&["table", "small.toml", "--sort", "dev/loss", "--top", "3"]).expect(0).out();
     let head: Vec<&str> = shown.lines().next().unwrap().split_whitespace().collect();
@@ -181,12 +173,12 @@ fn plans_selections_and_halving_know_the_search() {
     workshop.run(&["sweep", "small.toml", "--only", "draw-012"]).expect(2).says("neither a row of the sweep");
     workshop.run(&only).expect(0).says("with --only the search makes no further draws");
     assert_eq!(draws(&workshop, "results").len(), 10);
-    assert_eq!(json(&workshop, &["status", "small.toml", "--json"])["to_come"], 4);
+    assert_eq!(workshop.run(&["status", "small.toml", "--json"]).expect(0).json()["to_come"], 4);
     let status = workshop.run(&["status", "small.toml"]).expect(0).out();
     assert!(status.contains("4 more trials to be drawn"), "{status}");
     workshop.run(&SWEEP).expect(0).says("halving let ");
     assert_eq!(draws(&workshop, "results").len(), 14);
-    let status = json(&workshop, &["status", "small.toml", "--json"]);
+    let status = workshop.run(&["status", "small.toml", "--json"]).expect(0).json();
     assert_eq!(status["to_come"], 0);
     let at = |state: &str| status["states"][state].as_u64().unwrap_or(0);
     assert_eq!(at("finished") + at("paused"), 14);

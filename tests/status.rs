@@ -41,8 +41,7 @@ fn events(outcome: &Outcome) -> Vec<Value> {
 }
 
 fn status(workshop: &Workshop) -> Value {
-    let outcome = workshop.run(&["status", "small.toml", "--json"]).expect(0);
-    serde_json::from_str(&outcome.out()).unwrap()
+    workshop.run(&["status", "small.toml", "--json"]).expect(0).json()
 }
 
 /// The state of the trial of a row.

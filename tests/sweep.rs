@@ -3,8 +3,8 @@
 mod common;
 
 use common::Workshop;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use common::runs::{last_step, signal, wait_beside};
+use std::process::{Child, Stdio};
 
 const SWEEP: &str = r#"
 base = "tiny.toml"
@@ -27,6 +27,12 @@ fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.write("small.toml", SWEEP);
     workshop
+}
+
+/// The sweep at work.
+fn started(workshop: &Workshop) -> Child {
+    let mut command = workshop.command(&["sweep", "small.toml"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
@@ -119,19 +125,13 @@ fn records_are_kept_as_trials_finish() {
     let workshop = workshop();
     let endless = "\n[[row]]\nlabel = \"endless\"\nset = { \"training.steps\" = 1000000 }\n";
     workshop.write("small.toml", &format!("{}{endless}", SWEEP.replace("workers = 2", "workers = 1")));
-    let mut sweep = workshop.command(&["sweep", "small.toml"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut sweep = started(&workshop);
     let records = workshop.path("results/small/records.jsonl");
-    let begun = Instant::now();
     let lines = || std::fs::read_to_string(&records).map_or(0, |text| text.lines().count());
     // The last row goes on for ever: what is there now no end of the sweep has written.
-    while lines() < 4 {
-        assert!(begun.elapsed() < Duration::from_secs(300), "{} records after five minutes", lines());
-        assert!(sweep.try_wait().unwrap().is_none(), "the sweep has ended");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    assert!(wait_beside(&mut sweep, "four records are kept", || lines() >= 4), "the sweep has ended");
     assert!(!workshop.path("results/small/table.md").exists());
-    // SAFETY: the process is a child that has not been waited for.
-    assert_eq!(unsafe { libc::kill(sweep.id() as i32, libc::SIGTERM) }, 0);
+    signal(sweep.id() as i32, libc::SIGTERM);
     assert_eq!(sweep.wait().unwrap().code(), Some(75));
     assert_eq!(lines(), 4);
 }
@@ -274,21 +274,10 @@ fn a_stopped_sweep_saves_its_trials_and_goes_on() {
     let whole = workshop();
     whole.run(&["sweep", "small.toml"]).expect(0);
     let stopped = workshop();
-    let mut child = stopped
-        .command(&["sweep", "small.toml"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    while child.try_wait().unwrap().is_none() {
-        let metrics = std::fs::read_to_string(stopped.path("results/small/base/seed-1/metrics.csv"));
-        if metrics.is_ok_and(|text| text.lines().count() > 8) {
-            // SAFETY: sends a signal to a child of this test.
-            unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
+    let mut child = started(&stopped);
+    let run = stopped.path("results/small/base/seed-1");
+    assert!(wait_beside(&mut child, "a trial trains", || last_step(&run) >= Some(2)), "the sweep has ended");
+    signal(child.id() as i32, libc::SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(75));
     stopped.run(&["sweep", "small.toml"]).expect(0);
     assert_eq!(whole.text("results/small/records.jsonl"), stopped.text("results/small/records.jsonl"));

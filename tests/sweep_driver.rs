@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::runs::{RUN_FILES, assert_same_files, last_step, signal, wait};
 use common::{Outcome, Workshop};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 const SWEEP: &str = r#"
 base = "tiny.toml"
@@ -31,44 +32,36 @@ fn events(workshop: &Workshop, kind: &str) -> Vec<String> {
     lines.filter(|line| line["event"] == kind).map(|line| line["row"].as_str().unwrap().to_string()).collect()
 }
 
-/// Everything that equal runs share.
-fn bytes(workshop: &Workshop, run: &str) -> Vec<Vec<u8>> {
-    ["metrics.csv", "hypotheses/dev.txt", "hypotheses/test.txt", "checkpoints/scored.weights.safetensors"]
-        .iter()
-        .map(|file| workshop.read(format!("{run}/{file}")))
-        .chain([record_but_label(workshop, run)])
-        .collect()
+/// Expects that two runs of one trial share all that such runs share; they may have different labels.
+#[track_caller]
+fn assert_same_but_label(one: (&Workshop, &str), other: (&Workshop, &str)) {
+    let [here, there] = [one, other].map(|(workshop, run)| workshop.path(run));
+    let files = RUN_FILES.into_iter().filter(|file| *file != "record.json");
+    assert_same_files(&here, &there, files, &format!("what was done to {}", other.1));
+    assert_eq!(record_but_label(one.0, one.1), record_but_label(other.0, other.1));
 }
 
-fn record_but_label(workshop: &Workshop, run: &str) -> Vec<u8> {
+fn record_but_label(workshop: &Workshop, run: &str) -> String {
     let mut sealed: serde_json::Value =
         serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
     sealed["record"]["label"] = "".into();
     sealed["record"]["configuration"]["label"] = "".into();
-    sealed["record"].to_string().into_bytes()
+    sealed["record"].to_string()
 }
 
-/// Starts the sweep, waits until `ready` says that a process is to be killed, kills it, and waits for the end.
+/// Starts the sweep, kills the process that trains a trial once it has done two updates, and waits for the end of the sweep.
 fn sweep_with_a_kill(workshop: &Workshop, words: &[&str], run: &str) -> Outcome {
     let mut command = workshop.command(words);
-    let child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let begun = Instant::now();
-    let process = loop {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the trial never trained");
-        let metrics =
-            std::fs::read_to_string(workshop.path(format!("{run}/metrics.csv"))).unwrap_or_default();
-        let timing = std::fs::read_to_string(workshop.path(format!("{run}/timing.json"))).unwrap_or_default();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = workshop.path(run);
+    let mut process = None;
+    wait("the trial trains", || {
+        let timing = std::fs::read_to_string(run.join("timing.json")).unwrap_or_default();
         let attempts: serde_json::Value = serde_json::from_str(&timing).unwrap_or_default();
-        if metrics.lines().count() > 8
-            && let Some(process) = attempts[0]["process"].as_i64()
-        {
-            break process;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    };
-    // SAFETY: the number is that of a process which the sweep started a moment ago.
-    unsafe { libc::kill(process as i32, libc::SIGKILL) };
+        process = attempts[0]["process"].as_i64();
+        process.is_some() && last_step(&run) >= Some(2)
+    });
+    signal(process.unwrap() as i32, libc::SIGKILL);
     Outcome(child.wait_with_output().unwrap())
 }
 
@@ -81,7 +74,7 @@ fn a_killed_trial_is_tried_again_and_ends_the_same() {
     outcome.expect(0).says("killed by signal 9").says("to be tried again").says("finished in");
     assert_eq!(events(&killed, "retried"), ["base"]);
     let run = "results/small/base/seed-1";
-    assert_eq!(bytes(&whole, run), bytes(&killed, run));
+    assert_same_but_label((&whole, run), (&killed, run));
     assert!(!killed.path(format!("{run}/failure.json")).exists());
 }
 
@@ -186,7 +179,7 @@ fn a_trial_that_finished_elsewhere_is_taken_over() {
         .expect(0)
         .says("the same trial finished in results/small/base/seed-1");
     let (old, new) = ("results/small/base/seed-1", "results/other/renamed/seed-1");
-    assert_eq!(bytes(&workshop, old), bytes(&workshop, new));
+    assert_same_but_label((&workshop, old), (&workshop, new));
     assert!(workshop.text(format!("{new}/record.json")).contains("\"label\": \"renamed\""));
     workshop.run(&["verify", new, "--decode"]).expect(0);
     workshop.run(&["sweep", "other.toml"]).expect(0).says("the trial is finished already");
@@ -208,7 +201,7 @@ fn rows_that_only_decode_differently_share_one_training() {
         .says("greedy seed 1: goes on from the training of");
     alone.run(&["sweep", "small.toml", "--only", "greedy"]).expect(0);
     let run = "results/small/greedy/seed-1";
-    assert_eq!(bytes(&shared, run), bytes(&alone, run));
+    assert_same_but_label((&alone, run), (&shared, run));
     assert_ne!(record_but_label(&shared, run), record_but_label(&shared, "results/small/base/seed-1"));
     assert_eq!(events(&shared, "reused"), ["greedy"]);
 
@@ -219,7 +212,7 @@ fn rows_that_only_decode_differently_share_one_training() {
         .write("results/small/base/seed-1/metrics.csv", &curves.replacen(",train/loss,", ",train/loss,1", 1));
     let again = shared.run(&["sweep", "small.toml"]).expect(0).says("it is trained anew");
     again.says("base/seed-1/metrics.csv is not as recorded");
-    assert_eq!(bytes(&shared, run), bytes(&alone, run));
+    assert_same_but_label((&alone, run), (&shared, run));
 }
 
 #[test]
@@ -236,7 +229,7 @@ fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
     for seed in [1, 2] {
         let run = format!("results/small/base/seed-{seed}");
         if halved.path(format!("{run}/record.json")).exists() {
-            assert_eq!(bytes(&all, &run), bytes(&halved, &run), "{run}");
+            assert_same_but_label((&all, &run), (&halved, &run));
         }
     }
     let wrong = format!("{base}\n[halving]\nfirst = 7\n");

@@ -38,10 +38,6 @@ set = { "model.position" = "learned" }
 
 const FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
 
-fn json(workshop: &Workshop, words: &[&str]) -> Value {
-    serde_json::from_str(&workshop.run(words).expect(0).out()).unwrap()
-}
-
 /// The record of a run, by its path.
 fn metric(workshop: &Workshop, run: &str, tag: &str) -> f64 {
     let sealed: Value = serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
@@ -80,7 +76,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     );
 
     // Values and tests are those of the records and of `ablate score`.
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let cell = &table["rows"][1]["cells"][1];
     let scores = [1, 2].map(|seed| metric(&workshop, &format!("results/small/A-h1/seed-{seed}"), "dev/bleu"));
     assert_eq!(cell["summary"]["values"], serde_json::json!(scores));
@@ -102,10 +98,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     let others = ["parameters", "steps", "best/dev_perplexity", "dev/exact_match", "test/exact_match"]
         .map(String::from);
     assert_eq!(metrics.chain(others).collect::<BTreeSet<_>>(), BTreeSet::from_iter(columns(&of_translation)));
-    let planned =
-        json(&workshop, &["sweep", "small.toml", "--plan", "--json"])["rows"][0]["price"]["training_flops"]
-            .clone();
-    assert_eq!(planned.as_f64().unwrap(), counted);
+    assert_eq!(workshop.plan("small.toml")["rows"][0]["price"]["training_flops"], counted);
     assert!(csv.starts_with("row,group,changes,finished,seeds,model.position,model.layers,"), "{csv}");
     assert!(
         markdown.contains("**not judged: below 5 BLEU**")
@@ -121,7 +114,7 @@ fn rows_that_only_decode_differently_have_the_paired_test_over_seeds() {
         TABLE3.replace("steps\" = 8 }", "steps\" = 8, \"training.dev_bleu_interval_steps\" = 0 }")
     );
     let workshop = Workshop::swept(&sweep);
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let comparison = |row: usize| table["rows"][row]["cells"][1]["comparison"].clone();
     let names = |key: &str| table["significance"][key].as_array().unwrap().clone();
     assert!(!names("paired").contains(&"A-h1".into()), "{table}");
@@ -175,23 +168,20 @@ fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
         .replace("seeds = [1, 2]", "seeds = [1]")
         .replace("layout = \"table3\"\npaper", "columns = [\"test/bleu\"]\npaper");
     let workshop = Workshop::swept(&sweep);
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let found = &table["rows"][1]["cells"][0]["comparison"];
-    let data = std::fs::read_dir(workshop.path("data")).unwrap().next().unwrap().unwrap().path();
-    let references = data.join("test.target.txt");
-    let scored = json(
-        &workshop,
-        &[
-            "score",
-            "--hyp",
-            "results/small/base/seed-1/hypotheses/test.txt",
-            "results/small/A-h1/seed-1/hypotheses/test.txt",
-            "--ref",
-            references.to_str().unwrap(),
-            "--paired-ar",
-            "--json",
-        ],
-    );
+    let references = workshop.data_folder().join("test.target.txt");
+    let words = [
+        "score",
+        "--hyp",
+        "results/small/base/seed-1/hypotheses/test.txt",
+        "results/small/A-h1/seed-1/hypotheses/test.txt",
+        "--ref",
+        references.to_str().unwrap(),
+        "--paired-ar",
+        "--json",
+    ];
+    let scored = workshop.run(&words).expect(0).json();
     let expected = &scored["systems"][1]["bleu"];
     let close = |a: &Value, b: f64| (a.as_f64().unwrap() - b).abs() < 1e-9;
     let baseline = scored["systems"][0]["bleu"]["score"].as_f64().unwrap();
@@ -207,17 +197,14 @@ fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
 #[test]
 fn without_the_corpus_rows_are_not_compared_and_the_table_says_why() {
     let workshop = Workshop::swept(TABLE3);
-    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
-    let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
+    let shown = workshop.without_data(|workshop| workshop.run(&["table", "small.toml"]).expect(0).out());
     assert!(shown.contains("significance not tested: the corpus tiny is not prepared in data"), "{shown}");
-    assert!(!workshop.path("data").exists());
     let markdown = workshop.text("results/small/table.md");
     assert!(!markdown.contains("Against the base row") && markdown.contains("Against the paper's Table 3"));
 
     // Translations that are not those of the record are evidence of nothing.
-    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
     workshop.write("results/small/A-h1/seed-2/hypotheses/dev.txt", "forged\n");
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     assert!(
         table["rows"][1]["cells"][1]["comparison"].is_null()
             && !table["rows"][2]["cells"][1]["comparison"].is_null()
@@ -267,13 +254,13 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
     workshop.write("fr.toml", FRENCH);
     workshop.write("small.toml", &TABLE2.replace("DEVICE", "\"no such device\""));
     workshop.run(&["sweep", "small.toml"]).expect(0);
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     assert_eq!(table["pairs"], serde_json::json!(["en-de", "en-fr"]));
     assert_eq!(table["systems"][0]["name"], "base");
     let device =
         table["systems"][0]["results"][0][1]["cost"]["unknown_peaks"][0].as_str().unwrap().to_string();
     workshop.write("small.toml", &TABLE2.replace("DEVICE", &format!("{device:?}")));
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let cost = &table["systems"][0]["results"][0][1]["cost"];
     assert!(cost["measured_flops"].as_f64().unwrap() > 0.0 && cost["counted_flops"].as_f64().unwrap() > 0.0);
     let markdown = workshop.text("results/small/table.md");
@@ -302,7 +289,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
     for sweep in ["de.toml", "french.toml"] {
         workshop.run(&["sweep", sweep]).expect(0);
     }
-    let both = json(&workshop, &["table", "de.toml", "french.toml", "--out", "both", "--json"]);
+    let both = workshop.run(&["table", "de.toml", "french.toml", "--out", "both", "--json"]).expect(0).json();
     for system in [0, 1] {
         for (one, other) in [(&both, &table)].map(|(a, b)| (&a["systems"][system], &b["systems"][system])) {
             assert_eq!(one["results"][0][1]["bleu"]["summary"], other["results"][0][1]["bleu"]["summary"]);
@@ -329,7 +316,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
 fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
     let workshop = Workshop::swept(TABLE3);
     let rows = ["compare", "results/small/base", "results/small/A-h1"];
-    let found = json(&workshop, &[&rows[..], &["--json"]].concat());
+    let found = workshop.run(&[&rows[..], &["--json"]].concat()).expect(0).json();
     assert_eq!(found["systems"][0]["seeds"], serde_json::json!([1, 2]));
     let keys: Vec<&str> =
         found["configuration"].as_array().unwrap().iter().map(|c| c["key"].as_str().unwrap()).collect();
@@ -340,7 +327,7 @@ fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
         [1, 2].map(|seed| metric(&workshop, &format!("results/small/base/seed-{seed}"), "test/bleu"));
     assert_eq!(bleu["summaries"][0]["values"], serde_json::json!(values));
     // The table tests the same.
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let dev = scores.iter().find(|score| score["tag"] == "dev/bleu").unwrap();
     assert_eq!(dev["sentences"], table["rows"][1]["cells"][1]["comparison"]["sentences"]);
     assert_eq!(dev["seeds"], table["rows"][1]["cells"][1]["comparison"]["seeds"]);
@@ -358,7 +345,8 @@ fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
 
     // One run has no test over seeds; a run beside itself does not differ.
     let run = "results/small/base/seed-1";
-    let same = json(&workshop, &["compare", run, run, "--json", "--split", "dev", "--by", "bleu"]);
+    let same =
+        workshop.run(&["compare", run, run, "--json", "--split", "dev", "--by", "bleu"]).expect(0).json();
     assert_eq!(
         (&same["configuration"], &same["sentences"]),
         (&serde_json::json!([]), &serde_json::json!([]))
@@ -442,7 +430,7 @@ fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
     let csv = workshop.text("results/small/table.csv");
     let signatures: Vec<&str> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
     assert!(signatures[0] == "BLEU signature" && signatures[2].contains("|case:lc|"), "{csv}");
-    let table = json(&workshop, &["table", "small.toml", "--json"]);
+    let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     assert_eq!(table["signature"], Value::Null);
     assert!(table["rows"][1]["signature"].as_str().unwrap().contains("|case:lc|"));
     let page = workshop.run(&["report", "small.toml", "--out", "r.html"]).expect(0);

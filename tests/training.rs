@@ -3,7 +3,7 @@
 mod common;
 
 use ablate::data::batch::epoch_batches;
-use ablate::data::store::{Store, StoreWriter};
+use ablate::data::store::Store;
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
 use ablate::error::{Error, Result};
@@ -21,25 +21,13 @@ use ablate::train::run_state::{Owner, Progress, RunState};
 use ablate::train::step::StepStats;
 use ablate::train::stream::BatchStream;
 use ablate::train::trainer::{Monitor, Trainer};
+use common::data::{Pair, stored};
 use common::updates::StoreUpdates;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
-
-type Pair = (Vec<u32>, Vec<u32>);
-
-/// A store of these pairs; the folder is removed with it.
-fn store(pairs: &[Pair]) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.store");
-    let mut writer = StoreWriter::create(&path, VOCABULARY, [0; 32]).unwrap();
-    pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
-    writer.finish().unwrap();
-    let store = Store::open(&path, [0; 32]).unwrap();
-    (folder, store)
-}
 
 /// `count` sentences of 1 to `longest` ordinary tokens, from a multiplicative generator.
 fn sentences(count: usize, longest: u64, seed: u64) -> Vec<Vec<u32>> {
@@ -77,7 +65,7 @@ fn all_values(weights: &Weights) -> Vec<Vec<f64>> {
 #[test]
 fn a_batch_is_learned_by_heart() {
     let pairs: Vec<Pair> = sentences(4, 6, 1).into_iter().zip(sentences(4, 6, 2)).collect();
-    let (_folder, store) = store(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let model = build(&ModelConfig { d_model: 32, ..small() }, 1, Kind::Float);
     let config = TrainingConfig {
         warmup_steps: 40,
@@ -101,7 +89,7 @@ fn a_batch_is_learned_by_heart() {
 
 #[test]
 fn copying_is_learned_and_decoded_without_a_mistake() {
-    let (_folder, store) = store(&copies(3_000, 8, 3));
+    let (_folder, store) = stored(VOCABULARY, &copies(3_000, 8, 3));
     let config = TrainingConfig {
         steps: 500,
         batch_tokens: 500,
@@ -132,7 +120,7 @@ fn copying_is_learned_and_decoded_without_a_mistake() {
 #[test]
 fn micro_batches_add_up_to_the_gradient_of_one_batch() {
     let pairs: Vec<Pair> = sentences(7, 9, 5).into_iter().zip(sentences(7, 9, 6)).collect();
-    let (_folder, store) = store(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let config = TrainingConfig { label_smoothing: 0.1, ..Default::default() };
     let gradients = |micro_batches: &[Vec<u32>]| {
         let model = build(&small(), 1, Kind::Double);
@@ -170,7 +158,7 @@ fn micro_batches_add_up_to_the_gradient_of_one_batch() {
 fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
     let pairs: Vec<Pair> =
         vec![(vec![3, 4, 5], vec![6, 7]), (vec![8], vec![9, 10, 11, 12, 3]), (vec![4, 4], vec![])];
-    let (_folder, store) = store(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let config = TrainingConfig { label_smoothing: 0.1, ..Default::default() };
     let model = build(&small(), 2, Kind::Double);
     let (mut smoothed, mut unsmoothed) = (0.0, 0.0);
@@ -210,7 +198,7 @@ fn the_loss_is_the_mean_over_target_tokens_with_the_end_of_each_sentence() {
 
 #[test]
 fn a_test_set_beyond_the_learned_positions_is_a_user_error() {
-    let (_folder, store) = store(&[(vec![3; 4], vec![5; 8])]);
+    let (_folder, store) = stored(VOCABULARY, &[(vec![3; 4], vec![5; 8])]);
     let model = |rows| {
         build(
             &ModelConfig { position: Position::Learned, learned_positions: rows, ..small() },
@@ -230,7 +218,7 @@ fn a_test_set_beyond_the_learned_positions_is_a_user_error() {
 #[test]
 fn packed_rows_train_as_padded_ones() {
     let pairs: Vec<Pair> = sentences(60, 9, 11).into_iter().zip(sentences(60, 9, 12)).collect();
-    let (_folder, store) = store(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let trained = |packed_length| {
         let model = build(&small(), 4, Kind::Double);
         let config = TrainingConfig { packed_length, micro_batch_tokens: 2000, ..Default::default() };
@@ -252,7 +240,7 @@ fn packed_rows_train_as_padded_ones() {
 #[test]
 fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
     let pairs: Vec<Pair> = sentences(400, 20, 7).into_iter().zip(sentences(400, 20, 8)).collect();
-    let (_folder, store) = store(&pairs);
+    let (_folder, store) = stored(VOCABULARY, &pairs);
     let padded = [(500, 100), (500, 1000), (90, 100), (1, 100), (10_000, 60)];
     let packed = [(500, 100, Some(21)), (10_000, 60, Some(60))];
     for (batch_tokens, micro_batch_tokens, packed_length) in
@@ -291,7 +279,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
             );
         }
     }
-    let (_empty_folder, empty) = self::store(&[]);
+    let (_empty_folder, empty) = stored(VOCABULARY, &[]);
     assert_eq!(
         BatchStream::start(
             &Pairs::of(&empty, &TrainingConfig::default()),
@@ -306,7 +294,7 @@ fn updates_come_near_their_budget_and_every_pair_once_an_epoch() {
 
 #[test]
 fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
-    let (_folder, store) = store(&[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
+    let (_folder, store) = stored(VOCABULARY, &[(vec![3; 4], vec![5; 8]), (vec![3; 2], vec![5])]);
     let start = |batch_tokens| {
         let config = TrainingConfig { batch_tokens, ..Default::default() };
         BatchStream::start(&Pairs::of(&store, &config), &config, &Progress::default()).map(|_| ())
@@ -394,7 +382,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let pairs: Vec<Pair> = sentences(30, 8, 9).into_iter().zip(sentences(30, 8, 10)).collect();
-        let (store_folder, store) = store(&pairs);
+        let (store_folder, store) = stored(VOCABULARY, &pairs);
         let config = TrainingConfig {
             steps: 12,
             batch_tokens: 60,

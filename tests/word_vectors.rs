@@ -4,7 +4,6 @@
 
 mod common;
 
-use ablate::config::load_experiment;
 use ablate::data::collate::collate_words;
 use ablate::data::words::{DrawnWords, WordDraws, WordModel, WordsConfig, count_words};
 use ablate::data::{Prepared, Split};
@@ -14,14 +13,14 @@ use ablate::results::record::Record;
 use ablate::train::TrainingConfig;
 use ablate::train::likelihood::likelihood;
 use ablate::train::step::Updates;
+use common::Workshop;
+use common::runs::RUN;
 use common::variants::largest_gap;
-use common::{Workshop, names};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
 use tch::{Device, Kind, Tensor};
 
-const RUN: &str = "results/tiny/seed-1";
 const CBOW: [&str; 2] = ["--set", "training.words.model=\"cbow\""];
 
 #[derive(Deserialize)]
@@ -140,10 +139,7 @@ fn trained_vectors_are_measured_shown_and_exported() {
         let tags =
             ["best/dev_loss", "dev/loss", "dev/prediction_accuracy", "test/loss", "test/prediction_accuracy"];
         assert!(record.metrics.keys().eq(tags), "{:?}", record.metrics.keys());
-        let folder =
-            names(&workshop.path("data")).into_iter().find(|name| name.starts_with("text-")).unwrap();
-        let experiment = load_experiment(&workshop.path("tiny.toml"), &[]).unwrap();
-        let data = Prepared::load(&workshop.path("data").join(folder), &experiment.data).unwrap();
+        let data = workshop.prepared();
         let vocabulary = data.tokenizers.target().len();
         assert_eq!(record.parameters, 2 * 16 * vocabulary as u64);
         let model = if set.is_empty() { WordModel::SkipGram } else { WordModel::Cbow };
@@ -300,12 +296,8 @@ fn a_sweep_of_word_vectors_is_planned_run_and_shown() {
          [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"cbow\"\nset = { \"training.words.model\" = \"cbow\" }\n\
          [[row]]\nlabel = \"noisy\"\nset = { \"training.words.negatives\" = 11 }\n",
     );
-    let plan = |workshop: &Workshop| -> Value {
-        let out = workshop.run(&["sweep", "small.toml", "--plan", "--json"]).expect(0).out();
-        serde_json::from_str(&out).unwrap()
-    };
     let price = |plan: &Value, row: usize, key: &str| plan["rows"][row]["price"][key].as_f64().unwrap();
-    let known = plan(&workshop);
+    let known = workshop.plan("small.toml");
     // CBOW predicts each word once, skip-gram each from up to three words on either side.
     let [skip_gram, cbow, noisy] = [0, 1, 2].map(|row| price(&known, row, "target_tokens"));
     assert!(
@@ -317,18 +309,11 @@ fn a_sweep_of_word_vectors_is_planned_run_and_shown() {
     assert!((flops(0) / (8.0 * 3.0 * 2.0 * 16.0 * 6.0 * skip_gram) - 1.0).abs() < 1e-9, "{}", flops(0));
     let estimate = &known["rows"][0]["price"]["memory_estimate"];
     assert_eq!(estimate["evaluation"], 0.0);
-    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
-    assert_eq!(price(&plan(&workshop), 1, "target_tokens"), 400.0);
-    std::fs::rename(workshop.path("elsewhere"), workshop.path("data")).unwrap();
-    let table = workshop.run(&["sweep", "small.toml"]).expect(0).out();
-    assert!(!table.to_lowercase().contains("bleu"), "{table}");
-    assert_eq!(plan(&workshop)["totals"]["finished"], 6);
-    let csv = workshop.text("results/small/table.csv");
-    let header = csv.lines().next().unwrap();
+    let assumed = workshop.without_data(|workshop| workshop.plan("small.toml"));
+    assert_eq!(price(&assumed, 1, "target_tokens"), 400.0);
+    let (_, header) = workshop.sweep_and_show();
     assert!(header.contains("best/dev_loss") && header.contains("test/prediction_accuracy"), "{header}");
-    assert!(!header.contains("perplexity") && csv.lines().count() == 4, "{csv}");
-    workshop.run(&["report", "small.toml"]).expect(0);
-    workshop.run(&["status", "small.toml"]).expect(0);
+    assert!(!header.contains("perplexity"), "{header}");
     for column in ["test/bleu", "dev/perplexity"] {
         let text = format!("table.columns = [\"{column}\"]\n{}", workshop.text("small.toml"));
         workshop.write("other.toml", &text);

@@ -1,8 +1,9 @@
 //! Ends a build without libtorch or without a C++ compiler with one sentence. Otherwise torch-sys ends it with many lines
 //! of a compiler or of a library. Cargo runs this script first, because it needs no other crate.
 
+use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -36,10 +37,11 @@ fn libtorch_problem() -> Option<String> {
 fn compiler_problem() -> Option<String> {
     // Variables such as CXX_x86_64_unknown_linux_gnu name a compiler, too; who sets one of them knows what it is for.
     let stated = std::env::vars().any(|(name, _)| name.starts_with("CXX") || name.ends_with("_CXX"));
-    let answers = |compiler: &str| {
-        Command::new(compiler).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    let missing = || {
+        let answer = Command::new("c++").arg("--version").output();
+        answer.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     };
-    (!stated && !answers("c++")).then(|| {
+    (!stated && missing()).then(|| {
         "a C++ compiler is missing: there is no program c++; install one (Debian: apt install g++), and then run this \
          command again"
             .to_string()

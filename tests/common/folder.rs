@@ -32,11 +32,7 @@ impl Folder {
     /// Expects these files in the folder, by name, and nothing else.
     #[track_caller]
     pub fn expect_only(&self, names: &[&str]) {
-        let entries = std::fs::read_dir(self.0.path()).unwrap();
-        let mut found: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        found.sort();
-        assert_eq!(found, names);
+        assert_eq!(super::names(self.0.path()), names);
     }
 
     pub fn experiment(text: &str, sets: &[&str]) -> (Folder, Result<(), Error>) {

@@ -2,9 +2,11 @@
 #![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
 
 pub mod corpora;
+pub mod data;
 pub mod exports;
 pub mod folder;
 pub mod gaps;
+pub mod runs;
 pub mod server;
 pub mod texts;
 pub mod updates;
@@ -13,6 +15,7 @@ pub mod variants;
 use ablate::data::bpe::PieceCounts;
 use ablate::data::tokenizer::Tokenizer;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -284,6 +287,27 @@ impl Workshop {
         workshop
     }
 
+    /// The plan of a sweep, as `--json` prints it.
+    #[track_caller]
+    pub fn plan(&self, sweep: &str) -> Value {
+        self.run(&["sweep", sweep, "--plan", "--json"]).expect(0).json()
+    }
+
+    /// Runs the sweep `small.toml`, which has three rows with two seeds and nothing that BLEU is measured of, and shows it
+    /// in every way. Gives the table as it is printed, and the header of its CSV file.
+    #[track_caller]
+    pub fn sweep_and_show(&self) -> (String, String) {
+        let table = self.run(&["sweep", "small.toml"]).expect(0).out();
+        assert!(!table.to_lowercase().contains("bleu"), "{table}");
+        assert_eq!(self.plan("small.toml")["totals"]["finished"], 6);
+        let csv = self.text("results/small/table.csv");
+        assert_eq!(csv.lines().count(), 4, "{csv}");
+        for command in ["report", "status"] {
+            self.run(&[command, "small.toml"]).expect(0);
+        }
+        (table, csv.lines().next().unwrap().to_string())
+    }
+
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -350,6 +374,13 @@ impl Outcome {
 
     pub fn err(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// What was printed, which must be JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let out = self.out();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in stdout:\n{out}"))
     }
 
     /// Expects an exit code, and shows what was printed if it is another.

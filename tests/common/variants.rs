@@ -7,8 +7,8 @@ use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::recurrent::{Alignment, Bidirectional, InputFeeding};
 use ablate::model::weights::Weights;
 use ablate::model::{
-    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig,
-    Position, Projections, RecurrentConfig, Score, Span, Tying,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, Head, Initialisation, MaskedConfig,
+    ModelConfig, Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -337,6 +337,46 @@ pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.extend(positions.map(|choice| (choice.to_string(), choice.made_in(&alone))));
     found.retain(|(_, config)| conflict(config).is_none());
     found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
+}
+
+/// Whether either part of a model is recurrent.
+pub fn has_recurrence(config: &ModelConfig) -> bool {
+    config.encoder == EncoderKind::Recurrent || config.decoder == DecoderKind::Recurrent
+}
+
+/// Whether the first values of all weights are as small as GPT's.
+pub fn starts_small(config: &ModelConfig) -> bool {
+    matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled)
+}
+
+/// What the largest number of every gradient is above. Without the connections gradients vanish with depth, weights of
+/// recurrent parts act on later steps through several squashing functions, and small first weights pass little on.
+pub fn least_gradient(config: &ModelConfig) -> f64 {
+    match config.residual {
+        false => 0.0,
+        true if has_recurrence(config) || starts_small(config) => 1e-9,
+        true => 1e-6,
+    }
+}
+
+/// Expects every variable to have a gradient: one with a number above `least`, or one that is 0 but for rounding if the
+/// softmax does not see the variable.
+#[track_caller]
+pub fn assert_gradients(name: &str, config: &ModelConfig, weights: &Weights, least: f64) {
+    let mut largest = Vec::new();
+    for (path, variable) in weights.named() {
+        let gradient = variable.grad();
+        assert!(gradient.defined(), "{name}: {path} has no gradient");
+        largest.push((path, gradient.abs().max().double_value(&[])));
+    }
+    // Without norms, gradients may be large.
+    let size = largest.iter().map(|(_, gradient)| *gradient).fold(1.0, f64::max);
+    for (path, gradient) in largest {
+        match is_unseen_key_bias(config, path) {
+            true => assert!(gradient < 1e-13 * size, "{name}: {path} {gradient:e}"),
+            false => assert!(gradient > least, "{name}: {path} {gradient:e}"),
+        }
+    }
 }
 
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::common::runs::{RUN_FILES, SHOWN_FILES, assert_same_files, signal};
 use crate::common::{self, Outcome, Workshop};
 
 /// A sweep of two trials whose every step is recorded; a second or two on one processor.
@@ -189,11 +190,9 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
             .map(|name| format!("results/kill/{name}"))
             .to_vec();
     for trial in TRIALS {
-        let names =
-            ["config.toml", "record.json", "metrics.csv", "hypotheses/dev.txt", "hypotheses/test.txt"];
-        files.extend(names.map(|name| format!("{trial}/{name}")));
-        let shown = ["views.jsonl", "attention.json", "positions.json", "projector/vectors.tsv"];
-        let shown = shown.map(|name| format!("{trial}/{name}"));
+        files.push(format!("{trial}/config.toml"));
+        files.extend(RUN_FILES.map(|name| format!("{trial}/{name}")));
+        let shown = SHOWN_FILES.map(|name| format!("{trial}/{name}"));
         files.extend(shown.into_iter().filter(|file| whole.workshop.path(file).exists()));
         let last_state = format!("step-{STEPS:08}.state.safetensors");
         for name in common::names(&whole.workshop.path(trial).join("checkpoints")) {
@@ -206,10 +205,8 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
         assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?} in {trial} after {told}");
     }
     assert!(files.len() > 20, "{files:?}");
-    for file in files {
-        let found = std::fs::read(resumed.workshop.path(&file)).ok();
-        assert!(found == Some(whole.workshop.read(&file)), "{file} differs after {told}");
-    }
+    let [whole, resumed] = [whole, resumed].map(|site| site.workshop.path(""));
+    assert_same_files(&whole, &resumed, files.iter().map(String::as_str), told);
 }
 
 /// The shared library of `shim.cpp`, built with the compiler that libtorch's wrapper needs anyway.
@@ -263,9 +260,4 @@ impl Drop for Running {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
-}
-
-pub fn signal(process: i32, signal: i32) {
-    // SAFETY: sends a signal to a process that this test started.
-    unsafe { libc::kill(process, signal) };
 }

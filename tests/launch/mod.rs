@@ -1,10 +1,10 @@
 //! A workshop beside a cluster of pretence: `slurm.sh` under the names of Slurm's programs.
 
+use crate::common::runs::{assert_same_run, wait};
 use crate::common::{Outcome, Workshop};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub struct Cluster {
     pub workshop: Workshop,
@@ -115,32 +115,11 @@ impl Cluster {
     pub fn assert_as_local(&self, runs: &[&str]) {
         let local = self.workshop.command(&["sweep", "small.toml", "--results", "local"]).output().unwrap();
         assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
-        let files = [
-            "record.json",
-            "metrics.csv",
-            "hypotheses/dev.txt",
-            "hypotheses/test.txt",
-            "checkpoints/scored.weights.safetensors",
-        ];
-        for (run, file) in runs.iter().flat_map(|run| files.map(|file| (run, file))) {
-            let (here, there) = (format!("local/small/{run}/{file}"), format!("results/small/{run}/{file}"));
-            assert!(self.workshop.read(here) == self.workshop.read(there), "{run}/{file} differs");
+        for run in runs {
+            let [here, there] =
+                ["local", "results"].map(|root| self.workshop.path(root).join("small").join(run));
+            assert_same_run(&here, &there, &[], &format!("the jobs of {run}"));
         }
         assert_eq!(self.workshop.text("local/small/table.md"), self.workshop.text("results/small/table.md"));
     }
-}
-
-/// Waits until something holds.
-#[track_caller]
-pub fn wait(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "it never came that {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-pub fn signal(process: i32, signal: i32) {
-    // SAFETY: the number is that of a process which this test's sweep started a moment ago.
-    unsafe { libc::kill(process, signal) };
 }

@@ -3,6 +3,7 @@
 //! Of a tensor the fixtures keep the first numbers and three sums over all; what each layer does
 //! number by number is in [`layers`](crate::layers).
 
+use crate::common::data::{Pair, stored};
 use crate::common::gaps;
 use crate::common::updates::StoreUpdates;
 use crate::common::variants::is_unseen_key_bias;
@@ -10,7 +11,7 @@ use crate::compare::{self, Comparison, Quantity, values};
 use crate::fixtures::{self, set_weights, signed};
 use ablate::data::collate::{Batch, collate, collate_masked};
 use ablate::data::masking::{MaskedBlock, MaskedExample};
-use ablate::data::store::{Store, StoreWriter};
+use ablate::data::store::Store;
 use ablate::data::tokenizer::PAD;
 use ablate::model::mode::Mode;
 use ablate::model::{self, EncoderDecoder, EncoderOnly, ModelConfig, Network, NormKind};
@@ -29,7 +30,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Case {
     versions: BTreeMap<String, String>,
     vocabulary: usize,
-    pairs: Vec<(Vec<u32>, Vec<u32>)>,
+    pairs: Vec<Pair>,
     /// Of each pair that a masked language model reads as two texts: tokens before the second, and 0 where it follows the
     /// first, else 1.
     #[serde(default)]
@@ -88,12 +89,7 @@ pub fn compare_all() {
             assert_eq!(case.updates.len(), 10, "{name}");
             // No two programs share the masks of dropout.
             assert_eq!(case.model.dropout, 0.0, "{name}");
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("pairs.store");
-            let mut writer = StoreWriter::create(&path, case.vocabulary, [0; 32]).unwrap();
-            case.pairs.iter().try_for_each(|(source, target)| writer.push(source, target)).unwrap();
-            writer.finish().unwrap();
-            let store = Store::open(&path, [0; 32]).unwrap();
+            let (_folder, store) = stored(case.vocabulary, &case.pairs);
             let model = model::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
             set_weights(model.weights());
             let mut work = Work { seen: &mut seen, name, case, store: &store, model: &*model };

@@ -16,16 +16,21 @@ pub fn is_real_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_file())
 }
 
-/// What a directory holds, in order; nothing if it is not there or a symbolic link.
-pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !is_real_dir(folder) {
-        return Ok(Vec::new());
-    }
-    let list = Error::io("list", folder);
+/// What a directory holds, in order.
+///
+/// # Errors
+/// If it cannot be listed to the end.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let found = fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
-    let mut paths: Vec<PathBuf> = found.map_err(list)?.into_iter().map(|entry| entry.path()).collect();
+    let found = found.map_err(Error::io("list", folder))?;
+    let mut paths: Vec<PathBuf> = found.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)
+}
+
+/// The same, and nothing if the directory is not there or a symbolic link.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    if is_real_dir(folder) { list(folder) } else { Ok(Vec::new()) }
 }
 
 /// Removes a directory if it is empty; one that holds something stays.

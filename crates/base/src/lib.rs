@@ -5,6 +5,7 @@
 
 pub mod allocator;
 pub mod cards;
+pub mod clock;
 pub mod color;
 pub mod constituency_tree;
 pub mod error;

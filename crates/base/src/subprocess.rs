@@ -19,8 +19,8 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Result<Output> {
     // The thread outlives the limit where the kernel does not let the program end.
     std::thread::spawn(move || sender.send(child.wait_with_output()));
     receiver.recv_timeout(limit).unwrap_or_else(|_| {
-        // SAFETY: kill has no effect on this process's memory. Nobody has waited for the program, so that the number is
-        // still its own.
+        // SAFETY: kill has no effect on this process's memory. The program may have ended a moment ago; the system does not
+        // give its number to another one so soon.
         unsafe { libc::kill(process as i32, libc::SIGKILL) };
         Err(Error::new(ErrorKind::TimedOut, format!("it has not answered for {} s", limit.as_secs_f64())))
     })

@@ -8,7 +8,8 @@ pub mod commands;
 pub mod program;
 
 use ablate_base::{
-    cards, color, constituency_tree, error, files, printable, signal, tree_repair, white_space,
+    cards, clock, color, constituency_tree, error, files, folders, printable, signal, tree_repair,
+    white_space,
 };
 use ablate_corpus::{data, fetch};
 use ablate_figures::figures;

@@ -2,10 +2,10 @@
 
 use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
+use crate::experiment::run_paths::run_dir;
 use crate::sweep::clean::{Found, Item, Request, find, remove};
 use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::TrialPurpose;
-use crate::sweep::trial::run_dir_of;
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
 use crate::telemetry::format::bytes;
@@ -41,7 +41,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let _lock = driver::lock(&sweep_dir)?;
     let to_come = search.iter().flat_map(Drawing::runs_to_come);
-    let to_come = to_come.map(|(row, seed)| run_dir_of(&sweep_dir, &row, seed)).collect();
+    let to_come = to_come.map(|(row, seed)| run_dir(&sweep_dir, &row, seed)).collect();
     let request = Request { sweep_dir: &sweep_dir, data_root: &places.data, trials: &trials, to_come };
     let found = find(&request)?;
     print(&text(&found))?;

@@ -1,7 +1,7 @@
 //! `ablate compare`: two systems side by side.
 
-use super::{Places, print, print_styled, screen};
-use crate::error::{Error, Result};
+use super::{Places, print_json, print_styled, screen};
+use crate::error::Result;
 use crate::experiment::compared::Compared;
 use crate::results::compare::{Question, Rank, compare};
 use crate::results::render;
@@ -35,10 +35,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     left_out.iter().for_each(|note| print_message(note));
     let found = compare(&sides, &texts, &Question { split, sentences, rank: by, lowercase })?;
     if json {
-        let text = serde_json::to_string_pretty(&found);
-        let text =
-            text.map_err(|error| Error::failed(format!("cannot write a comparison as JSON: {error}")))?;
-        return print(&(text + "\n"));
+        return print_json(&found);
     }
     print_styled(&render::comparison(&found, screen()))
 }

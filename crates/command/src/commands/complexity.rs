@@ -7,8 +7,8 @@ use crate::complexity::{
 use crate::config::DeviceChoice;
 use crate::config::experiment::RunConfig;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::results::render::latex::is_own;
+use crate::{files, folders};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -140,9 +140,11 @@ fn check(folder: &Path) -> Result<()> {
     let own = files::read_if_exists(&folder.join(TABLES[0]))?.is_some_and(|text| is_own(&text));
     TABLES.iter().try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))?;
     // Pictures that are there are known by themselves; which there will be is not known yet.
-    let Ok(entries) = folder.read_dir() else { return Ok(()) };
+    if !folder.exists() {
+        return Ok(());
+    }
     let figures = ["time-d", "memory-d", "operations-d", "paths."];
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in folders::list(folder)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let is_figure = name.ends_with(".svg") || name.ends_with(".png");
         if is_figure && figures.iter().any(|start| name.starts_with(start)) {

@@ -74,7 +74,7 @@ fn document(prepared: &Prepared) -> Result<Value> {
     let counts = prepared.counts().train;
     let mut left = counts.read;
     let steps = counts.steps().map(|(key, _, taken)| {
-        left -= taken;
+        left = left.saturating_sub(taken);
         json!({ "step": key, "dropped": taken, "left": left })
     });
     document["cleaning"] = steps.to_vec().into();
@@ -161,7 +161,8 @@ fn pairs(recipe: &Recipe) -> String {
     match &recipe.corpus {
         Corpus::Generated(sizes) => format!("{} training pairs", format::thousands(sizes.train as u64)),
         Corpus::Files(files) => {
-            let known: u64 = files.train.iter().filter_map(|pair| pair.pairs).map(|pairs| pairs as u64).sum();
+            let stated = files.train.iter().filter_map(|pair| pair.pairs);
+            let known = stated.fold(0, |sum: u64, pairs| sum.saturating_add(pairs as u64));
             match (known, files.train.iter().all(|pair| pair.pairs.is_some())) {
                 (0, _) => "number of training pairs not stated".to_string(),
                 (known, true) => format!("{} training pairs", format::thousands(known)),
@@ -181,7 +182,7 @@ fn size(recipe: &Recipe) -> String {
         return "files of your own, with --source DIR".to_string();
     }
     let sizes = downloads.iter().map(|download| download.mirrors.first().and_then(|mirror| mirror.bytes));
-    let known: u64 = sizes.clone().flatten().sum();
+    let known = sizes.clone().flatten().fold(0, u64::saturating_add);
     let more = if sizes.clone().any(|size| size.is_none()) { " and more" } else { "" };
     match known {
         0 => "download of unstated size".to_string(),

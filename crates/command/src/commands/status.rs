@@ -1,6 +1,7 @@
 //! `ablate status`: what a sweep is at, from another terminal.
 
 use super::{OpenSweep, Places, failure_text, print, print_json};
+use crate::clock;
 use crate::error::Result;
 use crate::sweep::board;
 use crate::sweep::expand::TrialPurpose;
@@ -10,7 +11,6 @@ use crate::telemetry::format::duration;
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -37,7 +37,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
 
 /// The status for people: all trials, and why some failed.
 fn text(status: &Status) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    let now = clock::seconds();
     let driver = match (&status.driver, status.at_work) {
         (Some(driver), _) => format!(
             "a driver (`ablate sweep`) is at work: process {} on {}, for {}",

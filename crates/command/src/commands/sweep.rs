@@ -8,6 +8,7 @@ use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::experiment::LOG_FILE;
 use crate::experiment::run_files::check_vacant;
+use crate::experiment::run_paths;
 use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::committed::CommittedRecords;
@@ -26,7 +27,7 @@ use crate::sweep::searching::Searching;
 use crate::sweep::selection::Selection;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::state::StateKind;
-use crate::sweep::trial::{Trial, replaced_settings, run_dir, run_dir_of};
+use crate::sweep::trial::{Trial, replaced_settings, run_dir};
 use crate::sweep::{directory, driver, plan};
 use crate::telemetry::console::print_message;
 use crate::telemetry::format::counted;
@@ -144,7 +145,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     let rows = trials.iter().map(|trial| trial.row.as_str());
     directory::check_rows(&sweep_dir, rows.chain(to_come.iter().map(|(row, _)| row.as_str())))?;
     trials.iter().try_for_each(|trial| check_vacant(&run_dir(&sweep_dir, trial)))?;
-    to_come.iter().try_for_each(|(row, seed)| check_vacant(&run_dir_of(&sweep_dir, row, *seed)))?;
+    to_come.iter().try_for_each(|(row, seed)| check_vacant(&run_paths::run_dir(&sweep_dir, row, *seed)))?;
     // A cluster gives its jobs their cards itself.
     let of_sweep = spec.devices.as_ref().filter(|_| arguments.launcher == LauncherKind::Local);
     if arguments.launcher != LauncherKind::Local && !arguments.devices.is_empty() {

@@ -8,7 +8,7 @@ use crate::config::{Experiment, identity};
 use crate::data::prepared::Prepared;
 use crate::data::{Split, prepare};
 use crate::error::Result;
-use crate::results::metric::{LOSS, perplexity_of, tag};
+use crate::results::metric::{METRICS, OF_ONE, find, tag};
 use crate::results::record::Record;
 use crate::results::recorded::{FileState, SHOWN_FILES};
 use crate::signal::StopFlag;
@@ -52,9 +52,11 @@ fn not_computed(what: &str) -> Outcome {
     Outcome::Unknown(format!("not computed: {what} {verb} not as recorded"))
 }
 
-/// Perplexities computed again may differ by so much, relatively: matrix kernels vary with the
-/// number of threads and the processor.
-const PERPLEXITY_TOLERANCE: f64 = 1e-5;
+/// Losses and perplexities computed again may differ by so much, relatively: matrix kernels vary with the number of threads
+/// and the processor.
+const LOSS_TOLERANCE: f64 = 1e-5;
+/// Accuracies by so much: where two tokens are almost equally probable, the other one may be first.
+const SHARE_TOLERANCE: f64 = 1e-3;
 
 /// Checks the record of a finished run against its files and its data; with `decode` also against its
 /// weights, which are used to translate and to predict both sets again.
@@ -81,7 +83,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     if decode {
         match checks.changed([WEIGHTS, DATA, FINGERPRINT]) {
             Some(what) => checks.add("decoded again", not_computed(what)),
-            None => checks.decoded_again(&experiment, &*task, data_root)?,
+            None => checks.decoded_again(&*task, data_root)?,
         }
     }
     Ok(checks.done)
@@ -170,17 +172,16 @@ impl Checks<'_> {
         Ok(found)
     }
 
-    /// Losses and translations of both sets, computed anew with the weights of the run.
-    fn decoded_again(&mut self, experiment: &Experiment, task: &dyn Task, data_root: &Path) -> Result<()> {
+    /// What is measured on both sets and what the model writes for them, computed anew with the weights of the run.
+    fn decoded_again(&mut self, task: &dyn Task, data_root: &Path) -> Result<()> {
         let TrainedModel { data, model, .. } = TrainedModel::load(self.run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
             let (name, store) = (split.name(), data.split(split)?);
             let found = task.likelihood(&*model, &store)?;
-            match perplexity_of(experiment.task()) {
-                Some(perplexity) => {
-                    self.metric(&tag(name, perplexity), found.perplexity(), PERPLEXITY_TOLERANCE);
-                }
-                None => self.metric(&tag(name, LOSS), found.loss(), PERPLEXITY_TOLERANCE),
+            for (metric, value) in task.measures(&found, &data.text(split)?.target) {
+                let tag = tag(name, metric);
+                let share = find(&METRICS, &tag).is_some_and(|(metric, _)| metric.unit == OF_ONE);
+                self.metric(&tag, value, if share { SHARE_TOLERANCE } else { LOSS_TOLERANCE });
             }
             let Some(written) = task.written() else { continue };
             let (what, file) = (format!("{name} decoded again"), hypotheses_file(split));

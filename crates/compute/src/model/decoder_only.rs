@@ -14,7 +14,7 @@ use super::parts::{self, DecoderPart, DecodingState, FirstRows, TargetRows};
 use super::position::Places;
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::Scope;
-use super::{DecoderKind, Kinds, ModelConfig, VocabularySizes};
+use super::{Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
@@ -40,14 +40,7 @@ impl DecoderOnly {
         let root = Scope::seeded(seed, kinds.weights, device);
         let embeddings = Embeddings::build(&root.child("embedding"), config, vocabulary.into());
         DecoderOnly {
-            input: Input::build(
-                &root,
-                "target",
-                config.decoder == DecoderKind::Recurrent,
-                config,
-                kinds,
-                device,
-            ),
+            input: Input::target(&root, config, kinds, device),
             decoder: parts::decoder(&root.child("decoder"), config),
             foundation: Foundation::finish(root, embeddings, kinds, device),
         }

@@ -15,7 +15,7 @@ use super::parts::{
 use super::position::Places;
 use super::unpack::{PackedRows, Unpacked};
 use super::weights::Scope;
-use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, VocabularySizes};
+use super::{Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use tch::{Device, Tensor};
 
@@ -49,22 +49,8 @@ impl EncoderDecoder {
         let root = Scope::seeded(seed, kinds.weights, device);
         let embeddings = Embeddings::build(&root.child("embedding"), config, vocabulary.into());
         EncoderDecoder {
-            source: Input::build(
-                &root,
-                "source",
-                config.encoder == EncoderKind::Recurrent,
-                config,
-                kinds,
-                device,
-            ),
-            target: Input::build(
-                &root,
-                "target",
-                config.decoder == DecoderKind::Recurrent,
-                config,
-                kinds,
-                device,
-            ),
+            source: Input::source(&root, config, kinds, device),
+            target: Input::target(&root, config, kinds, device),
             encoder: parts::encoder(&root.child("encoder"), config),
             encoder_output: encoder_output_map(&root.child("encoder_output"), config),
             decoder: parts::decoder(&root.child("decoder"), config),

@@ -15,7 +15,7 @@ use super::norm::Normalisation;
 use super::parts::{self, Encoded, EncoderPart, SourceRows};
 use super::position::Places;
 use super::weights::Scope;
-use super::{Activation, EncoderKind, Kinds, ModelConfig, NormKind, VocabularySizes, init};
+use super::{Activation, Kinds, ModelConfig, NormKind, VocabularySizes, init};
 use crate::data::collate::Batch;
 use tch::{Device, Kind, Tensor};
 
@@ -48,14 +48,7 @@ impl EncoderOnly {
             || root.child("segment").variable("weight", &[rows, config.d_model], init::embedding(config));
         EncoderOnly {
             segments: (rows > 0).then(table),
-            input: Input::build(
-                &root,
-                "source",
-                config.encoder == EncoderKind::Recurrent,
-                config,
-                kinds,
-                device,
-            ),
+            input: Input::source(&root, config, kinds, device),
             encoder: parts::encoder(&root.child("encoder"), config),
             transform: config.has_transform().then(|| Transform::build(&root.child("transform"), config)),
             next_sentence: config

@@ -5,7 +5,7 @@ use super::norm::Normalisation;
 use super::position::{Places, PositionEncoding};
 use super::recurrent::{DropoutMasks, SequenceDropout};
 use super::weights::Scope;
-use super::{Kinds, ModelConfig, NormKind};
+use super::{DecoderKind, EncoderKind, Kinds, ModelConfig, NormKind};
 use crate::data::tokenizer::PAD;
 use tch::{Device, Tensor};
 
@@ -23,8 +23,18 @@ pub struct Input {
 }
 
 impl Input {
+    /// What stands before the encoder.
+    pub fn source(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
+        Self::build(scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds, device)
+    }
+
+    /// What stands before the decoder.
+    pub fn target(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
+        Self::build(scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds, device)
+    }
+
     /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
-    pub fn build(
+    fn build(
         scope: &Scope,
         side: &str,
         is_recurrent: bool,

@@ -1,7 +1,6 @@
 //! What everything outside of `model` sees of a model: [`Network`] to train it, [`Generator`] and [`Stepper`] to decode
-//! with it. [`build`] chooses the architecture: an encoder and a decoder, one of them alone, or
-//! neither. [`parts`](super::parts)
-//! chooses the encoder and the decoder.
+//! with it. [`build`] chooses the architecture: an encoder and a decoder, one of them alone, or neither.
+//! [`parts`](super::parts) chooses the encoder and the decoder.
 
 use super::attention::maps::AttentionMaps;
 use super::decoder_only::DecoderOnly;

@@ -99,14 +99,7 @@ impl BpeTokenizer {
         }
     }
 
-    /// Token ids of a line, without any special one, whatever the text.
-    pub fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(line.len() / 3 + 1);
-        self.encode_into(line, cache, &mut ids);
-        ids
-    }
-
-    /// As [`BpeTokenizer::encode`], behind what `ids` holds already.
+    /// Adds the token ids of a line, without any special one, whatever the text, to `ids`.
     pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
         for_each_piece(line, self.cut, |piece| {
             if let Some(known) = cache.pieces.get(piece) {
@@ -303,6 +296,14 @@ mod tests {
         let mut counts = PieceCounts::default();
         TEXT.iter().for_each(|line| counts.add(line));
         BpeTokenizer::from_counts(&counts, 60)
+    }
+
+    impl BpeTokenizer {
+        fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
+            let mut ids = Vec::new();
+            self.encode_into(line, cache, &mut ids);
+            ids
+        }
     }
 
     fn comes_back(tokenizer: &BpeTokenizer, line: &str) {

@@ -2,7 +2,7 @@
 
 use super::cleaning_counts::CleaningCounts;
 use super::lines::SourceFile;
-use super::store::{Hash, Store, shard_path};
+use super::store::{Hash, Store, damaged, shard_path};
 use super::text_form::TextForm;
 use super::tokenizer::{EncodeCache, Tokenizer, sizes};
 use super::tokenizers::{self, Tokenizers, file_names};
@@ -140,9 +140,9 @@ impl Prepared {
     /// A user error that names the file where manifest or tokenizer are missing or damaged.
     pub fn load(directory: &Path, config: &DataConfig) -> Result<Self> {
         let manifest_file = directory.join(MANIFEST);
-        let text = read_text(&manifest_file, directory)?;
+        let text = read_text(&manifest_file)?;
         let manifest: Manifest = serde_json::from_str(&text)
-            .map_err(|error| damaged(&manifest_file, directory, &format!("it cannot be read ({error})")))?;
+            .map_err(|error| damaged(&manifest_file, &format!("it cannot be read ({error})")))?;
         let complete = manifest
             .files
             .iter()
@@ -152,19 +152,19 @@ impl Prepared {
             || !complete
             || manifest.fingerprint != fingerprint(&manifest.files)
         {
-            return Err(damaged(&manifest_file, directory, "it does not hold together"));
+            return Err(damaged(&manifest_file, "it does not hold together"));
         }
         if section(&manifest.config)? != section(config)? {
-            return Err(damaged(&manifest_file, directory, "it belongs to another [data] section"));
+            return Err(damaged(&manifest_file, "it belongs to another [data] section"));
         }
         let mut texts = Vec::new();
         let mut found = Vec::new();
         for name in file_names(config.vocabulary) {
             let file = directory.join(name);
-            let text = read_text(&file, directory)?;
+            let text = read_text(&file)?;
             check_hash(&manifest, directory, name, text.as_bytes())?;
             let tokenizer = Tokenizer::from_json(config.pieces, &text);
-            found.push(tokenizer.map_err(|error| damaged(&file, directory, &error.to_string()))?);
+            found.push(tokenizer.map_err(|error| damaged(&file, &error.to_string()))?);
             texts.push(text);
         }
         let target = found.pop().ok_or_else(|| Error::failed("a corpus has a tokenizer"))?;
@@ -233,10 +233,10 @@ impl Prepared {
         for expected in &self.manifest.files {
             let path = self.directory.join(&expected.name);
             if !path.is_file() {
-                return Err(damaged(&path, &self.directory, "it is missing"));
+                return Err(damaged(&path, "it is missing"));
             }
             if record_file(&self.directory, &expected.name)? != *expected {
-                return Err(damaged(&path, &self.directory, "it is not what was prepared"));
+                return Err(damaged(&path, "it is not what was prepared"));
             }
         }
         Ok(())
@@ -270,7 +270,7 @@ impl Prepared {
             return Err(Error::failed("no text of the training set is kept; decode the ids of its store"));
         }
         let [source, target] = text_names(split).map(|name| -> Result<Vec<String>> {
-            let text = read_text(&self.directory.join(&name), &self.directory)?;
+            let text = read_text(&self.directory.join(&name))?;
             check_hash(&self.manifest, &self.directory, &name, text.as_bytes())?;
             // Not `str::lines`, which would drop a carriage return that is part of the sentence.
             Ok(text.split_terminator('\n').map(str::to_string).collect())
@@ -302,12 +302,10 @@ pub fn vocabulary_sizes(config: &DataConfig, prepared: Option<&Prepared>) -> (us
     prepared.map_or((most, most), |prepared| prepared.tokenizers.sizes())
 }
 
-fn read_text(path: &Path, directory: &Path) -> Result<String> {
+fn read_text(path: &Path) -> Result<String> {
     match std::fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| damaged(path, directory, "it is not UTF-8")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(damaged(path, directory, "it is missing"))
-        }
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| damaged(path, "it is not UTF-8")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(damaged(path, "it is missing")),
         Err(error) => Err(Error::io("read", path)(error)),
     }
 }
@@ -316,14 +314,6 @@ fn check_hash(manifest: &Manifest, directory: &Path, name: &str, bytes: &[u8]) -
     let hash = blake3::hash(bytes).to_hex();
     match manifest.files.iter().find(|file| file.name == name) {
         Some(file) if file.blake3 == hash.as_str() => Ok(()),
-        _ => Err(damaged(&directory.join(name), directory, "it is not what was prepared")),
+        _ => Err(damaged(&directory.join(name), "it is not what was prepared")),
     }
-}
-
-fn damaged(path: &Path, directory: &Path, problem: &str) -> Error {
-    Error::user(format!(
-        "{}: {problem}; delete {} and run `ablate prepare` again",
-        path.display(),
-        directory.display()
-    ))
 }

@@ -1,7 +1,7 @@
 //! Directories that appear complete or not at all: written beside their place, synced, renamed.
 
 use crate::error::{Error, Result};
-use crate::files::{create_dir, is_process_and_count, parent};
+use crate::files::{create_dir, is_process_and_count, parent, sync_dir};
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -76,11 +76,11 @@ impl Staging {
     pub fn publish(mut self, directory: &Path) -> Result<bool> {
         let lock = self.path.join(LOCK);
         std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
-        sync_directory(&self.path)?;
+        sync_dir(&self.path)?;
         match std::fs::rename(&self.path, directory) {
             Ok(()) => {
                 self.is_ours = false;
-                sync_directory(parent(directory)).map(|()| true)
+                sync_dir(parent(directory)).map(|()| true)
             }
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
                 Ok(false)
@@ -110,10 +110,6 @@ fn is_at(file: &File, path: &Path) -> bool {
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(Error::io("create", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path))
-}
-
-fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("write", path))
 }
 
 #[cfg(test)]

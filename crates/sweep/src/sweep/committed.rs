@@ -2,8 +2,8 @@
 
 use crate::config::{Experiment, configuration_hash, identity};
 use crate::error::{Error, Result};
-use crate::files;
 use crate::results::record::{Record, Seal};
+use crate::{files, folders};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -168,10 +168,8 @@ fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
         found.push(file);
     }
     if depth > 0 {
-        let entries = std::fs::read_dir(directory).map_err(Error::io("list", directory))?;
-        let mut below: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-        below.sort();
+        let mut below = folders::list(directory)?;
+        below.retain(|path| path.is_dir());
         below.iter().try_for_each(|path| search(path, depth - 1, found))?;
     }
     Ok(())

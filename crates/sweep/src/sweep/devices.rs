@@ -20,7 +20,7 @@ const MOST: usize = 8;
 pub enum Need {
     /// The most that a run of the same shape held on a card.
     Measured(u64),
-    /// What `train/memory` expects of the process on a CPU.
+    /// What `train/memory_estimate` expects of the process on a CPU.
     Estimated(f64),
 }
 
@@ -167,7 +167,7 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
                     }
                 )));
             };
-            if loads.iter().any(|seat| seat.device == number) {
+            if loads.iter().any(|load| load.device == number) {
                 return Err(Error::user(format!("devices names cuda:{number} twice; remove one of them")));
             }
             loads.push(CardLoad {
@@ -260,7 +260,7 @@ mod tests {
         let named = |names: &[&str], visible: Option<&str>| {
             let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
             resolve(&names, &cards, visible)
-                .map(|loads| loads.iter().map(|seat| seat.visible.clone()).collect::<Vec<_>>())
+                .map(|loads| loads.iter().map(|load| load.visible.clone()).collect::<Vec<_>>())
                 .map_err(|error| (error.exit_code(), error.to_string()))
         };
         assert_eq!(named(&["cuda:2", "cuda:0"], None).unwrap(), ["GPU-2", "GPU-0"]);

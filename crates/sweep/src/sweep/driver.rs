@@ -1,12 +1,12 @@
 //! One driver a sweep: the lock that it holds, and who holds it.
 
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::files::{self, Lock};
 use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Held by the driver of a sweep, in the sweep's directory. The kernel releases it when the process ends, however
 /// it ends: a lock is never stale.
@@ -36,7 +36,7 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
             sweep_dir.display()
         )));
     };
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
+    let since = clock::seconds();
     let driver = Driver { host: host(), process: std::process::id(), since };
     // Whose lock it is helps people; that it is held is what counts.
     let text = serde_json::to_string(&driver).map_err(|error| Error::failed(error.to_string()))?;

@@ -2,11 +2,11 @@
 //!
 //! Names are a format, described in docs/architecture.md: fields may be added, none changes its meaning.
 
+use super::ledger::timed_line;
 use super::trial::Trial;
 use crate::results::record::FailureKind;
 use serde::Serialize;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One line, but for the time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -150,16 +150,8 @@ impl<'a> From<&'a Trial> for TrialName<'a> {
 impl SweepEvent<'_> {
     /// The line without its end. JSON has no NaN: such numbers are `null`.
     pub fn to_line(&self) -> String {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            /// Seconds since 1970.
-            time: f64,
-            #[serde(flatten)]
-            event: &'a SweepEvent<'a>,
-        }
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
         // Keys are texts and values plain: there is nothing that JSON could not say.
-        serde_json::to_string(&Line { time, event: self }).unwrap_or_default()
+        timed_line(self).unwrap_or_default()
     }
 }
 

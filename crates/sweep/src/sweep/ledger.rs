@@ -4,15 +4,14 @@
 //! later call, which goes on from them.
 
 use crate::error::{Error, Result};
-use crate::files;
 use crate::telemetry::console::print_message;
+use crate::{clock, files};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The name of the file in a sweep's directory.
 pub const LEDGER_FILE: &str = "ledger.jsonl";
@@ -105,7 +104,7 @@ pub fn read_draws(sweep_dir: &Path, search: &str) -> Result<Vec<DrawEntry>> {
     Ok(draws.filter(|draw| draw.search == search).collect())
 }
 
-/// Appends events; may be shared by threads.
+/// Appends events.
 ///
 /// A line that cannot be written is left out, with a warning: a full disk must not end a sweep for its log.
 #[derive(Debug)]
@@ -143,12 +142,9 @@ impl Ledger {
     /// # Errors
     /// If the event is no JSON; not if the line cannot be written.
     pub fn note(&self, event: &Event) -> Result<()> {
-        let line = line(event)?;
+        let line = timed_line(event)?;
         if let Err(error) = self.append(&line) {
-            print_message(&format!(
-                "warning: {error}; the sweep goes on without this line: {}",
-                line.trim_end()
-            ));
+            print_message(&format!("warning: {error}; the sweep goes on without this line: {line}"));
         }
         Ok(())
     }
@@ -158,17 +154,20 @@ impl Ledger {
     /// # Errors
     /// Also if the line cannot be written: without it another call would draw anew.
     pub fn note_draw(&self, draw: &DrawEntry) -> Result<()> {
-        self.append(&line(draw)?)
+        self.append(&timed_line(draw)?)
     }
 
     fn append(&self, line: &str) -> Result<()> {
         let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        log.append(line.as_bytes()).map_err(Error::io("write", &self.path))
+        log.append(format!("{line}\n").as_bytes()).map_err(Error::io("write", &self.path))
     }
 }
 
-/// An event as a line with the time.
-fn line(event: &impl Serialize) -> Result<String> {
+/// An event as a line of JSON with the time, without the line's end.
+///
+/// # Errors
+/// If the event is no JSON.
+pub fn timed_line(event: &impl Serialize) -> Result<String> {
     #[derive(Serialize)]
     struct Line<'a, T> {
         /// Seconds since 1970.
@@ -176,9 +175,8 @@ fn line(event: &impl Serialize) -> Result<String> {
         #[serde(flatten)]
         event: &'a T,
     }
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64());
-    let line = serde_json::to_string(&Line { time, event }).map_err(|e| Error::failed(e.to_string()))?;
-    Ok(line + "\n")
+    let line = Line { time: clock::seconds(), event };
+    serde_json::to_string(&line).map_err(|error| Error::failed(error.to_string()))
 }
 
 impl Log {

@@ -7,6 +7,7 @@ use super::trial_queue::PendingTrial;
 use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
+use crate::experiment::run_paths::seed_of;
 use crate::experiment::{CONFIG_FILE, LOCK_FILE, claim, claimed_identity, is_at_work, reuse};
 use crate::files;
 use crate::folders::{entries, is_real_dir, move_dir, remove_if_empty};
@@ -51,13 +52,7 @@ pub fn superseded(sweep_dir: &Path) -> PathBuf {
 
 /// Whether a name is one that [`run_dir`] gives.
 pub fn is_run_name(name: &str) -> bool {
-    seed_of(name).is_some()
-}
-
-/// The seed that a run directory is named by.
-pub fn seed_of(name: &str) -> Option<u64> {
-    let seed = name.strip_prefix("seed-")?.parse().ok()?;
-    (format!("seed-{seed}") == name).then_some(seed)
+    seed_of(Path::new(name)).is_some()
 }
 
 /// Whether a name is one that [`set_aside`] gives to the run of this identity.
@@ -140,9 +135,7 @@ pub fn move_unlisted_runs(
         let Some(row) = folder.file_name().and_then(|name| name.to_str()).map(String::from) else { continue };
         let before = moved.len();
         for run in entries(&folder)? {
-            let Some(seed) = run.file_name().and_then(|name| name.to_str()).and_then(seed_of) else {
-                continue;
-            };
+            let Some(seed) = seed_of(&run) else { continue };
             if is_listed(&row, Some(seed)) {
                 continue;
             }

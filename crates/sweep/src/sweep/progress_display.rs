@@ -75,7 +75,7 @@ const QUIET: Duration = Duration::from_secs(30);
 /// Of the terminal, lines that are left to what was said before.
 const ABOVE: usize = 6;
 
-/// The display of a sweep; shared by the threads that wait for trials.
+/// The display of a sweep.
 pub struct SweepProgress {
     workers: usize,
     lines: Mutex<Lines>,

@@ -11,6 +11,7 @@ use super::launch::slurm::{self, Queued};
 use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
+use crate::clock;
 use crate::config::identity;
 use crate::error::Result;
 use crate::experiment::{LOG_FILE, attempts};
@@ -24,7 +25,6 @@ use crate::telemetry::{METRICS_FILE, TIMING_FILE};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A sweep at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -213,7 +213,7 @@ impl TrialStatus {
             let step = metrics.iter().map(|row| row.step).max().unwrap_or(0);
             self.state.step = self.state.step.max(step).min(self.steps);
             self.tokens_per_second = last(&rows(TIMING_FILE), "train/tokens_per_second");
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+            let now = clock::seconds();
             let left = seconds_left(now - attempt.started, attempt.from_step, self.state.step, self.steps);
             self.seconds_left = Some(left).filter(|left| left.is_finite() && *left >= 0.0);
         }

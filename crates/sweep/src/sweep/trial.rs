@@ -2,6 +2,7 @@
 
 use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
+use crate::experiment::run_paths;
 use crate::results::record::Record;
 use crate::train::TaskKind;
 use std::collections::BTreeMap;
@@ -45,12 +46,7 @@ pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
 
 /// Where a trial of the sweep in `sweep_dir` lives.
 pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
-    run_dir_of(sweep_dir, &trial.row, trial.seed)
-}
-
-/// Where the trial with this row and seed lives.
-pub fn run_dir_of(sweep_dir: &Path, row: &str, seed: u64) -> PathBuf {
-    sweep_dir.join(row).join(format!("seed-{seed}"))
+    run_paths::run_dir(sweep_dir, &trial.row, trial.seed)
 }
 
 /// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.

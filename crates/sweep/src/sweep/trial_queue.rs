@@ -72,12 +72,12 @@ impl Queue {
         }
     }
 
-    /// Jobs that nobody has begun or that wait for their next attempt.
+    /// Trials that nobody has begun or that wait for their next attempt.
     pub fn waiting(&self) -> usize {
         self.fresh.len()
     }
 
-    /// Jobs that halving let go no further.
+    /// Trials that halving let go no further.
     pub fn halved(&self) -> usize {
         self.paused.len()
     }

@@ -6,6 +6,7 @@ use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::Download;
 use crate::fetch::archive::{inside, is_archive};
 use crate::moses::{Language, Normalization};
+use std::path::{Component, Path};
 
 impl Checks<'_> {
     pub(super) fn recipe(&self, recipe: &Recipe) -> Checked {
@@ -221,17 +222,31 @@ impl Checks<'_> {
 
     fn file_pair(&self, key: &str, pair: &FilePair) -> Checked {
         for (side, name) in [("source", &pair.source), ("target", &pair.target)] {
-            let relative = std::path::Path::new(name);
-            let outside = relative.is_absolute()
-                || relative.components().any(|part| part == std::path::Component::ParentDir);
+            let relative = Path::new(name);
+            let outside =
+                relative.is_absolute() || relative.components().any(|part| part == Component::ParentDir);
             if name.trim().is_empty() || outside {
                 let key = format!("{key}.{side}");
                 let message = format!("{key} = {name:?} is not a file of the source directory");
                 return Err(self.mistake(&key, message, "expected a relative path without \"..\""));
             }
         }
-        for (side, column) in [("source_column", pair.source_column), ("target_column", pair.target_column)] {
-            column.map_or(Ok(()), |column| self.count(&format!("{key}.{side}"), column))?;
+        let columns = [
+            ("source_column", &pair.source, pair.source_column),
+            ("target_column", &pair.target, pair.target_column),
+        ];
+        for (side, file, column) in columns {
+            let Some(column) = column else { continue };
+            let key = format!("{key}.{side}");
+            self.count(&key, column)?;
+            let format = pair.format.unwrap_or_else(|| TextFormat::of_name(Path::new(file)));
+            if matches!(format, TextFormat::Segments | TextFormat::IwsltTags) {
+                let message =
+                    format!("{key} = {column}, but lines of {file:?} are marked up and have no columns");
+                let help =
+                    "leave it out; columns are those of plain text, separated by tabs (format = \"lines\")";
+                return Err(self.mistake(&key, message, help));
+            }
         }
         if pair.translator.is_some() && pair.format != Some(TextFormat::WmtXml) {
             let key = format!("{key}.translator");

@@ -2,11 +2,10 @@
 //! the record has no checksum of it; each attempt has its own, because costs and plans rest on these times.
 
 use crate::error::{Error, Result};
-use crate::files;
 use crate::results::trial_result::TrainingTime;
+use crate::{clock, files};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The name of the file in a run directory.
 pub const TIMING_JSON: &str = "timing.json";
@@ -100,7 +99,7 @@ impl Attempts {
         attempts.attempts.push(Attempt {
             host: host(),
             process: std::process::id(),
-            started: now(),
+            started: clock::seconds(),
             ended: None,
             from_step,
             outcome: None,
@@ -126,7 +125,7 @@ impl Attempts {
         report: &mut dyn FnMut(&str),
     ) {
         if let Some(attempt) = self.attempts.last_mut() {
-            attempt.ended = Some(now());
+            attempt.ended = Some(clock::seconds());
             attempt.outcome = Some(outcome.to_string());
             attempt.saved_step = saved_step;
             attempt.effort = Some(effort);
@@ -196,10 +195,6 @@ pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
 /// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.
 pub fn load(run_dir: &Path) -> Vec<Attempt> {
     read(&run_dir.join(TIMING_JSON)).unwrap_or_default()
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 /// The name that this machine has in `timing.json`.

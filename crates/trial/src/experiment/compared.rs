@@ -1,12 +1,13 @@
 //! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
 
 use super::finished::finished_run;
-use super::run_paths::CONFIG_FILE;
+use super::run_paths::{CONFIG_FILE, seed_of};
 use super::settings::settings;
 use super::translations::recorded_hypotheses;
 use crate::config::Experiment;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::results::compare::{Side, Text};
 use crate::results::record::{RECORD_FILE, Record};
 use crate::train::TaskKind;
@@ -129,17 +130,9 @@ fn seeds(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Err(Error::user(format!("there is no directory {}", path.display())));
     }
-    let entries = std::fs::read_dir(path).map_err(Error::io("list", path))?;
-    let mut folders = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::io("list", path))?.path();
-        let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if entry.is_dir() && name.strip_prefix("seed-").is_some_and(|seed| seed.parse::<u64>().is_ok()) {
-            folders.push(entry);
-        }
-    }
-    folders.sort();
-    Ok(folders)
+    let mut seeds = folders::list(path)?;
+    seeds.retain(|path| path.is_dir() && seed_of(path).is_some());
+    Ok(seeds)
 }
 
 fn side(path: &Path, runs: &[Run]) -> Result<Side> {

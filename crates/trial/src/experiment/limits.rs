@@ -85,18 +85,10 @@ impl DataLimits {
         }
         if experiment.model.has_learned_positions() {
             let positions = experiment.model.learned_positions;
-            match experiment.reads_prefixes() {
-                false => texts
-                    .longest
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|(split, longest)| check_length(positions, split, longest))?,
-                true => texts
-                    .longest_pairs
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|(split, longest)| check_pair_length(positions, split, longest))?,
-            }
+            let in_one_row = experiment.reads_prefixes();
+            let longest = if in_one_row { texts.longest_pairs } else { texts.longest };
+            let mut sets = longest.into_iter().flatten();
+            sets.try_for_each(|(split, longest)| check_length(positions, split, longest, in_one_row))?;
         }
         check_budget(texts.target_tokens, &experiment.training)
     }
@@ -132,22 +124,6 @@ impl DataLimits {
     }
 }
 
-/// The same of pairs whose source and target stand in one row.
-fn check_pair_length(positions: i64, split: Split, longest: usize) -> Result<()> {
-    let needed = longest + 2;
-    if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
-        return Ok(());
-    }
-    let message = format!(
-        "model.learned_positions = {positions} is too few: source and target of the longest pair of the {} set have \
-         {longest} tokens, which with two ends make {needed}, and a model without an encoder reads them in one row",
-        split.name()
-    );
-    let help =
-        format!("use {needed} or more; dev and test sentences are never dropped, unlike training pairs");
-    Err(Diagnostic::new(message).help(help).into())
-}
-
 /// Whether there is another block to take a second text from.
 fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
     if blocks >= FEWEST_BLOCKS {
@@ -163,16 +139,25 @@ fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
         .into())
 }
 
-/// Whether every sentence has a place among learned positions.
-fn check_length(positions: i64, split: Split, longest: usize) -> Result<()> {
-    let needed = longest + 1;
+/// Whether every sentence has a place among learned positions; or every pair, where source and target stand in one row.
+fn check_length(positions: i64, split: Split, longest: usize, in_one_row: bool) -> Result<()> {
+    let needed = longest + if in_one_row { 2 } else { 1 };
     if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
         return Ok(());
     }
-    let message = format!(
-        "model.learned_positions = {positions} is too few: the longest sentence of the {} set has {longest} tokens, which with its end make {needed}",
-        split.name()
-    );
+    let set = split.name();
+    let found = match in_one_row {
+        false => {
+            format!(
+                "the longest sentence of the {set} set has {longest} tokens, which with its end make {needed}"
+            )
+        }
+        true => format!(
+            "source and target of the longest pair of the {set} set have {longest} tokens, which with two ends make \
+             {needed}, and a model without an encoder reads them in one row"
+        ),
+    };
+    let message = format!("model.learned_positions = {positions} is too few: {found}");
     let help =
         format!("use {needed} or more; dev and test sentences are never dropped, unlike training pairs");
     Err(Diagnostic::new(message).help(help).into())
@@ -199,8 +184,8 @@ mod tests {
 
     #[test]
     fn learned_positions_are_enough_for_the_longest_side_and_its_end() {
-        assert!(check_length(9, Split::Test, 8).is_ok());
-        let error = check_length(8, Split::Test, 8).unwrap_err();
+        assert!(check_length(9, Split::Test, 8, false).is_ok());
+        let error = check_length(8, Split::Test, 8, false).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let expected = "model.learned_positions = 8 is too few: the longest sentence of the test set has 8 tokens, which with its end make 9";
         assert!(error.to_string().contains(expected), "{error}");

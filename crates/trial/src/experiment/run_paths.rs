@@ -30,7 +30,15 @@ pub fn hypotheses_file(split: Split) -> String {
     format!("{HYPOTHESES}/{}.txt", split.name())
 }
 
-/// The directory of `ablate train`: `<results>/<experiment>/seed-<n>`.
-pub fn run_dir(results: &Path, name: &str, seed: u64) -> PathBuf {
-    results.join(name).join(format!("seed-{seed}"))
+/// The directory of a run: `<results>/<experiment>/seed-<n>` of `ablate train`, `<results>/<sweep>/<row>/seed-<n>` of a
+/// trial.
+pub fn run_dir(folder: &Path, name: &str, seed: u64) -> PathBuf {
+    folder.join(name).join(format!("seed-{seed}"))
+}
+
+/// The seed that a run directory is named by.
+pub fn seed_of(run_dir: &Path) -> Option<u64> {
+    let name = run_dir.file_name()?.to_str()?;
+    let seed = name.strip_prefix("seed-")?.parse().ok()?;
+    (format!("seed-{seed}") == name).then_some(seed)
 }

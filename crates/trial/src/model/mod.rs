@@ -456,11 +456,6 @@ impl ModelConfig {
         }
     }
 
-    /// Whether either part is recurrent.
-    pub fn has_recurrence(&self) -> bool {
-        self.encoder == EncoderKind::Recurrent || self.decoder == DecoderKind::Recurrent
-    }
-
     /// Whether the number of learned positions has any effect.
     pub fn has_learned_positions(&self) -> bool {
         self.position == Position::Learned || matches!(self.attention.span, Span::Linformer(_))

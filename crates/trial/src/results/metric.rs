@@ -108,6 +108,9 @@ pub enum Better {
     Lower,
 }
 
+/// The unit of shares, which lie between 0 and 1.
+pub const OF_ONE: &str = "of 1";
+
 /// What most metrics have in common.
 const PLAIN: Metric = Metric {
     name: "",
@@ -226,7 +229,7 @@ pub static METRICS: [Metric; 30] = [
     Metric {
         name: MASKED_ACCURACY,
         title: "masked accuracy",
-        unit: "of 1",
+        unit: OF_ONE,
         digits: 4,
         tasks: &[TaskKind::MaskedLanguageModelling],
         curve: true,
@@ -239,7 +242,7 @@ pub static METRICS: [Metric; 30] = [
         // Only some models tell second texts: shown where a table asks for it.
         name: NEXT_SENTENCE_ACCURACY,
         title: "next sentence accuracy",
-        unit: "of 1",
+        unit: OF_ONE,
         digits: 4,
         tasks: &[TaskKind::MaskedLanguageModelling],
         curve: true,
@@ -260,7 +263,7 @@ pub static METRICS: [Metric; 30] = [
     Metric {
         name: PREDICTION_ACCURACY,
         title: "prediction accuracy",
-        unit: "of 1",
+        unit: OF_ONE,
         digits: 4,
         tasks: &[TaskKind::WordVectors],
         curve: true,
@@ -269,7 +272,7 @@ pub static METRICS: [Metric; 30] = [
         hparams: &[DEV],
         ..PLAIN
     },
-    Metric { name: ACCURACY, title: "accuracy", unit: "of 1", digits: 4, ..PLAIN },
+    Metric { name: ACCURACY, title: "accuracy", unit: OF_ONE, digits: 4, ..PLAIN },
     Metric {
         name: BLEU,
         title: "BLEU",
@@ -288,7 +291,7 @@ pub static METRICS: [Metric; 30] = [
     Metric {
         name: EXACT_MATCH,
         title: "exact match",
-        unit: "of 1",
+        unit: OF_ONE,
         digits: 4,
         tasks: &[TaskKind::Translation, TaskKind::Parsing],
         by_length: true,
@@ -318,11 +321,11 @@ pub static METRICS: [Metric; 30] = [
     Metric { name: RECALL, title: "recall", ..OF_PARSES },
     Metric { name: F1_SHORT, title: "F1 of at most 40 words", ..OF_PARSES },
     Metric { name: F1_WELL_FORMED, title: "F1 of well-formed parses", ..OF_PARSES },
-    Metric { name: TAGGING, title: "tagging accuracy", unit: "of 1", digits: 4, ..OF_PARSES },
+    Metric { name: TAGGING, title: "tagging accuracy", unit: OF_ONE, digits: 4, ..OF_PARSES },
     Metric {
         name: MALFORMED,
         title: "malformed share",
-        unit: "of 1",
+        unit: OF_ONE,
         digits: 4,
         usual: &[TEST],
         ..OF_DEFECTS

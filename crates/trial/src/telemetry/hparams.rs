@@ -8,6 +8,7 @@
 
 use super::tensorboard_event;
 use super::tensorboard_file::EventWriter;
+use crate::clock;
 use crate::error::Result;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
@@ -134,7 +135,7 @@ impl EventWriter {
         let mut experiment = Experiment::new();
         experiment.set_name(summary.name.clone());
         experiment.set_description(summary.description.clone());
-        experiment.set_time_created_secs(tensorboard_event::now());
+        experiment.set_time_created_secs(clock::seconds());
         experiment.set_hparam_infos(summary.hparams.iter().map(hparam_info).collect());
         experiment.set_metric_infos(summary.metrics.iter().map(metric_info).collect());
         self.hparams(EXPERIMENT_TAG, HParamsPluginData_oneof_data::experiment(experiment))
@@ -158,7 +159,7 @@ impl EventWriter {
             Outcome::Success => Status::STATUS_SUCCESS,
             Outcome::Failure => Status::STATUS_FAILURE,
         });
-        info.set_end_time_secs(tensorboard_event::now());
+        info.set_end_time_secs(clock::seconds());
         self.hparams(SESSION_END_TAG, HParamsPluginData_oneof_data::session_end_info(info))
     }
 

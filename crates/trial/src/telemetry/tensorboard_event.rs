@@ -7,11 +7,11 @@
 //! TensorFlow, `core/lib/io/record_writer.h` and `core/util/event.proto`.
 
 use super::view_log::Histogram;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::figures::Png;
 use protobuf::{Message, RepeatedField};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
 use tensorboard_proto::plugin_text::TextPluginData;
 use tensorboard_proto::summary::{
@@ -138,14 +138,9 @@ pub(super) fn encode(message: &impl Message) -> Result<Vec<u8>> {
     message.write_to_bytes().map_err(|error| Error::failed(format!("cannot encode an event: {error}")))
 }
 
-/// Seconds since 1970 on the machine's clock.
-pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
-}
-
 fn at(step: u64) -> Event {
     let mut event = Event::new();
-    event.set_wall_time(now());
+    event.set_wall_time(clock::seconds());
     event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
     event
 }

@@ -4,6 +4,7 @@ use super::TrainingConfig;
 use super::run_state::Owner;
 use super::statement::read_statement;
 use crate::error::{Error, Result};
+use crate::folders;
 use std::path::{Path, PathBuf};
 
 /// The ending of the weights of a step.
@@ -75,11 +76,9 @@ pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut paths = folders::list(folder)?;
     let own = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_training_file);
     paths.retain(own);
-    paths.sort();
     let owner = |path: &PathBuf| read_statement(path).map(|statement| statement.owner().cloned());
     Ok(paths.into_iter().map(|path| (path.clone(), owner(&path))).collect())
 }

@@ -279,7 +279,8 @@ impl Shard {
     }
 }
 
-fn damaged(path: &Path, problem: &str) -> Error {
+/// The user error of a file of prepared text that is not what was prepared.
+pub(super) fn damaged(path: &Path, problem: &str) -> Error {
     let directory = path.parent().unwrap_or(Path::new("."));
     Error::user(format!(
         "{}: {problem}; delete {} and run `ablate prepare` again",

@@ -26,6 +26,7 @@ use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::Result;
 use crate::experiment::run_files::has_checkpoint;
+use crate::experiment::run_paths::CHECKPOINTS;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use crate::results::varied::RowSettings;
@@ -104,7 +105,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let (settings, values) = varied(&first_trials);
     rows.iter_mut().zip(values).for_each(|(row, values)| row.settings = values);
     // Nothing is measured for draws that may never come.
-    let mut estimator = CostEstimator::new(request.data_root, History::scan(request.results), threads, false);
+    estimator.probe = false;
     let search = |drawing: &Drawing| search::planned(drawing, &mut estimator, workers);
     let search = request.search.filter(|_| request.only.is_all()).map(search).transpose()?;
     Ok(Plan { rows, trials, totals, search, unprepared, settings })
@@ -187,7 +188,7 @@ fn planned(
     // What stands in the way of a changed or damaged run does not help the new one.
     let there = match state.state {
         StateKind::Stopped | StateKind::Running | StateKind::Failed => {
-            folder_bytes(&run_dir.join("checkpoints")) as f64
+            folder_bytes(&run_dir.join(CHECKPOINTS)) as f64
         }
         _ => 0.0,
     };

@@ -9,7 +9,7 @@ use super::client;
 use super::submission::{Submission, saved_step, sweep_dir};
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
-use crate::experiment::{ENDING_FILE, EVENTS_FILE, LOG_FILE, claimed_identity};
+use crate::experiment::{ENDING_FILE, EVENTS_FILE, claimed_identity};
 use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::launch::launcher::Ending;
@@ -17,7 +17,6 @@ use crate::sweep::launch::process;
 use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -105,8 +104,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
         return Ok(());
     }
     Left::forget(&run_dir)?;
-    let mut log = Log::open(&run_dir)?;
-    log.message(&format!("job {id} on {}, restart {}", host(), job.restarts));
+    log(&run_dir, &format!("job {id} on {}, restart {}", host(), job.restarts));
     let before = saved_step(&run_dir)?;
     let events = run_dir.join(EVENTS_FILE);
     let emptied = files::open_own(File::options().write(true).create(true).truncate(true), &events);
@@ -121,10 +119,13 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
         if !passed_on && (warned.is_raised() || told.is_raised()) {
             // Where Slurm sends SIGTERM to all of a job, a second one from here would end the trial at once.
             process::signal(child.id(), libc::SIGUSR2);
-            log.message(&format!(
-                "Slurm {}; the trial saves its state",
-                if told.is_raised() { "ends the job" } else { "warns that the job's time is over" }
-            ));
+            log(
+                &run_dir,
+                &format!(
+                    "Slurm {}; the trial saves its state",
+                    if told.is_raised() { "ends the job" } else { "warns that the job's time is over" }
+                ),
+            );
             passed_on = true;
         }
         std::thread::sleep(TICK);
@@ -137,9 +138,9 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     // Before the call: Slurm ends this process amid it.
     left.save(&run_dir)?;
     if requeue {
-        log.message(&format!("job {id} goes back into the queue"));
+        log(&run_dir, &format!("job {id} goes back into the queue"));
         if let Err(error) = client::requeue(&id) {
-            log.message(&format!("{error}; the driver submits the trial again"));
+            log(&run_dir, &format!("{error}; the driver submits the trial again"));
             left.requeued = false;
             left.save(&run_dir)?;
         }
@@ -153,18 +154,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     }
 }
 
-/// The trial's log, to which the keeper adds lines.
-struct Log(File);
-
-impl Log {
-    fn open(run_dir: &Path) -> Result<Self> {
-        let path = run_dir.join(LOG_FILE);
-        let file = files::open_own(File::options().append(true).create(true), &path);
-        file.map(Log).map_err(Error::io("open", &path))
-    }
-
-    /// A line that cannot be written is left out: a full disk must not end a trial for its log.
-    fn message(&mut self, line: &str) {
-        let _ = writeln!(self.0, "{line}");
-    }
+/// Adds a line to a run's log. One that cannot be written is left out: a full disk must not end a trial for its log.
+fn log(run_dir: &Path, line: &str) {
+    _ = process::log(run_dir, line);
 }

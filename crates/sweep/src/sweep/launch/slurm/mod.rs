@@ -386,22 +386,23 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
 
 /// The events that a trial has written since the last call. `events_read` counts the bytes of the file that were read.
 fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = File::open(events).and_then(|mut file| {
         // A trial that starts again begins its file anew.
         if file.metadata()?.len() < *events_read {
             *events_read = 0;
         }
         file.seek(SeekFrom::Start(*events_read))?;
-        file.read_to_string(&mut text)
+        file.read_to_end(&mut bytes)
     });
     if read.is_err() {
         return Vec::new();
     }
     // The last line may be half there.
-    let whole = text.rfind('\n').map_or(0, |at| at + 1);
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     *events_read += whole as u64;
-    text[..whole].lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    // A file that was begun anew and is longer already is read from the middle of a line, which is no event.
+    bytes[..whole].split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// A path that means the same where a job starts.
