@@ -107,6 +107,8 @@ def test_settings_that_only_some_rows_have_are_missing_elsewhere(sweep: Path) ->
     content["record"]["configuration"]["training"]["clip_norm"] = 1.0
     content["record"]["configuration"]["model"]["position"] = {"rotary": {"base": 500}}
     content["record"]["configuration"]["model"]["attention"] = {"score": "dot", "span": {"local": 4}}
+    content["record"]["configuration"]["model"]["recurrent"] = {"cell": "lstm"}
+    content["record"]["configuration"]["training"]["masking"] = {"rate": 0.4}
     file.write_text(json.dumps(content))
     frame = ablate.records(sweep)
     assert "training.clip_norm" in ablate.varied(frame)
@@ -114,6 +116,7 @@ def test_settings_that_only_some_rows_have_are_missing_elsewhere(sweep: Path) ->
     assert frame["model.position"].iloc[0] == '{"rotary": {"base": 500}}'
     assert frame["model.attention.score"].tolist()[0] == "dot" and frame["model.attention.score"].isna().sum() == 4
     assert frame["model.attention.span"].iloc[0] == '{"local": 4}'
+    assert frame["model.recurrent.cell"].iloc[0] == "lstm" and frame["training.masking.rate"].iloc[0] == 0.4
 
 
 def test_bleu_of_different_signatures_is_not_averaged(demo: Path) -> None:

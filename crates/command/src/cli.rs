@@ -46,7 +46,8 @@ enum Command {
     /// List files of a sweep that are no longer needed, and remove them after confirmation or with --yes.
     ///
     /// These are superseded runs, runs of rows that the sweep no longer has, training states of finished trials,
-    /// damaged files that were set aside, and temporary files. Records, scores, translations and scored weights stay.
+    /// damaged files that were set aside, files of Slurm jobs that are over, and temporary files. Records, scores,
+    /// translations and scored weights stay.
     ///
     /// Example: ablate clean sweeps/demo.toml --yes
     Clean(commands::clean::Arguments),
@@ -93,7 +94,7 @@ enum Command {
     ///
     /// Example: ablate doctor --device cuda --check
     Doctor(commands::doctor::Arguments),
-    /// Write a finished run's model for another toolkit: safetensors, transformers or CTranslate2.
+    /// Write a finished run's model for another toolkit: safetensors, transformers, CTranslate2 or word2vec.
     ///
     /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
     /// that loads it is printed on standard error.

@@ -19,7 +19,14 @@ Source: TypeAlias = "str | Path | pd.DataFrame"
 #: Sections of an experiment. Columns that begin with one of them are settings.
 SECTIONS = ("data.", "model.", "training.", "decoding.", "run.")
 # Sections inside of sections.
-SUBSECTIONS = ("model.attention",)
+SUBSECTIONS = (
+    "model.attention",
+    "model.recurrent",
+    "model.convolutional",
+    "model.masked",
+    "training.masking",
+    "training.words",
+)
 #: Settings that do not tell rows apart: the seeds of one row differ in the first, equal results may differ in the others.
 _NO_CHANGE = ("training.seed", "run.")
 _DEFAULT_COLUMNS = ("parameters", "dev/perplexity", "dev/bleu", "test/bleu")

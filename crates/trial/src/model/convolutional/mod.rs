@@ -25,7 +25,7 @@ pub struct ConvolutionalConfig {
     /// Number of layers of a convolutional decoder, before `further_layers`.
     pub decoder_layers: usize,
     /// Layers of other sizes that follow on these, in the encoder and in the decoder, as in the models of Gehring et al.
-    /// 2017 for WMT: `[{ layers = 4, channels = 1024, kernel = 3 }, { layers = 2, channels = 2048, kernel = 1 }]`.
+    /// 2017 for WMT: `[{ layers = 3, channels = 768, kernel = 3 }, { layers = 2, channels = 2048, kernel = 1 }]`.
     pub further_layers: Vec<FurtherLayers>,
     /// Distance between two positions that a kernel multiplies, of the first layer, of the second, and so on; behind the
     /// last layer of this list it begins anew. ByteNet has `[1, 2, 4, 8, 16]`.
