@@ -376,7 +376,7 @@ impl Outcome {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
-    /// What was printed, which must be JSON.
+    /// Reads what was printed, which must be JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         let out = self.out();

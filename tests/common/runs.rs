@@ -73,7 +73,7 @@ pub fn signal(process: i32, signal: i32) {
     unsafe { libc::kill(process, signal) };
 }
 
-/// The step of the last row in the metrics.csv of a run, if there is one.
+/// Gives the step of the last row in the metrics.csv of a run, if there is one.
 pub fn last_step(run: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(run.join("metrics.csv")).ok()?;
     text.lines().last()?.split(',').next()?.parse().ok()

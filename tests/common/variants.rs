@@ -339,17 +339,17 @@ pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
 }
 
-/// Whether either part of a model is recurrent.
+/// Tells whether either part of a model is recurrent.
 pub fn has_recurrence(config: &ModelConfig) -> bool {
     config.encoder == EncoderKind::Recurrent || config.decoder == DecoderKind::Recurrent
 }
 
-/// Whether the first values of all weights are as small as GPT's.
+/// Tells whether the first values of all weights are as small as GPT's.
 pub fn starts_small(config: &ModelConfig) -> bool {
     matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled)
 }
 
-/// What the largest number of every gradient is above. Without the connections gradients vanish with depth, weights of
+/// Gives the bound that the largest number of every gradient is above. Without the connections gradients vanish with depth, weights of
 /// recurrent parts act on later steps through several squashing functions, and small first weights pass little on.
 pub fn least_gradient(config: &ModelConfig) -> f64 {
     match config.residual {

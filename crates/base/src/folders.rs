@@ -16,7 +16,7 @@ pub fn is_real_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_file())
 }
 
-/// What a directory holds, in order.
+/// Lists what a directory holds, in order.
 ///
 /// # Errors
 /// If it cannot be listed to the end.
@@ -28,7 +28,7 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The same, and nothing if the directory is not there or a symbolic link.
+/// Lists the same, and nothing if the directory is not there or is a symbolic link.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if is_real_dir(folder) { list(folder) } else { Ok(Vec::new()) }
 }

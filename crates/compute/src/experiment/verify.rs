@@ -55,7 +55,7 @@ fn not_computed(what: &str) -> Outcome {
 /// Losses and perplexities computed again may differ by so much, relatively: matrix kernels vary with the number of threads
 /// and the processor.
 const LOSS_TOLERANCE: f64 = 1e-5;
-/// Accuracies by so much: where two tokens are almost equally probable, the other one may be first.
+/// Accuracies may differ by so much, relatively: where two tokens are almost equally probable, the other one may be first.
 const SHARE_TOLERANCE: f64 = 1e-3;
 
 /// Checks the record of a finished run against its files and its data; with `decode` also against its
@@ -172,7 +172,8 @@ impl Checks<'_> {
         Ok(found)
     }
 
-    /// What is measured on both sets and what the model writes for them, computed anew with the weights of the run.
+    /// Compares what is measured on both sets, and what the model writes for them, with what the weights of the run give
+    /// now.
     fn decoded_again(&mut self, task: &dyn Task, data_root: &Path) -> Result<()> {
         let TrainedModel { data, model, .. } = TrainedModel::load(self.run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {

@@ -23,12 +23,12 @@ pub struct Input {
 }
 
 impl Input {
-    /// What stands before the encoder.
+    /// Builds what stands before the encoder.
     pub fn source(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
         Self::build(scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds, device)
     }
 
-    /// What stands before the decoder.
+    /// Builds what stands before the decoder.
     pub fn target(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
         Self::build(scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds, device)
     }

@@ -163,7 +163,7 @@ impl Ledger {
     }
 }
 
-/// An event as a line of JSON with the time, without the line's end.
+/// Writes an event as a line of JSON with the time, without the line's end.
 ///
 /// # Errors
 /// If the event is no JSON.

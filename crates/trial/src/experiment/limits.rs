@@ -139,7 +139,7 @@ fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
         .into())
 }
 
-/// Whether every sentence has a place among learned positions; or every pair, where source and target stand in one row.
+/// Checks that every sentence has a place among learned positions, or every pair where source and target stand in one row.
 fn check_length(positions: i64, split: Split, longest: usize, in_one_row: bool) -> Result<()> {
     let needed = longest + if in_one_row { 2 } else { 1 };
     if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {

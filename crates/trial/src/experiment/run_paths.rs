@@ -36,7 +36,7 @@ pub fn run_dir(folder: &Path, name: &str, seed: u64) -> PathBuf {
     folder.join(name).join(format!("seed-{seed}"))
 }
 
-/// The seed that a run directory is named by.
+/// Gives the seed that a run directory is named by.
 pub fn seed_of(run_dir: &Path) -> Option<u64> {
     let name = run_dir.file_name()?.to_str()?;
     let seed = name.strip_prefix("seed-")?.parse().ok()?;

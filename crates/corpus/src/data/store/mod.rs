@@ -279,7 +279,7 @@ impl Shard {
     }
 }
 
-/// The user error of a file of prepared text that is not what was prepared.
+/// Makes the user error about a file of prepared text that is not what was prepared.
 pub(super) fn damaged(path: &Path, problem: &str) -> Error {
     let directory = path.parent().unwrap_or(Path::new("."));
     Error::user(format!(

@@ -39,7 +39,7 @@ pub struct Price {
     pub target_tokens: f64,
     /// The corpus is not prepared: lengths of sentences are assumed.
     pub assumed: bool,
-    /// Of all updates, forward and backward, padding included; see `model/cost`.
+    /// The operations of all updates are counted forward and backward, with padding; see `model/cost`.
     pub training_flops: f64,
     pub memory_estimate: MemoryEstimate,
     /// Peak memory: of earlier runs; of a probe, with the estimate's part that a probe does not see; else
