@@ -104,6 +104,35 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
     }
 }
 
+#[test]
+fn what_cannot_be_read_at_this_moment_is_not_taken_for_damaged() {
+    let whole = finished();
+    let other = stopped(37);
+    // Of a folder the system reads no bytes, whoever asks; permissions would not stop the superuser.
+    let out_of_reach = |file: &str, says: &str| {
+        let path = other.path(format!("{RUN}/{file}"));
+        let aside = path.with_extension("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let before = files_below(&other.path("results"));
+        other.run(&["train", "tiny.toml"]).expect(1).says(says);
+        let gone: Vec<_> = before.iter().filter(|(path, _)| !path.exists()).collect();
+        assert!(gone.is_empty(), "{file}: {gone:?}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+    };
+    let checkpoints = names(&other.path(format!("{RUN}/checkpoints")));
+    for ending in [".state.safetensors", ".weights.safetensors"] {
+        let newest = checkpoints.iter().rfind(|name| name.ends_with(ending)).unwrap();
+        out_of_reach(&format!("checkpoints/{newest}"), &format!("{newest}: Is a directory"));
+    }
+    out_of_reach("checkpoints/step-00000028.weights.safetensors", "Is a directory");
+    other.run(&["train", "tiny.toml"]).expect(0).says("going on from step 37");
+    assert_same(&whole, &other, "files out of reach");
+    out_of_reach("record.json", "record.json: Is a directory");
+    assert_same(&whole, &other, "a record out of reach");
+}
+
 fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -98,6 +98,16 @@ impl Error {
         }
     }
 
+    /// Tells whether what a file holds is at fault, or that it is gone. Everything else, such as a missing permission or
+    /// a network file system that does not answer, may have passed when the command is given again.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Failed(_) => true,
+            Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
     /// 5 another process is at work there, 75 to be started again: stopped with its state saved.
     pub fn exit_code(&self) -> u8 {

@@ -127,7 +127,9 @@ impl Trial<'_> {
     /// The record, if the trial is finished. A damaged one is set aside where checkpoints can make it again.
     fn undamaged_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
         let error = match Record::load(self.run_dir) {
-            Err(error) if checkpoint_files::owner(&self.checkpoints())?.is_some() => error,
+            Err(error) if error.is_damage() && checkpoint_files::owner(&self.checkpoints())?.is_some() => {
+                error
+            }
             other => return other,
         };
         let path = self.run_dir.join(RECORD_FILE);

@@ -94,8 +94,9 @@ impl Checkpoints {
     /// through `report`; those of later steps are removed.
     ///
     /// # Errors
-    /// A user error if a checkpoint was saved by a trial that is not its own: nothing is removed then. A failure if
-    /// there are checkpoints but none verifies: a run never starts afresh unasked.
+    /// A user error if a checkpoint was saved by a trial that is not its own, and an I/O error if one cannot be read at
+    /// this moment: nothing is removed then. A failure if there are checkpoints but none verifies: a run never starts
+    /// afresh unasked.
     pub fn restore(
         &self,
         weights: &Weights,
@@ -124,11 +125,11 @@ impl Checkpoints {
                     self.remove_after(step)?;
                     return Ok(Some(state));
                 }
-                // Whole files of another trial: going on from earlier ones would only hide that they are here.
-                Err(error @ Error::User(_)) => return Err(error),
-                Err(error) => {
+                Err(error) if error.is_damage() => {
                     report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
                 }
+                // Whole files, of another trial or out of reach: going on from earlier ones would remove them.
+                Err(error) => return Err(error),
             }
         }
         if found {
@@ -156,9 +157,9 @@ impl Checkpoints {
         let named = weights.saved();
         read(&self.weights_path(step), &named, accept)?;
         for &earlier in averaged.iter().filter(|&&earlier| earlier < step) {
-            verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error {
-                Error::User(_) => error,
-                _ => Error::failed(format!("{error}; the final average needs it")),
+            verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error.is_damage() {
+                true => Error::failed(format!("{error}; the final average needs it")),
+                false => error,
             })?;
         }
         Ok(State { progress, run })

@@ -207,7 +207,10 @@ impl Needs {
         if self.unknown {
             return Ok(Some("a trial may take it over: its corpus is not prepared, so that nobody can tell"));
         }
-        let record = Record::load(run).ok().flatten();
+        let record = match Record::load(run) {
+            Err(error) if !error.is_damage() => return Ok(Some("its record cannot be read at this moment")),
+            record => record.ok().flatten(),
+        };
         let training = record.and_then(|record| record.training_identity);
         let wanted = self.identities.contains(owner)
             || training.is_some_and(|training| self.trainings.contains(&training));
