@@ -314,6 +314,21 @@ fn a_search_submits_a_draw_when_it_can_learn_from_those_before() {
 }
 
 #[test]
+fn halving_pauses_and_goes_on_through_slurm_as_it_does_locally() {
+    let slow = "\n[[row]]\nlabel = \"slow\"\nset = { \"training.learning_rate_scale\" = 0.01 }\n";
+    let cluster = Cluster::new(&format!("{SWEEP}{slow}\n[halving]\nfirst = 10\nfactor = 2\n"));
+    cluster.sweep(&[]).expect(0).says("paused at step 10").says("halving let 1 trial go no further");
+    assert_eq!(cluster.events("finished").len(), 1);
+    // Both to their comparisons at update 10, and the better one to those at 20 and to the end.
+    let starts = cluster.trace("start").len();
+    assert_eq!(starts, 4, "{:?}", cluster.trace("start"));
+    assert!(cluster.events("requeued").is_empty(), "a pause is no time that was over");
+    cluster.sweep(&[]).expect(0).says("halving let 1 trial go no further");
+    assert_eq!(cluster.trace("start").len(), starts);
+    cluster.assert_as_local(&["base/seed-1"]);
+}
+
+#[test]
 fn more_trials_than_an_array_may_have_are_several() {
     let cluster = Cluster::new(&SWEEP.replace("[1]", "[1, 2, 3]").replace("= 30", "= 8"));
     cluster.write("largest", "2");

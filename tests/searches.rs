@@ -195,6 +195,37 @@ fn plans_selections_and_halving_know_the_search() {
 }
 
 #[test]
+fn a_search_that_cannot_train_makes_no_further_draws_and_learns_nothing_of_it() {
+    let workshop = workshop(SEARCH);
+    let outcome = workshop.run(&["sweep", "small.toml", "--set", "run.device=\"cuda:0\""]).expect(1);
+    let told = outcome.says("the search makes no further draws: all of its first 10 failed");
+    assert_eq!(draws(&workshop, "results").len(), 10, "{}", told.err());
+}
+
+#[test]
+fn records_of_draws_that_are_still_to_come_stay_in_the_file() {
+    let whole = workshop(SEARCH);
+    whole.run(&SWEEP).expect(0);
+    let clone = workshop(SEARCH);
+    let records = whole.text("results/small/records.jsonl");
+    clone.write("committed.jsonl", &records);
+    std::fs::create_dir_all(clone.path("results/small")).unwrap();
+    clone.write("results/small/records.jsonl", &records);
+    let part = ["sweep", "small.toml", "--reuse-records", "committed.jsonl", "--only", "draw-001"];
+    clone.run(&part).expect(0);
+    assert_eq!(clone.text("results/small/records.jsonl").lines().count(), 14);
+}
+
+#[test]
+fn runs_of_a_search_without_its_ledger_are_its_own() {
+    let workshop = workshop(SEARCH);
+    workshop.run(&SWEEP).expect(0);
+    std::fs::remove_file(workshop.path("results/small/ledger.jsonl")).unwrap();
+    let plan = workshop.run(&["sweep", "small.toml", "--plan"]).expect(0);
+    assert!(!plan.err().contains("does not state"), "{}", plan.err());
+}
+
+#[test]
 fn a_space_with_draws_that_the_text_forbids_is_refused_before_anything_starts() {
     let table = "\"model.learned_positions\" = { integer = [10, 2000] }\n\"training.clip_norm\"";
     let text = SEARCH

@@ -145,6 +145,8 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     let plan = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
     assert!(plan.contains("4 rows, 8 trials"), "{plan}");
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "a plan writes nothing");
+    workshop.run(&[&words[..], &["--workers", "0"]].concat()).expect(2);
+    assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "what is refused leaves no file");
     workshop.run(&words).expect(0).says("the sweep is saved as tiny-dropout-norm.toml");
     let expected = "base = \"tiny.toml\"\nseeds = [1, 2]\nset = { \"training.steps\" = 8 }\n\n[axes]\n\"model.dropout\" = [0.0, 0.1]\n\
                     \"model.norm\" = [\"pre\", \"post\"]\n";

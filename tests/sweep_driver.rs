@@ -240,6 +240,71 @@ fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
         .says("dev_interval_steps = 10");
 }
 
+/// Three trials of which halving lets the first alone go on.
+fn halved() -> String {
+    let slow = |label: &str, scale: &str| row(label, &format!("\"training.learning_rate_scale\" = {scale}"));
+    let rows = slow("slow", "0.01") + &slow("slower", "0.001");
+    format!("{}{rows}\n[halving]\nfirst = 10\nfactor = 3\n", SWEEP.replace("= 8 }", "= 60 }"))
+}
+
+#[test]
+fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_given() {
+    let (whole, killed) = (workshop(&halved()), workshop(&halved()));
+    whole.run(&["sweep", "small.toml"]).expect(0).says("halving let 2 trials go no further");
+    assert_eq!(events(&whole, "finished"), ["base"]);
+    let before = events(&whole, "started").len();
+    whole.run(&["sweep", "small.toml"]).expect(0).says("halving let 2 trials go no further");
+    assert_eq!(events(&whole, "started").len(), before, "nothing goes on that was halved");
+
+    // Killed once on its way to the second comparison, at update 30.
+    let mut command = killed.command(&["sweep", "small.toml"]);
+    let driver = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = killed.path("results/small/base/seed-1");
+    wait("the best trial goes on", || last_step(&run).is_some_and(|step| step > 10));
+    let timing = std::fs::read_to_string(run.join("timing.json")).unwrap();
+    let attempts: serde_json::Value = serde_json::from_str(&timing).unwrap();
+    signal(attempts.as_array().unwrap().last().unwrap()["process"].as_i64().unwrap() as i32, libc::SIGKILL);
+    Outcome(driver.wait_with_output().unwrap()).expect(0).says("to be tried again");
+    assert_eq!(events(&killed, "finished"), ["base"]);
+    let run = "results/small/base/seed-1";
+    assert_same_but_label((&whole, run), (&killed, run));
+}
+
+#[test]
+fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
+    let workshop = workshop(SWEEP);
+    let sweep = ["sweep", "small.toml", "--set", "run.device=\"cuda:0\""];
+    workshop.run(&sweep).expect(1).says("base seed 1");
+    let hasty = ["sweep", "small.toml", "--only", "base", "--max-hours", "0.00000001"];
+    workshop.run(&hasty).expect(75).says("its state is saved");
+    assert!(workshop.path("results/small/base/seed-1/failure.json").exists());
+    workshop.run(&["sweep", "small.toml"]).expect(0).says("finished in");
+}
+
+#[test]
+fn what_failed_with_other_settings_is_not_said_to_have_failed() {
+    let diverges = SWEEP.to_string() + &row("explodes", "\"training.learning_rate_scale\" = 1e30");
+    let workshop = workshop(&diverges);
+    workshop.run(&["sweep", "small.toml"]).expect(1);
+    let table = workshop.run(&["table", "small.toml"]).expect(0);
+    assert!(table.out().contains("failed: explodes"), "{}", table.out());
+    workshop.write("small.toml", &diverges.replace("1e30", "0.5"));
+    let table = workshop.run(&["table", "small.toml"]).expect(0);
+    assert!(!table.out().contains("failed"), "{}", table.out());
+}
+
+#[test]
+fn the_end_of_a_sweep_tells_what_finished_also_after_an_error() {
+    let workshop = workshop(SWEEP);
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    std::fs::remove_file(workshop.path("results/small/table.md")).unwrap();
+    std::fs::create_dir(workshop.path("results/small/table.md")).unwrap();
+    let outcome = workshop.run(&["sweep", "small.toml", "--json"]).expect(1);
+    let ended = outcome.out().lines().last().unwrap().to_string();
+    let ended: serde_json::Value = serde_json::from_str(&ended).unwrap();
+    assert_eq!((ended["event"].as_str(), ended["finished"].as_u64()), (Some("sweep_ended"), Some(1)));
+}
+
 #[test]
 fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
     let workshop = Workshop::new();

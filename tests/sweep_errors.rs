@@ -82,6 +82,14 @@ fn seeds_axes_and_rows_of_a_sweep() {
         "two rows are labelled \"a\"",
         "labels name directories: change one; the other is in line 4",
     );
+    let when = |position: &str| format!("when = {{ \"model.position\" = \"{position}\" }}\n");
+    let rows = ["none", "learned"].map(|position| format!("[[row]]\nlabel = \"a\"\n{}", when(position)));
+    sweep_fails(
+        &format!("{SWEEP}{}[axes]\n\"model.position\" = [\"none\", \"learned\"]", rows.concat()),
+        7,
+        "two rows are labelled \"a\"",
+        "labels name directories: change one; the other is in line 4",
+    );
     sweep_fails(
         &format!("{SWEEP}[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = {{ \"model.d_k\" = 64 }}"),
         6,

@@ -6,9 +6,9 @@ use super::{Places, check_figure, check_output, print, stem, write_figure};
 use crate::error::Result;
 use crate::files;
 use crate::report::{self, Made, Report, Searched, Trial};
-use crate::results::record::Failure;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
+use crate::sweep::state::present_failure;
 use crate::sweep::trial::run_dir;
 use clap::Args;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             group: trial.group.as_deref(),
             seed: trial.seed,
             experiment: &trial.experiment,
-            failure: if record.is_none() { Failure::load(&run_dir) } else { None },
+            failure: if record.is_none() { present_failure(&run_dir, &trial.experiment) } else { None },
             record: record.as_ref(),
             is_reused: found.reused.contains(&number),
             run_dir,

@@ -33,7 +33,7 @@ use crate::telemetry::console::print_message;
 use crate::telemetry::format::counted;
 use call::Call;
 use clap::Args;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -118,19 +118,24 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
             return Err(Error::user("--save is for the sweep that --axis and --seeds make; leave it out"));
         }
         let sweep = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
-        return run_sweep(arguments, sweep, places);
+        return run_sweep(arguments, sweep, None, places);
     };
     let saved = made.save(save.as_deref())?;
     // The file states them, so that `status`, `table` and `report` need no --set.
     (arguments.sweep, arguments.sets) = (saved.path.clone(), Vec::new());
     match OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places) {
         Ok(sweep) if !arguments.plan => {
-            print_message(&format!("the sweep is saved as {}", saved.path.display()));
-            run_sweep(arguments, sweep, places)
+            let sweep_dir = sweep.dir.clone();
+            let told = format!("the sweep is saved as {}", saved.path.display());
+            match run_sweep(arguments, sweep, Some(&told), places) {
+                // It was refused before it began: a sweep that has begun has a directory.
+                Err(error) if !sweep_dir.exists() => saved.discard().and(Err(error)),
+                outcome => outcome,
+            }
         }
         // What is refused leaves no file behind, and neither does a plan.
         loaded => {
-            let outcome = loaded.and_then(|sweep| run_sweep(arguments, sweep, places));
+            let outcome = loaded.and_then(|sweep| run_sweep(arguments, sweep, None, places));
             let outcome = outcome.map_err(|error| made.at_words(error, &saved.path));
             let discarded = saved.discard();
             outcome.and(discarded)
@@ -138,10 +143,11 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
     }
 }
 
-fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<()> {
+/// Runs or plans a sweep. `told` is said once it has passed all checks.
+fn run_sweep(arguments: Arguments, sweep: OpenSweep, told: Option<&str>, places: &Places) -> Result<()> {
     let OpenSweep { spec, mut trials, dir: sweep_dir, search } = sweep;
     directory::check(&sweep_dir)?;
-    let to_come = search.as_ref().map_or_else(Vec::new, Drawing::runs_to_come);
+    let to_come = search.as_ref().map_or_else(BTreeSet::new, Drawing::runs_to_come);
     let rows = trials.iter().map(|trial| trial.row.as_str());
     directory::check_rows(&sweep_dir, rows.chain(to_come.iter().map(|(row, _)| row.as_str())))?;
     trials.iter().try_for_each(|trial| check_vacant(&run_dir(&sweep_dir, trial)))?;
@@ -175,7 +181,10 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         check_search_on_slurm(&arguments, &slurm)?;
     }
     let only = Selection::parse(&arguments.only, &trials)?;
-    let of_others = directory::note_of_other_rows(&sweep_dir, &arguments.sweep, &trials)?;
+    let of_others = directory::note_of_other_rows(&sweep_dir, &arguments.sweep, |row| {
+        trials.iter().any(|trial| trial.row == row)
+            || search.as_ref().is_some_and(|search| search.lists(row, None))
+    })?;
     let notes = replaced_settings(&trials).into_iter().chain(of_others);
     notes.for_each(|note| print_message(&format!("note: {note}")));
     let mut corpora = Corpora::new(&places.data);
@@ -184,7 +193,10 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     // Without a number: as many as the cards hold, or one.
     let all = trials.len() + to_come.len();
     let fitting = || pool.as_ref().map_or(1, |pool| pool.capacity(0..all));
-    let workers = workers.unwrap_or_else(fitting);
+    let workers = match arguments.launcher {
+        LauncherKind::Local => workers.unwrap_or_else(fitting),
+        LauncherKind::Slurm => slurm.max_running.unwrap_or(all).max(1),
+    };
     let committed = CommittedRecords::read(&arguments.committed.reuse_records)?;
     if arguments.plan {
         let plan = plan::plan(&plan::Request {
@@ -222,6 +234,7 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
     corpora.prepare(&trials)?;
     check_text(&mut corpora, &trials, search.as_ref())?;
     files::create_dir(&sweep_dir)?;
+    told.iter().for_each(|told| print_message(told));
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
     let policy = Policy {
         max_trials: arguments.max_trials.or(spec.policy.max_trials),
@@ -264,13 +277,13 @@ fn run_sweep(arguments: Arguments, sweep: OpenSweep, places: &Places) -> Result<
         only,
         committed: &committed,
     };
-    let outcome = call.run(&mut work);
-    let (tally, ending) = match outcome {
-        Ok(tally) => {
-            let ending = conclude(&tally, &work, &sweep_dir);
-            (tally, ending)
+    let mut tally = Tally::default();
+    let ending = match call.run(&mut work, &mut tally) {
+        Ok(()) => conclude(&tally, &work, &sweep_dir),
+        Err(error) => {
+            tally.stopped = Some(error.to_string());
+            Err(error)
         }
-        Err(error) => (Tally { stopped: Some(error.to_string()), ..Tally::default() }, Err(error)),
     };
     progress.tell(&SweepEvent::SweepEnded {
         finished: tally.finished,

@@ -15,6 +15,7 @@ use crate::sweep::collect::{self, OtherSettings};
 use crate::sweep::committed::{self, CommittedRecords};
 use crate::sweep::corpora::{Corpora, how_to_prepare};
 use crate::sweep::directory;
+use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::search_section::Search;
 use crate::sweep::searching::Searching;
@@ -76,11 +77,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             ));
         }
         out.as_deref().map_or(Ok(()), check_tables)?;
-        let Collected { sweep_dir, table, counts, trials, records, .. } =
+        let Collected { sweep_dir, table, counts, trials, records, to_come, .. } =
             collected(file, &sets, &committed, places)?;
         let shown = view.of_table(&table)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
-        let kept = collect::write(file, &sweep_dir, (&table, &counts), &trials, &records);
+        let kept = collect::write(file, &sweep_dir, (&table, &counts), &trials, &records, &to_come);
         let part = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &shown.tabulated()?));
         show(&shown.tabulated()?)?;
         kept.and_then(|notes| part.map(|()| notes))
@@ -206,6 +207,8 @@ pub(super) struct Collected {
     pub reused: BTreeSet<usize>,
     /// The search of the sweep; none if its rows are stated.
     pub search: Option<Search>,
+    /// Row and seed of every run that it may still draw.
+    pub to_come: BTreeSet<(String, u64)>,
 }
 
 /// The trials of a sweep with the records that there are of them.
@@ -288,6 +291,7 @@ pub(super) fn collected(
         OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
     let found =
         Found { records: collect::records_of_settings(&sweep_dir, &trials), trials, ..Found::default() };
+    let mut to_come = search.as_ref().map_or_else(BTreeSet::new, Drawing::runs_to_come);
     let search = search
         .map(|drawing| Searching::new(drawing, &places.data, committed, &sweep_dir, &spec.policy, false));
     let Found { trials, records, reused, unprepared } = found.completed(committed, search, places)?;
@@ -321,6 +325,8 @@ pub(super) fn collected(
         reused: &reused,
     };
     let (table, counts) = collect::table(&sources, &places.data)?;
+    // Committed records were taken for some of them.
+    to_come.retain(|(row, seed)| !trials.iter().any(|trial| trial.row == *row && trial.seed == *seed));
     let (reused, search) = (reused.into_keys().collect(), spec.search);
-    Ok(Collected { sweep_dir, table, counts, trials, records, reused, search })
+    Ok(Collected { sweep_dir, table, counts, trials, records, reused, search, to_come })
 }

@@ -15,6 +15,8 @@ pub struct Parallel {
     pub settings: Vec<Coordinate>,
     /// The name of the score.
     pub score: String,
+    /// Whether less of the score is better.
+    pub lower_is_better: bool,
     pub rows: Vec<Track>,
 }
 
@@ -56,6 +58,9 @@ const FIRST: u8 = 14;
 pub fn parallel(plot: &Parallel) -> Svg {
     let mut rows: Vec<&Track> = plot.rows.iter().filter(|row| row.score.is_finite()).collect();
     rows.sort_by(|a, b| a.score.total_cmp(&b.score));
+    if plot.lower_is_better {
+        rows.reverse();
+    }
     let (left, right) = (MARGIN + 8.0, WIDTH - MARGIN - 8.0);
     let top = below_title(&plot.title) + FONT + 14.0;
     let axis_y = |index: usize| top + index as f64 * PITCH;
@@ -106,9 +111,9 @@ pub fn parallel(plot: &Parallel) -> Svg {
     let ticks = scores.ticks().into_iter().map(|(value, words)| (scores.place(value), words));
     words.extend(axis_words(&plot.score, ticks, left, bottom));
 
-    let (least, most) = (rows.first().map_or(0.0, |row| row.score), rows.last().map_or(0.0, |row| row.score));
+    let (worst, best) = (rows.first().map_or(0.0, |row| row.score), rows.last().map_or(0.0, |row| row.score));
     for (nth, (row, crossing)) in rows.iter().zip(&crossings).enumerate() {
-        let share = if most > least { (row.score - least) / (most - least) } else { 1.0 };
+        let share = if best == worst { 1.0 } else { (row.score - worst) / (best - worst) };
         let paint = Paint::Amount(FIRST + (share * f64::from(LEVELS - 1 - FIRST)).round() as u8);
         let is_best = nth + 1 == rows.len();
         let places = crossing.iter().enumerate().filter_map(|(index, x)| Some(((*x)?, axis_y(index))));
@@ -168,6 +173,7 @@ mod tests {
                 },
             ],
             score: "BLEU (test)".into(),
+            lower_is_better: false,
             rows: vec![
                 row(&[Some(1.0), Some(1.0)], 20.0),
                 row(&[Some(100.0), Some(0.0)], 30.0),
@@ -178,9 +184,13 @@ mod tests {
         let svg = parallel(&plot);
         let text = svg.inline();
         let document = Document::parse(&text).unwrap();
-        let hints: Vec<&str> =
-            document.descendants().filter(|n| n.has_tag_name("title")).filter_map(|n| n.text()).collect();
-        assert_eq!(hints, ["scores 10", "scores 20", "scores 30"]);
+        let hints = |document: &Document| -> Vec<String> {
+            let titles = document.descendants().filter(|n| n.has_tag_name("title"));
+            titles.filter_map(|n| n.text().map(String::from)).collect()
+        };
+        assert_eq!(hints(&document), ["scores 10", "scores 20", "scores 30"]);
+        let reversed = parallel(&Parallel { lower_is_better: true, ..plot.clone() }).inline();
+        assert_eq!(hints(&Document::parse(&reversed).unwrap()), ["scores 30", "scores 20", "scores 10"]);
         for words in ["rate", "position", "sinusoidal", "none", "BLEU (test)"] {
             let named = document.descendants().filter(|n| n.has_tag_name("text") && n.text() == Some(words));
             assert_eq!(named.count(), 1, "{words}");
@@ -198,6 +208,7 @@ mod tests {
             title: String::new(),
             settings: vec![Coordinate { name: "s".into(), kind: places }],
             score: String::new(),
+            lower_is_better: false,
             rows: vec![row(1.0), row(2.0), row(3.0)],
         };
         let text = parallel(&plot).inline();

@@ -92,17 +92,20 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Which values of the [`score`](Self::score) are better.
+    pub fn better(&self) -> Better {
+        find(&METRICS, self.score()).map_or(Better::Higher, |(metric, _)| metric.better)
+    }
+
     /// The first finished run of each row: that of the base row, then by score, the best first.
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
         let rows = self.trials.chunk_by(|a, b| a.row == b.row);
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
         let tag = self.score();
-        let sign = match find(&METRICS, tag).map_or(Better::Higher, |(metric, _)| metric.better) {
-            Better::Higher => -1.0,
-            Better::Lower => 1.0,
-        };
+        let better = self.better();
         // The lower, the better; a run without the score comes last.
-        let rank = |record: &Record| record.metrics.get(tag).map_or(f64::INFINITY, |score| sign * score);
+        let rank =
+            |record: &Record| record.metrics.get(tag).map_or(f64::INFINITY, |&score| better.loss(score));
         found.sort_by(|a, b| {
             let is_other = |trial: &Trial| Some(trial.row) != self.base();
             is_other(a.0).cmp(&is_other(b.0)).then(rank(a.1).total_cmp(&rank(b.1)))

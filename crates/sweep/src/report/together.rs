@@ -8,6 +8,7 @@ use crate::figures::{
     Bars, Coordinate, CoordinateKind, Parallel, Svg, Tile, Tiles, Track, bars, parallel, tiles,
 };
 use crate::results::importance::{Domain, LEAST_ROWS, Parameter, best_of, importances};
+use crate::results::metric::Better;
 use crate::results::summary::Summary;
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -50,7 +51,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
         values: scored.rows.iter().map(|row| axis.place(row.values[index].as_ref()?)).collect(),
     };
     let parameters: Vec<Parameter> = scored.axes.iter().enumerate().map(parameter).collect();
-    let scores: Vec<f64> = scored.rows.iter().map(|row| row.score.mean).collect();
+    let scores: Vec<f64> = scored.rows.iter().map(|row| -report.better().loss(row.score.mean)).collect();
     let best = best_of(count);
     let score = spoken(report.score());
     let Some(shares) = importances(&parameters, &scores, best) else {
@@ -68,7 +69,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
         rows: order.iter().map(row).collect(),
     });
     section.figure("importance", drawn);
-    let _ = write!(section.body, "{}", means(scored, &order, &score));
+    let _ = write!(section.body, "{}", means(scored, &order, (&score, report.better())));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
                      evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices. \
                      A share depends on the values that the sweep tries, and says nothing about others.</p>\n";
@@ -76,7 +77,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
 }
 
 /// The mean of the score at the best and at the worst value of each setting.
-fn means(scored: &ScoredRows, order: &[usize], score: &str) -> String {
+fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) -> String {
     let mut lines = String::new();
     for &index in order {
         let axis = &scored.axes[index];
@@ -90,16 +91,18 @@ fn means(scored: &ScoredRows, order: &[usize], score: &str) -> String {
         };
         let means = axis.places.iter().filter_map(|place| Some((place, mean(place)?)));
         let mut found: Vec<(&String, f64)> = means.collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let (Some((best, most)), Some((worst, least))) = (found.first(), found.last()) else { continue };
+        found.sort_by(|a, b| better.loss(a.1).total_cmp(&better.loss(b.1)));
+        let (Some((best, at_best)), Some((worst, at_worst))) = (found.first(), found.last()) else {
+            continue;
+        };
         let _ = writeln!(
             lines,
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{most:.2}</td><td>{}</td><td class=\"number\">{least:.2}</td>\
+            "<tr><td>{}</td><td>{}</td><td class=\"number\">{at_best:.2}</td><td>{}</td><td class=\"number\">{at_worst:.2}</td>\
              <td class=\"number\">{:.2}</td></tr>",
             escaped(&axis.name),
             escaped(best),
             escaped(worst),
-            most - least
+            (at_best - at_worst).abs()
         );
     }
     if lines.is_empty() {
@@ -135,6 +138,7 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
         title: format!("Every row from its settings to its {}", spoken(report.score())),
         settings: scored.axes.iter().map(axis).collect(),
         score: spoken(report.score()),
+        lower_is_better: report.better() == Better::Lower,
         rows: scored.rows.iter().map(line).collect(),
     })
 }
@@ -222,9 +226,13 @@ mod tests {
         let values = rows.iter().filter_map(|row| row.values[0].clone()).collect();
         let scored =
             ScoredRows { axes: vec![Axis::new("k", "position", values)], rows, left_out: Vec::new() };
-        let shown = means(&scored, &[0], "BLEU (test)");
-        let cells = "<td>position</td><td>rotary</td><td class=\"number\">9.00</td><td>none</td><td class=\"number\">1.50</td>\
-                     <td class=\"number\">7.50</td>";
-        assert!(shown.contains(cells), "{shown}");
+        let cells = |[best, worst]: [(&str, &str); 2]| {
+            let cell = |(value, mean)| format!("<td>{value}</td><td class=\"number\">{mean}</td>");
+            format!("<td>position</td>{}{}<td class=\"number\">7.50</td>", cell(best), cell(worst))
+        };
+        let [rotary, none] = [("rotary", "9.00"), ("none", "1.50")];
+        let shown = |better| means(&scored, &[0], ("the score", better));
+        assert!(shown(Better::Higher).contains(&cells([rotary, none])), "{}", shown(Better::Higher));
+        assert!(shown(Better::Lower).contains(&cells([none, rotary])), "{}", shown(Better::Lower));
     }
 }

@@ -6,6 +6,7 @@ use super::directory;
 use super::record_file;
 use super::sentence_counts::{self, CommittedCounts, SentenceCounts};
 use super::spec::SweepSpec;
+use super::state::present_failure;
 use super::table_section::layout;
 use super::trial::{Trial, is_of, run_dir};
 use crate::config::Experiment;
@@ -16,13 +17,13 @@ use crate::experiment::{changes_since, metric_of, recorded_hypotheses, settings_
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, F1, tag};
-use crate::results::record::{Failure, Record};
+use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::significance::{Evidence, compare_rows};
 use crate::results::table::ResultTable;
 use crate::results::trial_result::{TrialOutcome, TrialResult};
 use crate::telemetry::format::counted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record is of the trial with
@@ -80,7 +81,7 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
             || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
         let why = match record_or_damage(&run_dir(sweep_dir, trial)) {
             Err(damage) => damage,
-            Ok(_) if Failure::load(&run_dir(sweep_dir, trial)).is_some() => continue,
+            Ok(_) if present_failure(&run_dir(sweep_dir, trial), &trial.experiment).is_some() => continue,
             Ok(Some(_)) => {
                 let changes = changes_since(&run_dir(sweep_dir, trial), &trial.experiment);
                 format!("its run has other settings or data: {changes}")
@@ -175,7 +176,7 @@ pub fn values(sources: &Sources) -> Result<ResultTable> {
                     false => training_time(&run_dir, record.steps),
                 },
             },
-            None => match Failure::load(&run_dir) {
+            None => match present_failure(&run_dir, &trial.experiment) {
                 Some(failure) => TrialOutcome::Failed { reason: failure.reason },
                 None => continue,
             },
@@ -306,11 +307,12 @@ pub fn write(
     (table, counts): (&ResultTable, &[SentenceCounts]),
     trials: &[Trial],
     records: &[Option<Record>],
+    to_come: &BTreeSet<(String, u64)>,
 ) -> Result<Vec<String>> {
     directory::check(sweep_dir)?;
     files::create_dir(sweep_dir)?;
     // First of all: by them the directory is recognised.
-    let notes = record_file::update(sweep_dir, trials, records)?;
+    let notes = record_file::update(sweep_dir, trials, records, to_come)?;
     sentence_counts::update(sweep_dir, counts)?;
     write_tables(sweep_dir, &Tabulated::of(table)?)?;
     files::write_atomically(

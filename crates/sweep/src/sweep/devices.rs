@@ -139,8 +139,13 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
         Some(list) => {
-            let named =
-                |name: &str| cards.iter().find(|card| card.index.to_string() == name || card.uuid == name);
+            // Of a UUID the beginning is enough, if no other card has it.
+            let named = |name: &str| {
+                let mut begun =
+                    cards.iter().filter(|card| name.starts_with("GPU-") && card.uuid.starts_with(name));
+                let only = begun.next().filter(|_| begun.next().is_none());
+                cards.iter().find(|card| card.index.to_string() == name || card.uuid == name).or(only)
+            };
             list.split(',').map_while(|name| named(name.trim())).collect()
         }
     };
@@ -267,6 +272,12 @@ mod tests {
         assert_eq!(named(&["cuda"], None).unwrap(), ["GPU-0", "GPU-1", "GPU-2"]);
         assert_eq!(named(&["cuda"], Some("2,GPU-1")).unwrap(), ["GPU-2", "GPU-1"]);
         assert_eq!(named(&["cuda:0"], Some("2")).unwrap(), ["GPU-2"]);
+        // The beginning of a UUID, if it is one card's alone.
+        let longer = [Card { uuid: "GPU-8932f937-d72c".into(), ..card(0, 1) }, card(1, 1)];
+        let begun =
+            |visible| resolve(&["cuda".into()], &longer, Some(visible)).map(|loads| loads[0].visible.clone());
+        assert_eq!(begun("GPU-89").unwrap(), "GPU-8932f937-d72c");
+        assert!(begun("GPU-").is_err());
         // As CUDA does it: what follows an unknown name is not seen.
         assert_eq!(named(&["cuda"], Some("1,9,2")).unwrap(), ["GPU-1"]);
         let wrong = |names: &[&str], visible, part: &str| {

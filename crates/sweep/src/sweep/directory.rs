@@ -7,12 +7,11 @@ use super::ledger::{self, LEDGER_FILE};
 use super::place::is_run;
 use super::record_file;
 use super::sentence_counts::COUNTS_FILE;
-use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file};
 use crate::results::render::latex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The copy of the sweep's file.
@@ -105,17 +104,20 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
     )))
 }
 
-/// Names the rows that have runs in the directory of a sweep and are not those of its `trials`. They are of an earlier state of its
-/// file, or of another sweep whose file has the same name.
+/// Names the rows that have runs in the directory of a sweep and are not its own. They are of an earlier state of its file, or of
+/// another sweep whose file has the same name.
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub fn note_of_other_rows(sweep_dir: &Path, sweep_file: &Path, trials: &[Trial]) -> Result<Option<String>> {
-    let rows: BTreeSet<&str> = trials.iter().map(|trial| trial.row.as_str()).collect();
+pub fn note_of_other_rows(
+    sweep_dir: &Path,
+    sweep_file: &Path,
+    is_own: impl Fn(&str) -> bool,
+) -> Result<Option<String>> {
     let mut others = Vec::new();
     for path in entries(sweep_dir)?.into_iter().filter(|path| is_real_dir(path)) {
         let label = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !rows.contains(label.as_str()) && entries(&path)?.iter().any(|run| is_run(run)) {
+        if !is_own(&label) && entries(&path)?.iter().any(|run| is_run(run)) {
             others.push(label);
         }
     }

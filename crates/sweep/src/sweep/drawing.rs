@@ -92,7 +92,7 @@ impl Drawing {
     }
 
     /// Row and seed of every run that is still to be drawn.
-    pub fn runs_to_come(&self) -> Vec<(String, u64)> {
+    pub fn runs_to_come(&self) -> BTreeSet<(String, u64)> {
         let numbers = self.draws.len()..self.draws.len() + self.to_come();
         let seeds = self.drawer.seeds();
         numbers.flat_map(|number| seeds.iter().map(move |&seed| (draw::label(number), seed))).collect()

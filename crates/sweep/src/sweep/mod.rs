@@ -22,6 +22,7 @@ pub mod idle_check;
 pub mod include;
 pub mod json_event;
 pub mod label;
+pub mod ladder;
 pub mod launch;
 pub mod ledger;
 pub mod made;

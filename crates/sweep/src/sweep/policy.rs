@@ -169,52 +169,6 @@ impl Halving {
     }
 }
 
-/// What halving says of the trials that are not finished.
-#[derive(Debug, Default)]
-pub struct Ladder {
-    /// For each comparison, the trials that got there with their dev losses.
-    reached: Vec<Vec<(usize, f64)>>,
-    /// For each comparison, the trials that went on beyond it.
-    promoted: Vec<Vec<usize>>,
-}
-
-impl Ladder {
-    /// Notes that a trial got to comparison `rung`.
-    pub fn reach(&mut self, rung: usize, trial: usize, dev_loss: f64) {
-        while self.reached.len() <= rung {
-            self.reached.push(Vec::new());
-            self.promoted.push(Vec::new());
-        }
-        if !self.reached[rung].iter().any(|&(number, _)| number == trial) {
-            self.reached[rung].push((trial, dev_loss));
-        }
-    }
-
-    /// The dev loss of a trial that got to comparison `rung`.
-    pub fn loss(&self, rung: usize, trial: usize) -> Option<f64> {
-        self.reached.get(rung)?.iter().find(|(number, _)| *number == trial).map(|(_, loss)| *loss)
-    }
-
-    /// Notes that a trial goes on, or went on, beyond comparison `rung`.
-    pub fn promote(&mut self, rung: usize, trial: usize) {
-        if !self.promoted[rung].contains(&trial) {
-            self.promoted[rung].push(trial);
-        }
-    }
-
-    /// The trial to go on with next and the comparison that it leaves, the furthest first. With `last`, when
-    /// nothing else is left to do, one trial of each comparison goes on however few got there.
-    pub fn next(&self, factor: u64, last: bool) -> Option<(usize, usize)> {
-        (0..self.reached.len()).rev().find_map(|rung| {
-            let mut best = self.reached[rung].clone();
-            best.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-            let quota = (best.len() as u64 / factor).max(u64::from(last)) as usize;
-            let chosen = best.iter().take(quota).find(|(trial, _)| !self.promoted[rung].contains(trial));
-            chosen.map(|&(trial, _)| (rung, trial))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,33 +187,5 @@ mod tests {
         assert_eq!(halving.rungs(1000), [100, 300, 900]);
         assert_eq!(halving.rungs(900), [100, 300]);
         assert!(halving.rungs(100).is_empty());
-    }
-
-    #[test]
-    fn the_best_third_goes_on_and_the_furthest_first() {
-        let mut ladder = Ladder::default();
-        for (trial, loss) in [(0, 5.0), (1, 3.0)] {
-            ladder.reach(0, trial, loss);
-        }
-        assert_eq!(ladder.next(3, false), None, "two of three");
-        ladder.reach(0, 2, 4.0);
-        assert_eq!(ladder.next(3, false), Some((0, 1)));
-        ladder.promote(0, 1);
-        assert_eq!(ladder.next(3, false), None);
-        ladder.reach(1, 1, 2.0);
-        assert_eq!(ladder.next(3, false), None);
-        // Nothing else to do: somebody has to get to the end.
-        assert_eq!(ladder.next(3, true), Some((1, 1)));
-        ladder.promote(1, 1);
-        assert_eq!(ladder.next(3, true), None);
-    }
-
-    #[test]
-    fn losses_that_are_no_numbers_come_last_and_ties_go_to_the_earlier_trial() {
-        let mut ladder = Ladder::default();
-        for (trial, loss) in [(0, f64::NAN), (2, 1.0), (1, 1.0), (2, 0.0)] {
-            ladder.reach(0, trial, loss);
-        }
-        assert_eq!(ladder.next(3, false), Some((0, 1)));
     }
 }

@@ -48,13 +48,25 @@ pub fn labels(sweep_dir: &Path) -> Result<BTreeSet<(String, u64)>> {
     Ok(records.map(|record| (record.label, record.seed)).collect())
 }
 
-/// Writes the records of the finished trials into the sweep's file; gives what is to be told of it.
+/// Writes the records of the finished trials into the sweep's file; gives what is to be told of it. Lines of no trial stay
+/// where their row and seed are among `to_come`, which a search may still draw.
 ///
 /// # Errors
 /// If a file cannot be read or written.
-pub fn update(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Vec<String>> {
+pub fn update(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+    to_come: &BTreeSet<(String, u64)>,
+) -> Result<Vec<String>> {
     let (path, _, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref())?;
-    let Merged { text, retired, mut notes } = merged;
+    let Merged { mut text, retired, mut notes } = merged;
+    let is_to_come = |record: Record| to_come.contains(&(record.label, record.seed));
+    let (kept, retired): (Vec<_>, Vec<_>) = retired.into_iter().partition(|line| {
+        let record = std::str::from_utf8(line).ok().and_then(|line| Record::from_line(line).ok());
+        record.is_some_and(|(record, _)| is_to_come(record))
+    });
+    kept.iter().for_each(|line| push_line(&mut text, line));
     if !retired.is_empty() {
         let folder = superseded(sweep_dir);
         let archive = folder.join(RECORDS_FILE);

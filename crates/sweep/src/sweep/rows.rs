@@ -275,7 +275,8 @@ impl Known {
 }
 
 /// What to do about two labels that stand for one directory.
-fn one_label(other: &Place, place: &Place) -> String {
+/// What to do about two rows or sections of one label, the other of which is at `other`.
+pub(super) fn one_label(other: &Place, place: &Place) -> String {
     format!("labels name directories: change one; the other is {}", at(other, place))
 }
 

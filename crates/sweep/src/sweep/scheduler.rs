@@ -5,6 +5,7 @@ mod draw;
 mod make_place;
 
 use super::committed::Committed;
+use super::ladder::{Climb, dev_losses};
 use super::launch::launcher::{Ending, Launcher, Order, Update};
 use super::ledger::{Event, Kind, Ledger};
 use super::place;
@@ -19,11 +20,10 @@ use crate::error::Result;
 use crate::experiment::run_files::check_vacant;
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
-use crate::results::metric::{DEV_LOSS, TEST, main_score};
+use crate::results::metric::{TEST, main_score};
 use crate::results::record::{Failure, FailureKind, Record};
 use crate::signal::StopFlag;
 use crate::telemetry::format::{counted, duration};
-use crate::telemetry::{METRICS_FILE, metrics_log};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,16 +70,23 @@ pub struct Work<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Runs the pending trials, and those that a search draws, and gives the tally, in which `finished_before` count as
-    /// finished. `view` shows it in TensorBoard.
+    /// Runs the pending trials, and those that a search draws, and counts them in `tally`, also before an error. `climbs`
+    /// tells, with halving, how far each trial got. `view` shows it in TensorBoard.
     pub fn run(
         &self,
         work: &mut Work<'a>,
         pending: Vec<PendingTrial>,
-        finished_before: usize,
+        mut climbs: BTreeMap<usize, Climb>,
         launcher: &mut dyn Launcher,
         view: &mut SweepView<'a>,
-    ) -> Result<Tally> {
+        tally: &mut Tally,
+    ) -> Result<()> {
+        for PendingTrial { trial, identity, .. } in &pending {
+            let job = launcher.job(&run_dir(self.sweep_dir, &work.trials[*trial]), identity);
+            let (Some(job), Some(climb)) = (job, climbs.get_mut(trial)) else { continue };
+            // The driver before let it go on, and it has not saved anything since.
+            climb.waits &= climb.last().map(|(step, _)| step) == job.until;
+        }
         let mut active = ActiveSweep {
             scheduler: self,
             trials: work,
@@ -87,18 +94,18 @@ impl<'a> Scheduler<'a> {
             view,
             ledger: Ledger::open(self.sweep_dir)?,
             index: Index::default(),
-            queue: Queue::new(pending, self.policy),
+            queue: Queue::new(pending, climbs, self.policy),
             running: BTreeMap::new(),
-            tally: Tally { finished: finished_before, ..Tally::default() },
+            tally,
             halted: false,
         };
         let outcome = active.run();
         if outcome.is_err() {
             active.stop_after_error();
         }
-        outcome?;
-        let ActiveSweep { trials, queue, mut tally, .. } = active;
+        let ActiveSweep { trials, queue, tally, .. } = active;
         tally.halved = queue.halved();
+        outcome?;
         let waiting = queue.waiting() + trials.search.as_ref().map_or(0, Searching::to_come);
         if let Some(left) = &mut tally.left
             && waiting > 0
@@ -109,7 +116,7 @@ impl<'a> Scheduler<'a> {
             let left = counted(waiting, "trial");
             tally.stopped = Some(format!("max_trials is reached and {left} {are} not started"));
         }
-        Ok(tally)
+        Ok(())
     }
 }
 
@@ -125,7 +132,7 @@ struct ActiveSweep<'s, 'a> {
     queue: Queue,
     /// The trials that the launcher has, by number.
     running: BTreeMap<usize, Attempt<'s>>,
-    tally: Tally,
+    tally: &'s mut Tally,
     /// Whether the sweep is to end before its trials do, for whatever reason.
     halted: bool,
 }
@@ -214,7 +221,7 @@ impl ActiveSweep<'_, '_> {
                     return Ok(false);
                 }
                 let run_dir = run_dir(sweep_dir, &trials[pending.trial]);
-                let held = self.launcher.holds(&run_dir, &pending.identity);
+                let held = self.launcher.job(&run_dir, &pending.identity).is_some();
                 Ok(held || !run_dir.exists() || is_free(&run_dir, results, &pending.identity)?)
             };
             let may_draw = self
@@ -285,7 +292,7 @@ impl ActiveSweep<'_, '_> {
             run_dir: run_dir(self.scheduler.sweep_dir, trial),
             until: turn.until,
         };
-        let held = self.launcher.holds(&order.run_dir, &order.identity);
+        let held = self.launcher.job(&order.run_dir, &order.identity).is_some();
         match if held { Ok(false) } else { self.make_place(&turn, trial, &order) } {
             Ok(true) => {
                 self.view.begin(&self.trials.trials, trial, &order.run_dir);
@@ -367,7 +374,7 @@ impl ActiveSweep<'_, '_> {
             progress.message(&format!("{}: finished in {took}{score}", order.name));
         }
         self.view.end(&trials[order.trial]);
-        self.queue.settle(turn);
+        self.queue.finish(turn, &dev_losses(&order.run_dir));
         self.tally.finished += 1;
         let Some(record) = record else { return Ok(()) };
         let learnt = search.as_mut().map_or(Ok(()), |search| search.finish(order.trial, &record));
@@ -381,7 +388,8 @@ impl ActiveSweep<'_, '_> {
     /// The trial ended with its state saved: as it was told to, or because something else told it so.
     fn stopped(&mut self, turn: &Turn, order: &Order, took: &str) -> Result<()> {
         let Order { name, run_dir, .. } = order;
-        if let Some((step, dev_loss)) = turn.until.and_then(|step| Some((step, dev_loss(run_dir, step)?))) {
+        let loss_at = |step: u64| Some((step, dev_losses(run_dir).get(&step).copied()?));
+        if let Some((step, dev_loss)) = turn.until.and_then(loss_at) {
             self.note(turn, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
             self.scheduler
                 .progress
@@ -431,7 +439,10 @@ impl ActiveSweep<'_, '_> {
         }
         self.view.end(trial);
         self.queue.settle(turn);
-        self.trials.search.iter_mut().for_each(|search| search.fail(turn.pending.trial, &failure));
+        if let Some(search) = &mut self.trials.search {
+            search.fail(turn.pending.trial, &failure);
+            search.give_up().iter().for_each(|told| self.scheduler.progress.message(told));
+        }
         self.tally.failed.push((turn.pending.trial, failure));
         if self.scheduler.policy.fail_fast {
             self.halt(&format!("--fail-fast after {name} failed"));
@@ -461,10 +472,4 @@ fn failure(turn: &Turn, kind: FailureKind, reason: String, detail: String) -> Fa
         detail,
         attempts: turn.pending.failures + 1,
     }
-}
-
-/// The dev loss that the run measured at an update.
-fn dev_loss(run_dir: &Path, step: u64) -> Option<f64> {
-    let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).ok()?;
-    rows.into_iter().find(|row| row.step == step && row.tag == DEV_LOSS).map(|row| row.value)
 }

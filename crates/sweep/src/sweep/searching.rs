@@ -8,9 +8,8 @@ use super::survey::{Survey, survey};
 use super::trial_queue::Held;
 use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
-use crate::results::metric::Better;
-use crate::results::record::{Failure, Record};
-use crate::search::Outcome;
+use crate::results::record::{Failure, FailureKind, Record};
+use crate::search::{Outcome, STARTUP_DRAWS};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -95,15 +94,32 @@ impl<'a> Searching<'a> {
                 known.join(", ")
             )));
         };
-        let loss = if search.better == Better::Lower { *score } else { -score };
-        self.settled.insert(number, Settled::Finished(loss));
+        self.settled.insert(number, Settled::Finished(search.better.loss(*score)));
         Ok(())
     }
 
     /// Notes that a trial failed for good.
     pub fn fail(&mut self, number: usize, failure: &Failure) {
-        let settled = if failure.kind.repeats() { Settled::Diverged } else { Settled::Unknown };
+        let settled = match failure.kind {
+            FailureKind::Diverged => Settled::Diverged,
+            _ => Settled::Unknown,
+        };
         self.settled.insert(number, settled);
+    }
+
+    /// Ends a search whose random draws at the start all failed, in ways that say nothing of their settings: what it would
+    /// draw next would fail as they did. Gives what is to be told then.
+    pub fn give_up(&mut self) -> Option<String> {
+        let unknown = self.settled.values().filter(|settled| **settled == Settled::Unknown).count();
+        let trials = self.drawing.draws.len() * self.drawing.drawer.seeds().len();
+        if self.to_come() == 0 || unknown < trials || self.drawing.draws.len() < STARTUP_DRAWS {
+            return None;
+        }
+        self.may_draw = false;
+        Some(format!(
+            "the search makes no further draws: all of its first {} failed, and not by diverging",
+            self.drawing.draws.len()
+        ))
     }
 
     /// Notes that nothing will be known of a trial.

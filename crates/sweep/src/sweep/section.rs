@@ -5,6 +5,7 @@ use super::factor::{Factor, MOST_COMBINATIONS, too_many};
 use super::file::{RowFile, SectionFile};
 use super::label;
 use super::read_factors::factors;
+use super::rows::one_label;
 use super::settings::{Setting, mistake, place_of, settings, tables};
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
@@ -94,7 +95,15 @@ pub fn read_rows(files: Vec<RowFile>, table: &Table) -> Result<Vec<Row>> {
             when: Condition::when(table.get("when"))?,
         })
     };
-    files.into_iter().zip(tables(table, "row")).map(row).collect()
+    let rows: Vec<Row> = files.into_iter().zip(tables(table, "row")).map(row).collect::<Result<_>>()?;
+    for (number, row) in rows.iter().enumerate() {
+        // Of two that never meet, as their conditions exclude each other, a user could not tell which one ran.
+        if let Some(other) = rows[..number].iter().find(|other| other.label == row.label) {
+            let message = format!("two rows are labelled {:?}", row.label);
+            return Err(mistake(message, &row.label_place, one_label(&other.label_place, &row.label_place)));
+        }
+    }
+    Ok(rows)
 }
 
 /// The place of each item of the array at `key`.

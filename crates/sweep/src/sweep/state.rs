@@ -2,7 +2,7 @@
 
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::experiment::{CHECKPOINTS, attempts, changes_since, claimed_identity, is_at_work};
+use crate::experiment::{CHECKPOINTS, attempts, changes_since, claimed_identity, is_at_work, settings_since};
 use crate::results::record::{FAILURE_FILE, Failure, Record};
 use crate::train::checkpoint_files;
 use serde::Serialize;
@@ -111,7 +111,7 @@ impl TrialState {
         if is_at_work(run_dir)? {
             return Ok(TrialState::new(StateKind::Running, step, "a process is at work on it"));
         }
-        if let Some(failure) = latest_failure(run_dir, identity) {
+        if let Some(failure) = latest_failure(run_dir).filter(|failure| failure.identity == identity) {
             let detail = failure.detail.lines().last().unwrap_or_default().trim();
             let why = match detail {
                 "" => failure.reason,
@@ -128,9 +128,14 @@ impl TrialState {
     }
 }
 
-/// The trial's failure at its latest attempt: one that was written before that attempt began is history.
-fn latest_failure(run_dir: &Path, identity: &str) -> Option<Failure> {
-    let failure = Failure::load(run_dir).filter(|failure| failure.identity == identity)?;
+/// The failure of a trial whose data need not be known: that of the latest attempt, unless the run has other settings.
+pub fn present_failure(run_dir: &Path, experiment: &Experiment) -> Option<Failure> {
+    latest_failure(run_dir).filter(|_| settings_since(run_dir, experiment).is_empty())
+}
+
+/// The failure of the latest attempt in a run directory: one that was written before that attempt began is history.
+pub fn latest_failure(run_dir: &Path) -> Option<Failure> {
+    let failure = Failure::load(run_dir)?;
     let written = std::fs::metadata(run_dir.join(FAILURE_FILE)).and_then(|file| file.modified()).ok()?;
     let written = written.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
     let begun = attempts::load(run_dir).last().map_or(0.0, |attempt| attempt.started);

@@ -1,6 +1,8 @@
 //! What is finished and what is to be done, before anything starts.
 
+use super::ladder::Climb;
 use super::policy::Policy;
+use super::state::latest_failure;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
 use crate::config::{identity, training_identity};
@@ -21,6 +23,8 @@ pub struct Survey {
     pub failures: BTreeMap<usize, Failure>,
     /// The unfinished trials.
     pub pending: Vec<PendingTrial>,
+    /// With halving, how far each trial got, by number.
+    pub climbs: BTreeMap<usize, Climb>,
 }
 
 /// Opens the corpora of these trials, the first of which has the number `first`, which for a generated one means preparing
@@ -41,6 +45,7 @@ pub fn survey(
         finished: BTreeMap::new(),
         failures: BTreeMap::new(),
         pending: Vec::new(),
+        climbs: BTreeMap::new(),
     };
     for (number, trial) in (first..).zip(trials) {
         let experiment = &trial.experiment;
@@ -55,19 +60,21 @@ pub fn survey(
         let identity = identity(experiment, &fingerprint);
         let run_dir = run_dir(sweep_dir, trial);
         // The process of a trial whose record is damaged sets it aside, or says why it cannot.
-        let record = Record::load(&run_dir).ok().flatten();
-        if let Some(record) = record.filter(|record| record.identity == identity) {
+        let record = Record::load(&run_dir).ok().flatten().filter(|record| record.identity == identity);
+        if let Some(halving) = &policy.halving {
+            let rungs = halving.rungs(experiment.training.steps);
+            survey.climbs.insert(number, Climb::of(&run_dir, &identity, rungs, record.is_some()));
+        }
+        if let Some(record) = record {
             survey.finished.insert(number, record);
         } else {
-            let failure = Failure::load(&run_dir).filter(|failure| failure.identity == identity);
+            let failure = latest_failure(&run_dir).filter(|failure| failure.identity == identity);
             survey.failures.extend(failure.map(|failure| (number, failure)));
-            let rungs = policy.halving.as_ref().map(|halving| halving.rungs(experiment.training.steps));
             survey.pending.push(PendingTrial {
                 trial: number,
                 identity: identity.clone(),
                 training: training_identity(experiment, &fingerprint),
                 failures: 0,
-                rungs: rungs.unwrap_or_default(),
             });
         }
         survey.identities.push(identity);

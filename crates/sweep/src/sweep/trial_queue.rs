@@ -1,8 +1,9 @@
 //! Which trial a worker takes next: what is pending, what somebody else is at, what halving lets go on.
 
-use super::policy::{Ladder, Policy};
+use super::ladder::{Climb, Ladder};
+use super::policy::Policy;
 use crate::error::Result;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One trial that is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,6 @@ pub struct PendingTrial {
     pub training: String,
     /// Attempts of this call that failed.
     pub failures: u32,
-    /// The updates at which halving compares it, ascending; none without halving.
-    pub rungs: Vec<u64>,
 }
 
 /// The work that a worker gets at a time: a pending trial, and how far it is to go.
@@ -52,7 +51,6 @@ pub struct Queue {
     /// Those that halving compares; they go on or never do.
     paused: Vec<PendingTrial>,
     ladder: Ladder,
-    factor: Option<u64>,
     running: Vec<PendingTrial>,
     /// Trials that this call started, by number.
     started: BTreeSet<usize>,
@@ -60,16 +58,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new(pending: Vec<PendingTrial>, policy: &Policy) -> Self {
-        Queue {
-            fresh: pending,
+    /// `climbs` tells, with halving, how far all trials got, also those that are not pending.
+    pub fn new(pending: Vec<PendingTrial>, climbs: BTreeMap<usize, Climb>, policy: &Policy) -> Self {
+        let mut queue = Queue {
+            fresh: Vec::new(),
             paused: Vec::new(),
-            ladder: Ladder::default(),
-            factor: policy.halving.as_ref().map(|halving| halving.factor),
+            ladder: Ladder::new(policy.halving.as_ref().map(|halving| halving.factor)),
             running: Vec::new(),
             started: BTreeSet::new(),
             max_trials: policy.max_trials.unwrap_or(usize::MAX),
-        }
+        };
+        queue.add(pending, climbs);
+        queue
     }
 
     /// Trials that nobody has begun or that wait for their next attempt.
@@ -82,27 +82,26 @@ impl Queue {
         self.paused.len()
     }
 
-    /// Adds trials behind the others.
-    pub fn add(&mut self, pending: Vec<PendingTrial>) {
-        self.fresh.extend(pending);
+    /// Adds trials behind the others; `climbs` as for [`new`](Self::new).
+    pub fn add(&mut self, pending: Vec<PendingTrial>, climbs: BTreeMap<usize, Climb>) {
+        self.ladder.extend(climbs);
+        let waits =
+            |pending: &PendingTrial| self.ladder.climb(pending.trial).is_some_and(|climb| climb.waits);
+        let (paused, fresh): (Vec<_>, Vec<_>) = pending.into_iter().partition(waits);
+        self.paused.extend(paused);
+        self.fresh.extend(fresh);
     }
 
-    /// How far a trial got that halving holds, and its dev loss at the comparison at `step`, else at the last one.
+    /// How far a trial got that halving holds, and its dev loss there; with a step, also of one that went on, its dev loss at
+    /// the comparison at that update.
     pub fn held(&self, trial: usize, step: Option<u64>) -> Option<Held> {
-        let pending = self.paused.iter().find(|pending| pending.trial == trial);
-        let loss = |rung| self.ladder.loss(rung, trial);
+        let climb = self.ladder.climb(trial)?;
         match step {
             Some(step) => {
-                // Also of one that went on: its comparisons are those of the others.
-                let steps = self.paused.iter().chain(&self.running).map(|pending| &pending.rungs);
-                let rung = steps.filter_map(|rungs| rungs.iter().position(|&at| at == step)).next()?;
-                Some(Held { step, loss: loss(rung)? })
+                let rung = climb.rungs.iter().position(|&at| at == step)?;
+                Some(Held { step, loss: *climb.losses.get(rung)? })
             }
-            None => {
-                let rungs = &pending?.rungs;
-                let rung = (0..rungs.len()).rev().find(|&rung| loss(rung).is_some())?;
-                Some(Held { step: rungs[rung], loss: loss(rung)? })
-            }
+            None => climb.last().filter(|_| climb.waits).map(|(step, loss)| Held { step, loss }),
         }
     }
 
@@ -112,70 +111,74 @@ impl Queue {
         let may_draw = may_draw && self.started.len() < self.max_trials;
         let alone = self.running.is_empty();
         let exhausted = !may_draw && self.fresh.iter().all(|pending| !self.within_budget(pending));
-        if let Some(turn) = self.promoted(alone && exhausted, &is_free)? {
-            return Ok(Next::Run(turn));
+        let mut held = false;
+        for trial in self.ladder.candidates(alone && exhausted) {
+            // Others were not asked for.
+            let Some(at) = self.paused.iter().position(|pending| pending.trial == trial) else { continue };
+            if !self.within_budget(&self.paused[at]) {
+                continue;
+            }
+            if !self.is_open(&self.paused[at], &is_free)? {
+                held = true;
+                continue;
+            }
+            self.ladder.go_on(trial);
+            let pending = self.paused.remove(at);
+            return Ok(Next::Run(self.begin(pending)));
         }
         let mut blocked = false;
         for at in 0..self.fresh.len() {
-            let pending = &self.fresh[at];
-            if !self.within_budget(pending) {
+            if !self.within_budget(&self.fresh[at]) {
                 continue;
             }
-            // Trials that only decode differently wait for the one that trains for all of them.
-            if self.running.iter().any(|other| other.training == pending.training) || !is_free(pending)? {
+            if !self.is_open(&self.fresh[at], &is_free)? {
                 blocked = true;
                 continue;
             }
             let pending = self.fresh.remove(at);
-            let until = pending.rungs.first().copied();
-            return Ok(Next::Run(self.begin(pending, until)));
+            return Ok(Next::Run(self.begin(pending)));
         }
         if may_draw && !blocked {
             return Ok(Next::Draw);
         }
-        // A running trial may fail and be tried again, or let another one be promoted.
-        Ok(if blocked || !alone { Next::Wait } else { Next::Done })
+        // A running trial may fail and be tried again, or let another one go on.
+        Ok(if held || blocked || !alone { Next::Wait } else { Next::Done })
+    }
+
+    /// Whether a trial can start now. Trials that only decode differently wait for the one that trains for all of them.
+    fn is_open(
+        &self,
+        pending: &PendingTrial,
+        is_free: &impl Fn(&PendingTrial) -> Result<bool>,
+    ) -> Result<bool> {
+        Ok(self.running.iter().all(|other| other.training != pending.training) && is_free(pending)?)
     }
 
     fn within_budget(&self, pending: &PendingTrial) -> bool {
         self.started.len() < self.max_trials || self.started.contains(&pending.trial)
     }
 
-    fn begin(&mut self, pending: PendingTrial, until: Option<u64>) -> Turn {
+    fn begin(&mut self, pending: PendingTrial) -> Turn {
         self.started.insert(pending.trial);
         self.running.push(pending.clone());
-        Turn { pending, until }
+        Turn { until: self.ladder.until(pending.trial), pending }
     }
 
-    /// A paused trial that halving lets go on.
-    fn promoted(
-        &mut self,
-        last: bool,
-        is_free: &impl Fn(&PendingTrial) -> Result<bool>,
-    ) -> Result<Option<Turn>> {
-        let Some(factor) = self.factor else { return Ok(None) };
-        let Some((rung, trial)) = self.ladder.next(factor, last) else { return Ok(None) };
-        let Some(at) = self.paused.iter().position(|pending| pending.trial == trial) else { return Ok(None) };
-        if !is_free(&self.paused[at])? {
-            return Ok(None);
-        }
-        self.ladder.promote(rung, trial);
-        let pending = self.paused.remove(at);
-        let until = pending.rungs.get(rung + 1).copied();
-        Ok(Some(self.begin(pending, until)))
-    }
-
-    /// The turn is over: the trial finished, failed for good or was stopped.
+    /// The turn is over: the trial failed for good or was stopped.
     pub fn settle(&mut self, turn: &Turn) {
         self.running.retain(|pending| pending.trial != turn.pending.trial);
+    }
+
+    /// The trial finished, with these dev losses by update.
+    pub fn finish(&mut self, turn: &Turn, measured: &BTreeMap<u64, f64>) {
+        self.settle(turn);
+        self.ladder.finish(turn.pending.trial, measured);
     }
 
     /// The trial paused at `turn.until` with this dev loss.
     pub fn pause(&mut self, turn: &Turn, dev_loss: f64) {
         self.settle(turn);
-        if let Some(rung) = turn.pending.rungs.iter().position(|&step| Some(step) == turn.until) {
-            self.ladder.reach(rung, turn.pending.trial, dev_loss);
-        }
+        self.ladder.pause(turn.pending.trial, dev_loss);
         self.paused.push(turn.pending.clone());
     }
 
@@ -197,14 +200,26 @@ mod tests {
     use super::super::policy::Halving;
     use super::*;
 
-    fn pending(trial: usize, training: &str, rungs: &[u64]) -> PendingTrial {
-        PendingTrial {
-            trial,
-            identity: trial.to_string(),
-            training: training.into(),
-            failures: 0,
-            rungs: rungs.to_vec(),
-        }
+    fn pending(trial: usize, training: &str) -> PendingTrial {
+        PendingTrial { trial, identity: trial.to_string(), training: training.into(), failures: 0 }
+    }
+
+    fn queue(pending: Vec<PendingTrial>, policy: &Policy) -> Queue {
+        Queue::new(pending, BTreeMap::new(), policy)
+    }
+
+    /// Trials of trainings of their own that halving compares at these updates.
+    fn compared(
+        trials: std::ops::Range<usize>,
+        rungs: &[u64],
+    ) -> (Vec<PendingTrial>, BTreeMap<usize, Climb>) {
+        let climb = Climb { rungs: rungs.to_vec(), ..Climb::default() };
+        let pending = trials.clone().map(|trial| pending(trial, &trial.to_string())).collect();
+        (pending, trials.map(|trial| (trial, climb.clone())).collect())
+    }
+
+    fn halving(factor: u64) -> Policy {
+        Policy { halving: Some(Halving { first: 10, factor }), ..Policy::default() }
     }
 
     fn run(queue: &mut Queue) -> Turn {
@@ -220,7 +235,7 @@ mod tests {
 
     #[test]
     fn jobs_come_in_order_and_a_failed_one_again_behind_the_others() {
-        let mut queue = Queue::new(vec![pending(0, "a", &[]), pending(1, "b", &[])], &Policy::default());
+        let mut queue = queue(vec![pending(0, "a"), pending(1, "b")], &Policy::default());
         let first = run(&mut queue);
         assert_eq!((first.pending.trial, first.until), (0, None));
         queue.retry(&first);
@@ -236,8 +251,8 @@ mod tests {
 
     #[test]
     fn trials_with_one_training_run_one_after_the_other() {
-        let pending = vec![pending(0, "a", &[]), pending(1, "a", &[]), pending(2, "b", &[])];
-        let mut queue = Queue::new(pending, &Policy::default());
+        let pending = vec![pending(0, "a"), pending(1, "a"), pending(2, "b")];
+        let mut queue = queue(pending, &Policy::default());
         let first = run(&mut queue);
         assert_eq!(run(&mut queue).pending.trial, 2);
         assert_eq!(idle(&mut queue), Next::Wait);
@@ -247,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_another_process_is_at_is_waited_for() {
-        let mut queue = Queue::new(vec![pending(0, "a", &[])], &Policy::default());
+        let mut queue = queue(vec![pending(0, "a")], &Policy::default());
         assert_eq!(queue.next(false, |_| Ok(false)).unwrap(), Next::Wait);
         assert_eq!(run(&mut queue).pending.trial, 0);
     }
@@ -255,7 +270,7 @@ mod tests {
     #[test]
     fn a_budget_counts_trials_and_not_attempts() {
         let policy = Policy { max_trials: Some(1), ..Policy::default() };
-        let mut queue = Queue::new(vec![pending(0, "a", &[]), pending(1, "b", &[])], &policy);
+        let mut queue = queue(vec![pending(0, "a"), pending(1, "b")], &policy);
         let turn = run(&mut queue);
         queue.retry(&turn);
         let again = run(&mut queue);
@@ -267,9 +282,8 @@ mod tests {
 
     #[test]
     fn halving_lets_the_best_go_on_and_one_to_the_end() {
-        let policy = Policy { halving: Some(Halving { first: 10, factor: 2 }), ..Policy::default() };
-        let pending = (0..4).map(|trial| pending(trial, &trial.to_string(), &[10, 20])).collect();
-        let mut queue = Queue::new(pending, &policy);
+        let (pending, climbs) = compared(0..4, &[10, 20]);
+        let mut queue = Queue::new(pending, climbs, &halving(2));
         let mut order = Vec::new();
         loop {
             match idle(&mut queue) {
@@ -310,7 +324,8 @@ mod tests {
             ..Policy::default()
         };
         let next = |queue: &mut Queue| queue.next(true, |_| Ok(true)).unwrap();
-        let mut queue = Queue::new(vec![pending(0, "0", &[10])], &policy);
+        let (first, climbs) = compared(0..1, &[10]);
+        let mut queue = Queue::new(first, climbs, &policy);
         let Next::Run(first) = next(&mut queue) else { panic!("it waits") };
         // Another worker does not wait for it.
         assert_eq!(next(&mut queue), Next::Draw);
@@ -319,9 +334,8 @@ mod tests {
         assert_eq!(queue.held(0, Some(10)), queue.held(0, None));
         // Alone at its comparison, it goes on only when no draw is to come.
         assert_eq!(next(&mut queue), Next::Draw);
-        for trial in [1, 2] {
-            queue.add(vec![pending(trial, &trial.to_string(), &[10])]);
-        }
+        let (others, climbs) = compared(1..3, &[10]);
+        queue.add(others, climbs);
         let Next::Run(second) = next(&mut queue) else { panic!("it was added") };
         assert_eq!((second.pending.trial, queue.held(1, None)), (1, None));
         queue.pause(&second, 2.0);
@@ -332,5 +346,52 @@ mod tests {
         queue.settle(&third);
         // Three were started: no more are drawn, and the first was not the better one.
         assert_eq!(next(&mut queue), Next::Done);
+    }
+
+    #[test]
+    fn a_trial_that_halving_let_go_on_still_heads_for_its_next_comparison_after_a_failure() {
+        let (pending, climbs) = compared(0..2, &[10, 20]);
+        let mut queue = Queue::new(pending, climbs, &halving(2));
+        for loss in [1.0, 2.0] {
+            let turn = run(&mut queue);
+            queue.pause(&turn, loss);
+        }
+        let best = run(&mut queue);
+        assert_eq!((best.pending.trial, best.until), (0, Some(20)));
+        queue.retry(&best);
+        let again = run(&mut queue);
+        assert_eq!((again.pending.trial, again.pending.failures, again.until), (0, 1, Some(20)));
+        queue.requeue(&again);
+        let again = run(&mut queue);
+        assert_eq!((again.pending.trial, again.until), (0, Some(20)));
+        queue.pause(&again, 0.5);
+        let last = run(&mut queue);
+        assert_eq!((last.pending.trial, last.until), (0, None));
+        queue.finish(&last, &BTreeMap::from([(10, 1.0), (20, 0.5)]));
+        assert_eq!((idle(&mut queue), queue.halved()), (Next::Done, 1));
+    }
+
+    #[test]
+    fn what_an_earlier_call_compared_is_not_run_again() {
+        let (mut pending, mut climbs) = compared(0..3, &[10]);
+        let at = |loss: f64, waits: bool| Climb { rungs: vec![10], losses: vec![loss], waits };
+        // The first finished, the second waits, and the third was killed on its way to the end.
+        climbs.extend([(0, at(1.0, false)), (1, at(3.0, true)), (2, at(2.0, false))]);
+        pending.remove(0);
+        let mut queue = Queue::new(pending, climbs, &halving(3));
+        let killed = run(&mut queue);
+        assert_eq!((killed.pending.trial, killed.until), (2, None));
+        queue.settle(&killed);
+        assert_eq!((idle(&mut queue), queue.halved()), (Next::Done, 1));
+    }
+
+    #[test]
+    fn a_trial_that_may_go_on_is_waited_for_while_another_process_is_at_it() {
+        let (pending, climbs) = compared(0..1, &[10]);
+        let mut queue = Queue::new(pending, climbs, &halving(2));
+        let turn = run(&mut queue);
+        queue.pause(&turn, 1.0);
+        assert_eq!(queue.next(false, |_| Ok(false)).unwrap(), Next::Wait);
+        assert_eq!(run(&mut queue).until, None);
     }
 }

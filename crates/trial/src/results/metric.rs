@@ -108,6 +108,16 @@ pub enum Better {
     Lower,
 }
 
+impl Better {
+    /// The value as a loss, of which less is better.
+    pub fn loss(self, value: f64) -> f64 {
+        match self {
+            Better::Higher => -value,
+            Better::Lower => value,
+        }
+    }
+}
+
 /// The unit of shares, which lie between 0 and 1.
 pub const OF_ONE: &str = "of 1";
 

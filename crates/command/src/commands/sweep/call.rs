@@ -22,7 +22,7 @@ use crate::sweep::trial::Trial;
 use crate::sweep::trial_queue::PendingTrial;
 use crate::sweep::{collect, place, record_file};
 use crate::telemetry::format::counted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One call of the command.
@@ -39,11 +39,11 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Runs what is to be run, and writes and prints the table.
-    pub fn run(&self, work: &mut Work<'a>) -> Result<Tally> {
+    /// Runs what is to be run, and writes and prints the table. `tally` counts the trials, also before an error.
+    pub fn run(&self, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
         let Scheduler { results, data_root, sweep_dir, policy, progress, .. } = *self.scheduler;
         let workers = self.workers;
-        let Survey { identities, finished, failures, pending } =
+        let Survey { identities, finished, failures, pending, climbs } =
             survey(&work.trials, 0, sweep_dir, data_root, policy)?;
         work.identities = identities;
         let committed =
@@ -54,6 +54,7 @@ impl<'a> Call<'a> {
             .filter(|pending| !work.reused.contains_key(&pending.trial))
             .partition(|pending| self.only.wants(&work.trials[pending.trial], failures.get(&pending.trial)));
         let finished_before = finished.len() + work.reused.len();
+        tally.finished = finished_before;
         let to_come = self.begin_search(work, &finished, &failures, &left)?;
         let (all, to_run) = (work.trials.len() + to_come, pending.len() + to_come);
         progress.tell(&SweepEvent::SweepStarted {
@@ -83,7 +84,7 @@ impl<'a> Call<'a> {
             count => format!(" ({count} by committed records)"),
         };
         let trials = counted(all, "trial");
-        let (mut tally, mut view) = if to_run == 0 {
+        let mut view = if to_run == 0 {
             progress.message(&match finished_before == all {
                 true if all == 1 => format!("the trial is finished already{from}; nothing to train"),
                 true => format!("all {trials} are finished already{from}; nothing to train"),
@@ -91,7 +92,7 @@ impl<'a> Call<'a> {
                     format!("{trials}, {finished_before} finished already{from}; nothing else is to be run")
                 }
             });
-            (Tally { finished: finished_before, ..Tally::default() }, None)
+            None
         } else {
             let mut launcher = self.launcher.open(&Setup {
                 sweep_dir,
@@ -99,7 +100,7 @@ impl<'a> Call<'a> {
                 results,
                 workers,
                 trials: to_run,
-                threads: work.trials.first().map_or(0, |trial| trial.experiment.run.threads),
+                threads: threads(&work.trials, &pending),
                 pool: self.pool.as_ref(),
                 slurm: &self.slurm,
             })?;
@@ -108,16 +109,16 @@ impl<'a> Call<'a> {
                 launcher.describe()
             ));
             let mut view = SweepView::open(self.spec, sweep_dir, &work.trials);
-            let tally = self.scheduler.run(work, pending, finished_before, launcher.as_mut(), &mut view);
+            let outcome = self.scheduler.run(work, pending, climbs, launcher.as_mut(), &mut view, tally);
             progress.close();
-            (tally?, Some(view))
+            outcome?;
+            Some(view)
         };
         let hopeless =
             left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
         tally.failed.extend(hopeless);
         tally.failed.sort_by_key(|(number, _)| *number);
-        self.tabulate(work, view.as_mut())?;
-        Ok(tally)
+        self.tabulate(work, view.as_mut())
     }
 
     /// Tells a search what is known, and has the ledger state the draws that are there from the start. Gives how many trials
@@ -212,7 +213,7 @@ impl<'a> Call<'a> {
 
     fn tabulate(&self, work: &Work, view: Option<&mut SweepView>) -> Result<()> {
         let Scheduler { sweep_dir, data_root, progress, .. } = *self.scheduler;
-        let Work { trials, identities, reused, .. } = work;
+        let Work { trials, identities, reused, search } = work;
         let mut records =
             collect::records(sweep_dir, trials, |number, record| record.identity == identities[number]);
         for (&number, found) in reused {
@@ -221,7 +222,8 @@ impl<'a> Call<'a> {
         let sources = collect::Sources { spec: self.spec, sweep_dir, trials, records: &records, reused };
         let (table, counts) = collect::table(&sources, data_root)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
-        let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records);
+        let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
+        let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come);
         // Standard output has events with --json. A table without values tells nothing.
         let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
         let shown = match is_shown {
@@ -237,4 +239,15 @@ impl<'a> Call<'a> {
         progress.message(&format!("\nresults: {0}   compare: tensorboard --logdir {0}", sweep_dir.display()));
         shown
     }
+}
+
+/// The most threads that a pending trial states; 0 if one of them leaves their number open.
+fn threads(trials: &[Trial], pending: &[PendingTrial]) -> usize {
+    let of = |trial: &Trial| trial.experiment.run.threads;
+    let stated: Vec<usize> = match pending.is_empty() {
+        // All that is to run is still to be drawn.
+        true => trials.iter().map(of).collect(),
+        false => pending.iter().map(|pending| of(&trials[pending.trial])).collect(),
+    };
+    if stated.contains(&0) { 0 } else { stated.into_iter().max().unwrap_or(0) }
 }

@@ -75,6 +75,13 @@ pub struct Setup<'a> {
     pub slurm: &'a SlurmSpec,
 }
 
+/// A job that an earlier driver has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierJob {
+    /// The update after which it pauses; absent: it finishes.
+    pub until: Option<u64>,
+}
+
 /// Runs trials, each in a process of its own.
 pub trait Launcher {
     /// How many run where, for people: `up to 2 at once`.
@@ -91,10 +98,10 @@ pub trait Launcher {
         true
     }
 
-    /// Whether an earlier driver has started the trial, and it has not ended or nobody knows yet how. Its directory must
-    /// be left alone; [`start`](Self::start) only begins to look after it.
-    fn holds(&self, _run_dir: &Path, _identity: &str) -> bool {
-        false
+    /// The job that an earlier driver has started for the trial, if it has not ended or nobody knows yet how. The trial's
+    /// directory must be left alone; [`start`](Self::start) only begins to look after it.
+    fn job(&self, _run_dir: &Path, _identity: &str) -> Option<EarlierJob> {
+        None
     }
 
     /// Starts a trial, at the latest with the next [`updates`](Self::updates).

@@ -55,7 +55,7 @@ impl ActiveSweep<'_, '_> {
             search.fail(number, &failure);
             self.tally.failed.push((number, failure));
         }
-        self.queue.add(pending);
+        self.queue.add(pending, survey.climbs);
         Ok(())
     }
 }

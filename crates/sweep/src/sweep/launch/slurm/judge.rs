@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 /// Judges a job that has been unclear `misses` times before. `got_further` tells whether the trial has saved more than
-/// it had when it was submitted.
+/// it had when it was submitted, and still has some way to go.
 pub fn judge(
     job: Option<&Job>,
     left: Option<&Left>,

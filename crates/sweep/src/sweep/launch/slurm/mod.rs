@@ -12,7 +12,7 @@ pub mod slurm_spec;
 mod squeue;
 mod submission;
 
-use super::launcher::{Ending, Launcher, Order, Setup, Update};
+use super::launcher::{EarlierJob, Ending, Launcher, Order, Setup, Update};
 use super::process;
 use crate::error::{Error, Result};
 use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
@@ -243,11 +243,15 @@ impl Slurm {
         for (&trial, trial_job) in &mut self.submitted {
             let SubmittedTrial { order, place, .. } = &*trial_job;
             let (submission, at) = (&self.submissions[&place.0], place.1);
-            let from = submission.elements[at].from;
+            let element = &submission.elements[at];
             let job = jobs.get(place);
             let left = Left::load(&order.run_dir, submission, at);
-            let verdict =
-                judge(job, left.as_ref(), trial_job.misses, || Ok(saved_step(&order.run_dir)? > from))?;
+            // One that paused where it was to pause has done all that its job was for.
+            let got_further = || {
+                let saved = saved_step(&order.run_dir)?;
+                Ok(saved > element.from && element.until != Some(saved))
+            };
+            let verdict = judge(job, left.as_ref(), trial_job.misses, got_further)?;
             trial_job.misses = if matches!(verdict, Verdict::Unclear) { trial_job.misses + 1 } else { 0 };
             match verdict {
                 Verdict::Queued if std::mem::take(&mut trial_job.running) => {
@@ -319,8 +323,9 @@ impl Launcher for Slurm {
         self.spec.cpus.unwrap_or(1)
     }
 
-    fn holds(&self, run_dir: &Path, identity: &str) -> bool {
-        self.found(run_dir, identity).is_some()
+    fn job(&self, run_dir: &Path, identity: &str) -> Option<EarlierJob> {
+        let (number, at) = self.found(run_dir, identity)?;
+        Some(EarlierJob { until: self.submissions[&number].elements[at].until })
     }
 
     fn start(&mut self, order: Order) -> Result<()> {
