@@ -45,6 +45,26 @@ def test_the_table_is_the_one_that_the_program_wrote(demo: Path) -> None:
     assert list(ablate.table(demo, ["steps"]).columns) == ["model.layers", "model.position", "seeds", "steps", "steps sd"]
 
 
+def test_rows_of_two_sweeps_stay_apart_though_they_have_one_label(demo: Path) -> None:
+    trials = ablate.records(demo, demo.parent / "feed-forward")
+    both = ablate.table(trials, ["test/bleu"])
+    assert both.index.names == ["sweep", "row"]
+    for sweep in ["demo", "feed-forward"]:
+        pd.testing.assert_frame_equal(
+            both.loc[sweep, ["seeds", "test/bleu", "test/bleu sd"]],
+            ablate.table(demo.parent / sweep, ["test/bleu"])[["seeds", "test/bleu", "test/bleu sd"]],
+        )
+    # One of two sweeps is one.
+    assert ablate.table(trials[trials["sweep"] == "demo"]).index.name == "row"
+
+
+def test_a_trial_that_occurs_twice_is_not_two_seeds(demo: Path, sweep: Path) -> None:
+    with pytest.raises(ablate.Error, match="seed 1 of row base is there twice; name each place once"):
+        ablate.table(ablate.records(demo, sweep))
+    with pytest.raises(ablate.Error, match="seed 1 of row base is there twice"):
+        ablate.plot.curves(ablate.metrics(sweep, sweep / "base"))
+
+
 def test_one_seed_has_a_mean_and_no_spread(demo: Path) -> None:
     frame = ablate.records(demo)
     table = ablate.table(frame[frame["seed"] == 1], ["test/bleu"])

@@ -37,6 +37,23 @@ def test_curves_are_means_in_bands_of_one_standard_deviation(sweep: Path) -> Non
     assert axes.get_ylabel() == "dev/perplexity, mean ± sd over seeds"
 
 
+def test_rows_and_curves_of_two_sweeps_stay_apart(demo: Path, sweep: Path) -> None:
+    axes = ablate.plot.rows(ablate.records(demo, demo.parent / "feed-forward"))
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels[0] == "demo/base (n=2)" and "feed-forward/base (n=5)" in labels
+    other = ablate.metrics(sweep).assign(sweep="other")
+    axes = ablate.plot.curves(pd.concat([ablate.metrics(sweep), other]))
+    assert legend(axes)[0] == "demo/base (n=2)" and legend(axes)[3] == "other/base (n=2)"
+
+
+def test_a_trial_of_two_sweeps_is_one_point_of_a_setting(demo: Path) -> None:
+    frame = ablate.records(demo)
+    twice = pd.concat([frame, frame.assign(sweep="other")])
+    one, two = (ablate.plot.setting(source, "model.layers", "test/bleu") for source in (frame, twice))
+    segments = [axes.containers[0].lines[2][0].get_segments()[1].tolist() for axes in (one, two)]
+    assert segments[0] == segments[1]
+
+
 def test_curves_of_unfinished_runs_are_drawn_where_no_run_has_finished(sweep: Path) -> None:
     (sweep / "one-layer" / "seed-1" / "record.json").unlink()
     axes = ablate.plot.curves(sweep)

@@ -6,12 +6,15 @@ import difflib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from ablate import _read
 from ablate._read import Error
+
+if TYPE_CHECKING:
+    from pandas.api.typing import DataFrameGroupBy
 
 #: Where results come from: a directory, a file, or a frame that :func:`records` or :func:`metrics` returned.
 Source: TypeAlias = "str | Path | pd.DataFrame"
@@ -79,24 +82,26 @@ def table(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
         A frame with one line for each row, in the order of the records; the settings that differ between rows;
         ``seeds``, their number; and for each column the mean and, as ``<column> sd``, the standard deviation of the
         sample (missing for one seed). Names and values are those of the program's ``table.csv``. The column
-        ``signature`` is there if BLEU was not computed in the same way everywhere.
+        ``signature`` is there if BLEU was not computed in the same way everywhere. The index is the row; of several
+        sweeps, whose rows may have the same label, it is ``sweep`` and ``row``.
 
     Raises:
-        Error: As :func:`records`; a column that does not exist; seeds of one row with different BLEU signatures.
+        Error: As :func:`records`; a column that does not exist; seeds of one row with different BLEU signatures; a seed
+            of a row that occurs twice.
     """
     frame = _records(source)
     if columns is None:
         columns = [column for column in _DEFAULT_COLUMNS if column in frame]
     for column in columns:
         check_number(frame, column)
-    groups = frame.groupby("row", sort=False)
+    groups = by_row(frame)
     result = groups[varied(frame)].first()
     result["seeds"] = groups["seed"].count()
     if frame["signature"].nunique() > 1:
         for row, signatures in groups["signature"].unique().items():
             if len(signatures) > 1 and any("bleu" in column for column in columns):
                 raise Error(
-                    f"the seeds of row {row} have different BLEU signatures: {', '.join(signatures)}; "
+                    f"the seeds of row {row_name(row)} have different BLEU signatures: {', '.join(signatures)}; "
                     "score them anew with one version before you tabulate BLEU"
                 )
         result["signature"] = groups["signature"].first()
@@ -132,6 +137,20 @@ def metrics(*paths: str | Path, tags: Sequence[str] | None = None) -> pd.DataFra
     return frame[frame["tag"].isin(list(tags))].reset_index(drop=True)
 
 
+def by_row(frame: pd.DataFrame) -> DataFrameGroupBy[Any, Any]:
+    """The lines of each row. Rows of different sweeps are different rows, even with one label."""
+    return frame.groupby(["sweep", "row"] if _has_several_sweeps(frame) else "row", sort=False)
+
+
+def row_name(row: Any) -> str:
+    """A key of :func:`by_row` as people read it."""
+    return "/".join(row) if isinstance(row, tuple) else str(row)
+
+
+def _has_several_sweeps(frame: pd.DataFrame) -> bool:
+    return "sweep" in frame and frame["sweep"].nunique() > 1
+
+
 def check_number(frame: pd.DataFrame, column: str) -> None:
     """Refuses a column that a frame of records does not have, or that holds no numbers."""
     numeric = [name for name in frame.columns if "/" in name or name in ("parameters", "steps", "training_flops")]
@@ -156,6 +175,7 @@ def _records(source: Source) -> pd.DataFrame:
         raise Error(f"this frame is not one of ablate.records: it has no column {', '.join(sorted(missing))}")
     if source.empty:
         raise Error("this frame has no lines; nothing is left to show")
+    _refuse_twice(source, ["sweep", "row", "seed"])
     return source
 
 
@@ -165,7 +185,19 @@ def _metrics(source: Source) -> pd.DataFrame:
     missing = {"row", "seed", "finished", "step", "tag", "value"} - set(source.columns)
     if missing:
         raise Error(f"this frame is not one of ablate.metrics: it has no column {', '.join(sorted(missing))}")
+    _refuse_twice(source, ["sweep", "row", "seed", "tag", "step"])
     return source
+
+
+def _refuse_twice(frame: pd.DataFrame, keys: list[str]) -> None:
+    """Refuses a frame in which a trial occurs twice, which would count as two seeds."""
+    twice = frame[frame.duplicated([key for key in keys if key in frame])]
+    if not twice.empty:
+        first = twice.iloc[0]
+        raise Error(
+            f"seed {first['seed']} of row {first['row']} is there twice; name each place once, and give sweeps of the same "
+            "name different ones in the column sweep"
+        )
 
 
 def _records_of(path: Path) -> list[dict[str, Any]]:

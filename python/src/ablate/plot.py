@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ablate import _student
-from ablate._frames import SECTIONS, Source, _metrics, _records, check_name, check_number, varied
+from ablate._frames import SECTIONS, Source, _metrics, _records, by_row, check_name, check_number, row_name, varied
 from ablate._read import Error
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def curves(source: Source, tag: str = "dev/perplexity", *, ax: Axes | None = Non
     axes = _axes(ax)
     values = frame[frame["tag"] == tag]
     spread = False
-    for (row, lines), style in zip(values.groupby("row", sort=False), _styles()):
+    for (row, lines), style in zip(by_row(values), _styles()):
         finished = lines[lines["finished"]]
         kept = lines if finished.empty else finished
         left_out = lines["seed"].nunique() - kept["seed"].nunique()
         by_seed = kept.pivot_table(index="step", columns="seed", values="value").dropna()
         if by_seed.empty:
-            raise Error(f"the seeds of row {row} have no step in common for {tag}; leave the row out, or one of its seeds")
+            raise Error(f"the seeds of row {row_name(row)} have no step in common for {tag}; leave the row out, or one of its seeds")
         mean, seeds = by_seed.mean(axis="columns"), by_seed.shape[1]
         marker = style.marker if len(mean) == 1 else ""
         label = _with_number(row, seeds, f", {left_out} unfinished left out" if left_out else "")
@@ -78,6 +78,9 @@ def setting(source: Source, key: str, metric: str = "dev/bleu", *, ax: Axes | No
         metric: A score by its tag, or ``parameters``.
     """
     frame = _records(source)
+    if "identity" in frame:
+        # A trial that two sweeps, or two rows, have in common is one trial.
+        frame = frame.drop_duplicates("identity")
     changed = varied(frame)
     check_number(frame, metric)
     if key not in frame or not key.startswith(SECTIONS):
@@ -147,7 +150,7 @@ def rows(
     check_number(frame, metric)
     axes = _axes(ax)
     labels = []
-    for place, (row, lines) in enumerate(frame.groupby("row", sort=False)):
+    for place, (row, lines) in enumerate(by_row(frame)):
         scores = lines[metric].dropna()
         labels.append(_with_number(row, len(scores)))
         axes.plot(scores, [place + 0.18] * len(scores), "o", color="#777777", markersize=3.5)
@@ -187,8 +190,8 @@ def _axes(ax: Axes | None) -> Axes:
     return axes
 
 
-def _with_number(row: Hashable, seeds: int, remark: str = "") -> str:
-    return f"{row} (n={seeds}{remark})"
+def _with_number(row: Any, seeds: int, remark: str = "") -> str:
+    return f"{row_name(row)} (n={seeds}{remark})"
 
 
 def _short(keys: Sequence[str]) -> list[str]:
