@@ -22,6 +22,7 @@ import urllib.request
 
 from check_tensorboard import Server, find_runs, package, rows_of_sweeps
 
+START_SECONDS = 20  # How long chromedriver may take to answer.
 PATIENCE_SECONDS = 180  # How long a page may take to show what it has.
 WINDOW = (1500, 1000)
 LARGEST_SCREENSHOT = 300_000
@@ -69,23 +70,42 @@ class Browser:
         arguments += [f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--user-data-dir={self.profile.name}"]
         options = {"binary": shutil.which("chromium"), "args": arguments}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        for _ in range(100):
-            try:
-                self.session = self.send("POST", "/session", wanted)
-                break
-            except urllib.error.URLError:
-                time.sleep(0.2)
-        self.version = self.session["capabilities"]["browserVersion"]
-        self.path = f"/session/{self.session['sessionId']}"
+        try:
+            session = self.begin_session(wanted)
+        except BaseException:
+            # Nobody calls __exit__ of what was not entered.
+            self.end()
+            raise
+        self.version = session["capabilities"]["browserVersion"]
+        self.path = f"/session/{session['sessionId']}"
         return self
 
     def __exit__(self, *_):
         try:
             self.send("DELETE", self.path)
         finally:
-            self.process.terminate()
+            self.end()
+
+    def begin_session(self, wanted):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self.send("POST", "/session", wanted)
+            except urllib.error.HTTPError as error:
+                sys.exit(f"chromedriver begins no session: {error.read().decode(errors='replace')}")
+            except urllib.error.URLError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"chromedriver does not answer: {error.reason}")
+                time.sleep(0.2)
+
+    def end(self):
+        self.process.terminate()
+        try:
             self.process.wait(10)
-            self.profile.cleanup()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.profile.cleanup()
 
     def send(self, method, path, body=None):
         data = json.dumps(body or {}).encode() if method == "POST" else None
@@ -129,20 +149,7 @@ class Pages:
         clicks = list(click)
         while True:
             time.sleep(1)
-            try:
-                if clicks and self.browser.run(CLICK, clicks[0]):
-                    clicks.pop(0)
-                    continue
-                text, drawn = self.browser.run(TEXT), self.browser.run(CHARTS)
-                pictures = self.browser.run(IMAGES)
-            except urllib.error.HTTPError:
-                continue  # the page changed under the script
-            # Long words may be cut into several elements.
-            missing = [word for word in words if word not in text and word not in text.replace("\n", "")] + clicks
-            if drawn < charts:
-                missing.append(f"{charts} charts (there are {drawn})")
-            if images and (complaint := images(pictures)):
-                missing.append(complaint)
+            missing = self.missing(words, charts, images, clicks)
             if not missing or time.monotonic() > deadline:
                 break
         time.sleep(3)  # animations
@@ -152,6 +159,23 @@ class Pages:
             missing.append(f"a screenshot below {LARGEST_SCREENSHOT} bytes")
         print(f"{'ok' if not missing else 'MISSING'}: {name}: {', '.join(missing or words)}")
         self.wrong += missing
+
+    def missing(self, words, charts, images, clicks):
+        """What is not on the page at this moment. A click that succeeds leaves `clicks`."""
+        try:
+            if clicks and self.browser.run(CLICK, clicks[0]):
+                return [f"what a click on {clicks.pop(0)} shows"]
+            text, drawn = self.browser.run(TEXT), self.browser.run(CHARTS)
+            pictures = self.browser.run(IMAGES)
+        except urllib.error.HTTPError:
+            return ["a page that does not change while it is read"]
+        # Long words may be cut into several elements.
+        missing = [word for word in words if word not in text and word not in text.replace("\n", "")] + clicks
+        if drawn < charts:
+            missing.append(f"{charts} charts (there are {drawn})")
+        if images and (complaint := images(pictures)):
+            missing.append(complaint)
+        return missing
 
 
 # What the report's script has made of the table: rows shown, the first column with results before and after a click on

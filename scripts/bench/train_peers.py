@@ -6,7 +6,7 @@ DIR holds what `train_speed.py` wrote. The first line of standard output says th
 standard input then asks for a block and is answered by one line of JSON, until there are no more. A peer's name is a
 program and its settings, joined by +:
 
-    eager       `../torch_transformer.py` as it comes
+    eager       the models of `torch_models.py` as they come
     compile     the same with its loss in torch.compile(dynamic=True)
     joeynmt     JoeyNMT's own training loop
     peak        no training: operations a second of a large product of matrices

@@ -22,9 +22,10 @@ and of an architecture the first three.
 torch's side are the models of `torch_models.py`: modules of torch, scaled_dot_product_attention, nn.LSTM, cross_entropy,
 nn.Dropout, Adam. It gets the same fresh weights and the same batches; the first update's loss without dropout must be ours
 to 1e-5. Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the
-same training pairs as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it counts them; its dropout is
-also on attention weights and inside the feed-forward network; it trains Transformers alone here. Its rate is the one in its
-own log. `ablate+bfloat16` is `ablate bench` with `training.precision = "bfloat16"`, left out where that is refused.
+distinct pairs of our first 60 updates (`EPOCH`) as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it
+counts them; its dropout is also on attention weights and inside the feed-forward network; it trains Transformers alone here.
+Its rate is the one in its own log. `ablate+bfloat16` is `ablate bench` with `training.precision = "bfloat16"`, left out where
+that is refused.
 
 Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
 a new process each time. Blocks take turns, every other round backwards, and begin with `--warmup` updates that are not
@@ -82,7 +83,8 @@ WORDS = {
 }
 # JoeyNMT does not name importlib_metadata, which it imports.
 INSTALL = {"joeynmt": "torch==2.11.0 joeynmt==2.3.0 importlib_metadata"}
-# Updates of JoeyNMT's text: more than an epoch of Multi30k in batches of 8,000 tokens.
+# Updates of JoeyNMT's text: more than an epoch of Multi30k in batches of 8,000 tokens, so all of its pairs. Of a larger
+# corpus, or of smaller batches, they are a part.
 EPOCH = 60
 
 
@@ -256,7 +258,7 @@ class Work:
 
 
 def write_pairs(ours, folder):
-    """All training pairs, for JoeyNMT to make batches of."""
+    """Writes the distinct pairs of the first `EPOCH` updates, for JoeyNMT to make batches of."""
     text = folder / "text"
     text.mkdir()
     call([*ours, "--warmup", 0, "--updates", EPOCH, "--export", text])
