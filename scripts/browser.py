@@ -12,7 +12,6 @@ import base64
 import json
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import urllib.error
 import urllib.request
 
 from check_tensorboard import Server, find_runs, package, rows_of_sweeps
+from programs import free_port
 
 START_SECONDS = 20  # How long chromedriver may take to answer.
 PATIENCE_SECONDS = 180  # How long a page may take to show what it has.
@@ -59,9 +59,7 @@ class Browser:
     """A headless Chromium, for the length of a `with`."""
 
     def __enter__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.profile = tempfile.TemporaryDirectory()
         command = [shutil.which("chromedriver"), f"--port={port}"]

@@ -31,8 +31,9 @@ import torch
 import torch_transformer
 import transformers
 from checks import Checks, detail, package
-from exported import FLOAT32_TOLERANCE, HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, run, train
+from exported import FLOAT32_TOLERANCE, HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, train
 from exported_language_models import check_language_models
+from programs import output
 from torch.nn import functional as F
 from torch_transformer import EOS, PAD
 
@@ -225,9 +226,9 @@ def check_trained(checks, arguments, folder):
     form = ["--set", "decoding.length_penalty_form=power"]
     wanted = ablate.call("translate", arguments.run, *form, input=sample)
     for format, peer in [("marian", HUGGING_FACE), ("ctranslate2", CTRANSLATE2)]:
-        found = run([sys.executable, "-c", programs[format]], input=sample)
+        found = output([sys.executable, "-c", programs[format]], quiet=True, input=sample)
         checks.add("the printed program's translation", peer, "1 line", int(found != wanted))
-    names = run([sys.executable, "-c", programs["safetensors"]]).count("\n")
+    names = output([sys.executable, "-c", programs["safetensors"]], quiet=True).count("\n")
     stored = len(safetensors.torch.load_file(os.path.join(out["safetensors"], "model.safetensors")))
     checks.add("the printed program's list of weights", package("safetensors"), f"{stored} tensors", abs(names - stored))
     for penalty in arguments.length_penalty:

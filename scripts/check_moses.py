@@ -12,7 +12,6 @@ Prints results as `checks.py` says; exits with 1 where anything differs.
 
 import argparse
 import concurrent.futures
-import gzip
 import importlib.metadata
 import json
 import pathlib

@@ -25,7 +25,6 @@ import json
 import math
 import pathlib
 import re
-import socket
 import statistics
 import struct
 import subprocess
@@ -37,6 +36,7 @@ import urllib.parse
 import urllib.request
 
 from checks import Checks, detail, package
+from programs import free_port
 
 PATIENCE_SECONDS = 180  # How long a TensorBoard may take to start and to show everything.
 
@@ -196,9 +196,7 @@ class Server:
         self.log_dir, self.fast = log_dir, fast
 
     def __enter__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = tempfile.TemporaryFile()
         # Its pages name the directory as it was given: results/SWEEP, and no path of this machine.

@@ -16,7 +16,6 @@ its tolerance.
 
 import argparse
 import random
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -26,6 +25,7 @@ from gensim.models import KeyedVectors, Word2Vec
 from tokenizers import Tokenizer
 
 from checks import Checks, detail, package
+from programs import output
 from stores import read_store
 
 TOPICS, WORDS_OF_TOPIC, SHARED = 12, 20, 30
@@ -95,14 +95,6 @@ def made_up(lines, seed):
     return text, {word: number for number, topic in enumerate(topics) for word in topic}
 
 
-def ablate(program, *words):
-    """What the program prints; it must succeed."""
-    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"ablate {' '.join(map(str, words))} ended with {done.returncode}:\n{done.stderr}")
-    return done.stdout
-
-
 def trained(program, folder, model, tokens):
     """The vectors that ablate trains on the text of the folder, as gensim loads them."""
     batch = min(4 * BLOCK, tokens)
@@ -111,9 +103,10 @@ def trained(program, folder, model, tokens):
     text = EXPERIMENT.format(width=SETTINGS["vector_size"], steps=steps, tokens=batch, model=model, **values)
     (folder / f"{model}.toml").write_text(text)
     places = ["--data", folder / "data", "--results", folder / "results"]
-    ablate(program, *places, "train", folder / f"{model}.toml")
+    output([program, *places, "train", folder / f"{model}.toml"], quiet=True)
     out = folder / f"vectors-{model}"
-    ablate(program, *places, "export", folder / "results" / model / "seed-1", "--format", "word2vec", "--out", out)
+    export = ["export", folder / "results" / model / "seed-1", "--format", "word2vec", "--out", out]
+    output([program, *places, *export], quiet=True)
     return KeyedVectors.load_word2vec_format(str(out / "vectors.txt"))
 
 
@@ -147,7 +140,7 @@ def overlap(one, other, words):
 def tokens_of(program, folder):
     """The tokens of the training text in order, spelt as in the export, from what `ablate prepare` has written."""
     places = ["--data", folder / "data"]
-    prepared = Path(ablate(program, *places, "prepare", folder / "recipe.toml", "--source", folder).strip())
+    prepared = Path(output([program, *places, "prepare", folder / "recipe.toml", "--source", folder], quiet=True).strip())
     tokenizer = Tokenizer.from_file(str(prepared / "tokenizer.json"))
     blocks = read_store(prepared / "train.store")[1]
     return [[tokenizer.id_to_token(int(token)) for token in block] for block in blocks]

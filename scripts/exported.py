@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 import torch_transformer
 from checks import package
+from programs import output, toml
 
 HUGGING_FACE = package("transformers")
 
@@ -58,14 +59,6 @@ tensorboard = false
 """
 
 
-def run(command, **options):
-    """Standard output of a program that must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    return done.stdout
-
-
 class Ablate:
     """The program, with its places of data and results."""
 
@@ -74,7 +67,7 @@ class Ablate:
         self.places = ["--data", data, "--results", results]
 
     def call(self, *words, **options):
-        return run([self.binary, *words, *self.places], **options)
+        return output([self.binary, *words, *self.places], quiet=True, **options)
 
     def export(self, run, format, out):
         """The program in Python that `ablate export` prints."""
@@ -89,13 +82,6 @@ class Ablate:
         command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
-
-
-def toml(value):
-    """A value as TOML writes it."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
-    return json.dumps(value)
 
 
 def train(ablate, experiment, variant, settings):

@@ -17,7 +17,8 @@ import torch
 import torch_masked
 import torch_transformer
 import transformers
-from exported import HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, run, train
+from exported import HUGGING_FACE, TRANSLATING, Ablate, check_logits, reference, train
+from programs import output
 from stores import read_store
 from torch.nn.utils.rnn import pad_sequence
 from torch_transformer import BOS, EOS, PAD
@@ -268,7 +269,7 @@ def check_gpt_itself(checks, name, ablate, folder, trained, out, program, _):
     ids = model.generate(**inputs, do_sample=False, max_length=None, max_new_tokens=count)
     found = tokenizer.decode(ids[0], skip_special_tokens=True) + "\n"
     checks.add(f"{name}: the most probable text", HUGGING_FACE, f"{count} tokens", int(found != wanted))
-    written = run([sys.executable, "-c", program], input=f"{prompt}\n")
+    written = output([sys.executable, "-c", program], quiet=True, input=f"{prompt}\n")
     begins = written.startswith(prompt) and len(written) > len(prompt) + 1
     checks.add(f"{name}: the printed program's text", HUGGING_FACE, "1 line", int(not begins))
 
@@ -312,5 +313,5 @@ def check_bert_itself(checks, name, ablate, folder, trained, out, program, model
     with torch.no_grad():
         scores = model(ids, ids != PAD)[0, middle, 3 : len(tokenizer)]
     wanted = tokenizer.decode([3 + int(scores.argmax())]) + "\n"
-    found = run([sys.executable, "-c", program], input=f"{line}\n")
+    found = output([sys.executable, "-c", program], quiet=True, input=f"{line}\n")
     checks.add(f"{name}: the printed program's token", HUGGING_FACE, "1 line", int(found != wanted))

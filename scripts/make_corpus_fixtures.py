@@ -19,7 +19,7 @@ import sys
 import unicodedata
 
 import sacrebleu
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics import CHRF, TER
 
 from make_bleu_fixtures import OUTPUT as BLEU_OUTPUT, metric as bleu, require_sacrebleu
 from make_score_fixtures import RENAMED

@@ -1,9 +1,11 @@
 """The small experiments of `architectures/`, one for each architecture, and their text, which needs no download."""
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from programs import output  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent / "architectures"
 ROOT = FOLDER.parent.parent.parent
@@ -52,7 +54,7 @@ def prepare(ablate, data, name):
         if name in OF_TEXT:
             write_text(ablate, Path(folder))
             words = ["--source", folder]
-        return Path(call(ablate, data, experiment(name), *words).strip())
+        return Path(prepare_with(ablate, data, experiment(name), *words).strip())
 
 
 def write_text(ablate, folder):
@@ -60,15 +62,11 @@ def write_text(ablate, folder):
     made = folder / "data"
     generated = "data.recipe.corpus.generated"
     sizes = [f"{generated}.train=100", f"{generated}.test={LINES}"]
-    call(ablate, made, experiment("transformer"), *(word for size in sizes for word in ("--set", size)))
+    prepare_with(ablate, made, experiment("transformer"), *(word for size in sizes for word in ("--set", size)))
     [prepared] = made.iterdir()
     for split, name in (("test", "train"), ("dev", "dev")):
         (folder / f"{name}.txt").write_bytes((prepared / f"{split}.source.txt").read_bytes())
 
 
-def call(ablate, data, *words):
-    command = [str(word) for word in (ablate, "--data", data, "prepare", *words)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
-    return result.stdout
+def prepare_with(ablate, data, *words):
+    return output([ablate, "--data", data, "prepare", *words], quiet=True)

@@ -42,17 +42,10 @@ import tempfile
 from pathlib import Path
 
 import architectures
+from architectures import output
 from decode_peers import PEERS, PENALTIES
 
 NAMES = {"ctranslate2": "CTranslate2", "joeynmt": "JoeyNMT", "fairseq": "fairseq"}
-
-
-def call(command, **options):
-    command = [str(part) for part in command]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {result.returncode}")
-    return result.stdout
 
 
 def trained(arguments):
@@ -64,7 +57,7 @@ def trained(arguments):
     changes += [f"training.dev_interval_steps={steps}", "run.device=cpu", "run.threads=0", "run.tensorboard=false"]
     command = [arguments.ablate, "--data", arguments.data, "train", architectures.experiment(name)]
     command += [word for change in changes for word in ("--set", change)]
-    call(command, env=os.environ | {"ABLATE_RESULTS": str(results)}, stderr=subprocess.DEVNULL)
+    output(command, env=os.environ | {"ABLATE_RESULTS": str(results)}, stderr=subprocess.DEVNULL)
     return results / name / "seed-1", corpus
 
 
@@ -79,10 +72,10 @@ def give(arguments, folder, lines):
     ablate = [arguments.ablate, "--data", arguments.corpus.parent]
     quiet = {"stderr": subprocess.DEVNULL}
     if arguments.peer == "ctranslate2":
-        call([*ablate, "export", arguments.run, "--format", "ctranslate2", "--out", folder / "model"], **quiet)
+        output([*ablate, "export", arguments.run, "--format", "ctranslate2", "--out", folder / "model"], **quiet)
     else:
         settings = [arguments.run / "config.toml", "--warmup", 0, "--updates", 1, "--export", folder / "exported"]
-        call([*ablate, "bench", *settings], **quiet)
+        output([*ablate, "bench", *settings], **quiet)
         shutil.copy(arguments.run / "checkpoints/scored.weights.safetensors", folder)
     return tokenizer, [len(source) + 1 for source in sources]
 
@@ -95,7 +88,7 @@ def setting(arguments, folder, lines, given, beam, threads):
     changes += [f"decoding.length_penalty={arguments.length_penalty}", f"decoding.max_extra_length={arguments.extra}"]
     sets = [word for change in [*changes, *arguments.set] for word in ("--set", change)]
     ablate = [arguments.ablate, "--data", arguments.corpus.parent]
-    text = call([*ablate, "translate", arguments.run, *sets], input="".join(f"{line}\n" for line in lines))
+    text = output([*ablate, "translate", arguments.run, *sets], input="".join(f"{line}\n" for line in lines))
     own = text.split("\n")[:-1]
     ours = [*ablate, "bench", arguments.run / "config.toml", "--run", arguments.run, "--only", "decoding", *sets]
     ours += ["--sentences", len(lines), "--passes", arguments.passes, "--seconds", 3600, "--json"]
@@ -107,13 +100,13 @@ def setting(arguments, folder, lines, given, beam, threads):
     for number in range(arguments.rounds):
         for name in ["ablate", "peer"][:: 1 if number % 2 == 0 else -1]:
             if name == "ablate":
-                report = json.loads(call(ours))
+                report = json.loads(output(ours))
                 [decoding] = [one for one in report["decoding"] if one["beam"] == beam]
                 found[name].append(decoding["seconds_per_pass"])
                 found["tokens"], found["split"] = decoding["target_tokens"], decoding["split"]
                 found["hardware"] = report["provenance"]
             else:
-                result = json.loads(call(theirs))
+                result = json.loads(output(theirs))
                 found[name].append(result["seconds"])
                 compare_lines(found, tokenizer, own, result["ids"], lengths, arguments.extra)
         times = ", ".join(f"{found[name][-1]:.3f} s" for name in ("ablate", "peer"))

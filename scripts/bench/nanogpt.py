@@ -22,7 +22,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -32,7 +31,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from architectures import ROOT, built
+from architectures import ROOT, built, output
 
 EXPERIMENT = ROOT / "experiments/language-model/shakespeare-char.toml"
 LAYERS, HEADS, WIDTH, BLOCK, BATCH, CHARACTERS = 4, 4, 128, 64, 12, 65
@@ -144,11 +143,7 @@ class Ablate:
         self.report = None
 
     def block(self):
-        command = [str(word) for word in self.command]
-        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if result.returncode != 0:
-            sys.exit(f"{' '.join(command)} ended with {result.returncode}")
-        self.report = json.loads(result.stdout)
+        self.report = json.loads(output(self.command))
         return self.report["training"]["target_tokens_per_second"]
 
 

@@ -15,12 +15,14 @@ import csv
 import os
 import pathlib
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from programs import free_port  # noqa: E402
 
 WARM_UP = 10
 # The exit code of a run that was stopped in order.
@@ -31,12 +33,6 @@ def rows(file, tag):
     """Steps and values of one tag."""
     with open(file, encoding="utf-8") as lines:
         return [(int(row["step"]), float(row["value"])) for row in csv.DictReader(lines) if row["tag"] == tag]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def train(arguments, ranks):

@@ -49,6 +49,7 @@ from copy import copy
 from pathlib import Path
 
 import architectures
+from architectures import output
 
 HERE = Path(__file__).resolve().parent
 PAD, EOS = 0, 2
@@ -97,10 +98,7 @@ def run(command, **options):
 
 def call(command):
     """The JSON that a program prints."""
-    result = run(command, stdout=subprocess.PIPE)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} ended with {result.returncode}")
-    return json.loads(result.stdout)
+    return json.loads(output(command))
 
 
 def program_of(peer):
