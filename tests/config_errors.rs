@@ -277,6 +277,13 @@ fn ranges_and_combinations() {
         "data.max_train_length = 0 is out of range",
         "expected an integer from 1 to 16777216",
     );
+    experiment_fails(
+        "[data]\nmax_train_length = 20\nbpe_dropout = 0.1",
+        3,
+        "data.max_train_length = 20 does not go with data.bpe_dropout = 0.1: the drawn segmentations of a pair differ in \
+         their numbers of tokens",
+        "leave one of them out",
+    );
     for bounds in ["[20, 10]", "[10, 10]"] {
         experiment_fails(
             &format!("[decoding]\nlength_buckets = {bounds}"),

@@ -161,6 +161,11 @@ fn what_is_no_corpus_of_trees_is_refused_with_file_and_line() {
             "all files of the recipe must have it",
         ),
         ("merges = 60", "merges = 60\nlowercase = true", "the labels of trees cannot be lower-cased"),
+        (
+            "[data]",
+            "[cleaning]\ncontrol_characters = \"blank\"\n[data]",
+            "control_characters = \"blank\" would take the words of trees apart",
+        ),
     ] {
         workshop.write("trees.toml", &TREES.replacen(old, new, 1));
         workshop.run(&prepare).expect(2).says(said);

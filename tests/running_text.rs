@@ -48,6 +48,22 @@ fn the_text_of_all_blocks_is_the_text_of_the_files() {
     assert_eq!((counts.train_source_tokens, counts.train_target_tokens), (0, tokens as u64));
 }
 
+/// A line that fills several blocks is cut by chance like every other.
+#[test]
+fn dropout_has_no_limit_of_length_in_running_text() {
+    let workshop = Workshop::new();
+    let line = "the cat and the hat and the mat ".repeat(9);
+    std::fs::write(workshop.path("a.txt"), &line).unwrap();
+    std::fs::write(workshop.path("b.txt"), "x").unwrap();
+    let usual = prepared(&workshop, RECIPE).counts().train_target_tokens;
+    let dropout = RECIPE.replace("merges = 60", "merges = 60\nbpe_dropout = 0.5\nsegmentations = 2");
+    let data = prepared(&workshop, &dropout);
+    assert!(data.counts().train_target_tokens > 2 * usual, "{usual}");
+    let train = data.split(Split::Train).unwrap();
+    let ids: Vec<u32> = (0..train.len()).flat_map(|block| train.target(block)).collect();
+    assert_eq!(data.decode_text(&ids), format!("{line}\nx\n").repeat(2));
+}
+
 /// The characters of the training text, ends of lines among them; those that the dev text alone has are one token.
 #[test]
 fn a_token_can_be_a_character() {

@@ -114,8 +114,13 @@ impl CleaningCounts {
         if self.shared > 0 {
             let (are, them) = if self.shared == 1 { ("pair is", "it") } else { ("pairs are", "them") };
             let count = self.shared;
+            // `drop_overlap` needs sets that are known before the training text is read.
+            let remedy = match self.held_out_dev + self.held_out_test {
+                0 => "drop_overlap",
+                _ => "drop_duplicates",
+            };
             lines.push(format!(
-                "{count} training {are} in dev or test, too; drop_overlap in the recipe's [cleaning] drops {them}"
+                "{count} training {are} in dev or test, too; {remedy} in the recipe's [cleaning] drops {them}"
             ));
         }
         lines

@@ -3,7 +3,7 @@
 use super::FilePair;
 use super::inputs::Inputs;
 use super::lines::{Defect, SourceFile};
-use super::recipe::{Cleaning, Side};
+use super::recipe::{Cleaning, Side, TextFormat};
 use super::sentences::TextReader;
 use crate::error::{Error, Result};
 
@@ -94,14 +94,21 @@ fn current<'a>(source: &'a TextReader, target: &'a TextReader, tolerance: Tolera
     for (side, text) in [source, target].into_iter().zip(&mut texts) {
         match side.current() {
             Ok(sentence) if sentence.contains('\0') && !tolerance.nul => {
-                return Err(side.lines().mistake(
-                    "this line holds a NUL character; the file is damaged, or is no text; training pairs with such \
-                     characters can be mended or left out with cleaning.control_characters in the recipe",
-                ));
+                // Running text is never cleaned.
+                let cleaning = match side.format() {
+                    TextFormat::Running => "",
+                    _ => {
+                        "; training pairs with such characters can be mended or left out with \
+                         cleaning.control_characters in the recipe"
+                    }
+                };
+                return Err(side.lines().mistake(&format!(
+                    "this line holds a NUL character; the file is damaged, or is no text{cleaning}"
+                )));
             }
             Ok(sentence) => *text = sentence,
             Err(defect) if tolerance.allows(defect) => found = Some(defect),
-            Err(defect) => return Err(side.lines().defect(defect)),
+            Err(defect) => return Err(side.defect(defect)),
         }
     }
     Ok(found.map_or(Pair::Text(texts[0], texts[1]), Pair::Defective))

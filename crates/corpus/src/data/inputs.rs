@@ -1,7 +1,6 @@
 //! Where the files of a corpus are: in a folder that the user gave, or fetched from their addresses.
 
-use super::Split;
-use super::recipe::{Corpus, FilePair, Recipe};
+use super::recipe::Recipe;
 use crate::error::{Error, Result};
 use crate::fetch::compression::{Compression, plain_name};
 use crate::fetch::download::{Checked, check_given};
@@ -35,7 +34,7 @@ impl Inputs {
             cache: Cache::new(&root.join(DOWNLOADS), Policy::default()),
             found: Inputs::default(),
         };
-        let names = names(recipe);
+        let names = recipe.file_names();
         if names.is_empty() {
             return Ok(search.found);
         }
@@ -63,19 +62,6 @@ impl Inputs {
     }
 }
 
-/// The files that a recipe names, each once, in order.
-fn names(recipe: &Recipe) -> Vec<&str> {
-    let Corpus::Files(files) = &recipe.corpus else { return Vec::new() };
-    let pairs = Split::ALL.into_iter().flat_map(|split| files.files(split));
-    let mut names = Vec::new();
-    for name in pairs.flat_map(|pair| [pair.source.as_str(), &pair.target]) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
 struct Search<'a> {
     recipe: &'a Recipe,
     cache: Cache,
@@ -95,7 +81,7 @@ impl<'a> Search<'a> {
             if self.found.paths.contains_key(*name) {
                 continue;
             }
-            let download = self.download(name);
+            let download = self.recipe.download(name);
             let member = download.and_then(|download| download.members.get(*name));
             // A member may lie there under the name that it has in the archive, with or without its folders.
             let others =
@@ -124,7 +110,7 @@ impl<'a> Search<'a> {
     fn at_addresses(&mut self, names: &[&'a str], progress: &mut dyn Progress) -> Result<()> {
         let recipe = self.recipe;
         if let Some(name) =
-            names.iter().find(|name| self.download(name).is_none() && self.stated(name).is_none())
+            names.iter().find(|name| recipe.download(name).is_none() && recipe.address(name).is_none())
         {
             return Err(Error::user(format!(
                 "{}: the recipe states no address for {name}; give the folder that holds its files: \
@@ -137,7 +123,7 @@ impl<'a> Search<'a> {
             if self.found.paths.contains_key(*name) {
                 continue;
             }
-            match self.download(name) {
+            match recipe.download(name) {
                 Some(download) => {
                     let file = self.cache.obtain(download, progress)?;
                     if download.members.contains_key(*name) {
@@ -147,7 +133,7 @@ impl<'a> Search<'a> {
                     }
                 }
                 None => {
-                    let mirrors = self.stated(name).into_iter().map(Mirror::at).collect();
+                    let mirrors = recipe.address(name).into_iter().map(Mirror::at).collect();
                     let download =
                         Download { name: Some(name.to_string()), members: BTreeMap::new(), mirrors };
                     let file = self.cache.obtain(&download, progress)?;
@@ -172,23 +158,6 @@ impl<'a> Search<'a> {
         let paths = self.cache.members(archive, &members, progress)?;
         self.found.paths.extend(wanted.iter().map(|(name, _)| name.to_string()).zip(paths));
         Ok(())
-    }
-
-    /// What brings the file called `name`.
-    fn download(&self, name: &str) -> Option<&'a Download> {
-        let downloads = &self.recipe.origin.downloads;
-        downloads.iter().find(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
-    }
-
-    /// The address that a pair of files states for `name`.
-    fn stated(&self, name: &str) -> Option<&'a str> {
-        let Corpus::Files(files) = &self.recipe.corpus else { return None };
-        let url = |pair: &'a FilePair| match name {
-            name if name == pair.source => pair.source_url.as_deref(),
-            name if name == pair.target => pair.target_url.as_deref(),
-            _ => None,
-        };
-        Split::ALL.into_iter().flat_map(|split| files.files(split)).find_map(url)
     }
 }
 

@@ -117,10 +117,7 @@ impl LineReader {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let byte = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
-            self.mistake_at(
-                count(before) + 1,
-                &format!("byte {byte} of this line is not UTF-8; convert the file, for example with iconv"),
-            )
+            self.mistake_at(count(before) + 1, &not_utf8(byte))
         })?;
         Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
     }
@@ -144,18 +141,21 @@ impl LineReader {
         Error::user(format!("{}:{line}: {what}", self.path.display()))
     }
 
-    /// The error that a defect of the current line is, unless it is tolerated.
-    pub fn defect(&self, defect: Defect) -> Error {
-        match defect {
-            Defect::NotUtf8 { byte } => self.mistake(&format!(
-                "byte {byte} of this line is not UTF-8; convert the file, for example with iconv, or leave such \
-                 training pairs out with cleaning.drop_not_utf8 in the recipe"
-            )),
-            Defect::TooLong => self.mistake(&format!(
-                "this line has more than {LONGEST_LINE} bytes; expected one sentence a line; leave such training \
-                 pairs out with cleaning.max_characters in the recipe"
-            )),
-        }
+    /// The error that a defect of the current line is, unless it is tolerated. `is_sentence` says whether the line is a
+    /// sentence, which cleaning can leave out.
+    pub fn defect(&self, defect: Defect, is_sentence: bool) -> Error {
+        let (what, cleaning) = match defect {
+            Defect::NotUtf8 { byte } => (
+                not_utf8(byte),
+                ", or leave such training pairs out with cleaning.drop_not_utf8 in the recipe",
+            ),
+            Defect::TooLong => {
+                let what =
+                    format!("this line has more than {LONGEST_LINE} bytes; divide it into shorter lines");
+                (what, ", or leave such training pairs out with cleaning.max_characters in the recipe")
+            }
+        };
+        self.mistake(&format!("{what}{}", if is_sentence { cleaning } else { "" }))
     }
 
     fn unreadable(&self, error: std::io::Error) -> Error {
@@ -173,6 +173,10 @@ impl LineReader {
             blake3: self.hasher.finalize().to_hex().to_string(),
         }
     }
+}
+
+fn not_utf8(byte: usize) -> String {
+    format!("byte {byte} of this line is not UTF-8; convert the file, for example with iconv")
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bpe_dropout: f64,
     /// Number of segmentations of the training text that are drawn with `bpe_dropout`. An epoch of the training reads all of
-    /// them; a side that would have more than `max_length` tokens keeps its usual ones.
+    /// them; a side of a pair that would have more than `max_length` tokens keeps its usual ones.
     #[serde(default = "defaults::segmentations", skip_serializing_if = "defaults::is_segmentations")]
     #[schemars(extend("default" = defaults::segmentations()))]
     pub segmentations: usize,
@@ -117,7 +117,9 @@ impl DataConfig {
 
     /// How the training text is cut into tokens: once, or with dropout as often as is stated.
     pub fn train_segmentations(&self) -> Vec<Segmentation> {
-        let (dropout, longest) = (self.bpe_dropout, self.max_length);
+        let dropout = self.bpe_dropout;
+        // A line of running text has no limit: blocks take it apart.
+        let longest = if self.recipe.is_running_text() { usize::MAX } else { self.max_length };
         match dropout == 0.0 {
             true => vec![Segmentation::Usual],
             false => (0..self.segmentations as u64)

@@ -108,22 +108,22 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
     }
 }
 
-/// Counts the pieces, cut so, of the lines that `read` passes to its argument; also gives what `read` returned.
+/// Counts the pieces, cut so, of the lines that `read` passes to its argument.
 ///
 /// # Errors
 /// Those of `read`.
-pub fn count_pieces<R>(
+pub fn count_pieces(
     threads: usize,
     cut: Cut,
-    read: impl FnOnce(&mut dyn FnMut(&str)) -> Result<R>,
-) -> Result<(PieceCounts, R)> {
+    read: impl FnOnce(&mut dyn FnMut(&str)) -> Result<()>,
+) -> Result<PieceCounts> {
     std::thread::scope(|scope| {
         let states = vec![PieceCounts::new(cut); threads.max(1)];
         let mut workers = Workers::start(scope, states, |counts: &mut PieceCounts, lines: Lines| {
             lines.iter().for_each(|line| counts.add(line));
         });
         let mut lines = Lines::default();
-        let found = read(&mut |line| {
+        read(&mut |line| {
             lines.push(line);
             if lines.is_full() {
                 workers.give(std::mem::take(&mut lines));
@@ -134,7 +134,7 @@ pub fn count_pieces<R>(
         let mut counts = workers.finish().into_iter();
         let mut all = counts.next().expect("there is one worker at least");
         counts.for_each(|more| all.absorb(&more));
-        Ok((all, found))
+        Ok(all)
     })
 }
 
@@ -179,25 +179,24 @@ impl Encoded {
     }
 }
 
-/// Encodes the pairs of lines that `read` passes to its argument, cut so; `sink` gets their ids in the same order. Gives
-/// what `read` returned.
+/// Encodes the pairs of lines that `read` passes to its argument, cut so; `sink` gets their ids in the same order.
 ///
 /// # Errors
 /// Those of `read` and `sink`.
-pub fn encode_pairs<R>(
+pub fn encode_pairs(
     tokenizers: &Tokenizers,
     cut: Segmentation,
     threads: usize,
-    read: impl FnOnce(&mut dyn FnMut(&str, &str) -> Result<()>) -> Result<R>,
+    read: impl FnOnce(&mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()>,
     mut sink: impl FnMut(&[u32], &[u32]) -> Result<()>,
-) -> Result<R> {
+) -> Result<()> {
     std::thread::scope(|scope| {
         let states = vec![Caches::default(); threads.max(1)];
         let mut workers = Workers::start(scope, states, |caches: &mut Caches, lines: Lines| {
             Encoded::of(tokenizers, cut, caches, &lines)
         });
         let mut lines = Lines::default();
-        let found = read(&mut |source, target| {
+        read(&mut |source, target| {
             lines.push(source);
             lines.push(target);
             match lines.is_full().then(|| workers.give(std::mem::take(&mut lines))).flatten() {
@@ -210,7 +209,7 @@ pub fn encode_pairs<R>(
             encoded.pairs(&mut sink)?;
             next = None;
         }
-        Ok(found)
+        Ok(())
     })
 }
 
@@ -233,7 +232,6 @@ mod tests {
             Ok(())
         })
         .unwrap()
-        .0
     }
 
     #[test]
@@ -264,11 +262,8 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         let tokenizers = Tokenizers::new(None, Tokenizer::from_counts(&counted(&[], 2), 10));
-        let nothing = |_: &mut dyn FnMut(&str, &str) -> Result<()>| Ok(7);
-        assert_eq!(
-            encode_pairs(&tokenizers, Segmentation::Usual, 2, nothing, |_, _| panic!("no pair")).unwrap(),
-            7
-        );
+        let nothing = |_: &mut dyn FnMut(&str, &str) -> Result<()>| Ok(());
+        encode_pairs(&tokenizers, Segmentation::Usual, 2, nothing, |_, _| panic!("no pair")).unwrap();
     }
 
     #[test]
@@ -286,7 +281,7 @@ mod tests {
         };
         assert!(encode_pairs(&tokenizers, Segmentation::Usual, 3, broken, |_, _| Ok(())).is_err());
         assert!(
-            count_pieces(3, Cut::Text, |add| -> Result<()> {
+            count_pieces(3, Cut::Text, |add| {
                 lines.iter().for_each(|line| add(line));
                 failed()
             })

@@ -203,7 +203,7 @@ fn build(
 /// Learns a tokenizer on the sides of the training text that are asked for, source and target.
 fn learn(text: &StagedText, config: &DataConfig, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
     let cut = if config.recipe.has(TextFormat::Trees) { Cut::Trees } else { Cut::Text };
-    let (pieces, ()) = count_pieces(threads, cut, |add| {
+    let pieces = count_pieces(threads, cut, |add| {
         text.for_each_pair(Split::Train, |source, target| {
             [source, target]
                 .into_iter()

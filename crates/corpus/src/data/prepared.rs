@@ -83,8 +83,9 @@ pub(super) fn content(config: &DataConfig) -> DataConfig {
     DataConfig { max_train_length: None, ..config.clone() }
 }
 
-/// The `[data]` section as it is hashed and compared: all that decides the content, and not where files come from or
-/// which part of the content is trained on.
+/// The `[data]` section as it is hashed and compared: all that decides the content, and not `origin` or which part of the
+/// content is trained on. The addresses that pairs of files state (`source_url`, `target_url`) are part of it, though they
+/// decide nothing: directories keep the names that they have.
 pub fn section(config: &DataConfig) -> Result<String> {
     serde_json::to_string(&content(config)).map_err(|error| Error::failed(format!("[data]: {error}")))
 }

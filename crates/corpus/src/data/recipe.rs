@@ -68,17 +68,44 @@ impl Recipe {
         self.has(TextFormat::Running)
     }
 
+    /// The files that it names, each once, in order.
+    pub fn file_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for name in self.file_pairs().flat_map(|pair| [pair.source.as_str(), &pair.target]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// What brings the file called `name`.
+    pub fn download(&self, name: &str) -> Option<&Download> {
+        let downloads = &self.origin.downloads;
+        downloads.iter().find(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
+    }
+
+    /// The address that a pair of files states for the file called `name`, which may be both sides of it.
+    pub fn address(&self, name: &str) -> Option<&str> {
+        self.file_pairs().find_map(|pair| {
+            let of_source = pair.source_url.as_deref().filter(|_| pair.source == name);
+            of_source.or_else(|| pair.target_url.as_deref().filter(|_| pair.target == name))
+        })
+    }
+
+    fn file_pairs(&self) -> impl Iterator<Item = &FilePair> {
+        let files = match &self.corpus {
+            Corpus::Files(files) => Some(files),
+            Corpus::Generated(_) => None,
+        };
+        Split::ALL.into_iter().flat_map(move |split| files.map_or(&[][..], |files| files.files(split)))
+    }
+
     /// Whether every file has an address.
     pub fn is_public(&self) -> bool {
-        let Corpus::Files(files) = &self.corpus else { return false };
-        let downloads = &self.origin.downloads;
-        let known = |name: &str| {
-            downloads.iter().any(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
-        };
-        Split::ALL.into_iter().flat_map(|split| files.files(split)).all(|pair| {
-            (pair.source_url.is_some() || known(&pair.source))
-                && (pair.target_url.is_some() || known(&pair.target))
-        })
+        let names = self.file_names();
+        let is_known = |name: &&str| self.download(name).is_some() || self.address(name).is_some();
+        !names.is_empty() && names.iter().all(is_known)
     }
 }
 
@@ -453,5 +480,30 @@ impl JsonSchema for FilePairs {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let pair = generator.subschema_for::<FilePair>();
         json_schema!({ "anyOf": [pair, { "type": "array", "items": pair, "minItems": 1 }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_file_of_both_sides_may_stand_on_either() {
+        let mut train = FilePair::new("a.tsv", "a.tsv");
+        let dev = FilePairs(vec![FilePair::new("a.tsv", "a.tsv")]);
+        let recipe = |train: &FilePair| {
+            let files = FilesCorpus {
+                train: vec![train.clone()],
+                dev: dev.clone(),
+                test: dev.clone(),
+                hold_out: None,
+            };
+            Recipe::new("r", "en", "de", Corpus::Files(files))
+        };
+        assert_eq!((recipe(&train).address("a.tsv"), recipe(&train).is_public()), (None, false));
+        train.target_url = Some("http://h/a.tsv".into());
+        let found = recipe(&train);
+        assert_eq!((found.address("a.tsv"), found.is_public()), (Some("http://h/a.tsv"), true));
+        assert_eq!((found.address("b.tsv"), found.file_names()), (None, vec!["a.tsv"]));
     }
 }

@@ -75,6 +75,20 @@ impl TextReader {
         &self.lines
     }
 
+    /// The error that a defect of the current line is, unless it is tolerated.
+    pub fn defect(&self, defect: Defect) -> Error {
+        // Where sentences span lines, no sentence is known to leave out, and running text is never cleaned.
+        let is_sentence = match self.format {
+            TextFormat::Lines | TextFormat::IwsltTags => true,
+            TextFormat::Segments | TextFormat::WmtXml | TextFormat::Trees | TextFormat::Running => false,
+        };
+        self.lines.defect(defect, is_sentence)
+    }
+
+    pub fn format(&self) -> TextFormat {
+        self.format
+    }
+
     pub fn summary(&self, name: &str) -> SourceFile {
         self.lines.summary(name)
     }
@@ -171,7 +185,7 @@ impl TextReader {
             if !self.lines.advance()? {
                 return if text.is_some() { Err(self.unclosed(begun)) } else { Ok(false) };
             }
-            self.rest = self.lines.current().map_err(|defect| self.lines.defect(defect))?.to_string();
+            self.rest = self.lines.current().map_err(|defect| self.defect(defect))?.to_string();
         }
     }
 
@@ -216,7 +230,7 @@ impl TextReader {
             Err(reader.lines.mistake_at(begun, &what))
         };
         while self.lines.advance()? {
-            let line = self.lines.current().map_err(|defect| self.lines.defect(defect))?;
+            let line = self.lines.current().map_err(|defect| self.defect(defect))?;
             if text.is_empty() && words(line).next().is_none() {
                 continue;
             }
@@ -317,7 +331,11 @@ mod tests {
         assert_eq!(read("a.sgm", text.as_bytes(), Some(TextFormat::Lines), None).unwrap().len(), 11);
         assert!(message("a.sgm", b"<doc>\n<seg id=\"1\">one\n<p>", None).contains("a.sgm:2: the segment"));
         assert!(message("a.sgm", b"<seg id=\"1\"\n>one</seg>", None).contains("not closed by >"));
-        assert!(message("a.sgm", b"<seg>\n\xff</seg>", None).contains("a.sgm:2: byte 1"));
+        let said = message("a.sgm", b"<seg>\n\xff</seg>", None);
+        assert!(said.contains("a.sgm:2: byte 1") && !said.contains("cleaning"), "{said}");
+        let long = [b"<seg>".as_slice(), &vec![b'x'; LONGEST_LINE]].concat();
+        let said = message("a.sgm", &long, None);
+        assert!(said.contains("a.sgm:1: this line has more") && !said.contains("cleaning"), "{said}");
     }
 
     #[test]
@@ -384,7 +402,7 @@ mod tests {
             (b"dog\n", "a:1: no tree begins here: byte 1: a tree begins with ("),
             (b"(X (NN a)\n\xff))\n", "a:2: byte 1 of this line is not UTF-8"),
         ] {
-            assert!(said(bytes).contains(problem), "{}", said(bytes));
+            assert!(said(bytes).contains(problem) && !said(bytes).contains("cleaning"), "{}", said(bytes));
         }
     }
 

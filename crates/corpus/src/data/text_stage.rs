@@ -57,16 +57,27 @@ impl StagedText {
         let dev_sources = stage.evaluation(Split::Dev)?;
         let test_sources = stage.evaluation(Split::Test)?;
         let train_sources = stage.training()?;
+        let holds_out = stage.hold_out().is_some();
         let Stage { cleaner, train, dev, test, .. } = stage;
         train.finish()?;
-        Ok(StagedText {
+        let mut text = StagedText {
             counts: cleaner.counts,
             dev: dev.finish()?,
             test: test.finish()?,
             sources: [train_sources, dev_sources, test_sources].concat(),
             folder,
             running: config.recipe.is_running_text(),
-        })
+        };
+        if holds_out {
+            // A pair may have been read before the equal one that was held out.
+            let mut shared = 0;
+            text.for_each_pair(Split::Train, |source, target| {
+                shared += usize::from(cleaner.is_evaluated(source, target));
+                Ok(())
+            })?;
+            text.counts.shared = shared;
+        }
+        Ok(text)
     }
 
     /// Visits the pairs of a split in order; of running text the lines, with their ends, as target sides.
@@ -106,7 +117,14 @@ struct Stage<'a> {
     test: SplitWriter,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    fn hold_out(&self) -> Option<&'a HoldOut> {
+        match &self.config.recipe.corpus {
+            Corpus::Files(files) => files.hold_out.as_ref(),
+            Corpus::Generated(_) => None,
+        }
+    }
+
     /// Writes dev or test as it is.
     fn evaluation(&mut self, split: Split) -> Result<Vec<SourceFile>> {
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
@@ -146,10 +164,7 @@ impl Stage<'_> {
 
     /// Writes what cleaning keeps of the training text, to the split that each pair belongs to.
     fn training(&mut self) -> Result<Vec<SourceFile>> {
-        let hold_out = match &self.config.recipe.corpus {
-            Corpus::Files(files) => files.hold_out.as_ref(),
-            Corpus::Generated(_) => None,
-        };
+        let hold_out = self.hold_out();
         let running = self.config.recipe.is_running_text();
         let tolerance = Tolerance::of(&self.config.recipe.cleaning);
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
@@ -182,6 +197,7 @@ impl Stage<'_> {
                     &mut *test
                 }
             };
+            cleaner.evaluate(sides[0], sides[1]);
             let Pair::Text(source, target) = pair else { return Ok(()) };
             writer.push(sides, [&forms[0].reference(source), &forms[1].reference(target)])
         })
@@ -421,6 +437,8 @@ mod tests {
         with(&mut config, HoldOut::Lines(HeldOutLines { dev: Some(7), test: None }));
         let data = prepared(&config, &source);
         let train = data.counts().train;
+        // Every line is there twice, and no two that are equal are held out.
+        assert_eq!(train.shared, 5);
         assert_eq!((data.counts().dev, data.counts().test, train.held_out_dev, train.kept), (5, 1, 5, 35));
         assert_eq!(data.text(Split::Dev).unwrap().source[0], "number 3");
 
@@ -431,7 +449,7 @@ mod tests {
         let mut sentences: Vec<String> =
             (0..train.len()).map(|at| data.tokenizers.source().decode(&train.source(at))).collect();
         let counts = data.counts();
-        assert_eq!(sentences.len() + counts.dev + counts.test, 40);
+        assert_eq!((sentences.len() + counts.dev + counts.test, counts.train.shared), (40, 0));
         assert!(counts.dev > 0 && counts.test > 0, "{counts:?}");
         sentences
             .extend([Split::Dev, Split::Test].into_iter().flat_map(|split| data.text(split).unwrap().source));

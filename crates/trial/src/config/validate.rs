@@ -6,7 +6,7 @@ use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig};
 use super::toml_tree::Tree;
 use super::unread_keys::without_unread;
-use crate::data::{DataConfig, Vocabulary};
+use crate::data::{DataConfig, Pieces, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
@@ -398,6 +398,13 @@ impl Checks<'_> {
         self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS)?;
         self.count("data.max_length", data.max_length)?;
         data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
+        if let Some(length) = data.max_train_length.filter(|_| dropout > 0.0 && data.pieces == Pieces::Bpe) {
+            let message = format!(
+                "data.max_train_length = {length} does not go with data.bpe_dropout = {dropout}: the drawn segmentations of \
+                 a pair differ in their numbers of tokens"
+            );
+            return Err(self.mistake("data.max_train_length", message, "leave one of them out"));
+        }
         let ratio = data.max_length_ratio;
         let holds = ratio.is_finite() && ratio >= 1.0;
         self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;

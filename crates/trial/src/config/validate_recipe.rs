@@ -1,7 +1,7 @@
 //! Checks of a corpus as its recipe states it; see `validate`.
 
 use super::validate::{Checked, Checks, is_directory_name};
-use crate::data::recipe::{Cleaning, Moses, TextFormat};
+use crate::data::recipe::{Cleaning, ControlCharacters, Moses, TextFormat};
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::Download;
 use crate::fetch::archive::{inside, is_archive};
@@ -115,6 +115,11 @@ impl Checks<'_> {
             } else {
                 Ok(())
             };
+        }
+        if recipe.cleaning.control_characters == Some(ControlCharacters::Blank) {
+            let key = "data.recipe.cleaning.control_characters";
+            let message = format!("{key} = \"blank\" would take the words of trees apart");
+            return Err(self.mistake(key, message, "leave it out, or set it to \"drop\""));
         }
         let Corpus::Files(files) = &recipe.corpus else { return Ok(()) };
         let mut pairs = Split::ALL.into_iter().flat_map(|split| files.files(split));

@@ -142,7 +142,7 @@ fn read(path: &Path) -> Result<Vec<String>> {
     let mut reader = TextReader::open(path, Some(TextFormat::Segments), None, Side::Target)?;
     let mut segments = Vec::new();
     while reader.advance()? {
-        segments.push(reader.current().map_err(|defect| reader.lines().defect(defect))?.to_string());
+        segments.push(reader.current().map_err(|defect| reader.defect(defect))?.to_string());
     }
     match segments.is_empty() {
         true => Err(Error::user(format!(
