@@ -420,7 +420,13 @@ fn an_unknown_checksum_is_recorded_and_required_from_then_on() {
     assert!(said.contains("lock.toml") && said.contains("delete its entry"), "{said}");
     // Which is what one does to accept the new file.
     std::fs::remove_file(desk.folder.path().join("lock.toml")).unwrap();
+    assert_eq!(desk.obtain(std::slice::from_ref(&mirror)).0.unwrap(), [7; 100_000]);
+    // A file that is kept without an entry is accepted without a server, and recorded.
+    let lock = desk.lock();
+    std::fs::remove_file(desk.folder.path().join("lock.toml")).unwrap();
+    let requests = server.requests().len();
     assert_eq!(desk.obtain(&[mirror]).0.unwrap(), [7; 100_000]);
+    assert_eq!((server.requests().len(), desk.lock()), (requests, lock));
 }
 
 #[test]

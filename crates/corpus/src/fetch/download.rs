@@ -91,8 +91,9 @@ impl Cache {
     pub fn obtain(&self, download: &Download, progress: &mut dyn Progress) -> Result<Checked> {
         let mut lock = LockFile::open(&self.folder)?;
         for mirror in &download.mirrors {
-            if let Some(found) = self.present(&lock.pinned(mirror), progress)? {
-                return Ok(found);
+            if let Some(digests) = self.present(&lock.pinned(mirror), progress)? {
+                lock.record(mirror, &digests)?;
+                return Ok(Checked { path: self.place(mirror), sha256: digests.sha256 });
             }
         }
         let mut reasons = String::new();
@@ -128,15 +129,15 @@ impl Cache {
             .fold(self.folder.clone(), |path, part| path.join(safe(part)))
     }
 
-    /// What an earlier call has fetched, if it is still as it was; else it is removed.
-    fn present(&self, mirror: &Mirror, progress: &mut dyn Progress) -> Result<Option<Checked>> {
+    /// Looks at what an earlier call has fetched: it is removed if it is not as it was.
+    fn present(&self, mirror: &Mirror, progress: &mut dyn Progress) -> Result<Option<Digests>> {
         let path = self.place(mirror);
         if !path.is_file() {
             return Ok(None);
         }
         let digests = Digests::of(&path)?;
         match digests.contradiction(mirror) {
-            None => Ok(Some(Checked { path, sha256: digests.sha256 })),
+            None => Ok(Some(digests)),
             Some(why) => {
                 progress.message(&format!("{}: {why}; fetching it again", path.display()));
                 files::remove(&path)?;

@@ -1,7 +1,8 @@
 //! Checksums that no recipe states: recorded at the first download, required from then on.
 //!
 //! One file, `lock.toml`, in the folder of the downloads; a table an address. Whoever wants a new version of a
-//! file deletes its entry; whoever wants to pin it for others copies the values into the recipe.
+//! file deletes its entry and the file itself; whoever wants to pin it for others copies the values into the recipe.
+//! Of a file that is there without an entry, the checksum is recorded again.
 
 use super::Mirror;
 use super::checksum::Digests;
@@ -16,7 +17,8 @@ pub const LOCK_FILE: &str = "lock.toml";
 
 const HEADER: &str = "\
 # What `ablate prepare` found at addresses whose checksum no recipe states, at the first download.
-# Later downloads must be the same file. To accept another one, delete its table here.
+# Later downloads must be the same file. To accept another one, delete its table here and the file itself, which lies beside
+# this one at host and path of its address.
 ";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +66,7 @@ impl LockFile {
         self.entries.get(&mirror.public_url()).or_else(|| self.entries.get(&mirror.url))
     }
 
-    /// Records a first download, durably; an address that is recorded or pinned already stays as it is.
+    /// Records a file that nothing was known of, durably; an address that is recorded or pinned already stays as it is.
     pub fn record(&mut self, mirror: &Mirror, found: &Digests) -> Result<()> {
         if mirror.is_pinned() || self.entry(mirror).is_some() {
             return Ok(());
