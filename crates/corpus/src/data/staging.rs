@@ -6,9 +6,14 @@ use std::fs::{File, Metadata, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The lock file in a staging directory; held by the process that fills it.
 const LOCK: &str = "lock";
+
+/// A directory without a lock is being made at this moment, or its process was killed. After this time it was killed,
+/// even if clocks of several machines differ.
+const LOCKED_BY_NOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A directory beside the final one, gone again unless it is published.
 pub struct Staging {
@@ -36,7 +41,16 @@ impl Staging {
                 result => result.map_err(Error::io("create", &path))?,
             }
             let lock_file = path.join(LOCK);
-            let lock = File::create(&lock_file).map_err(Error::io("create", &lock_file))?;
+            let lock = match File::create(&lock_file) {
+                // The directory was taken for an abandoned one.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    // Without a lock, it would stay for long. The first error is the one to report.
+                    _ = std::fs::remove_dir(&path);
+                    return Err(Error::io("create", &lock_file)(error));
+                }
+                Ok(lock) => lock,
+            };
             // Somebody may just have taken the new directory for an abandoned one, and somebody else have made one
             // of the same name since. Where locks are not supported, none is ever found abandoned.
             let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
@@ -62,7 +76,13 @@ impl Staging {
             }
             let lock_file = entry.path().join(LOCK);
             // The lock is held until the directory is gone, so that nobody begins to fill it meanwhile.
-            if let Ok(lock) = File::open(&lock_file)
+            let lock = match File::open(&lock_file) {
+                Err(error) if error.kind() == ErrorKind::NotFound && is_old(&entry.path()) => {
+                    File::create_new(&lock_file)
+                }
+                opened => opened,
+            };
+            if let Ok(lock) = lock
                 && lock.try_lock().is_ok()
                 && is_at(&lock, &lock_file)
             {
@@ -74,12 +94,14 @@ impl Staging {
 
     /// Renames to `directory`; false where that exists already, made by a faster process.
     pub fn publish(mut self, directory: &Path) -> Result<bool> {
-        let lock = self.path.join(LOCK);
-        std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
         sync_dir(&self.path)?;
         match std::fs::rename(&self.path, directory) {
             Ok(()) => {
                 self.is_ours = false;
+                // It went along, so that the directory was never without its lock under the old name.
+                let lock = directory.join(LOCK);
+                std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
+                sync_dir(directory)?;
                 sync_dir(parent(directory)).map(|()| true)
             }
             Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
@@ -104,6 +126,12 @@ fn is_at(file: &File, path: &Path) -> bool {
     let place = |metadata: Metadata| (metadata.dev(), metadata.ino());
     let places = (file.metadata().map(place), std::fs::metadata(path).map(place));
     matches!(places, (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether nothing was made or removed in a directory for as long as its lock could take to be there.
+fn is_old(directory: &Path) -> bool {
+    let changed = std::fs::metadata(directory).and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LOCKED_BY_NOW))
 }
 
 /// Writes a file and has it on the disk when this returns.
@@ -167,14 +195,21 @@ mod tests {
         let abandoned = root.path().join(".a.1-0");
         std::fs::create_dir(&abandoned).unwrap();
         File::create(abandoned.join(LOCK)).unwrap();
+        // Killed before it had a lock; and one that may be about to have its own.
+        let [old, new] = [".a.1-1", ".a.1-2"].map(|name| root.path().join(name));
+        for path in [&old, &new] {
+            std::fs::create_dir(path).unwrap();
+        }
+        let then = std::time::SystemTime::now() - 2 * LOCKED_BY_NOW;
+        File::open(&old).unwrap().set_modified(then).unwrap();
         // A folder of the user's with a file of that name.
         let foreign = root.path().join(".a.backup");
         std::fs::create_dir(&foreign).unwrap();
         File::create(foreign.join(LOCK)).unwrap();
         drop(Staging::create(&place).unwrap());
         assert_eq!(
-            [abandoned.as_path(), living.path(), foreign.as_path()].map(|path| path.exists()),
-            [false, true, true]
+            [&abandoned, &old, &new, living.path(), &foreign].map(|path: &Path| path.exists()),
+            [false, false, true, true, true]
         );
     }
 }
