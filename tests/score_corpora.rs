@@ -3,7 +3,7 @@
 
 mod common;
 
-use ablate::score::{BleuConfig, ChrfConfig, Metric, TerConfig, read_segments};
+use ablate::score::{BleuConfig, ChrfConfig, Metric, TerConfig, read_own_segments, strip_byte_order_mark};
 use ablate::seed::mix;
 use common::corpora::directory_of_texts;
 use common::fixture;
@@ -83,7 +83,9 @@ fn scores_of_real_texts_equal_sacrebleu_s() {
     let mut seen: BTreeMap<String, Largest> = BTreeMap::new();
     let mut compared = 0;
     for Text { path, lines, seed, scores } in texts {
-        let mut reference = read_segments(directory.join(&path)).unwrap_or_else(|error| panic!("{error}"));
+        let mut reference =
+            read_own_segments(directory.join(&path)).unwrap_or_else(|error| panic!("{error}"));
+        strip_byte_order_mark(&mut reference);
         reference.truncate(lines);
         assert_eq!(reference.len(), lines, "{path}");
         let by = |seed| (0..).zip(&reference).map(|(line, text)| perturbed(text, seed, line)).collect();

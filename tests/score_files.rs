@@ -178,6 +178,7 @@ fn what_is_no_text_is_an_error_and_never_a_score() {
         ),
         ("latin.gz", &gzip(b"a\nb\xdf\nc\nd\n")),
         ("empty.gz", &gzip(b"")),
+        ("bomb.gz", &gzip(&vec![b'\n'; (64 << 20) + 1])),
     ] {
         std::fs::write(workshop.path(name), bytes).unwrap();
     }
@@ -190,9 +191,10 @@ fn what_is_no_text_is_an_error_and_never_a_score() {
         ("latin", "latin:3: byte 7 is not UTF-8"),
         ("utf16", "utf16:1: byte 1 is not UTF-8"),
         ("latin.gz", "latin.gz:2: byte 2 is not UTF-8"),
-        ("plain.gz", "plain.gz: not a whole gzip file"),
-        ("cut.gz", "cut.gz: not a whole gzip file"),
-        ("flipped.gz", "flipped.gz: not a whole gzip file"),
+        ("plain.gz", "plain.gz: not a gzip file; a name ending in .gz must hold gzip data"),
+        ("cut.gz", "cut.gz: the gzip data is damaged or ends too early"),
+        ("flipped.gz", "flipped.gz: the gzip data is damaged or ends too early"),
+        ("bomb.gz", "bomb.gz: it expands to more than 200 times its size"),
     ] {
         for metric in ["bleu,chrf,ter", "atat"] {
             let hypothesis = ["score", "--hyp", file, "--ref", "ref", "--metric", metric, "--json"];
@@ -317,7 +319,7 @@ fn files_of_other_compressions_give_what_plain_files_give() {
         let piped = workshop.run_with_input(&["score", "ref", "-i", "-"], &packed).expect(0).out();
         assert_eq!(piped, plain, "{ending}");
         let outcome = workshop.run(&["score", "ref", "-i", &cut]).expect(2);
-        assert_eq!(outcome.says(&format!("{cut}: not a whole ")).out(), "");
+        assert_eq!(outcome.says(&format!("{cut}: the ")).says("ends too early").out(), "");
         std::fs::write(workshop.path(&cut), &text).unwrap();
         let outcome = workshop.run(&["score", "ref", "-i", &cut]).expect(2);
         assert_eq!(outcome.says(&format!("a name ending in .{ending} must hold")).out(), "");

@@ -9,6 +9,7 @@ use ablate::tree_repair::{Defects, repair};
 use common::Workshop;
 use common::corpora::{directory_of_texts, lines_of};
 use proptest::prelude::*;
+use std::io::Write;
 
 const TREES: &str = "( (S (NP-SBJ (DT the) (NN dog)) (VP (VBZ wants) (S (NP (-NONE- *)) (VP (TO to) (VP (VB go))))) (. .)) )\n(X (NN a))\n";
 const SEQUENCES: &str = "(S (NP XX XX )NP (VP XX (S (VP XX (VP XX )VP )VP )S )VP XX )S\n(X XX )X\n";
@@ -24,6 +25,11 @@ fn the_program_takes_trees_apart_and_restores_them() {
     let restored =
         "(S (NP (DT the) (NN dog)) (VP (VBZ wants) (S (VP (TO to) (VP (VB go))))) (. .))\n(X (NN a))\n";
     assert_eq!(run(&restore, SEQUENCES).expect(0).out(), restored);
+    // The trees may be compressed, in every form.
+    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    packed.write_all(TREES.as_bytes()).unwrap();
+    std::fs::write(workshop.path("gold.bz2"), packed.finish().unwrap()).unwrap();
+    assert_eq!(run(&["tree", "restore", "--like", "gold.bz2"], SEQUENCES).expect(0).out(), restored);
     // What a model writes may be no tree: its line stays empty, and the program says so.
     let outcome = run(&restore, "(S XX )NP\n(X XX )X\n").expect(0);
     assert_eq!(outcome.out(), "\n(X (NN a))\n");

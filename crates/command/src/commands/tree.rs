@@ -1,9 +1,9 @@
 //! `ablate tree`: constituency trees to what a parser reads and writes, and back.
 
+use super::score::input::read_lines;
 use super::{print, read_standard_input};
 use crate::constituency_tree::{EXAMPLE, LeafForm, Tree};
 use crate::error::{Error, Result};
-use crate::score::read_segments;
 use crate::telemetry::console::print_message;
 use crate::tree_repair;
 use clap::{Args, Subcommand};
@@ -35,7 +35,8 @@ enum Step {
     ///
     /// Example: ablate tree restore --like dev.tree < parsed.sequences > parsed.tree
     Restore {
-        /// File of trees, one per line, in the order of the sequences. Their words and tags replace XX.
+        /// File of trees, one per line, in the order of the sequences, plain or compressed (.gz, .bz2, .xz, .zst). Their
+        /// words and tags replace XX.
         #[arg(long, value_name = "FILE")]
         like: PathBuf,
         /// The sequences have tags in place of XX, which the trees are given.
@@ -59,7 +60,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Step::Sequence { tags } => each_tree(lines(), |tree| tree.sequence(leaves(tags)))?,
         Step::Restore { like, tags, repair } => {
             let name = like.display().to_string();
-            let like = read_segments(&like)?;
+            let like = read_lines(&like)?;
             let sequences = lines().count();
             if like.len() != sequences {
                 return Err(Error::user(format!(

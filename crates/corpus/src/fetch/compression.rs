@@ -111,13 +111,18 @@ pub fn expanded(compression: Compression, bytes: Vec<u8>) -> io::Result<Vec<u8>>
 
 /// What went wrong in reading `name`, in words: `None` if the operating system failed, not the content.
 pub fn damage(name: &str, error: &io::Error) -> Option<String> {
+    damage_of(Compression::of(name), error)
+}
+
+/// As [`damage`], of data whose compression is not known by a name.
+pub fn damage_of(compression: Option<Compression>, error: &io::Error) -> Option<String> {
     if error.raw_os_error().is_some() {
         return None;
     }
     if error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) {
         return Some(error.to_string());
     }
-    let compression = Compression::of(name)?.name();
+    let compression = compression?.name();
     if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::OutOfMemory) {
         return Some(format!(
             "the {compression} data cannot be read by this program ({error}); decompress the file with another one, \

@@ -34,9 +34,7 @@ pub use resampling::{
     BOOTSTRAP_RESAMPLES, Interval, RANDOMIZATION_TRIALS, RESAMPLING_SEED, confidence, paired_bootstrap,
     paired_randomization,
 };
-pub use segments::{
-    STANDARD_INPUT, read_bytes, read_own_segments, read_segments, segments_of, strip_byte_order_mark,
-};
+pub use segments::{STANDARD_INPUT, read_bytes, read_own_segments, segments_of, strip_byte_order_mark};
 pub use signature::Signature;
 pub use smoothing::Smoothing;
 pub use ter::TerConfig;

@@ -1,8 +1,7 @@
-//! Reading text to be scored: one segment a line, plain or gzip.
+//! Reading text to be scored: one segment a line.
 
 use crate::error::{Error, Result};
 use crate::white_space::trim_end;
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -10,32 +9,43 @@ use std::path::Path;
 /// The path that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// With these bytes gzip data begins, and no UTF-8 text.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
 /// The mark that some programs write at the start of UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The segments of a UTF-8 file, or of standard input if `path` is [`STANDARD_INPUT`]; gzip data is unpacked. A
-/// byte-order mark at the start of the file is no text.
+/// Reads the segments of a UTF-8 file that this program has written without a byte-order mark: one that it begins with
+/// is text.
+///
+/// # Errors
+/// A user error that names file and line for text that is not UTF-8, and the file where it is missing or a
+/// directory; an I/O error where it cannot be read.
+pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let (name, bytes) = read_bytes(path)?;
+    segments_of(&name, bytes)
+}
+
+/// Gives the segments of text that was read from the file `name`.
 ///
 /// As in sacreBLEU 2.6.0 (`utils.py`, `smart_open`), lines end at `\n` alone, a last line without
 /// `\n` counts, and white space at line ends is dropped, so that `\r\n` reads like `\n` while a
 /// `\r` inside a line is white space of that line.
 ///
 /// # Errors
-/// A user error that names file and line for text that is not UTF-8, and the file where it is missing, a
-/// directory, broken gzip, or called `.gz` and no gzip; an I/O error where it cannot be read.
-///
-/// # Deviation
-/// sacreBLEU takes the mark for a part of the first word.
-pub fn read_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
-    let mut segments = read_own_segments(path)?;
-    strip_byte_order_mark(&mut segments);
-    Ok(segments)
+/// A user error that names file and line for text that is not UTF-8.
+pub fn segments_of(name: &str, bytes: Vec<u8>) -> Result<Vec<String>> {
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let byte = before.len() - line_start + 1;
+        Error::user(format!("{name}:{line}: byte {byte} is not UTF-8; convert the text to UTF-8"))
+    })?;
+    Ok(text.split_terminator('\n').map(|line| trim_end(line).to_string()).collect())
 }
 
 /// Removes a byte-order mark from the start of a file's segments. Returns whether there was one.
+///
+/// # Deviation
+/// sacreBLEU takes the mark for a part of the first word.
 pub fn strip_byte_order_mark(segments: &mut [String]) -> bool {
     let rest = segments.first().and_then(|first| first.strip_prefix(BYTE_ORDER_MARK)).map(str::to_string);
     let found = rest.is_some();
@@ -45,41 +55,16 @@ pub fn strip_byte_order_mark(segments: &mut [String]) -> bool {
     found
 }
 
-/// As [`read_segments`], of a file that this program has written without a mark: one that it begins with is text.
-pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
-    let (name, bytes) = read_bytes(path)?;
-    segments_of(&name, bytes)
-}
-
 /// Reads the bytes of a file, or of standard input if `path` is [`STANDARD_INPUT`], with the name that messages use.
 ///
 /// # Errors
-/// The errors of [`read_segments`] for what cannot be read.
+/// A user error for a file that is missing or a directory; an I/O error for what cannot be read.
 pub fn read_bytes(path: impl AsRef<Path>) -> Result<(String, Vec<u8>)> {
     let path = path.as_ref();
     Ok(match path.as_os_str() == STANDARD_INPUT {
         true => ("standard input".to_string(), read_standard_input()?),
         false => (path.display().to_string(), read_file(path)?),
     })
-}
-
-/// The segments of text that was read from the file `name`, unpacked where it is gzip data or the name ends in `.gz`.
-///
-/// # Errors
-/// The errors of [`read_segments`] for what is no text.
-pub fn segments_of(name: &str, bytes: Vec<u8>) -> Result<Vec<String>> {
-    let bytes = match bytes.starts_with(&GZIP_MAGIC) || name.ends_with(".gz") {
-        true => unpacked(name, &bytes)?,
-        false => bytes,
-    };
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let byte = before.len() - line_start + 1;
-        Error::user(format!("{name}:{line}: byte {byte} is not UTF-8; convert the text to UTF-8"))
-    })?;
-    Ok(text.split_terminator('\n').map(|line| trim_end(line).to_string()).collect())
 }
 
 fn read_standard_input() -> Result<Vec<u8>> {
@@ -103,28 +88,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-fn unpacked(name: &str, packed: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed).read_to_end(&mut bytes).map_err(|error| {
-        Error::user(format!(
-            "{name}: not a whole gzip file ({error}); a name ending in .gz must hold gzip data"
-        ))
-    })?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
     use std::path::PathBuf;
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
 
     fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -137,61 +104,39 @@ mod tests {
     fn lines_end_at_newlines_alone() {
         let text = "a\u{2028}b \u{1f}\r\n\n c\rd\u{85}e\u{1e}f\n";
         let (_directory, path) = written("text", text.as_bytes());
-        assert_eq!(read_segments(&path).unwrap(), ["a\u{2028}b", "", " c\rd\u{85}e\u{1e}f"]);
+        assert_eq!(read_own_segments(&path).unwrap(), ["a\u{2028}b", "", " c\rd\u{85}e\u{1e}f"]);
     }
 
     #[test]
     fn one_byte_order_mark_at_the_start_of_a_file_is_no_text() {
-        let text = "\u{feff}\u{feff}a\n\u{feff}b\n".as_bytes();
-        for bytes in [text.to_vec(), gzip(text)] {
-            let (_directory, path) = written("text", &bytes);
-            assert_eq!(read_segments(&path).unwrap(), ["\u{feff}a", "\u{feff}b"]);
-            assert_eq!(read_own_segments(&path).unwrap(), ["\u{feff}\u{feff}a", "\u{feff}b"]);
-        }
+        let (_directory, path) = written("text", "\u{feff}\u{feff}a\n\u{feff}b\n".as_bytes());
+        let mut segments = read_own_segments(&path).unwrap();
+        assert_eq!(segments, ["\u{feff}\u{feff}a", "\u{feff}b"]);
+        assert!(strip_byte_order_mark(&mut segments));
+        assert_eq!(segments, ["\u{feff}a", "\u{feff}b"]);
     }
 
     #[test]
     fn a_last_line_needs_no_newline_and_an_empty_file_has_no_line() {
         for (text, lines) in [("", 0), ("\n", 1), ("a", 1), ("a\n", 1), ("a\n\n", 2), ("a\n ", 2)] {
             let (_directory, path) = written("text", text.as_bytes());
-            assert_eq!(read_segments(&path).unwrap().len(), lines, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn gzip_files_of_several_members_are_read_whole_whatever_their_name() {
-        for name in ["text.gz", "text"] {
-            let (_directory, path) = written(name, &[gzip("ä\nb".as_bytes()), gzip(b"c\n")].concat());
-            assert_eq!(read_segments(&path).unwrap(), ["ä", "bc"]);
+            assert_eq!(read_own_segments(&path).unwrap().len(), lines, "{text:?}");
         }
     }
 
     #[test]
     fn mistakes_name_file_and_line() {
         let (_directory, path) = written("latin1.txt", b"good\nschlie\xdflich\n");
-        let error = read_segments(&path).unwrap_err();
+        let error = read_own_segments(&path).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("latin1.txt:2: byte 7 is not UTF-8"), "{error}");
 
-        let whole = gzip(b"some text\n");
-        for (name, broken) in [
-            ("broken.gz", b"plain".as_slice()),
-            ("broken.gz", &whole[..whole.len() - 4]),
-            ("broken.gz", b""),
-            ("broken", &whole[..whole.len() - 9]),
-        ] {
-            let (_directory, path) = written(name, broken);
-            let error = read_segments(&path).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{error}");
-            assert!(error.to_string().contains(&format!("{name}: not a whole gzip file")), "{error}");
-        }
-
         let directory = tempfile::tempdir().unwrap();
-        let error = read_segments(directory.path()).unwrap_err();
+        let error = read_own_segments(directory.path()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("is a directory"), "{error}");
 
-        let error = read_segments("no/such/file").unwrap_err();
+        let error = read_own_segments("no/such/file").unwrap_err();
         assert_eq!(error.to_string(), "no/such/file: there is no such file");
         assert_eq!(error.exit_code(), 2);
     }

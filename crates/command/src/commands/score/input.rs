@@ -160,17 +160,23 @@ fn read(path: &Path) -> Result<Vec<String>> {
 /// A user error where the file is missing, damaged or no text.
 pub(in crate::commands) fn read_lines(path: &Path) -> Result<Vec<String>> {
     let (name, bytes) = read_bytes(path)?;
-    let compression = Compression::of_content(&bytes).or_else(|| Compression::of(&name));
-    let bytes = match compression {
-        Some(Compression::Gzip) | None => bytes,
-        Some(compression) => compression::expanded(compression, bytes).map_err(|error| {
-            Error::user(format!(
-                "{name}: not a whole {} file ({error}); a name ending in {} must hold {0} data",
-                compression.name(),
-                compression.ending()
-            ))
-        })?,
-    };
+    let bytes =
+        match (Compression::of_content(&bytes), Compression::of(&name)) {
+            (Some(found), _) => compression::expanded(found, bytes).map_err(|error| {
+                match compression::damage_of(Some(found), &error) {
+                    Some(why) => Error::user(format!("{name}: {why}")),
+                    None => Error::io("read", &name)(error),
+                }
+            })?,
+            (None, Some(named)) => {
+                return Err(Error::user(format!(
+                    "{name}: not a {} file; a name ending in {} must hold {0} data",
+                    named.name(),
+                    named.ending()
+                )));
+            }
+            (None, None) => bytes,
+        };
     let mut segments = segments_of(&name, bytes)?;
     if strip_byte_order_mark(&mut segments) {
         print_message(&format!(
