@@ -100,9 +100,9 @@ fn sentence_bleu_equals_sacrebleu() {
     for case in &cases {
         let sentences = sentence_statistics(&config, &case.hypotheses, &case.references)
             .unwrap_or_else(|error| panic!("case {:?}: {error}", case.name));
-        assert_eq!(sentences.len(), case.sentence_scores.len(), "case {:?}", case.name);
-        for (line, (statistics, &expected)) in (1..).zip(sentences.iter().zip(&case.sentence_scores)) {
-            let ours = Bleu::from_statistics(&config, statistics);
+        assert_eq!(sentences.sentences(), case.sentence_scores.len(), "case {:?}", case.name);
+        for (line, (statistics, &expected)) in (1..).zip(sentences.rows().zip(&case.sentence_scores)) {
+            let ours = Bleu::from_statistics(&config, &statistics.into());
             seen.assert_near(ours.score, expected, &format!("case {:?}, line {line}", case.name));
         }
     }

@@ -14,8 +14,6 @@ use crate::white_space::trim_end;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
-use std::iter::Sum;
-use std::ops::AddAssign;
 
 /// What is compared, and how zero counts are treated. The defaults are sacreBLEU's.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -109,32 +107,6 @@ impl From<&[u64]> for SentenceStatistics {
             hypothesis_length: number(2 * MAX_ORDER),
             reference_length: number(2 * MAX_ORDER + 1),
         }
-    }
-}
-
-impl AddAssign for SentenceStatistics {
-    fn add_assign(&mut self, other: Self) {
-        for order in 0..MAX_ORDER {
-            self.matches[order] += other.matches[order];
-            self.totals[order] += other.totals[order];
-        }
-        self.hypothesis_length += other.hypothesis_length;
-        self.reference_length += other.reference_length;
-    }
-}
-
-impl Sum for SentenceStatistics {
-    fn sum<I: Iterator<Item = Self>>(sentences: I) -> Self {
-        sentences.fold(Self::default(), |mut sum, sentence| {
-            sum += sentence;
-            sum
-        })
-    }
-}
-
-impl<'a> Sum<&'a SentenceStatistics> for SentenceStatistics {
-    fn sum<I: Iterator<Item = &'a Self>>(sentences: I) -> Self {
-        sentences.copied().sum()
     }
 }
 
@@ -257,11 +229,11 @@ pub fn corpus_bleu(
     hypotheses: &[impl AsRef<str>],
     references: &[Vec<impl AsRef<str>>],
 ) -> Result<Bleu> {
-    let sentences = sentence_statistics(config, hypotheses, references)?;
-    Ok(Bleu::from_statistics(config, &sentences.iter().sum()))
+    let sum = sentence_statistics(config, hypotheses, references)?.sum();
+    Ok(Bleu::from_statistics(config, &SentenceStatistics::from(sum.as_slice())))
 }
 
-/// The statistics of every line, in order.
+/// The statistics of every line, in order: rows from which [`SentenceStatistics`] are made.
 ///
 /// # Errors
 /// A user error where there is no line, no reference, a reference of another number of lines than
@@ -270,18 +242,21 @@ pub fn sentence_statistics(
     config: &BleuConfig,
     hypotheses: &[impl AsRef<str>],
     references: &[Vec<impl AsRef<str>>],
-) -> Result<Vec<SentenceStatistics>> {
+) -> Result<Counts> {
     config.smoothing.validate()?;
     check_lines(hypotheses, references)?;
     let mut interner = Interner::default();
-    let sentence = |(line, hypothesis): (usize, &_)| {
+    let mut counts = Counts::with_capacity(SentenceStatistics::WIDTH, hypotheses.len());
+    for (line, hypothesis) in hypotheses.iter().enumerate() {
         let references: Vec<_> = references
             .iter()
             .map(|reference| config.tokens(reference[line].as_ref(), &mut interner))
             .collect();
-        SentenceStatistics::new(&config.tokens(AsRef::<str>::as_ref(hypothesis), &mut interner), &references)
-    };
-    Ok(hypotheses.iter().enumerate().map(sentence).collect())
+        let hypothesis = config.tokens(hypothesis.as_ref(), &mut interner);
+        let statistics = SentenceStatistics::new(&hypothesis, &references);
+        counts.push(&<[u64; SentenceStatistics::WIDTH]>::from(statistics));
+    }
+    Ok(counts)
 }
 
 impl Metric for BleuConfig {
@@ -294,11 +269,7 @@ impl Metric for BleuConfig {
     }
 
     fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts> {
-        let mut counts = Counts::with_capacity(SentenceStatistics::WIDTH, hypotheses.len());
-        for sentence in sentence_statistics(self, hypotheses, references)? {
-            counts.push(&<[u64; SentenceStatistics::WIDTH]>::from(sentence));
-        }
-        Ok(counts)
+        sentence_statistics(self, hypotheses, references)
     }
 
     fn score(&self, counts: &[u64]) -> f64 {
@@ -342,7 +313,7 @@ mod tests {
         let config = BleuConfig::default();
         let (hypotheses, reference) = (["a b c d e", "x"], vec!["a b c d", "x y"]);
         let sentences = sentence_statistics(&config, &hypotheses, &[reference]).unwrap();
-        let sum: SentenceStatistics = sentences.iter().sum();
+        let sum = SentenceStatistics::from(sentences.sum().as_slice());
         assert_eq!((sum.matches, sum.totals), ([5, 3, 2, 1], [6, 4, 3, 2]));
         assert_eq!((sum.hypothesis_length, sum.reference_length), (6, 6));
     }
