@@ -50,26 +50,25 @@ const GERMAN_SMALL: [&str; 20] = [
 const GERMAN_TENS: [&str; 8] =
     ["zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"];
 
-/// "twenty-five"; numbers above 99 in digits.
+/// "twenty-five", of a number below 100.
 pub fn english(number: usize) -> String {
     match number {
         0..20 => ENGLISH_SMALL[number].to_string(),
-        20..100 => {
+        _ => {
             let tens = ENGLISH_TENS[number / 10 - 2];
             match number % 10 {
                 0 => tens.to_string(),
                 unit => format!("{tens}-{}", ENGLISH_SMALL[unit]),
             }
         }
-        _ => number.to_string(),
     }
 }
 
-/// "fünfundzwanzig", units before tens; numbers above 99 in digits.
+/// "fünfundzwanzig", units before tens, of a number below 100.
 pub fn german(number: usize) -> String {
     match number {
         0..20 => GERMAN_SMALL[number].to_string(),
-        20..100 => {
+        _ => {
             let tens = GERMAN_TENS[number / 10 - 2];
             match number % 10 {
                 0 => tens.to_string(),
@@ -77,7 +76,6 @@ pub fn german(number: usize) -> String {
                 unit => format!("{}und{tens}", GERMAN_SMALL[unit]),
             }
         }
-        _ => number.to_string(),
     }
 }
 

@@ -362,11 +362,10 @@ impl Planner {
         (self.below(100) as u32) < percent
     }
 
+    /// A word of a list. It is the earlier of two draws, so that some words are frequent and some rare.
     pub(super) fn pick<T>(&mut self, list: &'static [T]) -> &'static T {
-        let used = (list.len() * shares::LEXICON).div_ceil(100).max(3).min(list.len());
-        let drawn = self.below(used);
-        let index = if shares::SKEWED_WORDS { drawn.min(self.below(used)) } else { drawn };
-        &list[index]
+        let drawn = self.below(list.len());
+        &list[drawn.min(self.below(list.len()))]
     }
 
     fn weighted<T: Copy>(&mut self, choices: &[(T, u32)]) -> T {

@@ -69,11 +69,6 @@ pub const ACTIONS: &[(Action, u32)] = &[
     (Action::Lie, 4),
 ];
 
-/// Of the open word classes this percentage is used, from the front of each list (at least three words).
-pub const LEXICON: usize = 100;
-/// Draw a word as the earlier of two draws, so that some words are frequent and some rare.
-pub const SKEWED_WORDS: bool = true;
-
 /// A main clause with a time or place has it in front.
 pub const FRONTED: u32 = 50;
 pub const TIME: u32 = 25;
