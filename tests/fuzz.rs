@@ -399,7 +399,7 @@ fn read_sentences(path: &Path, format: Option<TextFormat>, side: Side) -> Result
     let mut reader = TextReader::open(path, format, None, side)?;
     while reader.advance()? {
         if let Err(defect) = reader.current() {
-            return Err(reader.lines().defect(defect));
+            return Err(reader.defect(defect));
         }
     }
     Ok(())
