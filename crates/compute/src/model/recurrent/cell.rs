@@ -4,7 +4,7 @@ use super::state::State;
 use super::{Cell, RecurrentConfig};
 use crate::model::kinds::like;
 use crate::model::weights::{Scope, Start};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Weights of a layer of cells in one direction.
 ///
@@ -125,16 +125,17 @@ impl ReadingLayer {
         };
         let (data, sizes) =
             x.index_select(0, &sorted.order).internal_pack_padded_sequence(&sorted.lengths, true);
+        let train = records_gradients(x, &parameters);
         let (data, last) = match start.memory {
             None => {
                 let (data, hidden) =
-                    Tensor::gru_data(&data, &sizes, &start.hidden, &parameters, true, 1, 0.0, false, both);
+                    Tensor::gru_data(&data, &sizes, &start.hidden, &parameters, true, 1, 0.0, train, both);
                 (data, State { hidden, memory: None })
             }
             Some(memory) => {
                 let start = [start.hidden, memory];
                 let (data, hidden, memory) =
-                    Tensor::lstm_data(&data, &sizes, &start, &parameters, true, 1, 0.0, false, both);
+                    Tensor::lstm_data(&data, &sizes, &start, &parameters, true, 1, 0.0, train, both);
                 (data, State { hidden, memory: Some(memory) })
             }
         };
@@ -150,18 +151,28 @@ impl ReadingLayer {
 /// `x` [B, T, I], state [directions, B, N].
 fn run(x: &Tensor, start: &State, parameters: &[Tensor], both: bool) -> Run {
     let start = start.map(Tensor::contiguous);
+    let train = records_gradients(x, parameters);
     let (output, hidden, memory) = match start.memory {
         None => {
-            let (output, hidden) = x.gru(&start.hidden, parameters, true, 1, 0.0, false, both, true);
+            let (output, hidden) = x.gru(&start.hidden, parameters, true, 1, 0.0, train, both, true);
             (output, hidden, None)
         }
         Some(memory) => {
             let start = [start.hidden, memory];
-            let (output, hidden, memory) = x.lstm(&start, parameters, true, 1, 0.0, false, both, true);
+            let (output, hidden, memory) = x.lstm(&start, parameters, true, 1, 0.0, train, both, true);
             (output, hidden, Some(memory))
         }
     };
     Run { output, last: State { hidden, memory }.unstacked() }
+}
+
+/// Tells whether a pass over `x` may be followed by one backward. On a GPU only cells that are told to train keep what that
+/// needs; others save the memory. There is no dropout inside of a layer, so that on a CPU both compute the same.
+fn records_gradients(x: &Tensor, parameters: &[Tensor]) -> bool {
+    // A weight wants a gradient even where none is recorded, but what is computed from it there does not.
+    let number = Tensor::ones([], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let recorded = (&number + &number).requires_grad();
+    recorded && parameters.iter().chain([x]).any(Tensor::requires_grad)
 }
 
 /// Real lengths of a batch's sequences, ready for packing.
@@ -200,5 +211,24 @@ impl Lengths {
                 back: Tensor::from_slice(&back).to_device(device),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without it, cuDNN refuses the pass backward: "cudnn RNN backward can only be called in training mode".
+    #[test]
+    fn cells_are_told_to_train_where_gradients_are_recorded_and_nowhere_else() {
+        let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+        let layer = CellLayer::build(&scope, 3, &RecurrentConfig { hidden: 4, ..Default::default() });
+        let x = Tensor::ones([2, 5, 3], (Kind::Float, Device::Cpu));
+        let parameters = layer.parameters(&x);
+        assert!(records_gradients(&x, &parameters));
+        assert!(!tch::no_grad(|| records_gradients(&x, &parameters)));
+        let constant = layer.parameters(&x).map(|tensor| tensor.detach());
+        assert!(!records_gradients(&x, &constant));
+        assert!(records_gradients(&x.set_requires_grad(true), &constant));
     }
 }
