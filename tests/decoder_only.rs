@@ -240,7 +240,7 @@ fn attention_is_shown_of_the_text_alone() {
     let model = DecoderOnly::build(&config, VOCABULARY as usize, 1, Kind::Float, Device::Cpu);
     let ids = Tensor::from_slice2(&[[1i64, 8, 3, 3]]);
     let nothing = Tensor::zeros([1, 0], (Kind::Int64, Device::Cpu));
-    let maps = model.attention_maps(&nothing, &ids);
+    let maps = model.attention_maps(&nothing, &ids, None);
     assert!(maps.encoder.is_empty() && maps.cross.is_empty());
     assert_eq!(maps.decoder.iter().map(Tensor::size).collect::<Vec<_>>(), [[2, 4, 4]; 3]);
     assert!(maps.decoder.iter().all(|map| map.tril(0) == *map), "causal");

@@ -229,7 +229,7 @@ fn attention_is_shown_of_the_text_alone() {
     let model = EncoderOnly::build(&config, VOCABULARY as usize, 1, Kind::Float, Device::Cpu);
     let ids = Tensor::from_slice2(&[[8i64, 3, 3, 5]]);
     let nothing = Tensor::zeros([1, 0], (Kind::Int64, Device::Cpu));
-    let maps = model.attention_maps(&ids, &nothing);
+    let maps = model.attention_maps(&ids, &nothing, None);
     assert!(maps.decoder.is_empty() && maps.cross.is_empty());
     assert_eq!(maps.encoder.iter().map(Tensor::size).collect::<Vec<_>>(), [[2, 4, 4]; 3]);
     assert!(model.generator().is_none());

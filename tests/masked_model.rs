@@ -69,6 +69,11 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
     }
     let metrics = workshop.text(format!("{RUN}/metrics.csv"));
     assert!(metrics.contains(",dev/next_sentence_accuracy,"), "{metrics}");
+    // What it attends to is shown of both texts with the tokens around them.
+    let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
+    let source = attention["sentences"][0]["source"].as_array().unwrap();
+    let ends: Vec<usize> = (0..source.len()).filter(|&place| source[place] == "</s>").collect();
+    assert!(source.len() == 19 && ends.len() == 3 && ends[0] == 0 && ends[2] == 18, "{source:?}");
     let views = workshop.text(format!("{RUN}/views.jsonl"));
     assert!(views.contains("| text | found | as it was |"), "{views}");
     workshop.run(&["verify", RUN, "--decode"]).expect(0);

@@ -123,8 +123,8 @@ impl Monitor for RunMonitor<'_> {
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
             self.samples(model, step)?;
-            let sentences = self.work.experiment.run.attention_statistics;
-            for (tag, value) in view::attention_statistics(model, task, &self.work.stores.dev, sentences) {
+            let Work { experiment, stores, .. } = self.work;
+            for (tag, value) in view::attention_statistics(model, experiment, &stores.dev) {
                 self.telemetry.metric(step, &tag, value)?;
             }
         }

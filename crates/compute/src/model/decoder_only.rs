@@ -4,7 +4,7 @@
 //!
 //! Which decoder: [`super::parts`].
 
-use super::attention::maps::AttentionMaps;
+use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
 use super::foundation::Foundation;
 use super::input::Input;
@@ -102,15 +102,11 @@ impl Network for DecoderOnly {
         Some(limit.saturating_sub(source))
     }
 
-    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+    fn attention_maps(&self, source: &Tensor, target: &Tensor, _segments: Option<&Tensor>) -> AttentionMaps {
         let mode = Mode::recording_attention();
         tch::no_grad(|| _ = self.decode(&Tensor::cat(&[source, target], 1), &mode));
         let maps = self.decoder.maps(mode.into_attention());
-        AttentionMaps {
-            encoder: Vec::new(),
-            decoder: maps.own.into_iter().map(|weights| weights.squeeze_dim(0)).collect(),
-            cross: Vec::new(),
-        }
+        AttentionMaps { decoder: of_one_sentence(maps.own), ..Default::default() }
     }
 
     fn generator(&self) -> Option<&dyn Generator> {

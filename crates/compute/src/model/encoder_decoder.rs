@@ -2,7 +2,7 @@
 //!
 //! Which encoder and which decoder: [`super::parts`].
 
-use super::attention::maps::AttentionMaps;
+use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
 use super::foundation::Foundation;
 use super::input::Input;
@@ -161,19 +161,17 @@ impl Network for EncoderDecoder {
         self.source.table(count)
     }
 
-    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps {
+    fn attention_maps(&self, source: &Tensor, target: &Tensor, _segments: Option<&Tensor>) -> AttentionMaps {
         let (reading, writing) = (Mode::recording_attention(), Mode::recording_attention());
         tch::no_grad(|| {
             let encoded = self.encode(source, &[source.size()[1]], &reading);
             let _ = self.decode(target, &encoded, &writing);
         });
         let decoder = self.decoder.maps(writing.into_attention());
-        let of_sentence =
-            |maps: Vec<Tensor>| maps.into_iter().map(|weights| weights.squeeze_dim(0)).collect();
         AttentionMaps {
-            encoder: of_sentence(reading.into_attention()),
-            decoder: of_sentence(decoder.own),
-            cross: of_sentence(decoder.cross),
+            encoder: of_one_sentence(reading.into_attention()),
+            decoder: of_one_sentence(decoder.own),
+            cross: of_one_sentence(decoder.cross),
         }
     }
 

@@ -3,14 +3,14 @@
 //!
 //! Which encoder: [`super::parts`].
 
-use super::attention::maps::AttentionMaps;
+use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
 use super::feed_forward::activate;
 use super::foundation::Foundation;
 use super::input::Input;
 use super::linear::Linear;
 use super::mode::Mode;
-use super::network::{Generator, Network, Outputs};
+use super::network::{Network, Outputs};
 use super::norm::Normalisation;
 use super::parts::{self, Encoded, EncoderPart, SourceRows};
 use super::position::Places;
@@ -110,18 +110,10 @@ impl Network for EncoderOnly {
     }
 
     /// Of the text to itself; `target` is not read.
-    fn attention_maps(&self, source: &Tensor, _target: &Tensor) -> AttentionMaps {
+    fn attention_maps(&self, source: &Tensor, _target: &Tensor, segments: Option<&Tensor>) -> AttentionMaps {
         let mode = Mode::recording_attention();
-        tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], None, &mode));
-        AttentionMaps {
-            encoder: mode.into_attention().into_iter().map(|weights| weights.squeeze_dim(0)).collect(),
-            decoder: Vec::new(),
-            cross: Vec::new(),
-        }
-    }
-
-    fn generator(&self) -> Option<&dyn Generator> {
-        None
+        tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], segments, &mode));
+        AttentionMaps { encoder: of_one_sentence(mode.into_attention()), ..Default::default() }
     }
 }
 

@@ -91,11 +91,13 @@ pub trait Network: Debug {
     /// # Shapes
     /// Source ids [1, S] with `</s>`; target ids shifted right [1, T]. A model without an encoder reads both as one text,
     /// [1, S + T], and so has maps of that to itself alone; of running text S is 0. A model without a decoder reads the source
-    /// alone, and T is 0.
-    fn attention_maps(&self, source: &Tensor, target: &Tensor) -> AttentionMaps;
+    /// alone, and T is 0; if that is two texts, `segments` is 1 where the second stands and 0 elsewhere, [1, S].
+    fn attention_maps(&self, source: &Tensor, target: &Tensor, segments: Option<&Tensor>) -> AttentionMaps;
 
     /// The model's interface for decoding; `None` for a model that has no decoder.
-    fn generator(&self) -> Option<&dyn Generator>;
+    fn generator(&self) -> Option<&dyn Generator> {
+        None
+    }
 }
 
 /// What a pass over a batch gives.

@@ -7,7 +7,7 @@ use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
 use super::foundation::Foundation;
 use super::mode::Mode;
-use super::network::{Generator, Network};
+use super::network::Network;
 use super::weights::Scope;
 use super::{Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
@@ -70,11 +70,12 @@ impl Network for WordVectors {
         None
     }
 
-    fn attention_maps(&self, _source: &Tensor, _target: &Tensor) -> AttentionMaps {
-        AttentionMaps { encoder: Vec::new(), decoder: Vec::new(), cross: Vec::new() }
-    }
-
-    fn generator(&self) -> Option<&dyn Generator> {
-        None
+    fn attention_maps(
+        &self,
+        _source: &Tensor,
+        _target: &Tensor,
+        _segments: Option<&Tensor>,
+    ) -> AttentionMaps {
+        AttentionMaps::default()
     }
 }

@@ -1,11 +1,10 @@
 //! How sharp attention is in each layer (`run.attention_statistics`): what a score function or the width of its keys does
 //! to the softmax behind it (Vaswani et al. 2017, §3.2.1).
 
-use super::attention_view::ids;
+use super::reading::Reading;
+use crate::config::Experiment;
 use crate::data::store::Store;
-use crate::data::tokenizer::{BOS, EOS};
 use crate::model::Network;
-use crate::train::TaskKind;
 use tch::{Kind, Tensor};
 
 /// A row whose largest weight is above this one attends to one token alone; the gradient that reaches its scores is
@@ -34,27 +33,14 @@ impl Sharpness {
     }
 }
 
-/// Entropy and share of sharp rows by tag, as means over heads and positions of the first `sentences` of a set: of the
-/// encoder's layers, of the decoder's, and of the decoder's attention to the encoder. The model reads each source and
-/// its reference, as in training and without dropout. Nothing of layers that record no attention.
-pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: usize) -> Vec<(String, f64)> {
+/// Entropy and share of sharp rows by tag, as means over heads and positions of the first examples of a set, as many as
+/// `[run]` says: of the encoder's layers, of the decoder's, and of the decoder's attention to the encoder. The model reads
+/// each example as in training, with its reference and without dropout. Nothing of layers that record no attention.
+pub fn measure(model: &dyn Network, experiment: &Experiment, store: &Store) -> Vec<(String, f64)> {
     let mut kinds: [(&str, Vec<Sharpness>); 3] =
         ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
-    for pair in 0..sentences.min(store.len()) {
-        let source = match task {
-            TaskKind::Translation | TaskKind::Parsing => [store.source(pair), vec![EOS]].concat(),
-            TaskKind::LanguageModelling | TaskKind::WordVectors => Vec::new(),
-            // The block, of which nothing is hidden.
-            TaskKind::MaskedLanguageModelling => store.target(pair),
-        };
-        let mut target: Vec<u32> = match task {
-            TaskKind::MaskedLanguageModelling => Vec::new(),
-            _ => [BOS].into_iter().chain(store.target(pair)).collect(),
-        };
-        // Of a block of running text the last token is read by nobody.
-        target.truncate(model.room(source.len()).unwrap_or(usize::MAX));
-        let [source, target] = [source, target].map(|tokens| ids(&tokens, model.device()));
-        let maps = model.attention_maps(&source, &target);
+    for example in 0..experiment.run.attention_statistics.min(store.len()) {
+        let maps = Reading::of_example(experiment, store, example).maps(model);
         for ((_, layers), maps) in kinds.iter_mut().zip([&maps.encoder, &maps.decoder, &maps.cross]) {
             layers.resize(maps.len(), Sharpness::default());
             layers.iter_mut().zip(maps).for_each(|(layer, map)| layer.add(map));
@@ -73,6 +59,7 @@ pub fn measure(model: &dyn Network, task: TaskKind, store: &Store, sentences: us
 
 #[cfg(test)]
 mod tests {
+    use super::super::reading::tests::experiment;
     use super::*;
     use crate::data::store::StoreWriter;
     use crate::model::{EncoderDecoder, ModelConfig};
@@ -111,15 +98,20 @@ mod tests {
                 let _ = tch::no_grad(|| variable.shallow_clone().zero_());
             }
         }
-        assert!(measure(&model, TaskKind::Translation, &store, 0).is_empty());
-        let found = measure(&model, TaskKind::Translation, &store, 2);
+        let found = |sentences| {
+            let mut experiment = experiment("lines", config.clone());
+            experiment.run.attention_statistics = sentences;
+            measure(&model, &experiment, &store)
+        };
+        assert!(found(0).is_empty());
+        let of_two = found(2);
         // Sources of 4 and 2 tokens, targets of 2 and 3, of which position n sees n.
         let encoder = (4.0 * 4f64.ln() + 2.0 * 2f64.ln()) / 6.0;
         let decoder = (2.0 * 2f64.ln() + 3f64.ln()) / 5.0;
         let cross = (2.0 * 4f64.ln() + 3.0 * 2f64.ln()) / 5.0;
         // The first position of a target sees itself alone.
         let expected = [("encoder", encoder, 0.0), ("decoder", decoder, 2.0 / 5.0), ("cross", cross, 0.0)];
-        let mut rest = found.iter();
+        let mut rest = of_two.iter();
         for (kind, entropy, sharp) in expected {
             for layer in 1..=2 {
                 for (what, value) in [("entropy", entropy), ("above_0.99", sharp)] {
@@ -130,9 +122,6 @@ mod tests {
             }
         }
         assert!(rest.next().is_none());
-        assert_eq!(
-            measure(&model, TaskKind::Translation, &store, 3),
-            measure(&model, TaskKind::Translation, &store, 99)
-        );
+        assert_eq!(found(3), found(99));
     }
 }

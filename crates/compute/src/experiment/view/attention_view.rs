@@ -1,43 +1,33 @@
 //! What the scored model attends to in the first dev sentences and its own translations of them; of a language model, in
 //! the beginnings of the first dev blocks; of a masked language model too, with nothing hidden.
 
-use crate::data::tokenizer::{BOS, EOS, Tokenizer};
+use super::reading::Reading;
+use crate::data::tokenizer::Tokenizer;
 use crate::error::Result;
 use crate::experiment::work::Work;
 use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
 use crate::task::Output;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Tokens of a block whose attention is recorded.
 const BLOCK_TOKENS: usize = 32;
 
-/// What the model read and wrote, sentence by sentence: ids with the special tokens.
-fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec<u32>; 2]> {
+/// What the model read and wrote, sentence by sentence.
+fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<Reading> {
     let store = &work.stores.dev;
-    let behind_bos = |ids: &[u32]| [&[BOS], ids].concat();
     match dev {
         Some(dev) => {
             let pairs = dev.tokens.iter().enumerate().take(count);
             let pair = |(index, translation): (usize, &Vec<u32>)| {
-                [[store.source(index), vec![EOS]].concat(), behind_bos(translation)]
+                Reading::of_translation(store.source(index), translation)
             };
             pairs.map(pair).collect()
         }
-        None if !work.experiment.model.has_decoder() => {
-            let read = |index| {
-                let mut ids = store.target(index);
-                ids.truncate(BLOCK_TOKENS);
-                [ids, Vec::new()]
-            };
-            (0..count.min(store.len())).map(read).collect()
-        }
         None => {
-            // The last token of a block is predicted and not read.
             let read = |index| {
-                let (mut inputs, _) =
-                    work.experiment.training.block_reading().inputs_and_targets(store, index);
-                inputs.truncate(BLOCK_TOKENS);
-                [Vec::new(), inputs]
+                let mut reading = Reading::of_example(work.experiment, store, index);
+                reading.truncate(BLOCK_TOKENS);
+                reading
             };
             (0..count.min(store.len())).map(read).collect()
         }
@@ -48,10 +38,8 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<[Vec
 pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
     let run = &work.experiment.run;
     let mut sentences = Vec::new();
-    for [mut source, mut target] in read_and_written(work, dev, run.attention_sentences) {
-        target.truncate(work.model.room(source.len()).unwrap_or(usize::MAX));
-        let [read, written] = [&source, &target].map(|tokens| ids(tokens, work.model.device()));
-        let found = work.model.attention_maps(&read, &written);
+    for mut reading in read_and_written(work, dev, run.attention_sentences) {
+        let found = reading.maps(work.model);
         let mut maps = Vec::new();
         for (kind, layers) in [
             (AttentionKind::Encoder, &found.encoder),
@@ -65,6 +53,7 @@ pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
                 }
             }
         }
+        let Reading { mut source, mut target, .. } = reading;
         if work.experiment.reads_prefixes() {
             // One text, which attends to itself.
             target.splice(0..0, source.drain(..));
@@ -80,12 +69,6 @@ pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
 
 fn labels(ids: &[u32], tokenizer: &Tokenizer) -> Vec<String> {
     ids.iter().map(|&id| tokenizer.label(id)).collect()
-}
-
-/// The tokens of one sentence as a model takes them, [1, T].
-pub fn ids(tokens: &[u32], device: Device) -> Tensor {
-    let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
-    Tensor::from_slice(&ids).unsqueeze(0).to_device(device)
 }
 
 /// The items whose number, from 1, is among `numbers`; all if there are none.

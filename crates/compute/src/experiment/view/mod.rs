@@ -7,6 +7,7 @@ mod attention_statistics;
 mod attention_view;
 mod histogram;
 mod projector_view;
+mod reading;
 
 pub use ablate_trial::experiment::view::*;
 pub(super) use attention_statistics::measure as attention_statistics;

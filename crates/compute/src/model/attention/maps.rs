@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AttentionMaps {
     /// The encoder's self-attention: [H, S, S] each; none of mixtures of positions.
     pub encoder: Vec<Tensor>,
@@ -11,6 +11,11 @@ pub struct AttentionMaps {
     pub decoder: Vec<Tensor>,
     /// From the decoder's positions to the encoder's: [H, T, S] each.
     pub cross: Vec<Tensor>,
+}
+
+/// What the layers of a stack have recorded of a batch of one sentence, [1, H, Q, K] each, as its maps.
+pub fn of_one_sentence(recorded: Vec<Tensor>) -> Vec<Tensor> {
+    recorded.into_iter().map(|weights| weights.squeeze_dim(0)).collect()
 }
 
 #[cfg(test)]
@@ -49,7 +54,7 @@ mod tests {
     fn rows_sum_to_one_and_the_decoder_does_not_look_ahead() {
         let (source, target) = pair();
         for norm in [Norm::Post, Norm::Pre] {
-            let maps = model(norm).attention_maps(&source, &target);
+            let maps = model(norm).attention_maps(&source, &target, None);
             for (maps, queries, keys) in [(&maps.encoder, 4, 4), (&maps.decoder, 3, 3), (&maps.cross, 3, 4)] {
                 assert_eq!(maps.len(), 2);
                 for map in maps {
@@ -86,7 +91,7 @@ mod tests {
             let scores = if masked { scores.masked_fill(&hidden, f64::NEG_INFINITY) } else { scores };
             scores.softmax(-1, Kind::Double)
         };
-        let maps = model.attention_maps(&source, &target);
+        let maps = model.attention_maps(&source, &target, None);
         assert!(gap(&maps.encoder[0], &map("encoder.0.self_attention", &source, false)) < 1e-12);
         assert!(gap(&maps.decoder[0], &map("decoder.0.self_attention", &target, true)) < 1e-12);
     }
@@ -109,7 +114,7 @@ mod tests {
                 ..Default::default()
             };
             let model = EncoderDecoder::build(&config, 20, 3, Kind::Double, Device::Cpu);
-            let maps = model.attention_maps(&source, &target);
+            let maps = model.attention_maps(&source, &target, None);
             assert_eq!(maps.encoder.len(), if span == Span::Linformer(4) { 0 } else { 2 });
             assert_eq!((maps.decoder.len(), maps.cross.len()), (2, 2));
             for map in maps.encoder.iter().chain(&maps.decoder) {
