@@ -416,13 +416,9 @@ impl Run {
         let model = build(&self.model, if fresh { 1 } else { 99 }, Kind::Float);
         let mut adam = Adam::build(&self.config, model.weights());
         let checkpoints = self.checkpoints();
-        let restored = checkpoints.restore(
-            model.weights(),
-            &adam,
-            &self.config.averaged_steps(self.config.steps),
-            &|_| true,
-            &mut |note| notes.push(note.to_string()),
-        )?;
+        let restored = checkpoints.restore(model.weights(), &adam, &self.config, &|_| true, &mut |note| {
+            notes.push(note.to_string())
+        })?;
         let trainer = Trainer {
             model: &model,
             config: &self.config,
@@ -639,7 +635,7 @@ fn no_bit_of_the_stated_progress_can_change_unseen() {
     let whole = std::fs::read(&path).unwrap();
     let model = build(&run.model, 1, Kind::Float);
     let adam = Adam::build(&run.config, model.weights());
-    let restore = || run.checkpoints().restore(model.weights(), &adam, &[], &|_| true, &mut |_| ());
+    let restore = || run.checkpoints().restore(model.weights(), &adam, &run.config, &|_| true, &mut |_| ());
     let state = restore().unwrap().unwrap();
     assert_eq!(state.progress.step, 4);
     let text = "\\\"progress\\\"";
@@ -684,7 +680,7 @@ fn a_checkpoint_of_another_model_is_refused() {
     let mut notes = Vec::new();
     assert!(
         run.checkpoints()
-            .restore(other.weights(), &adam, &[], &|_| true, &mut |note| notes.push(note.to_string()))
+            .restore(other.weights(), &adam, &run.config, &|_| true, &mut |note| notes.push(note.to_string()))
             .is_err()
     );
     assert!(notes.iter().all(|note| note.contains("the model wants")), "{notes:?}");

@@ -186,9 +186,8 @@ impl Trial<'_> {
         let mut adam = Adam::build(training, model.weights());
         let checkpoints = Checkpoints::open(&self.checkpoints())?;
         let restored = forward_messages(observer, |report| {
-            let averaged = training.averaged_steps(training.steps);
             let is_own = |other: &Owner| resume::trains_the_same(owner, other, self.results);
-            checkpoints.restore(model.weights(), &adam, &averaged, &is_own, report)
+            checkpoints.restore(model.weights(), &adam, training, &is_own, report)
         })?;
         let resume_step = restored.as_ref().map(|state| state.progress.step);
         if let Some(step) = resume_step {

@@ -88,9 +88,8 @@ impl Checkpoints {
         self.load_weights(&self.scored_path(), weights)
     }
 
-    /// Loads the newest step that verifies into `weights` and `adam`. `averaged` are the steps whose weights
-    /// the final average will need: those before the step must verify too, because going on would not make
-    /// them again. `is_own` tells whether the trial may go on from what an owner saved. Damaged files are reported
+    /// Loads the newest step that verifies into `weights` and `adam`. The earlier weights that the final average of such a
+    /// training can need must verify too, because going on would not make them again. `is_own` tells whether the trial may go on from what an owner saved. Damaged files are reported
     /// through `report`; those of later steps are removed.
     ///
     /// # Errors
@@ -101,7 +100,7 @@ impl Checkpoints {
         &self,
         weights: &Weights,
         adam: &Adam,
-        averaged: &[u64],
+        config: &TrainingConfig,
         is_own: &dyn Fn(&Owner) -> bool,
         report: &mut dyn FnMut(&str),
     ) -> Result<Option<State>> {
@@ -114,7 +113,7 @@ impl Checkpoints {
         // The first save may have been cut between its two files; more weights than that had states once.
         let found = !found_steps.is_empty() || steps(&self.folder, WEIGHTS)?.len() > 1;
         while let Some(step) = found_steps.pop() {
-            match self.load(step, weights, adam, averaged, accept) {
+            match self.load(step, weights, adam, config, accept) {
                 Ok(state) => {
                     if state.run.is_none() {
                         report(&format!(
@@ -147,7 +146,7 @@ impl Checkpoints {
         step: u64,
         weights: &Weights,
         adam: &Adam,
-        averaged: &[u64],
+        config: &TrainingConfig,
         accept: Accept,
     ) -> Result<State> {
         let path = self.state_path(step);
@@ -156,7 +155,9 @@ impl Checkpoints {
             progress.ok_or_else(|| Error::failed(format!("{} states no progress", path.display())))?;
         let named = weights.saved();
         read(&self.weights_path(step), &named, accept)?;
-        for &earlier in averaged.iter().filter(|&&earlier| earlier < step) {
+        for earlier in
+            averaged_at_the_earliest(config, &progress).into_iter().filter(|&earlier| earlier < step)
+        {
             verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error.is_damage() {
                 true => Error::failed(format!("{error}; the final average needs it")),
                 false => error,
@@ -231,6 +232,17 @@ impl Checkpoints {
     }
 }
 
+/// The steps whose weights are averaged if training ends as soon as it can. If it ends later, it needs none before
+/// `progress` beside these.
+fn averaged_at_the_earliest(config: &TrainingConfig, progress: &Progress) -> Vec<u64> {
+    // Patience begins with a measurement: before the first one, with the next that the schedule has.
+    let next = || (progress.step + 1).checked_next_multiple_of(config.dev_interval_steps);
+    let best = progress.best.map(|best| best.step).or_else(next);
+    let from = progress.step.max(best.unwrap_or(0));
+    let end = (from..config.steps).find(|&step| config.is_over(step, best)).unwrap_or(config.steps);
+    config.averaged_steps(end)
+}
+
 /// For files that this process has written or checked.
 const ANY: Accept = &|_, _| Ok(());
 
@@ -266,6 +278,7 @@ mod tests {
     use super::super::checkpoint_files::{checkpoint_bytes, latest_step};
     use super::*;
     use crate::model::weights::{Scope, Start};
+    use crate::train::run_state::Best;
 
     #[test]
     fn the_space_that_checkpoints_take_is_foretold() {
@@ -304,5 +317,45 @@ mod tests {
             assert_eq!(latest_step(folder.path()).unwrap(), Some(steps));
         }
         assert_eq!(latest_step(Path::new("/nonexistent")).unwrap(), None);
+    }
+
+    /// Of a schedule with a patience of two measurements, whose last three checkpoints are averaged.
+    #[test]
+    fn damage_that_an_early_end_would_meet_is_found_before_training_goes_on() {
+        let config = TrainingConfig {
+            steps: 100,
+            checkpoint_interval_steps: 10,
+            average_checkpoints: 3,
+            dev_interval_steps: 10,
+            early_stopping_patience: Some(2),
+            ..Default::default()
+        };
+        let restored = |best_step: Option<u64>, damaged: u64| {
+            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+            let _ = scope.variable("w", &[5], Start::Ones);
+            let weights = scope.into_weights();
+            let adam = Adam::build(&config, &weights);
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            for step in [10, 20, 30, 40] {
+                let best = best_step.map(|best| Best { step: best.min(step), dev_loss: 1.0 });
+                let progress = Progress { step, best, ..Default::default() };
+                let owner = Owner { identity: "own".into(), training_identity: None };
+                let run = RunState { owner, metrics: "step,tag,value\n".into() };
+                checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
+            }
+            let path = checkpoints.weights_path(damaged);
+            let mut bytes = std::fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(path, bytes).unwrap();
+            let found = checkpoints.restore(&weights, &adam, &config, &|_| true, &mut |_| {});
+            found.map(|state| state.unwrap().progress.step).ok()
+        };
+        // Training is over, and the average is of 20, 30 and 40.
+        assert_eq!(restored(Some(20), 20), None);
+        // It can end at step 50, of which step 20 is no part.
+        assert_eq!((restored(Some(30), 20), restored(Some(30), 30)), (Some(40), None));
+        // Further checkpoints will be averaged, and step 40 at most with them.
+        assert_eq!((restored(Some(40), 30), restored(None, 30)), (Some(40), Some(40)));
     }
 }
