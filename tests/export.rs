@@ -4,6 +4,7 @@
 mod common;
 
 use ablate::config::Experiment;
+use ablate::data::Vocabulary;
 use ablate::export::{Format, Run, check, check_place, export};
 use ablate::model::{
     self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position,
@@ -137,6 +138,22 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("--format"), "no way out: {error}");
         assert!(texts.iter().all(|text| error.to_string().contains(text)), "{error}");
+    }
+    let mut separate = experiment(&small());
+    separate.data.vocabulary = Vocabulary::Separate;
+    let mut moses = experiment(&small());
+    moses.data.recipe.moses = Some(Default::default());
+    for (refused, setting) in [(separate, "data.vocabulary = \"separate\""), (moses, "data.recipe.moses")] {
+        for (format, name) in
+            [(Format::Marian, "a MarianMTModel"), (Format::Ctranslate2, "a CTranslate2 model")]
+        {
+            let error = check(format, &refused).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{setting} does not fit into {name}: ")), "{error}");
+            assert!(error.ends_with("; use --format safetensors"), "{error}");
+        }
+        // Of a model that other formats are made for, none is recommended that would refuse the data.
+        let error = check(Format::OpenaiGpt, &refused).unwrap_err().to_string();
+        assert!(error.ends_with("; use --format safetensors"), "{error}");
     }
     let many = ModelConfig { heads: 40_000, d_k: Some(1), d_v: Some(1), ..small() };
     let error = check(Format::Ctranslate2, &experiment(&many)).unwrap_err().to_string();

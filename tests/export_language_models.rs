@@ -9,7 +9,7 @@ use ablate::model::{
     self, Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig,
     Network, Norm, NormKind, Position, Projections, Score, Span, Tying,
 };
-use ablate::train::Direction;
+use ablate::train::{Direction, FirstInput};
 use common::exports::{Exported, doubles, exported_of, json, logits, small};
 use common::variants::{
     convolutional_alone, masked, masked_variants, recurrent, recurrent_alone, single_and_paired,
@@ -333,19 +333,23 @@ fn a_refusal_names_the_setting_and_what_the_format_has() {
     check(Format::Bert, &of_running_text(&bert)).unwrap();
 }
 
-/// A model that translates reads its source as a prompt and ends; one of running text begins behind `<s>` and never
-/// ends.
+/// A model that translates reads its source as a prompt and ends; one of running text begins behind `<s>`, unless it was
+/// trained to begin with a token of the text, and never ends.
 #[test]
 fn tokenizers_and_search_follow_the_task() {
     let text = exported_of(Format::OpenaiGpt, of_running_text(&alone(&small())));
     let pairs = exported_of(Format::OpenaiGpt, common::exports::experiment(&alone(&small())));
     let masked = exported_of(Format::Bert, of_running_text(&masked(&small())));
+    let mut goes_on = of_running_text(&alone(&small()));
+    goes_on.training.first_input = FirstInput::PreviousToken;
+    let goes_on = exported_of(Format::OpenaiGpt, goes_on);
     let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
     let line = json!({"Sequence": {"id": "A", "type_id": 0}});
     for (written, expected) in [
         (&text, json!([special("<s>"), line])),
         (&pairs, json!([line, special("</s>"), special("<s>")])),
         (&masked, Value::Null),
+        (&goes_on, Value::Null),
     ] {
         written.result.as_ref().unwrap();
         assert_eq!(json(&written.out.join("tokenizer.json"))["post_processor"]["single"], expected);
@@ -357,7 +361,7 @@ fn tokenizers_and_search_follow_the_task() {
         (steps.as_array().unwrap().len(), steps[0]["behavior"].clone())
     };
     assert_eq!(steps(&text), (3, json!("MergedWithPrevious")));
-    assert_eq!(steps(&masked), steps(&text));
+    assert_eq!((steps(&masked), steps(&goes_on)), (steps(&text), steps(&text)));
     assert_eq!(steps(&pairs), (2, json!("Isolated")));
     let generation = |written: &Exported| json(&written.out.join("generation_config.json"));
     let (writes, translates) = (generation(&text), generation(&pairs));

@@ -10,7 +10,7 @@
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.
 
 use super::hugging_face::{Named, activation, check_heads, dtype, factors, tokenizer_configuration};
-use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::reading_tokenizer::{self, Around, reading_tokenizer};
 use super::run::{Files, Run, json_bytes, positions_of_text, serves};
 use super::tensors::Tensors;
 use crate::config::Experiment;
@@ -21,10 +21,12 @@ use crate::model::{ModelConfig, Tying};
 use serde_json::{Value, json};
 use tch::Tensor;
 
-pub fn check(model: &ModelConfig) -> Result<()> {
+pub fn check(experiment: &Experiment) -> Result<()> {
+    let model = &experiment.model;
     let name = format!("a {}", class(model));
     serves(&name, Implementations::of(model).bert)?;
-    check_heads(&name, model)
+    check_heads(&name, model)?;
+    reading_tokenizer::check(&name, &experiment.data)
 }
 
 pub fn files(run: &Run) -> Result<Files> {
@@ -37,7 +39,7 @@ pub fn files(run: &Run) -> Result<Files> {
         special.extend([("cls_token", token(EOS)), ("sep_token", token(EOS))]);
         around = Around { before: &[EOS], after: &[EOS], tells_second: true };
     }
-    let tokenizer = reading_tokenizer(run, &format!("a {}", class(model)), around)?;
+    let tokenizer = reading_tokenizer(run, around)?;
     let tensors = Tensors::of(run);
     let table = tensors.positions("source", positions_of_text(run.experiment));
     let segments = segments(&tensors, model);

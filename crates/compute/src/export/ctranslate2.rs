@@ -10,9 +10,10 @@
 //! # Source
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
 
-use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::reading_tokenizer::{self, Around, reading_tokenizer};
 use super::run::{Files, Run, TABLE_POSITIONS, json_bytes, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors};
+use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
 use crate::model::{self, Activation, ModelConfig, Position, Tying};
@@ -26,18 +27,18 @@ const BINARY_VERSION: u32 = 6;
 const SPECIFICATION: &str = "TransformerSpec";
 const REVISION: u32 = 7;
 
-pub fn check(model: &ModelConfig) -> Result<()> {
-    let heads = model.heads;
-    serves(NAME, Implementations::of(model).ctranslate2)?;
+pub fn check(experiment: &Experiment) -> Result<()> {
+    let heads = experiment.model.heads;
+    serves(NAME, Implementations::of(&experiment.model).ctranslate2)?;
     if i16::try_from(heads).is_err() {
         let setting = format!("model.heads = {heads}");
         return Err(refusal(NAME, &setting, &format!("its limit is {}", i16::MAX)));
     }
-    Ok(())
+    reading_tokenizer::check(NAME, &experiment.data)
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, Around::NOTHING)?;
+    let tokenizer = reading_tokenizer(run, Around::NOTHING)?;
     let config = &run.experiment.model;
     let rows = config.rows(run.tokenizer.len()).max(run.tokenizer.len() as i64) as u32;
     // Rows beyond the vocabulary need names that are no token: letters and signs never share one.

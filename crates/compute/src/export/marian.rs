@@ -17,9 +17,10 @@
 use super::hugging_face::{
     Named, activation, check_heads, dtype, never_decoded, stops_early, tokenizer_configuration,
 };
-use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::reading_tokenizer::{self, Around, reading_tokenizer};
 use super::run::{Files, Run, TABLE_POSITIONS, json_bytes, serves};
 use super::tensors::{Linear, Norm, Tensors};
+use crate::config::Experiment;
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;
@@ -32,13 +33,14 @@ const EPSILON: f64 = 1e-5;
 
 const NAME: &str = "a MarianMTModel";
 
-pub fn check(model: &ModelConfig) -> Result<()> {
-    serves(NAME, Implementations::of(model).marian)?;
-    check_heads(NAME, model)
+pub fn check(experiment: &Experiment) -> Result<()> {
+    serves(NAME, Implementations::of(&experiment.model).marian)?;
+    check_heads(NAME, &experiment.model)?;
+    reading_tokenizer::check(NAME, &experiment.data)
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    let tokenizer = reading_tokenizer(run, NAME, Around { after: &[EOS], ..Around::NOTHING })?;
+    let tokenizer = reading_tokenizer(run, Around { after: &[EOS], ..Around::NOTHING })?;
     let config = &run.experiment.model;
     let mut writer = Writer {
         tensors: Tensors::of(run),

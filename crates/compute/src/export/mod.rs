@@ -72,10 +72,10 @@ pub fn check(format: Format, experiment: &Experiment) -> Result<()> {
 fn fits(format: Format, experiment: &Experiment) -> Result<()> {
     match format {
         Format::Safetensors => Ok(()),
-        Format::Marian => marian::check(&experiment.model),
-        Format::Ctranslate2 => ctranslate2::check(&experiment.model),
+        Format::Marian => marian::check(experiment),
+        Format::Ctranslate2 => ctranslate2::check(experiment),
         Format::OpenaiGpt => openai_gpt::check(experiment),
-        Format::Bert => bert::check(&experiment.model),
+        Format::Bert => bert::check(experiment),
         Format::Word2vec => word2vec::check(&experiment.model),
     }
 }

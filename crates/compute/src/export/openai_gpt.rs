@@ -16,7 +16,7 @@
 use super::hugging_face::{
     Named, check_heads, dtype, factors, never_decoded, stops_early, tokenizer_configuration,
 };
-use super::reading_tokenizer::{Around, reading_tokenizer};
+use super::reading_tokenizer::{self, Around, reading_tokenizer};
 use super::run::{Files, Run, json_bytes, positions_of_text, refusal, serves};
 use super::tensors::{Linear, Tensors};
 use crate::config::Experiment;
@@ -24,7 +24,7 @@ use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::error::Result;
 use crate::model::implementations::Implementations;
 use crate::model::{Activation, ModelConfig, Tying};
-use crate::train::Direction;
+use crate::train::{Direction, FirstInput};
 use serde_json::{Value, json};
 
 const NAME: &str = "an OpenAIGPTLMHeadModel";
@@ -39,13 +39,11 @@ pub fn check(experiment: &Experiment) -> Result<()> {
         let allowed = format!("a feed-forward sub-layer is at most 4 · d_model = {widest} wide");
         return Err(refusal(NAME, &setting, &allowed));
     }
-    match experiment.training.direction {
-        Direction::Forward => Ok(()),
-        Direction::Backward => {
-            let setting = "training.direction = \"backward\"";
-            Err(refusal(NAME, setting, "it reads a text from its beginning"))
-        }
+    if experiment.training.direction == Direction::Backward {
+        let setting = "training.direction = \"backward\"";
+        return Err(refusal(NAME, setting, "it reads a text from its beginning"));
     }
+    reading_tokenizer::check(NAME, &experiment.data)
 }
 
 /// Returns the inner width that this class gives every feed-forward sub-layer.
@@ -54,12 +52,14 @@ fn inner_width(model: &ModelConfig) -> i64 {
 }
 
 pub fn files(run: &Run) -> Result<Files> {
-    // A text begins behind <s>; a source that is to be translated is followed by </s> <s>.
-    let around = match run.experiment.reads_prefixes() {
-        false => Around { before: &[BOS], ..Around::NOTHING },
-        true => Around { after: &[EOS, BOS], ..Around::NOTHING },
+    let around = match run.experiment.training.first_input {
+        // A source that is to be translated is followed by </s> <s>.
+        _ if run.experiment.reads_prefixes() => Around { after: &[EOS, BOS], ..Around::NOTHING },
+        FirstInput::Bos => Around { before: &[BOS], ..Around::NOTHING },
+        // The first token of a text is read and not predicted, as by `ablate generate`.
+        FirstInput::PreviousToken => Around::NOTHING,
     };
-    let tokenizer = reading_tokenizer(run, NAME, around)?;
+    let tokenizer = reading_tokenizer(run, around)?;
     let tensors = Tensors::of(run);
     let rows = run.experiment.model.rows(run.tokenizer.len());
     let table = tensors.positions("target", positions_of_text(run.experiment));
@@ -153,7 +153,8 @@ fn activation(activation: Activation) -> Option<&'static str> {
 }
 
 /// How the run writes, as far as transformers has words for it: a language model draws tokens until a block is full, a
-/// model that translates searches.
+/// model that translates searches. `bos_token_id` is read first where there is no text to go on with, as by
+/// `ablate generate`, whatever the tokenizer puts before one.
 ///
 /// # Deviation
 /// The length penalty is that of the format `marian`; the limit on the length is one for all sources, and theirs counts.

@@ -1,7 +1,7 @@
 //! The `tokenizer.json` of a directory that others load: the run's own tokenizer with all that ablate does to a text before.
 
 use super::run::{Run, refusal};
-use crate::data::Pieces;
+use crate::data::{DataConfig, Pieces, Vocabulary};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -17,23 +17,28 @@ impl Around {
     pub const NOTHING: Around = Around { before: &[], after: &[], tells_second: false };
 }
 
+/// Refuses data that a format whose tokenizer reads raw text has no place for.
+pub fn check(format: &str, data: &DataConfig) -> Result<()> {
+    if data.recipe.moses.is_some() {
+        let allowed =
+            "its tokenizer reads raw text and knows none of Moses's rules, which `ablate moses` applies";
+        return Err(refusal(format, "data.recipe.moses", allowed));
+    }
+    match data.vocabulary {
+        Vocabulary::Shared => Ok(()),
+        Vocabulary::Separate => {
+            Err(refusal(format, "data.vocabulary = \"separate\"", "it is written with one vocabulary"))
+        }
+    }
+}
+
 /// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
 /// around a text, as the model expects them, and takes running text apart line by line.
 ///
 /// # Deviation
 /// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
-pub fn reading_tokenizer(run: &Run, format: &str, special: Around) -> Result<Vec<u8>> {
+pub fn reading_tokenizer(run: &Run, special: Around) -> Result<Vec<u8>> {
     let data = &run.experiment.data;
-    if data.recipe.moses.is_some() {
-        let allowed = "its tokenizer reads raw text and knows none of Moses's rules";
-        let refused = refusal(format, "data.recipe.moses", allowed);
-        let remedy = "export safetensors, and put `ablate moses` around what loads it";
-        return Err(Error::user(format!("{refused}; {remedy}")));
-    }
-    if run.source_tokenizer.is_some() {
-        let refused = refusal(format, "data.vocabulary = \"separate\"", "it is written with one vocabulary");
-        return Err(Error::user(format!("{refused}; export safetensors")));
-    }
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
     let mut tokenizer: Value = serde_json::from_str(&run.tokenizer.to_json()).map_err(broken)?;
     if data.recipe.is_running_text() && data.pieces == Pieces::Bpe {
