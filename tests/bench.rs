@@ -2,6 +2,7 @@
 
 mod common;
 
+use ablate::results::record::Record;
 use common::Workshop;
 use serde_json::Value;
 
@@ -92,6 +93,11 @@ fn a_runs_weights_decode_for_their_own_model_alone() {
     let words = ["bench", "tiny.toml", "--run", run, "--set", "model.layers=2"];
     workshop.run(&words).expect(2).says("differs from the experiment in [model]");
     workshop.run(&["bench", "tiny.toml", "--run", "results"]).expect(2).says("not a run directory");
+    // The run may have been moved beside other text under the same settings.
+    let mut record = Record::load(&workshop.path(run)).unwrap().unwrap();
+    record.data.fingerprint = "0".repeat(64);
+    record.save(&workshop.path(run)).unwrap();
+    workshop.run(&["bench", "tiny.toml", "--run", run]).expect(2).says("was trained on other data");
 }
 
 #[test]

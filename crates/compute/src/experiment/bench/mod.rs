@@ -33,7 +33,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::model::cost::Cost;
 use crate::model::{self, Kinds, VocabularySizes};
-use crate::results::record::Provenance;
+use crate::results::record::{Provenance, Record};
 use crate::signal::StopFlag;
 use crate::train::Precision;
 use serde::Serialize;
@@ -69,12 +69,14 @@ pub fn bench(
     stop: &StopFlag,
 ) -> Result<Report> {
     let Experiment { model: model_config, training, decoding, .. } = experiment;
-    if let Some(run) = run {
-        same_model(experiment, run)?;
-    }
+    let record = run.map(|run| same_model(experiment, run)).transpose()?;
+    let run = run.zip(record.as_ref());
     let device = device::open(&experiment.run)?;
-    let Subject { store, sources, sizes, random_text } =
+    let Subject { store, sources, sizes, fingerprint } =
         Subject::open(experiment, data_root, effort.sentences)?;
+    if let (Some((run, record)), Some(fingerprint)) = (run, &fingerprint) {
+        same_data(run, record, fingerprint)?;
+    }
     let vocabulary = sizes.target;
     if effort.only != Some(Half::Decoding) {
         memory::check_fits(experiment, sizes, device)?;
@@ -95,8 +97,8 @@ pub fn bench(
             stop,
         )?),
     };
-    if let Some(run) = run {
-        load_scored(run, &finished_run(run, &[])?.1, model.weights())?;
+    if let Some((run, record)) = run {
+        load_scored(run, record, model.weights())?;
     }
     let mut found = Vec::new();
     let beams = match effort.only {
@@ -114,7 +116,7 @@ pub fn bench(
         provenance: provenance(device),
         precision: training.precision,
         parameters: model.weights().parameters(),
-        random_text,
+        random_text: fingerprint.is_none(),
         peak,
         training: trained,
         fresh_weights: run.is_none(),
@@ -122,19 +124,33 @@ pub fn bench(
     })
 }
 
-/// Refuses a run whose weights are not of this model, or of another vocabulary.
-fn same_model(experiment: &Experiment, run: &Path) -> Result<()> {
-    let (other, _) = finished_run(run, &[])?;
+/// Refuses a run whose weights are not of this model, or of another vocabulary; [`same_data`] looks at the text itself. Gives
+/// the run's record.
+fn same_model(experiment: &Experiment, run: &Path) -> Result<Record> {
+    let (other, record) = finished_run(run, &[])?;
     let differs = match () {
         _ if other.model != experiment.model => "[model]",
         _ if other.data != experiment.data => "[data]",
         _ if other.training.precision != experiment.training.precision => "training.precision",
-        _ => return Ok(()),
+        _ => return Ok(record),
     };
     Err(Error::user(format!(
         "{} differs from the experiment in {differs}: its weights cannot decode for it; give the run's own {} as the experiment",
         run.display(),
         CONFIG_FILE
+    )))
+}
+
+/// Refuses a run that was trained on other text than is prepared now: every id may mean something else to its weights.
+fn same_data(run: &Path, record: &Record, fingerprint: &str) -> Result<()> {
+    if record.data.fingerprint == fingerprint {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{} was trained on other data than is prepared for the experiment (fingerprints {:.16} and {fingerprint:.16}): its \
+         weights cannot decode for it; prepare the text that it was trained on, or name its place with --data",
+        run.display(),
+        record.data.fingerprint
     )))
 }
 
@@ -164,7 +180,8 @@ struct Subject {
     /// To translate.
     sources: Vec<Vec<u32>>,
     sizes: VocabularySizes,
-    random_text: bool,
+    /// Of the prepared text; absent where that is random.
+    fingerprint: Option<String>,
 }
 
 impl Subject {
@@ -190,6 +207,7 @@ impl Subject {
                 (store, sources)
             }
         };
-        Ok(Subject { store, sources, sizes, random_text: prepared.is_none() })
+        let fingerprint = prepared.map(|text| text.fingerprint().to_string());
+        Ok(Subject { store, sources, sizes, fingerprint })
     }
 }
