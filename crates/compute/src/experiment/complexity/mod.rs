@@ -76,27 +76,38 @@ fn of_width(
     let (mut points, mut left_out) = (Vec::new(), Vec::new());
     let sizes = &request.sizes;
     let longest = request.lengths.iter().copied().max().unwrap_or(PROBE).max(PROBE);
-    let built = SingleLayer::build(layer, sizes, (width, longest), TIMED, (KIND, device));
+    let size = (width, longest);
+    let too_large = SingleLayer::bytes(layer, sizes, size, TIMED, KIND).and_then(|own| too_much(own, device));
+    let build = || Ok(SingleLayer::build(layer, sizes, size, TIMED, (KIND, device)));
+    // The layer, or why memory is not enough for any length of it; none of one that is only counted.
+    let mut built = match too_large {
+        Some(reason) => Some(Err(reason)),
+        None => if_memory_suffices(build)?.transpose(),
+    };
     // A length with the bytes that it took.
     let mut known: Option<(i64, u64)> = None;
     for &length in &request.lengths {
         let flops = layer.flops(sizes, width, length);
-        let Some(built) = &built else {
-            points.push(Point { layer, width, length, flops, measured: None });
-            continue;
-        };
         if stop.is_raised() {
             return Err(Error::failed("stopped by a signal while measuring"));
         }
-        if known.is_none() && length > PROBE {
+        if let (Some(Ok(layer)), None, true) = (&built, known, length > PROBE) {
             let probing = Request { repeat: 1, ..request.clone() };
-            known = Some((PROBE, cost::measure(built, (PROBE, width), device, &probing)?.peak_bytes));
+            match if_memory_suffices(|| cost::measure(layer, (PROBE, width), device, &probing))? {
+                Ok(measured) => known = Some((PROBE, measured.peak_bytes)),
+                Err(reason) => built = Some(Err(reason)),
+            }
         }
-        let refusal = known.and_then(|known| refusal(known, length, device));
-        let found = match refusal {
-            Some(reason) => Err(reason),
-            None => unless_out_of_memory(|| cost::measure(built, (length, width), device, request))?
-                .map_err(|said| format!("memory was not enough: {said}")),
+        let found = match &built {
+            None => {
+                points.push(Point { layer, width, length, flops, measured: None });
+                continue;
+            }
+            Some(Err(reason)) => Err(reason.clone()),
+            Some(Ok(layer)) => match known.and_then(|known| refusal(known, length, device)) {
+                Some(reason) => Err(reason),
+                None => if_memory_suffices(|| cost::measure(layer, (length, width), device, request))?,
+            },
         };
         let what = format!("{}, d {}, n {}", layer.name(), thousands(width as u64), thousands(length as u64));
         match found {
@@ -118,10 +129,19 @@ fn of_width(
 /// Why a sequence of `length` is not measured, by what a shorter one took: no memory grows faster than with the square of
 /// the length. On a GPU libtorch says itself what does not fit.
 fn refusal((shorter, taken): (i64, u64), length: i64, device: Device) -> Option<String> {
+    too_much(taken as f64 * (length as f64 / shorter as f64).powi(2), device)
+}
+
+/// Why what is expected to need so many bytes is not tried: on a CPU, memory that is not there ends the process.
+fn too_much(expected: f64, device: Device) -> Option<String> {
     let free = if device == Device::Cpu { device::available_memory()? } else { return None };
-    let expected = taken as f64 * (length as f64 / shorter as f64).powi(2);
     (expected > SHARE * free as f64)
         .then(|| format!("it may need {} of memory, and {} are free", bytes(expected), bytes(free as f64)))
+}
+
+/// What `work` gives, or the reason for which it is left out.
+fn if_memory_suffices<T>(work: impl FnOnce() -> Result<T>) -> Result<std::result::Result<T, String>> {
+    Ok(unless_out_of_memory(work)?.map_err(|said| format!("memory was not enough: {said}")))
 }
 
 #[cfg(test)]
@@ -154,6 +174,25 @@ mod tests {
         assert!((0.7..1.1).contains(&memory(Layer::Recurrent)), "{}", memory(Layer::Recurrent));
         assert_eq!(report.path_exponent(Layer::SelfAttention).unwrap().value, 0.0);
         assert!((report.path_exponent(Layer::Recurrent).unwrap().value - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_width_that_does_not_fit_costs_no_other_measurement() {
+        let request = Request {
+            layers: vec![Layer::Recurrent],
+            widths: vec![1 << 24, 8],
+            lengths: vec![32, 64],
+            sizes: Sizes::default(),
+            repeat: 1,
+            seconds: 60.0,
+        };
+        let run = RunConfig { threads: 1, ..Default::default() };
+        let report = measure(&request, &run, &StopFlag::never(), &mut |_| ()).unwrap();
+        let measured: Vec<_> = report.points.iter().map(|point| (point.width, point.length)).collect();
+        assert_eq!(measured, [(8, 32), (8, 64)]);
+        let left_out: Vec<_> = report.left_out.iter().map(|point| (point.width, point.length)).collect();
+        assert_eq!(left_out, [(1 << 24, 32), (1 << 24, 64)]);
+        assert!(report.left_out[0].reason.starts_with("it may need "), "{}", report.left_out[0].reason);
     }
 
     #[test]

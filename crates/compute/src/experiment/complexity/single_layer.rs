@@ -35,8 +35,22 @@ impl SingleLayer {
         index: usize,
         (kind, device): (Kind, Device),
     ) -> Option<Self> {
+        Self::declare(layer, sizes, size, index, Scope::seeded(SEED, kind, device))
+    }
+
+    /// The bytes that the weights of such a layer take while they are made, or with their gradients if these are more. None
+    /// of a kind that is only counted.
+    pub fn bytes(layer: Layer, sizes: &Sizes, size: (i64, i64), index: usize, kind: Kind) -> Option<f64> {
+        let counted = Self::declare(layer, sizes, size, index, Scope::shapes_only())?.weights;
+        let largest = counted.named().iter().map(|(_, tensor)| tensor.numel()).max().unwrap_or(0);
+        // Numbers are drawn in float64, and are a tensor of that before they are one of `kind`.
+        let drawn = 2 * largest * Kind::Double.elt_size_in_bytes();
+        let weights = counted.parameters() as f64 * kind.elt_size_in_bytes() as f64;
+        Some((weights + drawn as f64).max(2.0 * weights))
+    }
+
+    fn declare(layer: Layer, sizes: &Sizes, size: (i64, i64), index: usize, scope: Scope) -> Option<Self> {
         let config = layer.config(sizes, size, index)?;
-        let scope = Scope::seeded(SEED, kind, device);
         let place = scope.child("encoder").child(index);
         let part = match config.encoder {
             EncoderKind::Convolutional => Part::Convolutional(ConvolutionalEncoder::build(&place, &config)),
