@@ -141,7 +141,7 @@ fn last(text: &[u32], count: usize) -> &[u32] {
 /// The model's state after the tokens that it has read.
 struct Context<'a> {
     stepper: Box<dyn Stepper + 'a>,
-    /// Behind the last token, [1, D].
+    /// Behind the last token, [1, W].
     hidden: Tensor,
     /// Tokens read, `<s>` counted.
     length: usize,

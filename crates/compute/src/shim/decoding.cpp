@@ -1,6 +1,7 @@
 // Kernels of decoding on a CPU: attention of one query a row, and the most probable next tokens.
 //
-// Callers have checked shapes, so nothing here can fail. Loops that compute are compiled for several instruction
+// Callers have checked shapes, so nothing here can fail but for lack of memory: each thread has a few vectors of its own,
+// and an exception in a parallel region ends the process (terminate.cpp says so). Loops that compute are compiled for several instruction
 // sets, of which the processor's is chosen when the program is loaded.
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 //! by `build.rs` against libtorch's headers.
 //!
 //! A further `.cpp` in this folder is found by itself. Its functions are `extern "C"`, catch every exception by
-//! `guarded` of `shim.hpp`, and are declared and wrapped safely in a file beside this one. Only what libtorch_cpu and
+//! `guarded` of `shim.hpp` where there can be one, and are declared and wrapped safely in a file beside this one. Only what libtorch_cpu and
 //! libc10 define may be used, so that the program is not tied to CUDA.
 
 pub mod card;

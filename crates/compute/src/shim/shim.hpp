@@ -1,5 +1,5 @@
-// What every file of the shim uses. Each function that Rust calls is `extern "C"`, begins with `ablate_`, runs its
-// work in `guarded` and gives 0, or -1 after an exception: no exception passes into Rust.
+// What the files of the shim use. Each function that Rust calls is `extern "C"` and begins with `ablate_`. One that can
+// meet an exception runs its work in `guarded` and gives 0, or -1 after one: no exception passes into Rust.
 #pragma once
 
 #include <c10/util/Exception.h>

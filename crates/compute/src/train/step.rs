@@ -181,8 +181,9 @@ fn per_token(target_tokens: usize) -> f64 {
     target_tokens.max(1) as f64
 }
 
-/// The loss beyond which training has exploded, nats per target token. Word vectors are compared with noise words alone; of
-/// other models this guess is the smaller one.
+/// The loss beyond which training has exploded, nats per target token. Word vectors are compared with noise words alone.
+/// Other models have the default number of noise words, whose guess is the greater one below 64 rows of the softmax: of so
+/// few the bound is that of 64.
 fn bound(model: &dyn Network, config: &TrainingConfig) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln().max(uniform_guess(config.words.negatives))

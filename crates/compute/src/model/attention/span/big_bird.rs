@@ -18,7 +18,9 @@ use tch::{Device, Kind, Tensor};
 /// # Deviation
 /// The released code takes the first and the last block for global ones; here they are the first ones, because where the
 /// last one stands depends on the padding. Its random blocks are those of a layer; here they are a function of the
-/// trial's seed, the path of the layer and the number of blocks of the sentence, in training and in use alike.
+/// trial's seed, the path of the layer and the number of blocks of the sentence, in training and in use alike. Dropout
+/// of attention takes the same random numbers for the global queries as for the others, so that their masks are not
+/// independent.
 #[derive(Debug)]
 pub struct BigBird {
     block: i64,
