@@ -105,32 +105,25 @@ impl Batch {
 
     /// The same batch on a device; nothing is copied where it is there already.
     pub fn on(&self, device: Device) -> Self {
-        Batch {
-            source: send(&self.source, device),
-            source_lengths: self.source_lengths.clone(),
-            target_input: send(&self.target_input, device),
-            sentences: self.sentences.as_ref().map(|sentences| sentences.each(|ids| send(ids, device))),
-            positions: send(&self.positions, device),
-            targets: send(&self.targets, device),
-            negatives: self.negatives.as_ref().map(|ids| send(ids, device)),
-            second_texts: self.second_texts.as_ref().map(|texts| texts.each(|of| send(of, device))),
-            ..*self
-        }
+        self.each(|tensor| send(tensor, device))
     }
 
     /// The same batch in memory from which a GPU copies while the processor goes on; as it is for other devices.
-    pub fn pinned(self, device: Device) -> Self {
+    pub fn pinned(&self, device: Device) -> Self {
+        self.each(|tensor| pinned(tensor.shallow_clone(), device))
+    }
+
+    fn each(&self, work: impl Fn(&Tensor) -> Tensor) -> Self {
         Batch {
-            source: pinned(self.source, device),
-            target_input: pinned(self.target_input, device),
-            sentences: self
-                .sentences
-                .map(|sentences| sentences.each(|ids| pinned(ids.shallow_clone(), device))),
-            positions: pinned(self.positions, device),
-            targets: pinned(self.targets, device),
-            negatives: self.negatives.map(|ids| pinned(ids, device)),
-            second_texts: self.second_texts.map(|texts| texts.each(|of| pinned(of.shallow_clone(), device))),
-            ..self
+            source: work(&self.source),
+            source_lengths: self.source_lengths.clone(),
+            target_input: work(&self.target_input),
+            sentences: self.sentences.as_ref().map(|sentences| sentences.each(&work)),
+            positions: work(&self.positions),
+            targets: work(&self.targets),
+            negatives: self.negatives.as_ref().map(&work),
+            second_texts: self.second_texts.as_ref().map(|texts| texts.each(&work)),
+            ..*self
         }
     }
 }

@@ -8,15 +8,14 @@ use super::trial::{Finished, Trial};
 use crate::config::Experiment;
 use crate::data::{Split, prepare};
 use crate::device;
-use crate::error::{Error, Result};
-use crate::model::{self, Network};
+use crate::error::Result;
+use crate::model;
 use crate::signal::StopFlag;
 use crate::task;
 use crate::telemetry::console::print_message;
 use crate::telemetry::observer::Observer;
 use crate::train::adam::Adam;
-use crate::train::run_state::{Progress, RunState};
-use crate::train::step::StepStats;
+use crate::train::run_state::Progress;
 use crate::train::trainer::{Monitor, Trainer};
 use crate::world::World;
 use tch::Device;
@@ -24,7 +23,7 @@ use tch::Device;
 /// Runs a trial as rank 0 of several.
 ///
 /// # Errors
-/// Those of [`Trial::run`], and [`Error::Peer`] if another rank fails or is lost.
+/// Those of [`Trial::run`], and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
 pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
     // Before anything else of libtorch's, which would settle that there are no cards.
     let device = device::open_for(&trial.experiment.run, world.local_rank);
@@ -35,7 +34,7 @@ pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &St
 /// Does the share of another rank than 0, until training is over.
 ///
 /// # Errors
-/// Those of training, and [`Error::Peer`] if another rank fails or is lost.
+/// Those of training, and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
 pub fn follow(trial: &Trial, world: &World, stop: &StopFlag) -> Result<()> {
     let device = device::open_for(&trial.experiment.run, world.local_rank);
     let team = Team::join(world, device.as_ref().ok().copied())?;
@@ -77,24 +76,4 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
 /// Rank 0 tells and measures.
 struct Silent;
 
-impl Monitor for Silent {
-    fn updated(&mut self, _: &StepStats) -> Result<()> {
-        Ok(())
-    }
-
-    fn wants_gradient_norm(&self, _: u64) -> bool {
-        false
-    }
-
-    fn dev_loss(&mut self, _: &dyn Network, _: u64) -> Result<f64> {
-        Err(Error::failed("only rank 0 measures the dev loss"))
-    }
-
-    fn dev_bleu(&mut self, _: &dyn Network, _: u64) -> Result<()> {
-        Err(Error::failed("only rank 0 translates"))
-    }
-
-    fn sync(&mut self) -> Result<RunState> {
-        Err(Error::failed("only rank 0 has a run directory"))
-    }
-}
+impl Monitor for Silent {}

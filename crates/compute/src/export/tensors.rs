@@ -1,11 +1,11 @@
 //! What the formats share: weights by path in float64, position tables, heads of another width.
 
 use super::run::Run;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, Projections, Score, Tying};
-use crate::train::tensor_file::bytes_of;
+use crate::train::tensor_file::file_of;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
@@ -225,10 +225,5 @@ pub fn safetensors_file(
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<Vec<u8>> {
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-    let views = tensors
-        .iter()
-        .map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?)))
-        .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize(views.iter().map(|(name, bytes)| (*name, bytes)), Some(metadata))
-        .map_err(|error| Error::failed(format!("cannot serialise the weights: {error}")))
+    file_of(tensors, metadata)
 }

@@ -110,8 +110,8 @@ impl Implementations {
             .and(of_norm(*norm))
             .and(of_norm_kind(*norm_kind))
             .and(of_initialisation(*initialisation))
-            .and(of_score(*score, "model.attention.score"))
-            .and(of_score(config.attention.cross_score(), "model.attention.cross_score"))
+            .and(of_score(*score, "model.attention.score = \"additive\""))
+            .and(of_score(config.attention.cross_score(), "model.attention.cross_score = \"additive\""))
             .and(of_projections(*projections))
             .and(of_span(*span))
             .and(of_decoder_span(config.attention.decoder_span()))
@@ -402,22 +402,19 @@ fn of_initialisation(initialisation: Initialisation) -> Implementations {
     }
 }
 
-fn of_score(score: Score, key: &'static str) -> Implementations {
+/// `additive`: the setting that an additive score is stated by.
+fn of_score(score: Score, additive: &'static str) -> Implementations {
     match score {
         // Products of queries and keys: every implementation takes a scale, or queries that are scaled or turned by a
         // matrix already.
         Score::ScaledDot | Score::Dot | Score::Multiplicative => Implementations::ALL,
         Score::Additive => {
-            let setting = match key {
-                "model.attention.score" => "model.attention.score = \"additive\"",
-                _ => "model.attention.cross_score = \"additive\"",
-            };
             let known = "its scores are products of queries and keys";
-            let unknown = Err(Unknown { setting, known });
+            let unknown = Err(Unknown { setting: additive, known });
             Implementations {
                 fused_attention: unknown,
                 decoding_kernels: unknown,
-                ..without_toolkits(setting, known)
+                ..without_toolkits(additive, known)
             }
         }
     }

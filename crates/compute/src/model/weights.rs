@@ -46,7 +46,7 @@ pub enum Role {
 }
 
 /// All variables of a model, in the order in which the layers declared them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Weights {
     named: Vec<(String, Tensor)>,
     roles: Vec<Role>,
@@ -116,11 +116,7 @@ enum Source {
 
 #[derive(Debug)]
 struct Declared {
-    named: Vec<(String, Tensor)>,
-    roles: Vec<Role>,
-    buffers: Vec<(String, Tensor)>,
-    running: Vec<RunningStatistics>,
-    matrices: Vec<Resting>,
+    weights: Weights,
     /// All paths.
     taken: HashSet<String>,
     source: Source,
@@ -146,15 +142,7 @@ impl Scope {
     }
 
     fn root(source: Source) -> Self {
-        let declared = Declared {
-            named: Vec::new(),
-            roles: Vec::new(),
-            buffers: Vec::new(),
-            running: Vec::new(),
-            matrices: Vec::new(),
-            taken: HashSet::new(),
-            source,
-        };
+        let declared = Declared { weights: Weights::default(), taken: HashSet::new(), source };
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
@@ -188,7 +176,7 @@ impl Scope {
     /// The declared variable `weight`, [out, in], as what rows are multiplied by.
     pub fn matrix(&self, weight: &Tensor) -> Matrix {
         let resting = Resting::default();
-        self.declared.borrow_mut().matrices.push(resting.clone());
+        self.declared.borrow_mut().weights.matrices.push(resting.clone());
         Matrix::new(weight.shallow_clone(), resting)
     }
 
@@ -243,8 +231,8 @@ impl Scope {
                     .set_requires_grad(true)
             }
         };
-        declared.named.push((path, tensor.shallow_clone()));
-        declared.roles.push(role);
+        declared.weights.named.push((path, tensor.shallow_clone()));
+        declared.weights.roles.push(role);
         tensor
     }
 
@@ -263,24 +251,17 @@ impl Scope {
             let path = self.child(name).path;
             assert!(declared.taken.insert(path.clone()), "buffer {path} declared twice");
             let tensor = Tensor::full([width], start, (kind, device));
-            declared.buffers.push((path, tensor.shallow_clone()));
+            declared.weights.buffers.push((path, tensor.shallow_clone()));
             tensor
         });
         let statistics = RunningStatistics::new(mean, variance);
-        declared.running.push(statistics.shallow_clone());
+        declared.weights.running.push(statistics.shallow_clone());
         statistics
     }
 
     /// Ends the building: everything declared below the root.
     pub fn into_weights(self) -> Weights {
-        let mut declared = self.declared.borrow_mut();
-        Weights {
-            named: std::mem::take(&mut declared.named),
-            roles: std::mem::take(&mut declared.roles),
-            buffers: std::mem::take(&mut declared.buffers),
-            running: std::mem::take(&mut declared.running),
-            matrices: std::mem::take(&mut declared.matrices),
-        }
+        std::mem::take(&mut self.declared.borrow_mut().weights)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Language modelling: running text in blocks that follow each other, measured by the probability of every token.
 
+use super::Task;
 use super::blocks;
-use super::{Task, Written};
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::store::Store;
@@ -79,10 +79,6 @@ impl Task for LanguageModelling<'_> {
             table += &format!("| {prompt} | {written} | {rest} |\n");
         }
         Ok(table)
-    }
-
-    fn written(&self) -> Option<&dyn Written> {
-        None
     }
 }
 

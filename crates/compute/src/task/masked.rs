@@ -1,8 +1,8 @@
 //! Masked language modelling: hidden tokens of running text are found by those around them (Devlin et al. 2019, §3.1). With
 //! `model.masked.next_sentence` a model also tells if the second of two texts follows the first.
 
+use super::Task;
 use super::blocks::check_length;
-use super::{Task, Written};
 use crate::config::Experiment;
 use crate::data::collate::{Batch, collate_masked};
 use crate::data::masking::{MaskedBlock, MaskedExample};
@@ -114,10 +114,6 @@ impl Task for MaskedLanguageModelling<'_> {
             table += &format!("| {text} | {found} | {was} |\n");
         }
         Ok(table)
-    }
-
-    fn written(&self) -> Option<&dyn Written> {
-        None
     }
 }
 

@@ -49,7 +49,9 @@ pub trait Task {
 
     /// What the model writes for each example of a set, so that it is scored; none where there is nothing to compare it
     /// with.
-    fn written(&self) -> Option<&dyn Written>;
+    fn written(&self) -> Option<&dyn Written> {
+        None
+    }
 }
 
 /// A task whose models write an answer to each example, for which there is a reference.

@@ -3,7 +3,7 @@
 //! The two models, skip-gram and CBOW, differ in the words that are drawn ([`WordBlocks`]); they share the network and the
 //! loss.
 
-use super::{Task, Written};
+use super::Task;
 use crate::config::Experiment;
 use crate::data::collate::{Batch, collate_words};
 use crate::data::prepared::Prepared;
@@ -63,10 +63,6 @@ impl Task for WordVectors<'_> {
             table += &format!("| {} | {} |\n", label(word), near.collect::<Vec<_>>().join(", "));
         }
         Ok(table)
-    }
-
-    fn written(&self) -> Option<&dyn Written> {
-        None
     }
 }
 

@@ -5,32 +5,17 @@ use super::statement::{Metadata, Statement, checksum, damaged, open};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::shim::torch_error;
-use safetensors::{Dtype, View};
-use std::borrow::Cow;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// A tensor's bytes with what safetensors wants to know of it.
-pub struct Bytes {
+struct Bytes {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
-}
-
-impl View for &Bytes {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 fn dtype(kind: Kind) -> Result<Dtype> {
@@ -41,7 +26,7 @@ fn dtype(kind: Kind) -> Result<Dtype> {
     }
 }
 
-pub fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
+fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel()).map_err(torch_error)?;
@@ -52,10 +37,27 @@ pub fn bytes_of(tensor: &Tensor) -> Result<Bytes> {
     })
 }
 
+fn all_bytes(named: &[(String, Tensor)]) -> Result<Vec<(&str, Bytes)>> {
+    named.iter().map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?))).collect()
+}
+
+fn serialised(tensors: &[(&str, Bytes)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    let views =
+        tensors.iter().map(|(name, of)| Ok((*name, TensorView::new(of.dtype, of.shape.clone(), &of.bytes)?)));
+    let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
+    views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| Error::failed(format!("cannot serialise the tensors: {error}")))
+}
+
+/// The content of a safetensors file for other programs.
+pub fn file_of(named: &[(String, Tensor)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    serialised(&all_bytes(named)?, metadata)
+}
+
 /// Writes `named` and a statement, atomically; gives the blake3 of the file's bytes.
 pub fn write(path: &Path, named: &[(String, Tensor)], statement: Statement) -> Result<String> {
-    let tensors: Vec<(&str, Bytes)> =
-        named.iter().map(|(name, tensor)| Ok((name.as_str(), bytes_of(tensor)?))).collect::<Result<_>>()?;
+    let tensors = all_bytes(named)?;
     let checksum = checksum(
         tensors.iter().map(|(name, b)| (*name, b.dtype, b.shape.as_slice(), b.bytes.as_slice())),
         &statement,
@@ -63,8 +65,7 @@ pub fn write(path: &Path, named: &[(String, Tensor)], statement: Statement) -> R
     let metadata = serde_json::to_string(&Metadata { checksum, statement })
         .map_err(|e| Error::failed(format!("cannot describe {}: {e}", path.display())))?;
     let metadata = HashMap::from([("ablate".to_string(), metadata)]);
-    let bytes = safetensors::serialize(tensors.iter().map(|(name, bytes)| (*name, bytes)), Some(metadata))
-        .map_err(|e| Error::failed(format!("cannot serialise {}: {e}", path.display())))?;
+    let bytes = serialised(&tensors, metadata)?;
     files::write_atomically(path, &bytes)?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }

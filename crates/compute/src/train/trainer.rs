@@ -15,22 +15,31 @@ use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 use std::time::{Duration, Instant};
 
-/// Callbacks of the training loop. They measure and report; none can change what an update computes.
+/// Callbacks of the training loop. They measure and report; none can change what an update computes. Unless a monitor says
+/// otherwise, it reports nothing, and it fails where it is to measure or to keep something.
 pub trait Monitor {
     /// Before every update: how long it waited until its batches were ready.
     fn waited(&mut self, _wait: Duration) {}
 
     /// After every update.
-    fn updated(&mut self, stats: &StepStats) -> Result<()>;
+    fn updated(&mut self, _stats: &StepStats) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether the gradient norm of update `step` will be looked at.
-    fn wants_gradient_norm(&self, step: u64) -> bool;
+    fn wants_gradient_norm(&self, _step: u64) -> bool {
+        false
+    }
 
     /// The dev loss, in nats per target token, unsmoothed.
-    fn dev_loss(&mut self, model: &dyn Network, step: u64) -> Result<f64>;
+    fn dev_loss(&mut self, _model: &dyn Network, step: u64) -> Result<f64> {
+        Err(Error::failed(format!("step {step} asks for a dev loss, which nobody measures here")))
+    }
 
     /// Scores translations of the dev set.
-    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()>;
+    fn dev_bleu(&mut self, _model: &dyn Network, step: u64) -> Result<()> {
+        Err(Error::failed(format!("step {step} asks for translations, which nobody scores here")))
+    }
 
     /// Training ends after update `step`, before the last one of the schedule, because the dev loss did not improve on
     /// `best`.
@@ -39,7 +48,9 @@ pub trait Monitor {
     }
 
     /// Before a checkpoint: what was told so far must be on disk; gives what the checkpoint keeps of it.
-    fn sync(&mut self) -> Result<RunState>;
+    fn sync(&mut self) -> Result<RunState> {
+        Err(Error::failed("training asks for a checkpoint, which nobody keeps here"))
+    }
 }
 
 /// One model in training.

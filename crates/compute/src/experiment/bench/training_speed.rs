@@ -19,7 +19,7 @@ use crate::train::adam::Adam;
 use crate::train::batch_source::BatchSource;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::ranks::Ranks;
-use crate::train::run_state::{Progress, RunState};
+use crate::train::run_state::Progress;
 use crate::train::step::StepStats;
 use crate::train::stream::BatchStream;
 use crate::train::trainer::{Monitor, Trainer};
@@ -131,18 +131,6 @@ impl Monitor for Watch<'_> {
     /// As a run does; for the split every time, since few updates may see no report.
     fn wants_gradient_norm(&self, step: u64) -> bool {
         self.stage == Stage::Split || step.is_multiple_of(self.log_interval)
-    }
-
-    fn dev_loss(&mut self, _: &dyn Network, step: u64) -> Result<f64> {
-        Err(Error::failed(format!("the benchmark has no evaluation, but step {step} asked for one")))
-    }
-
-    fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
-        self.dev_loss(model, step).map(drop)
-    }
-
-    fn sync(&mut self) -> Result<RunState> {
-        Err(Error::failed("the benchmark has no checkpoint, but training asked for one"))
     }
 }
 
