@@ -162,3 +162,26 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     assert!(header.contains("dev/perplexity,") && header.contains("test/bits_per_character"), "{header}");
     assert!(!header.contains("bleu"), "{header}");
 }
+
+/// Of a line without a blank, the perplexity of its two words is greater than any number. The run ends without that score,
+/// and its record can be read.
+#[test]
+fn a_score_that_is_no_finite_number_is_left_out() {
+    let workshop = Workshop::of_language_model();
+    let line = |n: usize| (0..n).map(|i| char::from(b'a' + (i * i % 23) as u8)).collect::<String>() + "\n";
+    for (name, length) in [("text.txt", 9000), ("dev.txt", 3000), ("test.txt", 3000)] {
+        workshop.write(name, &line(length));
+    }
+    workshop.run(&["prepare", "text.toml", "--source", "."]).expect(0);
+    let words = ["train", "tiny.toml", "--set", "training.steps=2"];
+    workshop
+        .run(&words)
+        .expect(0)
+        .says("dev/word_perplexity is left out of the scores, because it is not finite");
+    let record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
+    assert!(record.metrics.contains_key("test/bits_per_character"), "{:?}", record.metrics);
+    assert!(!record.metrics.keys().any(|tag| tag.ends_with("/word_perplexity")), "{:?}", record.metrics);
+    assert!(!workshop.text(format!("{RUN}/metrics.csv")).contains("inf"));
+    workshop.run(&["verify", RUN, "--decode"]).expect(0);
+    workshop.run(&["tensorboard", RUN]).expect(0);
+}

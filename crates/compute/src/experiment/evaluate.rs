@@ -7,6 +7,7 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::files;
 use crate::results::metric::{accuracy_of, perplexity_of, tag};
+use crate::results::record::Record;
 use crate::task::Output;
 use crate::telemetry::observer::Observer;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub struct Scores {
     pub checksums: BTreeMap<String, String>,
 }
 
-/// All metrics on dev and test; writes `hypotheses/{dev,test}.txt` if the model writes something that is scored.
+/// All metrics on dev and test that a record can hold; writes `hypotheses/{dev,test}.txt` if the model writes something that is scored.
 pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
     let Work { run_dir, task, data, stores, model, stop, .. } = *work;
     let mut metrics = BTreeMap::new();
@@ -84,6 +85,11 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
         if split == Split::Dev {
             on_dev = Some(output);
         }
+    }
+    let (metrics, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        metrics.into_iter().partition(|(_, value)| Record::can_hold(*value));
+    for tag in left_out.keys() {
+        observer.message(&format!("{tag} is left out of the scores, because it is not finite"))?;
     }
     let signature = task.written().map_or_else(String::new, |written| written.signature());
     Ok(Scores { dev: on_dev, metrics, signature, checksums })

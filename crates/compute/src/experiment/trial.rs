@@ -300,8 +300,8 @@ impl Trial<'_> {
                 telemetry.metric(trained.step, tag, *value)?;
             }
         }
-        if let Some(best) = trained.best {
-            let (tag, value) = best_on_dev(experiment.task(), best.dev_loss);
+        let best = trained.best.map(|best| best_on_dev(experiment.task(), best.dev_loss));
+        if let Some((tag, value)) = best.filter(|(_, value)| Record::can_hold(*value)) {
             telemetry.metric(trained.step, &tag, value)?;
             metrics.insert(tag, value);
         }

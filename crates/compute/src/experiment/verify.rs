@@ -249,9 +249,11 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// A score within a relative tolerance of the recorded one.
+    /// A score within a relative tolerance of the recorded one. Nothing is said of one that no record can hold and this one
+    /// does not have.
     fn metric(&mut self, tag: &str, found: f64, tolerance: f64) {
         let outcome = match self.record.metrics.get(tag) {
+            None if !Record::can_hold(found) => return,
             None => Some("the record has no such score".to_string()),
             Some(recorded) if (found - recorded).abs() <= tolerance * recorded.abs() => None,
             Some(recorded) => Some(format!("{found}, recorded as {recorded}")),

@@ -149,9 +149,26 @@ impl Record {
         !self.signature.is_empty()
     }
 
+    /// Tells whether a record can hold this score. JSON has no numbers that are not finite, and the perplexity of very long
+    /// words can be greater than any number.
+    pub fn can_hold(score: f64) -> bool {
+        score.is_finite()
+    }
+
     /// Writes `record.json` into the run directory, atomically.
+    ///
+    /// # Errors
+    /// If a number is not finite, for the file could never be read again.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
         let path = run_dir.join(RECORD_FILE);
+        let flops = self.training_flops.iter().map(|flops| ("training_flops", flops));
+        let mut numbers = self.metrics.iter().map(|(tag, score)| (tag.as_str(), score)).chain(flops);
+        if let Some((name, number)) = numbers.find(|(_, number)| !Record::can_hold(**number)) {
+            return Err(Error::failed(format!(
+                "cannot write {}: {name} is {number}, and a record holds finite numbers alone",
+                path.display()
+            )));
+        }
         let broken = |e: serde_json::Error| Error::failed(format!("cannot write {}: {e}", path.display()));
         let sealed = Sealed { checksum: self.checksum().map_err(broken)?, record: self.clone() };
         let mut text = serde_json::to_string_pretty(&sealed).map_err(broken)?;
@@ -228,6 +245,20 @@ mod tests {
         std::fs::write(&path, text.replace("27.300000000000004", "28.4")).unwrap();
         let error = Record::load(folder.path()).unwrap_err().to_string();
         assert!(error.contains("checksum"), "{error}");
+    }
+
+    #[test]
+    fn a_record_with_a_number_that_is_not_finite_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            let mut broken = record();
+            broken.metrics.insert("dev/word_perplexity".into(), number);
+            let error = broken.save(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(&format!("dev/word_perplexity is {number}")), "{error}");
+            let broken = Record { training_flops: Some(number), ..record() };
+            assert!(broken.save(folder.path()).unwrap_err().to_string().contains("training_flops"));
+        }
+        assert_eq!(Record::load(folder.path()).unwrap(), None);
     }
 
     #[test]
