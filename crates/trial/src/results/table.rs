@@ -5,7 +5,7 @@
 //! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
 
 use super::comparison::{Comparison, Significance};
-use super::metric::{DEV_BLEU, METRICS, Metric, TEST_ATAT, TEST_BLEU, find, is_of_class};
+use super::metric::{METRICS, Metric, TEST_ATAT, find, is_of_class};
 use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::summary::Summary;
@@ -201,7 +201,7 @@ impl ResultTable {
                 }
             }
             let row = new_row(layout, row, &ended, paper, &table.columns);
-            table.notes.extend(mixed(&row, &ended));
+            table.notes.extend(mixed(&table.columns, &row, &ended));
             for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
                 column.published |= cell.published.is_some();
             }
@@ -216,16 +216,17 @@ impl ResultTable {
         self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
     }
 
-    /// The row that `row` is compared with: the base row, or the same system on the row's own data, scored alike.
+    /// The row that `row` is compared with: the base row, or where that has other data or was scored otherwise, the first
+    /// row of the same system that has not.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
-        let mut candidates = self.rows.iter().filter(|other| {
+        let compares = |other: &&Row| {
             row.fingerprint.is_some()
                 && other.fingerprint == row.fingerprint
                 && other.signature == row.signature
-                && other.layout.system == base.layout.system
-        });
-        candidates.next()
+        };
+        let mut same_system = self.rows.iter().filter(|other| other.layout.system == base.layout.system);
+        Some(base).filter(compares).or_else(|| same_system.find(compares))
     }
 }
 
@@ -300,21 +301,28 @@ fn one(all: &[String]) -> Option<String> {
     }
 }
 
-/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one.
-fn mixed(row: &Row, ended: &[&TrialResult]) -> Option<String> {
-    if row.signature.is_some() || row.finished == 0 {
+/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one. None if the
+/// table shows no such scores.
+fn mixed(columns: &[Column], row: &Row, ended: &[&TrialResult]) -> Option<String> {
+    let columns = columns.iter().filter(|column| column.has_signature() && !is_of_class(&column.name));
+    let columns: Vec<&Column> = columns.collect();
+    if row.signature.is_some() || row.finished == 0 || columns.is_empty() {
         return None;
     }
     let score = |result: &&TrialResult| {
         let record = result.record()?;
-        let score = |tag| Some(format!("{tag} {:.2}", record.metrics.get(tag)?));
-        let scores: Vec<String> = [DEV_BLEU, TEST_BLEU].into_iter().filter_map(score).collect();
+        let score =
+            |column: &&Column| Some(format!("{} {:.2}", column.name, record.metrics.get(&column.name)?));
+        let scores: Vec<String> = columns.iter().filter_map(score).collect();
         Some(format!("seed {} has {} of {}", result.seed, scores.join(", "), record.signature))
     };
     let scores: Vec<String> = ended.iter().filter_map(score).collect();
+    let mut titles: Vec<&str> = columns.iter().filter_map(|column| Some(column.metric?.title)).collect();
+    titles.dedup();
     Some(format!(
-        "{} has no mean BLEU, because its seeds were not scored alike: {}",
+        "{} has no mean {}, because its seeds were not scored alike: {}",
         row.layout.label,
+        titles.join(" and "),
         scores.join("; ")
     ))
 }
@@ -424,6 +432,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn rows_of_two_sections_on_one_corpus_are_compared_with_the_base_row_itself() {
+        let labels = ["a,base", "b,base", "b,wide"];
+        let mut rows = labels.map(|label| row(label, None, &[])).to_vec();
+        rows.iter_mut().for_each(|row| row.system = row.label[2..].into());
+        let mut layout = table3(rows);
+        layout.base = Some("b,base".into());
+        let results = labels.map(|label| finished(label, 1, 5.0, 25.0));
+        let table = ResultTable::new(&layout, &results).unwrap();
+        for row in &table.rows {
+            assert_eq!(table.base_of(row).map(|row| row.layout.label.as_str()), Some("b,base"));
+        }
+    }
+
     fn with_signature(results: &mut [TrialResult], row: &str, seed: u64, signature: &str) {
         for result in results.iter_mut().filter(|result| result.row == row && result.seed == seed) {
             if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
@@ -464,6 +486,22 @@ mod tests {
             note.starts_with("base has no mean BLEU") && note.contains("seed 2 has dev/bleu 25.00 of later"),
             "{note}"
         );
+        // The scores of parsers have signatures as well.
+        let (mut layout, mut results) = (layout, results);
+        layout.columns = vec!["test/f1".into()];
+        for result in &mut results {
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.metrics.insert("test/f1".into(), 90.5);
+            }
+        }
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let note = &table.notes[0];
+        assert!(
+            note.starts_with("base has no mean F1,") && note.contains("seed 2 has test/f1 90.50 of later"),
+            "{note}"
+        );
+        let csv = super::super::render::csv::rows(&table).unwrap();
+        assert!(csv.lines().next().unwrap().ends_with(",F1 signature"), "{csv}");
     }
 
     #[test]

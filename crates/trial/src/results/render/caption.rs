@@ -1,6 +1,7 @@
 //! Captions of tables for LaTeX.
 
 use super::super::pivot::PivotTable;
+use super::super::sheet::seeds_of_rows;
 use super::super::table::{Column, ResultTable};
 use super::super::table_layout::Form;
 use super::super::varied::VariedSetting;
@@ -34,12 +35,10 @@ pub fn of_pivot(table: &PivotTable) -> String {
 }
 
 /// Returns the sentence about seeds, where `finished` has the number of finished trials of each row; none where no row has
-/// several.
+/// several. A row without any has no mean.
 fn over_seeds(finished: impl Iterator<Item = usize>) -> String {
-    match finished.max() {
-        None | Some(0 | 1) => String::new(),
-        Some(most) => format!(" Mean and sample standard deviation over {most} seeds."),
-    }
+    let seeds = seeds_of_rows(finished.filter(|&count| count > 0));
+    seeds.map_or_else(String::new, |n| format!(" Mean and sample standard deviation over {n} seeds."))
 }
 
 /// The scores of the table: `Dev perplexity, dev BLEU and test BLEU`.
@@ -68,5 +67,19 @@ fn listed(texts: &[String]) -> String {
     match texts {
         [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
         _ => texts.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::over_seeds;
+
+    #[test]
+    fn a_caption_states_a_number_of_seeds_that_is_every_rows() {
+        let caption = |finished: &[usize]| over_seeds(finished.iter().copied());
+        let over = |n: &str| format!(" Mean and sample standard deviation over {n} seeds.");
+        assert_eq!(caption(&[5, 0, 5]), over("5"));
+        assert_eq!(caption(&[5, 3]), over("n"));
+        assert_eq!([caption(&[1, 0]), caption(&[])], ["", ""]);
     }
 }

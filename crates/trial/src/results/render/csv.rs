@@ -2,7 +2,7 @@
 
 use super::super::hyperparameters::HEADINGS;
 use super::super::pivot::PivotTable;
-use super::super::sheet::changes;
+use super::super::sheet::{changes, score_title};
 use super::super::systems::SystemTable;
 use super::super::table::{Cell, ResultTable};
 use super::super::table_layout::{Form, TABLE2_COLUMN};
@@ -41,7 +41,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     }
     // Where all rows share a signature, it stands below the other forms of the table.
     let unlike = table.signature.is_none() && table.rows.iter().any(|row| row.finished > 0);
-    header.extend(unlike.then(|| "BLEU signature".to_string()));
+    header.extend(unlike.then(|| format!("{} signature", score_title(&[table]))));
     let mut records = vec![header];
     for row in &table.rows {
         let mut record = vec![

@@ -1,13 +1,14 @@
 //! The notes below the tables.
 
 use super::super::comparison::{LEVEL, Significance};
-use super::super::metric::{F1, TEST_ATAT};
+use super::super::metric::TEST_ATAT;
 use super::super::table::{ResultTable, Row};
 use super::super::table_layout::Form;
 use super::super::verdict::RULE;
 use super::cells::{Note, OVER_SENTENCES, SIGNIFICANT};
 use super::rows::in_every_row;
 use crate::telemetry::format::thousands;
+use crate::train::TaskKind;
 
 /// Returns the notes below the tables in this form.
 pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
@@ -39,16 +40,20 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
 
 /// Returns the meaning of the signs in the cells, except for those of tests.
 pub fn signs(table: &ResultTable) -> Option<Note> {
-    let spread = table.rows.iter().any(|row| row.finished > 1).then(|| {
-        let counts: Vec<usize> = table.rows.iter().map(|row| row.finished).collect();
-        let equal = counts.iter().all(|&count| Some(&count) == counts.first());
-        let n = if equal { counts[0].to_string() } else { "n".to_string() };
-        format!("±: sample standard deviation over {n} seeds.")
-    });
+    let seeds = seeds_of_rows(table.rows.iter().map(|row| row.finished));
+    let spread = seeds.map(|n| format!("±: sample standard deviation over {n} seeds."));
     let marked = table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.best));
     let best = marked.then(|| "Bold: the best of a column.".to_string());
     let signs: Vec<String> = spread.into_iter().chain(best).collect();
     (!signs.is_empty()).then(|| Note::text(signs.join(" ")))
+}
+
+/// Returns over how many seeds there is a spread, where `finished` has the number of finished trials of each row: `n` where
+/// rows have different numbers, none where no row has several.
+pub fn seeds_of_rows(finished: impl Iterator<Item = usize>) -> Option<String> {
+    let counts: Vec<usize> = finished.collect();
+    let most = *counts.iter().max().filter(|&&most| most > 1)?;
+    Some(if counts.iter().all(|&count| count == most) { most.to_string() } else { "n".to_string() })
 }
 
 /// Returns how the BLEU of the rows of these tables was computed: one signature, or several with the rows of each.
@@ -76,10 +81,10 @@ pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
     notes
 }
 
-/// Returns the score that is counted sentence by sentence in these tables.
+/// Returns the score that is counted sentence by sentence in these tables, which has a signature.
 pub fn score_title(tables: &[&ResultTable]) -> &'static str {
     let metrics = tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.metric);
-    if metrics.into_iter().any(|metric| metric.name == F1) { "F1" } else { "BLEU" }
+    if metrics.into_iter().any(|metric| metric.tasks == [TaskKind::Parsing]) { "F1" } else { "BLEU" }
 }
 
 /// Returns how rows were compared with the base row, and why some were not.
