@@ -71,8 +71,16 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
-    if let Some(words) = training.get("words") {
-        shape["words"] = words.clone();
+    // Of these, a share of the tokens or more of them than the target's are predicted.
+    let stated = [
+        ("words", training.get("words")),
+        ("masking_rate", training["masking"].get("rate")),
+        ("prefix_loss", training.get("prefix_loss")),
+    ];
+    for (key, value) in stated {
+        if let Some(value) = value {
+            shape[key] = value.clone();
+        }
     }
     // How much the distance of two passes weighs costs nothing.
     if training.get("r_drop").is_some() {
@@ -346,6 +354,31 @@ mod tests {
             "encoder": "recurrent", "decoder": "recurrent", "learned_positions": 0, "recurrent": { "hidden": 9 }
         });
         assert_eq!(tree["model"], stated);
+    }
+
+    #[test]
+    fn what_is_predicted_of_the_text_decides_what_a_token_costs() {
+        use crate::data::reading::PrefixLoss;
+        use crate::model::DecoderKind;
+        let prefixes = |loss: PrefixLoss| {
+            let changed = changed(|e| (e.model.encoder, e.training.prefix_loss) = (EncoderKind::None, loss));
+            shape_hash(&changed, "f")
+        };
+        assert_ne!(prefixes(PrefixLoss::Both), prefixes(PrefixLoss::Target));
+        let masked = |change: fn(&mut Experiment)| {
+            let masked = changed(|e| {
+                let text = serde_json::json!({ "source": "a", "target": "a", "format": "running" });
+                let text: FilePair = serde_json::from_value(text).unwrap();
+                let (train, dev) = (vec![text.clone()], FilePairs(vec![text]));
+                let corpus = FilesCorpus { train, test: dev.clone(), dev, hold_out: None };
+                e.data.recipe.corpus = Corpus::Files(corpus);
+                e.model.decoder = DecoderKind::None;
+                change(e);
+            });
+            shape_hash(&masked, "f")
+        };
+        assert_ne!(masked(|e| e.training.masking.rate = 0.3), masked(|_| ()));
+        assert_eq!(masked(|e| e.training.masking.copies = Some(10)), masked(|_| ()));
     }
 
     /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.

@@ -120,7 +120,8 @@ impl Workload {
         let all = |shapes: Vec<BatchShape>| shapes.into_iter().map(whole).collect();
         let updates = match loss {
             PrefixLoss::Target => self.updates,
-            PrefixLoss::Both => 2.0 * self.updates,
+            // The same tokens are twice as many updates, but an update has at least one micro-batch.
+            PrefixLoss::Both => (2.0 * self.updates).min(self.shapes.len() as f64),
         };
         Workload { shapes: all(self.shapes), updates, possible: all(self.possible), ..self }
     }
@@ -180,5 +181,15 @@ mod tests {
         // One sentence is the least that an update can have.
         let tiny = TrainingConfig { batch_tokens: 1, micro_batch_tokens: 1, ..Default::default() };
         assert_eq!(Workload::assumed(&tiny, 256).target_tokens(), 30.0);
+    }
+
+    #[test]
+    fn an_update_of_prefixes_has_a_micro_batch_at_least() {
+        let updates = |batch_tokens, loss| {
+            let config = TrainingConfig { batch_tokens, micro_batch_tokens: 3000, ..Default::default() };
+            Workload::assumed(&config, 256).as_prefixes(loss).updates
+        };
+        assert_eq!([3000, 12000].map(|tokens| updates(tokens, PrefixLoss::Target)), [1.0, 0.25]);
+        assert_eq!([3000, 12000].map(|tokens| updates(tokens, PrefixLoss::Both)), [1.0, 0.5]);
     }
 }
