@@ -1,12 +1,11 @@
 //! Where a run has its files.
 
 use crate::data::Split;
+pub use crate::train::checkpoint_files::CHECKPOINTS;
 use std::path::{Path, PathBuf};
 
 /// The resolved configuration in a run directory, loadable as an experiment.
 pub const CONFIG_FILE: &str = "config.toml";
-/// The checkpoints in a run directory.
-pub const CHECKPOINTS: &str = "checkpoints";
 /// What a trial printed, when it ran as a process of a sweep.
 pub const LOG_FILE: &str = "log.txt";
 /// How the last job of a trial ended, when it ran as a job of Slurm.

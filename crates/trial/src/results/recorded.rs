@@ -5,11 +5,12 @@
 
 use super::attention_file::ATTENTION_FILE;
 use super::positions_file::POSITIONS_FILE;
-use super::record::Record;
+use super::record::{RECORD_FILE, Record};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
 use crate::telemetry::{METRICS_FILE, VIEWS_FILE};
+use crate::train::checkpoint_files::{CHECKPOINTS, latest_step};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -82,12 +83,19 @@ impl Record {
     pub fn check_file(&self, run_dir: &Path, name: &str) -> Result<()> {
         let path = run_dir.join(name);
         match self.file_state(name, &path)? {
-            FileState::Differs(why) => Err(Error::failed(format!(
-                "{} is not as recorded ({why}); put the file back as the run wrote it, or remove {} and run the trial \
-                 again, which goes on from its last checkpoint",
-                path.display(),
-                run_dir.join(super::record::RECORD_FILE).display()
-            ))),
+            FileState::Differs(why) => {
+                let remedy = match latest_step(&run_dir.join(CHECKPOINTS))? {
+                    Some(_) => format!(
+                        "remove {} and run the trial again, which goes on from its last checkpoint",
+                        run_dir.join(RECORD_FILE).display()
+                    ),
+                    None => format!("remove {} to train it again from the start", run_dir.display()),
+                };
+                Err(Error::failed(format!(
+                    "{} is not as recorded ({why}); put the file back as the run wrote it, or {remedy}",
+                    path.display()
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -129,7 +137,15 @@ mod tests {
             error.to_string()
         };
         fs::write(run.join(METRICS_FILE), "step,tag,value\n1,dev/perplexity,1.5\n").unwrap();
+        // `ablate clean` removes the states of a finished run.
         assert!(refused(METRICS_FILE).contains("its content changed"));
+        assert!(
+            refused(METRICS_FILE)
+                .ends_with(&format!("remove {} to train it again from the start", run.display()))
+        );
+        fs::create_dir(run.join(CHECKPOINTS)).unwrap();
+        fs::write(run.join(CHECKPOINTS).join("step-00000007.state.safetensors"), "").unwrap();
+        assert!(refused(METRICS_FILE).contains("record.json and run the trial again, which goes on"));
         fs::remove_file(run.join(METRICS_FILE)).unwrap();
         assert!(refused(METRICS_FILE).contains("it is missing"));
         fs::write(run.join(METRICS_FILE), "step,tag,value\n1,dev/perplexity,9.5\n").unwrap();

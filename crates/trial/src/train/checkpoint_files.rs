@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::folders;
 use std::path::{Path, PathBuf};
 
+/// The folder of the checkpoints in a run directory.
+pub const CHECKPOINTS: &str = "checkpoints";
 /// The ending of the weights of a step.
 pub const WEIGHTS: &str = ".weights.safetensors";
 /// The ending of the training state of a step.
