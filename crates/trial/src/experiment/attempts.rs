@@ -13,7 +13,8 @@ pub const TIMING_JSON: &str = "timing.json";
 /// All attempts at one trial, the current one last.
 #[derive(Debug)]
 pub struct Attempts {
-    path: PathBuf,
+    /// Absent where the file could not be read at the beginning: it is not written then, which would lose what it holds.
+    path: Option<PathBuf>,
     attempts: Vec<Attempt>,
 }
 
@@ -88,13 +89,23 @@ fn is_one(processes: &usize) -> bool {
 
 impl Attempts {
     /// Notes that this process begins to work on the trial. Times are not the record: a damaged file is
-    /// begun anew and one that cannot be written goes without, and `report` is told.
+    /// begun anew, one that cannot be read at this moment is left alone, one that cannot be written goes without, and
+    /// `report` is told.
     pub fn begin(run_dir: &Path, from_step: u64, report: &mut dyn FnMut(&str)) -> Self {
         let path = run_dir.join(TIMING_JSON);
-        let earlier = read(&path).unwrap_or_else(|error| {
-            report(&format!("{error}; the times of earlier attempts are lost"));
-            Vec::new()
-        });
+        let (path, earlier) = match read(&path) {
+            Ok(earlier) => (Some(path), earlier),
+            Err(error) if error.is_damage() => {
+                report(&format!("{error}; the times of earlier attempts are lost"));
+                (Some(path), Vec::new())
+            }
+            Err(error) => {
+                report(&format!(
+                    "{error}; it is left as it is, and the times of this attempt are not recorded"
+                ));
+                (None, Vec::new())
+            }
+        };
         let mut attempts = Attempts { path, attempts: earlier };
         attempts.attempts.push(Attempt {
             host: host(),
@@ -134,8 +145,9 @@ impl Attempts {
     }
 
     fn save(&mut self, report: &mut dyn FnMut(&str)) {
+        let Some(path) = self.path.clone() else { return };
         let text = self.sealed().map_err(|e| Error::failed(e.to_string()));
-        let saved = text.and_then(|text| files::write_atomically(&self.path, (text + "\n").as_bytes()));
+        let saved = text.and_then(|text| files::write_atomically(&path, (text + "\n").as_bytes()));
         if let Err(error) = saved {
             report(&format!("{error}; the times of this attempt are not recorded"));
         }
@@ -174,15 +186,20 @@ pub fn verify(run_dir: &Path) -> Result<Option<bool>> {
     Ok(path.exists().then(|| attempts.iter().all(|attempt| attempt.checksum.is_some())))
 }
 
-/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells.
+/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells of any, or if some were done on
+/// another kind of device than the last attempt, whose device alone the record names.
 pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
     let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
-    if efforts.is_empty() {
+    let is_cpu = |effort: &Effort| effort.device == "cpu";
+    let last = efforts.last()?;
+    let mut trained = efforts.iter().filter(|effort| effort.updates > 0).peekable();
+    trained.peek()?;
+    if trained.any(|effort| is_cpu(effort) != is_cpu(last)) {
         return None;
     }
     // A thread of a processor counts as a device of its own.
     let units = |effort: &Effort| {
-        let device = if effort.device == "cpu" { effort.threads as f64 } else { 1.0 };
+        let device = if is_cpu(effort) { effort.threads as f64 } else { 1.0 };
         device * effort.processes as f64
     };
     Some(TrainingTime {
@@ -261,6 +278,45 @@ mod tests {
         std::fs::write(&path, old.to_string()).unwrap();
         assert!(training_time(folder.path(), 9).is_some());
         assert_eq!(verify(folder.path()).unwrap(), Some(false));
+    }
+
+    #[test]
+    fn updates_of_another_run_or_of_another_kind_of_device_have_no_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let add = |device: &str, updates: u64| {
+            let (mut attempt, _) = attempt(folder.path());
+            let effort = Effort {
+                device: device.into(),
+                updates,
+                training_seconds: updates as f64,
+                threads: 2,
+                processes: 1,
+                ..Effort::default()
+            };
+            attempt.end("finished", Some(9), effort, &mut |note| panic!("{note}"));
+            training_time(folder.path(), 9).map(|time| (time.unit_seconds, time.incomplete))
+        };
+        assert_eq!(add("cpu", 0), None, "all updates are another run's");
+        assert_eq!(add("cpu", 4), Some((8.0, true)));
+        assert_eq!(add("cpu", 5), Some((18.0, false)));
+        assert_eq!(add("cuda:0", 0), None, "the record names a card, which did no update");
+        assert_eq!(add("cpu", 0), Some((18.0, false)));
+        assert_eq!(add("cuda:0", 1), None);
+        std::fs::remove_file(folder.path().join(TIMING_JSON)).unwrap();
+        assert_eq!(add("cuda:0", 4), Some((4.0, true)));
+        assert_eq!(add("cuda:1", 5), Some((9.0, false)));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_at_this_moment_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        // A link in a circle stands for a file system that does not answer.
+        let path = folder.path().join(TIMING_JSON);
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let (mut attempts, mut notes) = attempt(folder.path());
+        attempts.end("finished", None, Effort::default(), &mut |note| notes.push(note.to_string()));
+        assert!(path.is_symlink());
+        assert!(notes.len() == 1 && notes[0].contains("is left as it is"), "{notes:?}");
     }
 
     #[test]

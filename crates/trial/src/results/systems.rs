@@ -205,7 +205,7 @@ impl SystemTable {
                 "FLOPs by count: the matrix products of one training, forward and backward, a multiply-add as two. \
                  FLOPs by time: seconds of its updates × operations a second of the device at its peak, of a card or of \
                  each thread of a processor; the paper's, training time × cards × the single-precision rate that it \
-                 assumes of a card. >: some attempt was killed before it told its time.",
+                 assumes of a card. >: some updates are not in the run's own times.",
             ),
         ];
         if !self.published.is_empty() {

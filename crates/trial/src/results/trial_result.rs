@@ -32,6 +32,6 @@ impl TrialResult {
 pub struct TrainingTime {
     /// Seconds of every card, or of every thread of a processor, added up. Without evaluations.
     pub unit_seconds: f64,
-    /// Some attempt was killed before it could tell its time: the trial took longer.
+    /// The times of some updates are not known: their attempt was killed before it told, or another run did them.
     pub incomplete: bool,
 }
