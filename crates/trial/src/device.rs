@@ -1,7 +1,7 @@
 //! What this machine has, found out without libtorch: cores, memory, cards.
 
 use crate::config::experiment::DeviceChoice;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// The version of libtorch that the program is built for.
 pub const LIBTORCH_VERSION: &str = "2.11.0";
@@ -78,15 +78,41 @@ fn stated_bytes(file: &str, name: &str) -> Option<u64> {
     Some(stated(file, name)?.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// The name of the GPU with this index, as NVIDIA's driver states it; none where there is no such driver.
-///
-/// The driver lists its cards under /proc in PCI order, which is also CUDA's where
-/// CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card the order does not matter.
+/// The name of the GPU that CUDA gives this index, as NVIDIA's driver states it; none where there is no such driver, or
+/// where it cannot be told which of different cards it is.
 pub fn gpu_name(index: usize) -> Option<String> {
-    let mut cards: Vec<_> =
-        std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten().map(|e| e.path()).collect();
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    name_of_card(Path::new("/proc/driver/nvidia/gpus"), visible.as_deref(), index)
+}
+
+/// The same of the cards in a folder like the driver's, of which CUDA sees those that `visible` lists by number or UUID.
+///
+/// The driver lists its cards in PCI order, which is also CUDA's where CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card
+/// the order does not matter.
+fn name_of_card(folder: &Path, visible: Option<&str>, index: usize) -> Option<String> {
+    let mut cards: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
     cards.sort();
-    stated(cards.get(index).or(cards.first())?.join("information"), "Model")
+    let says = |card: &PathBuf, name: &str| stated(card.join("information"), name);
+    let of_uuid = |start: &str| {
+        let mut found = cards.iter().filter(|card| {
+            says(card, "GPU UUID").is_some_and(|uuid| uuid.len() > "GPU-".len() && uuid.starts_with(start))
+        });
+        found.next().filter(|_| found.next().is_none())
+    };
+    let chosen = match visible {
+        None => cards.get(index),
+        Some(list) => list.split(',').nth(index).map(str::trim).and_then(|entry| match entry.parse() {
+            Ok(number) => cards.get::<usize>(number),
+            // A part of a card, MIG-…, is not told here.
+            Err(_) => Some(entry).filter(|entry| entry.starts_with("GPU-")).and_then(of_uuid),
+        }),
+    };
+    let mut models = cards.iter().map(|card| says(card, "Model"));
+    let first = models.next()?;
+    chosen.map_or_else(
+        || first.filter(|first| models.all(|other| other.as_ref() == Some(first))),
+        |card| says(card, "Model"),
+    )
 }
 
 /// The most memory that this process has held at once, in bytes.
@@ -98,24 +124,141 @@ pub fn peak_memory() -> Option<u64> {
 pub const CONTEXT_BYTES: u64 = 600 << 20;
 
 /// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
-/// what is left of the control group's limit if that is less.
+/// what is left of a control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {
-    let available = stated_bytes("/proc/meminfo", "MemAvailable")?;
-    let limit = of_control_group("memory.max").zip(of_control_group("memory.current"));
-    let left = limit.map(|(max, now)| max.saturating_sub(now));
-    Some(left.map_or(available, |left| left.min(available)))
+    let left = control_groups().into_iter().map(|group| group.limit.saturating_sub(group.used));
+    Some(left.fold(stated_bytes("/proc/meminfo", "MemAvailable")?, u64::min))
 }
 
 /// The most memory that this process could come to hold while other processes keep theirs, in bytes. More than
-/// [`available_memory`]: pages can be swapped out, and of what counts against the control group's limit much is copies of
+/// [`available_memory`]: pages can be swapped out, and of what counts against a control group's limit much is copies of
 /// files, which the kernel drops.
 pub fn reachable_memory() -> Option<u64> {
     let swap = stated_bytes("/proc/meminfo", "SwapFree").unwrap_or(0);
-    let reachable = stated_bytes("/proc/meminfo", "MemAvailable")? + swap;
-    Some(of_control_group("memory.max").map_or(reachable, |max| reachable.min(max.saturating_add(swap))))
+    let reachable = stated_bytes("/proc/meminfo", "MemAvailable")?.saturating_add(swap);
+    let limits = control_groups().into_iter().map(|group| group.limit.saturating_add(swap));
+    Some(limits.fold(reachable, u64::min))
 }
 
-/// The bytes that a file of this process's control group states; none where there is no limit.
-fn of_control_group(file: &str) -> Option<u64> {
-    std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse().ok()
+/// The limit of a control group's memory and what counts against it, in bytes.
+#[derive(Debug, PartialEq)]
+struct MemoryLimit {
+    limit: u64,
+    used: u64,
+}
+
+/// The control groups with a limit of memory that this process is in.
+fn control_groups() -> Vec<MemoryLimit> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    memory_limits(&groups, Path::new("/sys/fs/cgroup"))
+}
+
+/// The same of the lines of /proc/self/cgroup and a folder like that of the control groups. Each group lies within those of
+/// its path up to the root, and the limits of all hold. In a container the root may be the process's own group, and no
+/// folder has the path.
+fn memory_limits(groups: &str, folder: &Path) -> Vec<MemoryLimit> {
+    let mut found = Vec::new();
+    for line in groups.lines() {
+        let (root, limit, used) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+            ["0", "", _] => (folder.to_path_buf(), "memory.max", "memory.current"),
+            [_, controllers, _] if controllers.split(',').any(|name| name == "memory") => {
+                (folder.join("memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
+            }
+            _ => continue,
+        };
+        let path = Path::new(line.splitn(3, ':').last().unwrap_or_default().trim_start_matches('/'));
+        let bytes = |group: &Path, file: &str| -> Option<u64> {
+            std::fs::read_to_string(root.join(group).join(file)).ok()?.trim().parse().ok()
+        };
+        // A path that leads out of what this process sees is no folder below the root.
+        let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+        for group in if inside { path } else { Path::new("") }.ancestors() {
+            // Where there is no limit the file says so in a word.
+            if let Some(limit) = bytes(group, limit) {
+                found.push(MemoryLimit { limit, used: bytes(group, used).unwrap_or(0) });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, file: &str, text: &str) {
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_card_is_found_by_the_number_or_the_uuid_that_cuda_was_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = |place: &str, model: &str, uuid: &str| {
+            let text = format!("Model: \t\t {model}\nIRQ:   \t\t 16\nGPU UUID: \t GPU-{uuid}\n");
+            write(folder.path(), &format!("{place}/information"), &text);
+        };
+        card("0000:01:00.0", "NVIDIA A100", "1a2b3c");
+        card("0000:02:00.0", "NVIDIA H100", "1a2bff");
+        let name = |visible: Option<&str>, index| name_of_card(folder.path(), visible, index);
+        for (visible, index, expected) in [
+            (None, 0, Some("A100")),
+            (None, 1, Some("H100")),
+            (Some("1"), 0, Some("H100")),
+            (Some("1, 0"), 1, Some("A100")),
+            (Some("GPU-1a2bff"), 0, Some("H100")),
+            (Some("GPU-1a2bf"), 0, Some("H100")),
+            (Some("0,GPU-1a2bff"), 1, Some("H100")),
+            // Of these it cannot be told which card they are.
+            (Some("GPU-1a2b"), 0, None),
+            (Some("GPU-77"), 0, None),
+            (Some("MIG-1a2bff"), 0, None),
+            (Some("0"), 1, None),
+            (None, 2, None),
+        ] {
+            let expected = expected.map(|name| format!("NVIDIA {name}"));
+            assert_eq!(name(visible, index), expected, "{visible:?}, {index}");
+        }
+        card("0000:01:00.0", "NVIDIA H100", "1a2b3c");
+        assert_eq!(name(Some("MIG-1a2bff"), 0).as_deref(), Some("NVIDIA H100"));
+        assert_eq!(name_of_card(&folder.path().join("none"), None, 0), None);
+    }
+
+    #[test]
+    fn the_limits_of_all_groups_around_the_process_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = |group: &str, limit: &str, used: &str| {
+            write(folder.path(), &format!("{group}/memory.max"), limit);
+            write(folder.path(), &format!("{group}/memory.current"), used);
+        };
+        let limits = |groups: &str| {
+            let found = memory_limits(groups, folder.path());
+            found.iter().map(|group| (group.limit, group.used)).collect::<Vec<_>>()
+        };
+        group("user.slice/job", "max\n", "5\n");
+        group("user.slice", "700\n", "60\n");
+        assert_eq!(limits("0::/user.slice/job\n"), [(700, 60)]);
+        group("user.slice/job", "900\n", "5\n");
+        group("other", "1\n", "1\n");
+        assert_eq!(limits("0::/user.slice/job\n"), [(900, 5), (700, 60)]);
+        assert!(limits("0::/\n").is_empty());
+        // In a namespace the root is the process's own group, whatever the path is called.
+        write(folder.path(), "memory.max", "50\n");
+        for groups in ["0::/\n", "0::/elsewhere/job\n", "0::/../../other\n"] {
+            assert_eq!(limits(groups), [(50, 0)], "{groups}");
+        }
+    }
+
+    #[test]
+    fn groups_of_the_first_version_have_their_own_files() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "memory/job/memory.limit_in_bytes", "800\n");
+        write(folder.path(), "memory/job/memory.usage_in_bytes", "30\n");
+        write(folder.path(), "memory/memory.limit_in_bytes", "9223372036854771712\n");
+        let groups = "5:cpu,cpuacct:/job\n4:memory:/job\n1:name=systemd:/a:b\n0::/\n";
+        let found = memory_limits(groups, folder.path());
+        let unlimited = MemoryLimit { limit: 9223372036854771712, used: 0 };
+        assert_eq!(found, [MemoryLimit { limit: 800, used: 30 }, unlimited]);
+    }
 }
