@@ -269,7 +269,10 @@ fn same_trainings(sides: &[Side; 2]) -> bool {
 
 fn over_seeds(sides: &[Side; 2], summaries: &[Summary; 2]) -> Option<OverSeeds> {
     let [a, b] = summaries;
-    let found = if same_trainings(sides) { paired(&a.values, &b.values) } else { welch(a, b) };
+    // Where a record lacks the score, it is not known which value is whose.
+    let complete = sides.iter().zip(summaries).all(|(side, found)| found.n == side.seeds.len());
+    let pairs_up = complete && same_trainings(sides);
+    let found = if pairs_up { paired(&a.values, &b.values) } else { welch(a, b) };
     found.ok()
 }
 
@@ -376,6 +379,12 @@ mod tests {
         sides[1].trainings = sides[0].trainings.clone();
         // Of two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
         assert!((p(&sides) - 2.0 * (1.0_f64 / 3.0).atan() / std::f64::consts::PI).abs() < 1e-9);
+        // With a third seed, one side's second value may be that of the third seed.
+        for side in &mut sides {
+            side.seeds.push(3);
+            side.trainings.push(Some("three".into()));
+        }
+        assert!(p(&sides) > 0.5);
     }
 
     fn side(name: &str, seeds: &[&[&str]]) -> Side {

@@ -31,6 +31,7 @@ use crate::score::{
     confidence_of_difference, randomization_of_means,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
 
 /// What BLEU counts in the kept translations, or F1 in the kept parses, sentence by sentence: by row and column, one for each seed in
 /// ascending order.
@@ -72,16 +73,7 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
         if !table.columns[column].is_tested() {
             continue;
         }
-        let found = std::thread::scope(|scope| {
-            let rows: Vec<_> = table
-                .rows
-                .iter()
-                .map(|row| scope.spawn(|| comparison(table, row, column, evidence)))
-                .collect();
-            rows.into_iter()
-                .map(|row| row.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect::<Result<Vec<_>>>()
-        })?;
+        let found = comparisons(table, column, evidence)?;
         let corrected = holm(&found.iter().flatten().map(|comparison| comparison.p).collect::<Vec<_>>());
         compared |= !corrected.is_empty();
         let mut corrected = corrected.into_iter();
@@ -107,6 +99,30 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
 fn rows_with(table: &ResultTable, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
     let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
     table.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
+}
+
+/// Every row against its base row, as many at a time as there are cores.
+fn comparisons(table: &ResultTable, column: usize, evidence: &Evidence) -> Result<Vec<Option<Comparison>>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut found = Vec::with_capacity(table.rows.len());
+    for rows in table.rows.chunks(threads) {
+        let of_rows = thread::scope(|scope| {
+            let start = |row| {
+                thread::Builder::new().spawn_scoped(scope, move || comparison(table, row, column, evidence))
+            };
+            let started: Vec<_> = rows.iter().map(|row| (row, start(row))).collect();
+            started
+                .into_iter()
+                .map(|(row, started)| match started {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    // The system lets nobody have so many threads.
+                    Err(_) => comparison(table, row, column, evidence),
+                })
+                .collect::<Result<Vec<_>>>()
+        })?;
+        found.extend(of_rows);
+    }
+    Ok(found)
 }
 
 /// A row against its base row, not corrected yet; none if there is nothing to compare.
