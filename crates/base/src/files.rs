@@ -202,14 +202,17 @@ impl Lock {
 /// user that may only be read can be locked as well.
 pub fn lock(path: &Path) -> Result<Option<Lock>> {
     let file = open_lock(path).map_err(Error::io("open", path))?;
-    for pause in LOOKS {
+    let mut pauses = LOOKS.into_iter();
+    loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Lock { file })),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            Err(TryLockError::WouldBlock) => match pauses.next() {
+                Some(pause) => std::thread::sleep(pause),
+                None => return Ok(None),
+            },
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }
     }
-    Ok(None)
 }
 
 fn open_lock(path: &Path) -> std::io::Result<File> {
@@ -345,6 +348,26 @@ mod tests {
         assert!(lock(&path).unwrap().is_some());
         assert!(!is_locked(&directory.path().join("absent")).unwrap());
         assert!(!directory.path().join("absent").exists());
+    }
+
+    #[test]
+    fn a_look_that_ends_within_the_last_pause_is_sat_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".lock");
+        drop(lock(&path).unwrap());
+        // The look ends between the third try and the fourth. On a busy machine it may take longer than it wants to.
+        let sat_out = (0..20).any(|_| {
+            let looking = File::open(&path).unwrap();
+            looking.lock_shared().unwrap();
+            let look = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(15));
+                drop(looking);
+            });
+            let taken = lock(&path).unwrap().is_some();
+            look.join().unwrap();
+            taken
+        });
+        assert!(sat_out);
     }
 
     #[test]
