@@ -287,6 +287,9 @@ fn children(tokens: &[String]) -> usize {
 
 /// A label without its function and its number: `NP` of `NP-SBJ-1`. One that begins with a dash is whole, as `-LRB-`.
 pub fn plain(label: &str) -> &str {
+    if label.starts_with('-') {
+        return label;
+    }
     let end = label
         .char_indices()
         .find(|&(at, c)| at > 0 && (c == '-' || c == '='))
@@ -376,6 +379,12 @@ mod tests {
         assert_eq!(numbered.to_string(), "(S (NP (DT0 the) (NN1 dog)) (VP (VBZ2 barks)))");
         // A tree of one word with a nameless constituent around it.
         assert_eq!(Tree::parse("( (NN a))").unwrap().sequence(LeafForm::Tag), "(TOP NN )TOP");
+    }
+
+    #[test]
+    fn labels_lose_function_and_number_unless_they_begin_with_a_dash() {
+        let found = ["NP", "NP-SBJ-1", "S=2", "-LRB-", "-NONE-", ""].map(plain);
+        assert_eq!(found, ["NP", "NP", "S", "-LRB-", "-NONE-", ""]);
     }
 
     #[test]
