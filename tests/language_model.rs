@@ -172,6 +172,7 @@ fn a_score_that_is_no_finite_number_is_left_out() {
     for (name, length) in [("text.txt", 9000), ("dev.txt", 3000), ("test.txt", 3000)] {
         workshop.write(name, &line(length));
     }
+    std::fs::remove_dir_all(workshop.path("data")).unwrap();
     workshop.run(&["prepare", "text.toml", "--source", "."]).expect(0);
     let words = ["train", "tiny.toml", "--set", "training.steps=2"];
     workshop

@@ -73,11 +73,7 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
             help: "choose another score or another position encoding",
         });
     }
-    let on_pairs = match position {
-        Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
-        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => false,
-    };
-    if matches!(span, Span::Linformer(_)) && on_pairs {
+    if matches!(span, Span::Linformer(_)) && position.acts_in_self_attention() {
         return Some(Conflict {
             key: "model.attention.span",
             message: format!(
@@ -139,10 +135,7 @@ fn of_masked(config: &ModelConfig) -> Option<Conflict> {
 }
 
 fn of_convolution(config: &ModelConfig) -> Option<Conflict> {
-    let inside = match config.position {
-        Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
-        Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => false,
-    };
+    let inside = config.position.acts_in_self_attention();
     if inside && config.has_convolution() && !config.has_self_attention() {
         return Some(Conflict {
             key: "model.position",

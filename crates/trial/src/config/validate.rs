@@ -111,8 +111,7 @@ impl Checks<'_> {
     }
 
     pub(super) fn size(&self, key: &str, value: i64) -> Checked {
-        let accepted = format!("an integer from 1 to {LARGEST_SIZE}");
-        self.require((1..=LARGEST_SIZE).contains(&value), key, value, &accepted)
+        self.one_to(key, value, LARGEST_SIZE)
     }
 
     pub(super) fn count(&self, key: &str, value: usize) -> Checked {
@@ -123,8 +122,9 @@ impl Checks<'_> {
         self.require(value >= 1, key, value, "1 or more")
     }
 
-    pub(super) fn one_to(&self, key: &str, value: u64, most: u64) -> Checked {
-        self.require((1..=most).contains(&value), key, value, &format!("an integer from 1 to {most}"))
+    pub(super) fn one_to<N: PartialOrd + Display + From<u8>>(&self, key: &str, value: N, most: N) -> Checked {
+        let holds = N::from(1) <= value && value <= most;
+        self.require(holds, key, value, &format!("an integer from 1 to {most}"))
     }
 
     /// A share in [0, 1): dropout, label smoothing, Adam's betas. NaN is outside.
@@ -144,9 +144,8 @@ impl Checks<'_> {
     }
 
     fn model(&self, model: &ModelConfig) -> Checked {
-        let layers = format!("an integer from 1 to {MOST_LAYERS}");
         all([
-            self.require((1..=MOST_LAYERS).contains(&model.layers), "model.layers", model.layers, &layers),
+            self.one_to("model.layers", model.layers, MOST_LAYERS),
             self.size("model.d_model", model.d_model),
             self.size("model.d_ff", model.d_ff),
             self.size("model.heads", model.heads),
@@ -388,13 +387,7 @@ impl Checks<'_> {
     fn data(&self, data: &DataConfig) -> Checked {
         let accepted = format!("0 to {LARGEST_SIZE}");
         self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted)?;
-        let dropout = data.bpe_dropout;
-        self.require(
-            (0.0..1.0).contains(&dropout),
-            "data.bpe_dropout",
-            dropout,
-            "a number from 0 to below 1",
-        )?;
+        self.share("data.bpe_dropout", data.bpe_dropout)?;
         self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS)?;
         self.count("data.max_length", data.max_length)?;
         data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;

@@ -31,12 +31,11 @@ impl Checks<'_> {
             self.kernel(&format!("{key}.kernel"), kernel)?;
         }
         let further = further_layers.iter().fold(0usize, |sum, group| sum.saturating_add(group.layers));
-        let layers = format!("an integer from 1 to {MOST_LAYERS}");
         for (key, count) in [
             ("model.convolutional.encoder_layers", *encoder_layers),
             ("model.convolutional.decoder_layers", *decoder_layers),
         ] {
-            self.require((1..=MOST_LAYERS).contains(&count), key, count, &layers)?;
+            self.one_to(key, count, MOST_LAYERS)?;
         }
         let first = *encoder_layers.max(decoder_layers);
         self.require(
@@ -81,11 +80,6 @@ impl Checks<'_> {
     }
 
     fn kernel(&self, key: &str, kernel: i64) -> Checked {
-        self.require(
-            (1..=FURTHEST).contains(&kernel),
-            key,
-            kernel,
-            &format!("an integer from 1 to {FURTHEST}"),
-        )
+        self.one_to(key, kernel, FURTHEST)
     }
 }

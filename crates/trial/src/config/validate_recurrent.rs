@@ -16,12 +16,11 @@ impl Checks<'_> {
             ..
         } = model.recurrent;
         self.size("model.recurrent.hidden", hidden)?;
-        let layers = format!("an integer from 1 to {MOST_LAYERS}");
         for (key, count) in [
             ("model.recurrent.encoder_layers", encoder_layers),
             ("model.recurrent.decoder_layers", decoder_layers),
         ] {
-            self.require((1..=MOST_LAYERS).contains(&count), key, count, &layers)?;
+            self.one_to(key, count, MOST_LAYERS)?;
         }
         if let Some(first) = residual_from {
             let accepted = "2 or more: the input of the first layer is the embedded token";

@@ -174,13 +174,9 @@ impl Checks<'_> {
     /// Numbers of words, and how often they are drawn.
     pub(super) fn words(&self, training: &TrainingConfig) -> Checked {
         let WordsConfig { model: _, window, negatives, noise_exponent, subsampling } = training.words;
-        let counted = |key: &str, value: usize, most: usize| {
-            let accepted = format!("an integer from 1 to {most}");
-            self.require((1..=most).contains(&value), &format!("training.words.{key}"), value, &accepted)
-        };
         all([
-            counted("window", window, WIDEST_WINDOW),
-            counted("negatives", negatives, MOST_NEGATIVES),
+            self.one_to("training.words.window", window, WIDEST_WINDOW),
+            self.one_to("training.words.negatives", negatives, MOST_NEGATIVES),
             self.require(
                 (-1.0..=1.0).contains(&noise_exponent),
                 "training.words.noise_exponent",

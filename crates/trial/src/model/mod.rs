@@ -181,6 +181,16 @@ pub enum Position {
     None,
 }
 
+impl Position {
+    /// Whether self-attention itself tells where two tokens stand, and not the embeddings.
+    pub fn acts_in_self_attention(self) -> bool {
+        match self {
+            Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
+            Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => false,
+        }
+    }
+}
+
 /// Which of the two embedding matrices and the matrix before the softmax are shared (§3.4). Without an encoder or without a
 /// decoder there are two matrices, which `all` and `decoder` share alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
