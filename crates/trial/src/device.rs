@@ -94,9 +94,8 @@ fn name_of_card(folder: &Path, visible: Option<&str>, index: usize) -> Option<St
     cards.sort();
     let says = |card: &PathBuf, name: &str| stated(card.join("information"), name);
     let of_uuid = |start: &str| {
-        let mut found = cards.iter().filter(|card| {
-            says(card, "GPU UUID").is_some_and(|uuid| uuid.len() > "GPU-".len() && uuid.starts_with(start))
-        });
+        let mut found =
+            cards.iter().filter(|card| says(card, "GPU UUID").is_some_and(|uuid| uuid.starts_with(start)));
         found.next().filter(|_| found.next().is_none())
     };
     let chosen = match visible {
