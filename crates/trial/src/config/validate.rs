@@ -391,6 +391,7 @@ impl Checks<'_> {
         self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS)?;
         self.count("data.max_length", data.max_length)?;
         data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
+        let dropout = data.bpe_dropout;
         if let Some(length) = data.max_train_length.filter(|_| dropout > 0.0 && data.pieces == Pieces::Bpe) {
             let message = format!(
                 "data.max_train_length = {length} does not go with data.bpe_dropout = {dropout}: the drawn segmentations of \
