@@ -19,8 +19,8 @@ pub struct Climb {
 }
 
 impl Climb {
-    /// How far the run in a directory got. `finished` tells whether it is; else the checkpoints say where it goes on, if
-    /// the run is of the trial with this identity.
+    /// Reads how far the run in a directory got. `finished` tells whether it is finished; else the checkpoints say where it
+    /// goes on, if the run is of the trial with this identity.
     pub fn of(run_dir: &Path, identity: &str, rungs: Vec<u64>, finished: bool) -> Self {
         let is_own = || matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == identity);
         let saved = || checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS)).ok().flatten().unwrap_or(0);
@@ -42,19 +42,19 @@ impl Climb {
         Climb { rungs, losses, waits }
     }
 
-    /// The update after which the trial pauses next; none if it is to finish.
+    /// Gives the update after which the trial pauses next; none if it is to finish.
     fn until(&self) -> Option<u64> {
         self.rungs.get(self.losses.len()).copied()
     }
 
-    /// The update of the last comparison that the trial got to, and its dev loss there.
+    /// Gives the update of the last comparison that the trial got to, and its dev loss there.
     pub fn last(&self) -> Option<(u64, f64)> {
         let last = self.losses.len().checked_sub(1)?;
         Some((self.rungs[last], self.losses[last]))
     }
 }
 
-/// The dev losses that a run measured, by update; none if nothing can be read.
+/// Reads the dev losses that a run measured, by update; none if nothing can be read.
 pub fn dev_losses(run_dir: &Path) -> BTreeMap<u64, f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).unwrap_or_default();
     rows.into_iter().filter(|row| row.tag == DEV_LOSS).map(|row| (row.step, row.value)).collect()
@@ -79,12 +79,12 @@ impl Ladder {
         self.climbs.extend(climbs);
     }
 
-    /// How far a trial got, if halving compares it.
+    /// Gives how far a trial got, if halving compares it.
     pub fn climb(&self, trial: usize) -> Option<&Climb> {
         self.climbs.get(&trial)
     }
 
-    /// The update after which a trial pauses next; none if it is to finish.
+    /// Gives the update after which a trial pauses next; none if it is to finish.
     pub fn until(&self, trial: usize) -> Option<u64> {
         self.climbs.get(&trial)?.until()
     }
@@ -111,7 +111,7 @@ impl Ladder {
         }
     }
 
-    /// The waiting trials that may go on, those of the last comparison first, and the better ones first. With `last`, when
+    /// Gives the waiting trials that may go on, those of the last comparison first, and the better ones first. With `last`, when
     /// nothing else is left to do, one trial of each comparison goes on however few got there.
     pub fn candidates(&self, last: bool) -> Vec<usize> {
         let Some(factor) = self.factor else { return Vec::new() };

@@ -5,7 +5,7 @@ use super::factor::{MOST_COMBINATIONS, too_many};
 use super::idle_check::Effects;
 use super::label;
 use super::section::{Row, Section};
-use super::settings::{Setting, checked_sets, mistake};
+use super::settings::{Setting, at, checked_sets, mistake, one_label};
 use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_measured, check_table};
 use super::trial::Trial;
@@ -275,19 +275,6 @@ impl Known {
 }
 
 /// What to do about two labels that stand for one directory.
-/// What to do about two rows or sections of one label, the other of which is at `other`.
-pub(super) fn one_label(other: &Place, place: &Place) -> String {
-    format!("labels name directories: change one; the other is {}", at(other, place))
-}
-
-/// A place in few words, seen from another.
-fn at(place: &Place, from: &Place) -> String {
-    if place.file == from.file {
-        format!("in line {}", place.line())
-    } else {
-        format!("in {}:{}", place.file, place.line())
-    }
-}
 
 /// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
 pub fn load_base(spec: &SweepSpec) -> Result<Tree> {

@@ -166,3 +166,17 @@ pub fn place_of(table: &Table, key: &str, otherwise: &Place) -> Place {
 pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String>) -> Error {
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
 }
+
+/// Says what to do about two rows or sections of one label, the other of which is at `other`.
+pub fn one_label(other: &Place, place: &Place) -> String {
+    format!("labels name directories: change one; the other is {}", at(other, place))
+}
+
+/// Gives a place in few words, as seen from another.
+pub fn at(place: &Place, from: &Place) -> String {
+    if place.file == from.file {
+        format!("in line {}", place.line())
+    } else {
+        format!("in {}:{}", place.file, place.line())
+    }
+}
