@@ -274,8 +274,6 @@ impl Known {
     }
 }
 
-/// What to do about two labels that stand for one directory.
-
 /// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
 pub fn load_base(spec: &SweepSpec) -> Result<Tree> {
     if !spec.base.is_file() {

@@ -167,7 +167,7 @@ pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
 }
 
-/// Says what to do about two rows or sections of one label, the other of which is at `other`.
+/// Says what to do about two labels that stand for one directory, the other of which is at `other`.
 pub fn one_label(other: &Place, place: &Place) -> String {
     format!("labels name directories: change one; the other is {}", at(other, place))
 }
