@@ -3,9 +3,9 @@
 
 mod common;
 
-use ablate::score::{BleuConfig, ChrfConfig, Metric, TerConfig, read_own_segments, strip_byte_order_mark};
+use ablate::score::{BleuConfig, ChrfConfig, Metric, TerConfig, segments_of, strip_byte_order_mark};
 use ablate::seed::mix;
-use common::corpora::directory_of_texts;
+use common::corpora::{directory_of_texts, unpacked};
 use common::fixture;
 use common::gaps::{self, Largest};
 use serde::Deserialize;
@@ -84,7 +84,7 @@ fn scores_of_real_texts_equal_sacrebleu_s() {
     let mut compared = 0;
     for Text { path, lines, seed, scores } in texts {
         let mut reference =
-            read_own_segments(directory.join(&path)).unwrap_or_else(|error| panic!("{error}"));
+            segments_of(&path, unpacked(&directory.join(&path))).unwrap_or_else(|error| panic!("{error}"));
         strip_byte_order_mark(&mut reference);
         reference.truncate(lines);
         assert_eq!(reference.len(), lines, "{path}");

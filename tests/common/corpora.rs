@@ -12,10 +12,16 @@ pub fn directory_of_texts() -> Option<PathBuf> {
     directory
 }
 
+/// What a gzip file holds.
+pub fn unpacked(path: &Path) -> Vec<u8> {
+    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes).expect("a whole gzip file");
+    bytes
+}
+
 /// Lines of a gzip file, ended by line feeds alone.
 pub fn lines_of(path: &Path) -> Vec<String> {
-    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("UTF-8 text, packed");
+    let text = String::from_utf8(unpacked(path)).expect("UTF-8");
     text.split_terminator('\n').map(String::from).collect()
 }
