@@ -78,6 +78,19 @@ fn stated_bytes(file: &str, name: &str) -> Option<u64> {
     Some(stated(file, name)?.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// Finds the card whose UUID begins with an entry of `CUDA_VISIBLE_DEVICES`: CUDA takes the beginning if no other card has
+/// it. None for the UUID of a part of a card, MIG-….
+pub fn card_of_uuid<'a, T>(
+    cards: &'a [T],
+    entry: &str,
+    uuid: impl Fn(&T) -> Option<String>,
+) -> Option<&'a T> {
+    let begins =
+        |card: &&T| entry.starts_with("GPU-") && uuid(card).is_some_and(|uuid| uuid.starts_with(entry));
+    let mut found = cards.iter().filter(begins);
+    found.next().filter(|_| found.next().is_none())
+}
+
 /// The name of the GPU that CUDA gives this index, as NVIDIA's driver states it; none where there is no such driver, or
 /// where it cannot be told which of different cards it is.
 pub fn gpu_name(index: usize) -> Option<String> {
@@ -93,17 +106,11 @@ fn name_of_card(folder: &Path, visible: Option<&str>, index: usize) -> Option<St
     let mut cards: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
     cards.sort();
     let says = |card: &PathBuf, name: &str| stated(card.join("information"), name);
-    let of_uuid = |start: &str| {
-        let mut found =
-            cards.iter().filter(|card| says(card, "GPU UUID").is_some_and(|uuid| uuid.starts_with(start)));
-        found.next().filter(|_| found.next().is_none())
-    };
     let chosen = match visible {
         None => cards.get(index),
         Some(list) => list.split(',').nth(index).map(str::trim).and_then(|entry| match entry.parse() {
             Ok(number) => cards.get::<usize>(number),
-            // A part of a card, MIG-…, is not told here.
-            Err(_) => Some(entry).filter(|entry| entry.starts_with("GPU-")).and_then(of_uuid),
+            Err(_) => card_of_uuid(&cards, entry, |card| says(card, "GPU UUID")),
         }),
     };
     let mut models = cards.iter().map(|card| says(card, "Model"));
@@ -158,14 +165,14 @@ fn control_groups() -> Vec<MemoryLimit> {
 fn memory_limits(groups: &str, folder: &Path) -> Vec<MemoryLimit> {
     let mut found = Vec::new();
     for line in groups.lines() {
-        let (root, limit, used) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
-            ["0", "", _] => (folder.to_path_buf(), "memory.max", "memory.current"),
-            [_, controllers, _] if controllers.split(',').any(|name| name == "memory") => {
-                (folder.join("memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
+        let (path, root, limit, used) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+            ["0", "", path] => (path, folder.to_path_buf(), "memory.max", "memory.current"),
+            [_, controllers, path] if controllers.split(',').any(|name| name == "memory") => {
+                (path, folder.join("memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
             }
             _ => continue,
         };
-        let path = Path::new(line.splitn(3, ':').last().unwrap_or_default().trim_start_matches('/'));
+        let path = Path::new(path.trim_start_matches('/'));
         let bytes = |group: &Path, file: &str| -> Option<u64> {
             std::fs::read_to_string(root.join(group).join(file)).ok()?.trim().parse().ok()
         };

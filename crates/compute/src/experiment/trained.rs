@@ -39,24 +39,30 @@ pub struct TrainedModel {
     pub model: Box<dyn Network>,
 }
 
+/// Refuses a run that was trained on other text than is prepared. Another text can give a vocabulary of the same size, in which
+/// every id means something else.
+pub(super) fn check_data(run_dir: &Path, record: &Record, data: &Prepared) -> Result<()> {
+    if record.data.fingerprint == data.fingerprint() {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); prepare the text that it \
+         was trained on, or name its place with --data",
+        run_dir.display(),
+        data.directory().display(),
+        record.data.fingerprint,
+        data.fingerprint(),
+        record.data.vocabulary,
+        data.tokenizers.target().len()
+    )))
+}
+
 impl TrainedModel {
     /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
         let (experiment, record) = finished_run(run_dir, sets)?;
         let data = prepare::open(&experiment.data, data_root)?;
-        // Another text can give a vocabulary of the same size, in which every id means something else.
-        if record.data.fingerprint != data.fingerprint() {
-            return Err(Error::user(format!(
-                "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); \
-                 prepare the text that it was trained on, or name its place with --data",
-                run_dir.display(),
-                data.directory().display(),
-                record.data.fingerprint,
-                data.fingerprint(),
-                record.data.vocabulary,
-                data.tokenizers.target().len()
-            )));
-        }
+        check_data(run_dir, &record, &data)?;
         DataLimits::of(&experiment.data, Some(&data))?.check_vocabulary(&experiment)?;
         let device = device::open(&experiment.run)?;
         let model = model::build(

@@ -292,17 +292,10 @@ mod tests {
                 keep_best,
                 ..Default::default()
             };
-            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
-            let _ = scope.variable("w", &[50_000], Start::Ones);
-            let weights = scope.into_weights();
-            let adam = Adam::build(&config, &weights);
-            let folder = tempfile::tempdir().unwrap();
-            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            let (weights, adam, folder, checkpoints) = begun(&config, 50_000);
             for step in (1..=steps).filter(|&step| config.saves_at(step)) {
                 let progress = Progress { step, ..Default::default() };
-                let owner = Owner { identity: "own".into(), training_identity: None };
-                let run = RunState { owner, metrics: "step,tag,value\n".into() };
-                checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
+                checkpoints.save(&weights, &adam, &progress, run_state(), &config).unwrap();
             }
             if keep_best {
                 checkpoints.save_best(&weights).unwrap();
@@ -319,7 +312,23 @@ mod tests {
         assert_eq!(latest_step(Path::new("/nonexistent")).unwrap(), None);
     }
 
-    /// Of a schedule with a patience of two measurements, whose last three checkpoints are averaged.
+    /// The weights of one variable of `size` numbers, their Adam, and the checkpoints of a new folder.
+    fn begun(config: &TrainingConfig, size: i64) -> (Weights, Adam, tempfile::TempDir, Checkpoints) {
+        let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
+        let _ = scope.variable("w", &[size], Start::Ones);
+        let weights = scope.into_weights();
+        let adam = Adam::build(config, &weights);
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path()).unwrap();
+        (weights, adam, folder, checkpoints)
+    }
+
+    fn run_state() -> RunState {
+        let owner = Owner { identity: "own".into(), training_identity: None };
+        RunState { owner, metrics: "step,tag,value\n".into() }
+    }
+
+    /// The schedule has a patience of two measurements, and its last three checkpoints are averaged.
     #[test]
     fn damage_that_an_early_end_would_meet_is_found_before_training_goes_on() {
         let config = TrainingConfig {
@@ -331,18 +340,11 @@ mod tests {
             ..Default::default()
         };
         let restored = |best_step: Option<u64>, damaged: u64| {
-            let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
-            let _ = scope.variable("w", &[5], Start::Ones);
-            let weights = scope.into_weights();
-            let adam = Adam::build(&config, &weights);
-            let folder = tempfile::tempdir().unwrap();
-            let checkpoints = Checkpoints::open(folder.path()).unwrap();
+            let (weights, adam, _folder, checkpoints) = begun(&config, 5);
             for step in [10, 20, 30, 40] {
                 let best = best_step.map(|best| Best { step: best.min(step), dev_loss: 1.0 });
                 let progress = Progress { step, best, ..Default::default() };
-                let owner = Owner { identity: "own".into(), training_identity: None };
-                let run = RunState { owner, metrics: "step,tag,value\n".into() };
-                checkpoints.save(&weights, &adam, &progress, run, &config).unwrap();
+                checkpoints.save(&weights, &adam, &progress, run_state(), &config).unwrap();
             }
             let path = checkpoints.weights_path(damaged);
             let mut bytes = std::fs::read(&path).unwrap();

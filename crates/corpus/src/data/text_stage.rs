@@ -10,12 +10,11 @@ use super::inputs::Inputs;
 use super::lines::SourceFile;
 use super::prepared::text_names;
 use super::recipe::Side;
+use super::staged_lines::{LineWriter, StagedLines};
 use super::text_form::TextForm;
 use super::{Corpus, DataConfig, FilePair, HoldOut, Split, synthetic};
 use crate::error::{Error, Result};
 use crate::seed::{Purpose, uniform};
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Folder of the text that goes again.
@@ -295,47 +294,6 @@ impl SplitWriter {
             writer.finish()?;
         }
         Ok(self.pairs)
-    }
-}
-
-struct LineWriter {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
-
-impl LineWriter {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        Ok(LineWriter { path, out: BufWriter::with_capacity(1 << 16, file) })
-    }
-
-    fn line(&mut self, line: &str) -> Result<()> {
-        let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
-        written.map_err(Error::io("write", &self.path))
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.out.flush().and_then(|()| self.out.get_ref().sync_all()).map_err(Error::io("write", &self.path))
-    }
-}
-
-/// Reads back what a [`LineWriter`] wrote, carriage returns and all.
-struct StagedLines {
-    path: PathBuf,
-    input: BufReader<File>,
-    line: String,
-}
-
-impl StagedLines {
-    fn open(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
-        Ok(StagedLines { path, input: BufReader::with_capacity(1 << 16, file), line: String::new() })
-    }
-
-    fn next(&mut self) -> Result<Option<&str>> {
-        self.line.clear();
-        self.input.read_line(&mut self.line).map_err(Error::io("read", &self.path))?;
-        Ok(self.line.strip_suffix('\n'))
     }
 }
 

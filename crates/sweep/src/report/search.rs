@@ -40,10 +40,7 @@ pub fn section(report: &Report) -> Section {
     if found.is_empty() {
         return section;
     }
-    let is_better = |a: f64, b: f64| match search.better {
-        Better::Higher => a > b,
-        Better::Lower => a < b,
-    };
+    let is_better = |a: f64, b: f64| search.better.loss(a) < search.better.loss(b);
     let objective = spoken(search.objective);
     let logarithmic = find(&METRICS, search.objective).is_some_and(|(metric, _)| metric.logarithmic);
     let mut best: Vec<Point> = Vec::new();
@@ -85,10 +82,8 @@ pub fn section(report: &Report) -> Section {
 
 /// A table of the best draws.
 fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> String {
-    found.sort_by(|a, b| {
-        let ascending = a.score.mean.total_cmp(&b.score.mean);
-        if search.better == Better::Lower { ascending } else { ascending.reverse() }
-    });
+    let loss = |draw: &ScoredDraw| search.better.loss(draw.score.mean);
+    found.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
     found.truncate(SHOWN);
     let digits = find(&METRICS, search.objective).map_or(2, |(metric, _)| metric.digits);
     let settings = &report.table.settings;

@@ -4,7 +4,7 @@
 
 use crate::cards::Card;
 use crate::config::experiment::DeviceChoice;
-use crate::device::CONTEXT_BYTES;
+use crate::device::{CONTEXT_BYTES, card_of_uuid};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -139,12 +139,9 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
         Some(list) => {
-            // Of a UUID the beginning is enough, if no other card has it.
             let named = |name: &str| {
-                let mut begun =
-                    cards.iter().filter(|card| name.starts_with("GPU-") && card.uuid.starts_with(name));
-                let only = begun.next().filter(|_| begun.next().is_none());
-                cards.iter().find(|card| card.index.to_string() == name || card.uuid == name).or(only)
+                let known = cards.iter().find(|card| card.index.to_string() == name || card.uuid == name);
+                known.or_else(|| card_of_uuid(cards, name, |card| Some(card.uuid.clone())))
             };
             list.split(',').map_while(|name| named(name.trim())).collect()
         }

@@ -23,16 +23,10 @@ impl Climb {
     /// goes on, if the run is of the trial with this identity.
     pub fn of(run_dir: &Path, identity: &str, rungs: Vec<u64>, finished: bool) -> Self {
         let is_own = || matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == identity);
-        let saved = || checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS)).ok().flatten().unwrap_or(0);
+        let latest = || checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS)).ok().flatten();
         let saved = match finished {
             true => u64::MAX,
-            false => {
-                if is_own() {
-                    saved()
-                } else {
-                    0
-                }
-            }
+            false => is_own().then(latest).flatten().unwrap_or(0),
         };
         let measured = dev_losses(run_dir);
         // What was measured after the checkpoint will be measured again.
@@ -104,8 +98,9 @@ impl Ladder {
 
     /// Notes that a trial finished, with the dev losses that it measured. Not all may be known: its training may have been
     /// another trial's.
-    pub fn finish(&mut self, trial: usize, measured: &BTreeMap<u64, f64>) {
+    pub fn finish(&mut self, trial: usize, measured: impl FnOnce() -> BTreeMap<u64, f64>) {
         if let Some(climb) = self.climbs.get_mut(&trial) {
+            let measured = measured();
             climb.losses = climb.rungs.iter().map_while(|step| measured.get(step).copied()).collect();
             climb.waits = false;
         }
@@ -165,7 +160,7 @@ mod tests {
     #[test]
     fn finished_trials_count_at_every_comparison() {
         let mut ladder = ladder(2, 3);
-        ladder.finish(0, &BTreeMap::from([(10, 1.0), (20, 0.9), (30, 0.8)]));
+        ladder.finish(0, || BTreeMap::from([(10, 1.0), (20, 0.9), (30, 0.8)]));
         ladder.pause(1, 2.0);
         assert!(ladder.candidates(true).is_empty(), "the better one has finished");
         ladder.pause(2, 0.5);

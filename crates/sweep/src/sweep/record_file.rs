@@ -59,14 +59,8 @@ pub fn update(
     records: &[Option<Record>],
     to_come: &BTreeSet<(String, u64)>,
 ) -> Result<Vec<String>> {
-    let (path, _, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref())?;
-    let Merged { mut text, retired, mut notes } = merged;
-    let is_to_come = |record: Record| to_come.contains(&(record.label, record.seed));
-    let (kept, retired): (Vec<_>, Vec<_>) = retired.into_iter().partition(|line| {
-        let record = std::str::from_utf8(line).ok().and_then(|line| Record::from_line(line).ok());
-        record.is_some_and(|(record, _)| is_to_come(record))
-    });
-    kept.iter().for_each(|line| push_line(&mut text, line));
+    let (path, _, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref(), to_come)?;
+    let Merged { text, retired, mut notes } = merged;
     if !retired.is_empty() {
         let folder = superseded(sweep_dir);
         let archive = folder.join(RECORDS_FILE);
@@ -94,7 +88,8 @@ pub fn update(
 /// # Errors
 /// If the file cannot be read or written.
 pub fn add(sweep_dir: &Path, trials: &[Trial], records: &BTreeMap<usize, Record>) -> Result<()> {
-    let (path, before, merged) = merged_file(sweep_dir, trials, |number| records.get(&number))?;
+    let (path, before, merged) =
+        merged_file(sweep_dir, trials, |number| records.get(&number), &BTreeSet::new())?;
     let Merged { mut text, retired, .. } = merged;
     retired.iter().for_each(|line| push_line(&mut text, line));
     match text == before {
@@ -109,18 +104,25 @@ fn merged_file<'a>(
     sweep_dir: &Path,
     trials: &[Trial],
     record_of: impl Fn(usize) -> Option<&'a Record>,
+    to_come: &BTreeSet<(String, u64)>,
 ) -> Result<(PathBuf, Vec<u8>, Merged)> {
     let path = sweep_dir.join(RECORDS_FILE);
     let before = files::read_if_exists(&path)?.unwrap_or_default();
     let new = trials.iter().enumerate();
     let new: Vec<(&str, u64, Option<&Record>)> =
         new.map(|(number, trial)| (trial.row.as_str(), trial.seed, record_of(number))).collect();
-    let merged = merge(&before, &new, &path)?;
+    let merged = merge(&before, &new, to_come, &path)?;
     Ok((path, before, merged))
 }
 
-/// The file that was there with the records of finished trials in place of those of their rows and seeds.
-fn merge(before: &[u8], new: &[(&str, u64, Option<&Record>)], path: &Path) -> Result<Merged> {
+/// Makes the file that was there have the records of finished trials in place of those of their rows and seeds. Lines of no
+/// trial stay where their row and seed are among `to_come`.
+fn merge(
+    before: &[u8],
+    new: &[(&str, u64, Option<&Record>)],
+    to_come: &BTreeSet<(String, u64)>,
+    path: &Path,
+) -> Result<Merged> {
     let mut merged = Merged { text: Vec::new(), retired: Vec::new(), notes: Vec::new() };
     let mut old: Vec<(Record, &[u8])> = Vec::new();
     let mut unreadable = Vec::new();
@@ -151,8 +153,13 @@ fn merge(before: &[u8], new: &[(&str, u64, Option<&Record>)], path: &Path) -> Re
         }
     }
     // Lines of no trial, in the order of the file.
-    let left = old.iter().filter(|(old, _)| by_trial.contains_key(&(old.label.as_str(), old.seed)));
-    merged.retired.extend(left.map(|(_, line)| line.to_vec()));
+    for (record, line) in old.iter().filter(|(old, _)| by_trial.contains_key(&(old.label.as_str(), old.seed)))
+    {
+        match to_come.contains(&(record.label.clone(), record.seed)) {
+            true => push_line(&mut merged.text, line),
+            false => merged.retired.push(line.to_vec()),
+        }
+    }
     unreadable.into_iter().for_each(|line| push_line(&mut merged.text, line));
     Ok(merged)
 }
@@ -183,7 +190,7 @@ mod tests {
     }
 
     fn merged(before: &[u8], new: &[(&str, u64, Option<&Record>)]) -> Merged {
-        merge(before, new, Path::new("records.jsonl")).unwrap()
+        merge(before, new, &BTreeSet::new(), Path::new("records.jsonl")).unwrap()
     }
 
     #[test]

@@ -374,7 +374,7 @@ impl ActiveSweep<'_, '_> {
             progress.message(&format!("{}: finished in {took}{score}", order.name));
         }
         self.view.end(&trials[order.trial]);
-        self.queue.finish(turn, &dev_losses(&order.run_dir));
+        self.queue.finish(turn, || dev_losses(&order.run_dir));
         self.tally.finished += 1;
         let Some(record) = record else { return Ok(()) };
         let learnt = search.as_mut().map_or(Ok(()), |search| search.finish(order.trial, &record));

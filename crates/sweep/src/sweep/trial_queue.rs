@@ -169,8 +169,8 @@ impl Queue {
         self.running.retain(|pending| pending.trial != turn.pending.trial);
     }
 
-    /// The trial finished, with these dev losses by update.
-    pub fn finish(&mut self, turn: &Turn, measured: &BTreeMap<u64, f64>) {
+    /// The trial finished. `measured` reads its dev losses by update, which halving alone wants to know.
+    pub fn finish(&mut self, turn: &Turn, measured: impl FnOnce() -> BTreeMap<u64, f64>) {
         self.settle(turn);
         self.ladder.finish(turn.pending.trial, measured);
     }
@@ -367,7 +367,7 @@ mod tests {
         queue.pause(&again, 0.5);
         let last = run(&mut queue);
         assert_eq!((last.pending.trial, last.until), (0, None));
-        queue.finish(&last, &BTreeMap::from([(10, 1.0), (20, 0.5)]));
+        queue.finish(&last, || BTreeMap::from([(10, 1.0), (20, 0.5)]));
         assert_eq!((idle(&mut queue), queue.halved()), (Next::Done, 1));
     }
 

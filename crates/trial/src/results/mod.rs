@@ -18,6 +18,7 @@ pub mod published;
 pub mod record;
 pub mod recorded;
 pub mod render;
+mod row;
 pub mod selection;
 pub mod sheet;
 pub mod significance;

@@ -24,8 +24,9 @@ use super::memory;
 use super::provenance::provenance;
 use super::run_paths::CONFIG_FILE;
 use super::stand_in;
-use super::trained::load_scored;
+use super::trained::{check_data, load_scored};
 use crate::config::Experiment;
+use crate::data::prepared::Prepared;
 use crate::data::store::Store;
 use crate::data::{self, Corpus, open, open_if_prepared};
 use crate::decode::DecodingConfig;
@@ -72,10 +73,9 @@ pub fn bench(
     let record = run.map(|run| same_model(experiment, run)).transpose()?;
     let run = run.zip(record.as_ref());
     let device = device::open(&experiment.run)?;
-    let Subject { store, sources, sizes, fingerprint } =
-        Subject::open(experiment, data_root, effort.sentences)?;
-    if let (Some((run, record)), Some(fingerprint)) = (run, &fingerprint) {
-        same_data(run, record, fingerprint)?;
+    let Subject { store, sources, sizes, prepared } = Subject::open(experiment, data_root, effort.sentences)?;
+    if let (Some((run, record)), Some(data)) = (run, &prepared) {
+        check_data(run, record, data)?;
     }
     let vocabulary = sizes.target;
     if effort.only != Some(Half::Decoding) {
@@ -116,7 +116,7 @@ pub fn bench(
         provenance: provenance(device),
         precision: training.precision,
         parameters: model.weights().parameters(),
-        random_text: fingerprint.is_none(),
+        random_text: prepared.is_none(),
         peak,
         training: trained,
         fresh_weights: run.is_none(),
@@ -124,7 +124,7 @@ pub fn bench(
     })
 }
 
-/// Refuses a run whose weights are not of this model, or of another vocabulary; [`same_data`] looks at the text itself. Gives
+/// Refuses a run whose weights are not of this model, or of another vocabulary; [`check_data`] looks at the text itself. Gives
 /// the run's record.
 fn same_model(experiment: &Experiment, run: &Path) -> Result<Record> {
     let (other, record) = finished_run(run, &[])?;
@@ -138,19 +138,6 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<Record> {
         "{} differs from the experiment in {differs}: its weights cannot decode for it; give the run's own {} as the experiment",
         run.display(),
         CONFIG_FILE
-    )))
-}
-
-/// Refuses a run that was trained on other text than is prepared now: every id may mean something else to its weights.
-fn same_data(run: &Path, record: &Record, fingerprint: &str) -> Result<()> {
-    if record.data.fingerprint == fingerprint {
-        return Ok(());
-    }
-    Err(Error::user(format!(
-        "{} was trained on other data than is prepared for the experiment (fingerprints {:.16} and {fingerprint:.16}): its \
-         weights cannot decode for it; prepare the text that it was trained on, or name its place with --data",
-        run.display(),
-        record.data.fingerprint
     )))
 }
 
@@ -180,8 +167,8 @@ struct Subject {
     /// To translate.
     sources: Vec<Vec<u32>>,
     sizes: VocabularySizes,
-    /// Of the prepared text; absent where that is random.
-    fingerprint: Option<String>,
+    /// The prepared text. It is absent where the text is random.
+    prepared: Option<Prepared>,
 }
 
 impl Subject {
@@ -207,7 +194,6 @@ impl Subject {
                 (store, sources)
             }
         };
-        let fingerprint = prepared.map(|text| text.fingerprint().to_string());
-        Ok(Subject { store, sources, sizes, fingerprint })
+        Ok(Subject { store, sources, sizes, prepared })
     }
 }

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 /// Tokens of a block whose attention is recorded.
 const BLOCK_TOKENS: usize = 32;
 
-/// What the model read and wrote, sentence by sentence.
+/// Lists what the model read and wrote, sentence by sentence.
 fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<Reading> {
     let store = &work.stores.dev;
     match dev {

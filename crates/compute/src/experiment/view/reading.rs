@@ -1,4 +1,4 @@
-//! What a model reads of an example, whose attention is then looked at.
+//! A `Reading` is what a model reads of an example, so that one can look at its attention.
 
 use crate::config::Experiment;
 use crate::data::masking::{MaskedBlock, Masks};

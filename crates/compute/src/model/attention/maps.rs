@@ -13,7 +13,7 @@ pub struct AttentionMaps {
     pub cross: Vec<Tensor>,
 }
 
-/// What the layers of a stack have recorded of a batch of one sentence, [1, H, Q, K] each, as its maps.
+/// Makes maps of the weights, [1, H, Q, K], that each layer of a stack has recorded of a batch of one sentence.
 pub fn of_one_sentence(recorded: Vec<Tensor>) -> Vec<Tensor> {
     recorded.into_iter().map(|weights| weights.squeeze_dim(0)).collect()
 }

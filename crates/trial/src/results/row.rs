@@ -1,0 +1,188 @@
+//! A row of a table: what the trials that differ in nothing but the seed gave in each column.
+
+use super::comparison::Comparison;
+use super::metric::{Metric, TEST_ATAT, find, is_of_class};
+use super::published::{PublishedRow, paper_recipe};
+use super::record::Record;
+use super::summary::Summary;
+use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN};
+use super::training_cost::Cost;
+use super::trial_result::TrialResult;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A column of values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Column {
+    /// One of [`columns`](super::table_layout::columns).
+    pub name: String,
+    /// Absent where the column is a count, as `parameters`.
+    #[serde(skip)]
+    pub metric: Option<Metric>,
+    /// The sweep asks for the column.
+    #[serde(skip)]
+    pub stated: bool,
+    /// Some row has a published value here.
+    pub published: bool,
+}
+
+/// One row: the trials that differ in nothing but the seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub layout: RowLayout,
+    /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
+    pub fingerprint: Option<String>,
+    /// The signature of the BLEU of all finished trials; rows of another one do not compare in BLEU. Absent where
+    /// none finished, and where they do not share one: then the row has no mean of BLEU.
+    pub signature: Option<String>,
+    /// Trials that finished, of the seeds that the row should have; the values are theirs.
+    pub finished: usize,
+    /// Seed and training of each trial that finished, in the order of the seeds. Trials of one training differ in
+    /// decoding alone; older records do not tell theirs.
+    #[serde(skip)]
+    pub trainings: Vec<(u64, Option<String>)>,
+    /// What the training of one trial cost, on average.
+    pub cost: Cost,
+    /// One for each column.
+    pub cells: Vec<Cell>,
+}
+
+/// A row's value in a column.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cell {
+    /// Absent: no finished trial has the value.
+    pub summary: Option<Summary>,
+    /// This is the best mean of the column among rows of the same data. No cell is the best if several rows all have the same
+    /// mean, or if the column ranks nothing.
+    pub best: bool,
+    /// The paper's, as printed; parameters in millions.
+    pub published: Option<String>,
+    /// Our mean minus the paper's value, in the unit that the paper prints and counted as the paper counts; only on the
+    /// paper's own text.
+    pub against_published: Option<f64>,
+    /// The mean of which `against_published` is made, where that is another score than the column's.
+    pub as_published: Option<f64>,
+    /// Against the base row; absent for the base row, for columns that are not tested and without translations
+    /// to test.
+    pub comparison: Option<Comparison>,
+}
+
+impl Column {
+    pub fn new(metrics: &[Metric], name: &str) -> Column {
+        let metric = find(metrics, name).map(|(metric, _)| *metric);
+        Column { name: name.to_string(), metric, stated: false, published: false }
+    }
+
+    /// See [`Metric::has_signature`].
+    pub(super) fn has_signature(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.has_signature)
+    }
+
+    /// See [`Metric::tested`].
+    pub fn is_tested(&self) -> bool {
+        self.metric.is_some_and(|metric| metric.tested) && !is_of_class(&self.name)
+    }
+}
+
+/// Lays out the trials of a row that have ended; `paper` has the published values of its row.
+pub(super) fn new_row(
+    layout: &Layout,
+    row: &RowLayout,
+    ended: &[&TrialResult],
+    paper: Option<&PublishedRow>,
+    columns: &[Column],
+) -> Row {
+    let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
+    let signatures = distinct_of(&finished, |record| record.signature.clone());
+    let summary_of = |name: &str, has_signature: bool| {
+        if has_signature && signatures.len() > 1 {
+            return None;
+        }
+        Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
+    };
+    // The paper's text has capitals, and its scores count them.
+    let same_text = |record: &&Record| {
+        record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
+    };
+    let same_text = finished.iter().all(same_text);
+    let cell = |column: &Column| {
+        let name = column.name.as_str();
+        let summary = summary_of(name, column.has_signature());
+        let of_pair = |paper: &'_ PublishedRow| match name {
+            TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
+            name => paper.value(name).map(String::from),
+        };
+        let published = paper.and_then(of_pair);
+        let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
+        let unit = if name == "parameters" { 1e-6 } else { 1.0 };
+        let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
+        // The scores on newstest2014 are of another BLEU, with compounds split.
+        let as_published = match name {
+            TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true).as_ref()),
+            _ => None,
+        };
+        let ours = if name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
+        let against_published = ours.zip(printed).filter(|_| same_text).map(|(ours, printed)| ours - printed);
+        Cell { summary, best: false, published, against_published, as_published, comparison: None }
+    };
+    Row {
+        layout: row.clone(),
+        fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
+        signature: one(&signatures),
+        finished: finished.len(),
+        trainings: ended
+            .iter()
+            .filter_map(|result| Some((result.seed, result.record()?.training_identity.clone())))
+            .collect(),
+        cost: Cost::of(ended, &layout.peak_tflops),
+        cells: columns.iter().map(cell).collect(),
+    }
+}
+
+/// Gives what records have, each once, sorted.
+pub(super) fn distinct_of<T: Ord>(records: &[&Record], of: impl Fn(&Record) -> T) -> Vec<T> {
+    records.iter().map(|record| of(record)).collect::<BTreeSet<T>>().into_iter().collect()
+}
+
+/// The only one of some.
+pub(super) fn one(all: &[String]) -> Option<String> {
+    match all {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one. None if the
+/// table shows no such scores.
+pub(super) fn mixed(columns: &[Column], row: &Row, ended: &[&TrialResult]) -> Option<String> {
+    let columns = columns.iter().filter(|column| column.has_signature() && !is_of_class(&column.name));
+    let columns: Vec<&Column> = columns.collect();
+    if row.signature.is_some() || row.finished == 0 || columns.is_empty() {
+        return None;
+    }
+    let score = |result: &&TrialResult| {
+        let record = result.record()?;
+        let score =
+            |column: &&Column| Some(format!("{} {:.2}", column.name, record.metrics.get(&column.name)?));
+        let scores: Vec<String> = columns.iter().filter_map(score).collect();
+        Some(format!("seed {} has {} of {}", result.seed, scores.join(", "), record.signature))
+    };
+    let scores: Vec<String> = ended.iter().filter_map(score).collect();
+    let mut titles: Vec<&str> = columns.iter().filter_map(|column| Some(column.metric?.title)).collect();
+    titles.dedup();
+    Some(format!(
+        "{} has no mean {}, because its seeds were not scored alike: {}",
+        row.layout.label,
+        titles.join(" and "),
+        scores.join("; ")
+    ))
+}
+
+fn value(record: &Record, column: &str) -> Option<f64> {
+    match column {
+        "parameters" => Some(record.parameters as f64),
+        "steps" => Some(record.steps as f64),
+        tag => record.metrics.get(tag).copied(),
+    }
+}
