@@ -34,8 +34,7 @@ pub fn records(
     wanted: impl Fn(usize, &Record) -> bool,
 ) -> Vec<Option<Record>> {
     let record = |(number, trial): (usize, &Trial)| {
-        let found = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
-        found.filter(|record| wanted(number, record))
+        Record::readable(&run_dir(sweep_dir, trial)).filter(|record| wanted(number, record))
     };
     trials.iter().enumerate().map(record).collect()
 }
@@ -112,8 +111,7 @@ impl OtherSettings {
     /// Reads the places of `trials`; none where no finished run is there.
     pub fn of(sweep_dir: &Path, trials: &[Trial]) -> Option<OtherSettings> {
         let is_other = |trial: &&Trial| {
-            let record = Record::load(&run_dir(sweep_dir, trial)).ok().flatten();
-            record.is_some_and(|record| !is_of(trial, &record))
+            Record::readable(&run_dir(sweep_dir, trial)).is_some_and(|record| !is_of(trial, &record))
         };
         let others: Vec<&Trial> = trials.iter().filter(is_other).collect();
         let first = others.first()?;

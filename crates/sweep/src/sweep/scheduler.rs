@@ -297,7 +297,7 @@ impl ActiveSweep<'_, '_> {
             Ok(true) => {
                 self.view.begin(&self.trials.trials, trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
-                return self.finished(&turn, &order, Record::load(&order.run_dir).ok().flatten(), None);
+                return self.finished(&turn, &order, Record::readable(&order.run_dir), None);
             }
             Ok(false) => self.view.begin(&self.trials.trials, trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.

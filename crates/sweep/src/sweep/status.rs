@@ -20,7 +20,8 @@ use crate::results::metric::{
 };
 use crate::results::record::{Failure, Record};
 use crate::telemetry::console::seconds_left;
-use crate::telemetry::metrics_log::{Row, read_undamaged};
+use crate::telemetry::growing_file::Line as _;
+use crate::telemetry::metrics_log::Row;
 use crate::telemetry::{METRICS_FILE, TIMING_FILE};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -175,7 +176,7 @@ impl TrialStatus {
         };
         match status.state.state {
             StateKind::Finished => {
-                let record = Record::load(&status.run_dir).ok().flatten();
+                let record = Record::readable(&status.run_dir);
                 let score = |tag: &str| record.as_ref()?.metrics.get(tag).copied();
                 status.dev_loss = score(DEV_LOSS);
                 status.dev_bleu = score(DEV_BLEU);
@@ -197,7 +198,8 @@ impl TrialStatus {
     /// Reads the curves and the attempts of the run. What cannot be read, or is not as the record of a finished run
     /// says, is not known.
     fn measure(&mut self, record: Option<&Record>) {
-        let rows = |file| read_undamaged(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
+        let rows =
+            |file| Row::read_undamaged(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
         let sound = record.is_none_or(|record| record.check_file(&self.run_dir, METRICS_FILE).is_ok());
         let metrics = if sound { rows(METRICS_FILE) } else { Vec::new() };
         let last = |rows: &[Row], tag| rows.iter().rfind(|row| row.tag == tag).map(|row| row.value);

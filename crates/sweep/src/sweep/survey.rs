@@ -60,7 +60,7 @@ pub fn survey(
         let identity = identity(experiment, &fingerprint);
         let run_dir = run_dir(sweep_dir, trial);
         // The process of a trial whose record is damaged sets it aside, or says why it cannot.
-        let record = Record::load(&run_dir).ok().flatten().filter(|record| record.identity == identity);
+        let record = Record::readable(&run_dir).filter(|record| record.identity == identity);
         if let Some(halving) = &policy.halving {
             let rungs = halving.rungs(experiment.training.steps);
             survey.climbs.insert(number, Climb::of(&run_dir, &identity, rungs, record.is_some()));

@@ -8,7 +8,7 @@ use std::path::Path;
 /// The settings by which `experiment` differs from the trial that the run in `run_dir` was begun for; none where the
 /// settings of the run cannot be read.
 pub fn settings_since(run_dir: &Path, experiment: &Experiment) -> Vec<Change> {
-    let record = Record::load(run_dir).ok().flatten();
+    let record = Record::readable(run_dir);
     settings_before(run_dir, record.as_ref()).map_or(Vec::new(), |before| changes(&before, experiment))
 }
 
@@ -26,7 +26,7 @@ fn settings_before(run_dir: &Path, record: Option<&Record>) -> Option<Experiment
 /// Where the settings are the same, the corpus was prepared otherwise, or results of that version of ablate are
 /// not those of this one.
 pub fn changes_since(run_dir: &Path, experiment: &Experiment) -> String {
-    let record = Record::load(run_dir).ok().flatten();
+    let record = Record::readable(run_dir);
     let Some(before) = settings_before(run_dir, record.as_ref()) else {
         return "its settings were written by another version of ablate, or are damaged".to_string();
     };

@@ -33,7 +33,7 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     if let Some(identity) = bytes.as_deref().and_then(stated_identity) {
         return Ok(Some(identity));
     }
-    if let Ok(Some(record)) = Record::load(run_dir) {
+    if let Some(record) = Record::readable(run_dir) {
         return Ok(Some(record.identity));
     }
     match checkpoint_files::owner(&run_dir.join(CHECKPOINTS))? {

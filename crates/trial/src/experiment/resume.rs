@@ -5,7 +5,9 @@ use super::run_paths::CHECKPOINTS;
 use crate::error::{Error, Result};
 use crate::results::index::Index;
 use crate::results::record::Record;
-use crate::telemetry::{METRICS_FILE, metrics_log};
+use crate::telemetry::METRICS_FILE;
+use crate::telemetry::growing_file::Line;
+use crate::telemetry::metrics_log::Row;
 use crate::train::TrainingConfig;
 use crate::train::checkpoint_files;
 use crate::train::run_state::Owner;
@@ -28,7 +30,7 @@ pub fn trains_the_same(own: &Owner, other: &Owner, results: &Path) -> bool {
 /// The training identity of a trial that finished somewhere below `results`.
 fn recorded_training(results: &Path, identity: &str) -> Option<String> {
     let index = Index::scan(results);
-    Record::load(index.same(identity)?).ok()??.training_identity
+    Record::readable(index.same(identity)?)?.training_identity
 }
 
 /// Refuses a run directory without a training state whose other files show that one was saved: training would begin
@@ -52,7 +54,7 @@ pub fn refuse_lost_checkpoints(run_dir: &Path, training: &TrainingConfig) -> Res
 /// What shows that a training state was saved; none if the run may have been stopped before its first one.
 fn sign_of_a_state(run_dir: &Path, training: &TrainingConfig) -> Result<Option<String>> {
     let first = (1..=training.steps).find(|&step| training.saves_at(step)).unwrap_or(training.steps);
-    let (rows, _) = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?;
+    let (rows, _) = Row::read_undamaged(&run_dir.join(METRICS_FILE))?;
     // Values of an update are recorded before its checkpoint is saved, and the final scores after the last one.
     let later = rows.iter().filter(|row| row.step > first || row.tag.starts_with("final/"));
     if let Some(step) = later.map(|row| row.step).max() {

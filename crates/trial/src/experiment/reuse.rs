@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::results::metric::is_final_score;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
+use crate::telemetry::growing_file::Line;
 use crate::telemetry::metrics_log::{self, MetricsLog};
-use crate::telemetry::view_log::{self, ViewLog};
+use crate::telemetry::view_log::{View, ViewLog};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE};
 use crate::train::checkpoint_files;
 use crate::train::run_state::Owner;
@@ -95,13 +96,13 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     let end = rows.iter().map(|row| row.step).max();
     let mut curves = MetricsLog::create(&run_dir.join(METRICS_FILE))?;
     for row in rows.iter().filter(|row| Some(row.step) != end || !is_final_score(&row.tag)) {
-        curves.record(row.step, &row.tag, row.value)?;
+        curves.record(row)?;
     }
     curves.sync()?;
     if other.join(TIMING_FILE).exists() {
         files::write_atomically(&run_dir.join(TIMING_FILE), &read(&other.join(TIMING_FILE))?)?;
     }
-    let (views, _) = view_log::read(&other.join(VIEWS_FILE))?;
+    let (views, _) = View::read_undamaged(&other.join(VIEWS_FILE))?;
     let mut log = ViewLog::create(&run_dir.join(VIEWS_FILE))?;
     views.iter().filter(|view| !is_final_score(&view.tag)).try_for_each(|view| log.record(view))?;
     log.sync()?;

@@ -120,7 +120,7 @@ pub fn proven_identity(run_dir: &Path) -> Option<String> {
     let claimed = read(CONFIG_FILE).as_deref().and_then(claim::sealed_identity);
     claimed.or_else(|| {
         read(RECORD_FILE)?;
-        Some(Record::load(run_dir).ok()??.identity)
+        Some(Record::readable(run_dir)?.identity)
     })
 }
 

@@ -78,7 +78,7 @@ fn stamp(record: &Path) -> Option<Stamp> {
 }
 
 fn read(run_dir: &Path, stamp: Stamp) -> Option<Seen> {
-    let record = Record::load(run_dir).ok().flatten()?;
+    let record = Record::readable(run_dir)?;
     Some(Seen { stamp, identity: record.identity, training: record.training_identity })
 }
 

@@ -176,6 +176,11 @@ impl Record {
         files::write_atomically(&path, text.as_bytes())
     }
 
+    /// The record of a run directory for those whom its absence and its damage concern alike; none in both cases.
+    pub fn readable(run_dir: &Path) -> Option<Record> {
+        Record::load(run_dir).ok().flatten()
+    }
+
     /// The record of a run directory; none if the trial is not finished.
     ///
     /// # Errors

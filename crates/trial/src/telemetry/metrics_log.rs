@@ -3,13 +3,11 @@
 //! The bytes are a function of the values: numbers are the shortest decimals that read back
 //! as the same `f64`, so equal runs have equal files.
 
+use super::growing_file::{GrowingFile, Line, whole_lines};
 use crate::error::{Error, Result};
 use crate::files;
-use std::collections::HashSet;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-const HEADER: [&str; 3] = ["step", "tag", "value"];
+use std::fmt::Display;
+use std::path::Path;
 
 /// One value of one metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,80 +19,49 @@ pub struct Row {
     pub value: f64,
 }
 
-/// Appends rows to a file.
-///
-/// Rows reach the file at [`flush`](Self::flush) and the disk at [`sync`](Self::sync).
-#[derive(Debug)]
-pub struct MetricsLog {
-    path: PathBuf,
-    writer: csv::Writer<File>,
-    /// What the file held when the run was resumed, as (step, tag).
-    kept: HashSet<(u64, String)>,
-}
+/// `metrics.csv` or `timing.csv` of a run that trains.
+pub type MetricsLog = GrowingFile<Row>;
 
 impl MetricsLog {
-    /// A log without rows; replaces a file at `path`.
-    pub fn create(path: &Path) -> Result<Self> {
-        Self::start(path, &[])
-    }
-
-    /// Goes on with the log of an interrupted run: rows up to `step`, the checkpoint's, stay, later ones go;
-    /// so does a last line that the interruption cut. A missing file is an empty log.
-    ///
-    /// The file is replaced atomically, so an interruption here loses nothing.
+    /// As [`resume_undamaged`](Self::resume_undamaged), for values that are the record.
     ///
     /// # Errors
-    /// [`Error::User`] if the file is not a metrics file; see [`read`].
+    /// [`Error::User`] if a line is damaged; see [`read`].
     pub fn resume(path: &Path, step: u64) -> Result<Self> {
-        let mut rows = read(path)?;
-        rows.retain(|row| row.step <= step);
-        Self::start(path, &rows)
+        Self::start(path, read(path)?, step)
+    }
+}
+
+impl Line for Row {
+    const HEADER: &'static str = "step,tag,value\n";
+
+    fn step(&self) -> u64 {
+        self.step
     }
 
-    /// As [`resume`](Self::resume), for values that are not the record: damaged lines are left out, and
-    /// their number is given.
-    pub fn resume_without_damaged(path: &Path, step: u64) -> Result<(Self, usize)> {
-        let (mut rows, damaged) = read_undamaged(path)?;
-        rows.retain(|row| row.step <= step);
-        Ok((Self::start(path, &rows)?, damaged))
+    fn tag(&self) -> &str {
+        &self.tag
     }
 
-    fn start(path: &Path, rows: &[Row]) -> Result<Self> {
-        let mut text = csv::Writer::from_writer(Vec::new());
-        text.write_record(HEADER).map_err(failure("write", path))?;
-        for row in rows {
-            text.write_record(fields(row.step, &row.tag, row.value)).map_err(failure("write", path))?;
-        }
-        let bytes = text.into_inner().map_err(|error| Error::io("write", path)(error.into_error()))?;
-        files::write_atomically(path, &bytes)?;
-        let file = File::options().append(true).open(path).map_err(Error::io("open", path))?;
-        Ok(MetricsLog {
-            path: path.to_path_buf(),
-            writer: csv::WriterBuilder::new().has_headers(false).from_writer(file),
-            kept: rows.iter().map(|row| (row.step, row.tag.clone())).collect(),
-        })
+    fn text(&self) -> Result<String> {
+        // `{:?}` is the shortest decimal that reads back as the same number, with an exponent where that is shorter.
+        let fields = [self.step.to_string(), self.tag.clone(), format!("{:?}", self.value)];
+        let broken = |error: &dyn Display| Error::failed(format!("a line of metrics: {error}"));
+        let mut writer = csv::WriterBuilder::new().buffer_capacity(64).from_writer(Vec::new());
+        writer.write_record(fields).map_err(|error| broken(&error))?;
+        let bytes = writer.into_inner().map_err(|error| broken(&error))?;
+        String::from_utf8(bytes).map_err(|error| broken(&error))
     }
 
-    /// Appends one row.
-    ///
-    /// A row whose step and tag were in the file when the run was resumed is left as it is: a run that
-    /// was stopped after its checkpoint records the values of the checkpoint's step a second time.
-    pub fn record(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        if !self.kept.is_empty() && self.kept.contains(&(step, tag.to_string())) {
-            return Ok(());
-        }
-        self.writer.write_record(fields(step, tag, value)).map_err(failure("write", &self.path))
-    }
-
-    /// Hands all rows to the operating system, so that other processes see them.
-    pub fn flush(&mut self) -> Result<()> {
-        self.writer.flush().map_err(Error::io("write", &self.path))
-    }
-
-    /// Brings all rows to the disk; to be called before a checkpoint is written.
-    pub fn sync(&mut self) -> Result<()> {
-        self.flush()?;
-        self.writer.get_ref().sync_data().map_err(Error::io("sync", &self.path))
+    fn read_undamaged(path: &Path) -> Result<(Vec<Row>, usize)> {
+        let bytes = whole_lines(path)?;
+        let parsed: Vec<_> = bytes
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| *line != Row::HEADER.as_bytes())
+            .map(|line| std::str::from_utf8(&line[..line.len() - 1]).ok().and_then(parse_line))
+            .collect();
+        let damaged = parsed.iter().filter(|row| row.is_none()).count();
+        Ok((parsed.into_iter().flatten().collect(), damaged))
     }
 }
 
@@ -110,7 +77,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(failure("read", path))?;
-        if index == 0 && record.iter().eq(HEADER) {
+        if index == 0 && record.iter().eq(Row::HEADER.trim_end().split(',')) {
             continue;
         }
         rows.push(parse(&record).filter(|_| index > 0).ok_or_else(|| {
@@ -120,7 +87,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
                  \"100,train/loss,4.25\"; delete the run directory to start the run again",
                 path.display(),
                 record.iter().collect::<Vec<_>>().join(","),
-                HEADER.join(",")
+                Row::HEADER.trim_end()
             ))
         })?);
     }
@@ -140,26 +107,6 @@ pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<
     Ok(())
 }
 
-/// As [`read`], but lines that are damaged are left out, and counted.
-pub fn read_undamaged(path: &Path) -> Result<(Vec<Row>, usize)> {
-    let (bytes, header) = (whole_lines(path)?, HEADER.join(","));
-    let parsed: Vec<_> = bytes
-        .split_inclusive(|&byte| byte == b'\n')
-        .map(|line| &line[..line.len() - 1])
-        .filter(|line| *line != header.as_bytes())
-        .map(|line| std::str::from_utf8(line).ok().and_then(parse_line))
-        .collect();
-    let damaged = parsed.iter().filter(|row| row.is_none()).count();
-    Ok((parsed.into_iter().flatten().collect(), damaged))
-}
-
-/// What the file holds up to its last line end; nothing if it is missing.
-fn whole_lines(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = files::read_if_exists(path)?.unwrap_or_default();
-    bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
-    Ok(bytes)
-}
-
 fn parse_line(line: &str) -> Option<Row> {
     // A reader a line is slow, and only quoted fields need it.
     if !line.contains('"') {
@@ -176,11 +123,6 @@ fn parse(record: &csv::StringRecord) -> Option<Row> {
         }
         _ => None,
     }
-}
-
-/// `{:?}` is the shortest decimal that reads back as the same number, with an exponent where that is shorter.
-fn fields(step: u64, tag: &str, value: f64) -> [String; 3] {
-    [step.to_string(), tag.to_string(), format!("{value:?}")]
 }
 
 /// For `map_err`: the csv crate's errors are ours.
@@ -204,10 +146,14 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
+    fn row(step: u64, tag: &str, value: f64) -> Row {
+        Row { step, tag: tag.to_string(), value }
+    }
+
     fn log_steps(log: &mut MetricsLog, steps: std::ops::RangeInclusive<u64>) {
         for step in steps {
-            log.record(step, "train/loss", 10.0 / step as f64).unwrap();
-            log.record(step, "train/lr", 1e-7 * step as f64).unwrap();
+            log.record(&row(step, "train/loss", 10.0 / step as f64)).unwrap();
+            log.record(&row(step, "train/lr", 1e-7 * step as f64)).unwrap();
         }
     }
 
@@ -218,7 +164,7 @@ mod tests {
         let values = [1.0, -0.0, 0.1 + 0.2, 1e-300, 1e300, f64::MIN_POSITIVE, f64::INFINITY, 24.8, f64::NAN];
         let mut log = MetricsLog::create(&path).unwrap();
         for (step, value) in values.iter().enumerate() {
-            log.record(step as u64, "a, \"b\"", *value).unwrap();
+            log.record(&row(step as u64, "a, \"b\"", *value)).unwrap();
         }
         log.sync().unwrap();
         let rows = read(&path).unwrap();
@@ -237,38 +183,14 @@ mod tests {
         let directory = directory();
         let path = directory.path().join("metrics.csv");
         let mut log = MetricsLog::create(&path).unwrap();
-        log.record(50, "train/loss", 8.25).unwrap();
-        log.record(50, "train/lr", 1.5e-7).unwrap();
-        log.record(50, "dev/bleu", 27.0).unwrap();
+        log.record(&row(50, "train/loss", 8.25)).unwrap();
+        log.record(&row(50, "train/lr", 1.5e-7)).unwrap();
+        log.record(&row(50, "dev/bleu", 27.0)).unwrap();
         log.flush().unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             "step,tag,value\n50,train/loss,8.25\n50,train/lr,1.5e-7\n50,dev/bleu,27.0\n"
         );
-    }
-
-    #[test]
-    fn a_resumed_log_has_the_bytes_of_an_uninterrupted_one_wherever_it_was_cut() {
-        let directory = directory();
-        let whole = directory.path().join("whole.csv");
-        let mut log = MetricsLog::create(&whole).unwrap();
-        log_steps(&mut log, 1..=6);
-        log.sync().unwrap();
-        let whole = fs::read(&whole).unwrap();
-
-        let path = directory.path().join("metrics.csv");
-        let mut log = MetricsLog::create(&path).unwrap();
-        log_steps(&mut log, 1..=3);
-        log.sync().unwrap();
-        let synced = fs::metadata(&path).unwrap().len() as usize;
-        for cut in synced..=whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let mut log = MetricsLog::resume(&path, 3).unwrap();
-            // The values of the checkpoint's own step are recorded again by a run that repeats its end.
-            log_steps(&mut log, 3..=6);
-            log.flush().unwrap();
-            assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
-        }
     }
 
     #[test]
@@ -345,23 +267,10 @@ mod tests {
             b"step,tag,value\n1,time/step_ms,2.5\n2,time/step\xff_ms,2.25\n\n3,time/step_ms,2.0\n4,time",
         )
         .unwrap();
-        let (rows, damaged) = read_undamaged(&path).unwrap();
+        let (rows, damaged) = Row::read_undamaged(&path).unwrap();
         assert_eq!((rows.len(), damaged), (2, 2));
-        let (_, damaged) = MetricsLog::resume_without_damaged(&path, 1).unwrap();
+        let (_, damaged) = MetricsLog::resume_undamaged(&path, 1).unwrap();
         assert_eq!(damaged, 2);
         assert_eq!(fs::read_to_string(&path).unwrap(), "step,tag,value\n1,time/step_ms,2.5\n");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_an_error() {
-        let path = Path::new("/dev/full");
-        let mut log = MetricsLog {
-            path: path.to_path_buf(),
-            writer: csv::Writer::from_writer(File::options().write(true).open(path).unwrap()),
-            kept: HashSet::new(),
-        };
-        log.record(1, "train/loss", 1.0).unwrap();
-        assert_eq!(log.sync().unwrap_err().exit_code(), 1);
     }
 }

@@ -7,6 +7,7 @@
 pub mod chart_layout;
 pub mod console;
 pub mod format;
+pub mod growing_file;
 pub mod hparams;
 pub mod metrics_log;
 pub mod observer;
@@ -19,8 +20,9 @@ use crate::error::Result;
 use crate::figures::Png;
 use crate::files;
 use console::print_message;
+use growing_file::Line;
 use hparams::{Outcome, Session};
-use metrics_log::MetricsLog;
+use metrics_log::{MetricsLog, Row};
 use observer::{Observer, Report};
 use std::path::Path;
 use tensorboard_file::EventWriter;
@@ -55,8 +57,8 @@ impl Telemetry {
         let (metrics, (timing, damaged), (views, torn)) = match resume_step {
             Some(step) => (
                 MetricsLog::resume(&path(METRICS_FILE), step)?,
-                MetricsLog::resume_without_damaged(&path(TIMING_FILE), step)?,
-                ViewLog::resume(&path(VIEWS_FILE), step)?,
+                MetricsLog::resume_undamaged(&path(TIMING_FILE), step)?,
+                ViewLog::resume_undamaged(&path(VIEWS_FILE), step)?,
             ),
             None => (
                 MetricsLog::create(&path(METRICS_FILE))?,
@@ -133,13 +135,13 @@ impl Telemetry {
 
 impl Observer for Telemetry {
     fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        self.metrics.record(step, tag, value)?;
+        self.metrics.record(&Row { step, tag: tag.to_string(), value })?;
         self.show(|events| events.scalar(tag, step, value));
         Ok(())
     }
 
     fn timing(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        self.timing.record(step, tag, value)?;
+        self.timing.record(&Row { step, tag: tag.to_string(), value })?;
         self.show(|events| events.scalar(tag, step, value));
         Ok(())
     }
@@ -168,9 +170,9 @@ impl Observer for Telemetry {
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old one is then still there.
 pub fn recorded_events(run_dir: &Path, step: u64) -> Result<EventWriter> {
-    let (mut points, _) = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?;
-    points.extend(metrics_log::read_undamaged(&run_dir.join(TIMING_FILE))?.0);
-    let (views, _) = view_log::read(&run_dir.join(VIEWS_FILE))?;
+    let (mut points, _) = Row::read_undamaged(&run_dir.join(METRICS_FILE))?;
+    points.extend(Row::read_undamaged(&run_dir.join(TIMING_FILE))?.0);
+    let (views, _) = View::read_undamaged(&run_dir.join(VIEWS_FILE))?;
     EventWriter::resume(run_dir, step, &points, &views)
 }
 

@@ -8,7 +8,8 @@ use crate::results::record::Record;
 use crate::results::summary::Summary;
 use crate::sweep::trial::{Trial, is_of, run_dir};
 use crate::telemetry::METRICS_FILE;
-use crate::telemetry::metrics_log::{self, Row};
+use crate::telemetry::growing_file::Line;
+use crate::telemetry::metrics_log::Row;
 use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +26,10 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
     let mut curves = Vec::new();
     for trial in &seeds {
         let run_dir = run_dir(sweep_dir, trial);
-        let record = Record::load(&run_dir).ok().flatten();
+        let record = Record::readable(&run_dir);
         if let Some(record) = record.filter(|record| is_of(trial, record)) {
             record.check_file(&run_dir, METRICS_FILE)?;
-            curves.push(metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0);
+            curves.push(Row::read_undamaged(&run_dir.join(METRICS_FILE))?.0);
         }
     }
     let (Some(first), false) = (seeds.first(), curves.is_empty()) else { return Ok(()) };

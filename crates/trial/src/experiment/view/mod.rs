@@ -15,8 +15,10 @@ use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;
+use crate::telemetry::growing_file::Line;
 use crate::telemetry::hparams::{HParam, Outcome, Session};
-use crate::telemetry::{METRICS_FILE, metrics_log, recorded_events};
+use crate::telemetry::metrics_log::Row;
+use crate::telemetry::{METRICS_FILE, recorded_events};
 use std::path::Path;
 
 /// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
@@ -39,13 +41,13 @@ pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f6
 /// [`Error::Io`](crate::error::Error::Io), pictures that cannot be drawn, and files of a finished run that are not as
 /// recorded.
 pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
-    if let Ok(Some(record)) = Record::load(run_dir) {
+    if let Some(record) = Record::readable(run_dir) {
         record.check_shown_files(run_dir)?;
     }
     let started = attempts::load(run_dir).first().map_or(0.0, |attempt| attempt.started);
     let mut events = recorded_events(run_dir, u64::MAX)?;
     events.session_start(&session(experiment, label, run_dir, started)?)?;
-    let step = metrics_log::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
+    let step = Row::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
     for (tag, picture) in picture::pictures(run_dir)? {
         events.image(step, &tag, &picture)?;
     }
@@ -57,9 +59,9 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
 
 /// How the run in a directory ended; none if it is to go on.
 fn outcome(run_dir: &Path) -> Option<Outcome> {
-    match Record::load(run_dir) {
-        Ok(Some(_)) => Some(Outcome::Success),
-        _ => crate::results::record::Failure::load(run_dir).map(|_| Outcome::Failure),
+    match Record::readable(run_dir) {
+        Some(_) => Some(Outcome::Success),
+        None => crate::results::record::Failure::load(run_dir).map(|_| Outcome::Failure),
     }
 }
 
