@@ -139,7 +139,7 @@ fn what_others_need_or_are_at_stays() {
 
     // A driver.
     let _driver = ablate::sweep::driver::lock(&workshop.path("results/small")).unwrap();
-    let refused = workshop.run(&["clean", "small.toml", "--yes"]).expect(2);
+    let refused = workshop.run(&["clean", "small.toml", "--yes"]).expect(5);
     refused.says("another sweep is at work").says(&format!("process {}", std::process::id()));
     assert!(workshop.path(format!("{WIDE}/record.json.damaged")).exists());
 }

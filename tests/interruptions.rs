@@ -115,7 +115,7 @@ fn two_sweeps_at_once_train_every_trial_once() {
     let both = [site.sweep(), site.sweep()].map(|mut command| command.spawn().unwrap());
     let mut codes = both.map(|child| {
         let outcome = Outcome(child.wait_with_output().unwrap());
-        if outcome.code() == Some(2) {
+        if outcome.code() == Some(5) {
             assert!(outcome.err().contains("another sweep is at work"), "{}", outcome.err());
         }
         outcome.code()

@@ -172,7 +172,7 @@ fn status_works_beside_a_driver_and_after_its_death() {
         "{text}"
     );
     assert!(text.contains("1 running") && text.contains("tok/s") && text.contains(" left"), "{text}");
-    let second = workshop.run(&["sweep", "small.toml"]).expect(2);
+    let second = workshop.run(&["sweep", "small.toml"]).expect(5);
     second.says("another sweep is at work").says(&format!("process {}", driver.id()));
 
     // The driver dies, and with it, in order, its trial.

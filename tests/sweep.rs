@@ -268,7 +268,7 @@ fn a_second_driver_is_refused() {
     let workshop = workshop();
     std::fs::create_dir_all(workshop.path("results/small")).unwrap();
     let _lock = ablate::files::lock(&workshop.path("results/small/.lock")).unwrap().unwrap();
-    workshop.run(&["sweep", "small.toml"]).expect(2).says("another sweep is at work");
+    workshop.run(&["sweep", "small.toml"]).expect(5).says("another sweep is at work");
 }
 
 #[test]

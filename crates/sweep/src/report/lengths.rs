@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::experiment::{metric_of, recorded_hypotheses};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::compare::by_length;
+use crate::results::buckets::by_length;
 use crate::results::summary::Summary;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {

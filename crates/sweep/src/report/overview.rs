@@ -3,7 +3,7 @@
 use super::page::{results, sheet};
 use super::pictures::row_name;
 use super::section::{Section, spoken};
-use super::subject::{Report, Trial};
+use super::subject::{Report, Trial, mean_of, values_of};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::settings::settings_by_key;
@@ -28,22 +28,17 @@ pub fn section(report: &Report) -> Result<Section> {
     let mut group = None;
     let mut plotted = Vec::new();
     for (index, row) in report.rows().into_iter().enumerate() {
-        let values: Vec<f64> = row
-            .iter()
-            .filter_map(|trial| trial.record)
-            .filter_map(|record| record.metrics.get(score).copied())
-            .collect();
-        let summary = Summary::of(&values);
-        let words = summary.as_ref().map_or("–".to_string(), |summary| {
-            let spread = summary.deviation.map_or(String::new(), |deviation| format!(" ± {deviation:.2}"));
-            format!("{:.2}{spread}", summary.mean)
+        let summary = mean_of(row, score);
+        let words = summary.as_ref().map_or("–".to_string(), |Summary { mean, deviation, .. }| {
+            let text = |value| report.score_text(value);
+            text(*mean) + &deviation.map_or(String::new(), |deviation| format!(" ± {}", text(deviation)))
         });
         plotted.push(Dot {
             name: row_name(report, row),
             rule: index > 0 && group != row[0].group,
             mean: summary.as_ref().map(|summary| summary.mean),
             spread: summary.as_ref().and_then(|summary| summary.deviation),
-            values,
+            values: values_of(row, score),
             words,
         });
         group = row[0].group;

@@ -1,6 +1,6 @@
 //! The rows with their scores and the settings that vary among them, as axes of figures.
 
-use super::subject::{Report, Trial, signature};
+use super::subject::{Report, scored_by, values_of};
 use crate::results::summary::Summary;
 use crate::results::varied;
 use serde_json::Value;
@@ -46,19 +46,12 @@ pub struct ScoredRows<'a> {
 impl<'a> ScoredRows<'a> {
     pub fn of(report: &'a Report) -> ScoredRows<'a> {
         let rows = report.rows();
-        let kind = |row: &[Trial<'a>]| {
-            let record = row.iter().find_map(|trial| trial.record)?;
-            Some((signature(row)?, record.data.fingerprint.as_str()))
-        };
-        let base = rows.iter().find(|row| Some(row[0].row) == report.base()).and_then(|row| kind(row));
-        let wanted = base.or_else(|| rows.iter().find_map(|row| kind(row)));
+        let base = rows.iter().find(|row| Some(row[0].row) == report.base()).and_then(|row| scored_by(row));
+        let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
         for row in &rows {
-            let finished = row.iter().filter_map(|trial| trial.record);
-            let values: Vec<f64> =
-                finished.filter_map(|record| record.metrics.get(report.score()).copied()).collect();
-            let Some(score) = Summary::of(&values) else { continue };
-            if kind(row) != wanted || !score.mean.is_finite() {
+            let Some(score) = Summary::of(&values_of(row, report.score())) else { continue };
+            if scored_by(row) != wanted || !score.mean.is_finite() {
                 found.left_out.push(row[0].row);
                 continue;
             }

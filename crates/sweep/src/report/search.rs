@@ -2,7 +2,7 @@
 //! over seeds.
 
 use super::section::{Section, heading, spoken};
-use super::subject::{Report, Searched, Trial};
+use super::subject::{Report, Searched, Trial, mean_of, text_of};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::svg::escaped;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
@@ -111,10 +111,7 @@ fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> 
             let _ = write!(line, "<td class=\"number\">{deviation}</td><td>{}</td>", each.join(", "));
         }
         if let Some(other) = other {
-            let records = draw.row.iter().filter_map(|trial| trial.record);
-            let values: Vec<f64> = records.filter_map(|record| record.metrics.get(other).copied()).collect();
-            let mean =
-                Summary::of(&values).map_or("–".to_string(), |summary| format!("{:.2}", summary.mean));
+            let mean = mean_of(draw.row, other).map_or("–".to_string(), |found| text_of(other, found.mean));
             let _ = write!(line, "<td class=\"number\">{mean}</td>");
         }
         let own = report.table.rows.iter().find(|known| known.layout.label == row);

@@ -6,6 +6,7 @@ use crate::results::metric::{
     TEST_PREDICTION_ACCURACY, find,
 };
 use crate::results::record::{Failure, Record};
+use crate::results::summary::Summary;
 use crate::results::table::ResultTable;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +93,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// A value of the [`score`](Self::score) with the digits that it is read at.
+    pub fn score_text(&self, value: f64) -> String {
+        text_of(self.score(), value)
+    }
+
     /// Which values of the [`score`](Self::score) are better.
     pub fn better(&self) -> Better {
         find(&METRICS, self.score()).map_or(Better::Higher, |(metric, _)| metric.better)
@@ -114,6 +120,12 @@ impl<'a> Report<'a> {
     }
 }
 
+/// A value of a score with the digits that the score is read at.
+pub fn text_of(score: &str, value: f64) -> String {
+    let digits = find(&METRICS, score).map_or(2, |(metric, _)| metric.digits);
+    format!("{value:.digits$}")
+}
+
 /// The finished trials of a row whose runs are there to be read, with their records.
 pub fn runs<'r, 'a>(row: &'r [Trial<'a>]) -> impl Iterator<Item = (&'r Trial<'a>, &'a Record)> {
     row.iter().filter_map(|trial| Some((trial, trial.record_of_run()?)))
@@ -121,7 +133,28 @@ pub fn runs<'r, 'a>(row: &'r [Trial<'a>]) -> impl Iterator<Item = (&'r Trial<'a>
 
 /// The signature that the BLEU of all finished trials of a row share.
 pub fn signature<'a>(row: &[Trial<'a>]) -> Option<&'a str> {
-    let mut all = row.iter().filter_map(|trial| Some(trial.record?.signature.as_str()));
+    shared(row, |record| &record.signature)
+}
+
+/// What all finished trials of a row were scored by, as signature and data; none where their scores have no mean.
+pub fn scored_by<'a>(row: &[Trial<'a>]) -> Option<(&'a str, &'a str)> {
+    Some((signature(row)?, shared(row, |record| &record.data.fingerprint)?))
+}
+
+/// The mean of a score over the finished trials of a row; none where they were not scored alike.
+pub fn mean_of(row: &[Trial], score: &str) -> Option<Summary> {
+    scored_by(row)?;
+    Summary::of(&values_of(row, score))
+}
+
+/// The score of each finished trial of a row that has it.
+pub fn values_of(row: &[Trial], score: &str) -> Vec<f64> {
+    let records = row.iter().filter_map(|trial| trial.record);
+    records.filter_map(|record| record.metrics.get(score).copied()).collect()
+}
+
+fn shared<'a>(row: &[Trial<'a>], of: impl Fn(&'a Record) -> &'a String) -> Option<&'a str> {
+    let mut all = row.iter().filter_map(|trial| trial.record).map(|record| of(record).as_str());
     let first = all.next()?;
     all.all(|other| other == first).then_some(first)
 }

@@ -2,7 +2,7 @@
 
 use super::scored::{Axis, MOST_PLACES, Scored, ScoredRows};
 use super::section::{Section, file_name, spoken};
-use super::subject::Report;
+use super::subject::{Report, text_of};
 use crate::figures::svg::escaped;
 use crate::figures::{
     Bars, Coordinate, CoordinateKind, Parallel, Svg, Tile, Tiles, Track, bars, parallel, tiles,
@@ -69,7 +69,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
         rows: order.iter().map(row).collect(),
     });
     section.figure("importance", drawn);
-    let _ = write!(section.body, "{}", means(scored, &order, (&score, report.better())));
+    let _ = write!(section.body, "{}", means(scored, &order, (report.score(), report.better())));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
                      evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices. \
                      A share depends on the values that the sweep tries, and says nothing about others.</p>\n";
@@ -78,6 +78,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
 
 /// The mean of the score at the best and at the worst value of each setting.
 fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) -> String {
+    let text = |value| text_of(score, value);
     let mut lines = String::new();
     for &index in order {
         let axis = &scored.axes[index];
@@ -97,12 +98,14 @@ fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) 
         };
         let _ = writeln!(
             lines,
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{at_best:.2}</td><td>{}</td><td class=\"number\">{at_worst:.2}</td>\
-             <td class=\"number\">{:.2}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td></tr>",
             escaped(&axis.name),
             escaped(best),
+            text(*at_best),
             escaped(worst),
-            (at_best - at_worst).abs()
+            text(*at_worst),
+            text((at_best - at_worst).abs())
         );
     }
     if lines.is_empty() {
@@ -112,7 +115,7 @@ fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) 
         "<div class=\"wide\"><table><caption>Mean {} over the rows of each value</caption><thead><tr><th>setting</th>\
          <th>best value</th><th class=\"number\">mean</th><th>worst value</th><th class=\"number\">mean</th>\
          <th class=\"number\">difference</th></tr></thead><tbody>\n{lines}</tbody></table></div>\n",
-        escaped(score)
+        escaped(&spoken(score))
     )
 }
 
@@ -132,7 +135,7 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
             .map(|(axis, value)| axis.place(value.as_ref()?))
             .collect(),
         score: row.score.mean,
-        hint: format!("{}: {:.2}", row.row, row.score.mean),
+        hint: format!("{}: {}", row.row, report.score_text(row.score.mean)),
     };
     parallel(&Parallel {
         title: format!("Every row from its settings to its {}", spoken(report.score())),
@@ -189,8 +192,9 @@ fn pair_picture(report: &Report, scored: &ScoredRows, [down, across]: [usize; 2]
         most = most.max(n);
         filled += 1;
         let rows_told = if n == 1 { "one row".to_string() } else { format!("mean of {n} rows") };
-        let hint = format!("{}={row}, {}={column}: {mean:.2}, {rows_told}", rows.name, columns.name);
-        Some(Tile { value: mean, words: format!("{mean:.2}"), hint })
+        let words = report.score_text(mean);
+        let hint = format!("{}={row}, {}={column}: {words}, {rows_told}", rows.name, columns.name);
+        Some(Tile { value: mean, words, hint })
     };
     let cells: Vec<Vec<Option<Tile>>> = rows
         .places
@@ -231,7 +235,7 @@ mod tests {
             format!("<td>position</td>{}{}<td class=\"number\">7.50</td>", cell(best), cell(worst))
         };
         let [rotary, none] = [("rotary", "9.00"), ("none", "1.50")];
-        let shown = |better| means(&scored, &[0], ("the score", better));
+        let shown = |better| means(&scored, &[0], ("test/bleu", better));
         assert!(shown(Better::Higher).contains(&cells([rotary, none])), "{}", shown(Better::Higher));
         assert!(shown(Better::Lower).contains(&cells([none, rotary])), "{}", shown(Better::Lower));
     }

@@ -230,8 +230,16 @@ fn evidence(table: &ResultTable, sources: &Sources, data_root: &Path) -> (Eviden
         }
     }
     // Of a row with a seed missing, the rest would stand for all.
-    let whole = |(row, _): &(String, String), counts: &mut Vec<_>| {
-        finished.iter().filter(|(_, trial, _)| trial.row == *row).count() == counts.len()
+    let whole = |(row, column): &(String, String), counts: &mut Vec<_>| {
+        let of_row = || finished.iter().filter(|(_, trial, _)| trial.row == *row);
+        let unscored: Vec<String> = of_row()
+            .filter(|(_, _, record)| !record.metrics.contains_key(column))
+            .map(|(_, trial, _)| trial.seed.to_string())
+            .collect();
+        if !unscored.is_empty() {
+            evidence.missing.push(format!("{row} has no {column} of seed {}", unscored.join(", ")));
+        }
+        of_row().count() == counts.len()
     };
     evidence.counts.retain(whole);
     (evidence, counted)

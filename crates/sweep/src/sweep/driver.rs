@@ -24,14 +24,14 @@ pub struct Driver {
 /// Takes the sweep's lock for this process.
 ///
 /// # Errors
-/// A user error that names the driver if another one is at work.
+/// [`Error::Busy`], which names the driver, if another one is at work.
 pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     let path = sweep_dir.join(LOCK_FILE);
     let Some(mut lock) = files::lock(&path)? else {
         let by = at_work(sweep_dir)?
             .flatten()
             .map_or_else(String::new, |driver| format!(": process {} on {}", driver.process, driver.host));
-        return Err(Error::user(format!(
+        return Err(Error::Busy(format!(
             "another sweep is at work in {}{by}; wait for it, or look at it with `ablate status`",
             sweep_dir.display()
         )));

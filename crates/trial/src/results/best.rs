@@ -12,25 +12,28 @@ impl ResultTable {
             let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
             // Rows that compare.
             let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
-            let mut means: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-            for row in &self.rows {
-                let mean = row.cells[column].summary.as_ref().map(|summary| summary.mean);
-                means.entry(kind(row)).or_default().extend(mean);
-            }
-            let best = |means: Vec<f64>| match better {
-                _ if means.len() > 1 && means.iter().all(|mean| *mean == means[0]) => None,
-                Better::Higher => means.into_iter().reduce(f64::max),
-                Better::Lower => means.into_iter().reduce(f64::min),
-            };
-            let best: BTreeMap<_, Option<f64>> =
-                means.into_iter().map(|(kind, means)| (kind, best(means))).collect();
-            for row in &mut self.rows {
-                let best = best[&kind(row)];
-                let cell = &mut row.cells[column];
-                cell.best = cell.summary.as_ref().is_some_and(|summary| Some(summary.mean) == best);
-            }
+            let kinds: Vec<_> = self.rows.iter().map(kind).collect();
+            let mean = |row: &Row| Some(row.cells[column].summary.as_ref()?.mean);
+            let means: Vec<_> = self.rows.iter().map(mean).collect();
+            let best = best_of_each(&kinds, &means, better);
+            self.rows.iter_mut().zip(best).for_each(|(row, best)| row.cells[column].best = best);
         }
     }
+}
+
+/// Tells which of the means is the best of its kind. Where several of a kind have all the same mean, none is.
+pub(super) fn best_of_each<K: Ord>(kinds: &[K], means: &[Option<f64>], better: Better) -> Vec<bool> {
+    let mut of_kind: BTreeMap<&K, Vec<f64>> = BTreeMap::new();
+    for (kind, mean) in kinds.iter().zip(means) {
+        of_kind.entry(kind).or_default().extend(mean);
+    }
+    let best = |means: &Vec<f64>| match better {
+        _ if means.len() > 1 && means.iter().all(|mean| *mean == means[0]) => None,
+        Better::Higher => means.iter().copied().reduce(f64::max),
+        Better::Lower => means.iter().copied().reduce(f64::min),
+    };
+    let is_best = |(kind, mean): (&K, &Option<f64>)| mean.is_some() && *mean == best(&of_kind[kind]);
+    kinds.iter().zip(means).map(is_best).collect()
 }
 
 #[cfg(test)]

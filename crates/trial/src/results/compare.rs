@@ -5,21 +5,18 @@
 //!
 //! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
 
-use super::comparison::{OverSeeds, OverSentences};
+use super::buckets::{Bucket, buckets};
+use super::comparison::{OverSeeds, OverSentences, SeedTest};
 use super::metric::{BLEU, DEV, LOSS, TEST, tag};
-use super::significance::over_sentences;
+use super::significance;
 use super::summary::Summary;
 use super::t_test::{paired, welch};
 use crate::error::{Error, Result};
 use crate::score::{
-    BOOTSTRAP_RESAMPLES, Bleu, BleuConfig, ChrfConfig, Counts, Metric, RESAMPLING_SEED, SentenceStatistics,
-    confidence_of_mean,
+    BOOTSTRAP_RESAMPLES, BleuConfig, ChrfConfig, Counts, Metric, RESAMPLING_SEED, confidence_of_mean,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
-
-/// Buckets of sentences by length, at most.
-const BUCKETS: usize = 5;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One of two systems.
 #[derive(Debug, Clone)]
@@ -76,12 +73,16 @@ pub struct SystemComparison {
     /// Settings that differ.
     pub configuration: Vec<Changed>,
     pub scores: Vec<ScorePair>,
+    /// Recorded scores that one of the systems alone has, which are not compared.
+    pub of_one_alone: Vec<String>,
     /// How BLEU, and how chrF was computed.
     pub signatures: Vec<String>,
     /// The split of `sentences` and `buckets`.
     pub split: String,
     /// By how much the systems differ: first where the first is better, then where the second is.
     pub sentences: Vec<SentencePair>,
+    /// How many sentences one of them translates better, of which `sentences` has some.
+    pub differing_sentences: usize,
     pub ranked_by: Rank,
     /// By source length, and by reference length, in words between blanks.
     pub by_source_length: Vec<Bucket>,
@@ -113,7 +114,7 @@ pub struct ScorePair {
     /// Half the width of the 95 % interval of each mean over sentences; absent for scores that are not counted
     /// by sentence.
     pub half_widths: Option<[f64; 2]>,
-    /// Second minus first.
+    /// Second minus first. Where the second decodes what the first trained, over the seeds of the second.
     pub difference: f64,
     /// Absent as `half_widths` is.
     pub sentences: Option<OverSentences>,
@@ -135,18 +136,6 @@ pub struct SentencePair {
     pub difference: f64,
 }
 
-/// Sentences of similar length.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Bucket {
-    /// Shortest and longest, in words.
-    pub words: [usize; 2],
-    pub sentences: usize,
-    /// Of the bucket as a corpus; means over seeds.
-    pub bleu: [f64; 2],
-    /// Tokens of the translations over tokens of the references.
-    pub length_ratio: [f64; 2],
-}
-
 /// Compares two systems that translate the same sentences. `texts` has them by split.
 ///
 /// # Errors
@@ -158,9 +147,13 @@ pub fn compare(
 ) -> Result<SystemComparison> {
     let bleu = BleuConfig { lowercase: question.lowercase, ..BleuConfig::default() };
     let chrf = ChrfConfig { lowercase: question.lowercase, ..ChrfConfig::default() };
-    let mut scores = Vec::new();
-    for tag in sides[0].metrics.keys().filter(|tag| shown(tag)) {
-        scores.extend(recorded(tag, sides));
+    let tags: BTreeSet<&String> = sides.iter().flat_map(|side| side.metrics.keys()).collect();
+    let (mut scores, mut of_one_alone) = (Vec::new(), Vec::new());
+    for tag in tags.into_iter().filter(|tag| shown(tag)) {
+        match recorded(tag, sides) {
+            Some(score) => scores.push(score),
+            None => of_one_alone.push(tag.clone()),
+        }
     }
     let mut counted: BTreeMap<&str, [[Vec<Counts>; 2]; 2]> = BTreeMap::new();
     for (split, text) in texts {
@@ -193,13 +186,16 @@ pub fn compare(
         parameters: side.parameters,
         commits: side.commits.clone(),
     };
+    let (shown_sentences, differing_sentences) = sentences(sides, text, question, bleu_counts, chrf_counts);
     Ok(SystemComparison {
         systems: [describe(&sides[0]), describe(&sides[1])],
         configuration: configuration(sides),
         scores,
+        of_one_alone,
         signatures: vec![Metric::signature(&bleu, 1).to_string(), chrf.signature(1).to_string()],
         split: question.split.clone(),
-        sentences: sentences(sides, text, question, bleu_counts, chrf_counts),
+        sentences: shown_sentences,
+        differing_sentences,
         ranked_by: question.rank,
         by_source_length: buckets(&bleu, &words(&text.sources), bleu_counts),
         by_reference_length: buckets(&bleu, &words(&text.references), bleu_counts),
@@ -213,7 +209,7 @@ fn shown(tag: &str) -> bool {
 
 fn configuration(sides: &[Side; 2]) -> Vec<Changed> {
     let [a, b] = [&sides[0].settings, &sides[1].settings];
-    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let value = |side: &BTreeMap<String, String>, key: &String| side.get(key).cloned().unwrap_or_default();
     keys.into_iter()
         .map(|key| Changed { key: key.clone(), values: [value(a, key), value(b, key)] })
@@ -225,10 +221,18 @@ fn configuration(sides: &[Side; 2]) -> Vec<Changed> {
 fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
     let of = |side: &Side| Summary::of(side.metrics.get(tag)?);
     let summaries = [of(&sides[0])?, of(&sides[1])?];
+    // Where a record lacks the score, it is not known which value is whose.
+    let complete = sides.iter().zip(&summaries).all(|(side, found)| found.n == side.seeds.len());
+    let pairs = same_trainings(sides).filter(|_| complete);
+    let pairs = pairs.and_then(|places| Some((chosen(&summaries[0], &places)?, &summaries[1])));
+    let (difference, seeds) = match pairs {
+        Some((theirs, ours)) => (ours.mean - theirs.mean, paired(&theirs.values, &ours.values)),
+        None => (summaries[1].mean - summaries[0].mean, welch(&summaries[0], &summaries[1])),
+    };
     Some(ScorePair {
         tag: tag.to_string(),
-        difference: summaries[1].mean - summaries[0].mean,
-        seeds: over_seeds(sides, &summaries),
+        difference,
+        seeds: seeds.ok(),
         half_widths: None,
         sentences: None,
         summaries,
@@ -251,39 +255,50 @@ fn score_pair(
             .map(|interval| interval.half_width)
     };
     let summaries = [summary(&counts[0])?, summary(&counts[1])?];
+    let places = same_trainings(sides);
+    let pairs = places.and_then(|places| {
+        let theirs = places.iter().map(|&place| counts[0][place].clone()).collect::<Vec<Counts>>();
+        Some((chosen(&summaries[0], &places)?, theirs))
+    });
+    let name = &sides[0].name;
+    let ours = (&summaries[1], counts[1].as_slice());
+    let found = match &pairs {
+        Some((scores, theirs)) => {
+            significance::compare(metric, name, SeedTest::Paired, (scores, theirs), ours)
+        }
+        None => significance::compare(metric, name, SeedTest::Welch, (&summaries[0], &counts[0]), ours),
+    }?;
     Ok(ScorePair {
         tag: tag.to_string(),
         half_widths: Some([interval(&counts[0])?, interval(&counts[1])?]),
-        difference: summaries[1].mean - summaries[0].mean,
-        sentences: Some(over_sentences(metric, &counts[0], &counts[1])?),
-        seeds: over_seeds(sides, &summaries),
+        difference: found.difference,
+        sentences: Some(found.sentences),
+        seeds: found.seeds,
         summaries,
     })
 }
 
-/// Whether both sides decode the same trainings, seed by seed, so that the luck of training is the same.
-fn same_trainings(sides: &[Side; 2]) -> bool {
-    let [a, b] = sides;
-    a.seeds == b.seeds && a.trainings == b.trainings && a.trainings.iter().all(Option::is_some)
+/// Where the second side decodes what the first trained, so that the luck of training is the same: the places of those
+/// trainings among the seeds of the first.
+fn same_trainings(sides: &[Side; 2]) -> Option<Vec<usize>> {
+    let trainings =
+        |side: &Side| side.seeds.iter().copied().zip(side.trainings.iter().cloned()).collect::<Vec<_>>();
+    significance::same_trainings(&trainings(&sides[0]), &trainings(&sides[1]))
 }
 
-fn over_seeds(sides: &[Side; 2], summaries: &[Summary; 2]) -> Option<OverSeeds> {
-    let [a, b] = summaries;
-    // Where a record lacks the score, it is not known which value is whose.
-    let complete = sides.iter().zip(summaries).all(|(side, found)| found.n == side.seeds.len());
-    let pairs_up = complete && same_trainings(sides);
-    let found = if pairs_up { paired(&a.values, &b.values) } else { welch(a, b) };
-    found.ok()
+/// The scores at these places.
+fn chosen(scores: &Summary, places: &[usize]) -> Option<Summary> {
+    Summary::of(&places.iter().map(|&place| scores.values[place]).collect::<Vec<f64>>())
 }
 
-/// The sentences that the systems differ in most.
+/// The sentences that the systems differ in most, and in how many they differ.
 fn sentences(
     sides: &[Side; 2],
     text: &Text,
     question: &Question,
     bleu_counts: &[Vec<Counts>; 2],
     chrf_counts: &[Vec<Counts>; 2],
-) -> Vec<SentencePair> {
+) -> (Vec<SentencePair>, usize) {
     // Of single sentences, the orders that they are long enough for.
     let bleu = BleuConfig { effective_order: true, ..BleuConfig::default() };
     let (bleu, chrf) = (by_sentence(&bleu, bleu_counts), by_sentence(&ChrfConfig::default(), chrf_counts));
@@ -312,7 +327,7 @@ fn sentences(
     pairs.sort_by(|a, b| a.difference.total_cmp(&b.difference).then(a.line.cmp(&b.line)));
     let worse = pairs.iter().take(question.sentences).filter(|pair| pair.difference < 0.0);
     let better = pairs.iter().rev().take(question.sentences).filter(|pair| pair.difference > 0.0);
-    worse.chain(better).cloned().collect()
+    (worse.chain(better).cloned().collect(), pairs.iter().filter(|pair| pair.difference != 0.0).count())
 }
 
 /// Scores of both sides by sentence, means over seeds.
@@ -327,54 +342,19 @@ fn by_sentence(metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> [Vec<f64>; 2] 
     })
 }
 
-/// The buckets of sentences of these lengths, as shortest and longest and the lines: at most [`BUCKETS`], of about
-/// as many sentences each, those of one length together.
-pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {
-    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    lengths.iter().enumerate().for_each(|(line, length)| by_length.entry(*length).or_default().push(line));
-    let mut groups: BTreeMap<usize, ([usize; 2], Vec<usize>)> = BTreeMap::new();
-    let mut shorter = 0;
-    for (length, lines) in by_length {
-        // The part of all sentences that the middle one of these falls into.
-        let part = (2 * shorter + lines.len()) * BUCKETS / (2 * lengths.len());
-        shorter += lines.len();
-        let (words, group) = groups.entry(part).or_insert(([length, length], Vec::new()));
-        words[1] = length;
-        group.extend(lines);
-    }
-    groups.into_values().collect()
-}
-
-fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) -> Vec<Bucket> {
-    let bucket = |(words, lines): ([usize; 2], Vec<usize>)| {
-        let over_seeds = |of: &dyn Fn(&[u64]) -> f64| {
-            [&counts[0], &counts[1]].map(|seeds| {
-                let sums = seeds.iter().map(|counts| counts.sum_of(lines.iter().copied()));
-                sums.map(|sum| of(&sum)).sum::<f64>() / seeds.len() as f64
-            })
-        };
-        let ratio =
-            |sum: &[u64]| Bleu::from_statistics(metric, &SentenceStatistics::from(sum)).length_ratio();
-        Bucket {
-            words,
-            sentences: lines.len(),
-            bleu: over_seeds(&|sum| metric.score(sum)),
-            length_ratio: over_seeds(&ratio),
-        }
-    };
-    by_length(lengths).into_iter().map(bucket).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sides_of_the_same_trainings_are_paired_by_seed() {
-        let [a, b] = [[1.0, 5.0], [2.0, 7.0]].map(|values| Summary::of(&values).unwrap());
         let lines: [&[&str]; 2] = [&["a"], &["b"]];
         let mut sides = [side("one", &lines), side("two", &lines)];
-        let p = |sides: &[Side; 2]| over_seeds(sides, &[a.clone(), b.clone()]).unwrap().p;
+        let tag = "test/perplexity";
+        for (side, values) in sides.iter_mut().zip([[1.0, 5.0], [2.0, 7.0]]) {
+            side.metrics.insert(tag.to_string(), values.to_vec());
+        }
+        let p = |sides: &[Side; 2]| recorded(tag, sides).unwrap().seeds.unwrap().p;
         assert!(p(&sides) > 0.5, "Welch's test drowns 1.0 and 2.0 in the seeds' spread");
         sides[1].trainings = sides[0].trainings.clone();
         // Of two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
@@ -385,6 +365,22 @@ mod tests {
             side.trainings.push(Some("three".into()));
         }
         assert!(p(&sides) > 0.5);
+        // The first side has a seed more, which the second does not decode.
+        sides[0].metrics.insert(tag.to_string(), vec![1.0, 5.0, 90.0]);
+        sides[1].seeds.pop();
+        sides[1].trainings.pop();
+        let found = recorded(tag, &sides).unwrap();
+        assert_eq!((found.difference, found.seeds.unwrap().test), (1.5, SeedTest::Paired));
+        sides[1].metrics.insert("test/atat".to_string(), vec![20.0, 21.0]);
+        sides[1].translations.insert("test".to_string(), vec![vec!["b".to_string()]]);
+        let found = compare(&sides, &texts_of(&["a"]), &question(0)).unwrap();
+        assert_eq!(found.of_one_alone, ["test/atat"]);
+        assert_eq!((found.sentences.len(), found.differing_sentences), (0, 1));
+    }
+
+    fn texts_of(lines: &[&str]) -> BTreeMap<String, Text> {
+        let lines: Vec<String> = lines.iter().map(|line| line.to_string()).collect();
+        BTreeMap::from([("test".to_string(), Text { sources: lines.clone(), references: lines })])
     }
 
     fn side(name: &str, seeds: &[&[&str]]) -> Side {
@@ -452,17 +448,5 @@ mod tests {
         // Nothing of the first sentence in one seed of two.
         assert!((found.sentences[0].bleu[0] - 50.0).abs() < 1e-9, "{:?}", found.sentences);
         assert_eq!(found.scores[2].summaries[0].values, [2.0, 3.0]);
-    }
-
-    #[test]
-    fn buckets_hold_every_sentence_once_and_never_split_a_length() {
-        let lengths = [1, 1, 1, 1, 1, 1, 2, 3, 3, 9];
-        let lines: Vec<String> = lengths.iter().map(|length| vec!["w"; *length].join(" ")).collect();
-        let counts = BleuConfig::default().counts(&lines, std::slice::from_ref(&lines)).unwrap();
-        let found = buckets(&BleuConfig::default(), &lengths, &[vec![counts.clone()], vec![counts]]);
-        let shape: Vec<_> = found.iter().map(|bucket| (bucket.words, bucket.sentences)).collect();
-        assert_eq!(shape, [([1, 1], 6), ([2, 2], 1), ([3, 9], 3)]);
-        assert!(found.iter().all(|bucket| bucket.length_ratio == [1.0, 1.0]));
-        assert!((found[2].bleu[0] - 100.0).abs() < 1e-9);
     }
 }

@@ -15,8 +15,10 @@ pub struct Significance {
     pub resampling_seed: Option<u64>,
     /// The rows that decode what the base row trained, and have the paired test over seeds.
     pub paired: Vec<String>,
-    /// The rows without a test over seeds because the seeds do not differ.
+    /// Where there is no test over seeds because their scores do not differ, as row and column.
     pub no_spread: Vec<String>,
+    /// Where there is none because the differences by seed are all equal, as row and column.
+    pub equal_differences: Vec<String>,
     /// Why some or all rows were not compared.
     pub missing: Vec<String>,
 }
@@ -42,7 +44,8 @@ pub struct Comparison {
 /// Would the same models differ on other sentences?
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverSentences {
-    /// Seeds of each side that take part.
+    /// Pairs of a seed of each side. Where one side has more seeds than the other, seeds take part in several, those of a
+    /// side equally often.
     pub pairs: usize,
     pub p: f64,
     /// Half the width of the 95 % interval of the difference, by paired bootstrap.
@@ -90,6 +93,8 @@ pub enum Untested {
     OneSeed,
     /// There are several, and no spread to measure a difference by.
     NoSpread,
+    /// The differences by seed, of the paired test, are all equal.
+    EqualDifferences,
 }
 
 impl Untested {
@@ -98,6 +103,9 @@ impl Untested {
         match self {
             Untested::OneSeed => "one seed: the luck of training is unknown",
             Untested::NoSpread => "the seeds do not differ: there is no test over seeds",
+            Untested::EqualDifferences => {
+                "the differences by seed are all equal: there is no test over seeds"
+            }
         }
     }
 }

@@ -63,6 +63,9 @@ pub const TEST_F1: &str = "test/f1";
 pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
+/// What [`ATAT`] is, for notes below tables: a record's signature is that of the other BLEU.
+pub const ATAT_NOTE: &str =
+    "atat: BLEU as the paper's authors counted it, by multi-bleu on Moses's tokens with compounds split.";
 pub const TEST_MASKED_PERPLEXITY: &str = "test/masked_perplexity";
 pub const TEST_PREDICTION_ACCURACY: &str = "test/prediction_accuracy";
 

@@ -2,6 +2,7 @@
 
 pub mod attention_file;
 mod best;
+pub mod buckets;
 pub mod compare;
 pub mod comparison;
 #[doc(hidden)]

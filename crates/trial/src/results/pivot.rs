@@ -205,7 +205,7 @@ fn notes(table: &ResultTable, at: usize, panels: &[Panel]) -> Vec<Note> {
     if cells().any(Option::is_none) {
         notes.push(Note::text("A blank cell: the sweep has no such row."));
     }
-    notes.extend(signs(table));
+    notes.extend(signs(table, "the best of all cells"));
     if table.rows.iter().any(|row| row.cells[at].comparison.is_some()) {
         notes.extend(significance(&table.significance, table.base.as_deref(), score_title(&[table])));
     }

@@ -31,7 +31,8 @@ pub struct Column {
 pub struct Row {
     #[serde(flatten)]
     pub layout: RowLayout,
-    /// Fingerprint of the data that finished trials saw; rows of other data do not compare.
+    /// Fingerprint of the data that all finished trials saw; rows of other data do not compare. Absent where none finished,
+    /// and where they did not see the same: then the row has no means of scores.
     pub fingerprint: Option<String>,
     /// The signature of the BLEU of all finished trials; rows of another one do not compare in BLEU. Absent where
     /// none finished, and where they do not share one: then the row has no mean of BLEU.
@@ -95,8 +96,9 @@ pub(super) fn new_row(
 ) -> Row {
     let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
     let signatures = distinct_of(&finished, |record| record.signature.clone());
-    let summary_of = |name: &str, has_signature: bool| {
-        if has_signature && signatures.len() > 1 {
+    let texts = distinct_of(&finished, |record| record.data.fingerprint.clone());
+    let summary_of = |name: &str, is_score: bool, has_signature: bool| {
+        if (is_score && texts.len() > 1) || (has_signature && signatures.len() > 1) {
             return None;
         }
         Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
@@ -108,7 +110,7 @@ pub(super) fn new_row(
     let same_text = finished.iter().all(same_text);
     let cell = |column: &Column| {
         let name = column.name.as_str();
-        let summary = summary_of(name, column.has_signature());
+        let summary = summary_of(name, column.metric.is_some(), column.has_signature());
         let of_pair = |paper: &'_ PublishedRow| match name {
             TABLE2_COLUMN if layout.form == Form::Table2 => paper.on_pair(&row.pair).map(String::from),
             name => paper.value(name).map(String::from),
@@ -119,7 +121,7 @@ pub(super) fn new_row(
         let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
         // The scores on newstest2014 are of another BLEU, with compounds split.
         let as_published = match name {
-            TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true).as_ref()),
+            TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true, true).as_ref()),
             _ => None,
         };
         let ours = if name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
@@ -128,7 +130,7 @@ pub(super) fn new_row(
     };
     Row {
         layout: row.clone(),
-        fingerprint: finished.first().map(|record| record.data.fingerprint.clone()),
+        fingerprint: one(&texts),
         signature: one(&signatures),
         finished: finished.len(),
         trainings: ended
@@ -153,9 +155,21 @@ pub(super) fn one(all: &[String]) -> Option<String> {
     }
 }
 
-/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one. None if the
-/// table shows no such scores.
+/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one, or their
+/// texts where these differ. None if the table shows no such scores.
 pub(super) fn mixed(columns: &[Column], row: &Row, ended: &[&TrialResult]) -> Option<String> {
+    if row.finished > 0 && row.fingerprint.is_none() {
+        let text = |result: &&TrialResult| {
+            let fingerprint = &result.record()?.data.fingerprint;
+            Some(format!("seed {} saw {}", result.seed, fingerprint.get(..16).unwrap_or(fingerprint)))
+        };
+        let texts: Vec<String> = ended.iter().filter_map(text).collect();
+        return Some(format!(
+            "{} has no mean scores, because its seeds saw data of different fingerprints: {}",
+            row.layout.label,
+            texts.join("; ")
+        ));
+    }
     let columns = columns.iter().filter(|column| column.has_signature() && !is_of_class(&column.name));
     let columns: Vec<&Column> = columns.collect();
     if row.signature.is_some() || row.finished == 0 || columns.is_empty() {

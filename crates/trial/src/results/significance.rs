@@ -6,13 +6,14 @@
 //! test, whose level is that of its parts).
 //!
 //! - **Sentences**: paired approximate randomisation on the mean score over seeds; see
-//!   [`randomization_of_means`](crate::score::randomization_of_means). Seeds are paired in ascending order, and
-//!   of a row with more seeds than the other the last ones take no part in this test.
+//!   [`randomization_of_means`](crate::score::randomization_of_means). Seeds are paired in ascending order. Where a row
+//!   has more seeds than the other, those of both are repeated until they pair up, so that what is tested is the
+//!   difference of the means over all seeds.
 //! - **Seeds**: Welch's t-test on the scores of the seeds, of all that finished. Where every seed of the row
 //!   decodes what the base row trained with the same seed, the luck of training is the same on both sides: there it
 //!   is the paired t-test on the differences by seed, and seeds that only the base row has take no part in any test.
 //!   With one seed a side there is no test over seeds, and nothing may be concluded about training. Neither is there
-//!   one where the seeds do not differ at all.
+//!   one where the scores of the seeds, or their differences, are all equal.
 //!
 //! The p-values of all rows of a column are one family, to which Holm's correction applies.
 //!
@@ -48,8 +49,14 @@ pub struct Evidence {
 /// None that evidence of one set of sentences can cause.
 pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> {
     let mut missing = evidence.missing.clone();
-    if table.base_row().is_none() && table.rows.len() > 1 {
-        missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
+    match table.base_row() {
+        None if table.rows.len() > 1 => {
+            missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
+        }
+        Some(base) if base.finished == 0 && table.rows.iter().any(|row| row.finished > 0) => {
+            missing.push(format!("no trial of the base row, {}, is finished", base.layout.label));
+        }
+        _ => {}
     }
     if let Some(base) = table.base_row().filter(|base| base.fingerprint.is_some()) {
         let apart = table.rows.iter().filter(|row| row.fingerprint.is_some() && table.base_of(row).is_none());
@@ -74,13 +81,14 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
             continue;
         }
         let found = comparisons(table, column, evidence)?;
-        let corrected = holm(&found.iter().flatten().map(|comparison| comparison.p).collect::<Vec<_>>());
-        compared |= !corrected.is_empty();
-        let mut corrected = corrected.into_iter();
         for (row, comparison) in table.rows.iter_mut().zip(found) {
-            row.cells[column].comparison = comparison
-                .map(|comparison| Comparison { p_corrected: corrected.next().unwrap_or(1.0), ..comparison });
+            row.cells[column].comparison = comparison;
         }
+        let cells = table.rows.iter_mut().map(|row| &mut row.cells[column]);
+        let found: Vec<&mut Comparison> = cells.flat_map(|cell| &mut cell.comparison).collect();
+        let corrected = holm(&found.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
+        compared |= !found.is_empty();
+        found.into_iter().zip(corrected).for_each(|(comparison, p)| comparison.p_corrected = p);
     }
     table.significance = Significance {
         randomization_trials: compared.then_some(RANDOMIZATION_TRIALS),
@@ -89,7 +97,8 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
         paired: rows_with(table, |found| {
             found.seeds.as_ref().is_some_and(|seeds| seeds.test == SeedTest::Paired)
         }),
-        no_spread: rows_with(table, |found| found.seeds_untested == Some(Untested::NoSpread)),
+        no_spread: cells_with(table, Untested::NoSpread),
+        equal_differences: cells_with(table, Untested::EqualDifferences),
         missing,
     };
     Ok(())
@@ -99,6 +108,19 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
 fn rows_with(table: &ResultTable, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
     let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
     table.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
+}
+
+/// The cells without a test over seeds for this reason, as row and column.
+fn cells_with(table: &ResultTable, why: Untested) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in &table.rows {
+        for (column, cell) in table.columns.iter().zip(&row.cells) {
+            if cell.comparison.as_ref().is_some_and(|comparison| comparison.seeds_untested == Some(why)) {
+                found.push(format!("{} in {}", row.layout.label, column.name));
+            }
+        }
+    }
+    found
 }
 
 /// Every row against its base row, as many at a time as there are cores.
@@ -157,8 +179,18 @@ fn comparison(
     .map(Some)
 }
 
-/// The scores of the base row's trials whose trainings a row decodes, in the order of the row's; none unless each of
-/// its trials decodes one, that of the same seed.
+/// The places among the `base` trainings of those that a row decodes, in the order of the row's; none unless each of its
+/// trials decodes one, that of the same seed. A training that older records do not tell is nobody's.
+pub fn same_trainings(base: &[(u64, Option<String>)], row: &[(u64, Option<String>)]) -> Option<Vec<usize>> {
+    let place = |training: &(u64, Option<String>)| {
+        training.1.as_ref()?;
+        base.iter().position(|known| known == training)
+    };
+    row.iter().map(place).collect()
+}
+
+/// The scores of the base row's trials whose trainings a row decodes, in the order of the row's; none where
+/// [`same_trainings`] has none.
 fn of_same_trainings(base: &Row, row: &Row, column: usize) -> Option<Summary> {
     let theirs = &base.cells[column].summary.as_ref()?.values;
     let ours = &row.cells[column].summary.as_ref()?.values;
@@ -166,12 +198,8 @@ fn of_same_trainings(base: &Row, row: &Row, column: usize) -> Option<Summary> {
     if theirs.len() != base.trainings.len() || ours.len() != row.trainings.len() {
         return None;
     }
-    let score = |training: &(u64, Option<String>)| {
-        training.1.as_ref()?;
-        let place = base.trainings.iter().position(|known| known == training)?;
-        Some(theirs[place])
-    };
-    Summary::of(&row.trainings.iter().map(score).collect::<Option<Vec<f64>>>()?)
+    let places = same_trainings(&base.trainings, &row.trainings)?;
+    Summary::of(&places.into_iter().map(|place| theirs[place]).collect::<Vec<f64>>())
 }
 
 /// Of the base row's counts, by ascending seed, those of the seeds that a row has.
@@ -215,16 +243,22 @@ pub fn compare(
     })
 }
 
-/// The test over sentences, on the seeds that pair up.
+/// The test over sentences. Every seed of a side has the same part in it.
 ///
 /// # Errors
 /// As for [`compare`].
-pub fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -> Result<OverSentences> {
-    let pairs = theirs.len().min(ours.len());
-    let (theirs, ours) = (&theirs[..pairs], &ours[..pairs]);
-    let interval = confidence_of_difference(metric, theirs, ours, BOOTSTRAP_RESAMPLES, RESAMPLING_SEED)?;
-    let p = randomization_of_means(metric, theirs, ours, RANDOMIZATION_TRIALS, RESAMPLING_SEED)?;
+fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -> Result<OverSentences> {
+    let pairs = least_common_multiple(theirs.len(), ours.len());
+    let repeated = |side: &[Counts]| side.iter().cycle().take(pairs).cloned().collect::<Vec<Counts>>();
+    let (theirs, ours) = (repeated(theirs), repeated(ours));
+    let interval = confidence_of_difference(metric, &theirs, &ours, BOOTSTRAP_RESAMPLES, RESAMPLING_SEED)?;
+    let p = randomization_of_means(metric, &theirs, &ours, RANDOMIZATION_TRIALS, RESAMPLING_SEED)?;
     Ok(OverSentences { pairs, p, half_width: interval.half_width })
+}
+
+/// The least number that both divide; 0 if one of them is 0.
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    (1..=b).map(|times| times * a).find(|multiple| multiple % b == 0).unwrap_or(0)
 }
 
 /// Holm's step-down correction: the smallest of m p-values times m, the next times m - 1, …; never below the
@@ -339,15 +373,24 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_fewer_seeds_is_compared_over_those_that_pair_up() {
-        let table = compared(&[
-            ("base", vec![counts(9), counts(8), counts(7)]),
-            ("worse", vec![counts(2), counts(3)]),
-        ]);
+    fn of_rows_with_different_numbers_of_seeds_the_means_over_all_are_compared() {
+        let base = vec![counts(2), counts(9), counts(8)];
+        let table = compared(&[("base", base.clone()), ("worse", vec![counts(3)])]);
         let found = table.rows[1].cells[0].comparison.clone().unwrap();
-        assert_eq!(found.sentences.pairs, 2);
         let means = [&table.rows[1], &table.rows[0]].map(|row| row.cells[0].summary.as_ref().unwrap().mean);
         assert!(near(found.difference, means[0] - means[1]));
+        // The first seed of the base alone is on the other side of the row.
+        assert!(found.difference < 0.0 && score(&counts(3)) > score(&base[0]));
+        let metric = BleuConfig::default();
+        assert_eq!(found.sentences, over_sentences(&metric, &base, &vec![counts(3); 3]).unwrap());
+        assert_ne!(
+            found.sentences.p,
+            over_sentences(&metric, &base[..1], &[counts(3)]).unwrap().p,
+            "the difference of the first seeds"
+        );
+        assert_eq!(found.sentences.pairs, 3);
+        assert_eq!(over_sentences(&metric, &base, &base[..2]).unwrap().pairs, 6);
+        assert_eq!([(5, 5), (4, 6), (0, 3), (3, 0)].map(|(a, b)| least_common_multiple(a, b)), [5, 12, 0, 0]);
     }
 
     #[test]
@@ -390,8 +433,13 @@ mod tests {
         assert_eq!((&found.seeds, found.seeds_untested), (&None, Some(Untested::NoSpread)));
         assert!(found.p_corrected <= LEVEL);
         assert!(!found.significant() && !found.significant_over_sentences_alone());
-        assert_eq!(table.significance.no_spread, ["worse"]);
+        assert_eq!(table.significance.no_spread, ["worse in dev/bleu"]);
         assert!(!Untested::NoSpread.text().contains("one seed"));
+        // Two decodings whose translations are equal, of seeds that differ.
+        let rows = [("base", vec![counts(2), counts(9)]), ("decoding", vec![counts(2), counts(9)])];
+        let table = compared_with(&rows, |_, seed| format!("shared {seed}"));
+        assert_eq!(table.significance.equal_differences, ["decoding in dev/bleu"]);
+        assert!(table.significance.no_spread.is_empty());
         let single = compared(&[("base", vec![counts(9)]), ("worse", vec![counts(2)])]);
         let found = single.rows[1].cells[0].comparison.as_ref().unwrap();
         assert_eq!(found.seeds_untested, Some(Untested::OneSeed));
@@ -400,6 +448,8 @@ mod tests {
 
     #[test]
     fn without_a_base_row_or_translations_nothing_is_compared_and_it_says_so() {
+        let unfinished = compared(&[("base", Vec::new()), ("other", vec![counts(2)])]);
+        assert_eq!(unfinished.significance.missing, ["no trial of the base row, base, is finished"]);
         let mut table = compared(&[("one", vec![counts(9)]), ("two", vec![counts(2)])]);
         assert!(table.significance.missing[0].contains("base = \"LABEL\""));
         table.base = Some("one".into());

@@ -3,8 +3,9 @@
 //! A system is what rows of several pairs share: the label, without the section's. So two pairs may come from two
 //! sections of one sweep, or from two sweeps with the same labels.
 
+use super::best::best_of_each;
 use super::comparison::Significance;
-use super::metric::METRICS;
+use super::metric::{Better, METRICS};
 use super::published::{Published, PublishedRow};
 use super::sheet::{
     EMPTY, Heading, Line, Note, Sheet, Text, provenance, signatures, signed, significance, value_and_count,
@@ -27,6 +28,9 @@ pub struct SystemTable {
     pub published: Vec<PublishedSystem>,
     /// How systems were compared with the base's, sweep by sweep.
     pub significance: Vec<Significance>,
+    /// The base row of each sweep.
+    #[serde(skip)]
+    bases: Vec<Option<String>>,
     #[serde(skip)]
     notes: Vec<Note>,
 }
@@ -45,6 +49,9 @@ pub struct SystemResult {
     pub system: String,
     /// Its row in the sweep.
     pub row: String,
+    /// The data that it was scored on; absent where its trials saw different ones.
+    #[serde(skip)]
+    fingerprint: Option<String>,
     pub finished: usize,
     pub wanted: usize,
     /// The signature of `bleu`; absent where the trials do not share one.
@@ -71,7 +78,8 @@ impl SystemTable {
     /// A user error for two rows that are one system on one pair.
     pub fn of(tables: &[&ResultTable]) -> Result<SystemTable> {
         let (mut pairs, mut systems): (Vec<String>, Vec<System>) = (Vec::new(), Vec::new());
-        let mut notes: Vec<Note> = signatures(tables);
+        let mut notes: Vec<Note> = tables.iter().flat_map(|table| &table.selection).map(Note::text).collect();
+        notes.extend(signatures(tables));
         for table in tables {
             let Some(column) = table.columns.iter().position(|column| column.name == TABLE2_COLUMN) else {
                 return Err(Error::user(format!(
@@ -84,6 +92,7 @@ impl SystemTable {
                 }
                 let result = SystemResult {
                     system: row.layout.system.clone(),
+                    fingerprint: row.fingerprint.clone(),
                     row: row.layout.label.clone(),
                     finished: row.finished,
                     wanted: row.layout.seeds.len(),
@@ -111,10 +120,12 @@ impl SystemTable {
                 }
             }
         }
+        mark_best(&mut systems);
         let shows_paper = tables.iter().any(|table| table.published.is_some());
         let published = if shows_paper { published(&pairs)? } else { Vec::new() };
         let significance = tables.iter().map(|table| table.significance.clone()).collect();
-        Ok(SystemTable { pairs, systems, published, significance, notes })
+        let bases = tables.iter().map(|table| table.base.clone()).collect();
+        Ok(SystemTable { pairs, systems, published, significance, bases, notes })
     }
 
     /// The table, and the one of differences from the paper if there are any.
@@ -200,7 +211,10 @@ impl SystemTable {
     /// Returns the notes below the table.
     pub fn notes(&self) -> Vec<Note> {
         let mut notes = vec![
-            Note::text("±: sample standard deviation over seeds. Bold: the best of a language pair."),
+            Note::text(
+                "±: sample standard deviation over seeds. Bold: the best of a language pair, among systems of the same data \
+                 that are scored alike.",
+            ),
             Note::text(
                 "FLOPs by count: the matrix products of one training, forward and backward, a multiply-add as two. \
                  FLOPs by time: seconds of its updates × operations a second of the device at its peak, of a card or of \
@@ -215,8 +229,8 @@ impl SystemTable {
                  same text alone: the recipes wmt14-en-de and wmt14-en-fr.",
             ));
         }
-        for found in &self.significance {
-            for note in significance(found, None, "BLEU") {
+        for (base, found) in self.bases.iter().zip(&self.significance) {
+            for note in significance(found, base.as_deref(), "BLEU") {
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
@@ -234,6 +248,22 @@ impl SystemTable {
         notes.extend(self.notes.iter().cloned());
         notes
     }
+}
+
+/// Marks the best system of each language pair anew: each sweep knows of its own rows alone.
+fn mark_best(systems: &mut [System]) {
+    let mut results: Vec<(&String, &mut SystemResult)> = systems
+        .iter_mut()
+        .flat_map(|system| &mut system.results)
+        .map(|(pair, found)| (&*pair, found))
+        .collect();
+    let kinds: Vec<_> = results
+        .iter()
+        .map(|(pair, found)| (pair.to_string(), found.fingerprint.clone(), found.signature.clone()))
+        .collect();
+    let means: Vec<_> = results.iter().map(|(_, found)| Some(found.bleu.summary.as_ref()?.mean)).collect();
+    let best = best_of_each(&kinds, &means, Better::Higher);
+    results.iter_mut().zip(best).for_each(|((_, found), best)| found.bleu.best = best);
 }
 
 /// The published systems that have a score on one of the pairs.

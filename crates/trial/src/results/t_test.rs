@@ -43,7 +43,7 @@ pub fn paired(theirs: &[f64], ours: &[f64]) -> OfSeeds {
         return Err(Untested::OneSeed);
     };
     if deviation <= ROUNDING {
-        return Err(Untested::NoSpread);
+        return Err(Untested::EqualDifferences);
     }
     t_test(SeedTest::Paired, mean, deviation / (n as f64).sqrt(), (n - 1) as f64)
 }
@@ -97,6 +97,6 @@ mod tests {
         assert!((found.p - known).abs() < 1e-9, "{found:?}");
         assert_eq!(paired(&[1.0], &[2.0]), Err(Untested::OneSeed));
         // The differences are equal but for rounding.
-        assert_eq!(paired(&[25.3, 24.3, 26.7], &[25.4, 24.4, 26.8]), Err(Untested::NoSpread));
+        assert_eq!(paired(&[25.3, 24.3, 26.7], &[25.4, 24.4, 26.8]), Err(Untested::EqualDifferences));
     }
 }

@@ -329,6 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn a_row_whose_seeds_saw_other_texts_has_no_mean_scores_and_says_so() {
+        let (layout, mut results) = example();
+        for result in results.iter_mut().filter(|result| result.row == "base" && result.seed == 2) {
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.data.fingerprint = "prepared anew".into();
+            }
+        }
+        let table = ResultTable::new(&layout, &results).unwrap();
+        let base = &table.rows[0];
+        assert_eq!((&base.fingerprint, table.base_of(&table.rows[1])), (&None, None));
+        assert!(base.cells[0].summary.is_some(), "the parameters");
+        assert!(base.cells[2..].iter().all(|cell| cell.summary.is_none()));
+        let note = &table.notes[0];
+        assert!(
+            note.starts_with("base has no mean scores") && note.contains("seed 2 saw prepared anew"),
+            "{note}"
+        );
+    }
+
+    #[test]
     fn results_that_the_sweep_does_not_know_are_refused() {
         let (layout, mut results) = example();
         results.push(results[0].clone());

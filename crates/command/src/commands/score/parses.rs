@@ -37,7 +37,13 @@ pub(super) fn are_scored(arguments: &Arguments) -> Result<bool> {
 /// A user error for options of other metrics, and where data are not prepared; a failure where parses are not as recorded.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
     let drawn = arguments.confidence || arguments.paired_bs || arguments.paired_ar;
-    if !arguments.metrics.is_empty() || arguments.sentence_level || arguments.as_sacre_bleu() || drawn {
+    let shaped = arguments.width.is_some() || arguments.short;
+    if shaped
+        || !arguments.metrics.is_empty()
+        || arguments.sentence_level
+        || arguments.as_sacre_bleu()
+        || drawn
+    {
         return Err(Error::user(
             "the parses of a run are scored by EVALB alone, as a whole; of the options, --split and --json apply",
         ));

@@ -35,10 +35,10 @@ pub fn of_pivot(table: &PivotTable) -> String {
 }
 
 /// Returns the sentence about seeds, where `finished` has the number of finished trials of each row; none where no row has
-/// several. A row without any has no mean.
+/// several.
 fn over_seeds(finished: impl Iterator<Item = usize>) -> String {
-    let seeds = seeds_of_rows(finished.filter(|&count| count > 0));
-    seeds.map_or_else(String::new, |n| format!(" Mean and sample standard deviation over {n} seeds."))
+    seeds_of_rows(finished)
+        .map_or_else(String::new, |n| format!(" Mean and sample standard deviation over {n} seeds."))
 }
 
 /// The scores of the table: `Dev perplexity, dev BLEU and test BLEU`.

@@ -1,7 +1,8 @@
 //! Two systems side by side, as text for a terminal.
 
-use super::super::compare::{Bucket, Rank, ScorePair, SentencePair, SystemComparison};
-use super::super::metric::{METRICS, find};
+use super::super::buckets::Bucket;
+use super::super::compare::{Rank, ScorePair, SentencePair, SystemComparison};
+use super::super::metric::{ATAT_NOTE, METRICS, find};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
 use super::super::summary::Summary;
 use super::text::named;
@@ -94,12 +95,16 @@ fn notes(found: &SystemComparison) -> Vec<Note> {
     if found.systems.iter().any(|system| system.seeds.len() == 1) {
         notes.push(Note::text("With one seed, the luck of training is unknown: no p over seeds."));
     } else if found.scores.iter().any(|score| score.seeds.is_none()) {
-        notes.push(Note::text("Where the seeds do not differ, there is no p over seeds."));
+        notes.push(Note::text(
+            "Where the scores of the seeds do not differ, or their paired differences, there is no p over seeds.",
+        ));
     }
     if found.scores.iter().any(|score| score.tag.ends_with("/atat")) {
-        notes.push(Note::text(
-            "atat: BLEU as the paper's authors counted it, by multi-bleu on Moses's tokens with compounds split.",
-        ));
+        notes.push(Note::text(ATAT_NOTE));
+    }
+    if !found.of_one_alone.is_empty() {
+        let scores = found.of_one_alone.join(", ");
+        notes.push(Note::text(format!("Not compared, because one of the two alone has it: {scores}.")));
     }
     for (name, signature) in ["BLEU:", "chrF:"].into_iter().zip(&found.signatures) {
         notes.push(Note { text: name.into(), verbatim: Some(signature.clone()) });
@@ -152,6 +157,7 @@ fn sentences(found: &SystemComparison, screen: Screen) -> String {
         blocks.extend(of_side(better).map(|pair| sentence(pair, screen)));
     }
     match blocks.is_empty() {
+        true if found.differing_sentences > 0 => String::new(),
         true => format!("no {} sentence is translated better by one of them\n", found.split),
         false => blocks.join("\n"),
     }

@@ -3,8 +3,9 @@
 use super::super::hyperparameters::HEADINGS;
 use super::super::pivot::PivotTable;
 use super::super::sheet::{changes, score_title};
+use super::super::summary::Summary;
 use super::super::systems::SystemTable;
-use super::super::table::{Cell, ResultTable};
+use super::super::table::{Cell, ResultTable, Row};
 use super::super::table_layout::{Form, TABLE2_COLUMN};
 use super::super::varied;
 use crate::error::{Error, Result};
@@ -14,7 +15,12 @@ use serde_json::Value;
 const COMPARISON: [&str; 6] =
     ["minus base", "half width (sentences)", "half width (seeds)", "p (sentences)", "p (seeds)", "p (Holm)"];
 
-/// A line a row. The columns of a test are there if some row was tested.
+/// A number beside those of every cell, where the cells need it; its heading ends in this.
+const OF_COUNT: &str = "n";
+const AS_PUBLISHED: &str = "as the paper counts";
+
+/// A line a row. The columns of a test are there if some row was tested; the number of values, if some mean is not of all
+/// finished trials; and the score that is set against the paper's, if that is another one.
 pub fn rows(table: &ResultTable) -> Result<String> {
     let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
     // Some settings are among the columns of Table 3.
@@ -28,9 +34,17 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     let tested: Vec<bool> = (0..table.columns.len())
         .map(|index| table.rows.iter().any(|row| row.cells[index].comparison.is_some()))
         .collect();
-    for (column, tested) in table.columns.iter().zip(&tested) {
+    let some = |wanted: fn(&Row, &Cell) -> bool| -> Vec<bool> {
+        let any = |at: usize| table.rows.iter().any(|row| wanted(row, &row.cells[at]));
+        (0..table.columns.len()).map(any).collect()
+    };
+    let fewer = some(|row, cell| cell.summary.as_ref().is_some_and(|summary| summary.n != row.finished));
+    let otherwise = some(|_, cell| cell.as_published.is_some());
+    for (at, (column, tested)) in table.columns.iter().zip(&tested).enumerate() {
         let name = &column.name;
         header.extend([name.clone(), format!("{name} sd")]);
+        header.extend(fewer[at].then(|| format!("{name} {OF_COUNT}")));
+        header.extend(otherwise[at].then(|| format!("{name} {AS_PUBLISHED}")));
         if column.published {
             let unit = if name == "parameters" { " (millions)" } else { "" };
             header.extend([format!("{name} paper{unit}"), format!("{name} minus paper{unit}")]);
@@ -55,9 +69,11 @@ pub fn rows(table: &ResultTable) -> Result<String> {
         if table.form == Form::Table3 {
             record.extend(row.layout.hyperparameters.numbers());
         }
-        for ((column, tested), cell) in table.columns.iter().zip(&tested).zip(&row.cells) {
+        for (at, ((column, tested), cell)) in table.columns.iter().zip(&tested).zip(&row.cells).enumerate() {
             let summary = cell.summary.as_ref();
             record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            record.extend(fewer[at].then(|| count(summary)));
+            record.extend(otherwise[at].then(|| number(cell.as_published)));
             if column.published {
                 record.extend([cell.published.clone().unwrap_or_default(), number(cell.against_published)]);
             }
@@ -74,13 +90,16 @@ pub fn rows(table: &ResultTable) -> Result<String> {
 /// A line a system and language pair.
 pub fn systems(table: &SystemTable) -> Result<String> {
     let mut header = ["system", "pair", "row", "finished", "seeds", TABLE2_COLUMN].map(String::from).to_vec();
-    header.extend(["sd", "paper", "minus paper"].map(|what| format!("{TABLE2_COLUMN} {what}")));
+    let results = || table.systems.iter().flat_map(|system| &system.results);
+    let otherwise = results().any(|(_, result)| result.bleu.as_published.is_some());
+    header.push(format!("{TABLE2_COLUMN} sd"));
+    header.extend(otherwise.then(|| format!("{TABLE2_COLUMN} {AS_PUBLISHED}")));
+    header.extend(["paper", "minus paper"].map(|what| format!("{TABLE2_COLUMN} {what}")));
     header.extend(
         ["(count)", "(time x peak)", "(time x peak) incomplete"].map(|how| format!("training FLOPs {how}")),
     );
     header.extend(COMPARISON.map(|what| format!("{TABLE2_COLUMN} {what}")));
     let mut records = vec![header];
-    let results = || table.systems.iter().flat_map(|system| &system.results);
     let mut finished =
         results().filter(|(_, result)| result.finished > 0).map(|(_, result)| &result.signature);
     let first = finished.next();
@@ -96,12 +115,15 @@ pub fn systems(table: &SystemTable) -> Result<String> {
             result.wanted.to_string(),
             number(summary.map(|s| s.mean)),
             number(summary.and_then(|s| s.deviation)),
+        ];
+        record.extend(otherwise.then(|| number(result.bleu.as_published)));
+        record.extend([
             result.bleu.published.clone().unwrap_or_default(),
             number(result.bleu.against_published),
             number(result.cost.counted_flops),
             number(result.cost.measured_flops),
             result.cost.incomplete.to_string(),
-        ];
+        ]);
         record.extend(comparison(&result.bleu));
         record.extend(unlike.then(|| result.signature.clone().unwrap_or_default()));
         records.push(record);
@@ -109,16 +131,22 @@ pub fn systems(table: &SystemTable) -> Result<String> {
     text(&records)
 }
 
-/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second. Where
-/// rows have names beside their settings, the first column has them.
+/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second, and in
+/// a third one the number of trials where it is not that of the sweep everywhere. Where rows have names beside their settings, the first column has them.
 pub fn pivot(table: &PivotTable) -> Result<String> {
     let named = table.panels.iter().any(|panel| panel.name.is_some());
     let mut header: Vec<String> = named.then(|| "name".to_string()).into_iter().collect();
     header.extend(table.others().iter().map(|other| other.key.clone()));
     header.push(table.rows.key.clone());
+    let cells = table.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.cells).flatten();
+    let unlike = cells.into_iter().any(|cell| {
+        cell.finished != cell.wanted
+            || cell.cell.summary.as_ref().is_some_and(|summary| summary.n != cell.finished)
+    });
     for value in &table.values {
         let heading = format!("{}={}", table.columns.key, varied::text(value.as_ref()));
         header.extend([heading.clone(), format!("{heading} sd")]);
+        header.extend(unlike.then(|| format!("{heading} {OF_COUNT}")));
     }
     let mut records = vec![header];
     for (panel, line) in
@@ -131,10 +159,16 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
         for cell in &line.cells {
             let summary = cell.as_ref().and_then(|cell| cell.cell.summary.as_ref());
             record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            record.extend(unlike.then(|| count(summary)));
         }
         records.push(record);
     }
     text(&records)
+}
+
+/// Over how many trials a mean is.
+fn count(summary: Option<&Summary>) -> String {
+    summary.map_or(String::new(), |summary| summary.n.to_string())
 }
 
 fn comparison(cell: &Cell) -> [String; 6] {

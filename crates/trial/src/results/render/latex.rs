@@ -163,6 +163,10 @@ pub fn escape(text: &str) -> String {
             '<' => "\\textless{}",
             '>' => "\\textgreater{}",
             '"' => "''",
+            '`' => "\\textasciigrave{}",
+            // Two of them would be a dash, and an apostrophe a closing quote.
+            '-' => "-{}",
+            '\'' => "\\textquotesingle{}",
             '±' => "$\\pm$",
             '×' => "$\\times$",
             '−' => "$-$",

@@ -217,9 +217,11 @@ mod tests {
         let text = |table: &ResultTable| Tabulated::of(table).unwrap().markdown();
         assert!(text(&table).contains("Seeds: Welch's t-test.\n"), "{}", text(&table));
         table.significance.paired = vec!["beam1".into(), "beam9".into()];
-        table.significance.no_spread = vec!["own".into()];
+        table.significance.no_spread = vec!["own in dev/bleu".into()];
+        table.significance.equal_differences = vec!["beam9 in test/bleu".into()];
         let both = "Seeds: Welch's t-test; paired t-test of the differences by seed where both rows decode the same \
-                    trainings: beam1, beam9. Where the seeds do not differ, there is no test over seeds and no mark: own.";
+                    trainings: beam1, beam9. Where the seeds do not differ, there is no test over seeds and no mark: own in dev/bleu. \
+                    Where the differences by seed are all equal, there is none either: beam9 in test/bleu.";
         assert!(text(&table).contains(both), "{}", text(&table));
     }
 

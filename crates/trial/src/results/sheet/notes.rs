@@ -1,7 +1,7 @@
 //! The notes below the tables.
 
 use super::super::comparison::{LEVEL, Significance};
-use super::super::metric::TEST_ATAT;
+use super::super::metric::{ATAT, ATAT_NOTE, TEST_ATAT};
 use super::super::table::{ResultTable, Row};
 use super::super::table_layout::Form;
 use super::super::verdict::RULE;
@@ -13,7 +13,7 @@ use crate::train::TaskKind;
 /// Returns the notes below the tables in this form.
 pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     let mut notes: Vec<Note> = table.selection.iter().map(Note::text).collect();
-    notes.extend(signs(table));
+    notes.extend(signs(table, "the best of a column"));
     let common = in_every_row(table, form);
     if !common.is_empty() {
         notes.push(Note::text(format!("In every row: {}.", common.join(", "))));
@@ -23,7 +23,8 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     }
     let published = |row: &&Row| row.finished > 0 && row.cells.iter().any(|cell| cell.published.is_some());
     let set_against = |row: &Row| row.cells.iter().any(|cell| cell.against_published.is_some());
-    if table.rows.iter().filter(published).any(|row| !set_against(row)) {
+    let otherwise = |row: &&Row| row.cells.iter().any(|cell| cell.as_published.is_some());
+    if table.rows.iter().filter(published).any(|row| !set_against(row) || otherwise(&row)) {
         notes.push(Note::text(format!(
             "paper: on WMT 2014. here − paper is formed on the same text alone (recipes wmt14-en-de and wmt14-en-fr), and \
              in test BLEU from the score that the paper counts ({TEST_ATAT}).",
@@ -38,20 +39,30 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     notes
 }
 
-/// Returns the meaning of the signs in the cells, except for those of tests.
-pub fn signs(table: &ResultTable) -> Option<Note> {
+/// Returns the meaning of the signs in the cells, except for those of tests. `best` says what a bold cell is.
+pub fn signs(table: &ResultTable, best: &str) -> Option<Note> {
     let seeds = seeds_of_rows(table.rows.iter().map(|row| row.finished));
     let spread = seeds.map(|n| format!("±: sample standard deviation over {n} seeds."));
     let marked = table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.best));
-    let best = marked.then(|| "Bold: the best of a column.".to_string());
+    let apart = match table.data.len() > 1 || (table.signature.is_none() && table.rows.iter().any(is_scored))
+    {
+        true => " among rows of the same data that are scored alike",
+        false => "",
+    };
+    let best = marked.then(|| format!("Bold: {best}{apart}."));
     let signs: Vec<String> = spread.into_iter().chain(best).collect();
     (!signs.is_empty()).then(|| Note::text(signs.join(" ")))
 }
 
+/// Whether the row has a signature of its scores.
+fn is_scored(row: &Row) -> bool {
+    row.signature.as_ref().is_some_and(|signature| !signature.is_empty())
+}
+
 /// Returns over how many seeds there is a spread, where `finished` has the number of finished trials of each row: `n` where
-/// rows have different numbers, none where no row has several.
+/// rows have different numbers, none where no row has several. A row without finished trials has no spread.
 pub fn seeds_of_rows(finished: impl Iterator<Item = usize>) -> Option<String> {
-    let counts: Vec<usize> = finished.collect();
+    let counts: Vec<usize> = finished.filter(|&count| count > 0).collect();
     let most = *counts.iter().max().filter(|&&most| most > 1)?;
     Some(if counts.iter().all(|&count| count == most) { most.to_string() } else { "n".to_string() })
 }
@@ -78,6 +89,10 @@ pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
         notes.push(Note::text(format!("{score} of different signatures does not compare.")));
     }
     notes.extend(found.into_iter().map(note));
+    let mut columns = tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.metric);
+    if columns.any(|metric| metric.name == ATAT) {
+        notes.push(Note::text(ATAT_NOTE));
+    }
     notes
 }
 
@@ -125,6 +140,12 @@ fn seed_tests(significance: &Significance) -> String {
         text += &format!(
             " Where the seeds do not differ, there is no test over seeds and no mark: {}.",
             significance.no_spread.join(", ")
+        );
+    }
+    if !significance.equal_differences.is_empty() {
+        text += &format!(
+            " Where the differences by seed are all equal, there is none either: {}.",
+            significance.equal_differences.join(", ")
         );
     }
     text

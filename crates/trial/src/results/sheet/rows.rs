@@ -67,14 +67,15 @@ fn shared_keys(table: &ResultTable) -> Vec<&str> {
 fn constants(table: &ResultTable) -> Vec<(usize, String)> {
     let shared = |(at, column): (usize, &Column)| {
         let is_count = column.metric.is_none() && !column.stated && !column.published;
-        let mut texts = table
-            .rows
-            .iter()
-            .filter(|row| row.finished > 0)
-            .map(|row| row.cells[at].summary.as_ref().map(|found| rounded(column, found, row.finished)));
-        let first = texts.next()??;
-        (is_count && table.rows.len() > 1 && texts.all(|text| text.as_ref() == Some(&first)))
-            .then_some((at, first))
+        let finished = || table.rows.iter().filter(|row| row.finished > 0);
+        let counts = |row: &Row| {
+            let found = row.cells[at].summary.as_ref()?;
+            Some((found.mean, found.deviation.unwrap_or_default()))
+        };
+        let first = finished().next()?;
+        let text = rounded(column, first.cells[at].summary.as_ref()?, first.finished);
+        (is_count && table.rows.len() > 1 && finished().all(|row| counts(row) == counts(first)))
+            .then_some((at, text))
     };
     table.columns.iter().enumerate().filter_map(shared).collect()
 }
