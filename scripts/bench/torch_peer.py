@@ -54,13 +54,15 @@ def micro_batch_of(rows, masked):
 
 
 def optimizer(model, training, fused):
-    """Adam; with weight decay AdamW, where matrices decay and vectors do not."""
+    """Adam; with weight decay AdamW, where matrices decay, and neither vectors nor T5's biases do."""
     settings = {"lr": 1.0, "betas": (training["adam_beta1"], training["adam_beta2"]), "eps": training["adam_epsilon"]}
     if training["weight_decay"] == 0.0:
         return torch.optim.Adam(model.parameters(), **settings, fused=fused)
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": training["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        decays = parameter.dim() > 1 and "position_bias" not in name.split(".")
+        (matrices if decays else others).append(parameter)
+    groups = [{"params": matrices, "weight_decay": training["weight_decay"]}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, **settings, fused=fused)
 
 
