@@ -148,8 +148,9 @@ impl Sentence {
     /// every continuation that can still win, and dropping it takes no place from one of those.
     fn drop_hopeless(&mut self, config: &DecodingConfig, limit: usize, n_best: usize) {
         let Some(worst) = self.finished.get(n_best.min(config.beam) - 1) else { return };
-        // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
-        let can_win = |open: &Open| config.score(open.log_probability, limit + 1) > worst.score;
+        // Log-probabilities only fall, and what finishes has `limit` tokens at most, `</s>` counted: the largest penalty still
+        // ahead bounds every continuation.
+        let can_win = |open: &Open| config.score(open.log_probability, limit) > worst.score;
         let winners = self.open.partition_point(can_win);
         // Where finished ones are counted, those that lose count as well.
         if winners == 0 || !config.early_stopping {

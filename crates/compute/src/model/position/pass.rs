@@ -45,7 +45,7 @@ impl StackPositions {
             Position::Alibi => Some(Biases::Alibi { heads: config.heads }),
             Position::T5 => {
                 let shape = [bias::BUCKETS, config.heads];
-                let table = scope.child("position_bias").variable("weight", &shape, init::embedding(config));
+                let table = scope.child("position_bias").bias("weight", &shape, init::embedding(config));
                 Some(Biases::T5 { table, causal: stack == Stack::Decoder })
             }
             Position::Sinusoidal
