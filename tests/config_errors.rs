@@ -434,6 +434,24 @@ fn set_arguments() {
     set_fails("model.heads=0", "model.heads = 0 is out of range", "expected an integer from 1 to 16777216");
 }
 
+/// The dropout of a sub-layer that is not there tells no passes apart.
+#[test]
+fn r_drop_needs_two_passes_that_differ() {
+    let of = |lines: &str| {
+        let text = format!(
+            "base = \"base.toml\"\ntraining.r_drop = 1.0\n[model]\ndropout = 0.0\nactivation_dropout = 0.1\n{lines}"
+        );
+        Folder::experiment(&text, &[])
+    };
+    let (_folder, result) = of("");
+    result.unwrap();
+    let (folder, result) = of("feed_forward = false");
+    let (file, line, message, help) = parts(&folder, result);
+    assert_eq!((file.as_str(), line), ("e.toml", 2));
+    assert!(message.ends_with("they are equal: model.dropout is 0"), "{message}");
+    assert_eq!(help, "leave it out, or choose a dropout above 0");
+}
+
 #[test]
 fn inheritance_and_sets_apply_in_order() {
     let folder = Folder::with(&[

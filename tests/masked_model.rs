@@ -86,6 +86,15 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
             &["model.encoder=\"recurrent\"", "model.recurrent.bidirectional=\"none\""],
             "this state has read no other token",
         ),
+        // Behind the first token stand 16 and two ends of texts; one layer reaches 17.
+        (
+            &["model.attention.span={ local = 36 }"],
+            "with model.attention.span = { local = 36 } in model.layers = 1 layers this state has read the next 17 tokens",
+        ),
+        (
+            &["model.encoder=\"convolutional\"", "model.convolutional.encoder_layers=17"],
+            "with the kernels of model.encoder = \"convolutional\" this state has read the next 17 tokens alone",
+        ),
         (&["data.max_length=1"], "data.max_length = 1 is out of range"),
     ] {
         let sets = sets.iter().flat_map(|set| ["--set", set]);

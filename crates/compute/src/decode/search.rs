@@ -40,7 +40,7 @@ impl NextToken<'_> {
     /// vocabulary are left out only afterwards.
     ///
     /// # Shapes
-    /// Hidden [R, D] → R vectors of at most `count`.
+    /// Hidden [R, W] → R vectors of at most `count`.
     pub fn best(&self, hidden: &Tensor, count: usize) -> Vec<Vec<(f64, u32)>> {
         let logits = self.model.logits(hidden);
         // Padding and `<s>` are the first two ids.

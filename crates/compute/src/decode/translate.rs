@@ -42,8 +42,7 @@ pub fn translate(
     let mut found: Vec<Vec<Hypothesis>> = vec![Vec::new(); sources.len()];
     let empty = Hypothesis { tokens: Vec::new(), log_probability: 0.0, score: 0.0 };
     let mut order: Vec<usize> = (0..sources.len()).filter(|&i| !sources[i].is_empty()).collect();
-    for (index, hypotheses) in found.iter_mut().enumerate().filter(|(i, _)| sources[*i].is_empty()) {
-        debug_assert!(sources[index].is_empty());
+    for (hypotheses, _) in found.iter_mut().zip(sources).filter(|(_, source)| source.is_empty()) {
         hypotheses.push(empty.clone());
     }
     done(sources.len() - order.len());

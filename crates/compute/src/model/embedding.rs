@@ -5,7 +5,7 @@ use super::weights::{Scope, Start};
 use super::{ModelConfig, Tying, VocabularySizes, init};
 use tch::Tensor;
 
-/// The matrices [V, D] that turn tokens into vectors and vectors into scores of tokens.
+/// The matrices that turn tokens into vectors, [V, D], and hidden states into scores of tokens, [V, W].
 ///
 /// Shared matrices are handles to one tensor. Rows beyond the vocabulary
 /// (`model.embedding_rows`, `model.embedding_multiple`) exist only to take part in the softmax.
@@ -76,16 +76,17 @@ impl Embeddings {
     /// # Shapes
     /// Ids [B, S] → [B, S, D], scaled by √d_model with `model.embedding_scale`.
     pub fn source(&self, ids: &Tensor) -> Tensor {
-        self.scaled(Tensor::embedding(&self.source, ids, -1, false, false))
+        self.embedded(&self.source, ids)
     }
 
     /// # Shapes
     /// Ids [B, T] → [B, T, D], scaled by √d_model with `model.embedding_scale`.
     pub fn target(&self, ids: &Tensor) -> Tensor {
-        self.scaled(Tensor::embedding(&self.target, ids, -1, false, false))
+        self.embedded(&self.target, ids)
     }
 
-    fn scaled(&self, embedded: Tensor) -> Tensor {
+    fn embedded(&self, matrix: &Tensor, ids: &Tensor) -> Tensor {
+        let embedded = Tensor::embedding(matrix, ids, -1, false, false);
         match self.factor {
             Some(factor) => embedded * factor,
             None => embedded,

@@ -69,7 +69,8 @@ impl EncoderDecoder {
     }
 
     /// # Shapes
-    /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E].
+    /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E], or [B, S, D] of a decoder that reads
+    /// that width.
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
         let x = self.embed_source(source, Places::From(0), mode);
         self.mapped(self.encoder.encode(x, SourceRows::Single(lengths), mode))

@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 /// The encoder's view of a batch of sources: all that a decoder sees of them.
 #[derive(Debug)]
 pub struct Encoded {
-    /// States, [B, S, E].
+    /// States, [B, S, E]; [B, S, D] where a model has mapped them to the width that its decoder reads.
     pub output: Tensor,
     /// The embedded source, which the encoder has read, [B, S, D].
     pub embedded: Tensor,

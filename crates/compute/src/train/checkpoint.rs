@@ -239,8 +239,7 @@ fn averaged_at_the_earliest(config: &TrainingConfig, progress: &Progress) -> Vec
     let next = || (progress.step + 1).checked_next_multiple_of(config.dev_interval_steps);
     let best = progress.best.map(|best| best.step).or_else(next);
     let from = progress.step.max(best.unwrap_or(0));
-    let end = (from..config.steps).find(|&step| config.is_over(step, best)).unwrap_or(config.steps);
-    config.averaged_steps(end)
+    config.averaged_steps(config.earliest_end(from, best))
 }
 
 /// For files that this process has written or checked.

@@ -98,9 +98,9 @@ impl Objective {
 pub struct LossGradient {
     /// As [`cross_entropy`] of `hidden · matrixᵀ + bias`, the mean over the passes.
     pub loss: Loss,
-    /// d objective / d hidden, [N, D] for each pass.
+    /// d objective / d hidden, [N, W] for each pass.
     pub hidden: Vec<Tensor>,
-    /// d objective / d matrix, [V, D].
+    /// d objective / d matrix, [V, W].
     pub matrix: Tensor,
     /// d objective / d bias, [V]; absent without a bias.
     pub bias: Option<Tensor>,
@@ -112,7 +112,7 @@ pub struct LossGradient {
 /// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
 ///
 /// # Shapes
-/// `hidden` [N, D] for each of one or two passes, `matrix` [V, D], `bias` [V], `targets` [N]. Each gradient has the kind of
+/// `hidden` [N, W] for each of one or two passes, `matrix` [V, W], `bias` [V], `targets` [N]. Each gradient has the kind of
 /// its tensor.
 ///
 /// # Source

@@ -11,7 +11,7 @@ use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{ModelConfig, NormKind, Projections, Tying};
+use crate::model::{Initialisation, ModelConfig, NormKind, Projections, Tying};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -137,6 +137,9 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
             same.model.initialisation = defaults.initialisation;
         }
     }
+    if !same.model.has_self_attention() {
+        same.model.initialisation = without_self_attention(same.model.initialisation);
+    }
     same.training = without_unread_by_task(&same);
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
@@ -153,6 +156,15 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
         files.train.iter_mut().chain(evaluation).for_each(keep_text_only);
     }
     same
+}
+
+/// The choice that starts a model without self-attention alike: it has no projections that count as one matrix, and no
+/// sub-layers whose last matrix starts smaller.
+fn without_self_attention(initialisation: Initialisation) -> Initialisation {
+    match initialisation {
+        Initialisation::Tensor2tensor | Initialisation::Glorot => Initialisation::Tensor2tensor,
+        Initialisation::Normal | Initialisation::NormalScaled => Initialisation::Normal,
+    }
 }
 
 /// Line counts and addresses are checks and hints, and a file may be compressed or not.
@@ -345,6 +357,13 @@ mod tests {
         assert_eq!(hash(|e| (e.model.heads, e.model.d_k, e.model.layers) = (2, Some(3), 1)), hash(|_| ()));
         assert_ne!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
         assert_ne!(hash(|_| ()), configuration_hash(&generated()));
+        // Embeddings start as `initialisation` says in every model; projections are the business of self-attention.
+        assert_ne!(hash(|e| e.model.initialisation = Initialisation::Normal), hash(|_| ()));
+        assert_eq!(hash(|e| e.model.initialisation = Initialisation::Glorot), hash(|_| ()));
+        assert_eq!(
+            hash(|e| e.model.initialisation = Initialisation::NormalScaled),
+            hash(|e| e.model.initialisation = Initialisation::Normal)
+        );
         let tree = canonical_tree(&changed(|e| {
             recurrent(e);
             e.model.recurrent.hidden = 9;

@@ -1,10 +1,8 @@
 //! Keys of `[training]` that only some tasks read.
 
 use super::experiment::{Experiment, setting_text};
-use super::unread_keys::Unread;
-use crate::data::masking::MaskingConfig;
-use crate::data::words::WordsConfig;
-use crate::train::{BlockReading, PrefixLoss, TaskKind, TrainingConfig};
+use super::unread_keys::{Unread, at_defaults};
+use crate::train::{TaskKind, TrainingConfig};
 
 /// The keys that only a language model reads, one that predicts what follows.
 const LANGUAGE_MODELLING: [&str; 2] = ["training.direction", "training.first_input"];
@@ -69,26 +67,7 @@ pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
 
 /// The settings of training with the keys that the task of `experiment` does not read at their defaults.
 pub(super) fn without_unread_by_task(experiment: &Experiment) -> TrainingConfig {
-    let task = experiment.task();
-    let mut training = experiment.training.clone();
-    if !experiment.reads_prefixes() {
-        training.prefix_loss = PrefixLoss::default();
-    }
-    if task != TaskKind::LanguageModelling {
-        BlockReading { direction: training.direction, first_input: training.first_input } =
-            BlockReading::default();
-    }
-    if task != TaskKind::MaskedLanguageModelling {
-        training.masking = MaskingConfig::default();
-    }
-    match task {
-        TaskKind::WordVectors => {
-            let TrainingConfig { label_smoothing, r_drop, .. } = TrainingConfig::default();
-            (training.label_smoothing, training.r_drop) = (label_smoothing, r_drop);
-        }
-        _ => training.words = WordsConfig::default(),
-    }
-    training
+    at_defaults(&experiment.training, unread_by_task(experiment))
 }
 
 fn recipe(experiment: &Experiment) -> Because {

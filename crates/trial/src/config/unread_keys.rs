@@ -8,6 +8,8 @@ use crate::model::recurrent::{Alignment, Cell};
 use crate::model::{
     AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A key that is not read.
@@ -23,7 +25,7 @@ pub struct Unread {
 pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
 
 /// The keys that only stacks of self-attention read.
-const SELF_ATTENTION: [&str; 17] = [
+const SELF_ATTENTION: [&str; 16] = [
     "model.layers",
     "model.d_ff",
     "model.activation",
@@ -40,7 +42,6 @@ const SELF_ATTENTION: [&str; 17] = [
     "model.attention.projections",
     "model.attention.span",
     "model.attention_biases",
-    "model.initialisation",
 ];
 
 /// The keys that all parts read but recurrent ones.
@@ -79,9 +80,10 @@ const MASKED: [&str; 4] = [
 ];
 
 /// The keys that every model reads but word vectors, whose two matrices stand alone and begin as those of word2vec.
-const BESIDE_WORD_VECTORS: [&str; 5] = [
+const BESIDE_WORD_VECTORS: [&str; 6] = [
     "model.dropout",
     "model.tying",
+    "model.initialisation",
     "model.embedding_deviation",
     "model.embedding_scale",
     "model.softmax_bias",
@@ -285,24 +287,32 @@ fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, 
 
 /// The same model with every key that is not read at its default.
 pub fn without_unread(model: &ModelConfig) -> ModelConfig {
-    let mut tree = serde_json::to_value(model).unwrap_or_default();
-    for Unread { key, .. } in unread(model) {
+    at_defaults(model, unread(model))
+}
+
+/// The same section with the keys of `unread`, all of which are the section's, at their defaults.
+pub(super) fn at_defaults<T>(section: &T, unread: Vec<Unread>) -> T
+where
+    T: Clone + Serialize + DeserializeOwned,
+{
+    let mut tree = serde_json::to_value(section).unwrap_or_default();
+    for Unread { key, .. } in unread {
         let path: Vec<&str> = key.split('.').skip(1).collect();
         let (last, sections) = path.split_last().expect("a key has a name");
-        let section = sections.iter().try_fold(&mut tree, |tree, section| tree.get_mut(section));
-        if let Some(table) = section.and_then(Value::as_object_mut) {
+        let within = sections.iter().try_fold(&mut tree, |tree, name| tree.get_mut(name));
+        if let Some(table) = within.and_then(Value::as_object_mut) {
             table.remove(*last);
         }
     }
     // What is absent has its default.
-    serde_json::from_value(tree).unwrap_or_else(|_| model.clone())
+    serde_json::from_value(tree).unwrap_or_else(|_| section.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::recurrent::Attend;
-    use crate::model::{CausalSpan, Head, MaskedConfig};
+    use crate::model::{CausalSpan, Head, Initialisation, MaskedConfig};
 
     fn keys(model: &ModelConfig) -> Vec<&'static str> {
         unread(model).into_iter().map(|unread| unread.key).collect()
@@ -331,12 +341,23 @@ mod tests {
             ]
         );
         let both = ModelConfig { encoder: EncoderKind::Recurrent, ..hybrid };
-        for key in
-            ["model.heads", "model.initialisation", "model.attention.score", "model.attention.cross_score"]
-        {
+        for key in ["model.heads", "model.residual", "model.attention.score", "model.attention.cross_score"] {
             assert!(keys(&both).contains(&key), "{key}");
         }
-        assert!(!keys(&both).contains(&"model.tying"));
+        // The first values of embeddings, and of the transform of a masked model, follow `initialisation` in every model.
+        for key in ["model.tying", "model.initialisation"] {
+            assert!(!keys(&both).contains(&key), "{key}");
+        }
+        let initialisation = Initialisation::Normal;
+        let convolutional = ModelConfig {
+            encoder: EncoderKind::Convolutional,
+            decoder: DecoderKind::Convolutional,
+            initialisation,
+            ..Default::default()
+        };
+        for model in [ModelConfig { initialisation, ..both }, convolutional] {
+            assert_eq!(without_unread(&model).initialisation, initialisation);
+        }
     }
 
     /// Without a decoder, a recurrent encoder is followed by a transform that has an activation and a norm.
@@ -376,7 +397,8 @@ mod tests {
         read.sort();
         assert_eq!(read, ["model.d_model", "model.embedding_multiple", "model.embedding_rows"]);
         assert!(found.contains(&"model.masked.head") && found.contains(&"model.attention.span"));
-        let other = ModelConfig { dropout: 0.3, d_model: 7, ..words.clone() };
+        let initialisation = Initialisation::Normal;
+        let other = ModelConfig { dropout: 0.3, d_model: 7, initialisation, ..words.clone() };
         assert_eq!(without_unread(&other), ModelConfig { d_model: 7, ..words });
     }
 

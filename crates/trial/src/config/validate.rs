@@ -58,6 +58,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
         checks.packing(experiment),
         checks.vocabularies(experiment),
         checks.passes(experiment),
+        checks.second_texts(experiment),
     ])?)
 }
 

@@ -5,7 +5,8 @@ use super::validate::{Checked, Checks, all};
 use crate::data::masking::MaskingConfig;
 use crate::data::words::WordsConfig;
 use crate::data::{DataConfig, Vocabulary};
-use crate::model::ModelConfig;
+use crate::model::convolutional::LayerShape;
+use crate::model::{EncoderKind, ModelConfig, Span, local_sides};
 use crate::train::masked_blocks::around;
 use crate::train::{TaskKind, TrainingConfig};
 
@@ -211,6 +212,27 @@ impl Checks<'_> {
         Err(self.mistake("model.learned_positions", message, help))
     }
 
+    /// The state of the first token depends on all tokens of a block, if it is to tell whether the second text follows.
+    pub(super) fn second_texts(&self, experiment: &Experiment) -> Checked {
+        let Experiment { data, model, .. } = experiment;
+        if !model.tells_next_sentence() {
+            return Ok(());
+        }
+        let Some(Reach { layers, tokens, help }) = Reach::of(model) else { return Ok(()) };
+        // The tokens of the block, the end of the first text and that of the second.
+        let length = data.max_length;
+        let needed = length.saturating_add(around(true) - 1);
+        if usize::try_from(tokens).is_ok_and(|tokens| tokens >= needed) {
+            return Ok(());
+        }
+        let message = format!(
+            "model.masked.next_sentence = true tells by the state of the first token whether one text follows another, but \
+             with {layers} this state has read the next {tokens} tokens alone, and behind the first token of a block of \
+             data.max_length = {length} tokens stand {needed}"
+        );
+        Err(self.mistake("model.masked.next_sentence", message, help))
+    }
+
     /// A block fits into a row of a batch.
     pub(super) fn rows_of_blocks(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
         let (tokens, length) = (training.micro_batch_tokens, data.max_length);
@@ -222,5 +244,43 @@ impl Checks<'_> {
         );
         let help = format!("use {length} or more, or lower data.max_length");
         Err(self.mistake("training.micro_batch_tokens", message, help))
+    }
+}
+
+/// How far an encoder sees whose layers see neighbours alone.
+struct Reach {
+    /// The settings that decide it.
+    layers: String,
+    /// Tokens behind a position that its state depends on, over all layers.
+    tokens: i64,
+    help: &'static str,
+}
+
+impl Reach {
+    /// `None` if the first state may depend on any token.
+    fn of(model: &ModelConfig) -> Option<Self> {
+        match model.encoder {
+            EncoderKind::Convolutional => Some(Reach {
+                layers: "the kernels of model.encoder = \"convolutional\"".into(),
+                tokens: model.convolutional.encoder_shapes().iter().map(LayerShape::behind).sum(),
+                help: "use more layers, larger kernels or dilations in model.convolutional, lower data.max_length, or leave \
+                       the key out",
+            }),
+            EncoderKind::SelfAttention => match model.attention.span {
+                Span::Local(width) => {
+                    let [_, after] = local_sides(width);
+                    let layers = i64::try_from(model.layers).unwrap_or(i64::MAX);
+                    Some(Reach {
+                        layers: format!(
+                            "model.attention.span = {{ local = {width} }} in model.layers = {layers} layers"
+                        ),
+                        tokens: layers.saturating_mul(after),
+                        help: "use a wider span or more layers, lower data.max_length, or leave the key out",
+                    })
+                }
+                Span::Full | Span::Linformer(_) | Span::BigBird { .. } => None,
+            },
+            EncoderKind::Recurrent | EncoderKind::None => None,
+        }
     }
 }

@@ -113,7 +113,8 @@ impl Checks<'_> {
     /// Two passes differ by their dropout alone.
     pub(super) fn passes(&self, experiment: &Experiment) -> Checked {
         let Experiment { model, training, .. } = experiment;
-        let ModelConfig { dropout, attention_dropout, activation_dropout, .. } = *model;
+        let ModelConfig { dropout, attention_dropout, feed_forward, .. } = *model;
+        let activation_dropout = if feed_forward { model.activation_dropout } else { 0.0 };
         if training.passes() == 1 || [dropout, attention_dropout, activation_dropout].iter().any(|&p| p > 0.0)
         {
             return Ok(());

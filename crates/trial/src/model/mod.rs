@@ -19,7 +19,7 @@ pub use attention::{AttentionConfig, CausalSpan, Projections, Score, Span};
 pub use convolutional::ConvolutionalConfig;
 pub use masked::{Head, MaskedConfig};
 pub use recurrent::RecurrentConfig;
-pub use span_work::{big_bird_slots, local_window};
+pub use span_work::{big_bird_slots, local_sides, local_window};
 pub use vocabulary_sizes::VocabularySizes;
 
 use left_out::{beyond_defaults, is_default, is_true};
@@ -97,8 +97,8 @@ pub struct ModelConfig {
     /// makes matrix products faster on GPUs. If absent, it is not rounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_multiple: Option<i64>,
-    /// Standard deviation of the first values of embeddings and of learned positions; 0.1 in Gehring et al. 2017. If absent,
-    /// `initialisation` decides.
+    /// Standard deviation of the first values of embeddings, of a separate matrix before the softmax, of learned positions, of
+    /// T5's biases and of the table of segments; 0.1 in Gehring et al. 2017. If absent, `initialisation` decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_deviation: Option<f64>,
     /// Whether embeddings are multiplied by √d_model (§3.4). True if absent.
@@ -263,7 +263,10 @@ pub enum Initialisation {
     Tensor2tensor,
     /// Glorot uniform, where every projection is a matrix of its own.
     Glorot,
-    /// Normal with deviation 0.02 for every matrix, of embeddings and positions too, as in GPT (Radford et al. 2018, §4.1).
+    /// Normal with deviation 0.02 for matrices, embeddings and positions, as in GPT (Radford et al. 2018, §4.1). With every
+    /// choice, these are Glorot uniform: vectors of relative positions, the mixtures of `linformer`, the matrices and vectors of
+    /// multiplicative and additive scores, and the map from the encoder's states to the decoder's width. The layers of
+    /// recurrent and convolutional parts have first values of their own, too.
     Normal,
     /// The same, and the last matrix of every sub-layer has 0.02 / √(2 layers), as in GPT-2 (Radford et al. 2019, §2.3).
     NormalScaled,

@@ -16,6 +16,12 @@ pub(super) struct SpanWork {
     pub mixed: f64,
 }
 
+/// Positions that a local span of an encoder shows before a position and behind it. Of an even width the one more stands
+/// before.
+pub fn local_sides(width: i64) -> [i64; 2] {
+    [width / 2, width - 1 - width / 2]
+}
+
 /// Keys that a block of r queries of a local span of r sees together: 2r - 1.
 pub fn local_window(width: i64) -> i64 {
     2 * width - 1

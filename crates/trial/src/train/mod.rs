@@ -212,6 +212,16 @@ impl TrainingConfig {
             || self.early_stopping_patience.zip(waited).is_some_and(|(patience, waited)| waited >= patience)
     }
 
+    /// The first update from `from` on with which training is over, if none after `best_step` has a lower dev loss; the last
+    /// one of the schedule if none comes before it.
+    pub fn earliest_end(&self, from: u64, best_step: Option<u64>) -> u64 {
+        let patience = self.early_stopping_patience.filter(|_| self.dev_interval_steps > 0);
+        let impatient = patience.zip(best_step).map_or(self.steps, |(patience, best)| {
+            best.saturating_add(patience.saturating_mul(self.dev_interval_steps))
+        });
+        impatient.max(from).min(self.steps)
+    }
+
     /// Checkpoints that the schedule has in a training that does not end early.
     pub fn scheduled_checkpoints(&self) -> u64 {
         self.steps.saturating_sub(1).checked_div(self.checkpoint_interval_steps).unwrap_or(0) + 1
@@ -274,5 +284,37 @@ mod tests {
         assert!(!endless.is_over(99, Some(10)) && endless.is_over(100, Some(10)));
         // Without measurements there is nothing to wait for.
         assert!(!TrainingConfig { dev_interval_steps: 0, ..config }.is_over(99, Some(10)));
+    }
+
+    #[test]
+    fn the_earliest_end_is_the_first_update_with_which_training_is_over() {
+        for (dev_interval_steps, patience) in
+            [(10, None), (10, Some(1)), (10, Some(3)), (7, Some(2)), (0, Some(2))]
+        {
+            let config = TrainingConfig {
+                steps: 60,
+                dev_interval_steps,
+                early_stopping_patience: patience,
+                ..Default::default()
+            };
+            for best in (0..=70).step_by(5).map(Some).chain([None]) {
+                for from in best.unwrap_or(0)..=70 {
+                    let first = (from..config.steps).find(|&step| config.is_over(step, best));
+                    let found = config.earliest_end(from, best);
+                    assert_eq!(
+                        found,
+                        first.unwrap_or(60),
+                        "{dev_interval_steps}, {patience:?}, {best:?}, {from}"
+                    );
+                }
+            }
+        }
+        let endless = TrainingConfig {
+            steps: 1 << 40,
+            dev_interval_steps: u64::MAX,
+            early_stopping_patience: Some(u64::MAX),
+            ..Default::default()
+        };
+        assert_eq!(endless.earliest_end(5, Some(5)), 1 << 40);
     }
 }

@@ -180,14 +180,12 @@ impl MultiHeadAttention {
             Visible::Sentences(sentences) => sentences,
         };
         let queries = self.split_heads(&self.queries(x, positions), self.d_k);
+        let in_pattern =
+            |pattern: &dyn Pattern| self.in_pattern(pattern, &queries, &attended, sentences, positions, mode);
         self.joined(match &self.reach {
             Reach::Full => unreachable!("a layer that reaches everything takes a mask of pairs"),
-            Reach::Local(pattern) => {
-                self.in_pattern(pattern, &queries, &attended, sentences, positions, mode)
-            }
-            Reach::BigBird(pattern) => {
-                self.in_pattern(pattern, &queries, &attended, sentences, positions, mode)
-            }
+            Reach::Local(local) => in_pattern(local),
+            Reach::BigBird(big_bird) => in_pattern(big_bird),
             Reach::Linformer(linformer) => {
                 let mixtures = linformer.mix(&attended, sentences);
                 // Weights of mixtures are no map of positions.

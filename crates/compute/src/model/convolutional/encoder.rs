@@ -49,8 +49,8 @@ impl ConvolutionalEncoder {
     /// [B, S, first width], `real` [B, S, 1] → [B, S, last width].
     pub fn through_layers(&self, x: Tensor, real: Option<&Tensor>, mode: &Mode) -> Tensor {
         self.layers.iter().fold(x, |hidden, layer| {
+            let (before, behind) = (layer.context() - layer.behind(), layer.behind());
             let layer = layer.ready(&hidden);
-            let (before, behind) = (layer.context() / 2, layer.context() - layer.context() / 2);
             let with_context = |inner: Tensor| {
                 let inner = match real {
                     Some(real) => inner * real,

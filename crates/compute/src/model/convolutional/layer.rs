@@ -109,6 +109,11 @@ impl Layer {
         self.shape.context()
     }
 
+    /// How many of them stand behind it in an encoder.
+    pub fn behind(&self) -> i64 {
+        self.shape.behind()
+    }
+
     /// Width of what the kernel reads.
     pub fn kernel_width(&self) -> i64 {
         match self.inner {
@@ -133,13 +138,8 @@ impl Layer {
 }
 
 impl ReadyLayer<'_> {
-    /// Positions beside its own that a position of the output depends on.
-    pub fn context(&self) -> i64 {
-        self.layer.context()
-    }
-
     /// What the layer makes of its input, before the residual connection. `with_context` puts before and behind what the
-    /// kernel reads as many positions as [`context`](Self::context) says.
+    /// kernel reads as many positions as [`Layer::context`] says.
     ///
     /// # Shapes
     /// [B, T, I] → [B, T, C]; `with_context` [B, T, ·] → [B, T + context, ·].

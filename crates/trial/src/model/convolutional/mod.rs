@@ -42,7 +42,7 @@ pub struct ConvolutionalConfig {
     pub weight_normalisation: bool,
     /// Whether the gradients that reach a convolutional encoder are divided by the number of layers of the decoder that
     /// attend to it (Gehring et al. 2017, §3.5). Those that reach the embeddings beside it are not. The authors' program
-    /// divides by twice that number, which Adam cannot tell from this.
+    /// divides by twice that number.
     pub scale_encoder_gradients: bool,
 }
 
@@ -129,6 +129,11 @@ impl LayerShape {
     /// Positions beside its own that a position of the output depends on.
     pub fn context(&self) -> i64 {
         (self.kernel - 1) * self.dilation
+    }
+
+    /// Positions of an encoder's context that stand behind the position itself; the others stand before it.
+    pub fn behind(&self) -> i64 {
+        self.context() - self.context() / 2
     }
 
     /// Width of the inner maps of [`Block::Bottleneck`].

@@ -1,6 +1,6 @@
 //! Attention to neighbouring, random and global blocks: `{ big_bird = { block, random, global } }`.
 
-use super::pattern::{Mixing, Pattern, numbers, of_other_sentences};
+use super::pattern::{Mixing, Pattern, numbers, of_other_sentences, plus};
 use crate::model::big_bird_slots;
 use crate::model::keys_and_values::KeysAndValues;
 use crate::model::mask::minus_infinity_where;
@@ -178,10 +178,7 @@ impl Pattern for BigBird {
         let hidden = of_other_sentences(&sentences.narrow(1, 0, first), sentences);
         let mask =
             minus_infinity_where(&hidden.logical_and(&itself.logical_not()), queries.kind()).unsqueeze(1);
-        let added = match mixing.positions.on_pairs(&places.narrow(1, 0, first), &places, queries) {
-            Some(bias) => mask + bias,
-            None => mask,
-        };
+        let added = plus(mask, mixing.positions.on_pairs(&places.narrow(1, 0, first), &places, queries));
         let global = mixing.mix(&queries.narrow(2, 0, first), &attended.keys, &attended.values, &added);
         Tensor::cat(&[global, mixed], 2)
     }

@@ -2,7 +2,7 @@
 
 use super::pattern::{Mixing, Pattern, numbers, of_other_sentences};
 use crate::model::keys_and_values::KeysAndValues;
-use crate::model::local_window;
+use crate::model::{local_sides, local_window};
 use tch::Tensor;
 
 /// Each position sees the r positions of its neighbourhood.
@@ -18,9 +18,10 @@ pub struct Local {
 }
 
 impl Local {
-    /// An encoder's neighbourhood. Of an even width the one more stands before.
+    /// An encoder's neighbourhood.
     pub fn around(width: i64) -> Self {
-        Local { before: width / 2, after: width - 1 - width / 2 }
+        let [before, after] = local_sides(width);
+        Local { before, after }
     }
 
     /// A decoder's neighbourhood.

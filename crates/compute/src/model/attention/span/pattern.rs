@@ -33,10 +33,16 @@ impl Mixing<'_> {
     pub(super) fn added(&self, hidden: &Tensor, queries: &Tensor, keys: &Tensor, like: &Tensor) -> Tensor {
         let mask = minus_infinity_where(hidden, like.kind()).unsqueeze(1);
         let (rows, blocks) = (queries.size()[0], queries.size()[1]);
-        match self.positions.on_pairs(&queries.flatten(0, 1), &keys.flatten(0, 1), like) {
-            Some(bias) => mask + bias.unflatten(0, [rows, blocks]).transpose(1, 2),
-            None => mask,
-        }
+        let bias = self.positions.on_pairs(&queries.flatten(0, 1), &keys.flatten(0, 1), like);
+        plus(mask, bias.map(|bias| bias.unflatten(0, [rows, blocks]).transpose(1, 2)))
+    }
+}
+
+/// A mask and, where there is one, a bias.
+pub(super) fn plus(mask: Tensor, bias: Option<Tensor>) -> Tensor {
+    match bias {
+        Some(bias) => mask + bias,
+        None => mask,
     }
 }
 
@@ -90,8 +96,5 @@ pub fn mask_of(
 ) -> Tensor {
     let mask = minus_infinity_where(&pattern.hidden(sentences), like.kind()).unsqueeze(1);
     let places = numbers(sentences.size()[1], sentences.device()).unsqueeze(0);
-    match positions.on_pairs(&places, &places, like) {
-        Some(bias) => mask + bias,
-        None => mask,
-    }
+    plus(mask, positions.on_pairs(&places, &places, like))
 }
