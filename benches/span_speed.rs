@@ -3,8 +3,8 @@
 //! `cargo bench --bench span_speed -- [--lengths 1024,2048,4096,8192] [--device cpu] [--threads 0] [--repetitions 5]`
 //!
 //! The encoder of one layer without a feed-forward sub-layer reads one sentence and computes the gradients of all its
-//! weights. Every span but the full one has 127 or 128 keys for a query, so that the columns can be compared. Memory
-//! is what the process, or on a GPU libtorch, takes beyond the weights.
+//! weights. Every span but the full one computes with 127 or 128 keys for a query (with `local` the query sees 64 of them),
+//! so that the columns can be compared. Memory is what the process, or on a GPU libtorch, takes beyond the weights.
 
 mod common;
 

@@ -71,7 +71,7 @@ enum Command {
     Tree(commands::tree::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
-    /// Example: echo "a dog runs ." | ablate translate results/tiny/seed-1
+    /// Example: echo "a dog runs ." | ablate translate results/multi30k-tiny/seed-1
     Translate(commands::translate::Arguments),
     /// Let a finished run of a language model write, by chance or always the most probable token.
     ///
@@ -99,7 +99,7 @@ enum Command {
     /// The directory holds the scored weights, the tokenizer and the configuration; a Python program
     /// that loads it is printed on standard error.
     ///
-    /// Example: ablate export results/tiny/seed-1 --format ctranslate2 --out tiny-ct2
+    /// Example: ablate export results/multi30k-tiny/seed-1 --format ctranslate2 --out tiny-ct2
     Export(commands::export::Arguments),
     /// Print the table of a sweep again from its run directories, and write it as Markdown, LaTeX and CSV.
     ///
