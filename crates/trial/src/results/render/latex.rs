@@ -164,9 +164,9 @@ pub fn escape(text: &str) -> String {
             '>' => "\\textgreater{}",
             '"' => "''",
             '`' => "\\textasciigrave{}",
-            // Two of them would be a dash, and an apostrophe a closing quote.
-            '-' => "-{}",
-            '\'' => "\\textquotesingle{}",
+            // Two of them would be one dash, or one quote.
+            '-' if out.ends_with('-') => "{}-",
+            '\'' if out.ends_with('\'') => "{}'",
             '±' => "$\\pm$",
             '×' => "$\\times$",
             '−' => "$-$",
@@ -229,6 +229,7 @@ mod tests {
         plain += rest;
         assert!(!plain.contains(['\\', '&', '%', '$', '#', '_', '{', '}', '~', '^']), "{plain}");
         assert_eq!(breakable("a,b=1, c/d"), "a,\\allowbreak{}b=1, c/\\allowbreak{}d");
+        assert_eq!(escape("a-b --c --- it's ''d `e"), "a-b -{}-c -{}-{}- it's '{}'d \\textasciigrave{}e");
         assert_eq!(escape("ü × 中 ð\n"), "ü $\\times$ \\texttt{U+4E2D} \\texttt{U+00F0} ");
     }
 }
