@@ -91,6 +91,12 @@ fn keys_sections_types_and_names() {
         "did you mean model.layers? Put it under [model]; accepted: base, label, data, model, training, decoding, run",
     );
     experiment_fails(
+        "\"model.heads\" = 4",
+        2,
+        "unknown key model.heads",
+        "write model.heads without quotes, or heads under [model]; accepted: base, label, data, model, training, decoding, run",
+    );
+    experiment_fails(
         "seeds = [1, 2]",
         2,
         "e.toml is a sweep, and no experiment",
@@ -371,6 +377,17 @@ fn bases_recipes_and_syntax() {
     assert_eq!((file.as_str(), line), ("e.toml", 2));
     assert!(message.starts_with("base = \"gone.toml\": cannot read gone.toml: "), "{message}");
     assert_eq!(help, "the path is relative to the file that names it");
+
+    let folder = Folder::with(&[("e.toml", "base = \"latin.toml\"\n")]);
+    std::fs::write(folder.path("latin.toml"), b"# text\n# caf\xe9\n").unwrap();
+    let (file, line, message, help) = parts(&folder, load_experiment(&folder.path("e.toml"), &[]));
+    assert_eq!((file.as_str(), line, help.as_str()), ("e.toml", 1, "save the file as UTF-8"));
+    assert_eq!(message, "base = \"latin.toml\": latin.toml:2: byte 6 of this line is not UTF-8");
+    let said = load_experiment(&folder.path("latin.toml"), &[]).unwrap_err().to_string();
+    assert!(
+        said.ends_with("latin.toml:2: byte 6 of this line is not UTF-8; save the file as UTF-8"),
+        "{said}"
+    );
 
     let folder = Folder::with(&[("a.toml", "base = \"b.toml\""), ("b.toml", "\nbase = \"a.toml\"")]);
     let (file, line, message, help) = parts(&folder, load_experiment(&folder.path("a.toml"), &[]));

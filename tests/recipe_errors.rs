@@ -67,6 +67,17 @@ fn every_part_of_a_recipe_is_checked() {
             "\"http://h/a.7z\" is not an archive",
             ".tar.gz",
         ),
+        (
+            "[[origin.downloads]]\nname = \"d.en\"\nmirrors = [{ url = \"http://h/d.en\" }]",
+            "downloads[0] brings \"d.en\", which is no file of the recipe",
+            "[corpus.files]",
+        ),
+        (
+            "[[origin.downloads]]\nname = \"a.en\"\nmirrors = [{ url = \"http://h/a.en\" }]\n\
+             [[origin.downloads]]\nmembers = { \"a.en\" = \"x\" }\nmirrors = [{ url = \"http://h/a.zip\" }]",
+            "downloads[1] brings \"a.en\", as downloads[0] does",
+            "in `mirrors`",
+        ),
         ("[data]\nmerge = 3", "unknown key data.merge", "did you mean \"merges\""),
         ("[data]\nrecipe = \"x.toml\"", "a recipe cannot name a recipe", "merges"),
     ];
@@ -89,6 +100,8 @@ fn a_split_comes_from_files_or_is_held_out() {
         "drop_overlap needs dev and test sets",
         "hold_out.sentences",
     );
+    let both = with("[corpus.files.hold_out.lines]\ndev = 5\ntest = 10\n");
+    fails(both, "test = 10 is a multiple of dev = 5, so that the test set is empty", "no multiple of dev");
     load_data(&with(&format!("{lines}dev = 9")).path("r.toml"), &[]).unwrap();
     load_data(&with(&format!("{shares}dev = 0.1\ntest = 0.1")).path("r.toml"), &[]).unwrap();
 }
@@ -129,6 +142,48 @@ fn files_of_a_split_are_a_table_or_several() {
     }
     let same = "[[corpus.files.train]]\nsource = \"a.tsv\"\ntarget = \"a.tsv\"\n";
     fails(Folder::with(&[("r.toml", &format!("{HEAD}{same}{DEV}{TEST}"))]), "are both \"a.tsv\"", "columns");
+}
+
+#[test]
+fn a_mistake_of_one_of_several_files_is_told_at_that_file() {
+    let second = "[[corpus.files.train]]\nsource = \"d.en\"\ntarget = \"d.de\"\n";
+    for (more, said) in [
+        ("sample = 2.0", "data.recipe.corpus.files.train[1].sample = 2 is out of range"),
+        (
+            "source_url = \"ftp://h/d.en\"",
+            "train[1].source_url = \"ftp://h/d.en\" is not the address of a file",
+        ),
+        ("target_url = \"http://\"", "train[1].target_url = \"http://\" is not the address of a file"),
+    ] {
+        let folder = Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{second}{more}\n{DEV}{TEST}"))]);
+        let (_, line, message, _) = parts(&folder, load_data(&folder.path("r.toml"), &[]));
+        assert_eq!(line, 10, "{message}");
+        assert!(message.contains(said), "{message}");
+    }
+    // The one pair of a split may be a table by itself.
+    let folder = Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{DEV}sample = 0.5\n{TEST}"))]);
+    fails(
+        folder,
+        "files.dev.sample = 0.5 has no effect: files of the dev set are used whole",
+        "leave it out",
+    );
+    let folder = Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{DEV}{TEST}sample = 0.5\n"))]);
+    fails(folder, "files.test[0].sample = 0.5 has no effect", "a sample is for training files");
+}
+
+#[test]
+fn the_generated_corpus_has_two_languages() {
+    let corpus = "[corpus.generated]\ntrain = 9\ndev = 2\ntest = 2\nseed = 1\n";
+    let folder = Folder::with(&[("r.toml", &format!("{HEAD}{corpus}").replace("\"de\"", "\"fr\""))]);
+    fails(folder, "target_language = \"fr\", but the generated corpus has no such text", "set \"de\"");
+}
+
+#[test]
+fn a_recipe_without_a_readable_corpus_is_still_a_recipe() {
+    let misspelt = Folder::with(&[("r.toml", &format!("{HEAD}[corpuss.files]\n"))]);
+    fails(misspelt, "unknown key data.recipe.corpuss", "did you mean \"corpus\"?");
+    let settings = Folder::with(&[("r.toml", &format!("data = 5\n{HEAD}{TRAIN}{DEV}{TEST}"))]);
+    fails(settings, "data = 5 in a recipe is an integer, and no table", "max_length");
 }
 
 #[test]

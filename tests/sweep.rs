@@ -145,6 +145,8 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     let plan = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
     assert!(plan.contains("4 rows, 8 trials"), "{plan}");
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "a plan writes nothing");
+    // What an earlier sweep of this name has left is no sign that this one has begun.
+    std::fs::create_dir_all(workshop.path("results/tiny-dropout-norm")).unwrap();
     workshop.run(&[&words[..], &["--workers", "0"]].concat()).expect(2);
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "what is refused leaves no file");
     workshop.run(&words).expect(0).says("the sweep is saved as tiny-dropout-norm.toml");
@@ -206,6 +208,8 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         .run(&replaced)
         .expect(2)
         .says("--set replaces what the file states for model.dropout, so that rows");
+    let recipe = common::EXPERIMENT.split("[data.recipe]").nth(1).unwrap().split("[model]").next().unwrap();
+    workshop.write("recipe.toml", &recipe.replace("data.recipe.", ""));
     for (words, message) in [
         (&["train", "tiny-dropout-norm.toml"][..], "tiny-dropout-norm.toml is a sweep, and no experiment"),
         (&["status", "tiny.toml"], "tiny.toml is an experiment, and no sweep"),
@@ -216,6 +220,31 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
             &["train", "tiny.toml", "--results", "tiny.toml"],
             "tiny.toml is not a directory; name another place",
         ),
+        (
+            &["status", "tiny-dropout-norm.toml", "--results", "tiny.toml"],
+            "--results tiny.toml: tiny.toml is not a directory; name another place",
+        ),
+        (
+            &["sweep", "tiny-dropout-norm.toml", "--plan", "--results", "tiny.toml"],
+            "--results tiny.toml: tiny.toml is not a directory",
+        ),
+        (
+            &["table", "tiny-dropout-norm.toml", "--sort", "test/bleu", "--out", "tiny.toml"],
+            "--out tiny.toml: tiny.toml is not a directory",
+        ),
+        (&["schema", "--out", "tiny.toml"], "--out tiny.toml: tiny.toml is not a directory"),
+        (&["man", "--out", "tiny.toml"], "--out tiny.toml: tiny.toml is not a directory"),
+        (
+            &["sweep", "tiny.toml", "--seeds", "1", "--save", "nowhere/x.toml"],
+            "--save nowhere/x.toml: there is no directory nowhere",
+        ),
+        (&["sweep", "recipe.toml"], "recipe.toml is a recipe, and no sweep; `ablate prepare recipe.toml`"),
+        (&["sweep", "recipe.toml", "--seeds", "1"], "recipe.toml is a recipe, and no sweep"),
+        (
+            &["prepare", "tiny.toml", "--set", "data.segmentations=3"],
+            "data.segmentations has no effect with data.bpe_dropout = 0.0",
+        ),
+        (&["prepare", "tiny.toml", "--source", "."], "is generated and reads no files; leave --source out"),
     ] {
         workshop.run(words).expect(2).says(message);
     }

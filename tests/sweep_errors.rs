@@ -785,4 +785,18 @@ fn includes() {
         .2,
         "two rows are labelled \"x\""
     );
+    // So are two that never meet, as their conditions exclude each other.
+    let row = |position: &str| {
+        format!("[[row]]\nlabel = \"x\"\nwhen = {{ \"model.position\" = \"{position}\" }}\n")
+    };
+    let axes = "[axes]\n\"model.position\" = [\"none\", \"learned\"]\n";
+    assert_eq!(
+        included(&[("s.toml", &format!("{sweep}{}{axes}", row("none"))), ("a.toml", &row("learned"))]),
+        tuple(
+            "a.toml",
+            2,
+            "two rows are labelled \"x\"",
+            "labels name directories: change one; the other is in s.toml:5"
+        )
+    );
 }

@@ -80,6 +80,11 @@ fn keys_of_a_section_inside_of_a_section_are_settings_as_others_are() {
             "score=additive,span=local.8"
         ]
     );
+    // A section is a key, too, in the short form of an axis and in the long one.
+    let values = "[{ score = \"dot\" }, { score = \"additive\" }]";
+    let short = rows(&format!("[axes]\n\"model.attention\" = {values}\n"));
+    assert_eq!(rows(&format!("[axes]\n\"model.attention\" = {{ values = {values} }}\n")), short);
+    assert_eq!(short.len(), 2);
     let text = "[[row]]\nlabel = \"a\"\nset = { \"model.attention.score\" = \"dot\" }\n\
                 [[row]]\nlabel = \"b\"\nset = { model.attention.score = \"additive\", model.layers = 2 }\n\
                 [[row]]\nlabel = \"c\"\nset = { \"model.attention\" = { score = \"multiplicative\" } }\n";

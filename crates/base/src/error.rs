@@ -304,6 +304,11 @@ fn excerpt(line: &str, at: usize) -> (String, usize) {
     (format!("{start}{kept}{end}"), at - skipped + start.chars().count())
 }
 
+/// The beginning of a help that asks whether the candidate nearest to `word` was meant; empty if none is near.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, candidates).map_or_else(String::new, |near| format!("did you mean {near:?}? "))
+}
+
 /// The candidate nearest to `word`, if one is near enough to be what was meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates

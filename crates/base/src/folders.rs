@@ -6,6 +6,19 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+/// Most bytes of a name that [`is_directory_name`] accepts.
+pub const LONGEST_NAME: usize = 200;
+
+/// Returns whether a name can be a directory's on every system, and needs no quoting.
+pub fn is_directory_name(name: &str) -> bool {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._=+,-".contains(c);
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(safe) && !name.starts_with(['.', '-'])
+}
+
+/// What [`is_directory_name`] accepts, for messages.
+pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
+     and . _ = + , -, and do not start with . or -";
+
 /// Whether there is a directory itself, not a symbolic link to one.
 pub fn is_real_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_dir())

@@ -1,6 +1,6 @@
 //! `ablate man`: the manual's pages, from the definitions of the command line.
 
-use super::{check_output, print};
+use super::{check_directory, check_output, print};
 use crate::error::{Error, Result};
 use crate::files;
 use clap::{Args, Command};
@@ -23,6 +23,7 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
         let (_, page) = page(&command)?;
         return print(&String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))?);
     };
+    check_directory("--out", &folder)?;
     let mut pages = Vec::new();
     add_pages(&command, &mut pages)?;
     let pages: Vec<(PathBuf, Vec<u8>)> =

@@ -42,7 +42,7 @@ use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::Trial;
 use crate::telemetry::console::terminal_columns;
 use clap::Args;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
 /// Where things are kept.
@@ -57,6 +57,17 @@ pub struct Places {
     pub results: PathBuf,
 }
 
+impl Places {
+    /// Refuses a file in the place of either directory.
+    ///
+    /// # Errors
+    /// A user error that names the option.
+    fn check(&self) -> Result<()> {
+        check_directory("--data", &self.data)?;
+        check_directory("--results", &self.results)
+    }
+}
+
 /// A sweep, its trials, and the directory of its runs.
 struct OpenSweep {
     spec: SweepSpec,
@@ -69,6 +80,7 @@ struct OpenSweep {
 impl OpenSweep {
     /// Reads a sweep file with the settings of `--set`. The directory need not be there.
     fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
+        places.check()?;
         let spec = SweepSpec::load(file)?;
         let dir = places.results.join(stem(file)?);
         let (trials, search) = expand_recorded(purpose, &spec, sets, &dir)?;
@@ -95,7 +107,7 @@ fn print_styled(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Error::io("write", "standard output")(error))
         }
         _ => Ok(()),
@@ -132,6 +144,22 @@ pub fn read_standard_input() -> Result<String> {
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
 }
 
+/// Refuses something else in the place of the directory that `option` names, or of one above it. The directory need not be
+/// there.
+///
+/// # Errors
+/// A user error that names the option and what is there.
+fn check_directory(option: &str, folder: &Path) -> Result<()> {
+    match folder.ancestors().find(|part| part.symlink_metadata().is_ok() && !part.is_dir()) {
+        None => Ok(()),
+        Some(other) => Err(Error::user(format!(
+            "{option} {}: {} is not a directory; name another place",
+            folder.display(),
+            other.display()
+        ))),
+    }
+}
+
 /// Refuses to write to a path where something is that this program has not made: `is_own` tells by its content. What is
 /// called `what` is replaced, and so is an empty file.
 ///
@@ -140,7 +168,10 @@ pub fn read_standard_input() -> Result<String> {
 fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> Result<()> {
     let refused = |why: &str| Err(Error::user(format!("{} {why}", path.display())));
     let about = match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return refused("lies below something that is not a directory; name another place");
+        }
         about => about.map_err(Error::io("look at", path))?,
     };
     if about.is_dir() {

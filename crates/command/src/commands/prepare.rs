@@ -5,8 +5,9 @@ use crate::config::load_data;
 use crate::data::prepare::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, did_you_mean};
 use crate::fetch::Progress;
+use crate::sweep::idle_check::check_data;
 use crate::sweep::settings;
 use crate::telemetry::console::print_message;
 use crate::telemetry::format;
@@ -57,6 +58,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         "expected keys of [data], as in data.merges=8000",
     )?;
     let data = load_data(&file, &arguments.sets)?;
+    check_data(&data, &arguments.sets)?;
     let mut console = Console::new();
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
     drop(console);
@@ -93,8 +95,7 @@ fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
     }
     let known: Vec<String> = recipe_files(recipes)?.iter().filter_map(|file| stem(file)).collect();
     let name = what.display().to_string();
-    let guess = nearest(&name, known.iter().map(String::as_str));
-    let guess = guess.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+    let guess = did_you_mean(&name, known.iter().map(String::as_str));
     Err(Error::user(format!(
         "there is no recipe {name:?} in {}; {guess}known: {}; an experiment is named by its path",
         recipes.display(),

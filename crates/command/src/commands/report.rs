@@ -2,7 +2,7 @@
 
 use super::sweep::Committed;
 use super::table::collected;
-use super::{Places, check_figure, check_output, print, stem, write_figure};
+use super::{Places, check_directory, check_figure, check_output, print, stem, write_figure};
 use crate::error::Result;
 use crate::files;
 use crate::report::{self, Made, Report, Searched, Trial};
@@ -32,6 +32,8 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { sweep: file, committed, sets, out, figures } = arguments;
+    places.check()?;
+    figures.as_deref().map_or(Ok(()), |folder| check_directory("--figures", folder))?;
     let committed = CommittedRecords::read(&committed.reuse_records)?;
     let name = stem(&file)?;
     let sweep_dir = places.results.join(&name);

@@ -1,6 +1,6 @@
 //! `ablate schema` prints what the files may hold, for editors and for readers.
 
-use super::{check_output, print};
+use super::{check_directory, check_output, print};
 use crate::config::json_schema::{self, Schema};
 use crate::config::key_reference::{self, FileKind, Page};
 use crate::error::{Error, Result};
@@ -104,6 +104,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// Writes the schemas and the key reference below `folder`, over earlier ones alone.
 fn write(folder: &Path) -> Result<()> {
+    check_directory("--out", folder)?;
     let mut outputs = Vec::new();
     for kind in Kind::value_variants() {
         outputs.push((folder.join("schema").join(format!("{}.json", kind.name())), kind.json()?));

@@ -37,18 +37,19 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
             return Err(Error::user("--save is for the sweep that --axis and --seeds make; leave it out"));
         }
         let sweep = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)?;
-        return run_sweep(arguments, sweep, None, places);
+        return run_sweep(arguments, sweep, &mut || {}, places);
     };
     let saved = made.save(save.as_deref())?;
     // The file states them, so that `status`, `table` and `report` need no --set.
     (arguments.sweep, arguments.sets) = (saved.path.clone(), Vec::new());
-    let planned = arguments.plan;
-    let loaded = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places);
-    let sweep_dir = loaded.as_ref().ok().map(|sweep| sweep.dir.clone());
-    let told = format!("the sweep is saved as {}", saved.path.display());
-    let outcome = loaded.and_then(|sweep| run_sweep(arguments, sweep, Some(&told), places));
-    // A sweep that has begun has a directory.
-    if !planned && sweep_dir.is_some_and(|dir| dir.exists()) {
+    let mut has_begun = false;
+    let mut begin = || {
+        has_begun = true;
+        print_message(&format!("the sweep is saved as {}", saved.path.display()));
+    };
+    let outcome = OpenSweep::load(TrialPurpose::Train, &arguments.sweep, &arguments.sets, places)
+        .and_then(|sweep| run_sweep(arguments, sweep, &mut begin, places));
+    if has_begun {
         return outcome;
     }
     // What is refused leaves no file behind, and neither does a plan.
@@ -57,13 +58,13 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
     outcome.and(discarded)
 }
 
-/// Plans or trains a sweep. `told` is said once it has passed all checks and trains.
-fn run_sweep(arguments: Arguments, sweep: OpenSweep, told: Option<&str>, places: &Places) -> Result<()> {
+/// Plans or trains a sweep. `begin` is called once it has passed all checks and trains.
+fn run_sweep(arguments: Arguments, sweep: OpenSweep, begin: &mut dyn FnMut(), places: &Places) -> Result<()> {
     let ready = Ready::check(&arguments, sweep, places)?;
     if arguments.plan {
         show_plan(&arguments, &ready, places)
     } else {
-        train(&arguments, ready, told, places)
+        train(&arguments, ready, begin, places)
     }
 }
 
@@ -96,7 +97,7 @@ fn show_plan(arguments: &Arguments, ready: &Ready, places: &Places) -> Result<()
 }
 
 /// Trains what is left, and writes the table.
-fn train(arguments: &Arguments, mut ready: Ready, told: Option<&str>, places: &Places) -> Result<()> {
+fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), places: &Places) -> Result<()> {
     if arguments.detach && arguments.launcher == LauncherKind::Local {
         return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
     }
@@ -107,7 +108,7 @@ fn train(arguments: &Arguments, mut ready: Ready, told: Option<&str>, places: &P
     ready.prepare_text()?;
     let Ready { spec, trials, sweep_dir, search, to_come, slurm, only, pool, workers, committed, .. } = ready;
     files::create_dir(&sweep_dir)?;
-    told.iter().for_each(|told| print_message(told));
+    begin();
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
     let policy = Policy {
         max_trials: arguments.max_trials.or(spec.policy.max_trials),

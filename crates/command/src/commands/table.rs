@@ -1,7 +1,7 @@
 //! `ablate table`: the table of a sweep, or of several in the layout of Table 2, from their run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, check_output, print, print_styled, screen};
+use super::{OpenSweep, Places, check_directory, check_output, print, print_styled, screen};
 use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::results::pivot::PivotTable;
@@ -181,8 +181,10 @@ impl Shown {
     }
 }
 
-/// Refuses a folder with files of the tables' names that `ablate table` has not written.
+/// Refuses a file in the place of a folder for tables, and a folder with files of the tables' names that `ablate table` has
+/// not written.
 fn check_tables(folder: &Path) -> Result<()> {
+    check_directory("--out", folder)?;
     let own = directory::has_own_tables(folder)?;
     directory::TABLES
         .iter()

@@ -22,6 +22,9 @@ pub const END_OF_PIECE: &str = "</w>";
 pub const SPECIALS: [&str; 3] = ["<pad>", "<s>", "</s>"];
 /// Pairs seen less often are not merged.
 const LEAST_COUNT: u64 = 2;
+/// Most bytes of a piece from which merges are learned. Every merge reads the whole of a piece that it changes, which takes
+/// an hour for a line of a megabyte without a blank. No word is nearly as long.
+pub const LONGEST_LEARNED: usize = 10_000;
 
 /// Two neighbouring symbols, by id.
 pub type Pair = (u32, u32);
@@ -136,6 +139,11 @@ impl PieceCounts {
         self.counts.insert_unique(hash, PieceCount { place, count: more }, rehash);
     }
 
+    /// Returns the number of pieces that are too long to learn merges from.
+    pub fn too_long(&self) -> usize {
+        self.counts.iter().filter(|known| known.place.len() > LONGEST_LEARNED).count()
+    }
+
     /// Every piece once, in no particular order.
     pub fn pieces(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(piece, _)| piece)
@@ -147,7 +155,8 @@ impl PieceCounts {
     }
 }
 
-/// Learns at most `merges` merges, fewer where no pair is left that occurs twice.
+/// Learns at most `merges` merges, fewer where no pair is left that occurs twice. Pieces of more than [`LONGEST_LEARNED`]
+/// bytes are left out.
 ///
 /// A pair can come up a second time, once a later merge has made one of its symbols again from
 /// other parts; it is returned each time, as subword-nmt does.
@@ -194,7 +203,8 @@ impl Statistics {
         let mut symbols = Vec::with_capacity(pieces.text.len());
         let mut words = Vec::with_capacity(pieces.counts.len());
         let mut pairs: HashMap<Pair, Occurrences> = HashMap::new();
-        for (index, (piece, count)) in pieces.iter().enumerate() {
+        let learned = pieces.iter().filter(|(piece, _)| piece.len() <= LONGEST_LEARNED);
+        for (index, (piece, count)) in learned.enumerate() {
             let start = symbols.len();
             symbols.extend(Vocabulary::symbols(piece.as_bytes()));
             for pair in neighbours(&symbols[start..]) {
@@ -383,6 +393,15 @@ mod tests {
         assert_eq!(learned(&["ab ab cd cd"], 10), ["Ġ c", "Ġc d</w>", "Ġ a", "Ġa b</w>"]);
         assert_eq!(learned(&["ab ab cd cd ad"], 1), ["Ġ a"]);
         assert_eq!(learned(&["ab"], 10), [""; 0], "no pair occurs twice");
+    }
+
+    #[test]
+    fn a_piece_that_is_no_word_is_left_out() {
+        let long = "ab".repeat(LONGEST_LEARNED);
+        assert_eq!(learned(&["ab ab cd cd", &long], 10), learned(&["ab ab cd cd"], 10));
+        let mut counts = PieceCounts::default();
+        counts.add(&format!("ab {long} cd"));
+        assert_eq!(counts.too_long(), 1);
     }
 
     #[test]

@@ -77,15 +77,17 @@ impl<'a> Search<'a> {
                 self.recipe.name
             )));
         }
+        let recipe = self.recipe;
         for name in names {
             if self.found.paths.contains_key(*name) {
                 continue;
             }
-            let download = self.recipe.download(name);
+            let download = recipe.download(name);
             let member = download.and_then(|download| download.members.get(*name));
             // A member may lie there under the name that it has in the archive, with or without its folders.
-            let others =
-                member.into_iter().flat_map(|path| [path.as_str(), path.rsplit('/').next().unwrap_or(path)]);
+            let others = member
+                .into_iter()
+                .flat_map(|path| [Some(path.as_str()), recipe.bare_name(name, path)].into_iter().flatten());
             if let Some(path) = [*name].into_iter().chain(others).find_map(|name| beside(folder, name)) {
                 self.found.paths.insert(name.to_string(), path);
                 continue;
@@ -161,6 +163,23 @@ impl<'a> Search<'a> {
     }
 }
 
+impl Recipe {
+    /// The last part of a path in an archive, by which the member `name` may lie in a folder; none if it could be that of
+    /// another file of the recipe as well.
+    fn bare_name<'a>(&self, name: &str, path: &'a str) -> Option<&'a str> {
+        let bare = last_part(path);
+        let is_bare = |other: &str| plain_name(other) == plain_name(bare);
+        let mut members = self.origin.downloads.iter().flat_map(|download| &download.members);
+        let is_shared = members.any(|(_, other)| other != path && is_bare(last_part(other)))
+            || self.file_names().into_iter().any(|other| other != name && is_bare(other));
+        (!is_shared).then_some(bare)
+    }
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// The file called `name` in `folder`, in any form of compression.
 fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
     let plain = plain_name(name);
@@ -180,4 +199,41 @@ fn missing(folder: &Path, name: &str, archives: &[&str]) -> Error {
         folder.display(),
         plain_name(name)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::fixtures::pair;
+    use crate::data::{Corpus, FilePairs, FilesCorpus};
+
+    #[test]
+    fn a_loose_file_is_taken_for_one_member_alone() {
+        let [dev, test] = ["dev", "dev"].map(|name| FilePairs(vec![pair(name)]));
+        let files = FilesCorpus { train: vec![pair("train")], dev, test, hold_out: None };
+        let mut recipe = Recipe::new("r", "en", "de", Corpus::Files(files));
+        let members =
+            [("train.en", "c/train/en.txt"), ("dev.en", "c/dev/en.txt.gz"), ("train.de", "c/de.txt")];
+        recipe.origin.downloads = vec![Download {
+            name: None,
+            members: members.map(|(name, path)| (name.to_string(), path.to_string())).into(),
+            mirrors: vec![Mirror::at("http://h/c.zip")],
+        }];
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        };
+        let find =
+            || Inputs::find(&recipe, Some(folder.path()), &folder.path().join("data"), &mut |_: &str| {});
+        ["en.txt", "de.txt", "dev.de"].into_iter().for_each(write);
+        let error = find().unwrap_err();
+        assert!(error.to_string().contains("there is no file train.en"), "{error}");
+        ["c/train/en.txt", "c/dev/en.txt.gz"].into_iter().for_each(write);
+        let found = find().unwrap();
+        for (name, path) in members.iter().take(2).chain(&[("train.de", "de.txt"), ("dev.de", "dev.de")]) {
+            assert_eq!(found.path(name).unwrap(), folder.path().join(path));
+        }
+    }
 }

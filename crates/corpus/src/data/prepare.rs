@@ -4,6 +4,7 @@
 //! place and renamed when complete, so it is never seen half done, and of two processes that
 //! prepare the same data one wins and the other discards its copy.
 
+use super::bpe::LONGEST_LEARNED;
 use super::corpus::Tolerance;
 use super::encode::Encoder;
 use super::inputs::Inputs;
@@ -21,6 +22,7 @@ use super::tokenizers::{self, Tokenizers};
 use super::{Corpus, DataConfig, Pieces, Recipe, Split, Vocabulary};
 use crate::error::{Error, Result};
 use crate::fetch::Progress;
+use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use std::path::{Path, PathBuf};
 
 /// Prepares the data of `config` under `root`, or checks and reuses what is there.
@@ -29,15 +31,22 @@ use std::path::{Path, PathBuf};
 /// The result depends on configuration and text alone.
 ///
 /// # Errors
-/// User errors for a recipe or files that do not fit (see [`Inputs::find`] and [`StagedText::write`]), for a
-/// prepared directory that is damaged, and for `source` files that are not those it was made from. Failures of
-/// the network and of the disk; the same call goes on where they stopped it.
+/// User errors for a recipe or files that do not fit (see [`Inputs::find`] and [`StagedText::write`]), for a `source` of
+/// a generated corpus, for a prepared directory that is damaged, and for `source` files that are not those it was made
+/// from. Failures of the network and of the disk; the same call goes on where they stopped it.
 pub fn prepare(
     config: &DataConfig,
     root: &Path,
     source: Option<&Path>,
     progress: &mut dyn Progress,
 ) -> Result<Prepared> {
+    if let (Corpus::Generated(_), Some(source)) = (&config.recipe.corpus, source) {
+        return Err(Error::user(format!(
+            "--source {}: the corpus {} is generated and reads no files; leave --source out",
+            source.display(),
+            config.recipe.name
+        )));
+    }
     let directory = directory(config, root)?;
     if !directory.exists() {
         let inputs = Inputs::find(&config.recipe, source, root, progress)?;
@@ -51,7 +60,7 @@ pub fn prepare(
     }
     let prepared = Prepared::load(&directory, config)?;
     prepared.verify()?;
-    if let (Corpus::Files(_), Some(_)) = (&config.recipe.corpus, source) {
+    if source.is_some() {
         check_sources(config, &Inputs::find(&config.recipe, source, root, progress)?, &prepared)?;
     }
     progress.message(&format!("already prepared: {}", directory.display()));
@@ -95,11 +104,8 @@ pub fn open_if_prepared(config: &DataConfig, root: &Path) -> Result<Option<Prepa
 /// `<root>/<recipe>-<hash of the data section>`.
 pub fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     let name = &config.recipe.name;
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Error::user(format!(
-            "recipe name {name:?} cannot name a directory; use letters, digits, \"-\", \"_\" and \".\", not \".\" first"
-        )));
+    if !is_directory_name(name) {
+        return Err(Error::user(format!("recipe name {name:?} is not a safe name: {DIRECTORY_NAME_HELP}")));
     }
     let hash = blake3::hash(format!("{FORMAT_VERSION} {}", section(config)?).as_bytes()).to_hex();
     Ok(root.join(format!("{name}-{}", &hash[..16])))
@@ -120,15 +126,23 @@ fn build(
     if text.counts.read == 0 {
         return Err(Error::user(format!("{name}: the recipe has no training pairs")));
     }
+    for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
+        if pairs == 0 {
+            return Err(Error::user(format!(
+                "{name}: the {} set is empty; hold out a larger part of the training text",
+                split.name()
+            )));
+        }
+    }
     progress.message(&match config.pieces {
         Pieces::Bpe => format!("learning {} merges", config.merges),
         Pieces::Characters => "collecting the characters".into(),
     });
     let tokenizers = match config.vocabulary {
-        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config, threads, [true, true])?),
+        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config, threads, [true, true], progress)?),
         Vocabulary::Separate => {
-            let source = learn(&text, config, threads, [true, false])?;
-            Tokenizers::new(Some(source), learn(&text, config, threads, [false, true])?)
+            let source = learn(&text, config, threads, [true, false], progress)?;
+            Tokenizers::new(Some(source), learn(&text, config, threads, [false, true], progress)?)
         }
     };
     let jsons = tokenizers.files();
@@ -159,14 +173,6 @@ fn build(
         false => {
             train.report().iter().for_each(|line| progress.message(line));
             progress.message(&format!("dev {} pairs, test {} pairs", text.dev, text.test));
-        }
-    }
-    for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
-        if pairs == 0 {
-            return Err(Error::user(format!(
-                "{name}: the {} set is empty; hold out a larger part of the training text",
-                split.name()
-            )));
         }
     }
     if train.kept == 0 {
@@ -201,7 +207,13 @@ fn build(
 }
 
 /// Learns a tokenizer on the sides of the training text that are asked for, source and target.
-fn learn(text: &StagedText, config: &DataConfig, threads: usize, sides: [bool; 2]) -> Result<Tokenizer> {
+fn learn(
+    text: &StagedText,
+    config: &DataConfig,
+    threads: usize,
+    sides: [bool; 2],
+    progress: &mut dyn Progress,
+) -> Result<Tokenizer> {
     let cut = if config.recipe.has(TextFormat::Trees) { Cut::Trees } else { Cut::Text };
     let pieces = count_pieces(threads, cut, |add| {
         text.for_each_pair(Split::Train, |source, target| {
@@ -213,6 +225,13 @@ fn learn(text: &StagedText, config: &DataConfig, threads: usize, sides: [bool; 2
             Ok(())
         })
     })?;
+    let left_out = pieces.too_long();
+    if left_out > 0 && config.pieces == Pieces::Bpe {
+        progress.message(&format!(
+            "note: merges are not learned from pieces of the text that have more than {LONGEST_LEARNED} bytes without a \
+             blank; there are {left_out}"
+        ));
+    }
     Tokenizer::learn(config.pieces, &pieces, config.merges)
 }
 
@@ -332,6 +351,14 @@ mod tests {
     }
 
     #[test]
+    fn a_generated_corpus_has_no_source() {
+        let root = tempfile::tempdir().unwrap();
+        let said = message(prepared(&generated(), &root.path().join("data"), Some(root.path())).0);
+        assert!(said.contains("is generated and reads no files; leave --source out"), "{said}");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "nothing is written");
+    }
+
+    #[test]
     fn the_second_time_nothing_is_written() {
         let root = tempfile::tempdir().unwrap();
         let (first, _) = prepared(&generated(), root.path(), None);
@@ -447,5 +474,8 @@ mod tests {
             config.recipe.name = name.into();
             assert!(message(open(&config, Path::new("unused"))).contains("recipe name"));
         }
+        // What validation accepts names a directory.
+        config.recipe.name = "a=b+c,d".into();
+        assert!(directory(&config, Path::new("unused")).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Getting a file from one of its mirrors, once: attempts, checks, and what is kept.
 //!
-//! A file lies below the folder of downloads at host and path of its address; members of archives below
-//! `members/` and the archive's sha256.
+//! A file lies below the folder of downloads at host and path of its address, with the query of the address before its
+//! name; members of archives below `members/` and the archive's sha256.
 
 use super::archive::{MEMBER, extract, inside, is_archive};
 use super::checksum::Digests;
@@ -114,7 +114,8 @@ impl Cache {
         )))
     }
 
-    /// Where a file from this address lies.
+    /// Where a file from this address lies: a folder of the server's name, those of the address's path, one of its query if
+    /// it has one, and the name by which compression and archives are known.
     fn place(&self, mirror: &Mirror) -> PathBuf {
         let url = mirror.public_url();
         let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
@@ -123,10 +124,12 @@ impl Cache {
             let name: String = part.chars().map(plain).collect();
             if name.starts_with('.') { format!("_{name}") } else { name }
         };
-        address
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .fold(self.folder.clone(), |path, part| path.join(safe(part)))
+        let (path, query) = address.split_at(address.find(['?', '#']).unwrap_or(address.len()));
+        let mut parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(safe).collect();
+        if !query.is_empty() {
+            parts.insert(parts.len().saturating_sub(1), safe(query));
+        }
+        parts.iter().fold(self.folder.clone(), |path, part| path.join(part))
     }
 
     /// Looks at what an earlier call has fetched: it is removed if it is not as it was.
@@ -284,5 +287,24 @@ impl Download {
     /// The mirror whose file is an archive of the name, for files that are there already.
     pub fn archive_mirrors(&self) -> impl Iterator<Item = &Mirror> {
         self.mirrors.iter().filter(|mirror| is_archive(mirror.file_name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_name_whatever_is_asked_for_with_it() {
+        let cache = Cache::new(Path::new("d"), Policy::default());
+        for (url, path) in [
+            ("https://h.org:80/a/b.tar.gz", "d/h.org_80/a/b.tar.gz"),
+            ("https://h.org/a/b.gz?download=1", "d/h.org/a/_download_1/b.gz"),
+            ("https://h.org/a/b.gz?path=/c.zip", "d/h.org/a/_path__c.zip/b.gz"),
+            ("https://h.org/a/.b#c", "d/h.org/a/_c/_.b"),
+        ] {
+            let mirror = Mirror::at(url);
+            assert_eq!(cache.place(&mirror), Path::new(path), "{url}");
+        }
     }
 }

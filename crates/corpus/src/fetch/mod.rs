@@ -33,6 +33,13 @@ pub struct Download {
     pub mirrors: Vec<Mirror>,
 }
 
+impl Download {
+    /// Lists the names in the recipe of the files that it brings.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.name.iter().chain(self.members.keys()).map(String::as_str)
+    }
+}
+
 /// An address, with size and checksum of the file there. If the checksum is absent, the first download records it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use super::condition::{Condition, Watch, resolve};
 use super::factor::{Choice, Factor, MOST_COMBINATIONS, too_many};
 use super::label::{self, Labels};
 use super::section::{Row, Section};
-use super::settings::{Setting, mistake};
+use super::settings::{Setting, about, mistake};
 use crate::config::Experiment;
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
@@ -288,11 +288,5 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
 
 /// Puts the row's name before a message.
 pub fn about_row(error: Error, label: &str) -> Error {
-    match error {
-        Error::Config(mut diagnostic) => {
-            diagnostic.message = format!("row {label:?}: {}", diagnostic.message);
-            Error::Config(diagnostic)
-        }
-        other => other,
-    }
+    about(&format!("row {label:?}"), error)
 }

@@ -8,10 +8,10 @@ use super::condition::Condition;
 use super::factor::{Change, Choice, Factor, MOST_COMBINATIONS};
 use super::file::RandomFile;
 use super::marker::DistributionFile;
-use super::settings::{Setting, mistake, place_of, settings};
+use super::settings::{Setting, about, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
 use crate::search::Domain;
 use crate::seed::{Purpose, derive};
 
@@ -318,17 +318,6 @@ fn to_place(value: f64, first: i32) -> f64 {
             let step = 10f64.powi(unit);
             (value / step).round() * step
         }
-    }
-}
-
-/// Puts what a message is about before it.
-pub fn about(name: &str, error: Error) -> Error {
-    match error {
-        Error::Config(mut diagnostic) => {
-            diagnostic.message = format!("{name}: {}", diagnostic.message);
-            Error::Config(diagnostic)
-        }
-        other => other,
     }
 }
 

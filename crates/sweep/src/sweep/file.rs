@@ -8,6 +8,7 @@ use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::marker::{Axes, Changes, Conditions, Random, Search, Unread, Zip};
 use super::policy::{Halving, Retry};
 use crate::config::json_schema::root;
+use crate::config::load::is_recipe;
 use crate::config::toml_tree::Table;
 use crate::error::{Error, Result};
 use crate::results::table_layout::Form;
@@ -39,11 +40,26 @@ pub fn is_sweep(file: &Table) -> bool {
     SWEEP_KEYS.iter().any(|key| file.get(key).is_some())
 }
 
-/// Refuses the file of an experiment where one of a sweep belongs.
+/// Refuses the file of a recipe where one of a sweep or an experiment belongs.
+///
+/// # Errors
+/// A user error that says what can be done with the file.
+pub fn refuse_recipe(path: &Path, file: &Table) -> Result<()> {
+    if is_sweep(file) || !is_recipe(file) {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{0} is a recipe, and no sweep; `ablate prepare {0}` prepares its corpus, and an experiment names it as data.recipe",
+        path.display()
+    )))
+}
+
+/// Refuses the file of a recipe or of an experiment where one of a sweep belongs.
 ///
 /// # Errors
 /// A user error that says what can be done with the file.
 pub fn refuse_experiment(path: &Path, file: &Table) -> Result<()> {
+    refuse_recipe(path, file)?;
     if is_sweep(file) || !EXPERIMENT_KEYS.iter().any(|key| file.get(key).is_some()) {
         return Ok(());
     }

@@ -2,9 +2,10 @@
 
 use super::combine::{Combination, about_row};
 use super::settings::{Setting, of_sets};
-use crate::config::idle_settings::{Idle, idle, is_default};
+use crate::config::idle_settings::{Idle, idle, idle_data, is_default};
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
+use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::BTreeMap;
 
@@ -73,6 +74,14 @@ pub fn check_experiment(file: &Tree, sets: &[String]) -> Result<()> {
     let mut whole = file.clone();
     apply_sets(&mut whole, sets)?;
     check_file(file, sets, by_key(idle(&whole.read()?)))
+}
+
+/// Checks the settings of `--set` for a corpus that is prepared by itself.
+///
+/// # Errors
+/// A key of `[data]` among them that has no effect.
+pub fn check_data(data: &DataConfig, sets: &[String]) -> Result<()> {
+    check_settings(&of_sets(sets)?, &by_key(idle_data(data)))
 }
 
 /// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.

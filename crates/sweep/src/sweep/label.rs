@@ -4,7 +4,7 @@ use super::directory;
 use super::factor::{Choice, Factor};
 use super::settings::Setting;
 use crate::config::toml_tree::{Key, Node, Value};
-use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
+use crate::folders::{DIRECTORY_NAME_HELP, LONGEST_NAME, is_directory_name};
 
 /// What a row is called if nothing gives it a name.
 pub const PLAIN: &str = "base";
@@ -56,12 +56,12 @@ pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 
 /// Why a label cannot name a directory, with what to do; none if it can.
 pub fn label_problem(label: &str) -> Option<String> {
-    const LONGEST: usize = 200;
     if is_directory_name(label) {
         None
-    } else if label.len() > LONGEST {
-        let help = "at most 200; give the points a `label` or the zips `labels`";
-        Some(format!("it names a directory, and has {} characters: {help}", label.len()))
+    } else if label.len() > LONGEST_NAME {
+        let help = "give the points a `label` or the zips `labels`";
+        let length = label.len();
+        Some(format!("it names a directory, and has {length} characters: at most {LONGEST_NAME}; {help}"))
     } else {
         Some(DIRECTORY_NAME_HELP.to_string())
     }

@@ -1,7 +1,7 @@
 //! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
 //! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
 
-use super::file::is_sweep;
+use super::file::{is_sweep, refuse_recipe};
 use super::settings::{Setting, checked_sets, mistake};
 use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
@@ -49,7 +49,9 @@ impl MadeSweep {
         if stated.is_empty() && seeds.is_empty() {
             return Ok(None);
         }
-        if is_sweep(&load_table(file)?.0) {
+        let (table, _) = load_table(file)?;
+        refuse_recipe(file, &table)?;
+        if is_sweep(&table) {
             return Err(Error::user(format!(
                 "{} is a sweep file, whose own [axes] and `seeds` state what varies; add the values there, or give the \
                  experiment instead of it",
@@ -82,10 +84,21 @@ impl MadeSweep {
     /// is such a folder. A file that states the same sweep stays.
     ///
     /// # Errors
-    /// A user error where another sweep is there.
+    /// A user error where another sweep is there, or no file can be.
     pub fn save(&self, file: Option<&Path>) -> Result<SavedSweep> {
         let path = file.map_or_else(|| self.path(), Path::to_path_buf);
-        let text = self.text(files::parent(&path))?;
+        let folder = files::parent(&path);
+        if !folder.is_dir() {
+            return Err(Error::user(format!(
+                "--save {}: there is no directory {}; create it, or name a file elsewhere",
+                path.display(),
+                folder.display()
+            )));
+        }
+        if path.is_dir() {
+            return Err(Error::user(format!("--save {}: it is a directory; name a file", path.display())));
+        }
+        let text = self.text(folder)?;
         if let Some(there) = files::read_if_exists(&path)? {
             if there == text.as_bytes() {
                 return Ok(SavedSweep { path, is_new: false });
@@ -253,10 +266,11 @@ fn value_from(folder: &Path, key: &str, node: &Node) -> Result<String> {
     }
 }
 
-/// The path that leads from a folder to a file.
+/// The path that leads from a folder to a file. A file that is a link stays one: what it names is relative to the link.
 fn seen_from(folder: &Path, file: &Path) -> Result<PathBuf> {
-    let [from, to] = [folder, file].map(|path| path.canonicalize().map_err(Error::io("look at", path)));
-    let (from, to) = (from?, to?);
+    let real = |path: &Path| path.canonicalize().map_err(Error::io("look at", path));
+    let (from, mut to) = (real(folder)?, real(files::parent(file))?);
+    to.extend(file.file_name());
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);
     Ok(up.chain(to.components().skip(shared)).collect())
@@ -309,6 +323,19 @@ mod tests {
             let error = text(&[], &[1], &[set]).unwrap_err();
             assert!(error.exit_code() == 2 && error.to_string().contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn a_linked_experiment_stays_where_its_link_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "sweeps"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let (file, link) = (folder.path().join("a/x.toml"), folder.path().join("b/y.toml"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let seen = |file: &Path| seen_from(&folder.path().join("sweeps"), file).unwrap();
+        assert_eq!([seen(&file), seen(&link)], ["../a/x.toml", "../b/y.toml"].map(PathBuf::from));
     }
 
     #[test]

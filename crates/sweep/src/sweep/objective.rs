@@ -1,7 +1,7 @@
 //! The scores that a search can look for: those of a finished trial that do not see the test set.
 
 use super::settings::mistake;
-use crate::error::{Place, Result, nearest};
+use crate::error::{Place, Result, did_you_mean};
 use crate::results::metric::{Better, METRICS, Metric, TEST, find, of_tasks, tag};
 use crate::train::TaskKind;
 
@@ -45,8 +45,7 @@ pub fn check_objective(objective: &str, place: &Place) -> Result<Better> {
         );
         return Err(mistake(message, place, help));
     }
-    let guess = nearest(objective, known.iter().map(String::as_str));
-    let guess = guess.map_or(String::new(), |near| format!("did you mean {near:?}? "));
+    let guess = did_you_mean(objective, known.iter().map(String::as_str));
     let message = format!("search: objective = {objective:?} is no score of a finished trial");
     Err(mistake(message, place, format!("{guess}expected one of {}", known.join(", "))))
 }

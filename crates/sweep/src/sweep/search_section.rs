@@ -1,10 +1,10 @@
 //! `[search]`: draws that learn from the results of those before them, as a sweep file states them.
 
-use super::draw::{self, DrawnKey, about, check_count, drawn_keys};
+use super::draw::{self, DrawnKey, check_count, drawn_keys};
 use super::factor::Choice;
 use super::file::SearchFile;
 use super::objective::check_objective;
-use super::settings::{mistake, place_of};
+use super::settings::{about, mistake, place_of};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};

@@ -8,7 +8,7 @@ use super::read_factors::factors;
 use super::settings::{Setting, mistake, one_label, place_of, settings, tables};
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Rows and the factors that multiply them.
 #[derive(Debug, Clone)]
@@ -95,14 +95,24 @@ pub fn read_rows(files: Vec<RowFile>, table: &Table) -> Result<Vec<Row>> {
         })
     };
     let rows: Vec<Row> = files.into_iter().zip(tables(table, "row")).map(row).collect::<Result<_>>()?;
-    for (number, row) in rows.iter().enumerate() {
-        // Of two that never meet, as their conditions exclude each other, a user could not tell which one ran.
-        if let Some(other) = rows[..number].iter().find(|other| other.label == row.label) {
-            let message = format!("two rows are labelled {:?}", row.label);
-            return Err(mistake(message, &row.label_place, one_label(&other.label_place, &row.label_place)));
+    check_row_labels(&rows)?;
+    Ok(rows)
+}
+
+/// Refuses two rows of one section that have the same label. Of two that never meet, as their conditions exclude each other,
+/// a user could not tell which one ran.
+///
+/// # Errors
+/// A mistake at the second label, with the place of the first.
+pub fn check_row_labels(rows: &[Row]) -> Result<()> {
+    let mut places: HashMap<&str, &Place> = HashMap::new();
+    for Row { label, label_place: place, .. } in rows {
+        if let Some(other) = places.insert(label, place) {
+            let message = format!("two rows are labelled {label:?}");
+            return Err(mistake(message, place, one_label(other, place)));
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The place of each item of the array at `key`.

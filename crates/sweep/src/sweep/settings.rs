@@ -25,6 +25,28 @@ pub struct Setting {
 /// Not a table, a key that no section of an experiment could have, a key stated twice, or
 /// `training.seed`, which is the sweep's.
 pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<Setting>> {
+    read(node, what, words, |_| false)
+}
+
+/// [`settings`] of a table in which the value of a key, a section's too, may be a table that `is_value` tells from those that
+/// hold keys.
+///
+/// # Errors
+/// As for [`settings`].
+pub fn settings_with_tables(
+    node: Option<&Node>,
+    what: &str,
+    is_value: fn(&Table) -> bool,
+) -> Result<Vec<Setting>> {
+    read(node, what, &[], is_value)
+}
+
+fn read(
+    node: Option<&Node>,
+    what: &str,
+    words: &[&str],
+    is_value: fn(&Table) -> bool,
+) -> Result<Vec<Setting>> {
     let Some(node) = node else {
         return Ok(Vec::new());
     };
@@ -33,7 +55,7 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
         let help = format!("expected a table of changes: {what} = {{ \"model.heads\" = 1 }}");
         return Err(mistake(message, &node.place, help));
     };
-    let settings = flat(table, words);
+    let settings = flat(table, words, is_value);
     let mut stated = HashSet::new();
     for setting in &settings {
         if !stated.insert(setting.key.as_str()) {
@@ -69,22 +91,28 @@ pub fn require(sets: &[String], concerns: impl Fn(&str) -> bool, message: &str, 
 }
 
 /// The entries of a table with dotted keys: of `{ model = { heads = 1 } }`, `model.heads`.
-fn flat(table: &Table, words: &[&str]) -> Vec<Setting> {
+fn flat(table: &Table, words: &[&str], is_value: fn(&Table) -> bool) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
-        flatten(&key.name, &key.place, value, &mut settings);
+        flatten(&key.name, &key.place, value, is_value, &mut settings);
     }
     settings
 }
 
-/// Appends the setting `key`, or those in its table where it names a section.
-fn flatten(key: &str, place: &Place, value: &Node, settings: &mut Vec<Setting>) {
+/// Appends the setting `key`, or those in its table where it names a section and the table is not its value.
+fn flatten(
+    key: &str,
+    place: &Place,
+    value: &Node,
+    is_value: fn(&Table) -> bool,
+    settings: &mut Vec<Setting>,
+) {
     // Blanks around the parts of a key mean nothing, and must not hide which key it is.
     let key = key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
     match &value.value {
-        Value::Table(section) if is_section(&key) => {
+        Value::Table(section) if is_section(&key) && !is_value(section) => {
             for (inner, value) in section.iter() {
-                flatten(&format!("{key}.{}", inner.name), &inner.place, value, settings);
+                flatten(&format!("{key}.{}", inner.name), &inner.place, value, is_value, settings);
             }
         }
         _ => settings.push(Setting { key, place: place.clone(), value: value.clone() }),
@@ -98,7 +126,7 @@ fn flatten(key: &str, place: &Place, value: &Node, settings: &mut Vec<Setting>) 
 pub fn of_sets(sets: &[String]) -> Result<Vec<Setting>> {
     let mut settings = Vec::new();
     for argument in sets {
-        settings.extend(flat(&table_of_set(argument)?.0, &[]));
+        settings.extend(flat(&table_of_set(argument)?.0, &[], |_| false));
     }
     Ok(settings)
 }
@@ -165,6 +193,17 @@ pub fn place_of(table: &Table, key: &str, otherwise: &Place) -> Place {
 /// A mistake in the sweep file.
 pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String>) -> Error {
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
+}
+
+/// Puts what a message is about before it.
+pub fn about(name: &str, error: Error) -> Error {
+    match error {
+        Error::Config(mut diagnostic) => {
+            diagnostic.message = format!("{name}: {}", diagnostic.message);
+            Error::Config(diagnostic)
+        }
+        other => other,
+    }
 }
 
 /// Says what to do about two labels that stand for one directory, the other of which is at `other`.

@@ -7,7 +7,9 @@ use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
 use super::read_factors::factors;
 use super::search_section::Search;
-use super::section::{Section, check_seeds, exclusions, item_places, read_rows, read_sections};
+use super::section::{
+    Section, check_row_labels, check_seeds, exclusions, item_places, read_rows, read_sections,
+};
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::from_table;
 use crate::config::load::{load_table, relative_to};
@@ -111,6 +113,7 @@ impl SweepSpec {
             top.rows.extend(part.rows);
             sections.extend(part.sections);
         }
+        check_row_labels(&top.rows)?;
         if sections.is_empty() || !(top.rows.is_empty() && top.factors.is_empty() && top.exclude.is_empty()) {
             sections.insert(0, top);
         }

@@ -5,7 +5,7 @@ use super::settings::mistake;
 use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
 use super::varied::varied;
-use crate::error::{Diagnostic, Place, Result, nearest};
+use crate::error::{Diagnostic, Place, Result, did_you_mean};
 use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
@@ -204,7 +204,5 @@ fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
 
 /// The nearest name and the list of all.
 fn accepted(name: &str, names: &[&str]) -> String {
-    let guess =
-        nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("did you mean {near:?}? "));
-    format!("{guess}accepted: {}", names.join(", "))
+    format!("{}accepted: {}", did_you_mean(name, names.iter().copied()), names.join(", "))
 }

@@ -43,22 +43,12 @@ impl Idle {
 /// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
 pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
-    let mut found = Vec::new();
-    found.extend(max_train_length(data));
-    if data.pieces == Pieces::Characters {
-        let because = vec![("data.pieces", setting_text(&data.pieces))];
-        found.push(not_read(Unread { key: "data.merges", because: because.clone() }));
-        found.push(not_read(Unread { key: "data.bpe_dropout", because }));
-    }
+    let mut found = idle_data(data);
     found.extend(rate(training));
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(maps(model, run));
     found.extend(unread(model).into_iter().map(not_read));
-    if data.bpe_dropout == 0.0 {
-        let because = vec![("data.bpe_dropout", "0.0".to_string())];
-        found.push(not_read(Unread { key: "data.segmentations", because }));
-    }
     found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
         found.push(switched_off("model.learned_positions", "model.position", &model.position));
@@ -101,6 +91,21 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
         for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
             found.push(switched_off(key, "decoding.beam", &decoding.beam));
         }
+    }
+    found
+}
+
+/// The settings of `[data]` that cannot have an effect with the others of that section.
+pub fn idle_data(data: &DataConfig) -> Vec<Idle> {
+    let mut found: Vec<Idle> = max_train_length(data).into_iter().collect();
+    if data.pieces == Pieces::Characters {
+        let because = vec![("data.pieces", setting_text(&data.pieces))];
+        found.push(not_read(Unread { key: "data.merges", because: because.clone() }));
+        found.push(not_read(Unread { key: "data.bpe_dropout", because }));
+    }
+    if data.bpe_dropout == 0.0 {
+        let because = vec![("data.bpe_dropout", "0.0".to_string())];
+        found.push(not_read(Unread { key: "data.segmentations", because }));
     }
     found
 }

@@ -48,14 +48,18 @@ impl Tree {
         let Some(Node { value: Value::Table(recipe), .. }) = data.get_mut("recipe") else {
             return Ok(tree);
         };
-        if let Some(Node { value: Value::Table(settings), .. }) = recipe.remove("data") {
+        if let Some(node) = recipe.remove("data") {
+            let refused = |message: String, place: &Place| -> Error {
+                Diagnostic::new(message).at(Some(place.clone())).help(RECIPE_SETTINGS).into()
+            };
+            let Value::Table(settings) = &node.value else {
+                let message =
+                    format!("data = {} in a recipe is {}, and no table", node.excerpt(), node.kind());
+                return Err(refused(message, &node.place));
+            };
             for (key, node) in settings.iter() {
                 if key.name == "recipe" {
-                    let mistake =
-                        Diagnostic::new("a recipe cannot name a recipe").at(Some(key.place.clone()));
-                    return Err(mistake
-                        .help("[data] in a recipe may set pieces, merges, bpe_dropout, segmentations, vocabulary, lowercase, max_length, max_length_ratio and max_train_length")
-                        .into());
+                    return Err(refused("a recipe cannot name a recipe".into(), &key.place));
                 }
                 if data.get(&key.name).is_none() {
                     data.insert(key.clone(), node.clone());
@@ -119,6 +123,10 @@ fn excerpt(text: &str) -> String {
     }
 }
 
+/// What a recipe may state beside the corpus, for messages.
+const RECIPE_SETTINGS: &str = "[data] in a recipe may set pieces, merges, bpe_dropout, segmentations, vocabulary, lowercase, \
+     max_length, max_length_ratio and max_train_length";
+
 const KEY_HELP: &str = "keys are section.key, as in model.heads";
 
 /// Loads, merges and checks an experiment; `sets` are `section.key=value`, applied last.
@@ -149,6 +157,11 @@ pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     Ok(tree)
 }
 
+/// Returns whether a file states a corpus, and no experiment or sweep.
+pub fn is_recipe(file: &Table) -> bool {
+    ["source_language", "corpus"].iter().any(|key| file.get(key).is_some())
+}
+
 /// The `[data]` section of an experiment file, or that of a recipe file: what the recipe states in its own
 /// `[data]`, else the defaults.
 ///
@@ -156,7 +169,7 @@ pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
 /// As [`load_experiment`].
 pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
     let (recipe, start) = load_table(path)?;
-    if recipe.get("corpus").is_none() {
+    if !is_recipe(&recipe) {
         return Ok(load_experiment(path, sets)?.data);
     }
     let mut table = Table::default();
@@ -245,22 +258,45 @@ pub fn relative_to(place: &Place, named: &str) -> Result<PathBuf> {
     }
 }
 
-/// The text of a file, and its name in messages.
-fn read(path: &Path) -> Result<(String, String)> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::user(format!(
-            "cannot read {}: {error}; expected the path of a TOML file, see experiments/ and sweeps/",
-            path.display()
-        ))
+/// Why the text of a file cannot be had: what to say about it, and what to do.
+struct Unreadable {
+    message: String,
+    /// None if the file itself is not there, or not what was meant.
+    help: Option<&'static str>,
+}
+
+/// The text of a file.
+fn read_text(path: &Path) -> std::result::Result<String, Unreadable> {
+    let bytes = std::fs::read(path).map_err(|error| Unreadable {
+        message: format!("cannot read {}: {error}", path.display()),
+        help: None,
     })?;
-    let name = path.display().to_string();
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((text, name)),
-        Err(error) => Err(Error::user(format!(
-            "{name}: byte {} is not UTF-8; save the file as UTF-8",
-            error.utf8_error().valid_up_to()
-        ))),
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let start = valid.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let byte = valid.len() - start + 1;
+        let message = format!("{}:{line}: byte {byte} of this line is not UTF-8", path.display());
+        Unreadable { message, help: Some("save the file as UTF-8") }
+    })
+}
+
+/// The text of a file that the command line names, and its name in messages.
+fn read(path: &Path) -> Result<(String, String)> {
+    let text = read_text(path).map_err(|Unreadable { message, help }| {
+        let help = help.unwrap_or("expected the path of a TOML file, see experiments/ and sweeps/");
+        Error::user(format!("{message}; {help}"))
+    })?;
+    Ok((text, path.display().to_string()))
+}
+
+/// The text of the file at `path`, which `node` names as the value of `key`; `otherwise` is the help if there is none.
+fn read_named(path: &Path, key: &str, node: &Node, otherwise: &'static str) -> Result<String> {
+    read_text(path).map_err(|Unreadable { message, help }| {
+        let message = format!("{key} = {}: {message}", node.excerpt());
+        let help = help.unwrap_or(otherwise);
+        Diagnostic::new(message).at(Some(node.place.clone())).help(help).into()
+    })
 }
 
 /// What makes two paths the same file.
@@ -289,10 +325,7 @@ fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<T
             format!("base = {}: more than {LONGEST_CHAIN} files inherit from each other", base.excerpt());
         return Err(mistake(message, "shorten the chain: put the settings of several files into one"));
     }
-    let text = std::fs::read_to_string(&base_path).map_err(|error| {
-        let message = format!("base = {}: cannot read {}: {error}", base.excerpt(), base_path.display());
-        mistake(message, "the path is relative to the file that names it")
-    })?;
+    let text = read_named(&base_path, "base", &base, "the path is relative to the file that names it")?;
     chain.push(identity);
     let mut merged = load_with_base(&base_path, &text, chain)?;
     // A label names one file's experiment, not those that build on it.
@@ -313,12 +346,8 @@ fn resolve_recipe(table: &mut Table) -> Result<()> {
         return Ok(());
     }
     let path = path_in(recipe, "data.recipe")?;
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let message = format!("data.recipe = {}: cannot read {}: {error}", recipe.excerpt(), path.display());
-        Diagnostic::new(message)
-            .at(Some(recipe.place.clone()))
-            .help("a recipe is a TOML file, its path relative to the file that names it")
-    })?;
+    let help = "a recipe is a TOML file, its path relative to the file that names it";
+    let text = read_named(&path, "data.recipe", recipe, help)?;
     recipe.value = Value::Table(parse(&path.display().to_string(), &text)?);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::json_schema::sections;
 use super::other_names::{hint, section_hint};
 use super::toml_tree::Node;
-use crate::error::{Diagnostic, Place, nearest};
+use crate::error::{Diagnostic, Place, did_you_mean};
 use schemars::generate::SchemaSettings;
 use serde::de;
 use std::fmt;
@@ -91,7 +91,9 @@ impl Mismatch {
                 // `base` is read before the keys are.
                 let expected: Vec<&str> =
                     of_experiment.then_some("base").into_iter().chain(expected.iter().copied()).collect();
-                let known = known.or_else(|| (of_experiment && !section).then(|| key_of_section(last))?);
+                let known = known
+                    .or_else(|| of_experiment.then(|| quoted_key(last))?)
+                    .or_else(|| (of_experiment && !section).then(|| key_of_section(last))?);
                 Diagnostic::new(format!("unknown {what}")).help(match known {
                     Some(known) => format!("{known}; accepted: {}", expected.join(", ")),
                     None => accepted(last, &expected, false),
@@ -131,14 +133,20 @@ fn key_of_section(word: &str) -> Option<String> {
     found.map(|(section, _)| format!("did you mean {section}.{word}? Put it under [{section}]"))
 }
 
+/// The advice for a key with its section that stands in quotes outside of any section, where it is one name with a dot.
+fn quoted_key(word: &str) -> Option<String> {
+    let (section, key) = word.rsplit_once('.')?;
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let mut sections = sections(&mut generator).into_iter();
+    let is_key = sections.any(|(name, keys)| name == section && keys.contains_key(key));
+    is_key.then(|| format!("write {word} without quotes, or {key} under [{section}]"))
+}
+
 /// "did you mean ...? accepted: ...".
 fn accepted(word: &str, names: &[&str], quote: bool) -> String {
     let show = |name: &str| if quote { format!("{name:?}") } else { name.to_string() };
     let list = names.iter().map(|name| show(name)).collect::<Vec<_>>().join(", ");
-    match nearest(word, names.iter().copied()) {
-        Some(name) => format!("did you mean {name:?}? accepted: {list}"),
-        None => format!("accepted: {list}"),
-    }
+    format!("{}accepted: {list}", did_you_mean(word, names.iter().copied()))
 }
 
 /// What serde calls an expected value, in TOML's words.

@@ -4,13 +4,15 @@
 
 use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig};
-use super::toml_tree::Tree;
+use super::toml_tree::{Tree, Value};
 use super::unread_keys::without_unread;
 use crate::data::{DataConfig, Pieces, Vocabulary};
 use crate::decode::DecodingConfig;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Place, Result};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
 use std::fmt::Display;
+
+pub use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
@@ -70,16 +72,6 @@ pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
     Ok(Checks { tree }.data(data)?)
 }
 
-/// Whether a label can be a directory's name on every system, and needs no quoting.
-pub fn is_directory_name(label: &str) -> bool {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "._=+,-".contains(c);
-    !label.is_empty() && label.len() <= 200 && label.chars().all(safe) && !label.starts_with(['.', '-'])
-}
-
-/// What [`is_directory_name`] accepts, for messages.
-pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
-     and . _ = + , -, and do not start with . or -";
-
 pub(super) struct Checks<'a> {
     tree: &'a Tree,
 }
@@ -94,9 +86,33 @@ pub(super) fn all(checks: impl IntoIterator<Item = Checked>) -> Checked {
 impl Checks<'_> {
     /// A mistake about `key`, at its place, or at that of its section.
     pub(super) fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(message).at(self.place(key)).help(help)
+    }
+
+    /// Where `key` was written, in which `name[2]` is an item of an array, counted from 0; else the innermost part of it
+    /// that was written.
+    fn place(&self, key: &str) -> Option<Place> {
+        let mut table = Some(&self.tree.table);
+        let mut place = None;
+        for part in key.split('.') {
+            let (name, index) = match part.strip_suffix(']').and_then(|part| part.split_once('[')) {
+                Some((name, index)) => (name, index.parse::<usize>().ok()),
+                None => (part, None),
+            };
+            let Some(mut node) = table.and_then(|table| table.get(name)) else { break };
+            if let (Value::Array(items), Some(index)) = (&node.value, index) {
+                node = items.get(index).unwrap_or(node);
+            }
+            place = Some(node.place.clone());
+            table = if let Value::Table(inner) = &node.value { Some(inner) } else { None };
+        }
+        place
+    }
+
+    /// Whether `key` was written as an array.
+    pub(super) fn is_array(&self, key: &str) -> bool {
         let path: Vec<&str> = key.split('.').collect();
-        let place = (1..=path.len()).rev().find_map(|depth| self.tree.place(&path[..depth]));
-        Diagnostic::new(message).at(place).help(help)
+        self.tree.table.at(&path).is_some_and(|node| matches!(node.value, Value::Array(_)))
     }
 
     pub(super) fn unsafe_name(&self, key: &str, value: &str) -> Diagnostic {

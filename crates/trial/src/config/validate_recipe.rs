@@ -3,10 +3,22 @@
 use super::validate::{Checked, Checks, is_directory_name};
 use crate::data::recipe::{Cleaning, ControlCharacters, Moses, TextFormat};
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
-use crate::fetch::Download;
 use crate::fetch::archive::{inside, is_archive};
+use crate::fetch::{Mirror, without_credentials};
 use crate::moses::{Language, Normalization};
 use std::path::{Component, Path};
+
+/// What [`is_file_address`] accepts, for messages.
+const ADDRESS_HELP: &str = "expected http://… or https://…";
+/// The languages of the generated corpus, source and target.
+const GENERATED_LANGUAGES: [&str; 2] = ["en", "de"];
+
+/// Returns whether a text is the address of a file that can be downloaded.
+fn is_file_address(url: &str) -> bool {
+    let http = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let server = http.and_then(|rest| rest.split('/').next());
+    server.is_some_and(|server| !server.is_empty()) && !Mirror::at(url).file_name().is_empty()
+}
 
 impl Checks<'_> {
     pub(super) fn recipe(&self, recipe: &Recipe) -> Checked {
@@ -20,6 +32,16 @@ impl Checks<'_> {
         }
         match &recipe.corpus {
             Corpus::Generated(sizes) => {
+                for ((key, language), generated) in names[1..].iter().zip(GENERATED_LANGUAGES) {
+                    if *language != generated {
+                        let [source, target] = GENERATED_LANGUAGES;
+                        let message =
+                            format!("{key} = {language:?}, but the generated corpus has no such text");
+                        let help =
+                            format!("it is translated from {source:?} to {target:?}: set {generated:?}");
+                        return Err(self.mistake(key, message, help));
+                    }
+                }
                 let sizes = [("train", sizes.train), ("dev", sizes.dev), ("test", sizes.test)];
                 let key = "data.recipe.corpus.generated";
                 sizes.into_iter().try_for_each(|(name, size)| self.count(&format!("{key}.{name}"), size))
@@ -38,7 +60,7 @@ impl Checks<'_> {
             }
             self.moses(moses, recipe)?;
         }
-        (0..).zip(&recipe.origin.downloads).try_for_each(|(at, download)| self.download(at, download))
+        (0..recipe.origin.downloads.len()).try_for_each(|at| self.download(at, recipe))
     }
 
     fn files(&self, files: &FilesCorpus) -> Checked {
@@ -50,7 +72,13 @@ impl Checks<'_> {
         }
         for split in Split::ALL {
             let name = split.name();
-            files.files(split).iter().try_for_each(|pair| self.file_pair(&format!("{key}.{name}"), pair))?;
+            let of_split = format!("{key}.{name}");
+            let several = self.is_array(&of_split);
+            (0..).zip(files.files(split)).try_for_each(|(at, pair): (usize, &FilePair)| {
+                // One pair of dev or test may be a table by itself.
+                let key = if several { format!("{of_split}[{at}]") } else { of_split.clone() };
+                self.file_pair(split, &key, pair)
+            })?;
             let held_out = files.hold_out.as_ref().is_some_and(|hold_out| hold_out.makes(split));
             let message = match (split, files.files(split).is_empty(), held_out) {
                 (Split::Train, ..) | (_, false, false) | (_, true, true) => continue,
@@ -66,7 +94,19 @@ impl Checks<'_> {
                 every.into_iter().try_for_each(|(name, every)| {
                     let key = format!("{key}.hold_out.lines.{name}");
                     every.map_or(Ok(()), |every| self.require(every >= 2, &key, every, "2 or more"))
-                })
+                })?;
+                match (lines.dev, lines.test) {
+                    (Some(dev), Some(test)) if test.is_multiple_of(dev) => {
+                        let key = format!("{key}.hold_out.lines.test");
+                        let message = format!(
+                            "{key} = {test} is a multiple of dev = {dev}, so that the test set is empty"
+                        );
+                        let help = "a pair whose number is a multiple of both goes to the dev set; choose a test that is no \
+                                    multiple of dev";
+                        Err(self.mistake(&key, message, help))
+                    }
+                    _ => Ok(()),
+                }
             }
             Some(HoldOut::Sentences(shares)) => {
                 let key = format!("{key}.hold_out.sentences");
@@ -169,15 +209,31 @@ impl Checks<'_> {
         Ok(())
     }
 
-    fn download(&self, at: usize, download: &Download) -> Checked {
-        let key = "data.recipe.origin.downloads";
-        let mistake =
-            |message: String, help: &str| Err(self.mistake(key, format!("{key}[{at}]{message}"), help));
+    /// Checks the download number `at` of a recipe, counted from 0.
+    fn download(&self, at: usize, recipe: &Recipe) -> Checked {
+        let key = format!("data.recipe.origin.downloads[{at}]");
+        let mistake = |message: String, help: &str| Err(self.mistake(&key, format!("{key}{message}"), help));
+        let (before, download) = (&recipe.origin.downloads[..at], &recipe.origin.downloads[at]);
         if download.name.is_some() != download.members.is_empty() {
             return mistake(
                 " has neither name nor members, or both".into(),
                 "name is for a file that is itself a text, members for what an archive holds",
             );
+        }
+        let files = recipe.file_names();
+        for name in download.names() {
+            if !files.contains(&name) {
+                return mistake(
+                    format!(" brings {name:?}, which is no file of the recipe"),
+                    "expected names that [corpus.files] states as source or target",
+                );
+            }
+            if let Some(other) = before.iter().position(|other| other.names().any(|known| known == name)) {
+                return mistake(
+                    format!(" brings {name:?}, as downloads[{other}] does"),
+                    "name each file once; state other addresses of the same file in `mirrors`",
+                );
+            }
         }
         if download.mirrors.is_empty() {
             return mistake(
@@ -195,15 +251,10 @@ impl Checks<'_> {
             }
         }
         for mirror in &download.mirrors {
-            let (url, shown) = (&mirror.url, mirror.public_url());
-            let http = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-            if http.is_none_or(|rest| rest.split('/').next().is_none_or(str::is_empty))
-                || mirror.file_name().is_empty()
-            {
-                return mistake(
-                    format!(".mirrors: {shown:?} is not the address of a file"),
-                    "expected http://… or https://…",
-                );
+            let shown = mirror.public_url();
+            if !is_file_address(&mirror.url) {
+                let message = format!(".mirrors: {shown:?} is not the address of a file");
+                return mistake(message, ADDRESS_HELP);
             }
             if !download.members.is_empty() && !is_archive(mirror.file_name()) {
                 let message =
@@ -225,7 +276,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    fn file_pair(&self, key: &str, pair: &FilePair) -> Checked {
+    fn file_pair(&self, split: Split, key: &str, pair: &FilePair) -> Checked {
         for (side, name) in [("source", &pair.source), ("target", &pair.target)] {
             let relative = Path::new(name);
             let outside =
@@ -234,6 +285,13 @@ impl Checks<'_> {
                 let key = format!("{key}.{side}");
                 let message = format!("{key} = {name:?} is not a file of the source directory");
                 return Err(self.mistake(&key, message, "expected a relative path without \"..\""));
+            }
+        }
+        for (name, url) in [("source_url", &pair.source_url), ("target_url", &pair.target_url)] {
+            if let Some(url) = url.as_deref().filter(|url| !is_file_address(url)) {
+                let key = format!("{key}.{name}");
+                let message = format!("{key} = {:?} is not the address of a file", without_credentials(url));
+                return Err(self.mistake(&key, message, ADDRESS_HELP));
             }
         }
         let columns = [
@@ -282,6 +340,13 @@ impl Checks<'_> {
         }
         if let Some(sample) = pair.sample {
             let key = format!("{key}.sample");
+            if split != Split::Train {
+                let message = format!(
+                    "{key} = {sample} has no effect: files of the {} set are used whole",
+                    split.name()
+                );
+                return Err(self.mistake(&key, message, "leave it out; a sample is for training files"));
+            }
             self.require(sample > 0.0 && sample <= 1.0, &key, sample, "a number above 0, at most 1")?;
         }
         pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
