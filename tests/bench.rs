@@ -66,18 +66,20 @@ fn figures_belong_together() {
 fn operations_are_those_of_the_plan() {
     let workshop = Workshop::new();
     workshop.write("sweep.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
-    // One update a training, so that the mean over its updates is that of the one that is timed.
-    let one = ["--set", "training.steps=1"];
     workshop.run(&["prepare", "tiny.toml"]).expect(0);
-    let words = [&["sweep", "sweep.toml", "--plan", "--json"], &one[..]].concat();
-    let plan = workshop.run(&words).expect(0).json();
-    let few = ["--warmup", "0", "--updates", "1", "--sentences", "1", "--passes", "1", "--json"];
-    let words = [&["bench", "tiny.toml"], &one[..], &few].concat();
-    let report = workshop.run(&words).expect(0).json();
-    let planned = &plan["rows"][0]["price"];
-    assert_eq!(report["training"]["flops_per_step"], planned["training_flops"], "{planned}");
-    assert_eq!(report["training"]["target_tokens_per_step"], planned["target_tokens"], "{planned}");
-    assert_eq!(report["parameters"], planned["parameters"]);
+    for r_drop in ["training.r_drop=0.0", "training.r_drop=1.0"] {
+        // One update a training, so that the mean over its updates is that of the one that is timed.
+        let one = ["--set", "training.steps=1", "--set", r_drop];
+        let words = [&["sweep", "sweep.toml", "--plan", "--json"], &one[..]].concat();
+        let plan = workshop.run(&words).expect(0).json();
+        let few = ["--warmup", "0", "--updates", "1", "--sentences", "1", "--passes", "1", "--json"];
+        let words = [&["bench", "tiny.toml"], &one[..], &few].concat();
+        let report = workshop.run(&words).expect(0).json();
+        let planned = &plan["rows"][0]["price"];
+        assert_eq!(report["training"]["flops_per_step"], planned["training_flops"], "{r_drop}: {planned}");
+        assert_eq!(report["training"]["target_tokens_per_step"], planned["target_tokens"], "{planned}");
+        assert_eq!(report["parameters"], planned["parameters"]);
+    }
 }
 
 #[test]

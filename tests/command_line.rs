@@ -45,6 +45,21 @@ fn every_help_has_an_example_that_the_program_accepts() {
 }
 
 #[test]
+fn variables_name_the_directories_unless_an_option_does() {
+    let workshop = Workshop::new();
+    workshop.write("small.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
+    let run = |words: &[&str]| {
+        let mut command = workshop.command(words);
+        command.env("ABLATE_RESULTS", "elsewhere").env("ABLATE_DATA", "texts");
+        Outcome(command.output().unwrap())
+    };
+    assert!(run(&["status", "small.toml"]).expect(0).out().contains("elsewhere/small"));
+    assert!(run(&["status", "small.toml", "--results", "here"]).expect(0).out().contains("here/small"));
+    run(&["prepare", "tiny.toml"]).expect(0);
+    assert!(workshop.path("texts").is_dir() && !workshop.path("data").exists());
+}
+
+#[test]
 fn completions_and_manual_know_every_command() {
     let workshop = Workshop::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

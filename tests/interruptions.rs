@@ -121,7 +121,7 @@ fn two_sweeps_at_once_train_every_trial_once() {
         outcome.code()
     });
     codes.sort();
-    assert_eq!(codes, [Some(0), Some(2)]);
+    assert_eq!(codes, [Some(0), Some(5)]);
     assert_same(&whole, &site, "two sweeps at once");
     let ledger = site.workshop.text("results/kill/ledger.jsonl");
     assert_eq!(ledger.matches("\"started\"").count(), TRIALS.len(), "{ledger}");

@@ -158,8 +158,9 @@ fn packed_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
+#[ignore = "needs the real texts that ABLATE_TEST_CORPORA names"]
 fn every_line_of_real_texts_comes_back() {
-    let Some(directory) = directory_of_texts() else { return };
+    let directory = directory_of_texts();
     let tokenizer = learned(&fixture("bpe.json"));
     let mut cache = EncodeCache::default();
     let mut files = Vec::new();

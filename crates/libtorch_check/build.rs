@@ -36,7 +36,8 @@ fn libtorch_problem() -> Option<String> {
 
 fn compiler_problem() -> Option<String> {
     // Variables such as CXX_x86_64_unknown_linux_gnu name a compiler, too; who sets one of them knows what it is for.
-    let stated = std::env::vars().any(|(name, _)| name.starts_with("CXX") || name.ends_with("_CXX"));
+    let names_compiler = |name: &str| name == "CXX" || name.starts_with("CXX_") || name.ends_with("_CXX");
+    let stated = std::env::vars_os().any(|(name, _)| name.to_str().is_some_and(names_compiler));
     let missing = || {
         let answer = Command::new("c++").arg("--version").output();
         answer.is_err_and(|error| error.kind() == ErrorKind::NotFound)

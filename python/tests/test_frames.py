@@ -144,9 +144,17 @@ def test_bleu_of_different_signatures_is_not_averaged(demo: Path) -> None:
     frame.loc[frame["row"] == "base", "signature"] = "another"
     assert ablate.table(frame, ["test/bleu"])["signature"].tolist()[0] == "another"
     frame.loc[0, "signature"] = "a third"
-    with pytest.raises(ablate.Error, match="the seeds of row base have different BLEU signatures: a third, another"):
+    with pytest.raises(ablate.Error, match="the seeds of row base have different signatures: a third, another"):
         ablate.table(frame, ["test/bleu"])
     assert len(ablate.table(frame, ["test/perplexity"])) == 3
+
+
+def test_scores_of_different_data_are_not_averaged(demo: Path) -> None:
+    frame = ablate.records(demo)
+    frame.loc[0, "corpus.fingerprint"] = "prepared anew"
+    with pytest.raises(ablate.Error, match="the seeds of row base saw data of different fingerprints: prepared anew"):
+        ablate.table(frame, ["test/perplexity"])
+    assert len(ablate.table(frame, ["parameters"])) == 3
 
 
 def damaged(tmp_path: Path, text: str | bytes, name: str = "records.jsonl") -> Path:

@@ -32,6 +32,8 @@ SUBSECTIONS = (
 )
 #: Settings that do not tell rows apart: the seeds of one row differ in the first, equal results may differ in the others.
 _NO_CHANGE = ("training.seed", "run.")
+#: The scores that a signature belongs to, as in the program's tables.
+_SIGNED = ("bleu", "atat", "f1")
 _DEFAULT_COLUMNS = ("parameters", "dev/perplexity", "dev/bleu", "test/bleu")
 
 
@@ -86,8 +88,8 @@ def table(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
         sweeps, whose rows may have the same label, it is ``sweep`` and ``row``.
 
     Raises:
-        Error: As :func:`records`; a column that does not exist; seeds of one row with different BLEU signatures; a seed
-            of a row that occurs twice.
+        Error: As :func:`records`; a column that does not exist; seeds of one row that saw different data, or whose BLEU or
+            F1 has different signatures; a seed of a row that occurs twice.
     """
     frame = _records(source)
     if columns is None:
@@ -97,12 +99,21 @@ def table(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
     groups = by_row(frame)
     result = groups[varied(frame)].first()
     result["seeds"] = groups["seed"].count()
-    if frame["signature"].nunique() > 1:
-        for row, signatures in groups["signature"].unique().items():
-            if len(signatures) > 1 and any("bleu" in column for column in columns):
+    scores = [column for column in columns if "/" in column]
+    if scores:
+        for row, texts in groups["corpus.fingerprint"].unique().items():
+            if len(texts) > 1:
                 raise Error(
-                    f"the seeds of row {row_name(row)} have different BLEU signatures: {', '.join(signatures)}; "
-                    "score them anew with one version before you tabulate BLEU"
+                    f"the seeds of row {row_name(row)} saw data of different fingerprints: "
+                    f"{', '.join(text[:16] for text in texts)}; train them on one before you tabulate scores"
+                )
+    if frame["signature"].nunique() > 1:
+        signed = [column for column in scores if column.split("/", 1)[1].split("@")[0] in _SIGNED]
+        for row, signatures in groups["signature"].unique().items():
+            if len(signatures) > 1 and signed:
+                raise Error(
+                    f"the seeds of row {row_name(row)} have different signatures: {', '.join(signatures)}; "
+                    f"score them anew with one version before you tabulate {', '.join(signed)}"
                 )
         result["signature"] = groups["signature"].first()
     for column in columns:

@@ -86,7 +86,7 @@ def sweep_name(path: Path) -> str:
 
 def record_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of a ``records.jsonl``, each with its place."""
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if line.strip():
             place = f"{path}:{number}"
             yield place, checked_record(place, _json(place, line))

@@ -7,6 +7,7 @@ use ablate_compute::decode::sample::{Request, Sampling, generate};
 use ablate_compute::experiment::TrainedModel;
 use ablate_compute::train::{FirstInput, TaskKind, TrainingConfig};
 use ablate_sweep::sweep::settings;
+use ablate_trial::telemetry::console::print_message;
 use serde_json::json;
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
@@ -38,7 +39,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     // A model that reads backward goes on from the beginning of the prompt to its left.
     let TrainingConfig { direction, first_input, .. } = experiment.training;
-    let prompt = direction.turned(data.encode_text(&arguments.prompt));
+    let prompt = data.encode_text(&arguments.prompt);
+    if data.decode_text(&prompt).contains(char::REPLACEMENT_CHARACTER)
+        && !arguments.prompt.contains(char::REPLACEMENT_CHARACTER)
+    {
+        print_message(
+            "note: the prompt has characters that the training text does not have; the model reads each of them as the unknown \
+             token, which is shown as \u{FFFD}",
+        );
+    }
+    let prompt = direction.turned(prompt);
     // A model that has read `<s>` once in an epoch begins behind the end of a line instead.
     let line_end = match first_input {
         FirstInput::PreviousToken if prompt.is_empty() => direction.turned(data.line_end()),

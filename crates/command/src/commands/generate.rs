@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Seed of the draws. The same seed writes the same text.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Print one JSON object: the prompt, the text behind it, and the tokens of the text.
+    /// Print one JSON object: the prompt, the text that begins with it, and the tokens that were written.
     #[arg(long)]
     pub json: bool,
     /// Change a setting of `[run]`: run.key=value. May be repeated.

@@ -65,7 +65,7 @@ const SHARE_TOLERANCE: f64 = 1e-3;
 /// If there is nothing to check: no run, no record, or data that is not prepared.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
-    let data = prepare::open(&experiment.data, data_root)?;
+    let data = prepare::open_prepared(&experiment.data, data_root)?;
     let task = task::of(&experiment, data.tokenizers.target().len());
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));

@@ -14,6 +14,7 @@ use super::reading_tokenizer::{self, Around, reading_tokenizer};
 use super::run::{Files, Run, TABLE_POSITIONS, json_bytes, refusal, serves};
 use super::tensors::{Linear, Norm, Tensors};
 use crate::config::Experiment;
+use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::model::implementations::Implementations;
 use crate::model::{self, Activation, ModelConfig, Position, Tying};
@@ -287,13 +288,15 @@ fn put_string(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     Ok(())
 }
 
-pub fn example(directory: &str, beam: usize, alpha: f64) -> String {
+pub fn example(directory: &str, decoding: &DecodingConfig) -> String {
+    let DecodingConfig { beam, length_penalty, early_stopping, .. } = decoding;
+    let patience = if *early_stopping { 1 } else { 4 };
     format!(
         "import ctranslate2, tokenizers\n\
          tokenizer = tokenizers.Tokenizer.from_file({directory} + \"/tokenizer.json\")\n\
          translator = ctranslate2.Translator({directory})\n\
          line = tokenizer.encode(input()).tokens\n\
-         found = translator.translate_batch([line], beam_size={beam}, length_penalty={alpha}, patience=4)\n\
+         found = translator.translate_batch([line], beam_size={beam}, length_penalty={length_penalty}, patience={patience})\n\
          tokens = found[0].hypotheses[0]\n\
          print(tokenizer.decode([tokenizer.token_to_id(token) for token in tokens]))\n"
     )

@@ -102,7 +102,7 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
         Format::Word2vec => word2vec::example(&directory),
         Format::Ctranslate2 => {
             let decoding = &experiment.decoding;
-            ctranslate2::example(&directory, decoding.beam, decoding.length_penalty)
+            ctranslate2::example(&directory, decoding)
         }
         Format::OpenaiGpt => openai_gpt::example(&directory, experiment),
         Format::Bert => bert::example(&directory, experiment),

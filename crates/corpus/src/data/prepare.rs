@@ -85,6 +85,20 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
     }
 }
 
+/// Opens the prepared data of `config`, of which something has been made already: nothing is prepared in its place.
+///
+/// # Errors
+/// A user error where it is not there.
+pub fn open_prepared(config: &DataConfig, root: &Path) -> Result<Prepared> {
+    open_if_prepared(config, root)?.ok_or_else(|| {
+        Error::user(format!(
+            "{} is not prepared in {} as the run has used it; name the place of the prepared data with --data",
+            config.recipe.name,
+            root.display()
+        ))
+    })
+}
+
 /// The command that prepares an experiment's corpus of files.
 pub fn how_to_prepare(recipe: &Recipe) -> &'static str {
     match recipe.is_public() {

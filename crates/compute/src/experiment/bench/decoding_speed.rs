@@ -5,7 +5,7 @@ use crate::decode::DecodingConfig;
 use crate::decode::search::Hypothesis;
 use crate::decode::translate::translate;
 use crate::device::settle;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, Stopwatch};
@@ -43,7 +43,12 @@ pub fn measure(
     let device = model.device();
     let pass = |sources: &[Vec<u32>]| -> Result<(Vec<Vec<Hypothesis>>, f64)> {
         let begun = Instant::now();
-        let found = translate(model, config, vocabulary, sources, 1, stop, &mut |_| ())?;
+        let found = translate(model, config, vocabulary, sources, 1, stop, &mut |_| ());
+        // Nothing is saved that the same command could go on from.
+        let found = found.map_err(|error| match error {
+            Error::Stopped(_) => Error::failed("stopped by a signal while measuring"),
+            other => other,
+        })?;
         settle(device);
         Ok((found, begun.elapsed().as_secs_f64()))
     };

@@ -77,6 +77,12 @@ pub fn bench(
     if let (Some((run, record)), Some(data)) = (run, &prepared) {
         check_data(run, record, data)?;
     }
+    if effort.only == Some(Half::Decoding) && experiment.data.recipe.is_running_text() {
+        return Err(Error::user(
+            "--only decoding measures how fast a model translates, and a model of running text translates nothing; leave \
+             the option out",
+        ));
+    }
     let vocabulary = sizes.target;
     if effort.only != Some(Half::Decoding) {
         memory::check_fits(experiment, sizes, device)?;

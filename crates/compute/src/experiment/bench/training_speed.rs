@@ -221,9 +221,10 @@ fn flops_of(
     let mut batches = (1..).map(|step| (step, stream.next_update()));
     let of = |update: &Timed| {
         let found = batches.find(|(step, _)| *step == update.step);
-        found.map_or(0.0, |(_, pairs)| {
+        let of_pass = found.map_or(0.0, |(_, pairs)| {
             pairs.iter().map(|pairs| cost.forward(&source.shape(pairs)).training()).sum()
-        })
+        });
+        config.passes() as f64 * of_pass
     };
     Ok(updates.iter().map(of).collect())
 }
