@@ -341,6 +341,14 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
     let (last, before) = losses.split_at(losses.len() - 2);
     let best = last.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(before.iter().all(|&loss| loss >= best), "{losses:?}");
+    // The end of the training has one score, of the weights that are kept.
+    let mut sets = sets.to_vec();
+    sets.push("training.dev_bleu_interval_steps=5");
+    workshop.run(&words("scored", &sets)).expect(0);
+    let metrics = workshop.text("scored/tiny/seed-1/metrics.csv");
+    let scores =
+        |step: u64| metrics.lines().filter(|line| line.starts_with(&format!("{step},dev/bleu,"))).count();
+    assert_eq!((scores(steps - 5), scores(steps)), (1, 1), "{metrics}");
     workshop
         .run(&words("bad", &["training.early_stopping_patience=2", "training.dev_interval_steps=0"]))
         .expect(2);

@@ -28,7 +28,7 @@ pub struct RunMonitor<'a> {
     telemetry: &'a mut Telemetry,
     observer: &'a mut dyn Observer,
     interval: Interval,
-    best_dev_loss: f64,
+    best: Option<Best>,
     effort: &'a mut Effort,
     /// Since the last update or evaluation ended.
     mark: Instant,
@@ -47,23 +47,32 @@ impl<'a> RunMonitor<'a> {
             telemetry,
             observer,
             interval: Interval::begin(work.experiment.task()),
-            best_dev_loss: progress.best.map_or(f64::INFINITY, |best| best.dev_loss),
+            best: progress.best,
             effort,
             mark: Instant::now(),
         }
     }
 
-    /// Translations to be read, unless the whole dev set is about to be translated or was never wanted.
+    /// Translations to be read, unless the whole dev set is about to be translated or was never wanted. After the last
+    /// update, which may be one before that of the schedule, the trainer does not translate it.
     fn samples(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let Experiment { run, training, .. } = self.work.experiment;
         let whole = training.dev_bleu_interval_steps;
-        let last = step == training.steps;
+        let last = training.is_over(step, self.best.map(|best| best.step));
         if run.sample_sentences == 0 || (whole > 0 && step.is_multiple_of(whole) && !last) {
             return Ok(());
         }
         let Work { task, data, stores, .. } = *self.work;
         let text = task.samples(model, data, &stores.dev, run.sample_sentences)?;
         self.telemetry.text(step, SAMPLES, &text)
+    }
+
+    /// Histograms of weights and gradients.
+    fn histograms(&mut self, step: u64) -> Result<()> {
+        let begun = Instant::now();
+        view::histograms(self.work.model.weights(), step, self.telemetry)?;
+        self.evaluated(begun);
+        Ok(())
     }
 
     /// Counts what an evaluation took.
@@ -91,9 +100,7 @@ impl Monitor for RunMonitor<'_> {
         let Experiment { run, training, .. } = self.work.experiment;
         let interval = run.histogram_interval_steps;
         if interval > 0 && (stats.step.is_multiple_of(interval) || stats.step == training.steps) {
-            let begun = Instant::now();
-            view::histograms(self.work.model.weights(), stats.step, self.telemetry)?;
-            self.evaluated(begun);
+            self.histograms(stats.step)?;
         }
         Ok(())
     }
@@ -120,6 +127,10 @@ impl Monitor for RunMonitor<'_> {
             of_second_texts = format!(", {:.1} % of second texts", 100.0 * share);
         }
         self.telemetry.timing(step, "time/dev_loss_seconds", begun.elapsed().as_secs_f64())?;
+        let improved = found.loss().is_finite() && self.best.is_none_or(|best| found.loss() < best.dev_loss);
+        if improved {
+            self.best = Some(Best { step, dev_loss: found.loss() });
+        }
         // Numbers that are none have no translation, and end the training.
         if found.loss().is_finite() {
             self.samples(model, step)?;
@@ -128,8 +139,7 @@ impl Monitor for RunMonitor<'_> {
                 self.telemetry.metric(step, &tag, value)?;
             }
         }
-        let best = if found.loss() < self.best_dev_loss { ", the best so far" } else { "" };
-        self.best_dev_loss = self.best_dev_loss.min(found.loss());
+        let best = if improved { ", the best so far" } else { "" };
         let measured = match perplexity_of(task) {
             Some(name) => format!("{} {:.3}", name.replace('_', " "), found.perplexity()),
             None => format!("loss {:.4}", found.loss()),
@@ -176,7 +186,10 @@ impl Monitor for RunMonitor<'_> {
             "step {step}: training ends early, of {} updates; the dev loss was best at step {}, and \
              training.early_stopping_patience = {patience}",
             training.steps, best.step
-        ))
+        ))?;
+        // After the update itself nobody knew that it is the last one.
+        let interval = self.work.experiment.run.histogram_interval_steps;
+        if interval > 0 && !step.is_multiple_of(interval) { self.histograms(step) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<RunState> {

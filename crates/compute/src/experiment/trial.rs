@@ -305,7 +305,7 @@ impl Trial<'_> {
             telemetry.metric(trained.step, &tag, value)?;
             metrics.insert(tag, value);
         }
-        view::show(work, trained.step, scores.dev.as_ref(), telemetry)?;
+        view::show(work, trained.step, scores.dev.as_ref(), telemetry, observer)?;
         telemetry.sync()?;
         let mut checksums = recorded::checksums(self.run_dir)?;
         checksums.extend(scores.checksums);

@@ -126,10 +126,11 @@ impl Trainer<'_> {
                 }
                 self.remember_best(&mut progress, dev_loss)?;
             }
-            if number < config.steps && due(number, config.dev_bleu_interval_steps) {
+            let over = self.is_over(&progress);
+            // After the last update the final scores are measured.
+            if !over && due(number, config.dev_bleu_interval_steps) {
                 ranks.done_by_leader(|| monitor.dev_bleu(model, number))?;
             }
-            let over = self.is_over(&progress);
             if let (true, Some(best)) = (over && number < config.steps, progress.best) {
                 monitor.ended_early(number, best)?;
             }

@@ -305,10 +305,14 @@ pub(super) fn spaced(wanted: &[Option<f64>], distance: f64, room: (f64, f64)) ->
             blocks.pop();
         }
     }
-    let mut places = Vec::new();
+    // Each block leaves room for all labels above and below it, so that those which are moved inside meet no other.
+    let mut places: Vec<(usize, f64)> = Vec::new();
     for (centre, members) in blocks {
         let half = distance * (members.len() - 1) as f64 / 2.0;
-        let centre = centre.min(room.1 - half).max(room.0 + half);
+        let above = places.len();
+        let below = labels.len() - above - members.len();
+        let (least, most) = (room.0 + distance * above as f64, room.1 - distance * below as f64);
+        let centre = centre.min(most - half).max(least + half);
         for (nth, index) in members.into_iter().enumerate() {
             places.push((index, centre - half + nth as f64 * distance));
         }
@@ -449,5 +453,16 @@ mod tests {
             assert!(pair[1].1 - pair[0].1 >= 9.99, "{places:?}");
         }
         assert!(places.iter().all(|(_, place)| (0.0..=100.0).contains(place)), "{places:?}");
+    }
+
+    #[test]
+    fn labels_that_are_moved_into_the_chart_do_not_lie_on_others() {
+        for wanted in [[214.0, 215.0, 216.0, 216.0, 217.0, 170.0], [1.0, 2.0, 2.0, 3.0, 3.0, 40.0]] {
+            let places = spaced(&wanted.map(Some), 15.0, (0.0, 230.0));
+            for pair in places.windows(2) {
+                assert!(pair[1].1 - pair[0].1 >= 14.99, "{places:?}");
+            }
+            assert!(places.iter().all(|(_, place)| (0.0..=230.0).contains(place)), "{places:?}");
+        }
     }
 }

@@ -207,8 +207,8 @@ pub fn image(image: &Image) -> Svg {
     svg
 }
 
-/// The cells of a matrix whose upper left corner is at `origin`: all of one level are one element, neighbours in a
-/// row are one rectangle, and those of the page's colour are left out.
+/// The cells of a matrix whose upper left corner is at `origin`: all of one level are one element, and neighbours in a
+/// row are one rectangle.
 fn cells(
     values: &Matrix,
     origin: (f64, f64),
@@ -263,11 +263,17 @@ fn marks(count: usize) -> impl Iterator<Item = usize> {
     (0..count).step_by(step)
 }
 
-/// A token so that one of blanks, or of nothing, is seen.
+/// A token so that one of blanks, or of nothing, is seen. The font has no `␣`, by which tokenizers of characters label a
+/// blank.
 fn visible(token: &str) -> String {
+    let shown = |character: char| match character {
+        '␣' => '·',
+        _ if character.is_control() => '\u{fffd}',
+        _ => character,
+    };
     match token.trim().is_empty() {
         true => "·".repeat(token.chars().count().max(1)),
-        false => token.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+        false => token.chars().map(shown).collect(),
     }
 }
 
@@ -376,6 +382,11 @@ mod tests {
         assert_eq!(Matrix::new(2, vec![1.0]), None);
         assert_eq!(Matrix::new(1, vec![f32::NAN]), None);
         assert_eq!(Matrix::of_rows(&[vec![1.0], vec![1.0, 2.0]]), None);
+    }
+
+    #[test]
+    fn blanks_are_seen() {
+        assert_eq!(["", "  ", "␣", "a\tb"].map(visible), ["·", "··", "·", "a\u{fffd}b"]);
     }
 
     #[test]

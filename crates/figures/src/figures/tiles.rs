@@ -34,6 +34,10 @@ const ROW: f64 = 28.0;
 const WIDEST: f64 = 90.0;
 /// Longest value of a setting.
 const LONGEST: f64 = 110.0;
+/// Width of a slanted text of width 1.
+const SLANT: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// What letters of a slanted text take at its right, below its line.
+const DESCENT: f64 = 4.0;
 /// Levels of the scale that are used: the first ones are hardly seen beside the page.
 const FIRST: u8 = 6;
 
@@ -48,10 +52,15 @@ pub fn tiles(plot: &Tiles) -> Svg {
     let slanted = columns.iter().any(|value| width(value) > cell - 4.0);
     let columns: Vec<String> = columns.iter().map(|value| font::shortened(value, FONT, LONGEST)).collect();
     let longest = columns.iter().map(|value| width(value)).fold(0.0, f64::max);
-    let heads = if slanted { FONT + longest * std::f64::consts::FRAC_1_SQRT_2 } else { FONT };
+    let heads = if slanted { FONT + longest * SLANT } else { FONT };
+    // The last columns' heads lean out to the right.
+    let room = |(index, value): (usize, &String)| {
+        (WIDTH - MARGIN - left - width(value) * SLANT - DESCENT) / (index as f64 + 0.5)
+    };
+    let cell = if slanted { columns.iter().enumerate().map(room).fold(cell, f64::min) } else { cell };
     let told = below_title(&plot.title) + FONT + 2.0;
     let top = told + FONT + 14.0 + heads + 8.0;
-    let height = ROW * rows.len() as f64;
+    let height = (ROW * rows.len() as f64).max(width(row_name));
     let description = format!("{}; {}: {row_name} by {column_name}", plot.title, plot.remark);
     let mut svg = Svg::new(WIDTH, top + height + MARGIN, &description);
     add_title(&mut svg, &plot.title);
@@ -125,5 +134,31 @@ mod tests {
         assert_eq!(document.descendants().filter(|n| n.has_tag_name("title")).count(), 5);
         svg.to_png(1.0).unwrap();
         assert_eq!(svg.width, WIDTH);
+    }
+
+    #[test]
+    fn long_names_of_settings_and_of_their_values_stay_within_the_picture() {
+        let names: Vec<String> = (0..8).map(|index| format!("sinusoidal-{index}")).collect();
+        let row_name = "decoding.length_penalty_of_the_beam";
+        let tile = Tile { value: 1.0, words: "1.0".into(), hint: String::new() };
+        let svg = tiles(&Tiles {
+            title: "t".into(),
+            remark: "r".into(),
+            rows: (row_name.into(), vec!["a".into(), "b".into()]),
+            columns: ("position".into(), names.clone()),
+            cells: vec![vec![Some(tile); names.len()]; 2],
+        });
+        let text = svg.inline();
+        let document = Document::parse(&text).unwrap();
+        let place = |words: &str, name: &str| -> f64 {
+            let mut nodes = document.descendants().filter(|n| n.has_tag_name("text"));
+            let node = nodes.find(|n| n.text() == Some(words)).unwrap();
+            node.attribute(name).unwrap().parse().unwrap()
+        };
+        let last = names.last().unwrap();
+        let end = place(last, "x") + width(last) * SLANT;
+        assert!(end < svg.width, "{end} of {}", svg.width);
+        let (middle, half) = (place(row_name, "y"), width(row_name) / 2.0);
+        assert!(middle - half >= 0.0 && middle + half <= svg.height, "{middle} ± {half} of {}", svg.height);
     }
 }

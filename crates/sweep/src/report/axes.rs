@@ -1,6 +1,6 @@
 //! The score against every setting that rows vary while they share all others.
 
-use super::scored::{Axis, Scored, ScoredRows};
+use super::scored::{Axis, Scored, ScoredRows, UNSET};
 use super::section::{Section, file_name, over_seeds, part_name, spoken};
 use super::subject::Report;
 use crate::figures::mark::SeriesStyle;
@@ -21,7 +21,7 @@ pub fn section(report: &Report, scored: &ScoredRows) -> Section {
         let count = pictures.len();
         for (number, lines) in pictures.iter().enumerate() {
             let of = part_name(number, count).unwrap_or_default();
-            let drawn = picture(report, scored, index, lines, (number * MOST_LINES, &of));
+            let drawn = picture(report, scored, index, lines, &of);
             section.figure(&file_name(&["axis", &axis.key, &of]), drawn);
         }
         let alone =
@@ -76,13 +76,7 @@ fn scattered<'a>(scored: &'a ScoredRows, index: usize) -> Option<Vec<Vec<&'a Sco
     (rows.len() > 1).then(|| vec![rows])
 }
 
-fn picture(
-    report: &Report,
-    scored: &ScoredRows,
-    index: usize,
-    lines: &[Vec<&Scored>],
-    (first, number): (usize, &str),
-) -> Svg {
+fn picture(report: &Report, scored: &ScoredRows, index: usize, lines: &[Vec<&Scored>], number: &str) -> Svg {
     let axis = &scored.axes[index];
     // What tells lines of this picture apart names them; what they share and lines of other pictures do not, is in the title.
     let differs = |other: usize| {
@@ -97,8 +91,7 @@ fn picture(
     for (nth, line) in lines.iter().enumerate() {
         let mut points: Vec<Point> = line.iter().filter_map(|row| point(axis, row, index)).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        let name = scored.words(line[0], differs);
-        series.push(Series { name, look: SeriesStyle(first + nth), points });
+        series.push(Series { name: line_name(scored, line[0], differs), look: SeriesStyle(nth), points });
     }
     let shared = if number.is_empty() || is_scattered {
         String::new()
@@ -120,9 +113,19 @@ fn picture(
         logarithmic: false,
         joined: axis.is_ordered() && !is_scattered,
         series,
-        // All figures of the section have the same axis of scores.
+        // The scores of all rows lie on the axis of every figure of the section; standard deviations may extend it.
         beside: scored.rows.iter().flat_map(|row| &row.score.values).copied().collect(),
     })
+}
+
+/// What tells a line from the others of its picture; of a line that has none of these settings, that they are unset.
+fn line_name(scored: &ScoredRows, row: &Scored, differs: impl Fn(usize) -> bool) -> String {
+    let words = scored.words(row, &differs);
+    if !words.is_empty() {
+        return words;
+    }
+    let differing = scored.axes.iter().enumerate().filter(|(index, _)| differs(*index));
+    differing.map(|(_, axis)| format!("{}={UNSET}", axis.name)).collect::<Vec<_>>().join(", ")
 }
 
 fn point(axis: &Axis, row: &Scored, index: usize) -> Option<Point> {
@@ -171,6 +174,10 @@ mod tests {
         assert_eq!(names(2), [["d", "e"]]);
         let found = lines(&scored, 0, None);
         let nine: Vec<Vec<&Scored>> = (0..9).map(|index| found[index % 2].clone()).collect();
+        assert_eq!(line_name(&scored, &scored.rows[0], |index| index == 1), "dropout=0.0");
+        let mut without = scored.rows[0].clone();
+        without.values[1] = None;
+        assert_eq!(line_name(&scored, &without, |index| index == 1), "dropout=unset");
         assert_eq!(balanced(&nine).iter().map(Vec::len).collect::<Vec<_>>(), [5, 4]);
     }
 }

@@ -41,10 +41,22 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
             pictures.iter().map(|picture| (picture, series(picture))).collect();
         let all = found.iter().flat_map(|(_, series)| series);
         let beside: Vec<f64> = all.flat_map(|series| extent(series, metric.logarithmic)).collect();
-        for (Picture { name, rows, .. }, series) in found {
-            if series.is_empty() {
+        // Groups without finished runs would each show the curve of the base row again.
+        let is_base_alone = |(picture, series): &(&Picture, Vec<Series>)| {
+            let is_base = Some(picture.rows[0][0].row) == report.base();
+            is_base && series.len() == 1 && series[0].look == SeriesStyle(0)
+        };
+        let several = found.len() > 1;
+        let others = found.iter().any(|found| !found.1.is_empty() && !is_base_alone(found));
+        let shown_alone = if others { None } else { found.iter().position(is_base_alone) };
+        for (nth, picture) in found.into_iter().enumerate() {
+            let is_left_out = is_base_alone(&picture) && shown_alone != Some(nth);
+            let (Picture { name, rows, .. }, series) = picture;
+            if series.is_empty() || is_left_out {
                 continue;
             }
+            // The curve of the base row alone is that of no group.
+            let name = if several && shown_alone == Some(nth) { "" } else { name.as_str() };
             let of = if name.is_empty() { String::new() } else { format!(": {name}") };
             let drawn = chart(&Chart {
                 title: format!("{} while training{of}", heading(&spoken)),
@@ -93,7 +105,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_further_metric_of_the_table_has_its_curve() {
+    fn a_further_metric_of_the_table_has_its_curve_and_groups_without_runs_do_not_repeat_it() {
         let folder = tempfile::tempdir().unwrap();
         let metrics = "step,tag,value\n1,dev/bleu,5.0\n1,dev/chrf,9.0\n2,dev/bleu,6.0\n2,dev/chrf,9.5\n";
         fs::write(folder.path().join(METRICS_FILE), metrics).unwrap();
@@ -112,12 +124,22 @@ mod tests {
             record: Some(&record),
             failure: None,
         };
+        let unfinished = |row: &'static str, group: &'static str| Trial {
+            row,
+            group: Some(group),
+            seed: 1,
+            experiment: &experiment,
+            is_reused: false,
+            run_dir: folder.path().into(),
+            record: None,
+            failure: None,
+        };
         let report = Report {
             name: "s",
             sweep_file: Path::new("s.toml"),
             sweep_text: "",
             sets: &[],
-            trials: vec![trial],
+            trials: vec![trial, unfinished("x", "first"), unfinished("y", "second")],
             table: &ResultTable::new(&layout, &results).unwrap(),
             search: None,
             data_root: folder.path(),

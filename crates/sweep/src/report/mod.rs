@@ -59,5 +59,7 @@ pub fn make(report: &Report) -> Result<Made> {
         reproduction::section(report)?,
     ];
     let html = page::page(report, &sections);
-    Ok(Made { html, figures: sections.into_iter().flat_map(|section| section.figures).collect() })
+    let mut figures: Vec<Figure> = sections.into_iter().flat_map(|section| section.figures).collect();
+    section::distinguish(&mut figures);
+    Ok(Made { html, figures })
 }

@@ -1,6 +1,6 @@
 //! The sections without curves: the result, settings, failures, provenance.
 
-use super::page::{results, sheet};
+use super::page::{LineData, results, sheet};
 use super::pictures::row_name;
 use super::section::{Section, spoken};
 use super::subject::{Report, Trial, mean_of, values_of};
@@ -10,10 +10,12 @@ use crate::config::settings::settings_by_key;
 use crate::error::Result;
 use crate::figures::svg::escaped;
 use crate::figures::{Dot, Dots, dots};
+use crate::results::hyperparameters::HEADINGS;
 use crate::results::metric::TEST_F1;
 use crate::results::render::Tabulated;
 use crate::results::sheet::Note;
 use crate::results::summary::Summary;
+use crate::results::table_layout::Form;
 use crate::telemetry::format::thousands;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -56,10 +58,18 @@ pub fn section(report: &Report) -> Result<Section> {
     });
     section.figure("rows", drawn);
     let table = Tabulated::of(report.table)?;
-    let names: Vec<String> = report.rows().iter().map(|row| row_name(report, row)).collect();
+    // In the layout of Table 3 a group stands in its first line, and a setting that is the base row's is blank.
+    let of_paper = report.table.form == Form::Table3;
+    let data = |row: &&[Trial]| LineData {
+        name: row_name(report, row),
+        group: row[0].group.filter(|_| of_paper).map(|group| format!("({group})")),
+        is_base: of_paper && report.table.base.as_deref() == Some(row[0].row),
+    };
+    let lines: Vec<LineData> = report.rows().iter().map(data).collect();
+    let settings = if of_paper { HEADINGS.len() } else { 0 };
     let mut sheets = table.sheets(true).into_iter();
     match (sheets.next(), &table) {
-        (Some(first), Tabulated::Rows(_)) => section.body += &results(&first, &names),
+        (Some(first), Tabulated::Rows(_)) => section.body += &results(&first, &lines, settings),
         (first, _) => first.iter().for_each(|first| section.body += &sheet(first)),
     }
     sheets.for_each(|part| section.body += &sheet(&part));

@@ -4,9 +4,17 @@ for (const table of document.querySelectorAll("table.results")) {
   const rows = [...body.rows];
   const heads = [...table.tHead.rows[0].cells];
   const titles = heads.map((head) => head.textContent);
-  // A text may stand across several columns.
-  const texts = new Map(rows.map((row) => [row, [...row.cells].flatMap((cell) => Array(cell.colSpan).fill(cell.textContent))]));
+  // A text may stand across several columns. A blank group is that of the line above, a blank setting that of the base row.
+  const shown = (row) => [...row.cells].flatMap((cell) => Array(cell.colSpan).fill(cell.textContent));
+  const base = rows.find((row) => row.hasAttribute("data-base"));
+  const meant = (row) => shown(row).map((text, column) => {
+    if (text) return text;
+    if (titles[column] === "group" && row.dataset.group) return row.dataset.group;
+    return base && heads[column].hasAttribute("data-setting") ? shown(base)[column] : text;
+  });
+  const texts = new Map(rows.map((row) => [row, meant(row)]));
   const number = (text) => parseFloat(text.replace(/−/g, "-"));
+  const digits = (text) => /^[−-]?\d+\.(\d+)/.exec(text)?.[1].length ?? 0;
   const add = (parent, name, text) => {
     const made = parent.appendChild(document.createElement(name));
     made.textContent = text ?? "";
@@ -94,8 +102,9 @@ for (const table of document.querySelectorAll("table.results")) {
       const line = add(lines, "tr");
       [title, a[column], b[column]].forEach((text) => add(line, "td", text));
       const gap = number(b[column]) - number(a[column]);
-      const isResult = !heads[column].hasAttribute("data-key") && !isNaN(gap);
-      add(line, "td", isResult ? (gap < 0 ? "−" : "+") + Math.abs(gap).toFixed(2) : "");
+      const isResult = !["data-key", "data-setting"].some((name) => heads[column].hasAttribute(name)) && !isNaN(gap);
+      const read = Math.max(digits(a[column]), digits(b[column]));
+      add(line, "td", isResult ? (gap < 0 ? "−" : "+") + Math.abs(gap).toFixed(read) : "");
     });
     if (!lines.rows.length) add(add(lines, "tr"), "td", "They differ in no column of the table.");
   };

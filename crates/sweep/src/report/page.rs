@@ -111,15 +111,37 @@ fn extent(report: &Report) -> String {
 
 /// A table of texts.
 pub fn sheet(sheet: &Sheet) -> String {
-    table(sheet, "", &[])
+    marked(sheet, "", &[], &[])
 }
 
-/// The table of results: the script sorts and filters its lines, each of which has the name of its row.
-pub fn results(sheet: &Sheet, names: &[String]) -> String {
-    table(sheet, " class=\"results\"", names)
+/// What the script is told of a line of the table of results.
+#[derive(Debug, Clone, Default)]
+pub struct LineData {
+    /// The name of its row.
+    pub name: String,
+    /// Its group where its cell may be blank because the line above has the same one.
+    pub group: Option<String>,
+    /// Blank settings of the other lines are those of this one.
+    pub is_base: bool,
 }
 
-fn table(sheet: &Sheet, class: &str, names: &[String]) -> String {
+impl LineData {
+    fn attributes(&self) -> String {
+        let group = self.group.as_deref().map(|group| format!(" data-group=\"{}\"", escaped(group)));
+        let base = if self.is_base { " data-base" } else { "" };
+        format!(" data-row=\"{}\"{}{base}", escaped(&self.name), group.unwrap_or_default())
+    }
+}
+
+/// The table of results: the script sorts and filters its lines, each of which has the name of its row. So many columns
+/// behind those that tell lines apart are `settings`.
+pub fn results(sheet: &Sheet, lines: &[LineData], settings: usize) -> String {
+    let mut heads = vec![" data-key"; sheet.keys];
+    heads.extend(vec![" data-setting"; settings]);
+    marked(sheet, " class=\"results\"", &heads, lines)
+}
+
+fn marked(sheet: &Sheet, class: &str, heads: &[&str], lines: &[LineData]) -> String {
     let mut out = format!("<div class=\"wide\"><table{class}>\n");
     if !sheet.title.is_empty() {
         let _ = writeln!(out, "<caption>{}</caption>", escaped(&sheet.title));
@@ -127,14 +149,14 @@ fn table(sheet: &Sheet, class: &str, names: &[String]) -> String {
     out += "<thead><tr>";
     let class = |numeric: bool| if numeric { " class=\"number\"" } else { "" };
     for (index, heading) in sheet.headings.iter().enumerate() {
-        let key = if !names.is_empty() && index < sheet.keys { " data-key" } else { "" };
+        let key = heads.get(index).copied().unwrap_or_default();
         let _ = write!(out, "<th{}{key}>{}</th>", class(heading.numeric), escaped(&heading.text));
     }
     out += "</tr></thead>\n<tbody>\n";
     for (nth, Line { rule, cells, across }) in sheet.lines.iter().enumerate() {
         let rule = if *rule { " class=\"rule\"" } else { "" };
-        let name = names.get(nth).map_or(String::new(), |name| format!(" data-row=\"{}\"", escaped(name)));
-        let _ = write!(out, "<tr{rule}{name}>");
+        let data = lines.get(nth).map(LineData::attributes).unwrap_or_default();
+        let _ = write!(out, "<tr{rule}{data}>");
         let mut index = 0;
         while index < cells.len() {
             if let Some((first, count, text)) = across
@@ -158,12 +180,30 @@ fn table(sheet: &Sheet, class: &str, names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::sheet::Heading;
 
     #[test]
     fn the_script_is_named_as_browsers_do_and_ends_where_it_ends() {
         // From the specification of Content Security Policy Level 3, section 2.3.1.
         assert_eq!(hash("alert('Hello, world.');"), "qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
         assert!(!SCRIPT.contains("</script") && !SCRIPT.contains("<!--"));
+    }
+
+    #[test]
+    fn the_script_is_told_what_a_blank_cell_means() {
+        let cells = |words: [&str; 2]| words.map(Text::plain).to_vec();
+        let line = |words| Line { cells: cells(words), ..Line::default() };
+        let sheet = Sheet {
+            title: String::new(),
+            headings: vec![Heading::words("group"), Heading::numbers("h")],
+            keys: 1,
+            lines: vec![line(["(A)", "8"]), line(["", "4"])],
+        };
+        let data = |name: &str, is_base| LineData { name: name.into(), group: Some("(A)".into()), is_base };
+        let found = results(&sheet, &[data("base", true), data("four", false)], 1);
+        assert!(found.contains("<th data-key>group</th><th class=\"number\" data-setting>h</th>"), "{found}");
+        assert!(found.contains("<tr data-row=\"base\" data-group=\"(A)\" data-base><td>(A)</td>"), "{found}");
+        assert!(found.contains("<tr data-row=\"four\" data-group=\"(A)\"><td></td>"), "{found}");
     }
 
     #[test]

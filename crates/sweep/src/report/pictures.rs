@@ -19,8 +19,8 @@ pub struct Picture<'r, 'a> {
     pub labels: Vec<String>,
 }
 
-/// The base row, then at most [`MOST_LINES`] of a group, as often as it takes. Groups of one row that stand side by side
-/// share a picture. Rows of a grid are divided by the values of its first settings.
+/// The base row, then at most [`MOST_LINES`] of a group, as often as it takes. Rows of a grid are divided by
+/// the values of its first settings.
 pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
     let rows = report.rows();
     let base = rows.iter().find(|row| Some(row[0].row) == report.base()).copied();

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub const MOST_PLACES: usize = 10;
 /// A scale is logarithmic if its ends differ by this factor.
 const LOGARITHMIC: f64 = 20.0;
+/// The value of rows that leave a setting unset, where figures show it as one.
+pub const UNSET: &str = "unset";
 
 /// A setting that varies among the rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Scored<'a> {
     pub row: &'a str,
     /// Its score over its seeds.
     pub score: Summary,
-    /// Its value on each axis; none if the row does not have the setting.
+    /// Its value on each axis; none if the row does not have the setting, and others have several values of it.
     pub values: Vec<Option<String>>,
 }
 
@@ -62,6 +64,7 @@ impl<'a> ScoredRows<'a> {
                 settings.map(|setting| value(&setting.key).map(|value| varied::text(Some(value)))).collect();
             found.rows.push(Scored { row: row[0].row, score, values });
         }
+        (0..report.table.settings.len()).for_each(|index| tell_unset(&mut found.rows, index));
         let axis = |(index, setting): (usize, &varied::VariedSetting)| {
             let values = found.rows.iter().filter_map(|row| row.values[index].clone()).collect();
             Axis::new(&setting.key, &setting.name, values)
@@ -129,6 +132,19 @@ impl Axis {
     }
 }
 
+/// Gives rows without a setting the value [`UNSET`] if all others have one value of it: what varies then is whether a row
+/// has the setting, which figures could not show otherwise.
+fn tell_unset(rows: &mut [Scored], index: usize) {
+    let mut values = rows.iter().filter_map(|row| row.values[index].as_ref());
+    let Some(first) = values.next() else { return };
+    if values.any(|value| value != first) {
+        return;
+    }
+    for row in rows {
+        row.values[index].get_or_insert_with(|| UNSET.to_string());
+    }
+}
+
 fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
@@ -149,6 +165,25 @@ mod tests {
             (&["sinusoidal".to_string(), "none".into()][..], false)
         );
         assert_eq!((words.place("none"), words.place("x")), (Some(1.0), None));
+    }
+
+    #[test]
+    fn unset_is_a_value_beside_a_single_other_one() {
+        let told = |values: &[Option<&str>]| {
+            let row = |value: &Option<&str>| Scored {
+                row: "r",
+                score: Summary::of(&[1.0]).unwrap(),
+                values: vec![value.map(String::from)],
+            };
+            let mut rows: Vec<Scored> = values.iter().map(row).collect();
+            tell_unset(&mut rows, 0);
+            rows.into_iter().map(|row| row.values[0].clone().unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[Some("16"), None, Some("16")]), ["16", "unset", "16"]);
+        assert_eq!(told(&[Some("16"), None, Some("8")]), ["16", "", "8"]);
+        assert_eq!(told(&[None, None]), ["", ""]);
+        let axis = Axis::new("k", "k", told(&[Some("16"), None]));
+        assert_eq!((axis.place("unset"), axis.is_ordered()), (Some(1.0), false));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::figures::svg::escaped;
 use crate::figures::{Series, Svg};
 use crate::results::metric::{METRICS, find};
+use std::collections::HashSet;
 
 /// A figure with the name of its file and what the reader is to see in it.
 pub struct Figure {
@@ -74,6 +75,19 @@ pub fn file_name(parts: &[&str]) -> String {
     name.trim_end_matches('-').to_string()
 }
 
+/// Numbers the files of figures, from the second of a name on: names that differ in other signs alone are one file's.
+pub fn distinguish(figures: &mut [Figure]) {
+    let mut used = HashSet::new();
+    for figure in figures {
+        let name = figure.file.clone();
+        let mut number = 1;
+        while !used.insert(figure.file.clone()) {
+            number += 1;
+            figure.file = format!("{name}-{number}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +96,10 @@ mod tests {
     fn names_of_files_are_plain() {
         assert_eq!(file_name(&["curves", "dev/perplexity", "(A), 1 of 2"]), "curves-dev-perplexity-a-1-of-2");
         assert_eq!(file_name(&["curves", ""]), "curves");
+        let figure = |file: &str| Figure { file: file.into(), svg: Svg::new(1.0, 1.0, "") };
+        let mut figures = ["a", "b", "a", "a", "a-2"].map(figure);
+        distinguish(&mut figures);
+        assert_eq!(figures.map(|figure| figure.file), ["a", "b", "a-2", "a-3", "a-2-2"]);
         assert_eq!(spoken("dev/word_perplexity"), "word perplexity (dev)");
         assert_eq!(
             ["perplexity (dev)", "BLEU (test)", "chrF (test)"].map(heading),

@@ -2,12 +2,11 @@
 
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::experiment::{CHECKPOINTS, attempts, changes_since, claimed_identity, is_at_work, settings_since};
-use crate::results::record::{FAILURE_FILE, Failure, Record};
+use crate::experiment::{CHECKPOINTS, changes_since, claimed_identity, is_at_work, latest_failure};
+use crate::results::record::Record;
 use crate::train::checkpoint_files;
 use serde::Serialize;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 /// How far a trial is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -128,26 +127,12 @@ impl TrialState {
     }
 }
 
-/// The failure of a trial whose data need not be known: that of the latest attempt, unless the run has other settings.
-pub fn present_failure(run_dir: &Path, experiment: &Experiment) -> Option<Failure> {
-    latest_failure(run_dir).filter(|_| settings_since(run_dir, experiment).is_empty())
-}
-
-/// The failure of the latest attempt in a run directory: one that was written before that attempt began is history.
-pub fn latest_failure(run_dir: &Path) -> Option<Failure> {
-    let failure = Failure::load(run_dir)?;
-    let written = std::fs::metadata(run_dir.join(FAILURE_FILE)).and_then(|file| file.modified()).ok()?;
-    let written = written.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
-    let begun = attempts::load(run_dir).last().map_or(0.0, |attempt| attempt.started);
-    (written >= begun).then_some(failure)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::load_experiment;
-    use crate::experiment::claim;
-    use crate::results::record::{DataRecord, FailureKind, Provenance};
+    use crate::experiment::{attempts, claim};
+    use crate::results::record::{DataRecord, Failure, FailureKind, Provenance};
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 

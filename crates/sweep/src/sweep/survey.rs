@@ -2,12 +2,12 @@
 
 use super::ladder::Climb;
 use super::policy::Policy;
-use super::state::latest_failure;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
 use crate::config::{identity, training_identity};
 use crate::data;
 use crate::error::{Error, Result};
+use crate::experiment::latest_failure;
 use crate::results::record::{Failure, Record};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,6 +5,7 @@ pub mod by_length;
 mod changed;
 pub mod claim;
 pub mod compared;
+mod failure;
 pub mod finished;
 pub mod limits;
 mod locks;
@@ -19,6 +20,7 @@ pub mod view;
 
 pub use changed::{changes_since, settings_since};
 pub use claim::{claim, claimed_identity};
+pub use failure::{latest_failure, present_failure};
 pub use finished::{finished_run, run_configuration, scored_weights_hold};
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{

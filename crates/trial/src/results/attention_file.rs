@@ -132,10 +132,11 @@ impl AttentionKind {
         }
     }
 
-    /// Returns the labels of a matrix's rows and columns.
-    pub fn axes(self) -> (&'static str, &'static str) {
+    /// Returns the labels of a matrix's rows and columns. Without a source, as of a language model, there is one text.
+    pub fn axes(self, sentence: &Sentence) -> (&'static str, &'static str) {
         match self {
             AttentionKind::Encoder => ("query (source)", "key (source)"),
+            AttentionKind::Decoder if sentence.source.is_empty() => ("query (text)", "key (text)"),
             AttentionKind::Decoder => ("query (translation)", "key (translation)"),
             AttentionKind::Cross => ("query (translation)", "key (source)"),
         }
@@ -182,6 +183,14 @@ mod tests {
         let found = Attention::load(folder.path()).unwrap().unwrap();
         assert_eq!(found, example());
         assert_eq!(found.sentences[0].maps[0].weights[0], [0.3333, 0.6667]);
+    }
+
+    #[test]
+    fn a_text_without_a_source_is_no_translation() {
+        let mut sentence = example().sentences.remove(0);
+        assert_eq!(AttentionKind::Decoder.axes(&sentence), ("query (translation)", "key (translation)"));
+        sentence.source.clear();
+        assert_eq!(AttentionKind::Decoder.axes(&sentence), ("query (text)", "key (text)"));
     }
 
     #[test]

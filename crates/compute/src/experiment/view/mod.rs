@@ -26,8 +26,15 @@ use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_
 /// Positions whose encodings are drawn.
 const POSITIONS: i64 = 64;
 
-/// Records and shows what the scored model looks like from inside.
-pub(super) fn show(work: &Work, step: u64, dev: Option<&Output>, telemetry: &mut Telemetry) -> Result<()> {
+/// Records and shows what the scored model looks like from inside. A picture that cannot be drawn is told and left out:
+/// it must not lose a training.
+pub(super) fn show(
+    work: &Work,
+    step: u64,
+    dev: Option<&Output>,
+    telemetry: &mut Telemetry,
+    observer: &mut dyn Observer,
+) -> Result<()> {
     let Work { experiment, run_dir, model, task, data, stores, .. } = *work;
     let run = &experiment.run;
     if run.sample_sentences > 0 {
@@ -51,8 +58,15 @@ pub(super) fn show(work: &Work, step: u64, dev: Option<&Output>, telemetry: &mut
     if run.projector_tokens > 0 {
         projector_view::project(work)?;
     }
-    for (tag, picture) in picture::pictures(run_dir)? {
-        telemetry.image(step, &tag, &picture);
+    let pictures = picture::pictures(run_dir)?;
+    for (tag, picture) in &pictures.drawn {
+        telemetry.image(step, tag, picture);
+    }
+    if let Some(first) = pictures.left_out.first() {
+        observer.message(&format!(
+            "warning: pictures that are left out: {}; {first}; {ATTENTION_FILE} has their numbers",
+            pictures.left_out.len()
+        ))?;
     }
     Ok(())
 }

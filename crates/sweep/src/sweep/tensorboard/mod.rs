@@ -104,7 +104,11 @@ impl<'a> SweepView<'a> {
     /// The sweep is over, as far as it goes: the table with its comparisons.
     pub fn conclude(&mut self, trials: &[Trial], table: &ResultTable) {
         self.write_means(trials);
-        self.write(|root| root.show(table));
+        self.write(|root| {
+            // An earlier text of as many ended trials has no comparisons.
+            root.ended = None;
+            root.show(table)
+        });
     }
 
     /// Writes to the sweep's own file, which is given up after an error.
@@ -142,7 +146,8 @@ fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut 
 }
 
 impl Root {
-    /// Step by step more trials have ended; TensorBoard shows the latest table first.
+    /// Writes the table if other trials have ended since the last one: step by step there are more, and TensorBoard shows
+    /// the latest table first.
     fn show(&mut self, table: &ResultTable) -> Result<()> {
         let ended = ended(table);
         if self.ended.replace(ended) != Some(ended) {

@@ -9,6 +9,7 @@ pub mod picture;
 pub use difference::write_difference;
 
 use super::attempts;
+use super::failure::latest_failure;
 use super::run_paths::CONFIG_FILE;
 use super::settings::settings;
 use crate::config::{Experiment, configuration_hash, to_toml};
@@ -38,8 +39,7 @@ pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f6
 /// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io), pictures that cannot be drawn, and files of a finished run that are not as
-/// recorded.
+/// [`Error::Io`](crate::error::Error::Io), and files of a finished run that are not as recorded.
 pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
     if let Some(record) = Record::readable(run_dir) {
         record.check_shown_files(run_dir)?;
@@ -48,7 +48,7 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
     let mut events = recorded_events(run_dir, u64::MAX)?;
     events.session_start(&session(experiment, label, run_dir, started)?)?;
     let step = Row::read_undamaged(&run_dir.join(METRICS_FILE))?.0.last().map_or(0, |row| row.step);
-    for (tag, picture) in picture::pictures(run_dir)? {
+    for (tag, picture) in picture::pictures(run_dir)?.drawn {
         events.image(step, &tag, &picture)?;
     }
     if let Some(outcome) = outcome(run_dir) {
@@ -61,11 +61,36 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
 fn outcome(run_dir: &Path) -> Option<Outcome> {
     match Record::readable(run_dir) {
         Some(_) => Some(Outcome::Success),
-        None => crate::results::record::Failure::load(run_dir).map(|_| Outcome::Failure),
+        None => latest_failure(run_dir).map(|_| Outcome::Failure),
     }
 }
 
 /// Whether a directory holds a run.
 pub fn is_run(run_dir: &Path) -> Result<bool> {
     Ok(files::read_if_exists(&run_dir.join(CONFIG_FILE))?.is_some() && run_dir.join(METRICS_FILE).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::record::{Failure, FailureKind};
+
+    #[test]
+    fn a_run_that_goes_on_after_a_failure_has_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(outcome(folder.path()).is_none());
+        let failure = Failure {
+            identity: String::new(),
+            kind: FailureKind::Diverged,
+            reason: "diverged".into(),
+            detail: String::new(),
+            attempts: 1,
+        };
+        failure.save(folder.path()).unwrap();
+        assert!(matches!(outcome(folder.path()), Some(Outcome::Failure)));
+        let later = serde_json::json!([{ "host": "here", "process": 1, "started": 1e12, "ended": null,
+            "from_step": 0, "outcome": null }]);
+        std::fs::write(folder.path().join(attempts::TIMING_JSON), later.to_string()).unwrap();
+        assert!(outcome(folder.path()).is_none());
+    }
 }

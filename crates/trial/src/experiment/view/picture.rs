@@ -9,9 +9,27 @@ use std::path::Path;
 /// Tags of pictures begin so: TensorBoard orders cards by tag, and scalars (`best/…` to `train/…`) come before.
 const GROUP: &str = "view:";
 
-/// Every picture with its tag.
-pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
-    let mut pictures = Vec::new();
+/// The pictures of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pictures {
+    /// Each with its tag.
+    pub drawn: Vec<(String, Png)>,
+    /// Why others could not be drawn, such as those that are too large; what they would show is in the run directory.
+    pub left_out: Vec<String>,
+}
+
+impl Pictures {
+    fn add(&mut self, tag: String, picture: &Svg) {
+        match picture.to_png(1.0) {
+            Ok(png) => self.drawn.push((tag, png)),
+            Err(error) => self.left_out.push(error.to_string()),
+        }
+    }
+}
+
+/// Every picture.
+pub fn pictures(run_dir: &Path) -> Result<Pictures> {
+    let mut pictures = Pictures::default();
     if let Some(attention) = Attention::load(run_dir)? {
         let several = attention.sentences.len() > 1;
         for (number, sentence) in (1..).zip(&attention.sentences) {
@@ -21,7 +39,7 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
                     tag += &format!(" sentence {number}");
                 }
                 if let Some(drawn) = heads(sentence, &layer) {
-                    pictures.push((tag, drawn.to_png(1.0)?));
+                    pictures.add(tag, &drawn);
                 }
             }
         }
@@ -37,7 +55,7 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
             values: &vectors,
             range: (-largest, largest),
         };
-        pictures.push((format!("{GROUP} positions/encodings"), image(&encodings).to_png(1.0)?));
+        pictures.add(format!("{GROUP} positions/encodings"), &image(&encodings));
         let similarity: Vec<Vec<f32>> = positions
             .similarity()
             .iter()
@@ -51,7 +69,7 @@ pub fn pictures(run_dir: &Path) -> Result<Vec<(String, Png)>> {
                 values: &values,
                 range: (-1.0, 1.0),
             };
-            pictures.push((format!("{GROUP} positions/similarity"), image(&similarity).to_png(1.0)?));
+            pictures.add(format!("{GROUP} positions/similarity"), &image(&similarity));
         }
     }
     Ok(pictures)
@@ -62,7 +80,7 @@ pub fn heads(sentence: &Sentence, layer: &Layer) -> Option<Svg> {
     let map = |map: &&AttentionMap| Some((format!("head {}", map.head), Matrix::of_rows(&map.weights)?));
     let maps: Vec<(String, Matrix)> = layer.heads.iter().map(map).collect::<Option<_>>()?;
     let (rows, columns) = layer.kind.tokens(sentence);
-    let (query, key) = layer.kind.axes();
+    let (query, key) = layer.kind.axes(sentence);
     Some(heatmaps(&Heatmaps {
         title: &format!("{} attention, layer {}", layer.kind.name(), layer.layer),
         rows: (query, rows),
@@ -75,6 +93,15 @@ pub fn heads(sentence: &Sentence, layer: &Layer) -> Option<Svg> {
 mod tests {
     use super::*;
     use crate::results::attention_file::AttentionKind;
+
+    #[test]
+    fn a_picture_that_is_too_large_is_left_out() {
+        let mut pictures = Pictures::default();
+        pictures.add("large".into(), &Svg::new(20_000.0, 20_000.0, "large"));
+        pictures.add("small".into(), &Svg::new(2.0, 2.0, "small"));
+        assert_eq!(pictures.drawn.iter().map(|(tag, _)| tag.as_str()).collect::<Vec<_>>(), ["small"]);
+        assert!(pictures.left_out.len() == 1 && pictures.left_out[0].contains("too many"), "{pictures:?}");
+    }
 
     #[test]
     fn a_layer_is_one_picture_of_all_its_heads_and_pictures_stand_behind_scalars() {
@@ -94,7 +121,9 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         Attention::new(vec![sentence]).save(folder.path()).unwrap();
-        let tags: Vec<String> = pictures(folder.path()).unwrap().into_iter().map(|(tag, _)| tag).collect();
+        let Pictures { drawn, left_out } = pictures(folder.path()).unwrap();
+        assert_eq!(left_out, Vec::<String>::new());
+        let tags: Vec<String> = drawn.into_iter().map(|(tag, _)| tag).collect();
         let expected =
             ["encoder attention/layer 1", "encoder attention/layer 2", "encoder-decoder attention/layer 1"];
         assert_eq!(tags, expected.map(|tag| format!("view: {tag}")));

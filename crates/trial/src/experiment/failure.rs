@@ -1,0 +1,21 @@
+//! Whether the failure that a run directory tells of is its present state.
+
+use super::{attempts, settings_since};
+use crate::config::Experiment;
+use crate::results::record::{FAILURE_FILE, Failure};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// The failure of a trial whose data need not be known: that of the latest attempt, unless the run has other settings.
+pub fn present_failure(run_dir: &Path, experiment: &Experiment) -> Option<Failure> {
+    latest_failure(run_dir).filter(|_| settings_since(run_dir, experiment).is_empty())
+}
+
+/// The failure of the latest attempt in a run directory: one that was written before that attempt began is history.
+pub fn latest_failure(run_dir: &Path) -> Option<Failure> {
+    let failure = Failure::load(run_dir)?;
+    let written = std::fs::metadata(run_dir.join(FAILURE_FILE)).and_then(|file| file.modified()).ok()?;
+    let written = written.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    let begun = attempts::load(run_dir).last().map_or(0.0, |attempt| attempt.started);
+    (written >= begun).then_some(failure)
+}
