@@ -172,13 +172,6 @@ fn a_mistake_of_one_of_several_files_is_told_at_that_file() {
 }
 
 #[test]
-fn the_generated_corpus_has_two_languages() {
-    let corpus = "[corpus.generated]\ntrain = 9\ndev = 2\ntest = 2\nseed = 1\n";
-    let folder = Folder::with(&[("r.toml", &format!("{HEAD}{corpus}").replace("\"de\"", "\"fr\""))]);
-    fails(folder, "target_language = \"fr\", but the generated corpus has no such text", "set \"de\"");
-}
-
-#[test]
 fn a_recipe_without_a_readable_corpus_is_still_a_recipe() {
     let misspelt = Folder::with(&[("r.toml", &format!("{HEAD}[corpuss.files]\n"))]);
     fails(misspelt, "unknown key data.recipe.corpuss", "did you mean \"corpus\"?");

@@ -79,7 +79,7 @@ mod tests {
         let driver = at_work(folder.path()).unwrap().unwrap().unwrap();
         assert_eq!((driver.process, driver.host), (std::process::id(), host()));
         let error = lock(folder.path()).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.exit_code(), 5);
         assert!(error.to_string().contains(&format!("process {} on", std::process::id())), "{error}");
         drop(held);
         assert_eq!(at_work(folder.path()).unwrap(), None);

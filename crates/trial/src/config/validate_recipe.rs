@@ -10,8 +10,6 @@ use std::path::{Component, Path};
 
 /// What [`is_file_address`] accepts, for messages.
 const ADDRESS_HELP: &str = "expected http://… or https://…";
-/// The languages of the generated corpus, source and target.
-const GENERATED_LANGUAGES: [&str; 2] = ["en", "de"];
 
 /// Returns whether a text is the address of a file that can be downloaded.
 fn is_file_address(url: &str) -> bool {
@@ -32,16 +30,6 @@ impl Checks<'_> {
         }
         match &recipe.corpus {
             Corpus::Generated(sizes) => {
-                for ((key, language), generated) in names[1..].iter().zip(GENERATED_LANGUAGES) {
-                    if *language != generated {
-                        let [source, target] = GENERATED_LANGUAGES;
-                        let message =
-                            format!("{key} = {language:?}, but the generated corpus has no such text");
-                        let help =
-                            format!("it is translated from {source:?} to {target:?}: set {generated:?}");
-                        return Err(self.mistake(key, message, help));
-                    }
-                }
                 let sizes = [("train", sizes.train), ("dev", sizes.dev), ("test", sizes.test)];
                 let key = "data.recipe.corpus.generated";
                 sizes.into_iter().try_for_each(|(name, size)| self.count(&format!("{key}.{name}"), size))
