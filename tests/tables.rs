@@ -108,6 +108,22 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
 }
 
 #[test]
+fn a_report_draws_differences_beside_the_papers() {
+    let workshop = Workshop::swept(TABLE3);
+    let files = workshop.run(&["report", "small.toml", "--figures", "figures"]).expect(0).out();
+    assert!(files.contains("figures/differences.svg"), "{files}");
+    let figure = workshop.text("figures/differences.svg");
+    assert!(figure.contains("the paper's difference, on WMT 2014"), "{figure}");
+    // The paper's 24.9 for one head is 0.9 below its base.
+    assert!(figure.contains("<title>−0.9</title>"), "{figure}");
+    assert!(
+        workshop
+            .text("results/small/report.html")
+            .contains("Differences to the base row, here and in the paper")
+    );
+}
+
+#[test]
 fn rows_that_only_decode_differently_have_the_paired_test_over_seeds() {
     let sweep = format!(
         "{}\n[[row]]\nlabel = \"greedy\"\nset = {{ \"decoding.beam\" = 1 }}\n",

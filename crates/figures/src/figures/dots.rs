@@ -16,6 +16,8 @@ pub struct Dots {
     pub rows: Vec<Dot>,
     /// Index of the row that the others are compared with.
     pub base: Option<usize>,
+    /// What the [`others`](Dot::other) of the rows are; a key below the picture says it.
+    pub other: Option<String>,
 }
 
 /// A row.
@@ -29,17 +31,21 @@ pub struct Dot {
     pub spread: Option<f64>,
     /// What the mean is of.
     pub values: Vec<f64>,
+    /// A value from elsewhere to set beside the mean, with a mark of its own.
+    pub other: Option<f64>,
     /// The value in words, at the right.
     pub words: String,
 }
 
 /// Height of a row without its name.
 const ROW: f64 = 22.0;
+/// The look of values from elsewhere.
+const OTHER: SeriesStyle = SeriesStyle(2);
 /// Longest name at the left.
 const LONGEST: f64 = 120.0;
 
-/// Draws a plot of dots: a mark for the mean, a bar for the spread, a small dot for every single value, and a
-/// line down from the row that the others are compared with.
+/// Draws a plot of dots: a mark for the mean, a bar for the spread, a small dot for every single value, another mark for a
+/// value from elsewhere, and a line down from the row that the others are compared with.
 pub fn dots(plot: &Dots) -> Svg {
     let widest = plot.rows.iter().map(|row| width(&row.name)).fold(0.0, f64::max);
     let above = widest > LONGEST;
@@ -51,11 +57,12 @@ pub fn dots(plot: &Dots) -> Svg {
     let height = pitch * plot.rows.len() as f64;
     let told: Vec<String> = plot.rows.iter().map(|row| format!("{} {}", row.name, row.words)).collect();
     let description = format!("{}; {}: {}", plot.title, plot.x, told.join("; "));
-    let mut svg = Svg::new(WIDTH, top + height + 2.0 * FONT + 16.0 + MARGIN, &description);
+    let key = if plot.other.is_some() { FONT + 10.0 } else { 0.0 };
+    let mut svg = Svg::new(WIDTH, top + height + 2.0 * FONT + 16.0 + key + MARGIN, &description);
     add_title(&mut svg, &plot.title);
     let values = plot.rows.iter().flat_map(|row| {
         let around = [-1.0, 1.0].map(|sign| Some(row.mean? + sign * row.spread.unwrap_or(0.0)));
-        around.into_iter().flatten().chain(row.values.clone()).collect::<Vec<_>>()
+        around.into_iter().flatten().chain(row.values.clone()).chain(row.other).collect::<Vec<_>>()
     });
     let scale = Scale::around(values, false, (left, right));
     let bottom = top + height;
@@ -66,6 +73,12 @@ pub fn dots(plot: &Dots) -> Svg {
     }
     svg.add(line(left, bottom, right, bottom).stroke(Paint::Muted, 1.0));
     svg.add(text(WIDTH / 2.0, bottom + 2.0 * FONT + 12.0, FONT, Anchor::Middle, &plot.x));
+    if let Some(other) = &plot.other {
+        let y = bottom + 3.0 * FONT + 20.0;
+        let start = (WIDTH - width(other)) / 2.0;
+        svg.add(OTHER.mark(start - 10.0, y - 0.36 * FONT, 4.0));
+        svg.add(text(start, y, FONT, Anchor::Start, other));
+    }
     let base = plot.base.and_then(|index| plot.rows.get(index));
     if let Some(row) = base
         && let Some(mean) = row.mean
@@ -110,6 +123,9 @@ pub fn dots(plot: &Dots) -> Svg {
         }
         let hint = format!("{}: {}", row.name, plain(mean));
         svg.add(look.mark(scale.place(mean), y, 5.0).hint(&hint));
+        if let Some(other) = row.other {
+            svg.add(OTHER.mark(scale.place(other), y, 4.0).hint(&plain(other)));
+        }
     }
     svg
 }
@@ -126,6 +142,7 @@ mod tests {
             mean: (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64),
             spread: (values.len() > 1).then_some(0.4),
             values: values.to_vec(),
+            other: None,
             words: if values.is_empty() { "–".into() } else { "x".into() },
         }
     }
@@ -133,7 +150,7 @@ mod tests {
     #[test]
     fn every_row_has_its_name_and_a_mark_if_it_has_a_value() {
         let rows = vec![row("base", &[25.0, 26.0]), row("one <head>", &[24.0]), row("to come", &[])];
-        let plot = Dots { title: "BLEU".into(), x: "test BLEU".into(), rows, base: Some(0) };
+        let plot = Dots { title: "BLEU".into(), x: "test BLEU".into(), rows, base: Some(0), other: None };
         let text = dots(&plot).to_text();
         let document = Document::parse(&text).unwrap();
         let texts: Vec<&str> =
@@ -150,6 +167,12 @@ mod tests {
         let hints = document.descendants().filter(|n| n.has_tag_name("title")).count();
         assert_eq!(hints, 2);
         dots(&plot).to_png(1.0).unwrap();
+        let mut beside = plot.clone();
+        (beside.other, beside.rows[1].other) = (Some("elsewhere".into()), Some(30.0));
+        let with_other = dots(&beside);
+        let marks = |svg: &Svg| svg.inline().matches("<title").count();
+        assert_eq!(marks(&with_other), marks(&dots(&plot)) + 1);
+        assert!(with_other.inline().contains(">elsewhere</text>") && with_other.height > dots(&plot).height);
         dots(&Dots { rows: vec![row("to come", &[])], base: Some(0), ..plot }).to_png(1.0).unwrap();
     }
 }

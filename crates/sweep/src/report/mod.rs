@@ -5,6 +5,7 @@
 
 mod attention_section;
 mod axes;
+mod beside_paper;
 mod curves;
 mod lengths;
 mod overview;
@@ -45,6 +46,7 @@ pub fn make(report: &Report) -> Result<Made> {
     let scored = scored::ScoredRows::of(report);
     let sections = [
         overview::section(report)?,
+        beside_paper::section(report),
         overview::differences(report),
         search::section(report),
         together::section(report, &scored),

@@ -41,6 +41,7 @@ pub fn section(report: &Report) -> Result<Section> {
             mean: summary.as_ref().map(|summary| summary.mean),
             spread: summary.as_ref().and_then(|summary| summary.deviation),
             values: values_of(row, score),
+            other: None,
             words,
         });
         group = row[0].group;
@@ -55,6 +56,7 @@ pub fn section(report: &Report) -> Result<Section> {
         },
         rows: plotted,
         base,
+        other: None,
     });
     section.figure("rows", drawn);
     let table = Tabulated::of(report.table)?;
