@@ -139,14 +139,15 @@ fn remedy(error: &std::io::Error) -> &'static str {
 
 /// How libtorch, CUDA's libraries, C++ and Rust say that memory is not enough, or that so much could not even be
 /// counted; in lower case.
-const OUT_OF_MEMORY: [&str; 11] = [
+const OUT_OF_MEMORY: [&str; 12] = [
     "out of memory",
     "can't allocate memory",
     "cannot allocate memory",
     "could not allocate memory",
     "not enough memory",
-    // Of cuBLAS, cuDNN and others, on a card that is full already.
+    // Of cuBLAS and others, and of cuDNN 9, on a card that is full already.
     "status_alloc_failed",
+    "allocation_failed",
     "bad_alloc",
     "size calculation overflowed",
     "stride calculation overflowed",

@@ -142,12 +142,14 @@ impl Cards {
         // SAFETY: the declarations are CUDA's and NCCL's.
         unsafe {
             let query: Symbol<unsafe extern "C" fn(*mut c_void) -> c_int> = cuda(c"cudaStreamQuery")?;
+            let forget: Symbol<unsafe extern "C" fn() -> c_int> = cuda(c"cudaGetLastError")?;
             let state: Symbol<unsafe extern "C" fn(Communicator, *mut c_int) -> c_int> =
                 symbol(&self.library, c"ncclCommGetAsyncError")?;
             loop {
                 match query(DEFAULT_STREAM) {
                     0 => return Ok(()),
-                    CUDA_NOT_READY => {}
+                    // CUDA keeps it as the thread's last error, for which libtorch would take its next kernel's.
+                    CUDA_NOT_READY => _ = forget(),
                     code => return Err(Error::failed(format!("the card failed (CUDA's error {code})"))),
                 }
                 let mut code = 0;

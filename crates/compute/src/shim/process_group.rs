@@ -4,7 +4,7 @@ use super::check;
 use crate::error::{Error, Result};
 use crate::world::World;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use tch::{Device, Tensor};
@@ -145,20 +145,45 @@ fn assert_block(tensor: &Tensor) {
 fn address_towards(host: &str, port: u16) -> Result<String> {
     let found = (host, port).to_socket_addrs().and_then(|mut addresses| {
         let there = addresses.next().ok_or_else(|| std::io::Error::other("it has no address"))?;
-        let socket = UdpSocket::bind(if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
-        socket.connect(there)?;
-        socket.local_addr()
+        from_here(there)
     });
     match found {
-        Ok(address) => Ok(address.ip().to_string()),
+        // Debian gives a machine's own name to loopback, which other machines cannot reach.
+        Ok(address) if address.is_loopback() && !is_loopback(host) => {
+            // Nobody has this address (RFC 5737), so it is the default route that leads there.
+            let outward = from_here(SocketAddr::from(([192, 0, 2, 1], 9)));
+            Ok(outward.unwrap_or(address).to_string())
+        }
+        Ok(address) => Ok(address.to_string()),
         Err(error) => Err(Error::user(format!("{host}:{port} cannot be reached: {error}"))),
     }
+}
+
+/// The address of this machine that packets to `there` would come from.
+fn from_here(there: SocketAddr) -> std::io::Result<IpAddr> {
+    let socket = UdpSocket::bind(if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+    socket.connect(there)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Whether a host is named as this machine alone knows it.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    #[test]
+    fn loopback_is_used_where_it_is_asked_for() {
+        for host in ["localhost", "127.0.0.1"] {
+            let found: IpAddr = address_towards(host, 9).unwrap().parse().unwrap();
+            assert!(found.is_loopback() && is_loopback(host), "{host}: {found}");
+        }
+        assert!(!is_loopback("node-1") && !is_loopback("192.0.2.1"));
+    }
     use std::time::Instant;
     use tch::Kind;
 
