@@ -1,6 +1,7 @@
 //! `ablate train`: one trial in this process.
 
 use ablate_base::error::{Error, Result};
+use ablate_base::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_base::signal::StopFlag;
 use ablate_base::world::World;
 use ablate_command::commands::train::Arguments;
@@ -8,7 +9,6 @@ use ablate_command::commands::{Places, print, print_json};
 use ablate_compute::experiment::{Finished, Trial, distributed, run_dir};
 use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
-use ablate_trial::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use ablate_trial::results::metric::{
     BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
     MASKED_PERPLEXITY, NEXT_SENTENCE_ACCURACY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST,

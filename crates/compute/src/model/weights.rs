@@ -39,7 +39,7 @@ pub enum Start {
 pub enum Role {
     /// A matrix, or a table of embeddings.
     Weight,
-    /// What is added: of an affine map or a norm.
+    /// A vector that an affine map or a norm adds.
     Bias,
     /// What a norm multiplies by, or the length of a row of a matrix whose direction is trained apart from it.
     Gain,

@@ -159,14 +159,14 @@ fn address_towards(host: &str, port: u16) -> Result<String> {
     }
 }
 
-/// The address of this machine that packets to `there` would come from.
+/// Finds the address of this machine that packets to `there` would come from.
 fn from_here(there: SocketAddr) -> std::io::Result<IpAddr> {
     let socket = UdpSocket::bind(if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
     socket.connect(there)?;
     Ok(socket.local_addr()?.ip())
 }
 
-/// Whether a host is named as this machine alone knows it.
+/// Tells whether only this machine knows a host by this name.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }

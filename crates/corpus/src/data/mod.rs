@@ -52,7 +52,7 @@ pub struct DataConfig {
     /// is then read from there.
     #[schemars(schema_with = "recipe_or_path")]
     pub recipe: Recipe,
-    /// Whether to lower-case both sides of every split, after Moses's rules and before the steps that count or compare words.
+    /// If true, all text is lower-cased, after Moses's rules and before the steps that count or compare words.
     #[serde(default = "defaults::lowercase")]
     pub lowercase: bool,
     /// What a token is; `bpe` if absent.

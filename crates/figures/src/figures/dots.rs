@@ -16,7 +16,7 @@ pub struct Dots {
     pub rows: Vec<Dot>,
     /// Index of the row that the others are compared with.
     pub base: Option<usize>,
-    /// What the [`others`](Dot::other) of the rows are; a key below the picture says it.
+    /// Says what the [`others`](Dot::other) of the rows are, in a key below the picture.
     pub other: Option<String>,
 }
 

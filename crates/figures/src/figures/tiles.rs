@@ -36,7 +36,7 @@ const WIDEST: f64 = 90.0;
 const LONGEST: f64 = 110.0;
 /// Width of a slanted text of width 1.
 const SLANT: f64 = std::f64::consts::FRAC_1_SQRT_2;
-/// What letters of a slanted text take at its right, below its line.
+/// Room that letters of a slanted text take at its right, below its line.
 const DESCENT: f64 = 4.0;
 /// Levels of the scale that are used: the first ones are hardly seen beside the page.
 const FIRST: u8 = 6;

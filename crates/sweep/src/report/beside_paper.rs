@@ -2,10 +2,9 @@
 
 use super::pictures::row_name;
 use super::section::{Section, spoken};
-use super::subject::{Report, text_of};
+use super::subject::Report;
 use crate::figures::{Dot, Dots, dots};
 use crate::results::sheet::signed;
-use crate::results::table::{Cell, Row};
 use crate::results::verdict::COLUMN;
 
 /// Draws how far each row is from the base row in the score that verdicts are about, and how far it is in the paper. Empty
@@ -15,21 +14,22 @@ pub fn section(report: &Report) -> Section {
     let table = report.table;
     let Some(at) = table.columns.iter().position(|column| column.name == COLUMN) else { return section };
     let Some(base) = table.base_row() else { return section };
-    let Some(of_base) = published(&base.cells[at]) else { return section };
-    let digits = text_of(COLUMN, 0.0).len() - 2;
+    let (Some(metric), Some(of_base)) = (table.columns[at].metric, base.cells[at].published_value()) else {
+        return section;
+    };
+    let digits = metric.digits;
     let mut rows = vec![Dot {
         name: base.layout.label.clone(),
         rule: false,
         mean: Some(0.0),
         spread: None,
         values: Vec::new(),
-        other: Some(0.0),
+        other: None,
         words: "0".into(),
     }];
     let mut group = base.layout.group.as_ref();
     for trials in report.rows() {
-        let own = |row: &&Row| row.layout.label == trials[0].row;
-        let Some(row) = table.rows.iter().find(own) else { continue };
+        let Some(row) = report.table_row(trials) else { continue };
         let Some(found) = row.cells[at].comparison.as_ref().filter(|found| found.base == base.layout.label)
         else {
             continue;
@@ -42,7 +42,7 @@ pub fn section(report: &Report) -> Section {
             mean: Some(found.difference),
             spread,
             values: Vec::new(),
-            other: published(&row.cells[at]).map(|value| value - of_base),
+            other: row.cells[at].published_value().map(|value| value - of_base),
             words: spread.map_or(difference.clone(), |spread| format!("{difference} ± {spread:.digits$}")),
         });
         group = row.layout.group.as_ref();
@@ -66,8 +66,4 @@ pub fn section(report: &Report) -> Section {
          the sizes of the differences may not.",
     );
     section
-}
-
-fn published(cell: &Cell) -> Option<f64> {
-    cell.published.as_ref()?.parse().ok()
 }

@@ -106,7 +106,7 @@ fn parts<'r, 'a>(
 }
 
 fn layout<'r>(report: &'r Report, row: &[Trial]) -> Option<&'r RowLayout> {
-    report.table.rows.iter().map(|known| &known.layout).find(|layout| layout.label == row[0].row)
+    report.table_row(row).map(|row| &row.layout)
 }
 
 fn value(report: &Report, row: &[Trial], setting: &VariedSetting) -> Option<String> {

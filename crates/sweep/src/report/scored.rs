@@ -57,7 +57,7 @@ impl<'a> ScoredRows<'a> {
                 found.left_out.push(row[0].row);
                 continue;
             }
-            let own = report.table.rows.iter().find(|known| known.layout.label == row[0].row);
+            let own = report.table_row(row);
             let value = |key: &str| -> Option<&Value> { own?.layout.settings.get(key) };
             let settings = report.table.settings.iter();
             let values =

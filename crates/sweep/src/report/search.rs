@@ -114,7 +114,7 @@ fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> 
             let mean = mean_of(draw.row, other).map_or("–".to_string(), |found| text_of(other, found.mean));
             let _ = write!(line, "<td class=\"number\">{mean}</td>");
         }
-        let own = report.table.rows.iter().find(|known| known.layout.label == row);
+        let own = report.table_row(draw.row);
         for setting in settings {
             let value = own.and_then(|own| own.layout.settings.get(&setting.key));
             let text = value.map_or("–".to_string(), |value| varied::text(Some(value)));

@@ -7,7 +7,7 @@ use crate::results::metric::{
 };
 use crate::results::record::{Failure, Record};
 use crate::results::summary::Summary;
-use crate::results::table::ResultTable;
+use crate::results::table::{ResultTable, Row};
 use std::path::{Path, PathBuf};
 
 /// What a report is made of.
@@ -91,6 +91,11 @@ impl<'a> Report<'a> {
             _ if !has(DEV_BLEU) && has(TEST_PREDICTION_ACCURACY) => TEST_PREDICTION_ACCURACY,
             _ => DEV_BLEU,
         }
+    }
+
+    /// The row of the table that these trials make.
+    pub fn table_row(&self, trials: &[Trial]) -> Option<&'a Row> {
+        self.table.rows.iter().find(|row| row.layout.label == trials[0].row)
     }
 
     /// A value of the [`score`](Self::score) with the digits that it is read at.

@@ -6,9 +6,9 @@ use super::settings::{Setting, checked_sets, mistake};
 use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
 use crate::config::toml_tree::{Node, Value};
-use crate::config::validate::is_directory_name;
 use crate::error::{Diagnostic, Error, Place, Result};
 use crate::files;
+use crate::folders::is_directory_name;
 use std::path::{Component, Path, PathBuf};
 
 /// What the options are called in messages.

@@ -12,9 +12,9 @@ use super::trial::Trial;
 use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
 use crate::config::toml_tree::{Node, Tree, Value};
-use crate::config::validate::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::config::{Experiment, configuration_hash};
 use crate::error::{Diagnostic, Place, Result};
+use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 

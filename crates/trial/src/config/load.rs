@@ -6,9 +6,10 @@ use super::parse::{DEEPEST, parse, parse_value};
 use super::subsections::is_section;
 use super::toml_tree::{Key, Node, Table, Tree, Value};
 use super::unread_keys::without_unread;
-use super::validate::{is_directory_name, validate, validate_data};
+use super::validate::{validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
+use crate::folders::is_directory_name;
 use std::path::{Component, Path, PathBuf};
 
 /// What a `--set` is called in messages.

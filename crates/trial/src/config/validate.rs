@@ -9,10 +9,9 @@ use super::unread_keys::without_unread;
 use crate::data::{DataConfig, Pieces, Vocabulary};
 use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Place, Result};
+use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
 use std::fmt::Display;
-
-pub use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.

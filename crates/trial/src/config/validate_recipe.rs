@@ -1,10 +1,11 @@
 //! Checks of a corpus as its recipe states it; see `validate`.
 
-use super::validate::{Checked, Checks, is_directory_name};
+use super::validate::{Checked, Checks};
 use crate::data::recipe::{Cleaning, ControlCharacters, Moses, TextFormat};
 use crate::data::{Corpus, FilePair, FilesCorpus, HoldOut, Recipe, Split};
 use crate::fetch::archive::{inside, is_archive};
 use crate::fetch::{Mirror, without_credentials};
+use crate::folders::is_directory_name;
 use crate::moses::{Language, Normalization};
 use std::path::{Component, Path};
 

@@ -7,7 +7,7 @@ use super::verdict::{Answer, COLUMN, Claim, FLOOR, MARGIN, RowVerdict, Verdict};
 /// Judges the groups that have published values; after [`compare_rows`](super::significance::compare_rows).
 pub fn judge(table: &mut ResultTable) {
     let Some(column) = table.columns.iter().position(|column| column.name == COLUMN) else { return };
-    let paper = |row: &Row| row.cells[column].published.as_ref()?.parse::<f64>().ok();
+    let paper = |row: &Row| row.cells[column].published_value();
     let Some(base) = table.base_row() else { return };
     let Some(base_value) = paper(base) else { return };
     let mut groups: Vec<Verdict> = Vec::new();

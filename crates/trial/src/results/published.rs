@@ -5,7 +5,7 @@
 //! values are kept as printed, so that 5.00 does not become 5.
 
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, TEST_BLEU};
-use crate::error::{Diagnostic, nearest};
+use crate::error::{Diagnostic, did_you_mean};
 use std::collections::BTreeMap;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
@@ -94,8 +94,7 @@ impl Published {
 
 fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
     let names: Vec<&str> = names.into_iter().collect();
-    let guess =
-        nearest(name, names.iter().copied()).map_or(String::new(), |near| format!("did you mean {near:?}? "));
+    let guess = did_you_mean(name, names.iter().copied());
     Diagnostic::new(format!("{name:?} is no {what}")).help(format!("{guess}accepted: {}", names.join(", ")))
 }
 

@@ -69,6 +69,13 @@ pub struct Cell {
     pub comparison: Option<Comparison>,
 }
 
+impl Cell {
+    /// The paper's value as a number, in the unit that the paper prints.
+    pub fn published_value(&self) -> Option<f64> {
+        self.published.as_ref()?.parse().ok()
+    }
+}
+
 impl Column {
     pub fn new(metrics: &[Metric], name: &str) -> Column {
         let metric = find(metrics, name).map(|(metric, _)| *metric);

@@ -3,7 +3,7 @@
 use super::metric::Better;
 use super::table::{ResultTable, Row};
 use super::varied;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, did_you_mean};
 use std::cmp::Ordering;
 
 /// The word for a row's label.
@@ -193,8 +193,10 @@ fn last_if_absent<T>(a: Option<T>, b: Option<T>, compare: impl Fn(T, T) -> Order
 
 /// Returns the possible name that is nearest to a word, and all of them. A number is no misspelling of another one.
 pub(super) fn possible(what: &str, word: &str, names: &[&str]) -> String {
-    let guess = nearest(word, names.iter().copied()).filter(|_| word.parse::<f64>().is_err());
-    let guess = guess.map_or(String::new(), |near| format!("did you mean {near:?}? "));
+    let guess = match word.parse::<f64>() {
+        Ok(_) => String::new(),
+        Err(_) => did_you_mean(word, names.iter().copied()),
+    };
     format!("{guess}{what} {}", names.join(", "))
 }
 

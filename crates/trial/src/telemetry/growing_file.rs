@@ -24,9 +24,18 @@ pub trait Line: Sized {
     /// The line as text, with its end.
     fn text(&self) -> Result<String>;
 
+    /// Reads a line without its end; none if it is damaged.
+    fn parse(line: &[u8]) -> Option<Self>;
+
     /// Reads the lines of a file in their order, also while a run is writing it. Damaged lines are left out, and
     /// counted. A last line without its end counts as not there, and so does a missing file.
-    fn read_undamaged(path: &Path) -> Result<(Vec<Self>, usize)>;
+    fn read_undamaged(path: &Path) -> Result<(Vec<Self>, usize)> {
+        let (bytes, header) = (whole_lines(path)?, Self::HEADER.trim_end().as_bytes());
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| &line[..line.len() - 1]);
+        let parsed: Vec<Option<Self>> = lines.filter(|line| *line != header).map(Self::parse).collect();
+        let damaged = parsed.iter().filter(|line| line.is_none()).count();
+        Ok((parsed.into_iter().flatten().collect(), damaged))
+    }
 }
 
 /// Appends lines to a file.

@@ -53,15 +53,14 @@ impl Line for Row {
         String::from_utf8(bytes).map_err(|error| broken(&error))
     }
 
-    fn read_undamaged(path: &Path) -> Result<(Vec<Row>, usize)> {
-        let bytes = whole_lines(path)?;
-        let parsed: Vec<_> = bytes
-            .split_inclusive(|&byte| byte == b'\n')
-            .filter(|line| *line != Row::HEADER.as_bytes())
-            .map(|line| std::str::from_utf8(&line[..line.len() - 1]).ok().and_then(parse_line))
-            .collect();
-        let damaged = parsed.iter().filter(|row| row.is_none()).count();
-        Ok((parsed.into_iter().flatten().collect(), damaged))
+    fn parse(line: &[u8]) -> Option<Row> {
+        let line = std::str::from_utf8(line).ok()?;
+        // A reader a line is slow, and only quoted fields need it.
+        if !line.contains('"') {
+            return parse(&csv::StringRecord::from_iter(line.split(',')));
+        }
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+        parse(&reader.records().next()?.ok()?)
     }
 }
 
@@ -105,15 +104,6 @@ pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<
         files::write_atomically(path, kept.as_bytes())?;
     }
     Ok(())
-}
-
-fn parse_line(line: &str) -> Option<Row> {
-    // A reader a line is slow, and only quoted fields need it.
-    if !line.contains('"') {
-        return parse(&csv::StringRecord::from_iter(line.split(',')));
-    }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
-    parse(&reader.records().next()?.ok()?)
 }
 
 fn parse(record: &csv::StringRecord) -> Option<Row> {

@@ -3,10 +3,9 @@
 //! With it the event file can be made again from the run directory alone. Lines are for viewers: one that is
 //! damaged is left out. The bytes are a function of the views, so equal runs have equal files.
 
-use super::growing_file::{GrowingFile, Line, whole_lines};
+use super::growing_file::{GrowingFile, Line};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Something to be seen of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,15 +63,8 @@ impl Line for View {
         Ok(text + "\n")
     }
 
-    fn read_undamaged(path: &Path) -> Result<(Vec<View>, usize)> {
-        let bytes = whole_lines(path)?;
-        let parsed: Vec<Option<View>> = bytes
-            .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| serde_json::from_slice(line).ok())
-            .collect();
-        let damaged = parsed.iter().filter(|view| view.is_none()).count();
-        Ok((parsed.into_iter().flatten().collect(), damaged))
+    fn parse(line: &[u8]) -> Option<View> {
+        serde_json::from_slice(line).ok()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::telemetry::console::print_message;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// What a call plans or trains, where, and on what.
+/// Holds what a call plans or trains, where, and on what.
 pub struct Ready<'a> {
     pub spec: SweepSpec,
     pub trials: Vec<Trial>,
