@@ -1,7 +1,11 @@
 //! Lets the program and the tests that use libtorch find it at run time, and records the commit that they are built from.
 
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// What both programs are made of, by its places below the root.
+const SOURCES: [&str; 5] = ["src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     // The build script of crates/compute says where libtorch is.
@@ -12,13 +16,16 @@ fn main() {
     println!("cargo:rustc-env=ABLATE_RPATH={rpath}");
     println!("cargo:rerun-if-env-changed=ABLATE_RPATH");
     let commit = commit();
-    println!("cargo:rustc-env=ABLATE_BUILD={} of commit {commit}", env!("CARGO_PKG_VERSION"));
+    // Changed sources have a hash of their own, for `cargo run` builds the program `ablate` alone beside an older `ablate-torch`.
+    let sources = hash_of_sources();
+    println!(
+        "cargo:rustc-env=ABLATE_BUILD={} of commit {commit}, sources {sources:016x}",
+        env!("CARGO_PKG_VERSION")
+    );
     println!("cargo:rustc-env=ABLATE_COMMIT={commit}");
-    println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src");
-    println!("cargo:rerun-if-changed=crates");
-    println!("cargo:rerun-if-changed=Cargo.toml");
-    println!("cargo:rerun-if-changed=Cargo.lock");
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+    }
     // Every commit, checkout and reset appends to this log, which a worktree keeps elsewhere.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
         println!("cargo:rerun-if-changed={log}");
@@ -49,10 +56,26 @@ fn commit() -> String {
         return "unknown".to_string();
     };
     // Results are written by running, so they do not make the code differ.
-    let changes =
-        git(&["status", "--porcelain", "--", "src", "crates", "build.rs", "Cargo.toml", "Cargo.lock"]);
+    let changes = git(&[&["status", "--porcelain", "--"], SOURCES.as_slice()].concat());
     match changes.as_deref() {
         Some("") => hash,
         _ => format!("{hash}-dirty"),
     }
+}
+
+/// A number that follows from the names and the texts of all sources. A file that cannot be read counts as empty.
+fn hash_of_sources() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut waiting: Vec<PathBuf> = SOURCES.iter().map(PathBuf::from).collect();
+    while let Some(path) = waiting.pop() {
+        match std::fs::read_dir(&path) {
+            Ok(entries) => {
+                let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+                inside.sort();
+                waiting.extend(inside);
+            }
+            Err(_) => (&path, std::fs::read(&path).unwrap_or_default()).hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }

@@ -74,5 +74,6 @@ fn two_programs_of_different_builds_do_not_work_together() {
     command.arg0("ablate").arg("doctor").env("ABLATE_BUILD", "0.0.9 of commit abc");
     Outcome(command.output().unwrap())
         .expect(1)
-        .says("ablate is version 0.0.9 of commit abc, but ablate-torch beside it is version");
+        .says("ablate is version 0.0.9 of commit abc, but ablate-torch beside it is version")
+        .says(", sources ");
 }

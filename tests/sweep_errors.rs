@@ -638,7 +638,7 @@ fn searches() {
         &search("objective = \"dev/bits_per_character\""),
         6,
         "search: objective = \"dev/bits_per_character\" is not measured of these trials",
-        "expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat",
+        "expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, dev/chrf",
     );
     fails(&search(""), 3, "search: objective is missing", "state objective; it has no default");
     let alone = "each draw of a search is a row, and there are no others; state what all draws share under `set`, draw what varies under [search], or make two sweeps of it";

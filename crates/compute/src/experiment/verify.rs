@@ -162,7 +162,7 @@ impl Checks<'_> {
         let of_split = |metric| tag(split.name(), metric);
         let scores = written.scores(&hypotheses, &references)?;
         let mut found: Vec<_> = scores.iter().map(|score| (of_split(score.metric), score.value)).collect();
-        // Records of before 2026-11-26 have none.
+        // Records of earlier versions lack some.
         let further = written.further_scores(&hypotheses, &references)?.into_iter();
         let further = further.map(|(metric, value)| (of_split(metric), value));
         found.extend(further.filter(|(tag, _)| self.record.metrics.contains_key(tag)));

@@ -8,11 +8,11 @@ use crate::data::prepared::Prepared;
 use crate::data::{Split, store::Store};
 use crate::error::Result;
 use crate::model::Network;
-use crate::results::metric::{ACCURACY, ATAT, BLEU, LOSS, PERPLEXITY, WORD_PERPLEXITY};
+use crate::results::metric::{ACCURACY, ATAT, BLEU, CHRF, LOSS, PERPLEXITY, WORD_PERPLEXITY};
 use crate::signal::StopFlag;
 use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
-use ablate_trial::experiment::translations::{atat_bleu, bleu_config, score_translations};
+use ablate_trial::experiment::translations::{atat_bleu, bleu_config, chrf, score_translations};
 
 /// What a hypothesis is.
 const CALLED: &str = "translation";
@@ -89,7 +89,8 @@ impl Written for Translation<'_> {
         references: &[String],
     ) -> Result<Vec<(&'static str, f64)>> {
         let atat = atat_bleu(self.experiment, hypotheses, references)?;
-        Ok(atat.map(|score| (ATAT, score)).into_iter().collect())
+        let chrf = chrf(self.experiment, hypotheses, references)?;
+        Ok(atat.map(|score| (ATAT, score)).into_iter().chain([(CHRF, chrf)]).collect())
     }
 
     fn signature(&self) -> String {

@@ -98,7 +98,7 @@ fn curve(row: &[Trial], known: &BTreeMap<(&str, u64), Vec<metrics_log::Row>>, ta
 mod tests {
     use super::*;
     use crate::config::load_experiment;
-    use crate::results::examples::{example, record, with_chrf};
+    use crate::results::examples::{example, record, with_comet};
     use crate::results::metric::METRICS;
     use crate::results::table::ResultTable;
     use std::fs;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_further_metric_of_the_table_has_its_curve_and_groups_without_runs_do_not_repeat_it() {
         let folder = tempfile::tempdir().unwrap();
-        let metrics = "step,tag,value\n1,dev/bleu,5.0\n1,dev/chrf,9.0\n2,dev/bleu,6.0\n2,dev/chrf,9.5\n";
+        let metrics = "step,tag,value\n1,dev/bleu,5.0\n1,dev/comet,9.0\n2,dev/bleu,6.0\n2,dev/comet,9.5\n";
         fs::write(folder.path().join(METRICS_FILE), metrics).unwrap();
         let mut record = record();
         record.checksums.insert(METRICS_FILE.into(), blake3::hash(metrics.as_bytes()).to_hex().to_string());
@@ -149,7 +149,7 @@ mod tests {
             figures.into_iter().map(|figure| figure.file).collect::<Vec<_>>()
         };
         assert_eq!(titles(&METRICS), ["curves-dev-bleu"]);
-        assert_eq!(titles(&with_chrf()), ["curves-dev-bleu", "curves-dev-chrf"]);
-        assert!(section(&report, &with_chrf()).unwrap().figures[1].svg.inline().contains("chrF (dev)"));
+        assert_eq!(titles(&with_comet()), ["curves-dev-bleu", "curves-dev-comet"]);
+        assert!(section(&report, &with_comet()).unwrap().figures[1].svg.inline().contains("COMET (dev)"));
     }
 }

@@ -6,7 +6,8 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::results::record::Record;
 use crate::score::{
-    Bleu, BleuConfig, BracketF1, Metric, MosesTokens, MultiBleuConfig, corpus_bleu, read_own_segments,
+    Bleu, BleuConfig, BracketF1, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu,
+    read_own_segments,
 };
 use crate::train::TaskKind;
 
@@ -42,6 +43,14 @@ pub fn atat_bleu(
     let config = MultiBleuConfig { moses, compound_split: true, lowercase: experiment.data.lowercase };
     let counts = config.counts(hypotheses, &[references.to_vec()])?;
     Ok(Some(config.score(&counts.sum())))
+}
+
+/// chrF2 of an experiment's translations, with sacreBLEU's defaults. Where the experiment lower-cases its text, both sides
+/// are lower-cased.
+pub fn chrf(experiment: &Experiment, hypotheses: &[String], references: &[String]) -> Result<f64> {
+    let config = ChrfConfig { lowercase: experiment.data.lowercase, ..ChrfConfig::default() };
+    let counts = config.counts(hypotheses, &[references.to_vec()])?;
+    Ok(config.score(&counts.sum()))
 }
 
 /// sacreBLEU's default. Where the experiment lower-cases its text, both sides are lower-cased and

@@ -7,7 +7,7 @@
 
 use super::buckets::{Bucket, buckets};
 use super::comparison::{OverSeeds, OverSentences, SeedTest};
-use super::metric::{BLEU, DEV, LOSS, TEST, tag};
+use super::metric::{BLEU, CHRF, DEV, LOSS, TEST, tag};
 use super::significance;
 use super::summary::Summary;
 use super::t_test::{paired, welch};
@@ -166,7 +166,7 @@ pub fn compare(
             Ok([of(&sides[0])?, of(&sides[1])?])
         };
         let both = [count(&bleu)?, count(&chrf)?];
-        let metrics: [(&str, &dyn Metric); 2] = [(BLEU, &bleu), ("chrf", &chrf)];
+        let metrics: [(&str, &dyn Metric); 2] = [(BLEU, &bleu), (CHRF, &chrf)];
         for ((name, metric), counts) in metrics.into_iter().zip(&both) {
             scores.push(score_pair(&tag(split, name), metric, sides, counts)?);
         }
@@ -204,7 +204,8 @@ pub fn compare(
 
 /// Recorded scores to show beside what is counted anew.
 fn shown(tag: &str) -> bool {
-    tag.split_once('/').is_some_and(|(set, name)| matches!(set, DEV | TEST) && !matches!(name, BLEU | LOSS))
+    tag.split_once('/')
+        .is_some_and(|(set, name)| matches!(set, DEV | TEST) && !matches!(name, BLEU | CHRF | LOSS))
 }
 
 fn configuration(sides: &[Side; 2]) -> Vec<Changed> {

@@ -44,10 +44,10 @@ pub fn record() -> Record {
 }
 
 /// The table with a metric more.
-pub fn with_chrf() -> Vec<Metric> {
+pub fn with_comet() -> Vec<Metric> {
     let bleu = find(&METRICS, DEV_BLEU).unwrap().0;
-    let chrf = Metric { name: "chrf", title: "chrF", digits: 1, tested: false, ..*bleu };
-    METRICS.into_iter().chain([chrf]).collect()
+    let comet = Metric { name: "comet", title: "COMET", digits: 1, tested: false, ..*bleu };
+    METRICS.into_iter().chain([comet]).collect()
 }
 
 pub fn row(label: &str, group: Option<&str>, changes: &[(&str, &str)]) -> RowLayout {

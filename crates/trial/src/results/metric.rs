@@ -39,6 +39,8 @@ pub const BLEU: &str = "bleu";
 pub const EXACT_MATCH: &str = "exact_match";
 /// BLEU of Moses's tokens, compounds split; there where Moses knows the target language.
 pub const ATAT: &str = "atat";
+/// chrF2 with sacreBLEU's defaults: an F-score over characters.
+pub const CHRF: &str = "chrf";
 
 /// Labelled-bracket F1 of parse trees, as EVALB has it, and what it is made of.
 pub const F1: &str = "f1";
@@ -63,9 +65,6 @@ pub const TEST_F1: &str = "test/f1";
 pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
-/// What [`ATAT`] is, for notes below tables: a record's signature is that of the other BLEU.
-pub const ATAT_NOTE: &str =
-    "atat: BLEU as the paper's authors counted it, by multi-bleu on Moses's tokens with compounds split.";
 pub const TEST_MASKED_PERPLEXITY: &str = "test/masked_perplexity";
 pub const TEST_PREDICTION_ACCURACY: &str = "test/prediction_accuracy";
 
@@ -102,6 +101,8 @@ pub struct Metric {
     pub charted: &'static [&'static str],
     /// The sets on which it is a column of TensorBoard's HParams page.
     pub hparams: &'static [&'static str],
+    /// What it is, for a note below tables that show it, where the signature of a record does not say so.
+    pub note: Option<&'static str>,
 }
 
 /// Which values of a metric are better.
@@ -142,10 +143,11 @@ const PLAIN: Metric = Metric {
     usual: &[],
     charted: &[],
     hparams: &[],
+    note: None,
 };
 
 /// Every metric, in the order of columns.
-pub static METRICS: [Metric; 30] = [
+pub static METRICS: [Metric; 31] = [
     Metric {
         name: LOSS,
         title: "loss",
@@ -316,6 +318,20 @@ pub static METRICS: [Metric; 30] = [
         unit: "of 100",
         tasks: &[TaskKind::Translation],
         has_signature: true,
+        note: Some(
+            "atat: BLEU as the paper's authors counted it, by multi-bleu on Moses's tokens with compounds split.",
+        ),
+        ..PLAIN
+    },
+    Metric {
+        name: CHRF,
+        title: "chrF",
+        unit: "of 100",
+        tasks: &[TaskKind::Translation],
+        has_signature: true,
+        note: Some(
+            "chrf: chrF2 as sacreBLEU counts it by default, on groups of up to 6 characters and on no words.",
+        ),
         ..PLAIN
     },
     Metric {

@@ -73,7 +73,7 @@ pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::examples::with_chrf;
+    use crate::results::examples::with_comet;
     use crate::results::metric::METRICS;
     use crate::sweep::examples::of_demo;
     use crate::train::TaskKind;
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(of(TaskKind::Translation), translation);
         let masked = ["train/loss", "dev/loss", "dev/masked_accuracy", "dev/masked_perplexity"];
         assert_eq!(of(TaskKind::MaskedLanguageModelling), masked);
-        assert_eq!(tags(&with_chrf())[2..5], ["test/chrf", "test/f1", "test/bleu"]);
+        assert_eq!(tags(&with_comet())[2..5], ["test/comet", "test/f1", "test/bleu"]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn interval(domain: HParamDomain) -> HParamDomain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::examples::with_chrf;
+    use crate::results::examples::with_comet;
     use crate::results::metric::METRICS;
     use crate::sweep::examples::of_demo;
     use HParamValue::Number;
@@ -137,7 +137,7 @@ mod tests {
             ("best/dev_perplexity", "best dev perplexity"),
         ];
         assert_eq!(scores(&METRICS), shown.map(|(tag, title)| (tag.into(), title.into())));
-        assert!(scores(&with_chrf()).contains(&("final/test_chrf".into(), "test chrF".into())));
+        assert!(scores(&with_comet()).contains(&("final/test_comet".into(), "test COMET".into())));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::buckets::Bucket;
 use super::super::compare::{Rank, ScorePair, SentencePair, SystemComparison};
-use super::super::metric::{ATAT_NOTE, METRICS, find};
+use super::super::metric::{METRICS, find};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
 use super::super::summary::Summary;
 use super::text::named;
@@ -99,8 +99,9 @@ fn notes(found: &SystemComparison) -> Vec<Note> {
             "Where the scores of the seeds do not differ, or their paired differences, there is no p over seeds.",
         ));
     }
-    if found.scores.iter().any(|score| score.tag.ends_with("/atat")) {
-        notes.push(Note::text(ATAT_NOTE));
+    // That of chrF is in its signature.
+    if let Some(atat) = found.scores.iter().find(|score| score.tag.ends_with("/atat")) {
+        notes.extend(find(&METRICS, &atat.tag).and_then(|(metric, _)| metric.note).map(Note::text));
     }
     if !found.of_one_alone.is_empty() {
         let scores = found.of_one_alone.join(", ");

@@ -220,7 +220,7 @@ pub fn text(records: &[Vec<String>]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::examples::{example, with_chrf};
+    use super::super::super::examples::{example, with_comet};
     use super::*;
 
     #[test]
@@ -234,8 +234,8 @@ mod tests {
         };
         let table = ResultTable::new(&layout, &results).unwrap();
         assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "test/bleu"]);
-        let table = ResultTable::of(&with_chrf(), &layout, &results).unwrap();
-        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "dev/chrf", "test/bleu", "test/chrf"]);
+        let table = ResultTable::of(&with_comet(), &layout, &results).unwrap();
+        assert_eq!(usual(table), ["dev/perplexity", "dev/bleu", "dev/comet", "test/bleu", "test/comet"]);
     }
 
     #[test]

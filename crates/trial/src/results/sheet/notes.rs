@@ -1,7 +1,7 @@
 //! The notes below the tables.
 
 use super::super::comparison::{LEVEL, Significance};
-use super::super::metric::{ATAT, ATAT_NOTE, TEST_ATAT};
+use super::super::metric::TEST_ATAT;
 use super::super::table::{ResultTable, Row};
 use super::super::table_layout::Form;
 use super::super::verdict::RULE;
@@ -9,6 +9,7 @@ use super::cells::{Note, OVER_SENTENCES, SIGNIFICANT};
 use super::rows::in_every_row;
 use crate::telemetry::format::thousands;
 use crate::train::TaskKind;
+use std::collections::BTreeSet;
 
 /// Returns the notes below the tables in this form.
 pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
@@ -89,10 +90,9 @@ pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
         notes.push(Note::text(format!("{score} of different signatures does not compare.")));
     }
     notes.extend(found.into_iter().map(note));
-    let mut columns = tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.metric);
-    if columns.any(|metric| metric.name == ATAT) {
-        notes.push(Note::text(ATAT_NOTE));
-    }
+    let metrics = tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.metric);
+    let described: BTreeSet<&str> = metrics.filter_map(|metric| metric.note).collect();
+    notes.extend(described.into_iter().map(Note::text));
     notes
 }
 
