@@ -3,6 +3,7 @@
 use super::subject::{Report, scored_by, values_of};
 use crate::results::summary::Summary;
 use crate::results::varied;
+use crate::sequence::distinct;
 use serde_json::Value;
 
 /// More numbers than these lie on a scale; fewer values, or words, have a place each.
@@ -100,12 +101,7 @@ impl<'a> ScoredRows<'a> {
 impl Axis {
     /// Makes the axis from the values of all rows that have the setting.
     pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
-        let mut places: Vec<String> = Vec::new();
-        for value in values {
-            if !places.contains(&value) {
-                places.push(value);
-            }
-        }
+        let mut places = distinct(values);
         let mut range = None;
         let numbers: Option<Vec<f64>> = places.iter().map(|place| number(place)).collect();
         if let Some(numbers) = numbers {

@@ -2,6 +2,7 @@
 
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
+use crate::left_out::is_default;
 use crate::model::ModelConfig;
 use crate::train::{TaskKind, TrainingConfig};
 use schemars::JsonSchema;
@@ -112,7 +113,7 @@ pub struct RunConfig {
     /// Number of dev sentences over which each measurement of the dev loss also measures how sharp attention is, in each
     /// layer: the entropy of the weights and the share of rows that put more than 0.99 on one token
     /// (docs/tensorboard.md). 0 measures nothing.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub attention_statistics: usize,
     /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
     /// ignored. If absent, all layers.
@@ -142,10 +143,6 @@ impl Default for RunConfig {
             projector_tokens: 2_000,
         }
     }
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// The device that a trial runs on.
