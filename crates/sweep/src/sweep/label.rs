@@ -7,7 +7,7 @@ use crate::config::toml_tree::{Key, Node, Value};
 use crate::folders::{DIRECTORY_NAME_HELP, LONGEST_NAME, is_directory_name};
 
 /// What a row is called if nothing gives it a name.
-pub const PLAIN: &str = "base";
+const PLAIN: &str = "base";
 
 /// The word of `--only` that stands for the trials that failed.
 pub const FAILED: &str = "failed";

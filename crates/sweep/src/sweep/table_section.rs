@@ -10,6 +10,7 @@ use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
+use crate::sequence::distinct;
 
 /// How the results of these trials are laid out in a table.
 ///
@@ -51,7 +52,7 @@ pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
 
 /// The label of the row that others are compared with: the one named, the one that repeats the paper's base, or
 /// the one that is called so.
-fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
+pub fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
     let find =
         |is: &dyn Fn(&Trial) -> bool| trials.iter().find(|trial| is(trial)).map(|trial| trial.row.as_str());
     spec.table
@@ -82,12 +83,9 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let mut classes: Vec<LengthClass> = Vec::new();
-    for class in trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)) {
-        if !classes.contains(&class) {
-            classes.push(class);
-        }
-    }
+    let classes = distinct(
+        trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)),
+    );
     let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
     let known: Vec<String> =
         by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
