@@ -83,9 +83,8 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let classes = distinct(
-        trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)),
-    );
+    let classes =
+        distinct(trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)));
     let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
     let known: Vec<String> =
         by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
