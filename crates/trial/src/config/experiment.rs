@@ -7,6 +7,7 @@ use crate::model::ModelConfig;
 use crate::train::{TaskKind, TrainingConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// One resolved experiment. Every default is stated once, in the section's `Default`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,11 +156,11 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-impl TryFrom<String> for DeviceChoice {
-    type Error = String;
+impl FromStr for DeviceChoice {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
             "auto" => Ok(DeviceChoice::Auto),
             "cpu" => Ok(DeviceChoice::Cpu),
             "cuda" => Ok(DeviceChoice::Cuda(0)),
@@ -169,6 +170,14 @@ impl TryFrom<String> for DeviceChoice {
                 )
             }
         }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
