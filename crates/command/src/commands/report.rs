@@ -73,9 +73,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if let Some(folder) = &figures {
         drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
     }
-    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        files::create_dir(folder)?;
-    }
+    files::create_dir(files::parent(&out))?;
     files::write_atomically(&out, html.as_bytes())?;
     let mut written = format!("{}\n", out.display());
     if let Some(folder) = figures {

@@ -4,7 +4,6 @@
 use super::tensorboard::mean_directory::remove_mean;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
-use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
 use crate::experiment::run_paths::seed_of;
@@ -40,7 +39,6 @@ fn claim_for(run_dir: &Path, trial: &Trial, identity: &str, threads: usize) -> R
     if experiment.run.threads == 0 {
         experiment.run.threads = threads;
     }
-    to_toml(&experiment)?;
     claim(run_dir, &experiment, identity)
 }
 
