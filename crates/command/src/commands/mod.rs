@@ -36,6 +36,8 @@ use crate::files;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
+use crate::sweep::collected::Collected;
+use crate::sweep::committed::CommittedRecords;
 use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::{TrialPurpose, expand_recorded};
 use crate::sweep::spec::SweepSpec;
@@ -82,17 +84,15 @@ impl OpenSweep {
     fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
         places.check()?;
         let spec = SweepSpec::load(file)?;
-        let dir = places.results.join(stem(file)?);
+        let dir = places.results.join(&spec.name);
         let (trials, search) = expand_recorded(purpose, &spec, sets, &dir)?;
         Ok(OpenSweep { spec, trials, dir, search })
     }
-}
 
-/// A file's name without ending: what an experiment or a sweep is called.
-fn stem(path: &Path) -> Result<String> {
-    match path.file_stem().and_then(|stem| stem.to_str()) {
-        Some(stem) if !stem.is_empty() => Ok(stem.to_string()),
-        _ => Err(Error::user(format!("{} has no name that a directory could take", path.display()))),
+    /// Reads what its runs left, and takes `committed` records where a trial has no run.
+    fn collected(self, file: &Path, committed: &CommittedRecords, places: &Places) -> Result<Collected> {
+        let OpenSweep { spec, trials, dir, search } = self;
+        Collected::read(file, (spec, trials), search, dir, committed, &places.data)
     }
 }
 

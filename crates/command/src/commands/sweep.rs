@@ -106,7 +106,19 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
     let early = ready.sweep_dir.is_dir().then(|| driver::lock(&ready.sweep_dir)).transpose()?;
     ready.prepare_text()?;
-    let Ready { spec, trials, sweep_dir, search, to_come, slurm, only, pool, workers, committed, .. } = ready;
+    let Ready {
+        spec,
+        trials,
+        sweep_dir,
+        search,
+        to_come,
+        slurm,
+        only,
+        mut corpora,
+        pool,
+        workers,
+        committed,
+    } = ready;
     files::create_dir(&sweep_dir)?;
     begin();
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
@@ -152,7 +164,7 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
         committed: &committed,
     };
     let mut tally = Tally::default();
-    let ending = match call.run(&mut work, &mut tally) {
+    let ending = match call.run(&mut corpora, &mut work, &mut tally) {
         Ok(()) => conclude(&tally, &work, &sweep_dir),
         Err(error) => {
             tally.stopped = Some(error.to_string());

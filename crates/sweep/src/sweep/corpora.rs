@@ -3,8 +3,8 @@
 use super::combine::about_row;
 use super::settings::mistake;
 use super::trial::Trial;
-use crate::config::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
+use crate::config::{Experiment, identity, training_identity};
 use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::limits::DataLimits;
@@ -105,9 +105,17 @@ impl<'a> Corpora<'a> {
         Ok(self.limits.entry(key).or_insert(limits).clone())
     }
 
-    /// Its fingerprint.
-    pub fn fingerprint(&mut self, experiment: &Experiment) -> Result<Option<String>> {
+    fn fingerprint(&mut self, experiment: &Experiment) -> Result<Option<String>> {
         Ok(self.of(experiment)?.map(|corpus| corpus.fingerprint().to_string()))
+    }
+
+    /// The identity of a trial and that of its training; none while its corpus is not prepared.
+    ///
+    /// # Errors
+    /// If the corpus is there and damaged.
+    pub fn identities(&mut self, experiment: &Experiment) -> Result<Option<(String, String)>> {
+        let of_text = |text: String| (identity(experiment, &text), training_identity(experiment, &text));
+        Ok(self.fingerprint(experiment)?.map(of_text))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod board;
 pub mod clean;
 pub mod collect;
+pub mod collected;
 pub mod combine;
 pub mod committed;
 pub mod condition;

@@ -6,6 +6,7 @@ use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::sweep::board::Stage;
 use crate::sweep::committed::CommittedRecords;
+use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::CardPool;
 use crate::sweep::json_event::SweepEvent;
 use crate::sweep::launch::LauncherKind;
@@ -40,11 +41,11 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Runs what is to be run, and writes and prints the table. `tally` counts the trials, also before an error.
-    pub fn run(&self, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
+    pub fn run(&self, corpora: &mut Corpora, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
         let Scheduler { results, data_root, sweep_dir, policy, progress, .. } = *self.scheduler;
         let workers = self.workers;
         let Survey { identities, finished, failures, pending, climbs } =
-            survey(&work.trials, 0, sweep_dir, data_root, policy)?;
+            survey(&work.trials, 0, sweep_dir, corpora, policy)?;
         work.identities = identities;
         let committed =
             |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));

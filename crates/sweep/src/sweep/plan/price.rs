@@ -147,11 +147,8 @@ impl<'a> CostEstimator<'a> {
     /// What a trial takes of a card's memory.
     pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
         let corpus = self.corpora.of(experiment)?;
-        let fingerprint = match &corpus {
-            Some(corpus) => corpus.fingerprint().to_string(),
-            None => key_of(&experiment.data)?,
-        };
-        match self.history.peak_on_card(&shape_hash(experiment, &fingerprint)) {
+        let text = text_key(experiment, corpus.as_deref())?;
+        match self.history.peak_on_card(&shape_hash(experiment, &text)) {
             Some(bytes) => Ok(Need::Measured(bytes)),
             None => Ok(Need::Estimated(self.price(experiment)?.memory_estimate.total())),
         }
@@ -227,16 +224,13 @@ impl<'a> CostEstimator<'a> {
         experiment: &Experiment,
         corpus: Option<&Prepared>,
     ) -> Result<Option<std::result::Result<Rate, String>>> {
-        let fingerprint = match corpus {
-            Some(corpus) => corpus.fingerprint().to_string(),
-            None => key_of(&experiment.data)?,
-        };
+        let text = text_key(experiment, corpus)?;
         let threads = match experiment.run.threads {
             0 => self.threads,
             threads => threads,
         };
         let device = expected_name(experiment.run.device);
-        let key = Key { shape: shape_hash(experiment, &fingerprint), device, threads };
+        let key = Key { shape: shape_hash(experiment, &text), device, threads };
         let known = self.history.rate(&key).map(Ok).or_else(|| self.probes.get(&key).cloned());
         if known.is_some() || !self.probe {
             return Ok(known);
@@ -247,6 +241,14 @@ impl<'a> CostEstimator<'a> {
         experiment.run.threads = threads;
         let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
+    }
+}
+
+/// What trials on one text share: the fingerprint of its corpus, or its settings while nothing is prepared.
+fn text_key(experiment: &Experiment, corpus: Option<&Prepared>) -> Result<String> {
+    match corpus {
+        Some(corpus) => Ok(corpus.fingerprint().to_string()),
+        None => key_of(&experiment.data),
     }
 }
 
