@@ -8,7 +8,7 @@ pub mod commands;
 pub mod program;
 
 use ablate_base::{
-    cards, clock, color, constituency_tree, error, files, folders, printable, signal, tree_repair,
+    cards, clock, color, constituency_tree, error, files, folders, json, printable, signal, tree_repair,
     white_space,
 };
 use ablate_corpus::{data, fetch};

@@ -8,7 +8,7 @@ use crate::config::DeviceChoice;
 use crate::config::experiment::RunConfig;
 use crate::error::{Error, Result};
 use crate::results::render::latex::is_own;
-use crate::{files, folders};
+use crate::{files, folders, json};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use std::path::{Path, PathBuf};
@@ -146,8 +146,7 @@ fn check(folder: &Path) -> Result<()> {
 /// Writes tables and pictures, and gives the paths, one a line.
 fn write(folder: &Path, report: &Report) -> Result<String> {
     files::create_dir(folder)?;
-    let json = serde_json::to_string_pretty(report).map_err(|error| Error::failed(error.to_string()))? + "\n";
-    let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json];
+    let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json::page(report)?];
     let mut written = String::new();
     for (name, text) in TABLES.iter().zip(texts) {
         let path = folder.join(name);

@@ -33,6 +33,7 @@ use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::figures::{Svg, svg};
 use crate::files;
+use crate::json;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
@@ -212,8 +213,7 @@ fn write_figure(path: &Path, figure: &Svg) -> Result<String> {
 
 /// Prints one JSON document to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
-    print(&(text + "\n"))
+    print(&json::page(value)?)
 }
 
 /// What tables on standard output are written for.

@@ -51,5 +51,6 @@ pub mod table_section;
 pub mod tensorboard;
 mod tracked;
 pub mod trial;
+pub mod trial_event;
 pub mod trial_queue;
 pub mod varied;

@@ -1,7 +1,7 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
 use super::launcher::Ending;
-use crate::error::{BUSY_CODE, Error, OUT_OF_MEMORY_CODE, Result};
+use crate::error::{BUSY_CODE, DIVERGED_CODE, Error, OUT_OF_MEMORY_CODE, Result, STOPPED_CODE, USER_CODE};
 use crate::experiment::LOG_FILE;
 use crate::files;
 use crate::results::record::FailureKind;
@@ -103,31 +103,33 @@ pub fn log_length(run_dir: &Path) -> u64 {
 pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, begin, 5);
-    let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
+    let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
+    let signal = status.and_then(|status| status.signal());
     let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
-        (Some(75), _) => return Ending::Stopped,
+        (Some(STOPPED_CODE), _) => return Ending::Stopped,
         // It began after the driver had looked; one whose driver was killed may still be saving its state.
-        (Some(code), _) if code == i32::from(BUSY_CODE) => {
+        (Some(BUSY_CODE), _) => {
             return Ending::Requeued("another process is at work on it".to_string());
         }
-        (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
-        (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
-        (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => {
-            (FailureKind::OutOfMemory, "out of memory".to_string())
-        }
+        (Some(USER_CODE), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
+        (Some(DIVERGED_CODE), _) => (FailureKind::Diverged, "diverged".to_string()),
+        (Some(OUT_OF_MEMORY_CODE), _) => (FailureKind::OutOfMemory, "out of memory".to_string()),
         // Where memory does not suffice for the libraries, the process ends before its first line of code runs.
         (_, Some(libc::SIGABRT)) if lines.contains("std::bad_alloc") => {
             (FailureKind::OutOfMemory, "out of memory".to_string())
         }
         (Some(code), _) => (FailureKind::Failed, format!("failed with exit code {code}")),
-        (None, Some(libc::SIGKILL)) => {
-            (FailureKind::Killed, "killed by signal 9, perhaps for lack of memory".to_string())
-        }
-        (None, Some(signal)) => (FailureKind::Killed, format!("killed by signal {signal}")),
+        (None, Some(signal)) => (FailureKind::Killed, killed_by(signal)),
         (None, None) => (FailureKind::Lost, "ended in an unknown way".to_string()),
     };
     Ending::Failed { kind, reason, detail: lines }
+}
+
+/// Says that a signal ended a process.
+pub fn killed_by(signal: i32) -> String {
+    let why = if signal == libc::SIGKILL { ", perhaps for lack of memory" } else { "" };
+    format!("killed by signal {signal}{why}")
 }
 
 /// The last lines of a file, of those from byte `begin` on; nothing if it cannot be read.

@@ -7,9 +7,10 @@ use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Prepared, Split};
 use crate::device::expected_name;
 use crate::error::Result;
+use crate::json;
 use crate::model::VocabularySizes;
 use crate::model::cost::Cost;
-use crate::sweep::corpora::{Corpora, key_of};
+use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
 use crate::train::TaskKind;
@@ -171,7 +172,7 @@ impl<'a> CostEstimator<'a> {
             masked,
             words,
         );
-        let key = key_of(&(&experiment.data, sizes))?;
+        let key = json::line(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
             return Ok(known.clone());
         }
@@ -248,7 +249,7 @@ impl<'a> CostEstimator<'a> {
 fn text_key(experiment: &Experiment, corpus: Option<&Prepared>) -> Result<String> {
     match corpus {
         Some(corpus) => Ok(corpus.fingerprint().to_string()),
-        None => key_of(&experiment.data),
+        None => json::line(&experiment.data),
     }
 }
 

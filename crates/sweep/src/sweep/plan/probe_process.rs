@@ -4,6 +4,7 @@ use super::history::{Rate, RateSource};
 use crate::config::{Experiment, to_toml};
 use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::measurement::Measurement;
+use crate::sweep::launch::process::killed_by;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -42,8 +43,8 @@ fn read(output: &Output) -> std::result::Result<Rate, String> {
     let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
     Err(match (output.status.code(), output.status.signal()) {
         (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => "out of memory".to_string(),
-        (None, Some(libc::SIGKILL)) => "killed by signal 9, perhaps for lack of memory".to_string(),
-        (None, Some(signal)) => format!("killed by signal {signal}: {last}"),
+        (None, Some(libc::SIGKILL)) => killed_by(libc::SIGKILL),
+        (None, Some(signal)) => format!("{}: {last}", killed_by(signal)),
         _ => last.strip_prefix("error: ").unwrap_or(last).to_string(),
     })
 }
