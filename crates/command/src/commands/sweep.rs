@@ -146,7 +146,6 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     let scheduler = Scheduler {
         results: &places.results,
         sweep_dir: &sweep_dir,
-        data_root: &places.data,
         policy: &policy,
         progress: &progress,
         stop: &stop,
@@ -155,6 +154,7 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     let call = Call {
         spec: &spec,
         sweep_file: &arguments.sweep,
+        data_root: &places.data,
         scheduler: &scheduler,
         launcher: arguments.launcher,
         slurm,
