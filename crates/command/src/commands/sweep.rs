@@ -13,7 +13,7 @@ use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::json_event::SweepEvent;
-use crate::sweep::launch::LauncherKind;
+use crate::sweep::launch::{LauncherKind, process};
 use crate::sweep::made::MadeSweep;
 use crate::sweep::policy::Policy;
 use crate::sweep::progress_display::SweepProgress;
@@ -31,6 +31,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
+    // Trials are started by it, also after a build has replaced its file.
+    process::this_program()?;
     let Arguments { sweep: file, axes, seeds, sets, save, .. } = &arguments;
     let Some(made) = MadeSweep::of(file, axes, seeds, sets)? else {
         if save.is_some() {

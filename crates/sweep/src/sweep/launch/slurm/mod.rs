@@ -79,7 +79,7 @@ impl Slurm {
         spec.check(&|_| None)?;
         script::log_name(&absolute(sweep_dir)?)?;
         script::shell_word(&absolute(data_root)?)?;
-        script::shell_word(&this_program()?)?;
+        script::shell_word(process::this_program()?)?;
         client::find()
     }
 
@@ -200,7 +200,7 @@ impl Slurm {
             "--requeue".to_string(),
         ];
         options.extend(self.spec.options());
-        let text = script::text(&options, &this_program()?, &self.data_root, &self.results, &file)?;
+        let text = script::text(&options, process::this_program()?, &self.data_root, &self.results, &file)?;
         files::write_atomically(&script, text.as_bytes())?;
         let outcome = client::submit(&options, &script);
         submission.array = match outcome {
@@ -412,10 +412,6 @@ fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
 /// A path that means the same where a job starts.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io("find", path))
-}
-
-fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(Error::io("find", "this program"))
 }
 
 #[cfg(test)]
