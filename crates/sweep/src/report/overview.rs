@@ -46,7 +46,7 @@ pub fn section(report: &Report) -> Result<Section> {
         });
         group = row[0].group;
     }
-    let base = report.rows().iter().position(|row| Some(row[0].row) == report.base());
+    let base = report.rows().iter().position(|row| report.is_base(row[0].row));
     let several = plotted.iter().any(|row| row.values.len() > 1);
     let drawn = dots(&Dots {
         title: format!("{} by row", spoken(score)),
@@ -106,13 +106,13 @@ pub fn settings(report: &Report) -> Section {
         None => "Settings against the first row",
     });
     let rows = report.rows();
-    let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
+    let Some(base) = rows.iter().find(|row| report.is_base(row[0].row)) else { return section };
     let base = stated(base[0].experiment);
     fn value<'a>(settings: &'a BTreeMap<String, String>, key: &str) -> &'a str {
         settings.get(key).map_or("unset", String::as_str)
     }
     let mut lines = String::new();
-    for row in rows.iter().filter(|row| Some(row[0].row) != report.base()) {
+    for row in rows.iter().filter(|row| !report.is_base(row[0].row)) {
         let own = stated(row[0].experiment);
         let keys: BTreeSet<&String> = base.keys().chain(own.keys()).collect();
         let differing: Vec<_> = keys

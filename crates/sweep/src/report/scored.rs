@@ -49,7 +49,7 @@ pub struct ScoredRows<'a> {
 impl<'a> ScoredRows<'a> {
     pub fn of(report: &'a Report) -> ScoredRows<'a> {
         let rows = report.rows();
-        let base = rows.iter().find(|row| Some(row[0].row) == report.base()).and_then(|row| scored_by(row));
+        let base = rows.iter().find(|row| report.is_base(row[0].row)).and_then(|row| scored_by(row));
         let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
         for row in &rows {

@@ -91,7 +91,6 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let mut columns = spec.table.columns.iter().enumerate();
     let unknown = columns.find(|(_, column)| is_of_class(column) && !known.contains(column));
     let Some((i, column)) = unknown else { return Ok(()) };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let help = match known.is_empty() {
         true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
         false => accepted(column, &known),
@@ -109,7 +108,6 @@ pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let mut columns = spec.table.columns.iter().enumerate();
     let other = columns.find(|(_, column)| !is_of_class(column) && !known.contains(column));
     let Some((i, column)) = other else { return Ok(()) };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let message = format!("column {column:?} is not measured of these trials");
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), accepted(column, &known)))
 }
@@ -161,7 +159,6 @@ fn check_columns(spec: &SweepSpec) -> Result<()> {
         let of_class = is_of_class(column)
             && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
         if !known.contains(column) && !of_class {
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
             return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
         }
         if spec.table.columns[..i].contains(column) {
@@ -200,6 +197,7 @@ fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
 }
 
 /// The nearest name and the list of all.
-fn accepted(name: &str, names: &[&str]) -> String {
+fn accepted(name: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     format!("{}accepted: {}", did_you_mean(name, names.iter().copied()), names.join(", "))
 }
