@@ -21,5 +21,6 @@ pub mod split;
 pub mod stopwatch;
 pub mod subprocess;
 pub mod tree_repair;
+pub mod utf8;
 pub mod white_space;
 pub mod world;

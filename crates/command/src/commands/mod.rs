@@ -29,7 +29,6 @@ pub mod trial;
 pub mod verify;
 
 use crate::color;
-use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::figures::{Svg, svg};
 use crate::files;
@@ -37,6 +36,7 @@ use crate::json;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
+use crate::score::{STANDARD_INPUT, read_bytes};
 use crate::sweep::collected::Collected;
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::drawing::Drawing;
@@ -44,6 +44,7 @@ use crate::sweep::expand::{TrialPurpose, expand_recorded};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::Trial;
 use crate::telemetry::console::terminal_columns;
+use crate::utf8::{BYTE_ORDER_MARK, end_of};
 use clap::Args;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -134,13 +135,10 @@ fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
 
 /// All of standard input, as corpora are read: a byte-order mark at its start is no text.
 pub fn read_standard_input() -> Result<String> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
-    let text = String::from_utf8(text).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Error::user(format!("standard input, line {line}: not UTF-8"))
+    let (name, bytes) = read_bytes(STANDARD_INPUT)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (line, _) = end_of(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        Error::user(format!("{name}, line {line}: not UTF-8"))
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
 }
