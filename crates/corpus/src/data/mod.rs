@@ -36,7 +36,7 @@ mod wmt_xml;
 pub mod words;
 
 pub use ablate_base::split::Split;
-pub use ablate_grammar::{GeneratedCorpus, synthetic};
+pub use ablate_grammar::GeneratedCorpus;
 pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};
 pub use recipe::{Corpus, FilePair, FilePairs, FilesCorpus, HoldOut, Recipe};
