@@ -102,10 +102,9 @@ fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> 
             let each: Vec<String> = draw.values.iter().map(|value| text(*value)).collect();
             cells.extend([draw.score.deviation.map_or_else(empty, text), each.join(", ")]);
         }
-        cells
-            .extend(other.map(|other| {
-                mean_of(draw.row, other).map_or_else(empty, |found| text_of(other, found.mean))
-            }));
+        if let Some(other) = other {
+            cells.push(mean_of(draw.row, other).map_or_else(empty, |found| text_of(other, found.mean)));
+        }
         let own = report.table_row(draw.row);
         cells.extend(settings.iter().map(|setting| {
             let value = own.and_then(|own| own.layout.settings.get(&setting.key));
