@@ -4,6 +4,7 @@ use super::claim::{self, claimed_identity};
 use super::run_paths::{CONFIG_FILE, SCORED, WEIGHTS};
 use crate::config::{Experiment, load_experiment};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::results::record::{RECORD_FILE, Record};
 use crate::results::recorded::FileState;
 use std::path::Path;
@@ -32,14 +33,8 @@ fn no_run(path: &Path) -> String {
     if !path.exists() {
         return format!("there is no directory {place}");
     }
-    let mut seeds: Vec<_> = std::fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|inside| inside.join(CONFIG_FILE).exists())
-        .collect();
-    seeds.sort();
-    match seeds.first() {
+    let inside = folders::list(path).unwrap_or_default();
+    match inside.iter().find(|inside| inside.join(CONFIG_FILE).exists()) {
         Some(first) => {
             format!("{place} is not a run directory but has some: name one, such as {}", first.display())
         }
