@@ -132,13 +132,13 @@ pub fn export(
         "commit": commit(),
     });
     write(&folder.join(FILES[0]), &settings)?;
-    let rows = |examples: &Vec<u32>| Ok(rows_of(&source.collate(examples, Device::Cpu)?));
-    let batches = updates.iter().map(|update| update.iter().map(rows).collect::<Result<Value>>());
-    write(&folder.join(FILES[1]), &batches.collect::<Result<Value>>()?)?;
+    let rows = |examples: &Vec<u32>| rows_of(&source.collate(examples, Device::Cpu));
+    let batches = updates.iter().map(|update| update.iter().map(rows).collect::<Value>());
+    write(&folder.join(FILES[1]), &batches.collect::<Value>())?;
     Checkpoints::open(folder)?.save_scored(model.weights())?;
     let (mut nats, mut tokens) = (0.0, 0);
     for examples in &updates[0] {
-        let batch = source.collate(examples, model.device())?;
+        let batch = source.collate(examples, model.device());
         nats += tch::no_grad(|| {
             let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
             let loss = cross_entropy(&logits, &batch.targets, training.label_smoothing);

@@ -97,7 +97,7 @@ impl Monitor for Watch<'_> {
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
-            self.interval.report(stats, &mut self.telemetry, &mut ())?;
+            self.interval.report(stats, &mut self.telemetry)?;
         }
         lap(Phase::Logging);
         settle(self.device);
