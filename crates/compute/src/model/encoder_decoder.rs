@@ -120,7 +120,7 @@ impl EncoderDecoder {
 
     /// What decoding token by token remembers, before the first token.
     pub fn cache(&self, encoded: &Encoded) -> Box<dyn DecodingState + '_> {
-        self.decoder.start(FirstRows::Sources(encoded))
+        self.decoder.start(FirstRows::of_sources(encoded))
     }
 
     /// The hidden state behind the next token of each row, given the tokens before it.
