@@ -1,7 +1,7 @@
 //! What a finished run left: its configuration and its record.
 
 use super::claim::{self, claimed_identity};
-use super::run_paths::{CONFIG_FILE, SCORED, WEIGHTS};
+use super::run_paths::{CONFIG_FILE, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::{Experiment, load_experiment};
 use crate::error::{Error, Result};
 use crate::folders;
@@ -68,5 +68,5 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
 /// If the record does not verify or a file cannot be read.
 pub fn scored_weights_hold(run_dir: &Path) -> Result<bool> {
     let Some(record) = Record::load(run_dir)? else { return Ok(false) };
-    Ok(record.file_state(WEIGHTS, &run_dir.join(SCORED))? == FileState::AsRecorded)
+    Ok(record.file_state(WEIGHTS_CHECKSUM, &run_dir.join(SCORED_PATH))? == FileState::AsRecorded)
 }

@@ -17,6 +17,7 @@ use crate::task;
 use crate::train::TrainingConfig;
 use crate::train::batch_source::BatchSource;
 use crate::train::checkpoint::Checkpoints;
+use crate::train::checkpoint_files::SCORED;
 use crate::train::learning_rate::learning_rate;
 use crate::train::loss::cross_entropy;
 use crate::train::run_state::Progress;
@@ -74,7 +75,7 @@ pub fn check_experiment(experiment: &Experiment) -> Result<()> {
 }
 
 /// The files of an export; by the first one it is known again, which is written first.
-const FILES: [&str; 3] = ["experiment.json", "batches.json", "scored.weights.safetensors"];
+const FILES: [&str; 3] = ["experiment.json", "batches.json", SCORED];
 
 /// Refuses a folder with files of these names that no export has made, as the checkpoints of a run.
 ///
