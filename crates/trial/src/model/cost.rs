@@ -263,16 +263,7 @@ fn norm_parameters(config: &ModelConfig) -> i64 {
 
 /// Trained numbers of the positions on the embeddings of one side.
 fn learned_positions(config: &ModelConfig) -> i64 {
-    match config.position {
-        Position::Learned => config.learned_positions * config.d_model,
-        Position::Sinusoidal
-        | Position::SinusoidalHalves
-        | Position::Relative(_)
-        | Position::Rotary
-        | Position::Alibi
-        | Position::T5
-        | Position::None => 0,
-    }
+    if config.position == Position::Learned { config.learned_positions * config.d_model } else { 0 }
 }
 
 /// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
