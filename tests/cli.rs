@@ -107,8 +107,7 @@ fn dev_and_test_fit_into_learned_positions_before_training() {
 
 #[test]
 fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     let run = "results/tiny/seed-1";
     let translate = |input: &str, words: &[&str]| {
         let mut command = workshop.command(&[&["translate", run], words].concat());
@@ -187,8 +186,7 @@ fn commit_of_the_checkout() -> Option<String> {
 
 #[test]
 fn a_record_says_where_it_comes_from_and_holds_no_times() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     let run = "results/tiny/seed-1";
     let json = |file: &str| -> serde_json::Value {
         serde_json::from_slice(&workshop.read(format!("{run}/{file}"))).unwrap()
@@ -228,8 +226,7 @@ fn a_record_says_where_it_comes_from_and_holds_no_times() {
 
 #[test]
 fn a_record_holds_until_something_it_speaks_of_changes() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     let run = "results/tiny/seed-1";
     let all = workshop.run(&["verify", run, "--decode"]).expect(0).out();
     assert_eq!(all.matches("holds").count(), 29, "{all}");
@@ -259,8 +256,7 @@ fn a_record_holds_until_something_it_speaks_of_changes() {
 
 #[test]
 fn the_saved_configuration_is_an_experiment() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     let config = "results/tiny/seed-1/config.toml";
     workshop.run(&["train", config, "--name", "again"]).expect(0);
     let scores = |name: &str| {

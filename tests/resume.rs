@@ -22,8 +22,7 @@ fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
 
 #[test]
 fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
-    let whole = Workshop::new();
-    whole.run(&["train", "tiny.toml"]).expect(0);
+    let whole = Workshop::trained();
     let resumed = killed_often(&[2, 9, 15, 22, 23, 30], Workshop::new);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
@@ -144,8 +143,7 @@ fn with_two_threads_a_trial_gives_the_same_bytes_again() {
 
 #[test]
 fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
-    let (whole, resumed) = (Workshop::new(), Workshop::new());
-    whole.run(&["train", "tiny.toml"]).expect(0);
+    let (whole, resumed) = (Workshop::trained(), Workshop::new());
     // Between the checkpoints of the schedule (every 7), so that one is saved that no average may use.
     assert_eq!(resumed.train_until(10, libc::SIGTERM), Some(75));
     assert_eq!(resumed.train_until(19, libc::SIGINT), Some(75));
@@ -166,8 +164,7 @@ fn a_finished_trial_is_not_trained_again() {
 
 #[test]
 fn another_experiment_in_the_same_directory_is_refused() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     workshop
         .run(&["train", "tiny.toml", "--set", "model.d_ff=8"])
         .expect(2)
