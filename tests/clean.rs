@@ -6,7 +6,7 @@ use common::{Workshop, names};
 use std::path::Path;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 14, "training.dev_bleu_interval_steps" = 0, "training.keep_best" = true }
 

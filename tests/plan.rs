@@ -6,7 +6,7 @@ use common::Workshop;
 use serde_json::Value;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1, 2]
 workers = 2
 set = { "training.steps" = 8 }

@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 20, "training.dev_bleu_interval_steps" = 10 }
 

@@ -7,7 +7,7 @@ use common::runs::{last_step, signal, wait_beside};
 use std::process::{Child, Stdio};
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1, 2]
 workers = 2
 set = { "training.steps" = 8 }

@@ -7,7 +7,7 @@ use common::{Outcome, Workshop};
 use std::process::Stdio;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 8 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 const TABLE3: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1, 2]
 workers = 2
 set = { "training.steps" = 8 }
@@ -230,7 +230,7 @@ fn without_the_corpus_rows_are_not_compared_and_the_table_says_why() {
 }
 
 const TABLE2: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 8 }
 
