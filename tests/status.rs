@@ -113,26 +113,20 @@ fn events_tell_the_whole_sweep_to_a_program() {
 }
 
 #[test]
-fn the_summary_names_the_log_and_repeats_its_last_lines() {
+fn the_summary_and_status_tell_what_every_trial_is_once_the_sweep_has_ended() {
     let workshop = workshop(SWEEP);
-    let outcome = workshop.run(&["sweep", "small.toml"]).expect(1);
-    let told = outcome.err();
+    let before = status(&workshop);
+    assert_eq!(trial(&before, "base")["state"], "never_started");
+    assert_eq!(trial(&before, "base")["identity"], Value::Null, "no corpus yet");
+    assert!(!workshop.path("results").exists(), "looking changes nothing");
+    let told = workshop.run(&["sweep", "small.toml"]).expect(1).err();
+    // The summary names the log and repeats its last lines.
     let summary = told.split("\nfailed:\n").nth(1).unwrap_or_else(|| panic!("no summary in\n{told}"));
     assert!(
         summary.contains("explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"),
         "{summary}"
     );
     assert!(summary.contains("    error: training diverged at step"), "{summary}");
-}
-
-#[test]
-fn status_tells_what_every_trial_is_at_once_the_sweep_has_ended() {
-    let workshop = workshop(SWEEP);
-    let before = status(&workshop);
-    assert_eq!(trial(&before, "base")["state"], "never_started");
-    assert_eq!(trial(&before, "base")["identity"], Value::Null, "no corpus yet");
-    assert!(!workshop.path("results").exists(), "looking changes nothing");
-    workshop.run(&["sweep", "small.toml"]).expect(1);
     let after = status(&workshop);
     assert_eq!((&after["at_work"], &after["sweep"]), (&false.into(), &"small".into()));
     assert_eq!((&after["states"]["finished"], &after["states"]["failed"]), (&2.into(), &1.into()));
