@@ -94,9 +94,8 @@ fn events_tell_the_whole_sweep_to_a_program() {
         let bleu = of("trial_metric", row).into_iter().find(|event| event["tag"] == "dev/bleu").unwrap();
         assert_eq!(bleu["step"], 10);
         // The final scores are the record's.
-        let record = workshop.text(format!("results/small/{row}/seed-1/record.json"));
-        let record: Value = serde_json::from_str(&record).unwrap();
-        assert_eq!(of("trial_finished", row)[0]["metrics"], record["record"]["metrics"]);
+        let record = workshop.record(&format!("results/small/{row}/seed-1"));
+        assert_eq!(of("trial_finished", row)[0]["metrics"], record["metrics"]);
     }
     let failed = of("trial_failed", "explodes");
     assert_eq!(failed.len(), 1);

@@ -42,11 +42,10 @@ fn assert_same_but_label(one: (&Workshop, &str), other: (&Workshop, &str)) {
 }
 
 fn record_but_label(workshop: &Workshop, run: &str) -> String {
-    let mut sealed: serde_json::Value =
-        serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
-    sealed["record"]["label"] = "".into();
-    sealed["record"]["configuration"]["label"] = "".into();
-    sealed["record"].to_string()
+    let mut record = workshop.record(run);
+    record["label"] = "".into();
+    record["configuration"]["label"] = "".into();
+    record.to_string()
 }
 
 /// Starts the sweep, kills the process that trains a trial once it has done two updates, and waits for the end of the sweep.
@@ -253,14 +252,13 @@ fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_giv
     // Killed once on its way to the second comparison, at update 30.
     let mut command = killed.command(&["sweep", "small.toml"]);
     let driver = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let run = killed.path("results/small/base/seed-1");
-    wait("the best trial goes on", || last_step(&run).is_some_and(|step| step > 10));
-    let timing = std::fs::read_to_string(run.join("timing.json")).unwrap();
-    let attempts: serde_json::Value = serde_json::from_str(&timing).unwrap();
-    signal(attempts.as_array().unwrap().last().unwrap()["process"].as_i64().unwrap() as i32, libc::SIGKILL);
+    let run = "results/small/base/seed-1";
+    let place = killed.path(run);
+    wait("the best trial goes on", || last_step(&place).is_some_and(|step| step > 10));
+    let attempts = killed.attempts(run);
+    signal(attempts.last().unwrap()["process"].as_i64().unwrap() as i32, libc::SIGKILL);
     Outcome(driver.wait_with_output().unwrap()).expect(0).says("to be tried again");
     assert_eq!(events(&killed, "finished"), ["base"]);
-    let run = "results/small/base/seed-1";
     assert_same_but_label((&whole, run), (&killed, run));
 }
 
@@ -314,11 +312,10 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
         "training.dev_interval_steps=5",
     ];
     let early = workshop.run(&words("early", &sets)).expect(0);
-    let record: serde_json::Value =
-        serde_json::from_str(&workshop.text("early/tiny/seed-1/record.json")).unwrap();
-    let steps = record["record"]["steps"].as_u64().unwrap();
+    let record = workshop.record("early/tiny/seed-1");
+    let steps = record["steps"].as_u64().unwrap();
     assert!(steps < 400 && steps.is_multiple_of(5), "{steps}");
-    assert_eq!(record["record"]["averaged_steps"].as_array().unwrap().last().unwrap().as_u64(), Some(steps));
+    assert_eq!(record["averaged_steps"].as_array().unwrap().last().unwrap().as_u64(), Some(steps));
     early.says(&format!(
         "step {steps}: training ends early, of 400 updates; the dev loss was best at step {}, and \
          training.early_stopping_patience = 2",

@@ -59,11 +59,7 @@ fn what_is_shown_changes_no_result() {
     // The record states what is shown.
     let files = RUN_FILES.into_iter().filter(|file| *file != "record.json");
     assert_same_files(&shown.path(RUN), &hidden.path(RUN), files, "showing nothing");
-    let identity = |workshop: &Workshop| {
-        let record: serde_json::Value =
-            serde_json::from_str(&workshop.text(format!("{RUN}/record.json"))).unwrap();
-        record["record"]["identity"].to_string()
-    };
+    let identity = |workshop: &Workshop| workshop.record(RUN)["identity"].to_string();
     assert_eq!(identity(&shown), identity(&hidden));
     assert_eq!(hidden.text(format!("{RUN}/views.jsonl")), "");
     for file in ["attention.json", "positions.json", "projector_config.pbtxt"] {
