@@ -38,6 +38,9 @@ from torch.nn import functional as F
 from torch_transformer import EOS, PAD
 
 CTRANSLATE2 = package("ctranslate2")
+# Of the beam search of a run, and the most tokens of a translation by the packages.
+BEAM = 4
+LONGEST = 100
 
 # Absolute gap of a whole translation's log-probability over the length penalty, in float32 on both sides.
 SCORE_TOLERANCE = 1e-4
@@ -218,7 +221,7 @@ def compare_translations(checks, peer, search, ours, theirs):
 
 def check_trained(checks, arguments, folder):
     ablate = Ablate(arguments.ablate, arguments.data, os.path.join(folder, "results"))
-    lines = lines_of(arguments.source)[: arguments.lines]
+    lines = lines_of(arguments.source)
     out = {format: os.path.join(folder, "trained", format) for format in ["safetensors", "marian", "ctranslate2"]}
     programs = {format: ablate.export(arguments.run, format, out[format]) for format in out}
     sample = f"{lines[0]}\n"
@@ -235,8 +238,8 @@ def check_trained(checks, arguments, folder):
         # Without a penalty CTranslate2 ends by a third rule: as soon as the best of the beam has ended.
         for early_stopping in [False, True] if penalty > 0 else [False]:
             search = search_name(penalty, early_stopping)
-            ours = ablate_translations(ablate, arguments.run, lines, arguments.beam, penalty, early_stopping)
-            settings = (lines, arguments.beam, penalty, arguments.longest, early_stopping)
+            ours = ablate_translations(ablate, arguments.run, lines, BEAM, penalty, early_stopping)
+            settings = (lines, BEAM, penalty, LONGEST, early_stopping)
             theirs = hugging_face_translations(out["marian"], *settings)
             compare_translations(checks, HUGGING_FACE, search, ours, theirs)
             theirs = ctranslate2_translations(out["ctranslate2"], *settings)
@@ -250,10 +253,7 @@ def main():
     parser.add_argument("--data", help="directory of the prepared corpora that the run was trained on")
     parser.add_argument("--source", help="text to translate with the run, one sentence a line; plain or .gz")
     parser.add_argument("--only-run", action="store_true", help="leave the small models of every variant out")
-    parser.add_argument("--lines", type=int, help="only so many lines of the text")
-    parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("--length-penalty", type=float, action="append", help="exponents, by default 0 and 0.6")
-    parser.add_argument("--longest", type=int, default=100, help="most tokens of a translation by the packages")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     arguments.length_penalty = arguments.length_penalty or [0.0, 0.6]

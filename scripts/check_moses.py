@@ -102,7 +102,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ablate", default=str(ROOT / "target" / "release" / "ablate"), help="the program")
     parser.add_argument("--source", type=pathlib.Path, help="the directory of the texts")
-    parser.add_argument("--workers", type=int, default=1, help="processes at a time")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if importlib.metadata.version("sacremoses") != SACREMOSES:
@@ -120,7 +119,7 @@ def main():
         scored = [(path, language, seed, lines_of(arguments.source / path, None)) for path, language, seed in SCORED]
     checks = Checks()
     totals = {}
-    with concurrent.futures.ProcessPoolExecutor(arguments.workers) as pool:
+    with concurrent.futures.ProcessPoolExecutor() as pool:
         languages, texts = [chunk[1] for chunk in chunks], [chunk[2] for chunk in chunks]
         results = pool.map(compare, [arguments.ablate] * len(chunks), languages, texts)
         for (kind, language, _), result in zip(chunks, results):

@@ -3,19 +3,13 @@
 
     pip install tokenizers==0.23.3 subword-nmt==0.3.8
     scripts/check_tokenizer.py DIR/tokenizer.json                         equal ids in DIR's dev and test stores
-    scripts/check_tokenizer.py DIR/tokenizer.json text...                 and exact decoding of these texts
-    scripts/check_tokenizer.py DIR/tokenizer.json --ids ids.txt text...   and our ids of them, one line each
-    scripts/check_tokenizer.py DIR/tokenizer.json --learned-from text...  and equal merges
-    scripts/check_tokenizer.py DIR/tokenizer.json --learned-from          learned from DIR's training store
+    scripts/check_tokenizer.py DIR/tokenizer.json --learned-from          and equal merges, learned from DIR's training store
 
 DIR is what `ablate prepare` made; where no stores lie beside tokenizer.json, they are passed over.
-Texts are plain or .gz; `--learned-from` wants the training texts with the pairs that have an empty
-side left out, lower-cased if the corpus was. The training store stands for them where cleaning left no pair
-out. Prints what was compared, with --json as `checks.py` says; exits with 1 where anything differs.
+`--learned-from` is for a corpus of which cleaning left no pair out. Prints what was compared, with --json as `checks.py` says; exits with 1 where anything differs.
 """
 
 import argparse
-import gzip
 import io
 import json
 import os
@@ -28,16 +22,6 @@ from checks import Checks, detail, package
 from stores import read_store
 
 SPECIALS = ["<pad>", "<s>", "</s>"]
-
-
-def lines_of(path):
-    """Lines of a plain or .gz file: ended by a line feed alone, without one carriage return before it."""
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-        text = file.read().decode("utf-8")
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
 
 
 def check_stores(checks, tokenizer, directory):
@@ -58,10 +42,9 @@ def check_stores(checks, tokenizer, directory):
 def check_ids(tokenizer, lines, ours):
     """Number of lines whose ids differ from ours, or that do not come back exactly."""
     wrong = 0
-    for number, line in enumerate(lines if ours is None else lines[: len(ours)]):
+    for number, (line, expected) in enumerate(zip(lines, ours)):
         ids = tokenizer.encode(line, add_special_tokens=False).ids
         back = tokenizer.decode(ids, skip_special_tokens=True)
-        expected = ids if ours is None else ours[number]
         if ids != expected or back != line:
             wrong += 1
             if wrong <= 10:
@@ -112,33 +95,18 @@ def check_merges(checks, path, tokenizer, lines):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tokenizer", help="tokenizer.json")
-    parser.add_argument("texts", nargs="*", help="plain or .gz text, one sentence a line")
-    parser.add_argument("--ids", help="our ids of the texts, one line for each of theirs")
-    parser.add_argument("--learned-from", action="store_true", help="compare merges; the texts are what they were learned from")
+    parser.add_argument("--learned-from", action="store_true", help="compare merges, which were learned from the training store")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse_args()
 
     directory = os.path.dirname(arguments.tokenizer)
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
     checks = Checks()
     checks.add("special tokens", package("tokenizers"), f"{len(SPECIALS)} tokens", check_specials(tokenizer))
     check_stores(checks, tokenizer, directory)
-    lines = [line for text in arguments.texts for line in lines_of(text)]
     if arguments.learned_from:
-        if not arguments.texts:
-            stored = read_store(os.path.join(directory, "train.store"))
-            lines = [tokenizer.decode(ids) for side in stored for ids in side]
-        check_merges(checks, arguments.tokenizer, tokenizer, lines)
-    elif arguments.texts:
-        ours = None
-        if arguments.ids:
-            with open(arguments.ids, encoding="ascii") as file:
-                ours = [[int(id) for id in line.split()] for line in file]
-            if len(ours) != len(lines):
-                detail(f"{arguments.ids} has {len(ours)} lines, the texts have {len(lines)}")
-                return 1
-        what = "ids and decoding" if ours is not None else "decoding"
-        checks.add(what, package("tokenizers"), f"{len(lines)} lines", check_ids(tokenizer, lines, ours))
+        stored = read_store(os.path.join(directory, "train.store"))
+        check_merges(checks, arguments.tokenizer, tokenizer, [tokenizer.decode(ids) for side in stored for ids in side])
     return checks.finish(arguments.json)
 
 

@@ -2,10 +2,8 @@
 
 mod common;
 
+use common::corpora::gzip;
 use common::{FILES, Workshop};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::io::Write;
 
 const CONFIG: &str = r#"
 name = "mine"
@@ -28,12 +26,6 @@ fn workshop() -> Workshop {
 }
 
 const PREPARE: [&str; 4] = ["prepare", "mine.toml", "--source", "text"];
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
-}
 
 #[test]
 fn one_error_names_file_and_line_and_nothing_stays() {

@@ -4,6 +4,7 @@ mod common;
 
 use ablate::results::record::Record;
 use common::Workshop;
+use common::runs::RUN;
 use serde_json::Value;
 
 fn bench(workshop: &Workshop, words: &[&str]) -> Value {
@@ -84,22 +85,20 @@ fn operations_are_those_of_the_plan() {
 
 #[test]
 fn a_runs_weights_decode_for_their_own_model_alone() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
-    let run = "results/tiny/seed-1";
-    let report = bench(&workshop, &["tiny.toml", "--run", run]);
+    let workshop = Workshop::trained();
+    let report = bench(&workshop, &["tiny.toml", "--run", RUN]);
     assert_eq!(report["fresh_weights"], false);
     // As many tokens as the run's own search found.
-    let own = bench(&workshop, &[&format!("{run}/config.toml"), "--run", run]);
+    let own = bench(&workshop, &[&format!("{RUN}/config.toml"), "--run", RUN]);
     assert_eq!(report["decoding"][1]["target_tokens"], own["decoding"][1]["target_tokens"]);
-    let words = ["bench", "tiny.toml", "--run", run, "--set", "model.layers=2"];
+    let words = ["bench", "tiny.toml", "--run", RUN, "--set", "model.layers=2"];
     workshop.run(&words).expect(2).says("differs from the experiment in [model]");
     workshop.run(&["bench", "tiny.toml", "--run", "results"]).expect(2).says("not a run directory");
     // The run may have been moved beside other text under the same settings.
-    let mut record = Record::load(&workshop.path(run)).unwrap().unwrap();
+    let mut record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
     record.data.fingerprint = "0".repeat(64);
-    record.save(&workshop.path(run)).unwrap();
-    workshop.run(&["bench", "tiny.toml", "--run", run]).expect(2).says("was trained on other data");
+    record.save(&workshop.path(RUN)).unwrap();
+    workshop.run(&["bench", "tiny.toml", "--run", RUN]).expect(2).says("was trained on other data");
 }
 
 #[test]

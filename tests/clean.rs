@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{Workshop, names};
-use std::path::Path;
+use common::{Workshop, files_below, names};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 14, "training.dev_bleu_interval_steps" = 0, "training.keep_best" = true }
 
@@ -22,20 +23,9 @@ const BASE: &str = "results/small/base/seed-1";
 const WIDE: &str = "results/small/wide/seed-1";
 
 /// Every file below a folder with its content, but for locks.
-fn everything(workshop: &Workshop) -> Vec<(String, Vec<u8>)> {
-    fn enter(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => enter(&path, found),
-                false if path.ends_with(".lock") => {}
-                false => found.push((path.display().to_string(), std::fs::read(&path).unwrap())),
-            }
-        }
-    }
-    let mut found = Vec::new();
-    enter(&workshop.path("results"), &mut found);
-    found.sort();
+fn everything(workshop: &Workshop) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = files_below(&workshop.path("results"));
+    found.retain(|path, _| !path.ends_with(".lock"));
     found
 }
 
@@ -154,9 +144,9 @@ fn an_unfinished_trial_keeps_what_it_goes_on_from_and_git_what_it_tracks() {
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("nothing to remove"), "{}", shown.out());
     workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
-    let record =
-        |files: &[(String, Vec<u8>)]| files.iter().find(|(name, _)| name.ends_with("record.json")).cloned();
-    assert_eq!(record(&before), record(&everything(&workshop)));
+    let path = workshop.path(format!("{BASE}/record.json"));
+    assert!(before.contains_key(&path));
+    assert_eq!(before.get(&path), everything(&workshop).get(&path));
 
     let git = |words: &[&str]| {
         let mut command = std::process::Command::new("git");

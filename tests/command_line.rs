@@ -4,11 +4,11 @@ mod common;
 
 use ablate::cli::Cli;
 use clap::{Command, CommandFactory, Parser};
+use common::runs::RUN;
 use common::{Outcome, Workshop};
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 /// Every command that is shown, with the words that call it.
@@ -71,7 +71,7 @@ fn completions_and_manual_know_every_command() {
         for hidden in ["started by the sweep", "started by a plan", "ablate__keep", "ablate__subcmd__keep"] {
             assert!(!script.contains(hidden), "{shell}: {hidden}");
         }
-        let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/recipes");
+        let recipes = common::root().join("experiments/recipes");
         let named =
             workshop.command(&["completions", shell]).env("ABLATE_RECIPES", recipes).output().unwrap();
         let named = String::from_utf8(named.stdout).unwrap();
@@ -138,15 +138,12 @@ fn json_says_what_the_text_says() {
     assert_eq!(prepared["counts"]["test"], 12);
     let record = json(&["train", "tiny.toml", "--json"], 0);
     assert_eq!(record["data"]["fingerprint"], prepared["fingerprint"]);
-    let run = "results/tiny/seed-1";
-    let stored: serde_json::Value =
-        serde_json::from_slice(&workshop.read(format!("{run}/record.json"))).unwrap();
-    assert_eq!(record, stored["record"]);
-    assert_eq!(json(&["verify", run, "--json"], 0)["holds"], true);
+    assert_eq!(record, workshop.record(RUN));
+    assert_eq!(json(&["verify", RUN, "--json"], 0)["holds"], true);
 
     let translate = |words: &[&str]| workshop.run_with_input(words, b"a \"dog\"\n\n").expect(0).out();
-    let plain = translate(&["translate", run]);
-    let lines: Vec<serde_json::Value> = translate(&["translate", run, "--n-best", "2", "--json"])
+    let plain = translate(&["translate", RUN]);
+    let lines: Vec<serde_json::Value> = translate(&["translate", RUN, "--n-best", "2", "--json"])
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
@@ -155,8 +152,8 @@ fn json_says_what_the_text_says() {
     assert_eq!(lines[0]["translations"][0]["text"], plain.lines().next().unwrap());
     assert!(lines[0]["translations"][0]["score"].as_f64().unwrap() <= 0.0);
 
-    workshop.write(&format!("{run}/hypotheses/test.txt"), "changed\n");
-    let changed = workshop.run(&["verify", run, "--json"]).code();
+    workshop.write(&format!("{RUN}/hypotheses/test.txt"), "changed\n");
+    let changed = workshop.run(&["verify", RUN, "--json"]).code();
     assert_ne!(changed, Some(0));
 }
 

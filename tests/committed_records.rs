@@ -5,7 +5,7 @@ mod common;
 use common::Workshop;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 8 }
 

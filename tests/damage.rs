@@ -3,13 +3,7 @@
 mod common;
 
 use common::runs::{RUN, SHOWN_FILES, assert_same_run};
-use common::{Workshop, names};
-
-fn finished() -> Workshop {
-    let whole = Workshop::new();
-    whole.run(&["train", "tiny.toml"]).expect(0);
-    whole
-}
+use common::{Workshop, files_below, names};
 
 /// A run that was stopped by a signal after `step`.
 fn stopped(step: u64) -> Workshop {
@@ -36,42 +30,36 @@ fn assert_same(whole: &Workshop, other: &Workshop, told: &str) {
     assert_same_run(&whole.path(RUN), &other.path(RUN), &further, told);
 }
 
-fn attempts(workshop: &Workshop) -> Vec<u64> {
-    let text = workshop.text(format!("{RUN}/timing.json"));
-    let attempts: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    attempts.iter().map(|attempt| attempt["from_step"].as_u64().unwrap()).collect()
-}
-
 #[test]
 fn a_damaged_record_is_kept_aside_and_the_trial_scored_again() {
-    let whole = finished();
-    let other = finished();
+    let whole = Workshop::trained();
+    let other = Workshop::trained();
     change(&other, "record.json", |bytes| bytes.truncate(bytes.len() / 2));
     other.run(&["train", "tiny.toml"]).expect(0).says("record.json is damaged").says("going on from step 40");
     assert_same(&whole, &other, "a cut record");
-    assert_eq!(attempts(&other), [0, 40]);
+    assert_eq!(other.first_steps(RUN), [0, 40]);
     assert!(other.path(format!("{RUN}/record.json.damaged")).exists());
     // Without checkpoints nothing could make it again: that takes a decision.
     std::fs::remove_dir_all(other.path(format!("{RUN}/checkpoints"))).unwrap();
     change(&other, "record.json", |bytes| flip(bytes));
     other.run(&["train", "tiny.toml"]).expect(1).says("record.json is damaged");
-    assert_eq!(attempts(&other), [0, 40]);
+    assert_eq!(other.first_steps(RUN), [0, 40]);
 }
 
 #[test]
 fn a_finished_run_with_a_damaged_configuration_gets_it_back() {
-    let whole = finished();
-    let other = finished();
+    let whole = Workshop::trained();
+    let other = Workshop::trained();
     change(&other, "config.toml", |bytes| flip(bytes));
     other.run(&["verify", RUN]).expect(2).says("config.toml is damaged");
     other.run(&["train", "tiny.toml"]).expect(0).says("config.toml is damaged and is written anew");
     assert_same(&whole, &other, "a changed configuration");
-    assert_eq!(attempts(&other), [0]);
+    assert_eq!(other.first_steps(RUN), [0]);
 }
 
 #[test]
 fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
-    let whole = finished();
+    let whole = Workshop::trained();
     let other = stopped(18);
     let mut states = names(&other.path(format!("{RUN}/checkpoints"))).into_iter();
     let newest = states.rfind(|name| name.contains(".state.")).unwrap();
@@ -91,7 +79,7 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
         ("timing.json", |bytes| bytes.truncate(50), "timing.json is damaged"),
         (&newest, |bytes| flip(bytes), "is damaged, trying the one before"),
     ];
-    let saved: Vec<_> = files_below(&other.path("results"));
+    let saved = files_below(&other.path("results"));
     for (file, damage, says) in cases {
         std::fs::remove_dir_all(other.path("results")).unwrap();
         for (path, bytes) in &saved {
@@ -106,7 +94,7 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
 
 #[test]
 fn what_cannot_be_read_at_this_moment_is_not_taken_for_damaged() {
-    let whole = finished();
+    let whole = Workshop::trained();
     let other = stopped(37);
     // Of a folder the system reads no bytes, whoever asks; permissions would not stop the superuser.
     let out_of_reach = |file: &str, says: &str| {
@@ -133,18 +121,6 @@ fn what_cannot_be_read_at_this_moment_is_not_taken_for_damaged() {
     assert_same(&whole, &other, "a record out of reach");
 }
 
-fn files_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files.extend(files_below(&path)),
-            false => files.push((path.clone(), std::fs::read(&path).unwrap())),
-        }
-    }
-    files
-}
-
 #[test]
 fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
     let other = stopped(37);
@@ -153,7 +129,7 @@ fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
     let refused = other.run(&["train", "tiny.toml"]).expect(1).says("step-00000028.weights.safetensors");
     assert!(refused.err().contains("the final average needs it"), "{}", refused.err());
     assert!(refused.err().contains("remove the run's directory to train again"), "{}", refused.err());
-    assert_eq!(attempts(&other), [0]);
+    assert_eq!(other.first_steps(RUN), [0]);
 
     let folder = other.path(format!("{RUN}/checkpoints"));
     for (path, mut bytes) in files_below(&folder) {
@@ -168,7 +144,7 @@ fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
         }
     }
     other.run(&["train", "tiny.toml"]).expect(1).says("no checkpoint in");
-    assert_eq!(attempts(&other), [0]);
+    assert_eq!(other.first_steps(RUN), [0]);
 }
 
 /// Puts the checkpoints of another run in place of those of `run`, or only the files whose names contain `what`.
@@ -184,7 +160,7 @@ fn take_checkpoints(workshop: &Workshop, from: &str, run: &str, what: &str) {
 #[test]
 fn checkpoints_of_another_trial_are_refused_and_told() {
     const OTHER: &str = "results/tiny/seed-2";
-    let workshop = finished();
+    let workshop = Workshop::trained();
     workshop.run(&["train", "tiny.toml", "--set", "training.seed=2"]).expect(0);
     let saved = files_below(&workshop.path(RUN));
     let restore = || saved.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
@@ -201,7 +177,7 @@ fn checkpoints_of_another_trial_are_refused_and_told() {
     );
     assert!(refused.err().contains("or remove the run's directory"), "{}", refused.err());
     assert!(before == files_below(&workshop.path(format!("{RUN}/checkpoints"))));
-    assert_eq!(attempts(&workshop), [0]);
+    assert_eq!(workshop.first_steps(RUN), [0]);
 
     // One that only the average needs.
     restore();
@@ -239,12 +215,12 @@ fn checkpoints_of_another_trial_are_refused_and_told() {
     std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
     workshop.run(&["train", "tiny.toml"]).expect(0).says("going on from step 40");
     let record = saved.iter().find(|(path, _)| path.ends_with("record.json")).unwrap();
-    assert!(record.1 == workshop.read(format!("{RUN}/record.json")));
+    assert!(*record.1 == workshop.read(format!("{RUN}/record.json")));
 }
 
 #[test]
 fn a_run_whose_checkpoints_are_gone_is_not_begun_anew() {
-    let workshop = finished();
+    let workshop = Workshop::trained();
     std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
     for (path, _) in files_below(&workshop.path(format!("{RUN}/checkpoints"))) {
         std::fs::remove_file(path).unwrap();
@@ -258,12 +234,12 @@ fn a_run_whose_checkpoints_are_gone_is_not_begun_anew() {
     assert_eq!(metrics, workshop.text(format!("{RUN}/metrics.csv")));
     std::fs::remove_file(workshop.path(format!("{RUN}/metrics.csv"))).unwrap();
     workshop.run(&["train", "tiny.toml"]).expect(1).says("timing.json says that it stood at step 40");
-    assert_eq!(attempts(&workshop), [0]);
+    assert_eq!(workshop.first_steps(RUN), [0]);
 }
 
 #[test]
 fn every_file_that_is_shown_of_a_finished_run_is_verified() {
-    let workshop = finished();
+    let workshop = Workshop::trained();
     workshop.run(&["verify", RUN]).expect(0);
     for file in [
         "metrics.csv",
@@ -288,7 +264,7 @@ fn every_file_that_is_shown_of_a_finished_run_is_verified() {
 
 #[test]
 fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
-    let workshop = finished();
+    let workshop = Workshop::trained();
     let file = format!("{RUN}/hypotheses/test.txt");
     let whole = workshop.text(&file);
     let verified = |options: &[&str]| {
@@ -352,9 +328,9 @@ fn damaged_data_is_named_before_anything_is_trained() {
         other.run(&["train", "tiny.toml"]).expect(2).says(file).says("run `ablate prepare` again");
         std::fs::write(&path, bytes).unwrap();
     }
-    assert_eq!(attempts(&other), [0]);
+    assert_eq!(other.first_steps(RUN), [0]);
     other.run(&["train", "tiny.toml"]).expect(0);
-    assert_same(&finished(), &other, "damage in the data that was undone");
+    assert_same(&Workshop::trained(), &other, "damage in the data that was undone");
 }
 
 #[test]

@@ -10,7 +10,10 @@ use ablate::model::{
     self, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position,
     Projections, Score, Span, Tying,
 };
-use common::exports::{Exported, doubles, experiment, exported, json, logits, noisy, small, tokenizer};
+use common::exports::{
+    Exported, doubles, experiment, exported, json, logits, noisy, small, tokenizer, written,
+};
+use common::runs::RUN;
 use common::variants::{
     convolutional, convolutional_variants, recurrent, recurrent_variants, single_and_paired,
 };
@@ -39,9 +42,11 @@ fn every_format_writes_or_refuses_every_variant() {
     let (encoder, decoder) = (EncoderKind::None, DecoderKind::None);
     models.push(("word vectors".into(), ModelConfig { encoder, decoder, ..small() }));
     let mut held = BTreeMap::new();
+    let tokenizer = tokenizer();
     for (name, config) in models {
+        let (experiment, model) = (experiment(&config), noisy(&config, tokenizer.len()));
         for format in every!(Format: Safetensors, Marian, Ctranslate2, OpenaiGpt, Bert, Word2vec) {
-            let Exported { root, out, result, .. } = exported(format, &config);
+            let (root, out, result) = written(format, &experiment, &*model, &tokenizer);
             let holds = match (format, &result) {
                 (_, Ok(())) => true,
                 (Format::Safetensors, Err(error)) => panic!("{name}: {error}"),
@@ -485,11 +490,10 @@ fn ctranslate2s_binary_has_the_variables_of_its_specification() {
 fn on_the_command_line_a_run_is_exported_once_and_mistakes_are_refused() {
     let workshop = common::Workshop::new();
     workshop.run(&["train", "tiny.toml", "--set", "model.norm=pre"]).expect(0);
-    let run = "results/tiny/seed-1";
-    let to = |format: &str, out: &str| workshop.run(&["export", run, "--format", format, "--out", out]);
+    let to = |format: &str, out: &str| workshop.run(&["export", RUN, "--format", format, "--out", out]);
     to("marian", "out").expect(2).says("model.norm = \"pre\"");
     to("onnx", "out").expect(2).says("safetensors, marian, ctranslate2, openai-gpt, bert");
-    workshop.run(&["export", run, "--format", "marian"]).expect(2).says("--out");
+    workshop.run(&["export", RUN, "--format", "marian"]).expect(2).says("--out");
     workshop
         .run(&["export", "results", "--format", "marian", "--out", "out"])
         .expect(2)

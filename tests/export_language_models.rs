@@ -11,6 +11,7 @@ use ablate::model::{
 };
 use ablate::train::{Direction, FirstInput};
 use common::exports::{Exported, doubles, exported_of, json, logits, small};
+use common::runs::RUN;
 use common::variants::{
     convolutional_alone, masked, masked_variants, recurrent, recurrent_alone, single_and_paired,
 };
@@ -19,8 +20,6 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
-
-const RUN: &str = "results/tiny/seed-1";
 
 const RUNNING: &str = r#"
 [data]

@@ -3,9 +3,8 @@
 mod common;
 
 use common::Workshop;
+use common::runs::RUN;
 use serde_json::Value;
-
-const RUN: &str = "results/tiny/seed-1";
 
 #[test]
 fn a_model_writes_the_same_with_the_same_seed_and_continues_its_prompt() {
@@ -47,9 +46,12 @@ fn a_model_of_characters_writes_characters() {
     workshop.write("tiny.toml", &common::LANGUAGE_MODEL.replace("[data]", "[data]\npieces = \"characters\""));
     workshop.run(&["prepare", "tiny.toml", "--source", "."]).expect(0);
     workshop.run(&["train", "tiny.toml"]).expect(0);
-    let out = workshop.run(&["generate", RUN, "--prompt", "The", "--tokens", "30"]).expect(0).out();
-    assert_eq!(out.trim_end_matches('\n').chars().count().max(33), 33, "{out:?}");
-    assert!(out.starts_with("The") && !out.contains('\u{fffd}'), "{out:?}");
+    let words = ["generate", RUN, "--prompt", "The", "--tokens", "30", "--json"];
+    let written = workshop.run(&words).expect(0).json();
+    assert_eq!(written["tokens"].as_array().unwrap().len(), 30, "{written}");
+    let text = written["text"].as_str().unwrap();
+    assert!(text.starts_with("The") && !text.contains('\u{fffd}'), "{text:?}");
+    assert!((4..=33).contains(&text.chars().count()), "{text:?}");
 }
 
 /// The prompt is the end of what a backward model writes; it has learned the letters that stand before others.

@@ -12,7 +12,7 @@ fn json(workshop: &Workshop, words: &[&str]) -> Value {
 }
 
 const GRID: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1, 2]
 workers = 2
 set = { "training.steps" = 4, "training.dev_bleu_interval_steps" = 0 }

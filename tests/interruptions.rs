@@ -24,15 +24,9 @@ fn interrupted(whole: &Site, fault: &Fault, code: i32, text: &str) -> Site {
     site
 }
 
-fn uninterrupted() -> Site {
-    let whole = Site::new();
-    Outcome(whole.sweep().output().unwrap()).expect(0);
-    whole
-}
-
 #[test]
 fn signals_amid_a_save_or_a_translation_cost_nothing() {
-    let whole = uninterrupted();
+    let whole = Site::swept();
     let site =
         interrupted(&whole, &trial_fault("write *step-00000008.state.*", "term"), 75, "its state is saved");
     // The save goes on, and nothing more is begun.
@@ -59,7 +53,7 @@ fn starting_with(mut command: Command, hangup: libc::sighandler_t) -> Command {
 
 #[test]
 fn a_closed_terminal_saves_the_state_and_nohup_goes_on() {
-    let whole = uninterrupted();
+    let whole = Site::swept();
     let train = |site: &Site| {
         let set = ["--set", "training.steps=24", "--set", "training.checkpoint_interval_steps=4"];
         let mut command = site.workshop.command(&[&["train", "tiny.toml"], &set[..]].concat());
@@ -94,7 +88,7 @@ fn a_closed_terminal_saves_the_state_and_nohup_goes_on() {
 
 #[test]
 fn a_clock_that_is_set_back_changes_times_alone() {
-    let whole = uninterrupted();
+    let whole = Site::swept();
     let site = Site::with_data_of(&whole);
     let fault = trial_fault("write *step-00000012.state.*", "before");
     Outcome(site.faulty(site.sweep(), &fault).output().unwrap()).expect(1);
@@ -103,14 +97,13 @@ fn a_clock_that_is_set_back_changes_times_alone() {
     command.env("FAULT_CLOCK", "-100000000");
     Outcome(command.output().unwrap()).expect(0);
     assert_same(&whole, &site, "a clock set back by three years");
-    let times: Vec<serde_json::Value> =
-        serde_json::from_str(&site.workshop.text(format!("{}/timing.json", TRIALS[0]))).unwrap();
+    let times = site.workshop.attempts(TRIALS[0]);
     assert!(times[1]["started"].as_f64() < times[0]["started"].as_f64(), "{times:?}");
 }
 
 #[test]
 fn two_sweeps_at_once_train_every_trial_once() {
-    let whole = uninterrupted();
+    let whole = Site::swept();
     let site = Site::with_data_of(&whole);
     let both = [site.sweep(), site.sweep()].map(|mut command| command.spawn().unwrap());
     let mut codes = both.map(|child| {

@@ -9,9 +9,9 @@ use common::{Outcome, Workshop};
 use launch::Cluster;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
-set = { "training.steps" = 30, "training.checkpoint_interval_steps" = 2 }
+set = { "training.steps" = 30, "training.checkpoint_interval_steps" = 2, "training.dev_bleu_interval_steps" = 0 }
 
 [slurm]
 poll_seconds = 0.05
@@ -21,8 +21,8 @@ label = "base"
 "#;
 const RUN: &str = "results/small/base/seed-1";
 
-fn long() -> Cluster {
-    // Time enough to be caught at work.
+/// A cluster whose sweep takes long enough to be caught at work.
+fn slow() -> Cluster {
     Cluster::new(&SWEEP.replace("= 30", "= 120"))
 }
 
@@ -60,7 +60,7 @@ fn a_sweep_is_one_array_and_ends_as_a_local_one() {
 
 #[test]
 fn a_job_whose_time_is_over_goes_back_into_the_queue_by_itself() {
-    let cluster = long();
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     signal(cluster.keeper("11_0"), libc::SIGUSR2);
@@ -68,7 +68,7 @@ fn a_job_whose_time_is_over_goes_back_into_the_queue_by_itself() {
     let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
     assert_eq!(cluster.trace("requeue"), ["requeue 11_0"]);
     assert_eq!(cluster.trace("sbatch").len(), 1);
-    let attempts = cluster.attempts(RUN);
+    let attempts = cluster.workshop.first_steps(RUN);
     assert!(attempts.len() == 2 && attempts[1] >= 10, "{attempts:?}");
     assert!(cluster.events("retried").is_empty(), "{}", outcome.err());
     cluster.assert_as_local(&["base/seed-1"]);
@@ -85,20 +85,23 @@ fn a_job_that_slurm_ends_saves_its_state_and_is_submitted_again() {
     [keeper, trainer].into_iter().for_each(|process| signal(process, libc::SIGTERM));
     let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
     assert!(outcome.err().contains("came to its time limit; it goes on"), "{}", outcome.err());
-    assert_eq!((cluster.trace("sbatch").len(), cluster.attempts(RUN).len()), (2, 2));
+    assert_eq!((cluster.trace("sbatch").len(), cluster.workshop.first_steps(RUN).len()), (2, 2));
     assert!(cluster.trace("requeue").is_empty());
     cluster.assert_as_local(&["base/seed-1"]);
 }
 
 #[test]
 fn a_signal_of_a_person_to_a_job_saves_its_state() {
-    let cluster = long();
+    if !common::long() {
+        return;
+    }
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     // `scancel --signal=INT --batch`: to the keeper alone.
     signal(cluster.keeper("11_0"), libc::SIGINT);
     Outcome(driver.wait_with_output().unwrap()).expect(0).says("had to stop; it goes on");
-    let attempts = cluster.attempts(RUN);
+    let attempts = cluster.workshop.first_steps(RUN);
     assert!(attempts.len() == 2 && attempts[1] >= 10, "{attempts:?}");
 }
 
@@ -121,7 +124,10 @@ fn a_place_of_any_name_is_given_to_slurm_as_it_is_or_refused() {
 
 #[test]
 fn a_job_that_vanishes_is_lost_and_tried_again_by_the_same_policy() {
-    let cluster = long();
+    if !common::long() {
+        return;
+    }
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     let (keeper, trainer) = (cluster.keeper("11_0"), cluster.trainer(RUN));
@@ -130,13 +136,16 @@ fn a_job_that_vanishes_is_lost_and_tried_again_by_the_same_policy() {
     let outcome = Outcome(driver.wait_with_output().unwrap()).expect(0);
     assert!(outcome.err().contains("left the queue without a trace"), "{}", outcome.err());
     assert_eq!(cluster.events("retried").len(), 1);
-    assert!(cluster.attempts(RUN)[1] >= 10);
+    assert!(cluster.workshop.first_steps(RUN)[1] >= 10);
     cluster.assert_as_local(&["base/seed-1"]);
 }
 
 #[test]
 fn a_trial_that_is_killed_within_its_job_is_classified_as_a_local_one() {
-    let cluster = long();
+    if !common::long() {
+        return;
+    }
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     signal(cluster.trainer(RUN), libc::SIGKILL);
@@ -149,20 +158,20 @@ fn a_trial_that_is_killed_within_its_job_is_classified_as_a_local_one() {
 
 #[test]
 fn a_driver_that_is_killed_finds_its_jobs_again() {
-    let cluster = long();
+    let cluster = slow();
     let mut driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     driver.kill().unwrap();
     driver.wait().unwrap();
     cluster.sweep(&[]).expect(0).says("finished in");
     assert_eq!((cluster.trace("sbatch").len(), cluster.trace("start").len()), (1, 1));
-    assert_eq!(cluster.attempts(RUN), [0]);
+    assert_eq!(cluster.workshop.first_steps(RUN), [0]);
     cluster.assert_as_local(&["base/seed-1"]);
 }
 
 #[test]
 fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
-    let cluster = long();
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 4);
     signal(driver.id() as i32, libc::SIGTERM);
@@ -178,16 +187,17 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
         .says("1 trial goes on in Slurm")
         .says("the same command looks after them");
     cluster.sweep(&[]).expect(0);
-    assert_eq!((cluster.trace("sbatch").len(), cluster.attempts(RUN).len()), (1, 1));
+    assert_eq!((cluster.trace("sbatch").len(), cluster.workshop.first_steps(RUN).len()), (1, 1));
     cluster.workshop.run(&["sweep", "small.toml", "--detach"]).expect(2).says("--launcher slurm");
 }
 
 #[test]
 fn status_tells_which_job_a_trial_has() {
-    // The first one trains while the second one waits.
+    // The first one is held while the second one waits.
     let sweep =
-        SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1").replace("= 30", "= 600");
+        SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1").replace("= 30", "= 4");
     let cluster = Cluster::new(&sweep);
+    cluster.write("hold", "");
     let status = |words: &[&str]| {
         let words: Vec<&str> = ["status", "small.toml"].iter().chain(words).copied().collect();
         Outcome(cluster.command(&words).output().unwrap()).expect(0).out()
@@ -208,7 +218,7 @@ fn status_tells_which_job_a_trial_has() {
         text.contains("Slurm's queue cannot be asked") && text.contains("last seen in Slurm's queue"),
         "{text}"
     );
-    std::fs::remove_file(cluster.path("silent")).unwrap();
+    ["silent", "hold"].iter().for_each(|file| std::fs::remove_file(cluster.path(file)).unwrap());
     cluster.sweep(&[]).expect(0);
     assert!(job(2).is_null());
 }
@@ -253,7 +263,7 @@ fn an_answer_of_sbatch_that_is_lost_submits_nothing_twice() {
 
 #[test]
 fn a_controller_that_does_not_answer_is_waited_for() {
-    let cluster = long();
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     cluster.write("silent", "");
@@ -265,14 +275,14 @@ fn a_controller_that_does_not_answer_is_waited_for() {
 
 #[test]
 fn a_cancelled_job_is_let_be_until_the_next_command() {
-    let cluster = long();
+    let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
     let mut scancel = cluster.beside(std::process::Command::new(cluster.path("bin/scancel")));
     scancel.arg("11_0").output().unwrap();
     Outcome(driver.wait_with_output().unwrap()).expect(75).says("job 11_0 was cancelled");
     cluster.sweep(&[]).expect(0);
-    assert!(cluster.attempts(RUN)[1] >= 10);
+    assert!(cluster.workshop.first_steps(RUN)[1] >= 10);
     cluster.assert_as_local(&["base/seed-1"]);
 }
 
@@ -299,18 +309,18 @@ fn budgets_and_fail_fast_end_one_call_in_order() {
 
 #[test]
 fn a_search_submits_a_draw_when_it_can_learn_from_those_before() {
-    let search = "\n[search]\nseed = 1\ncount = 12\nobjective = \"dev/loss\"\n\"model.dropout\" = { uniform = [0.0, 0.3] }\n";
+    let search = "\n[search]\nseed = 1\ncount = 11\nobjective = \"dev/loss\"\n\"model.dropout\" = { uniform = [0.0, 0.3] }\n";
     let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", search);
     let cluster =
         Cluster::new(&sweep.replace("= 30", "= 4").replace("0.05", "0.05\nmax_running = 1\ncpus = 1"));
     cluster.sweep(&[]).expect(0);
     let arrays = cluster.trace("sbatch");
-    assert_eq!(arrays.len(), 3, "{arrays:?}");
-    for (array, elements) in arrays.iter().zip(["--array=0-9%1", "--array=0-0%1", "--array=0-0%1"]) {
+    assert_eq!(arrays.len(), 2, "{arrays:?}");
+    for (array, elements) in arrays.iter().zip(["--array=0-9%1", "--array=0-0%1"]) {
         assert!(array.contains(elements), "{arrays:?}");
     }
-    assert_eq!(cluster.events("drawn").len(), 12);
-    cluster.assert_as_local(&["draw-001/seed-1", "draw-011/seed-1", "draw-012/seed-1"]);
+    assert_eq!(cluster.events("drawn").len(), 11);
+    cluster.assert_as_local(&["draw-001/seed-1", "draw-011/seed-1"]);
 }
 
 #[test]
@@ -368,7 +378,7 @@ fn a_job_that_nobody_waits_for_any_more_does_nothing() {
     let mut late = cluster.command(&["keep", "results/small/.slurm/1.json"]);
     late.env("SLURM_ARRAY_JOB_ID", "11").env("SLURM_ARRAY_TASK_ID", "0");
     Outcome(late.output().unwrap()).expect(0).says("nobody waits for it any more");
-    assert_eq!(cluster.attempts(RUN), [0]);
+    assert_eq!(cluster.workshop.first_steps(RUN), [0]);
     cluster
         .workshop
         .run(&["keep", "results/small/.slurm/1.json"])

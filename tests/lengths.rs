@@ -3,24 +3,20 @@
 mod common;
 
 use common::Workshop;
+use common::runs::RUN;
 use serde_json::Value;
-
-fn record(workshop: &Workshop, run: &str) -> Value {
-    let sealed: Value = serde_json::from_str(&workshop.text(format!("{run}/record.json"))).unwrap();
-    sealed["record"].clone()
-}
 
 fn train(workshop: &Workshop, name: &str, sets: &[&str]) -> (Value, String) {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     let words: Vec<&str> = ["train", "tiny.toml", "--name", name].into_iter().chain(sets).collect();
     let said = workshop.run(&words).expect(0).err();
-    (record(workshop, &format!("results/{name}/seed-1")), said)
+    (workshop.record(&format!("results/{name}/seed-1")), said)
 }
 
 #[test]
 fn longer_pairs_are_left_out_of_the_training_and_counted() {
-    let workshop = Workshop::new();
-    let (all, _) = train(&workshop, "all", &[]);
+    let workshop = Workshop::trained();
+    let all = workshop.record(RUN);
     let (short, said) = train(&workshop, "short", &["data.max_train_length=40"]);
     let [pairs, kept, left_out] =
         [&all["data"]["train_pairs"], &short["data"]["train_pairs"], &short["data"]["left_out_pairs"]]
@@ -54,7 +50,7 @@ fn scores_by_length_stand_in_record_curves_and_table() {
          [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"classes\"\nset = { \"decoding.length_buckets\" = [30, 40] }\n",
     );
     let run = "results/small/classes/seed-1";
-    let [plain, classes] = ["results/small/base/seed-1", run].map(|run| record(&workshop, run));
+    let [plain, classes] = ["results/small/base/seed-1", run].map(|run| workshop.record(run));
     // The training is the same and was done once.
     assert_eq!(plain["training_identity"], classes["training_identity"]);
     assert_eq!(plain["checksums"]["weights"], classes["checksums"]["weights"]);
@@ -80,20 +76,19 @@ fn scores_by_length_stand_in_record_curves_and_table() {
 
 #[test]
 fn attention_is_measured_with_every_dev_loss_and_changes_no_result() {
-    let workshop = Workshop::new();
-    let (plain, _) = train(&workshop, "plain", &[]);
-    let other = Workshop::new();
-    let (measured, _) = train(&other, "plain", &["run.attention_statistics=3"]);
+    let (workshop, other) = (Workshop::trained(), Workshop::new());
+    let plain = workshop.record(RUN);
+    let (measured, _) = train(&other, "tiny", &["run.attention_statistics=3"]);
     for key in ["identity", "metrics"] {
         assert_eq!(plain[key], measured[key], "{key}");
     }
     for file in ["weights", "hypotheses/test.txt"] {
         assert_eq!(plain["checksums"][file], measured["checksums"][file], "{file}");
     }
-    let curves = other.text("results/plain/seed-1/metrics.csv");
+    let curves = other.text(format!("{RUN}/metrics.csv"));
     let (attention, rest): (Vec<&str>, Vec<&str>) =
         curves.lines().partition(|line| line.contains("attention/"));
-    assert_eq!(rest, workshop.text("results/plain/seed-1/metrics.csv").lines().collect::<Vec<_>>());
+    assert_eq!(rest, workshop.text(format!("{RUN}/metrics.csv")).lines().collect::<Vec<_>>());
     let places: Vec<&str> = attention.iter().map(|line| line.rsplit_once(',').unwrap().0).collect();
     let expected: Vec<String> = [10, 20, 30, 40]
         .iter()

@@ -24,11 +24,11 @@ use ablate::train::loss::cross_entropy;
 use common::data::stored;
 use common::updates::StoreUpdates;
 use common::variants::{
-    add_noise, assert_gradients, choices, convolutional, convolutional_variants, copy_weights,
+    add_noise, assert_gradients, choices, convolutional, convolutional_variants, copy_weights, largest_gap,
     least_gradient, recurrent, recurrent_variants, single_and_paired, starts_small,
 };
+use common::{long, root};
 use std::collections::BTreeMap;
-use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
@@ -54,8 +54,8 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// Each shape of heads with every choice, and with every pair of choices, recurrent and convolutional parts with theirs, named. Pairs with
-/// one of `[model.attention]` come with the plain shape alone: there are many.
+/// Each shape of heads with every choice, the plain one also with every pair of choices, recurrent and convolutional parts with theirs,
+/// named. In the long suite every shape comes with every pair, but those with a choice of `[model.attention]`: there are many.
 fn variants() -> Vec<(String, ModelConfig)> {
     let of = |(shape, config): (&str, ModelConfig)| {
         let named = |(name, config)| (format!("{shape}, {name}"), config);
@@ -64,7 +64,8 @@ fn variants() -> Vec<(String, ModelConfig)> {
             config.has_encoder() && (config.position != Position::Rotary || config.d_k() % 2 == 0)
         };
         let wanted = |(name, _): &(String, ModelConfig)| {
-            shape == "plain" || !(name.contains(", ") && name.contains("attention."))
+            let is_pair = name.contains(", ");
+            shape == "plain" || !is_pair || (long() && !name.contains("attention."))
         };
         let all = single_and_paired(&config).into_iter();
         all.filter(possible).filter(wanted).map(named).collect::<Vec<_>>()
@@ -130,12 +131,6 @@ fn evaluate(model: &EncoderDecoder, source: &Tensor, lengths: &[i64], target: &T
         let decoded = model.decode(target, &encoded, &Mode::evaluation());
         (encoded, decoded)
     })
-}
-
-/// Relative to the largest number of `b` where that is above 1, as it may be without norms.
-fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
 }
 
 /// A copy of `ids` with another token at (`row`, `column`).
@@ -729,7 +724,7 @@ fn the_names_of_convolutional_variables_are_pinned() {
 #[test]
 fn the_convolutional_preset_has_the_published_number_of_parameters() {
     let file = "experiments/convolutional/convs2s.toml";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let path = root().join(file);
     let model = load_experiment(&path, &[]).unwrap().model;
     assert_eq!(Cost::of(&model, (7_853, 5_893)).parameters(), 37_351_173);
 }
@@ -772,7 +767,7 @@ fn forget_gates_start_open() {
 fn recurrent_presets_have_the_published_numbers_of_parameters() {
     let model = |name: &str| {
         let file = format!("experiments/recurrent/{name}.toml");
-        load_experiment(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file), &[]).unwrap().model
+        load_experiment(&root().join(file), &[]).unwrap().model
     };
     for (name, count) in
         [("lstm-last-state", 13_898_501), ("gru-context", 14_219_781), ("gru-attention", 20_518_405)]
@@ -801,7 +796,7 @@ fn counting_agrees_with_building() {
 
 #[test]
 fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
-    let sweep = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/table3.toml");
+    let sweep = root().join("sweeps/table3.toml");
     let trials = expand(TrialPurpose::Train, &SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
     let published = Published::named("table3").unwrap();
     let mut compared = Vec::new();

@@ -4,10 +4,9 @@ mod common;
 
 use ablate::constituency_tree::Tree;
 use ablate::results::record::Record;
+use common::runs::RUN;
 use common::{TREES, Workshop, tree};
 use serde_json::Value;
-
-const RUN: &str = "results/tiny/seed-1";
 
 fn metrics(workshop: &Workshop) -> std::collections::BTreeMap<String, f64> {
     Record::load(&workshop.path(RUN)).unwrap().unwrap().metrics

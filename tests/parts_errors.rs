@@ -6,7 +6,7 @@ use ablate::config::identity::to_toml;
 use ablate::config::load::{load_experiment, load_experiment_tree};
 use ablate::error::Error;
 use ablate::sweep::idle_check::check_experiment;
-use common::folder::{Folder, parts};
+use common::folder::{Folder, check_to_train, parts};
 
 const BOTH: &str = "base = \"base.toml\"\n[model]\nencoder = \"recurrent\"\ndecoder = \"recurrent\"\n";
 
@@ -135,10 +135,7 @@ fn checked(base: &str, text: &str, sets: &[&str]) -> Result<(), Error> {
         ("own.toml", &format!("base = \"base.toml\"\n{base}")),
         ("e.toml", &format!("base = \"own.toml\"\n{text}")),
     ]);
-    let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-    let path = folder.path("e.toml");
-    load_experiment_tree(&path, &sets)?.experiment()?;
-    check_experiment(&load_experiment_tree(&path, &[])?, &sets)
+    check_to_train(&folder.path("e.toml"), sets)
 }
 
 #[test]
@@ -193,7 +190,7 @@ fn the_resolved_form_of_an_experiment_with_other_parts_is_accepted() {
     let names = recurrent.map(|name| format!("recurrent/{name}"));
     for name in names.into_iter().chain(convolutional.map(|name| format!("convolutional/{name}"))) {
         let preset = format!("experiments/{name}.toml");
-        let preset = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(preset);
+        let preset = common::root().join(preset);
         let experiment = load_experiment(&preset, &[]).unwrap();
         check_experiment(&load_experiment_tree(&preset, &[]).unwrap(), &[]).unwrap();
         let folder = Folder::with(&[("config.toml", &to_toml(&experiment).unwrap())]);

@@ -6,7 +6,7 @@ use common::Workshop;
 use serde_json::Value;
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1, 2]
 workers = 2
 set = { "training.steps" = 8 }
@@ -128,8 +128,7 @@ fn what_ran_here_tells_time_and_memory_of_what_has_not() {
 
 #[test]
 fn a_plan_says_why_a_trial_is_not_finished() {
-    let workshop = workshop();
-    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let workshop = Workshop::swept(SWEEP);
     let run = |row: &str, seed: u64| workshop.path(format!("results/small/{row}/seed-{seed}"));
     std::fs::remove_file(run("base", 2).join("record.json")).unwrap();
     std::fs::remove_file(run("no-positions", 1).join("record.json")).unwrap();

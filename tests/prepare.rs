@@ -3,11 +3,10 @@
 mod common;
 mod fault;
 
+use common::corpora::gzip;
 use common::server::{Reply, Request, Server};
 use common::{FILES, Outcome, Workshop, names};
 use fault::{Fault, Place, Site};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -16,12 +15,6 @@ use std::path::Path;
 const LINES: usize = 230;
 /// Trees of every file of trees: a treebank has many files.
 const TREES: usize = 20;
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
-    out.write_all(bytes).unwrap();
-    out.finish().unwrap()
-}
 
 /// An archive in the form that its name asks for.
 fn archive(name: &str, members: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
@@ -333,7 +326,7 @@ fn recipes_are_listed_and_near_names_offered() {
 /// Every committed recipe, its archives replaced by small ones of the same members.
 #[test]
 fn every_committed_recipe_works_on_archives_like_its_own() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/recipes");
+    let folder = common::root().join("experiments/recipes");
     let mut tried = Vec::new();
     for name in names(&folder) {
         let mut recipe: toml::Table = std::fs::read_to_string(folder.join(&name)).unwrap().parse().unwrap();

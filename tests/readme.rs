@@ -3,8 +3,7 @@
 
 mod common;
 
-use common::{EXPERIMENT, Workshop};
-use std::path::Path;
+use common::{EXPERIMENT, Workshop, root};
 
 const DEMO: &str = "base = \"../tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n";
 
@@ -16,17 +15,22 @@ fn blocks(language: &str) -> Vec<String> {
     blocks.filter(|(of, _)| *of == language).map(|(_, block)| block.to_string()).collect()
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 #[test]
 fn the_sweep_and_every_command_run_as_printed() {
     let workshop = Workshop::new();
     for folder in ["sweeps", "experiments/multi30k"] {
         std::fs::create_dir_all(workshop.path(folder)).unwrap();
     }
-    workshop.write("experiments/multi30k/tiny.toml", &EXPERIMENT.replace("steps = 40", "steps = 21"));
+    // Six updates, of which every third is measured.
+    let experiment = [
+        ("\nsteps = 40", "\nsteps = 6"),
+        ("dev_interval_steps = 10", "dev_interval_steps = 3"),
+        ("dev_bleu_interval_steps = 20", "dev_bleu_interval_steps = 3"),
+        ("checkpoint_interval_steps = 7", "checkpoint_interval_steps = 2"),
+    ]
+    .into_iter()
+    .fold(EXPERIMENT.to_string(), |text, (from, to)| text.replace(from, to));
+    workshop.write("experiments/multi30k/tiny.toml", &experiment);
     workshop.write("sweeps/demo.toml", DEMO);
     let [sweep] = &blocks("toml")[..] else { panic!("the README has one file in TOML") };
     workshop.write("sweeps/position.toml", sweep);

@@ -20,10 +20,7 @@ base = "layers=1"
 
 /// A finished sweep of two rows with two seeds.
 fn swept() -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("s.toml", SWEEP);
-    workshop.run(&["sweep", "s.toml"]).expect(0);
-    workshop
+    Workshop::swept_as("s.toml", SWEEP)
 }
 
 /// The SVG pictures in a page.

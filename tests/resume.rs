@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::Workshop;
 use common::runs::{RUN, RUN_FILES, SHOWN_FILES, assert_same_files, assert_same_run};
+use common::{Workshop, long};
 
 #[track_caller]
 fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
@@ -22,8 +22,7 @@ fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
 
 #[test]
 fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
-    let whole = Workshop::new();
-    whole.run(&["train", "tiny.toml"]).expect(0);
+    let whole = Workshop::trained();
     let resumed = killed_often(&[2, 9, 15, 22, 23, 30], Workshop::new);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
@@ -31,6 +30,9 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
 
 #[test]
 fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
+    if !long() {
+        return;
+    }
     let recurrent = || {
         let workshop = Workshop::new();
         let text = workshop.text("tiny.toml").replace(
@@ -44,7 +46,7 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
     whole.run(&["train", "tiny.toml"]).expect(0);
     let attention = whole.text(format!("{RUN}/attention.json"));
     assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
-    let resumed = killed_often(&[9, 22], recurrent);
+    let resumed = killed_often(&[22], recurrent);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     let shown: Vec<&str> = SHOWN_FILES.into_iter().filter(|file| *file != "positions.json").collect();
     assert_same_run(&whole.path(RUN), &resumed.path(RUN), &shown, "resuming");
@@ -53,6 +55,9 @@ fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
 
 #[test]
 fn a_convolutional_model_that_is_killed_ends_with_the_same_bytes() {
+    if !long() {
+        return;
+    }
     let convolutional = || {
         let workshop = Workshop::new();
         let text = workshop.text("tiny.toml").replace(
@@ -65,7 +70,7 @@ fn a_convolutional_model_that_is_killed_ends_with_the_same_bytes() {
     };
     let whole = convolutional();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[9, 22], convolutional);
+    let resumed = killed_often(&[22], convolutional);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
 }
@@ -85,7 +90,7 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
     };
     let whole = workshop();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[9, 22], workshop);
+    let resumed = killed_often(&[22], workshop);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     let config = whole.text(format!("{RUN}/config.toml"));
     assert!(["\"batch\"", "\"additive\"", "big_bird"].iter().all(|value| config.contains(value)));
@@ -101,7 +106,7 @@ fn language_models_end_with_the_same_bytes_as_well() {
     {
         let whole = make();
         whole.run(&["train", "tiny.toml"]).expect(0);
-        let resumed = killed_often(&[9, 22], make);
+        let resumed = killed_often(&[22], make);
         resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
         assert_same_results(&whole, &resumed);
     }
@@ -109,9 +114,12 @@ fn language_models_end_with_the_same_bytes_as_well() {
 
 #[test]
 fn a_parser_ends_with_the_same_bytes_as_well() {
+    if !long() {
+        return;
+    }
     let whole = Workshop::of_parser();
     whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[9, 33], Workshop::of_parser);
+    let resumed = killed_often(&[33], Workshop::of_parser);
     resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
     assert_same_results(&whole, &resumed);
 }
@@ -144,8 +152,7 @@ fn with_two_threads_a_trial_gives_the_same_bytes_again() {
 
 #[test]
 fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
-    let (whole, resumed) = (Workshop::new(), Workshop::new());
-    whole.run(&["train", "tiny.toml"]).expect(0);
+    let (whole, resumed) = (Workshop::trained(), Workshop::new());
     // Between the checkpoints of the schedule (every 7), so that one is saved that no average may use.
     assert_eq!(resumed.train_until(10, libc::SIGTERM), Some(75));
     assert_eq!(resumed.train_until(19, libc::SIGINT), Some(75));
@@ -166,8 +173,7 @@ fn a_finished_trial_is_not_trained_again() {
 
 #[test]
 fn another_experiment_in_the_same_directory_is_refused() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml"]).expect(0);
+    let workshop = Workshop::trained();
     workshop
         .run(&["train", "tiny.toml", "--set", "model.d_ff=8"])
         .expect(2)

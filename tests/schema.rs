@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 const KINDS: [&str; 4] = ["experiment", "sweep", "part", "recipe"];
 
@@ -76,10 +77,14 @@ fn schema(kind: &str) -> Value {
     schema.to_value()
 }
 
+/// The schemas by their kinds, ready to validate.
+static VALIDATORS: LazyLock<BTreeMap<&str, jsonschema::Validator>> = LazyLock::new(|| {
+    KINDS.into_iter().map(|kind| (kind, jsonschema::draft7::new(&schema(kind)).unwrap())).collect()
+});
+
 fn check(kind: &str, text: &str) -> Result<(), String> {
-    let schema = schema(kind);
-    let validator = jsonschema::draft7::new(&schema).unwrap();
-    validator.validate(&instance(text)).map_err(|error| format!("{}: {error}", error.instance_path()))
+    let instance = instance(text);
+    VALIDATORS[kind].validate(&instance).map_err(|error| format!("{}: {error}", error.instance_path()))
 }
 
 #[track_caller]

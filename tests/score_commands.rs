@@ -2,9 +2,11 @@
 
 mod common;
 
+use ablate::commands::score::words;
 use common::Workshop;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 /// What `scripts/make_score_command_fixtures.py` has written.
 #[derive(Deserialize)]
@@ -52,6 +54,34 @@ fn without_intervals(text: &str) -> String {
         text = masked;
     }
     text
+}
+
+#[test]
+fn the_words_of_sacre_bleu_are_understood() {
+    let of = |line: &str| {
+        let changed = words(line.split(' ').map(OsString::from));
+        changed.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    for (theirs, ours) in [
+        (
+            "ablate score ref -i hyp -m bleu chrf ter -tok intl -lc",
+            "ablate score ref -i hyp -m bleu,chrf,ter --tokenize intl --lowercase",
+        ),
+        ("ablate score ref -i hyp --metrics ter", "ablate score ref -i hyp --metric ter"),
+        ("ablate score -m bleu,ter results/demo", "ablate score -m bleu,ter results/demo"),
+        (
+            "ablate --data d --color=never score -sl r",
+            "ablate --data d --color=never score --sentence-level r",
+        ),
+        ("ablate score -- -lc", "ablate score -- -lc"),
+        ("ablate score -m", "ablate score -m"),
+        // Other commands, and a directory called as the command.
+        ("ablate moses tokenize -l de", "ablate moses tokenize -l de"),
+        ("ablate --data score train -lc", "ablate --data score train -lc"),
+        ("ablate", "ablate"),
+    ] {
+        assert_eq!(of(theirs), ours);
+    }
 }
 
 #[test]

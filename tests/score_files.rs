@@ -152,14 +152,16 @@ fn mistakes_are_named_and_nothing_is_scored() {
     }
 }
 
+/// As small as gzip makes it by default.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[test]
 fn what_is_no_text_is_an_error_and_never_a_score() {
     let workshop = workshop();
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
     let packed = gzip(&workshop.read("hyp"));
     for (name, bytes) in [
         ("empty", b"".as_slice()),
@@ -214,9 +216,7 @@ fn what_is_no_text_is_an_error_and_never_a_score() {
 #[test]
 fn packed_files_and_standard_input_give_what_plain_files_give() {
     let workshop = workshop();
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&workshop.read("hyp")).unwrap();
-    let packed = encoder.finish().unwrap();
+    let packed = gzip(&workshop.read("hyp"));
     std::fs::write(workshop.path("hyp.gz"), &packed).unwrap();
     let plain = workshop.run(&["score", "--hyp", "hyp", "--ref", "ref"]).expect(0).out();
     assert_eq!(workshop.run(&["score", "--hyp", "hyp.gz", "--ref", "ref"]).expect(0).out(), plain);

@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const SWEEP: &str = r#"
-base = "tiny.toml"
+base = "quiet.toml"
 seeds = [1]
 set = { "training.steps" = 20, "training.dev_bleu_interval_steps" = 10 }
 
@@ -94,9 +94,8 @@ fn events_tell_the_whole_sweep_to_a_program() {
         let bleu = of("trial_metric", row).into_iter().find(|event| event["tag"] == "dev/bleu").unwrap();
         assert_eq!(bleu["step"], 10);
         // The final scores are the record's.
-        let record = workshop.text(format!("results/small/{row}/seed-1/record.json"));
-        let record: Value = serde_json::from_str(&record).unwrap();
-        assert_eq!(of("trial_finished", row)[0]["metrics"], record["record"]["metrics"]);
+        let record = workshop.record(&format!("results/small/{row}/seed-1"));
+        assert_eq!(of("trial_finished", row)[0]["metrics"], record["metrics"]);
     }
     let failed = of("trial_failed", "explodes");
     assert_eq!(failed.len(), 1);
@@ -113,26 +112,20 @@ fn events_tell_the_whole_sweep_to_a_program() {
 }
 
 #[test]
-fn the_summary_names_the_log_and_repeats_its_last_lines() {
+fn the_summary_and_status_tell_what_every_trial_is_once_the_sweep_has_ended() {
     let workshop = workshop(SWEEP);
-    let outcome = workshop.run(&["sweep", "small.toml"]).expect(1);
-    let told = outcome.err();
+    let before = status(&workshop);
+    assert_eq!(trial(&before, "base")["state"], "never_started");
+    assert_eq!(trial(&before, "base")["identity"], Value::Null, "no corpus yet");
+    assert!(!workshop.path("results").exists(), "looking changes nothing");
+    let told = workshop.run(&["sweep", "small.toml"]).expect(1).err();
+    // The summary names the log and repeats its last lines.
     let summary = told.split("\nfailed:\n").nth(1).unwrap_or_else(|| panic!("no summary in\n{told}"));
     assert!(
         summary.contains("explodes seed 1: diverged; results/small/explodes/seed-1/log.txt"),
         "{summary}"
     );
     assert!(summary.contains("    error: training diverged at step"), "{summary}");
-}
-
-#[test]
-fn status_tells_what_every_trial_is_at_once_the_sweep_has_ended() {
-    let workshop = workshop(SWEEP);
-    let before = status(&workshop);
-    assert_eq!(trial(&before, "base")["state"], "never_started");
-    assert_eq!(trial(&before, "base")["identity"], Value::Null, "no corpus yet");
-    assert!(!workshop.path("results").exists(), "looking changes nothing");
-    workshop.run(&["sweep", "small.toml"]).expect(1);
     let after = status(&workshop);
     assert_eq!((&after["at_work"], &after["sweep"]), (&false.into(), &"small".into()));
     assert_eq!((&after["states"]["finished"], &after["states"]["failed"]), (&2.into(), &1.into()));

@@ -59,11 +59,7 @@ fn what_is_shown_changes_no_result() {
     // The record states what is shown.
     let files = RUN_FILES.into_iter().filter(|file| *file != "record.json");
     assert_same_files(&shown.path(RUN), &hidden.path(RUN), files, "showing nothing");
-    let identity = |workshop: &Workshop| {
-        let record: serde_json::Value =
-            serde_json::from_str(&workshop.text(format!("{RUN}/record.json"))).unwrap();
-        record["record"]["identity"].to_string()
-    };
+    let identity = |workshop: &Workshop| workshop.record(RUN)["identity"].to_string();
     assert_eq!(identity(&shown), identity(&hidden));
     assert_eq!(hidden.text(format!("{RUN}/views.jsonl")), "");
     for file in ["attention.json", "positions.json", "projector_config.pbtxt"] {
@@ -72,10 +68,20 @@ fn what_is_shown_changes_no_result() {
     assert_eq!(shown.text(format!("{RUN}/projector/labels.tsv")).lines().count(), 51);
 }
 
+/// A run of which more is shown than by default, and attention of fewer heads.
+fn shown() -> Workshop {
+    let sets = ["run.histogram_interval_steps=16", "run.attention_heads=[2, 7]", "run.attention_sentences=2"];
+    Workshop::copied(sets.join(" "), || {
+        let workshop = Workshop::new();
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        workshop.run(&["train", "tiny.toml"].into_iter().chain(sets).collect::<Vec<_>>()).expect(0);
+        workshop
+    })
+}
+
 #[test]
 fn samples_come_with_every_evaluation_and_histograms_at_their_interval() {
-    let workshop = Workshop::new();
-    workshop.run(&["train", "tiny.toml", "--set", "run.histogram_interval_steps=16"]).expect(0);
+    let workshop = shown();
     let mut steps: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for view in views(&workshop, RUN) {
         steps
@@ -97,9 +103,7 @@ fn samples_come_with_every_evaluation_and_histograms_at_their_interval() {
 
 #[test]
 fn attention_is_recorded_of_the_layers_and_heads_that_are_asked_for() {
-    let workshop = Workshop::new();
-    let sets = ["--set", "run.attention_heads=[2, 7]", "--set", "run.attention_sentences=2"];
-    workshop.run(&[&["train", "tiny.toml"], &sets[..]].concat()).expect(0);
+    let workshop = shown();
     let attention: serde_json::Value =
         serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
     let sentences = attention["sentences"].as_array().unwrap();

@@ -80,6 +80,10 @@ fn a_batch_is_learned_by_heart() {
             .step(&mut adam, &[vec![0, 1, 2, 3]], number)
             .unwrap()
             .loss;
+        // Well below what is asked for: more updates would show the same.
+        if loss < 5e-6 {
+            break;
+        }
     }
     assert!(loss < 1e-5, "{loss}");
     let found = likelihood(&model, &store, 1000).unwrap();

@@ -37,12 +37,12 @@ def chosen(names):
     return [name for name in NAMES if name in names or "all" in names]
 
 
-def built(pattern):
-    """The newest file in target/release that cargo has built under this name."""
-    found = [path for path in (ROOT / "target/release").glob(pattern) if path.suffix != ".d"]
-    if not found:
-        sys.exit(f"target/release/{pattern} is missing: cargo build --release; cargo bench --bench train_speed --no-run")
-    return max(found, key=lambda path: path.stat().st_mtime)
+def built(name):
+    """The program of this name that cargo has built in target/release."""
+    path = ROOT / "target/release" / name
+    if not path.exists():
+        sys.exit(f"{path} is missing: cargo build --release")
+    return path
 
 
 def prepare(ablate, data, name):

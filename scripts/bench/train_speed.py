@@ -3,10 +3,10 @@
 
     python3 -m venv .venv && .venv/bin/pip install torch==2.11.0
     python3 -m venv .venv-joey && .venv-joey/bin/pip install torch==2.11.0 joeynmt==2.3.0 importlib_metadata
-    cargo build --release && cargo bench --bench train_speed --no-run
+    cargo build --release
     .venv/bin/python scripts/bench/train_speed.py --architectures all --data DIR
     .venv/bin/python scripts/bench/train_speed.py experiments/multi30k/tiny.toml --data DIR \\
-        --joeynmt-python .venv-joey/bin/python [--set KEY=VALUE]… [--peers NAME…] [--binary FILE]
+        --joeynmt-python .venv-joey/bin/python [--set KEY=VALUE]… [--peers NAME…] [--ablate FILE]
         [--blocks 3] [--warmup 1] [--updates 5] [--threads 2] [--json FILE]
 
 `--architectures` takes the experiments of `architectures/`, by name or all, which need no download: their text is prepared
@@ -24,8 +24,8 @@ nn.Dropout, Adam. It gets the same fresh weights and the same batches; the first
 to 1e-5. Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the
 distinct pairs of our first 60 updates (`EPOCH`) as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it
 counts them; its dropout is also on attention weights and inside the feed-forward network; it trains Transformers alone here.
-Its rate is the one in its own log. `ablate+bfloat16` is `ablate bench` with `training.precision = "bfloat16"`, left out where
-that is refused.
+Its rate is the one in its own log. Our rates are those of `ablate bench`: medians over the updates of a block, in float32.
+`ablate+bfloat16` has `training.precision = "bfloat16"`, and is left out where that is refused.
 
 Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
 a new process each time. Blocks take turns, every other round backwards, and begin with `--warmup` updates that are not
@@ -126,29 +126,12 @@ def versions(arguments):
 
 
 class Ablate:
-    """The benchmark's binary, a new process each block."""
+    """`ablate bench`, a new process each block, whose report has medians over updates."""
 
     ready = {}
 
-    def __init__(self, command):
-        self.command = command
-
-    def block(self):
-        return call(self.command)
-
-    def end(self):
-        pass
-
-
-class Bfloat16:
-    """`ablate bench`, whose report has medians over updates."""
-
-    ready = {}
-
-    def __init__(self, arguments):
-        self.command = [arguments.ablate, "bench", arguments.experiment, "--data", arguments.data, "--only", "training", "--json"]
-        for change in [*changes(arguments), "training.precision=bfloat16"]:
-            self.command += ["--set", change]
+    def __init__(self, arguments, precision):
+        self.command = [*ours(arguments, precision), "--only", "training", "--seconds", 3600, "--json"]
         self.effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
 
     def refused(self):
@@ -210,8 +193,11 @@ class Peer:
             self.process.kill()
 
 
-def changes(arguments):
-    return [*arguments.set, f"run.threads={arguments.threads}", "run.device=cpu"]
+def ours(arguments, precision):
+    """`ablate bench` of the experiment in this precision."""
+    changes = [*arguments.set, f"run.threads={arguments.threads}", "run.device=cpu", f"training.precision={precision}"]
+    sets = [word for change in changes for word in ("--set", change)]
+    return [arguments.ablate, "bench", arguments.experiment, "--data", arguments.data, *sets]
 
 
 def preload(folder):
@@ -236,16 +222,15 @@ class Work:
     """What everybody computes: `experiment.json`, the first loss, target tokens of each timed update, and the
     operations of their matrix products for each of them."""
 
-    def __init__(self, ours, arguments, folder):
+    def __init__(self, arguments, folder):
         effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
-        self.ours = [*ours, *effort]
-        self.loss = call([*self.ours, "--export", folder])["loss"]
+        self.loss = call([*ours(arguments, "float32"), *effort, "--export", folder])["loss"]
         self.experiment = json.loads((folder / "experiment.json").read_text())
         if any(program_of(peer) == "joeynmt" for peer in arguments.peers):
             model = self.experiment["model"]
             if {model["encoder"], model["decoder"]} != {"self_attention"}:
                 sys.exit("joeynmt trains Transformers alone here; choose other --peers")
-            write_pairs(ours, folder)
+            write_pairs(arguments, folder)
         timed = json.loads((folder / "batches.json").read_text())[arguments.warmup :]
         predicted = lambda micro: sum(1 for row in micro["target"] for token in row if token != PAD)  # noqa: E731
         self.tokens = [sum(map(predicted, update)) for update in timed]
@@ -255,11 +240,11 @@ class Work:
         return abs(loss - self.loss) / self.loss
 
 
-def write_pairs(ours, folder):
+def write_pairs(arguments, folder):
     """Writes the distinct pairs of the first `EPOCH` updates, for JoeyNMT to make batches of."""
     text = folder / "text"
     text.mkdir()
-    call([*ours, "--warmup", 0, "--updates", EPOCH, "--export", text])
+    call([*ours(arguments, "float32"), "--warmup", 0, "--updates", EPOCH, "--export", text])
     updates = json.loads((text / "batches.json").read_text())
     pairs = {json.dumps(pair): pair for update in updates for micro in update for pair in pairs_of(micro)}
     (folder / "pairs.json").write_text(json.dumps(list(pairs.values())))
@@ -285,10 +270,10 @@ def rate_of(block):
 
 def start(arguments, folder, work, peers):
     """Fills `peers` with all programs, ready; ends if one does not compute what ablate does."""
-    peers["ablate"] = Ablate(work.ours)
+    peers["ablate"] = Ablate(arguments, "float32")
     for name in arguments.peers:
         if name == "ablate+bfloat16":
-            peer = Bfloat16(arguments)
+            peer = Ablate(arguments, "bfloat16")
             reason = peer.refused()
             if reason:
                 print(f"ablate+bfloat16 is left out: {reason}\n")
@@ -377,10 +362,7 @@ def compare(arguments, folder):
     packages = versions(arguments)
     begun, load = time.time(), [os.getloadavg()]
     preload(folder)
-    ours = [arguments.binary, arguments.experiment, "--data", arguments.data]
-    for change in changes(arguments):
-        ours += ["--set", change]
-    work = Work(ours, arguments, folder)
+    work = Work(arguments, folder)
     peaks = [peak(arguments, folder)]
     peers = {}
     try:
@@ -439,7 +421,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment", nargs="?")
     parser.add_argument("--architectures", nargs="+", metavar="NAME", help=f"{', '.join(architectures.NAMES)}, or all")
-    parser.add_argument("--binary", type=Path, help="the benchmark's; default: the newest in target/release/deps")
     parser.add_argument("--ablate", type=Path, help="default: target/release/ablate")
     parser.add_argument("--data", required=True, metavar="DIR")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -459,7 +440,6 @@ def main():
         program, *settings = peer.split("+")
         if peer not in PEERS and (program not in SETTINGS or not SETTINGS[program].issuperset(settings)):
             parser.error(f"no peer {peer!r}; there are {', '.join(PEERS)}")
-    arguments.binary = arguments.binary or architectures.built("deps/train_speed-*")
     arguments.ablate = arguments.ablate or architectures.built("ablate")
     record = compare_all(arguments) if arguments.architectures else compare_in_own_folder(arguments)
     if arguments.json:

@@ -1,6 +1,8 @@
 //! Real texts, which are not part of the repository.
 
-use std::io::Read;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The directory that `ABLATE_TEST_CORPORA` names. Tests on real texts are ignored unless they are asked for.
@@ -8,6 +10,13 @@ pub fn directory_of_texts() -> PathBuf {
     PathBuf::from(
         std::env::var_os("ABLATE_TEST_CORPORA").expect("ABLATE_TEST_CORPORA names a directory of texts"),
     )
+}
+
+/// A gzip file that holds these bytes.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
 }
 
 /// What a gzip file holds.

@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
+use tempfile::TempDir;
 
 pub fn small() -> ModelConfig {
     ModelConfig { layers: 2, d_model: 8, d_ff: 12, heads: 2, learned_positions: 40, ..Default::default() }
@@ -43,7 +44,7 @@ pub fn experiment(model: &ModelConfig) -> Experiment {
 
 /// A model that was exported, or refused, to `out` inside of `root`, which is kept with it.
 pub struct Exported {
-    pub root: tempfile::TempDir,
+    pub root: TempDir,
     pub out: PathBuf,
     pub experiment: Experiment,
     pub model: Box<dyn Network>,
@@ -59,18 +60,29 @@ pub fn exported(format: Format, config: &ModelConfig) -> Exported {
 pub fn exported_of(format: Format, experiment: Experiment) -> Exported {
     let tokenizer = tokenizer();
     let model = noisy(&experiment.model, tokenizer.len());
+    let (root, out, result) = written(format, &experiment, &*model, &tokenizer);
+    Exported { root, out, experiment, model, result }
+}
+
+/// Exports this model: the folder that is made for it, the place inside of it, and how it went.
+pub fn written(
+    format: Format,
+    experiment: &Experiment,
+    model: &dyn Network,
+    tokenizer: &Tokenizer,
+) -> (TempDir, PathBuf, Result<()>) {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("out");
     let run = Run {
-        experiment: &experiment,
+        experiment,
         identity: "abc",
-        tokenizer: &tokenizer,
+        tokenizer,
         source_tokenizer: None,
         weights: model.weights(),
         word_counts: &[],
     };
     let result = export(format, &run, &out);
-    Exported { root, out, experiment, model, result }
+    (root, out, result)
 }
 
 pub fn json(path: &Path) -> serde_json::Value {

@@ -1,11 +1,12 @@
 //! A folder of TOML files, and what is said about those that are wrong.
 
-use ablate::config::load_experiment;
+use ablate::config::load::{load_experiment, load_experiment_tree};
 use ablate::error::{Diagnostic, Error};
 use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::idle_check::check_experiment;
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::trial::Trial;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const RECIPE: &str = "name = \"g\"\nsource_language = \"en\"\ntarget_language = \"de\"\n\
@@ -47,6 +48,26 @@ impl Folder {
         let trials =
             SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]));
         (folder, trials)
+    }
+}
+
+/// What `ablate train` finds wrong in an experiment with these settings before it loads libtorch.
+pub fn check_to_train(experiment: &Path, sets: &[&str]) -> Result<(), Error> {
+    let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+    load_experiment_tree(experiment, &sets)?.experiment()?;
+    check_experiment(&load_experiment_tree(experiment, &[])?, &sets)
+}
+
+impl super::Workshop {
+    /// Expects `ablate train` to refuse an experiment with these settings before it loads libtorch, as a mistake of the
+    /// user's, and gives what it says.
+    #[track_caller]
+    pub fn refusal(&self, experiment: &str, sets: &[&str]) -> String {
+        let Err(error) = check_to_train(&self.path(experiment), sets) else {
+            panic!("{sets:?} is no mistake in {experiment}");
+        };
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
     }
 }
 

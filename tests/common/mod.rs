@@ -8,6 +8,7 @@ pub mod folder;
 pub mod gaps;
 pub mod runs;
 pub mod server;
+pub mod shared;
 pub mod texts;
 pub mod updates;
 pub mod variants;
@@ -16,14 +17,25 @@ use ablate::data::bpe::PieceCounts;
 use ablate::data::tokenizer::Tokenizer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
+/// The folder of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Tells whether this is the long suite, `scripts/test-long`.
+pub fn long() -> bool {
+    std::env::var_os("ABLATE_LONG").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// What a script has written into `tests/fixtures`.
 pub fn fixture<T: DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = root().join("tests/fixtures").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}; a script writes it"))
 }
@@ -87,6 +99,16 @@ max_extra_length = 4
 device = "cpu"
 threads = 1
 log_interval_steps = 1
+"#;
+
+/// `tiny.toml`, of which nothing is drawn or shown: the same results in less time, for tests that look at none of it.
+pub const QUIET: &str = r#"
+base = "tiny.toml"
+[run]
+attention_sentences = 0
+sample_sentences = 0
+projector_tokens = 0
+histogram_interval_steps = 0
 "#;
 
 /// The recipe of running text in `text.txt` and `dev.txt`.
@@ -212,6 +234,7 @@ impl Workshop {
     pub fn new() -> Self {
         let workshop = Workshop { folder: tempfile::tempdir().unwrap() };
         workshop.write("tiny.toml", EXPERIMENT);
+        workshop.write("quiet.toml", QUIET);
         workshop
     }
 
@@ -279,14 +302,6 @@ impl Workshop {
         workshop
     }
 
-    /// A workshop in which the sweep `text` has run, as `small.toml`.
-    pub fn swept(text: &str) -> Self {
-        let workshop = Workshop::new();
-        workshop.write("small.toml", text);
-        workshop.run(&["sweep", "small.toml"]).expect(0);
-        workshop
-    }
-
     /// The plan of a sweep, as `--json` prints it.
     #[track_caller]
     pub fn plan(&self, sweep: &str) -> Value {
@@ -323,6 +338,10 @@ impl Workshop {
 
     pub fn text(&self, name: impl AsRef<Path>) -> String {
         String::from_utf8(self.read(name)).unwrap()
+    }
+
+    pub fn json(&self, name: impl AsRef<Path>) -> Value {
+        serde_json::from_slice(&self.read(name)).unwrap()
     }
 
     /// `ablate` with these words, not started yet.
@@ -396,6 +415,22 @@ impl Outcome {
         assert!(self.err().contains(text), "no {text:?} in stderr:\n{}", self.err());
         self
     }
+}
+
+/// Every file below a folder by its path, with its content.
+pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            files.insert(path, bytes);
+        }
+    }
+    files
 }
 
 /// The names in a folder, sorted.

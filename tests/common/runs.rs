@@ -1,6 +1,7 @@
 //! Trainings that a test stops on their way, and what equal runs share.
 
 use super::Workshop;
+use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +81,25 @@ pub fn last_step(run: &Path) -> Option<u64> {
 }
 
 impl Workshop {
+    /// The record of a finished run, as JSON and without its checksum.
+    #[track_caller]
+    pub fn record(&self, run: &str) -> Value {
+        self.json(format!("{run}/record.json"))["record"].take()
+    }
+
+    /// What timing.json says of every attempt at a trial; of a run without the file, nothing.
+    #[track_caller]
+    pub fn attempts(&self, run: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(run).join("timing.json"));
+        text.map_or(Vec::new(), |text| serde_json::from_str(&text).unwrap())
+    }
+
+    /// The numbers of updates from which the attempts at a trial began.
+    #[track_caller]
+    pub fn first_steps(&self, run: &str) -> Vec<u64> {
+        self.attempts(run).iter().map(|attempt| attempt["from_step"].as_u64().unwrap()).collect()
+    }
+
     /// Trains `tiny.toml`, and sends a signal once metrics.csv has a row of step `step` or later, unless the training has
     /// ended by then. Gives the exit code, which is none if the signal ended the process.
     #[track_caller]

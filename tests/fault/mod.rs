@@ -101,6 +101,12 @@ impl Site {
         Site { workshop, outside: tempfile::tempdir().unwrap() }
     }
 
+    /// One in which the sweep has run without a fault.
+    pub fn swept() -> Self {
+        let workshop = Workshop::swept_as("kill.toml", SWEEP);
+        Site { workshop, outside: tempfile::tempdir().unwrap() }
+    }
+
     /// One whose data is prepared already, as in `other`.
     pub fn with_data_of(other: &Site) -> Self {
         let site = Site::new();
@@ -175,10 +181,7 @@ impl Site {
 
     /// The steps from which the attempts at a trial began.
     pub fn attempts(&self, trial: &str) -> Vec<u64> {
-        let path = self.workshop.path(trial).join("timing.json");
-        let Ok(text) = std::fs::read(path) else { return Vec::new() };
-        let attempts: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
-        attempts.iter().map(|attempt| attempt["from_step"].as_u64().unwrap()).collect()
+        self.workshop.first_steps(trial)
     }
 }
 
@@ -213,7 +216,7 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
 fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault/shim.cpp");
+        let source = common::root().join("tests/fault/shim.cpp");
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shim-{}.so", std::process::id()));
         let built = Command::new("c++")
             .args(["-std=c++17", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])

@@ -72,20 +72,9 @@ impl Cluster {
         std::fs::read_to_string(self.path(job).join("pid")).unwrap().trim().parse().unwrap()
     }
 
-    /// The number of updates at which each attempt at a trial began.
-    pub fn attempts(&self, run: &str) -> Vec<u64> {
-        let text =
-            std::fs::read_to_string(self.workshop.path(format!("{run}/timing.json"))).unwrap_or_default();
-        let attempts: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        let from = |attempt: &serde_json::Value| attempt["from_step"].as_u64().unwrap();
-        attempts.as_array().into_iter().flatten().map(from).collect()
-    }
-
     /// The process that trains a trial at the moment.
     pub fn trainer(&self, run: &str) -> i32 {
-        let attempts: serde_json::Value =
-            serde_json::from_str(&self.workshop.text(format!("{run}/timing.json"))).unwrap();
-        attempts.as_array().unwrap().last().unwrap()["process"].as_i64().unwrap() as i32
+        self.workshop.attempts(run).last().unwrap()["process"].as_i64().unwrap() as i32
     }
 
     /// Waits until a trial has saved its state at this update or a later one.
@@ -111,15 +100,15 @@ impl Cluster {
             .collect()
     }
 
-    /// Gives the sweep to this machine alone, elsewhere, and compares everything that equal runs share.
+    /// Compares everything that equal runs share with what the sweep leaves that is given to this machine alone.
+    #[track_caller]
     pub fn assert_as_local(&self, runs: &[&str]) {
-        let local = self.workshop.command(&["sweep", "small.toml", "--results", "local"]).output().unwrap();
-        assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
+        let local = Workshop::swept(&self.workshop.text("small.toml"));
         for run in runs {
             let [here, there] =
-                ["local", "results"].map(|root| self.workshop.path(root).join("small").join(run));
+                [&local, &self.workshop].map(|workshop| workshop.path("results/small").join(run));
             assert_same_run(&here, &there, &[], &format!("the jobs of {run}"));
         }
-        assert_eq!(self.workshop.text("local/small/table.md"), self.workshop.text("results/small/table.md"));
+        assert_eq!(local.text("results/small/table.md"), self.workshop.text("results/small/table.md"));
     }
 }

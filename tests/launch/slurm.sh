@@ -14,6 +14,7 @@ run() {
   while [ -d "$job" ]; do
     become "$job" RUNNING
     trace "start $id"
+    while [ -e "$cluster/hold" ]; do sleep 0.02; done
     (
       export SLURM_ARRAY_JOB_ID=$array SLURM_ARRAY_TASK_ID=$element SLURM_JOB_ID=$((array + element))
       if [ "$restarts" -gt 0 ]; then export SLURM_RESTART_COUNT=$restarts; fi
