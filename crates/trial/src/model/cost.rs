@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn the_base_model_costs_about_six_operations_a_weight_and_token() {
         let shape = BatchShape { pairs: 1000, source: 25, target: 25, scored: 25_000 };
-        let flops = forward(&ModelConfig::default(), 37_000, &shape);
+        let flops = Cost::of(&ModelConfig::default(), 37_000).forward(&shape);
         // Encoder weights meet source tokens; decoder and softmax weights target tokens.
         let weights = 44_140_000.0 + 37_000.0 * 512.0;
         let rule = 6.0 * weights * 25_000.0;
@@ -365,8 +365,10 @@ mod tests {
     #[test]
     fn attention_grows_with_the_square_of_the_lengths_and_nothing_else_does() {
         let config = ModelConfig::default();
-        let short = forward(&config, 100, &BatchShape { pairs: 2, source: 10, target: 10, scored: 20 });
-        let long = forward(&config, 100, &BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
+        let short =
+            Cost::of(&config, 100).forward(&BatchShape { pairs: 2, source: 10, target: 10, scored: 20 });
+        let long =
+            Cost::of(&config, 100).forward(&BatchShape { pairs: 1, source: 20, target: 20, scored: 20 });
         assert_eq!(long.attention, 2.0 * short.attention);
         assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
     }
